@@ -1,0 +1,3 @@
+"""Typed settings that are flags."""
+
+__all__: list[str] = []

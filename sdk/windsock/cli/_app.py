@@ -1,0 +1,78 @@
+"""The command group: knows every verb's name and one-line help without importing it."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from windsock.errors import MissingExtraError, WindsockError
+
+try:
+    import typer
+    from typer.core import TyperGroup
+except ImportError as missing:
+    raise SystemExit(str(MissingExtraError("the windsock command", "cli"))) from missing
+
+VERBS: dict[str, tuple[str, str]] = {
+    # verb: (module below windsock.cli, one line of help); the order is the order of `windsock --help`
+}
+
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+EXIT_CHANGES = 3
+EXIT_IO = 4
+
+
+class LazyGroup(TyperGroup):
+    """Lists the verbs from `VERBS` and imports a verb's module only to run it or to show its help.
+
+    Typer brings its own copy of click since 0.29, an external one before; `Any` stands for whichever it is.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's signature
+        """Give the verbs in the order of `VERBS`."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - typer's signature
+        """Import one verb: its module's `app` where it has sub-commands, else its function `command`."""
+        if cmd_name not in VERBS:
+            return None
+        module_name, help_line = VERBS[cmd_name]
+        module = importlib.import_module(f"windsock.cli.{module_name}")
+        verb: typer.Typer | None = getattr(module, "app", None)
+        if verb is None:
+            verb = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+            function: Callable[..., object] = module.command
+            verb.command(name=cmd_name)(function)
+        command = typer.main.get_command(verb)
+        command.name = cmd_name
+        command.short_help = help_line
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - typer's signature
+        """Write the list of verbs without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, help_line) for verb, (_, help_line) in VERBS.items()])
+
+
+# No markup mode: plain help needs no `rich`, so that `windsock --help` answers at once and pipes well.
+app = typer.Typer(cls=LazyGroup, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def windsock() -> None:
+    """Typed settings that are flags: flagd files, profiles from Postgres, evaluated through OpenFeature."""
+
+
+def fail(error: WindsockError, code: int = EXIT_ERROR) -> NoReturn:
+    """Say what went wrong on stderr and leave with `code`."""
+    print(f"windsock: {error}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def main() -> None:
+    """Run the command line; an error of windsock's own is one message, anything else is a traceback."""
+    try:
+        app()
+    except WindsockError as error:
+        fail(error)

@@ -1,0 +1,76 @@
+"""Every exception that windsock raises on purpose.
+
+::
+
+    WindsockError
+    ├── DeclarationError       a settings class or feature is declared wrongly (at import, by its author)
+    ├── ConfigurationError     start() or a command was given something it cannot use
+    │   └── MissingExtraError  an optional dependency is not installed; names the extra
+    ├── FlagFileError          a flag document cannot be read as a whole
+    ├── MigrationError         a migration is changed, missing or failing; the database is as it was
+    └── MirrorError            the mirror refuses to publish; the last good files stay
+        ├── DatabaseUnfitError the connection, role or schema cannot serve a mirror
+        └── GuardError         publishing would remove or break more than is allowed
+
+Nothing here is raised into a request: reading settings, evaluating flags, healing and recording give a value
+and a reason instead. These errors belong to start-up, to commands and to authors.
+"""
+
+
+class WindsockError(Exception):
+    """The root of the family: what is wrong, where, and what to do next, in one message."""
+
+
+class DeclarationError(WindsockError):
+    """A settings class or feature is declared in a way that cannot work."""
+
+
+class ConfigurationError(WindsockError):
+    """An argument, environment variable or option cannot be used as it is."""
+
+
+class MissingExtraError(ConfigurationError):
+    """An optional dependency is needed and not installed.
+
+    Args:
+        what: The thing that needs it, as a person would say it: ``"the mirror"``.
+        extra: The extra of the windsock distribution that brings it: ``"mirror"``.
+    """
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f'{what} needs an optional dependency: pip install "windsock[{extra}]"')
+        self.extra = extra
+
+
+class FlagFileError(WindsockError):
+    """A flag document cannot be read at all (not one flag of it).
+
+    Args:
+        source: The file or stream that the document came from.
+        message: What is wrong and what to do next.
+        line: One-based line, or 0 where there is none.
+        column: One-based column, or 0 where there is none.
+    """
+
+    def __init__(self, source: str, message: str, line: int = 0, column: int = 0) -> None:
+        where = f"{source}:{line}:{column}" if line else source
+        super().__init__(f"{where}: {message}")
+        self.source = source
+        self.line = line
+        self.column = column
+
+
+class MigrationError(WindsockError):
+    """A migration cannot be applied; the database is as it was before it."""
+
+
+class MirrorError(WindsockError):
+    """The mirror cannot publish; the files it published last stay as they are."""
+
+
+class DatabaseUnfitError(MirrorError):
+    """The connection, role or schema cannot serve a mirror."""
+
+
+class GuardError(MirrorError):
+    """Publishing would remove or break more than is allowed."""
