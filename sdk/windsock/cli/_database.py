@@ -1,0 +1,28 @@
+"""Which database a command talks to: an option, DATABASE_URL, or the embedded PostgreSQL."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from windsock import embedded
+
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DATABASE_URL",
+        show_envvar=True,
+        help="The database; without it an embedded PostgreSQL in .windsock/postgres.",
+    ),
+]
+
+
+@contextlib.contextmanager
+def database(url: str | None) -> Iterator[str]:
+    """Give the named database's connection string, or start the embedded one for as long as it is used."""
+    if url:
+        yield url
+        return
+    with embedded.start() as server:
+        yield server.url

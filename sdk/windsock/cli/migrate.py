@@ -1,0 +1,37 @@
+"""`windsock migrate`: bring the database's tables up to date."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.cli._database import DatabaseUrl, database
+from windsock.migrations import State, connect, find_folder, inspect, migrate, read_migrations
+
+
+def command(
+    database_url: DatabaseUrl = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder of your own that holds the database's whole history (such as supabase/migrations)."
+        ),
+    ] = None,
+    status: Annotated[
+        bool, typer.Option("--status", help="List every migration and change nothing.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be applied.")] = False,
+) -> None:
+    """Apply the pending SQL migrations, each in a transaction, recorded in the Supabase CLI's ledger."""
+    migrations = read_migrations(folder or find_folder())
+    with database(database_url) as url, connect(url) as connection:
+        if status or dry_run:
+            for entry in inspect(connection, migrations, whole_history=folder is not None):
+                if status or entry.state is State.PENDING:
+                    print(f"{entry.version}  {entry.state:<8}  {entry.name}")
+            return
+        applied = migrate(connection, migrations, whole_history=folder is not None)
+    for migration in applied:
+        print(f"applied {migration.path.name}")
+    if not applied:
+        print("nothing to apply: the database is up to date")

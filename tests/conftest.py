@@ -1,0 +1,69 @@
+"""Fixtures that more than one package of tests uses: a real PostgreSQL, and fresh databases on it."""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from windsock import embedded
+from windsock.migrations import find_folder, migrate, read_migrations
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory) -> Iterator[embedded.EmbeddedPostgres]:
+    """One embedded server for each test process."""
+    with embedded.start(tmp_path_factory.mktemp("postgres")) as server:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            # The machine is not going to lose its power; a kill of the server keeps what was committed.
+            connection.execute("alter system set fsync = off")
+            connection.execute("select pg_reload_conf()")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres) -> str:
+    """The name of a database with every migration applied, to make others from."""
+    name = "migrated_template"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    with psycopg.connect(postgres.database_url(name), autocommit=True) as connection:
+        migrate(connection, read_migrations(find_folder()))
+    return name
+
+
+@pytest.fixture
+def make_database(postgres) -> Iterator[Callable[[str], str]]:
+    """Make a database from a template and give its connection string; it is dropped after the test."""
+    made = []
+
+    def make(template: str = "template1") -> str:
+        name = f"test_{next(_numbers)}"
+        with psycopg.connect(postgres.url, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("create database {} template {}").format(
+                    sql.Identifier(name), sql.Identifier(template)
+                )
+            )
+        made.append(name)
+        return postgres.database_url(name)
+
+    yield make
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        for name in made:
+            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def empty_database(make_database) -> str:
+    """The connection string of a fresh database without a table."""
+    return make_database()
+
+
+@pytest.fixture
+def database(make_database, migrated_template) -> str:
+    """The connection string of a fresh database with every migration applied."""
+    return make_database(migrated_template)

@@ -1,0 +1,157 @@
+"""Applying migrations: the ledger, the lock, and every way in which a migration can be refused."""
+
+import threading
+
+import pytest
+
+from windsock.errors import ConfigurationError, MigrationError
+from windsock.migrations import State, connect, find_folder, inspect, migrate, read_migrations
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "1_first.sql").write_text("create table first (id int);\ninsert into first values (1);\n")
+    (tmp_path / "2_second.sql").write_text("create table second (id int);\n")
+    return tmp_path
+
+
+def tables(connection):
+    query = "select tablename from pg_tables where schemaname = 'public'"
+    return {name for (name,) in connection.execute(query)}
+
+
+def test_applies_in_order_and_only_once(empty_database, folder):
+    with connect(empty_database) as connection:
+        applied = migrate(connection, read_migrations(folder))
+        assert [migration.version for migration in applied] == ["1", "2"]
+        assert migrate(connection, read_migrations(folder)) == ()
+        assert tables(connection) == {"first", "second"}
+        rows = connection.execute(
+            "select version, name, statements from supabase_migrations.schema_migrations"
+        )
+        assert rows.fetchall() == [
+            ("1", "first", ["create table first (id int)", "insert into first values (1)"]),
+            ("2", "second", ["create table second (id int)"]),
+        ]
+
+
+def test_takes_over_a_ledger_that_the_supabase_cli_filled(empty_database, folder):
+    with connect(empty_database) as connection:
+        connection.execute("create schema supabase_migrations")
+        connection.execute(
+            "create table supabase_migrations.schema_migrations (version text primary key, statements text[], name text)"
+        )
+        connection.execute(
+            "insert into supabase_migrations.schema_migrations values ('0', '{select 1}', 'theirs')"
+        )
+        connection.execute("insert into supabase_migrations.schema_migrations (version) values ('1')")
+        states = {entry.version: entry.state for entry in inspect(connection, read_migrations(folder))}
+        assert states == {"0": State.FOREIGN, "1": State.APPLIED, "2": State.PENDING}
+        assert [migration.version for migration in migrate(connection, read_migrations(folder))] == ["2"]
+
+
+def test_an_old_ledger_without_columns_is_completed(empty_database, folder):
+    with connect(empty_database) as connection:
+        connection.execute("create schema supabase_migrations")
+        connection.execute("create table supabase_migrations.schema_migrations (version text primary key)")
+        assert len(migrate(connection, read_migrations(folder))) == 2
+
+
+def test_a_failing_migration_leaves_the_database_as_it_was(empty_database, folder):
+    (folder / "2_second.sql").write_text(
+        "create table second (id int);\n\ninsert into second\nvalues (nothing);\n"
+    )
+    with connect(empty_database) as connection:
+        with pytest.raises(
+            MigrationError, match=r'2_second\.sql:4: column "nothing" does not exist'
+        ) as caught:
+            migrate(connection, read_migrations(folder))
+        assert "windsock migrate" in str(caught.value)
+        assert tables(connection) == {"first"}
+        (folder / "2_second.sql").write_text("create table second (id int);")
+        assert [migration.version for migration in migrate(connection, read_migrations(folder))] == ["2"]
+
+
+def test_a_changed_migration_is_refused(empty_database, folder):
+    with connect(empty_database) as connection:
+        migrate(connection, read_migrations(folder))
+        (folder / "1_first.sql").write_text("create table first (id int);\ninsert into first values (2);\n")
+        with pytest.raises(MigrationError, match=r"1_first\.sql:2: this migration was changed"):
+            migrate(connection, read_migrations(folder))
+        (folder / "1_first.sql").write_text("create table first (id int);\n")
+        with pytest.raises(MigrationError, match=r"1_first\.sql: this migration was changed"):
+            migrate(connection, read_migrations(folder))
+        (folder / "1_first.sql").write_text(
+            "  create table first (id int) ;\n\ninsert into first values (1)\n;\n"
+        )
+        assert migrate(connection, read_migrations(folder)) == (), "space around a statement does not count"
+
+
+def test_a_missing_migration_is_refused(empty_database, folder):
+    with connect(empty_database) as connection:
+        migrate(connection, read_migrations(folder))
+        (folder / "1_first.sql").unlink()
+        with pytest.raises(MigrationError, match=r"1_first\.sql, which is not in this folder"):
+            migrate(connection, read_migrations(folder), whole_history=True)
+
+
+def test_a_database_newer_than_windsock_is_refused(empty_database):
+    with connect(empty_database) as connection:
+        migrate(connection, read_migrations(find_folder()))
+        connection.execute(
+            "insert into supabase_migrations.schema_migrations (version, name) values ('2999', 'windsock_later')"
+        )
+        with pytest.raises(MigrationError, match="upgrade windsock"):
+            migrate(connection, read_migrations(find_folder()))
+
+
+def test_a_statement_that_ends_the_transaction_is_refused_before_anything_runs(folder):
+    (folder / "3_third.sql").write_text("create table third (id int);\n-- done\ncommit;\n")
+    with pytest.raises(MigrationError, match=r"3_third\.sql:3: COMMIT"):
+        read_migrations(folder)
+
+
+def test_two_files_with_one_version_are_refused(folder):
+    (folder / "1_other.sql").write_text("select 1")
+    with pytest.raises(MigrationError, match="same version"):
+        read_migrations(folder)
+
+
+def test_a_folder_without_migrations_is_refused(tmp_path):
+    (tmp_path / "notes.sql").write_text("select 1")
+    with pytest.raises(MigrationError, match="holds no migration"):
+        read_migrations(tmp_path)
+
+
+def test_a_file_that_is_not_utf8_is_refused(folder):
+    (folder / "3_third.sql").write_bytes(b"select '\xff';")
+    with pytest.raises(MigrationError, match=r"3_third\.sql: cannot be read"):
+        read_migrations(folder)
+
+
+def test_two_at_once_apply_each_migration_once(empty_database, folder):
+    for number in range(3, 20):
+        (folder / f"{number:02}_more.sql").write_text(f"create table more_{number} (id int);")
+    applied, errors = [], []
+
+    def run():
+        try:
+            with connect(empty_database) as connection:
+                applied.extend(migrate(connection, read_migrations(folder)))
+        except MigrationError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert sorted(migration.version for migration in applied) == sorted(
+        migration.version for migration in read_migrations(folder)
+    )
+
+
+def test_an_unreachable_database_is_a_message():
+    with pytest.raises(ConfigurationError, match="cannot be reached"):
+        connect("postgresql://127.0.0.1:1/x?connect_timeout=2")

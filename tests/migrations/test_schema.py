@@ -1,0 +1,185 @@
+"""What the migrations make of a plain database and of one that is shaped like Supabase's."""
+
+import uuid
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from windsock.migrations import connect, find_folder, migrate, read_migrations
+
+SUPABASE = Path(__file__).with_name("supabase_shape.sql").read_bytes()
+
+
+@pytest.fixture(params=["plain", "supabase"])
+def connection(request, empty_database):
+    with connect(empty_database) as connection:
+        if request.param == "supabase":
+            connection.execute(SUPABASE)
+        migrate(connection, read_migrations(find_folder()))
+        connection.shape = request.param
+        yield connection
+
+
+@pytest.fixture
+def supabase(empty_database):
+    with connect(empty_database) as connection:
+        connection.execute(SUPABASE)
+        migrate(connection, read_migrations(find_folder()))
+        yield connection
+
+
+def add_user(connection, config_id=None):
+    user = uuid.uuid4()
+    if connection.execute("select to_regclass('auth.users')").fetchone()[0]:
+        connection.execute("insert into auth.users (id) values (%s)", [user])
+        connection.execute("update profiles set config_id = %s where id = %s", [config_id, user])
+    else:
+        connection.execute("insert into profiles (id, config_id) values (%s, %s)", [user, config_id])
+    return user
+
+
+def seed(connection):
+    query = "select id, settings from app_configurations where name = 'experimental_v1'"
+    return connection.execute(query).fetchone()
+
+
+def logged(connection):
+    rows = connection.execute("select changed_table, row_id from windsock.change_log order by logged_at")
+    return rows.fetchall()
+
+
+def test_the_seed_profile_is_the_documents(connection):
+    _, settings = seed(connection)
+    assert settings == {
+        "retrieval_top_k": 25,
+        "rerank_top_n": 5,
+        "reasoning_model": "gpt-4o",
+        "temperature": 0.2,
+    }
+
+
+def test_the_first_file_can_be_applied_again_by_hand(connection):
+    first = read_migrations(find_folder())[0]
+    connection.execute("update app_configurations set settings = '{}' where name = 'experimental_v1'")
+    connection.execute(first.path.read_bytes())
+    assert seed(connection)[1] == {}
+
+
+def test_a_deleted_configuration_unassigns_its_users(connection):
+    config, _ = seed(connection)
+    user = add_user(connection, config)
+    connection.execute("delete from app_configurations where id = %s", [config])
+    assert connection.execute("select config_id from profiles where id = %s", [user]).fetchone() == (None,)
+
+
+def test_every_change_is_logged_once_for_a_row(connection):
+    config, _ = seed(connection)
+    user = add_user(connection, config)
+    connection.execute("delete from windsock.change_log")
+    connection.execute(
+        "update app_configurations set settings = '{\"temperature\": 1}' where id = %s", [config]
+    )
+    connection.execute("update profiles set config_id = config_id")
+    connection.execute("update profiles set config_id = null")
+    connection.execute("update profiles set config_id = null")
+    assert logged(connection) == [("app_configurations", str(config)), ("profiles", str(user))]
+    connection.execute("truncate profiles cascade")
+    assert logged(connection)[-1] == ("profiles", None)
+
+
+def test_a_changed_key_is_logged_under_both(connection):
+    config, _ = seed(connection)
+    new = uuid.uuid4()
+    connection.execute("delete from windsock.change_log")
+    connection.execute("update app_configurations set id = %s where id = %s", [new, config])
+    assert {row for _, row in logged(connection)} == {str(config), str(new)}
+
+
+def test_a_log_that_cannot_be_written_does_not_stop_a_sign_up(connection):
+    config, _ = seed(connection)
+    warnings = []
+    connection.add_notice_handler(lambda notice: warnings.append(notice.message_primary))
+    connection.execute("drop table windsock.change_log")
+    user = add_user(connection, config)
+    assert connection.execute("select config_id from profiles where id = %s", [user]).fetchone() == (config,)
+    assert any("a change of profiles was not logged" in warning for warning in warnings)
+
+
+def test_a_change_wakes_a_listener_with_an_empty_payload(connection):
+    config, _ = seed(connection)
+    connection.execute("listen windsock")
+    add_user(connection, config)
+    notices = list(connection.notifies(timeout=5, stop_after=1))
+    assert [(notice.channel, notice.payload) for notice in notices] == [("windsock", "")]
+
+
+def test_names_that_differ_by_case_are_two_configurations(connection):
+    connection.execute("insert into app_configurations (name) values ('Experimental_V1')")
+    assert connection.execute("select count(*) from app_configurations").fetchone() == (2,)
+
+
+def test_an_existing_assignment_column_is_kept(empty_database):
+    with connect(empty_database) as connection:
+        connection.execute("create table profiles (id uuid primary key, name text, config_id uuid)")
+        migrate(connection, read_migrations(find_folder()))
+        with pytest.raises(psycopg.errors.ForeignKeyViolation):
+            connection.execute("insert into profiles values (gen_random_uuid(), 'x', gen_random_uuid())")
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select * from app_configurations",
+        "insert into app_configurations (name) values ('x')",
+        "select * from usage_logs",
+        "select * from windsock.change_log",
+        "select windsock.log_assignments()",
+    ],
+)
+def test_the_public_of_supabase_reads_and_writes_nothing(supabase, role, statement):
+    supabase.execute(f"set role {role}")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        supabase.execute(statement)
+
+
+def test_a_minimal_profiles_table_on_supabase_is_closed(empty_database):
+    with connect(empty_database) as connection:
+        connection.execute(SUPABASE)
+        connection.execute("drop table public.profiles")
+        migrate(connection, read_migrations(find_folder()))
+        connection.execute("insert into profiles values (gen_random_uuid())")
+        connection.execute("set role anon")
+        assert connection.execute("select count(*) from profiles").fetchone() == (0,)
+
+
+def test_the_mirrors_role_reads_past_row_level_security_and_writes_nothing(connection):
+    config, _ = seed(connection)
+    add_user(connection, config)
+    connection.execute("set role windsock_mirror; set row_security = off")
+    assert connection.execute("select count(*) from app_configurations").fetchone() == (1,)
+    assert connection.execute("select count(id) from profiles where config_id is not null").fetchone() == (1,)
+    for statement in ("update profiles set config_id = null", "delete from app_configurations"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement)
+
+
+def test_the_writers_role_adds_usage_rows_and_changes_none(connection):
+    connection.execute("set role windsock_writer")
+    row = [uuid.uuid4()]
+    statement = """insert into usage_logs (id, requested_at, environment, flag)
+                   values (%s, now(), 'production', 'teacher') on conflict (id) do nothing"""
+    connection.execute(statement, row)
+    connection.execute(statement, row)
+    assert connection.execute("select count(*) from usage_logs").fetchone() == (1,)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("delete from usage_logs")
+
+
+def test_supabase_sign_up_and_sign_off_are_unharmed(supabase):
+    config, _ = seed(supabase)
+    user = add_user(supabase, config)
+    supabase.execute("delete from auth.users where id = %s", [user])
+    assert supabase.execute("select count(*) from profiles").fetchone() == (0,)
+    assert logged(supabase)[-1] == ("profiles", str(user))
