@@ -1,0 +1,84 @@
+"""docker-compose.yml keeps its promises about ports, secrets and sources; read as data, no engine needed."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MIRROR_FILES = "/var/lib/windsock/mirror/"
+
+
+def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return compose["services"]
+
+
+def flagd_sources(compose: dict[str, Any]) -> list[dict[str, str]]:
+    start, option, value = services(compose)["flagd"]["command"]
+    assert (start, option) == ("start", "--sources")
+    return json.loads(value)
+
+
+def test_nothing_is_published_beyond_loopback(compose):
+    published = [port for service in services(compose).values() for port in service.get("ports", [])]
+    assert len(published) >= 6
+    assert [port for port in published if not port.startswith("127.0.0.1:")] == []
+
+
+def test_no_service_shares_a_namespace_with_the_host_or_is_privileged(compose):
+    refused = {"privileged", "network_mode", "pid", "ipc", "cap_add"}
+    assert [name for name, service in services(compose).items() if refused & service.keys()] == []
+
+
+def test_flagd_is_pinned_to_a_release(compose):
+    assert re.fullmatch(
+        r"\$\{WINDSOCK_FLAGD_IMAGE:-ghcr\.io/open-feature/flagd:v\d+\.\d+\.\d+\}",
+        services(compose)["flagd"]["image"],
+    )
+
+
+def test_every_password_comes_from_the_environment_and_must_be_set(compose):
+    passwords = [
+        value
+        for service in services(compose).values()
+        for name, value in service.get("environment", {}).items()
+        if "PASSWORD" in name or name == "DATABASE_URL"
+    ]
+    assert len(passwords) >= 4
+    assert [value for value in passwords if "${POSTGRES_PASSWORD:?" not in value] == []
+
+
+def test_every_source_of_flagd_is_watched_by_fsnotify(compose):
+    assert {source["provider"] for source in flagd_sources(compose)} == {"fsnotify"}
+
+
+def test_folders_are_mounted_into_flagd_and_read_only(compose):
+    mounts = [mount.split(":") for mount in services(compose)["flagd"]["volumes"]]
+    targets = {target: mode for _, target, mode in mounts}
+    assert set(targets.values()) == {"ro"}
+    assert all(str(Path(source["uri"]).parent) in targets for source in flagd_sources(compose))
+
+
+def test_flagd_waits_for_the_file_that_the_mirror_writes_first(compose):
+    assert services(compose)["flagd"]["depends_on"]["mirror"]["condition"] == "service_healthy"
+    [checked] = [
+        argument
+        for argument in services(compose)["mirror"]["healthcheck"]["test"]
+        if argument.endswith(".json")
+    ]
+    assert checked in [source["uri"] for source in flagd_sources(compose)]
+
+
+@pytest.mark.parametrize("service", ["migrate", "mirror", "hello", "flagd"])
+def test_what_needs_no_privilege_has_none(compose, service):
+    written = services(compose)[service]
+    assert written["read_only"] is True
+    assert written["cap_drop"] == ["ALL"]
+    assert written["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_variables_of_the_settings_are_passed_through_and_may_be_unset(compose):
+    environment = services(compose)["hello"]["environment"]
+    for name in ("AURA_L1_MODEL", "AURA_L2_MODEL", "AURA_L3_MODEL", "OPENAI_CHAT_MODEL", "ENVIRONMENT"):
+        assert environment[name] == f"${{{name}:-}}"
