@@ -49,13 +49,24 @@ def image_of(compose: dict[str, Any]) -> Callable[[str], str]:
 def engine() -> Iterator[docker.DockerClient]:
     """The Docker engine that the environment points to."""
     try:
+        _knock()
         client = docker.from_env(timeout=180)
         client.ping()
-    except DockerException as error:
+    except (OSError, DockerException) as error:
         pytest.skip(f'no Docker engine answers ({error}); eval "$(tests/containers/engine.sh up)" starts one')
     with client.api:
         _suit_testcontainers(client)
         yield client
+
+
+def _knock() -> None:
+    """Raise OSError where nobody listens; the docker client would then leave a socket open, which is a warning."""
+    kind, _, path = (
+        docker.utils.kwargs_from_env().get("base_url", "unix:///var/run/docker.sock").partition("://")
+    )
+    if kind.endswith("unix"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(path)
 
 
 def _suit_testcontainers(client: docker.DockerClient) -> None:

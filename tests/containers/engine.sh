@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# Brings up a Docker engine and a PostgreSQL image for tests/containers, for machines that have neither.
+#
+#   eval "$(tests/containers/engine.sh up)"    start what is missing, export DOCKER_HOST and image names
+#   tests/containers/engine.sh down            stop the engine that `up` started (never another one)
+#
+# A running engine and images that can be pulled are used as they are. Otherwise, as root on Debian only: the engine
+# comes from Debian's docker.io package, and the PostgreSQL image is made by debootstrap, without an image registry.
+# Everything is kept in $WINDSOCK_ENGINE_DIR (default ~/.cache/windsock/engine), so a second run takes seconds.
+# Messages go to stderr; stdout carries only `export` lines. Exit 1: no engine can be had here, and stderr says why.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+state=${WINDSOCK_ENGINE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/windsock/engine}
+socket=$state/docker.sock
+postgres_major=17
+local_postgres=windsock-test-postgres:$postgres_major
+
+say() { printf 'engine.sh: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+# What docker-compose.yml runs is what the tests run: `image: ${WINDSOCK_POSTGRES_IMAGE:-postgres:17}` names both.
+image_of() { sed -n "s/.*\${$1:-\([^}]*\)}.*/\1/p" "$root/docker-compose.yml" | head -n 1; }
+
+answers() { docker info >/dev/null 2>&1; }
+
+on_debian_as_root() { [ "$(id -u)" = 0 ] && grep -qs '^ID=debian' /etc/os-release; }
+
+install_packages() {
+  say "installing $* with apt"
+  export DEBIAN_FRONTEND=noninteractive
+  timeout 60 apt-get update -q >&2 || say "apt-get update failed, trying with the lists that are there"
+  timeout 180 apt-get install -y -q --no-install-recommends "$@" >"$state/apt.log" 2>&1 ||
+    die "apt-get install $* failed: $(tail -n 1 "$state/apt.log")"
+}
+
+start_engine() {
+  on_debian_as_root || die "no Docker engine answers, and one is started only as root on Debian; start one yourself"
+  if ! command -v dockerd >/dev/null || ! command -v docker >/dev/null; then
+    # Debian 13 packs the client apart from the engine, Debian 12 does not.
+    if apt-cache show docker-cli >/dev/null 2>&1; then install_packages docker.io docker-cli; else install_packages docker.io; fi
+  fi
+  say "starting dockerd on $socket"
+  setsid dockerd --host "unix://$socket" --data-root "$state/data" --exec-root "$state/exec" \
+    --pidfile "$state/dockerd.pid" >"$state/dockerd.log" 2>&1 </dev/null &
+  local attempt
+  for attempt in $(seq 60); do
+    if answers; then return; fi
+    kill -0 $! 2>/dev/null || die "dockerd ended: $(tail -n 1 "$state/dockerd.log")"
+    sleep 0.5
+  done
+  kill $! 2>/dev/null || true
+  die "dockerd did not answer within 30 s ($attempt tries): $(tail -n 1 "$state/dockerd.log")"
+}
+
+has_image() { docker image inspect "$1" >/dev/null 2>&1; }
+
+pull() { timeout 180 docker pull -q "$1" >/dev/null 2>"$state/pull.log"; }
+
+# The part of the official image's contract that the tests and docker-compose.yml use: POSTGRES_USER, _PASSWORD, _DB.
+write_entrypoint() {
+  cat >"$1" <<ENTRYPOINT
+#!/bin/sh
+set -eu
+PATH=/usr/lib/postgresql/$postgres_major/bin:\$PATH
+user=\${POSTGRES_USER:-postgres} database=\${POSTGRES_DB:-\${POSTGRES_USER:-postgres}}
+: "\${POSTGRES_PASSWORD:?set POSTGRES_PASSWORD}"
+if [ ! -s "\$PGDATA/PG_VERSION" ]; then
+  printf '%s\n' "\$POSTGRES_PASSWORD" >/tmp/password
+  initdb --username="\$user" --pwfile=/tmp/password --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8
+  rm /tmp/password
+  echo 'host all all all scram-sha-256' >>"\$PGDATA/pg_hba.conf"
+  [ "\$database" = postgres ] || echo "CREATE DATABASE \"\$database\"" | postgres --single -j -D "\$PGDATA" postgres
+fi
+[ "\${1:-postgres}" != postgres ] || shift "\$((\$# > 0))"
+exec postgres -c listen_addresses='*' "\$@"
+ENTRYPOINT
+  chmod 755 "$1"
+}
+
+make_postgres_image() {
+  on_debian_as_root || { say "an image is made only as root on Debian"; return 1; }
+  command -v debootstrap >/dev/null || install_packages debootstrap
+  local tree mirror
+  tree=$(mktemp -d "$state/tree.XXXXXX")
+  # shellcheck disable=SC2016  # apt expands it
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Component: main' | head -n 1)
+  say "making $local_postgres with debootstrap (about a minute)"
+  # Debian 13 is the release that carries PostgreSQL 17.
+  if timeout 300 debootstrap --variant=minbase --include="postgresql-$postgres_major" trixie "$tree" ${mirror:+"$mirror"} \
+    >"$state/debootstrap.log" 2>&1; then
+    write_entrypoint "$tree/entrypoint"
+    install -d -o "$(stat -c %u "$tree/var/lib/postgresql")" -g "$(stat -c %g "$tree/var/lib/postgresql")" -m 700 \
+      "$tree/var/lib/postgresql/data"
+    rm -rf "$tree"/var/cache/apt/archives/*.deb "$tree"/var/lib/apt/lists/* "$tree"/usr/share/{doc,man,locale}/*
+    tar -C "$tree" -c . | docker import \
+      -c 'ENV PGDATA=/var/lib/postgresql/data' -c "ENV PATH=/usr/lib/postgresql/$postgres_major/bin:/usr/bin:/bin" \
+      -c 'USER postgres' -c 'EXPOSE 5432' -c 'ENTRYPOINT ["/entrypoint"]' -c 'CMD ["postgres"]' \
+      - "$local_postgres" >/dev/null
+  else
+    say "debootstrap failed: $(tail -n 1 "$state/debootstrap.log")"
+  fi
+  rm -rf "$tree"
+  has_image "$local_postgres"
+}
+
+provide_postgres() {
+  local wanted=${WINDSOCK_POSTGRES_IMAGE:-$(image_of WINDSOCK_POSTGRES_IMAGE)}
+  if has_image "$wanted" || pull "$wanted"; then return; fi
+  say "cannot pull $wanted: $(tail -n 1 "$state/pull.log")"
+  if has_image "$local_postgres" || make_postgres_image; then
+    echo "export WINDSOCK_POSTGRES_IMAGE=$local_postgres"
+  fi
+}
+
+provide_flagd() {
+  local wanted=${WINDSOCK_FLAGD_IMAGE:-$(image_of WINDSOCK_FLAGD_IMAGE)}
+  has_image "$wanted" || pull "$wanted" || say "cannot pull $wanted: $(tail -n 1 "$state/pull.log"); its tests will skip"
+}
+
+up() {
+  mkdir -p "$state"
+  if ! answers; then
+    export DOCKER_HOST=unix://$socket
+    answers || start_engine
+    echo "export DOCKER_HOST=$DOCKER_HOST"
+  fi
+  provide_postgres
+  provide_flagd
+}
+
+down() {
+  local pid
+  pid=$(cat "$state/dockerd.pid" 2>/dev/null) || { say "no engine of ours is running"; return; }
+  kill "$pid" 2>/dev/null || true
+  for _ in $(seq 40); do kill -0 "$pid" 2>/dev/null || return 0; sleep 0.5; done
+  die "dockerd (pid $pid) did not stop within 20 s"
+}
+
+case ${1:-} in
+  up) up ;;
+  down) down ;;
+  *) die "usage: engine.sh up|down" ;;
+esac
