@@ -1,0 +1,87 @@
+"""Every command has help and is documented, and every command that the documents show exists."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from windsock.cli._app import VERBS
+
+REPOSITORY = Path(__file__).parents[1]
+WINDSOCK = Path(sys.executable).parent / "windsock"
+README = REPOSITORY / "README.md"
+DOCUMENTS = [README, *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+
+def fenced_lines(document: Path) -> Iterator[str]:
+    """The lines inside ``` blocks, without a leading prompt."""
+    inside = False
+    for line in document.read_text().splitlines():
+        if line.lstrip().startswith("```"):
+            inside = not inside
+        elif inside:
+            yield line.strip().removeprefix("$ ")
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([WINDSOCK, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_help_lists_every_verb():
+    done = run("--help")
+    assert done.returncode == 0, done.stderr
+    listed = re.findall(r"^  ([a-z][a-z-]*)  +\S", done.stdout.partition("Commands")[2], re.MULTILINE)
+    assert listed == list(VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_verb_has_help_of_its_own(verb):
+    done = run(verb, "--help")
+    assert done.returncode == 0, done.stderr
+    usage, _, rest = done.stdout.partition("\n\n")
+    assert f"windsock {verb}" in usage
+    described = rest.strip().splitlines()[0].strip()
+    assert len(described.split()) >= 3, f"the function behind `windsock {verb}` needs a docstring"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_verb_is_documented(verb):
+    shown = [document.name for document in DOCUMENTS if f"windsock {verb}" in document.read_text()]
+    assert shown, f"`windsock {verb}` appears in neither README.md nor docs/*.md"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_commands_in_the_documents_exist(document):
+    shown = {
+        verb
+        for line in fenced_lines(document)
+        for verb in re.findall(r"(?:^|\s)windsock ([a-z][\w-]*)", line)
+    }
+    assert shown <= set(VERBS)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_files_that_the_documents_link_to_exist(document):
+    targets = re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", document.read_text())
+    assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+def test_readme_gives_one_test_command_and_it_sets_up_everything_itself():
+    if not README.read_text().strip():
+        pytest.skip("README.md is empty so far")
+    [command] = [line for line in fenced_lines(README) if "uv run pytest" in line]
+    assert command == "python3 -m venv .uv && .uv/bin/pip install -q uv && .uv/bin/uv run pytest"
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    done = subprocess.run(
+        [REPOSITORY / ".ci/run", "--print-test-command"],
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    assert done.stdout.splitlines() == [line for line in fenced_lines(README) if "uv run pytest" in line]
