@@ -1,0 +1,24 @@
+"""Usage records: what a request used, written in batches, and kept on disk while the database is away."""
+
+from windsock.usage.clean import clean
+from windsock.usage.record import COLUMNS, Healed, Measured, Pending, UsageRecord, Use
+from windsock.usage.sinks import LogSink, MemorySink, Sink
+from windsock.usage.spool import Spool
+from windsock.usage.writer import UsageHealth, UsageOptions, UsageWriter
+
+__all__ = [
+    "COLUMNS",
+    "Healed",
+    "LogSink",
+    "Measured",
+    "MemorySink",
+    "Pending",
+    "Sink",
+    "Spool",
+    "UsageHealth",
+    "UsageOptions",
+    "UsageRecord",
+    "UsageWriter",
+    "Use",
+    "clean",
+]

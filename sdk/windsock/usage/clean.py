@@ -1,0 +1,182 @@
+"""Makes rows that a database takes: no NUL, no lone surrogate, no NaN, nothing huge."""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from hashlib import sha256
+from itertools import islice
+from uuid import UUID
+
+from windsock.usage.record import Healed, Measured, Pending, UsageRecord
+
+MAX_TEXT = 1_000
+"""Characters kept of an id, a variant or a reason."""
+MAX_ERROR = 2_000
+"""Characters kept of an exception's message."""
+MAX_FIELD = 4_096
+"""Characters of JSON kept of one field's value; a longer one becomes its beginning."""
+MAX_FIELDS = 200
+"""Fields kept of one use, and healed fields kept of one use."""
+_MAX_DEPTH = 20
+_MAX_ITEMS = 1_000
+_MAX_BIGINT = 2**63 - 1
+_MAX_COST = Decimal("1e30")
+
+# What PostgreSQL's text and jsonb refuse: NUL, and halves of surrogate pairs.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def clean(pending: Pending) -> UsageRecord:
+    """Make the row of one use. Never raises: what cannot be kept is replaced by a text that says so."""
+    try:
+        return _clean(pending)
+    except Exception as error:  # noqa: BLE001 - a use that is no `Use` still leaves a row
+        values = {"windsock_unreadable": printable(error, MAX_ERROR)}
+        bare = replace(pending.use, values=values, healed=())
+        return _clean(replace(pending, use=bare, measured=Measured()))
+
+
+def _clean(pending: Pending) -> UsageRecord:
+    use, measured = pending.use, pending.measured
+    return UsageRecord(
+        id=pending.id,
+        requested_at=pending.requested_at,
+        user_id=_text(use.user_id),
+        request_id=_text(measured.request_id),
+        environment=_text(use.environment) or "",
+        flag=_text(use.flag) or "",
+        variant=_text(use.variant),
+        config_id=_uuid(use.config_id),
+        revision=_text(use.revision),
+        reason=_text(use.reason),
+        values_json=_values(use.values),
+        healed_json=_healed(use.healed),
+        latency_ms=_milliseconds(measured.latency),
+        input_tokens=_count(measured.input_tokens),
+        output_tokens=_count(measured.output_tokens),
+        cost=_cost(measured.cost),
+        trace_id=_text(measured.trace_id),
+    )
+
+
+def _values(values: Mapping[str, object]) -> str:
+    try:
+        whole = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except Exception:  # noqa: BLE001 - besides json's own errors, a mapping of the caller's may raise anything
+        whole = ""
+    # `\u0000` is how json.dumps writes a NUL; a text that only looks so goes on below too.
+    if 2 <= len(whole) <= MAX_FIELD and "\\u0000" not in whole and not _UNSTORABLE.search(whole):
+        return whole
+    try:
+        first = islice(values.items(), MAX_FIELDS)
+        kept: dict[str, object] = {printable(name, MAX_TEXT): _field(value) for name, value in first}
+    except Exception as error:  # noqa: BLE001 - as above
+        kept = {"windsock_unreadable": printable(error, MAX_ERROR)}
+    return json.dumps(kept, ensure_ascii=False)
+
+
+def _healed(healed: Sequence[Healed]) -> str:
+    if not healed:
+        return "[]"
+    return json.dumps(
+        [
+            {
+                "field": printable(each.field, MAX_TEXT),
+                "failed_value": _field(each.failed_value),
+                "error": printable(each.error, MAX_ERROR),
+                "fell_to": printable(each.fell_to, MAX_TEXT),
+            }
+            for each in healed[:MAX_FIELDS]
+        ],
+        ensure_ascii=False,
+    )
+
+
+def _field(value: object) -> object:
+    """Keep one field's value whole if its JSON is short enough, else its beginning."""
+    try:
+        plain = _plain(value, _MAX_DEPTH)
+        text = json.dumps(plain, ensure_ascii=False)
+    except Exception as error:  # noqa: BLE001 - a caller's object may raise anything while it is read
+        return {"windsock_unreadable": printable(error, MAX_ERROR)}
+    if len(text) <= MAX_FIELD:
+        return plain
+    return {"windsock_cut": text[:200]}
+
+
+def _plain(value: object, depth: int) -> object:
+    """Rebuild a value from JSON's own kinds."""
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        if depth == 0:
+            return "windsock_cut: nested too deep"
+        if isinstance(value, Mapping):
+            items = islice(value.items(), _MAX_ITEMS)
+            return {printable(key, MAX_TEXT): _plain(item, depth - 1) for key, item in items}
+        return [_plain(item, depth - 1) for item in islice(value, _MAX_ITEMS)]
+    return _scalar(value)
+
+
+def _scalar(value: object) -> object:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        # One character more than is kept, so that the caller sees that it is too long.
+        return _UNSTORABLE.sub("�", str.__getitem__(value, slice(MAX_FIELD + 1)))
+    if isinstance(value, int):
+        return int(value) if abs(value) < 10**300 else f"an integer of {value.bit_length()} bits"
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(float(value))
+    return printable(value, MAX_FIELD)
+
+
+def printable(value: object, limit: int) -> str:
+    """Give an object's text, storable and at most `limit` characters; never raises."""
+    try:
+        # str(): a subclass may lie about its length or its slices.
+        text = str.__str__(value) if isinstance(value, str) else str(value)
+        # A character is at most a few bytes: cutting first keeps a message of 100 MB from being copied whole.
+        text = _UNSTORABLE.sub("�", str.__getitem__(text, slice(limit + 1)))
+    except Exception as error:  # noqa: BLE001 - hostile by assumption
+        return f"<{type(value).__name__} whose text raised {type(error).__name__}>"
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _text(value: object) -> str | None:
+    """Keep a short text. Two long ids that begin alike must not become one, so a cut one carries its hash."""
+    if value is None:
+        return None
+    text = printable(value, MAX_TEXT)
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        digest = sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return f"{text[: MAX_TEXT - 25]}… sha256:{digest}"
+    return text
+
+
+def _uuid(value: object) -> UUID | None:
+    if value is None or isinstance(value, UUID):
+        return value
+    try:
+        return UUID(str(value))
+    except Exception:  # noqa: BLE001 - the variant column still holds the name
+        return None
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None or not math.isfinite(seconds) else seconds * 1000
+
+
+def _count(value: object) -> int | None:
+    """Read a number of tokens; what is not a count that fits is not a count."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return int(value) if 0 <= value <= _MAX_BIGINT else None
+
+
+def _cost(value: Decimal | None) -> Decimal | None:
+    if value is None or not value.is_finite() or abs(value) > _MAX_COST:
+        return None
+    # 1e-400 has 400 decimals: money needs fewer.
+    return round(value, 12)

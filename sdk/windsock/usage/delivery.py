@@ -1,0 +1,152 @@
+"""The thread that is in the sink: one batch at a time, a pause while the sink is away, the spool after."""
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from windsock.usage.record import UsageRecord
+from windsock.usage.sinks import Sink
+from windsock.usage.spool import Spool
+
+log = logging.getLogger("windsock.usage")
+
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 30.0
+_LOOK_INTERVAL = 5.0  # seconds between looks for files that other processes have left
+
+
+@dataclass(slots=True)
+class _Job:
+    rows: Sequence[UsageRecord]
+    settled: threading.Event = field(default_factory=threading.Event)
+    stored: bool = False
+
+
+class Delivery:
+    """Calls the sink from a thread of its own, so that a sink which blocks holds up nobody else.
+
+    Args:
+        sink: Where the records go.
+        spool: Whose files are replayed once the sink takes records again.
+        batch_size: Records per write during a replay.
+    """
+
+    def __init__(self, sink: Sink, spool: Spool, batch_size: int) -> None:
+        self._sink = sink
+        self._spool = spool
+        self._batch_size = batch_size
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._busy = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._pause = 0.0
+        self._next_try = 0.0
+        self._next_look = 0.0
+        self.replayed = 0
+        self.last_error: str | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="windsock-usage-sink", daemon=True)
+        self._thread.start()
+
+    def deliver(self, rows: Sequence[UsageRecord], patience: float) -> bool:
+        """Hand one batch to the sink and wait for it.
+
+        Args:
+            rows: The batch.
+            patience: Seconds to wait for the sink.
+
+        Returns:
+            Whether the rows are stored. False when the sink is away, still at an earlier batch, or has not
+            answered yet; it may store them later all the same.
+        """
+        if self._busy.is_set() or time.monotonic() < self._next_try:
+            return False
+        job = _Job(rows)
+        self._busy.set()
+        self._jobs.put(job)
+        job.settled.wait(patience)
+        return job.stored
+
+    def stop(self, deadline: float) -> None:
+        """End the thread, waiting at most `deadline` seconds for it."""
+        self._stopping.set()
+        self._jobs.put(None)
+        if self._thread is not None:
+            self._thread.join(deadline)
+            if self._thread.is_alive():
+                log.warning("the usage sink is still busy after %.1f s; left behind with its batch", deadline)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            with contextlib.suppress(queue.Empty):
+                job = self._jobs.get(timeout=self._wait())
+                if job is not None:
+                    job.stored = self._try(job.rows)
+                    self._busy.clear()
+                    job.settled.set()
+            if not self._stopping.is_set() and time.monotonic() >= max(self._next_try, self._next_look):
+                self._replay()
+        # A batch may have been handed over just before the end.
+        with contextlib.suppress(queue.Empty):
+            while job := self._jobs.get_nowait():
+                job.stored = self._try(job.rows)
+                job.settled.set()
+        close = getattr(self._sink, "close", None)
+        if close is not None:
+            close()
+
+    def _wait(self) -> float:
+        return max(0.01, max(self._next_try, self._next_look) - time.monotonic())
+
+    def _try(self, rows: Sequence[UsageRecord]) -> bool:
+        try:
+            self._sink.write(rows)
+        except Exception as error:  # noqa: BLE001 - whatever a sink raises, the records are kept
+            self._failed(error)
+            return False
+        self._recovered()
+        return True
+
+    def _failed(self, error: Exception) -> None:
+        self._pause = min(max(_FIRST_PAUSE, self._pause * 2), _LONGEST_PAUSE)
+        self._next_try = time.monotonic() + self._pause
+        if self.last_error is None:
+            log.warning(
+                "usage records cannot be stored: %s; they wait in %s and are stored when it works again",
+                str(error).strip(),
+                self._spool.folder,
+            )
+        self.last_error = str(error).strip() or type(error).__name__
+
+    def _recovered(self) -> None:
+        self._pause = self._next_try = 0.0
+        if self.last_error is not None:
+            self._next_look = 0.0
+            log.warning("usage records are stored again; those that waited are replayed now")
+        self.last_error = None
+
+    def _replay(self) -> None:
+        """Store what waits on disk, one file at a time, between the batches of the present."""
+        self._next_look = time.monotonic() + _LOOK_INTERVAL
+        if not self._spool.waiting():
+            return
+        self._spool.release()
+        try:
+            with self._spool.claim() as rows:
+                if rows is None:
+                    return
+                for start in range(0, len(rows), self._batch_size):
+                    self._sink.write(rows[start : start + self._batch_size])
+        except Exception as error:  # noqa: BLE001 - the file stays; the sink is tried again after the pause
+            self._failed(error)
+            return
+        self.replayed += len(rows)
+        self._recovered()
+        self._next_look = 0.0
+        log.info("replayed %d usage records from %s", len(rows), self._spool.folder)

@@ -1,0 +1,105 @@
+"""The PostgreSQL sink: one transaction per batch, by COPY and an insert that a replay cannot double."""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import astuple
+from typing import TYPE_CHECKING, Any
+
+from windsock._sql import load_queries
+from windsock.errors import MissingExtraError
+from windsock.usage.record import UsageRecord
+
+if TYPE_CHECKING:
+    import psycopg
+
+log = logging.getLogger("windsock.usage")
+
+
+QUERIES = load_queries("windsock.usage", "queries.sql")
+
+
+class PostgresSink:
+    """Writes records to ``public.usage_logs``, the table of windsock's migrations.
+
+    It works through any pooler, a transaction pooler included. The role needs SELECT and INSERT on the
+    table and may create temporary tables. The connection is opened at the first batch and again after any
+    fault.
+
+    Args:
+        database_url: A libpq connection string or URL.
+
+    Raises:
+        MissingExtraError: psycopg is not installed.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        try:
+            import psycopg  # noqa: PLC0415 - an extra: only this sink needs it
+        except ImportError as missing:
+            raise MissingExtraError("writing usage_logs to PostgreSQL", "mirror") from missing
+        self._psycopg = psycopg
+        self._url = database_url
+        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._owner = os.getpid()
+        self._inherited: list[object] = []
+
+    def write(self, rows: Sequence[UsageRecord]) -> None:
+        """Store the rows in one transaction; rows that are there already stay as they are.
+
+        A row that the table itself refuses (a constraint of your own, say) is found by halving the batch
+        and is written to the log in full, at ERROR, so that it cannot hold up the others for ever.
+
+        Raises:
+            psycopg.Error: The database is away, or has no such table, or denies it. Nothing was stored.
+        """
+        try:
+            self._write(rows)
+        except (self._psycopg.DataError, self._psycopg.IntegrityError) as error:
+            if len(rows) == 1:
+                reason = str(error).strip()
+                # Not `exception`: the row matters, not the stack.
+                log.error("usage_logs refuses row %s: %s; the row: %s", rows[0].id, reason, rows[0].to_line())  # noqa: TRY400
+                return
+            middle = len(rows) // 2
+            self.write(rows[:middle])
+            self.write(rows[middle:])
+
+    def close(self) -> None:
+        """Close the connection if this process opened one."""
+        connection, self._connection = self._connection, None
+        if connection is not None and self._owner == os.getpid():
+            connection.close()
+
+    def _write(self, rows: Sequence[UsageRecord]) -> None:
+        connection = self._connected()
+        try:
+            with connection.transaction(), connection.cursor() as cursor:
+                cursor.execute(QUERIES["limits"])
+                cursor.execute(QUERIES["stage"])
+                with cursor.copy(QUERIES["copy"]) as copy:
+                    for row in rows:
+                        copy.write_row(astuple(row))
+                cursor.execute(QUERIES["insert"])
+        except (self._psycopg.DataError, self._psycopg.IntegrityError):
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    def _connected(self) -> "psycopg.Connection[tuple[Any, ...]]":
+        if self._owner != os.getpid():
+            # A forked child must not say goodbye on its parent's socket: keep the object, never close it.
+            self._inherited.append(self._connection)
+            self._connection, self._owner = None, os.getpid()
+        if self._connection is None or self._connection.closed:
+            # No prepared statements: a transaction pooler mixes up whose they are.
+            self._connection = self._psycopg.connect(
+                self._url,
+                autocommit=True,
+                prepare_threshold=None,
+                application_name="windsock-usage",
+                connect_timeout=5,  # seconds
+                tcp_user_timeout=15_000,  # milliseconds, libpq's unit: a peer that vanished is noticed
+            )
+        return self._connection

@@ -1,0 +1,38 @@
+-- The usage sink's statements, each by the name in its first line. They share one transaction per batch.
+
+-- name: limits
+-- Bounds a batch's wait on a lock or a slow disk. Local to the transaction, so that a transaction pooler is no hindrance.
+SET LOCAL statement_timeout = '30s';
+
+-- name: stage
+-- An empty table of the columns that a record fills, gone at commit. COPY itself knows no ON CONFLICT.
+CREATE TEMPORARY TABLE windsock_usage ON COMMIT DROP AS
+SELECT id, requested_at, user_id, request_id, environment, flag, variant, config_id, revision, reason,
+       "values", healed, latency_ms, input_tokens, output_tokens, cost, trace_id
+FROM public.usage_logs
+WITH NO DATA;
+
+-- name: copy
+-- The batch, in one round trip. The columns are in the order of the stage query.
+COPY pg_temp.windsock_usage FROM STDIN;
+
+-- name: insert
+-- A record that is there already (a replay, an answer that came too late) is left as it is.
+INSERT INTO public.usage_logs (
+    id, requested_at, user_id, request_id, environment, flag, variant, config_id, revision, reason,
+    "values", healed, latency_ms, input_tokens, output_tokens, cost, trace_id)
+SELECT id, requested_at, user_id, request_id, environment, flag, variant, config_id, revision, reason,
+       "values", healed, latency_ms, input_tokens, output_tokens, cost, trace_id
+FROM pg_temp.windsock_usage
+ON CONFLICT (id) DO NOTHING;
+
+-- name: latest
+-- The newest rows, optionally of one user, of one profile, or only those in which something was healed.
+SELECT requested_at, user_id, request_id, environment, flag, variant, config_id, revision, reason,
+       "values", healed, latency_ms, input_tokens, output_tokens, cost, trace_id
+FROM public.usage_logs
+WHERE (%(user)s::text IS NULL OR user_id = %(user)s::text)
+  AND (%(config)s::uuid IS NULL OR config_id = %(config)s::uuid)
+  AND (NOT %(healed)s::boolean OR healed <> '[]'::jsonb)
+ORDER BY requested_at DESC, id
+LIMIT %(limit)s;

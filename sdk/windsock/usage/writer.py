@@ -1,0 +1,235 @@
+"""The usage writer: takes records off the request's path; each reaches the sink or the disk."""
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from weakref import WeakSet
+
+from windsock.usage.clean import clean
+from windsock.usage.delivery import Delivery
+from windsock.usage.record import Pending, UsageRecord
+from windsock.usage.sinks import Sink
+from windsock.usage.spool import Spool
+
+log = logging.getLogger("windsock.usage")
+
+
+@dataclass(frozen=True, slots=True)
+class UsageOptions:
+    """How a writer batches and what it may use.
+
+    Attributes:
+        flush_interval: Seconds that a record lives in memory only, at most: what a kill -9 can lose. Half of
+            it goes to collecting a batch, half to waiting for the sink; a batch not stored by then goes to
+            disk.
+        batch_size: Records per write; a full batch does not wait for the interval.
+        queue_size: Records that may wait in memory. Beyond it a record is dropped and counted.
+    """
+
+    flush_interval: float = 1.0
+    batch_size: int = 1_000
+    queue_size: int = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class UsageHealth:
+    """What a writer has done in this process, in records.
+
+    Attributes:
+        queued: Waiting in memory now.
+        written: Stored by the sink straight from memory.
+        spooled: Written to disk because the sink was away or too slow.
+        replayed: Read back from disk and stored; also those that another process had left.
+        dropped: Lost, because the queue was full or neither the sink nor the disk could be written.
+        last_error: The sink's or the disk's last complaint, or None while all is well.
+    """
+
+    queued: int
+    written: int
+    spooled: int
+    replayed: int
+    dropped: int
+    last_error: str | None
+
+
+@dataclass(slots=True)
+class _Counts:
+    written: int = 0
+    spooled: int = 0
+    dropped: int = 0
+    disk_error: str | None = None
+    complained: float = field(default=-3600.0)
+
+
+class _Barrier(threading.Event):
+    """Stands in the queue between records; set when everything before it is stored or on disk."""
+
+
+class UsageWriter:
+    """Collects records from any thread and delivers them in batches.
+
+    Two threads: one collects and, where the sink does not answer in time, writes to disk; the other is in the
+    sink, where it may be stuck as long as it likes. A forked child starts with an empty queue and threads
+    of its own.
+
+    Args:
+        sink: Where the records go.
+        spool: Where they wait while the sink is away.
+        options: Batching and bounds.
+    """
+
+    def __init__(self, sink: Sink, spool: Spool | None = None, options: UsageOptions | None = None) -> None:
+        self._sink = sink
+        self._spool = spool or Spool()
+        self._options = options or UsageOptions()
+        self._reset()
+        atexit.register(self.stop)
+        _WRITERS.add(self)
+
+    def _reset(self) -> None:
+        self._queue: deque[Pending | _Barrier] = deque()
+        self._wake = threading.Event()
+        self._starting = threading.Lock()
+        self._collector: threading.Thread | None = None
+        self._stopped = False
+        self._deadline = 0.0
+        self._counts = _Counts()
+        self._delivery = Delivery(self._sink, self._spool, self._options.batch_size)
+
+    def put(self, pending: Pending) -> None:
+        """Take one record. Never blocks and never raises; about a microsecond."""
+        if len(self._queue) >= self._options.queue_size or self._stopped:
+            self._drop(1, "the writer is stopped" if self._stopped else "the queue is full")
+            return
+        self._queue.append(pending)
+        if self._collector is None:
+            self._start()
+        if len(self._queue) >= self._options.batch_size:
+            self._wake.set()
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until everything put before is stored or on disk.
+
+        Args:
+            timeout: Seconds to wait.
+
+        Returns:
+            Whether that was so within the timeout.
+        """
+        if self._collector is None:
+            return not self._queue
+        barrier = _Barrier()
+        self._queue.append(barrier)
+        self._wake.set()
+        return barrier.wait(timeout)
+
+    def stop(self, deadline: float = 5.0) -> None:
+        """Deliver what is queued, or put it on disk, and end both threads. A second call does nothing.
+
+        Args:
+            deadline: Seconds. The sink gets half of it; then what it has not stored goes to disk. A sink
+                that is stuck beyond the deadline keeps its thread, which is a daemon and ends with the
+                process.
+        """
+        with self._starting:
+            if self._stopped:
+                return
+            self._stopped = True
+        atexit.unregister(self.stop)
+        collector = self._collector
+        self._deadline = time.monotonic() + deadline / 2
+        self._wake.set()
+        if collector is not None:
+            collector.join(deadline)
+        self._delivery.stop(deadline / 2)
+        self._spool.release()
+
+    def health(self) -> UsageHealth:
+        """Give the counts so far."""
+        counts = self._counts
+        return UsageHealth(
+            queued=len(self._queue),
+            written=counts.written,
+            spooled=counts.spooled,
+            replayed=self._delivery.replayed,
+            dropped=counts.dropped,
+            last_error=self._delivery.last_error or counts.disk_error,
+        )
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._collector is None and not self._stopped:
+                self._delivery.start()
+                self._collector = threading.Thread(target=self._collect, name="windsock-usage", daemon=True)
+                self._collector.start()
+
+    def _collect(self) -> None:
+        while not self._stopped:
+            self._wake.wait(self._options.flush_interval / 2)
+            self._wake.clear()
+            self._drain()
+        self._drain()
+
+    def _drain(self) -> None:
+        """Empty the queue as it is now, batch by batch."""
+        waiting = len(self._queue)
+        while waiting > 0:
+            batch: list[UsageRecord] = []
+            barrier: _Barrier | None = None
+            while waiting > 0 and barrier is None and len(batch) < self._options.batch_size:
+                item = self._queue.popleft()
+                waiting -= 1
+                if isinstance(item, _Barrier):
+                    barrier = item
+                else:
+                    batch.append(clean(item))
+            if batch:
+                self._settle(batch)
+            if barrier is not None:
+                barrier.set()
+
+    def _settle(self, batch: Sequence[UsageRecord]) -> None:
+        patience = self._options.flush_interval / 2
+        if self._stopped:
+            patience = max(0.0, self._deadline - time.monotonic())
+        if self._delivery.deliver(batch, patience):
+            self._counts.written += len(batch)
+            return
+        try:
+            self._spool.append(batch)
+        except OSError as error:
+            self._counts.disk_error = str(error)
+            self._drop(len(batch), f"the sink has not taken them and the disk does not either: {error}")
+        else:
+            self._counts.disk_error = None
+            self._counts.spooled += len(batch)
+
+    def _drop(self, count: int, why: str) -> None:
+        self._counts.dropped += count
+        now = time.monotonic()
+        if now - self._counts.complained > 60:
+            self._counts.complained = now
+            log.error("usage records are being lost (%d so far): %s", self._counts.dropped, why)
+
+    def _after_fork(self) -> None:
+        """In the child: the parent's records, threads, file and connection are the parent's."""
+        self._spool.forget()
+        stopped = self._stopped
+        self._reset()
+        self._stopped = stopped
+
+
+_WRITERS: WeakSet[UsageWriter] = WeakSet()
+
+
+def _repair_child() -> None:
+    for writer in list(_WRITERS):
+        writer._after_fork()  # noqa: SLF001 - same module
+
+
+os.register_at_fork(after_in_child=_repair_child)

@@ -1,0 +1,199 @@
+"""Requests: which views belong to them, what a row says, and that recording never costs an answer."""
+
+import asyncio
+import subprocess
+import sys
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from opentelemetry import trace as otel
+
+from windsock import exposures
+from windsock.exposures import Healed, Use, current, record, request
+from windsock.usage import MemorySink, Spool, UsageWriter
+
+USE = Use("teacher", "none", None, "0123456789ab", "DEFAULT", "test", "u1", {"retrieval_top_k": 10})
+
+
+class View:
+    """A settings view as the seam sees it."""
+
+    def __init__(self, use: Use = USE) -> None:
+        self._use = use
+
+    def use(self) -> Use:
+        return self._use
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """The rows written so far, after a flush."""
+    sink = MemorySink()
+    writer = UsageWriter(sink, Spool(tmp_path / "spool"))
+    before = exposures.install(writer)
+
+    def flushed():
+        assert writer.flush()
+        return sink.rows
+
+    yield flushed
+    exposures.install(before)
+    writer.stop()
+
+
+def test_a_request_leaves_one_row_with_what_it_measured(rows):
+    with request(request_id="r-1") as this:
+        assert current() is this
+        this.record(View())
+        this.tokens(input=100, output=20, cost=0.1)
+        this.tokens(input=1, cost=Decimal("0.2"))
+    assert current() is None
+    (row,) = rows()
+    assert (row.flag, row.user_id, row.request_id) == ("teacher", "u1", "r-1")
+    assert (row.input_tokens, row.output_tokens, row.cost) == (101, 20, Decimal("0.3"))
+    assert row.values == {"retrieval_top_k": 10}
+    assert 0 <= row.latency_ms < 60_000
+
+
+def test_views_of_one_flag_join_and_flags_stay_apart(rows):
+    with request() as this:
+        this.record(View())
+        this.record(View(replace(USE, values={"temperature": 0.2}, healed=[Healed("m", "x", "404", "base")])))
+        this.record(View(replace(USE, flag="tutor", values={"tone": "kind"})))
+    teacher, tutor = rows()
+    assert teacher.values == {"retrieval_top_k": 10, "temperature": 0.2}
+    assert [each["field"] for each in teacher.healed] == ["m"]
+    assert tutor.flag == "tutor"
+    assert teacher.request_id == tutor.request_id
+
+
+def test_a_variant_that_changed_in_mid_request_has_a_row_of_its_own(rows):
+    with request() as this:
+        this.record(View())
+        this.record(View(replace(USE, variant="other", revision="ba9876543210")))
+    assert [row.variant for row in rows()] == ["none", "other"]
+
+
+def test_a_view_of_which_nothing_was_read_leaves_no_row(rows):
+    with request() as this:
+        this.record(View(replace(USE, values={})))
+    assert rows() == []
+
+
+def test_the_requests_user_stands_in_for_a_missing_one(rows):
+    with request(user_id="u9") as this:
+        this.record(View(replace(USE, user_id=None)))
+        this.record(View(replace(USE, flag="tutor")))
+    assert {row.flag: row.user_id for row in rows()} == {"teacher": "u9", "tutor": "u1"}
+
+
+def test_requests_nest(rows):
+    with request() as outer:
+        with request() as inner:
+            assert current() is inner
+        assert current() is outer
+
+
+def test_the_callers_exception_comes_through_and_the_row_is_written(rows):
+    def answer():
+        with request() as this:
+            this.record(View())
+            raise LookupError("the caller's own")
+
+    with pytest.raises(LookupError, match="the caller's own"):
+        answer()
+    assert len(rows()) == 1
+
+
+def test_a_view_that_raises_costs_its_own_row_only(rows, caplog):
+    class Broken(View):
+        def use(self) -> Use:
+            raise RuntimeError("no account")
+
+    with request() as this:
+        this.record(Broken())
+        this.record(View())
+    assert len(rows()) == 1
+    assert "gave no account of its use" in caplog.text
+
+
+@pytest.mark.parametrize("cost", [float("nan"), float("inf"), Decimal("sNaN")])
+def test_a_cost_that_is_no_number_is_left_out_and_said(rows, caplog, cost):
+    with request() as this:
+        this.record(View())
+        this.tokens(input=1, cost=cost)
+    (row,) = rows()
+    assert (row.input_tokens, row.cost) == (1, None)
+    assert "is not a number" in caplog.text
+
+
+def test_tasks_and_threads_of_a_request_belong_to_it_and_others_do_not(rows):
+    async def ask(user, request_id):
+        async with request(user_id=user, request_id=request_id):
+            await asyncio.sleep(0)
+            await asyncio.gather(register("teacher"), asyncio.to_thread(register_now, "tutor"))
+
+    async def register(flag):
+        register_now(flag)
+
+    def register_now(flag):
+        current().record(View(replace(USE, flag=flag, user_id=None)))
+
+    async def ask_all():
+        await asyncio.gather(*(ask(f"u{n}", f"r{n}") for n in range(20)))
+
+    asyncio.run(ask_all())
+    written = {(row.request_id, row.user_id, row.flag) for row in rows()}
+    assert written == {(f"r{n}", f"u{n}", flag) for n in range(20) for flag in ("teacher", "tutor")}
+
+
+def test_what_outlives_its_request_is_no_longer_part_of_it():
+    async def late(ended):
+        assert current() is not None
+        await ended.wait()
+        return current()
+
+    async def outlive():
+        ended = asyncio.Event()
+        async with request():
+            task = asyncio.create_task(late(ended))
+            await asyncio.sleep(0)
+        ended.set()
+        return await task
+
+    assert asyncio.run(outlive()) is None
+
+
+def test_an_active_span_gives_the_trace_id(rows):
+    span = otel.NonRecordingSpan(otel.SpanContext(0xABC, 0x1, is_remote=False))
+    with otel.use_span(span), request() as this:
+        this.record(View())
+        record(USE)
+    with request() as this:
+        this.record(View())
+    assert sorted(str(row.trace_id) for row in rows()) == [f"{0xABC:032x}"] * 2 + ["None"]
+
+
+def test_opentelemetry_and_psycopg_are_never_imported_for_recording():
+    program = (
+        "import sys; from windsock.exposures import request\n"
+        "with request(): pass\n"
+        "assert not {'opentelemetry', 'psycopg'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_a_use_outside_any_request_is_a_row_without_one(rows):
+    record(USE)
+    (row,) = rows()
+    assert (row.request_id, row.latency_ms) == (None, None)
+
+
+def test_without_a_writer_nothing_happens():
+    before = exposures.install(None)
+    with request() as this:
+        this.record(View())
+        record(USE)
+    assert exposures.installed() is None
+    exposures.install(before)

@@ -1,0 +1,265 @@
+"""The PostgreSQL sink and the writer on a real server: exact rows, replays, restarts, kills and forks."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from decimal import Decimal
+from uuid import uuid4
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from windsock import embedded
+from windsock.migrations import find_folder, migrate, read_migrations
+from windsock.usage import COLUMNS, Healed, Measured, Spool, UsageOptions, UsageWriter, clean
+from windsock.usage.postgres import PostgresSink
+
+QUICK = UsageOptions(flush_interval=0.2)
+
+
+@pytest.fixture
+def sink(database):
+    sink = PostgresSink(database)
+    yield sink
+    sink.close()
+
+
+@pytest.fixture
+def ask(database):
+    """Ask the test's database something."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        yield lambda query: connection.execute(query).fetchall()
+
+
+def eventually(condition, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.02)
+
+
+def test_a_row_holds_what_was_recorded(sink, ask, make_pending):
+    config = uuid4()
+    pending = make_pending(
+        Measured("r-1", 0.25, 100, 20, Decimal("0.0015"), "ab" * 16),
+        variant=str(config),
+        config_id=config,
+        reason="TARGETING_MATCH",
+        values={"model": "gpt-4o", "quote": 'a\tb\\N"\n', "nested": {"é": [1, None]}},
+        healed=[Healed("model", "gpt-5-typo", "404 model_not_found", "base")],
+    )
+    sink.write([clean(pending)])
+    columns = ", ".join(f'"{name}"' for name in COLUMNS)
+    (row,) = ask(f"select {columns} from public.usage_logs")
+    healed = {
+        "field": "model",
+        "failed_value": "gpt-5-typo",
+        "error": "404 model_not_found",
+        "fell_to": "base",
+    }
+    assert dict(zip(COLUMNS, row, strict=True)) == {
+        "id": pending.id,
+        "requested_at": pending.requested_at,
+        "user_id": "u1",
+        "request_id": "r-1",
+        "environment": "test",
+        "flag": "teacher",
+        "variant": str(config),
+        "config_id": config,
+        "revision": "0123456789ab",
+        "reason": "TARGETING_MATCH",
+        "values": pending.use.values,
+        "healed": [healed],
+        "latency_ms": 250,
+        "input_tokens": 100,
+        "output_tokens": 20,
+        "cost": Decimal("0.0015"),
+        "trace_id": "ab" * 16,
+    }
+
+
+def test_a_batch_written_twice_is_there_once(sink, ask, make_pending):
+    rows = [clean(make_pending()) for _ in range(5)]
+    sink.write(rows[:3])
+    sink.write(rows)
+    assert ask("select count(*) from public.usage_logs") == [(5,)]
+
+
+def test_a_row_that_the_table_refuses_is_logged_and_the_others_are_stored(
+    database, ask, make_pending, caplog
+):
+    sink = PostgresSink(database)
+    sink._connected().execute("alter table public.usage_logs add check (user_id <> 'banned')")
+    rows = [clean(make_pending(user_id="banned" if n == 4 else "u")) for n in range(9)]
+    sink.write(rows)
+    assert ask("select count(*) from public.usage_logs") == [(8,)]
+    assert f"refuses row {rows[4].id}" in caplog.text
+    assert '"user_id":"banned"' in caplog.text
+    sink.close()
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.decimals(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters()), inner),
+    max_leaves=15,
+)
+texts = st.text(st.characters())
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+@given(
+    values=st.dictionaries(texts, anything),
+    text=texts,
+    numbers=st.tuples(st.floats(), st.integers(), st.decimals()),
+)
+def test_any_record_can_be_stored(sink, make_pending, values, text, numbers):
+    latency, tokens, cost = numbers
+    pending = make_pending(
+        Measured(text, latency, tokens, tokens, cost, text),
+        values=values,
+        user_id=text,
+        variant=text,
+        config_id=text,
+        healed=[Healed(text, values, text, text)],
+    )
+    sink._write([clean(pending)])  # below the level that would only log a refused row
+
+
+def test_without_the_table_records_wait_and_the_message_names_it(empty_database, make_pending, spool, caplog):
+    writer = UsageWriter(PostgresSink(empty_database), spool, QUICK)
+    writer.put(make_pending())
+    assert writer.flush()
+    writer.stop()
+    assert 'relation "public.usage_logs" does not exist' in caplog.text
+    assert writer.health().spooled == 1
+
+
+def test_a_database_that_restarts_loses_nothing_and_doubles_nothing(make_pending, tmp_path, spool):
+    folder = tmp_path / "postgres"
+    server = embedded.start(folder)
+    url = server.url
+    with psycopg.connect(url, autocommit=True) as connection:
+        migrate(connection, read_migrations(find_folder()))
+    writer = UsageWriter(PostgresSink(url), spool, QUICK)
+    sent = []
+
+    def send(count):
+        for _ in range(count):
+            pending = make_pending()
+            writer.put(pending)
+            sent.append(pending.id)
+            time.sleep(0.002)
+
+    send(100)
+    assert writer.flush()
+    server.stop()
+    send(200)
+    assert writer.flush()
+    assert writer.health().spooled > 0
+    with embedded.start(folder) as server:
+        send(100)
+        eventually(lambda: not spool.waiting())
+        writer.stop()
+        with psycopg.connect(server.url) as connection:
+            stored = [row[0] for row in connection.execute("select id from usage_logs")]
+    assert sorted(stored) == sorted(sent)
+    assert writer.health().dropped == 0
+
+
+PROGRAM = textwrap.dedent("""
+    import sys, time, uuid, datetime, pathlib
+    from windsock.usage import Measured, Pending, Spool, UsageOptions, UsageWriter, Use
+    from windsock.usage.postgres import PostgresSink
+    url, folder, interval = sys.argv[1], pathlib.Path(sys.argv[2]), float(sys.argv[3])
+    writer = UsageWriter(PostgresSink(url), Spool(folder), UsageOptions(flush_interval=interval))
+    use = Use("teacher", None, None, None, None, "test", "u1", {"n": 1})
+    while True:
+        pending = Pending(uuid.uuid4(), datetime.datetime.now(datetime.UTC), use, Measured())
+        writer.put(pending)
+        print(pending.id, time.monotonic(), flush=True)
+        time.sleep(0.002)
+""")
+
+
+@pytest.mark.parametrize("alive", [True, False], ids=["database up", "database down"])
+def test_a_killed_process_loses_at_most_the_flush_interval(database, spool, ask, alive):
+    interval = 1.0
+    url = database if alive else "host=/nonexistent dbname=none"
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, url, str(spool.folder), str(interval)],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        lines = [process.stdout.readline() for _ in range(1500)]
+        process.kill()
+        killed = time.monotonic()
+        lines += process.stdout.readlines()
+    sent = {words[0]: float(words[1]) for words in (line.split() for line in lines) if len(words) == 2}
+    assert len(sent) >= 1500
+    sink = PostgresSink(database)
+    for _ in range(2):  # a replay that is repeated changes nothing
+        with contextlib.suppress(ConnectionError), spool.claim() as rows:
+            sink.write(rows or [])
+            raise ConnectionError
+    sink.close()
+    stored = {str(row[0]) for row in ask("select id from public.usage_logs")}
+    lost = [killed - when for key, when in sent.items() if key not in stored]
+    assert stored <= set(sent)
+    assert len(stored) > 500
+    # The clock is read after `put`, on a busy machine; a tenth of a second covers the write itself.
+    assert max(lost, default=0.0) <= interval + 0.1
+
+
+def test_a_forked_child_leaves_its_parents_connection_alone(database, ask, make_pending, spool):
+    writer = UsageWriter(PostgresSink(database), spool, QUICK)
+    first, second, third = make_pending(), make_pending(), make_pending()
+    writer.put(first)
+    assert writer.flush()
+    (parent,) = ask("select pid from pg_stat_activity where application_name = 'windsock-usage'")
+    child = os.fork()
+    if child == 0:
+        writer.put(second)
+        writer.stop()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    writer.put(third)
+    assert writer.flush()
+    assert parent in ask("select pid from pg_stat_activity where application_name = 'windsock-usage'")
+    writer.stop()
+    assert writer.health().last_error is None
+    assert {row[0] for row in ask("select id from public.usage_logs")} == {first.id, second.id, third.id}
+
+
+def test_a_writer_role_can_store_and_not_change(database, ask, make_pending):
+    role = f"writer_{uuid4().hex[:8]}"
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(f"create role {role} login in role windsock_writer")
+    sink = PostgresSink(f"{database}&user={role}" if "?" in database else f"{database} user={role}")
+    try:
+        sink.write([clean(make_pending())])
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            sink._connection.execute("delete from public.usage_logs")
+    finally:
+        sink.close()
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute(f"drop role {role}")
+    assert ask("select count(*) from public.usage_logs") == [(1,)]
+
+
+def test_two_processes_replay_a_file_once(database, ask, make_pending, spool):
+    sent = [clean(make_pending()) for _ in range(50)]
+    spool.append(sent)
+    spool.release()
+    writers = [UsageWriter(PostgresSink(database), Spool(spool.folder), QUICK) for _ in range(2)]
+    for writer in writers:
+        writer.put(make_pending())
+    eventually(lambda: not spool.waiting())
+    for writer in writers:
+        writer.stop()
+    assert ask("select count(*) from public.usage_logs") == [(52,)]
+    assert sorted(writer.health().replayed for writer in writers) == [0, 50]

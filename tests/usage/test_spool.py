@@ -1,0 +1,118 @@
+"""Files of waiting records: held by their owner, free after it, replayed once."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from windsock.usage import Spool, clean
+
+
+@pytest.fixture
+def rows(make_pending):
+    return [clean(make_pending(values={"n": n})) for n in range(3)]
+
+
+def test_what_is_appended_is_claimed_after_release(spool, rows):
+    spool.append(rows[:2])
+    spool.append(rows[2:])
+    spool.release()
+    with spool.claim() as claimed:
+        assert claimed == rows
+    assert not spool.waiting()
+
+
+def test_a_file_is_not_free_while_its_owner_writes_it(spool, rows):
+    spool.append(rows)
+    other = Spool(spool.folder)
+    with other.claim() as claimed:
+        assert claimed is None
+    spool.release()
+    with other.claim() as claimed, spool.claim() as second:
+        assert claimed == rows
+        assert second is None
+
+
+def test_a_replay_that_fails_leaves_the_file(spool, rows):
+    spool.append(rows)
+    spool.release()
+    with pytest.raises(ConnectionError), spool.claim():
+        raise ConnectionError
+    with spool.claim() as claimed:
+        assert claimed == rows
+
+
+def test_a_half_written_line_costs_itself_and_is_reported(spool, rows, caplog):
+    spool.append(rows)
+    spool.release()
+    (path,) = spool.folder.iterdir()
+    path.write_bytes(path.read_bytes()[:-20])
+    with spool.claim() as claimed:
+        assert claimed == rows[:2]
+    assert f"{path}:3" in caplog.text
+
+
+def test_the_folder_is_bounded(tmp_path, rows):
+    spool = Spool(tmp_path, max_bytes=1000)
+    spool.append(rows[:1])
+    with pytest.raises(OSError, match="of 1000 allowed"):
+        spool.append(rows)
+    assert 0 < spool.size() <= 1000
+
+
+def test_a_long_outage_makes_files_of_bounded_size(tmp_path, make_pending):
+    spool = Spool(tmp_path)
+    big = [clean(make_pending(values={f"f{n}": "x" * 4000 for n in range(190)})) for _ in range(4)]
+    for _ in range(6):
+        spool.append(big)
+    spool.release()
+    files = list(tmp_path.iterdir())
+    assert len(files) == 2
+    assert sum(file.read_bytes().count(b"\n") for file in files) == 24
+
+
+def test_only_the_owner_may_read_the_files(spool, rows):
+    spool.append(rows)
+    (path,) = spool.folder.iterdir()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert spool.folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_killed_owner_frees_its_file(spool):
+    program = textwrap.dedent("""
+        import sys, time, uuid, datetime, pathlib
+        from windsock.usage import Spool, Pending, Use, Measured, clean
+        use = Use("teacher", None, None, None, None, "test", "u1", {"n": 1})
+        spool = Spool(pathlib.Path(sys.argv[1]))
+        spool.append([clean(Pending(uuid.uuid4(), datetime.datetime.now(datetime.UTC), use, Measured()))])
+        print("ready", flush=True)
+        time.sleep(60)
+    """)
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(spool.folder)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        with spool.claim() as claimed:
+            assert claimed is None
+        process.kill()
+        process.wait()
+    with spool.claim() as claimed:
+        assert [row.values for row in claimed] == [{"n": 1}]
+
+
+def test_a_forked_child_lets_go_and_the_parent_keeps_its_file(spool, rows):
+    spool.append(rows[:1])
+    child = os.fork()
+    if child == 0:
+        spool.forget()
+        spool.append(rows[1:2])
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    spool.append(rows[2:])
+    with Spool(spool.folder).claim() as claimed:  # the child ended, so its file is free; the parent's is not
+        assert claimed == rows[1:2]
+    spool.release()
+    with spool.claim() as claimed:
+        assert claimed == [rows[0], rows[2]]

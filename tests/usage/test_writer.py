@@ -1,0 +1,233 @@
+"""The writer against sinks that work, block, fail and come back."""
+
+import os
+import threading
+import time
+
+import pytest
+
+from windsock.usage import LogSink, MemorySink, Spool, UsageOptions, UsageWriter
+
+QUICK = UsageOptions(flush_interval=0.1)
+
+
+class BlockedSink(MemorySink):
+    """Blocks in `write` until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = threading.Event()
+
+    def write(self, rows) -> None:
+        self.open.wait(60)
+        super().write(rows)
+
+
+class DeadSink(MemorySink):
+    """Refuses every batch while `alive` is false."""
+
+    alive = False
+    calls = 0
+
+    def write(self, rows) -> None:
+        self.calls += 1
+        if not self.alive:
+            raise ConnectionError("connection refused")
+        super().write(rows)
+
+
+@pytest.fixture
+def start(spool):
+    """Start a writer; it is stopped, and its threads joined, after the test."""
+    writers = []
+
+    def start_writer(sink, options=QUICK, spool=spool):
+        writer = UsageWriter(sink, spool, options)
+        writers.append(writer)
+        return writer
+
+    yield start_writer
+    for writer in writers:
+        writer.stop()
+
+
+def eventually(condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.01)
+
+
+def test_records_arrive_in_order_and_once(start, make_pending, spool):
+    sink = MemorySink()
+    writer = start(sink)
+    sent = [make_pending(values={"n": n}) for n in range(2500)]
+    for each in sent:
+        writer.put(each)
+    assert writer.flush()
+    assert [row.id for row in sink.rows] == [each.id for each in sent]
+    assert writer.health().written == 2500
+    assert not spool.folder.exists()
+
+
+def test_a_full_batch_does_not_wait_for_the_interval(start, make_pending):
+    sink = MemorySink()
+    writer = start(sink, UsageOptions(flush_interval=60, batch_size=5))
+    for _ in range(5):
+        writer.put(make_pending())
+    eventually(lambda: len(sink.rows) == 5, seconds=5)
+
+
+def test_a_lone_record_is_stored_within_the_interval(start, make_pending):
+    sink = MemorySink()
+    writer = start(sink, UsageOptions(flush_interval=0.5))
+    writer.put(make_pending())
+    eventually(lambda: sink.rows, seconds=5)
+
+
+def test_records_from_many_threads_all_arrive(start, make_pending):
+    sink = MemorySink()
+    writer = start(sink)
+    threads = [
+        threading.Thread(target=lambda: [writer.put(make_pending()) for _ in range(500)]) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert writer.flush()
+    assert len({row.id for row in sink.rows}) == len(sink.rows) == 4000
+
+
+def test_a_blocked_sink_sends_records_to_disk_and_later_gets_them(start, make_pending, spool):
+    sink = BlockedSink()
+    writer = start(sink)
+    sent = [make_pending() for _ in range(3)]
+    for each in sent:
+        writer.put(each)
+        assert writer.flush(), "the writer waited for the sink"
+    assert writer.health().spooled == 3
+    assert spool.waiting()
+    sink.open.set()
+    eventually(lambda: not spool.waiting())
+    assert {row.id for row in sink.rows} == {each.id for each in sent}
+
+
+def test_stop_ends_in_time_with_a_blocked_sink_and_keeps_everything(start, make_pending, spool):
+    sink = BlockedSink()
+    writer = start(sink, UsageOptions(flush_interval=60))
+    sent = [make_pending() for _ in range(2500)]
+    for each in sent:
+        writer.put(each)
+    began = time.monotonic()
+    writer.stop(deadline=1)
+    assert time.monotonic() - began < 5
+    with spool.claim() as rows:
+        assert [row.id for row in rows] == [each.id for each in sent]
+    sink.open.set()
+
+
+def test_a_dead_sink_is_left_alone_for_a_while_and_then_gets_everything_once(start, make_pending, caplog):
+    sink = DeadSink()
+    writer = start(sink)
+    sent = [make_pending() for _ in range(20)]
+    for each in sent:
+        writer.put(each)
+        assert writer.flush()
+    assert sink.calls <= 3, "a sink that is away was called for every batch"
+    health = writer.health()
+    assert health.spooled == 20
+    assert health.dropped == 0
+    assert "connection refused" in health.last_error
+    assert caplog.text.count("cannot be stored") == 1
+    sink.alive = True
+    eventually(lambda: writer.health().replayed == 20)
+    assert [row.id for row in sink.rows] == [each.id for each in sent]
+    assert writer.health().last_error is None
+
+
+def test_what_an_ended_process_left_is_replayed(start, make_pending, spool):
+    first = UsageWriter(DeadSink(), spool, QUICK)
+    left = make_pending()
+    first.put(left)
+    first.stop()
+    sink = MemorySink()
+    writer = start(sink, spool=Spool(spool.folder))
+    fresh = make_pending()
+    writer.put(fresh)
+    eventually(lambda: len(sink.rows) == 2)
+    assert {row.id for row in sink.rows} == {left.id, fresh.id}
+
+
+def test_a_full_queue_drops_counts_and_says_so(start, make_pending, caplog):
+    writer = start(MemorySink(), UsageOptions(flush_interval=60, queue_size=10))
+    for _ in range(15):
+        writer.put(make_pending())
+    assert writer.health().dropped == 5
+    assert "the queue is full" in caplog.text
+    assert caplog.text.count("being lost") == 1
+
+
+def test_without_sink_and_disk_records_are_lost_and_counted(start, make_pending, tmp_path, caplog):
+    (tmp_path / "file").write_text("not a folder")
+    writer = start(DeadSink(), spool=Spool(tmp_path / "file" / "spool"))
+    writer.put(make_pending())
+    assert writer.flush()
+    assert writer.health().dropped == 1
+    assert "the disk does not either" in caplog.text
+
+
+def test_a_record_that_cannot_be_cleaned_does_not_stop_the_others(start, make_pending):
+    sink = MemorySink()
+    writer = start(sink)
+    writer.put(make_pending(healed=5))  # not a sequence: nothing that `clean` expects
+    good = make_pending()
+    writer.put(good)
+    assert writer.flush()
+    assert good.id in {row.id for row in sink.rows}
+
+
+def test_a_stopped_writer_joins_its_threads_and_drops_what_comes_later(make_pending, spool):
+    sink = MemorySink()
+    writer = UsageWriter(sink, spool, QUICK)
+    writer.put(make_pending())
+    writer.stop()
+    assert len(sink.rows) == 1
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("windsock-usage")]
+    writer.put(make_pending())
+    assert writer.health().dropped == 1
+    writer.stop()
+
+
+def test_a_forked_child_writes_its_own_records_and_not_its_parents(start, make_pending, tmp_path):
+    class FileSink:
+        def write(self, rows) -> None:
+            with (tmp_path / "out").open("a") as out:
+                out.writelines(f"{os.getpid()} {row.id}\n" for row in rows)
+
+    writer = start(FileSink(), UsageOptions(flush_interval=0.3))
+    before, inside, after = make_pending(), make_pending(), make_pending()
+    writer.put(before)
+    child = os.fork()
+    if child == 0:
+        writer.put(inside)
+        writer.stop()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    writer.put(after)
+    assert writer.flush()
+    lines = {tuple(line.split()) for line in (tmp_path / "out").read_text().splitlines()}
+    assert lines == {
+        (str(os.getpid()), str(before.id)),
+        (str(child), str(inside.id)),
+        (str(os.getpid()), str(after.id)),
+    }
+
+
+def test_the_log_sink_writes_lines_of_json(start, make_pending, caplog):
+    caplog.set_level("INFO", "windsock.usage.records")
+    writer = start(LogSink())
+    pending = make_pending()
+    writer.put(pending)
+    assert writer.flush()
+    assert f'"id":"{pending.id}"' in caplog.text
