@@ -34,23 +34,24 @@ install_packages() {
     die "apt-get install $* failed: $(tail -n 1 "$state/apt.log")"
 }
 
-start_engine() {
+install_engine() {
   on_debian_as_root || die "no Docker engine answers, and one is started only as root on Debian; start one yourself"
-  if ! command -v dockerd >/dev/null || ! command -v docker >/dev/null; then
-    # Debian 13 packs the client apart from the engine, Debian 12 does not.
-    if apt-cache show docker-cli >/dev/null 2>&1; then install_packages docker.io docker-cli; else install_packages docker.io; fi
-  fi
+  if command -v dockerd >/dev/null && command -v docker >/dev/null; then return; fi
+  # Debian 13 packs the client apart from the engine, Debian 12 does not.
+  if apt-cache show docker-cli >/dev/null 2>&1; then install_packages docker.io docker-cli; else install_packages docker.io; fi
+}
+
+start_engine() {
   say "starting dockerd on $socket"
   setsid dockerd --host "unix://$socket" --data-root "$state/data" --exec-root "$state/exec" \
     --pidfile "$state/dockerd.pid" >"$state/dockerd.log" 2>&1 </dev/null &
-  local attempt
-  for attempt in $(seq 60); do
+  for _ in $(seq 60); do
     if answers; then return; fi
     kill -0 $! 2>/dev/null || die "dockerd ended: $(tail -n 1 "$state/dockerd.log")"
     sleep 0.5
   done
   kill $! 2>/dev/null || true
-  die "dockerd did not answer within 30 s ($attempt tries): $(tail -n 1 "$state/dockerd.log")"
+  die "dockerd did not answer within 30 s: $(tail -n 1 "$state/dockerd.log")"
 }
 
 has_image() { docker image inspect "$1" >/dev/null 2>&1; }
@@ -120,9 +121,13 @@ provide_flagd() {
 
 up() {
   mkdir -p "$state"
+  if ! answers && ! DOCKER_HOST=unix://$socket answers; then
+    install_engine
+    # Where there is systemd, installing the package has started an engine.
+    answers || { DOCKER_HOST=unix://$socket start_engine && echo "export WINDSOCK_ENGINE_STARTED=yes"; }
+  fi
   if ! answers; then
     export DOCKER_HOST=unix://$socket
-    answers || start_engine
     echo "export DOCKER_HOST=$DOCKER_HOST"
   fi
   provide_postgres
