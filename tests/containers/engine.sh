@@ -68,7 +68,7 @@ user=\${POSTGRES_USER:-postgres} database=\${POSTGRES_DB:-\${POSTGRES_USER:-post
 : "\${POSTGRES_PASSWORD:?set POSTGRES_PASSWORD}"
 if [ ! -s "\$PGDATA/PG_VERSION" ]; then
   printf '%s\n' "\$POSTGRES_PASSWORD" >/tmp/password
-  initdb --username="\$user" --pwfile=/tmp/password --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8
+  initdb --username="\$user" --pwfile=/tmp/password --auth-local=trust --auth-host=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8
   rm /tmp/password
   echo 'host all all all scram-sha-256' >>"\$PGDATA/pg_hba.conf"
   [ "\$database" = postgres ] || echo "CREATE DATABASE \"\$database\"" | postgres --single -j -D "\$PGDATA" postgres
