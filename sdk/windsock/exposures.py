@@ -35,11 +35,27 @@ class Request:
     that copy the context (``asyncio.create_task``, ``asyncio.to_thread``) belong to it as well.
     """
 
-    __slots__ = ("_ended", "_measured", "_started", "_token", "_traces", "_user_id", "_when")
+    __slots__ = (
+        "_cost",
+        "_ended",
+        "_input",
+        "_output",
+        "_request_id",
+        "_started",
+        "_token",
+        "_trace_id",
+        "_traces",
+        "_user_id",
+        "_when",
+    )
 
     def __init__(self, user_id: str | None, request_id: str | None) -> None:
         self._user_id = user_id
-        self._measured = Measured(request_id=request_id if request_id is not None else uuid4().hex)
+        self._request_id = request_id
+        self._input: int | None = None
+        self._output: int | None = None
+        self._cost: Decimal | None = None
+        self._trace_id: str | None = None
         self._traces: list[Trace] = []
         self._token: Token[Request | None] | None = None
         self._ended = False
@@ -47,9 +63,11 @@ class Request:
         self._started = time.perf_counter()
 
     @property
-    def request_id(self) -> str | None:
+    def request_id(self) -> str:
         """The id that joins the rows of this request."""
-        return self._measured.request_id
+        if self._request_id is None:
+            self._request_id = uuid4().hex
+        return self._request_id
 
     def record(self, trace: Trace) -> None:
         """Register a settings view; it is asked for its use when the request ends."""
@@ -69,25 +87,20 @@ class Request:
             output: Tokens received, or None.
             cost: In the currency you count in. What is not a finite number is left out, and said in the log.
         """
-        measured = self._measured
-        total = measured.cost
-        if cost is not None:
-            added = Decimal(str(cost))
-            if added.is_finite():
-                total = (total or Decimal(0)) + added
-            else:
-                log.warning("request %s: the cost %s is not a number and is left out", self.request_id, cost)
-        self._measured = replace(
-            measured,
-            input_tokens=(measured.input_tokens or 0) + (input or 0),
-            output_tokens=(measured.output_tokens or 0) + (output or 0),
-            cost=total,
-        )
+        self._input = (self._input or 0) + (input or 0)
+        self._output = (self._output or 0) + (output or 0)
+        if cost is None:
+            return
+        added = Decimal(str(cost))
+        if added.is_finite():
+            self._cost = (self._cost or Decimal(0)) + added
+        else:
+            log.warning("request %s: the cost %s is not a number and is left out", self.request_id, cost)
 
     def __enter__(self) -> Self:
         self._when = datetime.now(UTC)
         self._started = time.perf_counter()
-        self._measured = replace(self._measured, trace_id=_trace_id())
+        self._trace_id = _trace_id()
         self._token = _current.set(self)
         return self
 
@@ -115,12 +128,15 @@ class Request:
         self.__exit__(kind, error, stack)
 
     def _finish(self) -> None:
-        if not _writer:
+        if not _writer or not self._traces:
             return
-        measured = replace(
-            self._measured,
+        measured = Measured(
+            request_id=self.request_id,
             latency=time.perf_counter() - self._started,
-            trace_id=self._measured.trace_id or _trace_id(),
+            input_tokens=self._input,
+            output_tokens=self._output,
+            cost=self._cost,
+            trace_id=self._trace_id or _trace_id(),
         )
         for use in _joined(self._uses()):
             _writer[0].put(Pending(uuid4(), self._when, use, measured))

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from windsock import embedded
+from windsock.errors import ConfigurationError
 from windsock.migrations import find_folder, migrate, read_migrations
 from windsock.usage import COLUMNS, Healed, Measured, Spool, UsageOptions, UsageWriter, clean
 from windsock.usage.postgres import PostgresSink
@@ -263,3 +264,31 @@ def test_two_processes_replay_a_file_once(database, ask, make_pending, spool):
         writer.stop()
     assert ask("select count(*) from public.usage_logs") == [(52,)]
     assert sorted(writer.health().replayed for writer in writers) == [0, 50]
+
+
+def test_what_waits_for_one_database_is_not_sent_to_another(make_pending, tmp_path, monkeypatch, database):
+    monkeypatch.chdir(tmp_path)
+    away = UsageWriter(PostgresSink("host=/nonexistent dbname=one"), options=QUICK)
+    away.put(make_pending())
+    away.stop()
+    assert away.health().spooled == 1
+    here = UsageWriter(PostgresSink(database), options=QUICK)
+    here.put(make_pending())
+    assert here.flush()
+    here.stop()
+    assert here.health().replayed == 0
+    assert len(list(tmp_path.glob(".windsock/spool/postgres-*/usage-*.jsonl"))) == 1
+
+
+def test_a_destination_is_the_database_and_not_who_asks():
+    first, same, other = (
+        PostgresSink(f"postgresql://{who}@db.example:5432/{name}").destination
+        for who, name in [("ann:secret", "app"), ("bob:other", "app"), ("ann:secret", "test")]
+    )
+    assert first == same != other
+    assert "secret" not in first
+
+
+def test_a_database_url_that_is_none_is_refused_at_once():
+    with pytest.raises(ConfigurationError, match="usage_logs cannot be read"):
+        PostgresSink("postgres//typo")

@@ -178,5 +178,6 @@ def _count(value: object) -> int | None:
 def _cost(value: Decimal | None) -> Decimal | None:
     if value is None or not value.is_finite() or abs(value) > _MAX_COST:
         return None
+    exponent = value.as_tuple().exponent
     # 1e-400 has 400 decimals: money needs fewer.
-    return round(value, 12)
+    return value if isinstance(exponent, int) and exponent >= -12 else round(value, 12)

@@ -80,7 +80,7 @@ class Delivery:
         if self._thread is not None:
             self._thread.join(deadline)
             if self._thread.is_alive():
-                log.warning("the usage sink is still busy after %.1f s; left behind with its batch", deadline)
+                log.warning("the usage sink is still busy and is left behind; its batch is on disk")
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -3,11 +3,11 @@
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import astuple
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from windsock._sql import load_queries
-from windsock.errors import MissingExtraError
+from windsock.errors import ConfigurationError, MissingExtraError
 from windsock.usage.record import UsageRecord
 
 if TYPE_CHECKING:
@@ -29,15 +29,29 @@ class PostgresSink:
     Args:
         database_url: A libpq connection string or URL.
 
+    Attributes:
+        destination: Names the database, without user and password: what waits for one is never sent to
+            another.
+
     Raises:
+        ConfigurationError: `database_url` is not a connection string.
         MissingExtraError: psycopg is not installed.
     """
 
     def __init__(self, database_url: str) -> None:
         try:
             import psycopg  # noqa: PLC0415 - an extra: only this sink needs it
+            from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
         except ImportError as missing:
             raise MissingExtraError("writing usage_logs to PostgreSQL", "mirror") from missing
+        try:
+            parts = conninfo_to_dict(database_url)
+        except psycopg.ProgrammingError as error:
+            raise ConfigurationError(
+                f"the database URL for usage_logs cannot be read: {str(error).strip()}"
+            ) from error
+        place = [str(parts.get(key) or "") for key in ("service", "host", "hostaddr", "port", "dbname")]
+        self.destination = f"postgres-{sha256('|'.join(place).encode()).hexdigest()[:12]}"
         self._psycopg = psycopg
         self._url = database_url
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
@@ -79,7 +93,7 @@ class PostgresSink:
                 cursor.execute(QUERIES["stage"])
                 with cursor.copy(QUERIES["copy"]) as copy:
                     for row in rows:
-                        copy.write_row(astuple(row))
+                        copy.write_row(row.to_tuple())
                 cursor.execute(QUERIES["insert"])
         except (self._psycopg.DataError, self._psycopg.IntegrityError):
             raise

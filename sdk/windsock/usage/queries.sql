@@ -28,8 +28,8 @@ ON CONFLICT (id) DO NOTHING;
 
 -- name: latest
 -- The newest rows, optionally of one user, of one profile, or only those in which something was healed.
-SELECT requested_at, user_id, request_id, environment, flag, variant, config_id, revision, reason,
-       "values", healed, latency_ms, input_tokens, output_tokens, cost, trace_id
+SELECT id, requested_at, user_id, request_id, environment, flag, variant, config_id, revision, reason,
+       "values"::text, healed::text, latency_ms, input_tokens, output_tokens, cost, trace_id
 FROM public.usage_logs
 WHERE (%(user)s::text IS NULL OR user_id = %(user)s::text)
   AND (%(config)s::uuid IS NULL OR config_id = %(config)s::uuid)

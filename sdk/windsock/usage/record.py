@@ -1,10 +1,11 @@
 """The data of usage logging: what a view used, what a request measured, and the row that is written."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Self
 from uuid import UUID
 
@@ -117,7 +118,7 @@ class UsageRecord:
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost: Decimal | None = None
-    trace_id: str | None = field(default=None)
+    trace_id: str | None = None
 
     @property
     def values(self) -> Mapping[str, object]:
@@ -133,7 +134,12 @@ class UsageRecord:
 
     def to_line(self) -> str:
         """Write the record as one line of JSON, as the spool and the structured log keep it."""
-        return json.dumps(asdict(self), default=str, ensure_ascii=False, separators=(",", ":"))
+        row = dict(zip(_FIELDS, self.to_tuple(), strict=True))
+        return json.dumps(row, default=str, ensure_ascii=False, separators=(",", ":"))
+
+    def to_tuple(self) -> tuple[object, ...]:
+        """Give the fields in their order, which is that of `COLUMNS`."""
+        return _in_order(self)
 
     @classmethod
     def from_line(cls, line: str) -> Self:
@@ -157,5 +163,9 @@ class UsageRecord:
             raise ValueError(f"not a usage record: {error!r}") from error
 
 
-COLUMNS = tuple(each.name.removesuffix("_json") for each in fields(UsageRecord))
+_FIELDS = tuple(each.name for each in fields(UsageRecord))
+# astuple() copies deeply, which is 30 times slower.
+_in_order: Callable[[UsageRecord], tuple[object, ...]] = attrgetter(*_FIELDS)
+
+COLUMNS = tuple(name.removesuffix("_json") for name in _FIELDS)
 """The columns of ``usage_logs`` that a record fills, in the order of `UsageRecord`'s fields."""

@@ -14,7 +14,7 @@ from windsock.usage.clean import clean
 from windsock.usage.delivery import Delivery
 from windsock.usage.record import Pending, UsageRecord
 from windsock.usage.sinks import Sink
-from windsock.usage.spool import Spool
+from windsock.usage.spool import DEFAULT_FOLDER, Spool
 
 log = logging.getLogger("windsock.usage")
 
@@ -79,13 +79,14 @@ class UsageWriter:
 
     Args:
         sink: Where the records go.
-        spool: Where they wait while the sink is away.
+        spool: Where they wait while the sink is away. By default a folder in ``.windsock/spool`` for each
+            ``destination`` that a sink names, else for each class of sink.
         options: Batching and bounds.
     """
 
     def __init__(self, sink: Sink, spool: Spool | None = None, options: UsageOptions | None = None) -> None:
         self._sink = sink
-        self._spool = spool or Spool()
+        self._spool = spool or Spool(DEFAULT_FOLDER / _destination(sink))
         self._options = options or UsageOptions()
         self._reset()
         atexit.register(self.stop)
@@ -142,11 +143,12 @@ class UsageWriter:
             self._stopped = True
         atexit.unregister(self.stop)
         collector = self._collector
-        self._deadline = time.monotonic() + deadline / 2
+        end = time.monotonic() + deadline
+        self._deadline = end - deadline / 2
         self._wake.set()
         if collector is not None:
             collector.join(deadline)
-        self._delivery.stop(deadline / 2)
+        self._delivery.stop(max(0.0, end - time.monotonic()))
         self._spool.release()
 
     def health(self) -> UsageHealth:
@@ -222,6 +224,10 @@ class UsageWriter:
         stopped = self._stopped
         self._reset()
         self._stopped = stopped
+
+
+def _destination(sink: Sink) -> str:
+    return str(getattr(sink, "destination", type(sink).__name__))
 
 
 _WRITERS: WeakSet[UsageWriter] = WeakSet()

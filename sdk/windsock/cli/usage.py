@@ -1,0 +1,85 @@
+"""`windsock usage`: what requests used, from `usage_logs`."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from windsock.cli._database import DatabaseUrl, database
+from windsock.migrations import connect
+from windsock.usage import UsageRecord
+from windsock.usage.reading import Selection, read
+
+
+def command(
+    *,
+    user: Annotated[str | None, typer.Option(help="Only this user's requests.")] = None,
+    config: Annotated[UUID | None, typer.Option(help="Only requests under this profile.")] = None,
+    healed: Annotated[bool, typer.Option("--healed", help="Only requests in which a value failed.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many rows, newest first.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list, complete rows.")] = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Show the newest rows of usage_logs: who used which values, decided by what, and what was healed."""
+    with database(database_url) as url, connect(url) as connection:
+        rows = read(connection, Selection(user, config, healed, limit))
+    if as_json:
+        json.dump([as_data(row) for row in rows], sys.stdout, default=str, ensure_ascii=False, indent=2)
+        print()
+    elif rows:
+        # A pipe has no width of its own; 80 columns would cut the values.
+        console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
+        console.print(table(rows))
+    else:
+        print("no rows: nothing was recorded, or nothing matches the options")
+
+
+def as_data(row: UsageRecord) -> dict[str, object]:
+    """Give a row as plain data, with the columns' names."""
+    data = asdict(row)
+    data["values"] = row.values
+    data["healed"] = row.healed
+    del data["values_json"], data["healed_json"]
+    return data
+
+
+def table(rows: Iterable[UsageRecord]) -> Table:
+    """Lay the rows out for a terminal."""
+    grid = Table(box=box.SIMPLE, pad_edge=False)
+    for heading in ("when (UTC)", "user", "flag", "profile or variant", "values read", "healed"):
+        grid.add_column(heading, overflow="fold")
+    for heading in ("ms", "tokens"):
+        grid.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        cells = (
+            f"{row.requested_at:%Y-%m-%d %H:%M:%S}",
+            row.user_id or "-",
+            row.flag,
+            str(row.config_id or row.variant or "-"),
+            "\n".join(f"{name}={value}" for name, value in row.values.items()),
+            "\n".join(_healed(row.healed)) or "-",
+            "-" if row.latency_ms is None else f"{row.latency_ms:.1f}",
+            _tokens(row),
+        )
+        # Text, not str: a value with square brackets is no markup.
+        grid.add_row(*(Text(cell) for cell in cells))
+    return grid
+
+
+def _healed(healed: Sequence[Mapping[str, object]]) -> Iterable[str]:
+    for each in healed:
+        yield f"{each['field']}={each['failed_value']} failed, fell to {each['fell_to']}"
+
+
+def _tokens(row: UsageRecord) -> str:
+    if row.input_tokens is None and row.output_tokens is None:
+        return "-"
+    return f"{row.input_tokens or 0}+{row.output_tokens or 0}"

@@ -1,0 +1,48 @@
+"""Reads usage records back from the database, newest first."""
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from windsock.errors import ConfigurationError
+from windsock.usage.postgres import QUERIES
+from windsock.usage.record import UsageRecord
+
+if TYPE_CHECKING:
+    import psycopg
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which records to read.
+
+    Attributes:
+        user: Only this user's.
+        config: Only those of this profile.
+        healed: Only those in which a value failed and was replaced.
+        limit: At most so many.
+    """
+
+    user: str | None = None
+    config: UUID | None = None
+    healed: bool = False
+    limit: int = 20
+
+
+def read(connection: "psycopg.Connection[tuple[Any, ...]]", selection: Selection) -> list[UsageRecord]:
+    """Read the newest records of a selection.
+
+    Raises:
+        ConfigurationError: The database has no ``usage_logs`` or does not let this role read it.
+    """
+    from psycopg import errors  # noqa: PLC0415 - an extra; whoever holds a connection has it
+
+    try:
+        rows = connection.execute(QUERIES["latest"], asdict(selection)).fetchall()
+    except (errors.UndefinedTable, errors.UndefinedColumn) as error:
+        raise ConfigurationError(f"{error.diag.message_primary}: run `windsock migrate` first") from error
+    except errors.InsufficientPrivilege as error:
+        raise ConfigurationError(
+            f"{error.diag.message_primary}: use a role that may read public.usage_logs"
+        ) from error
+    return [UsageRecord(*row) for row in rows]

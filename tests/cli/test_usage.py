@@ -1,0 +1,101 @@
+"""`windsock usage` as a program, on a real database."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from windsock.usage import Healed, Measured, Pending, Use, clean
+from windsock.usage.postgres import PostgresSink
+
+WINDSOCK = Path(sys.executable).parent / "windsock"
+CONFIG = uuid4()
+
+
+def run(*arguments, url):
+    environment = os.environ | {"DATABASE_URL": url, "NO_COLOR": "1"}
+    return subprocess.run(
+        [WINDSOCK, "usage", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def logged(database):
+    """Three rows: a plain one, one under a profile, one healed."""
+
+    def row(minute, use, measured=None):
+        when = datetime(2026, 11, 1, 12, minute, tzinfo=UTC)
+        return clean(Pending(uuid4(), when, use, measured or Measured()))
+
+    plain = Use("teacher", None, None, "r1", "DEFAULT", "test", "ann", {"top_k": 10})
+    tuned = Use(
+        "teacher", str(CONFIG), CONFIG, "r1", "TARGETING_MATCH", "test", "bob", {"top_k": 25, "tag": "[red]"}
+    )
+    failed = Healed("model", "gpt-4oo", "404", "base")
+    healed = Use("teacher", None, None, "r1", "DEFAULT", "test", "bob", {"model": "gpt-4o"}, [failed])
+    sink = PostgresSink(database)
+    sink.write([row(1, plain), row(2, tuned, Measured("q", 0.5, 10, 20, Decimal("0.1"))), row(3, healed)])
+    sink.close()
+    return database
+
+
+def test_the_table_shows_the_newest_first(logged):
+    done = run(url=logged)
+    assert done.returncode == 0, done.stderr
+    assert "\x1b[" not in done.stdout
+    order = [done.stdout.index(text) for text in ("12:03:00", "12:02:00", "12:01:00")]
+    assert order == sorted(order)
+    assert "model=gpt-4oo failed, fell to base" in done.stdout
+    assert "tag=[red]" in done.stdout
+    assert "10+20" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "minutes"),
+    [
+        ((), [3, 2, 1]),
+        (("--user", "ann"), [1]),
+        (("--user", "nobody' or true --"), []),
+        (("--config", str(CONFIG)), [2]),
+        (("--healed",), [3]),
+        (("--healed", "--user", "ann"), []),
+        (("--limit", "1"), [3]),
+    ],
+)
+def test_options_select(logged, arguments, minutes):
+    rows = json.loads(run("--json", *arguments, url=logged).stdout)
+    assert [int(row["requested_at"][14:16]) for row in rows] == minutes
+
+
+def test_json_has_whole_rows(logged):
+    (row,) = json.loads(run("--json", "--config", str(CONFIG), url=logged).stdout)
+    assert row["values"] == {"top_k": 25, "tag": "[red]"}
+    assert (row["config_id"], row["latency_ms"], row["cost"]) == (str(CONFIG), 500, "0.1")
+
+
+def test_a_database_without_the_table_says_what_to_do(empty_database):
+    done = run(url=empty_database)
+    assert done.returncode == 1
+    assert "windsock migrate" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_empty_table_says_so(database):
+    assert "no rows" in run(url=database).stdout
+
+
+def test_a_config_that_is_no_uuid_is_a_usage_error(database):
+    done = run("--config", "experimental_v1", url=database)
+    assert done.returncode == 2
+    assert "--config" in done.stderr
