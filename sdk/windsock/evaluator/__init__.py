@@ -1,1 +1,7 @@
-"""evaluator."""
+"""flagd's rules compiled once to closures, with flagd's own results. No I/O, no threads."""
+
+from windsock.evaluator.compiled import CompiledFlag
+from windsock.evaluator.flag_evaluator import FlagEvaluator
+from windsock.evaluator.outcome import Outcome
+
+__all__ = ["CompiledFlag", "FlagEvaluator", "Outcome"]

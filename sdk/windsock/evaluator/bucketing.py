@@ -1,0 +1,126 @@
+"""``fractional``: which bucket a user falls into, v2 as the flagd server has it, v3 as flagd-core 2.0.
+
+Both hash with murmur3 (32 bit) and cut the hash space by the weights with integer arithmetic. They differ
+in what is hashed: v2 the bytes of the flag key and the targeting key, or of the bucketing text; v3
+canonical CBOR (RFC 8949) of the pair, or of the bucketing value of any type. See docs/bucketing.md.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeAlias, TypeVar
+
+import cbor2
+import mmh3
+
+from windsock.evaluator.values import Value, as_float, is_number
+
+T = TypeVar("T")
+
+MAX_WEIGHT: Final = 2**31 - 1
+"""Largest weight and largest sum of weights."""
+
+_hash: Final = mmh3.hash
+
+HashValue: TypeAlias = Callable[[Value], int | None]
+"""The hash of an explicit bucketing value, or None when that value does not bucket."""
+
+HashKey: TypeAlias = Callable[[str], int]
+"""The hash of a targeting key, where the rule names no bucketing value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split(Generic[T]):
+    """Buckets laid end to end.
+
+    Attributes:
+        limits: Ends of the buckets in the hash space (0 to 2**32), each exclusive, ascending.
+        choices: What each bucket gives.
+    """
+
+    limits: tuple[int, ...]
+    choices: tuple[T, ...]
+
+    def at(self, hashed: int) -> T:
+        """What the hash's bucket gives."""
+        return self.choices[bisect_right(self.limits, hashed)]
+
+
+def parse_split(buckets: Sequence[Value]) -> Split[Value] | None:
+    """Lay out buckets as flagd reads them; None when one is malformed or all weights are zero.
+
+    A bucket is a list of variant and weight; the weight counts as 1 when it is left out or null, as 0 when
+    negative, and must be whole. ``floor(hash * total / 2**32) < end`` is ``hash < ceil(end * 2**32 /
+    total)`` in whole numbers.
+    """
+    parsed: list[tuple[Value, int]] = []
+    for bucket in buckets:
+        if type(bucket) is not list or not bucket or isinstance(bucket[0], (list, dict)):
+            return None
+        weight = _weight(bucket[1] if len(bucket) > 1 else None)
+        if weight is None:
+            return None
+        parsed.append((bucket[0], weight))
+    total = sum(weight for _, weight in parsed)
+    if not 0 < total <= MAX_WEIGHT:
+        return None
+    limits: list[int] = []
+    end = 0
+    for _, weight in parsed:
+        end += weight
+        limits.append(-(-(end << 32) // total))
+    return Split(tuple(limits), tuple(variant for variant, _ in parsed))
+
+
+def _weight(value: Value) -> int | None:
+    if value is None:
+        return 1
+    if not is_number(value):
+        return None
+    weight = as_float(value)  # type: ignore[arg-type]
+    return max(0, int(weight)) if weight.is_integer() and -(2**63) <= weight <= MAX_WEIGHT else None
+
+
+def hash_key_v2(flag_key: str) -> HashKey:
+    """The v2 hash of a targeting key: murmur3 of flag key and targeting key, one behind the other."""
+    return lambda targeting_key: _hash(flag_key + targeting_key, 0, False)  # noqa: FBT003 - positional only
+
+
+def hash_value_v2(value: Value) -> int | None:
+    """The v2 hash of a bucketing value: text only; anything else leaves the choice to the targeting key."""
+    return _hash(value, 0, False) if type(value) is str else None  # noqa: FBT003 - positional only
+
+
+def hash_key_v3(flag_key: str) -> HashKey:
+    """The v3 hash of a targeting key: murmur3 of the CBOR list of flag key and targeting key."""
+    prefix = b"\x82" + cbor2.dumps(flag_key)
+
+    def hashed(targeting_key: str) -> int:
+        text = targeting_key.encode()
+        size = len(text)
+        if size < 24:  # CBOR writes the length of a short text into its first byte
+            return _hash(prefix + _SHORT_TEXT[size] + text, 0, False)  # noqa: FBT003 - positional only
+        return _hash(prefix + cbor2.dumps(targeting_key), 0, False)  # noqa: FBT003 - positional only
+
+    return hashed
+
+
+def hash_value_v3(value: Value) -> int | None:
+    """The v3 hash of a bucketing value of any type; null does not bucket."""
+    if value is None:
+        return None
+    return _hash(cbor2.dumps(_whole(value), canonical=True), 0, False)  # noqa: FBT003 - positional only
+
+
+_SHORT_TEXT: Final = tuple(bytes([0x60 + size]) for size in range(24))
+
+
+def _whole(value: Value) -> Value:
+    """Whole floats that fit in 64 bits as integers, so that 5 and 5.0 are one bucketing value."""
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, float) and value.is_integer() and -(2**63) <= value <= 2**64 - 1:
+        return int(value)
+    return value

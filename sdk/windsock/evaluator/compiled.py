@@ -1,0 +1,271 @@
+"""One flag compiled: a closure from evaluation context to outcome."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from openfeature.exception import ErrorCode
+from openfeature.flag_evaluation import Reason
+
+from windsock.evaluator.bucketing import Split
+from windsock.evaluator.expressions import FLAGD, Compiler, Constant, Scope, again
+from windsock.evaluator.fractional import LiteralSplit, compile_split
+from windsock.evaluator.list_operators import Expression
+from windsock.evaluator.membership import Choices, LiteralSets, Membership, membership
+from windsock.evaluator.outcome import Outcome
+from windsock.evaluator.values import RuleError, Value, describe
+from windsock.evaluator.variant_names import is_plain_name, variant_name
+from windsock.flags import Flag
+
+Evaluate: TypeAlias = Callable[[Mapping[str, object]], Outcome]
+"""From attributes, with ``targetingKey`` among them where there is one, to the outcome; never raises."""
+
+Clock: TypeAlias = Callable[[], float]
+"""Gives Unix seconds; read for rules that use ``$flagd.timestamp`` only."""
+
+_Tail: TypeAlias = Callable[[Value], Outcome]
+
+
+class CompiledFlag:
+    """A flag ready to be evaluated.
+
+    Args:
+        flag: The flag.
+        sets: Sets shared with the flags compiled before.
+        clock: The source of ``$flagd.timestamp``.
+
+    Attributes:
+        key: The flag's key.
+        flag: The flag.
+        evaluate: From context to outcome; it never raises.
+    """
+
+    __slots__ = ("evaluate", "flag", "key")
+
+    def __init__(self, flag: Flag, sets: LiteralSets | None = None, clock: Clock = time.time) -> None:
+        self.key: Final = flag.key
+        self.flag: Final = flag
+        self.evaluate: Final[Evaluate] = _compile(flag, sets or LiteralSets(), clock)
+
+
+def _compile(flag: Flag, sets: LiteralSets, clock: Clock) -> Evaluate:
+    outcomes = Outcomes(flag)
+    if not flag.enabled:
+        disabled = outcomes.none(Reason.DISABLED)
+        return lambda _: disabled
+    if not flag.targeting:
+        static = outcomes.default(Reason.STATIC)
+        return lambda _: static
+    compiler = Compiler(Scope.of(flag.bucketing, flag.key), sets)
+    try:
+        tail = _Tails(compiler, outcomes).compile(flag.targeting)
+    except RecursionError:
+        failed = outcomes.error(ErrorCode.PARSE_ERROR, "the rule is nested too deep; flatten it")
+        return lambda _: failed
+    if compiler.reads_flagd:
+        tail = _with_flagd(tail, flag.key, clock)
+    return _guarded(tail, outcomes)
+
+
+def _with_flagd(tail: _Tail, key: str, clock: Clock) -> _Tail:
+    def run(context: Value) -> Outcome:
+        return tail({**context, FLAGD: {"flagKey": key, "timestamp": int(clock())}})  # type: ignore[dict-item]
+
+    return run
+
+
+def _guarded(tail: _Tail, outcomes: "Outcomes") -> Evaluate:
+    def evaluate(context: Mapping[str, object]) -> Outcome:
+        try:
+            return tail(context)
+        except RuleError as error:
+            return outcomes.error(
+                ErrorCode.PARSE_ERROR, f"the rule cannot be evaluated for this context: {error}"
+            )
+        except Exception as error:  # noqa: BLE001 - the caller's objects may raise anything
+            message = f"the rule failed on this context's values: {type(error).__name__}: {error}"
+            return outcomes.error(ErrorCode.PARSE_ERROR, message)
+
+    return evaluate
+
+
+class Outcomes:
+    """The outcomes that one flag can have."""
+
+    def __init__(self, flag: Flag) -> None:
+        self._flag = flag
+        self._matches = {
+            name: self._variant(name, Reason.TARGETING_MATCH) for name in flag.variants if is_plain_name(name)
+        }
+        self._escaped = {
+            name: self._variant(name, Reason.TARGETING_MATCH)
+            for name in flag.variants
+            if name not in self._matches
+        }
+        self.fallback = self.default(Reason.DEFAULT)
+
+    def none(self, reason: str) -> Outcome:
+        """The outcome that leaves the value to the caller."""
+        return Outcome(None, None, reason, None, None, self._flag.metadata, self._flag.key)
+
+    def default(self, reason: str) -> Outcome:
+        """The default variant, or the caller's default where the flag has none."""
+        name = self._flag.default_variant
+        return self.none(Reason.DEFAULT) if name is None else self._variant(name, reason)
+
+    def error(self, code: ErrorCode, message: str) -> Outcome:
+        """An error; the caller's default is used."""
+        flag = self._flag
+        where = f" ({flag.source}:{flag.line})" if flag.line else ""
+        text = f"flag {flag.key!r}{where}: {message}"
+        return Outcome(None, None, Reason.ERROR, code, text, flag.metadata, flag.key)
+
+    def of(self, result: Value) -> Outcome:
+        """The outcome of a rule that gave this result."""
+        if type(result) is str:
+            found = self._matches.get(result)
+            if found is not None:
+                return found
+        elif result is None:
+            return self.fallback
+        name = variant_name(result)
+        found = self._matches.get(name) or self._escaped.get(name)
+        if found is None:
+            names = ", ".join(map(describe, list(self._flag.variants)[:10])) or "none"
+            message = f"the rule gives {describe(result)}, which is not a variant; the variants are: {names}"
+            return self.error(ErrorCode.GENERAL, message)
+        return found
+
+    def _variant(self, name: str, reason: str) -> Outcome:
+        flag = self._flag
+        value = flag.variants[name]
+        if value is None:
+            message = f"variant {name!r} is null, which has no type; give it a value"
+            return self.error(ErrorCode.TYPE_MISMATCH, message)
+        return Outcome(value, name, reason, None, None, flag.metadata, flag.key)
+
+
+class _Tails:
+    """Compiles the parts of a rule whose value is the rule's value, so that they give outcomes directly."""
+
+    def __init__(self, compiler: Compiler, outcomes: Outcomes) -> None:
+        self._compiler = compiler
+        self._outcomes = outcomes
+
+    def compile(self, rule: Value) -> _Tail:
+        """Compile a whole rule."""
+        if type(rule) is dict and len(rule) == 1:
+            ((name, arguments),) = rule.items()
+            if name in ("if", "?:") and type(arguments) is list:
+                return self._conditional(arguments)
+            if name == "fractional":
+                return self._fractional(arguments)
+        return self._result(self._compiler.compile(rule))
+
+    def _result(self, expression: Expression, *, in_branch: bool = False) -> _Tail:
+        of, scope = self._outcomes.of, self._compiler.scope
+        if isinstance(expression, Constant):
+            return self._constant(expression.value)
+        if in_branch:
+            return lambda data: of(again(expression(data), data, scope))
+        return lambda data: of(expression(data))
+
+    def _constant(self, value: Value) -> _Tail:
+        try:
+            return _Always(self._outcomes.of(value))
+        except RuleError:  # raised again at each evaluation, where it becomes an outcome
+            return lambda _: self._outcomes.of(value)
+
+    def _branch(self, rule: Value) -> _Tail:
+        if type(rule) is dict and len(rule) == 1 and next(iter(rule)) in ("if", "?:", "fractional"):
+            return self.compile(rule)
+        return self._result(self._compiler.compile(rule), in_branch=True)
+
+    def _conditional(self, clauses: list[Value]) -> _Tail:
+        """From the last clause to the first; clauses that test one attribute's texts become one look-up."""
+        clauses = _flattened(clauses)
+        otherwise = self._branch(clauses[-1]) if len(clauses) % 2 else _Always(self._outcomes.fallback)
+        run: list[tuple[Membership, _Tail]] = []
+        for index in range(len(clauses) - 2 - len(clauses) % 2, -1, -2):
+            value = self._branch(clauses[index + 1])
+            test = membership(clauses[index])
+            if run and (test is None or test.name != run[0][0].name):
+                otherwise, run = _choose(run, otherwise), []
+            if test is None:
+                otherwise = _either(self._compiler.compile(clauses[index]), value, otherwise)
+            else:
+                run.append((test, value))
+        return _choose(run, otherwise) if run else otherwise
+
+    def _fractional(self, arguments: Value) -> _Tail:
+        literal = self._compiler.literal_split(arguments)
+        if not isinstance(literal, LiteralSplit):
+            return self._result(literal)
+        of = self._outcomes.of
+        choices = tuple(map(of, literal.split.choices))
+        general = literal.general
+        outcomes = LiteralSplit(
+            Split(literal.split.limits, choices),
+            literal.key,
+            self._outcomes.fallback,
+            lambda data: of(general(data)),
+        )
+        return compile_split(outcomes, self._compiler.scope.hashing)
+
+
+class _Always:
+    """A tail that always gives the same outcome."""
+
+    __slots__ = ("outcome",)
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+    def __call__(self, _: Value) -> Outcome:
+        return self.outcome
+
+
+def _flattened(clauses: list[Value]) -> list[Value]:
+    """Join the clauses of an ``if`` that stands as another's otherwise: else-if as people write it."""
+    flat = list(clauses)
+    while len(flat) % 2 and type(flat[-1]) is dict and len(flat[-1]) == 1:
+        ((name, inner),) = flat[-1].items()
+        if name not in ("if", "?:") or type(inner) is not list or not inner:
+            break
+        flat[-1:] = inner
+    return flat
+
+
+def _either(condition: Expression, value: _Tail, otherwise: _Tail) -> _Tail:
+    if isinstance(value, _Always) and isinstance(otherwise, _Always):
+        chosen, other = value.outcome, otherwise.outcome
+        return lambda data: chosen if condition(data) else other
+    return lambda data: value(data) if condition(data) else otherwise(data)
+
+
+def _choose(run: list[tuple[Membership, _Tail]], otherwise: _Tail) -> _Tail:
+    """Clauses on one attribute, the last one first, as one look-up."""
+    tests = run[::-1]
+    name = tests[0][0].name
+    if isinstance(otherwise, _Always):
+        known = [(test, value.outcome) for test, value in tests if isinstance(value, _Always)]
+        if len(known) == len(tests):
+            return _choose_outcome(name, Choices(known, otherwise.outcome), otherwise.outcome)
+    choices = Choices(tests, otherwise)
+    by_text, other = choices.by_text, choices.other
+
+    def choose(data: Value) -> Outcome:
+        value = data.get(name)  # type: ignore[attr-defined]
+        return (by_text.get(value, otherwise) if type(value) is str else other(value))(data)
+
+    return choose
+
+
+def _choose_outcome(name: str, choices: Choices[Outcome], otherwise: Outcome) -> _Tail:
+    by_text, other = choices.by_text, choices.other
+
+    def run(data: Value) -> Outcome:
+        value = data.get(name)  # type: ignore[attr-defined]
+        return by_text.get(value, otherwise) if type(value) is str else other(value)
+
+    return run

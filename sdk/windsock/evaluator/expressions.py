@@ -1,0 +1,392 @@
+"""Compiling a rule into closures: what its text tells is worked out once, the rest at each evaluation."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from operator import eq, ge, gt, le, lt, ne
+from typing import Final
+
+from windsock.evaluator.bucketing import parse_split
+from windsock.evaluator.fractional import Hashing, LiteralSplit, compile_split, hashing_for, split_arguments
+from windsock.evaluator.list_operators import (
+    Condition,
+    Expression,
+    Subject,
+    compile_all,
+    compile_filter,
+    compile_map,
+    compile_none,
+    compile_reduce,
+    compile_some,
+)
+from windsock.evaluator.membership import LiteralSets, attribute_name, search
+from windsock.evaluator.operators import EAGER, Operator, at_least, at_most, contains, more
+from windsock.evaluator.values import (
+    PLAIN,
+    RuleError,
+    Value,
+    describe,
+    equals,
+    is_number,
+    js_number,
+    less,
+    plain,
+    trim,
+)
+from windsock.evaluator.variables import walk
+from windsock.flags import Bucketing
+
+FLAGD: Final = "$flagd"
+"""The attribute that flagd adds to every context: ``flagKey`` and ``timestamp`` (Unix seconds)."""
+
+
+class Constant:
+    """An expression that gives the same value for any data."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Value) -> None:
+        self.value = value
+
+    def __call__(self, _: Value) -> Value:
+        """Give the value."""
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What rules are compiled for.
+
+    Attributes:
+        hashing: How users are hashed.
+        flag_key: The flag's key; None inside list operators, where the data is an element and the key is
+            not known.
+        elements: The scope inside list operators; None for that scope itself.
+    """
+
+    hashing: Hashing
+    flag_key: str | None
+    elements: "Scope | None" = None
+
+    @classmethod
+    def of(cls, bucketing: Bucketing, flag_key: str) -> "Scope":
+        """The scope of one flag's rule."""
+        return cls(hashing_for(bucketing, flag_key), flag_key, cls(hashing_for(bucketing, ""), None))
+
+    def compile(self, rule: Value) -> Expression:
+        """Compile a rule that only an evaluation brought up; nothing of it is kept."""
+        return Compiler(self, LiteralSets()).compile(rule)
+
+
+class Compiler:
+    """Compiles rules, each part of a rule once.
+
+    Args:
+        scope: What they are compiled for.
+        sets: Sets made from literal lists so far.
+
+    Attributes:
+        reads_flagd: Whether a rule compiled so far may read ``$flagd`` from the data.
+    """
+
+    def __init__(self, scope: Scope, sets: LiteralSets) -> None:
+        self.scope = scope
+        self.reads_flagd = False
+        self._sets = sets
+
+    def compile(self, rule: Value) -> Expression:
+        """Compile one rule; what cannot be evaluated raises ``RuleError`` where evaluation reaches it."""
+        if type(rule) is list:
+            return self._list(rule)
+        if type(rule) is not dict or len(rule) != 1:
+            return Constant(rule)  # an object with several keys, or none, stands for itself
+        ((name, arguments),) = rule.items()
+        special = _SPECIAL.get(name)
+        if special is not None:
+            return special(self, arguments)
+        operator = EAGER.get(name)
+        if operator is None:
+            return _failing(f"{name!r} is not an operator that flagd knows")
+        return _applied(operator, self.compile(arguments))
+
+    def _list(self, items: list[Value]) -> Expression:
+        if not any(type(item) in (dict, list) for item in items):
+            return Constant(items)
+        compiled = [self.compile(item) for item in items]
+        if all(isinstance(item, Constant) for item in compiled):
+            return Constant([item(None) for item in compiled])
+        return lambda data: [item(data) for item in compiled]
+
+    # -- var and comparison ---------------------------------------------------------------------------------
+
+    def var(self, arguments: Value) -> Expression:
+        """``var``."""
+        name, default = _literal_name(arguments)
+        if name is None:
+            self.reads_flagd = True
+            return _applied(EAGER["var"], self.compile(arguments))
+        path = tuple(filter(None, name.split(".")))
+        if path[0] == FLAGD and self.scope.flag_key is not None:
+            if path == (FLAGD, "flagKey"):
+                return Constant(self.scope.flag_key)
+            self.reads_flagd = True
+        if len(path) == 1 and default is None and self.scope.flag_key is not None:
+            return _attribute(path[0])
+        return lambda data: default if data is None else walk(data, path, default)
+
+    def missing(self, name: str, arguments: Value) -> Expression:
+        """``missing`` and ``missing_some``, which read what their arguments name."""
+        self.reads_flagd = True
+        return _applied(EAGER[name], self.compile(arguments))
+
+    def comparison(self, name: str, arguments: Value) -> Expression:
+        """``==``, ``<`` and their like between two values, where one is often literal."""
+        if type(arguments) is not list or len(arguments) != 2:
+            return _applied(EAGER[name], self.compile(arguments))
+        left, right = map(self.compile, arguments)
+        if isinstance(left, Constant) and isinstance(right, Constant):
+            return _applied(EAGER[name], Constant([left.value, right.value]))
+        compare = _COMPARE[name]
+        if isinstance(right, Constant):
+            return _against(name, compare, left, right.value)
+        return lambda data: compare(left(data), right(data))
+
+    def within(self, arguments: Value) -> Expression:
+        """``in``; a literal list becomes a set."""
+        if type(arguments) is not list or len(arguments) != 2:
+            return _applied(EAGER["in"], self.compile(arguments))
+        needle, haystack = map(self.compile, arguments)
+        if not isinstance(haystack, Constant) or type(haystack.value) is not list:
+            return lambda data: contains(needle(data), haystack(data))
+        test = self._sets.test_for(haystack.value) or search(haystack.value)
+        return lambda data: test(needle(data))
+
+    # -- logic ----------------------------------------------------------------------------------------------
+
+    def conjunction(self, arguments: Value) -> Expression:
+        """``and``: the first false value, else the last one."""
+        if type(arguments) is not list:
+            return _failing("and needs a list of conditions")
+        parts = [self.compile(argument) for argument in arguments]
+        if len(parts) == 2:
+            first, second = parts
+            return lambda data: first(data) and second(data)
+
+        def run(data: Value) -> Value:
+            last: Value = None
+            for part in parts:
+                last = part(data)
+                if not last:
+                    break
+            return last
+
+        return run
+
+    def disjunction(self, arguments: Value) -> Expression:
+        """``or``: the first true value, else the last one."""
+        if type(arguments) is not list:
+            return _failing("or needs a list of conditions")
+        parts = [self.compile(argument) for argument in arguments]
+        if len(parts) == 2:
+            first, second = parts
+            return lambda data: first(data) or second(data)
+
+        def run(data: Value) -> Value:
+            last: Value = None
+            for part in parts:
+                last = part(data)
+                if last:
+                    break
+            return last
+
+        return run
+
+    def conditional(self, arguments: Value) -> Expression:
+        """``if``: pairs of condition and value, then the value for otherwise."""
+        if type(arguments) is not list:
+            return _failing("if needs a list of conditions and values")
+        compiled = [self.compile(argument) for argument in arguments]
+        pairs = list(zip(compiled[::2], compiled[1::2], strict=False))
+        otherwise = compiled[-1] if len(compiled) % 2 else Constant(None)
+
+        scope = self.scope
+
+        def run(data: Value) -> Value:
+            for condition, value in pairs:
+                if condition(data):
+                    return again(value(data), data, scope)
+            return again(otherwise(data), data, scope)
+
+        return run
+
+    # -- lists, text, fractional ----------------------------------------------------------------------------
+
+    def listing(self, name: str, arguments: Value) -> Expression:
+        """``filter``, ``map``, ``all``, ``some``, ``none`` and ``reduce``."""
+        least = 3 if name == "reduce" else 2
+        if type(arguments) is not list or len(arguments) < least:
+            return _short_listing(name, arguments)
+        self.reads_flagd = True  # a condition reads the context too, see ``variables.solve``
+        subject = Subject(arguments[0], self.compile(arguments[0]))
+        elements = self.scope.elements or self.scope
+        ready = Compiler(elements, self._sets).compile(arguments[1])
+        condition = Condition(arguments[1], ready, elements.compile)
+        if name == "reduce":
+            return compile_reduce(subject, condition, self.compile(arguments[2]))
+        return _LISTING[name](subject, condition)
+
+    def cat(self, arguments: Value) -> Expression:
+        """``cat``; flag key or text before one attribute, the usual bucketing value, is joined directly."""
+        general = _applied(EAGER["cat"], self.compile(arguments))
+        if type(arguments) is not list or len(arguments) != 2 or self.scope.flag_key is None:
+            return general
+        prefix = self.scope.flag_key if arguments[0] == {"var": "$flagd.flagKey"} else arguments[0]
+        name = attribute_name(arguments[1])
+        if type(prefix) is not str or name is None:
+            return general
+
+        def run(data: Value) -> Value:
+            value = data.get(name) if type(data) is dict else None
+            return trim(prefix + value) if type(value) is str else general(data)
+
+        return run
+
+    def fractional(self, arguments: Value) -> Expression:
+        """``fractional``."""
+        literal = self.literal_split(arguments)
+        if isinstance(literal, LiteralSplit):
+            return compile_split(literal, self.scope.hashing)
+        return literal
+
+    def literal_split(self, arguments: Value) -> LiteralSplit[Value] | Expression:
+        """The split of a ``fractional`` with literal, well-formed buckets, else what evaluates it whole."""
+        hashing = self.scope.hashing
+        if type(arguments) is not list or not arguments:
+            evaluate = self.compile(arguments)
+            return lambda data: split_arguments(evaluate(data), data, hashing)
+        parts = [self.compile(argument) for argument in arguments]
+
+        def general(data: Value) -> Value:
+            return split_arguments([part(data) for part in parts], data, hashing)
+
+        own_key = type(arguments[0]) is not list
+        buckets = [part.value for part in parts[own_key:] if isinstance(part, Constant)]
+        if len(buckets) + own_key != len(parts) or (own_key and not isinstance(arguments[0], (str, dict))):
+            return general
+        split = parse_split(buckets)
+        return general if split is None else LiteralSplit(split, parts[0] if own_key else None, None, general)
+
+
+def again(result: Value, data: Value, scope: Scope) -> Value:
+    """The value of an ``if``'s branch: flagd evaluates it once more when it is an object."""
+    return scope.compile(result)(data) if type(result) is dict else result
+
+
+def _applied(operator: Operator, arguments: Expression) -> Expression:
+    return lambda data: operator(arguments(data), data)
+
+
+def _failing(message: str) -> Expression:
+    def run(_: Value) -> Value:
+        raise RuleError(message)
+
+    return run
+
+
+def _attribute(name: str) -> Expression:
+    def run(data: Value) -> Value:
+        value = data.get(name) if isinstance(data, Mapping) else None
+        return value if type(value) in PLAIN else plain(value)
+
+    return run
+
+
+def _literal_name(arguments: Value) -> tuple[str | None, Value]:
+    """The literal path and default of a ``var``; None when it is computed or means the whole data."""
+    default: Value = None
+    if type(arguments) is list and 1 <= len(arguments) <= 2:
+        if len(arguments) == 2:
+            default = arguments[1]
+        arguments = arguments[0]
+    if type(arguments) is str and arguments.strip(".") and type(default) not in (dict, list):
+        return arguments, default
+    return None, None
+
+
+def _against(
+    name: str, compare: Callable[[Value, Value], bool], left: Expression, right: Value
+) -> Expression:
+    """A comparison with a literal on the right; a literal number spares its conversion each time."""
+    quick = _NUMERIC.get(name) if is_number(right) else None
+    if quick is None:
+        return lambda data: compare(left(data), right)
+    limit = js_number(right)
+
+    def run(data: Value) -> Value:
+        value = left(data)
+        if type(value) is float or (type(value) is int and -_EXACT < value < _EXACT):
+            return quick(value, limit)
+        return compare(value, right)
+
+    return run
+
+
+def _short_listing(name: str, arguments: Value) -> Expression:
+    """A list operator without its condition."""
+    if type(arguments) is not list:
+        return _failing(f"{name} needs a list and a condition, not {describe(arguments)}")
+    if name in ("filter", "map"):
+        return Constant([])
+    if name == "reduce":
+        return Constant(0.0)
+    return _failing(f"{name} needs a list and a condition")
+
+
+def _named(
+    method: Callable[[Compiler, str, Value], Expression], name: str, compiler: Compiler, arguments: Value
+) -> Expression:
+    return method(compiler, name, arguments)
+
+
+_COMPARE: Final[dict[str, Callable[[Value, Value], bool]]] = {
+    "==": equals,
+    "!=": lambda left, right: not equals(left, right),
+    "<": less,
+    "<=": at_most,
+    ">": more,
+    ">=": at_least,
+}
+
+_NUMERIC: Final[dict[str, Callable[[float, float], bool]]] = {
+    "==": eq,
+    "!=": ne,
+    "<": lt,
+    "<=": le,
+    ">": gt,
+    ">=": ge,
+}
+
+_EXACT: Final = 2**53
+"""Integers below it compare with a double as they would as doubles."""
+
+_LISTING: Final[dict[str, Callable[[Subject, Condition], Expression]]] = {
+    "filter": compile_filter,
+    "map": compile_map,
+    "all": compile_all,
+    "some": compile_some,
+    "none": compile_none,
+}
+
+_SPECIAL: Final[dict[str, Callable[[Compiler, Value], Expression]]] = {
+    "var": Compiler.var,
+    "in": Compiler.within,
+    "and": Compiler.conjunction,
+    "or": Compiler.disjunction,
+    "if": Compiler.conditional,
+    "?:": Compiler.conditional,
+    "cat": Compiler.cat,
+    "fractional": Compiler.fractional,
+    **{name: partial(_named, Compiler.missing, name) for name in ("missing", "missing_some")},
+    **{name: partial(_named, Compiler.comparison, name) for name in _COMPARE},
+    **{name: partial(_named, Compiler.listing, name) for name in (*_LISTING, "reduce")},
+}

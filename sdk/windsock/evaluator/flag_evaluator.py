@@ -1,0 +1,228 @@
+"""The official evaluator protocol of flagd's Python providers, on compiled flags."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeVar, cast
+
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import (
+    ErrorCode,
+    FlagNotFoundError,
+    GeneralError,
+    OpenFeatureError,
+    ParseError,
+    TypeMismatchError,
+)
+from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
+
+from windsock.errors import FlagFileError
+from windsock.evaluator.compiled import Clock, CompiledFlag
+from windsock.evaluator.membership import LiteralSets
+from windsock.flags import Flag, FlagSet, JsonValue, merge, read_document
+
+T = TypeVar("T")
+
+_RAISED: Final[Mapping[ErrorCode, Callable[[str | None], OpenFeatureError]]] = {
+    ErrorCode.PARSE_ERROR: ParseError,
+    ErrorCode.TYPE_MISMATCH: TypeMismatchError,
+}
+
+
+class _UnfitError(Exception):
+    """A value that is not of the type asked for."""
+
+
+class FlagEvaluator:
+    """Evaluates flags; usable wherever ``openfeature.contrib.tools.flagd.core.FlagdCore`` is.
+
+    Reads take no lock: a new set is compiled aside and put in place by one assignment.
+
+    Args:
+        source: The name that problems give a set handed in as text or mapping.
+        clock: Unix seconds, for ``$flagd.timestamp``.
+    """
+
+    def __init__(self, source: str = "flags", clock: Clock = time.time) -> None:
+        self._source = source
+        self._clock = clock
+        self._loading = threading.Lock()
+        self._compiled: Mapping[str, CompiledFlag] = {}
+        self._flag_set = FlagSet({}, "")
+
+    @property
+    def compiled(self) -> Mapping[str, CompiledFlag]:
+        """The compiled flags by key; each load puts another mapping in its place, none is changed."""
+        return self._compiled
+
+    @property
+    def flag_set(self) -> FlagSet:
+        """The set that is served."""
+        return self._flag_set
+
+    def load(self, flag_set: FlagSet) -> frozenset[str]:
+        """Serve another set.
+
+        Flags that stay the same keep their compiled form, and with it the identity of their outcomes.
+
+        Returns:
+            The keys that were added, removed or changed.
+        """
+        with self._loading:
+            before = self._compiled
+            sets = LiteralSets()
+            compiled = {
+                key: self._compile(flag, before.get(key), sets) for key, flag in flag_set.flags.items()
+            }
+            changed = {key for key, flag in compiled.items() if flag is not before.get(key)}
+            self._compiled, self._flag_set = compiled, flag_set
+            return frozenset(changed | (before.keys() - compiled.keys()))
+
+    def _compile(self, flag: Flag, before: CompiledFlag | None, sets: LiteralSets) -> CompiledFlag:
+        if before is not None and before.flag.same_as(flag):
+            return before
+        return CompiledFlag(flag, sets, self._clock)
+
+    def set_flags(self, flag_configuration: str | dict[str, object]) -> None:
+        """Serve the flags of one flagd document, given as JSON text or decoded.
+
+        Raises:
+            ParseError: Nothing of it can be read; the last set stays.
+        """
+        self.set_flags_and_get_changed_keys(flag_configuration)
+
+    def set_flags_and_get_changed_keys(self, flag_configuration: str | dict[str, object]) -> list[str]:
+        """As ``set_flags``; gives the keys that were added, removed or changed, sorted."""
+        try:
+            text = (
+                flag_configuration if isinstance(flag_configuration, str) else json.dumps(flag_configuration)
+            )
+            document = read_document(text.encode(errors="surrogatepass"), self._source)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ParseError(f"{self._source}: the flags cannot be written as JSON: {error}") from error
+        except FlagFileError as error:
+            raise ParseError(str(error)) from error
+        return sorted(self.load(merge([document])))
+
+    def get_flag_set_metadata(self) -> Mapping[str, float | int | str | bool]:
+        """A copy of the set's own metadata."""
+        return cast("dict[str, float | int | str | bool]", copy_json(self._flag_set.metadata))
+
+    def resolve_boolean_value(
+        self,
+        flag_key: str,
+        default_value: bool,  # noqa: FBT001 - the protocol's signature
+        ctx: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[bool]:
+        """Evaluate a boolean flag; raises OpenFeature's errors as the protocol's reference does."""
+        return self._resolve(flag_key, default_value, ctx, _boolean)
+
+    def resolve_string_value(
+        self, flag_key: str, default_value: str, ctx: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[str]:
+        """Evaluate a text flag."""
+        return self._resolve(flag_key, default_value, ctx, _string)
+
+    def resolve_integer_value(
+        self, flag_key: str, default_value: int, ctx: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[int]:
+        """Evaluate a whole-number flag; 1.0 is whole, 1.5 is a type mismatch instead of a silent 1."""
+        return self._resolve(flag_key, default_value, ctx, _integer)
+
+    def resolve_float_value(
+        self, flag_key: str, default_value: float, ctx: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[float]:
+        """Evaluate a number flag."""
+        return self._resolve(flag_key, default_value, ctx, _float)
+
+    def resolve_object_value(
+        self,
+        flag_key: str,
+        default_value: Sequence[FlagValueType] | Mapping[str, FlagValueType],
+        ctx: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[Sequence[FlagValueType] | Mapping[str, FlagValueType]]:
+        """Evaluate an object or list flag; the value is the caller's own copy."""
+        return self._resolve(flag_key, default_value, ctx, _object)
+
+    def _resolve(
+        self, key: str, default: T, context: EvaluationContext | None, fit: Callable[[JsonValue], T]
+    ) -> FlagResolutionDetails[T]:
+        compiled = self._compiled.get(key)
+        if compiled is None:
+            raise FlagNotFoundError(f"flag {key!r} is not in the set that is served ({self._source})")
+        outcome = compiled.evaluate(attributes_of(context))
+        if outcome.error_code is not None:
+            raise _RAISED.get(outcome.error_code, GeneralError)(outcome.error_message)
+        try:
+            value = default if outcome.value is None else fit(outcome.value)
+        except _UnfitError as error:
+            raise TypeMismatchError(f"flag {key!r}: variant {outcome.variant!r} is {error}") from None
+        return FlagResolutionDetails(
+            value=value,
+            variant=outcome.variant,
+            reason=outcome.reason,
+            flag_metadata=cast("dict[str, bool | int | float | str]", copy_json(outcome.flag_metadata)),
+        )
+
+
+def attributes_of(context: EvaluationContext | None) -> Mapping[str, object]:
+    """The attributes that rules see: the context's, and its targeting key as ``targetingKey``."""
+    if context is None:
+        return {}
+    if context.targeting_key is None:
+        return context.attributes
+    return {**context.attributes, "targetingKey": context.targeting_key}
+
+
+def copy_json(value: JsonValue) -> JsonValue:
+    """A copy whose objects and lists are new, for callers that may change what they get."""
+    if isinstance(value, Mapping):
+        return {key: copy_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [copy_json(item) for item in value]
+    return value
+
+
+def _boolean(value: JsonValue) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise _unfit("a boolean", value)
+
+
+def _string(value: JsonValue) -> str:
+    if isinstance(value, str):
+        return value
+    raise _unfit("text", value)
+
+
+def _integer(value: JsonValue) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    raise _unfit("a whole number", value)
+
+
+def _float(value: JsonValue) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    raise _unfit("a number", value)
+
+
+def _object(value: JsonValue) -> Sequence[FlagValueType] | Mapping[str, FlagValueType]:
+    if isinstance(value, (dict, list)):
+        return cast("Mapping[str, FlagValueType]", copy_json(value))
+    raise _unfit("an object or a list", value)
+
+
+def _unfit(wanted: str, value: JsonValue) -> _UnfitError:
+    kinds = {
+        bool: "a boolean",
+        int: "a whole number",
+        float: "a number",
+        str: "text",
+        list: "a list",
+        dict: "an object",
+    }
+    return _UnfitError(f"{kinds.get(type(value), type(value).__name__)}, but {wanted} is asked for")

@@ -1,0 +1,176 @@
+"""Operators that run a condition over the elements of a list, as the flagd server's library does.
+
+That library first replaces the condition's variables by values of the surrounding data
+(``variables.solve``), so these conditions cannot always be compiled ahead; they are where nothing was
+replaced.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from windsock.evaluator.values import (
+    RuleError,
+    Value,
+    describe,
+    number,
+    text_of,
+    truthy,
+)
+from windsock.evaluator.variables import solve
+
+Expression: TypeAlias = Callable[[Value], Value]
+"""A compiled rule: data in, value out; raises ``RuleError``."""
+
+Compile: TypeAlias = Callable[[Value], Expression]
+"""Compiles a rule that is evaluated on an element instead of the context."""
+
+
+class Condition:
+    """The condition of a list operator: its rule, and what evaluates it.
+
+    Args:
+        rule: The condition as written.
+        ready: The condition compiled for elements.
+        compile_rule: Compiles other rules for elements, while evaluating.
+    """
+
+    def __init__(self, rule: Value, ready: Expression, compile_rule: Compile) -> None:
+        self.rule = rule
+        self._ready = ready
+        self._compile = compile_rule
+
+    def evaluate(self, rule: Value, data: Value) -> Value:
+        """Evaluate any rule."""
+        return self._compile(rule)(data)
+
+    def solved(self, rule: Value, data: Value) -> Value:
+        """The rule with the variables that the data knows replaced."""
+        return solve(rule, data, self.evaluate)
+
+    def of(self, rule: Value) -> Expression:
+        """What evaluates a rule, compiled ahead when it is the one written."""
+        return self._ready if rule is self.rule else self._compile(rule)
+
+    def of_object(self, rule: Value) -> Expression:
+        """As ``of``, for operators that take an object only."""
+        if type(rule) is not dict:
+            raise RuleError(f"the condition must be an operator, not {describe(rule)}")
+        return self.of(rule)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The list that an operator runs over: as written, or what an operator gives; anything else is none."""
+
+    written: Value
+    evaluate: Expression
+
+    def of(self, data: Value) -> Value:
+        """The list for this data, or None."""
+        if type(self.written) is list:
+            return self.written
+        return self.evaluate(data) if type(self.written) is dict else None
+
+
+def elements(subject: Value) -> list[Value]:
+    """The subject as a list."""
+    if type(subject) is not list:
+        raise RuleError(f"a list is needed, not {describe(subject)}")
+    return subject
+
+
+def compile_filter(subject: Subject, condition: Condition) -> Expression:
+    """``filter``: the elements for which the condition is true."""
+
+    def run(data: Value) -> Value:
+        found = subject.of(data)
+        if found is None:
+            return []
+        items = elements(found)
+        holds = condition.of(condition.solved(condition.rule, data))
+        return [item for item in items if truthy(holds(item))]
+
+    return run
+
+
+def compile_map(subject: Subject, condition: Condition) -> Expression:
+    """``map``: what the rule gives for each element."""
+    transform = condition.of(condition.rule)
+
+    def run(data: Value) -> Value:
+        found = subject.of(data)
+        return [] if found is None else [transform(item) for item in elements(found)]
+
+    return run
+
+
+def compile_all(subject: Subject, condition: Condition) -> Expression:
+    """``all``: every element fulfils the condition; false for an empty list."""
+
+    def run(data: Value) -> Value:
+        found = subject.of(data)
+        return truthy(found) and all(
+            truthy(condition.of_object(condition.solved(condition.rule, item))(item))
+            for item in elements(found)
+        )
+
+    return run
+
+
+def compile_some(subject: Subject, condition: Condition) -> Expression:
+    """``some``: at least one element fulfils the condition."""
+
+    def run(data: Value) -> Value:
+        found = subject.of(data)
+        if not truthy(found):
+            return False
+        rule = condition.solved(condition.rule, data)
+        return any(
+            truthy(condition.of_object(condition.solved(rule, item))(item)) for item in elements(found)
+        )
+
+    return run
+
+
+def compile_none(subject: Subject, condition: Condition) -> Expression:
+    """``none``: no element fulfils the condition; true for an empty list."""
+
+    def run(data: Value) -> Value:
+        found = subject.of(data)
+        if not truthy(found):
+            return True
+        rule = condition.solved(condition.rule, data)
+        return not any(truthy(condition.of_object(rule)(item)) for item in elements(found))
+
+    return run
+
+
+def compile_reduce(subject: Subject, condition: Condition, initial: Expression) -> Expression:
+    """``reduce``: an accumulator carried over the elements; it keeps the type of its initial value."""
+
+    def run(data: Value) -> Value:
+        start = initial(data)
+        keep = _KEEP.get(type(start))
+        if keep is None:
+            raise RuleError(f"reduce starts with a number, text or boolean, not with {describe(start)}")
+        found = subject.of(data)
+        if found is None:
+            return 0.0
+        step = condition.of_object(condition.rule) if found else None
+        scope: dict[str, Value] = {
+            "current": 0.0,
+            "accumulator": keep(start),
+            "valueType": _NAMES[type(start)],
+        }
+        for item in elements(found):
+            if item is not None and step is not None:
+                scope["current"] = item
+                scope["accumulator"] = keep(step(scope))
+        return scope["accumulator"]
+
+    return run
+
+
+_KEEP: Final[dict[type, Callable[[Value], Value]]] = {bool: truthy, int: number, float: number, str: text_of}
+_NAMES: Final = {bool: "bool", int: "number", float: "number", str: "string"}

@@ -1,0 +1,154 @@
+"""Tests of one attribute against literal values, as one look-up instead of a search."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeAlias, TypeVar
+
+from windsock.evaluator.operators import contains
+from windsock.evaluator.values import Value, as_float, parse_float, plain
+
+Attributes: TypeAlias = Mapping[str, object]
+T = TypeVar("T")
+
+_TEXT: Final = {str}
+_NUMBERS: Final = ({int}, {float}, {int, float})
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A condition that holds when an attribute is one of some texts.
+
+    Attributes:
+        name: The attribute.
+        texts: The texts, as the rule has them.
+        reads_numbers: Whether a number also matches a text that reads as it, as flagd's ``in`` does and
+            ``==`` with text that is no number does not.
+    """
+
+    name: str
+    texts: Sequence[str]
+    reads_numbers: bool
+
+
+def attribute_name(rule: Value) -> str | None:
+    """The attribute that ``{"var": "name"}`` reads; None for a path, a default or flagd's own."""
+    if type(rule) is not dict or len(rule) != 1 or "var" not in rule:
+        return None
+    name = rule["var"]
+    if type(name) is list and len(name) == 1:
+        name = name[0]
+    return name if type(name) is str and name and "." not in name and name != "$flagd" else None
+
+
+def membership(rule: Value) -> Membership | None:
+    """Recognise a condition on one attribute: ``in`` with literal texts, ``==`` or ``===`` with one."""
+    if type(rule) is not dict or len(rule) != 1:
+        return None
+    ((operator, arguments),) = rule.items()
+    if type(arguments) is not list or len(arguments) != 2:
+        return None
+    left, right = arguments
+    name = attribute_name(left)
+    if operator == "in":
+        if name is not None and type(right) is list and is_texts(right):
+            return Membership(name, right, reads_numbers=True)
+        return None
+    if operator in ("==", "==="):
+        if name is None:
+            name, right = attribute_name(right), left
+        if name is not None and type(right) is str and right.strip() and parse_float(right) is None:
+            return Membership(name, [right], reads_numbers=False)
+    return None
+
+
+def is_texts(values: Sequence[Value]) -> bool:
+    """Whether every value is text."""
+    return not values or set(map(type, values)) == _TEXT
+
+
+class Choices(Generic[T]):
+    """Which of several memberships in one attribute holds first.
+
+    Args:
+        tests: The memberships with what each chooses, the first to hold wins.
+        otherwise: What is chosen when none holds.
+    """
+
+    __slots__ = ("_by_number", "_otherwise", "_tests", "by_text")
+
+    def __init__(self, tests: Sequence[tuple[Membership, T]], otherwise: T) -> None:
+        self.by_text: dict[str, T] = {}
+        for test, choice in reversed(tests):
+            made = dict.fromkeys(test.texts, choice)
+            if self.by_text:
+                self.by_text.update(made)
+            else:
+                self.by_text = made
+        self._tests = tests
+        self._otherwise = otherwise
+        self._by_number: dict[float, T] | None = None
+
+    def other(self, value: object) -> T:
+        """The choice for an attribute that is not exactly text."""
+        value = plain(value)
+        if type(value) is str:
+            return self.by_text.get(value, self._otherwise)
+        if type(value) is int or type(value) is float:
+            if self._by_number is None:  # built by the first number; two threads build the same
+                self._by_number = self._read_numbers()
+            return self._by_number.get(as_float(value), self._otherwise)
+        return self._otherwise
+
+    def _read_numbers(self) -> dict[float, T]:
+        by_number: dict[float, T] = {}
+        for test, choice in reversed(self._tests):
+            if test.reads_numbers:
+                by_number.update(dict.fromkeys((parse_float(text) or 0.0 for text in test.texts), choice))
+        return by_number
+
+
+class LiteralSets:
+    """Sets made from literal lists, each list once: shared rules give the same list to many flags."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[Value, Callable[[Value], bool] | None]] = {}
+
+    def test_for(self, values: list[Value]) -> Callable[[Value], bool] | None:
+        """The test whether a value is in the list; None when the list mixes types and must be searched."""
+        kept = self._made.get(id(values))
+        if kept is None:
+            kept = self._made[id(values)] = (
+                values,
+                _test_for(values),
+            )  # keeps the list, so its id stays its own
+        return kept[1]
+
+
+def _test_for(values: list[Value]) -> Callable[[Value], bool] | None:
+    if is_texts(values):
+        return _text_test(values)  # type: ignore[arg-type]
+    if set(map(type, values)) in _NUMBERS:
+        numbers = frozenset(map(as_float, values))  # type: ignore[arg-type]
+        return lambda value: type(value) in (int, float) and as_float(value) in numbers  # type: ignore[arg-type]
+    return None
+
+
+def _text_test(values: list[str]) -> Callable[[Value], bool]:
+    texts = frozenset(values)
+    numbers: list[frozenset[float]] = []
+
+    def test(value: Value) -> bool:
+        if type(value) is str:
+            return value in texts
+        if type(value) is int or type(value) is float:
+            if not numbers:
+                numbers.append(frozenset(parse_float(text) or 0.0 for text in texts))
+            return as_float(value) in numbers[0]
+        return False
+
+    return test
+
+
+def search(values: list[Value]) -> Callable[[Value], bool]:
+    """The test for a list that mixes types: element by element, as flagd searches."""
+    return lambda value: contains(value, values)

@@ -1,0 +1,301 @@
+"""Operators that see evaluated arguments, each as the flagd server's library computes it."""
+
+from collections.abc import Callable
+from math import fmod, inf, isnan, nan
+from typing import Final, TypeAlias
+
+from windsock.evaluator.semver import compare_versions
+from windsock.evaluator.values import (
+    RuleError,
+    Value,
+    describe,
+    equals,
+    is_number,
+    less,
+    number,
+    strictly_equals,
+    text_of,
+    trim,
+    truthy,
+)
+from windsock.evaluator.variables import index_of, look_up, missing, missing_some
+
+Operator: TypeAlias = Callable[[Value, Value], Value]
+"""Takes the evaluated arguments and the data; raises ``RuleError``."""
+
+
+def _list(arguments: Value, least: int = 0) -> list[Value]:
+    if type(arguments) is not list:
+        raise RuleError(f"the arguments must be a list, not {describe(arguments)}")
+    if len(arguments) < least:
+        raise RuleError(f"{least} arguments are needed, not {len(arguments)}")
+    return arguments
+
+
+def var(arguments: Value, data: Value) -> Value:
+    """``var``: the value that a name leads to."""
+    return look_up(data, arguments)
+
+
+def negate(arguments: Value, _: Value) -> bool:
+    """``!``: of the first argument, or of a single value written without a list."""
+    return not truthy(arguments[0] if type(arguments) is list and arguments else arguments)
+
+
+def _comparison(compare: Callable[[Value, Value], bool]) -> Operator:
+    """A comparison of two values, or of three in a row (between)."""
+
+    def operator(arguments: Value, _: Value) -> Value:
+        values = _list(arguments)
+        if len(values) < 2:
+            return False
+        if len(values) == 3:
+            return compare(values[0], values[1]) and compare(values[1], values[2])
+        return compare(values[0], values[1])
+
+    return operator
+
+
+def at_most(left: Value, right: Value) -> bool:
+    """``<=``."""
+    return less(left, right) or equals(left, right)
+
+
+def more(left: Value, right: Value) -> bool:
+    """``>``."""
+    return less(right, left)
+
+
+def at_least(left: Value, right: Value) -> bool:
+    """``>=``."""
+    return less(right, left) or equals(right, left)
+
+
+def equal(arguments: Value, _: Value) -> bool:
+    """``==``; with fewer than two arguments false."""
+    values = _list(arguments)
+    return len(values) >= 2 and equals(values[0], values[1])
+
+
+def strictly_equal(arguments: Value, _: Value) -> bool:
+    """``===``; without two arguments false."""
+    return type(arguments) is list and len(arguments) >= 2 and strictly_equals(arguments[0], arguments[1])
+
+
+def within(arguments: Value, _: Value) -> bool:
+    """``in``: in a text, or in a list whose inner lists are ranges."""
+    values = _list(arguments, 1)
+    return contains(values[0], values[1] if len(values) > 1 else None)
+
+
+def contains(needle: Value, haystack: Value) -> bool:
+    """Whether a list or text holds a value; a number also finds text that reads as that number."""
+    if type(haystack) is str:
+        if type(needle) is not str:
+            raise RuleError(f"in looks for text in text, not for {describe(needle)}")
+        return needle in haystack
+    return type(haystack) is list and any(_matches(needle, element) for element in haystack)
+
+
+def _matches(needle: Value, element: Value) -> bool:
+    if type(element) is list:
+        if len(element) < 2:
+            raise RuleError("a list inside the list of an in is a range and needs two numbers")
+        return number(element[0]) <= number(needle) <= number(element[1])
+    if is_number(needle):
+        return number(element) == number(needle)
+    if type(needle) is not type(element):
+        return False
+    if type(needle) is dict:
+        raise RuleError("in cannot compare objects")
+    return needle == element
+
+
+def cat(arguments: Value, _: Value) -> str:
+    """``cat``: joined text; several parts are trimmed as a whole."""
+    if type(arguments) is str:
+        return arguments
+    parts = _list(arguments)
+    joined = "".join(map(text_of, parts))
+    return trim(joined) if len(parts) > 1 else joined
+
+
+def substr(arguments: Value, _: Value) -> str:
+    """``substr``: from a position, negative from the end, for a length or up to one from the end."""
+    values = _list(arguments, 2)
+    text = text_of(values[0])
+    start = index_of(number(values[1]))
+    if start < 0:
+        start += len(text)
+    if not 0 <= start <= len(text):
+        return text
+    length = index_of(number(values[2])) if len(values) == 3 else len(text)
+    end = len(text) + length if length < 0 else min(start + length, len(text))
+    if end < start:
+        raise RuleError("substr ends before it starts")
+    return text[start:end]
+
+
+def merge(arguments: Value, _: Value) -> Value:
+    """``merge``: lists joined, other values taken as they are."""
+    if isinstance(arguments, (bool, int, float, str)):
+        return [arguments]
+    merged: list[Value] = []
+    for value in _list(arguments):
+        if type(value) is list:
+            merged.extend(value)
+        else:
+            merged.append(value)
+    return merged
+
+
+def add(arguments: Value, _: Value) -> float:
+    """``+``: a sum, or one value as a number."""
+    if type(arguments) is not list:
+        return number(arguments)
+    return number(arguments[0]) if len(arguments) == 1 else sum(map(number, arguments), 0.0)
+
+
+def subtract(arguments: Value, _: Value) -> float:
+    """``-``: a difference, or one value negated."""
+    values = _list(arguments)
+    if not values:
+        return 0.0
+    first, *rest = map(number, values)
+    if not rest:
+        return -1 * first
+    for value in rest:
+        first -= value
+    return first
+
+
+def multiply(arguments: Value, _: Value) -> float:
+    """``*``: a product."""
+    product = 1.0
+    for value in _list(arguments):
+        product *= number(value)
+    return product
+
+
+def divide(arguments: Value, _: Value) -> float:
+    """``/``: a quotient; dividing by zero gives infinity or NaN."""
+    values = _list(arguments)
+    if not values:
+        return 0.0
+    first, *rest = map(number, values)
+    for value in rest:
+        if value:
+            first /= value
+        else:
+            first = nan if not first or isnan(first) else inf if first > 0 else -inf
+    return first
+
+
+def modulo(arguments: Value, _: Value) -> float:
+    """``%``: the remainder with the sign of the dividend; NaN by zero."""
+    left, right = map(number, _list(arguments, 2)[:2])
+    try:
+        return fmod(left, right)
+    except ValueError:
+        return nan
+
+
+def absolute(arguments: Value, _: Value) -> float:
+    """``abs``."""
+    return abs(number(_list(arguments, 1)[0] if type(arguments) is list else arguments))
+
+
+def _extreme(better: Callable[[float, float], bool]) -> Operator:
+    def operator(arguments: Value, _: Value) -> Value:
+        values = [number(value) for value in _list(arguments)]
+        if not values:
+            return None
+        best = values[0]
+        for value in values[1:]:
+            if better(value, best):
+                best = value
+        return best
+
+    return operator
+
+
+def _texts(test: Callable[[str, str], bool]) -> Operator:
+    """A test of two texts; null when an argument is no text or their number is not two."""
+
+    def operator(arguments: Value, _: Value) -> Value:
+        if type(arguments) is not list or len(arguments) != 2:
+            return None
+        left, right = arguments
+        return test(left, right) if type(left) is str and type(right) is str else None
+
+    return operator
+
+
+def sem_ver(arguments: Value, _: Value) -> bool | None:
+    """``sem_ver``: two versions and a relation; null when one of them is none."""
+    if type(arguments) is not list or len(arguments) != 3:
+        return None
+    return compare_versions(*arguments)
+
+
+def _found_in(left: list[Value], value: Value) -> bool:
+    return any(
+        number(item) == number(value) if is_number(item) and is_number(value) else _identical(item, value)
+        for item in left
+    )
+
+
+def _identical(left: Value, right: Value) -> bool:
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, (list, dict)):
+        raise RuleError("lists and objects cannot be compared")
+    return left == right
+
+
+def _lists(test: Callable[[list[Value], list[Value]], bool], otherwise: bool) -> Operator:  # noqa: FBT001
+    def operator(arguments: Value, _: Value) -> Value:
+        if type(arguments) is not list or len(arguments) != 2:
+            return otherwise
+        left, right = arguments
+        return test(left, right) if type(left) is list and type(right) is list else otherwise
+
+    return operator
+
+
+EAGER: Final[dict[str, Operator]] = {
+    "var": var,
+    "missing": lambda arguments, data: missing(data, arguments),
+    "missing_some": lambda arguments, data: missing_some(data, arguments),
+    "!": negate,
+    "!!": lambda arguments, data: not negate(arguments, data),
+    "==": equal,
+    "!=": lambda arguments, data: not equal(arguments, data),
+    "===": strictly_equal,
+    "!==": lambda arguments, data: not strictly_equal(arguments, data),
+    "<": _comparison(less),
+    "<=": _comparison(at_most),
+    ">": _comparison(more),
+    ">=": _comparison(at_least),
+    "in": within,
+    "cat": cat,
+    "substr": substr,
+    "merge": merge,
+    "+": add,
+    "-": subtract,
+    "*": multiply,
+    "/": divide,
+    "%": modulo,
+    "abs": absolute,
+    "max": _extreme(lambda value, best: value > best),
+    "min": _extreme(lambda value, best: value < best),
+    "starts_with": _texts(str.startswith),
+    "ends_with": _texts(str.endswith),
+    "sem_ver": sem_ver,
+    "contains_all": _lists(lambda left, right: all(_found_in(left, item) for item in right), otherwise=False),
+    "contains_any": _lists(lambda left, right: any(_found_in(left, item) for item in right), otherwise=False),
+    "contains_none": _lists(
+        lambda left, right: not any(_found_in(left, item) for item in right), otherwise=True
+    ),
+}
+"""Operators whose arguments are evaluated first."""

@@ -1,0 +1,183 @@
+"""How the flagd server sees values: its numbers, strings, truth, equality and order.
+
+flagd evaluates rules with the Go library ``diegoholiveira/jsonlogic``. Every number is a double there, and
+the library converts in two ways: ``js_number`` where it imitates JavaScript (comparison), ``number`` where
+it does not (arithmetic, ``in`` with a number). A conversion that fails there panics, which flagd reports as
+PARSE_ERROR; here it raises ``RuleError``.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from math import copysign, inf, isfinite, nan
+from numbers import Integral, Real
+from typing import Final, TypeAlias
+
+Value: TypeAlias = object
+"""None, bool, int, float, str, list or dict: what JSON gives. ``plain`` makes other objects fit."""
+
+
+class RuleError(Exception):
+    """The rule cannot be evaluated for this context; becomes PARSE_ERROR and never leaves the evaluator."""
+
+
+PLAIN: Final = frozenset({type(None), bool, int, float, str, list, dict})
+"""Types that need no conversion."""
+
+_SPACE: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
+_DIGITS: Final = "[0-9](?:_?[0-9])*"
+_DECIMAL: Final = re.compile(rf"[+-]?(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?")
+_WORD: Final = re.compile(r"[+-]?(?:inf|infinity)|nan", re.IGNORECASE)
+_HEX: Final = re.compile(r"[+-]?0[xX](?=[0-9a-fA-F_.])[0-9a-fA-F_]*\.?[0-9a-fA-F_]*[pP][+-]?[0-9_]+")
+
+
+def plain(value: object) -> Value:  # noqa: PLR0911 - a line for each type
+    """A context attribute as JSON would carry it: tuples as lists, dates as ISO 8601, others as text."""
+    if type(value) in PLAIN:
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, (Real, Decimal)):
+        return float(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (Sequence, set, frozenset)):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value)
+
+
+def is_number(value: Value) -> bool:
+    """Whether a value is a JSON number."""
+    kind = type(value)
+    return kind is float or kind is int
+
+
+def as_float(value: float) -> float:
+    """A number as the double that Go would read; integers above 2**53 round."""
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf
+
+
+def parse_float(text: str) -> float | None:
+    """Parse as Go's ``strconv.ParseFloat``: no surrounding space; ``inf``, ``nan`` and hexadecimal."""
+    if _DECIMAL.fullmatch(text) or _WORD.fullmatch(text):
+        return float(text)
+    if _HEX.fullmatch(text) and "__" not in text and not text.endswith("_"):
+        try:
+            return float.fromhex(text.replace("_", ""))
+        except ValueError:
+            return None
+        except OverflowError:
+            return -inf if text.startswith("-") else inf
+    return None
+
+
+def number(value: Value) -> float:
+    """Convert as arithmetic does: text that is no number is 0; null, booleans, lists and objects fail."""
+    kind = type(value)
+    if kind is float:
+        return value  # type: ignore[return-value]
+    if kind is int:
+        return as_float(value)  # type: ignore[arg-type]
+    if kind is str:
+        return parse_float(value) or 0.0  # type: ignore[arg-type]
+    raise RuleError(f"{describe(value)} is not a number")
+
+
+def js_number(value: Value) -> float:  # noqa: PLR0911 - a line for each type
+    """Convert as comparison does: null and blank text are 0, booleans 0 and 1, what is unreadable NaN."""
+    kind = type(value)
+    if kind is float:
+        return value  # type: ignore[return-value]
+    if kind is int:
+        return as_float(value)  # type: ignore[arg-type]
+    if value is None or value is False:
+        return 0.0
+    if value is True:
+        return 1.0
+    if kind is str:
+        text: str = value  # type: ignore[assignment]
+        if not text.strip(_SPACE):
+            return 0.0
+        parsed = parse_float(text)
+        return nan if parsed is None else parsed
+    return nan
+
+
+def text_of(value: Value) -> str:
+    """Convert as ``cat`` does: numbers without exponent, null as nothing; others fail."""
+    kind = type(value)
+    if kind is str:
+        return value  # type: ignore[return-value]
+    if kind is float or kind is int:
+        return number_text(as_float(value))  # type: ignore[arg-type]
+    if value is None:
+        return ""
+    raise RuleError(f"{describe(value)} is not text")
+
+
+def number_text(value: float) -> str:
+    """Write a number with the fewest digits that read back, never with an exponent."""
+    if not isfinite(value):
+        return "NaN" if value != value else ("+Inf" if value > 0 else "-Inf")  # noqa: PLR0124 - NaN
+    if value.is_integer():
+        sign = "-" if value == 0 and copysign(1, value) < 0 else ""
+        return sign + (str(int(value)) if abs(value) < 1e16 else format(Decimal(repr(value)), "f"))
+    return format(Decimal(repr(value)), "f")
+
+
+def truthy(value: Value) -> bool:
+    """Whether a value counts as true: not 0, not empty, not null, not false."""
+    return bool(value)
+
+
+def equals(left: Value, right: Value) -> bool:
+    """``==``: null equals only null, text compares as text, everything else as numbers."""
+    if left is None or right is None:
+        return left is right
+    if type(left) is str and type(right) is str:
+        return left == right
+    return js_number(left) == js_number(right)
+
+
+def strictly_equals(left: Value, right: Value) -> bool:
+    """``===``: as ``==`` between values of one type; lists and objects are never equal."""
+    if left is None or right is None:
+        return left is right
+    if is_number(left) and is_number(right):
+        return js_number(left) == js_number(right)
+    return type(left) is type(right) and equals(left, right)
+
+
+def less(left: Value, right: Value) -> bool:
+    """``<``: two texts compare by code point, everything else as numbers."""
+    if type(left) is str and type(right) is str:
+        return left < right
+    return js_number(left) < js_number(right)
+
+
+def trim(text: str) -> str:
+    """Remove surrounding white space as Go's ``strings.TrimSpace`` does."""
+    return text.strip(_SPACE)
+
+
+def describe(value: Value) -> str:
+    """A value for a message: short, and naming its JSON type."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return f"the number {value:.17g}"
+    if isinstance(value, str):
+        return repr(value if len(value) <= 60 else f"{value[:57]}…")
+    return "a list" if isinstance(value, (list, tuple)) else "an object"

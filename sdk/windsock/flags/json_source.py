@@ -1,0 +1,165 @@
+"""From JSON text to a raw document: one pass, flag by flag, so that every flag has its line."""
+
+import json
+from dataclasses import dataclass
+
+from windsock.flags.json_text import TOO_DEEP, JsonText, RefusedNumberError
+from windsock.flags.model import JsonValue
+from windsock.flags.raw import MAX_FAULTS, Fault, Place, RawDocument, RawFlag, Tokens
+
+
+def read_json(text: str, source: str) -> RawDocument:
+    """Decode a JSON document.
+
+    Raises:
+        FlagFileError: It is not JSON, or has no flags.
+    """
+    return _Reader(JsonText(text, source)).read()
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A decoded value, where it ends, and whether it may be used."""
+
+    value: JsonValue
+    end: int
+    usable: bool = True
+
+
+class _Reader:
+    def __init__(self, text: JsonText) -> None:
+        self._text = text
+        self._flags: dict[str, RawFlag] = {}
+        self._faults: list[Fault] = []
+        self._sections: dict[str, JsonValue] = {}
+        self._flags_at: int | None = None
+        self._line = 1
+        self._line_start = 0
+
+    def read(self) -> RawDocument:
+        text = self._text
+        at = text.skip_space(0)
+        if text.text[at : at + 1] != "{":
+            found = "is empty" if at >= len(text.text) else f"starts with {text.text[at]!r}"
+            raise text.fail(at, f'a flagd document is a JSON object with "flags"; this {found}')
+        end = text.skip_space(text.members(at, self._section))
+        if end != len(text.text):
+            raise text.fail(end, "there is something behind the end of the document; remove it")
+        if self._flags_at is None:
+            raise text.fail(at, 'the document has no "flags"; an intended empty set is written {"flags": {}}')
+        return RawDocument(
+            flags=tuple(self._flags.values()),
+            evaluators=self._sections.get("$evaluators", {}),
+            metadata=self._sections.get("metadata", {}),
+            place_of=lambda tokens: text.position(text.locate(at, tokens)),
+            faults=tuple(self._faults),
+            mentions_references='"$ref"' in text.text or "\\u" in text.text,
+        )
+
+    def _section(self, key: str, key_at: int, at: int) -> int:
+        if key == "flags":
+            if self._flags_at is not None:
+                self._fault(("flags",), key_at, '"flags" is written twice and the last one counts; keep one')
+            self._flags_at = at
+            self._flags.clear()
+            return self._read_flags(at)
+        if key not in ("$evaluators", "metadata"):
+            return self._text.end_of(at)
+        if key in self._sections:
+            self._fault((key,), key_at, f'"{key}" is written twice and the last one counts; keep one')
+        read = self._value(at, (key,), None)
+        if not read.usable:
+            raise self._text.fail(at, f'"{key}" cannot be used: {self._faults[-1].message}')
+        self._sections[key] = read.value
+        return read.end
+
+    def _read_flags(self, at: int) -> int:
+        text = self._text
+        seen: dict[str, Place] = {}
+
+        def keyed(key: str, key_at: int, value_at: int) -> int:
+            tokens: Tokens = ("flags", key)
+            place = self._place(key_at)
+            read = self._value(value_at, tokens, key)
+            self._add(RawFlag(key, tokens, place, read.value), seen, usable=read.usable)
+            return read.end
+
+        def listed(index: int, value_at: int) -> int:
+            tokens: Tokens = ("flags", index)
+            place = self._place(value_at)
+            read = self._value(value_at, tokens, None)
+            key = read.value.get("key") if isinstance(read.value, dict) else None
+            if isinstance(key, str):
+                self._add(RawFlag(key, tokens, place, read.value), seen, usable=True)
+            elif read.usable:
+                self._fault(tokens, value_at, 'a flag in a list needs a "key"; it is left out')
+            return read.end
+
+        if text.text[at : at + 1] == "{":
+            return text.members(at, keyed)
+        if text.text[at : at + 1] == "[":
+            return text.elements(at, listed)
+        text.end_of(at)
+        raise text.fail(at, '"flags" must be an object of flags by key')
+
+    def _add(self, flag: RawFlag, seen: dict[str, Place], *, usable: bool) -> None:
+        if flag.key in seen:
+            first = seen[flag.key][0]
+            message = f"the flag is defined twice (first in line {first}) and the last one counts; keep one"
+            self._note(Fault(flag.tokens, flag.place, message, flag.key))
+            self._flags.pop(flag.key, None)
+        seen[flag.key] = flag.place
+        if usable:
+            self._flags[flag.key] = flag
+
+    def _value(self, at: int, tokens: Tokens, flag: str | None) -> _Value:
+        """Decode one value and note its faults."""
+        text = self._text
+        try:
+            decoded = text.decode(at)
+        except RefusedNumberError:
+            self._note_faults(at, tokens, flag)
+            return _Value(None, text.end_of(at), usable=False)
+        if decoded.duplicates:
+            self._note_faults(at, tokens, flag)
+        deep_at = text.depth_passed_at(at, decoded.end)
+        if deep_at is not None:
+            self._fault(tokens, deep_at, TOO_DEEP, flag)
+            return _Value(None, decoded.end, usable=False)
+        if text.has_lone_surrogate(at, decoded.end) and not _encodable(decoded.value):
+            self._fault(
+                tokens,
+                at,
+                "a string has half of a surrogate pair (\\ud800 to \\udfff); write the whole",
+                flag,
+            )
+            return _Value(None, decoded.end, usable=False)
+        return _Value(decoded.value, decoded.end)
+
+    def _note_faults(self, at: int, tokens: Tokens, flag: str | None) -> None:
+        for inner, fault_at, message in self._text.faults(at, MAX_FAULTS):
+            self._fault((*tokens, *inner), fault_at, message, flag)
+
+    def _fault(self, tokens: Tokens, at: int, message: str, flag: str | None = None) -> None:
+        if len(self._faults) < MAX_FAULTS:  # each place is counted from the start of the text
+            self._note(Fault(tokens, self._text.position(at), message, flag))
+
+    def _note(self, fault: Fault) -> None:
+        if len(self._faults) < MAX_FAULTS:
+            self._faults.append(fault)
+
+    def _place(self, at: int) -> Place:
+        """As ``JsonText.position``, for offsets that only grow: newlines are counted once."""
+        newlines = self._text.text.count("\n", self._line_start, at)
+        if newlines:
+            self._line += newlines
+            self._line_start = self._text.text.rfind("\n", 0, at) + 1
+        return self._line, at - self._line_start + 1
+
+
+def _encodable(value: JsonValue) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

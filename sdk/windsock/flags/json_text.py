@@ -1,0 +1,272 @@
+"""JSON text with positions: the standard library decodes values, places are found on demand."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import isinf
+from typing import Final
+
+from windsock.errors import FlagFileError
+from windsock.flags.model import JsonValue
+
+MAX_DEPTH: Final = 200
+"""Deepest nesting of objects and lists that is read; flagd's own clients fail from about 40 over gRPC."""
+
+TOO_DEEP: Final = f"objects and lists are nested more than {MAX_DEPTH} deep; flatten this value"
+
+_SPACE: Final = re.compile(r"[ \t\n\r]*")
+_BRACKETS: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]', re.DOTALL)
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class RefusedNumberError(ValueError):
+    """A token that Python's scanner takes and JSON numbers or flagd do not: NaN, Infinity, 1e400."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One decoded value: where it ends, and the keys that were written twice inside it."""
+
+    value: JsonValue
+    start: int
+    end: int
+    duplicates: tuple[str, ...]
+
+
+class JsonText:
+    """A JSON text that can be walked member by member and asked for positions.
+
+    Args:
+        text: The text.
+        source: The name that errors give it.
+    """
+
+    def __init__(self, text: str, source: str) -> None:
+        self.text = text
+        self.source = source
+        self._duplicates: list[str] = []
+        self._strict = json.JSONDecoder(
+            object_pairs_hook=self._object, parse_float=_finite, parse_constant=_refuse, parse_int=_integer
+        )
+
+    def _object(self, pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+        made = dict(pairs)
+        if len(made) != len(pairs):
+            seen: set[str] = set()
+            for key, _ in pairs:
+                if key in seen:
+                    self._duplicates.append(key)
+                seen.add(key)
+        return made
+
+    def position(self, at: int) -> tuple[int, int]:
+        """One-based line and column of a character offset."""
+        return self.text.count("\n", 0, at) + 1, at - self.text.rfind("\n", 0, at)
+
+    def fail(self, at: int, message: str) -> FlagFileError:
+        """The error that refuses the whole text, with its place."""
+        return FlagFileError(self.source, message, *self.position(min(at, len(self.text))))
+
+    def skip_space(self, at: int) -> int:
+        """The offset of the next token at or after ``at``."""
+        return _space(self.text, at)
+
+    def decode(self, at: int) -> Decoded:
+        """Decode the value that starts at ``at``.
+
+        Raises:
+            RefusedNumberError: A number in it cannot be used; ``end_of`` still finds where the value ends.
+            FlagFileError: It is not JSON.
+        """
+        self._duplicates.clear()
+        value, end = self._run(self._strict, at)
+        return Decoded(value, at, end, tuple(self._duplicates))
+
+    def end_of(self, at: int) -> int:
+        """Where the value at ``at`` ends, whatever its numbers are."""
+        return self._run(_LENIENT, at)[1]
+
+    def _run(self, decoder: json.JSONDecoder, at: int) -> tuple[JsonValue, int]:
+        try:
+            value, end = decoder.raw_decode(self.text, at)
+        except json.JSONDecodeError as error:
+            raise self.fail(error.pos, _syntax_message(self.text, error)) from None
+        except RecursionError:
+            raise self.too_deep(at) from None
+        return value, end
+
+    def too_deep(self, at: int) -> FlagFileError:
+        """The error for nesting beyond ``MAX_DEPTH``, placed where the limit is passed."""
+        return self.fail(
+            self.depth_passed_at(at, len(self.text)) or at,
+            TOO_DEEP,
+        )
+
+    def depth_passed_at(self, start: int, end: int) -> int | None:
+        """The offset where the nesting between two offsets passes ``MAX_DEPTH``, or None."""
+        if self.text.count("{", start, end) + self.text.count("[", start, end) <= MAX_DEPTH:
+            return None
+        depth = 0
+        for found in _BRACKETS.finditer(self.text, start, end):
+            bracket = found.group()
+            if bracket in "[{":
+                depth += 1
+                if depth > MAX_DEPTH:
+                    return found.start()
+            elif bracket in "]}":
+                depth -= 1
+        return None
+
+    def has_lone_surrogate(self, start: int, end: int) -> bool:
+        r"""Whether an escape between two offsets may be half of a surrogate pair (``\ud800``)."""
+        return _SURROGATE.search(self.text, start, end) is not None
+
+    def members(self, at: int, read: Callable[[str, int, int], int]) -> int:
+        """Walk the object at ``at``.
+
+        Args:
+            at: The offset of its opening brace.
+            read: Called with each key, the key's offset and its value's; gives the offset where the value
+                ends.
+
+        Returns:
+            The offset behind the closing brace.
+        """
+        text = self.text
+        at = _space(text, at + 1)
+        if text[at : at + 1] == "}":
+            return at + 1
+        while True:
+            if text[at : at + 1] != '"':
+                raise self.fail(at, f"expected a property name in double quotes{_found(text, at)}")
+            key_at = at
+            decoded, at = self._run(_LENIENT, at)
+            at = _space(text, at)
+            if text[at : at + 1] != ":":
+                raise self.fail(at, f"expected ':' behind the property name{_found(text, at)}")
+            at = _space(text, read(str(decoded), key_at, _space(text, at + 1)))
+            if text[at : at + 1] == "}":
+                return at + 1
+            if text[at : at + 1] != ",":
+                raise self.fail(at, f"expected ',' or '}}'{_found(text, at)}")
+            at = _space(text, at + 1)
+
+    def elements(self, at: int, read: Callable[[int, int], int]) -> int:
+        """Walk the list at ``at``: ``read`` gets each index and offset; gives where the element ends."""
+        text = self.text
+        at = _space(text, at + 1)
+        if text[at : at + 1] == "]":
+            return at + 1
+        index = 0
+        while True:
+            at = _space(text, read(index, at))
+            if text[at : at + 1] == "]":
+                return at + 1
+            if text[at : at + 1] != ",":
+                raise self.fail(at, f"expected ',' or ']'{_found(text, at)}")
+            at = _space(text, at + 1)
+            index += 1
+
+    def locate(self, at: int, tokens: tuple[str | int, ...]) -> int:
+        """The offset of the value that steps lead to from the value at ``at``, or of its nearest parent."""
+        for token in tokens:
+            found = -1
+            if self.text[at : at + 1] == "{":
+
+                def member(key: str, _: int, value_at: int, token: str | int = token) -> int:
+                    nonlocal found
+                    if key == token:
+                        found = value_at
+                    return self.end_of(value_at)
+
+                self.members(at, member)
+            elif self.text[at : at + 1] == "[":
+
+                def element(index: int, value_at: int, token: str | int = token) -> int:
+                    nonlocal found
+                    if index == token:
+                        found = value_at
+                    return self.end_of(value_at)
+
+                self.elements(at, element)
+            if found < 0:
+                return at
+            at = found
+        return at
+
+    def faults(self, at: int, limit: int) -> Iterator[tuple[tuple[str | int, ...], int, str]]:
+        """The first duplicate keys and refused numbers inside a value: steps, offset, message."""
+        found: list[tuple[tuple[str | int, ...], int, str]] = []
+
+        def value(tokens: tuple[str | int, ...], value_at: int) -> int:
+            start = self.text[value_at : value_at + 1]
+            if start == "{":
+                seen: dict[str, int] = {}
+
+                def member(key: str, key_at: int, inner_at: int) -> int:
+                    if key in seen and len(found) < limit:
+                        first = self.position(seen[key])[0]
+                        found.append(((*tokens, key), key_at, written_twice(key, first)))
+                    seen.setdefault(key, key_at)
+                    return value((*tokens, key), inner_at)
+
+                return self.members(value_at, member)
+            if start == "[":
+                return self.elements(value_at, lambda index, inner_at: value((*tokens, index), inner_at))
+            if start != '"':
+                try:
+                    self.decode(value_at)
+                except RefusedNumberError as error:
+                    if len(found) < limit:
+                        found.append((tokens, value_at, str(error)))
+            return self.end_of(value_at)
+
+        value((), at)
+        yield from found
+
+
+def written_twice(key: str, first: int) -> str:
+    """The message for a key that an object has twice."""
+    return f"{key!r} is written twice (first in line {first}) and the last one counts; keep one"
+
+
+def _space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
+
+
+def _found(text: str, at: int) -> str:
+    if at >= len(text):
+        return ", but the text ends here: was it cut off?"
+    return f", found {text[at]!r}"
+
+
+def _syntax_message(text: str, error: json.JSONDecodeError) -> str:
+    if error.pos >= len(text.rstrip()):
+        return "the text ends in the middle of a value: was it cut off?"
+    return f"not JSON: {error.msg[0].lower()}{error.msg[1:]}"
+
+
+def _refuse(token: str) -> JsonValue:
+    raise RefusedNumberError(f"{token} is not a JSON number; write a finite number or a string")
+
+
+def _finite(token: str) -> float:
+    value = float(token)
+    if isinf(value):
+        raise RefusedNumberError(f"{_short(token)} is beyond the range of a double (about 1.8e308)")
+    return value
+
+
+def _integer(token: str) -> int:
+    if len(token) > 300:  # a double has at most 309 digits before the point
+        _finite(token)
+    return int(token)
+
+
+def _short(token: str) -> str:
+    return token if len(token) <= 24 else f"{token[:20]}… ({len(token)} digits)"
+
+
+_LENIENT: Final = json.JSONDecoder(parse_int=lambda _: 0, parse_constant=lambda _: 0)

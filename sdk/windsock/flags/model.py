@@ -1,0 +1,135 @@
+"""What a flagd document is once it has been read: flags, the set they make, and problems."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+"""A value as JSON writes it. Lists and objects are shared between readers and must not be changed."""
+
+Bucketing: TypeAlias = Literal["v2", "v3"]
+"""Which hash a ``fractional`` rule uses; see docs/bucketing.md."""
+
+DEFAULT_BUCKETING: Final[Bucketing] = "v2"
+BUCKETINGS: Final[tuple[Bucketing, ...]] = ("v2", "v3")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in a document that a person should correct.
+
+    Attributes:
+        source: The file or stream that the document came from.
+        line: One-based line, 0 where there is none.
+        column: One-based column in characters, 0 where there is none.
+        flag: The flag concerned, or None when it is the document itself.
+        pointer: Where it stands, as a JSON pointer (RFC 6901).
+        message: What is wrong and what to do next.
+    """
+
+    source: str
+    line: int
+    column: int
+    flag: str | None
+    pointer: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.source}:{self.line}:{self.column}" if self.line else self.source
+        flag = f" flag {self.flag!r}" if self.flag is not None else ""
+        pointer = f" {self.pointer}" if self.pointer else ""
+        subject = f"{flag}{pointer}"
+        return f"{where}:{subject}: {self.message}" if subject else f"{where}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One flag as a document defines it.
+
+    Attributes:
+        key: The flag's key.
+        enabled: False when its state is ``DISABLED``: the caller's default is served then.
+        variants: Variant name to value.
+        default_variant: The variant served when targeting gives none; None for the caller's default.
+        targeting: The rule, its ``$ref`` replaced by the shared rules; None when there is no rule.
+        metadata: The flag's own metadata over the set's.
+        source: Where the flag was read from.
+        line: One-based line of its key, 0 where there is none.
+    """
+
+    key: str
+    enabled: bool
+    variants: Mapping[str, JsonValue]
+    default_variant: str | None
+    targeting: JsonValue
+    metadata: Mapping[str, JsonValue]
+    source: str = field(default="", compare=False)
+    line: int = field(default=0, compare=False)
+
+    @property
+    def bucketing(self) -> Bucketing:
+        """The hash that this flag's ``fractional`` rules use: its metadata's, else the set's, else ``v2``."""
+        return "v3" if self.metadata.get("bucketing") == "v3" else DEFAULT_BUCKETING
+
+    def same_as(self, other: "Flag") -> bool:
+        """Whether both define the same flag, wherever they stand; ``1``, ``1.0`` and ``true`` differ."""
+        return self is other or (
+            self == other
+            and same_json(self.variants, other.variants)
+            and same_json(self.targeting, other.targeting)
+            and same_json(self.metadata, other.metadata)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One flagd document.
+
+    Attributes:
+        source: The file or stream that it came from.
+        revision: The first twelve hexadecimal digits of the SHA-256 of its bytes.
+        flags: The flags that can be used, by key.
+        metadata: The set's own metadata.
+        problems: What a person should correct, in the order found.
+    """
+
+    source: str
+    revision: str
+    flags: Mapping[str, Flag]
+    metadata: Mapping[str, JsonValue]
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FlagSet:
+    """The flags of several documents, merged.
+
+    Attributes:
+        flags: Flag by key.
+        revision: Twelve hexadecimal digits that change when any document changes.
+        problems: The documents' problems, then those of merging them.
+        metadata: Set metadata that every document agrees on by key, the later document winning.
+    """
+
+    flags: Mapping[str, Flag]
+    revision: str
+    problems: tuple[Problem, ...] = ()
+    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+def same_json(left: JsonValue, right: JsonValue) -> bool:
+    """Whether two values are the same JSON; unlike ``==``, ``1``, ``1.0`` and ``True`` are three values."""
+    if left is right:
+        return True
+    if type(left) is not type(right) or left != right:
+        return False
+    if isinstance(left, dict) and isinstance(right, dict):
+        return all(same_json(value, right[key]) for key, value in left.items())
+    if isinstance(left, list) and isinstance(right, list):
+        return all(map(same_json, left, right))
+    return True
+
+
+def pointer_of(*tokens: str | int) -> str:
+    """Write a JSON pointer (RFC 6901) from its unescaped tokens."""
+    return "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens)

@@ -1,0 +1,58 @@
+"""A decoded document before its flags are checked, whatever it was written in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from windsock.flags.model import JsonValue
+
+MAX_FAULTS: Final = 100
+"""Faults noted in one document; whoever corrects these sees the next ones."""
+
+Tokens: TypeAlias = tuple[str | int, ...]
+"""The unescaped steps of a JSON pointer."""
+
+Place: TypeAlias = tuple[int, int]
+"""One-based line and column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong at one place of a document; ``flag`` is the key of the flag that it stands in."""
+
+    tokens: Tokens
+    place: Place
+    message: str
+    flag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RawFlag:
+    """One flag as written: its key, the pointer to it, the place of its key and its value."""
+
+    key: str
+    tokens: Tokens
+    place: Place
+    value: JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class RawDocument:
+    """A decoded document.
+
+    Attributes:
+        flags: The flags that could be decoded, in the order written.
+        evaluators: The value of ``$evaluators``, an empty mapping where there is none.
+        metadata: The value of ``metadata``, an empty mapping where there is none.
+        faults: What decoding found wrong without refusing the document.
+        place_of: Finds the place of a value by its pointer's steps; searches the text again, so only for
+            problems.
+        mentions_references: False when no ``$ref`` can occur in it.
+    """
+
+    flags: tuple[RawFlag, ...]
+    evaluators: JsonValue
+    metadata: JsonValue
+    place_of: Callable[[Tokens], Place]
+    faults: tuple[Fault, ...] = ()
+    mentions_references: bool = True

@@ -1,0 +1,228 @@
+"""Reading a flagd document: what flagd accepts is accepted, and a bad flag takes no other down."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final
+
+from windsock.errors import FlagFileError
+from windsock.flags.json_source import read_json
+from windsock.flags.json_text import MAX_DEPTH
+from windsock.flags.model import BUCKETINGS, Document, Flag, JsonValue, Problem, pointer_of
+from windsock.flags.raw import Fault, RawDocument, RawFlag, Tokens
+from windsock.flags.references import MAX_OPERATIONS, References, expanded_size
+
+MAX_BYTES: Final = 256 * 1024 * 1024
+"""Largest document that is read."""
+
+_PROPERTIES: Final = ("state", "variants", "defaultVariant", "targeting", "metadata")
+_FOLDED: Final = {name.lower(): name for name in _PROPERTIES}
+
+
+def read_document(data: bytes, source: str) -> Document:
+    """Read one flagd document.
+
+    A flag that cannot be used is left out and named in ``problems``; a flag whose rule refers to a shared
+    rule that is not there stays, is named too, and gives PARSE_ERROR where its evaluation reaches the
+    reference, as flagd's does.
+
+    Args:
+        data: The document's bytes, UTF-8.
+        source: Its name for messages. JSON, or YAML where the name ends in ``.yaml`` or ``.yml``.
+
+    Raises:
+        FlagFileError: Nothing of it can be read.
+        MissingExtraError: It is YAML and the ``yaml`` extra is not installed.
+    """
+    if len(data) > MAX_BYTES:
+        raise FlagFileError(source, f"{len(data)} bytes are more than {MAX_BYTES}; split the file")
+    text = _decode(data, source)
+    raw = read_json(text, source)
+    return _Checker(raw, source).document(hashlib.sha256(data).hexdigest()[:12])
+
+
+def _decode(data: bytes, source: str) -> str:
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise FlagFileError(
+            source,
+            "the file starts with a byte order mark, which flagd refuses; save it as UTF-8 without one",
+            1,
+            1,
+        )
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        message = f"byte {data[error.start]:#04x} is not UTF-8; save the file as UTF-8"
+        raise FlagFileError(source, message, line, column) from None
+
+
+class _BadFlagError(Exception):
+    """A flag that must be left out: the pointer's steps inside the flag, and why."""
+
+    def __init__(self, tokens: Tokens, message: str) -> None:
+        super().__init__(message)
+        self.tokens = tokens
+
+
+class _Checker:
+    """Turns one raw document into flags and problems."""
+
+    def __init__(self, raw: RawDocument, source: str) -> None:
+        self._raw = raw
+        self._source = source
+        self._faults: list[Fault] = list(raw.faults)
+        self._metadata = self._set_metadata()
+        self._references = References(self._evaluators())
+
+    def document(self, revision: str) -> Document:
+        flags = {}
+        for raw in self._raw.flags:
+            try:
+                flags[raw.key] = self._flag(raw)
+            except _BadFlagError as error:
+                self._fault(raw, error.tokens, f"{error}; the flag is left out")
+        return Document(
+            self._source, revision, flags, self._metadata, tuple(map(self._problem, self._faults))
+        )
+
+    def _set_metadata(self) -> Mapping[str, JsonValue]:
+        metadata = self._raw.metadata
+        if metadata is None:
+            return {}
+        if not isinstance(metadata, dict):
+            raise self._refused(("metadata",), f"metadata must be an object, not {_kind(metadata)}")
+        bucketing = metadata.get("bucketing")
+        if bucketing is not None and bucketing not in BUCKETINGS:
+            message = f"bucketing {bucketing!r} is not known, and guessing would move users; write v2 or v3"
+            raise self._refused(("metadata", "bucketing"), message)
+        return metadata
+
+    def _evaluators(self) -> Mapping[str, JsonValue]:
+        evaluators = self._raw.evaluators
+        if isinstance(evaluators, dict):
+            return evaluators
+        if evaluators is not None:
+            message = f"$evaluators must be an object of shared rules by name, not {_kind(evaluators)}"
+            self._faults.append(Fault(("$evaluators",), self._raw.place_of(("$evaluators",)), message))
+        return {}
+
+    def _refused(self, tokens: Tokens, message: str) -> FlagFileError:
+        return FlagFileError(self._source, message, *self._raw.place_of(tokens))
+
+    def _flag(self, raw: RawFlag) -> Flag:
+        body = raw.value
+        if not isinstance(body, dict):
+            raise _BadFlagError((), f"a flag must be an object, not {_kind(body)}")
+        self._note_misspelt(raw, body)
+        variants = _variants(body)
+        return Flag(
+            key=raw.key,
+            enabled=self._enabled(raw, body),
+            variants=variants,
+            default_variant=_default_variant(body, variants),
+            targeting=self._targeting(raw, body.get("targeting")),
+            metadata=self._flag_metadata(body),
+            source=self._source,
+            line=raw.place[0],
+        )
+
+    def _enabled(self, raw: RawFlag, body: Mapping[str, JsonValue]) -> bool:
+        state = body.get("state", "ENABLED")
+        if state is not None and not isinstance(state, str):
+            raise _BadFlagError(("state",), f'state must be "ENABLED" or "DISABLED", not {_kind(state)}')
+        if state not in (None, "ENABLED", "DISABLED"):
+            message = (
+                f'state {_quoted(state)} counts as ENABLED, as flagd reads it; write "ENABLED" or "DISABLED"'
+            )
+            self._fault(raw, ("state",), message)
+        return state != "DISABLED"
+
+    def _targeting(self, raw: RawFlag, rule: JsonValue) -> JsonValue:
+        if rule is None or rule == {}:
+            return None
+        if not self._raw.mentions_references:
+            return rule
+        try:
+            resolved = self._references.resolve(rule)
+            operations, depth = expanded_size(resolved.value)
+        except RecursionError:
+            operations, depth, resolved = 0, MAX_DEPTH + 1, None
+        if resolved is None or depth > MAX_DEPTH:
+            message = f"with its shared rules the rule is nested more than {MAX_DEPTH} deep; flatten it"
+            raise _BadFlagError(("targeting",), message)
+        if operations > MAX_OPERATIONS:
+            size = f"{operations} operators, more than {MAX_OPERATIONS}"
+            raise _BadFlagError(("targeting",), f"with its shared rules the rule has {size}; shorten it")
+        for tokens, message in resolved.faults[:10]:
+            self._fault(raw, ("targeting", *tokens), f"{message}; evaluation fails where it reaches this")
+        return resolved.value
+
+    def _flag_metadata(self, body: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+        own = body.get("metadata")
+        if own is not None and not isinstance(own, dict):
+            raise _BadFlagError(("metadata",), f"metadata must be an object, not {_kind(own)}")
+        bucketing = own.get("bucketing") if own else None
+        if bucketing is not None and bucketing not in BUCKETINGS:
+            message = f"bucketing {bucketing!r} is not known, and guessing would move users; write v2 or v3"
+            raise _BadFlagError(("metadata", "bucketing"), message)
+        # a null takes nothing away: flagd skips it too
+        return {**self._metadata, **{key: value for key, value in (own or {}).items() if value is not None}}
+
+    def _note_misspelt(self, raw: RawFlag, body: Mapping[str, JsonValue]) -> None:
+        for name in body:
+            meant = _FOLDED.get(name.lower())
+            if meant is not None and meant != name:
+                message = f"{_quoted(name)} is ignored here and read by some flagd providers; write {meant!r}"
+                self._fault(raw, (name,), message)
+
+    def _fault(self, raw: RawFlag, tokens: Tokens, message: str) -> None:
+        place = self._raw.place_of((*raw.tokens, *tokens)) if tokens else raw.place
+        self._faults.append(Fault((*raw.tokens, *tokens), place, message, raw.key))
+
+    def _problem(self, fault: Fault) -> Problem:
+        return Problem(self._source, *fault.place, fault.flag, pointer_of(*fault.tokens), fault.message)
+
+
+def _variants(body: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    variants = body.get("variants")
+    if variants is None:
+        return {}
+    if not isinstance(variants, dict):
+        raise _BadFlagError(
+            ("variants",), f"variants must be an object of values by name, not {_kind(variants)}"
+        )
+    return variants
+
+
+def _default_variant(body: Mapping[str, JsonValue], variants: Mapping[str, JsonValue]) -> str | None:
+    name = body.get("defaultVariant")
+    if name is None or name == "":  # flagd's stream sends a null as ""
+        return None
+    if not isinstance(name, str):
+        raise _BadFlagError(
+            ("defaultVariant",), f"defaultVariant must be a variant's name, not {_kind(name)}"
+        )
+    if name not in variants:
+        names = ", ".join(map(_quoted, list(variants)[:10])) or "none"
+        raise _BadFlagError(
+            ("defaultVariant",), f"defaultVariant {_quoted(name)} is not a variant; the variants are: {names}"
+        )
+    return name
+
+
+def _kind(value: JsonValue) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f"the string {_quoted(value)}"
+    if isinstance(value, (int, float)):
+        return f"the number {value}"
+    return "a list" if isinstance(value, list) else "an object"
+
+
+def _quoted(text: object) -> str:
+    shown = str(text)
+    return repr(shown if len(shown) <= 60 else f"{shown[:57]}…")

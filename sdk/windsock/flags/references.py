@@ -1,0 +1,126 @@
+"""Shared rules: ``{"$ref": "name"}`` in a rule stands for the rule of that name under ``$evaluators``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from windsock.flags.model import JsonValue
+
+REF: Final = "$ref"
+
+MAX_OPERATIONS: Final = 100_000
+"""Most operators and lists that one rule may have once its shared rules are counted at every place of use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A rule without references.
+
+    Attributes:
+        value: The rule. A shared rule is one object wherever it is used; a reference that cannot be
+            resolved stays.
+        faults: Where a reference stands that cannot be resolved, and why.
+    """
+
+    value: JsonValue
+    faults: tuple[tuple[tuple[str | int, ...], str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    value: JsonValue
+    fault: str | None
+
+
+class References:
+    """Replaces references in rules, in any order and depth; text is never substituted.
+
+    Args:
+        evaluators: The shared rules of one document, by name.
+    """
+
+    def __init__(self, evaluators: Mapping[str, JsonValue]) -> None:
+        self._evaluators = evaluators
+        self._shared: dict[str, _Shared] = {}
+        self._open: list[str] = []
+
+    def resolve(self, rule: JsonValue) -> Resolved:
+        """Replace the references in one rule."""
+        faults: list[tuple[tuple[str | int, ...], str]] = []
+        return Resolved(self._replace(rule, (), faults), tuple(faults))
+
+    def _replace(
+        self,
+        value: JsonValue,
+        tokens: tuple[str | int, ...],
+        faults: list[tuple[tuple[str | int, ...], str]],
+    ) -> JsonValue:
+        if isinstance(value, dict):
+            name = value.get(REF)
+            if len(value) == 1 and isinstance(name, str):
+                shared = self._named(name)
+                if shared.fault is not None:
+                    faults.append((tokens, shared.fault))
+                return shared.value
+            made = {key: self._replace(inner, (*tokens, key), faults) for key, inner in value.items()}
+            return value if all(made[key] is inner for key, inner in value.items()) else made
+        if isinstance(value, list):
+            if not any(isinstance(inner, (dict, list)) for inner in value):
+                return value
+            items = [self._replace(inner, (*tokens, index), faults) for index, inner in enumerate(value)]
+            return value if all(map(_is, items, value)) else items
+        return value
+
+    def _named(self, name: str) -> _Shared:
+        if name in self._shared:
+            return self._shared[name]
+        if name not in self._evaluators:
+            return _Shared({REF: name}, f"no shared rule is named {name!r}; {self._names()}")
+        if name in self._open:
+            cycle = " → ".join([*self._open[self._open.index(name) :], name])
+            return _Shared(
+                {REF: name}, f"the shared rules refer to each other in a circle: {cycle}; break it"
+            )
+        self._open.append(name)
+        try:
+            faults: list[tuple[tuple[str | int, ...], str]] = []
+            value = self._replace(self._evaluators[name], (), faults)
+        finally:
+            self._open.pop()
+        # kept even inside a circle: otherwise a dense graph of circles would be walked along every path
+        self._shared[name] = made = _Shared(value, faults[0][1] if faults else None)
+        return made
+
+    def _names(self) -> str:
+        if not self._evaluators:
+            return "the document has no $evaluators"
+        names = sorted(self._evaluators)
+        listed = ", ".join(map(repr, names[:10])) + (", …" if len(names) > 10 else "")
+        return f"$evaluators has {listed}"
+
+
+def _is(left: object, right: object) -> bool:
+    return left is right
+
+
+def expanded_size(rule: JsonValue) -> tuple[int, int]:
+    """Operators and lists in a rule, shared ones counted at each place of use, and the nesting's depth.
+
+    A rule that ten shared rules double ten times over is small in memory and large to run; this counts what
+    runs.
+    """
+    known: dict[int, tuple[int, int]] = {}
+
+    def measure(value: JsonValue) -> tuple[int, int]:
+        if not isinstance(value, (dict, list)):
+            return 0, 0
+        if id(value) not in known:
+            inner = value.values() if isinstance(value, dict) else value
+            sizes = [measure(item) for item in inner if isinstance(item, (dict, list))]
+            known[id(value)] = (
+                1 + sum(size for size, _ in sizes),
+                1 + max((deep for _, deep in sizes), default=0),
+            )
+        return known[id(value)]
+
+    return measure(rule)
