@@ -1,9 +1,9 @@
 """The official evaluator protocol of flagd's Python providers, on compiled flags."""
 
 import json
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeVar, cast
 
 from openfeature.evaluation_context import EvaluationContext
@@ -34,10 +34,19 @@ class _UnfitError(Exception):
     """A value that is not of the type asked for."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A set and its compiled flags, replaced together."""
+
+    flag_set: FlagSet
+    compiled: Mapping[str, CompiledFlag]
+
+
 class FlagEvaluator:
     """Evaluates flags; usable wherever ``openfeature.contrib.tools.flagd.core.FlagdCore`` is.
 
-    Reads take no lock: a new set is compiled aside and put in place by one assignment.
+    There is no lock: a new set is compiled aside and put in place by one assignment, so readers see the old
+    set or the new one. Of two loads at once the last to finish is served.
 
     Args:
         source: The name that problems give a set handed in as text or mapping.
@@ -47,19 +56,17 @@ class FlagEvaluator:
     def __init__(self, source: str = "flags", clock: Clock = time.time) -> None:
         self._source = source
         self._clock = clock
-        self._loading = threading.Lock()
-        self._compiled: Mapping[str, CompiledFlag] = {}
-        self._flag_set = FlagSet({}, "")
+        self._served = _Served(FlagSet({}, ""), {})
 
     @property
     def compiled(self) -> Mapping[str, CompiledFlag]:
         """The compiled flags by key; each load puts another mapping in its place, none is changed."""
-        return self._compiled
+        return self._served.compiled
 
     @property
     def flag_set(self) -> FlagSet:
         """The set that is served."""
-        return self._flag_set
+        return self._served.flag_set
 
     def load(self, flag_set: FlagSet) -> frozenset[str]:
         """Serve another set.
@@ -69,15 +76,12 @@ class FlagEvaluator:
         Returns:
             The keys that were added, removed or changed.
         """
-        with self._loading:
-            before = self._compiled
-            sets = LiteralSets()
-            compiled = {
-                key: self._compile(flag, before.get(key), sets) for key, flag in flag_set.flags.items()
-            }
-            changed = {key for key, flag in compiled.items() if flag is not before.get(key)}
-            self._compiled, self._flag_set = compiled, flag_set
-            return frozenset(changed | (before.keys() - compiled.keys()))
+        before = self._served.compiled
+        sets = LiteralSets()
+        compiled = {key: self._compile(flag, before.get(key), sets) for key, flag in flag_set.flags.items()}
+        changed = {key for key, flag in compiled.items() if flag is not before.get(key)}
+        self._served = _Served(flag_set, compiled)
+        return frozenset(changed | (before.keys() - compiled.keys()))
 
     def _compile(self, flag: Flag, before: CompiledFlag | None, sets: LiteralSets) -> CompiledFlag:
         if before is not None and before.flag.same_as(flag):
@@ -107,7 +111,7 @@ class FlagEvaluator:
 
     def get_flag_set_metadata(self) -> Mapping[str, float | int | str | bool]:
         """A copy of the set's own metadata."""
-        return cast("dict[str, float | int | str | bool]", copy_json(self._flag_set.metadata))
+        return cast("dict[str, float | int | str | bool]", copy_json(self._served.flag_set.metadata))
 
     def resolve_boolean_value(
         self,
@@ -148,7 +152,7 @@ class FlagEvaluator:
     def _resolve(
         self, key: str, default: T, context: EvaluationContext | None, fit: Callable[[JsonValue], T]
     ) -> FlagResolutionDetails[T]:
-        compiled = self._compiled.get(key)
+        compiled = self._served.compiled.get(key)
         if compiled is None:
             raise FlagNotFoundError(f"flag {key!r} is not in the set that is served ({self._source})")
         outcome = compiled.evaluate(attributes_of(context))
