@@ -78,7 +78,7 @@ def start(folder: Path = DEFAULT_FOLDER) -> EmbeddedPostgres:
     except Exception as error:  # the wheel documents no error family: OSError, RuntimeError, SubprocessError
         raise ConfigurationError(
             f"the embedded PostgreSQL does not start in {folder}: {error}. Its log is {folder / 'log'}; "
-            f"or set DATABASE_URL to a server of your own"
+            "or set DATABASE_URL to a server of your own"
         ) from error
     return EmbeddedPostgres(folder, str(server.get_uri()), server)
 

@@ -171,7 +171,7 @@ def _refuse_if_changed(migration: Migration, name: str, statements: list[str] | 
         where = str(migration.path)
     raise MigrationError(
         f"{where}: this migration was changed after it had been applied as {migration.version} {name}: "
-        f"put the file back as it was and write the change as a new migration"
+        "put the file back as it was and write the change as a new migration"
     )
 
 
@@ -180,7 +180,7 @@ def _unknown(version: str, name: str, migrations: Sequence[Migration], *, whole_
         folder = migrations[0].path.parent
         raise MigrationError(
             f"{folder}: the database has migration {version}_{name}.sql, which is not in this folder: "
-            f"restore the file, or upgrade windsock to the version that brought it"
+            "restore the file, or upgrade windsock to the version that brought it"
         )
     return Entry(version, name, State.FOREIGN)
 
@@ -250,7 +250,7 @@ def _execute(connection: "psycopg.Connection", migration: Migration, statement: 
         details = "".join(f" ({text})" for text in (diagnosis.message_detail, diagnosis.message_hint) if text)
         raise MigrationError(
             f"{migration.path}:{line}: {message}{details}. The migration was rolled back as a whole; "
-            f"correct the file or the database and run `windsock migrate` again"
+            "correct the file or the database and run `windsock migrate` again"
         ) from error
 
 

@@ -17,6 +17,7 @@ VERBS: dict[str, tuple[str, str]] = {
     # verb: (module below windsock.cli, one line of help); the order is the order of `windsock --help`
     "usage": ("usage", "Show what requests used: profiles, values, healed fields."),
     "migrate": ("migrate", "Bring the database's tables up to date."),
+    "mirror": ("mirror", "Write the assignments of the database into flagd files."),
 }
 
 EXIT_ERROR = 1

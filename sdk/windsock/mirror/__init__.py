@@ -1,1 +1,1 @@
-"""mirror."""
+"""The mirror: assignments in PostgreSQL become the targeting of flagd flags, in files for every language."""

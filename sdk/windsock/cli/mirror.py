@@ -1,0 +1,115 @@
+"""`windsock mirror`: assignments in the database become flagd files."""
+
+import json
+import logging
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.cli._database import DatabaseUrl, database
+from windsock.mirror.documents import Layout
+from windsock.mirror.loop import Mirror, Options
+
+app = typer.Typer(
+    invoke_without_command=True, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
+)
+
+Flags = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--flag",
+        envvar="WINDSOCK_MIRROR_FLAGS",
+        help="A settings class's flag name; repeat it for several (space-separated in the variable).",
+    ),
+]
+Folder = Annotated[Path, typer.Option(help="The mirror's own folder of flagd files.")]
+Shards = Annotated[
+    int | None,
+    typer.Option(help="How many files; fixed when the folder is set up. Default: as set up, else 1."),
+]
+
+
+@app.callback()
+def command(
+    context: typer.Context,
+    *,
+    flag: Flags = None,
+    database_url: DatabaseUrl = None,
+    folder: Folder = Path("flagd/mirror"),
+    shards: Shards = None,
+    group: Annotated[
+        str, typer.Option(help="Mirrors of one group share a folder: one leads, the others stand by.")
+    ] = "default",
+    once: Annotated[bool, typer.Option("--once", help="Publish once and end.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Publish, and follow the changes.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which files would be written.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Exit 1 where the files are not the database.")
+    ] = False,
+    allow_shrink: Annotated[
+        bool, typer.Option("--allow-shrink", help="Let one publication remove many assignments.")
+    ] = False,
+    poll: Annotated[float, typer.Option(help="Seconds between polls that back up the wake-ups.")] = 2.0,
+) -> None:
+    """Write who is assigned to which configuration into flagd files."""
+    if context.invoked_subcommand is not None:
+        return
+    if not flag:
+        raise typer.BadParameter(
+            "give the settings class's flag name, such as --flag teacher", param_hint="--flag"
+        )
+    if once + watch + dry_run + verify != 1:
+        raise typer.BadParameter("give exactly one of --once, --watch, --dry-run and --verify")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("windsock").setLevel(logging.INFO)
+    with database(database_url) as url:
+        mirror = Mirror(
+            Options(
+                url=url,
+                folder=folder,
+                flags=tuple(flag),
+                shards=shards,
+                group=group,
+                poll_seconds=poll,
+                allow_shrink=allow_shrink,
+            )
+        )
+        if watch:
+            mirror.watch(_stopped_by_signals())
+        elif once:
+            written = mirror.once()
+            print(f"{written.assigned:,} users have a profile; {len(written.files)} files written")
+        elif differences := mirror.differences():
+            print("\n".join(differences))
+            raise typer.Exit(1 if verify else 0)
+        else:
+            print("the files are what the database says")
+
+
+@app.command("flagd-config")
+def flagd_config(
+    folder: Folder = Path("flagd/mirror"),
+    shards: Shards = None,
+    git_folder: Annotated[Path, typer.Option(help="The folder of the flag files in Git.")] = Path("flagd"),
+    root: Annotated[
+        Path | None, typer.Option(help="Where flagd sees the Git folder, such as /etc/flagd in a container.")
+    ] = None,
+) -> None:
+    """Print flagd's sources, for `flagd start --sources "$(windsock mirror flagd-config)"`."""
+    count = shards or max(1, len(list(folder.glob("profiles.[0-9]*.flagd.json"))))
+    paths = [
+        *sorted(git_folder.glob("*.flagd.json")),
+        *(folder / name for name in Layout((), count).file_names),
+    ]
+    seen = [root / path.relative_to(git_folder) if root else path for path in paths]
+    print(json.dumps([{"uri": str(path), "provider": "fsnotify"} for path in seen]))
+
+
+def _stopped_by_signals() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

@@ -1,0 +1,190 @@
+"""Configurations and assignments as flagd documents: pure, and the same rows always give the same bytes."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Self, cast
+
+NO_CHANGE = "none"
+MAX_SHARDS = 100
+_LINES = ",\n"  # a line for each part, so that a diff of two documents can be read
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which flags are mirrored and over how many files.
+
+    Attributes:
+        flags: The settings classes' flag names: ``("teacher",)`` gives the flag ``teacher.profile``.
+        shards: How many files, 1 to 100. More would exhaust the file watches that flagd needs.
+    """
+
+    flags: tuple[str, ...]
+    shards: int = 1
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """The documents' names, shard by shard."""
+        if self.shards == 1:
+            return ("profiles.flagd.json",)
+        return tuple(f"profiles.{number:02}.flagd.json" for number in range(self.shards))
+
+    def flag_key(self, flag: str, shard: int) -> str:
+        """Give the key of a class's profile flag in one shard."""
+        return f"{flag}.profile" if self.shards == 1 else f"{flag}.profile.{shard}"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What is published of one configuration.
+
+    Attributes:
+        name: The configuration's name, for people; it goes into the flag's metadata.
+        settings: By flag name, the settings of that class as JSON text. A class that is not in it gets
+            nothing.
+    """
+
+    name: str
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class IdList:
+    """The users of one configuration in one shard.
+
+    Attributes:
+        text: The ids as the inside of a JSON list, sorted by code point and without a space: ``"a","b"``.
+            Text, because PostgreSQL makes it, and a million ids as text are a third of the size of the
+            objects.
+        count: How many ids there are, at least one.
+    """
+
+    text: str
+    count: int
+
+    @classmethod
+    def of(cls, user_ids: Collection[str]) -> Self:
+        """Write ids in the one way that the documents use."""
+        return cls(json_text(sorted(user_ids))[1:-1], len(user_ids))
+
+    def ids(self) -> list[str]:
+        """Read the ids back."""
+        ids: list[str] = json.loads(f"[{self.text}]")
+        return ids
+
+
+@dataclass(slots=True)
+class Shard:
+    """What one document says: profiles, and who is assigned to which; both by configuration id."""
+
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    assigned: dict[str, IdList] = field(default_factory=dict)
+
+
+def shard_of(targeting_key: str, shards: int) -> int:
+    """Give the shard of a user: the first eight hex digits of sha256(targeting key), modulo `shards`."""
+    return int(hashlib.sha256(targeting_key.encode()).hexdigest()[:8], 16) % shards
+
+
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def json_text(value: object) -> str:
+    """Write a JSON value the one way that the documents use."""
+    return _encoder.encode(value)
+
+
+def render(layout: Layout, number: int, shard: Shard) -> bytes:
+    """Write one document.
+
+    Args:
+        layout: The flags and the number of shards.
+        number: Which shard this is, from 0.
+        shard: Its content. A configuration without a user in this shard is left out of it.
+    """
+    flags = [
+        f"{json_text(layout.flag_key(flag, number))}:{_profile_flag(flag, shard)}" for flag in layout.flags
+    ]
+    if number == 0:
+        flags.extend(
+            f"{json_text(flag + '.profile.shards')}:{_static_integer('shards', layout.shards)}"
+            for flag in layout.flags
+        )
+    text = _LINES.join(flags)
+    return f'{{"metadata":{{"owner":"windsock mirror"}},"flags":{{\n{text}\n}}}}\n'.encode()
+
+
+def _profile_flag(flag: str, shard: Shard) -> str:
+    used = sorted(
+        config_id
+        for config_id in shard.assigned
+        if config_id in shard.profiles and flag in shard.profiles[config_id].settings
+    )
+    variants = [f'"{NO_CHANGE}":{{}}']
+    rule: list[str] = []
+    metadata: dict[str, str] = {}
+    for config_id in used:
+        profile = shard.profiles[config_id]
+        variants.append(f"{json_text(config_id)}:{profile.settings[flag]}")
+        rule.append(f'{{"in":[{{"var":"targetingKey"}},[{shard.assigned[config_id].text}]]}}')
+        rule.append(json_text(config_id))
+        metadata[f"config.{config_id}"] = profile.name
+    body = [
+        '"state":"ENABLED"',
+        f'"variants":{{{_LINES.join(variants)}}}',
+        f'"defaultVariant":"{NO_CHANGE}"',
+        f'"metadata":{json_text(metadata)}',
+    ]
+    if rule:
+        body.append(f'"targeting":{{"if":[{_LINES.join(rule)}]}}')
+    return f"{{{_LINES.join(body)}}}"
+
+
+def _static_integer(variant: str, value: int) -> str:
+    return f'{{"state":"ENABLED","variants":{{"{variant}":{value}}},"defaultVariant":"{variant}"}}'
+
+
+def parse(layout: Layout, number: int, document: bytes) -> Shard:
+    """Read back what `render` wrote: the documents are the mirror's only memory of who was assigned.
+
+    Raises:
+        ValueError: It is no document of this layout.
+    """
+    try:
+        flags = json.loads(document)["flags"]
+        shard = Shard()
+        for flag in layout.flags:
+            written = flags.get(layout.flag_key(flag, number))
+            if written is not None:
+                _read_flag(flag, written, shard)
+    except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        raise ValueError(f"not a document of the mirror: {error!r}") from error
+    return shard
+
+
+def shard_count(document: bytes) -> int:
+    """Read the number of shards that the first document of a folder publishes.
+
+    Raises:
+        ValueError: The document does not say.
+    """
+    try:
+        flags = json.loads(document)["flags"]
+        return next(int(flags[key]["variants"]["shards"]) for key in flags if key.endswith(".profile.shards"))
+    except (KeyError, TypeError, StopIteration) as error:
+        raise ValueError("not the first document of a mirror") from error
+
+
+def _read_flag(flag: str, written: Mapping[str, object], shard: Shard) -> None:
+    variants = cast("dict[str, object]", written["variants"])
+    metadata = cast("dict[str, str]", written["metadata"])
+    rule = cast("dict[str, list[object]]", written.get("targeting", {"if": []}))["if"]
+    for condition, config_id in zip(rule[::2], rule[1::2], strict=True):
+        if not isinstance(config_id, str):
+            raise TypeError(config_id)
+        before = shard.profiles.get(config_id)
+        settings = {**(before.settings if before else {}), flag: json_text(variants[config_id])}
+        shard.profiles[config_id] = Profile(metadata[f"config.{config_id}"], settings)
+        user_ids = cast("dict[str, list[list[str]]]", condition)["in"][1]
+        shard.assigned[config_id] = IdList.of(user_ids)

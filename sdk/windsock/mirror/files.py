@@ -1,0 +1,118 @@
+"""The mirror's folder: documents replaced in one step, so that a reader never sees half of one."""
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+from windsock.errors import MirrorError
+
+# flagd's polling watcher and the stock Python provider compare modification times, the latter as a float of
+# seconds, which cannot tell times closer than a quarter of a microsecond.
+_NEWER_BY = 1_000_000  # nanoseconds
+
+
+class Folder:
+    """A folder of documents that only the mirror writes.
+
+    It remembers what each file looked like after its last write or reading, so that a change by anybody
+    else is noticed without reading the file again.
+
+    Args:
+        path: The folder; it is made when it is first written to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._seen: dict[str, tuple[int, int, int] | None] = {}
+
+    def prepare(self) -> None:
+        """Make the folder and remove the temporary files that a killed mirror left.
+
+        Raises:
+            MirrorError: The folder cannot be made or written to.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            for leftover in self.path.glob(".*.flagd.json.*.tmp"):
+                leftover.unlink(missing_ok=True)
+        except OSError as error:
+            raise MirrorError(f"{self.path}: the mirror cannot use this folder: {error.strerror}") from error
+
+    def documents(self) -> tuple[str, ...]:
+        """Give the names of the profile documents that are there."""
+        return tuple(sorted(path.name for path in self.path.glob("profiles*.flagd.json")))
+
+    def read(self, name: str) -> bytes | None:
+        """Read a document; None where there is none."""
+        try:
+            data = (self.path / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise MirrorError(f"{self.path / name}: cannot be read: {error.strerror}") from error
+        self._seen[name] = self._signature(name)
+        return data
+
+    def is_ours(self, name: str) -> bool:
+        """Whether nobody has touched a document since it was last written or read here."""
+        return name in self._seen and self._seen[name] == self._signature(name)
+
+    def write(self, name: str, data: bytes) -> bool:
+        """Replace a document, durably and in one step; do nothing when it has these bytes already.
+
+        The new file is strictly newer than the old one even when the clock was set back.
+
+        Returns:
+            Whether anything was written.
+
+        Raises:
+            MirrorError: The file cannot be written; the old one is as it was.
+        """
+        if self.read(name) == data:
+            return False
+        target = self.path / name
+        temporary = self.path / f".{name}.{os.getpid()}.tmp"
+        try:
+            self._write_durably(temporary, data, self._next_mtime(target))
+            temporary.replace(target)
+            self._sync_folder()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise MirrorError(
+                f"{target}: cannot be written: {error.strerror}; the last good file stays, and the mirror "
+                "tries again"
+            ) from error
+        self._seen[name] = self._signature(name)
+        return True
+
+    @staticmethod
+    def _write_durably(path: Path, data: bytes, mtime: int) -> None:
+        with path.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.utime(file.fileno(), ns=(mtime, mtime))
+            os.fsync(file.fileno())
+
+    @staticmethod
+    def _next_mtime(target: Path) -> int:
+        now = time.time_ns()
+        try:
+            return max(now, target.stat().st_mtime_ns + _NEWER_BY)
+        except FileNotFoundError:
+            return now
+
+    def _sync_folder(self) -> None:
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _signature(self, name: str) -> tuple[int, int, int] | None:
+        try:
+            status = (self.path / name).stat()
+        except FileNotFoundError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino

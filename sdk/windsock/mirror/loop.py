@@ -1,0 +1,289 @@
+"""The mirror itself: publish once, or lead and follow the changes until stopped."""
+
+import contextlib
+import logging
+import math
+import re
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError, WindsockError
+from windsock.mirror.documents import MAX_SHARDS, Layout, shard_count
+from windsock.mirror.files import Folder
+from windsock.mirror.postgres import Source, connect
+from windsock.mirror.publish import Publisher, Written
+
+_log = logging.getLogger("windsock.mirror")
+
+_FLAG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_SLICE_SECONDS = 0.5  # how long a stop waits for a mirror that waits for changes
+_SELF_TEST_SECONDS = 10.0
+_CUT_SECONDS = 60.0
+_KEEP_LOG_SECONDS = 600.0
+_LONGEST_PAUSE_SECONDS = 30.0
+_LEAD_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a mirror needs to know.
+
+    Attributes:
+        url: The database; a direct connection or a session pooler.
+        folder: The folder of the documents, which only the mirror writes.
+        flags: The settings classes' flag names, at least one.
+        shards: How many documents; None takes what the folder was set up with, else 1.
+        group: Mirrors of one group share one folder: one leads, the others stand by. Mirrors of one
+            database that write folders of their own need groups of their own.
+        poll_seconds: How often the log is read although nothing woke the mirror.
+        reconcile_seconds: How often everything is read although the log says nothing.
+        max_shrink: The share of the assignments, 0 to 1, that one publication may remove.
+        allow_shrink: Let the first publication remove more than that.
+    """
+
+    url: str
+    folder: Path
+    flags: tuple[str, ...]
+    shards: int | None = None
+    group: str = "default"
+    poll_seconds: float = 2.0
+    reconcile_seconds: float = 600.0
+    max_shrink: float = 0.2
+    allow_shrink: bool = False
+
+
+class Mirror:
+    """Keeps a folder of flagd documents equal to the assignments in a database.
+
+    Raises:
+        ConfigurationError: A flag name or the number of shards cannot be used.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._folder = Folder(options.folder)
+        self._publisher = Publisher(self._folder, _layout(options), options.max_shrink)
+        self._allow_shrink = options.allow_shrink
+        self._said = ""
+
+    def once(self) -> Written:
+        """Publish everything once.
+
+        Raises:
+            WindsockError: The database does not do, a guard stops, or another mirror of the group is at work.
+        """
+        with self._connected() as source:
+            deadline = time.monotonic() + _LEAD_SECONDS
+            while not source.try_lead(self._options.group):
+                if time.monotonic() > deadline:
+                    raise MirrorError(
+                        f"another mirror of the group {self._options.group!r} leads, and publishes by "
+                        "itself: stop it first, or give --group to write a folder of its own"
+                    )
+                time.sleep(_SLICE_SECONDS)
+            self._take_over()
+            return self._publish_all(source)[0]
+
+    def differences(self) -> tuple[str, ...]:
+        """Compare the documents with the database, and write nothing.
+
+        Returns:
+            One line for each document that is not what `once` would leave.
+        """
+        self._publisher.load()
+        found = []
+        with self._connected() as source, source.read() as reading:
+            for name, data in self._publisher.documents(reading):
+                there = self._folder.read(name)
+                if there is None:
+                    found.append(f"{self._folder.path / name}: missing; {len(data):,} bytes to write")
+                elif there != data:
+                    found.append(f"{self._folder.path / name}: differs; {len(data):,} bytes to write")
+        return tuple(found)
+
+    def watch(self, stop: threading.Event) -> None:
+        """Publish, and follow the changes until `stop` is set. Faults are logged and recovered from.
+
+        Raises:
+            DatabaseUnfitError: On the first connection, when waiting would not help.
+        """
+        pause = 0.0
+        first = True
+        while not stop.wait(pause):
+            try:
+                with self._connected() as source:
+                    first = False
+                    pause = 1.0
+                    self._serve(source, stop)
+            except (WindsockError, psycopg.Error, OSError) as error:
+                if first and isinstance(error, DatabaseUnfitError):
+                    raise
+                self._alarm(error)
+                pause = min(_LONGEST_PAUSE_SECONDS, pause * 2 or 1.0)
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[Source]:
+        source = connect(self._options.url)
+        try:
+            yield source
+        finally:
+            source.close()
+
+    def _serve(self, source: Source, stop: threading.Event) -> None:
+        """Lead, then publish again and again on one connection."""
+        if not self._lead(source, stop):
+            return
+        self._take_over()
+        pace = _Pace(self._options)
+        cursor: str | None = None
+        while not stop.is_set():
+            try:
+                cursor = self._publish(source, None if pace.full_is_due(source) else cursor, pace)
+                self._recovered(pace)
+            except MirrorError as error:
+                self._alarm(error)
+                cursor = None
+                pace.failures += 1
+            self._wait(source, stop, pace)
+
+    def _publish(self, source: Source, cursor: str | None, pace: "_Pace") -> str:
+        """Publish what changed since `cursor`, or everything; give the new cursor."""
+        if cursor is not None and not source.has_log:
+            return cursor
+        if cursor is not None and self._publisher.is_intact():
+            changes = source.changes(cursor)
+            if changes is not None:
+                written = self._publisher.publish_changes(changes) if changes else Written((), 0, 0)
+                if written is not None:
+                    _report(written)
+                    return changes.cursor
+        began = time.monotonic()
+        written, cursor = self._publish_all(source)
+        pace.full_done(began)
+        _report(written)
+        return cursor
+
+    def _publish_all(self, source: Source) -> tuple[Written, str]:
+        with source.read() as reading:
+            written = self._publisher.publish_all(reading, allow_shrink=self._allow_shrink)
+        self._allow_shrink = False  # once meant once
+        return written, reading.cursor
+
+    def _wait(self, source: Source, stop: threading.Event, pace: "_Pace") -> None:
+        """Wait for a wake-up, for the next poll, or for the end; do the chores meanwhile."""
+        pace.chores(source)
+        deadline = time.monotonic() + pace.pause
+        while not stop.is_set() and (left := deadline - time.monotonic()) > 0:
+            if source.wait(min(left, _SLICE_SECONDS)) and not pace.failures:
+                return
+
+    def _alarm(self, error: Exception) -> None:
+        """Say what is wrong, once for as long as it stays the same."""
+        said = str(error).strip()
+        if said != self._said:
+            _log.error("%s", said)
+        self._said = said
+
+    def _recovered(self, pace: "_Pace") -> None:
+        pace.failures = 0
+        if self._said:
+            _log.info("publishing again; the trouble was: %s", self._said)
+            self._said = ""
+
+    def _lead(self, source: Source, stop: threading.Event) -> bool:
+        said = False
+        while not stop.is_set():
+            if source.try_lead(self._options.group):
+                return True
+            if not said:
+                _log.info("another mirror of the group %r leads; standing by", self._options.group)
+                said = True
+            stop.wait(_SLICE_SECONDS)
+        return False
+
+    def _take_over(self) -> None:
+        self._folder.prepare()
+        self._publisher.load()
+
+
+class _Pace:
+    """When to do what, on one connection."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self.failures = 0
+        self._full_at = -math.inf
+        self._full_took = 0.0
+        self._tested_at = self._cut_at = time.monotonic()
+
+    def full_is_due(self, source: Source) -> bool:
+        """Whether it is time to read everything; without a change log nothing else shows a change."""
+        every = self._options.reconcile_seconds if source.has_log else 10 * self._full_took
+        return time.monotonic() - self._full_at >= every
+
+    def full_done(self, began: float) -> None:
+        """Remember a full publication that began at `began`, a monotonic time."""
+        self._full_at = time.monotonic()
+        self._full_took = self._full_at - began
+
+    @property
+    def pause(self) -> float:
+        """The seconds until the next poll, longer after each failure in a row."""
+        longest = max(_LONGEST_PAUSE_SECONDS, self._options.poll_seconds)
+        return min(longest, self._options.poll_seconds * 2.0 ** min(self.failures, 10))
+
+    def chores(self, source: Source) -> None:
+        """Prove that notifications arrive, and keep the change log short."""
+        now = time.monotonic()
+        if now - self._tested_at >= _SELF_TEST_SECONDS:
+            self._tested_at = now
+            if not source.hears_itself():
+                raise ConfigurationError(
+                    "the database's notifications are lost on this connection; connecting again"
+                )
+        if source.has_log and now - self._cut_at >= _CUT_SECONDS:
+            self._cut_at = now
+            try:
+                source.cut_log(_KEEP_LOG_SECONDS)
+            except DatabaseUnfitError as error:
+                _log.warning("the change log is not cut, and grows: %s", error)
+
+
+def _report(written: Written) -> None:
+    if written.files:
+        _log.info(
+            "published %d of the documents, %s bytes; %s users have a profile",
+            len(written.files),
+            f"{written.size:,}",
+            f"{written.assigned:,}",
+        )
+
+
+def _layout(options: Options) -> Layout:
+    for flag in options.flags:
+        if not _FLAG_NAME.fullmatch(flag):
+            raise ConfigurationError(f"{flag!r} is no flag name: use letters, digits, '_' and '-'")
+    if not options.flags:
+        raise ConfigurationError("no flag to mirror: give --flag NAME, the name of the settings class's flag")
+    shards = options.shards or _shards_of(options.folder)
+    if not 1 <= shards <= MAX_SHARDS:
+        raise ConfigurationError(f"{shards} shards: the number must be from 1 to {MAX_SHARDS}")
+    return Layout(tuple(dict.fromkeys(options.flags)), shards)
+
+
+def _shards_of(folder: Path) -> int:
+    """Read the number of shards that a folder was set up with; 1 for a new one."""
+    first = folder / "profiles.00.flagd.json"
+    if not first.exists():
+        return 1
+    try:
+        return shard_count(first.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"{first}: cannot be read, so the number of shards is not known: give it with --shards"
+        ) from error

@@ -1,0 +1,283 @@
+"""The mirror's one connection: self-tested, listening, and read in snapshots."""
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from windsock._sql import load_queries
+from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError, MissingExtraError
+from windsock.mirror.documents import IdList
+from windsock.mirror.rows import MAX_SETTINGS_BYTES, AssignmentList, AssignmentRow, Changes, ConfigurationRow
+
+try:
+    import psycopg
+except ImportError as missing:
+    raise MissingExtraError("the mirror", "mirror") from missing
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_log = logging.getLogger("windsock.mirror")
+_queries = load_queries("windsock.mirror", "queries.sql")
+
+MAX_CHANGES = 10_000
+_NONCE_SECONDS = 2.0
+_QUERY_SECONDS = 20.0
+_READING_SECONDS = 300.0
+
+
+class Reading:
+    """Everything, in one snapshot; valid inside ``with source.read():``.
+
+    Attributes:
+        cursor: The snapshot, for a later `Source.changes`.
+        configurations: Every row of `app_configurations`.
+        users: The number of rows of `profiles`.
+        assigned: How many of them have a configuration.
+    """
+
+    def __init__(self, connection: "Connection") -> None:
+        self._connection = connection
+        self.cursor = str(_one(connection, "snapshot")[0])
+        rows = connection.execute(_queries["all_configurations"], {"limit": MAX_SETTINGS_BYTES})
+        self.configurations = tuple(ConfigurationRow(*row) for row in rows)
+        self.users, self.assigned = _one(connection, "profile_counts")
+
+    def assignments(self, shards: int) -> Iterator[AssignmentList]:
+        """Stream the assignments in the order of shard and configuration."""
+        query = _queries["all_assignments"].replace(b"{shards}", str(shards).encode())
+        with self._connection.cursor().copy(query) as copy:
+            copy.set_types(["int8", "text", "text", "int8"])
+            for shard, config_id, text, count in copy.rows():
+                yield AssignmentList(shard, config_id, IdList(text, count))
+
+
+class Source:
+    """One connection to the database, fit to serve a mirror; see `connect`."""
+
+    def __init__(self, connection: "Connection", id_type: str, *, has_log: bool) -> None:
+        self._connection = connection
+        self._id_type = id_type
+        self.has_log = has_log
+
+    def close(self) -> None:
+        """Close the connection; the leader's lock goes with it."""
+        self._connection.close()
+
+    def try_lead(self, group: str) -> bool:
+        """Become the leader of a group of mirrors, if there is none."""
+        with _deadline(self._connection, _QUERY_SECONDS):
+            return bool(_one(self._connection, "try_lead", {"group": group})[0])
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until the triggers wake us, at most `seconds`; whether they did."""
+        with _deadline(self._connection, seconds + _QUERY_SECONDS):
+            notices = list(self._connection.notifies(timeout=seconds, stop_after=1))
+        return any(notice.channel == "windsock" for notice in notices)
+
+    def hears_itself(self) -> bool:
+        """Whether a notification still arrives here; a proxy can drop them while everything else works."""
+        nonce = uuid.uuid4().hex
+        with _deadline(self._connection, _QUERY_SECONDS):
+            self._connection.execute(_queries["notify_self"], {"nonce": nonce})
+            return _hears(self._connection, nonce)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Reading]:
+        """Read everything in one snapshot."""
+        with _deadline(self._connection, _READING_SECONDS), self._snapshot():
+            yield Reading(self._connection)
+
+    def changes(self, since: str) -> Changes | None:
+        """Read what changed after the snapshot `since`; None when everything must be read again.
+
+        That is so after a TRUNCATE, when the log was cut behind us, and when more than `MAX_CHANGES` rows
+        changed.
+        """
+        with _deadline(self._connection, _QUERY_SECONDS), self._snapshot():
+            cursor = str(_one(self._connection, "snapshot")[0])
+            if _one(self._connection, "log_was_cut", {"since": since})[0]:
+                _log.warning("the change log was cut before it was read here: reading everything again")
+                return None
+            parameters = {"since": since, "limit": MAX_CHANGES + 1}
+            rows = self._connection.execute(_queries["changes_since"], parameters).fetchall()
+            if len(rows) > MAX_CHANGES or any(row_id is None for _, row_id in rows):
+                return None
+            changed = [row_id for table, row_id in rows if table == "app_configurations"]
+            users = [row_id for table, row_id in rows if table == "profiles"]
+            configurations = self._configurations(changed)
+            gone = set(changed) - {row.id for row in configurations}
+            return Changes(configurations, tuple(sorted(gone)), self._assignments(users), cursor)
+
+    def cut_log(self, keep_seconds: float) -> None:
+        """Delete what is older than `keep_seconds` from the change log."""
+        with _deadline(self._connection, _QUERY_SECONDS), _said_clearly():
+            self._connection.execute(_queries["cut_log"], {"keep": f"{keep_seconds} seconds"})
+
+    def _configurations(self, ids: Sequence[str]) -> tuple[ConfigurationRow, ...]:
+        if not ids:
+            return ()
+        parameters = {"ids": list(ids), "limit": MAX_SETTINGS_BYTES}
+        rows = self._connection.execute(_queries["some_configurations"], parameters)
+        return tuple(ConfigurationRow(*row) for row in rows)
+
+    def _assignments(self, user_ids: Sequence[str]) -> tuple[AssignmentRow, ...]:
+        if not user_ids:
+            return ()
+        query = _queries["some_assignments"].replace(b"{id_type}", self._id_type.encode())
+        found: dict[str, str | None] = dict(
+            self._connection.execute(query, {"ids": list(user_ids)}).fetchall()
+        )
+        return tuple(AssignmentRow(user_id, found.get(user_id)) for user_id in user_ids if user_id)
+
+    @contextlib.contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        with _said_clearly():
+            self._connection.execute(_queries["begin_reading"])
+            try:
+                yield
+            finally:
+                if not self._connection.broken:
+                    self._connection.execute("rollback")
+
+
+def connect(url: str) -> Source:
+    """Open a connection and prove that it can serve a mirror.
+
+    Raises:
+        ConfigurationError: The database cannot be reached now.
+        DatabaseUnfitError: It is a transaction pooler, a standby, or its schema or role does not do.
+    """
+    connection = _open(url)
+    try:
+        with _deadline(connection, _QUERY_SECONDS):
+            _one(connection, "prepare_session")
+            _refuse_transaction_pooler(url, connection)
+            id_type, has_log = _capability(connection)
+    except psycopg.Error as error:
+        connection.close()
+        raise ConfigurationError(f"the database failed the mirror's first questions: {error}") from error
+    except BaseException:
+        connection.close()
+        raise
+    return Source(connection, id_type, has_log=has_log)
+
+
+def _open(url: str) -> "Connection":
+    try:
+        return psycopg.connect(
+            url,
+            autocommit=True,
+            application_name="windsock mirror",
+            target_session_attrs="read-write",  # a standby grants the leader's lock, but cannot LISTEN
+            connect_timeout=10,
+            keepalives_idle=5,
+            keepalives_interval=2,
+            keepalives_count=3,
+            tcp_user_timeout=10_000,
+        )
+    except psycopg.Error as error:
+        raise ConfigurationError(
+            f"the database cannot be reached: {str(error).strip()}. Check DATABASE_URL or --database-url"
+        ) from error
+
+
+def _refuse_transaction_pooler(url: str, connection: "Connection") -> None:
+    """LISTEN succeeds through a transaction pooler, and then nothing arrives; two clients get one lock."""
+    connection.execute(_queries["listen"])
+    connection.execute(_queries["listen_to_self"])
+    nonce = uuid.uuid4().hex
+    _one(connection, "hold_nonce", {"nonce": nonce})
+    with _open(url) as other:
+        shared = bool(_one(other, "hold_nonce", {"nonce": nonce})[0])
+        if not shared:
+            other.execute(_queries["notify_self"], {"nonce": nonce})
+    if shared or not _hears(connection, nonce):
+        raise DatabaseUnfitError(
+            "this connection goes through a transaction pooler (or a proxy that drops notifications): "
+            "LISTEN and advisory locks do not work through it. Use the direct connection or the session "
+            "pooler: on Supabase that is port 5432 instead of 6543"
+        )
+    _one(connection, "drop_nonce", {"nonce": nonce})
+
+
+def _hears(connection: "Connection", nonce: str) -> bool:
+    deadline = time.monotonic() + _NONCE_SECONDS
+    while (left := deadline - time.monotonic()) > 0:
+        for notice in connection.notifies(timeout=left, stop_after=1):
+            if notice.payload == nonce:
+                return True
+    return False
+
+
+def _capability(connection: "Connection") -> tuple[str, bool]:
+    id_type, has_config_id, has_configurations, has_log = _one(connection, "read_capability")
+    missing_parts = [
+        what
+        for what, there in (
+            ("table public.profiles with a column id", id_type),
+            ("column config_id of public.profiles", has_config_id),
+            ("table public.app_configurations", has_configurations),
+        )
+        if not there
+    ]
+    if missing_parts:
+        raise DatabaseUnfitError(
+            f"this database has no {', no '.join(missing_parts)}: run `windsock migrate`"
+        )
+    if not has_log:
+        _log.warning(
+            "the change log cannot be read (no triggers, or no rights on schema windsock): everything is "
+            "read again at each poll; run `windsock migrate`, or grant the role windsock_mirror, for "
+            "changes in milliseconds"
+        )
+    return str(id_type), bool(has_log)
+
+
+@contextlib.contextmanager
+def _said_clearly() -> Iterator[None]:
+    """Turn PostgreSQL's refusals into what an operator can act on."""
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise DatabaseUnfitError(
+            f"the mirror's role may not read what it needs: {error.diag.message_primary}. Connect as "
+            "windsock_mirror (`alter role windsock_mirror login password '...'`), or give the role "
+            "BYPASSRLS and the same grants"
+        ) from error
+    except psycopg.errors.QueryCanceled as error:
+        raise MirrorError(f"a query of the mirror was cancelled: {error.diag.message_primary}") from error
+
+
+def _one(connection: "Connection", name: str, parameters: dict[str, object] | None = None) -> tuple[Any, ...]:
+    row = connection.execute(_queries[name], parameters).fetchone()
+    if row is None:
+        raise MirrorError(f"the query {name} gave no row")
+    return row
+
+
+@contextlib.contextmanager
+def _deadline(connection: "Connection", seconds: float) -> Iterator[None]:
+    """Break the connection when the block takes longer: a stalled server or proxy never answers."""
+    timer = threading.Timer(seconds, _break, [connection])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def _break(connection: "Connection") -> None:
+    """Shut the socket down, which is safe from any thread, unlike closing the connection."""
+    with (
+        contextlib.suppress(OSError, psycopg.Error),
+        socket.socket(fileno=os.dup(connection.fileno())) as link,
+    ):
+        link.shutdown(socket.SHUT_RDWR)

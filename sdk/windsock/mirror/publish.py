@@ -1,0 +1,286 @@
+"""Turning readings and changes into written documents, past the guards."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from windsock.errors import ConfigurationError, GuardError
+from windsock.mirror.documents import IdList, Layout, Profile, Shard, parse, render, shard_count, shard_of
+from windsock.mirror.files import Folder
+from windsock.mirror.postgres import Reading
+from windsock.mirror.rows import (
+    AssignmentList,
+    AssignmentRow,
+    Changes,
+    ConfigurationRow,
+    HeldBackError,
+    read_profile,
+)
+
+_log = logging.getLogger("windsock.mirror")
+
+FEW = 10
+
+
+@dataclass(slots=True)
+class Published:
+    """What the documents say, without the user ids.
+
+    Attributes:
+        profiles: What is published of each configuration.
+        counts: For each shard, how many users each configuration has.
+    """
+
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    counts: dict[int, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+
+    @property
+    def assigned(self) -> int:
+        """How many users have a profile."""
+        return sum(sum(shard.values()) for shard in self.counts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What one publication did.
+
+    Attributes:
+        files: The documents that were written; an unchanged one is not.
+        size: Their bytes.
+        assigned: How many users have a profile now.
+    """
+
+    files: tuple[str, ...]
+    size: int
+    assigned: int
+
+
+class Publisher:
+    """The state of one folder, and the two ways to change it: everything, or what changed.
+
+    Args:
+        folder: The folder of the documents.
+        layout: The mirrored flags, and the number of files.
+        max_shrink: The share of the assignments, 0 to 1, that one publication may remove.
+    """
+
+    def __init__(self, folder: Folder, layout: Layout, max_shrink: float) -> None:
+        self._folder = folder
+        self.layout = layout
+        self._max_shrink = max_shrink
+        self._complaints: dict[str, str] = {}
+        self.published = Published()
+
+    def load(self) -> None:
+        """Learn from the documents what was published last.
+
+        Raises:
+            ConfigurationError: The folder holds the documents of another number of shards.
+        """
+        self.published = Published()
+        there = self._folder.documents()
+        if there and not self._is_of_this_layout(there[0]):
+            raise ConfigurationError(
+                f"{self._folder.path}: {there[0]} is of a mirror with another number of shards. "
+                "That number is fixed when a folder is set up: give the old one, or a new folder"
+            )
+        for number, name in enumerate(self.layout.file_names):
+            shard = self._read(number, name)
+            if shard is not None:
+                self.published.profiles.update(shard.profiles)
+                self._remember(number, shard)
+
+    def _is_of_this_layout(self, first: str) -> bool:
+        try:
+            return shard_count(self._folder.read(first) or b"") == self.layout.shards
+        except ValueError:
+            return first in self.layout.file_names  # damaged, or not the first: it is written anew
+
+    def is_intact(self) -> bool:
+        """Whether every document is as it was left here."""
+        return all(self._folder.is_ours(name) for name in self.layout.file_names)
+
+    def documents(self, reading: Reading) -> Iterator[tuple[str, bytes]]:
+        """Render every document of a reading; nothing is written."""
+        profiles = self._profiles(reading.configurations)
+        for number, shard in self._shards(profiles, reading.assignments(self.layout.shards)):
+            yield self.layout.file_names[number], render(self.layout, number, shard)
+
+    def publish_all(self, reading: Reading, *, allow_shrink: bool = False) -> Written:
+        """Write every document that a full reading changes.
+
+        Raises:
+            GuardError: Too many assignments would be gone. Nothing was written.
+        """
+        if not allow_shrink:
+            self._guard_reading(reading)
+        profiles = self._profiles(reading.configurations)
+        before, self.published = self.published, Published(profiles=dict(profiles))
+        files, size = [], 0
+        try:
+            for number, shard in self._shards(profiles, reading.assignments(self.layout.shards)):
+                data = self._write(number, shard)
+                if data:
+                    files.append(self.layout.file_names[number])
+                    size += len(data)
+        except BaseException:
+            self.published = before
+            raise
+        return Written(tuple(files), size, self.published.assigned)
+
+    def publish_changes(self, changes: Changes, *, allow_shrink: bool = False) -> Written | None:
+        """Write the documents that these changes touch; None when only a full reading can tell.
+
+        Raises:
+            GuardError: Too many assignments would be gone. Nothing was written.
+        """
+        profiles = self._changed_profiles(changes)
+        if profiles is None or not self.is_intact():
+            return None
+        if not allow_shrink:
+            self._guard_changes(changes)
+        files, size = [], 0
+        for number, rows in sorted(self._touched(profiles, changes).items()):
+            shard = self._read(number, self.layout.file_names[number])
+            if shard is None:
+                return None
+            _move(shard, profiles, rows)
+            data = self._write(number, shard)
+            if data:
+                files.append(self.layout.file_names[number])
+                size += len(data)
+        self.published.profiles = profiles
+        return Written(tuple(files), size, self.published.assigned)
+
+    def _touched(self, profiles: Mapping[str, Profile], changes: Changes) -> dict[int, list[AssignmentRow]]:
+        """Give the shards that a change concerns, each with its changed assignments."""
+        touched: dict[int, list[AssignmentRow]] = defaultdict(list)
+        for row in changes.assignments:
+            touched[shard_of(row.user_id, self.layout.shards)].append(row)
+        before = self.published.profiles
+        altered = {key for key in before.keys() | profiles.keys() if before.get(key) != profiles.get(key)}
+        for number, counts in self.published.counts.items():
+            if not altered.isdisjoint(counts):
+                touched.setdefault(number, [])
+        return touched
+
+    def _read(self, number: int, name: str) -> Shard | None:
+        data = self._folder.read(name)
+        if data is None:
+            return None
+        try:
+            return parse(self.layout, number, data)
+        except ValueError as error:
+            _log.warning("%s: %s; it is written anew", self._folder.path / name, error)
+            return None
+
+    def _write(self, number: int, shard: Shard) -> bytes:
+        data = render(self.layout, number, shard)
+        written = self._folder.write(self.layout.file_names[number], data)
+        self._remember(number, shard)
+        return data if written else b""
+
+    def _remember(self, number: int, shard: Shard) -> None:
+        self.published.counts[number] = {
+            config_id: users.count for config_id, users in shard.assigned.items()
+        }
+
+    def _shards(
+        self, profiles: Mapping[str, Profile], rows: Iterable[AssignmentList]
+    ) -> Iterator[tuple[int, Shard]]:
+        gathered = groupby(rows, key=lambda row: row.shard)
+        number, lists = next(gathered, (None, ()))
+        for wanted in range(self.layout.shards):
+            shard = Shard(profiles=dict(profiles))
+            if number == wanted:
+                shard.assigned = {row.config_id: row.users for row in lists if row.config_id in profiles}
+                number, lists = next(gathered, (None, ()))
+            yield wanted, shard
+
+    def _profiles(self, rows: Iterable[ConfigurationRow]) -> dict[str, Profile]:
+        profiles = {row.id: self._profile(row) for row in rows}
+        return {config_id: profile for config_id, profile in profiles.items() if profile is not None}
+
+    def _changed_profiles(self, changes: Changes) -> dict[str, Profile] | None:
+        profiles = dict(self.published.profiles)
+        for config_id in changes.gone:
+            profiles.pop(config_id, None)
+        for row in changes.configurations:
+            profile = self._profile(row)
+            before = profiles.get(row.id)
+            if profile is None:
+                profiles.pop(row.id, None)
+            elif before is None or profile.settings.keys() - before.settings.keys():
+                return None  # its users are not in the documents yet
+            else:
+                profiles[row.id] = profile
+        return profiles
+
+    def _profile(self, row: ConfigurationRow) -> Profile | None:
+        """Give what is published of a row, or of a row that cannot be what was published of it last."""
+        if not row.is_active:
+            self._complaints.pop(row.id, None)
+            return None
+        try:
+            profile = read_profile(row, self.layout.flags)
+        except HeldBackError as problem:
+            last = self.published.profiles.get(row.id)
+            self._complain(row, str(problem), kept=last is not None)
+            return last
+        if self._complaints.pop(row.id, None):
+            _log.info("app_configurations %s (%s) is published again", row.id, row.name)
+        return profile if profile.settings else None
+
+    def _complain(self, row: ConfigurationRow, problem: str, *, kept: bool) -> None:
+        if self._complaints.get(row.id) == problem:
+            return
+        self._complaints[row.id] = problem
+        outcome = (
+            "its last good settings stay published"
+            if kept
+            else "it is not published, and its users have the defaults"
+        )
+        _log.error("app_configurations %s (%s): %s; %s", row.id, row.name, problem, outcome)
+
+    def _guard_reading(self, reading: Reading) -> None:
+        before = self.published.assigned
+        if before and not (reading.users and reading.configurations):
+            empty = "app_configurations" if reading.users else "profiles"
+            raise GuardError(
+                f"table {empty} is empty, and {before:,} assignments are published: the last good files "
+                "stay. If it is meant, run `windsock mirror --once --allow-shrink`"
+            )
+        self._guard(before - reading.assigned, before)
+
+    def _guard_changes(self, changes: Changes) -> None:
+        lost = sum(row.config_id is None for row in changes.assignments)
+        self._guard(lost, self.published.assigned)
+
+    def _guard(self, lost: int, before: int) -> None:
+        if lost > max(FEW, self._max_shrink * before):
+            raise GuardError(
+                f"{lost:,} of {before:,} published assignments are gone from profiles, more than the "
+                f"{self._max_shrink:.0%} that one publication may remove: the last good files stay. If it "
+                "is meant, run `windsock mirror --once --allow-shrink`"
+            )
+
+
+def _move(shard: Shard, profiles: Mapping[str, Profile], rows: Iterable[AssignmentRow]) -> None:
+    """Apply new profiles and changed assignments to a shard."""
+    shard.profiles = dict(profiles)
+    target = {row.user_id: row.config_id for row in rows}
+    arrived: dict[str, list[str]] = defaultdict(list)
+    for user_id, config_id in target.items():
+        if config_id is not None and config_id in profiles:
+            arrived[config_id].append(user_id)
+    assigned = {}
+    for config_id in profiles.keys() & (shard.assigned.keys() | arrived.keys()):
+        users = shard.assigned.get(config_id)
+        if target:
+            stayed = [user_id for user_id in users.ids() if user_id not in target] if users else []
+            users = IdList.of(stayed + arrived[config_id])
+        if users and users.count:
+            assigned[config_id] = users
+    shard.assigned = assigned

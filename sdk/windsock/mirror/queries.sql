@@ -1,0 +1,128 @@
+-- name: prepare_session
+-- Row level security must be an error, not silence; a stuck query must end; nothing of ours may depend on a path.
+select set_config('row_security', 'off', false),
+       set_config('search_path', '', false),
+       set_config('statement_timeout', '60s', false),
+       set_config('idle_in_transaction_session_timeout', '60s', false),
+       set_config('bytea_output', 'hex', false);
+
+-- name: read_capability
+-- What this database can serve: the assignment's key type, and whether changes are logged by enabled triggers.
+select
+    (select format_type(atttypid, atttypmod) from pg_catalog.pg_attribute
+     where attrelid = to_regclass('public.profiles') and attname = 'id' and not attisdropped),
+    exists (select from pg_catalog.pg_attribute
+            where attrelid = to_regclass('public.profiles') and attname = 'config_id' and not attisdropped),
+    to_regclass('public.app_configurations') is not null,
+    coalesce(has_schema_privilege(to_regnamespace('windsock'), 'usage'), false)
+        and coalesce(has_table_privilege(to_regclass('windsock.change_log'), 'select'), false)
+        and coalesce(has_table_privilege(to_regclass('windsock.change_log_cut'), 'select'), false)
+        and (select count(*) from pg_catalog.pg_trigger
+             where tgname in ('windsock_inserted', 'windsock_updated', 'windsock_deleted', 'windsock_truncated')
+                 and tgenabled <> 'D'
+                 and tgrelid in (to_regclass('public.profiles'), to_regclass('public.app_configurations'))) = 8;
+
+-- name: try_lead
+-- One leader for each group of mirrors, for as long as its session lives.
+select pg_try_advisory_lock(hashtextextended('windsock mirror ' || %(group)s, 0));
+
+-- name: hold_nonce
+-- A lock that nobody else can hold, unless a pooler gave two clients one session.
+select pg_try_advisory_lock(hashtextextended(%(nonce)s, 1));
+
+-- name: drop_nonce
+-- The counterpart of hold_nonce.
+select pg_advisory_unlock(hashtextextended(%(nonce)s, 1));
+
+-- name: listen
+-- Wake-ups of the triggers. The payload is always empty: a longer one could fail the application's own write.
+listen windsock;
+
+-- name: listen_to_self
+-- The channel on which a mirror hears itself.
+listen windsock_self;
+
+-- name: notify_self
+-- Proof that notifications still arrive.
+select pg_notify('windsock_self', %(nonce)s);
+
+-- name: begin_reading
+-- Everything that belongs together is read in one snapshot.
+begin transaction isolation level repeatable read, read only;
+
+-- name: snapshot
+-- The snapshot of this transaction: what it sees, the next reading need not read.
+select pg_current_snapshot()::text;
+
+-- name: all_configurations
+-- Every configuration. Settings above the limit stay in the database: only their size is needed.
+select id::text, name, coalesce(is_active, true),
+       case when octet_length(settings::text) <= %(limit)s then settings::text end,
+       octet_length(settings::text)
+from public.app_configurations
+order by id;
+
+-- name: some_configurations
+-- The configurations that changed; one that is missing from the answer is gone.
+select id::text, name, coalesce(is_active, true),
+       case when octet_length(settings::text) <= %(limit)s then settings::text end,
+       octet_length(settings::text)
+from public.app_configurations
+where id = any(%(ids)s::uuid[]);
+
+-- name: profile_counts
+-- How many users there are, and how many of them are assigned: what the guard against mass removal compares.
+select count(*), count(config_id) from public.profiles;
+
+-- name: all_assignments
+-- Every assignment, gathered by the server into one list a shard and configuration, in the documents' own form:
+-- JSON strings in code point order. The shard is that of windsock.mirror.documents.shard_of. An empty id would
+-- be everybody who sends an empty targeting key, so it is left out.
+copy (
+    select shard, config_id,
+           string_agg(pg_catalog.to_json(user_id)::text, ',' order by user_id collate "C"),
+           count(*)
+    from (
+        select
+            ('x' || left(encode(sha256(convert_to(id::text, 'UTF8')), 'hex'), 8))::bit(32)::bigint
+                % {shards} as shard,
+            config_id::text as config_id,
+            id::text as user_id
+        from public.profiles
+        where config_id is not null and id::text <> ''
+    ) assignments
+    group by shard, config_id
+    order by shard, config_id
+) to stdout;
+
+-- name: changes_since
+-- The keys that transactions changed which the snapshot :since did not see. By snapshot and not by sequence or
+-- time, because transactions do not end in the order in which they began.
+select distinct changed_table, row_id
+from windsock.change_log
+where xid >= pg_snapshot_xmin(%(since)s::pg_snapshot)
+    and not pg_visible_in_snapshot(xid, %(since)s::pg_snapshot)
+limit %(limit)s;
+
+-- name: log_was_cut
+-- Whether the log has lost rows that the snapshot :since did not see.
+select xid >= pg_snapshot_xmin(%(since)s::pg_snapshot) from windsock.change_log_cut;
+
+-- name: some_assignments
+-- The assignments that changed; one that is missing from the answer is gone. {id_type} is the type of profiles.id.
+select id::text, config_id::text
+from public.profiles
+where id = any(%(ids)s::{id_type}[]);
+
+-- name: cut_log
+-- Forget what every mirror should have read, and remember how far the log was cut.
+with old as (
+    delete from windsock.change_log
+    where logged_at < now() - %(keep)s::interval and xid < pg_snapshot_xmin(pg_current_snapshot())
+    returning xid
+), newest as (
+    select xid from old order by xid desc limit 1 -- max() knows xid8 only since PostgreSQL 15
+)
+update windsock.change_log_cut
+set xid = greatest(change_log_cut.xid, newest.xid)
+from newest;

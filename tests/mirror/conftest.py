@@ -1,0 +1,141 @@
+"""A migrated database with a folder beside it, and hands to change the one and read the other."""
+
+import json
+import logging
+import threading
+import time
+import uuid
+
+import psycopg
+import pytest
+
+from windsock.mirror.loop import Mirror, Options
+
+
+class World:
+    """The database as an application sees it, and the folder as flagd sees it."""
+
+    def __init__(self, url, folder):
+        self.url = url
+        self.folder = folder
+        self.connection = psycopg.connect(url, autocommit=True)
+        self.seed = self.execute("select id::text from app_configurations")[0][0]
+
+    def execute(self, statement, *parameters):
+        cursor = self.connection.execute(statement, parameters or None)
+        return cursor.fetchall() if cursor.description else []
+
+    def configuration(self, name, settings, *, active=True):
+        text = settings if isinstance(settings, str) else json.dumps(settings)
+        return self.execute(
+            "insert into app_configurations (name, settings, is_active) values (%s, %s::jsonb, %s) returning id::text",
+            name,
+            text,
+            active,
+        )[0][0]
+
+    def user(self, config_id=None, user_id=None):
+        user_id = user_id or str(uuid.uuid4())
+        self.execute("insert into profiles (id, config_id) values (%s, %s)", user_id, config_id)
+        return user_id
+
+    def assign(self, user_id, config_id):
+        self.execute("update profiles set config_id = %s where id = %s", config_id, user_id)
+
+    def mirror(self, **options):
+        chosen = {
+            "url": self.url,
+            "folder": self.folder,
+            "flags": ("teacher",),
+            "poll_seconds": 0.5,
+        } | options
+        return Mirror(Options(**chosen))
+
+    def flags(self, name="profiles.flagd.json"):
+        return json.loads((self.folder / name).read_bytes())["flags"]
+
+    def served(self, flag="teacher.profile"):
+        """User id → settings, from every document of the folder."""
+        found = {}
+        for path in sorted(self.folder.glob("*.flagd.json")):
+            for key, written in json.loads(path.read_bytes())["flags"].items():
+                if key != flag and not key.removeprefix(f"{flag}.").isdigit():
+                    continue
+                rule = written.get("targeting", {"if": []})["if"]
+                for condition, variant in zip(rule[::2], rule[1::2], strict=True):
+                    for user_id in condition["in"][1]:
+                        assert user_id not in found, "a user is in two lists"
+                        found[user_id] = written["variants"][variant]
+        return found
+
+
+@pytest.fixture
+def make_world(tmp_path):
+    worlds = []
+
+    def make(url):
+        worlds.append(World(url, tmp_path / "mirror"))
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        world.connection.close()
+
+
+@pytest.fixture
+def world(database, make_world):
+    return make_world(database)
+
+
+@pytest.fixture
+def role(postgres):
+    """A role that may log in and has no rights."""
+    name = f"role_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"create role {name} login")
+    return name
+
+
+@pytest.fixture
+def watching():
+    """Run mirrors in threads until the end of the test."""
+    stop = threading.Event()
+    threads = []
+
+    def watch(mirror):
+        thread = threading.Thread(target=mirror.watch, args=[stop])
+        thread.start()
+        threads.append(thread)
+        return mirror
+
+    yield watch
+    stop.set()
+    for thread in threads:
+        thread.join(timeout=30)
+        assert not thread.is_alive(), "a mirror did not stop"
+
+
+@pytest.fixture
+def eventually():
+    def wait(condition, seconds=15.0):
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                if condition():
+                    return
+            except (FileNotFoundError, KeyError):
+                pass
+            assert time.monotonic() < deadline, "it did not come true in time"
+            time.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+def messages(caplog):
+    caplog.set_level(logging.INFO, logger="windsock.mirror")
+
+    def texts(level=logging.WARNING):
+        return [record.getMessage() for record in caplog.records if record.levelno >= level]
+
+    return texts

@@ -1,0 +1,102 @@
+"""The folder: whole files, strictly newer, and nothing left behind."""
+
+import errno
+import os
+import subprocess
+import time
+
+import pytest
+
+from windsock.errors import MirrorError
+from windsock.mirror.files import Folder
+
+NAME = "profiles.flagd.json"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = Folder(tmp_path / "mirror")
+    folder.prepare()
+    return folder
+
+
+def test_writes_only_what_changed(folder):
+    assert folder.write(NAME, b"one")
+    before = (folder.path / NAME).stat()
+    assert not folder.write(NAME, b"one")
+    assert (folder.path / NAME).stat() == before
+    assert folder.write(NAME, b"two")
+    assert folder.read(NAME) == b"two"
+
+
+def test_a_new_file_is_strictly_newer_than_one_from_the_future(folder):
+    folder.write(NAME, b"one")
+    future = time.time() + 86_400
+    os.utime(folder.path / NAME, (future, future))
+    folder.write(NAME, b"two")
+    assert (folder.path / NAME).stat().st_mtime > future
+
+
+def test_many_writes_in_a_moment_are_each_newer(folder):
+    times = []
+    for number in range(20):
+        folder.write(NAME, str(number).encode())
+        times.append((folder.path / NAME).stat().st_mtime)
+    assert times == sorted(set(times))
+
+
+def test_a_file_can_be_read_by_flagd_which_is_another_user(folder):
+    folder.write(NAME, b"one")
+    assert (folder.path / NAME).stat().st_mode & 0o444 == 0o444
+
+
+def test_what_a_killed_mirror_left_is_removed_and_nothing_else(folder):
+    leftover = folder.path / f".{NAME}.123.tmp"
+    leftover.write_bytes(b"half")
+    (folder.path / "notes.txt").write_text("mine")
+    Folder(folder.path).prepare()
+    assert [path.name for path in folder.path.iterdir()] == ["notes.txt"]
+
+
+def test_a_change_by_somebody_else_is_noticed(folder):
+    assert not folder.is_ours(NAME)
+    folder.write(NAME, b"one")
+    assert folder.is_ours(NAME)
+    (folder.path / NAME).write_bytes(b"two")
+    assert not folder.is_ours(NAME)
+    folder.write(NAME, b"one")
+    (folder.path / NAME).unlink()
+    assert not folder.is_ours(NAME)
+
+
+def test_a_folder_that_is_a_file_is_a_message(tmp_path):
+    (tmp_path / "mirror").write_text("not a folder")
+    with pytest.raises(MirrorError, match="mirror: the mirror cannot use this folder"):
+        Folder(tmp_path / "mirror").prepare()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 kB."""
+    mount = tmp_path / "disk"
+    mount.mkdir()
+    try:
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(mount)], capture_output=True, check=False
+        )
+    except FileNotFoundError:
+        pytest.skip("there is no mount program")
+    if done.returncode:
+        pytest.skip("mounting a small disk needs more rights than this test run has")
+    yield mount
+    subprocess.run(["umount", str(mount)], check=True)
+
+
+def test_a_full_disk_leaves_the_last_good_file(small_disk):
+    folder = Folder(small_disk)
+    folder.write(NAME, b"good")
+    with pytest.raises(MirrorError, match=os.strerror(errno.ENOSPC)):
+        folder.write(NAME, b"x" * 100_000)
+    assert folder.read(NAME) == b"good"
+    assert [path.name for path in small_disk.iterdir()] == [NAME]
+    assert folder.write(NAME, b"smaller")

@@ -1,0 +1,282 @@
+"""The watching mirror: changes in milliseconds, one leader, and every fault waited out."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import psycopg
+import pytest
+
+from windsock import embedded
+from windsock.errors import DatabaseUnfitError, MirrorError
+from windsock.migrations import connect, find_folder, migrate, read_migrations
+
+
+def test_a_change_is_published_because_the_trigger_woke_us(world, watching, eventually):
+    ann = world.user()
+    watching(world.mirror(poll_seconds=60))
+    eventually(lambda: "teacher.profile" in world.flags())
+    world.assign(ann, world.seed)
+    eventually(lambda: ann in world.served(), seconds=5)
+    world.execute("update app_configurations set settings = settings || '{\"retrieval_top_k\": 40}'")
+    eventually(lambda: world.served()[ann]["retrieval_top_k"] == 40, seconds=5)
+    world.execute("update app_configurations set is_active = false")
+    eventually(lambda: world.served() == {}, seconds=5)
+    world.execute("update app_configurations set is_active = true")
+    eventually(lambda: ann in world.served(), seconds=5)
+    world.execute("delete from profiles")
+    eventually(lambda: world.served() == {}, seconds=5)
+
+
+def test_without_a_change_log_the_poll_finds_changes_and_says_so(world, watching, eventually, messages):
+    world.execute("drop schema windsock cascade")
+    ann = world.user()
+    watching(world.mirror(poll_seconds=0.1))
+    eventually(lambda: "teacher.profile" in world.flags())
+    world.assign(ann, world.seed)
+    eventually(lambda: ann in world.served())
+    assert any("the change log cannot be read" in message for message in messages())
+
+
+def test_a_disabled_trigger_counts_as_no_change_log(world, watching, eventually, messages):
+    world.execute("alter table profiles disable trigger user")
+    ann = world.user(world.seed)
+    watching(world.mirror(poll_seconds=0.1))
+    eventually(lambda: ann in world.served())
+    assert any("the change log cannot be read" in message for message in messages())
+
+
+def test_a_lost_wake_up_is_caught_by_the_poll(world, watching, eventually):
+    """A row in the log whose NOTIFY nobody heard, as after a proxy dropped it."""
+    ann = world.user()
+    watching(world.mirror(poll_seconds=0.2))
+    eventually(lambda: "teacher.profile" in world.flags())
+    world.execute("alter table profiles disable trigger user")
+    world.assign(ann, world.seed)
+    world.execute("insert into windsock.change_log (changed_table, row_id) values ('profiles', %s)", ann)
+    eventually(lambda: ann in world.served())
+
+
+def test_a_long_transaction_hides_nothing_of_the_others_and_comes_later(world, watching, eventually):
+    ann, bob = world.user(), world.user()
+    watching(world.mirror())
+    eventually(lambda: "teacher.profile" in world.flags())
+    with psycopg.connect(world.url) as long:
+        long.execute("update profiles set config_id = %s where id = %s", [world.seed, ann])
+        world.assign(bob, world.seed)
+        eventually(lambda: set(world.served()) == {bob})
+        for _ in range(3):
+            world.assign(bob, None)
+            eventually(lambda: set(world.served()) == set())
+            world.assign(bob, world.seed)
+            eventually(lambda: set(world.served()) == {bob})
+        long.commit()
+    eventually(lambda: set(world.served()) == {ann, bob})
+
+
+def test_a_cut_log_is_noticed(world, watching, eventually, messages):
+    ann = world.user()
+    watching(world.mirror(poll_seconds=0.2))
+    eventually(lambda: "teacher.profile" in world.flags())
+    with world.connection.transaction():
+        world.assign(ann, world.seed)
+        world.execute("delete from windsock.change_log")
+        world.execute("update windsock.change_log_cut set xid = pg_current_xact_id()")
+    eventually(lambda: ann in world.served())
+    assert any("the change log was cut" in message for message in messages())
+
+
+def test_the_log_is_cut_behind_everybody(world):
+    world.user(world.seed)
+    with world.mirror()._connected() as source:
+        source.cut_log(3600)
+        assert world.execute("select count(*) from windsock.change_log") == [(1,)]
+        source.cut_log(0)
+    assert world.execute("select count(*) from windsock.change_log") == [(0,)]
+    assert world.execute("select xid > '0' from windsock.change_log_cut") == [(True,)]
+
+
+def test_more_changes_than_are_followed_singly_are_read_as_a_whole(world, watching, eventually):
+    watching(world.mirror())
+    eventually(lambda: "teacher.profile" in world.flags())
+    world.execute(
+        "insert into profiles (id, config_id) select gen_random_uuid(), %s from generate_series(1, 12000)",
+        world.seed,
+    )
+    eventually(lambda: len(world.served()) == 12_000)
+
+
+def test_a_truncate_stops_at_the_guard_and_an_alarm_says_so_once(world, watching, eventually, messages):
+    for _ in range(20):
+        world.user(world.seed)
+    watching(world.mirror(poll_seconds=0.05))
+    eventually(lambda: len(world.served()) == 20)
+    world.execute("truncate profiles cascade")
+    eventually(lambda: any("table profiles is empty" in message for message in messages()))
+    time.sleep(1)
+    assert len(world.served()) == 20
+    assert sum("table profiles is empty" in message for message in messages()) == 1
+    users = [world.user(world.seed) for _ in range(20)]
+    eventually(lambda: set(world.served()) == set(users))
+    assert any(message.startswith("publishing again") for message in messages(level=0))
+
+
+def test_a_document_that_somebody_changed_or_deleted_is_written_anew(world, watching, eventually):
+    ann = world.user(world.seed)
+    watching(world.mirror(poll_seconds=0.1))
+    eventually(lambda: ann in world.served())
+    (world.folder / "profiles.flagd.json").write_text('{"flags":{}}')
+    eventually(lambda: ann in world.served())
+    (world.folder / "profiles.flagd.json").unlink()
+    eventually(lambda: ann in world.served())
+
+
+def test_a_folder_that_cannot_be_written_is_tried_again(world, watching, eventually, messages):
+    ann = world.user(world.seed)
+    world.folder.write_text("a file where the folder should be")
+    watching(world.mirror(poll_seconds=0.1))
+    eventually(lambda: any("cannot use this folder" in message for message in messages()))
+    world.folder.unlink()
+    eventually(lambda: ann in world.served())
+
+
+def test_the_second_mirror_stands_by_and_takes_over(world, watching, eventually, messages):
+    ann = world.user(world.seed)
+    stop = threading.Event()
+    leader = threading.Thread(target=world.mirror().watch, args=[stop])
+    leader.start()
+    eventually(lambda: ann in world.served())
+    watching(world.mirror())
+    eventually(lambda: any("standing by" in message for message in messages(level=0)))
+    with pytest.raises(MirrorError, match="another mirror of the group 'default' leads"):
+        world.mirror().once()
+    stop.set()
+    leader.join()
+    bob = world.user(world.seed)
+    eventually(lambda: set(world.served()) == {ann, bob})
+
+
+def test_mirrors_of_two_groups_each_write_their_folder(world, watching, eventually, tmp_path):
+    ann = world.user(world.seed)
+    watching(world.mirror())
+    watching(world.mirror(group="other", folder=tmp_path / "other"))
+    eventually(lambda: ann in world.served())
+    eventually((tmp_path / "other" / "profiles.flagd.json").exists)
+
+
+def test_a_dropped_connection_is_opened_again_and_everything_read_again(
+    world, watching, eventually, messages
+):
+    ann = world.user()
+    watching(world.mirror())
+    eventually(lambda: "teacher.profile" in world.flags())
+    world.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'windsock mirror'"
+    )
+    world.assign(ann, world.seed)
+    eventually(lambda: ann in world.served())
+    assert messages(), "the loss is an alarm"
+
+
+@pytest.fixture
+def own_server(tmp_path):
+    """A server of this test's own, to be stopped and started."""
+    with embedded.start(tmp_path / "postgres") as server:
+        with connect(server.url) as connection:
+            migrate(connection, read_migrations(find_folder()))
+        yield server
+
+
+def test_a_restarted_database_is_found_again(own_server, make_world, watching, eventually, tmp_path):
+    world = make_world(own_server.url)
+    ann = world.user(world.seed)
+    watching(world.mirror())
+    eventually(lambda: ann in world.served())
+    world.connection.close()
+    own_server.stop()
+    time.sleep(1)
+    assert ann in world.served(), "the last good file serves meanwhile"
+    with embedded.start(tmp_path / "postgres") as again:
+        world = make_world(again.url)
+        bob = world.user(world.seed)
+        eventually(lambda: set(world.served()) == {ann, bob}, seconds=40)
+        world.connection.close()
+
+
+def test_a_paused_database_is_waited_for(own_server, make_world, watching, eventually):
+    world = make_world(own_server.url)
+    ann, bob = world.user(world.seed), world.user()
+    watching(world.mirror())
+    eventually(lambda: ann in world.served())
+    pid = world.execute("select pid from pg_stat_activity where application_name = 'windsock mirror'")[0][0]
+    world.assign(bob, world.seed)
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(3)
+    assert ann in world.served()
+    os.kill(pid, signal.SIGCONT)
+    eventually(lambda: set(world.served()) == {ann, bob}, seconds=40)
+
+
+MIRROR = """
+import pathlib, sys, threading
+from windsock.mirror.loop import Mirror, Options
+Mirror(Options(url=sys.argv[1], folder=pathlib.Path(sys.argv[2]), flags=("teacher",), shards=4)).watch(threading.Event())
+"""
+
+
+def start_mirror(world):
+    return subprocess.Popen(
+        [sys.executable, "-c", MIRROR, world.url, str(world.folder)], stderr=subprocess.DEVNULL
+    )
+
+
+def test_killed_at_random_moments_under_load_it_loses_and_invents_nothing(world, eventually):
+    dice = random.Random(2026)
+    users = [world.user() for _ in range(200)]
+    stop = threading.Event()
+
+    def write():
+        with psycopg.connect(world.url, autocommit=True) as connection:
+            while not stop.is_set():
+                user, config = dice.choice(users), dice.choice([world.seed, None])
+                connection.execute("update profiles set config_id = %s where id = %s", [config, user])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(int(os.environ.get("WINDSOCK_TEST_KILLS", "5"))):
+            mirror = start_mirror(world)
+            time.sleep(0.8 + dice.random())
+            mirror.send_signal(signal.SIGKILL)
+            mirror.wait()
+            world.served()  # every document can be read whole, whenever the kill came
+    finally:
+        stop.set()
+        writer.join()
+    mirror = start_mirror(world)
+    try:
+        expected = {
+            user for (user,) in world.execute("select id::text from profiles where config_id is not null")
+        }
+        eventually(lambda: set(world.served()) == expected)
+        assert world.mirror().differences() == ()
+        assert not list(world.folder.glob(".*"))
+    finally:
+        mirror.terminate()
+        mirror.wait()
+
+
+def test_a_read_only_server_is_refused(world):
+    world.execute(f"alter database {world.connection.info.dbname} set default_transaction_read_only = on")
+    with pytest.raises(Exception, match="read-only"):
+        world.mirror().once()
+
+
+def test_an_unfit_database_ends_the_first_start(world):
+    world.execute("drop table app_configurations cascade")
+    with pytest.raises(DatabaseUnfitError, match="app_configurations"):
+        world.mirror().watch(threading.Event())
