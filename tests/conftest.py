@@ -2,6 +2,8 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -14,9 +16,13 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory) -> Iterator[embedded.EmbeddedPostgres]:
-    """One embedded server for each test process."""
-    with embedded.start(tmp_path_factory.mktemp("postgres")) as server:
+def postgres() -> Iterator[embedded.EmbeddedPostgres]:
+    """One embedded server for each test process.
+
+    Not below pytest's own temporary folder: every pytest that starts closes that one to other users, and as
+    root the server runs as one of them.
+    """
+    with TemporaryDirectory(prefix="windsock-postgres-") as folder, embedded.start(Path(folder)) as server:
         with psycopg.connect(server.url, autocommit=True) as connection:
             # The machine is not going to lose its power; a kill of the server keeps what was committed.
             connection.execute("alter system set fsync = off")

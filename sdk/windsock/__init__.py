@@ -1,3 +1,51 @@
-"""Typed settings that are flags."""
+"""Typed settings that are flags.
 
-__all__: list[str] = []
+Declare a service's settings once, as a pydantic class with code defaults. flagd files, profiles from
+Postgres and the environment tune them; every value is checked, falls back alone, heals in use, and says
+where it came from.
+"""
+
+from windsock.errors import (
+    ConfigurationError,
+    DatabaseUnfitError,
+    DeclarationError,
+    FlagFileError,
+    GuardError,
+    MigrationError,
+    MirrorError,
+    MissingExtraError,
+    WindsockError,
+)
+from windsock.explain import Explanation, Provenance, explain
+from windsock.exposures import Request, request
+from windsock.features import Feature, feature
+from windsock.healing import aheal, heal
+from windsock.runtime import Health, health, reload, start, stop
+from windsock.settings import Settings
+
+__all__ = [
+    "ConfigurationError",
+    "DatabaseUnfitError",
+    "DeclarationError",
+    "Explanation",
+    "Feature",
+    "FlagFileError",
+    "GuardError",
+    "Health",
+    "MigrationError",
+    "MirrorError",
+    "MissingExtraError",
+    "Provenance",
+    "Request",
+    "Settings",
+    "WindsockError",
+    "aheal",
+    "explain",
+    "feature",
+    "heal",
+    "health",
+    "reload",
+    "request",
+    "start",
+    "stop",
+]

@@ -1,0 +1,131 @@
+"""The OpenFeature path: one place where windsock asks for the value of a flag.
+
+Every evaluation means what `OpenFeatureClient` means: the same provider, contexts and hooks. Where no hook is
+registered and the provider holds compiled rules in this process, the client's bookkeeping cannot be
+observed, and the compiled rule is called directly; that is about a hundred times faster. In every other case
+the client is used.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from openfeature import api, evaluation_context, hook, transaction_context
+from openfeature.client import OpenFeatureClient
+from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
+from openfeature.exception import ErrorCode
+from openfeature.flag_evaluation import FlagEvaluationDetails, Reason
+from openfeature.provider import ProviderStatus
+from openfeature.provider._registry import provider_registry as _registry
+from openfeature.transaction_context.no_op_transaction_context_propagator import (
+    NoOpTransactionContextPropagator,
+)
+
+from windsock.environment import environment_name
+from windsock.evaluator import Outcome
+from windsock.providers.compiled import CompiledProvider
+
+Attributes = Mapping[str, EvaluationContextAttribute]
+
+_READY, _STALE, _ERROR = ProviderStatus.READY, ProviderStatus.STALE, ProviderStatus.ERROR
+_INTERNED_MAX = 4096
+
+
+class Evaluation:
+    """The process's way to its flags: an OpenFeature client, and the environment every rule may target.
+
+    Args:
+        domain: OpenFeature domain whose provider serves, or None for the default provider.
+        environment: Value of the attribute ``environment`` in every evaluation.
+    """
+
+    def __init__(self, domain: str | None = None, environment: str | None = None) -> None:
+        self.client: OpenFeatureClient = api.get_client(domain)
+        self.environment = environment or environment_name()
+        self._domain = domain
+        self._interned: dict[tuple[object, ...], Outcome] = {}
+
+    def provider(self) -> CompiledProvider | None:
+        """The provider in force if its rules may be called directly, else None.
+
+        May be called directly: it holds compiled rules, serves, and no hook is registered anywhere.
+        """
+        # Private names are read here because this runs on every evaluation and an accessor costs as much as
+        # the check behind it; tests/evaluation proves that both paths agree.
+        domain = self._domain
+        provider = _registry._default_provider if domain is None else _registry.get_provider(domain)  # noqa: SLF001
+        if not isinstance(provider, CompiledProvider) or hook._hooks or self.client.hooks:  # noqa: SLF001
+            return None
+        status = _registry._provider_status.get(provider)  # noqa: SLF001
+        return provider if status is _READY or status is _STALE or status is _ERROR else None
+
+    def context(self, targeting_key: str | None, attributes: Attributes) -> dict[str, object]:
+        """What a rule sees: API, transaction, client and invocation attributes, as the client merges them."""
+        context: dict[str, object] = {"environment": self.environment}
+        outer = evaluation_context._evaluation_context  # noqa: SLF001 - as in `provider`
+        own = self.client.context
+        propagator = transaction_context._evaluation_transaction_context_propagator  # noqa: SLF001 - likewise
+        if (
+            type(propagator) is not NoOpTransactionContextPropagator
+            or outer.attributes
+            or outer.targeting_key
+            or own.attributes
+            or own.targeting_key
+        ):
+            merged = outer.merge(propagator.get_transaction_context()).merge(own)
+            context.update(merged.attributes)
+            targeting_key = targeting_key or merged.targeting_key
+        if attributes:
+            context.update(attributes)
+        context["targetingKey"] = targeting_key
+        return context
+
+    def object(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Outcome:
+        """Evaluate an object flag through the client; equal results are one object, as compiled ones are."""
+        context = EvaluationContext(targeting_key, {"environment": self.environment, **attributes})
+        return self._outcome(self.client.get_object_details(flag_key, {}, context))
+
+    async def object_async(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Outcome:
+        """Do the same through the client's asynchronous call."""
+        context = EvaluationContext(targeting_key, {"environment": self.environment, **attributes})
+        return self._outcome(await self.client.get_object_details_async(flag_key, {}, context))
+
+    def _outcome(self, details: FlagEvaluationDetails[Any]) -> Outcome:
+        """Intern what the client answered by its content, so that settings are validated once per variant."""
+        served = details.variant is not None and details.error_code is None
+        value = details.value if served else None
+        key = (details.flag_key, details.variant, details.reason, details.error_code, _fingerprint(value))
+        known = self._interned.get(key)
+        if known is None:
+            if len(self._interned) >= _INTERNED_MAX:
+                self._interned = {}
+            known = Outcome(
+                flag_key=details.flag_key,
+                value=value,
+                variant=details.variant,
+                reason=str(details.reason or Reason.UNKNOWN),
+                error_code=details.error_code,
+                error_message=details.error_message,
+                flag_metadata=details.flag_metadata,
+            )
+            self._interned[key] = known
+        return known
+
+
+def missing(flag_key: str) -> Outcome:
+    """The outcome of a flag that is nowhere: the code default serves."""
+    return Outcome(
+        flag_key=flag_key,
+        value=None,
+        variant=None,
+        reason=str(Reason.ERROR),
+        error_code=ErrorCode.FLAG_NOT_FOUND,
+        error_message=f"flag {flag_key!r} is in no flag file",
+        flag_metadata={},
+    )
+
+
+def _fingerprint(value: object) -> str | None:
+    if value is None:
+        return None
+    return json.dumps(value, sort_keys=True, default=repr)

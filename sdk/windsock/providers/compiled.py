@@ -1,0 +1,131 @@
+"""What every windsock provider shares: compiled rules in this process, and the account of what serves."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
+from openfeature.event import ProviderEventDetails
+from openfeature.exception import ErrorCode
+from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
+from openfeature.provider import AbstractProvider, Metadata
+
+from windsock.evaluator import CompiledFlag, FlagEvaluator
+from windsock.flags import FlagSet, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The set that serves now.
+
+    Attributes:
+        source: Where it came from: a folder, an address.
+        revision: Content hash of the set; empty before the first one.
+        loaded_at: Unix time at which it began to serve, in seconds; 0.0 before the first set.
+        stale: Why a newer set could not be taken, or empty: the last good one serves.
+        problems: Flags that turned themselves off, and overlaps between files.
+    """
+
+    source: str
+    revision: str = ""
+    loaded_at: float = 0.0
+    stale: str = ""
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def age(self) -> float:
+        """Seconds since this set began to serve."""
+        return max(0.0, time.time() - self.loaded_at) if self.loaded_at else 0.0
+
+
+class CompiledProvider(AbstractProvider):
+    """An OpenFeature provider over `FlagEvaluator`; what feeds it is a subclass's affair.
+
+    Args:
+        name: Provider name in OpenFeature's metadata.
+        source: Where flags come from, for `Serving`.
+        context: Attributes laid below every evaluation context, such as ``environment``.
+    """
+
+    def __init__(self, name: str, source: str, context: Mapping[str, EvaluationContextAttribute]) -> None:
+        super().__init__()
+        self.serving = Serving(source)
+        self._name = name
+        self._context = EvaluationContext(attributes=dict(context))
+        self._evaluator = FlagEvaluator()
+
+    @property
+    def compiled(self) -> Mapping[str, CompiledFlag]:
+        """The flags that serve, by key; replaced as a whole after each change, never changed in place."""
+        return self._evaluator.compiled
+
+    def get_metadata(self) -> Metadata:
+        """Name the provider."""
+        return Metadata(name=self._name)
+
+    def _serve(self, flag_set: FlagSet, stale: str = "") -> None:
+        """Take a new set and tell OpenFeature's listeners what changed."""
+        if flag_set.revision != self.serving.revision:
+            changed = self._evaluator.load(flag_set)
+            self.serving = Serving(
+                self.serving.source, flag_set.revision, time.time(), self.serving.stale, flag_set.problems
+            )
+            self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=sorted(changed)))
+        self._set_stale(stale)
+
+    def _set_stale(self, why: str) -> None:
+        """Say that a newer set could not be taken, or (empty) that all is well again."""
+        before, self.serving = self.serving.stale, replace(self.serving, stale=why)
+        if why and why != before:
+            self.emit_provider_stale(ProviderEventDetails(message=why, error_code=ErrorCode.PARSE_ERROR))
+        elif before and not why:
+            self.emit_provider_ready(ProviderEventDetails())
+
+    def _enriched(self, context: EvaluationContext | None) -> EvaluationContext:
+        return self._context if context is None else self._context.merge(context)
+
+    def resolve_boolean_details(
+        self,
+        flag_key: str,
+        default_value: bool,  # noqa: FBT001 - OpenFeature's signature
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[bool]:
+        """Resolve a boolean flag."""
+        return self._evaluator.resolve_boolean_value(
+            flag_key, default_value, self._enriched(evaluation_context)
+        )
+
+    def resolve_string_details(
+        self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[str]:
+        """Resolve a string flag."""
+        return self._evaluator.resolve_string_value(
+            flag_key, default_value, self._enriched(evaluation_context)
+        )
+
+    def resolve_integer_details(
+        self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[int]:
+        """Resolve an integer flag."""
+        return self._evaluator.resolve_integer_value(
+            flag_key, default_value, self._enriched(evaluation_context)
+        )
+
+    def resolve_float_details(
+        self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[float]:
+        """Resolve a float flag; an integer variant is given as a float."""
+        return self._evaluator.resolve_float_value(
+            flag_key, default_value, self._enriched(evaluation_context)
+        )
+
+    def resolve_object_details(
+        self,
+        flag_key: str,
+        default_value: Sequence[FlagValueType] | Mapping[str, FlagValueType],
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[Sequence[FlagValueType] | Mapping[str, FlagValueType]]:
+        """Resolve an object flag; the value is the caller's own copy."""
+        return self._evaluator.resolve_object_value(
+            flag_key, default_value, self._enriched(evaluation_context)
+        )

@@ -1,0 +1,210 @@
+"""Flags from files: a folder of flagd documents, watched by content, the last good of each file serving.
+
+The folder holds what Git owns; its sub-folder ``mirror`` holds what the mirror writes. Both are one set.
+Where two files define the same flag, the file whose path sorts last wins, and the overlap is logged.
+"""
+
+import hashlib
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
+
+from windsock.errors import FlagFileError
+from windsock.flags import Document, merge, read_document
+from windsock.providers.compiled import CompiledProvider
+
+logger = logging.getLogger("windsock.flags")
+
+SUFFIXES = (".flagd.json", ".flagd.yaml", ".flagd.yml")
+MIRROR_FOLDER = "mirror"
+
+_POLL = 1.0
+"""Seconds between looks at the folder when no file event arrives; events make it milliseconds."""
+
+_YOUNG = 0.1
+"""Seconds within which two writes may carry the same time stamp, with margin."""
+
+Signature = tuple[int, int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One file: its signature on disk when read, its last good document, and what is wrong with it now."""
+
+    signature: Signature | None
+    document: Document | None
+    fault: str = ""
+
+
+class FilesProvider(CompiledProvider):
+    """An OpenFeature provider over a folder of ``*.flagd.json`` and ``*.flagd.yaml`` files.
+
+    A change is taken when the content of a file changed, whatever its modification time says. A file that
+    cannot be read, or that is gone, keeps serving its last good flags and makes the provider stale until it
+    is mended; a removal on purpose takes effect at the next start or `reload`.
+
+    Args:
+        folder: The folder; its sub-folder ``mirror`` is part of it. It may be made later. A single file may
+            be given.
+        context: Attributes laid below every evaluation context.
+        poll: Seconds between looks at the folder when no file event arrives.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        context: Mapping[str, EvaluationContextAttribute] | None = None,
+        poll: float = _POLL,
+    ) -> None:
+        super().__init__("windsock-files", str(folder), context or {})
+        self._folder = Path(folder)
+        self._poll = poll
+        self._files: dict[Path, _File] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._watcher: threading.Thread | None = None
+        _providers.add(self)
+
+    def initialize(self, evaluation_context: EvaluationContext) -> None:  # noqa: ARG002 - OpenFeature's signature
+        """Read every file, then watch."""
+        self.refresh()
+        self._watch()
+
+    def shutdown(self) -> None:
+        """Stop watching and wait for the watcher to end; what was read keeps serving."""
+        self._stop.set()
+        if self._watcher is not None and self._watcher is not threading.current_thread():
+            self._watcher.join()
+        self._watcher = None
+
+    def reload(self) -> None:
+        """Read every file again, and let go of files that are gone."""
+        with self._lock:
+            self._files = {path: file for path, file in self._files.items() if path.exists()}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look at every file, read those that changed, and serve the new set if there is one."""
+        with self._lock:
+            found = _list(self._folder)
+            looked = {path: _look(path, self._files.get(path)) for path in sorted({*found, *self._files})}
+            for path, file in looked.items():
+                if file.fault and file.fault != self._files.get(path, _File(None, None)).fault:
+                    logger.error("%s%s", file.fault, _what_serves(file))
+            self._files = looked
+            documents = [file.document for file in looked.values() if file.document is not None]
+            problems_before = set(self.serving.problems)
+            self._serve(merge(documents), "; ".join(file.fault for file in looked.values() if file.fault))
+            for problem in self.serving.problems:
+                if problem not in problems_before:
+                    logger.error("%s", problem)
+
+    def _watch(self) -> None:
+        self._stop.clear()
+        self._watcher = threading.Thread(target=self._run, name="windsock-files", daemon=True)
+        self._watcher.start()
+
+    def _run(self) -> None:
+        from watchfiles import watch  # noqa: PLC0415 - `import windsock` must not load it
+
+        while not self._stop.is_set():
+            try:
+                for _ in watch(
+                    self._folder,
+                    stop_event=self._stop,
+                    debounce=50,
+                    step=5,
+                    rust_timeout=int(self._poll * 1000),
+                    yield_on_timeout=True,
+                    raise_interrupt=False,
+                    watch_filter=None,
+                ):
+                    self._refresh_safely()
+            except Exception as error:  # noqa: BLE001 - no folder yet, or no file events: the watcher goes on
+                logger.debug(
+                    "no file events for %s (%s); looking every %g s", self._folder, error, self._poll
+                )
+                self._stop.wait(self._poll)
+                self._refresh_safely()
+
+    def _refresh_safely(self) -> None:
+        """Look, and outlive whatever is wrong: a dead watcher would serve old flags for ever in silence."""
+        try:
+            self.refresh()
+        except Exception:
+            logger.exception(
+                "%s: the flags could not be refreshed; the last good ones keep serving", self._folder
+            )
+
+    def _after_fork(self) -> None:
+        """In a forked child the watcher is gone and the lock may be held: start anew."""
+        self._lock = threading.Lock()
+        if self._watcher is not None:
+            self._stop = threading.Event()
+            self._watch()
+
+
+def _list(folder: Path) -> list[Path]:
+    if folder.is_file():
+        return [folder]
+    places = (folder, folder / MIRROR_FOLDER)
+    return [
+        path for place in places if place.is_dir() for path in place.iterdir() if path.name.endswith(SUFFIXES)
+    ]
+
+
+def _look(path: Path, known: _File | None) -> _File:
+    """Read a file if it changed on disk; keep its last good document whatever is wrong with it."""
+    last_good = known.document if known else None
+    try:
+        if known is not None and known.signature is not None and _signature(path.stat()) == known.signature:
+            return known
+        with path.open("rb") as stream:
+            signature = _signature(os.fstat(stream.fileno()))
+            data = stream.read()
+        if last_good is not None and hashlib.sha256(data).hexdigest().startswith(last_good.revision):
+            return _File(signature, last_good)
+        return _File(signature, read_document(data, str(path)))
+    except FileNotFoundError:
+        return _File(None, last_good, f"{path}: the file is gone")
+    except OSError as error:
+        return _File(None, last_good, f"{path}: cannot be read: {error.strerror}")
+    except FlagFileError as error:
+        return _File(signature, last_good, str(error))
+
+
+def _signature(status: os.stat_result) -> Signature | None:
+    """What changes when a file is written or replaced; ctime moves even where mtime is set back.
+
+    None while the file is so young that another write could leave the same time stamp: it is read again.
+    """
+    if time.time() - status.st_ctime < _YOUNG:
+        return None
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _what_serves(file: _File) -> str:
+    return (
+        ". Its last good flags keep serving."
+        if file.document
+        else ". It has no last good flags: code defaults serve."
+    )
+
+
+_providers: "weakref.WeakSet[FilesProvider]" = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for provider in list(_providers):
+        provider._after_fork()  # noqa: SLF001 - same module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,298 @@
+"""From a declared class and a user to settings: evaluate three flags, lay the layers, remember the result."""
+
+import logging
+import weakref
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from pydantic_settings import BaseSettings
+
+from windsock import environment
+from windsock.declaration import Declaration
+from windsock.evaluation import Attributes, Evaluation, missing
+from windsock.evaluator import CompiledFlag, Outcome
+from windsock.layers import Layer, Origin, Refusal, Resolved, resolve
+from windsock.providers.compiled import CompiledProvider
+
+logger = logging.getLogger("windsock.settings")
+
+_CACHE_MAX = 4096
+_LOGGED_MAX = 10_000
+
+Withdrawn = frozenset[tuple[str, str, str]]
+"""Values not to be served: (flag key, variant, top-level field)."""
+
+
+class Reader(Protocol):
+    """What reads the environment: when the process starts or reloads, else at its first use."""
+
+    def reload(self) -> None:
+        """Read the environment again."""
+
+
+class Process:
+    """What the whole process shares; until `windsock.start`, OpenFeature's default provider is asked.
+
+    Attributes:
+        evaluation: The way to the flags, made at first use.
+        withdrawn: Values that are not served, as (flag key, variant, field).
+        readers: What has read the environment.
+        epoch: A new object whenever something other than the flags changed; settings are resolved anew then.
+    """
+
+    def __init__(self) -> None:
+        self.evaluation: Evaluation | None = None
+        self.withdrawn: Withdrawn = frozenset()
+        self.readers: weakref.WeakSet[Reader] = weakref.WeakSet()
+        self.epoch = object()
+
+    def evaluating(self) -> Evaluation:
+        """Give the way to the flags."""
+        if self.evaluation is None:
+            self.evaluation = Evaluation()
+        return self.evaluation
+
+    def withdraw(self, values: Withdrawn) -> None:
+        """Serve none of these values from now on; what was withdrawn before and is not named is lifted."""
+        self.withdrawn = values
+        self.epoch = object()
+
+    def reload(self) -> None:
+        """Read the environment again."""
+        for reader in list(self.readers):
+            reader.reload()
+        self.epoch = object()
+
+
+process = Process()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resolution:
+    """Settings for one combination of variants, and the evaluations that led to them; shared between users.
+
+    Attributes:
+        values: Values by field name.
+        resolved: The layers behind them.
+        outcomes: What the base, experiment and profile flags gave, in this order.
+        deciding: That of the strongest flag that contributed a value; the base flag's where none did.
+        config_id: UUID of the configuration whose profile contributed, or None.
+        excluded: Whether the user is left out of the running experiment because the profile sets a field of
+            it.
+        revision: Revision of the flag set, empty where the provider does not tell.
+    """
+
+    values: Mapping[str, object]
+    resolved: Resolved
+    outcomes: tuple[Outcome, Outcome, Outcome]
+    deciding: Outcome
+    config_id: str | None
+    excluded: bool
+    revision: str
+
+
+class Resolver:
+    """Resolves one settings class for any user; settings are validated once per combination of variants."""
+
+    def __init__(self, settings_class: type[BaseSettings], declaration: Declaration) -> None:
+        self.declaration = declaration
+        self._settings_class = settings_class
+        self._flags = (declaration.flag, declaration.experiment_flag, declaration.profile_flag)
+        self._process_layers: tuple[Layer, ...] | None = None
+        self._cache: dict[tuple[Outcome, Outcome, Outcome], Resolution] = {}
+        self._compiled: Mapping[str, CompiledFlag] | None = None
+        self._epoch: object = None
+        self._logged: set[tuple[object, ...]] = set()
+        process.readers.add(self)
+
+    def reload(self) -> None:
+        """Read the environment again."""
+        self._process_layers = environment.read_layers(self._settings_class)
+
+    def resolve(self, targeting_key: str | None, attributes: Attributes) -> Resolution:
+        """Settings of one user (or of none), through OpenFeature."""
+        evaluation = process.evaluation or process.evaluating()
+        provider = evaluation.provider()
+        base, experiment, profile = self._flags
+        if provider is None:
+            return self._combined(
+                evaluation.object(base, targeting_key, attributes),
+                evaluation.object(experiment, targeting_key, attributes),
+                evaluation.object(profile, targeting_key, attributes),
+                None,
+            )
+        compiled = provider.compiled
+        context = evaluation.context(targeting_key, attributes)
+        return self._combined(
+            flag.evaluate(context) if (flag := compiled.get(base)) else _missing(base),
+            flag.evaluate(context) if (flag := compiled.get(experiment)) else _missing(experiment),
+            flag.evaluate(context) if (flag := compiled.get(profile)) else _missing(profile),
+            provider,
+        )
+
+    async def resolve_async(self, targeting_key: str | None, attributes: Attributes) -> Resolution:
+        """Do the same without blocking the event loop where the provider has an asynchronous call."""
+        evaluation = process.evaluating()
+        if evaluation.provider() is not None:
+            return self.resolve(targeting_key, attributes)
+        base, experiment, profile = self._flags
+        return self._combined(
+            await evaluation.object_async(base, targeting_key, attributes),
+            await evaluation.object_async(experiment, targeting_key, attributes),
+            await evaluation.object_async(profile, targeting_key, attributes),
+            None,
+        )
+
+    def lowered(self, resolution: Resolution, fields: Iterable[str]) -> Resolution:
+        """Resolve again with each of `fields` at the next weaker layer that says something else.
+
+        Whose settings they are (the deciding flag, the configuration) stays as it was.
+        """
+        dropped: dict[str, set[Origin]] = {name: set() for name in fields}
+        lowered = resolution
+        while unchanged := [
+            name
+            for name in dropped
+            if lowered.values[name] == resolution.values[name]
+            and lowered.resolved.origins[name].layer != "default"
+        ]:
+            for name in unchanged:
+                dropped[name].add(lowered.resolved.origins[name])
+            layers = [
+                Layer(
+                    layer.origin,
+                    {k: v for k, v in layer.values.items() if layer.origin not in dropped.get(k, ())},
+                )
+                for layer in resolution.resolved.applied[1:]
+            ]
+            resolved = resolve(self.declaration, layers)
+            lowered = replace(resolution, values=resolved.values, resolved=resolved)
+        return lowered
+
+    def shadowed(self) -> list[str]:
+        """Fields that the base flag sets and the process overrides, as ``flag.field``."""
+        applied = self.resolve(None, {}).resolved.applied
+        base = {name for layer in applied if layer.origin.layer == "base" for name in layer.values}
+        above = {name for layer in self.process_layers() for name in layer.values}
+        return [f"{self.declaration.flag}.{name}" for name in self.declaration.fields if name in base & above]
+
+    def process_layers(self) -> tuple[Layer, ...]:
+        """What `.env` and the environment say."""
+        if self._process_layers is None:
+            self._process_layers = environment.read_layers(self._settings_class)
+        return self._process_layers
+
+    def _combined(
+        self, base: Outcome, experiment: Outcome, profile: Outcome, provider: CompiledProvider | None
+    ) -> Resolution:
+        """Find the settings of this combination of variants, or make them."""
+        compiled = None if provider is None else provider.compiled
+        if compiled is not self._compiled or process.epoch is not self._epoch:
+            self._compiled, self._epoch, self._cache = compiled, process.epoch, {}
+        key = (base, experiment, profile)
+        found = self._cache.get(key)
+        if found is None:
+            if len(self._cache) >= _CACHE_MAX:
+                self._cache = {}
+            revision = "" if provider is None else provider.serving.revision
+            found = self._cache[key] = self._make(base, experiment, profile, compiled, revision)
+        return found
+
+    def _make(
+        self,
+        base: Outcome,
+        experiment: Outcome,
+        profile: Outcome,
+        compiled: Mapping[str, CompiledFlag] | None,
+        revision: str,
+    ) -> Resolution:
+        layers, excluded = self._layers(base, experiment, profile, compiled)
+        resolved = resolve(self.declaration, layers)
+        self._log(resolved.refusals)
+        contributed = {layer.origin.flag: layer.origin for layer in resolved.applied}
+        deciding = next((each for each in (profile, experiment) if each.flag_key in contributed), base)
+        return Resolution(
+            values=resolved.values,
+            resolved=resolved,
+            outcomes=(base, experiment, profile),
+            deciding=deciding,
+            config_id=contributed[profile.flag_key].config_id if deciding is profile else None,
+            excluded=excluded,
+            revision=revision,
+        )
+
+    def _layers(
+        self,
+        base: Outcome,
+        experiment: Outcome,
+        profile: Outcome,
+        compiled: Mapping[str, CompiledFlag] | None,
+    ) -> tuple[list[Layer], bool]:
+        """The layers above the code defaults, weakest first; and whether the user left the experiment."""
+        profile_layer = self._flag_layer("profile", profile)
+        arms = _arm_fields(experiment, compiled)
+        excluded = any(arms & layer.values.keys() for layer in profile_layer)
+        experiment_layer = [] if excluded else self._flag_layer("experiment", experiment)
+        base_layer = self._flag_layer("base", base)
+        return [*base_layer, *self.process_layers(), *experiment_layer, *profile_layer], excluded
+
+    def _flag_layer(self, layer: str, outcome: Outcome) -> list[Layer]:
+        """The layer of one flag: none where the flag serves nothing or nothing that settings can be."""
+        if outcome.value is None:
+            return []
+        if not isinstance(outcome.value, Mapping):
+            self._log_once((outcome.flag_key, outcome.variant), logging.ERROR,
+                "flag %r variant %r is no object; give it one key per field. The layers below serve.",
+                outcome.flag_key, outcome.variant,
+            )  # fmt: skip
+            return []
+        withdrawn = process.withdrawn
+        values = {
+            name: value
+            for name, value in outcome.value.items()
+            if (outcome.flag_key, outcome.variant, name) not in withdrawn
+        }
+        config_id = outcome.variant if layer == "profile" and values else None
+        return [Layer(Origin(layer, outcome.flag_key, outcome.variant, config_id), values)]
+
+    def _log(self, refusals: tuple[Refusal, ...]) -> None:
+        for refusal in refusals:
+            path = ".".join(refusal.path)
+            shown = _short(refusal.value)
+            self._log_once((refusal.origin.layer, refusal.origin.variant, path, shown, refusal.message),
+            logging.ERROR,
+                "%s.%s: %s gives %s, refused: %s. The layer below serves.",
+                self._settings_class.__name__, path, refusal.origin, shown, refusal.message,
+            )  # fmt: skip
+
+    def _log_once(self, key: tuple[object, ...], level: int, message: str, *arguments: object) -> None:
+        if key not in self._logged:
+            if len(self._logged) >= _LOGGED_MAX:
+                self._logged.clear()
+            self._logged.add(key)
+            logger.log(level, message, *arguments)
+
+
+_MISSING: dict[str, Outcome] = {}
+
+
+def _missing(key: str) -> Outcome:
+    """One shared outcome per missing key: its identity is part of the cache's key."""
+    found = _MISSING.get(key)
+    if found is None:
+        found = _MISSING[key] = missing(key)
+    return found
+
+
+def _arm_fields(experiment: Outcome, compiled: Mapping[str, CompiledFlag] | None) -> set[str]:
+    """Fields that any arm of the running experiment sets; over RPC only this user's arm is known."""
+    values: list[object] = [experiment.value]
+    if compiled is not None and experiment.flag_key in compiled:
+        values = list(compiled[experiment.flag_key].flag.variants.values())
+    return {name for value in values if isinstance(value, Mapping) for name in value}
+
+
+def _short(value: object, limit: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"

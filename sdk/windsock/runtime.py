@@ -1,0 +1,168 @@
+"""`start`, `stop`, `reload` and `health`: the one place where the SDK does I/O on its own account."""
+
+import atexit
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from openfeature import api
+from openfeature.evaluation_context import EvaluationContextAttribute
+from openfeature.exception import OpenFeatureError
+from openfeature.provider import AbstractProvider, ProviderStatus
+from openfeature.provider._registry import provider_registry
+from openfeature.provider.no_op_provider import NoOpProvider
+
+from windsock import exposures
+from windsock.environment import environment_name
+from windsock.evaluation import Evaluation
+from windsock.providers.choice import choose
+from windsock.providers.compiled import CompiledProvider, Serving
+from windsock.providers.files import FilesProvider
+from windsock.resolution import Resolver, process
+from windsock.usage import Sink, Spool, UsageWriter
+from windsock.usage.postgres import PostgresSink
+
+logger = logging.getLogger("windsock")
+
+
+@dataclass(slots=True)
+class _Runtime:
+    """What `start` started and `stop` stops."""
+
+    provider: AbstractProvider
+    domain: str | None
+    writer: UsageWriter | None
+
+
+_running: _Runtime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What serves at this moment; for a health page.
+
+    Attributes:
+        ready: A set of flags is loaded and the provider serves.
+        status: OpenFeature's provider status: ``READY``, ``STALE``, ``ERROR``, ``NOT_READY``, ``FATAL``.
+        provider: Name of the provider.
+        environment: What base flags target.
+        source: Where the flags come from; empty for a provider that does not tell.
+        revision: Content hash of the set; likewise.
+        age: Seconds since the set began to serve; 0.0 where unknown.
+        stale: Why a newer set could not be taken, or empty.
+        problems: Flags that turned themselves off, one message each.
+        shadowed: Fields of a base flag that the environment overrides, as ``flag.field``.
+    """
+
+    ready: bool
+    status: str
+    provider: str
+    environment: str
+    source: str = ""
+    revision: str = ""
+    age: float = 0.0
+    stale: str = ""
+    problems: tuple[str, ...] = ()
+    shadowed: tuple[str, ...] = ()
+
+
+def start(
+    *,
+    flags: str | os.PathLike[str] | None = None,
+    provider: AbstractProvider | None = None,
+    environment: str | None = None,
+    usage: Sink | str | None = None,
+    domain: str | None = None,
+) -> None:
+    """Begin to serve flags, and to record usage. A second call replaces what the first started.
+
+    Args:
+        flags: Folder of flagd files. By default ``FLAGD_*`` decides, and without it the folder ``flagd``.
+        provider: An OpenFeature provider of your own, instead of files or flagd.
+        environment: What base flags target. Default: ``ENVIRONMENT``, else ``production``.
+        usage: Where ``usage_logs`` rows go: a sink, or a PostgreSQL URL. Default: ``DATABASE_URL``; unset,
+            nowhere.
+        domain: OpenFeature domain to serve. Default: the default provider, which plain OpenFeature calls use
+            too.
+
+    Raises:
+        ConfigurationError: An argument or variable cannot be used. Unreadable flags or a flagd that is down
+            are no error: code defaults serve, `health` and the log say so, and the provider goes on trying.
+    """
+    global _running  # noqa: PLW0603 - one runtime per process is the point
+    stop()
+    name = environment or environment_name()
+    context: Mapping[str, EvaluationContextAttribute] = {"environment": name}
+    chosen = provider or choose(flags, context)
+    try:
+        _set_provider(chosen, domain)
+    except (OpenFeatureError, OSError) as error:
+        logger.error("flags cannot be served yet (%s); code defaults serve", error)  # noqa: TRY400
+    writer = _writer(usage or os.environ.get("DATABASE_URL") or None)
+    exposures.install(writer)
+    process.evaluation = Evaluation(domain, name)
+    _running = _Runtime(chosen, domain, writer)
+    atexit.register(stop)
+    reload()
+
+
+def stop() -> None:
+    """Stop what `start` started: join the watcher, flush usage. Settings fall to the environment."""
+    global _running
+    running, _running = _running, None
+    process.evaluation = None
+    if running is None:
+        return
+    atexit.unregister(stop)
+    exposures.install(None)
+    if running.writer is not None:
+        running.writer.stop()
+    if isinstance(running.provider, CompiledProvider):
+        running.provider.shutdown()  # joins its threads now; OpenFeature shuts a replaced provider down later
+    if provider_registry.get_provider(running.domain) is running.provider:
+        _set_provider(NoOpProvider(), running.domain)
+
+
+def reload() -> None:
+    """Read the environment, `.env` and the flag files again, now."""
+    process.reload()
+    if _running is not None and isinstance(_running.provider, FilesProvider):
+        _running.provider.reload()
+
+
+def health() -> Health:
+    """Tell what serves at this moment."""
+    evaluation = process.evaluating()
+    provider = evaluation.client.provider
+    status = provider_registry.get_provider_status(provider)
+    serving = provider.serving if isinstance(provider, CompiledProvider) else Serving("", revision="unknown")
+    resolvers = [reader for reader in process.readers if isinstance(reader, Resolver)]
+    return Health(
+        ready=status in {ProviderStatus.READY, ProviderStatus.STALE} and serving.revision != "",
+        status=status.value,
+        provider=provider.get_metadata().name,
+        environment=evaluation.environment,
+        source=serving.source,
+        revision=serving.revision,
+        age=serving.age,
+        stale=serving.stale,
+        problems=tuple(str(problem) for problem in serving.problems),
+        shadowed=tuple(sorted({name for resolver in resolvers for name in resolver.shadowed()})),
+    )
+
+
+def _set_provider(provider: AbstractProvider, domain: str | None) -> None:
+    """Register and wait until it is initialized; since OpenFeature 0.10 `set_provider` does not wait."""
+    if domain is None:
+        api.set_provider_and_wait(provider)
+    else:
+        api.set_provider_and_wait(provider, domain)
+
+
+def _writer(usage: Sink | str | None) -> UsageWriter | None:
+    if usage is None:
+        return None
+    if isinstance(usage, str):
+        return UsageWriter(PostgresSink(usage), Spool())
+    return UsageWriter(usage)

@@ -1,0 +1,259 @@
+"""`Settings`: the base class of a service's typed settings, and the views that users get of it."""
+
+import re
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+from openfeature.evaluation_context import EvaluationContextAttribute
+from pydantic import SerializerFunctionWrapHandler, model_serializer
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from windsock import exposures
+from windsock.declaration import Declaration, default_flag
+from windsock.layers import overlay, resolve
+from windsock.resolution import Resolution, Resolver, process
+
+S = TypeVar("S", bound="Settings")
+
+View = tuple[Resolution | None, str | None, tuple[exposures.Healed, ...]]
+"""What a view knows: its resolution (None: whatever is in force), the targeting key, and what was healed in
+it."""
+
+
+class Settings(BaseSettings):
+    """Settings of a service: declared once, with code defaults, and tuned from outside.
+
+    ::
+
+        class Teacher(windsock.Settings, flag="teacher"):
+            retrieval_top_k: int = Field(10, ge=1, le=200)
+            reasoning_model: str = Field("gpt-4o-mini", validation_alias="OPENAI_CHAT_MODEL")
+
+    With ``flag=``, environment variables are ``<FLAG>_<FIELD>`` (nested fields after ``__``) unless the
+    class sets an ``env_prefix``, or the field's ``validation_alias``. Without it, pydantic-settings' own
+    rules stay and the flag is named after the class (``AuraSettings`` → ``aura``): a class is carried over
+    by changing its base.
+
+    ``Teacher(...)`` is an ordinary instance: code defaults, ``.env``, environment, then the arguments, which
+    must be valid. `for_user` and `live` give the values that flags and profiles decide.
+
+    Raises:
+        DeclarationError: When the class is made: a field without a default, or one that hides a method.
+    """
+
+    # A view's attributes start empty: reading a field goes through `_Field`, which keeps the value in the
+    # view's `__dict__`. So a second read is an ordinary attribute read, and `__dict__` tells which fields
+    # were read.
+    __slots__ = ("_windsock_view",)
+    if TYPE_CHECKING:
+        _windsock_view: View
+
+    __windsock_flag__: ClassVar[str] = ""
+    __windsock__: ClassVar[Resolver]
+    __windsock_live__: ClassVar[Any]
+
+    model_config = SettingsConfigDict(
+        frozen=True, env_file=".env", env_nested_delimiter="__", env_ignore_empty=True, validate_default=True
+    )
+
+    def __init_subclass__(cls, flag: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        inherited = _prefix(cls.__windsock_flag__)
+        cls.__windsock_flag__ = flag or default_flag(cls.__name__)
+        if flag is not None and cls.model_config.get("env_prefix", "") in {"", inherited}:
+            cls.model_config = SettingsConfigDict({**cls.model_config, "env_prefix": _prefix(flag)})
+
+    @classmethod
+    def __pydantic_on_complete__(cls) -> None:
+        """Check the declaration once pydantic has made the class, and put a `_Field` before each field."""
+        super().__pydantic_on_complete__()
+        if cls.__windsock_flag__:
+            cls.__windsock__ = Resolver(cls, Declaration(cls, cls.__windsock_flag__))
+            for name in cls.model_fields:
+                setattr(cls, name, _Field(name))
+            cls.__windsock_live__ = new_view(cls, (None, None, ()))
+
+    def __init__(self, **values: Any) -> None:
+        resolver = type(self).__windsock__
+        below = resolve(resolver.declaration, resolver.process_layers()).data()
+        type(self).__pydantic_validator__.validate_python(
+            overlay(below, resolver.declaration.by_field_name(values)),
+            self_instance=self,
+            by_name=True,
+            by_alias=False,
+        )
+
+    @classmethod
+    def for_user(cls, targeting_key: object, /, **attributes: EvaluationContextAttribute) -> Self:
+        """Give the settings in force for one user: frozen, always valid, in about a microsecond.
+
+        Args:
+            targeting_key: The user's id as flags and profiles know it; a UUID or an integer is taken as its
+                text. None or "" stands for nobody: the values of the deployment.
+            attributes: What targeting rules may ask of the user: ``tier="pro"``.
+
+        Returns:
+            A view; its values are shared with every user of the same variants.
+        """
+        key = targeting_key if type(targeting_key) is str else _key(targeting_key)
+        return _registered(new_view(cls, (cls.__windsock__.resolve(key, attributes), key, ())))
+
+    @classmethod
+    async def for_user_async(cls, targeting_key: object, /, **attributes: EvaluationContextAttribute) -> Self:
+        """Do what `for_user` does without blocking the event loop, where a remote flagd evaluates."""
+        key = _key(targeting_key)
+        return _registered(new_view(cls, (await cls.__windsock__.resolve_async(key, attributes), key, ())))
+
+    @classmethod
+    def live(cls) -> Self:
+        """Give the one object whose attributes always read the values in force for the whole deployment.
+
+        Code that holds it, ``settings = Teacher.live()`` at module level, hot-swaps without a change.
+        """
+        live: Self = cls.__windsock_live__
+        return live
+
+    # pydantic reads `__dict__` wherever it treats a model as a whole; a view is replaced by its whole
+    # instance there
+
+    @model_serializer(mode="wrap")
+    def _windsock_serialize(self, handler: SerializerFunctionWrapHandler) -> Any:
+        return handler(whole(self))
+
+    def __repr_args__(self) -> Any:
+        return BaseSettings.__repr_args__(whole(self))
+
+    def __iter__(self) -> Generator[tuple[str, Any], None, None]:  # noqa: PYI058 - pydantic's signature
+        return BaseSettings.__iter__(whole(self))
+
+    def __eq__(self, other: object) -> bool:
+        return BaseSettings.__eq__(whole(self), whole(other) if isinstance(other, Settings) else other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), *whole(self).__dict__.values()))
+
+    def __getstate__(self) -> dict[Any, Any]:
+        return BaseSettings.__getstate__(whole(self))
+
+    def __copy__(self) -> Self:
+        return BaseSettings.__copy__(whole(self))
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        return BaseSettings.__deepcopy__(whole(self), memo)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Private attributes and pydantic's own bookkeeping are those of the whole instance."""
+            if (instance := whole(self)) is not self:
+                return getattr(instance, name)
+            return super().__getattr__(name)
+
+
+class _Field:
+    """Stands before a field of a settings class: reads it from a view the first time.
+
+    Not a data descriptor, so that an ordinary instance, and a view that has read the field, never come here.
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Settings | None, owner: type[Settings]) -> Any:
+        if instance is None or (view := view_of(instance)) is None:
+            raise AttributeError(f"{owner.__name__!r} has no attribute {self.name!r}")
+        resolution = view[0]
+        if resolution is None:
+            return owner.__windsock__.resolve(None, {}).values[self.name]
+        value = instance.__dict__[self.name] = resolution.values[self.name]
+        return value
+
+
+_slot = Settings.__dict__["_windsock_view"]
+_set_view = _slot.__set__
+_get_view = _slot.__get__
+
+
+def new_view(settings_class: type[S], view: View) -> S:
+    """Make a view without running pydantic: its values were validated when they were resolved."""
+    made = object.__new__(settings_class)
+    _set_view(made, view)
+    return made
+
+
+def view_of(settings: Settings) -> View | None:
+    """What a view knows; None for an ordinary instance."""
+    try:
+        view: View = _get_view(settings)
+    except AttributeError:
+        return None
+    return view
+
+
+def resolution_of(settings: Settings) -> Resolution | None:
+    """The resolution behind a view, for the live view the one in force; None for an ordinary instance."""
+    view = view_of(settings)
+    if view is None:
+        return None
+    return view[0] or type(settings).__windsock__.resolve(None, {})
+
+
+def whole(settings: S) -> S:
+    """The validated instance behind a view, all of its fields read; an ordinary instance is itself."""
+    resolution = resolution_of(settings)
+    if resolution is None:
+        return settings
+    if settings is not type(settings).__windsock_live__:
+        settings.__dict__.update(resolution.values)
+    instance: S = resolution.resolved.instance  # type: ignore[assignment]  # made by this class's Declaration
+    return instance
+
+
+def fields_read(settings: Settings) -> list[str]:
+    """The fields of a view that were read so far, in field order."""
+    return [name for name in type(settings).model_fields if name in settings.__dict__]
+
+
+class Trace:
+    """Tells the request that a view was made in what the view was used for."""
+
+    __slots__ = ("_settings",)
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def use(self) -> exposures.Use:
+        """Give the values that were read so far and where they came from."""
+        settings = self._settings
+        resolution, key, healed = _get_view(settings)
+        declaration = type(settings).__windsock__.declaration
+        read = {name: settings.__dict__[name] for name in fields_read(settings)}
+        return exposures.Use(
+            flag=declaration.flag,
+            variant=resolution.deciding.variant,
+            config_id=resolution.config_id,
+            revision=resolution.revision,
+            reason=resolution.deciding.reason,
+            environment=process.evaluating().environment,
+            user_id=key,
+            values=declaration.shown(read),
+            healed=healed,
+        )
+
+
+def _registered(view: S) -> S:
+    """Let the request that is under way, if any, know of a view that was made in it."""
+    request = exposures.current()
+    if request is not None:
+        request.record(Trace(view))
+    return view
+
+
+def _key(targeting_key: object) -> str | None:
+    return None if targeting_key is None else str(targeting_key)
+
+
+def _prefix(flag: str) -> str:
+    return f"{re.sub(r'[^A-Za-z0-9]', '_', flag)}_".upper() if flag else ""

@@ -1,0 +1,431 @@
+"""Declaring settings, and the six layers that decide a value."""
+
+import copy
+import pickle
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from tests.flagfiles import object_flag, profile_flag
+
+import windsock
+
+CONFIG = "3f0c2f5e-3a53-4a3f-9d6c-0b6f6f6d0001"
+Serve = Callable[..., Path]
+SetEnv = Callable[[str, str], None]
+
+
+class Teacher(windsock.Settings, flag="teacher"):
+    retrieval_top_k: int = Field(10, ge=1, le=200)
+    rerank_top_n: int = Field(3, ge=1)
+    reasoning_model: str = Field("gpt-4o-mini", validation_alias="OPENAI_CHAT_MODEL")
+    temperature: float = Field(0.7, ge=0, le=2)
+
+
+class Limits(BaseModel):
+    per_hour: int = Field(15, ge=0)
+    per_day: int = Field(100, ge=0)
+
+
+class Loop(BaseModel):
+    enabled: bool = True
+    timeout_seconds: float = 300
+
+
+class Worker(windsock.Settings, flag="worker"):
+    limits: Limits = Limits()
+    loops: dict[str, Loop] = {"rag": Loop(), "dna": Loop(timeout_seconds=60)}
+    channels: list[str] = ["mail"]
+    low: int = 1
+    high: int = 10
+    token: SecretStr = SecretStr("hunter2")
+
+    @model_validator(mode="after")
+    def ordered(self) -> "Worker":
+        if self.low > self.high:
+            raise ValueError("low must not be above high")
+        return self
+
+
+class TestWithoutStart:
+    def test_code_defaults(self) -> None:
+        teacher = Teacher.for_user("ann")
+        assert (teacher.retrieval_top_k, teacher.reasoning_model, teacher.temperature) == (
+            10,
+            "gpt-4o-mini",
+            0.7,
+        )
+        assert windsock.explain(teacher)["retrieval_top_k"].layer == "default"
+
+    def test_environment(self, setenv: SetEnv) -> None:
+        setenv("TEACHER_RETRIEVAL_TOP_K", "12")
+        setenv("OPENAI_CHAT_MODEL", "gpt-4.1")
+        teacher = Teacher.for_user("ann")
+        assert (teacher.retrieval_top_k, teacher.reasoning_model) == (12, "gpt-4.1")
+        entry = windsock.explain(teacher)["reasoning_model"]
+        assert (entry.layer, entry.variable) == ("environment", "OPENAI_CHAT_MODEL")
+
+    def test_empty_variable_means_unset(self, setenv: SetEnv) -> None:
+        setenv("TEACHER_RETRIEVAL_TOP_K", "")
+        assert Teacher.for_user("ann").retrieval_top_k == 10
+
+    def test_alias_replaces_the_prefixed_name(self, setenv: SetEnv) -> None:
+        setenv("TEACHER_REASONING_MODEL", "gpt-4.1")
+        assert Teacher.for_user("ann").reasoning_model == "gpt-4o-mini"
+
+    def test_dotenv_is_below_the_environment(self, setenv: SetEnv, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text("TEACHER_RETRIEVAL_TOP_K=20\nTEACHER_TEMPERATURE=0.1\n")
+        setenv("TEACHER_TEMPERATURE", "0.2")
+        teacher = Teacher.for_user("ann")
+        assert (teacher.retrieval_top_k, teacher.temperature) == (20, 0.2)
+        assert windsock.explain(teacher)["retrieval_top_k"].layer == ".env"
+
+    def test_bad_variable_falls_to_the_default_alone(
+        self, setenv: SetEnv, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        setenv("TEACHER_RETRIEVAL_TOP_K", "many")
+        setenv("TEACHER_TEMPERATURE", "0.3")
+        teacher = Teacher.for_user("ann")
+        assert (teacher.retrieval_top_k, teacher.temperature) == (10, 0.3)
+        assert "Teacher.retrieval_top_k: environment gives 'many', refused" in caplog.text
+
+    def test_nested_variables(self, setenv: SetEnv) -> None:
+        setenv("WORKER_LIMITS__PER_HOUR", "5")
+        setenv("WORKER_LOOPS__RAG__TIMEOUT_SECONDS", "7")
+        worker = Worker.for_user(None)
+        assert worker.limits == Limits(per_hour=5, per_day=100)
+        assert worker.loops == {"rag": Loop(timeout_seconds=7), "dna": Loop(timeout_seconds=60)}
+
+    def test_variable_that_is_no_json_leaves_the_others(
+        self, setenv: SetEnv, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        setenv("WORKER_CHANNELS", "mail,chat")
+        setenv("WORKER_LOW", "2")
+        worker = Worker.for_user(None)
+        assert (worker.channels, worker.low) == (["mail"], 2)
+        assert "WORKER_CHANNELS cannot be read for Worker.channels" in caplog.text
+
+    @pytest.mark.anyio
+    async def test_async(self) -> None:
+        teacher = await Teacher.for_user_async("ann")
+        assert teacher.retrieval_top_k == 10
+
+
+class TestLayers:
+    def test_each_layer_overlays_only_what_it_names(
+        self, serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / ".env").write_text("TEACHER_RERANK_TOP_N=4\nOPENAI_CHAT_MODEL=from-dotenv\n")
+        monkeypatch.setenv("OPENAI_CHAT_MODEL", "from-environment")
+        serve(
+            {
+                "teacher": object_flag({"base": {"retrieval_top_k": 11, "rerank_top_n": 2}}, "base"),
+                "teacher.experiment": object_flag({"warm": {"temperature": 1.1}}, "warm"),
+                "teacher.profile": profile_flag({CONFIG: {"retrieval_top_k": 25}}, {"ann": CONFIG}),
+            }
+        )
+        ann = windsock.explain(Teacher.for_user("ann"))
+        assert [(f.field, f.value, f.layer) for f in ann.fields] == [
+            ("retrieval_top_k", 25, "profile"),
+            ("rerank_top_n", 4, ".env"),
+            ("reasoning_model", "from-environment", "environment"),
+            ("temperature", 1.1, "experiment"),
+        ]
+        assert ann["retrieval_top_k"].config_id == CONFIG
+        assert ann["retrieval_top_k"].shadowed == ("base",)
+        bob = Teacher.for_user("bob")
+        assert (bob.retrieval_top_k, bob.temperature) == (11, 1.1)
+
+    def test_base_targets_the_environment(self, serve: Serve) -> None:
+        targeting = {"if": [{"==": [{"var": "environment"}, "development"]}, "dev"]}
+        serve(
+            {"teacher": object_flag({"base": {}, "dev": {"retrieval_top_k": 2}}, "base", targeting)},
+            environment="development",
+        )
+        assert Teacher.for_user("ann").retrieval_top_k == 2
+        assert Teacher.live().retrieval_top_k == 2
+
+    def test_nested_models_and_mappings_merge_and_lists_replace(self, serve: Serve) -> None:
+        serve(
+            {
+                "worker": object_flag(
+                    {"base": {"limits": {"per_day": 50}, "loops": {"new": {"enabled": False}}}}, "base"
+                ),
+                "worker.profile": profile_flag(
+                    {
+                        CONFIG: {
+                            "limits": {"per_hour": 1},
+                            "channels": ["chat"],
+                            "loops": {"rag": {"enabled": False}},
+                        }
+                    },
+                    {"ann": CONFIG},
+                ),
+            }
+        )
+        worker = Worker.for_user("ann")
+        assert worker.limits == Limits(per_hour=1, per_day=50)
+        assert worker.channels == ["chat"]
+        assert worker.loops["rag"] == Loop(enabled=False, timeout_seconds=300)
+        assert set(worker.loops) == {"rag", "dna", "new"}
+        assert windsock.explain(worker)["limits.per_day"].layer == "base"
+        assert windsock.explain(worker)["limits.per_hour"].layer == "profile"
+
+    @pytest.mark.parametrize("bad", ["many", 0, 201, None, [], {"x": 1}, "yes"])
+    def test_a_bad_value_falls_alone(
+        self, serve: Serve, bad: object, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        profile = profile_flag({CONFIG: {"retrieval_top_k": bad, "temperature": 0.2}}, {"ann": CONFIG})
+        serve({"teacher": object_flag({"base": {"retrieval_top_k": 12}}, "base"), "teacher.profile": profile})
+        teacher = Teacher.for_user("ann")
+        assert (teacher.retrieval_top_k, teacher.temperature) == (12, 0.2)
+        assert f"Teacher.retrieval_top_k: profile teacher.profile/{CONFIG} gives" in caplog.text
+        assert caplog.text.count("refused") == 1
+        Teacher.for_user("ann")
+        assert caplog.text.count("refused") == 1
+
+    def test_a_bad_nested_value_falls_alone(self, serve: Serve) -> None:
+        profile = profile_flag({CONFIG: {"limits": {"per_hour": -1, "per_day": 7}}}, {"ann": CONFIG})
+        serve({"worker.profile": profile})
+        assert Worker.for_user("ann").limits == Limits(per_hour=15, per_day=7)
+
+    def test_fields_tied_by_a_validator_fall_together(self, serve: Serve) -> None:
+        serve(
+            {
+                "worker": object_flag({"base": {"low": 3}}, "base"),
+                "worker.profile": profile_flag({CONFIG: {"low": 30, "high": 20}}, {"ann": CONFIG}),
+            }
+        )
+        worker = Worker.for_user("ann")
+        assert (worker.low, worker.high) == (3, 10)
+        assert {r.split(" ")[0] for r in windsock.explain(worker).refused} == {"low", "high"}
+
+    def test_unknown_fields_are_named_and_the_rest_counts(
+        self, serve: Serve, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        serve(
+            {
+                "teacher.profile": profile_flag(
+                    {CONFIG: {"retreival_top_k": 5, "rerank_top_n": 9}}, {"ann": CONFIG}
+                )
+            }
+        )
+        assert Teacher.for_user("ann").rerank_top_n == 9
+        assert "Teacher has no such field, perhaps retrieval_top_k" in caplog.text
+
+    def test_a_variant_that_is_no_object(self, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+        serve({"teacher": object_flag({"base": [1, 2]}, "base")})
+        assert Teacher.for_user("ann").retrieval_top_k == 10
+        assert "flag 'teacher' variant 'base' is no object" in caplog.text
+
+    def test_a_profile_that_sets_a_field_of_a_running_arm_leaves_the_experiment(self, serve: Serve) -> None:
+        serve(
+            {
+                "teacher.experiment": object_flag(
+                    {"control": {}, "warm": {"temperature": 1.1, "rerank_top_n": 8}}, "warm"
+                ),
+                "teacher.profile": profile_flag({CONFIG: {"temperature": 0.2}}, {"ann": CONFIG}),
+            }
+        )
+        ann, bob = Teacher.for_user("ann"), Teacher.for_user("bob")
+        assert (ann.temperature, ann.rerank_top_n) == (0.2, 3)
+        assert windsock.explain(ann).excluded
+        assert (bob.temperature, bob.rerank_top_n) == (1.1, 8)
+        assert not windsock.explain(bob).excluded
+
+    def test_shadowed_fields_are_told(self, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TEACHER_TEMPERATURE", "0.1")
+        serve({"teacher": object_flag({"base": {"temperature": 1.5, "rerank_top_n": 4}}, "base")})
+        assert Teacher.live().temperature == 0.1
+        assert windsock.health().shadowed == ("teacher.temperature",)
+
+
+class TestViews:
+    def test_a_view_is_a_frozen_instance(self, serve: Serve) -> None:
+        serve({"teacher": object_flag({"base": {"retrieval_top_k": 11}}, "base")})
+        teacher = Teacher.for_user("ann")
+        assert isinstance(teacher, Teacher)
+        with pytest.raises(ValidationError, match="frozen"):
+            teacher.retrieval_top_k = 3  # type: ignore[misc]
+
+    def test_a_view_is_whole_wherever_pydantic_looks(self, serve: Serve) -> None:
+        serve({"teacher": object_flag({"base": {"retrieval_top_k": 11}}, "base")})
+        whole = {
+            "retrieval_top_k": 11,
+            "rerank_top_n": 3,
+            "reasoning_model": "gpt-4o-mini",
+            "temperature": 0.7,
+        }
+
+        class Envelope(BaseModel):
+            teacher: Teacher
+
+        for make in (lambda: Teacher.for_user("ann"), Teacher.live):
+            assert make().model_dump() == whole
+            assert dict(make()) == whole
+            assert Envelope(teacher=make()).model_dump() == {"teacher": whole}
+            assert "retrieval_top_k=11" in repr(make())
+            assert make() == Teacher(retrieval_top_k=11)
+            assert hash(make()) == hash(Teacher.for_user("bob"))
+            assert pickle.loads(pickle.dumps(make())).model_dump() == whole
+            assert copy.deepcopy(make()).model_dump() == whole
+            assert make().model_copy(update={"rerank_top_n": 9}).model_dump() == {**whole, "rerank_top_n": 9}
+            assert make().model_fields_set == {
+                "retrieval_top_k",
+                "rerank_top_n",
+                "reasoning_model",
+                "temperature",
+            }
+
+    def test_live_follows_a_change(self, serve: Serve) -> None:
+        live = Teacher.live()
+        assert live.retrieval_top_k == 10
+        serve({"teacher": object_flag({"base": {"retrieval_top_k": 11}}, "base")})
+        assert live.retrieval_top_k == 11
+        assert Teacher.live() is live
+
+    @pytest.mark.parametrize("key", [uuid.UUID(int=7), 7])
+    def test_any_id_is_its_text(self, serve: Serve, key: object) -> None:
+        serve({"teacher.profile": profile_flag({CONFIG: {"retrieval_top_k": 25}}, {str(key): CONFIG})})
+        assert Teacher.for_user(key).retrieval_top_k == 25
+
+    @pytest.mark.parametrize("key", ["", None])
+    def test_nobody_has_no_profile(self, serve: Serve, key: object) -> None:
+        serve({"teacher.profile": profile_flag({CONFIG: {"retrieval_top_k": 25}}, {"ann": CONFIG})})
+        assert Teacher.for_user(key).retrieval_top_k == 10
+
+    @pytest.mark.parametrize(
+        "key", ["o'hara", 'quo"te', "naïve-ü-漢", "nul\x00", "x" * 100_000, "$ref", "\ud800"]
+    )
+    def test_hostile_ids(self, serve: Serve, key: str) -> None:
+        serve({"teacher.profile": profile_flag({CONFIG: {"retrieval_top_k": 25}}, {"ann": CONFIG})})
+        assert Teacher.for_user(key).retrieval_top_k == 10
+
+    def test_attributes_reach_the_rules(self, serve: Serve) -> None:
+        rule = {"if": [{"==": [{"var": "tier"}, "pro"]}, "pro"]}
+        serve({"teacher": object_flag({"base": {}, "pro": {"rerank_top_n": 7}}, "base", rule)})
+        assert Teacher.for_user("ann", tier="pro").rerank_top_n == 7
+        assert Teacher.for_user("ann").rerank_top_n == 3
+
+    def test_explain_refuses_an_ordinary_instance(self) -> None:
+        with pytest.raises(TypeError, match="for_user"):
+            windsock.explain(Teacher())
+
+    def test_secrets_are_never_shown(self, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+        serve({"worker": object_flag({"base": {"token": {"nested": "s3cret-value"}}}, "base")})
+        explanation = windsock.explain(Worker.live())
+        assert "hunter2" not in str(explanation) + repr(explanation.to_dict())
+        assert "s3cret-value" not in str(explanation) + caplog.text
+        assert Worker.live().token.get_secret_value() == "hunter2"
+
+
+class TestOrdinaryInstances:
+    def test_arguments_over_environment_over_defaults(self, setenv: SetEnv) -> None:
+        setenv("TEACHER_TEMPERATURE", "0.1")
+        teacher = Teacher(retrieval_top_k=5)
+        assert (teacher.retrieval_top_k, teacher.temperature, teacher.rerank_top_n) == (5, 0.1, 3)
+
+    def test_by_name_and_by_alias(self) -> None:
+        assert Teacher(reasoning_model="a").reasoning_model == "a"
+        assert Teacher(OPENAI_CHAT_MODEL="b").reasoning_model == "b"
+
+    @pytest.mark.parametrize("arguments", [{"retrieval_top_k": 0}, {"no_such": 1}])
+    def test_arguments_must_be_valid(self, arguments: dict[str, object]) -> None:
+        with pytest.raises(ValidationError):
+            Teacher(**arguments)
+
+
+class TestCarriedOver:
+    """An existing pydantic-settings class, its base changed and nothing else."""
+
+    def test_the_same_values_from_the_same_environment(
+        self, monkeypatch: pytest.MonkeyPatch, serve: Serve
+    ) -> None:
+        def declare(base: type[BaseSettings]) -> type[BaseSettings]:
+            class AppSettings(base):  # type: ignore[misc, valid-type]
+                model_config = SettingsConfigDict(env_prefix="MYAPP_")
+                host: str = "localhost"
+                api_key: str = Field("none", validation_alias="API_KEY")
+                limits: Annotated[dict[str, int], Field()] = {"a": 1}
+
+            return AppSettings
+
+        monkeypatch.setenv("MYAPP_HOST", "example.test")
+        monkeypatch.setenv("API_KEY", "k")
+        before, after = declare(BaseSettings), declare(windsock.Settings)
+        assert (
+            before().model_dump()
+            == after().model_dump()
+            == {"host": "example.test", "api_key": "k", "limits": {"a": 1}}
+        )
+        serve({"app": object_flag({"base": {"limits": {"b": 2}}}, "base")})
+        assert after.live().limits == {"a": 1, "b": 2}  # type: ignore[attr-defined]
+
+    def test_without_a_prefix_names_stay_unprefixed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Carried(windsock.Settings):
+            plain_name: int = 1
+
+        monkeypatch.setenv("PLAIN_NAME", "2")
+        assert Carried().plain_name == 2
+
+
+class TestDeclaring:
+    def test_a_field_needs_a_default(self) -> None:
+        with pytest.raises(windsock.DeclarationError, match=r"Bad\.x has no default"):
+
+            class Bad(windsock.Settings, flag="bad"):
+                x: int
+
+    def test_a_default_must_be_valid(self) -> None:
+        with pytest.raises(windsock.DeclarationError, match="the code defaults do not validate"):
+
+            class Bad(windsock.Settings, flag="bad"):
+                x: int = Field(0, ge=1)
+
+    @pytest.mark.filterwarnings("ignore:Field name")
+    def test_a_field_must_not_hide_a_method(self) -> None:
+        with pytest.raises(windsock.DeclarationError, match=r"Bad\.live hides"):
+
+            class Bad(windsock.Settings, flag="bad"):
+                live: int = 1
+
+    def test_a_flag_key_must_be_one(self) -> None:
+        with pytest.raises(windsock.DeclarationError, match="cannot be a flag key"):
+
+            class Bad(windsock.Settings, flag="no spaces, please"):
+                x: int = 1
+
+    def test_fields_may_have_the_names_of_functions(self) -> None:
+        class Fine(windsock.Settings, flag="fine"):
+            explain: str = "e"
+            source: str = "s"
+            user: str = "u"
+
+        fine = Fine.for_user("ann")
+        assert (fine.explain, fine.source, fine.user) == ("e", "s", "u")
+
+    def test_a_class_derived_from_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Assistant(Teacher, flag="assistant"):
+            tone: str = "kind"
+
+        monkeypatch.setenv("ASSISTANT_TONE", "dry")
+        monkeypatch.setenv("ASSISTANT_RERANK_TOP_N", "6")
+        assistant = Assistant.for_user("ann")
+        assert (assistant.tone, assistant.rerank_top_n) == ("dry", 6)
+        assert Teacher.for_user("ann").rerank_top_n == 3
+
+    def test_default_factories_private_attributes_and_properties(self) -> None:
+        class Rich(windsock.Settings, flag="rich"):
+            words: list[str] = Field(default_factory=lambda: ["a"])
+            _cache: dict[str, int] = {}
+
+            @property
+            def count(self) -> int:
+                return len(self.words)
+
+        rich = Rich.for_user("ann")
+        assert (rich.words, rich.count, rich._cache) == (["a"], 1, {})
