@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+REPOSITORY = Path(__file__).parents[2]
 MIRROR_FILES = "/var/lib/windsock/mirror/"
 
 
@@ -47,6 +48,13 @@ def test_every_password_comes_from_the_environment_and_must_be_set(compose):
     ]
     assert len(passwords) == len(["postgres", "migrate", "mirror", "hello"])
     assert [value for value in passwords if not value.startswith("${POSTGRES_PASSWORD:?")] == []
+
+
+def test_flagd_reads_every_file_of_git_and_then_the_mirrors(compose):
+    uris = [source["uri"] for source in flagd_sources(compose)]
+    of_git = [f"/etc/flagd/{path.name}" for path in sorted((REPOSITORY / "flagd").glob("*.flagd.json"))]
+    assert [uri for uri in uris if not uri.startswith(MIRROR_FILES)] == of_git
+    assert [uri for uri in uris if uri.startswith(MIRROR_FILES)] == uris[len(of_git) :] != []
 
 
 def test_every_source_of_flagd_is_watched_by_fsnotify(compose):
