@@ -20,7 +20,7 @@ from windsock.providers.choice import choose
 from windsock.providers.compiled import CompiledProvider, Serving
 from windsock.providers.files import FilesProvider
 from windsock.resolution import Resolver, process
-from windsock.usage import Sink, Spool, UsageWriter
+from windsock.usage import Sink, UsageWriter
 from windsock.usage.postgres import PostgresSink
 
 logger = logging.getLogger("windsock")
@@ -164,5 +164,5 @@ def _writer(usage: Sink | str | None) -> UsageWriter | None:
     if usage is None:
         return None
     if isinstance(usage, str):
-        return UsageWriter(PostgresSink(usage), Spool())
+        return UsageWriter(PostgresSink(usage))
     return UsageWriter(usage)

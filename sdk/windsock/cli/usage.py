@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Annotated
 from uuid import UUID
@@ -17,6 +17,9 @@ from windsock.cli._database import DatabaseUrl, database
 from windsock.migrations import connect
 from windsock.usage import UsageRecord
 from windsock.usage.reading import Selection, read
+
+_WIDE = 180
+"""Columns that hold whole ids."""
 
 
 def command(
@@ -35,9 +38,9 @@ def command(
         json.dump([as_data(row) for row in rows], sys.stdout, default=str, ensure_ascii=False, indent=2)
         print()
     elif rows:
-        # A pipe has no width of its own; 80 columns would cut the values.
-        console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
-        console.print(table(rows))
+        # A pipe has no width of its own; 80 columns would cut the ids.
+        console = Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
+        console.print(table(rows, whole_ids=console.width >= _WIDE))
     else:
         print("no rows: nothing was recorded, or nothing matches the options")
 
@@ -51,32 +54,49 @@ def as_data(row: UsageRecord) -> dict[str, object]:
     return data
 
 
-def table(rows: Iterable[UsageRecord]) -> Table:
-    """Lay the rows out for a terminal."""
+def values_read(row: UsageRecord) -> Iterator[str]:
+    """Give the fields that were read, as ``name=value``."""
+    for name, value in row.values.items():
+        yield f"{name}={value}"
+
+
+def values_healed(row: UsageRecord) -> Iterator[str]:
+    """Give the fields that were healed, and how."""
+    for each in row.healed:
+        yield f"{each['field']}={each['failed_value']} failed, fell to {each['fell_to']}"
+
+
+def table(rows: Iterable[UsageRecord], *, whole_ids: bool) -> Table:
+    """Lay the rows out for a terminal.
+
+    Args:
+        rows: What to show.
+        whole_ids: Print users and profiles in full; else long ones are cut, to leave room for the values.
+    """
     grid = Table(box=box.SIMPLE, pad_edge=False)
-    for heading in ("when (UTC)", "user", "flag", "profile or variant", "values read", "healed"):
-        grid.add_column(heading, overflow="fold")
+    grid.add_column("when (UTC)", no_wrap=True)
+    width = None if whole_ids else 13
+    grid.add_column("user", no_wrap=True, max_width=width)
+    grid.add_column("flag", overflow="fold")
+    grid.add_column("profile or variant", no_wrap=True, max_width=width)
+    grid.add_column("values read", overflow="fold", ratio=2)
+    grid.add_column("healed", overflow="fold", ratio=1)
     for heading in ("ms", "tokens"):
         grid.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         cells = (
-            f"{row.requested_at:%Y-%m-%d %H:%M:%S}",
+            f"{row.requested_at:%m-%d %H:%M:%S}",
             row.user_id or "-",
             row.flag,
             str(row.config_id or row.variant or "-"),
-            "\n".join(f"{name}={value}" for name, value in row.values.items()),
-            "\n".join(_healed(row.healed)) or "-",
+            ", ".join(values_read(row)),
+            "; ".join(values_healed(row)) or "-",
             "-" if row.latency_ms is None else f"{row.latency_ms:.1f}",
             _tokens(row),
         )
         # Text, not str: a value with square brackets is no markup.
         grid.add_row(*(Text(cell) for cell in cells))
     return grid
-
-
-def _healed(healed: Sequence[Mapping[str, object]]) -> Iterable[str]:
-    for each in healed:
-        yield f"{each['field']}={each['failed_value']} failed, fell to {each['fell_to']}"
 
 
 def _tokens(row: UsageRecord) -> str:

@@ -1,0 +1,156 @@
+"""`windsock demo`: from a row in a database to the next answer, on real parts, with what it measured."""
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from windsock.cli._app import EXIT_ERROR
+from windsock.cli._demo_stage import Stage
+from windsock.cli._demo_story import Promise, Step, Story
+from windsock.cli.usage import as_data, values_healed, values_read
+
+_INTRODUCTION = (
+    "An AI teacher answers questions. How much it searches, how it ranks and which model it asks: settings. "
+    "This is their life in seven steps, on a real PostgreSQL, real flagd files and a real HTTP endpoint."
+)
+
+
+def command(
+    as_json: Annotated[bool, typer.Option("--json", help="The same as data: one JSON object.")] = False,
+) -> None:
+    """Show the whole path: a profile assigned in PostgreSQL decides the next answer, and a bad one heals."""
+    # A pipe has no width of its own; NO_COLOR and pipes get no colour from rich itself.
+    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False, quiet=as_json)
+    console.print(Text(_INTRODUCTION))
+    console.print(Text("PostgreSQL, the mirror and the endpoint are starting.", style="dim"))
+    steps = []
+    with _terminated_like_interrupted(), Stage() as stage:
+        for number, step in enumerate(_told(stage), start=1):
+            steps.append(step)
+            show(console, number, step)
+    broken = [promise for step in steps for promise in step.promises if not promise.kept]
+    if as_json:
+        print(json.dumps(data(steps), ensure_ascii=False, indent=2, default=str))
+    else:
+        show_end(console, steps, broken)
+    if broken:
+        raise typer.Exit(EXIT_ERROR)
+
+
+def data(steps: list[Step]) -> dict[str, object]:
+    """Give the story as plain data."""
+    return {
+        "ok": all(promise.kept for step in steps for promise in step.promises),
+        "steps": [asdict(step) | {"rows": [as_data(row) for row in step.rows]} for step in steps],
+    }
+
+
+def show(console: Console, number: int, step: Step) -> None:
+    """Print one step."""
+    console.print()
+    console.print(Text(f"{number}. {step.title}", style="bold"))
+    _line(console, step.why, style="italic")
+    if step.did:
+        _line(
+            console, f"$ {step.did}" if step.did.startswith("windsock") else f"SQL> {step.did}", style="cyan"
+        )
+    for name, text in step.seen.items():
+        lines = text.splitlines() or [""]
+        _line(console, f"{name}: {lines[0]}")
+        for line in lines[1:]:
+            _line(console, line, indent=6)
+    for name, value in step.milliseconds.items():
+        _line(console, f"{name} {_milliseconds(value)}", style="magenta")
+    if step.rows:
+        console.print(Padding(_table(step), (0, 0, 0, 3), expand=False))
+    for promise in step.promises:
+        _show_promise(console, promise)
+
+
+def show_end(console: Console, steps: list[Step], broken: list[Promise]) -> None:
+    """Print the sum of it."""
+    count = sum(len(step.promises) for step in steps)
+    console.print()
+    if broken:
+        console.print(Text(f"{len(broken)} of {count} promises broken:", style="bold red"))
+        for promise in broken:
+            _show_promise(console, promise)
+    else:
+        console.print(
+            Text(
+                f"All {count} promises kept. Everything that was started is stopped and removed.",
+                style="bold",
+            )
+        )
+
+
+def _told(stage: Stage) -> Iterator[Step]:
+    """Tell the story; a step that does not come to its end is a broken promise, and ends it."""
+    try:
+        yield from Story(stage).tell()
+    except Exception as error:  # noqa: BLE001 - whatever breaks the story is its news
+        log = {"the log says": "\n".join(stage.log[-10:])} if stage.log else {}
+        found = f"{type(error).__name__}: {error}"
+        yield Step(
+            "The story breaks off",
+            "A step did not come to its end.",
+            seen=log,
+            promises=[Promise("each step ends", kept=False, found=found)],
+        )
+
+
+def _show_promise(console: Console, promise: Promise) -> None:
+    mark, style = ("kept", "green") if promise.kept else ("BROKEN", "bold red")
+    line = Text.assemble((mark, style), f"  {promise.text}", f" ({promise.found})" if promise.found else "")
+    console.print(Padding(line, (0, 0, 0, 3), expand=False))
+
+
+def _table(step: Step) -> Table:
+    grid = Table(box=box.SIMPLE, pad_edge=False)
+    for heading in ("user", "profile", "values read", "healed"):
+        grid.add_column(heading, overflow="fold")
+    grid.add_column("ms", justify="right", no_wrap=True)
+    for row in step.rows:
+        cells = (
+            step.names.get(row.user_id or "", "-"),
+            step.names.get(str(row.config_id), "-"),
+            ", ".join(values_read(row)),
+            "; ".join(values_healed(row)) or "-",
+            "-" if row.latency_ms is None else f"{row.latency_ms:.1f}",
+        )
+        grid.add_row(*(Text(cell) for cell in cells))
+    return grid
+
+
+def _line(console: Console, text: str, *, style: str = "", indent: int = 3) -> None:
+    console.print(Padding(Text(text, style=style), (0, 0, 0, indent), expand=False))
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value * 1000:.1f} µs" if value < 0.1 else f"{value:,.1f} ms"
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Take everything down on SIGTERM as on Ctrl-C."""
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signal module's
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

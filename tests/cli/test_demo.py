@@ -1,0 +1,134 @@
+"""The demo as a program: its story is true, it ends by itself, it leaves nothing, and it says when it fails."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+WINDSOCK = Path(sys.executable).parent / "windsock"
+FOREIGN = {
+    "DATABASE_URL": "postgresql://nowhere.invalid/none",
+    "ENVIRONMENT": "development",
+    "FLAGD_RESOLVER": "rpc",
+    "OPENAI_CHAT_MODEL": "another-model",
+    "TEACHER_RETRIEVAL_TOP_K": "7",
+}
+
+pytestmark = pytest.mark.xdist_group("demo")
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """Start the demo with a temporary folder of its own; checks that nothing of it is left."""
+    started = []
+
+    def start(*arguments, **environment):
+        process = subprocess.Popen(
+            [WINDSOCK, "demo", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env=os.environ | {"TMPDIR": str(short)} | environment,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    # Not below tmp_path: the path of a unix socket has at most 107 characters.
+    with tempfile.TemporaryDirectory(prefix="w") as short:
+        yield start
+        for process in started:
+            process.communicate(timeout=60)
+        assert list(Path(short).glob("windsock-demo-*")) == []
+        assert list(tmp_path.iterdir()) == []
+        deadline = time.monotonic() + 10
+        while left := processes(short):
+            assert time.monotonic() < deadline, f"left running: {left}"
+            time.sleep(0.1)
+
+
+def processes(folder):
+    """The running processes that have to do with a folder."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        words = [*(process.info["cmdline"] or []), process.info["cwd"] or ""]
+        if any(folder in word for word in words):
+            found.append(process)
+    return found
+
+
+def read_until(process, beginning):
+    for line in process.stdout:
+        if line.startswith(beginning):
+            return
+    pytest.fail(f"{beginning!r} was never printed: {process.stderr.read()}")
+
+
+def test_the_story_is_told_and_every_promise_is_kept(demo):
+    process = demo()
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, out + errors
+    assert errors == ""
+    assert "\x1b[" not in out, "colour in a pipe"
+    assert [line[:2] for line in out.splitlines() if line[:1].isdigit()] == [f"{n}." for n in range(1, 8)]
+    assert "BROKEN" not in out
+    assert "gpt-4oo 404, then gpt-4o-mini 200" in out
+    assert out.count(" ms") > 7
+
+
+def test_the_same_as_data_and_the_users_environment_has_no_part_in_it(demo):
+    process = demo("--json", **FOREIGN)
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, out + errors
+    told = json.loads(out)
+    assert told["ok"] is True
+    assert len(told["steps"]) == 7
+    assert all(promise["kept"] for step in told["steps"] for promise in step["promises"])
+    measured = [value for step in told["steps"] for value in step["milliseconds"].values()]
+    assert all(isinstance(value, float) and value > 0 for value in measured)
+    rows = told["steps"][-1]["rows"]
+    assert [row["values"]["retrieval_top_k"] for row in rows] == [10, 25, 10, 40, 40, 40, 40]
+    assert [len(row["healed"]) for row in rows] == [0, 0, 0, 0, 1, 1, 0]
+    assert len({row["id"] for row in rows}) == 7
+
+
+def test_a_broken_promise_is_named_and_the_exit_code_says_so(demo):
+    process = demo()
+    read_until(process, "1. ")
+    for child in psutil.Process(process.pid).children(recursive=True):
+        if "mirror" in child.cmdline():
+            child.kill()
+    kill_database(process)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "BROKEN  each step ends" in out
+    assert "promises broken:" in out
+
+
+def kill_database(process):
+    """Kill the demo's PostgreSQL, which is no child of the demo's."""
+    (postmaster,) = {
+        int((folder / "postmaster.pid").read_text().split()[0])
+        for folder in Path(psutil.Process(process.pid).cwd()).glob("postgres")
+    }
+    os.kill(postmaster, signal.SIGQUIT)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_takes_everything_down(demo, number):
+    process = demo()
+    read_until(process, "2. ")
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as Ctrl-C in a terminal does
+    else:
+        process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode not in {0, None}
