@@ -15,7 +15,7 @@ from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagEvaluationDetails, Reason
-from openfeature.provider import ProviderStatus
+from openfeature.provider import FeatureProvider, ProviderStatus
 from openfeature.provider._registry import provider_registry as _registry
 from openfeature.transaction_context.no_op_transaction_context_propagator import (
     NoOpTransactionContextPropagator,
@@ -43,6 +43,8 @@ class Evaluation:
         self.client: OpenFeatureClient = api.get_client(domain)
         self.environment = environment or environment_name()
         self._domain = domain
+        self._seen: FeatureProvider | None = None
+        self._compiled: CompiledProvider | None = None
         self._interned: dict[tuple[object, ...], Outcome] = {}
 
     def provider(self) -> CompiledProvider | None:
@@ -50,18 +52,20 @@ class Evaluation:
 
         May be called directly: it holds compiled rules, serves, and no hook is registered anywhere.
         """
-        # Private names are read here because this runs on every evaluation and an accessor costs as much as
-        # the check behind it; tests/evaluation proves that both paths agree.
+        # This runs on every evaluation, and an accessor or an isinstance costs more than the check behind it:
+        # so private names are read, and what a provider is is asked once. tests/evaluation proves both equal.
         domain = self._domain
         provider = _registry._default_provider if domain is None else _registry.get_provider(domain)  # noqa: SLF001
-        if not isinstance(provider, CompiledProvider) or hook._hooks or self.client.hooks:  # noqa: SLF001
+        if provider is not self._seen:
+            self._compiled = provider if isinstance(provider, CompiledProvider) else None
+            self._seen = provider
+        if hook._hooks or self.client.hooks:  # noqa: SLF001
             return None
         status = _registry._provider_status.get(provider)  # noqa: SLF001
-        return provider if status is _READY or status is _STALE or status is _ERROR else None
+        return self._compiled if status is _READY or status is _STALE or status is _ERROR else None
 
-    def context(self, targeting_key: str | None, attributes: Attributes) -> dict[str, object]:
+    def context(self, targeting_key: str | None, attributes: Attributes) -> dict[str, Any]:
         """What a rule sees: API, transaction, client and invocation attributes, as the client merges them."""
-        context: dict[str, object] = {"environment": self.environment}
         outer = evaluation_context._evaluation_context  # noqa: SLF001 - as in `provider`
         own = self.client.context
         propagator = transaction_context._evaluation_transaction_context_propagator  # noqa: SLF001 - likewise
@@ -73,21 +77,26 @@ class Evaluation:
             or own.targeting_key
         ):
             merged = outer.merge(propagator.get_transaction_context()).merge(own)
-            context.update(merged.attributes)
+            attributes = {**merged.attributes, **attributes}
             targeting_key = targeting_key or merged.targeting_key
-        if attributes:
-            context.update(attributes)
-        context["targetingKey"] = targeting_key
-        return context
+        if not attributes:
+            return {"environment": self.environment, "targetingKey": targeting_key}
+        return {"environment": self.environment, **attributes, "targetingKey": targeting_key}
+
+    def invocation(self, targeting_key: str | None, attributes: Attributes) -> EvaluationContext:
+        """The same for a call of the client, which merges it once more to no effect."""
+        context = self.context(targeting_key, attributes)
+        key = context.pop("targetingKey")
+        return EvaluationContext(key, context)
 
     def object(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Outcome:
         """Evaluate an object flag through the client; equal results are one object, as compiled ones are."""
-        context = EvaluationContext(targeting_key, {"environment": self.environment, **attributes})
+        context = self.invocation(targeting_key, attributes)
         return self._outcome(self.client.get_object_details(flag_key, {}, context))
 
     async def object_async(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Outcome:
         """Do the same through the client's asynchronous call."""
-        context = EvaluationContext(targeting_key, {"environment": self.environment, **attributes})
+        context = self.invocation(targeting_key, attributes)
         return self._outcome(await self.client.get_object_details_async(flag_key, {}, context))
 
     def _outcome(self, details: FlagEvaluationDetails[Any]) -> Outcome:

@@ -3,7 +3,7 @@
 import logging
 import os
 
-from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
+from openfeature.evaluation_context import EvaluationContextAttribute
 from pydantic import TypeAdapter, ValidationError
 
 from windsock.errors import DeclarationError
@@ -39,10 +39,10 @@ class Feature:
         if self._forced is not None:
             return self._forced
         key = None if targeting_key is None else str(targeting_key)
-        evaluation = process.evaluating()
+        evaluation = process.evaluation or process.evaluating()
         provider = evaluation.provider()
         if provider is None:
-            context = EvaluationContext(key, {"environment": evaluation.environment, **attributes})
+            context = evaluation.invocation(key, attributes)
             return evaluation.client.get_boolean_value(self.key, self.default, context)
         flag = provider.compiled.get(self.key)
         value = None if flag is None else flag.evaluate(evaluation.context(key, attributes)).value

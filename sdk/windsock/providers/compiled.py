@@ -45,6 +45,10 @@ class CompiledProvider(AbstractProvider):
         name: Provider name in OpenFeature's metadata.
         source: Where flags come from, for `Serving`.
         context: Attributes laid below every evaluation context, such as ``environment``.
+
+    Attributes:
+        compiled: The flags that serve, by key; replaced as a whole after each change, never changed in place.
+        serving: What is known of the set that serves.
     """
 
     def __init__(self, name: str, source: str, context: Mapping[str, EvaluationContextAttribute]) -> None:
@@ -53,11 +57,7 @@ class CompiledProvider(AbstractProvider):
         self._name = name
         self._context = EvaluationContext(attributes=dict(context))
         self._evaluator = FlagEvaluator()
-
-    @property
-    def compiled(self) -> Mapping[str, CompiledFlag]:
-        """The flags that serve, by key; replaced as a whole after each change, never changed in place."""
-        return self._evaluator.compiled
+        self.compiled: Mapping[str, CompiledFlag] = self._evaluator.compiled
 
     def get_metadata(self) -> Metadata:
         """Name the provider."""
@@ -67,6 +67,7 @@ class CompiledProvider(AbstractProvider):
         """Take a new set and tell OpenFeature's listeners what changed."""
         if flag_set.revision != self.serving.revision:
             changed = self._evaluator.load(flag_set)
+            self.compiled = self._evaluator.compiled
             self.serving = Serving(
                 self.serving.source, flag_set.revision, time.time(), self.serving.stale, flag_set.problems
             )
