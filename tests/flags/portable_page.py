@@ -1,0 +1,78 @@
+"""Writes docs/portable-rules.md from the list in the code: ``python -m tests.flags.portable_page``."""
+
+import json
+from pathlib import Path
+
+from windsock.flags.portable import CONSTRUCTS, Construct
+
+PAGE = Path(__file__).parents[2] / "docs" / "portable-rules.md"
+
+_INTRODUCTION = """\
+# Portable rules
+
+<!-- Written by `python -m tests.flags.portable_page` from sdk/windsock/flags/constructs.py; a test compares them. -->
+
+OpenFeature promises that a flag means the same in every language. flagd has three evaluators: the server (Go), the npm
+core and the Python core. A rule that contains nothing of this list is evaluated alike by all three and by windsock, for
+any attributes, as far as the section on attributes allows. For a rule that contains something of it, windsock does what
+the flagd server does, and `windsock.flags.portable.find_in_rule` names the construct.
+
+Versions compared: flagd server 0.16, `@openfeature/flagd-core` 4.0.1, `openfeature-flagd-core` 2.0.0.
+
+`fractional` itself hashes in two ways; that is a property of the flag, see [bucketing](bucketing.md).
+
+Two things windsock does not copy from the server, because they give a wrong value in silence:
+
+- A variant 1.5 read as an integer is a type mismatch, not 1; an integer above 2^63 stays exact.
+- `{"$ref": …}` is replaced in rules only, not in the values of variants.
+"""
+
+_IN_RULE = """
+## In the rule
+
+The linter and `find_in_rule` find these.
+"""
+
+_IN_CONTEXT = """
+## In the attributes
+
+The rule alone does not show these: they depend on what an attribute is at run time.
+"""
+
+_DOCUMENTS = """
+## In the document
+
+| written | flagd server | npm core | Python core | windsock |
+|---|---|---|---|---|
+| no `state`, or one in lower case | enabled | refuses the document | refuses the document | enabled, and says so |
+| a property that flagd does not know | ignored | ignored | refuses the document | ignored |
+| a property in another case (`Variants`) | read | ignored | refuses the document | ignored, and says so |
+| metadata whose values are objects | kept | kept | refuses the document | kept |
+| `flags` as a list | read | finds no flag in it | refuses the document | read |
+| `defaultVariant` that is no variant | refuses the document | refuses the document | general error | leaves the flag out |
+| `"variants": {}` | caller's default | caller's default | refuses the document | caller's default |
+| `"targeting": null` | reason DEFAULT | reason STATIC | reason STATIC | reason STATIC |
+| a shared rule that uses another | not resolved, or at random | parents must come first | parents must come first | resolved, any order |
+| non-ASCII or a backslash in a shared rule | read | read | refuses the document | read |
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    in_rule = "".join(_section(construct) for construct in CONSTRUCTS if construct.in_rule)
+    in_context = "".join(_section(construct) for construct in CONSTRUCTS if not construct.in_rule)
+    return _INTRODUCTION + _IN_RULE + in_rule + _IN_CONTEXT + in_context + _DOCUMENTS
+
+
+def _section(construct: Construct) -> str:
+    context = f" with `{json.dumps(construct.context, ensure_ascii=False)}`" if construct.context else ""
+    rule = json.dumps(construct.rule, ensure_ascii=False)
+    return (
+        f"\n### `{construct.code}`\n\n{construct.name[0].upper()}{construct.name[1:]}. {construct.explanation}\n\n"
+        f"Differs: {' and '.join(construct.dissenters)}, for `{rule}`{context}.\n"
+    )
+
+
+if __name__ == "__main__":
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page(), encoding="utf-8")

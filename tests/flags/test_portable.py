@@ -1,0 +1,51 @@
+"""The list of constructs: its page in the documentation, and where it finds things in whole flags."""
+
+import pytest
+from tests.flags.portable_page import PAGE, page
+
+from windsock.flags import read_document
+from windsock.flags.portable import BY_CODE, CONSTRUCTS, find_in_flag, find_in_rule
+
+
+def test_the_page_says_what_the_code_says() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m tests.flags.portable_page"
+
+
+def test_codes_are_unique() -> None:
+    assert len(BY_CODE) == len(CONSTRUCTS)
+
+
+def test_findings_in_a_flag_point_at_their_place() -> None:
+    document = read_document(
+        b'{"flags": {"a": {"variants": {"x&y": 1, "b": 2}, "targeting": {"if": [{"==": [{"var": "n"}, 0]}, "b"]}}}}',
+        "a.flagd.json",
+    )
+    found = [(finding.construct.code, finding.pointer) for finding in find_in_flag(document.flags["a"])]
+    assert found == [("variant-characters", "/variants/x&y"), ("compare-with-zero", "/targeting/if/0/==/1")]
+
+
+@pytest.mark.parametrize(
+    ("rule", "codes"),
+    [
+        ({"if": [{"in": [{"var": "x"}, ["a", "b"]]}, "a", None]}, []),
+        ({"fractional": [["a", 50], ["b", 50]]}, []),
+        ({"fractional": [{"cat": [{"var": "$flagd.flagKey"}, {"var": "email"}]}, ["a", 1]]}, []),
+        ({"in": [{"var": "x"}, []]}, []),
+        ({"in": [1, ["a"]]}, ["in-mixed-list"]),
+        ({"in": [{"var": "x"}, ["a", 1]]}, ["in-mixed-list"]),
+        ({"in": {"var": "x"}}, ["in-mixed-list"]),
+        ({"==": [{"var": "x"}]}, ["comparison-arguments"]),
+        ({"<": [1, {"var": "x"}, 3]}, []),
+        ({"<=": [{"var": "x"}, 0.0]}, ["compare-with-zero"]),
+        ({"if": [{"!": {"var": "x"}}, "a"]}, ["negation-without-list"]),
+        (
+            {"fractional": [{"var": "x"}, ["a", 1.0], [], ["b", {"/": [4, 2]}]]},
+            ["fractional-key"] + 3 * ["fractional-weight"],
+        ),
+        ({"if": [True, 1.0, 2]}, ["number-result", "number-result"]),
+        ({"nonsense": []}, ["unknown-operator"]),
+        ("on", ["rule-not-object"]),
+    ],
+)
+def test_what_is_found_in_a_rule(rule: object, codes: list[str]) -> None:
+    assert [finding.construct.code for finding in find_in_rule(rule)] == codes
