@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from windsock.declaration import Declaration
 from windsock.layers import MASK, FieldPath, Origin, Refusal, Resolved
 from windsock.resolution import Resolution, process
-from windsock.settings import Settings, resolution_of, view_of
+from windsock.settings import Settings, given_of, view_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +93,22 @@ def explain(settings: Settings) -> Explanation:
     Raises:
         TypeError: An instance made by calling the class: nobody resolved it, so there is nothing to tell.
     """
-    resolution = resolution_of(settings)
+    given = given_of(settings)
     view = view_of(settings)
-    if resolution is None or view is None:
+    if given is None or view is None:
         name = type(settings).__name__
         raise TypeError(
             f"{name}(…) is an ordinary instance; explain what {name}.for_user(…) or {name}.live() gives"
         )
+    resolution, serving = given
     declaration = type(settings).__windsock__.declaration
-    evaluation = process.evaluating()
-    provider = evaluation.provider()
     return Explanation(
         name=type(settings).__name__,
         flag=declaration.flag,
         user=view[1],
-        environment=evaluation.environment,
-        revision=resolution.revision,
-        age=0.0 if provider is None else provider.serving.age,
+        environment=process.evaluating().environment,
+        revision=serving.revision if serving else "",
+        age=serving.age if serving else 0.0,
         reasons=_reasons(resolution),
         fields=tuple(_provenance(declaration, resolution.resolved)),
         refused=tuple(_refused(refusal) for refusal in resolution.resolved.refusals),

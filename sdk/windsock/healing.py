@@ -6,8 +6,8 @@ from typing import Generic, TypeVar
 
 from windsock import exposures
 from windsock.layers import MASK
-from windsock.resolution import Resolution
-from windsock.settings import Settings, Trace, fields_read, new_view, resolution_of, view_of
+from windsock.resolution import Given
+from windsock.settings import Settings, Trace, fields_read, given_of, new_view, view_of
 
 logger = logging.getLogger("windsock.healing")
 
@@ -70,17 +70,17 @@ class _Attempt(Generic[S]):
     def __init__(self, settings: S) -> None:
         self.settings: S = settings
         self._healed: tuple[exposures.Healed, ...] = ()
-        self._resolution = resolution_of(settings)
+        self._given = given_of(settings)
         view = view_of(settings)
-        if self._resolution is not None and view is not None:
+        if self._given is not None and view is not None:
             self._key = view[1]
-            self._pass(self._resolution)
+            self._pass(self._given)
 
     def lower(self, error: Exception) -> bool:
         """Put the fields that the call read one layer down; False where none of them was tuned."""
-        resolution = self._resolution
-        if resolution is None:
+        if self._given is None:
             return False
+        resolution, serving = self._given
         origins = resolution.resolved.origins
         suspects = [name for name in fields_read(self.settings) if origins[name].layer != "default"]
         if not suspects:
@@ -97,12 +97,12 @@ class _Attempt(Generic[S]):
             )
             for name in blamed(error, {name: resolution.values[name] for name in suspects})
         )
-        self._pass(lowered)
+        self._pass((lowered, serving))
         return True
 
     def succeeded(self) -> None:
         """Say what was healed; outside a request, record the use here."""
-        if self._resolution is None:
+        if self._given is None:
             return
         if exposures.current() is None:
             exposures.record(Trace(self.settings).use())
@@ -111,13 +111,13 @@ class _Attempt(Generic[S]):
             logger.error(
                 "%s.%s=%r (%s) failed: %s; falling back to %r (%s), answered%s",
                 type(self.settings).__name__, healed.field, healed.failed_value,
-                self._resolution.resolved.origins[healed.field], healed.error, value, healed.fell_to,
+                self._given[0].resolved.origins[healed.field], healed.error, value, healed.fell_to,
                 f" for user {self._key}" if self._key else "",
             )  # fmt: skip
 
-    def _pass(self, resolution: Resolution) -> None:
+    def _pass(self, given: Given) -> None:
         """Make the view that the call gets; its own, so that its reads are those of the call."""
-        self.settings = new_view(type(self.settings), (resolution, self._key, self._healed))
+        self.settings = new_view(type(self.settings), (given, self._key, self._healed))
         request = exposures.current()
         if request is not None:
             request.record(Trace(self.settings))

@@ -1,5 +1,6 @@
 """From a declared class and a user to settings: evaluate three flags, lay the layers, remember the result."""
 
+import json
 import logging
 import weakref
 from collections.abc import Iterable, Mapping
@@ -11,14 +12,17 @@ from pydantic_settings import BaseSettings
 from windsock import environment
 from windsock.declaration import Declaration
 from windsock.evaluation import Attributes, Evaluation, missing
-from windsock.evaluator import CompiledFlag, Outcome
+from windsock.evaluator import Outcome
 from windsock.layers import Layer, Origin, Refusal, Resolved, resolve
-from windsock.providers.compiled import CompiledProvider
+from windsock.providers.compiled import AnyFlag, Serving
 
 logger = logging.getLogger("windsock.settings")
 
-_CACHE_MAX = 4096
+_CACHE_MAX = 65_536
 _LOGGED_MAX = 10_000
+
+Outcomes = tuple[Outcome, Outcome, Outcome]
+"""What the base, the experiment and the profile flag gave."""
 
 Withdrawn = frozenset[tuple[str, str, str]]
 """Values not to be served: (flag key, variant, top-level field)."""
@@ -85,11 +89,16 @@ class Resolution:
 
     values: Mapping[str, object]
     resolved: Resolved
-    outcomes: tuple[Outcome, Outcome, Outcome]
+    outcomes: Outcomes
     deciding: Outcome
     config_id: str | None
     excluded: bool
-    revision: str
+
+
+Given = tuple[Resolution, Serving | None]
+"""Settings, and the set of flags they came from; None where the provider does not tell."""
+
+_NONE: Mapping[str, AnyFlag] = {}
 
 
 class Resolver:
@@ -100,8 +109,8 @@ class Resolver:
         self._settings_class = settings_class
         self._flags = (declaration.flag, declaration.experiment_flag, declaration.profile_flag)
         self._process_layers: tuple[Layer, ...] | None = None
-        self._cache: dict[tuple[Outcome, Outcome, Outcome], Resolution] = {}
-        self._compiled: Mapping[str, CompiledFlag] | None = None
+        self._cache: dict[Outcomes, Resolution] = {}
+        self._made: dict[tuple[object, ...], Resolution] = {}
         self._epoch: object = None
         self._logged: set[tuple[object, ...]] = set()
         process.readers.add(self)
@@ -110,39 +119,39 @@ class Resolver:
         """Read the environment again."""
         self._process_layers = environment.read_layers(self._settings_class)
 
-    def resolve(self, targeting_key: str | None, attributes: Attributes) -> Resolution:
+    def resolve(self, targeting_key: str | None, attributes: Attributes) -> Given:
         """Settings of one user (or of none), through OpenFeature."""
         evaluation = process.evaluation or process.evaluating()
         provider = evaluation.provider()
         base, experiment, profile = self._flags
         if provider is None:
-            return self._combined(
+            outcomes = (
                 evaluation.object(base, targeting_key, attributes),
                 evaluation.object(experiment, targeting_key, attributes),
                 evaluation.object(profile, targeting_key, attributes),
-                None,
             )
-        compiled = provider.compiled
+            return self._combined(outcomes, _NONE), None
+        serving, compiled = provider.serving, provider.compiled
         context = evaluation.context(targeting_key, attributes)
-        return self._combined(
+        outcomes = (
             flag.evaluate(context) if (flag := compiled.get(base)) else _missing(base),
             flag.evaluate(context) if (flag := compiled.get(experiment)) else _missing(experiment),
             flag.evaluate(context) if (flag := compiled.get(profile)) else _missing(profile),
-            provider,
         )
+        return self._combined(outcomes, compiled), serving
 
-    async def resolve_async(self, targeting_key: str | None, attributes: Attributes) -> Resolution:
+    async def resolve_async(self, targeting_key: str | None, attributes: Attributes) -> Given:
         """Do the same without blocking the event loop where the provider has an asynchronous call."""
         evaluation = process.evaluating()
         if evaluation.provider() is not None:
             return self.resolve(targeting_key, attributes)
         base, experiment, profile = self._flags
-        return self._combined(
+        outcomes = (
             await evaluation.object_async(base, targeting_key, attributes),
             await evaluation.object_async(experiment, targeting_key, attributes),
             await evaluation.object_async(profile, targeting_key, attributes),
-            None,
         )
+        return self._combined(outcomes, _NONE), None
 
     def lowered(self, resolution: Resolution, fields: Iterable[str]) -> Resolution:
         """Resolve again with each of `fields` at the next weaker layer that says something else.
@@ -172,7 +181,7 @@ class Resolver:
 
     def shadowed(self) -> list[str]:
         """Fields that the base flag sets and the process overrides, as ``flag.field``."""
-        applied = self.resolve(None, {}).resolved.applied
+        applied = self.resolve(None, {})[0].resolved.applied
         base = {name for layer in applied if layer.origin.layer == "base" for name in layer.values}
         above = {name for layer in self.process_layers() for name in layer.values}
         return [f"{self.declaration.flag}.{name}" for name in self.declaration.fields if name in base & above]
@@ -183,55 +192,56 @@ class Resolver:
             self._process_layers = environment.read_layers(self._settings_class)
         return self._process_layers
 
-    def _combined(
-        self, base: Outcome, experiment: Outcome, profile: Outcome, provider: CompiledProvider | None
-    ) -> Resolution:
-        """Find the settings of this combination of variants, or make them."""
-        compiled = None if provider is None else provider.compiled
-        if compiled is not self._compiled or process.epoch is not self._epoch:
-            self._compiled, self._epoch, self._cache = compiled, process.epoch, {}
-        key = (base, experiment, profile)
-        found = self._cache.get(key)
+    def _combined(self, outcomes: Outcomes, compiled: Mapping[str, AnyFlag]) -> Resolution:
+        """Find the settings of this combination of variants, or make them.
+
+        An outcome is one object for as long as its flag stays the same, so a set that changed elsewhere costs
+        nothing here; what stays behind of flags that changed is dropped with the rest when there is too much.
+        """
+        if process.epoch is not self._epoch:
+            self._epoch, self._cache, self._made = process.epoch, {}, {}
+        found = self._cache.get(outcomes)
         if found is None:
             if len(self._cache) >= _CACHE_MAX:
-                self._cache = {}
-            revision = "" if provider is None else provider.serving.revision
-            found = self._cache[key] = self._make(base, experiment, profile, compiled, revision)
+                self._cache, self._made = {}, {}
+            found = self._cache[outcomes] = self._same_or_new(outcomes, compiled)
         return found
 
-    def _make(
-        self,
-        base: Outcome,
-        experiment: Outcome,
-        profile: Outcome,
-        compiled: Mapping[str, CompiledFlag] | None,
-        revision: str,
-    ) -> Resolution:
-        layers, excluded = self._layers(base, experiment, profile, compiled)
+    def _same_or_new(self, outcomes: Outcomes, compiled: Mapping[str, AnyFlag]) -> Resolution:
+        """Settings are validated once per content: a profile is the same in every shard, after any edit."""
+        _, experiment, profile = outcomes
+        arms = _arm_fields(experiment, compiled)
+        content = (*((each.flag_key, each.variant, each.reason) for each in outcomes[:2]), profile.variant)
+        values = json.dumps([each.value for each in outcomes], sort_keys=True, default=repr)
+        key = (content, profile.reason, frozenset(arms), values)
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = self._make(outcomes, arms)
+        return found
+
+    def _make(self, outcomes: Outcomes, arms: set[str]) -> Resolution:
+        base, experiment, profile = outcomes
+        layers, excluded = self._layers(base, experiment, profile, arms)
         resolved = resolve(self.declaration, layers)
         self._log(resolved.refusals)
-        contributed = {layer.origin.flag: layer.origin for layer in resolved.applied}
-        deciding = next((each for each in (profile, experiment) if each.flag_key in contributed), base)
+        contributed = {layer.origin.layer: layer.origin for layer in resolved.applied}
+        deciding = (
+            profile if "profile" in contributed else experiment if "experiment" in contributed else base
+        )
         return Resolution(
             values=resolved.values,
             resolved=resolved,
-            outcomes=(base, experiment, profile),
+            outcomes=outcomes,
             deciding=deciding,
-            config_id=contributed[profile.flag_key].config_id if deciding is profile else None,
+            config_id=contributed["profile"].config_id if deciding is profile else None,
             excluded=excluded,
-            revision=revision,
         )
 
     def _layers(
-        self,
-        base: Outcome,
-        experiment: Outcome,
-        profile: Outcome,
-        compiled: Mapping[str, CompiledFlag] | None,
+        self, base: Outcome, experiment: Outcome, profile: Outcome, arms: set[str]
     ) -> tuple[list[Layer], bool]:
         """The layers above the code defaults, weakest first; and whether the user left the experiment."""
         profile_layer = self._flag_layer("profile", profile)
-        arms = _arm_fields(experiment, compiled)
         excluded = any(arms & layer.values.keys() for layer in profile_layer)
         experiment_layer = [] if excluded else self._flag_layer("experiment", experiment)
         base_layer = self._flag_layer("base", base)
@@ -285,10 +295,10 @@ def _missing(key: str) -> Outcome:
     return found
 
 
-def _arm_fields(experiment: Outcome, compiled: Mapping[str, CompiledFlag] | None) -> set[str]:
+def _arm_fields(experiment: Outcome, compiled: Mapping[str, AnyFlag]) -> set[str]:
     """Fields that any arm of the running experiment sets; over RPC only this user's arm is known."""
     values: list[object] = [experiment.value]
-    if compiled is not None and experiment.flag_key in compiled:
+    if experiment.flag_key in compiled:
         values = list(compiled[experiment.flag_key].flag.variants.values())
     return {name for value in values if isinstance(value, Mapping) for name in value}
 

@@ -11,13 +11,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from windsock import exposures
 from windsock.declaration import Declaration, default_flag
 from windsock.layers import overlay, resolve
-from windsock.resolution import Resolution, Resolver, process
+from windsock.resolution import Given, Resolver, process
 
 S = TypeVar("S", bound="Settings")
 
-View = tuple[Resolution | None, str | None, tuple[exposures.Healed, ...]]
-"""What a view knows: its resolution (None: whatever is in force), the targeting key, and what was healed in
-it."""
+View = tuple[Given | None, str | None, tuple[exposures.Healed, ...]]
+"""What a view knows: its values (None: those in force), the targeting key, and what was healed in it."""
 
 
 class Settings(BaseSettings):
@@ -164,10 +163,10 @@ class _Field:
     def __get__(self, instance: Settings | None, owner: type[Settings]) -> Any:
         if instance is None or (view := view_of(instance)) is None:
             raise AttributeError(f"{owner.__name__!r} has no attribute {self.name!r}")
-        resolution = view[0]
-        if resolution is None:
-            return owner.__windsock__.resolve(None, {}).values[self.name]
-        value = instance.__dict__[self.name] = resolution.values[self.name]
+        given = view[0]
+        if given is None:
+            return owner.__windsock__.resolve(None, {})[0].values[self.name]
+        value = instance.__dict__[self.name] = given[0].values[self.name]
         return value
 
 
@@ -192,8 +191,8 @@ def view_of(settings: Settings) -> View | None:
     return view
 
 
-def resolution_of(settings: Settings) -> Resolution | None:
-    """The resolution behind a view, for the live view the one in force; None for an ordinary instance."""
+def given_of(settings: Settings) -> Given | None:
+    """The values behind a view, for the live view those in force; None for an ordinary instance."""
     view = view_of(settings)
     if view is None:
         return None
@@ -202,9 +201,10 @@ def resolution_of(settings: Settings) -> Resolution | None:
 
 def whole(settings: S) -> S:
     """The validated instance behind a view, all of its fields read; an ordinary instance is itself."""
-    resolution = resolution_of(settings)
-    if resolution is None:
+    given = given_of(settings)
+    if given is None:
         return settings
+    resolution = given[0]
     if settings is not type(settings).__windsock_live__:
         settings.__dict__.update(resolution.values)
     instance: S = resolution.resolved.instance  # type: ignore[assignment]  # made by this class's Declaration
@@ -227,14 +227,14 @@ class Trace:
     def use(self) -> exposures.Use:
         """Give the values that were read so far and where they came from."""
         settings = self._settings
-        resolution, key, healed = _get_view(settings)
+        (resolution, serving), key, healed = _get_view(settings)
         declaration = type(settings).__windsock__.declaration
         read = {name: settings.__dict__[name] for name in fields_read(settings)}
         return exposures.Use(
             flag=declaration.flag,
             variant=resolution.deciding.variant,
             config_id=resolution.config_id,
-            revision=resolution.revision,
+            revision=serving.revision if serving else None,
             reason=resolution.deciding.reason,
             environment=process.evaluating().environment,
             user_id=key,

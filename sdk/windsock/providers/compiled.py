@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
 from openfeature.event import ProviderEventDetails
@@ -12,6 +13,9 @@ from openfeature.provider import AbstractProvider, Metadata
 
 from windsock.evaluator import CompiledFlag, FlagEvaluator
 from windsock.flags import FlagSet, Problem
+from windsock.providers.shards import ShardedFlag, sharded
+
+AnyFlag: TypeAlias = CompiledFlag | ShardedFlag
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,8 @@ class CompiledProvider(AbstractProvider):
         self._name = name
         self._context = EvaluationContext(attributes=dict(context))
         self._evaluator = FlagEvaluator()
-        self.compiled: Mapping[str, CompiledFlag] = self._evaluator.compiled
+        self.compiled: Mapping[str, AnyFlag] = {}
+        self._sharded: Mapping[str, ShardedFlag] = {}
 
     def get_metadata(self) -> Metadata:
         """Name the provider."""
@@ -67,7 +72,8 @@ class CompiledProvider(AbstractProvider):
         """Take a new set and tell OpenFeature's listeners what changed."""
         if flag_set.revision != self.serving.revision:
             changed = self._evaluator.load(flag_set)
-            self.compiled = self._evaluator.compiled
+            self._sharded = sharded(self._evaluator.compiled)
+            self.compiled = {**self._evaluator.compiled, **self._sharded}
             self.serving = Serving(
                 self.serving.source, flag_set.revision, time.time(), self.serving.stale, flag_set.problems
             )
@@ -127,6 +133,7 @@ class CompiledProvider(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[Sequence[FlagValueType] | Mapping[str, FlagValueType]]:
         """Resolve an object flag; the value is the caller's own copy."""
-        return self._evaluator.resolve_object_value(
-            flag_key, default_value, self._enriched(evaluation_context)
-        )
+        context = self._enriched(evaluation_context)
+        whole = self._sharded.get(flag_key)
+        key = flag_key if whole is None else whole.shard(context.targeting_key).key
+        return self._evaluator.resolve_object_value(key, default_value, context)

@@ -1,0 +1,59 @@
+"""Profile flags that the mirror wrote over several files, seen as the one flag they stand for.
+
+The mirror publishes ``<name>.profile.shards`` = S and the flags ``<name>.profile.0`` … ``<name>.profile.<S-1>``.
+A user's shard is the first eight hex digits of sha256(targeting key) modulo S, which any language computes in a
+line; a caller of windsock's own providers asks for ``<name>.profile`` and computes nothing.
+"""
+
+import hashlib
+from collections.abc import Mapping
+
+from windsock.evaluator import CompiledFlag, Outcome
+
+_SUFFIX = ".shards"
+
+
+class ShardedFlag:
+    """One flag over S shards; evaluating it evaluates the user's shard.
+
+    Args:
+        key: The key that callers ask for: ``teacher.profile``.
+        shards: The compiled shard flags, by number.
+    """
+
+    __slots__ = ("_count", "_shards", "flag", "key")
+
+    def __init__(self, key: str, shards: list[CompiledFlag]) -> None:
+        self.key = key
+        self.flag = shards[0].flag
+        self._shards = shards
+        self._count = len(shards)
+
+    def shard(self, targeting_key: object) -> CompiledFlag:
+        """The shard of a user; nobody's is the first."""
+        if type(targeting_key) is not str:
+            return self._shards[0]
+        digest = hashlib.sha256(targeting_key.encode("utf-8", "surrogatepass")).digest()
+        return self._shards[int.from_bytes(digest[:4], "big") % self._count]
+
+    def evaluate(self, context: Mapping[str, object]) -> Outcome:
+        """Evaluate the user's shard; never raises."""
+        return self.shard(context.get("targetingKey")).evaluate(context)
+
+
+def sharded(compiled: Mapping[str, CompiledFlag]) -> dict[str, ShardedFlag]:
+    """Find the sharded flags of a set, by the key that callers ask for.
+
+    A flag whose shards are not all there is left out, so that its users have the layers below instead of some
+    of them a profile; the mirror writes every shard before it publishes the count.
+    """
+    found = {}
+    for name, flag in compiled.items():
+        count = flag.evaluate({}).value if name.endswith(_SUFFIX) else None
+        if type(count) is not int or count < 2:  # one shard is the flag itself
+            continue
+        key = name.removesuffix(_SUFFIX)
+        shards = [compiled[each] for number in range(count) if (each := f"{key}.{number}") in compiled]
+        if len(shards) == count:
+            found[key] = ShardedFlag(key, shards)
+    return found
