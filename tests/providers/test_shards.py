@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
+from tests.flagfiles import object_flag, profile_flag, write_flags
 
 import windsock
-from tests.flagfiles import object_flag, profile_flag, write_flags
 from windsock.mirror.documents import shard_of
 from windsock.providers import FilesProvider
 
