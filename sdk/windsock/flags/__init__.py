@@ -3,6 +3,7 @@
 from windsock.flags.merging import merge
 from windsock.flags.model import Bucketing, Document, Flag, FlagSet, JsonValue, Problem
 from windsock.flags.reading import read_document
+from windsock.flags.writing import write_document
 
 __all__ = [
     "Bucketing",
@@ -13,4 +14,5 @@ __all__ = [
     "Problem",
     "merge",
     "read_document",
+    "write_document",
 ]

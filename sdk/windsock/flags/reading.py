@@ -36,7 +36,12 @@ def read_document(data: bytes, source: str) -> Document:
     if len(data) > MAX_BYTES:
         raise FlagFileError(source, f"{len(data)} bytes are more than {MAX_BYTES}; split the file")
     text = _decode(data, source)
-    raw = read_json(text, source)
+    if source.lower().endswith((".yaml", ".yml")):
+        from windsock.flags.yaml_source import read_yaml  # noqa: PLC0415 - needs the yaml extra
+
+        raw = read_yaml(text, source)
+    else:
+        raw = read_json(text, source)
     return _Checker(raw, source).document(hashlib.sha256(data).hexdigest()[:12])
 
 
