@@ -29,6 +29,11 @@ def environment_name() -> str:
     return os.environ.get("ENVIRONMENT", "").strip() or DEFAULT_ENVIRONMENT
 
 
+def user_id_key() -> bytes | None:
+    """The secret that hashes user ids in usage logs: ``WINDSOCK_USER_ID_KEY``; None keeps them plain."""
+    return os.environ.get("WINDSOCK_USER_ID_KEY", "").encode() or None
+
+
 def read_layers(settings_class: type[BaseSettings]) -> tuple[Layer, ...]:
     """Read what the process says of a settings class, weakest source first.
 

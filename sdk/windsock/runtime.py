@@ -14,13 +14,13 @@ from openfeature.provider._registry import provider_registry
 from openfeature.provider.no_op_provider import NoOpProvider
 
 from windsock import exposures
-from windsock.environment import environment_name
+from windsock.environment import environment_name, user_id_key
 from windsock.evaluation import Evaluation
 from windsock.providers.choice import choose
 from windsock.providers.compiled import CompiledProvider, Serving
 from windsock.providers.files import FilesProvider
 from windsock.resolution import Resolver, process
-from windsock.usage import Sink, UsageWriter
+from windsock.usage import Sink, UsageOptions, UsageWriter
 from windsock.usage.postgres import PostgresSink
 
 logger = logging.getLogger("windsock")
@@ -72,7 +72,7 @@ def start(
     flags: str | os.PathLike[str] | None = None,
     provider: AbstractProvider | None = None,
     environment: str | None = None,
-    usage: Sink | str | None = None,
+    usage: Sink | UsageWriter | str | None = None,
     domain: str | None = None,
 ) -> None:
     """Begin to serve flags, and to record usage. A second call replaces what the first started.
@@ -81,8 +81,8 @@ def start(
         flags: Folder of flagd files. By default ``FLAGD_*`` decides, and without it the folder ``flagd``.
         provider: An OpenFeature provider of your own, instead of files or flagd.
         environment: What base flags target. Default: ``ENVIRONMENT``, else ``production``.
-        usage: Where ``usage_logs`` rows go: a sink, or a PostgreSQL URL. Default: ``DATABASE_URL``; unset,
-            nowhere.
+        usage: Where ``usage_logs`` rows go: a PostgreSQL URL, a sink, or a writer with options of its own
+            (`stop` stops it too). Default: ``DATABASE_URL``; unset, nowhere.
         domain: OpenFeature domain to serve. Default: the default provider, which plain OpenFeature calls use
             too.
 
@@ -160,9 +160,8 @@ def _set_provider(provider: AbstractProvider, domain: str | None) -> None:
         api.set_provider_and_wait(provider, domain)
 
 
-def _writer(usage: Sink | str | None) -> UsageWriter | None:
-    if usage is None:
-        return None
-    if isinstance(usage, str):
-        return UsageWriter(PostgresSink(usage))
-    return UsageWriter(usage)
+def _writer(usage: Sink | UsageWriter | str | None) -> UsageWriter | None:
+    if usage is None or isinstance(usage, UsageWriter):
+        return usage
+    sink = PostgresSink(usage) if isinstance(usage, str) else usage
+    return UsageWriter(sink, options=UsageOptions(user_id_key=user_id_key()))

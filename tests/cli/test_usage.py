@@ -18,8 +18,8 @@ WINDSOCK = Path(sys.executable).parent / "windsock"
 CONFIG = uuid4()
 
 
-def run(*arguments, url):
-    environment = os.environ | {"DATABASE_URL": url, "NO_COLOR": "1"}
+def run(*arguments, url, **variables):
+    environment = os.environ | {"DATABASE_URL": url, "NO_COLOR": "1"} | variables
     return subprocess.run(
         [WINDSOCK, "usage", *arguments],
         capture_output=True,
@@ -82,6 +82,16 @@ def test_json_has_whole_rows(logged):
     (row,) = json.loads(run("--json", "--config", str(CONFIG), url=logged).stdout)
     assert row["values"] == {"top_k": 25, "tag": "[red]"}
     assert (row["config_id"], row["latency_ms"], row["cost"]) == (str(CONFIG), 500, "0.1")
+
+
+def test_a_hashed_user_is_found_by_the_plain_id_and_the_key(logged):
+    hashed = Use("teacher", None, None, None, None, "test", "cy", {"top_k": 1})
+    sink = PostgresSink(logged)
+    sink.write([clean(Pending(uuid4(), datetime.now(UTC), hashed, Measured()), b"secret")])
+    sink.close()
+    (row,) = json.loads(run("--json", "--user", "cy", url=logged, WINDSOCK_USER_ID_KEY="secret").stdout)
+    assert row["user_id"].startswith("hmac:")
+    assert json.loads(run("--json", "--user", "cy", url=logged).stdout) == []
 
 
 def test_a_database_without_the_table_says_what_to_do(empty_database):

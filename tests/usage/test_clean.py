@@ -113,6 +113,18 @@ def test_long_ids_that_begin_alike_stay_apart(make_pending):
     assert len(first) <= MAX_TEXT
 
 
+def test_a_keyed_hash_stands_for_the_user(make_pending):
+    first, same, other_user, other_key = (
+        clean(make_pending(user_id=user), key).user_id
+        for user, key in [("ann", b"k"), ("ann", b"k"), ("bob", b"k"), ("ann", b"l")]
+    )
+    # HMAC-SHA256 of "ann" under "k": printf ann | openssl dgst -sha256 -hmac k
+    assert first == same == "hmac:9266175ac0e5692db793c2ff4b72068c"
+    assert len({first, other_user, other_key}) == 3
+    assert clean(make_pending(user_id=None), b"k").user_id is None
+    assert clean(make_pending(user_id="\ud800"), b"k").user_id.startswith("hmac:")
+
+
 @pytest.mark.parametrize("cost", [Decimal("NaN"), Decimal("Infinity"), Decimal("1e9999")])
 def test_a_cost_that_is_no_amount_is_left_out(make_pending, cost):
     assert clean(make_pending(Measured(cost=cost))).cost is None

@@ -113,6 +113,24 @@ def test_a_blocked_sink_sends_records_to_disk_and_later_gets_them(start, make_pe
     assert {row.id for row in sink.rows} == {each.id for each in sent}
 
 
+def test_a_slow_sink_does_not_keep_records_in_memory_for_longer(start, make_pending):
+    class SlowSink(MemorySink):
+        def write(self, rows) -> None:
+            time.sleep(0.2)
+            super().write(rows)
+
+    sink = SlowSink()
+    writer = start(sink, UsageOptions(flush_interval=0.5, batch_size=1))
+    sent = [make_pending() for _ in range(40)]  # eight seconds of work for this sink
+    began = time.monotonic()
+    for each in sent:
+        writer.put(each)
+    assert writer.flush()
+    assert time.monotonic() - began < 4
+    assert writer.health().written + writer.health().spooled == 40
+    eventually(lambda: {row.id for row in sink.rows} == {each.id for each in sent}, seconds=30)
+
+
 def test_stop_ends_in_time_with_a_blocked_sink_and_keeps_everything(start, make_pending, spool):
     sink = BlockedSink()
     writer = start(sink, UsageOptions(flush_interval=60))

@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from windsock.cli._database import DatabaseUrl, database
+from windsock.environment import user_id_key
 from windsock.migrations import connect
-from windsock.usage import UsageRecord
+from windsock.usage import UsageRecord, hashed_user_id
 from windsock.usage.reading import Selection, read
 
 _WIDE = 180
@@ -24,7 +25,10 @@ _WIDE = 180
 
 def command(
     *,
-    user: Annotated[str | None, typer.Option(help="Only this user's requests.")] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(help="Only this user's requests (the plain id; WINDSOCK_USER_ID_KEY hashes it)."),
+    ] = None,
     config: Annotated[UUID | None, typer.Option(help="Only requests under this profile.")] = None,
     healed: Annotated[bool, typer.Option("--healed", help="Only requests in which a value failed.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many rows, newest first.")] = 20,
@@ -32,6 +36,9 @@ def command(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Show the newest rows of usage_logs: who used which values, decided by what, and what was healed."""
+    key = user_id_key()
+    if user is not None and key is not None:
+        user = hashed_user_id(user, key)
     with database(database_url) as url, connect(url) as connection:
         rows = read(connection, Selection(user, config, healed, limit))
     if as_json:

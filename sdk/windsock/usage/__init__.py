@@ -1,6 +1,6 @@
 """Usage records: what a request used, written in batches, and kept on disk while the database is away."""
 
-from windsock.usage.clean import clean
+from windsock.usage.clean import clean, hashed_user_id
 from windsock.usage.record import COLUMNS, Healed, Measured, Pending, UsageRecord, Use
 from windsock.usage.sinks import LogSink, MemorySink, Sink
 from windsock.usage.spool import Spool
@@ -21,4 +21,5 @@ __all__ = [
     "UsageWriter",
     "Use",
     "clean",
+    "hashed_user_id",
 ]

@@ -1,5 +1,6 @@
 """Makes rows that a database takes: no NUL, no lone surrogate, no NaN, nothing huge."""
 
+import hmac
 import json
 import math
 import re
@@ -29,14 +30,32 @@ _MAX_COST = Decimal("1e30")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-def clean(pending: Pending) -> UsageRecord:
-    """Make the row of one use. Never raises: what cannot be kept is replaced by a text that says so."""
+def clean(pending: Pending, user_id_key: bytes | None = None) -> UsageRecord:
+    """Make the row of one use. Never raises: what cannot be kept is replaced by a text that says so.
+
+    Args:
+        pending: What the request left.
+        user_id_key: If given, the row has the user id's keyed hash instead of the id.
+    """
+    if user_id_key is not None and pending.use.user_id is not None:
+        hashed = hashed_user_id(pending.use.user_id, user_id_key)
+        pending = replace(pending, use=replace(pending.use, user_id=hashed))
     try:
         return _clean(pending)
     except Exception as error:  # noqa: BLE001 - a use that is no `Use` still leaves a row
         values = {"windsock_unreadable": printable(error, MAX_ERROR)}
         bare = replace(pending.use, values=values, healed=())
         return _clean(replace(pending, use=bare, measured=Measured()))
+
+
+def hashed_user_id(user_id: str, key: bytes) -> str:
+    """Give a user id's keyed hash: the first 32 hex digits of HMAC-SHA256, after ``hmac:``.
+
+    The same id and key give the same text, so rows of one user still join; without the key nobody can tell
+    which user it is, nor try ids.
+    """
+    text = str(user_id).encode("utf-8", "surrogatepass")
+    return f"hmac:{hmac.digest(key, text, 'sha256').hex()[:32]}"
 
 
 def _clean(pending: Pending) -> UsageRecord:

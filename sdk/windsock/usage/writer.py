@@ -29,11 +29,14 @@ class UsageOptions:
             disk.
         batch_size: Records per write; a full batch does not wait for the interval.
         queue_size: Records that may wait in memory. Beyond it a record is dropped and counted.
+        user_id_key: A secret. If given, user ids leave this process only as their keyed hash; see
+            `hashed_user_id`.
     """
 
     flush_interval: float = 1.0
     batch_size: int = 1_000
     queue_size: int = 50_000
+    user_id_key: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +181,12 @@ class UsageWriter:
         self._drain()
 
     def _drain(self) -> None:
-        """Empty the queue as it is now, batch by batch."""
+        """Empty the queue as it is now, batch by batch.
+
+        The sink has half the interval for all of it: were it half for each batch, a slow database would keep
+        the last ones in memory for longer than is promised.
+        """
+        give_up = self._deadline if self._stopped else time.monotonic() + self._options.flush_interval / 2
         waiting = len(self._queue)
         while waiting > 0:
             batch: list[UsageRecord] = []
@@ -189,16 +197,13 @@ class UsageWriter:
                 if isinstance(item, _Barrier):
                     barrier = item
                 else:
-                    batch.append(clean(item))
+                    batch.append(clean(item, self._options.user_id_key))
             if batch:
-                self._settle(batch)
+                self._settle(batch, max(0.0, give_up - time.monotonic()))
             if barrier is not None:
                 barrier.set()
 
-    def _settle(self, batch: Sequence[UsageRecord]) -> None:
-        patience = self._options.flush_interval / 2
-        if self._stopped:
-            patience = max(0.0, self._deadline - time.monotonic())
+    def _settle(self, batch: Sequence[UsageRecord], patience: float) -> None:
         if self._delivery.deliver(batch, patience):
             self._counts.written += len(batch)
             return
