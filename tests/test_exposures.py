@@ -11,7 +11,7 @@ from opentelemetry import trace as otel
 
 from windsock import exposures
 from windsock.exposures import Healed, Use, current, record, request
-from windsock.usage import MemorySink, Spool, UsageWriter
+from windsock.usage import MemorySink, Spool, UsageOptions, UsageWriter
 
 USE = Use("teacher", "none", None, "0123456789ab", "DEFAULT", "test", "u1", {"retrieval_top_k": 10})
 
@@ -30,7 +30,7 @@ class View:
 def rows(tmp_path):
     """The rows written so far, after a flush."""
     sink = MemorySink()
-    writer = UsageWriter(sink, Spool(tmp_path / "spool"))
+    writer = UsageWriter(sink, Spool(tmp_path / "spool"), UsageOptions(flush_interval=20))
     before = exposures.install(writer)
 
     def flushed():

@@ -21,6 +21,7 @@ from windsock.usage import COLUMNS, Healed, Measured, Spool, UsageOptions, Usage
 from windsock.usage.postgres import PostgresSink
 
 QUICK = UsageOptions(flush_interval=0.2)
+PATIENT = UsageOptions(flush_interval=20)
 
 
 @pytest.fixture
@@ -217,7 +218,7 @@ def test_a_killed_process_loses_at_most_the_flush_interval(database, spool, ask,
 
 
 def test_a_forked_child_leaves_its_parents_connection_alone(database, ask, make_pending, spool):
-    writer = UsageWriter(PostgresSink(database), spool, QUICK)
+    writer = UsageWriter(PostgresSink(database), spool, PATIENT)
     first, second, third = make_pending(), make_pending(), make_pending()
     writer.put(first)
     assert writer.flush()
@@ -272,7 +273,7 @@ def test_what_waits_for_one_database_is_not_sent_to_another(make_pending, tmp_pa
     away.put(make_pending())
     away.stop()
     assert away.health().spooled == 1
-    here = UsageWriter(PostgresSink(database), options=QUICK)
+    here = UsageWriter(PostgresSink(database), options=PATIENT)
     here.put(make_pending())
     assert here.flush()
     here.stop()
