@@ -213,8 +213,8 @@ def test_a_killed_process_loses_at_most_the_flush_interval(database, spool, ask,
     lost = [killed - when for key, when in sent.items() if key not in stored]
     assert stored <= set(sent)
     assert len(stored) > 500
-    # The clock is read after `put`, on a busy machine; a tenth of a second covers the write itself.
-    assert max(lost, default=0.0) <= interval + 0.1
+    # Half a second more: the writing itself takes time, and a busy machine wakes its thread late.
+    assert max(lost, default=0.0) <= interval + 0.5
 
 
 def test_a_forked_child_leaves_its_parents_connection_alone(database, ask, make_pending, spool):
