@@ -252,3 +252,11 @@ def test_a_large_set_is_served(tmp_path: Path) -> None:
     provider.refresh()
     assert provider.compiled["big"].evaluate({"targetingKey": "user-99999"}).value is True
     assert provider.compiled["big"].evaluate({"targetingKey": "user-x"}).value is False
+
+
+def test_yaml(provider: FilesProvider, folder: Path) -> None:
+    write_text(
+        folder / "b.flagd.yaml",
+        "flags:\n  shape: {state: ENABLED, variants: {it: square}, defaultVariant: it}\n",
+    )
+    assert until(lambda: value("shape") == "square")

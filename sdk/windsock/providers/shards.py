@@ -1,8 +1,8 @@
 """Profile flags that the mirror wrote over several files, seen as the one flag they stand for.
 
 The mirror publishes ``<name>.profile.shards`` = S and the flags ``<name>.profile.0`` to ``<S-1>``. A user's
-shard is the first eight hex digits of sha256(targeting key) modulo S, which any language computes in a line; a
-caller of windsock's own providers asks for ``<name>.profile`` and computes nothing.
+shard is the first eight hex digits of sha256(targeting key) modulo S, which any language computes in a line.
+A caller of windsock's own providers asks for ``<name>.profile``.
 """
 
 import hashlib
