@@ -166,7 +166,10 @@ class WildRules:
                 "abs",
             )
         )
-        if self.random.random() < 0.15:
+        if self.random.random() < 0.15 and name not in (
+            "-",
+            "/",
+        ):  # of an empty list, see docs/portable-rules.md
             return {name: self.value(depth - 1)}
         if name in ("starts_with", "ends_with"):
             return {name: [{"var": choose(("email", "tier"))}, choose(TEXTS)]}
