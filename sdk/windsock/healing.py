@@ -4,6 +4,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from pydantic import SecretBytes, SecretStr
+
 from windsock import exposures
 from windsock.layers import MASK
 from windsock.resolution import Given
@@ -86,8 +88,8 @@ class _Attempt(Generic[S]):
         if not suspects:
             return False
         lowered = type(self.settings).__windsock__.lowered(resolution, suspects)
-        text = describe(error)
         secrets = type(self.settings).__windsock__.declaration.secrets
+        text = _without_secrets(describe(error), [resolution.values[name] for name in secrets])
         self._healed = tuple(
             exposures.Healed(
                 field=name,
@@ -140,6 +142,16 @@ def blamed(error: Exception, suspects: dict[str, object]) -> list[str]:
     text = describe(error)
     quoted = [name for name, value in suspects.items() if isinstance(value, str) and value and value in text]
     return quoted or list(suspects)
+
+
+def _without_secrets(text: str, secrets: list[object]) -> str:
+    """Mask the secrets that an error quotes, as in "incorrect API key provided: …"."""
+    for secret in secrets:
+        plain = secret.get_secret_value() if isinstance(secret, SecretStr | SecretBytes) else ""
+        shown = plain.decode(errors="replace") if isinstance(plain, bytes) else plain
+        if shown:
+            text = text.replace(shown, MASK)
+    return text
 
 
 def describe(error: Exception) -> str:

@@ -159,8 +159,12 @@ def _apply(declared: Checked, below: Mapping[str, object], layer: Layer) -> _Att
 
     def refuse(path: FieldPath, message: str) -> None:
         nonlocal values
-        shown = MASK if declared.is_secret(path) else _at(values, path)
-        refusals.append(Refusal(path, layer.origin, shown, message))
+        if declared.is_secret(path):  # a validator's own message may quote the value
+            refusals.append(
+                Refusal(path, layer.origin, MASK, "not valid; the field is secret, so no more is said")
+            )
+        else:
+            refusals.append(Refusal(path, layer.origin, _at(values, path), message))
         values = _without(values, path)
 
     for path, message in declared.unknown(values):

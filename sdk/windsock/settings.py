@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Generator
+from copy import deepcopy
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from uuid import UUID
 
 from openfeature.evaluation_context import EvaluationContextAttribute
-from pydantic import SerializerFunctionWrapHandler, model_serializer
+from pydantic import SecretBytes, SecretStr, SerializerFunctionWrapHandler, model_serializer
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from windsock import exposures
@@ -14,6 +17,8 @@ from windsock.layers import overlay, resolve
 from windsock.resolution import Given, Resolver, process
 
 S = TypeVar("S", bound="Settings")
+
+_IMMUTABLE = frozenset({bool, int, float, str, bytes, type(None), Decimal, UUID, SecretStr, SecretBytes})
 
 View = tuple[Given | None, str | None, tuple[exposures.Healed, ...]]
 """What a view knows: its values (None: those in force), the targeting key, and what was healed in it."""
@@ -123,7 +128,7 @@ class Settings(BaseSettings):
         return BaseSettings.__repr_args__(whole(self))
 
     def __iter__(self) -> Generator[tuple[str, Any], None, None]:  # noqa: PYI058 - pydantic's signature
-        return BaseSettings.__iter__(whole(self))
+        return BaseSettings.__iter__(deepcopy(whole(self)))
 
     def __eq__(self, other: object) -> bool:
         return BaseSettings.__eq__(whole(self), whole(other) if isinstance(other, Settings) else other)
@@ -135,7 +140,7 @@ class Settings(BaseSettings):
         return BaseSettings.__getstate__(whole(self))
 
     def __copy__(self) -> Self:
-        return BaseSettings.__copy__(whole(self))
+        return BaseSettings.__deepcopy__(whole(self))
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         return BaseSettings.__deepcopy__(whole(self), memo)
@@ -163,10 +168,12 @@ class _Field:
     def __get__(self, instance: Settings | None, owner: type[Settings]) -> Any:
         if instance is None or (view := view_of(instance)) is None:
             raise AttributeError(f"{owner.__name__!r} has no attribute {self.name!r}")
-        given = view[0]
-        if given is None:
-            return owner.__windsock__.resolve(None, {})[0].values[self.name]
-        value = instance.__dict__[self.name] = given[0].values[self.name]
+        given = view[0] or owner.__windsock__.resolve(None, {})
+        value = given[0].values[self.name]
+        if type(value) not in _IMMUTABLE:
+            value = deepcopy(value)  # the value is every user's; a list that one of them appends to is not
+        if view[0] is not None:
+            instance.__dict__[self.name] = value
         return value
 
 
@@ -206,7 +213,8 @@ def whole(settings: S) -> S:
         return settings
     resolution = given[0]
     if settings is not type(settings).__windsock_live__:
-        settings.__dict__.update(resolution.values)
+        for name in resolution.values:
+            getattr(settings, name)
     instance: S = resolution.resolved.instance  # type: ignore[assignment]  # made by this class's Declaration
     return instance
 

@@ -254,6 +254,14 @@ def test_a_large_set_is_served(tmp_path: Path) -> None:
     assert provider.compiled["big"].evaluate({"targetingKey": "user-x"}).value is False
 
 
+def test_an_empty_folder_is_not_a_set(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    provider = FilesProvider(tmp_path)
+    provider.refresh()
+    provider.refresh()
+    assert provider.serving.revision == ""
+    assert caplog.text.count("no flag files") == 1
+
+
 def test_yaml(provider: FilesProvider, folder: Path) -> None:
     write_text(
         folder / "b.flagd.yaml",

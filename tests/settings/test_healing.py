@@ -170,7 +170,7 @@ def test_secrets_stay_secret_when_they_fail(serve: Serve, caplog: pytest.LogCapt
 
     def call(settings: Teacher) -> str:
         if settings.api_key.get_secret_value() == "s3cret-value":
-            raise PermissionError("401")
+            raise PermissionError("incorrect API key provided: s3cret-value")
         return "ok"
 
     assert windsock.heal(Teacher.live(), call) == "ok"

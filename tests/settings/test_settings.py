@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
-from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tests.flagfiles import object_flag, profile_flag
 
@@ -281,6 +281,18 @@ class TestViews:
                 "temperature",
             }
 
+    def test_what_one_user_changes_in_place_is_nobody_else_s(self, serve: Serve) -> None:
+        serve({"worker": object_flag({"base": {"channels": ["mail", "chat"]}}, "base")})
+        ann = Worker.for_user("ann")
+        ann.channels.append("fax")
+        ann.loops["rag"].enabled = False
+        dict(Worker.for_user("ann"))["channels"].append("fax")
+        copy.copy(Worker.for_user("ann")).channels.append("fax")
+        Worker.live().channels.append("fax")
+        assert ann.channels == ["mail", "chat", "fax"]
+        assert Worker.for_user("ann").channels == Worker.live().channels == ["mail", "chat"]
+        assert Worker.for_user("ann").loops["rag"].enabled
+
     def test_live_follows_a_change(self, serve: Serve) -> None:
         live = Teacher.live()
         assert live.retrieval_top_k == 10
@@ -321,6 +333,21 @@ class TestViews:
         assert "hunter2" not in str(explanation) + repr(explanation.to_dict())
         assert "s3cret-value" not in str(explanation) + caplog.text
         assert Worker.live().token.get_secret_value() == "hunter2"
+
+    def test_a_validator_that_quotes_a_secret(self, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+        class Vault(windsock.Settings, flag="vault"):
+            token: SecretStr = SecretStr("a")
+
+            @field_validator("token")
+            @classmethod
+            def check(cls, token: SecretStr) -> SecretStr:
+                if token.get_secret_value() != "a":
+                    raise ValueError(f"{token.get_secret_value()} is no token")
+                return token
+
+        serve({"vault": object_flag({"base": {"token": "s3cret-value"}}, "base")})
+        assert Vault.live().token.get_secret_value() == "a"
+        assert "s3cret-value" not in str(windsock.explain(Vault.live())) + caplog.text
 
 
 class TestOrdinaryInstances:

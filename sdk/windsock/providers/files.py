@@ -70,6 +70,7 @@ class FilesProvider(CompiledProvider):
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._watcher: threading.Thread | None = None
+        self._said_empty = False
         _providers.add(self)
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:  # noqa: ARG002 - OpenFeature's signature
@@ -100,11 +101,21 @@ class FilesProvider(CompiledProvider):
                     logger.error("%s%s", file.fault, _what_serves(file))
             self._files = looked
             documents = [file.document for file in looked.values() if file.document is not None]
+            if not looked and not self.serving.revision:
+                self._say_empty()
+                return
             problems_before = set(self.serving.problems)
             self._serve(merge(documents), "; ".join(file.fault for file in looked.values() if file.fault))
             for problem in self.serving.problems:
                 if problem not in problems_before:
                     logger.error("%s", problem)
+
+    def _say_empty(self) -> None:
+        """There has never been a file: nothing is loaded, and nothing can be stale."""
+        if not self._said_empty:
+            self._said_empty = True
+            names = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
+            logger.warning("%s: no flag files (%s) yet; code defaults serve", self._folder, names)
 
     def _watch(self) -> None:
         self._stop.clear()
