@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FLAG_FILE = "teacher.flagd.json"
 MIRRORED = Path("flagd/mirror/profiles.flagd.json")
 MIRROR_ARGUMENTS = ("mirror", "--watch", "--flag", "teacher")
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds after which something that takes milliseconds counts as broken."""
 
 _FOREIGN = ("DATABASE_URL", "ENVIRONMENT", "FLAGD_", "OPENAI_", "PG", "TEACHER_", "WINDSOCK_")
