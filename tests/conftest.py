@@ -1,9 +1,9 @@
 """Fixtures that more than one package of tests uses: a real PostgreSQL, and fresh databases on it."""
 
 import itertools
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -15,14 +15,25 @@ from windsock.migrations import find_folder, migrate, read_migrations
 _numbers = itertools.count(1)
 
 
+def _server_folder() -> tempfile.TemporaryDirectory[str]:
+    """Give a folder for a server's data, not below pytest's own.
+
+    As root the server runs as another user, and each pytest session closes pytest's folder to other users.
+    """
+    return tempfile.TemporaryDirectory(prefix="windsock-test-", ignore_cleanup_errors=True)
+
+
+@pytest.fixture
+def postgres_folder() -> Iterator[Path]:
+    """A data folder for a server of the test's own; there is nothing in it."""
+    with _server_folder() as folder:
+        yield Path(folder) / "postgres"
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[embedded.EmbeddedPostgres]:
-    """One embedded server for each test process.
-
-    Not below pytest's own temporary folder: every pytest that starts closes that one to other users, and as
-    root the server runs as one of them.
-    """
-    with TemporaryDirectory(prefix="windsock-postgres-") as folder, embedded.start(Path(folder)) as server:
+    """One embedded server for each test process."""
+    with _server_folder() as folder, embedded.start(Path(folder) / "postgres") as server:
         with psycopg.connect(server.url, autocommit=True) as connection:
             # The machine is not going to lose its power; a kill of the server keeps what was committed.
             connection.execute("alter system set fsync = off")

@@ -14,8 +14,8 @@ def running(folder):
     return (folder / "postmaster.pid").exists()
 
 
-def test_starts_serves_and_stops(tmp_path):
-    folder = tmp_path / "postgres"
+def test_starts_serves_and_stops(postgres_folder):
+    folder = postgres_folder
     with embedded.start(folder) as server:
         with psycopg.connect(server.url) as connection:
             assert connection.execute("select 1").fetchone() == (1,)
@@ -26,15 +26,15 @@ def test_starts_serves_and_stops(tmp_path):
     assert not running(folder)
 
 
-def test_data_is_there_after_a_restart(tmp_path):
-    with embedded.start(tmp_path / "postgres") as server, psycopg.connect(server.url) as connection:
+def test_data_is_there_after_a_restart(postgres_folder):
+    with embedded.start(postgres_folder) as server, psycopg.connect(server.url) as connection:
         connection.execute("create table kept (id int)")
-    with embedded.start(tmp_path / "postgres") as server, psycopg.connect(server.url) as connection:
+    with embedded.start(postgres_folder) as server, psycopg.connect(server.url) as connection:
         assert connection.execute("select count(*) from kept").fetchone() == (0,)
 
 
-def test_a_killed_user_does_not_keep_the_server_alive(tmp_path):
-    folder = tmp_path / "postgres"
+def test_a_killed_user_does_not_keep_the_server_alive(postgres_folder):
+    folder = postgres_folder
     program = (
         "import os, pathlib, signal, sys; from windsock import embedded; "
         "embedded.start(pathlib.Path(sys.argv[1])); os.kill(os.getpid(), signal.SIGKILL)"

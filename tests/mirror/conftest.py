@@ -2,6 +2,7 @@
 
 import json
 import logging
+import subprocess
 import threading
 import time
 import uuid
@@ -139,3 +140,20 @@ def messages(caplog):
         return [record.getMessage() for record in caplog.records if record.levelno >= level]
 
     return texts
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 kB."""
+    mount = tmp_path / "disk"
+    mount.mkdir()
+    try:
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(mount)], capture_output=True, check=False
+        )
+    except FileNotFoundError:
+        pytest.skip("there is no mount program")
+    if done.returncode:
+        pytest.skip("mounting a small disk needs more rights than this test run has")
+    yield mount
+    subprocess.run(["umount", str(mount)], check=True)

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import subprocess
 import time
 
 import pytest
@@ -73,23 +72,6 @@ def test_a_folder_that_is_a_file_is_a_message(tmp_path):
     (tmp_path / "mirror").write_text("not a folder")
     with pytest.raises(MirrorError, match="mirror: the mirror cannot use this folder"):
         Folder(tmp_path / "mirror").prepare()
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 64 kB."""
-    mount = tmp_path / "disk"
-    mount.mkdir()
-    try:
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(mount)], capture_output=True, check=False
-        )
-    except FileNotFoundError:
-        pytest.skip("there is no mount program")
-    if done.returncode:
-        pytest.skip("mounting a small disk needs more rights than this test run has")
-    yield mount
-    subprocess.run(["umount", str(mount)], check=True)
 
 
 def test_a_full_disk_leaves_the_last_good_file(small_disk):

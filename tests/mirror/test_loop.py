@@ -144,6 +144,22 @@ def test_a_folder_that_cannot_be_written_is_tried_again(world, watching, eventua
     eventually(lambda: ann in world.served())
 
 
+def test_a_full_disk_is_one_alarm_and_recovers_when_there_is_room(
+    world, small_disk, watching, eventually, messages
+):
+    world.folder = small_disk
+    ann = world.user(world.seed)
+    watching(world.mirror(poll_seconds=0.2, shards=3))
+    eventually(lambda: ann in world.served())
+    big = world.configuration("big", {"prompt": "x" * 80_000})
+    bob, *_ = [world.user(big) for _ in range(6)]
+    eventually(lambda: any("No space left" in message for message in messages()))
+    assert ann in world.served(), "every document is whole"
+    subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
+    eventually(lambda: bob in world.served(), seconds=40)
+    assert len(messages()) == 1
+
+
 def test_the_second_mirror_stands_by_and_takes_over(world, watching, eventually, messages):
     ann = world.user(world.seed)
     stop = threading.Event()
@@ -183,15 +199,15 @@ def test_a_dropped_connection_is_opened_again_and_everything_read_again(
 
 
 @pytest.fixture
-def own_server(tmp_path):
+def own_server(postgres_folder):
     """A server of this test's own, to be stopped and started."""
-    with embedded.start(tmp_path / "postgres") as server:
+    with embedded.start(postgres_folder) as server:
         with connect(server.url) as connection:
             migrate(connection, read_migrations(find_folder()))
         yield server
 
 
-def test_a_restarted_database_is_found_again(own_server, make_world, watching, eventually, tmp_path):
+def test_a_restarted_database_is_found_again(own_server, make_world, watching, eventually):
     world = make_world(own_server.url)
     ann = world.user(world.seed)
     watching(world.mirror())
@@ -200,7 +216,7 @@ def test_a_restarted_database_is_found_again(own_server, make_world, watching, e
     own_server.stop()
     time.sleep(1)
     assert ann in world.served(), "the last good file serves meanwhile"
-    with embedded.start(tmp_path / "postgres") as again:
+    with embedded.start(own_server.folder) as again:
         world = make_world(again.url)
         bob = world.user(world.seed)
         eventually(lambda: set(world.served()) == {ann, bob}, seconds=40)

@@ -11,6 +11,8 @@ from windsock.errors import MirrorError
 # seconds, which cannot tell times closer than a quarter of a microsecond.
 _NEWER_BY = 1_000_000  # nanoseconds
 
+_Signature = tuple[int, int, int]
+
 
 class Folder:
     """A folder of documents that only the mirror writes.
@@ -24,7 +26,7 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._seen: dict[str, tuple[int, int, int] | None] = {}
+        self._seen: dict[str, _Signature] = {}
 
     def prepare(self) -> None:
         """Make the folder and remove the temporary files that a killed mirror left.
@@ -46,17 +48,20 @@ class Folder:
     def read(self, name: str) -> bytes | None:
         """Read a document; None where there is none."""
         try:
-            data = (self.path / name).read_bytes()
+            with (self.path / name).open("rb") as file:
+                self._seen[name] = _signature(os.fstat(file.fileno()))
+                return file.read()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise MirrorError(f"{self.path / name}: cannot be read: {error.strerror}") from error
-        self._seen[name] = self._signature(name)
-        return data
 
     def is_ours(self, name: str) -> bool:
         """Whether nobody has touched a document since it was last written or read here."""
-        return name in self._seen and self._seen[name] == self._signature(name)
+        try:
+            return self._seen.get(name) == _signature((self.path / name).stat())
+        except FileNotFoundError:
+            return False
 
     def write(self, name: str, data: bytes) -> bool:
         """Replace a document, durably and in one step; do nothing when it has these bytes already.
@@ -74,7 +79,7 @@ class Folder:
         target = self.path / name
         temporary = self.path / f".{name}.{os.getpid()}.tmp"
         try:
-            self._write_durably(temporary, data, self._next_mtime(target))
+            self._seen[name] = self._write_durably(temporary, data, self._next_mtime(target))
             temporary.replace(target)
             self._sync_folder()
         except OSError as error:
@@ -84,16 +89,18 @@ class Folder:
                 f"{target}: cannot be written: {error.strerror}; the last good file stays, and the mirror "
                 "tries again"
             ) from error
-        self._seen[name] = self._signature(name)
         return True
 
     @staticmethod
-    def _write_durably(path: Path, data: bytes, mtime: int) -> None:
+    def _write_durably(path: Path, data: bytes, mtime: int) -> _Signature:
         with path.open("wb") as file:
             file.write(data)
             file.flush()
             os.utime(file.fileno(), ns=(mtime, mtime))
             os.fsync(file.fileno())
+            return _signature(
+                os.fstat(file.fileno())
+            )  # before the rename: after it the file may be another's
 
     @staticmethod
     def _next_mtime(target: Path) -> int:
@@ -110,9 +117,6 @@ class Folder:
         finally:
             os.close(descriptor)
 
-    def _signature(self, name: str) -> tuple[int, int, int] | None:
-        try:
-            status = (self.path / name).stat()
-        except FileNotFoundError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
+
+def _signature(status: os.stat_result) -> _Signature:
+    return status.st_mtime_ns, status.st_size, status.st_ino

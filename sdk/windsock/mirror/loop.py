@@ -22,7 +22,6 @@ _log = logging.getLogger("windsock.mirror")
 
 _FLAG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _SLICE_SECONDS = 0.5  # how long a stop waits for a mirror that waits for changes
-_SELF_TEST_SECONDS = 10.0
 _CUT_SECONDS = 60.0
 _KEEP_LOG_SECONDS = 600.0
 _LONGEST_PAUSE_SECONDS = 30.0
@@ -42,6 +41,8 @@ class Options:
             database that write folders of their own need groups of their own.
         poll_seconds: How often the log is read although nothing woke the mirror.
         reconcile_seconds: How often everything is read although the log says nothing.
+        self_test_seconds: How often the mirror proves that the database's notifications reach it.
+        answer_seconds: How long the database may take to answer before the connection is given up.
         max_shrink: The share of the assignments, 0 to 1, that one publication may remove.
         allow_shrink: Let the first publication remove more than that.
     """
@@ -53,6 +54,8 @@ class Options:
     group: str = "default"
     poll_seconds: float = 2.0
     reconcile_seconds: float = 600.0
+    self_test_seconds: float = 10.0
+    answer_seconds: float = 20.0
     max_shrink: float = 0.2
     allow_shrink: bool = False
 
@@ -128,7 +131,7 @@ class Mirror:
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[Source]:
-        source = connect(self._options.url)
+        source = connect(self._options.url, self._options.answer_seconds)
         try:
             yield source
         finally:
@@ -240,7 +243,7 @@ class _Pace:
     def chores(self, source: Source) -> None:
         """Prove that notifications arrive, and keep the change log short."""
         now = time.monotonic()
-        if now - self._tested_at >= _SELF_TEST_SECONDS:
+        if now - self._tested_at >= self._options.self_test_seconds:
             self._tested_at = now
             if not source.hears_itself():
                 raise ConfigurationError(

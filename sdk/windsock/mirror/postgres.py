@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from windsock._sql import load_queries
@@ -28,7 +28,6 @@ _queries = load_queries("windsock.mirror", "queries.sql")
 
 MAX_CHANGES = 10_000
 _NONCE_SECONDS = 2.0
-_QUERY_SECONDS = 20.0
 _READING_SECONDS = 300.0
 
 
@@ -44,15 +43,16 @@ class Reading:
 
     def __init__(self, connection: "Connection") -> None:
         self._connection = connection
-        self.cursor = str(_one(connection, "snapshot")[0])
-        rows = connection.execute(_queries["all_configurations"], {"limit": MAX_SETTINGS_BYTES})
-        self.configurations = tuple(ConfigurationRow(*row) for row in rows)
-        self.users, self.assigned = _one(connection, "profile_counts")
+        with _deadline(connection, _READING_SECONDS):
+            self.cursor = str(_one(connection, "snapshot")[0])
+            rows = connection.execute(_queries["all_configurations"], {"limit": MAX_SETTINGS_BYTES})
+            self.configurations = tuple(ConfigurationRow(*row) for row in rows)
+            self.users, self.assigned = _one(connection, "profile_counts")
 
-    def assignments(self, shards: int) -> Iterator[AssignmentList]:
-        """Stream the assignments in the order of shard and configuration."""
+    def assignments(self, shards: int) -> Generator[AssignmentList]:
+        """Stream the assignments in the order of shard and configuration; close it when you leave early."""
         query = _queries["all_assignments"].replace(b"{shards}", str(shards).encode())
-        with self._connection.cursor().copy(query) as copy:
+        with _deadline(self._connection, _READING_SECONDS), self._connection.cursor().copy(query) as copy:
             copy.set_types(["int8", "text", "text", "int8"])
             for shard, config_id, text, count in copy.rows():
                 yield AssignmentList(shard, config_id, IdList(text, count))
@@ -61,8 +61,11 @@ class Reading:
 class Source:
     """One connection to the database, fit to serve a mirror; see `connect`."""
 
-    def __init__(self, connection: "Connection", id_type: str, *, has_log: bool) -> None:
+    def __init__(
+        self, connection: "Connection", answer_seconds: float, id_type: str, *, has_log: bool
+    ) -> None:
         self._connection = connection
+        self._answer_seconds = answer_seconds
         self._id_type = id_type
         self.has_log = has_log
 
@@ -72,26 +75,26 @@ class Source:
 
     def try_lead(self, group: str) -> bool:
         """Become the leader of a group of mirrors, if there is none."""
-        with _deadline(self._connection, _QUERY_SECONDS):
+        with _deadline(self._connection, self._answer_seconds):
             return bool(_one(self._connection, "try_lead", {"group": group})[0])
 
     def wait(self, seconds: float) -> bool:
         """Wait until the triggers wake us, at most `seconds`; whether they did."""
-        with _deadline(self._connection, seconds + _QUERY_SECONDS):
+        with _deadline(self._connection, seconds + self._answer_seconds):
             notices = list(self._connection.notifies(timeout=seconds, stop_after=1))
         return any(notice.channel == "windsock" for notice in notices)
 
     def hears_itself(self) -> bool:
         """Whether a notification still arrives here; a proxy can drop them while everything else works."""
         nonce = uuid.uuid4().hex
-        with _deadline(self._connection, _QUERY_SECONDS):
+        with _deadline(self._connection, self._answer_seconds):
             self._connection.execute(_queries["notify_self"], {"nonce": nonce})
             return _hears(self._connection, nonce)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Reading]:
         """Read everything in one snapshot."""
-        with _deadline(self._connection, _READING_SECONDS), self._snapshot():
+        with self._snapshot():
             yield Reading(self._connection)
 
     def changes(self, since: str) -> Changes | None:
@@ -100,7 +103,7 @@ class Source:
         That is so after a TRUNCATE, when the log was cut behind us, and when more than `MAX_CHANGES` rows
         changed.
         """
-        with _deadline(self._connection, _QUERY_SECONDS), self._snapshot():
+        with self._snapshot(), _deadline(self._connection, self._answer_seconds):
             cursor = str(_one(self._connection, "snapshot")[0])
             if _one(self._connection, "log_was_cut", {"since": since})[0]:
                 _log.warning("the change log was cut before it was read here: reading everything again")
@@ -117,7 +120,7 @@ class Source:
 
     def cut_log(self, keep_seconds: float) -> None:
         """Delete what is older than `keep_seconds` from the change log."""
-        with _deadline(self._connection, _QUERY_SECONDS), _said_clearly():
+        with _deadline(self._connection, self._answer_seconds), _said_clearly():
             self._connection.execute(_queries["cut_log"], {"keep": f"{keep_seconds} seconds"})
 
     def _configurations(self, ids: Sequence[str]) -> tuple[ConfigurationRow, ...]:
@@ -139,16 +142,22 @@ class Source:
     @contextlib.contextmanager
     def _snapshot(self) -> Iterator[None]:
         with _said_clearly():
-            self._connection.execute(_queries["begin_reading"])
+            with _deadline(self._connection, self._answer_seconds):
+                self._connection.execute(_queries["begin_reading"])
             try:
                 yield
             finally:
                 if not self._connection.broken:
-                    self._connection.execute("rollback")
+                    with _deadline(self._connection, self._answer_seconds):
+                        self._connection.execute("rollback")
 
 
-def connect(url: str) -> Source:
+def connect(url: str, answer_seconds: float = 20.0) -> Source:
     """Open a connection and prove that it can serve a mirror.
+
+    Args:
+        url: A libpq connection string.
+        answer_seconds: How long the database may take to answer before the connection is broken.
 
     Raises:
         ConfigurationError: The database cannot be reached now.
@@ -156,7 +165,7 @@ def connect(url: str) -> Source:
     """
     connection = _open(url)
     try:
-        with _deadline(connection, _QUERY_SECONDS):
+        with _deadline(connection, answer_seconds):
             _one(connection, "prepare_session")
             _refuse_transaction_pooler(url, connection)
             id_type, has_log = _capability(connection)
@@ -166,7 +175,7 @@ def connect(url: str) -> Source:
     except BaseException:
         connection.close()
         raise
-    return Source(connection, id_type, has_log=has_log)
+    return Source(connection, answer_seconds, id_type, has_log=has_log)
 
 
 def _open(url: str) -> "Connection":

@@ -1,5 +1,6 @@
 """Turning readings and changes into written documents, past the guards."""
 
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -105,8 +106,9 @@ class Publisher:
     def documents(self, reading: Reading) -> Iterator[tuple[str, bytes]]:
         """Render every document of a reading; nothing is written."""
         profiles = self._profiles(reading.configurations)
-        for number, shard in self._shards(profiles, reading.assignments(self.layout.shards)):
-            yield self.layout.file_names[number], render(self.layout, number, shard)
+        with contextlib.closing(reading.assignments(self.layout.shards)) as rows:
+            for number, shard in self._shards(profiles, rows):
+                yield self.layout.file_names[number], render(self.layout, number, shard)
 
     def publish_all(self, reading: Reading, *, allow_shrink: bool = False) -> Written:
         """Write every document that a full reading changes.
@@ -120,11 +122,12 @@ class Publisher:
         before, self.published = self.published, Published(profiles=dict(profiles))
         files, size = [], 0
         try:
-            for number, shard in self._shards(profiles, reading.assignments(self.layout.shards)):
-                data = self._write(number, shard)
-                if data:
-                    files.append(self.layout.file_names[number])
-                    size += len(data)
+            with contextlib.closing(reading.assignments(self.layout.shards)) as rows:
+                for number, shard in self._shards(profiles, rows):
+                    data = self._write(number, shard)
+                    if data:
+                        files.append(self.layout.file_names[number])
+                        size += len(data)
         except BaseException:
             self.published = before
             raise
