@@ -1,8 +1,8 @@
 """Compares windsock's evaluator with flagd's three: ``python -m bench.differential --cases 100000``.
 
 Half of the cases are portable rules, compared with the Python core (v3), the npm core (v2) and a flagd server
-(v2); the others are rules of any kind, compared with the server alone. FLAGD_BIN is the path of the server; an
-oracle that is not installed is left out and said to be. Ends with status 1 when there is a difference.
+(v2); the others are rules of any kind, compared with the server alone. FLAGD_BIN is the path of the server;
+an oracle that is not installed is left out and said to be. Ends with status 1 when there is a difference.
 """
 
 import argparse

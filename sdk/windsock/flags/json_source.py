@@ -35,6 +35,8 @@ class _Reader:
         self._flags_at: int | None = None
         self._line = 1
         self._line_start = 0
+        self._counted = 0
+        self._starts: dict[str | int, int] = {}
 
     def read(self) -> RawDocument:
         text = self._text
@@ -51,10 +53,16 @@ class _Reader:
             flags=tuple(self._flags.values()),
             evaluators=self._sections.get("$evaluators", {}),
             metadata=self._sections.get("metadata", {}),
-            place_of=lambda tokens: text.position(text.locate(at, tokens)),
+            place_of=lambda tokens: text.position(self._locate(at, tokens)),
             faults=tuple(self._faults),
             mentions_references='"$ref"' in text.text or "\\u" in text.text,
         )
+
+    def _locate(self, root: int, tokens: Tokens) -> int:
+        """Where the steps lead, walked from the flag's own start when it is inside a flag."""
+        if len(tokens) > 1 and tokens[0] == "flags" and tokens[1] in self._starts:
+            return self._text.locate(self._starts[tokens[1]], tokens[2:])
+        return self._text.locate(root, tokens)
 
     def _section(self, key: str, key_at: int, at: int) -> int:
         if key == "flags":
@@ -80,6 +88,7 @@ class _Reader:
         def keyed(key: str, key_at: int, value_at: int) -> int:
             tokens: Tokens = ("flags", key)
             place = self._place(key_at)
+            self._starts[key] = value_at
             read = self._value(value_at, tokens, key)
             self._add(RawFlag(key, tokens, place, read.value), seen, usable=read.usable)
             return read.end
@@ -87,6 +96,7 @@ class _Reader:
         def listed(index: int, value_at: int) -> int:
             tokens: Tokens = ("flags", index)
             place = self._place(value_at)
+            self._starts[index] = value_at
             read = self._value(value_at, tokens, None)
             key = read.value.get("key") if isinstance(read.value, dict) else None
             if isinstance(key, str):
@@ -150,10 +160,11 @@ class _Reader:
 
     def _place(self, at: int) -> Place:
         """As ``JsonText.position``, for offsets that only grow: newlines are counted once."""
-        newlines = self._text.text.count("\n", self._line_start, at)
+        newlines = self._text.text.count("\n", self._counted, at)
         if newlines:
             self._line += newlines
             self._line_start = self._text.text.rfind("\n", 0, at) + 1
+        self._counted = at
         return self._line, at - self._line_start + 1
 
 

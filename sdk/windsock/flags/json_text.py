@@ -2,6 +2,8 @@
 
 import json
 import re
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import isinf
@@ -46,6 +48,7 @@ class JsonText:
         self.text = text
         self.source = source
         self._duplicates: list[str] = []
+        self._line_ends: array[int] | None = None
         self._strict = json.JSONDecoder(
             object_pairs_hook=self._object, parse_float=_finite, parse_constant=_refuse, parse_int=_integer
         )
@@ -62,7 +65,10 @@ class JsonText:
 
     def position(self, at: int) -> tuple[int, int]:
         """One-based line and column of a character offset."""
-        return self.text.count("\n", 0, at) + 1, at - self.text.rfind("\n", 0, at)
+        if self._line_ends is None:  # built for the first problem, so that thousands of them stay linear
+            self._line_ends = array("Q", (found.start() for found in re.finditer("\n", self.text)))
+        line = bisect_left(self._line_ends, at)
+        return line + 1, at - (self._line_ends[line - 1] if line else -1)
 
     def fail(self, at: int, message: str) -> FlagFileError:
         """The error that refuses the whole text, with its place."""

@@ -159,7 +159,7 @@ class _Checker:
         if operations > MAX_OPERATIONS:
             size = f"{operations} operators, more than {MAX_OPERATIONS}"
             raise _BadFlagError(("targeting",), f"with its shared rules the rule has {size}; shorten it")
-        for tokens, message in resolved.faults[:10]:
+        for tokens, message in resolved.faults[:3]:
             self._fault(raw, ("targeting", *tokens), f"{message}; evaluation fails where it reaches this")
         return resolved.value
 
