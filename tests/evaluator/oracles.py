@@ -4,6 +4,7 @@ A result is the variant, or the error code where there is one; both are what a u
 """
 
 import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -54,17 +55,19 @@ def npm_unavailable() -> str | None:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         return "node or npm is not installed"
-    if (NODE_FOLDER / "node_modules" / "@openfeature" / "flagd-core").is_dir():
-        return None
-    environment = {**os.environ, "npm_config_update_notifier": "false"}
-    done = subprocess.run(
-        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=NODE_FOLDER,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with (NODE_FOLDER / "package-lock.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one of the test workers installs, the others wait for all of it
+        if (NODE_FOLDER / "node_modules" / "@openfeature" / "flagd-core").is_dir():
+            return None
+        environment = {**os.environ, "npm_config_update_notifier": "false"}
+        done = subprocess.run(
+            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+            cwd=NODE_FOLDER,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     return None if done.returncode == 0 else f"npm ci failed: {done.stderr.strip().splitlines()[-1:]}"
 
 
