@@ -11,6 +11,7 @@ import typer
 
 from windsock.cli._database import DatabaseUrl, database
 from windsock.mirror.documents import Layout
+from windsock.mirror.health import serve_health
 from windsock.mirror.loop import Mirror, Options
 
 app = typer.Typer(
@@ -52,6 +53,9 @@ def command(
     allow_shrink: Annotated[
         bool, typer.Option("--allow-shrink", help="Let one publication remove many assignments.")
     ] = False,
+    health_port: Annotated[
+        int | None, typer.Option(help="Serve /healthz, /readyz and /metrics on this port of the loopback.")
+    ] = None,
     poll: Annotated[float, typer.Option(help="Seconds between polls that back up the wake-ups.")] = 2.0,
 ) -> None:
     """Write who is assigned to which configuration into flagd files."""
@@ -78,7 +82,8 @@ def command(
             )
         )
         if watch:
-            mirror.watch(_stopped_by_signals())
+            with serve_health(mirror.status, health_port):
+                mirror.watch(_stopped_by_signals())
         elif once:
             written = mirror.once()
             print(f"{written.assigned:,} users have a profile; {len(written.files)} files written")

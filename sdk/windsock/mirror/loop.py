@@ -12,9 +12,10 @@ from pathlib import Path
 
 import psycopg
 
-from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError, WindsockError
+from windsock.errors import ConfigurationError, DatabaseUnfitError, GuardError, MirrorError, WindsockError
 from windsock.mirror.documents import MAX_SHARDS, Layout, shard_count
 from windsock.mirror.files import Folder
+from windsock.mirror.health import Status
 from windsock.mirror.postgres import Source, connect
 from windsock.mirror.publish import Publisher, Written
 
@@ -72,7 +73,7 @@ class Mirror:
         self._folder = Folder(options.folder)
         self._publisher = Publisher(self._folder, _layout(options), options.max_shrink)
         self._allow_shrink = options.allow_shrink
-        self._said = ""
+        self.status = Status()
 
     def once(self) -> Written:
         """Publish everything once.
@@ -139,8 +140,10 @@ class Mirror:
 
     def _serve(self, source: Source, stop: threading.Event) -> None:
         """Lead, then publish again and again on one connection."""
+        self.status.leading = False
         if not self._lead(source, stop):
             return
+        self.status.leading = True
         self._take_over()
         pace = _Pace(self._options)
         cursor: str | None = None
@@ -163,12 +166,12 @@ class Mirror:
             if changes is not None:
                 written = self._publisher.publish_changes(changes) if changes else Written((), 0, 0)
                 if written is not None:
-                    _report(written)
+                    self._report(written)
                     return changes.cursor
         began = time.monotonic()
         written, cursor = self._publish_all(source)
         pace.full_done(began)
-        _report(written)
+        self._report(written)
         return cursor
 
     def _publish_all(self, source: Source) -> tuple[Written, str]:
@@ -188,15 +191,30 @@ class Mirror:
     def _alarm(self, error: Exception) -> None:
         """Say what is wrong, once for as long as it stays the same."""
         said = str(error).strip()
-        if said != self._said:
+        if said != self.status.trouble:
             _log.error("%s", said)
-        self._said = said
+        self.status.trouble = said
+        self.status.failures += 1
+        self.status.guard_stops += isinstance(error, GuardError)
 
     def _recovered(self, pace: "_Pace") -> None:
         pace.failures = 0
-        if self._said:
-            _log.info("publishing again; the trouble was: %s", self._said)
-            self._said = ""
+        self.status.last_success = time.time()
+        if self.status.trouble:
+            _log.info("publishing again; the trouble was: %s", self.status.trouble)
+            self.status.trouble = ""
+
+    def _report(self, written: Written) -> None:
+        self.status.assigned = self._publisher.published.assigned
+        if written.files:
+            self.status.files_written += len(written.files)
+            self.status.bytes_written += written.size
+            _log.info(
+                "published %d of the documents, %s bytes; %s users have a profile",
+                len(written.files),
+                f"{written.size:,}",
+                f"{written.assigned:,}",
+            )
 
     def _lead(self, source: Source, stop: threading.Event) -> bool:
         said = False
@@ -206,6 +224,8 @@ class Mirror:
             if not said:
                 _log.info("another mirror of the group %r leads; standing by", self._options.group)
                 said = True
+            self.status.last_success = time.time()
+            self.status.trouble = ""
             stop.wait(_SLICE_SECONDS)
         return False
 
@@ -255,16 +275,6 @@ class _Pace:
                 source.cut_log(_KEEP_LOG_SECONDS)
             except DatabaseUnfitError as error:
                 _log.warning("the change log is not cut, and grows: %s", error)
-
-
-def _report(written: Written) -> None:
-    if written.files:
-        _log.info(
-            "published %d of the documents, %s bytes; %s users have a profile",
-            len(written.files),
-            f"{written.size:,}",
-            f"{written.assigned:,}",
-        )
 
 
 def _layout(options: Options) -> Layout:

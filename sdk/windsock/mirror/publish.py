@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from windsock.errors import ConfigurationError, GuardError
+from windsock.errors import ConfigurationError, GuardError, MirrorError
 from windsock.mirror.documents import IdList, Layout, Profile, Shard, parse, render, shard_count, shard_of
 from windsock.mirror.files import Folder
 from windsock.mirror.postgres import Reading
@@ -120,18 +120,12 @@ class Publisher:
             self._guard_reading(reading)
         profiles = self._profiles(reading.configurations)
         before, self.published = self.published, Published(profiles=dict(profiles))
-        files, size = [], 0
         try:
             with contextlib.closing(reading.assignments(self.layout.shards)) as rows:
-                for number, shard in self._shards(profiles, rows):
-                    data = self._write(number, shard)
-                    if data:
-                        files.append(self.layout.file_names[number])
-                        size += len(data)
+                return self._write_all(_first_last(self._shards(profiles, rows)))
         except BaseException:
             self.published = before
             raise
-        return Written(tuple(files), size, self.published.assigned)
 
     def publish_changes(self, changes: Changes, *, allow_shrink: bool = False) -> Written | None:
         """Write the documents that these changes touch; None when only a full reading can tell.
@@ -144,18 +138,19 @@ class Publisher:
             return None
         if not allow_shrink:
             self._guard_changes(changes)
-        files, size = [], 0
-        for number, rows in sorted(self._touched(profiles, changes).items()):
-            shard = self._read(number, self.layout.file_names[number])
-            if shard is None:
-                return None
-            _move(shard, profiles, rows)
-            data = self._write(number, shard)
-            if data:
-                files.append(self.layout.file_names[number])
-                size += len(data)
+        written = self._write_all(self._moved(profiles, changes))
         self.published.profiles = profiles
-        return Written(tuple(files), size, self.published.assigned)
+        return written
+
+    def _moved(self, profiles: Mapping[str, Profile], changes: Changes) -> Iterator[tuple[int, Shard]]:
+        """Give the shards that a change concerns, with the change applied."""
+        for number, rows in sorted(self._touched(profiles, changes).items()):
+            name = self.layout.file_names[number]
+            shard = self._read(number, name)
+            if shard is None:
+                raise MirrorError(f"{self._folder.path / name}: gone while it was read; it is written anew")
+            _move(shard, profiles, rows)
+            yield number, shard
 
     def _touched(self, profiles: Mapping[str, Profile], changes: Changes) -> dict[int, list[AssignmentRow]]:
         """Give the shards that a change concerns, each with its changed assignments."""
@@ -179,11 +174,15 @@ class Publisher:
             _log.warning("%s: %s; it is written anew", self._folder.path / name, error)
             return None
 
-    def _write(self, number: int, shard: Shard) -> bytes:
-        data = render(self.layout, number, shard)
-        written = self._folder.write(self.layout.file_names[number], data)
-        self._remember(number, shard)
-        return data if written else b""
+    def _write_all(self, shards: Iterable[tuple[int, Shard]]) -> Written:
+        files, size = [], 0
+        for number, shard in shards:
+            name, data = self.layout.file_names[number], render(self.layout, number, shard)
+            if self._folder.write(name, data):
+                files.append(name)
+                size += len(data)
+            self._remember(number, shard)
+        return Written(tuple(files), size, self.published.assigned)
 
     def _remember(self, number: int, shard: Shard) -> None:
         self.published.counts[number] = {
@@ -268,6 +267,13 @@ class Publisher:
                 f"{self._max_shrink:.0%} that one publication may remove: the last good files stay. If it "
                 "is meant, run `windsock mirror --once --allow-shrink`"
             )
+
+
+def _first_last(shards: Iterator[tuple[int, Shard]]) -> Iterator[tuple[int, Shard]]:
+    """Put the first shard last: it publishes the number of shards, and then every one of them is there."""
+    first = next(shards)
+    yield from shards
+    yield first
 
 
 def _move(shard: Shard, profiles: Mapping[str, Profile], rows: Iterable[AssignmentRow]) -> None:

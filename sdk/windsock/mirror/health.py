@@ -1,0 +1,135 @@
+"""What a running mirror tells its operators: health, readiness and metrics over HTTP on the loopback."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+
+from windsock.errors import ConfigurationError, MissingExtraError
+
+STALE_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Status:
+    """The mirror's own account of itself; written by its loop, read by anybody.
+
+    Attributes:
+        leading: Whether this mirror publishes, or stands by.
+        last_success: The time (seconds since 1970) at which the documents were last known to be right; 0
+            for never.
+        trouble: What is wrong now; empty when nothing is.
+        assigned: How many users have a profile.
+        files_written: How many documents were written since the start.
+        bytes_written: How many bytes that was.
+        failures: How many attempts failed since the start.
+        guard_stops: How many of them a guard stopped.
+    """
+
+    leading: bool = False
+    last_success: float = 0.0
+    trouble: str = ""
+    assigned: int = 0
+    files_written: int = 0
+    bytes_written: int = 0
+    failures: int = 0
+    guard_stops: int = 0
+
+    @property
+    def age(self) -> float:
+        """Seconds since the documents were last known to be right."""
+        return max(0.0, time.time() - self.last_success)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the documents are right, or another mirror sees to it that they are."""
+        return not self.trouble and self.age < STALE_SECONDS
+
+
+def metrics(status: Status) -> bytes:
+    """Write the status in the Prometheus text format.
+
+    Raises:
+        MissingExtraError: prometheus_client is not installed.
+    """
+    try:
+        from prometheus_client import (  # noqa: PLC0415 - an extra
+            CollectorRegistry,
+            Counter,
+            Gauge,
+            generate_latest,
+        )
+    except ImportError as missing:
+        raise MissingExtraError("the mirror's metrics", "mirror") from missing
+    registry = CollectorRegistry()
+    for name, value, text in (
+        ("leading", status.leading, "1 while this mirror publishes, 0 while it stands by"),
+        ("ready", status.is_ready, "1 while the documents are right"),
+        ("lag_seconds", status.age, "Seconds since the documents were last known to be right"),
+        ("last_success_timestamp_seconds", status.last_success, "The time of that"),
+        ("assignments", status.assigned, "Users with a profile"),
+    ):
+        Gauge(f"windsock_mirror_{name}", text, registry=registry).set(value)
+    for name, value, text in (
+        ("files_written", status.files_written, "Documents written"),
+        ("bytes_written", status.bytes_written, "Bytes of documents written"),
+        ("failures", status.failures, "Attempts to publish that failed"),
+        ("guard_stops", status.guard_stops, "Attempts to publish that a guard stopped"),
+    ):
+        Counter(f"windsock_mirror_{name}", text, registry=registry).inc(value)
+    return generate_latest(registry)
+
+
+@contextlib.contextmanager
+def serve_health(status: Status, port: int | None) -> Iterator[int | None]:
+    """Serve the status on 127.0.0.1 for as long as the block runs; a port of None serves nothing, 0 any port.
+
+    Raises:
+        ConfigurationError: The port is taken.
+    """
+    if port is None:
+        yield None
+        return
+    handler = type("Handler", (_Handler,), {"status": status})
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError as error:
+        raise ConfigurationError(f"--health-port {port} cannot be used: {error.strerror}") from error
+    thread = threading.Thread(target=server.serve_forever, name="windsock-mirror-health")
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    status: ClassVar[Status]
+
+    def do_GET(self) -> None:
+        """Answer the three paths."""
+        if self.path == "/healthz":
+            self._answer(200, b"the process runs\n")
+        elif self.path == "/readyz" and self.status.is_ready:
+            self._answer(200, b"the documents are right\n" if self.status.leading else b"standing by\n")
+        elif self.path == "/readyz":
+            self._answer(503, f"{self.status.trouble or 'nothing published yet'}\n".encode())
+        elif self.path == "/metrics":
+            self._answer(200, metrics(self.status), "text/plain; version=0.0.4; charset=utf-8")
+        else:
+            self._answer(404, b"there is /healthz, /readyz and /metrics\n")
+
+    def _answer(self, code: int, body: bytes, kind: str = "text/plain; charset=utf-8") -> None:
+        self.send_response(code)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Keep probes out of the log."""
