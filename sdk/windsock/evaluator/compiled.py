@@ -11,9 +11,9 @@ from windsock.evaluator.bucketing import Split
 from windsock.evaluator.expressions import FLAGD, Compiler, Constant, Scope, again
 from windsock.evaluator.fractional import LiteralSplit, compile_split
 from windsock.evaluator.list_operators import Expression
-from windsock.evaluator.membership import Choices, LiteralSets, Membership, membership
+from windsock.evaluator.membership import Choices, LiteralSets, Membership, TextSet, membership
 from windsock.evaluator.outcome import Outcome
-from windsock.evaluator.values import RuleError, Value, describe
+from windsock.evaluator.values import RuleError, Value, describe, plain
 from windsock.evaluator.variant_names import is_plain_name, variant_name
 from windsock.flags import Flag
 
@@ -190,12 +190,12 @@ class _Tails:
             value = self._branch(clauses[index + 1])
             test = membership(clauses[index])
             if run and (test is None or test.name != run[0][0].name):
-                otherwise, run = _choose(run, otherwise), []
+                otherwise, run = _choose(run, otherwise, self._compiler.sets), []
             if test is None:
                 otherwise = _either(self._compiler.compile(clauses[index]), value, otherwise)
             else:
                 run.append((test, value))
-        return _choose(run, otherwise) if run else otherwise
+        return _choose(run, otherwise, self._compiler.sets) if run else otherwise
 
     def _fractional(self, arguments: Value) -> _Tail:
         literal = self._compiler.literal_split(arguments)
@@ -243,11 +243,14 @@ def _either(condition: Expression, value: _Tail, otherwise: _Tail) -> _Tail:
     return lambda data: value(data) if condition(data) else otherwise(data)
 
 
-def _choose(run: list[tuple[Membership, _Tail]], otherwise: _Tail) -> _Tail:
+def _choose(run: list[tuple[Membership, _Tail]], otherwise: _Tail, sets: LiteralSets) -> _Tail:
     """Clauses on one attribute, the last one first, as one look-up."""
     tests = run[::-1]
     name = tests[0][0].name
     if isinstance(otherwise, _Always):
+        test, value = tests[0]
+        if len(tests) == 1 and test.reads_numbers and isinstance(value, _Always):
+            return _choose_between(name, sets.of(test.texts), value.outcome, otherwise.outcome)
         known = [(test, value.outcome) for test, value in tests if isinstance(value, _Always)]
         if len(known) == len(tests):
             return _choose_outcome(name, Choices(known, otherwise.outcome), otherwise.outcome)
@@ -259,6 +262,17 @@ def _choose(run: list[tuple[Membership, _Tail]], otherwise: _Tail) -> _Tail:
         return (by_text.get(value, otherwise) if type(value) is str else other(value))(data)
 
     return choose
+
+
+def _choose_between(name: str, texts: TextSet, chosen: Outcome, otherwise: Outcome) -> _Tail:
+    """One list: a set is half the size of a dict, and shared with other flags that have the list."""
+    known, holds = texts.texts, texts.holds
+
+    def run(data: Value) -> Outcome:
+        value = data.get(name)  # type: ignore[attr-defined]
+        return chosen if (value in known if type(value) is str else holds(plain(value))) else otherwise
+
+    return run
 
 
 def _choose_outcome(name: str, choices: Choices[Outcome], otherwise: Outcome) -> _Tail:

@@ -19,7 +19,7 @@ from windsock.evaluator.list_operators import (
     compile_reduce,
     compile_some,
 )
-from windsock.evaluator.membership import LiteralSets, attribute_name, search
+from windsock.evaluator.membership import LiteralSets, attribute_name
 from windsock.evaluator.operators import EAGER, Operator, at_least, at_most, contains, more
 from windsock.evaluator.values import (
     PLAIN,
@@ -92,7 +92,7 @@ class Compiler:
     def __init__(self, scope: Scope, sets: LiteralSets) -> None:
         self.scope = scope
         self.reads_flagd = False
-        self._sets = sets
+        self.sets = sets
 
     def compile(self, rule: Value) -> Expression:
         """Compile one rule; what cannot be evaluated raises ``RuleError`` where evaluation reaches it."""
@@ -158,7 +158,7 @@ class Compiler:
         needle, haystack = map(self.compile, arguments)
         if not isinstance(haystack, Constant) or type(haystack.value) is not list:
             return lambda data: contains(needle(data), haystack(data))
-        test = self._sets.test_for(haystack.value) or search(haystack.value)
+        test = self.sets.test_for(haystack.value)
         return lambda data: test(needle(data))
 
     # -- logic ----------------------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ class Compiler:
         self.reads_flagd = True  # a condition reads the context too, see ``variables.solve``
         subject = Subject(arguments[0], self.compile(arguments[0]))
         elements = self.scope.elements or self.scope
-        ready = Compiler(elements, self._sets).compile(arguments[1])
+        ready = Compiler(elements, self.sets).compile(arguments[1])
         condition = Condition(arguments[1], ready, elements.compile)
         if name == "reduce":
             return compile_reduce(subject, condition, self.compile(arguments[2]))

@@ -107,48 +107,51 @@ class Choices(Generic[T]):
         return by_number
 
 
+class TextSet:
+    """A list of texts as a set.
+
+    Args:
+        texts: The texts.
+
+    Attributes:
+        texts: The same as a set.
+    """
+
+    __slots__ = ("_numbers", "texts")
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.texts = frozenset(texts)
+        self._numbers: frozenset[float] | None = None
+
+    def holds(self, value: Value) -> bool:
+        """Whether ``in`` finds the value: a number also finds text that reads as it."""
+        if type(value) is str:
+            return value in self.texts
+        if type(value) is int or type(value) is float:
+            if self._numbers is None:  # built by the first number; two threads build the same
+                self._numbers = frozenset(parse_float(text) or 0.0 for text in self.texts)
+            return as_float(value) in self._numbers
+        return False
+
+
 class LiteralSets:
     """Sets made from literal lists, each list once: shared rules give the same list to many flags."""
 
     def __init__(self) -> None:
-        self._made: dict[int, tuple[Value, Callable[[Value], bool] | None]] = {}
+        self._texts: dict[int, tuple[Sequence[str], TextSet]] = {}
 
-    def test_for(self, values: list[Value]) -> Callable[[Value], bool] | None:
-        """The test whether a value is in the list; None when the list mixes types and must be searched."""
-        kept = self._made.get(id(values))
-        if kept is None:
-            kept = self._made[id(values)] = (
-                values,
-                _test_for(values),
-            )  # keeps the list, so its id stays its own
+    def of(self, texts: Sequence[str]) -> TextSet:
+        """The set of a literal list of texts."""
+        kept = self._texts.get(id(texts))
+        if kept is None:  # the list is kept too, so that its id stays its own
+            kept = self._texts[id(texts)] = (texts, TextSet(texts))
         return kept[1]
 
-
-def _test_for(values: list[Value]) -> Callable[[Value], bool] | None:
-    if is_texts(values):
-        return _text_test(values)  # type: ignore[arg-type]
-    if set(map(type, values)) in _NUMBERS:
-        numbers = frozenset(map(as_float, values))  # type: ignore[arg-type]
-        return lambda value: type(value) in (int, float) and as_float(value) in numbers  # type: ignore[arg-type]
-    return None
-
-
-def _text_test(values: list[str]) -> Callable[[Value], bool]:
-    texts = frozenset(values)
-    numbers: list[frozenset[float]] = []
-
-    def test(value: Value) -> bool:
-        if type(value) is str:
-            return value in texts
-        if type(value) is int or type(value) is float:
-            if not numbers:
-                numbers.append(frozenset(parse_float(text) or 0.0 for text in texts))
-            return as_float(value) in numbers[0]
-        return False
-
-    return test
-
-
-def search(values: list[Value]) -> Callable[[Value], bool]:
-    """The test for a list that mixes types: element by element, as flagd searches."""
-    return lambda value: contains(value, values)
+    def test_for(self, values: list[Value]) -> Callable[[Value], bool]:
+        """The test whether a value is in a literal list: by a set, or by a search through mixed types."""
+        if is_texts(values):
+            return self.of(values).holds  # type: ignore[arg-type]
+        if set(map(type, values)) in _NUMBERS:
+            numbers = frozenset(map(as_float, values))  # type: ignore[arg-type]
+            return lambda value: type(value) in (int, float) and as_float(value) in numbers  # type: ignore[arg-type]
+        return lambda value: contains(value, values)

@@ -55,7 +55,8 @@ class _Reader:
             metadata=self._sections.get("metadata", {}),
             place_of=lambda tokens: text.position(self._locate(at, tokens)),
             faults=tuple(self._faults),
-            mentions_references='"$ref"' in text.text or "\\u" in text.text,
+            # a backslash may write the key as \\u0024ref; a text without one is searched fast
+            mentions_references="\\" in text.text or '"$ref"' in text.text,
         )
 
     def _locate(self, root: int, tokens: Tokens) -> int:
