@@ -98,8 +98,8 @@ def hash_key_v3(flag_key: str) -> HashKey:
     def hashed(targeting_key: str) -> int:
         text = targeting_key.encode()
         size = len(text)
-        if size < 24:  # CBOR writes the length of a short text into its first byte
-            return _hash(prefix + _SHORT_TEXT[size] + text, 0, False)  # noqa: FBT003 - positional only
+        if size < len(_TEXT_HEADS):
+            return _hash(prefix + _TEXT_HEADS[size] + text, 0, False)  # noqa: FBT003 - positional only
         return _hash(prefix + cbor2.dumps(targeting_key), 0, False)  # noqa: FBT003 - positional only
 
     return hashed
@@ -112,7 +112,8 @@ def hash_value_v3(value: Value) -> int | None:
     return _hash(cbor2.dumps(_whole(value), canonical=True), 0, False)  # noqa: FBT003 - positional only
 
 
-_SHORT_TEXT: Final = tuple(bytes([0x60 + size]) for size in range(24))
+_TEXT_HEADS: Final = tuple(bytes([0x60 + n] if n < 24 else [0x78, n]) for n in range(256))
+"""How CBOR begins a text of n bytes; a UUID is encoded in 100 ns this way and in 8 µs by the library."""
 
 
 def _whole(value: Value) -> Value:

@@ -295,7 +295,7 @@ def _failing(message: str) -> Expression:
 
 def _attribute(name: str) -> Expression:
     def run(data: Value) -> Value:
-        value = data.get(name) if isinstance(data, Mapping) else None
+        value = data.get(name) if type(data) is dict or isinstance(data, Mapping) else None
         return value if type(value) in PLAIN else plain(value)
 
     return run

@@ -45,7 +45,7 @@ def hashing_for(bucketing: Bucketing, flag_key: str) -> Hashing:
 
 def hash_targeting_key(data: Value, hashing: Hashing) -> int | None:
     """The hash of the data's targeting key, or None when it has no usable one."""
-    key = data.get("targetingKey") if isinstance(data, Mapping) else None
+    key = data.get("targetingKey") if type(data) is dict or isinstance(data, Mapping) else None
     return hashing.key(key) if isinstance(key, str) and key else None
 
 
@@ -96,7 +96,7 @@ def compile_split(literal: LiteralSplit[T], hashing: Hashing) -> Callable[[Value
     hash_key, at, nothing = hashing.key, literal.split.at, literal.nothing
 
     def run(data: Value) -> T:
-        key = data.get("targetingKey") if isinstance(data, Mapping) else None
+        key = data.get("targetingKey") if type(data) is dict or isinstance(data, Mapping) else None
         return at(hash_key(key)) if isinstance(key, str) and key else nothing
 
     return run

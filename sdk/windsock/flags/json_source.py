@@ -55,7 +55,7 @@ class _Reader:
             metadata=self._sections.get("metadata", {}),
             place_of=lambda tokens: text.position(self._locate(at, tokens)),
             faults=tuple(self._faults),
-            # a backslash may write the key as \\u0024ref; a text without one is searched fast
+            # with a backslash the key may be written as an escape, so only a text without any can exclude it
             mentions_references="\\" in text.text or '"$ref"' in text.text,
         )
 
