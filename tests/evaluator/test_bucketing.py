@@ -130,3 +130,9 @@ def test_versions_differ_on_values_that_are_no_text() -> None:
     assert where(rule, {"n": 5}, bucketing="v2") == "c"
     assert where(rule, {"targetingKey": "u"}, bucketing="v3") == "c"
     assert where(rule, {"targetingKey": "u"}, bucketing="v2") == "a"
+
+
+@pytest.mark.parametrize("size", [0, 1, 23, 24, 36, 255, 256, 70_000])
+def test_keys_of_every_length_are_encoded_as_the_library_does(size: int) -> None:
+    user = "u" * size
+    assert hash_key_v3("flag")(user) == mmh3.hash(cbor2.dumps(["flag", user], canonical=True), signed=False)
