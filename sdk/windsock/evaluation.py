@@ -64,8 +64,13 @@ class Evaluation:
         status = _registry._provider_status.get(provider)  # noqa: SLF001
         return self._compiled if status is _READY or status is _STALE or status is _ERROR else None
 
-    def context(self, targeting_key: str | None, attributes: Attributes) -> dict[str, Any]:
-        """What a rule sees: API, transaction, client and invocation attributes, as the client merges them."""
+    def context(self, targeting_key: str | None, attributes: dict[str, Any]) -> dict[str, Any]:
+        """What a rule sees: API, transaction, client and invocation attributes, as the client merges them.
+
+        Args:
+            targeting_key: The user's id.
+            attributes: The invocation's; completed in place, because copying them costs as much as the rule.
+        """
         outer = evaluation_context._evaluation_context  # noqa: SLF001 - as in `provider`
         own = self.client.context
         propagator = transaction_context._evaluation_transaction_context_propagator  # noqa: SLF001 - likewise
@@ -79,13 +84,14 @@ class Evaluation:
             merged = outer.merge(propagator.get_transaction_context()).merge(own)
             attributes = {**merged.attributes, **attributes}
             targeting_key = targeting_key or merged.targeting_key
-        if not attributes:
-            return {"environment": self.environment, "targetingKey": targeting_key}
-        return {"environment": self.environment, **attributes, "targetingKey": targeting_key}
+        if "environment" not in attributes:
+            attributes["environment"] = self.environment
+        attributes["targetingKey"] = targeting_key
+        return attributes
 
     def invocation(self, targeting_key: str | None, attributes: Attributes) -> EvaluationContext:
         """The same for a call of the client, which merges it once more to no effect."""
-        context = self.context(targeting_key, attributes)
+        context = self.context(targeting_key, dict(attributes))
         key = context.pop("targetingKey")
         return EvaluationContext(key, context)
 

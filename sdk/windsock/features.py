@@ -38,14 +38,17 @@ class Feature:
             self._forced = self._read_environment()
         if self._forced is not None:
             return self._forced
-        key = None if targeting_key is None else str(targeting_key)
+        key = targeting_key if type(targeting_key) is str or targeting_key is None else str(targeting_key)
         evaluation = process.evaluation or process.evaluating()
         provider = evaluation.provider()
         if provider is None:
-            context = evaluation.invocation(key, attributes)
-            return evaluation.client.get_boolean_value(self.key, self.default, context)
+            return evaluation.client.get_boolean_value(
+                self.key, self.default, evaluation.invocation(key, attributes)
+            )
         flag = provider.compiled.get(self.key)
-        value = None if flag is None else flag.evaluate(evaluation.context(key, attributes)).value
+        if flag is None:
+            return self.default
+        value = (flag.constant or flag.evaluate(evaluation.context(key, attributes))).value
         return value if type(value) is bool else self.default
 
     def reload(self) -> None:

@@ -5,13 +5,13 @@ import logging
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic_settings import BaseSettings
 
 from windsock import environment
 from windsock.declaration import Declaration
-from windsock.evaluation import Attributes, Evaluation, missing
+from windsock.evaluation import Evaluation, missing
 from windsock.evaluator import Outcome
 from windsock.layers import Layer, Origin, Refusal, Resolved, resolve
 from windsock.providers.compiled import AnyFlag, Serving
@@ -108,6 +108,7 @@ class Resolver:
         self.declaration = declaration
         self._settings_class = settings_class
         self._flags = (declaration.flag, declaration.experiment_flag, declaration.profile_flag)
+        self._missing = tuple(map(missing, self._flags))  # one outcome each: identity is the cache's key
         self._process_layers: tuple[Layer, ...] | None = None
         self._cache: dict[Outcomes, Resolution] = {}
         self._made: dict[tuple[object, ...], Resolution] = {}
@@ -119,8 +120,8 @@ class Resolver:
         """Read the environment again."""
         self._process_layers = environment.read_layers(self._settings_class)
 
-    def resolve(self, targeting_key: str | None, attributes: Attributes) -> Given:
-        """Settings of one user (or of none), through OpenFeature."""
+    def resolve(self, targeting_key: str | None, attributes: dict[str, Any]) -> Given:
+        """Settings of one user (or of none), through OpenFeature; `attributes` are completed in place."""
         evaluation = process.evaluation or process.evaluating()
         provider = evaluation.provider()
         base, experiment, profile = self._flags
@@ -134,13 +135,13 @@ class Resolver:
         serving, compiled = provider.serving, provider.compiled
         context = evaluation.context(targeting_key, attributes)
         outcomes = (
-            flag.evaluate(context) if (flag := compiled.get(base)) else _missing(base),
-            flag.evaluate(context) if (flag := compiled.get(experiment)) else _missing(experiment),
-            flag.evaluate(context) if (flag := compiled.get(profile)) else _missing(profile),
+            flag.evaluate(context) if (flag := compiled.get(base)) else self._missing[0],
+            flag.evaluate(context) if (flag := compiled.get(experiment)) else self._missing[1],
+            flag.evaluate(context) if (flag := compiled.get(profile)) else self._missing[2],
         )
         return self._combined(outcomes, compiled), serving
 
-    async def resolve_async(self, targeting_key: str | None, attributes: Attributes) -> Given:
+    async def resolve_async(self, targeting_key: str | None, attributes: dict[str, Any]) -> Given:
         """Do the same without blocking the event loop where the provider has an asynchronous call."""
         evaluation = process.evaluating()
         if evaluation.provider() is not None:
@@ -282,17 +283,6 @@ class Resolver:
                 self._logged.clear()
             self._logged.add(key)
             logger.log(level, message, *arguments)
-
-
-_MISSING: dict[str, Outcome] = {}
-
-
-def _missing(key: str) -> Outcome:
-    """One shared outcome per missing key: its identity is part of the cache's key."""
-    found = _MISSING.get(key)
-    if found is None:
-        found = _MISSING[key] = missing(key)
-    return found
 
 
 def _arm_fields(experiment: Outcome, compiled: Mapping[str, AnyFlag]) -> set[str]:

@@ -100,13 +100,19 @@ class Settings(BaseSettings):
             A view; its values are shared with every user of the same variants.
         """
         key = targeting_key if type(targeting_key) is str else _key(targeting_key)
-        return _registered(new_view(cls, (cls.__windsock__.resolve(key, attributes), key, ())))
+        view = object.__new__(cls)
+        _set_view(view, (cls.__windsock__.resolve(key, attributes), key, ()))
+        if exposures._current.get() is not None:  # noqa: SLF001 - once per call, and mostly there is no request
+            _register(view)
+        return view
 
     @classmethod
     async def for_user_async(cls, targeting_key: object, /, **attributes: EvaluationContextAttribute) -> Self:
         """Do what `for_user` does without blocking the event loop, where a remote flagd evaluates."""
         key = _key(targeting_key)
-        return _registered(new_view(cls, (await cls.__windsock__.resolve_async(key, attributes), key, ())))
+        view = new_view(cls, (await cls.__windsock__.resolve_async(key, attributes), key, ()))
+        _register(view)
+        return view
 
     @classmethod
     def live(cls) -> Self:
@@ -251,12 +257,11 @@ class Trace:
         )
 
 
-def _registered(view: S) -> S:
+def _register(view: Settings) -> None:
     """Let the request that is under way, if any, know of a view that was made in it."""
     request = exposures.current()
     if request is not None:
         request.record(Trace(view))
-    return view
 
 
 def _key(targeting_key: object) -> str | None:

@@ -37,25 +37,29 @@ class CompiledFlag:
     Attributes:
         key: The flag's key.
         flag: The flag.
+        constant: The outcome of a flag without a rule, the same for everybody; None for the others.
         evaluate: From context to outcome; it never raises.
     """
 
-    __slots__ = ("evaluate", "flag", "key")
+    __slots__ = ("constant", "evaluate", "flag", "key")
 
     def __init__(self, flag: Flag, sets: LiteralSets | None = None, clock: Clock = time.time) -> None:
         self.key: Final = flag.key
         self.flag: Final = flag
-        self.evaluate: Final[Evaluate] = _compile(flag, sets or LiteralSets(), clock)
+        self.constant: Final = _constant(flag)
+        self.evaluate: Final[Evaluate] = _compile(flag, self.constant, sets or LiteralSets(), clock)
 
 
-def _compile(flag: Flag, sets: LiteralSets, clock: Clock) -> Evaluate:
-    outcomes = Outcomes(flag)
+def _constant(flag: Flag) -> Outcome | None:
     if not flag.enabled:
-        disabled = outcomes.none(Reason.DISABLED)
-        return lambda _: disabled
-    if not flag.targeting:
-        static = outcomes.default(Reason.STATIC)
-        return lambda _: static
+        return Outcomes(flag).none(Reason.DISABLED)
+    return None if flag.targeting else Outcomes(flag).default(Reason.STATIC)
+
+
+def _compile(flag: Flag, constant: Outcome | None, sets: LiteralSets, clock: Clock) -> Evaluate:
+    if constant is not None:
+        return lambda _: constant
+    outcomes = Outcomes(flag)
     compiler = Compiler(Scope.of(flag.bucketing, flag.key), sets)
     try:
         tail = _Tails(compiler, outcomes).compile(flag.targeting)

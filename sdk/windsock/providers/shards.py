@@ -22,6 +22,7 @@ class ShardedFlag:
     """
 
     __slots__ = ("_count", "_shards", "flag", "key")
+    constant = None
 
     def __init__(self, key: str, shards: list[CompiledFlag]) -> None:
         self.key = key
