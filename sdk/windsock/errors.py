@@ -7,6 +7,8 @@
     ├── ConfigurationError     start() or a command was given something it cannot use
     │   └── MissingExtraError  an optional dependency is not installed; names the extra
     ├── FlagFileError          a flag document cannot be read as a whole
+    ├── UnreachableError       a file, folder, repository or server that a command needs cannot be reached
+    ├── PlanError              a plan cannot be made or applied; nothing was changed
     ├── MigrationError         a migration is changed, missing or failing; the database is as it was
     └── MirrorError            the mirror refuses to publish; the last good files stay
         ├── DatabaseUnfitError the connection, role or schema cannot serve a mirror
@@ -58,6 +60,14 @@ class FlagFileError(WindsockError):
         self.source = source
         self.line = line
         self.column = column
+
+
+class UnreachableError(WindsockError):
+    """A file, folder, repository or server that a command needs cannot be reached."""
+
+
+class PlanError(WindsockError):
+    """A plan cannot be made or applied; nothing was changed."""
 
 
 class MigrationError(WindsockError):

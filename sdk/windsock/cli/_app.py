@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from windsock.errors import MissingExtraError, WindsockError
+from windsock.errors import MissingExtraError, UnreachableError, WindsockError
 
 try:
     import typer
@@ -19,6 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "usage": ("usage", "Show what requests used: profiles, values, healed fields."),
     "migrate": ("migrate", "Bring the database's tables up to date."),
     "mirror": ("mirror", "Write the assignments of the database into flagd files."),
+    "lint": ("lint", "Find what flag files get wrong before they serve."),
 }
 
 EXIT_ERROR = 1
@@ -78,5 +79,7 @@ def main() -> None:
     """Run the command line; an error of windsock's own is one message, anything else is a traceback."""
     try:
         app()
+    except UnreachableError as error:
+        fail(error, EXIT_IO)
     except WindsockError as error:
         fail(error)

@@ -1,0 +1,83 @@
+"""What a project says about its flags in pyproject.toml, under ``[tool.windsock]``."""
+
+import importlib
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from windsock.errors import ConfigurationError, UnreachableError
+from windsock.flags.lint import Options
+from windsock.flags.rules import BY_CODE
+from windsock.settings import Settings
+
+
+def lint_options(enabled: Sequence[str]) -> Options:
+    """The linter's options: ``enable`` and ``attributes`` of ``[tool.windsock.lint]``, and the command's.
+
+    Raises:
+        ConfigurationError: A code does not exist, or an option has another type.
+    """
+    section = _section("lint")
+    codes = [*_names(section, "enable"), *enabled]
+    for code in codes:
+        if code not in BY_CODE:
+            raise ConfigurationError(
+                f"the linter has no code {code!r}; `windsock lint --explain all` lists them"
+            )
+    return Options(frozenset(codes), frozenset(_names(section, "attributes")), datetime.now(UTC).date())
+
+
+def settings_classes(names: Sequence[str]) -> tuple[type[Settings], ...]:
+    """The classes that ``module:Class`` names, else those of ``settings`` under ``[tool.windsock]``.
+
+    Raises:
+        ConfigurationError: A name is none, or is not there.
+    """
+    return tuple(map(_settings_class, names or _names(_section(), "settings")))
+
+
+def _settings_class(name: str) -> type[Settings]:
+    module_name, _, class_name = name.partition(":")
+    if not module_name or not class_name:
+        raise ConfigurationError(
+            f"{name!r} names no settings class; write module:Class, such as app.settings:Teacher"
+        )
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # a console script does not have it, `python -m` does
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{name}: the module cannot be imported: {error}; run where it can be"
+        ) from error
+    for part in class_name.split("."):
+        found = getattr(found, part, None)
+    if not (isinstance(found, type) and issubclass(found, Settings)):
+        raise ConfigurationError(f"{name}: {class_name} is no windsock.Settings class of that module")
+    return found
+
+
+def _section(*names: str) -> Mapping[str, Any]:
+    try:
+        data: Any = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise UnreachableError(f"pyproject.toml: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"pyproject.toml: {error}") from error
+    for name in ("tool", "windsock", *names):
+        data = data.get(name, {})
+        if not isinstance(data, dict):
+            raise ConfigurationError(f"pyproject.toml: {name!r} is no table")
+    return data  # type: ignore[no-any-return]
+
+
+def _names(section: Mapping[str, Any], name: str) -> list[str]:
+    values = section.get(name, [])
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ConfigurationError(f"pyproject.toml: {name} must be a list of texts")
+    return values

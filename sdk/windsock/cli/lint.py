@@ -1,0 +1,95 @@
+"""`windsock lint`: find what flag files get wrong before they serve."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.cli._app import EXIT_ERROR
+from windsock.cli._findings import Format, write
+from windsock.cli._project import lint_options
+from windsock.flags.lint import Finding, Level, Linted, lint, lint_overlaps
+from windsock.flags.rules import BY_CODE, CATALOGUE
+from windsock.gitops.files import FlagFile, read_files, write_bytes
+from windsock.gitops.fixing import fix
+
+
+def command(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Flag files, or folders of them; by default flagd/.")
+    ] = None,
+    *,
+    form: Annotated[Format, typer.Option("--format", help="How to write what was found.")] = Format.TABLE,
+    mend: Annotated[
+        bool, typer.Option("--fix", help="Mend what can be mended without changing what anybody is served.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Notes count as findings too.")] = False,
+    enable: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CODE", help="Also apply a rule that is off by default, such as missing-owner."),
+    ] = None,
+    explain: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Say what a code means and end; `all` lists them.")
+    ] = None,
+) -> None:
+    """Find what flag files get wrong before they serve. Exit 1 when something was found.
+
+    Example: windsock lint flagd --format github
+    """
+    if explain is not None:
+        _explain(explain)
+        return
+    options = lint_options(enable or ())
+    files = read_files(paths or ())
+    if mend:
+        files = tuple(_mended(file) for file in files)
+    linted = [lint(file.data, file.path, options) for file in files]
+    findings = _all(linted)
+    write(findings, form)
+    counted = [finding for finding in findings if strict or finding.level is not Level.NOTE]
+    _summary(files, findings, linted)
+    if counted:
+        raise typer.Exit(EXIT_ERROR)
+
+
+def _all(linted: Sequence[Linted]) -> list[Finding]:
+    findings = [finding for each in linted for finding in each.findings]
+    documents = [each.document for each in linted if each.document is not None]
+    return [*findings, *lint_overlaps(documents)]
+
+
+def _mended(file: FlagFile) -> FlagFile:
+    mended = fix(file)
+    if mended.count:
+        write_bytes(Path(file.path), mended.data)
+        print(f"{file.path}: mended {mended.count}", file=sys.stderr)
+    return FlagFile(file.path, mended.data)
+
+
+def _summary(files: Sequence[FlagFile], findings: Sequence[Finding], linted: Sequence[Linted]) -> None:
+    counts = [_count(sum(finding.level is level for finding in findings), level) for level in Level]
+    silenced = sum(len(each.suppressed) for each in linted)
+    fixable = sum(finding.edit is not None for finding in findings)
+    parts = [_count(len(files), "file"), *counts, *([f"{silenced} silenced"] if silenced else [])]
+    hint = f"; --fix mends {fixable}" if fixable else ""
+    print(", ".join(parts) + hint, file=sys.stderr)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _explain(code: str) -> None:
+    if code == "all":
+        for rule in CATALOGUE:
+            print(f"{rule.code:<32} {rule.level:<8} {rule.title}")
+        return
+    found = BY_CODE.get(code)
+    if found is None:
+        raise typer.BadParameter(
+            f"there is no code {code!r}; --explain all lists them", param_hint="--explain"
+        )
+    print(f"{found.code} ({found.level}{', off by default' if found.opt_in else ''}): {found.title}\n")
+    print(found.explanation)

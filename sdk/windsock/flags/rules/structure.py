@@ -1,0 +1,111 @@
+"""How a document and its flags are built."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date
+from difflib import get_close_matches
+from typing import Final
+
+from windsock.flags.model import BUCKETINGS, JsonValue
+from windsock.flags.raw import Tokens
+from windsock.flags.rules.site import DocumentSite, FlagSite, Hit, did_you_mean
+
+_ROOT: Final = ("$schema", "flags", "$evaluators", "metadata")
+_PROPERTIES: Final = ("state", "variants", "defaultVariant", "targeting", "metadata")
+
+
+def root(site: DocumentSite) -> Iterator[Hit]:
+    """Misspelt properties of the document itself; others are nobody's business."""
+    for name in site.root:
+        near = get_close_matches(name, _ROOT, n=1, cutoff=0.75)
+        if name not in _ROOT and near:
+            yield Hit("unknown-root", (name,), f"{name!r} is ignored{did_you_mean(name, _ROOT)}", at_key=True)
+    if isinstance(site.metadata, dict):
+        yield from _metadata(site.metadata, ("metadata",))
+
+
+def properties(site: FlagSite) -> Iterator[Hit]:
+    """Properties that flags do not have."""
+    known = (*_PROPERTIES, "key") if isinstance(site.tokens[-1], int) else _PROPERTIES
+    for name in site.body:
+        if name in known:
+            continue
+        near = get_close_matches(name.lower(), [each.lower() for each in known], n=1, cutoff=0.75)
+        if near:
+            message = f"{name!r} is ignored{did_you_mean(name, known)}"
+        else:
+            message = (
+                f"flags have no {name!r}: flagd ignores it, flagd-core for Python refuses the whole file; "
+                "write it as metadata or remove it"
+            )
+        yield Hit("unknown-property", site.at(name), message, at_key=True)
+
+
+def types(site: FlagSite) -> Iterator[Hit]:
+    """Properties of another type than the schema says."""
+    wanted: Mapping[str, tuple[type, ...]] = {
+        "variants": (dict,),
+        "defaultVariant": (str, type(None)),
+        "targeting": (dict, type(None)),
+        "metadata": (dict, type(None)),
+    }
+    for name, kinds in wanted.items():
+        if name in site.body and not isinstance(site.body[name], kinds):
+            names = " or ".join({dict: "an object", str: "text", type(None): "null"}[kind] for kind in kinds)
+            yield Hit("bad-flag", site.at(name), f"{name} must be {names}")
+
+
+def state(site: FlagSite) -> Iterator[Hit]:
+    """A state that is missing or neither of the two."""
+    if "state" not in site.body:
+        message = (
+            'the flag has no state, and flagd-core for Python refuses the file; write "state": "ENABLED"'
+        )
+        yield Hit("bad-state", site.tokens, message, at_key=True, change=("insert", {"state": "ENABLED"}))
+    elif site.body["state"] not in ("ENABLED", "DISABLED"):
+        shown = json.dumps(site.body["state"])[:60]
+        message = (
+            f'state {shown} counts as ENABLED in flagd and is refused elsewhere; write "ENABLED" or '
+            '"DISABLED"'
+        )
+        change = ("replace", "ENABLED") if site.body["state"] == "enabled" else None
+        yield Hit("bad-state", site.at("state"), message, change=change)  # type: ignore[arg-type]
+
+
+def metadata(site: FlagSite) -> Iterator[Hit]:
+    """Metadata that not every engine takes, and what it says about the flag's upkeep."""
+    yield from _metadata(site.metadata, site.at("metadata"))
+    expires = site.metadata.get("expires")
+    if expires is None or site.options.today is None:
+        return
+    try:
+        late = date.fromisoformat(str(expires)) < site.options.today
+    except ValueError:
+        message = f"expires {str(expires)[:40]!r} is no date; write YYYY-MM-DD"
+        yield Hit("expired", site.at("metadata", "expires"), message)
+        return
+    if late:
+        message = f"the flag expired on {expires}; remove it, or move the date"
+        yield Hit("expired", site.at("metadata", "expires"), message)
+
+
+def owner(site: DocumentSite) -> Iterator[Hit]:
+    """Flags without an owner."""
+    if isinstance(site.metadata, dict) and site.metadata.get("owner"):
+        return
+    for flag in site.flags:
+        if not flag.metadata.get("owner"):
+            message = 'the flag has no owner; write "metadata": {"owner": "…"}'
+            yield Hit("missing-owner", flag.tokens, message, at_key=True)
+
+
+def _metadata(values: Mapping[str, JsonValue], at: Tokens) -> Iterator[Hit]:
+    for name, value in values.items():
+        if isinstance(value, (dict, list)) or value is None:
+            message = f"metadata {name!r} must be text, a number, true or false"
+            yield Hit("metadata-value", (*at, name), message)
+    bucketing = values.get("bucketing")
+    if bucketing is not None and bucketing not in BUCKETINGS:
+        yield Hit(
+            "bad-bucketing", (*at, "bucketing"), f"bucketing {bucketing!r} is not known; write v2 or v3"
+        )

@@ -1,0 +1,172 @@
+"""One targeting rule, walked once: its operators, attributes, references, and what it can give."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from windsock.flags.model import JsonValue
+from windsock.flags.raw import Tokens
+from windsock.flags.references import REF
+
+_BOOLEAN: Final = frozenset(
+    ("==", "!=", "===", "!==", "<", "<=", ">", ">=", "!", "!!", "in", "some", "all", "none")
+)
+"""Operators that give true or false."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operator at its place."""
+
+    tokens: Tokens
+    name: str
+    arguments: JsonValue
+
+    @property
+    def listed(self) -> Sequence[JsonValue]:
+        """The arguments as a list."""
+        return self.arguments if isinstance(self.arguments, list) else [self.arguments]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Something that the rule can give: a literal, or the name of a shared rule that gives it."""
+
+    tokens: Tokens
+    value: JsonValue
+    reference: str | None = None
+
+
+class Tree:
+    """A rule, walked.
+
+    Args:
+        rule: The rule as written, its references in place.
+
+    Attributes:
+        rule: The rule.
+        operations: Every operator in it, outermost first.
+        attributes: Every attribute that it names, with the place of the name.
+        references: Every shared rule that it names, with the place of the reference.
+        results: What it can give, as far as that is written in it.
+        computed: Whether it can give something that only attributes decide.
+    """
+
+    def __init__(self, rule: JsonValue) -> None:
+        self.rule = rule
+        self.operations: list[Operation] = []
+        self.attributes: list[tuple[Tokens, str]] = []
+        self.references: list[tuple[Tokens, str]] = []
+        self.results: list[Result] = []
+        self.computed = False
+        self._walk(rule, ())
+        self._collect(rule, ())
+
+    def chains(self) -> "Iterator[Chain]":
+        """Every ``if`` with the else-ifs that follow it."""
+        continued: set[Tokens] = set()
+        for operation in self.operations:
+            if operation.name in ("if", "?:") and operation.tokens not in continued:
+                yield _chain(operation, continued)
+
+    def _walk(self, value: JsonValue, tokens: Tokens) -> None:
+        if isinstance(value, list):
+            for index, item in enumerate(value):
+                if isinstance(item, (dict, list)):
+                    self._walk(item, (*tokens, index))
+        elif isinstance(value, dict):
+            name = value.get(REF)
+            if len(value) == 1 and isinstance(name, str):
+                self.references.append((tokens, name))
+                return
+            for operator, arguments in value.items():
+                self._operation(Operation((*tokens, operator), operator, arguments))
+
+    def _operation(self, operation: Operation) -> None:
+        self.operations.append(operation)
+        if operation.name == "var":
+            name = operation.listed[0] if operation.listed else None
+            if isinstance(name, str) and name:
+                self.attributes.append((operation.tokens, name))
+        elif operation.name in ("missing", "missing_some"):
+            names = operation.arguments if operation.name == "missing" else operation.listed[-1]
+            for name in names if isinstance(names, list) else [names]:
+                if isinstance(name, str):
+                    self.attributes.append((operation.tokens, name))
+        self._walk(operation.arguments, operation.tokens)
+
+    def _collect(self, value: JsonValue, tokens: Tokens) -> None:
+        if value is None:
+            return
+        if not isinstance(value, dict):
+            self.results.append(Result(tokens, value))
+        elif len(value) == 1:
+            ((name, arguments),) = value.items()
+            self._collect_operation(Operation((*tokens, name), name, arguments))
+        else:
+            self.computed = True
+
+    def _collect_operation(self, operation: Operation) -> None:
+        name, tokens, listed = operation.name, operation.tokens, operation.listed
+        if name == REF:
+            self.results.append(Result(tokens[:-1], None, str(operation.arguments)))
+        elif name in ("if", "?:"):
+            last = len(listed) - 1
+            for index, item in enumerate(listed):
+                if index % 2 or index == last:
+                    self._collect(item, (*tokens, index))
+        elif name == "fractional":
+            for index, bucket in enumerate(listed):
+                if isinstance(bucket, list) and bucket and not isinstance(bucket[0], list):
+                    self._collect(bucket[0], (*tokens, index, 0))
+        elif name in _BOOLEAN:
+            self.results += [Result(tokens, True), Result(tokens, False)]  # noqa: FBT003 - values
+        else:
+            self.computed = True
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The conditions of an ``if`` and its else-ifs, each with its place, and the place of the last else."""
+
+    clauses: tuple[tuple[Tokens, JsonValue], ...]
+    otherwise: Tokens | None
+
+
+def _chain(operation: Operation, continued: set[Tokens]) -> Chain:
+    clauses: list[tuple[Tokens, JsonValue]] = []
+    while True:
+        listed = operation.listed
+        clauses += [
+            ((*operation.tokens, index), listed[index])
+            for index in range(0, len(listed) - len(listed) % 2, 2)
+        ]
+        if len(listed) % 2 == 0:
+            return Chain(tuple(clauses), None)
+        last = listed[-1]
+        at: Tokens = (*operation.tokens, len(listed) - 1)
+        inner = last.get("if") if isinstance(last, dict) and len(last) == 1 else None
+        if not isinstance(inner, list) or not inner:
+            return Chain(tuple(clauses), at)
+        operation = Operation((*at, "if"), "if", inner)
+        continued.add(operation.tokens)
+
+
+def membership(condition: JsonValue) -> tuple[str, Sequence[JsonValue]] | None:
+    """The attribute that a condition tests and the literals that pass; None for another condition."""
+    if not isinstance(condition, Mapping) or len(condition) != 1:
+        return None
+    ((name, arguments),) = condition.items()
+    if name not in ("in", "==", "===") or not isinstance(arguments, list) or len(arguments) != 2:
+        return None
+    subject, values = arguments
+    if name != "in":
+        if isinstance(values, Mapping):
+            subject, values = values, subject
+        values = [values]
+    attribute = subject.get("var") if isinstance(subject, Mapping) and len(subject) == 1 else None
+    if not isinstance(attribute, str) or not isinstance(values, list):
+        return None
+    if not all(isinstance(value, (str, int)) and not isinstance(value, bool) for value in values):
+        return None
+    return attribute, values

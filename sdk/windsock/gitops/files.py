@@ -1,0 +1,93 @@
+"""Flag files on disk: finding, reading, and replacing them in one step."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from windsock.errors import UnreachableError
+
+SUFFIXES: Final = (".flagd.json", ".flagd.yaml", ".flagd.yml")
+DEFAULT_FOLDER: Final = Path("flagd")
+
+
+@dataclass(frozen=True, slots=True)
+class FlagFile:
+    """One flag file as it was read.
+
+    Attributes:
+        path: Its path, as messages name it.
+        data: Its bytes.
+    """
+
+    path: str
+    data: bytes
+
+
+def read_files(paths: Sequence[Path]) -> tuple[FlagFile, ...]:
+    """Read the files, and those of the folders, in the order in which they are merged.
+
+    A folder stands for the flag files directly in it; without paths it is ``flagd/``. The mirror's folder
+    is read only when it is named.
+
+    Raises:
+        UnreachableError: A path is not there or cannot be read, or there is no flag file at all.
+    """
+    found = list(_found(paths or (DEFAULT_FOLDER,)))
+    if not found:
+        named = ", ".join(map(str, paths or (DEFAULT_FOLDER,)))
+        raise UnreachableError(
+            f"{named}: no *.flagd.json here; name a file or a folder, or run `windsock init`"
+        )
+    return tuple(FlagFile(str(path), read_bytes(path)) for path in found)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read one file.
+
+    Raises:
+        UnreachableError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreachableError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace a file durably and in one step; a reader sees the old file or the new one.
+
+    Raises:
+        UnreachableError: It cannot be written; the old file is as it was.
+    """
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        target = path.resolve() if path.is_symlink() else path
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=target.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, target.stat().st_mode & 0o777 if target.exists() else 0o644)
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(temporary, target)  # noqa: PTH105 - the name is text
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108 - the name is text
+        raise UnreachableError(f"{path}: cannot be written: {error.strerror}; it is as it was") from error
+
+
+def _found(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        try:
+            path.stat()
+            if path.is_dir():
+                yield from sorted(each for each in path.iterdir() if each.name.endswith(SUFFIXES))
+            else:
+                yield path
+        except OSError as error:
+            raise UnreachableError(f"{path}: {error.strerror}") from error

@@ -1,0 +1,107 @@
+"""`windsock lint` as a program: formats, exit codes, corrections, and what cannot be read."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WINDSOCK = Path(sys.executable).parent / "windsock"
+GOOD = {"flags": {"f": {"state": "ENABLED", "variants": {"on": True}, "defaultVariant": "on"}}}
+BAD = {"flags": {"f": {"state": "ENABLED", "variants": {"on": True}, "defaultVariant": "of,f:%"}}}
+
+
+@pytest.fixture
+def windsock(tmp_path):
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [WINDSOCK, "lint", *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+            env=os.environ | {"NO_COLOR": "1"},
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def flagd(tmp_path):
+    folder = tmp_path / "flagd"
+    folder.mkdir()
+    return folder
+
+
+def test_a_clean_folder_is_silent_on_stdout(windsock, flagd):
+    (flagd / "a.flagd.json").write_text(json.dumps(GOOD))
+    done = windsock()
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "1 file, 0 errors, 0 warnings, 0 notes\n"
+
+
+def test_a_finding_is_exit_code_1_in_every_format(windsock, flagd):
+    (flagd / "a.flagd.json").write_text(json.dumps(BAD, indent=2))
+    table = windsock()
+    assert table.returncode == 1
+    assert table.stdout.startswith(
+        "flagd/a.flagd.json:8:25  error    default-not-variant  f: defaultVariant 'of,f:%'"
+    )
+    [data] = json.loads(windsock("--format", "json").stdout)
+    assert (data["code"], data["line"], data["column"], data["fixable"]) == (
+        "default-not-variant",
+        8,
+        25,
+        False,
+    )
+    github = windsock("--format", "github").stdout
+    assert github.startswith("::error file=flagd/a.flagd.json,line=8,col=25,title=default-not-variant::f: ")
+    assert "of,f:%25" in github
+    sarif = json.loads(windsock("--format", "sarif").stdout)
+    [run] = sarif["runs"]
+    assert run["results"][0]["locations"][0]["physicalLocation"]["region"] == {
+        "startLine": 8,
+        "startColumn": 25,
+    }
+    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["default-not-variant"]
+
+
+def test_notes_count_only_when_strict(windsock, flagd):
+    (flagd / "a.flagd.json").write_text(
+        json.dumps({"flags": {"f": {"state": "ENABLED", "variants": {"on": True}}}})
+    )
+    assert windsock().returncode == 0
+    assert windsock("--strict").returncode == 1
+
+
+def test_fix_mends_the_file_and_says_so(windsock, flagd):
+    (flagd / "a.flagd.json").write_text(
+        json.dumps({"flags": {"f": {"variants": {"on": True}, "defaultVariant": "on"}}})
+    )
+    done = windsock("--fix")
+    assert done.returncode == 0
+    assert "flagd/a.flagd.json: mended 1" in done.stderr
+    assert json.loads((flagd / "a.flagd.json").read_text())["flags"]["f"]["state"] == "ENABLED"
+
+
+def test_the_projects_policies_come_from_pyproject(windsock, flagd, tmp_path):
+    (flagd / "a.flagd.json").write_text(json.dumps(GOOD))
+    (tmp_path / "pyproject.toml").write_text('[tool.windsock.lint]\nenable = ["missing-owner"]\n')
+    assert "missing-owner" in windsock().stdout
+    (tmp_path / "pyproject.toml").write_text('[tool.windsock.lint]\nenable = ["nonsense"]\n')
+    done = windsock()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no code 'nonsense'" in done.stderr
+
+
+def test_what_cannot_be_reached_is_exit_code_4(windsock, flagd, tmp_path):
+    assert windsock("nowhere").returncode == 4
+    assert "no *.flagd.json here" in windsock().stderr
+    (tmp_path / "loop.flagd.json").symlink_to("loop.flagd.json")
+    done = windsock("loop.flagd.json")
+    assert done.returncode == 4
+    assert done.stderr.startswith("windsock: loop.flagd.json: Too many levels of symbolic links")
+
+
+def test_an_unknown_option_is_exit_code_2(windsock):
+    assert windsock("--nonsense").returncode == 2
+    assert windsock("--explain", "nonsense").returncode == 2
+    assert windsock("--explain", "unreachable").returncode == 0

@@ -1,0 +1,67 @@
+"""`--fix` mends spelling and nothing else: whoever is served what stays the same."""
+
+import json
+
+import pytest
+
+from windsock.evaluator import FlagEvaluator
+from windsock.flags.lint import lint
+from windsock.gitops.files import FlagFile
+from windsock.gitops.fixing import fix
+
+BODY = '"variants": {"on": true, "off": false}, "defaultVariant": "off"'
+
+
+def mended(text: str) -> str:
+    return fix(FlagFile("f.flagd.json", text.encode())).data.decode()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('{"flags": {"f": {' + BODY + "}}}", '{"flags": {"f": {"state": "ENABLED", ' + BODY + "}}}"),
+        (
+            '{"flags": {"f": {\n  ' + BODY + "\n}}}",
+            '{"flags": {"f": {\n  "state": "ENABLED",\n  ' + BODY + "\n}}}",
+        ),
+        ('\ufeff{"flags": {}}', '{"flags": {}}'),
+        (
+            '{"flags": {"f": {"state": "enabled", "targeting": {"fractional": [["on", 10.0], ["off", 9e1]]}, '
+            + BODY
+            + "}}}",
+            '{"flags": {"f": {"state": "ENABLED", "targeting": {"fractional": [["on", 10], ["off", 90]]}, '
+            + BODY
+            + "}}}",
+        ),
+        (
+            '{"flags": {"f": {"state": "ENABLED", "targeting": {"if": [{"in": [{"var": "e"}, ["é", "b", "é"]]}, "on"]}, '
+            + BODY
+            + "}}}",
+            '{"flags": {"f": {"state": "ENABLED", "targeting": {"if": [{"in": [{"var": "e"}, ["é", "b"]]}, "on"]}, '
+            + BODY
+            + "}}}",
+        ),
+    ],
+)
+def test_what_can_be_mended_is_and_the_rest_of_the_text_stays(before, after):
+    assert mended(before) == after
+    assert mended(after) == after
+    assert lint(after.encode(), "f.flagd.json").findings == ()
+
+
+def test_users_get_what_they_got():
+    text = '{"flags": {"f": {"targeting": {"fractional": [["on", 33.0], ["off", 67.0]]}, ' + BODY + "}}}"
+    before, after = FlagEvaluator(), FlagEvaluator()
+    before.set_flags(text)
+    after.set_flags(mended(text))
+    for user in range(500):
+        context = {"targetingKey": f"user-{user}"}
+        assert before.compiled["f"].evaluate(context).variant == after.compiled["f"].evaluate(context).variant
+
+
+def test_what_would_change_the_served_is_left_alone():
+    typo = {
+        "flags": {"f": {"state": "ENABLED", "variants": {"on": 1}, "defaultVariant": "onn", "targetting": {}}}
+    }
+    text = json.dumps(typo)
+    assert mended(text) == text
