@@ -27,6 +27,7 @@ Flags = Annotated[
     ),
 ]
 Folder = Annotated[Path, typer.Option(help="The mirror's own folder of flagd files.")]
+GitFolder = Annotated[Path, typer.Option(help="The folder of the flag files in Git.")]
 Shards = Annotated[
     int | None,
     typer.Option(help="How many files; fixed when the folder is set up. Default: as set up, else 1."),
@@ -56,6 +57,14 @@ def command(
     health_port: Annotated[
         int | None, typer.Option(help="Serve /healthz, /readyz and /metrics on this port of the loopback.")
     ] = None,
+    learning_config: Annotated[
+        str | None,
+        typer.Option(help="Also write this flag's base values into the table learning_config, for SQL."),
+    ] = None,
+    git_folder: GitFolder = Path("flagd"),
+    environment: Annotated[
+        str, typer.Option(envvar="ENVIRONMENT", help="The environment of those base values.")
+    ] = "production",
     poll: Annotated[float, typer.Option(help="Seconds between polls that back up the wake-ups.")] = 2.0,
 ) -> None:
     """Write who is assigned to which configuration into flagd files."""
@@ -79,6 +88,9 @@ def command(
                 group=group,
                 poll_seconds=poll,
                 allow_shrink=allow_shrink,
+                learning_config=learning_config,
+                git_folder=git_folder,
+                environment=environment,
             )
         )
         if watch:
@@ -98,7 +110,7 @@ def command(
 def flagd_config(
     folder: Folder = Path("flagd/mirror"),
     shards: Shards = None,
-    git_folder: Annotated[Path, typer.Option(help="The folder of the flag files in Git.")] = Path("flagd"),
+    git_folder: GitFolder = Path("flagd"),
     root: Annotated[
         Path | None, typer.Option(help="Where flagd sees the Git folder, such as /etc/flagd in a container.")
     ] = None,

@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 
 from windsock.errors import ConfigurationError, DatabaseUnfitError, GuardError, MirrorError, WindsockError
+from windsock.mirror.base_values import BaseReader
 from windsock.mirror.documents import MAX_SHARDS, Layout, shard_count
 from windsock.mirror.files import Folder
 from windsock.mirror.health import Status
@@ -46,6 +47,9 @@ class Options:
         answer_seconds: How long the database may take to answer before the connection is given up.
         max_shrink: The share of the assignments, 0 to 1, that one publication may remove.
         allow_shrink: Let the first publication remove more than that.
+        learning_config: The flag whose base values the table `learning_config` is given; None for none.
+        git_folder: The folder of Git's flag files, for the base values.
+        environment: The environment that the base values are for.
     """
 
     url: str
@@ -59,6 +63,9 @@ class Options:
     answer_seconds: float = 20.0
     max_shrink: float = 0.2
     allow_shrink: bool = False
+    learning_config: str | None = None
+    git_folder: Path = Path("flagd")
+    environment: str = "production"
 
 
 class Mirror:
@@ -74,6 +81,11 @@ class Mirror:
         self._publisher = Publisher(self._folder, _layout(options), options.max_shrink)
         self._allow_shrink = options.allow_shrink
         self.status = Status()
+        self._base = (
+            BaseReader(options.learning_config, options.git_folder, options.environment)
+            if options.learning_config
+            else None
+        )
 
     def once(self) -> Written:
         """Publish everything once.
@@ -91,7 +103,9 @@ class Mirror:
                     )
                 time.sleep(_SLICE_SECONDS)
             self._take_over()
-            return self._publish_all(source)[0]
+            written, _ = self._publish_all(source)
+            self._write_base_values(source)
+            return written
 
     def differences(self) -> tuple[str, ...]:
         """Compare the documents with the database, and write nothing.
@@ -100,15 +114,26 @@ class Mirror:
             One line for each document that is not what `once` would leave.
         """
         self._publisher.load()
-        found = []
         with self._connected() as source, source.read() as reading:
+            found = self._different_base_values(source)
             for name, data in self._publisher.documents(reading):
-                there = self._folder.read(name)
-                if there is None:
+                document = self._folder.read(name)
+                if document is None:
                     found.append(f"{self._folder.path / name}: missing; {len(data):,} bytes to write")
-                elif there != data:
+                elif document != data:
                     found.append(f"{self._folder.path / name}: differs; {len(data):,} bytes to write")
         return tuple(found)
+
+    def _different_base_values(self, source: Source) -> list[str]:
+        if self._base is None or (base := self._base.read_if_changed()) is None:
+            return []
+        wanted = {key: (value, base.revision) for key, value in base.values.items()}
+        there = source.read_base_values()
+        return [
+            f"learning_config, key {key}: differs from {base.revision}"
+            for key in sorted(wanted.keys() | there.keys())
+            if wanted.get(key) != there.get(key)
+        ]
 
     def watch(self, stop: threading.Event) -> None:
         """Publish, and follow the changes until `stop` is set. Faults are logged and recovered from.
@@ -150,6 +175,7 @@ class Mirror:
         while not stop.is_set():
             try:
                 cursor = self._publish(source, None if pace.full_is_due(source) else cursor, pace)
+                self._write_base_values(source)
                 self._recovered(pace)
             except MirrorError as error:
                 self._alarm(error)
@@ -187,6 +213,20 @@ class Mirror:
         while not stop.is_set() and (left := deadline - time.monotonic()) > 0:
             if source.wait(min(left, _SLICE_SECONDS)) and not pace.failures:
                 return
+            if self._base and self._base.is_changed() and not pace.failures:
+                return
+
+    def _write_base_values(self, source: Source) -> None:
+        if self._base is None or (base := self._base.read_if_changed()) is None:
+            return
+        try:
+            source.write_base_values(base)
+        except BaseException:
+            self._base.forget()
+            raise
+        _log.info(
+            "learning_config says what %s says, revision %s", self._options.learning_config, base.revision
+        )
 
     def _alarm(self, error: Exception) -> None:
         """Say what is wrong, once for as long as it stays the same."""

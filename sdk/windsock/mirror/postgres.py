@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from windsock._sql import load_queries
 from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError, MissingExtraError
-from windsock.mirror.documents import IdList
+from windsock.flags import JsonValue
+from windsock.mirror.base_values import BaseValues
+from windsock.mirror.documents import IdList, json_text
 from windsock.mirror.rows import MAX_SETTINGS_BYTES, AssignmentList, AssignmentRow, Changes, ConfigurationRow
 
 try:
@@ -117,6 +119,27 @@ class Source:
             configurations = self._configurations(changed)
             gone = set(changed) - {row.id for row in configurations}
             return Changes(configurations, tuple(sorted(gone)), self._assignments(users), cursor)
+
+    def write_base_values(self, base: BaseValues) -> None:
+        """Make the table `learning_config` say what the base flag says."""
+        parameters = {
+            "keys": list(base.values),
+            "values": [json_text(value) for value in base.values.values()],
+            "revision": base.revision,
+        }
+        with (
+            _deadline(self._connection, self._answer_seconds),
+            _said_clearly(),
+            self._connection.transaction(),
+        ):
+            self._connection.execute(_queries["write_base_values"], parameters)
+            self._connection.execute(_queries["remove_base_values"], parameters)
+
+    def read_base_values(self) -> dict[str, tuple[JsonValue, str]]:
+        """Read the rows of `learning_config` that the mirror wrote: value and revision by key."""
+        with _deadline(self._connection, self._answer_seconds), _said_clearly():
+            rows = self._connection.execute(_queries["read_base_values"]).fetchall()
+        return {key: (value, revision) for key, value, revision in rows}
 
     def cut_log(self, keep_seconds: float) -> None:
         """Delete what is older than `keep_seconds` from the change log."""
@@ -260,6 +283,8 @@ def _said_clearly() -> Iterator[None]:
             "windsock_mirror (`alter role windsock_mirror login password '...'`), or give the role "
             "BYPASSRLS and the same grants"
         ) from error
+    except psycopg.errors.UndefinedTable as error:
+        raise DatabaseUnfitError(f"{error.diag.message_primary}: run `windsock migrate`") from error
     except psycopg.errors.QueryCanceled as error:
         raise MirrorError(f"a query of the mirror was cancelled: {error.diag.message_primary}") from error
 

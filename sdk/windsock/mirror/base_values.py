@@ -1,0 +1,95 @@
+"""The base values of one flag, read from Git's files for the table that SQL reads."""
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from windsock.errors import FlagFileError
+from windsock.evaluator import FlagEvaluator
+from windsock.flags import JsonValue, merge, read_document
+
+_log = logging.getLogger("windsock.mirror")
+
+_Signature = tuple[int, int, int] | None
+_SUFFIXES = (".flagd.json", ".flagd.yaml", ".flagd.yml")
+
+
+@dataclass(frozen=True, slots=True)
+class BaseValues:
+    """What the base flag says for one environment, without any user.
+
+    Attributes:
+        values: The fields of the flag's object.
+        revision: The revision of the file that defines the flag.
+    """
+
+    values: Mapping[str, JsonValue]
+    revision: str
+
+
+class BaseReader:
+    """Reads one flag's base values, again whenever a file of the folder changed.
+
+    Args:
+        flag: The flag's key, which is the settings class's flag name.
+        folder: The folder of Git's flag files.
+        environment: The value of the context's ``environment``.
+    """
+
+    def __init__(self, flag: str, folder: Path, environment: str) -> None:
+        self._flag = flag
+        self._folder = folder
+        self._environment = environment
+        self._seen: list[tuple[Path, _Signature]] | None = None
+
+    def read_if_changed(self) -> BaseValues | None:
+        """Give the values when a file changed since the last call, and None when they cannot be had."""
+        seen = self._look()
+        if seen == self._seen:
+            return None
+        self._seen = seen
+        try:
+            return self._evaluate([path for path, _ in seen])
+        except (FlagFileError, OSError) as error:
+            _log.error("the base values of %s in SQL stay as they are: %s", self._flag, error)
+            return None
+
+    def is_changed(self) -> bool:
+        """Whether a file changed since the last reading."""
+        return self._look() != self._seen
+
+    def _look(self) -> list[tuple[Path, _Signature]]:
+        paths = sorted(path for path in self._folder.glob("*.flagd.*") if path.name.endswith(_SUFFIXES))
+        return [(path, _signature(path)) for path in paths]
+
+    def forget(self) -> None:
+        """Take the files as changed: what was read was not written."""
+        self._seen = None
+
+    def _evaluate(self, paths: list[Path]) -> BaseValues | None:
+        documents = [read_document(path.read_bytes(), str(path)) for path in paths]
+        evaluator = FlagEvaluator()
+        evaluator.load(merge(documents))
+        compiled = evaluator.compiled.get(self._flag)
+        outcome = compiled.evaluate({"environment": self._environment}) if compiled else None
+        if compiled is None or outcome is None or not isinstance(outcome.value, dict):
+            why = outcome.reason if outcome else "no such flag"
+            _log.error(
+                "%s: the flag %s has no base values (%s); SQL keeps what it has",
+                self._folder,
+                self._flag,
+                why,
+            )
+            return None
+        revisions = {document.source: document.revision for document in documents}
+        return BaseValues(outcome.value, revisions[compiled.flag.source])
+
+
+def _signature(path: Path) -> _Signature:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - one call, and None where the file is gone meanwhile
+    except FileNotFoundError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
