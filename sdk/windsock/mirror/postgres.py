@@ -216,7 +216,8 @@ def _open(url: str) -> "Connection":
         )
     except psycopg.Error as error:
         raise ConfigurationError(
-            f"the database cannot be reached; check DATABASE_URL or --database-url. It says: {str(error).strip()}"
+            "the database cannot be reached; check DATABASE_URL or --database-url. "
+            f"It says: {str(error).strip()}"
         ) from error
 
 
