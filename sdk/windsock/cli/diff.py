@@ -1,0 +1,66 @@
+"""`windsock diff`: what changed between two states of the flags, flag by flag."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.cli._app import EXIT_CHANGES
+from windsock.gitops.changes import as_lines, changes
+from windsock.gitops.files import DEFAULT_FOLDER, FlagFile, read_files
+from windsock.gitops.repository import Repository
+from windsock.gitops.sets import flag_set
+
+
+def command(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Two files or folders, or with --against one; by default flagd/."),
+    ] = None,
+    *,
+    against: Annotated[
+        str | None, typer.Option(metavar="REV", help="Compare with this Git revision; by default HEAD.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
+    textconv: Annotated[
+        bool, typer.Option("--textconv", help="Print one file a part to a line, for `git diff`.")
+    ] = False,
+) -> None:
+    """Show what changed, flag by flag: exit 3 where something did, 0 where nothing did.
+
+    Example: windsock diff --against main
+    """
+    given = paths or []
+    if textconv:
+        _textconv(given)
+        return
+    if len(given) > 2 or (len(given) == 2 and against is not None):
+        raise typer.BadParameter("give two paths, or one and --against")
+    before, after = _sides(given, against)
+    found = changes(flag_set(before), flag_set(after))
+    if as_json:
+        print(json.dumps([asdict(change) for change in found], ensure_ascii=False, indent=2))
+    else:
+        for change in found:
+            print(change)
+    if found:
+        raise typer.Exit(EXIT_CHANGES)
+
+
+def _sides(paths: Sequence[Path], against: str | None) -> tuple[Sequence[FlagFile], Sequence[FlagFile]]:
+    if len(paths) == 2:
+        return read_files(paths[:1]), read_files(paths[1:])
+    named = paths or (DEFAULT_FOLDER,)
+    before = Repository().files_at(against or "HEAD", named)
+    here = [path for path in named if path.exists()]
+    return before, read_files(here) if here or not before else ()
+
+
+def _textconv(paths: Sequence[Path]) -> None:
+    if len(paths) != 1:
+        raise typer.BadParameter("--textconv takes the one file that Git gives it")
+    for line in as_lines(flag_set(read_files(paths)).flags):
+        print(line)

@@ -1,0 +1,44 @@
+"""`windsock fmt`: write flag files in the one common form."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.cli._app import EXIT_ERROR
+from windsock.errors import FlagFileError
+from windsock.gitops.files import read_files, write_bytes
+from windsock.gitops.formatting import formatted
+
+
+def command(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Flag files, or folders of them; by default flagd/.")
+    ] = None,
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit 1 where a file would change.")
+    ] = False,
+) -> None:
+    """Write flag files in the one common form; values, numbers and the order of flags stay.
+
+    Example: windsock fmt --check
+    """
+    failed = False
+    for file in read_files(paths or ()):
+        if not file.path.endswith(".json"):
+            continue
+        try:
+            data = formatted(file.data, file.path)
+        except FlagFileError as error:
+            print(f"windsock: {error}", file=sys.stderr)
+            failed = True
+            continue
+        if data != file.data:
+            print(file.path)
+            failed |= check
+            if not check:
+                write_bytes(Path(file.path), data)
+    if failed:
+        raise typer.Exit(EXIT_ERROR)

@@ -1,0 +1,89 @@
+"""The one common form of a flag file that people edit: same content, order and numbers, other white space."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from windsock.errors import FlagFileError
+from windsock.flags import read_document
+
+WIDTH: Final = 100
+"""What fits into this many columns stands in one line."""
+
+_FLAG_ORDER: Final = ("state", "variants", "defaultVariant", "targeting", "metadata")
+_ROOT_ORDER: Final = ("$schema", "flags", "$evaluators", "metadata")
+
+
+class _Number(str):
+    """A number as it was written: 50.0 must not become 50, nor 1e3 become 1000.0."""
+
+    __slots__ = ()
+
+
+def formatted(data: bytes, source: str) -> bytes:
+    """Format a flag document.
+
+    Flags and variants keep their order, which people chose; the properties of a flag get a fixed one.
+
+    Raises:
+        FlagFileError: It cannot be read, is YAML, or writes a key twice, of which one would be lost.
+    """
+    if source.lower().endswith((".yaml", ".yml")):
+        raise FlagFileError(source, "fmt writes JSON; YAML keeps its own form and comments")
+    document = read_document(data, source)
+    twice = next((problem for problem in document.problems if "twice" in problem.message), None)
+    if twice is not None:
+        raise FlagFileError(source, twice.message, twice.line, twice.column)
+    content = json.loads(data, parse_float=_Number, parse_int=_Number)
+    return (_write(_ordered(content), 0, 0) + "\n").encode()
+
+
+def _ordered(content: Mapping[str, object]) -> Mapping[str, object]:
+    ordered = _sorted(content, _ROOT_ORDER)
+    flags = ordered["flags"]
+    if isinstance(flags, dict):
+        ordered["flags"] = {
+            key: _sorted(flag, _FLAG_ORDER) if isinstance(flag, dict) else flag for key, flag in flags.items()
+        }
+    return ordered
+
+
+def _sorted(value: Mapping[str, object], order: Sequence[str]) -> dict[str, object]:
+    known = {name: value[name] for name in order if name in value}
+    return {**known, **{name: item for name, item in value.items() if name not in known}}
+
+
+def _write(value: object, indent: int, used: int) -> str:
+    """Write a value; ``used`` columns of its first line are taken."""
+    if not isinstance(value, (dict, list)):
+        return _scalar(value)
+    compact = _compact(value)
+    # the document, its sections and its flags always stand a member to a line, so that a diff shows one
+    if indent > 2 and used + len(compact) <= WIDTH:
+        return compact
+    if not value:
+        return compact
+    space = "  " * (indent + 1)
+    if isinstance(value, dict):
+        members = [f"{space}{_scalar(name)}: " for name in value]
+        items = [
+            member + _write(item, indent + 1, len(member))
+            for member, item in zip(members, value.values(), strict=True)
+        ]
+    else:
+        items = [space + _write(item, indent + 1, len(space)) for item in value]
+    ends = "{}" if isinstance(value, dict) else "[]"
+    return ends[0] + "\n" + ",\n".join(items) + "\n" + "  " * indent + ends[1]
+
+
+def _compact(value: object) -> str:
+    if isinstance(value, dict):
+        members = ", ".join(f"{_scalar(name)}: {_compact(item)}" for name, item in value.items())
+        return f"{{ {members} }}" if members else "{}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_compact, value))}]"
+    return _scalar(value)
+
+
+def _scalar(value: object) -> str:
+    return str(value) if isinstance(value, _Number) else json.dumps(value, ensure_ascii=False)

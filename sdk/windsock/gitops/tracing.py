@@ -1,0 +1,133 @@
+"""Why a flag gives what it gives: the conditions of its rule one by one, with the values they saw."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from windsock.evaluator.expressions import FLAGD, Scope
+from windsock.evaluator.fractional import hash_targeting_key, hashing_for
+from windsock.evaluator.values import RuleError, truthy
+from windsock.flags import Flag, JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that the evaluation looked at.
+
+    Attributes:
+        depth: How deep it stands in the rule.
+        text: What was looked at.
+        found: What came of it.
+    """
+
+    depth: int
+    text: str
+    found: str
+
+
+def trace(flag: Flag, context: Mapping[str, object], timestamp: int) -> tuple[Step, ...]:
+    """Follow a flag's rule for one context.
+
+    Args:
+        flag: The flag.
+        context: The attributes, with ``targetingKey`` among them where there is one.
+        timestamp: Unix seconds, for ``$flagd.timestamp``.
+    """
+    if not flag.enabled:
+        return (Step(0, "state", "DISABLED: the code default is used"),)
+    if not flag.targeting:
+        return (Step(0, "no targeting", f"the default variant {flag.default_variant!r}"),)
+    data = {**context, FLAGD: {"flagKey": flag.key, "timestamp": timestamp}}
+    return tuple(_Trace(flag, data).follow(flag.targeting, 0))
+
+
+class _Trace:
+    def __init__(self, flag: Flag, data: Mapping[str, object]) -> None:
+        self._flag = flag
+        self._data = data
+        self._scope = Scope.of(flag.bucketing, flag.key)
+        self._hashing = hashing_for(flag.bucketing, flag.key)
+
+    def follow(self, rule: JsonValue, depth: int) -> Iterator[Step]:
+        """The steps of one branch."""
+        if isinstance(rule, Mapping) and len(rule) == 1:
+            ((name, arguments),) = rule.items()
+            if name in ("if", "?:") and isinstance(arguments, list):
+                yield from self._conditions(arguments, depth)
+                return
+            if name == "fractional" and isinstance(arguments, list):
+                yield self._split(rule, arguments, depth)
+                return
+        yield Step(depth, "gives", self._shown(rule))
+
+    def _conditions(self, clauses: list[JsonValue], depth: int) -> Iterator[Step]:
+        for index in range(0, len(clauses) - 1, 2):
+            try:
+                holds = truthy(self._value(clauses[index]))
+            except RuleError as error:
+                yield Step(depth, _written(clauses[index]), f"fails: {error}")
+                return
+            seen = ", ".join(
+                f"{name} = {_written(value)}" for name, value in self._attributes(clauses[index])
+            )
+            yield Step(
+                depth, _written(clauses[index]), f"{str(holds).lower()}{f'  ({seen})' if seen else ''}"
+            )
+            if holds:
+                yield from self.follow(clauses[index + 1], depth + 1)
+                return
+        if len(clauses) % 2:
+            yield from self.follow(clauses[-1], depth + 1)
+        else:
+            yield Step(depth, "no condition holds", f"the default variant {self._flag.default_variant!r}")
+
+    def _split(self, rule: JsonValue, arguments: list[JsonValue], depth: int) -> Step:
+        key = arguments[0] if arguments and not isinstance(arguments[0], list) else None
+        try:
+            by = self._value(key) if key is not None else self._data.get("targetingKey")
+            hashed = (
+                self._hashing.value(by) if key is not None else hash_targeting_key(self._data, self._hashing)
+            )
+        except RuleError as error:
+            return Step(depth, _written(rule), f"fails: {error}")
+        if hashed is None:
+            return Step(depth, _written(rule), f"{_written(by)} is not bucketed; {self._shown(rule)}")
+        share = 100 * (hashed % 2**32) / 2**32
+        return Step(
+            depth,
+            _written(rule),
+            f"{_written(by)} stands at {share:.2f} % ({self._flag.bucketing}): {self._shown(rule)}",
+        )
+
+    def _shown(self, rule: JsonValue) -> str:
+        try:
+            value = self._value(rule)
+        except RuleError as error:
+            return f"fails: {error}"
+        return f"the default variant {self._flag.default_variant!r}" if value is None else _written(value)
+
+    def _value(self, rule: JsonValue) -> object:
+        return self._scope.compile(rule)(self._data)
+
+    def _attributes(self, rule: JsonValue) -> Iterator[tuple[str, object]]:
+        names = dict.fromkeys(_variables(rule))
+        for name in names:
+            yield name, self._scope.compile({"var": name})(self._data)
+
+
+def _variables(rule: JsonValue) -> Iterator[str]:
+    if isinstance(rule, Mapping):
+        for name, value in rule.items():
+            found = value[0] if name == "var" and isinstance(value, list) and value else value
+            if name == "var" and isinstance(found, str) and found:
+                yield found
+            else:
+                yield from _variables(value)
+    elif isinstance(rule, list):
+        for item in rule:
+            yield from _variables(item)
+
+
+def _written(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 100 else f"{text[:97]}…"

@@ -1,0 +1,68 @@
+"""`windsock diff` as a program, with real Git."""
+
+import json
+
+from tests.cli.conftest import WINDSOCK, boolean
+
+
+def test_two_files_part_by_part(windsock, write):
+    write({"kept": boolean(), "gone": boolean(), "moved": boolean({"if": [True, "on"]})}, "a")
+    write({"kept": boolean(), "moved": boolean({"if": [True, "off"]}, owner="us"), "new": boolean()}, "b")
+    done = windsock("diff", "flagd/a.flagd.json", "flagd/b.flagd.json")
+    assert done.returncode == 3
+    assert [line.split("  ")[0] for line in done.stdout.splitlines()] == [
+        "- gone",
+        "~ moved/targeting",
+        "+ moved/metadata",
+        "+ new",
+    ]
+    assert '~ moved/targeting  {"if": [true, "on"]} → {"if": [true, "off"]}' in done.stdout
+    same = windsock("diff", "flagd/a.flagd.json", "flagd/a.flagd.json")
+    assert (same.returncode, same.stdout) == (0, "")
+
+
+def test_against_a_revision(windsock, write, git):
+    write({"f": boolean()})
+    git("add", ".")
+    git("commit", "-qm", "one")
+    assert windsock("diff").returncode == 0
+    write({"f": boolean(default="on")})
+    write({"g": boolean()}, "other")
+    done = windsock("diff", "--against", "HEAD", "--json")
+    assert [(change["flag"], change["kind"], change["pointer"]) for change in json.loads(done.stdout)] == [
+        ("f", "changed", "/defaultVariant"),
+        ("g", "added", ""),
+    ]
+
+
+def test_as_gits_textconv(windsock, write, git, tmp_path):
+    (tmp_path / ".gitattributes").write_text("*.flagd.json diff=flagd\n")
+    git("config", "diff.flagd.textconv", f"{WINDSOCK} diff --textconv")
+    path = write({"f": boolean()})
+    git("add", ".")
+    git("commit", "-qm", "one")
+    path.write_text(path.read_text().replace("\n", ""))
+    assert git("diff") == ""
+    write({"f": boolean(default="on")})
+    assert '\n-f defaultVariant: "off"\n+f defaultVariant: "on"\n' in git("diff")
+
+
+def test_what_git_does_not_have(windsock, write, git, tmp_path):
+    write({"f": boolean()})
+    done = windsock("diff", "--against", "nowhere")
+    assert done.returncode == 1
+    assert "nowhere: Git has no such revision here" in done.stderr
+    git("add", ".")
+    git("commit", "-qm", "one")
+    git("commit", "-q", "--allow-empty", "-m", "two")
+    git("clone", "-q", "--depth", "1", f"file://{tmp_path}", "shallow")
+    done = windsock("diff", "--against", "HEAD~1", folder="shallow")
+    assert done.returncode == 1
+    assert "the clone is shallow: git fetch --unshallow" in done.stderr
+
+
+def test_outside_a_repository(windsock, write):
+    write({"f": boolean()})
+    done = windsock("diff", GIT_CEILING_DIRECTORIES="/")
+    assert done.returncode == 4
+    assert "git rev-parse: not a git repository" in done.stderr
