@@ -11,6 +11,9 @@ from windsock.errors import ConfigurationError, MissingExtraError
 from windsock.providers.files import FilesProvider
 
 DEFAULT_FOLDER = "flagd"
+DEFAULT_COPY_FOLDER = ".windsock/stream"
+
+_SERVER_VARIABLES = ("FLAGD_HOST", "FLAGD_TARGET_URI", "FLAGD_SOCKET_PATH")
 
 
 def choose(
@@ -19,11 +22,12 @@ def choose(
     """Choose the provider: the folder named in code, else what ``FLAGD_*`` says, else the folder ``flagd``.
 
     ``FLAGD_OFFLINE_FLAG_SOURCE_PATH`` (or ``FLAGD_RESOLVER=file``) means files; ``FLAGD_RESOLVER=rpc`` a
-    flagd that evaluates, ``in-process`` a flagd that sends its flags here; ``FLAGD_HOST`` alone means
-    ``rpc``.
+    flagd that evaluates, ``in-process`` a flagd that sends its flags here. A server that is named without a
+    resolver evaluates, as with flagd's own providers. ``WINDSOCK_OFFLINE_COPY`` names the folder in which the
+    last set that a flagd sent is kept, or is ``off``.
 
     Raises:
-        ConfigurationError: A folder that was named is not there, or ``FLAGD_RESOLVER`` is none of these.
+        ConfigurationError: A folder that was named is not there, or a ``FLAGD_*`` variable cannot be used.
         MissingExtraError: A flagd server is named and the extra ``flagd`` is not installed.
     """
     path = flags or os.environ.get("FLAGD_OFFLINE_FLAG_SOURCE_PATH")
@@ -34,25 +38,32 @@ def choose(
                 " or FLAGD_OFFLINE_FLAG_SOURCE_PATH, or make it"
             )
         return FilesProvider(path, context)
-    resolver = os.environ.get("FLAGD_RESOLVER", "").lower()
-    if resolver in {"", "file"} and not (resolver == "" and os.environ.get("FLAGD_HOST")):
+    resolver = os.environ.get("FLAGD_RESOLVER", "").strip().lower() or _unnamed_resolver()
+    if resolver == "file":
         return FilesProvider(DEFAULT_FOLDER, context)
-    if resolver in {"", "rpc", "in-process"}:
-        return _flagd()
+    if resolver == "in-process":
+        return _stream(context)
+    if resolver == "rpc":
+        return _remote(context)
     raise ConfigurationError(f"FLAGD_RESOLVER={resolver!r}: use file, rpc or in-process")
 
 
-def _flagd() -> AbstractProvider:
-    """The stock provider, which reads every other ``FLAGD_*`` variable itself."""
+def _unnamed_resolver() -> str:
+    return "rpc" if any(os.environ.get(name) for name in _SERVER_VARIABLES) else "file"
+
+
+def _stream(context: Mapping[str, EvaluationContextAttribute]) -> AbstractProvider:
     try:
-        from openfeature.contrib.provider.flagd import FlagdProvider  # noqa: PLC0415 - loads gRPC
+        from windsock.providers.stream import StreamProvider  # noqa: PLC0415 - loads gRPC
     except ImportError as missing:
         raise MissingExtraError("a flagd server", "flagd") from missing
+    folder = os.environ.get("WINDSOCK_OFFLINE_COPY") or DEFAULT_COPY_FOLDER
+    return StreamProvider(None, context, None if folder.lower() == "off" else folder)
+
+
+def _remote(context: Mapping[str, EvaluationContextAttribute]) -> AbstractProvider:
     try:
-        provider: AbstractProvider = FlagdProvider()
-    except ValueError as error:
-        raise ConfigurationError(
-            f"a FLAGD_* variable cannot be used: {error}. In Kubernetes a service named flagd sets"
-            " FLAGD_PORT=tcp://…; rename the service or set enableServiceLinks: false"
-        ) from error
-    return provider
+        from windsock.providers.remote import RemoteProvider  # noqa: PLC0415 - loads gRPC
+    except ImportError as missing:
+        raise MissingExtraError("a flagd server", "flagd") from missing
+    return RemoteProvider(None, context)

@@ -14,8 +14,9 @@ from openfeature.provider import AbstractProvider, Metadata
 from windsock.evaluator import CompiledFlag, FlagEvaluator
 from windsock.flags import FlagSet, Problem
 from windsock.providers.shards import ShardedFlag, sharded
+from windsock.providers.sync_context import FlagInContext
 
-AnyFlag: TypeAlias = CompiledFlag | ShardedFlag
+AnyFlag: TypeAlias = CompiledFlag | ShardedFlag | FlagInContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,9 @@ class CompiledProvider(AbstractProvider):
         super().__init__()
         self.serving = Serving(source)
         self._name = name
-        self._context = EvaluationContext(attributes=dict(context))
+        self._own_context = EvaluationContext(attributes=dict(context))
+        self._context = self._own_context
+        self._below: Mapping[str, EvaluationContextAttribute] = {}
         self._evaluator = FlagEvaluator()
         self.compiled: Mapping[str, AnyFlag] = {}
         self._sharded: Mapping[str, ShardedFlag] = {}
@@ -68,23 +71,47 @@ class CompiledProvider(AbstractProvider):
         """Name the provider."""
         return Metadata(name=self._name)
 
-    def _serve(self, flag_set: FlagSet, stale: str = "") -> None:
-        """Take a new set and tell OpenFeature's listeners what changed."""
-        if flag_set.revision != self.serving.revision:
+    def _serve(
+        self,
+        flag_set: FlagSet,
+        stale: str = "",
+        *,
+        below: Mapping[str, EvaluationContextAttribute] | None = None,
+        loaded_at: float | None = None,
+    ) -> None:
+        """Take a new set and tell OpenFeature's listeners what changed.
+
+        Args:
+            flag_set: The set.
+            stale: Why it is not the newest, or empty.
+            below: Attributes that a server lays below every context, and below the provider's own.
+            loaded_at: Unix time at which it began to serve, in seconds; now unless it was kept from earlier.
+        """
+        below = below or {}
+        if flag_set.revision != self.serving.revision or below != self._below:
             changed = self._evaluator.load(flag_set)
             self._sharded = sharded(self._evaluator.compiled)
-            self.compiled = {**self._evaluator.compiled, **self._sharded}
+            self._below = below
+            self._context = EvaluationContext(attributes=dict(below)).merge(self._own_context)
+            flags: dict[str, CompiledFlag | ShardedFlag] = {**self._evaluator.compiled, **self._sharded}
+            self.compiled = (
+                {key: FlagInContext(flag, below) for key, flag in flags.items()} if below else flags
+            )
             self.serving = Serving(
-                self.serving.source, flag_set.revision, time.time(), self.serving.stale, flag_set.problems
+                self.serving.source,
+                flag_set.revision,
+                time.time() if loaded_at is None else loaded_at,
+                self.serving.stale,
+                flag_set.problems,
             )
             self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=sorted(changed)))
         self._set_stale(stale)
 
-    def _set_stale(self, why: str) -> None:
+    def _set_stale(self, why: str, code: ErrorCode = ErrorCode.PARSE_ERROR) -> None:
         """Say that a newer set could not be taken, or (empty) that all is well again."""
         before, self.serving = self.serving.stale, replace(self.serving, stale=why)
         if why and why != before:
-            self.emit_provider_stale(ProviderEventDetails(message=why, error_code=ErrorCode.PARSE_ERROR))
+            self.emit_provider_stale(ProviderEventDetails(message=why, error_code=code))
         elif before and not why:
             self.emit_provider_ready(ProviderEventDetails())
 

@@ -9,7 +9,6 @@ import logging
 import os
 import threading
 import time
-import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from openfeature.evaluation_context import EvaluationContext, EvaluationContextA
 
 from windsock.errors import FlagFileError
 from windsock.flags import Document, merge, read_document
+from windsock.providers import forking
 from windsock.providers.compiled import CompiledProvider
 
 logger = logging.getLogger("windsock.flags")
@@ -71,7 +71,8 @@ class FilesProvider(CompiledProvider):
         self._stop = threading.Event()
         self._watcher: threading.Thread | None = None
         self._said_empty = False
-        _providers.add(self)
+        self._paused = False
+        forking.register(self)
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:  # noqa: ARG002 - OpenFeature's signature
         """Read every file, then watch."""
@@ -154,11 +155,16 @@ class FilesProvider(CompiledProvider):
                 "%s: the flags could not be refreshed; the last good ones keep serving", self._folder
             )
 
-    def _after_fork(self) -> None:
-        """In a forked child the watcher is gone and the lock may be held: start anew."""
-        self._lock = threading.Lock()
-        if self._watcher is not None:
-            self._stop = threading.Event()
+    def before_fork(self) -> None:
+        """Join the watcher: a child cannot use locks that it may hold, its imports' among them."""
+        self._paused = self._watcher is not None
+        self.shutdown()
+
+    def after_fork(self, *, in_child: bool) -> None:
+        """Watch again."""
+        if in_child:
+            self._lock = threading.Lock()
+        if self._paused:
             self._watch()
 
 
@@ -207,15 +213,3 @@ def _what_serves(file: _File) -> str:
         if file.document
         else ". It has no last good flags: code defaults serve."
     )
-
-
-_providers: "weakref.WeakSet[FilesProvider]" = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for provider in list(_providers):
-        provider._after_fork()  # noqa: SLF001 - same module
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

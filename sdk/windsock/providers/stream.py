@@ -1,0 +1,298 @@
+"""Flags from a flagd server's sync stream, evaluated here; the last good set serves through every fault.
+
+The server pushes whole sets over ``flagd.sync.v1``. A set that cannot be read, a connection that ends and a
+server that is down at the start all leave what served before: the last set, the copy of it on disk, or the
+code defaults. The provider says so (STALE, and ERROR after the grace period) and goes on trying.
+"""
+
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
+from openfeature.event import ProviderEventDetails
+from openfeature.exception import ErrorCode, ProviderFatalError, ProviderNotReadyError
+from openfeature.provider import ProviderStatus
+from openfeature.provider._registry import provider_registry
+
+from windsock.errors import FlagFileError, MissingExtraError
+from windsock.flags import merge, read_document
+from windsock.providers import forking
+from windsock.providers.compiled import CompiledProvider
+from windsock.providers.flagd_options import FlagdOptions
+from windsock.providers.offline_copy import OfflineCopy
+
+try:
+    from windsock.providers.sync_connection import LostError, Push, SyncConnection
+except ImportError as missing:
+    raise MissingExtraError("flagd's sync stream", "flagd") from missing
+
+logger = logging.getLogger("windsock.flags")
+
+DEFAULT_COPY_FOLDER = Path(".windsock/stream")
+
+_FIRST_RETRY: Final = 0.1
+"""Seconds between attempts while the start waits for the first set."""
+
+_SETTLE_SECONDS: Final = 1.0
+"""Longest wait for OpenFeature to write down how the start ended."""
+
+_JOIN_SECONDS: Final = 30.0
+"""Longest wait for the thread to end: it may be reading a set of tens of megabytes."""
+
+
+class StreamProvider(CompiledProvider):
+    """An OpenFeature provider over a flagd server's sync stream.
+
+    Args:
+        options: How the server is reached. Default: what ``FLAGD_*`` says.
+        context: Attributes laid below every evaluation context, and above those that the server sends.
+        copy_folder: Folder of the offline copy, or None for none.
+    """
+
+    def __init__(
+        self,
+        options: FlagdOptions | None = None,
+        context: Mapping[str, EvaluationContextAttribute] | None = None,
+        copy_folder: str | os.PathLike[str] | None = DEFAULT_COPY_FOLDER,
+    ) -> None:
+        self._options = options or FlagdOptions.from_environment("in-process")
+        super().__init__("windsock-stream", self._options.target, context or {})
+        self._copy = (
+            None
+            if copy_folder is None
+            else OfflineCopy(Path(copy_folder), self._options.target, self._options.selector)
+        )
+        self._follower: _Follower | None = None
+        self._first = threading.Event()
+        self._starting = False
+        self._fatal = ""
+        self._lost_at: float | None = None
+        self._paused = False
+        forking.register(self)
+
+    def initialize(self, evaluation_context: EvaluationContext) -> None:  # noqa: ARG002 - OpenFeature's signature
+        """Connect, and wait for the first set for at most the options' ``deadline``.
+
+        Raises:
+            ProviderNotReadyError: No set came and there is no offline copy; the attempts go on.
+            ProviderFatalError: The server refused with a code that the options call fatal.
+        """
+        self.shutdown()
+        if not self.serving.revision:
+            self._load_copy()
+        self._fatal, self._lost_at, self._starting = "", None, True
+        self._follower = _Follower(self)
+        self._first.wait(self._options.deadline)
+        self._starting = False
+        if self._fatal:
+            raise ProviderFatalError(self._fatal)
+        if not self.serving.revision:
+            why = self.serving.stale or f"no answer within {self._options.deadline:g} s"
+            raise ProviderNotReadyError(f"flagd at {self.serving.source}: {why}")
+
+    def shutdown(self) -> None:
+        """Close the connection and wait for its thread to end; what was taken keeps serving."""
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            follower.stop()
+        self._first.clear()
+
+    def before_fork(self) -> None:
+        """Close the connection: gRPC must not be in use when the process forks."""
+        self._paused = self._follower is not None
+        if self._follower is not None:
+            self._follower.stop()
+
+    def after_fork(self, *, in_child: bool) -> None:
+        """Connect again."""
+        if in_child:
+            self._first = threading.Event()
+        if self._paused and self._follower is not None:
+            self._follower = _Follower(self)
+
+    def take(self, push: Push) -> None:
+        """Serve a set that the server sent, unless it cannot be used."""
+        try:
+            document = read_document(push.flags.encode(errors="surrogatepass"), self.serving.source)
+        except FlagFileError as error:
+            self._refuse(f"the server sent a set that cannot be read: {error}")
+            return
+        if not document.flags and self.compiled:
+            self._refuse("the server sent a set without any flag; restart this process if that is meant")
+            return
+        before, problems = self.serving.revision, set(self.serving.problems)
+        self._tell_reconnected()
+        self._serve(merge([document]), below=push.context)
+        self._first.set()
+        self._say_ready()
+        for problem in self.serving.problems:
+            if problem not in problems:
+                logger.error("%s", problem)
+        if self._copy is not None and before != self.serving.revision:
+            self._copy.save(push.flags, push.context)
+
+    def lost(self, error: LostError) -> bool:
+        """Account for an attempt that failed or a connection that ended; give whether to try again."""
+        source, now = self.serving.source, time.monotonic()
+        if error.code in self._options.fatal_codes and self._starting:
+            self._fatal = (
+                f"flagd at {source} refuses: {error}; FLAGD_FATAL_STATUS_CODES says not to try again"
+            )
+            self._first.set()
+            return False
+        if self._lost_at is None:
+            self._lost_at = now
+            logger.warning("flagd at %s: %s. %s; trying again.", source, error, self._what_serves())
+        self._say_stale(str(error), ErrorCode.GENERAL)
+        return True
+
+    def grace(self) -> float:
+        """Seconds until the status goes to ERROR; infinite where that is not near or has happened."""
+        if self._lost_at is None or self._status() is not ProviderStatus.STALE:
+            return float("inf")
+        return max(0.0, self._lost_at + self._options.grace_period - time.monotonic())
+
+    def fail(self) -> None:
+        """Say that the server has been away for longer than the grace period."""
+        message = f"no connection to flagd for {self._options.grace_period:g} s: {self.serving.stale}"
+        self.emit_provider_error(ProviderEventDetails(message=message, error_code=ErrorCode.GENERAL))
+
+    def delay(self, attempt: int) -> float:
+        """Seconds before the next attempt; half of it is jitter, so that many clients do not come at once."""
+        if self._starting:
+            return _FIRST_RETRY
+        longest = min(self._options.backoff_max, self._options.backoff * 2.0 ** min(attempt, 16))
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+
+    def connection(self) -> SyncConnection:
+        """A new connection to the server."""
+        return SyncConnection(self._options)
+
+    def _refuse(self, why: str) -> None:
+        if self.serving.stale != why:
+            logger.error("flagd at %s: %s. %s.", self.serving.source, why, self._what_serves())
+        self._tell_reconnected()
+        self._say_stale(why, ErrorCode.PARSE_ERROR)
+
+    def _tell_reconnected(self) -> None:
+        if self._lost_at is not None:
+            seconds = time.monotonic() - self._lost_at
+            logger.info("flagd at %s: connected again after %.1f s", self.serving.source, seconds)
+        self._lost_at = None
+
+    def _say_ready(self) -> None:
+        """Emit READY where OpenFeature holds that the start failed; it may be about to write that down."""
+        until = time.monotonic() + _SETTLE_SECONDS
+        while self._status() is ProviderStatus.NOT_READY and not self._starting:
+            if not hasattr(self, "_on_emit") or time.monotonic() > until:
+                return  # no OpenFeature client uses this provider
+            time.sleep(0.01)
+        if self._status() is ProviderStatus.ERROR:
+            self.emit_provider_ready(ProviderEventDetails(message=f"connected to {self.serving.source}"))
+
+    def _status(self) -> ProviderStatus:
+        return provider_registry.get_provider_status(self)
+
+    def _say_stale(self, why: str, code: ErrorCode) -> None:
+        """Record why, and emit STALE where the status says READY.
+
+        Not by the change of the reason: OpenFeature says READY after a start from the offline copy.
+        """
+        self.serving = replace(self.serving, stale=why)
+        if self._status() is ProviderStatus.READY:
+            self.emit_provider_stale(ProviderEventDetails(message=why, error_code=code))
+
+    def _what_serves(self) -> str:
+        if not self.serving.revision:
+            return "Code defaults serve"
+        return f"The last good set serves, {self.serving.age:.0f} s old"
+
+    def _load_copy(self) -> None:
+        saved = None if self._copy is None else self._copy.load()
+        if saved is None or self._copy is None:
+            return
+        try:
+            document = read_document(saved.flags.encode(errors="surrogatepass"), str(self._copy.path))
+        except FlagFileError as error:
+            logger.warning("%s: the offline copy cannot be used: %s", self._copy.path, error)
+            return
+        self._serve(
+            merge([document]), f"the offline copy {self._copy.path} serves",
+            below=saved.context, loaded_at=saved.saved_at,
+        )  # fmt: skip
+
+
+class _Follower:
+    """The thread that follows the server: one connection after the other until it is stopped.
+
+    Args:
+        provider: What takes the sets and accounts for the losses.
+    """
+
+    def __init__(self, provider: StreamProvider) -> None:
+        self._provider = provider
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._connection: SyncConnection | None = None
+        self._thread = threading.Thread(target=self._run, name="windsock-stream", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the connection and join the thread."""
+        with self._lock:
+            self._stop.set()
+            if self._connection is not None:
+                self._connection.close()
+        if self._thread is not threading.current_thread():
+            self._thread.join(_JOIN_SECONDS)
+
+    def _run(self) -> None:
+        attempt = 0
+        while self._connect():
+            received, error = self._follow()
+            if self._stop.is_set():
+                return
+            attempt = 0 if received else attempt + 1
+            if received and error.code == "DEADLINE_EXCEEDED":
+                continue  # the stream lived its life; nothing is wrong
+            if not self._provider.lost(error):
+                return
+            self._wait(self._provider.delay(attempt))
+
+    def _connect(self) -> bool:
+        with self._lock:
+            if not self._stop.is_set():
+                self._connection = self._provider.connection()
+            return not self._stop.is_set()
+
+    def _follow(self) -> tuple[bool, LostError]:
+        """Read one connection to its end; give whether a set came, and how it ended."""
+        received = False
+        connection = self._connection
+        try:
+            for push in connection.pushes() if connection else ():
+                received = True
+                self._provider.take(push)
+        except LostError as error:
+            return received, error
+        except Exception as error:  # a dead thread would serve old flags for ever in silence
+            logger.exception("flagd: a set could not be taken; the last good one keeps serving")
+            return received, LostError(f"{type(error).__name__}: {error}")
+        return received, LostError("the server ended the stream")
+
+    def _wait(self, seconds: float) -> None:
+        """Wait before the next attempt, and say ERROR when the grace period ends meanwhile."""
+        grace = self._provider.grace()
+        if grace < seconds:
+            self._stop.wait(grace)
+            if not self._stop.is_set():
+                self._provider.fail()
+            seconds -= grace
+        self._stop.wait(seconds)

@@ -1,0 +1,166 @@
+"""One connection to flagd's ``flagd.sync.v1``: whole sets of flags as the server pushes them.
+
+Only a stream provider that connects imports this file: it loads gRPC.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import grpc
+from google.protobuf.json_format import MessageToDict
+from grpc.experimental import ChannelOptions
+from openfeature.evaluation_context import EvaluationContextAttribute
+from openfeature.schemas.protobuf.flagd.sync.v1 import sync_pb2, sync_pb2_grpc
+
+from windsock.providers.flagd_options import FlagdOptions
+
+if TYPE_CHECKING:
+    from google.protobuf.struct_pb2 import Struct
+
+Attributes = Mapping[str, EvaluationContextAttribute]
+
+_CONNECT_SECONDS = 5.0
+"""Longest time for one connection to come about; gRPC's own 20 s would hide an outage for as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One set as the server sent it.
+
+    Attributes:
+        flags: A flagd document, whole.
+        context: Attributes that the server lays below every evaluation.
+    """
+
+    flags: str
+    context: Attributes
+
+
+class LostError(Exception):
+    """The connection ended; the message says how.
+
+    Args:
+        reason: What happened, for a person.
+        code: The gRPC status name.
+    """
+
+    def __init__(self, reason: str, code: str = "OK") -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class SyncConnection:
+    """A connection that is used once: read `pushes`, from one thread; `close` it from any.
+
+    Args:
+        options: Where the server is and how it is spoken to.
+    """
+
+    def __init__(self, options: FlagdOptions) -> None:
+        self._options = options
+        self._lock = threading.Lock()
+        self._call: grpc.Call | None = None
+        self._closed = False
+
+    def pushes(self) -> Iterator[Push]:
+        """Connect and give each set that the server sends, until the connection ends.
+
+        Nothing is queued here: the next set is taken from gRPC, whose flow control holds the server back,
+        when the last one has been dealt with.
+
+        Raises:
+            LostError: The connection could not be made or has ended, by whatever side.
+        """
+        lost = LostError("the server ended the stream")
+        try:
+            with _channel(self._options) as channel:
+                stub = sync_pb2_grpc.FlagSyncServiceStub(channel)
+                context: Attributes | None = None
+                for response in self._call_server(stub):
+                    if response.HasField("sync_context"):
+                        context = _attributes(response.sync_context)
+                    elif context is None:
+                        context = self._metadata(stub)
+                    yield Push(response.flag_configuration, context)
+        except grpc.RpcError as error:
+            lost = _lost(error, self._options)
+        except OSError as error:
+            lost = LostError(f"{self._options.certificate}: cannot be read: {error.strerror}")
+        # Raised here and not above, so that no exception holds gRPC's call: with nothing of gRPC's alive its
+        # threads end, as a fork needs.
+        self._call = None
+        raise lost
+
+    def close(self) -> None:
+        """End the connection; a thread that waits for a set is woken."""
+        with self._lock:
+            self._closed = True
+            if self._call is not None:
+                self._call.cancel()
+
+    def _call_server(self, stub: sync_pb2_grpc.FlagSyncServiceStub) -> Iterator[sync_pb2.SyncFlagsResponse]:
+        options = self._options
+        with self._lock:
+            if self._closed:
+                return iter(())
+            call = stub.SyncFlags(
+                sync_pb2.SyncFlagsRequest(selector=options.selector, provider_id=options.provider_id),
+                timeout=options.stream_deadline or None,
+                # flagd reads the selector from the header since 0.11, from the body before
+                metadata=(("flagd-selector", options.selector),) if options.selector else None,
+            )
+            self._call = call
+        return cast("Iterator[sync_pb2.SyncFlagsResponse]", call)
+
+    def _metadata(self, stub: sync_pb2_grpc.FlagSyncServiceStub) -> Attributes:
+        """Ask a server that sends no context with its flags the older way; it need not know or answer it."""
+        try:
+            answer = stub.GetMetadata(sync_pb2.GetMetadataRequest(), timeout=self._options.deadline)
+        except grpc.RpcError:
+            return {}
+        return _attributes(answer.metadata)
+
+
+def _channel(options: FlagdOptions) -> grpc.Channel:
+    settings: list[tuple[str, str | int]] = [
+        ("grpc.max_receive_message_length", options.max_message_bytes),
+        ("grpc.keepalive_time_ms", int(options.keep_alive * 1000) or 2**31 - 1),
+        ("grpc.min_reconnect_backoff_ms", int(_CONNECT_SECONDS * 1000)),
+        # A connection of its own: another channel's failure must not make this one wait.
+        ("grpc.use_local_subchannel_pool", 1),
+        # No thread of gRPC's Python layer: what is left running at a fork breaks the child.
+        (ChannelOptions.SingleThreadedUnaryStream, 1),
+    ]
+    if options.authority:
+        settings.append(("grpc.default_authority", options.authority))
+    if not options.tls:
+        return grpc.insecure_channel(options.target, options=settings)
+    trusted = Path(options.certificate).read_bytes() if options.certificate else None
+    return grpc.secure_channel(options.target, grpc.ssl_channel_credentials(trusted), options=settings)
+
+
+def _attributes(struct: "Struct") -> Attributes:
+    """Give a protobuf struct as attributes; it knows no integers, so whole numbers become them."""
+    values = MessageToDict(struct)
+    values.pop("targetingKey", None)  # that is the caller's alone
+    return {
+        key: int(value) if isinstance(value, float) and value.is_integer() else value
+        for key, value in values.items()
+    }
+
+
+def _lost(error: grpc.RpcError, options: FlagdOptions) -> LostError:
+    call = cast("grpc.Call", error)
+    code = call.code().name
+    detail = call.details() or ""
+    if code == "RESOURCE_EXHAUSTED" and "larger than max" in detail:
+        reason = (
+            f"the set is larger than {options.max_message_bytes} bytes ({detail});"
+            " raise FLAGD_MAX_MESSAGE_BYTES or narrow FLAGD_SOURCE_SELECTOR"
+        )
+    else:
+        reason = f"{code}: {detail}" if detail else code
+    return LostError(reason, code)

@@ -1,0 +1,31 @@
+"""Flags whose server lays attributes below every evaluation context."""
+
+from collections.abc import Mapping
+
+from openfeature.evaluation_context import EvaluationContextAttribute
+
+from windsock.evaluator import CompiledFlag, Outcome
+from windsock.providers.shards import ShardedFlag
+
+
+class FlagInContext:
+    """One flag that is evaluated over the server's attributes; the caller's own win.
+
+    Args:
+        inner: The flag.
+        below: The server's attributes.
+    """
+
+    __slots__ = ("_below", "_inner", "flag", "key")
+
+    def __init__(
+        self, inner: CompiledFlag | ShardedFlag, below: Mapping[str, EvaluationContextAttribute]
+    ) -> None:
+        self.key = inner.key
+        self.flag = inner.flag
+        self._inner = inner
+        self._below = below
+
+    def evaluate(self, context: Mapping[str, object]) -> Outcome:
+        """Evaluate; never raises."""
+        return self._inner.evaluate({**self._below, **context})

@@ -1,0 +1,233 @@
+"""A real flagd that evaluates, asked through the stock client: what that breaks is mended."""
+
+import asyncio
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openfeature import _event_support, api
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import ErrorCode, ProviderNotReadyError
+from openfeature.flag_evaluation import Reason
+from openfeature.provider import ProviderStatus
+from tests.flagfiles import object_flag
+from tests.providers.flagd_process import FlagdProcess
+from tests.providers.waiting import until
+
+from windsock.errors import ConfigurationError
+from windsock.providers.flagd_options import FlagdOptions
+from windsock.providers.remote import RemoteProvider
+
+pytestmark = pytest.mark.flagd
+
+SETTINGS = {"top_k": 25, "temperature": 0.5, "whole": 2.0, "nested": {"n": [1, 2.5, "x"]}, "big": 2**60}
+
+
+def text(value: str) -> dict[str, object]:
+    return {"state": "ENABLED", "variants": {"it": value}, "defaultVariant": "it"}
+
+
+def by_environment() -> dict[str, object]:
+    flag = text("other") | {"targeting": {"if": [{"==": [{"var": "environment"}, "test"]}, "mine"]}}
+    return flag | {"variants": {"it": "other", "mine": "mine"}}
+
+
+FLAGS = {
+    "colour": text("red"),
+    "settings": object_flag({"it": SETTINGS}, "it"),
+    "unset": object_flag({"it": SETTINGS}, None),
+    "where": by_environment(),
+}
+
+
+@pytest.fixture
+def flagd(tmp_path: Path) -> Iterator[FlagdProcess]:
+    with FlagdProcess(tmp_path, FLAGS) as flagd:
+        yield flagd
+
+
+@contextmanager
+def asking(port: int, **options: Any) -> Iterator[RemoteProvider]:
+    quick = {"deadline": 5.0, "backoff": 0.1, "backoff_max": 0.2, "grace_period": 60.0}
+    provider = RemoteProvider(FlagdOptions(port=port, **{**quick, **options}), {"environment": "test"})
+    try:
+        with suppress(ProviderNotReadyError):
+            api.set_provider_and_wait(provider)
+        yield provider
+    finally:
+        provider.shutdown()
+        _event_support.clear()
+        api.clear_providers()
+
+
+def value() -> str:
+    return api.get_client().get_string_value("colour", "default")
+
+
+def status() -> ProviderStatus:
+    return api.get_client().get_provider_status()
+
+
+def test_every_type_is_answered_and_a_change_is_seen(flagd: FlagdProcess) -> None:
+    with asking(flagd.rpc):
+        assert (value(), status()) == ("red", ProviderStatus.READY)
+        assert api.get_client().get_string_value("where", "x") == "mine", "the provider's own context counts"
+        flagd.write(FLAGS | {"colour": text("blue")})
+        assert until(lambda: value() == "blue")
+
+
+def test_whole_numbers_in_objects_are_integers(flagd: FlagdProcess) -> None:
+    with asking(flagd.rpc):
+        given = api.get_client().get_object_value("settings", {})
+        assert json.dumps(given, sort_keys=True) == json.dumps(
+            {**SETTINGS, "whole": 2, "big": float(2**60)}, sort_keys=True
+        )
+
+
+def test_the_caller_s_default_is_given_as_it_is(flagd: FlagdProcess) -> None:
+    with asking(flagd.rpc):
+        default = {"x": 1.0}
+        details = api.get_client().get_object_details("unset", default)
+        assert details.value is default
+        assert details.reason == Reason.DEFAULT
+
+
+def test_a_read_of_another_type_is_a_mismatch_and_not_a_cached_value(flagd: FlagdProcess) -> None:
+    with asking(flagd.rpc):
+        assert [value(), value()] == ["red", "red"]
+        details = api.get_client().get_boolean_details("colour", True)
+        assert (details.value, details.error_code) == (True, ErrorCode.TYPE_MISMATCH)
+
+
+def test_two_reads_share_no_result(flagd: FlagdProcess) -> None:
+    with asking(flagd.rpc):
+        first = api.get_client().get_object_value("settings", {})
+        assert isinstance(first, dict)
+        first["top_k"] = "spoiled"
+        second = api.get_client().get_object_details("settings", {})
+        assert isinstance(second.value, dict)
+        assert (second.value["top_k"], second.reason) == (25, Reason.STATIC)
+
+
+def test_a_server_that_is_away_costs_no_deadline(flagd: FlagdProcess) -> None:
+    with asking(flagd.rpc, deadline=2.0):
+        flagd.stop()
+        assert until(lambda: status() is ProviderStatus.STALE)
+        began = time.perf_counter()
+        details = [api.get_client().get_string_details("colour", "default") for _ in range(20)]
+        assert time.perf_counter() - began < 1.0
+        assert {each.value for each in details} == {"default"}
+        assert f"localhost:{flagd.rpc} is away" in str(details[0].error_message)
+        flagd.start()
+        assert until(lambda: value() == "red", 30)
+
+
+def test_a_start_without_a_server_is_bounded_and_goes_on(flagd: FlagdProcess) -> None:
+    flagd.stop()
+    began = time.perf_counter()
+    with asking(flagd.rpc, deadline=0.5):
+        assert time.perf_counter() - began < 5.0
+        assert (value(), status()) == ("default", ProviderStatus.ERROR)
+        flagd.start()
+        assert until(lambda: value() == "red" and status() is ProviderStatus.READY, 30)
+
+
+def test_a_frozen_server_does_not_hold_the_event_loop(flagd: FlagdProcess) -> None:
+    """A tick of 5 ms goes on while 20 evaluations wait for a server that answers nothing."""
+
+    async def main() -> tuple[float, set[str]]:
+        done, gaps = asyncio.Event(), []
+
+        async def tick() -> None:
+            last = time.perf_counter()
+            while not done.is_set():
+                await asyncio.sleep(0.005)
+                now = time.perf_counter()
+                gaps.append(now - last)
+                last = now
+
+        ticking = asyncio.create_task(tick())
+        client = api.get_client()
+        answers = await asyncio.gather(
+            *(client.get_string_value_async("colour", "default") for _ in range(20))
+        )
+        done.set()
+        await ticking
+        return max(gaps), set(answers)
+
+    with asking(flagd.rpc, deadline=0.5):
+        assert asyncio.run(main())[1] == {"red"}
+        flagd.freeze()
+        gap, answers = asyncio.run(main())
+        flagd.thaw()
+        assert answers == {"default"}
+        assert gap < 0.25, "one evaluation alone waits for 0.5 s"
+
+
+def test_every_asynchronous_call_answers_as_its_synchronous_one(flagd: FlagdProcess) -> None:
+    async def main() -> list[object]:
+        client = api.get_client()
+        return [
+            await client.get_boolean_value_async("colour", True),
+            await client.get_string_value_async("colour", "x"),
+            await client.get_integer_value_async("missing", 3),
+            await client.get_float_value_async("missing", 0.5),
+            (await client.get_object_details_async("settings", {})).variant,
+        ]
+
+    with asking(flagd.rpc):
+        assert asyncio.run(main()) == [True, "red", 3, 0.5, "it"]
+
+
+def test_shutdown_twice_joins_every_thread(flagd: FlagdProcess) -> None:
+    before = set(threading.enumerate())
+    provider = RemoteProvider(FlagdOptions(port=flagd.rpc, deadline=5.0))
+    provider.initialize(EvaluationContext())
+    provider.shutdown()
+    provider.shutdown()
+    left = [thread for thread in set(threading.enumerate()) - before if "managed_target" not in thread.name]
+    assert left == []
+
+
+def forked(child: Callable[[], bool]) -> int:
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(0 if child() else 3)
+        except BaseException as error:  # noqa: BLE001 - the child must end here whatever happens
+            sys.stderr.write(f"child: {error!r}\n")
+            os._exit(4)
+    return pid
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")
+def test_forked_children_ask_by_themselves(flagd: FlagdProcess) -> None:
+    with asking(flagd.rpc):
+        assert value() == "red"
+        for number in range(8):
+            pid = forked(lambda: until(lambda: value() != "default", 20))
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+            assert value() == "red", f"the parent goes on, after fork {number + 1}"
+        waiting = [forked(lambda: until(lambda: value() == "blue", 30)) for _ in range(2)]
+        flagd.write(FLAGS | {"colour": text("blue")})
+        assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in waiting] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("options", "variable"),
+    [
+        ({"target_uri": "dns:///flagd:8013"}, "FLAGD_TARGET_URI"),
+        ({"socket_path": "/run/flagd.sock"}, "FLAGD_SOCKET_PATH"),
+        ({"authority": "flagd.internal"}, "FLAGD_DEFAULT_AUTHORITY"),
+    ],
+)
+def test_what_the_stock_client_cannot_do_is_refused(options: dict[str, str], variable: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{variable}=.*FLAGD_RESOLVER=in-process"):
+        RemoteProvider(FlagdOptions(**options))

@@ -1,0 +1,152 @@
+"""The offline copy: a service starts with the last good set while the server is down."""
+
+import logging
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from openfeature import api
+from openfeature.provider import ProviderStatus
+from tests.providers.sync_server import SyncServer
+from tests.providers.test_stream import BLUE, RED, flag, following, status, value
+from tests.providers.waiting import until
+
+from windsock.providers.offline_copy import OfflineCopy
+
+
+def saved_in(folder: Path) -> Path:
+    """The one copy in a folder, once it is there."""
+    assert until(lambda: len(list(folder.glob("*.json"))) == 1)
+    return next(folder.glob("*.json"))
+
+
+def test_a_start_while_the_server_is_down(tmp_path: Path) -> None:
+    with SyncServer(RED) as server:
+        with following(server.port, tmp_path) as provider:
+            saved = saved_in(tmp_path).stat().st_mtime
+            revision = provider.serving.revision
+        server.stop()
+        with following(server.port, tmp_path, deadline=0.3) as provider:
+            assert value() == "red"
+            assert provider.serving.revision == revision
+            assert provider.serving.loaded_at == pytest.approx(saved, abs=5)
+            assert until(lambda: status() is ProviderStatus.STALE), "OpenFeature said READY after the start"
+            assert "UNAVAILABLE" in provider.serving.stale
+            with SyncServer(BLUE, server.port):
+                assert until(lambda: value() == "blue")
+                assert until(lambda: status() is ProviderStatus.READY)
+                assert provider.serving.stale == ""
+
+
+def test_the_server_s_context_is_part_of_the_copy(tmp_path: Path) -> None:
+    flags = {"colour": {**flag("none", {"var": "tier"}), "variants": {"it": "none", "gold": "gold"}}}
+    with SyncServer(flags, context={"tier": "gold"}) as server:
+        with following(server.port, tmp_path):
+            assert value() == "gold"
+        server.stop()
+        with following(server.port, tmp_path, deadline=0.3):
+            assert value() == "gold"
+
+
+def test_another_server_or_selector_has_a_copy_of_its_own(tmp_path: Path) -> None:
+    with SyncServer(RED) as server:
+        with following(server.port, tmp_path):
+            assert value() == "red"
+        server.stop()
+        with following(server.port, tmp_path, selector="flagSetId=other", deadline=0.3):
+            assert value() == "default"
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"[]", b"{}", b"\xff\xfe", b'{"flags": "{", "context": {}, "saved_at": 1}']
+)
+def test_a_damaged_copy_is_left_out_and_named(
+    tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with SyncServer(RED) as server:
+        with following(server.port, tmp_path):
+            copy = saved_in(tmp_path)
+        copy.write_bytes(damage)
+        server.stop()
+        with following(server.port, tmp_path, deadline=0.3):
+            assert (value(), status()) == ("default", ProviderStatus.ERROR)
+        [message] = [each.getMessage() for each in caplog.records if "offline copy" in each.getMessage()]
+        assert message.startswith(f"{copy}: the offline copy cannot be used")
+
+
+def test_a_bad_push_does_not_touch_the_copy(tmp_path: Path) -> None:
+    with SyncServer(RED) as server, following(server.port, tmp_path):
+        copy = saved_in(tmp_path)
+        before = copy.read_bytes()
+        server.push("{")
+        assert until(lambda: status() is ProviderStatus.STALE)
+        assert copy.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written_costs_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "taken").write_text("a file where the folder should be")
+    with SyncServer(RED) as server, following(server.port, tmp_path / "taken"):
+        server.push(BLUE)
+        assert until(lambda: value() == "blue")
+        server.push(RED)
+        assert until(lambda: value() == "red")
+    warnings = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    [warning] = [message for message in warnings if "offline copy" in message]
+    assert "WINDSOCK_OFFLINE_COPY" in warning
+
+
+def test_only_the_owner_may_read_it_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    copy = OfflineCopy(tmp_path / "copies", "localhost:1", "")
+    copy.save('{"flags": {}}', {})
+    assert stat.S_IMODE(copy.path.stat().st_mode) == 0o600
+    assert list(copy.path.parent.iterdir()) == [copy.path]
+
+
+def test_many_writers_leave_a_whole_copy(tmp_path: Path) -> None:
+    texts = [f'{{"flags": {{}}, "n": "{str(number) * 50_000}"}}' for number in range(4)]
+
+    def save(text: str) -> None:
+        for _ in range(10):
+            OfflineCopy(tmp_path, "localhost:1", "").save(text, {})
+
+    threads = [threading.Thread(target=save, args=(text,)) for text in texts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    saved = OfflineCopy(tmp_path, "localhost:1", "").load()
+    assert saved is not None
+    assert saved.flags in texts
+
+
+def test_kill_9_while_it_is_written_leaves_the_last_copy(tmp_path: Path) -> None:
+    copy = OfflineCopy(tmp_path, "localhost:1", "")
+    copy.save("first", {})
+    program = (
+        "import sys; from pathlib import Path; from windsock.providers.offline_copy import OfflineCopy\n"
+        "copy = OfflineCopy(Path(sys.argv[1]), 'localhost:1', '')\n"
+        "print('ready', flush=True)\n"
+        "while True: copy.save('x' * 5_000_000, {})\n"
+    )
+    for _ in range(5):
+        process = subprocess.Popen([sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+        process.communicate()
+        saved = copy.load()
+        assert saved is not None
+        assert saved.flags == "first" or len(saved.flags) == 5_000_000
+
+
+def test_no_copy_is_kept_where_none_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with SyncServer(RED) as server, following(server.port, None):
+        assert value() == "red"
+    assert list(tmp_path.iterdir()) == []
+    assert api.get_client().get_string_value("colour", "default") == "default"
