@@ -16,13 +16,14 @@ class FlagInContext:
         below: The server's attributes.
     """
 
-    __slots__ = ("_below", "_inner", "flag", "key")
+    __slots__ = ("_below", "_inner", "constant", "flag", "key")
 
     def __init__(
         self, inner: CompiledFlag | ShardedFlag, below: Mapping[str, EvaluationContextAttribute]
     ) -> None:
         self.key = inner.key
         self.flag = inner.flag
+        self.constant = inner.constant
         self._inner = inner
         self._below = below
 
