@@ -53,7 +53,7 @@ def git(tmp_path) -> Callable[..., str]:
         identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false"]
         done = subprocess.run(
             ["git", *identity, *arguments],
-            cwd=tmp_path / folder,
+            cwd=tmp_path,
             capture_output=True,
             text=True,
             timeout=60,
