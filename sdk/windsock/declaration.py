@@ -144,11 +144,11 @@ def _unknown(
             near = get_close_matches(str(key), fields, n=1)
             hint = f", perhaps {near[0]}" if near else ""
             yield path, f"{model.__name__} has no such field{hint}"
-        elif isinstance(value, Mapping) and (below := _nested_model(fields[key].annotation)) is not None:
+        elif isinstance(value, Mapping) and (below := nested_model(fields[key].annotation)) is not None:
             yield from _unknown(below, value, path)
 
 
-def _nested_model(annotation: Any) -> type[BaseModel] | None:
+def nested_model(annotation: Any) -> type[BaseModel] | None:
     """The one model of a field's type, also in ``Model | None``; ``None`` where there is none or a choice."""
     candidates = [annotation, *get_args(annotation)]
     models = [each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel)]

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -16,12 +16,15 @@ from pydantic_settings import (
 )
 from pydantic_settings.sources import DefaultSettingsSource
 
-from windsock.declaration import aliases
-from windsock.layers import Layer, Origin
+from windsock.declaration import aliases, nested_model
+from windsock.layers import FieldPath, Layer, Origin, overlay
 
 logger = logging.getLogger("windsock.settings")
 
 DEFAULT_ENVIRONMENT = "production"
+
+_DEEPEST = 8
+"""Levels of nested models whose aliases are read; a model may hold itself."""
 
 
 def environment_name() -> str:
@@ -86,7 +89,31 @@ def _read(
         if value is not None:
             values[field_name] = value
             variables[field_name] = variable
+        for path, alias, text in _aliased_below(field, source.env_vars, (field_name,)):
+            values = overlay(values, _nest(path, text))
+            variables[".".join(path)] = alias
     return values, variables
+
+
+def _aliased_below(
+    field: FieldInfo, variables: Mapping[str, str | None], path: FieldPath
+) -> Iterator[tuple[FieldPath, str, str]]:
+    """Find the fields of nested models whose ``validation_alias`` names a variable that is set."""
+    model = nested_model(field.annotation)
+    if model is None or len(path) > _DEEPEST:
+        return
+    for name, below in model.model_fields.items():
+        for alias in aliases(below):
+            text = variables.get(alias, variables.get(alias.lower()))
+            if text:
+                yield (*path, name), alias, text
+                break
+        yield from _aliased_below(below, variables, (*path, name))
+
+
+def _nest(path: FieldPath, value: object) -> dict[str, object]:
+    head, *rest = path
+    return {head: _nest(tuple(rest), value) if rest else value}
 
 
 def _call(

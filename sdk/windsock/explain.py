@@ -135,7 +135,7 @@ def _provenance(declaration: Declaration, resolved: Resolved) -> list[Provenance
             flag=origin.flag,
             variant=origin.variant,
             config_id=origin.config_id,
-            variable=origin.variables.get(path[0]),
+            variable=origin.variables.get(".".join(path), origin.variables.get(path[0])),
             shadowed=_below(resolved, path, origin),
         )
         for path, origin in resolved.leaves().items()

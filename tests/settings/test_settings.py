@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tests.flagfiles import object_flag, profile_flag
 
@@ -456,3 +464,44 @@ class TestDeclaring:
 
         rich = Rich.for_user("ann")
         assert (rich.words, rich.count, rich._cache) == (["a"], 1, {})
+
+
+class Retries(BaseModel):
+    attempts: int = Field(3, ge=1, validation_alias=AliasChoices("RETRY_ATTEMPTS", "ATTEMPTS"))
+    pause_seconds: float = 1.0
+
+
+class Client(BaseModel):
+    retries: Retries = Retries()
+
+
+class Service(windsock.Settings, flag="service"):
+    client: Client = Client()
+
+
+class TestAliasesOfNestedFields:
+    def test_the_variable_sets_the_nested_field_and_is_named(self, setenv, serve) -> None:
+        serve(
+            {
+                "service": object_flag(
+                    {"on": {"client": {"retries": {"attempts": 5, "pause_seconds": 2}}}}, "on"
+                )
+            }
+        )
+        setenv("ATTEMPTS", "7")
+        assert Service.live().client.retries.model_dump() == {"attempts": 7, "pause_seconds": 2}
+        assert windsock.explain(Service.live())["client.retries.attempts"].variable == "ATTEMPTS"
+        setenv("RETRY_ATTEMPTS", "9")
+        setenv("SERVICE_CLIENT__RETRIES__PAUSE_SECONDS", "4")
+        assert Service.live().client.retries.model_dump() == {"attempts": 9, "pause_seconds": 4}
+
+    def test_dotenv_is_read_too_and_empty_is_unset(self, setenv, tmp_path) -> None:
+        (tmp_path / ".env").write_text("RETRY_ATTEMPTS=8\n")
+        setenv("RETRY_ATTEMPTS", "")
+        assert Service.live().client.retries.attempts == 8
+
+    def test_a_value_out_of_range_falls_alone(self, setenv, caplog) -> None:
+        setenv("RETRY_ATTEMPTS", "0")
+        setenv("SERVICE_CLIENT__RETRIES__PAUSE_SECONDS", "4")
+        assert Service.live().client.retries.model_dump() == {"attempts": 3, "pause_seconds": 4}
+        assert "client.retries.attempts" in caplog.text
