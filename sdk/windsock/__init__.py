@@ -19,11 +19,13 @@ from windsock.errors import (
 from windsock.explain import Explanation, Provenance, explain
 from windsock.exposures import Request, request
 from windsock.features import Feature, feature
-from windsock.healing import aheal, heal
+from windsock.healing import Blame, Classifier, Verdict, aheal, classify, heal
 from windsock.runtime import Health, health, reload, start, stop
 from windsock.settings import Settings
 
 __all__ = [
+    "Blame",
+    "Classifier",
     "ConfigurationError",
     "DatabaseUnfitError",
     "DeclarationError",
@@ -38,8 +40,10 @@ __all__ = [
     "Provenance",
     "Request",
     "Settings",
+    "Verdict",
     "WindsockError",
     "aheal",
+    "classify",
     "explain",
     "feature",
     "heal",

@@ -33,6 +33,9 @@ class Request:
 
     A context manager, for ``with`` and for ``async with``; made by `request`. Views made in tasks and threads
     that copy the context (``asyncio.create_task``, ``asyncio.to_thread``) belong to it as well.
+
+    Attributes:
+        notes: What windsock's own parts remember for as long as the request lasts.
     """
 
     __slots__ = (
@@ -47,6 +50,7 @@ class Request:
         "_traces",
         "_user_id",
         "_when",
+        "notes",
     )
 
     def __init__(self, user_id: str | None, request_id: str | None) -> None:
@@ -61,6 +65,7 @@ class Request:
         self._ended = False
         self._when = datetime.now(UTC)
         self._started = time.perf_counter()
+        self.notes: dict[object, object] = {}
 
     @property
     def request_id(self) -> str:

@@ -4,7 +4,7 @@ import json
 import logging
 import weakref
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from pydantic_settings import BaseSettings
@@ -13,19 +13,22 @@ from windsock import environment
 from windsock.declaration import Declaration
 from windsock.evaluation import Evaluation, missing
 from windsock.evaluator import Outcome
-from windsock.layers import Layer, Origin, Refusal, Resolved, resolve
+from windsock.layers import MASK, Layer, Origin, Refusal, Resolved, resolve
 from windsock.providers.compiled import AnyFlag, Serving
+from windsock.values import Tally, ValueKey, Withdrawn, fingerprint
 
 logger = logging.getLogger("windsock.settings")
+
+WITHDRAWN = "withdrawn, because it failed in use; see `windsock quarantine list`"
+
+LAST_GOOD = "last good"
+"""The layer of a value that worked before the one that fails now."""
 
 _CACHE_MAX = 65_536
 _LOGGED_MAX = 10_000
 
 Outcomes = tuple[Outcome, Outcome, Outcome]
 """What the base, the experiment and the profile flag gave."""
-
-Withdrawn = frozenset[tuple[str, str, str]]
-"""Values not to be served: (flag key, variant, top-level field)."""
 
 
 class Reader(Protocol):
@@ -40,14 +43,14 @@ class Process:
 
     Attributes:
         evaluation: The way to the flags, made at first use.
-        withdrawn: Values that are not served, as (flag key, variant, field).
+        withdrawn: Values that are not served.
         readers: What has read the environment.
         epoch: A new object whenever something other than the flags changed; settings are resolved anew then.
     """
 
     def __init__(self) -> None:
         self.evaluation: Evaluation | None = None
-        self.withdrawn: Withdrawn = frozenset()
+        self.withdrawn: Withdrawn = {}
         self.readers: weakref.WeakSet[Reader] = weakref.WeakSet()
         self.epoch = object()
 
@@ -84,7 +87,8 @@ class Resolution:
         config_id: UUID of the configuration whose profile contributed, or None.
         excluded: Whether the user is left out of the running experiment because the profile sets a field of
             it.
-        revision: Revision of the flag set, empty where the provider does not tell.
+        layers: The layers as they were found, withdrawn values included.
+        tally: What became of the calls that used it.
     """
 
     values: Mapping[str, object]
@@ -93,6 +97,14 @@ class Resolution:
     deciding: Outcome
     config_id: str | None
     excluded: bool
+    layers: tuple[Layer, ...] = ()
+    tally: Tally = field(default_factory=Tally)
+
+    def found(self, field_name: str) -> object:
+        """The value of a field as its layer holds it, before validation; None where none does."""
+        origin = self.resolved.origins[field_name]
+        holding = (layer for layer in self.resolved.applied if layer.origin == origin)
+        return next((layer.values[field_name] for layer in holding if field_name in layer.values), None)
 
 
 Given = tuple[Resolution, Serving | None]
@@ -109,6 +121,7 @@ class Resolver:
         self._settings_class = settings_class
         self._flags = (declaration.flag, declaration.experiment_flag, declaration.profile_flag)
         self._missing = tuple(map(missing, self._flags))  # one outcome each: identity is the cache's key
+        self._declared = dict(zip(("base", "experiment", "profile"), self._flags, strict=True))
         self._process_layers: tuple[Layer, ...] | None = None
         self._cache: dict[Outcomes, Resolution] = {}
         self._made: dict[tuple[object, ...], Resolution] = {}
@@ -154,12 +167,16 @@ class Resolver:
         )
         return self._combined(outcomes, _NONE), None
 
-    def lowered(self, resolution: Resolution, fields: Iterable[str]) -> Resolution:
-        """Resolve again with each of `fields` at the next weaker layer that says something else.
+    def lowered(
+        self, resolution: Resolution, fields: Iterable[str], last_good: Mapping[str, object]
+    ) -> Resolution:
+        """Resolve again with each of `fields` one rung down.
 
-        Whose settings they are (the deciding flag, the configuration) stays as it was.
+        A rung down is the last value that worked where `last_good` has it, else the next weaker layer that
+        says something else. Whose settings they are (the deciding flag, the configuration) stays as it was.
         """
         dropped: dict[str, set[Origin]] = {name: set() for name in fields}
+        known = {name: value for name, value in last_good.items() if name in dropped}
         lowered = resolution
         while unchanged := [
             name
@@ -169,16 +186,41 @@ class Resolver:
         ]:
             for name in unchanged:
                 dropped[name].add(lowered.resolved.origins[name])
-            layers = [
-                Layer(
-                    layer.origin,
-                    {k: v for k, v in layer.values.items() if layer.origin not in dropped.get(k, ())},
-                )
-                for layer in resolution.resolved.applied[1:]
-            ]
-            resolved = resolve(self.declaration, layers)
-            lowered = replace(resolution, values=resolved.values, resolved=resolved)
+            lowered = self._without(resolution, dropped, known)
         return lowered
+
+    def restored(self, resolution: Resolution) -> Resolution:
+        """Resolve again as if nothing had been withdrawn."""
+        resolved = resolve(self.declaration, resolution.layers)
+        return replace(resolution, values=resolved.values, resolved=resolved, tally=Tally())
+
+    def place(self, origin: Origin, field_name: str) -> ValueKey | None:
+        """Where the value of a field stands, if a flag's variant holds it."""
+        flag = self._declared.get(origin.layer)
+        return None if flag is None or origin.variant is None else (flag, origin.variant, field_name)
+
+    def json_of(self, field_name: str, value: object) -> str | None:
+        """Write a value for people and for other processes; None where the field is secret."""
+        if self.declaration.is_secret((field_name,)):
+            return None
+        return json.dumps(value, ensure_ascii=False, default=repr)
+
+    def _without(
+        self, resolution: Resolution, dropped: Mapping[str, set[Origin]], known: Mapping[str, object]
+    ) -> Resolution:
+        layers = [
+            Layer(
+                layer.origin,
+                {k: v for k, v in layer.values.items() if layer.origin not in dropped.get(k, ())},
+            )
+            for layer in resolution.resolved.applied[1:]
+        ]
+        for name, value in known.items():
+            origin = replace(resolution.resolved.origins[name], layer=LAST_GOOD)
+            if origin not in dropped[name]:
+                layers.append(Layer(origin, {name: value}))
+        resolved = resolve(self.declaration, layers)
+        return replace(resolution, values=resolved.values, resolved=resolved, tally=Tally())
 
     def shadowed(self) -> list[str]:
         """Fields that the base flag sets and the process overrides, as ``flag.field``."""
@@ -222,8 +264,10 @@ class Resolver:
 
     def _make(self, outcomes: Outcomes, arms: set[str]) -> Resolution:
         base, experiment, profile = outcomes
-        layers, excluded = self._layers(base, experiment, profile, arms)
+        found, excluded = self._layers(base, experiment, profile, arms)
+        layers, withdrawn = self._serving(found)
         resolved = resolve(self.declaration, layers)
+        resolved = replace(resolved, refusals=(*resolved.refusals, *withdrawn))
         self._log(resolved.refusals)
         contributed = {layer.origin.layer: layer.origin for layer in resolved.applied}
         deciding = (
@@ -236,6 +280,7 @@ class Resolver:
             deciding=deciding,
             config_id=contributed["profile"].config_id if deciding is profile else None,
             excluded=excluded,
+            layers=tuple(found),
         )
 
     def _layers(
@@ -258,14 +303,32 @@ class Resolver:
                 outcome.flag_key, outcome.variant,
             )  # fmt: skip
             return []
-        withdrawn = process.withdrawn
-        values = {
-            name: value
-            for name, value in outcome.value.items()
-            if (outcome.flag_key, outcome.variant, name) not in withdrawn
-        }
-        config_id = outcome.variant if layer == "profile" and values else None
-        return [Layer(Origin(layer, outcome.flag_key, outcome.variant, config_id), values)]
+        config_id = outcome.variant if layer == "profile" and outcome.value else None
+        return [Layer(Origin(layer, outcome.flag_key, outcome.variant, config_id), outcome.value)]
+
+    def _serving(self, found: Iterable[Layer]) -> tuple[list[Layer], list[Refusal]]:
+        """Leave out the values that are withdrawn, and say which."""
+        if not process.withdrawn:
+            return list(found), []
+        layers, refusals = [], []
+        for layer in found:
+            gone = [
+                name for name, value in layer.values.items() if self._is_withdrawn(layer.origin, name, value)
+            ]
+            kept = {name: value for name, value in layer.values.items() if name not in gone}
+            origin = layer.origin if kept else replace(layer.origin, config_id=None)
+            layers.append(Layer(origin, kept))
+            refusals += [self._withdrawal(layer, name) for name in gone]
+        return layers, refusals
+
+    def _is_withdrawn(self, origin: Origin, name: str, value: object) -> bool:
+        key = self.place(origin, name)
+        gone = None if key is None else process.withdrawn.get(key)
+        return gone is not None and gone == fingerprint(value)
+
+    def _withdrawal(self, layer: Layer, name: str) -> Refusal:
+        value = MASK if self.declaration.is_secret((name,)) else layer.values[name]
+        return Refusal((name,), layer.origin, value, WITHDRAWN)
 
     def _log(self, refusals: tuple[Refusal, ...]) -> None:
         for refusal in refusals:

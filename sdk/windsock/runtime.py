@@ -16,6 +16,7 @@ from openfeature.provider.no_op_provider import NoOpProvider
 from windsock import exposures
 from windsock.environment import environment_name, user_id_key
 from windsock.evaluation import Evaluation
+from windsock.healing.quarantine import quarantine
 from windsock.providers.choice import choose
 from windsock.providers.compiled import CompiledProvider, Serving
 from windsock.providers.files import FilesProvider
@@ -112,6 +113,7 @@ def stop() -> None:
     global _running
     running, _running = _running, None
     process.evaluation = None
+    quarantine.reset()
     if running is None:
         return
     atexit.unregister(stop)

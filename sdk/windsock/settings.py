@@ -20,8 +20,9 @@ S = TypeVar("S", bound="Settings")
 
 _IMMUTABLE = frozenset({bool, int, float, str, bytes, type(None), Decimal, UUID, SecretStr, SecretBytes})
 
-View = tuple[Given | None, str | None, tuple[exposures.Healed, ...]]
-"""What a view knows: its values (None: those in force), the targeting key, and what was healed in it."""
+View = tuple[Given | None, str | None, tuple[exposures.Healed, ...], Given | None]
+"""What a view knows: its values (None: those in force), the targeting key, what was healed in it, and the
+values that it fell to when it was healed."""
 
 
 class Settings(BaseSettings):
@@ -75,7 +76,7 @@ class Settings(BaseSettings):
             cls.__windsock__ = Resolver(cls, Declaration(cls, cls.__windsock_flag__))
             for name in cls.model_fields:
                 setattr(cls, name, _Field(name))
-            cls.__windsock_live__ = new_view(cls, (None, None, ()))
+            cls.__windsock_live__ = new_view(cls, (None, None, (), None))
 
     def __init__(self, **values: Any) -> None:
         resolver = type(self).__windsock__
@@ -101,7 +102,7 @@ class Settings(BaseSettings):
         """
         key = targeting_key if type(targeting_key) is str else _key(targeting_key)
         view = object.__new__(cls)
-        _set_view(view, (cls.__windsock__.resolve(key, attributes), key, ()))
+        _set_view(view, (cls.__windsock__.resolve(key, attributes), key, (), None))
         if exposures._current.get() is not None:  # noqa: SLF001 - once per call, and mostly there is no request
             _register(view)
         return view
@@ -110,7 +111,7 @@ class Settings(BaseSettings):
     async def for_user_async(cls, targeting_key: object, /, **attributes: EvaluationContextAttribute) -> Self:
         """Do what `for_user` does without blocking the event loop, where a remote flagd evaluates."""
         key = _key(targeting_key)
-        view = new_view(cls, (await cls.__windsock__.resolve_async(key, attributes), key, ()))
+        view = new_view(cls, (await cls.__windsock__.resolve_async(key, attributes), key, (), None))
         _register(view)
         return view
 
@@ -212,6 +213,21 @@ def given_of(settings: Settings) -> Given | None:
     return view[0] or type(settings).__windsock__.resolve(None, {})
 
 
+def set_fallen(settings: Settings, given: Given) -> None:
+    """Remember what a view fell to; the live view remembers it for the request that is under way."""
+    if settings is not type(settings).__windsock_live__:
+        before, key, healed, _ = _get_view(settings)
+        _set_view(settings, (before, key, healed, given))
+    elif (request := exposures.current()) is not None:
+        request.notes[type(settings)] = given
+
+
+def set_healed(settings: Settings, healed: tuple[exposures.Healed, ...]) -> None:
+    """Let a view tell what was healed in it."""
+    given, key, _, fallen = _get_view(settings)
+    _set_view(settings, (given, key, healed, fallen))
+
+
 def whole(settings: S) -> S:
     """The validated instance behind a view, all of its fields read; an ordinary instance is itself."""
     given = given_of(settings)
@@ -241,7 +257,7 @@ class Trace:
     def use(self) -> exposures.Use:
         """Give the values that were read so far and where they came from."""
         settings = self._settings
-        (resolution, serving), key, healed = _get_view(settings)
+        (resolution, serving), key, healed, _ = _get_view(settings)
         declaration = type(settings).__windsock__.declaration
         read = {name: settings.__dict__[name] for name in fields_read(settings)}
         return exposures.Use(

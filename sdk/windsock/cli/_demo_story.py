@@ -16,6 +16,7 @@ from windsock.usage.reading import Selection, read
 
 PASSAGES = [f"passage {number}" for number in range(1, 201)]
 PROFILE = "experimental_v1"
+NEXT_PROFILE = "experimental_v2"
 MISSPELLED = "gpt-4oo"
 
 ASSIGN = """\
@@ -24,6 +25,9 @@ WHERE id = %s"""
 SET_TOP_K = """\
 UPDATE app_configurations SET settings = jsonb_set(settings, '{retrieval_top_k}', %s)
 WHERE name = %s"""
+COPY_MISSPELLED = """\
+INSERT INTO app_configurations (name, settings)
+SELECT %s, jsonb_set(settings, '{reasoning_model}', %s) FROM app_configurations WHERE name = %s"""
 SET_MODEL = """\
 UPDATE app_configurations SET settings = jsonb_set(settings, '{reasoning_model}', %s)
 WHERE name = %s"""
@@ -167,7 +171,9 @@ class Story:
         )
 
     def _misspelled_model(self) -> Step:
-        self._stage.sql(SET_MODEL, json.dumps(MISSPELLED), PROFILE)
+        copied = (NEXT_PROFILE, json.dumps(MISSPELLED), PROFILE)
+        self._stage.sql(COPY_MISSPELLED, *copied)
+        self._stage.sql(ASSIGN, NEXT_PROFILE, self._ada)
         wait(lambda: Teacher.for_user(self._ada).reasoning_model == MISSPELLED, "the misspelled model")
         served, logged = len(self._stage.endpoint.served), len(self._stage.log)
         message = self._ask(self._ada)
@@ -175,9 +181,9 @@ class Story:
         lines = [line for line in self._stage.log[logged:] if line.startswith("ERROR")]
         named = any("reasoning_model" in line and "gpt-4o-mini" in line for line in lines)
         return Step(
-            f"Somebody misspells the model: {MISSPELLED}",
+            f"Somebody gives Ada the profile {NEXT_PROFILE}, in which the model is misspelled: {MISSPELLED}",
             "The value is valid text, so only the call can tell. It fails, and Ada is answered all the same.",
-            did=written(SET_MODEL, json.dumps(MISSPELLED), PROFILE),
+            did=f"{written(COPY_MISSPELLED, *copied)}\n{written(ASSIGN, NEXT_PROFILE, self._ada)}",
             seen={
                 "the endpoint said": ", then ".join(replies),
                 "the log says": "\n".join(lines),
@@ -206,14 +212,14 @@ class Story:
         message = self._ask(self._ada)
         self._stage.start_database()
         stored = wait(lambda: len(self._rows()) >= self._sent, "the row that waited on disk")
-        self._stage.sql(SET_MODEL, json.dumps("gpt-4o"), PROFILE)
+        self._stage.sql(SET_MODEL, json.dumps("gpt-4o"), NEXT_PROFILE)
         wait(lambda: Teacher.for_user(self._ada).reasoning_model == "gpt-4o", "the corrected model")
         corrected = self._ask(self._ada)
         lines = [line for line in self._stage.log[logged:] if "usage records" in line]
         return Step(
             "The database goes away and comes back; then somebody corrects the model",
             "A request never waits for it: the last settings serve, and the usage record waits on disk.",
-            did=written(SET_MODEL, json.dumps("gpt-4o"), PROFILE),
+            did=written(SET_MODEL, json.dumps("gpt-4o"), NEXT_PROFILE),
             seen={
                 "answer without a database": message.answer,
                 "the log says": "\n".join(lines),
@@ -240,7 +246,11 @@ class Story:
     def _usage_logs(self) -> Step:
         wait(lambda: len(self._rows()) >= self._sent, "a row for each message")
         rows = self._rows()
-        ((config,),) = self._stage.sql("SELECT id FROM app_configurations WHERE name = %s", PROFILE)
+        configs = self._stage.sql(
+            "SELECT id, name FROM app_configurations WHERE name IN (%s, %s) ORDER BY name",
+            PROFILE,
+            NEXT_PROFILE,
+        )
         profiles = [row.config_id for row in rows if row.user_id == self._ada]
         healed = [row for row in rows if row.healed]
         return Step(
@@ -254,8 +264,8 @@ class Story:
                     f"{self._sent} messages, {len(rows)} rows",
                 ),
                 Promise(
-                    "Ada's rows name her profile, from the assignment on",
-                    profiles == [None, *[config] * (len(profiles) - 1)],
+                    "Ada's rows name her profile at the time, from the first assignment on",
+                    list(dict.fromkeys(profiles)) == [None, *(config for config, _ in configs)],
                 ),
                 Promise(
                     "the healed messages name the field and the value that failed",
@@ -264,7 +274,11 @@ class Story:
                 ),
             ],
             rows=rows,
-            names={self._ada: "Ada", self._ben: "Ben", str(config): PROFILE},
+            names={
+                self._ada: "Ada",
+                self._ben: "Ben",
+                **{str(config): name for config, name in configs},
+            },
         )
 
     def _set_top_k(self, top_k: int) -> float:

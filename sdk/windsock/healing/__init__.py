@@ -1,0 +1,7 @@
+"""Healing: a call that fails with a tuned value is answered with the value below it; blame needs evidence."""
+
+from windsock.healing.call import aheal, heal
+from windsock.healing.classify import Blame, Classifier, Verdict, classify
+from windsock.healing.quarantine import Fault, Withdrawal
+
+__all__ = ["Blame", "Classifier", "Fault", "Verdict", "Withdrawal", "aheal", "classify", "heal"]

@@ -1,0 +1,292 @@
+"""One healed call: the view that is passed to it, first as the user's, then rung by rung lower."""
+
+import contextlib
+import logging
+import time
+from typing import Generic, TypeVar, cast
+from uuid import uuid4
+
+from pydantic import SecretBytes, SecretStr
+
+from windsock import exposures
+from windsock.environment import user_id_key
+from windsock.healing.classify import Blame, Classifier, Verdict, chain, describe
+from windsock.healing.quarantine import Fault, quarantine
+from windsock.healing.watch import watch_over
+from windsock.layers import MASK
+from windsock.resolution import Given, Resolution, process
+from windsock.settings import (
+    Settings,
+    Trace,
+    fields_read,
+    given_of,
+    new_view,
+    set_fallen,
+    set_healed,
+    view_of,
+)
+from windsock.usage import hashed_user_id
+from windsock.values import ValueKey, fingerprint
+
+logger = logging.getLogger("windsock.healing")
+
+S = TypeVar("S", bound=Settings)
+
+NOT_HEALED = "not healed: the answer had begun"
+"""What `Healed.fell_to` says of a stream that failed after its first item."""
+
+_MARK = "_windsock_exhausted"
+
+
+class Attempt(Generic[S]):
+    """One healed call. None of its methods raises.
+
+    Args:
+        settings: What the caller gave to `heal`.
+        classifier: Judges the errors.
+        deadline: Seconds for all runs, or None.
+
+    Attributes:
+        settings: What the next run gets.
+        error: What the first run raised, or None before it did.
+    """
+
+    # Defaults of the class, so that a call that goes well sets what it needs and nothing else.
+    error: Exception | None = None
+    _last: Exception | None = None
+    _end: float | None = None
+    _given: Given | None = None
+    _key: str | None = None
+    _fresh = True
+    _healed: tuple[exposures.Healed, ...] = ()
+    _fell: frozenset[str] = frozenset()
+    _faults: tuple[Fault, ...] = ()
+    _probes: tuple[ValueKey, ...] = ()
+
+    def __init__(self, settings: S, classifier: Classifier, deadline: float | None) -> None:
+        self.settings: S = settings
+        self._caller = settings
+        self._classifier = classifier
+        if deadline is not None:
+            self._end = time.monotonic() + deadline
+        view = view_of(settings)
+        if view is None:
+            return
+        given, self._key, _, fallen = view
+        self._request = request = exposures.current()
+        if given is None:
+            fallen = None if request is None else cast("Given | None", request.notes.get(type(settings)))
+            given = given_of(settings)
+        if fallen is not None:
+            given, self._fresh = fallen, False
+        if given is not None:
+            if process.withdrawn:
+                given, self._probes = quarantine.probed(type(settings), given)
+            self._first = given[0]
+            self._pass(given)
+
+    def left(self) -> float | None:
+        """Seconds until the deadline, 0.0 after it; None without one."""
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
+
+    def lower(self, error: Exception) -> bool:
+        """Put the fields that the call read one rung down; False where `error` is to be raised."""
+        try:
+            return self._lower(error)
+        except Exception:
+            logger.exception("healing failed itself; the call's own error is raised")
+            return False
+
+    def succeeded(self) -> None:
+        """Say what was healed; outside a request, record the use here."""
+        if self._given is None:
+            return
+        try:
+            if self.error is not None:
+                self._blame()
+            elif self._fresh:
+                self._went_well(self._given[0])
+            if self._request is None and exposures.installed() is not None:
+                exposures.record(Trace(self.settings).use())
+        except Exception:
+            logger.exception("a healed call could not be accounted for; its answer stands")
+
+    def failed_midway(self, error: Exception) -> None:
+        """Say that a stream failed after its first item: somebody has seen it, so nothing is run again."""
+        if self._given is None:
+            return
+        try:
+            suspects = self._suspects(error)
+            verdict = self._judge(error, suspects)
+            healed = self._account(error, verdict, suspects, dict.fromkeys(suspects, NOT_HEALED))
+            set_healed(self.settings, (*self._healed, *healed))
+            logger.error(
+                "%s: the answer failed after it had begun, so it is not healed: %s",
+                type(self.settings).__name__, self._text(error),
+            )  # fmt: skip
+        except Exception:
+            logger.exception("a failed stream could not be accounted for")
+
+    def _lower(self, error: Exception) -> bool:
+        self._follow(error)
+        if self._given is None:
+            return False
+        resolution, serving = self._given
+        resolver = type(self.settings).__windsock__
+        first = self._last is error and self.error is error
+        if first and self._fresh:
+            watch_over(resolver).failed(resolution, self._key, fields_read(self.settings))
+            quarantine.weigh(resolver, resolution)
+        suspects = self._suspects(error)
+        verdict = self._judge(error, suspects)
+        if not suspects or self.left() == 0 or not (first or verdict.blame is Blame.VALUE):
+            self._exhausted(error)
+            return False
+        lowered = resolver.lowered(
+            resolution, suspects, quarantine.last_good.below(resolver, resolution, suspects)
+        )
+        fell_to = {name: lowered.resolved.origins[name].layer for name in suspects}
+        self._healed += self._account(error, verdict, suspects, fell_to)
+        if verdict.blame is Blame.VALUE:
+            self._faults += self._faults_of(error, resolution, verdict.fields or tuple(suspects))
+        self._fell |= set(suspects)
+        set_fallen(self._caller, (lowered, serving))
+        self._pass((lowered, serving))
+        return True
+
+    def _follow(self, error: Exception) -> None:
+        """Remember the errors, and let each tell which one came before it, as nested handlers would."""
+        if self._last is not None and error is not self._last and error.__context__ is None:
+            with contextlib.suppress(Exception):  # an error may refuse anything
+                error.__context__ = self._last
+        self.error = self.error or error
+        self._last = error
+
+    def _suspects(self, error: Exception) -> list[str]:
+        """The tuned fields that the call read, without those that a heal inside it has already lowered."""
+        if self._given is None:
+            return []
+        origins = self._given[0].resolved.origins
+        flag = type(self.settings).__windsock__.declaration.flag
+        exhausted = {mark for each in chain(error) for mark in _marks(each)}
+        return [
+            name
+            for name in fields_read(self.settings)
+            if origins[name].layer != "default" and (flag, name) not in exhausted
+        ]
+
+    def _exhausted(self, error: Exception) -> None:
+        """Tell a heal around this one of which fields the lower values have been tried."""
+        flag = type(self.settings).__windsock__.declaration.flag
+        with contextlib.suppress(Exception):  # as above
+            setattr(error, _MARK, _marks(error) | {(flag, name) for name in self._fell})
+
+    def _judge(self, error: Exception, suspects: list[str]) -> Verdict:
+        """Ask the classifier; one that raises, or answers something else, does not know."""
+        if self._given is None:
+            return Verdict(Blame.UNKNOWN)
+        secrets = type(self.settings).__windsock__.declaration.secrets
+        values = {name: self._given[0].values[name] for name in suspects if name not in secrets}
+        try:
+            verdict = self._classifier(error, values)
+            fields = tuple(name for name in verdict.fields if name in suspects)
+            return Verdict(Blame(verdict.blame), fields)
+        except Exception as complaint:  # noqa: BLE001 - whatever a classifier of the caller's raises
+            logger.error("the classifier of healing failed: %s", describe(complaint))  # noqa: TRY400
+            return Verdict(Blame.UNKNOWN)
+
+    def _account(
+        self, error: Exception, verdict: Verdict, suspects: list[str], fell_to: dict[str, str]
+    ) -> tuple[exposures.Healed, ...]:
+        """What a row of `usage_logs` tells of this failure."""
+        if self._given is None:
+            return ()
+        declaration = type(self.settings).__windsock__.declaration
+        text = self._text(error)
+        named = verdict.fields or tuple(suspects)
+        shown = declaration.shown({name: self._given[0].values[name] for name in named})
+        return tuple(exposures.Healed(name, shown[name], text, fell_to[name]) for name in named)
+
+    def _text(self, error: Exception) -> str:
+        if self._given is None:
+            return describe(error)
+        values = self._given[0].values
+        secrets = type(self.settings).__windsock__.declaration.secrets
+        return _without_secrets(describe(error), [values[name] for name in secrets])
+
+    def _faults_of(
+        self, error: Exception, resolution: Resolution, names: tuple[str, ...]
+    ) -> tuple[Fault, ...]:
+        resolver = type(self.settings).__windsock__
+        request_id = uuid4().hex if self._request is None else self._request.request_id
+        faults = []
+        for name in names:
+            key = resolver.place(resolution.resolved.origins[name], name)
+            if key is not None:
+                value = resolution.found(name)
+                faults.append(
+                    Fault(
+                        *key, fingerprint(value), resolver.json_of(name, value), self._text(error), request_id
+                    )
+                )
+        return tuple(faults)
+
+    def _blame(self) -> None:
+        """A lower rung has answered: tell, and count what was the values' own fault."""
+        set_healed(self.settings, self._healed)
+        user = self._key
+        if user is not None and (secret := user_id_key()) is not None:
+            user = hashed_user_id(user, secret)
+        shown = type(self.settings).__windsock__.declaration.shown(
+            {each.field: getattr(self.settings, each.field) for each in self._healed}
+        )
+        for each in self._healed:
+            logger.error(
+                "%s.%s=%r (%s) failed: %s; falling back to %r (%s), answered%s",
+                type(self.settings).__name__, each.field, each.failed_value,
+                self._first.resolved.origins[each.field], each.error,
+                shown[each.field], each.fell_to, f" for user {user}" if user else "",
+            )  # fmt: skip
+        for fault in self._faults:
+            quarantine.fault(fault)
+
+    def _went_well(self, resolution: Resolution) -> None:
+        tally = resolution.tally
+        if tally.counts(self._key):
+            tally.calls += 1
+        if tally.period is None or tally.period.ends <= time.monotonic():
+            quarantine.weigh(type(self.settings).__windsock__, resolution)
+        read = self.settings.__dict__
+        if not tally.proven.issuperset(read):
+            quarantine.last_good.learn(
+                type(self.settings).__windsock__, resolution, fields_read(self.settings)
+            )
+            tally.proven.update(read)
+        if self._probes:
+            quarantine.probe_went_well([key for key in self._probes if key[2] in read])
+
+    def _pass(self, given: Given) -> None:
+        """Make the view that the call gets; its own, so that its reads are those of the call."""
+        self._given = given
+        self.settings = new_view(type(self.settings), (given, self._key, (), None))
+        if self._request is not None:
+            self._request.record(Trace(self.settings))
+
+
+def _marks(error: BaseException) -> frozenset[tuple[str, str]]:
+    """The fields, by flag, of which a heal inside this one has tried the lower values."""
+    try:
+        marks: object = getattr(error, _MARK, None)
+    except Exception:  # noqa: BLE001 - hostile by assumption
+        marks = None
+    return marks if isinstance(marks, frozenset) else frozenset()
+
+
+def _without_secrets(text: str, secrets: list[object]) -> str:
+    """Mask the secrets that an error quotes, as in "incorrect API key provided: …"."""
+    for secret in secrets:
+        plain = secret.get_secret_value() if isinstance(secret, SecretStr | SecretBytes) else ""
+        shown = plain.decode(errors="replace") if isinstance(plain, bytes) else plain
+        if shown:
+            text = text.replace(shown, MASK)
+    return text

@@ -1,0 +1,203 @@
+"""`heal` and `aheal`: a call that fails with a tuned value is answered with the value below it."""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+from contextvars import copy_context
+from inspect import isawaitable
+from types import GeneratorType
+from typing import TypeVar, cast, overload
+
+from windsock.healing.attempt import Attempt
+from windsock.healing.classify import Classifier, classify
+from windsock.settings import Settings
+
+S = TypeVar("S", bound=Settings)
+T = TypeVar("T")
+
+
+def heal(
+    settings: S, call: Callable[[S], T], *, deadline: float | None = None, classify: Classifier = classify
+) -> T:
+    """Run `call` with the settings; if it fails with tuned values, answer with the values below them.
+
+    ::
+
+        answer = windsock.heal(teacher, lambda s: client.chat(model=s.reasoning_model, messages=messages))
+
+    When `call` raises, and it read fields whose values are not the code defaults, it is run once more with
+    those fields one rung down: the last value that worked there, else the next weaker layer that says
+    something else. Only while the errors are the values' own does it go further down, to the code defaults.
+    What was healed is logged at ERROR and recorded in the request's usage. Read the fields from the argument
+    of `call`: the reads tell which values to suspect.
+
+    Settings that have fallen stay fallen: a second `heal` with the same object, as a retry library makes it,
+    begins where the first one ended.
+
+    Args:
+        settings: What `Settings.for_user` or `Settings.live` gave; an ordinary instance is passed through.
+        call: Takes the settings; may run again, so what it does must bear that. If it is a generator, its
+            first item is taken here, and a failure before it is healed; one after it is not.
+        deadline: Seconds for all of it. Nothing is run again after it, and a run with weaker values, which is
+            then made in a thread of its own, is left behind when it passes: the first error is raised.
+        classify: Judges whose fault an error is.
+
+    Returns:
+        What `call` returned.
+
+    Raises:
+        Exception: What `call` raised, where no tuned value was read, or the weaker values failed as well.
+    """
+    attempt = Attempt(settings, classify, deadline)
+    while True:
+        try:
+            if deadline is None or attempt.error is None:
+                answer = _run(call, attempt)
+            else:
+                answer = _run_within(call, attempt, attempt.error)
+        except Exception as error:
+            if not attempt.lower(error):
+                raise
+        else:
+            break
+    attempt.succeeded()
+    return answer
+
+
+@overload
+async def aheal(
+    settings: S,
+    call: Callable[[S], Awaitable[T]],
+    *,
+    deadline: float | None = None,
+    classify: Classifier = classify,
+) -> T: ...
+
+
+@overload
+async def aheal(
+    settings: S,
+    call: Callable[[S], AsyncIterator[T]],
+    *,
+    deadline: float | None = None,
+    classify: Classifier = classify,
+) -> AsyncGenerator[T]: ...
+
+
+async def aheal(
+    settings: S,
+    call: Callable[[S], Awaitable[T] | AsyncIterator[T]],
+    *,
+    deadline: float | None = None,
+    classify: Classifier = classify,
+) -> T | AsyncGenerator[T]:
+    """Do what `heal` does where `call` is a coroutine function or an async generator function.
+
+    ::
+
+        async for part in await windsock.aheal(teacher, stream_answer): ...
+
+    A cancellation is never healed. When the deadline passes, what runs is cancelled: the first run ends
+    in `TimeoutError`, a later one in the first one's error.
+    """
+    attempt = Attempt(settings, classify, deadline)
+    while True:
+        try:
+            if deadline is None:
+                answer = await _arun(call, attempt)
+            else:
+                async with asyncio.timeout(attempt.left()):
+                    answer = await _arun(call, attempt)
+        except Exception as error:
+            if not attempt.lower(error):
+                if isinstance(error, TimeoutError) and attempt.error is not None and attempt.left() == 0:
+                    raise attempt.error from None
+                raise
+        else:
+            break
+    attempt.succeeded()
+    return answer
+
+
+def _run(call: Callable[[S], T], attempt: Attempt[S]) -> T:
+    answer = call(attempt.settings)
+    if type(answer) is GeneratorType:
+        return cast("T", _begun(cast("Generator[object]", answer), attempt))
+    return answer
+
+
+def _run_within(call: Callable[[S], T], attempt: Attempt[S], first: Exception) -> T:
+    """Run in a thread, which a deadline can leave behind; a thread cannot be stopped."""
+    answers: list[T] = []
+    errors: list[BaseException] = []
+    context = copy_context()
+
+    def run() -> None:
+        try:
+            answers.append(context.run(_run, call, attempt))
+        except BaseException as error:  # noqa: BLE001 - raised again where the caller waits
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="windsock-heal", daemon=True)
+    thread.start()
+    thread.join(attempt.left())
+    if errors:
+        raise errors[0]
+    if not answers:
+        raise first
+    return answers[0]
+
+
+async def _arun(call: Callable[[S], Awaitable[T] | AsyncIterator[T]], attempt: Attempt[S]) -> T:
+    answer = call(attempt.settings)
+    if isawaitable(answer):
+        return await answer
+    return cast("T", await _abegun(answer, attempt))
+
+
+def _begun(stream: Generator[T], attempt: Attempt[S]) -> Generator[T]:
+    """Take the first item, and give a stream that begins with it."""
+    try:
+        first = next(stream)
+    except StopIteration:
+        return stream
+
+    def rest() -> Generator[T]:
+        try:
+            yield first
+            yield from stream
+        except Exception as error:
+            attempt.failed_midway(error)
+            raise
+        finally:
+            stream.close()
+
+    return rest()
+
+
+async def _abegun(stream: AsyncIterator[T], attempt: Attempt[S]) -> AsyncGenerator[T]:
+    iterator = aiter(stream)
+    try:
+        first = await anext(iterator)
+    except StopAsyncIteration:
+        return _nothing()
+
+    async def rest() -> AsyncGenerator[T]:
+        try:
+            yield first
+            async for item in iterator:
+                yield item
+        except Exception as error:
+            attempt.failed_midway(error)
+            raise
+        finally:
+            close = getattr(iterator, "aclose", None)
+            if close is not None:
+                await close()
+
+    return rest()
+
+
+async def _nothing() -> AsyncGenerator[T]:
+    return
+    yield

@@ -1,0 +1,203 @@
+"""Tells whether an error is the fault of a tuned value: status, code and parameter, read by duck typing.
+
+The shapes are those of httpx (``response.status_code``), openai (``status_code``, ``code``, ``param``,
+``body``) and anthropic (``status_code``, ``body["error"]["type"]``); none of them is imported.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from windsock.usage.clean import printable
+
+ERROR_MAX = 500
+"""Characters of an error's text that are read, logged and kept."""
+
+_CHAIN_MAX = 8
+_VALUE_STATUS = frozenset({400, 404, 422})
+_ELSEWHERE_STATUS = frozenset({401, 402, 403, 407, 408, 409, 425, 429})
+_VALUE_CODES = frozenset({"model_not_found", "not_found_error"})
+# The request's own content, or the account: another value of the same field would not have helped.
+_ELSEWHERE_CODES = re.compile(
+    r"content_filter|content_policy|context_length|insufficient_quota|billing|invalid_api_key|rate_limit"
+    r"|authentication|permission|overloaded|server_error"
+)
+# Names, because the libraries are not imported; any of them in the class's ancestry counts.
+_NETWORK_NAMES = frozenset(
+    {"APIConnectionError", "APITimeoutError", "ClientConnectionError", "NetworkError", "ProtocolError"}
+    | {"ProxyError", "SSLError", "TimeoutException", "TransportError", "gaierror"}
+)
+
+
+class Blame(Enum):
+    """Whose fault an error is."""
+
+    VALUE = "value"
+    """The value's own: it will fail again for whoever uses it."""
+    ELSEWHERE = "elsewhere"
+    """Somebody else's: the network, the provider's load, the account."""
+    UNKNOWN = "unknown"
+    """One error does not tell; only a comparison of many does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a classifier makes of an error.
+
+    Attributes:
+        blame: Whose fault it is.
+        fields: The fields that it is about, out of those that were read; empty where it does not tell.
+    """
+
+    blame: Blame
+    fields: tuple[str, ...] = ()
+
+
+class Classifier(Protocol):
+    """Judges an error. One that raises counts as one that does not know."""
+
+    def __call__(self, error: Exception, values: Mapping[str, object], /) -> Verdict:
+        """Judge `error`.
+
+        Args:
+            error: What the call raised.
+            values: The tuned values that the call read, by field; secret ones are left out.
+        """
+
+
+def classify(error: Exception, values: Mapping[str, object], /) -> Verdict:
+    """Judge errors of httpx, openai, anthropic and alike, and refusals of a value in Python.
+
+    400, 404, 422, and 403 with ``model_not_found``, are the value's; 401, 429, 5xx, timeouts and the network
+    are not. A ``ValueError`` is the value's where it names the field or quotes the value. What an error was
+    raised from is looked into, so what a retry library wraps is found; the first that tells decides.
+    """
+    facts = [_facts(each) for each in chain(error)]
+    fields = _named(facts, values)
+    for fact in facts:
+        blame = _blame(fact, values, fields)
+        if blame is not Blame.UNKNOWN:
+            return Verdict(blame, fields)
+    return Verdict(Blame.UNKNOWN, fields)
+
+
+def describe(error: BaseException, limit: int = ERROR_MAX) -> str:
+    """An error in one line of bounded length; an error that cannot even be printed says so."""
+    return f"{type(error).__name__}: {' '.join(printable(error, limit).split())}"[:limit]
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Give an error and what it was raised from, outermost first."""
+    seen: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and len(seen) < _CHAIN_MAX and all(following is not each for each in seen):
+        seen.append(following)
+        yield following
+        following = following.__cause__ or (None if following.__suppress_context__ else following.__context__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    error: BaseException
+    status: int | None
+    code: str
+    param: str
+    text: str
+
+
+def _facts(error: BaseException) -> _Facts:
+    body = _body(error)
+    return _Facts(
+        error,
+        _status(error),
+        " ".join(filter(None, (_text(error, "code"), _string(body.get("code")), _string(body.get("type"))))),
+        _text(error, "param") or _string(body.get("param")),
+        describe(error),
+    )
+
+
+def _body(error: BaseException) -> Mapping[object, object]:
+    """The JSON of the answer: openai gives the inner error, anthropic the whole."""
+    body = _attribute(error, "body")
+    if type(body) is not dict:
+        return {}
+    inner = body.get("error")
+    return inner if type(inner) is dict else body
+
+
+def _status(error: BaseException) -> int | None:
+    response = _attribute(error, "response")
+    candidates = (
+        _attribute(error, "status_code"),
+        _attribute(response, "status_code"),
+        _attribute(error, "status"),
+        _attribute(error, "code"),
+    )
+    return next((int(each) for each in candidates if isinstance(each, int) and 100 <= each <= 599), None)
+
+
+def _blame(fact: _Facts, values: Mapping[str, object], fields: tuple[str, ...]) -> Blame:
+    if _is_elsewhere(fact):
+        return Blame.ELSEWHERE
+    about_another = fact.param and not _fields_of(fact.param, values)
+    return Blame.VALUE if _is_the_values_own(fact, fields) and not about_another else Blame.UNKNOWN
+
+
+def _is_elsewhere(fact: _Facts) -> bool:
+    names = {each.__name__ for each in type(fact.error).__mro__}
+    if isinstance(fact.error, TimeoutError | ConnectionError) or names & _NETWORK_NAMES:
+        return True
+    if fact.status == 403 and "model_not_found" in fact.code:
+        return False
+    if fact.status is not None and (fact.status >= 500 or fact.status in _ELSEWHERE_STATUS):
+        return True
+    return bool(_ELSEWHERE_CODES.search(fact.code))
+
+
+def _is_the_values_own(fact: _Facts, fields: tuple[str, ...]) -> bool:
+    if fact.status in _VALUE_STATUS or _VALUE_CODES & set(fact.code.split()):
+        return True
+    return isinstance(fact.error, ValueError | TypeError | LookupError) and bool(fields)
+
+
+def _named(facts: list[_Facts], values: Mapping[str, object]) -> tuple[str, ...]:
+    """The fields that an error names in its parameter, else those whose value or name its text quotes."""
+    for fact in facts:
+        if fact.param and (fields := _fields_of(fact.param, values)):
+            return fields
+    for fact in facts:
+        quoted = tuple(name for name, value in values.items() if _quotes(fact.text, name, value))
+        if quoted:
+            return quoted
+    if any("model_not_found" in fact.code for fact in facts):
+        return _fields_of("model", values)
+    return ()
+
+
+def _fields_of(param: str, values: Mapping[str, object]) -> tuple[str, ...]:
+    """Fields that set a parameter: ``model`` is set by ``model`` and by ``reasoning_model``."""
+    return tuple(name for name in values if name == param or name.endswith(f"_{param}"))
+
+
+def _quotes(text: str, name: str, value: object) -> bool:
+    if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text):
+        return True
+    return isinstance(value, str) and len(value) > 1 and value in text
+
+
+def _attribute(thing: object, name: str) -> object:
+    """Read an attribute of something that may raise anything while it is read."""
+    try:
+        return getattr(thing, name, None)
+    except Exception:  # noqa: BLE001 - hostile by assumption
+        return None
+
+
+def _text(error: BaseException, name: str) -> str:
+    return _string(_attribute(error, name))
+
+
+def _string(value: object) -> str:
+    return str.__str__(value)[:ERROR_MAX] if isinstance(value, str) else ""

@@ -1,0 +1,300 @@
+"""The quarantine: values that failed in use are not served until they expire, change or are lifted."""
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from windsock.healing import watch
+from windsock.healing.last_good import LastGood
+from windsock.healing.watch import watch_over
+from windsock.resolution import WITHDRAWN, Given, Resolution, Resolver, process
+from windsock.values import ValueKey, fingerprint
+
+logger = logging.getLogger("windsock.healing")
+
+FAULTS = 5
+"""Distinct requests in which a value must fail by its own fault before it is withdrawn."""
+
+MEMORY = 3600.0
+"""Seconds in which those requests must lie."""
+
+EXPIRY = 3600.0
+"""Seconds after which a withdrawn value is tried again by everybody."""
+
+PROBE_EVERY = 100
+"""One healed call in so many tries a withdrawn value again."""
+
+PROBES = 3
+"""Probes in a row that must go well before a value is lifted."""
+
+_PLACES_MAX = 1_000
+_OUTBOX_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A value that failed by its own fault, in one request that was then answered without it.
+
+    Attributes:
+        flag: Key of the flag; of a sharded one, without the shard.
+        variant: The variant that holds the value.
+        field: The settings field.
+        fingerprint: Tells the value from others at the same place.
+        value: The value as the variant holds it, as JSON text; None where the field is secret.
+        error: What the call said.
+        request_id: Whose request it was.
+    """
+
+    flag: str
+    variant: str
+    field: str
+    fingerprint: str
+    value: str | None
+    error: str
+    request_id: str
+
+    @property
+    def key(self) -> ValueKey:
+        """Where the value stands."""
+        return self.flag, self.variant, self.field
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A value that is not served.
+
+    Attributes:
+        flag: Key of the flag.
+        variant: The variant that holds the value.
+        field: The settings field.
+        fingerprint: Tells the value from others at the same place: another value there is served.
+        value: The value as JSON text; None where the field is secret.
+        reason: Why it was withdrawn.
+        left: Seconds until it expires, as of when this was made.
+    """
+
+    flag: str
+    variant: str
+    field: str
+    fingerprint: str
+    value: str | None
+    reason: str
+    left: float = EXPIRY
+
+    @property
+    def key(self) -> ValueKey:
+        """Where the value stands."""
+        return self.flag, self.variant, self.field
+
+
+@dataclass(slots=True)
+class _Count:
+    """What is known of one value's faults: when each request had one, by monotonic time."""
+
+    requests: dict[str, float]
+
+
+@dataclass(slots=True)
+class _Held:
+    withdrawal: Withdrawal
+    until: float
+    probes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """What a board has not been told yet."""
+
+    faults: tuple[Fault, ...] = ()
+    withdrawn: tuple[Withdrawal, ...] = ()
+    lifted: tuple[Withdrawal, ...] = ()
+
+
+class Quarantine:
+    """What this process has withdrawn, on its own findings or because another one did."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._counts: dict[tuple[ValueKey, str], _Count] = {}
+        self._held: dict[ValueKey, _Held] = {}
+        self._outbox = Outbox()
+        self._turn = itertools.count(1)
+        self.last_good = LastGood()
+        self.news = threading.Event()
+
+    def fault(self, fault: Fault) -> None:
+        """Count a value's own fault; at the fifth request within the hour the value is withdrawn."""
+        now = time.monotonic()
+        with self._lock:
+            key = (fault.key, fault.fingerprint)
+            count = self._counts.pop(key, None) or _Count({})
+            count.requests[fault.request_id] = now
+            count.requests = {request: at for request, at in count.requests.items() if now - at < MEMORY}
+            self._counts[key] = count
+            while len(self._counts) > _PLACES_MAX:
+                del self._counts[next(iter(self._counts))]
+            self._send(replace(self._outbox, faults=(*self._outbox.faults, fault)[-_OUTBOX_MAX:]))
+            self._failed_again(fault)
+            if len(count.requests) >= FAULTS:
+                del self._counts[key]
+                self.withdraw([_withdrawal(fault, f"failed in {FAULTS} requests: {fault.error}")])
+
+    def withdraw(self, withdrawals: Iterable[Withdrawal]) -> None:
+        """Stop serving values, at once."""
+        with self._lock:
+            for each in withdrawals:
+                if self._is_held(each):
+                    continue
+                self._held[each.key] = _Held(each, time.monotonic() + min(each.left, EXPIRY))
+                self._send(replace(self._outbox, withdrawn=(*self._outbox.withdrawn, each)[-_OUTBOX_MAX:]))
+                logger.error(
+                    "withdrawn: %s of flag %r variant %r is not served for %.0f minutes (%s);"
+                    " see `windsock quarantine list`",
+                    each.field, each.flag, each.variant, each.left / 60, each.reason,
+                )  # fmt: skip
+            self._apply()
+
+    def lift(self, withdrawals: Iterable[Withdrawal], why: str) -> None:
+        """Serve values again."""
+        with self._lock:
+            for each in withdrawals:
+                if self._is_held(each):
+                    del self._held[each.key]
+                    self._send(replace(self._outbox, lifted=(*self._outbox.lifted, each)[-_OUTBOX_MAX:]))
+                    logger.warning(
+                        "lifted: %s of flag %r variant %r is served again: %s",
+                        each.field, each.flag, each.variant, why,
+                    )  # fmt: skip
+            self._apply()
+
+    def in_force(self) -> tuple[Withdrawal, ...]:
+        """Give what is withdrawn now, with the seconds that are left."""
+        now = time.monotonic()
+        with self._lock:
+            return tuple(replace(held.withdrawal, left=held.until - now) for held in self._held.values())
+
+    def expire(self) -> None:
+        """Serve again what has been withdrawn for long enough."""
+        now = time.monotonic()
+        with self._lock:
+            for key, held in list(self._held.items()):
+                if held.until <= now:
+                    del self._held[key]
+                    each = held.withdrawal
+                    logger.warning(
+                        "expired: %s of flag %r variant %r is served again",
+                        each.field,
+                        each.flag,
+                        each.variant,
+                    )
+            self._apply()
+
+    def take_outbox(self) -> Outbox:
+        """Take what a board has to be told."""
+        with self._lock:
+            taken, self._outbox = self._outbox, Outbox()
+            self.news.clear()
+            return taken
+
+    def put_back(self, outbox: Outbox) -> None:
+        """Keep what a board could not be told."""
+        with self._lock:
+            later = self._outbox
+            self._outbox = Outbox(
+                (*outbox.faults, *later.faults)[-_OUTBOX_MAX:],
+                (*outbox.withdrawn, *later.withdrawn)[-_OUTBOX_MAX:],
+                (*outbox.lifted, *later.lifted)[-_OUTBOX_MAX:],
+            )
+
+    def shared(self, withdrawals: Iterable[Withdrawal]) -> None:
+        """Take what the board says is in force; what this process has not told it yet stays."""
+        now = time.monotonic()
+        with self._lock:
+            untold = {each.key for each in self._outbox.withdrawn}
+            held = {key: each for key, each in self._held.items() if key in untold}
+            for each in withdrawals:
+                before = self._held.get(each.key)
+                probes = before.probes if before else 0
+                held.setdefault(each.key, _Held(each, now + min(max(each.left, 0.0), EXPIRY), probes))
+            self._held = held
+            self._apply()
+
+    def probed(self, settings_class: type, given: Given) -> tuple[Given, tuple[ValueKey, ...]]:
+        """Give one call in a hundred the values that are withdrawn for it, and say which those are."""
+        if next(self._turn) % PROBE_EVERY:
+            return given, ()
+        self.expire()
+        resolution, serving = given
+        resolver: Resolver = settings_class.__windsock__  # type: ignore[attr-defined]  # a Settings class
+        keys = tuple(
+            key
+            for refusal in resolution.resolved.refusals
+            if refusal.message == WITHDRAWN and (key := resolver.place(refusal.origin, refusal.path[0]))
+        )
+        return ((resolver.restored(resolution), serving), keys) if keys else (given, ())
+
+    def probe_went_well(self, keys: Iterable[ValueKey]) -> None:
+        """Count a probe; the third in a row lifts the value."""
+        with self._lock:
+            for key in keys:
+                held = self._held.get(key)
+                if held is None:
+                    continue
+                held.probes += 1
+                if held.probes >= PROBES:
+                    self.lift([held.withdrawal], f"it went well in {PROBES} probes")
+
+    def weigh(self, resolver: Resolver, resolution: Resolution) -> None:
+        """End the window of a settings class, and withdraw what the evidence accuses."""
+        watching = watch_over(resolver)
+        watching.meet(resolution)
+        for (flag, variant), (evidence, values) in watching.close().items():
+            reason = (
+                f"{evidence.faults} of {evidence.calls} calls failed, more than those of others at the same"
+                f" time (e-value {min(evidence.log_e, 99):.1f} nats)"
+            )
+            logger.error("flag %r variant %r: %s", flag, variant, reason)
+            self.withdraw(
+                Withdrawal(*key, fingerprint(value), resolver.json_of(key[2], value), reason)
+                for key, value in values.items()
+            )
+
+    def reset(self) -> None:
+        """Forget everything; nothing is withdrawn."""
+        with self._lock:
+            self._counts.clear()
+            self._held.clear()
+            self._outbox = Outbox()
+            self.news.clear()
+            self.last_good.clear()
+            watch.reset()
+            self._apply()
+
+    def _failed_again(self, fault: Fault) -> None:
+        """A probe failed: the value stays away for another hour."""
+        held = self._held.get(fault.key)
+        if held is not None and held.withdrawal.fingerprint == fault.fingerprint:
+            held.probes, held.until = 0, time.monotonic() + EXPIRY
+
+    def _is_held(self, withdrawal: Withdrawal) -> bool:
+        held = self._held.get(withdrawal.key)
+        return held is not None and held.withdrawal.fingerprint == withdrawal.fingerprint
+
+    def _send(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self.news.set()
+
+    def _apply(self) -> None:
+        wanted = {key: held.withdrawal.fingerprint for key, held in self._held.items()}
+        if wanted != process.withdrawn:
+            process.withdraw(wanted)
+
+
+def _withdrawal(fault: Fault, reason: str) -> Withdrawal:
+    return Withdrawal(fault.flag, fault.variant, fault.field, fault.fingerprint, fault.value, reason)
+
+
+quarantine = Quarantine()

@@ -1,0 +1,109 @@
+"""Streaming answers: healed before their first item, and honest after it."""
+
+import logging
+
+import pytest
+from tests.healing.teachers import TYPO, StatusError, Teacher, not_found, profiles
+
+import windsock
+from windsock.usage import MemorySink
+
+
+class Stream:
+    """Three parts of an answer; may break after the first."""
+
+    def __init__(self, *, breaks=False):
+        self.breaks = breaks
+        self.closed = 0
+
+    def parts(self, settings):
+        if settings.reasoning_model == TYPO:
+            raise not_found(TYPO)
+        yield settings.reasoning_model
+        if self.breaks:
+            raise StatusError(503, "cut off")
+        yield "answers"
+
+    def plain(self, settings):
+        try:
+            yield from self.parts(settings)
+        finally:
+            self.closed += 1
+
+    async def asynchronous(self, settings):
+        try:
+            for part in self.parts(settings):
+                yield part
+        finally:
+            self.closed += 1
+
+
+def test_a_stream_is_healed_before_its_first_item(serve):
+    serve(profiles(["ann"], reasoning_model=TYPO))
+    stream = Stream()
+    assert list(windsock.heal(Teacher.for_user("ann"), stream.plain)) == ["gpt-4o-mini", "answers"]
+    assert stream.closed == 2
+
+
+@pytest.mark.anyio
+async def test_an_asynchronous_stream_is_healed_before_its_first_item(serve):
+    serve(profiles(["ann"], reasoning_model=TYPO))
+    stream = Stream()
+    answer = await windsock.aheal(Teacher.for_user("ann"), stream.asynchronous)
+    assert [part async for part in answer] == ["gpt-4o-mini", "answers"]
+    assert stream.closed == 2
+
+
+def test_a_stream_that_breaks_later_is_not_healed_and_says_so(serve, caplog):
+    memory = MemorySink()
+    serve(profiles(["ann"], reasoning_model="gpt-4o"), usage=memory)
+    with windsock.request():
+        answer = windsock.heal(Teacher.for_user("ann"), Stream(breaks=True).plain)
+        assert next(answer) == "gpt-4o"
+        with pytest.raises(StatusError, match="cut off"):
+            next(answer)
+    windsock.stop()
+    (record,) = [each for each in caplog.records if each.name == "windsock.healing"]
+    assert record.levelno == logging.ERROR
+    assert "failed after it had begun, so it is not healed" in record.getMessage()
+    (row,) = memory.rows
+    assert [each["fell_to"] for each in row.healed] == ["not healed: the answer had begun"]
+    assert row.values == {"reasoning_model": "gpt-4o"}
+
+
+@pytest.mark.anyio
+async def test_an_asynchronous_stream_that_breaks_later(serve, caplog):
+    serve(profiles(["ann"], reasoning_model="gpt-4o"))
+    answer = await windsock.aheal(Teacher.for_user("ann"), Stream(breaks=True).asynchronous)
+    assert await anext(answer) == "gpt-4o"
+    with pytest.raises(StatusError, match="cut off"):
+        await anext(answer)
+    assert "not healed" in caplog.text
+
+
+@pytest.mark.anyio
+async def test_a_stream_that_its_reader_leaves_is_closed(serve):
+    serve(profiles(["ann"], reasoning_model="gpt-4o"))
+    stream = Stream()
+    answer = windsock.heal(Teacher.for_user("ann"), stream.plain)
+    assert next(answer) == "gpt-4o"
+    answer.close()
+    later = await windsock.aheal(Teacher.for_user("ann"), stream.asynchronous)
+    assert await anext(later) == "gpt-4o"
+    await later.aclose()
+    assert stream.closed == 2
+
+
+@pytest.mark.anyio
+async def test_an_empty_stream(serve):
+    serve(profiles(["ann"], reasoning_model="gpt-4o"))
+
+    async def nothing(settings):
+        for part in ():
+            yield part
+
+    def plain(settings):
+        yield from ()
+
+    assert [part async for part in await windsock.aheal(Teacher.for_user("ann"), nothing)] == []
+    assert list(windsock.heal(Teacher.for_user("ann"), plain)) == []
