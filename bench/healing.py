@@ -77,9 +77,8 @@ def requests_to_detect(random_: random.Random, size: int, quiet: float, rise: fl
 def simulate(runs: int) -> None:
     random_ = random.Random(1)
     accused = sum(accuses(random_, random_.choice((3, 10, 30))) for _ in range(runs))
-    print(
-        f"null runs with a shared outage: {accused} of {runs:,} accuse ({accused / runs:.2%}; level {ALPHA:.0%})"
-    )
+    share = f"{accused / runs:.2%}; level {ALPHA:.0%}"
+    print(f"null runs with a shared outage: {accused} of {runs:,} accuse ({share})")
     for quiet in (0.001, 0.01, 0.05):
         found = [requests_to_detect(random_, 20, quiet, 0.2) for _ in range(400)]
         print(
