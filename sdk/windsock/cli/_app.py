@@ -20,6 +20,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "migrate": ("migrate", "Bring the database's tables up to date."),
     "mirror": ("mirror", "Write the assignments of the database into flagd files."),
     "lint": ("lint", "Find what flag files get wrong before they serve."),
+    "check": ("check", "Check flag files against the settings classes that read them."),
     "fmt": ("fmt", "Write flag files in the one common form."),
     "diff": ("diff", "Show what changed between two states of the flags, flag by flag."),
     "eval": ("eval", "Evaluate one flag for one context, and say why."),

@@ -320,6 +320,15 @@ _UPKEEP: Final = (
         "`attributes` under `[tool.windsock.lint]` in pyproject.toml lists what evaluation contexts have.",
     ),
 )
+_SETTINGS: Final = (
+    Rule(
+        "settings-value",
+        _E,
+        "a value that a settings class refuses",
+        "Found by `windsock check`, which knows the classes. The service falls back to the layer below for "
+        "that field; correct the value or the class.",
+    ),
+)
 _PORTABLE: Final = tuple(
     Rule(each.code, _W, each.name, each.explanation, fixable=each.code == "fractional-weight")
     for each in CONSTRUCTS
@@ -334,6 +343,7 @@ GROUPS: Final[Mapping[str, tuple[Rule, ...]]] = {
     "Buckets": _BUCKETS,
     "Shared rules": _REFERENCES,
     "Upkeep": _UPKEEP,
+    "Settings classes": _SETTINGS,
     "Not the same in every engine": _PORTABLE,
 }
 """The rules by subject, in the order of the documentation."""

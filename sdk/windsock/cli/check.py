@@ -1,0 +1,89 @@
+"""`windsock check`: do the flag files fit the settings classes that read them?"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.cli._app import EXIT_ERROR
+from windsock.cli._findings import Format, write
+from windsock.cli._project import settings_classes
+from windsock.declaration import Declaration
+from windsock.errors import ConfigurationError
+from windsock.flags.lint import Finding, Level
+from windsock.flags.lint_text import open_text
+from windsock.flags.model import pointer_of
+from windsock.gitops.files import DEFAULT_FOLDER, FlagFile, read_files
+from windsock.gitops.fitting import Misfit, misfits
+from windsock.gitops.sets import flag_set
+
+
+def command(
+    classes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODULE:CLASS]...", help="Settings classes; by default those of pyproject.toml."
+        ),
+    ] = None,
+    *,
+    flags: Annotated[
+        list[Path] | None, typer.Option(help="Flag files or folders; by default flagd/.")
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="How to write what was found.")] = Format.TABLE,
+) -> None:
+    """Check every variant in every environment against the settings classes. Exit 1 where one is refused.
+
+    Example: windsock check app.settings:Teacher
+    """
+    found = settings_classes(classes or ())
+    if not found:
+        raise ConfigurationError(
+            'name a settings class, such as app.settings:Teacher, or list them as settings = ["…"] under '
+            "[tool.windsock] in pyproject.toml"
+        )
+    declarations = [each.__windsock__.declaration for each in found]
+    mirror = DEFAULT_FOLDER / "mirror"
+    paths = flags or [DEFAULT_FOLDER, *([mirror] if any(mirror.glob("*.flagd.json")) else [])]
+    files = read_files(paths)
+    served = flag_set(files)
+    for declaration in declarations:
+        _tell_absent(declaration, served.flags)
+    for problem in served.problems:
+        print(f"windsock: {problem}", file=sys.stderr)
+    findings = _located(misfits(served, declarations), files)
+    write(findings, form)
+    print(f"{len(declarations)} classes, {len(served.flags)} flags, {len(findings)} refused", file=sys.stderr)
+    if findings:
+        raise typer.Exit(EXIT_ERROR)
+
+
+def _tell_absent(declaration: Declaration, flags: Mapping[str, object]) -> None:
+    if declaration.flag not in flags:
+        name = declaration.settings_class.__name__
+        print(
+            f"windsock: {name}: no file has the flag {declaration.flag!r}; code defaults serve",
+            file=sys.stderr,
+        )
+
+
+def _located(found: Sequence[Misfit], files: Sequence[FlagFile]) -> list[Finding]:
+    texts = {file.path: open_text(file.data.decode(), file.path) for file in files}
+    findings = []
+    for misfit in found:
+        tokens = ("flags", misfit.flag.key, *misfit.tokens)
+        line, column = texts[misfit.flag.source].place_of(tokens)
+        findings.append(
+            Finding(
+                misfit.flag.source,
+                line,
+                column,
+                "settings-value",
+                Level.ERROR,
+                misfit.flag.key,
+                pointer_of(*tokens),
+                misfit.message,
+            )
+        )
+    return sorted(findings, key=lambda finding: (finding.source, finding.line, finding.column))

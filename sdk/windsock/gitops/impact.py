@@ -1,0 +1,204 @@
+"""Exactly who moves when flags change: every user of a population, evaluated before and after."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from windsock.evaluator import CompiledFlag, Outcome
+from windsock.flags import Flag, FlagSet
+from windsock.flags.model import same_json
+from windsock.gitops.changes import changed_keys
+from windsock.gitops.population import Context, Population
+
+SAMPLES: Final = 5
+"""Users named for each move; the whole list is written by ``--who``."""
+
+
+class Effect(StrEnum):
+    """What a change does to users, from harmless to harmful."""
+
+    SAFE = "safe"
+    MOVES = "moves users"
+    RESHUFFLES = "reshuffles"
+    BREAKING = "breaking"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Users who get something else than before.
+
+    Attributes:
+        before: Their variant before; None for the code default.
+        after: Their variant now.
+        reason: Why they get it now: OpenFeature's reason, or ``REMOVED``.
+        users: How many.
+        samples: The first of them.
+    """
+
+    before: str | None
+    after: str | None
+    reason: str
+    users: int
+    samples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What a change of one flag does to the population.
+
+    Attributes:
+        flag: The flag's key.
+        effect: The class of the change.
+        population: How many users were evaluated.
+        moves: The groups who get something else, largest first.
+        lost: How many users of a running experiment lose the arm that they are in.
+        misfits: Why declared settings classes refuse what the flag gives now.
+    """
+
+    flag: str
+    effect: Effect
+    population: int
+    moves: tuple[Move, ...] = ()
+    lost: int = 0
+    misfits: tuple[str, ...] = ()
+
+    @property
+    def moved(self) -> int:
+        """How many users get something else."""
+        return sum(move.users for move in self.moves)
+
+    @property
+    def share(self) -> float:
+        """The part of the population that gets something else, 0 to 1."""
+        return self.moved / self.population if self.population else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One user who gets something else of one flag."""
+
+    flag: str
+    user: str
+    before: str | None
+    after: str | None
+    reason: str
+
+
+def impacts(
+    before: FlagSet,
+    after: FlagSet,
+    population: Population,
+    *,
+    at: float,
+    on_moved: Callable[[Moved], None] | None = None,
+) -> tuple[Impact, ...]:
+    """Evaluate every changed flag for every user, before and after.
+
+    Args:
+        before: The flags as they are served.
+        after: The flags as they shall be.
+        population: The users.
+        at: Unix seconds that rules see as ``$flagd.timestamp``.
+        on_moved: Called with each user who gets something else.
+    """
+    pairs = [
+        _Pair(key, before.flags.get(key), after.flags.get(key), at) for key in changed_keys(before, after)
+    ]
+    total = 0
+    for contexts in population.batches() if pairs else ():
+        total += len(contexts)
+        for pair in pairs:
+            pair.count(contexts, on_moved)
+    return tuple(pair.impact(total) for pair in pairs)
+
+
+_Served = tuple[Outcome | None, Outcome | None]
+
+
+@dataclass(slots=True)
+class _Group:
+    users: int = 0
+    samples: list[str] = field(default_factory=list)
+
+
+class _Pair:
+    """One flag before and after."""
+
+    def __init__(self, key: str, before: Flag | None, after: Flag | None, at: float) -> None:
+        self._key = key
+        self._before, self._after = before, after
+        self._old, self._new = _evaluator(before, at), _evaluator(after, at)
+        self._differs: dict[_Served, bool] = {}
+        self._groups: dict[tuple[str | None, str | None, str], _Group] = {}
+
+    def count(self, contexts: Sequence[Context], on_moved: Callable[[Moved], None] | None) -> None:
+        """Evaluate a batch. Outcomes are shared objects, so pairs of them are counted, not users."""
+        old, new = list(map(self._old, contexts)), list(map(self._new, contexts))
+        for pair, users in Counter(zip(old, new, strict=True)).items():
+            if not self._moves(pair):
+                continue
+            group = self._groups.setdefault(_ends(pair), _Group())
+            group.users += users
+            if on_moved is not None or len(group.samples) < SAMPLES:
+                for index, each in enumerate(zip(old, new, strict=True)):
+                    if each == pair:
+                        user = str(contexts[index].get("targetingKey", ""))
+                        if len(group.samples) < SAMPLES:
+                            group.samples.append(user)
+                        if on_moved is not None:
+                            on_moved(Moved(self._key, user, *_ends(pair)))
+
+    def _moves(self, pair: _Served) -> bool:
+        old, new = pair
+        if (old is None or old.error_code is not None) or (new is None or new.error_code is not None):
+            return _variant(old) != _variant(new)  # errors are made anew for each user: they are not kept
+        if pair not in self._differs:
+            self._differs[pair] = not same_json(old.value, new.value) or old.variant != new.variant
+        return self._differs[pair]
+
+    def impact(self, total: int) -> Impact:
+        """What was counted."""
+        moves = tuple(
+            Move(old, new, reason, group.users, tuple(group.samples))
+            for (old, new, reason), group in sorted(
+                self._groups.items(), key=lambda item: (-item[1].users, str(item[0]))
+            )
+        )
+        return Impact(self._key, _effect(moves), total, moves, self._lost_arms(moves))
+
+    def _lost_arms(self, moves: Sequence[Move]) -> int:
+        flag = self._before
+        if flag is None or not self._key.endswith(".experiment") or not flag.enabled or not flag.targeting:
+            return 0
+        none = (None, flag.default_variant)
+        return sum(move.users for move in moves if move.before not in none and move.before != move.after)
+
+
+def _evaluator(flag: Flag | None, at: float) -> Callable[[Context], Outcome | None]:
+    if flag is None:
+        return lambda _: None
+    return CompiledFlag(flag, clock=lambda: at).evaluate
+
+
+def _variant(outcome: Outcome | None) -> str | None:
+    return None if outcome is None else outcome.variant
+
+
+def _ends(pair: _Served) -> tuple[str | None, str | None, str]:
+    """Variant before, variant after, and why."""
+    old, new = pair
+    return _variant(old), _variant(new), "REMOVED" if new is None else str(new.reason)
+
+
+def _effect(moves: Sequence[Move]) -> Effect:
+    """Whether some variant both wins and loses users: they are exchanged, not only added."""
+    won, lost = Counter[str | None](), Counter[str | None]()
+    for move in moves:
+        if move.before != move.after:
+            lost[move.before] += move.users
+            won[move.after] += move.users
+    if won.keys() & lost.keys():
+        return Effect.RESHUFFLES
+    return Effect.MOVES if moves else Effect.SAFE

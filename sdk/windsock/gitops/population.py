@@ -1,0 +1,173 @@
+"""Who a plan is computed for: users with attributes, from a file, the mirror's assignments, or made up."""
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
+
+from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError
+from windsock.flags import FlagSet, JsonValue
+
+if TYPE_CHECKING:
+    import duckdb
+
+BATCH: Final = 10_000
+"""Users held at once."""
+
+Context = Mapping[str, object]
+
+_KEYS: Final = ("targetingKey", "targeting_key", "user_id", "id")
+_READERS: Final = {
+    ".csv": "read_csv(?, header = true, types = {key})",
+    ".tsv": "read_csv(?, header = true, types = {key})",
+    ".jsonl": "read_json(?, format = 'newline_delimited')",
+    ".ndjson": "read_json(?, format = 'newline_delimited')",
+    ".parquet": "read_parquet(?)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Users in batches.
+
+    Attributes:
+        description: Where they come from, for the plan: a plan for made-up users must say so.
+        batches: Gives the users' evaluation contexts, afresh at each call.
+    """
+
+    description: str
+    batches: Callable[[], Iterator[Sequence[Context]]]
+
+
+def synthetic(count: int, environment: str) -> Population:
+    """Made-up users ``user-0``, ``user-1`` …, without attributes."""
+
+    def batches() -> Iterator[Sequence[Context]]:
+        for start in range(0, count, BATCH):
+            yield [
+                {"targetingKey": f"user-{number}", "environment": environment}
+                for number in range(start, min(start + BATCH, count))
+            ]
+
+    return Population(f"{count:,} made-up users without attributes, in {environment}", batches)
+
+
+def assigned(flag_set: FlagSet, environment: str) -> Population:
+    """The users that the mirror's profile flags list."""
+    users = sorted(
+        {
+            user
+            for key, flag in flag_set.flags.items()
+            if ".profile" in key
+            for user in _listed(flag.targeting)
+        }
+    )
+
+    def batches() -> Iterator[Sequence[Context]]:
+        for start in range(0, len(users), BATCH):
+            yield [
+                {"targetingKey": user, "environment": environment} for user in users[start : start + BATCH]
+            ]
+
+    return Population(f"{len(users):,} users with a profile, in {environment}", batches)
+
+
+def from_file(path: Path, environment: str, key: str | None = None) -> Population:
+    """The users of a CSV, TSV, JSONL or Parquet file; its other columns are their attributes.
+
+    Args:
+        path: The file.
+        environment: The attribute ``environment`` of users whose row has none.
+        key: The column with the targeting key; by default ``targetingKey``, ``targeting_key``, ``user_id`` or
+            ``id``, whichever is first there.
+
+    Raises:
+        UnreachableError: It cannot be read as what its name says.
+        ConfigurationError: Its name ends otherwise, or it has no such column.
+        MissingExtraError: The ``gitops`` extra is not installed.
+    """
+    if path.suffix not in _READERS:
+        raise ConfigurationError(f"{path}: a population is a file in {', '.join(_READERS)}")
+    columns = _columns(path)
+    column = key if key is not None else next((name for name in _KEYS if name in columns), "")
+    if column not in columns:
+        raise ConfigurationError(
+            f"{path}: no column {column or 'with the targeting key'}; it has {', '.join(columns)}: "
+            "name one with --key"
+        )
+
+    def batches() -> Iterator[Sequence[Context]]:
+        names = ["targetingKey" if name == column else name for name in columns]
+        has_environment = "environment" in names
+        for rows in _rows(path, column):
+            contexts: list[dict[str, object]] = [
+                {name: value for name, value in zip(names, row, strict=True) if value is not None}
+                for row in rows
+            ]
+            if not has_environment:
+                for context in contexts:
+                    context["environment"] = environment
+            yield contexts
+
+    return Population(f"the users of {path}", batches)
+
+
+def _columns(path: Path) -> list[str]:
+    return [str(row[0]) for row in _query(path, "describe select * from", "").fetchall()]
+
+
+def _rows(path: Path, column: str) -> Iterator[list[tuple[object, ...]]]:
+    quoted = '"' + column.replace('"', '""') + '"'
+    relation = _query(path, f"select * replace (cast({quoted} as varchar) as {quoted}) from", column)
+    while True:
+        try:
+            rows = relation.fetchmany(BATCH)
+        except _duckdb().Error as error:
+            raise _unreadable(path, error) from error
+        if not rows:
+            return
+        yield rows
+
+
+def _query(path: Path, select: str, column: str) -> "duckdb.DuckDBPyConnection":
+    # an id such as 007 must not be sniffed as the number 7
+    types = f"'{column.replace(chr(39), chr(39) * 2)}': 'VARCHAR'"
+    source = _READERS[path.suffix].format(key="{" + types + "}" if column else "{'': 'VARCHAR'}")
+    source = source if column else source.replace(", types = {'': 'VARCHAR'}", "")
+    module = _duckdb()
+    try:
+        connection = module.connect()
+        connection.execute("set threads = 1")  # rows in the order of the file
+        answer: duckdb.DuckDBPyConnection = connection.execute(f"{select} {source}", [str(path)])
+    except module.Error as error:
+        raise _unreadable(path, error) from error
+    return answer
+
+
+def _duckdb() -> ModuleType:
+    try:
+        import duckdb  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise MissingExtraError("a population from a file", "gitops") from error
+    return duckdb
+
+
+def _unreadable(path: Path, error: Exception) -> UnreachableError:
+    first = re.sub(r"\s+", " ", str(error).strip())[:300]
+    return UnreachableError(f"{path}: cannot be read as a population: {first}")
+
+
+def _listed(rule: JsonValue) -> Iterator[str]:
+    """The targeting keys in the ``in`` lists of a rule."""
+    if isinstance(rule, Mapping):
+        for name, arguments in rule.items():
+            if name == "in" and isinstance(arguments, list) and arguments[:1] == [{"var": "targetingKey"}]:
+                users = arguments[1] if len(arguments) > 1 else None
+                yield from (user for user in users or () if isinstance(user, str))
+            else:
+                yield from _listed(arguments)
+    elif isinstance(rule, list):
+        yield from itertools.chain.from_iterable(map(_listed, rule))

@@ -1,0 +1,118 @@
+"""`windsock check` as a program: flag files against real settings classes."""
+
+import json
+
+import pytest
+
+MODULE = """\
+import windsock
+from pydantic import BaseModel, Field, model_validator
+
+class Search(BaseModel):
+    top_k: int = Field(10, ge=1)
+
+class Teacher(windsock.Settings, flag="teacher"):
+    rerank_top_n: int = Field(3, ge=1)
+    retrieval_top_k: int = Field(10, le=200)
+    search: Search = Search()
+
+    @model_validator(mode="after")
+    def fits(self):
+        if self.rerank_top_n > self.retrieval_top_k:
+            raise ValueError("more reranked than retrieved")
+        return self
+"""
+
+
+@pytest.fixture
+def project(tmp_path, write):
+    (tmp_path / "app.py").write_text(MODULE)
+
+    def flags(base: dict[str, object], **overlays: dict[str, object]):
+        environment = {"if": [{"==": [{"var": "environment"}, "development"]}, "development"]}
+        written = {
+            "teacher": {
+                "state": "ENABLED",
+                "variants": base,
+                "defaultVariant": "production",
+                "targeting": environment,
+            }
+        }
+        for name, variants in overlays.items():
+            written[f"teacher.{name}"] = {
+                "state": "ENABLED",
+                "variants": {"none": {}, **variants},
+                "defaultVariant": "none",
+            }
+        return write(written)
+
+    return flags
+
+
+def test_files_that_fit(windsock, project):
+    project(
+        {"production": {}, "development": {"retrieval_top_k": 5}}, experiment={"warm": {"rerank_top_n": 4}}
+    )
+    done = windsock("check", "app:Teacher")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "1 classes, 2 flags, 0 refused" in done.stderr
+
+
+def test_each_refused_value_at_its_place(windsock, project):
+    project(
+        {"production": {"retrieval_top_k": 500}, "development": {"retrieval_topk": 5, "search": {"top_k": 0}}}
+    )
+    done = windsock("check", "app:Teacher", "--format", "json")
+    assert done.returncode == 1
+    found = {finding["pointer"]: finding["message"] for finding in json.loads(done.stdout)}
+    assert set(found) == {
+        "/flags/teacher/variants/production/retrieval_top_k",
+        "/flags/teacher/variants/development/retrieval_topk",
+        "/flags/teacher/variants/development/search/top_k",
+    }
+    assert "perhaps retrieval_top_k" in found["/flags/teacher/variants/development/retrieval_topk"]
+    assert (
+        "Teacher.retrieval_top_k refuses 500" in found["/flags/teacher/variants/production/retrieval_top_k"]
+    )
+
+
+def test_an_arm_that_fits_one_environment_only(windsock, project):
+    project(
+        {"production": {}, "development": {"retrieval_top_k": 4}}, experiment={"many": {"rerank_top_n": 8}}
+    )
+    done = windsock("check", "app:Teacher")
+    assert done.returncode == 1
+    assert "more reranked than retrieved (in development)" in done.stdout
+
+
+def test_a_profile_and_an_arm_that_only_together_do_not_fit(windsock, project):
+    project(
+        {"production": {}, "development": {}},
+        experiment={"few": {"retrieval_top_k": 6}},
+        profile={"3f0c": {"rerank_top_n": 8}},
+    )
+    done = windsock("check", "app:Teacher")
+    assert done.returncode == 1
+    assert "teacher.profile: Teacher.rerank_top_n refuses 8" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("app", "write module:Class"),
+        ("nowhere:X", "cannot be imported"),
+        ("app:Search", "no windsock.Settings class"),
+    ],
+)
+def test_what_is_no_settings_class(windsock, project, name, words):
+    project({"production": {}, "development": {}})
+    done = windsock("check", name)
+    assert done.returncode == 1
+    assert words in done.stderr
+
+
+def test_classes_may_stand_in_pyproject(windsock, project, tmp_path):
+    project({"production": {"retrieval_top_k": 500}, "development": {}})
+    assert windsock("check").returncode == 1
+    (tmp_path / "pyproject.toml").write_text('[tool.windsock]\nsettings = ["app:Teacher"]\n')
+    assert "refuses 500" in windsock("check").stdout
