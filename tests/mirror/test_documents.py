@@ -104,3 +104,28 @@ def test_node_computes_the_same_shards():
 def test_a_foreign_document_is_refused(document):
     with pytest.raises(ValueError):
         parse(Layout(("teacher",)), 0, document)
+
+
+HOSTILE = st.text(st.sampled_from(list(',"\\[]{}a\n\u2028é')), min_size=1, max_size=5)
+IDS = st.frozensets(HOSTILE | st.uuids().map(str), max_size=8)
+
+
+@given(IDS, IDS, IDS)
+def test_moving_ids_gives_the_list_of_those_that_are_left(before, gone, arrived):
+    moved = IdList.of(before).moved(gone | arrived, arrived)
+    assert moved == IdList.of((before - gone) | arrived)
+
+
+@given(IDS.filter(bool), IDS.filter(bool))
+def test_what_is_written_can_be_read_back(some, others):
+    tricky = '{"x":"{\\"in\\":[","in":[{"var":"targetingKey"},["a"]]}'
+    shard = Shard(
+        {"c1": Profile("One", {"teacher": tricky, "ads": "{}"}), "c2": Profile("Two", {"ads": '{"k":1}'})},
+        {"c1": IdList.of(some), "c2": IdList.of(others)},
+    )
+    layout = Layout(("teacher", "ads"))
+    document = render(layout, 0, shard)
+    counts = {"c1": len(some), "c2": len(others)}
+    for read in (parse(layout, 0, document), parse(layout, 0, document, counts)):
+        assert render(layout, 0, read) == document
+        assert read == shard

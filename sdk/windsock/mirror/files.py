@@ -64,9 +64,10 @@ class Folder:
             return False
 
     def write(self, name: str, data: bytes) -> bool:
-        """Replace a document, durably and in one step; do nothing when it has these bytes already.
+        """Replace a document in one step; do nothing when it has these bytes already.
 
-        The new file is strictly newer than the old one even when the clock was set back.
+        The new file is strictly newer than the old one even when the clock was set back. Its content is on
+        the disk before its name is; call `sync` before you rely on the name.
 
         Returns:
             Whether anything was written.
@@ -81,7 +82,6 @@ class Folder:
         try:
             self._seen[name] = self._write_durably(temporary, data, self._next_mtime(target))
             temporary.replace(target)
-            self._sync_folder()
         except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -110,12 +110,20 @@ class Folder:
         except FileNotFoundError:
             return now
 
-    def _sync_folder(self) -> None:
-        descriptor = os.open(self.path, os.O_RDONLY)
+    def sync(self) -> None:
+        """Make the names that `write` gave durable: once for many documents.
+
+        Raises:
+            MirrorError: The disk refuses.
+        """
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            descriptor = os.open(self.path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise MirrorError(f"{self.path}: cannot be written to the disk: {error.strerror}") from error
 
 
 def _signature(status: os.stat_result) -> _Signature:

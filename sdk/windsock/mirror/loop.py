@@ -28,6 +28,9 @@ _CUT_SECONDS = 60.0
 _KEEP_LOG_SECONDS = 600.0
 _LONGEST_PAUSE_SECONDS = 30.0
 _LEAD_SECONDS = 10.0
+# A rest as long as the round before it leaves half of the time to those who write rows and to those who read
+# the documents, and the next round takes all that changed meanwhile at once.
+_LONGEST_REST_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +176,7 @@ class Mirror:
         pace = _Pace(self._options)
         cursor: str | None = None
         while not stop.is_set():
+            began = time.monotonic()
             try:
                 cursor = self._publish(source, None if pace.full_is_due(source) else cursor, pace)
                 self._write_base_values(source)
@@ -181,6 +185,7 @@ class Mirror:
                 self._alarm(error)
                 cursor = None
                 pace.failures += 1
+            stop.wait(min(_LONGEST_REST_SECONDS, time.monotonic() - began))
             self._wait(source, stop, pace)
 
     def _publish(self, source: Source, cursor: str | None, pace: "_Pace") -> str:

@@ -24,6 +24,8 @@ _log = logging.getLogger("windsock.mirror")
 
 FEW = 10
 
+_NOBODY = IdList("", 0)
+
 
 @dataclass(slots=True)
 class Published:
@@ -146,7 +148,7 @@ class Publisher:
         """Give the shards that a change concerns, with the change applied."""
         for number, rows in sorted(self._touched(profiles, changes).items()):
             name = self.layout.file_names[number]
-            shard = self._read(number, name)
+            shard = self._read(number, name, self.published.counts[number])
             if shard is None:
                 raise MirrorError(f"{self._folder.path / name}: gone while it was read; it is written anew")
             _move(shard, profiles, rows)
@@ -164,12 +166,12 @@ class Publisher:
                 touched.setdefault(number, [])
         return touched
 
-    def _read(self, number: int, name: str) -> Shard | None:
+    def _read(self, number: int, name: str, counts: Mapping[str, int] | None = None) -> Shard | None:
         data = self._folder.read(name)
         if data is None:
             return None
         try:
-            return parse(self.layout, number, data)
+            return parse(self.layout, number, data, counts)
         except ValueError as error:
             _log.warning("%s: %s; it is written anew", self._folder.path / name, error)
             return None
@@ -182,6 +184,8 @@ class Publisher:
                 files.append(name)
                 size += len(data)
             self._remember(number, shard)
+        if files:
+            self._folder.sync()
         return Written(tuple(files), size, self.published.assigned)
 
     def _remember(self, number: int, shard: Shard) -> None:
@@ -286,10 +290,9 @@ def _move(shard: Shard, profiles: Mapping[str, Profile], rows: Iterable[Assignme
             arrived[config_id].append(user_id)
     assigned = {}
     for config_id in profiles.keys() & (shard.assigned.keys() | arrived.keys()):
-        users = shard.assigned.get(config_id)
+        users = shard.assigned.get(config_id, _NOBODY)
         if target:
-            stayed = [user_id for user_id in users.ids() if user_id not in target] if users else []
-            users = IdList.of(stayed + arrived[config_id])
-        if users and users.count:
+            users = users.moved(target.keys(), arrived[config_id])
+        if users.count:
             assigned[config_id] = users
     shard.assigned = assigned
