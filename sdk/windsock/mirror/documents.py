@@ -203,8 +203,8 @@ def parse(layout: Layout, number: int, document: bytes, counts: Mapping[str, int
             if written is not None:
                 _read_flag(flag, written, shard)
         for config_id, text in lists:
-            known = counts is not None and config_id in counts
-            shard.assigned[config_id] = IdList(text, counts[config_id]) if known else IdList.read(text)
+            count = counts.get(config_id) if counts else None
+            shard.assigned[config_id] = IdList.read(text) if count is None else IdList(text, count)
     except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise ValueError(f"not a document of the mirror: {error!r}") from error
     if shard.assigned.keys() != shard.profiles.keys():
