@@ -1,0 +1,1 @@
+"""The agent: a graph of steps over one state."""

@@ -1,0 +1,94 @@
+"""The HTTP face of the teacher. Who the caller is, is for the gateway before it to know."""
+
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+from uuid import UUID
+
+import openai
+from fastapi import FastAPI, HTTPException, Request
+from pydantic import BaseModel, Field, StringConstraints
+
+import windsock
+from app.agents.teacher_agent import Services, TeacherAgent
+from app.core.config import settings
+from app.services.config_manager import ConfigManager, config_id_of
+from app.services.llm import LLMService
+from app.services.retrieval_pipeline import RetrievalPipeline
+from app.services.wallet import Wallets
+
+
+class Message(BaseModel):
+    """What a user asks."""
+
+    user_id: UUID
+    message: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+
+
+class Reply(BaseModel):
+    """What the user gets, and what it was made with."""
+
+    answer: str
+    model: str = Field(description="The model that answered")
+    passages_found: int
+    passages_read: list[str]
+    config_id: UUID | None
+    config: dict[str, object] = Field(description="The profile over the defaults; empty without a profile")
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Serve flags, wallets and the index for as long as the application runs."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    windsock.start()
+    wallets = Wallets(os.environ.get("DATABASE_URL") or None)
+    wallets.open()
+    retrieval = RetrievalPipeline()
+    with openai.OpenAI() as client:
+        app.state.config_manager = ConfigManager()
+        app.state.teacher = TeacherAgent(
+            Services(wallets, app.state.config_manager, retrieval, LLMService(client))
+        )
+        yield
+    retrieval.close()
+    wallets.close()
+    windsock.stop()
+
+
+app = FastAPI(title="AI Teacher", lifespan=lifespan)
+
+
+@app.post("/chat")
+def chat(message: Message, request: Request) -> Reply:
+    """Answer one message. 402: the wallet does not allow it. 502: no model answered."""
+    with windsock.request(user_id=str(message.user_id)) as usage:
+        try:
+            state = request.app.state.teacher.answer(message.user_id, message.message)
+        except openai.OpenAIError as error:
+            raise HTTPException(502, f"the language model did not answer: {error}") from error
+        if state["refusal"]:
+            raise HTTPException(402, state["refusal"])
+        answer, retrieved = state["answer"], state["retrieved"]
+        usage.tokens(input=answer.input_tokens, output=answer.output_tokens)
+    return Reply(
+        answer=answer.text,
+        model=answer.model,
+        passages_found=retrieved.found,
+        passages_read=[passage.title for passage in retrieved.best],
+        config_id=config_id_of(state["settings"]),
+        config=state["config"],
+    )
+
+
+@app.get("/users/{user_id}/settings")
+def settings_of(user_id: UUID, request: Request) -> dict[str, object]:
+    """Give a user's settings and, for each, where its value comes from."""
+    return windsock.explain(request.app.state.config_manager.load(str(user_id))).to_dict()
+
+
+@app.get("/health")
+def health() -> dict[str, object]:
+    """Tell that the process answers, with which defaults, and what serves its flags."""
+    return {"status": "ok", "settings": settings.model_dump(), "flags": windsock.health()}

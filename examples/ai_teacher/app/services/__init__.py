@@ -1,0 +1,1 @@
+"""What the agent works with: settings, wallet, retrieval, the language model."""

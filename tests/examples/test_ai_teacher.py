@@ -1,0 +1,279 @@
+"""The AI Teacher: what its document asks for, over HTTP, on PostgreSQL, the mirror and the openai client."""
+
+import json
+import logging
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from app.core.config import Settings, settings
+from app.main import app
+from app.services.config_manager import ConfigManager
+from fastapi.testclient import TestClient
+from tests.examples.conftest import eventually
+
+import windsock
+
+REPOSITORY = Path(__file__).parents[2]
+QUESTION = "Why is the sky blue?"
+DEFAULTS = {
+    "retrieval_top_k": 10,
+    "rerank_top_n": 3,
+    "reasoning_model": "gpt-4o-mini",
+    "temperature": 0.7,
+    "max_answer_tokens": 600,
+    "message_credits": 1,
+}
+EXPERIMENTAL_V1 = DEFAULTS | {
+    "retrieval_top_k": 25,
+    "rerank_top_n": 5,
+    "reasoning_model": "gpt-4o",
+    "temperature": 0.2,
+}
+
+
+class School:
+    """The service and its database, with hands for what people do."""
+
+    def __init__(self, client, endpoint, sql):
+        self.client, self.endpoint, self.sql = client, endpoint, sql
+        [(self.profile,)] = sql("select id::text from app_configurations where name = 'experimental_v1'")
+
+    def pupil(self, *, config_id=None, tier="free", balance=100):
+        user_id = str(uuid.uuid4())
+        self.sql("insert into profiles (id, config_id) values (%s, %s)", user_id, config_id)
+        self.sql("insert into wallets (user_id, tier, balance) values (%s, %s, %s)", user_id, tier, balance)
+        if config_id:
+            self.serves(user_id, "retrieval_top_k", self.setting(config_id, "retrieval_top_k"))
+        return user_id
+
+    def configuration(self, name, values):
+        [(config_id,)] = self.sql(
+            "insert into app_configurations (name, settings) values (%s, %s) returning id::text",
+            name,
+            json.dumps(values),
+        )
+        return config_id
+
+    def setting(self, config_id, name):
+        return self.sql("select settings -> %s from app_configurations where id = %s", name, config_id)[0][0]
+
+    def change(self, config_id, name, value):
+        self.sql(
+            "update app_configurations set settings = settings || jsonb_build_object(%s::text, %s::jsonb) where id = %s",
+            name,
+            json.dumps(value),
+            config_id,
+        )
+
+    def serves(self, user_id, name, value):
+        eventually(lambda: getattr(Settings.for_user(user_id), name) == value)
+
+    def ask(self, user_id, message=QUESTION):
+        return self.client.post("/chat", json={"user_id": user_id, "message": message})
+
+    def answered(self, user_id):
+        reply = self.ask(user_id)
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
+    def usage(self, user_id):
+        columns = 'config_id::text, variant, "values", healed, input_tokens, output_tokens'
+        return self.sql(f"select {columns} from usage_logs where user_id = %s order by requested_at", user_id)
+
+
+@pytest.fixture
+def variables(monkeypatch, flags, endpoint):
+    """What a deployment of the service sets; flags as in Git."""
+    (flags / "teacher.flagd.json").write_bytes((REPOSITORY / "flagd/teacher.flagd.json").read_bytes())
+    monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    monkeypatch.setenv("OPENAI_LOG", "")
+
+
+@pytest.fixture
+def school(variables, database_url, mirror, sql, endpoint):
+    mirror("teacher")
+    with TestClient(app) as client:
+        yield School(client, endpoint, sql)
+
+
+def test_without_a_profile_every_value_is_the_codes_default(school):
+    pupil = school.pupil()
+    reply = school.answered(pupil)
+    assert (reply["model"], reply["passages_found"], len(reply["passages_read"])) == ("gpt-4o-mini", 10, 3)
+    assert (reply["config"], reply["config_id"]) == ({}, None)
+    assert ConfigManager().get_user_config(pupil) == {}
+    assert school.endpoint.served[-1].temperature == 0.7
+
+
+def test_experimental_v1_applies(school):
+    pupil = school.pupil(config_id=school.profile)
+    reply = school.answered(pupil)
+    assert (reply["model"], reply["passages_found"], len(reply["passages_read"])) == ("gpt-4o", 25, 5)
+    assert (reply["config"], reply["config_id"]) == (EXPERIMENTAL_V1, school.profile)
+    assert ConfigManager().get_user_config(pupil) == EXPERIMENTAL_V1
+    assert school.endpoint.served[-1].temperature == 0.2
+
+
+def test_a_partial_profile_is_merged_over_the_settings_of_the_code(school):
+    pupil = school.pupil(config_id=school.configuration("short", {"retrieval_top_k": 4}))
+    assert ConfigManager().get_user_config(pupil) == DEFAULTS | {"retrieval_top_k": 4}
+
+
+def test_a_change_in_the_database_reaches_the_next_message_of_that_user_and_no_other(school):
+    tuned = school.pupil(config_id=school.profile)
+    other = school.pupil(config_id=school.configuration("other", {"retrieval_top_k": 12}))
+    assert school.answered(tuned)["passages_found"] == 25
+    school.change(school.profile, "retrieval_top_k", 31)
+    eventually(lambda: school.answered(tuned)["passages_found"] == 31)
+    assert school.answered(other)["passages_found"] == 12
+    assert school.answered(school.pupil())["passages_found"] == 10
+
+
+def test_two_users_in_two_profiles_at_once(school):
+    small = school.pupil(config_id=school.configuration("small", {"retrieval_top_k": 4, "rerank_top_n": 2}))
+    large = school.pupil(config_id=school.profile)
+    with ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(school.answered, [small, large] * 12))
+    seen = {(reply["passages_found"], len(reply["passages_read"]), reply["model"]) for reply in replies[::2]}
+    assert seen == {(4, 2, "gpt-4o-mini")}
+    seen = {(reply["passages_found"], len(reply["passages_read"]), reply["model"]) for reply in replies[1::2]}
+    assert seen == {(25, 5, "gpt-4o")}
+
+
+def test_a_bad_model_name_is_logged_with_its_fallback_and_answered_with_the_default(school, caplog):
+    pupil = school.pupil(config_id=school.profile)
+    school.change(school.profile, "reasoning_model", "gpt-4oo")
+    school.serves(pupil, "reasoning_model", "gpt-4oo")
+    reply = school.answered(pupil)
+    assert (reply["model"], reply["passages_found"]) == ("gpt-4o-mini", 25)
+    assert [(each.model, each.status) for each in school.endpoint.served] == [
+        ("gpt-4oo", 404),
+        ("gpt-4o-mini", 200),
+    ]
+    errors = {
+        record.name: record.getMessage() for record in caplog.records if record.levelno == logging.ERROR
+    }
+    assert errors["ai_teacher"].startswith("Config parameter gpt-4oo failed: Error code: 404")
+    assert errors["ai_teacher"].endswith(". Falling back to default.")
+    assert "Settings.reasoning_model='gpt-4oo'" in errors["windsock.healing"]
+    assert "falling back to 'gpt-4o-mini'" in errors["windsock.healing"]
+
+
+def test_usage_logs_record_the_configuration_the_values_and_what_was_healed(school):
+    plain, tuned = school.pupil(), school.pupil(config_id=school.profile)
+    school.answered(plain)
+    school.answered(tuned)
+    school.change(school.profile, "reasoning_model", "gpt-4oo")
+    school.serves(tuned, "reasoning_model", "gpt-4oo")
+    school.answered(tuned)
+    eventually(lambda: len(school.usage(plain)) == 1 and len(school.usage(tuned)) == 2)
+    [(config_id, variant, values, healed, sent, received)] = school.usage(plain)
+    assert (config_id, variant, healed) == (None, "production", [])
+    assert (values["reasoning_model"], values["retrieval_top_k"]) == ("gpt-4o-mini", 10)
+    assert sent > 0
+    assert received > 0
+    (first, _, _, nothing, *_), (second, _, _, [failed], *_) = school.usage(tuned)
+    assert (first, second, nothing) == (school.profile, school.profile, [])
+    assert (failed["field"], failed["failed_value"]) == ("reasoning_model", "gpt-4oo")
+
+
+def test_an_insolvent_wallet_is_refused_before_any_configuration_is_read(school):
+    pupil = school.pupil(config_id=school.profile, balance=0)
+    refused = school.ask(pupil)
+    assert (refused.status_code, refused.json()["detail"]) == (
+        402,
+        f"the wallet of user {pupil} is empty; top it up",
+    )
+    assert school.endpoint.served == []
+    solvent = school.pupil()
+    school.answered(solvent)
+    eventually(lambda: len(school.usage(solvent)) == 1)
+    assert school.usage(pupil) == [], "a configuration that is read leaves a row"
+
+
+def test_an_answer_takes_its_credits_until_the_wallet_is_empty(school):
+    pupil = school.pupil(
+        config_id=school.configuration("dear", {"retrieval_top_k": 4, "message_credits": 7}), balance=10
+    )
+    assert [school.ask(pupil).status_code for _ in range(3)] == [200, 200, 402]
+    assert school.sql("select balance from wallets where user_id = %s", pupil) == [(0,)]
+
+
+def test_a_pupil_of_a_school_is_answered_whatever_the_balance(school):
+    assert school.ask(school.pupil(tier="school", balance=0)).status_code == 200
+
+
+def test_a_user_without_a_wallet_is_told_what_to_do(school):
+    refused = school.ask(str(uuid.uuid4()))
+    assert refused.status_code == 402
+    assert "insert one into wallets" in refused.json()["detail"]
+
+
+def test_the_tier_can_be_targeted_by_git(school, flags):
+    document = json.loads((flags / "teacher.flagd.json").read_text())
+    document["flags"]["teacher"]["variants"]["pro"] = {"retrieval_top_k": 17}
+    document["flags"]["teacher"]["targeting"] = {"if": [{"==": [{"var": "tier"}, "pro"]}, "pro"]}
+    (flags / "teacher.flagd.json").write_text(json.dumps(document))
+    pro, free = school.pupil(tier="pro"), school.pupil()
+    eventually(lambda: school.answered(pro)["passages_found"] == 17)
+    assert school.answered(free)["passages_found"] == 10
+
+
+def test_a_value_out_of_range_never_reaches_the_service(school, caplog):
+    config_id = school.configuration(
+        "wild", {"retrieval_top_k": 11, "temperature": 9, "rerank_top_n": "many"}
+    )
+    reply = school.answered(school.pupil(config_id=config_id))
+    assert reply["config"] == DEFAULTS | {"retrieval_top_k": 11}
+    refused = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert len(refused) == 2
+
+
+def test_the_model_of_the_environment_is_the_default_that_a_profile_overrides(school, monkeypatch):
+    monkeypatch.setenv("OPENAI_CHAT_MODEL", "gpt-4o")
+    windsock.reload()
+    assert settings.OPENAI_CHAT_MODEL == "gpt-4o"
+    assert school.answered(school.pupil())["model"] == "gpt-4o"
+
+
+def test_a_service_that_cannot_reach_any_model_says_so(school):
+    school.endpoint.down = True
+    reply = school.ask(school.pupil())
+    assert reply.status_code == 502
+    assert "did not answer" in reply.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "body", [{"user_id": "not-a-uuid", "message": "?"}, {"user_id": str(uuid.uuid4()), "message": " "}]
+)
+def test_a_message_that_is_none_is_refused(school, body):
+    assert school.client.post("/chat", json=body).status_code == 422
+
+
+def test_with_the_database_down_a_message_is_answered_with_defaults(variables, monkeypatch, caplog, endpoint):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/none")
+    with TestClient(app) as client:
+        reply = client.post("/chat", json={"user_id": str(uuid.uuid4()), "message": QUESTION})
+    assert (reply.status_code, reply.json()["model"], reply.json()["passages_found"]) == (
+        200,
+        "gpt-4o-mini",
+        10,
+    )
+    assert "Answering without." in caplog.text
+
+
+def test_health_and_settings_say_where_each_value_comes_from(school):
+    pupil = school.pupil(config_id=school.profile)
+    fields = {
+        field["field"]: field for field in school.client.get(f"/users/{pupil}/settings").json()["fields"]
+    }
+    assert (fields["retrieval_top_k"]["layer"], fields["retrieval_top_k"]["config_id"]) == (
+        "profile",
+        school.profile,
+    )
+    assert fields["message_credits"]["layer"] == "default"
+    health = school.client.get("/health").json()
+    assert (health["status"], health["settings"], health["flags"]["ready"]) == ("ok", DEFAULTS, True)
