@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     import openai
     import psycopg
 
-FLAG_FILE = "teacher.flagd.json"
 MIRRORED = Path("flagd/mirror/profiles.flagd.json")
-MIRROR_ARGUMENTS = ("mirror", "--watch", "--flag", "teacher")
 PATIENCE = 60.0
 """Seconds after which something that takes milliseconds counts as broken."""
 
-_FOREIGN = ("DATABASE_URL", "ENVIRONMENT", "FLAGD_", "OPENAI_", "PG", "TEACHER_", "WINDSOCK_")
+_FOREIGN = (
+    "AURA_", "DATABASE_URL", "ENVIRONMENT", "FLAGD_", "OLLAMA_", "OPENAI_", "OPENROUTER_", "PG", "TEACHER_",
+    "WINDSOCK_",
+)  # fmt: skip
 """Beginnings of environment variables that would make the demo something else than what it says."""
 
 
@@ -39,6 +40,8 @@ class Stage:
     """The running parts, as a context manager: set up in a temporary folder, gone at the end of the block.
 
     Attributes:
+        flag: The settings class's flag: its file in Git serves, and its profiles are mirrored.
+        folder: The temporary folder, which is the working directory as well.
         endpoint: The model endpoint on loopback.
         client: The real openai client, pointed at it.
         log: What windsock logged so far, at WARNING and above, one line each.
@@ -49,12 +52,13 @@ class Stage:
     endpoint: LlmEndpoint
     client: "openai.OpenAI"
 
-    def __init__(self) -> None:
+    def __init__(self, flag: str = "teacher") -> None:
+        self.flag = flag
+        self.folder = Path()
         self.log: list[str] = []
         self.applied = 0
         self.startup = 0.0
         self._stack = contextlib.ExitStack()
-        self._folder = Path()
         self._server: embedded.EmbeddedPostgres | None = None
 
     def __enter__(self) -> Self:
@@ -81,6 +85,11 @@ class Stage:
         return connect(self.url)
 
     @property
+    def mirror_arguments(self) -> tuple[str, ...]:
+        """What follows ``windsock`` on the mirror's command line."""
+        return ("mirror", "--watch", "--flag", self.flag)
+
+    @property
     def url(self) -> str:
         """The database's connection string."""
         if self._server is None:
@@ -89,7 +98,7 @@ class Stage:
 
     def start_database(self) -> None:
         """Start PostgreSQL, with the data it had if it ran before."""
-        self._server = embedded.start(self._folder / "postgres")
+        self._server = embedded.start(self.folder / "postgres")
 
     def stop_database(self) -> None:
         """Stop PostgreSQL, if it runs."""
@@ -99,10 +108,10 @@ class Stage:
 
     def _set_up(self, stack: contextlib.ExitStack) -> None:
         began = time.perf_counter()
-        self._folder = Path(
+        self.folder = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="windsock-demo-"))
         ).resolve()
-        stack.enter_context(contextlib.chdir(self._folder))
+        stack.enter_context(contextlib.chdir(self.folder))
         stack.enter_context(_own_environment())
         stack.enter_context(_log_into(self.log))
         stack.callback(self.stop_database)
@@ -110,8 +119,8 @@ class Stage:
         with connect(self.url) as connection:
             self.applied = len(migrate(connection, read_migrations(find_folder())))
         Path("flagd").mkdir()
-        shutil.copy(_flag_file(), Path("flagd", FLAG_FILE))
-        stack.enter_context(_mirror(self.url))
+        shutil.copy(_flag_file(f"{self.flag}.flagd.json"), "flagd")
+        stack.enter_context(_mirror(self.url, self.mirror_arguments))
         self.endpoint = stack.enter_context(LlmEndpoint())
         self.client = stack.enter_context(_client(self.endpoint.url))
         # A client's first call loads most of its code, which is no part of a message.
@@ -140,26 +149,24 @@ def wait(condition: Callable[[], bool], what: str) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def _flag_file() -> Path:
+def _flag_file(name: str) -> Path:
     """Find the flags that the repository shows: in a checkout, else in the installed package."""
     package = Path(windsock.__file__).parent
-    for path in (package.parents[1] / "flagd" / FLAG_FILE, package / "_flagd" / FLAG_FILE):
+    for path in (package.parents[1] / "flagd" / name, package / "_flagd" / name):
         if path.exists():
             return path
-    raise ConfigurationError(
-        f"{FLAG_FILE} is neither in a checkout nor in the package: install windsock again"
-    )
+    raise ConfigurationError(f"{name} is neither in a checkout nor in the package: install windsock again")
 
 
 @contextlib.contextmanager
-def _mirror(url: str) -> Iterator[None]:
+def _mirror(url: str, arguments: tuple[str, ...]) -> Iterator[None]:
     """Run ``windsock mirror --watch`` as a process of its own, until it has published once and to the end."""
     program = "from windsock.cli import main; main()"
     environment = os.environ | {"DATABASE_URL": url}
     with (
         Path("mirror.log").open("w+") as log,
         subprocess.Popen(
-            [sys.executable, "-c", program, *MIRROR_ARGUMENTS], env=environment, stdout=log, stderr=log
+            [sys.executable, "-c", program, *arguments], env=environment, stdout=log, stderr=log
         ) as process,
     ):
         try:

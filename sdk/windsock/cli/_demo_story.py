@@ -10,7 +10,7 @@ from uuid import uuid4
 from pydantic import Field
 
 import windsock
-from windsock.cli._demo_stage import MIRROR_ARGUMENTS, Stage, wait
+from windsock.cli._demo_stage import Stage, wait
 from windsock.usage import UsageRecord
 from windsock.usage.reading import Selection, read
 
@@ -116,7 +116,7 @@ class Story:
         return Step(
             "A database, a mirror and a model endpoint start",
             "Tables, commands and clients are those of a deployment; the language model is a stand-in.",
-            did=f"windsock migrate && windsock {' '.join(MIRROR_ARGUMENTS)}",
+            did=f"windsock migrate && windsock {' '.join(stage.mirror_arguments)}",
             seen={
                 "database": f"PostgreSQL {version}, {stage.applied} migrations applied, users Ada and Ben",
                 "mirror": "a process of its own; it turns assignments into flagd files",

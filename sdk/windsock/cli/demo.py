@@ -4,7 +4,7 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from windsock.cli._app import EXIT_ERROR
+from windsock.cli._demo_example import System, Tale, find
 from windsock.cli._demo_stage import Stage
 from windsock.cli._demo_story import Promise, Step, Story
 from windsock.cli.usage import as_data, values_healed, values_read
@@ -29,18 +30,34 @@ _INTRODUCTION = (
 
 
 def command(
+    *,
     as_json: Annotated[bool, typer.Option("--json", help="The same as data: one JSON object.")] = False,
+    system: Annotated[
+        System | None, typer.Option(help="One of the three services in examples/, from the checkout.")
+    ] = None,
+    stay: Annotated[
+        bool, typer.Option("--stay", help="With --system: serve after the story, until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Show the whole path: a profile assigned in PostgreSQL decides the next answer, and a bad one heals."""
     # A pipe has no width of its own; NO_COLOR and pipes get no colour from rich itself.
     console = Console(width=None if sys.stdout.isatty() else 110, highlight=False, quiet=as_json)
-    console.print(Text(_INTRODUCTION))
+    if stay and system is None:
+        raise typer.BadParameter("goes with --system: the demo without it is no service", param_hint="--stay")
+    example = find(system) if system else None
+    console.print(Text(example.INTRODUCTION if example else _INTRODUCTION))
     console.print(Text("PostgreSQL, the mirror and the endpoint are starting.", style="dim"))
     steps = []
-    with _terminated_like_interrupted(), Stage() as stage:
-        for number, step in enumerate(_told(stage), start=1):
+    with (
+        _terminated_like_interrupted(),
+        Stage(example.FLAG if example else "teacher") as stage,
+        example.running(stage) if example else nullcontext(Story(stage)) as tale,
+    ):
+        for number, step in enumerate(_told(tale, stage), start=1):
             steps.append(step)
             show(console, number, step)
+        if stay:
+            _stay(console, steps[0])
     broken = [promise for step in steps for promise in step.promises if not promise.kept]
     if as_json:
         print(json.dumps(data(steps), ensure_ascii=False, indent=2, default=str))
@@ -97,10 +114,10 @@ def show_end(console: Console, steps: list[Step], broken: list[Promise]) -> None
         )
 
 
-def _told(stage: Stage) -> Iterator[Step]:
+def _told(tale: Tale, stage: Stage) -> Iterator[Step]:
     """Tell the story; a step that does not come to its end is a broken promise, and ends it."""
     try:
-        yield from Story(stage).tell()
+        yield from tale.tell()
     except Exception as error:  # noqa: BLE001 - whatever breaks the story is its news
         log = {"the log says": "\n".join(stage.log[-10:])} if stage.log else {}
         found = f"{type(error).__name__}: {error}"
@@ -110,6 +127,13 @@ def _told(stage: Stage) -> Iterator[Step]:
             seen=log,
             promises=[Promise("each step ends", kept=False, found=found)],
         )
+
+
+def _stay(console: Console, opening: Step) -> None:
+    """Let the service serve until Ctrl-C."""
+    console.print(Text(f"\nServing until Ctrl-C: {opening.seen['service']}", style="bold"))
+    with suppress(KeyboardInterrupt):
+        signal.pause()
 
 
 def _show_promise(console: Console, promise: Promise) -> None:

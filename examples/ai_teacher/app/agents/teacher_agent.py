@@ -23,6 +23,7 @@ class TeacherState(TypedDict, total=False):
     user_id: UUID
     query: str
     refusal: str
+    tier: str | None
     settings: Settings
     config: dict[str, object]  # the profile merged over the defaults; empty for a user without a profile
     retrieved: Retrieved
@@ -72,7 +73,12 @@ class TeacherAgent:
         if standing.refusal:
             return {"refusal": standing.refusal}
         user_settings = self._services.config_manager.load(str(state["user_id"]), tier=standing.tier)
-        return {"refusal": "", "settings": user_settings, "config": config_of(user_settings)}
+        return {
+            "refusal": "",
+            "tier": standing.tier,
+            "settings": user_settings,
+            "config": config_of(user_settings),
+        }
 
     def retrieve(self, state: TeacherState) -> TeacherState:
         """Find what to answer from."""
@@ -83,5 +89,6 @@ class TeacherAgent:
         answer = self._services.llm.generate_answer(
             state["query"], state["retrieved"].best, state["settings"]
         )
-        self._services.wallets.charge(state["user_id"], state["settings"].message_credits)
+        if state["tier"] is not None:  # a wallet that could not be read is not charged
+            self._services.wallets.charge(state["user_id"], state["settings"].message_credits)
         return {"answer": answer}

@@ -11,7 +11,7 @@ from psycopg_pool import ConnectionPool
 from app.core.config import our_logs
 
 _SQL = Path(__file__).parents[2] / "db"
-_PATIENCE = 1.0  # seconds that a message waits for the database
+_PATIENCE = 0.5  # seconds that a message waits for the database
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Wallets:
 
     def __init__(self, database_url: str | None) -> None:
         self._pool = (
-            ConnectionPool(database_url, min_size=0, max_size=8, timeout=_PATIENCE, open=False)
+            ConnectionPool(database_url, min_size=1, max_size=8, timeout=_PATIENCE, open=False)
             if database_url
             else None
         )
