@@ -20,6 +20,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "migrate": ("migrate", "Bring the database's tables up to date."),
     "mirror": ("mirror", "Write the assignments of the database into flagd files."),
     "lint": ("lint", "Find what flag files get wrong before they serve."),
+    "plan": ("plan", "Plan a change of the flags: its steps, and exactly who gets something else."),
+    "apply": ("apply", "Apply a plan to a folder or as a Git commit."),
     "check": ("check", "Check flag files against the settings classes that read them."),
     "fmt": ("fmt", "Write flag files in the one common form."),
     "diff": ("diff", "Show what changed between two states of the flags, flag by flag."),

@@ -10,7 +10,7 @@ from windsock.flags.raw import Tokens
 from windsock.layers import Layer, Origin, resolve
 
 MOST_COMBINATIONS = 10_000
-"""Base, arm and profile together that are tried for one class; beyond it profiles are tried without an arm."""
+"""Base, arm and profile together that are tried for one class; beyond it, each profile without an arm."""
 
 
 @dataclass(frozen=True, slots=True)

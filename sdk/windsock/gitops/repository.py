@@ -59,6 +59,22 @@ class Repository:
         contents = self._contents(commit, names)
         return tuple(FlagFile(name, contents[name]) for name in names)
 
+    def has_branch(self, name: str) -> bool:
+        """Whether there is a branch of that name."""
+        return self._run("rev-parse", "--verify", "--quiet", f"refs/heads/{name}").returncode == 0
+
+    def content(self, revision: str, path: str) -> bytes | None:
+        """A file's bytes at a revision; None where it is not there."""
+        commit = self.resolve(revision)
+        if not self._text("ls-tree", "--name-only", commit, "--", path):
+            return None
+        return self._contents(commit, [path])[path]
+
+    def uncommitted(self, paths: Sequence[Path]) -> tuple[str, ...]:
+        """The paths that differ from HEAD in the working tree, or are not tracked."""
+        listed = self._text("status", "--porcelain", "-z", "--", *map(str, paths))
+        return tuple(entry[3:] for entry in listed.split("\0") if entry)
+
     def commits(self, paths: Sequence[Path], limit: int) -> tuple[Commit, ...]:
         """The commits that touched the paths, newest first."""
         # %x00 cannot stand in an author's name or a subject

@@ -1,0 +1,39 @@
+"""`windsock apply`: carry out a plan, all of it or nothing."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.gitops.applying import apply_to_branch, apply_to_folder
+from windsock.gitops.files import read_bytes
+from windsock.gitops.plan import load
+from windsock.gitops.repository import Repository
+
+
+def command(
+    plan: Annotated[Path, typer.Argument(help="What `windsock plan --out` wrote.")],
+    *,
+    to: Annotated[Path, typer.Option(help="The folder that the plan's paths are relative to.")] = Path(),
+    branch: Annotated[
+        str | None, typer.Option(help="Make a Git commit on this branch instead; the working tree stays.")
+    ] = None,
+    message: Annotated[
+        str, typer.Option("--message", "-m", help="The commit's message.")
+    ] = "Apply flag changes",
+) -> None:
+    """Apply a plan. It is refused, and nothing changes, where the base has moved since.
+
+    Example: windsock apply plan.json --to /srv/flags
+    """
+    loaded = load(read_bytes(plan), str(plan))
+    if branch is not None:
+        commit = apply_to_branch(loaded, branch, message, Repository())
+        print(commit or "nothing to do")
+        return
+    written = apply_to_folder(loaded, to)
+    for path in written:
+        print(path)
+    if not written:
+        print("nothing to do: all of it stands already", file=sys.stderr)

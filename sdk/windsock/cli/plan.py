@@ -1,0 +1,134 @@
+"""`windsock plan`: what a change of the flag files does, and exactly who it moves."""
+
+import csv
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.cli._app import EXIT_CHANGES, EXIT_ERROR
+from windsock.cli._plan_text import markdown, text
+from windsock.cli._project import settings_classes
+from windsock.errors import UnreachableError
+from windsock.gitops.files import DEFAULT_FOLDER, read_files, write_bytes
+from windsock.gitops.impact import Moved
+from windsock.gitops.plan import Limits, Plan, Request, dump, make, parse_share
+from windsock.gitops.population import Population, assigned, from_file, synthetic
+from windsock.gitops.repository import Repository
+from windsock.gitops.sets import flag_set
+
+_MADE_UP = 10_000
+
+
+class Form(StrEnum):
+    """How a plan is written."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+def command(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Flag files or folders; by default flagd/.")
+    ] = None,
+    *,
+    against: Annotated[str, typer.Option(metavar="REV", help="The Git revision that is served.")] = "HEAD",
+    head: Annotated[
+        str | None, typer.Option(metavar="REV", help="The revision to plan; by default the working tree.")
+    ] = None,
+    users: Annotated[
+        str | None,
+        typer.Option(
+            help="A CSV, TSV, JSONL or Parquet file, `mirror` for its assignments, or how many to make up."
+        ),
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="The file's column with the targeting key.")] = None,
+    environment: Annotated[
+        str, typer.Option(envvar="ENVIRONMENT", help="Of users without one.")
+    ] = "production",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE:CLASS", help="A settings class that must go on fitting."),
+    ] = None,
+    max_moved: Annotated[
+        str | None,
+        typer.Option(metavar="SHARE", help="Fail when one flag moves more of the users, such as 2%."),
+    ] = None,
+    allow_reshuffle: Annotated[
+        bool, typer.Option("--allow-reshuffle", help="Let users of a running experiment lose their arm.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the plan here, for `windsock apply`.")] = None,
+    who: Annotated[Path | None, typer.Option(help="Write every user who moves into this CSV file.")] = None,
+    form: Annotated[Form, typer.Option("--format", help="How to write the plan.")] = Form.TEXT,
+) -> None:
+    """Plan a change: its steps, and who gets what else. Exit 0 no change, 3 changes, 1 findings.
+
+    Example: windsock plan --against origin/main --users users.parquet --max-moved 2%
+    """
+    named = paths or [DEFAULT_FOLDER]
+    limits = Limits(None if max_moved is None else parse_share(max_moved), allow_reshuffle)
+    repository = Repository()
+    before = repository.files_at(against, named)
+    after = repository.files_at(head, named) if head is not None else read_files(named)
+    if head is None and (dirty := repository.uncommitted(named)):
+        print(f"planned from the working tree, with {len(dirty)} uncommitted files", file=sys.stderr)
+    declarations = [each.__windsock__.declaration for each in settings_classes(settings or ())]
+    request = Request(
+        repository.resolve(against),
+        before,
+        after,
+        _population(users, key, environment),
+        declarations,
+        limits,
+        time.time(),
+    )
+    with _written(who) as on_moved:
+        plan = make(request, on_moved)
+    if out is not None:
+        write_bytes(out, dump(plan).encode())
+    _show(plan, form)
+    if plan.findings:
+        raise typer.Exit(EXIT_ERROR)
+    if plan.steps:
+        raise typer.Exit(EXIT_CHANGES)
+
+
+def _population(users: str | None, key: str | None, environment: str) -> Population:
+    if users is None or users.isdecimal():
+        return synthetic(_MADE_UP if users is None else int(users), environment)
+    if users == "mirror":
+        return assigned(flag_set(read_files([DEFAULT_FOLDER / "mirror"])), environment)
+    return from_file(Path(users), environment, key)
+
+
+def _show(plan: Plan, form: Form) -> None:
+    if form is Form.JSON:
+        print(dump(plan), end="")
+        return
+    for line in markdown(plan) if form is Form.MARKDOWN else text(plan):
+        print(line)
+    if form is Form.TEXT:
+        for finding in plan.findings:
+            print(f"windsock: {finding}", file=sys.stderr)
+        print(f"{plan.effect}; {plan.population}; against {plan.base[:12]}", file=sys.stderr)
+
+
+@contextmanager
+def _written(path: Path | None) -> Iterator[Callable[[Moved], None] | None]:
+    if path is None:
+        yield None
+        return
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("flag", "user", "before", "after", "reason"))
+            yield lambda moved: writer.writerow(astuple(moved))
+    except OSError as error:
+        raise UnreachableError(f"{path}: cannot be written: {error.strerror}") from error

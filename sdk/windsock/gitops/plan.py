@@ -1,0 +1,257 @@
+"""A plan: the frozen steps of a change, walked both to explain it and to apply it."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from windsock.declaration import Declaration
+from windsock.errors import ConfigurationError, PlanError
+from windsock.flags import FlagSet, read_document
+from windsock.gitops.changes import Change, changes
+from windsock.gitops.files import FlagFile
+from windsock.gitops.fitting import misfits
+from windsock.gitops.impact import Effect, Impact, Move, Moved, impacts
+from windsock.gitops.population import Population
+from windsock.gitops.sets import flag_set
+
+FORMAT: Final = 1
+"""Version of the plan file; another one is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One file to write or to remove.
+
+    Attributes:
+        path: The file.
+        before: SHA-256 of its bytes at the base; None where it is not there.
+        after: Its text afterwards; None where it is removed.
+        changes: What that changes, a line for each part.
+        impacts: What it does to users, flag by flag.
+    """
+
+    path: str
+    before: str | None
+    after: str | None
+    changes: tuple[str, ...]
+    impacts: tuple[Impact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a change may do without a person's word.
+
+    Attributes:
+        max_moved: Largest share of the population, 0 to 1, that one flag may move; None for any.
+        allow_reshuffle: Whether users of a running experiment may lose their arm.
+    """
+
+    max_moved: float | None = None
+    allow_reshuffle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A change, ready to be explained or applied.
+
+    Attributes:
+        base: The revision that the change starts from.
+        at: When it was made, ISO 8601; the time that rules on ``$flagd.timestamp`` saw.
+        population: Who was evaluated.
+        steps: The files, in order.
+        findings: Why it must not be applied as it is.
+    """
+
+    base: str
+    at: str
+    population: str
+    steps: tuple[Step, ...]
+    findings: tuple[str, ...]
+
+    @property
+    def impacts(self) -> tuple[Impact, ...]:
+        """Every flag's impact, in the order of the steps."""
+        return tuple(impact for step in self.steps for impact in step.impacts)
+
+    @property
+    def effect(self) -> Effect:
+        """The worst effect of all flags."""
+        order = list(Effect)
+        return max((impact.effect for impact in self.impacts), key=order.index, default=Effect.SAFE)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a plan is made from.
+
+    Attributes:
+        base: The name of the base revision.
+        before: The files at the base.
+        after: The files as they shall be.
+        population: The users.
+        declarations: The settings classes that read the flags.
+        limits: What the change may do.
+        at: Unix seconds for ``$flagd.timestamp``.
+    """
+
+    base: str
+    before: Sequence[FlagFile]
+    after: Sequence[FlagFile]
+    population: Population
+    declarations: Sequence[Declaration] = ()
+    limits: Limits = Limits()
+    at: float = 0.0
+
+
+def make(request: Request, on_moved: Callable[[Moved], None] | None = None) -> Plan:
+    """Work out a plan.
+
+    Raises:
+        FlagFileError: A file cannot be read.
+    """
+    before, after = flag_set(request.before), flag_set(request.after)
+    found = impacts(before, after, request.population, at=request.at, on_moved=on_moved)
+    found = _breaking(found, before, after, request.declarations)
+    steps = _steps(request, changes(before, after), found)
+    findings = tuple(finding for impact in found for finding in _findings(impact, request.limits))
+    when = datetime.fromtimestamp(request.at, UTC).isoformat(timespec="seconds")
+    return Plan(request.base, when, request.population.description, steps, findings)
+
+
+def dump(plan: Plan) -> str:
+    """Write a plan as JSON, sealed with the digest of its content."""
+    content = {"windsock_plan": FORMAT, **asdict(plan)}
+    return json.dumps({**content, "digest": _digest(content)}, ensure_ascii=False, indent=2) + "\n"
+
+
+def load(data: bytes, source: str) -> Plan:
+    """Read a plan.
+
+    Raises:
+        PlanError: It is none, was made by another version, or was edited.
+    """
+    try:
+        content: dict[str, Any] = json.loads(data)
+        digest = content.pop("digest")
+        version = content.pop("windsock_plan")
+    except (ValueError, KeyError, AttributeError) as error:
+        raise PlanError(f"{source}: this is no plan of `windsock plan --out`: {error}") from error
+    if version != FORMAT:
+        raise PlanError(
+            f"{source}: the plan has format {version}, this windsock reads {FORMAT}; make it again"
+        )
+    if digest != _digest({"windsock_plan": version, **content}):
+        raise PlanError(
+            f"{source}: the plan was edited after it was made; change the flag files and make it again"
+        )
+    steps = tuple(_step(step) for step in content.pop("steps"))
+    return Plan(**{**content, "steps": steps, "findings": tuple(content["findings"])})
+
+
+def sha256(data: bytes) -> str:
+    """The hexadecimal SHA-256 of a file's bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def parse_share(text: str) -> float:
+    """Read ``2%`` or ``0.02`` as 0.02.
+
+    Raises:
+        ConfigurationError: It is neither, or not between nothing and all.
+    """
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ConfigurationError(f"{text!r} is no share; write 2% or 0.02")
+    return share
+
+
+def _steps(request: Request, changed: Sequence[Change], found: Sequence[Impact]) -> tuple[Step, ...]:
+    before = {file.path: file.data for file in request.before}
+    after = {file.path: file.data for file in request.after}
+    homes = _homes(request)
+    paths = [path for path in dict.fromkeys((*before, *after)) if before.get(path) != after.get(path)]
+    # a flag that two files define may change by a file that does not hold it any more
+    home = {
+        key: homes[key] if homes.get(key) in paths else paths[0] for key in (impact.flag for impact in found)
+    }
+    return tuple(
+        Step(
+            path,
+            sha256(before[path]) if path in before else None,
+            after[path].decode() if path in after else None,
+            tuple(str(change) for change in changed if home.get(change.flag) == path),
+            tuple(impact for impact in found if home[impact.flag] == path),
+        )
+        for path in paths
+    )
+
+
+def _homes(request: Request) -> Mapping[str, str]:
+    """The file in which each flag stands, afterwards if it can be."""
+    return {
+        key: file.path
+        for file in (*request.before, *request.after)
+        for key in read_document(file.data, file.path).flags
+    }
+
+
+def _breaking(
+    found: Sequence[Impact], before: FlagSet, after: FlagSet, declarations: Sequence[Declaration]
+) -> tuple[Impact, ...]:
+    """Mark the flags of which a settings class refuses something that it did not refuse before."""
+    known = {(misfit.flag.key, misfit.message) for misfit in misfits(before, declarations)}
+    news: dict[str, list[str]] = {}
+    for misfit in misfits(after, declarations):
+        if (misfit.flag.key, misfit.message) not in known:
+            news.setdefault(misfit.flag.key, []).append(misfit.message)
+    return tuple(
+        replace(impact, effect=Effect.BREAKING, misfits=tuple(news[impact.flag]))
+        if impact.flag in news
+        else impact
+        for impact in found
+    )
+
+
+def _findings(impact: Impact, limits: Limits) -> list[str]:
+    findings = [f"{impact.flag}: {message}" for message in impact.misfits]
+    if limits.max_moved is not None and impact.share > limits.max_moved:
+        findings.append(
+            f"{impact.flag}: moves {impact.share:.2%} of the population, more than "
+            f"{limits.max_moved:.2%}; take "
+            "smaller steps (windsock rollout), or raise --max-moved"
+        )
+    if impact.lost and not limits.allow_reshuffle:
+        findings.append(
+            f"{impact.flag}: {impact.lost:,} users of the running experiment lose their arm; end it "
+            "first, or say "
+            "--allow-reshuffle"
+        )
+    return findings
+
+
+def _digest(content: Mapping[str, object]) -> str:
+    written = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(written.encode()).hexdigest()
+
+
+def _step(data: Mapping[str, Any]) -> Step:
+    found = tuple(
+        Impact(
+            **{
+                **impact,
+                "effect": Effect(impact["effect"]),
+                "moves": tuple(
+                    Move(**{**move, "samples": tuple(move["samples"])}) for move in impact["moves"]
+                ),
+                "misfits": tuple(impact["misfits"]),
+            }
+        )
+        for impact in data["impacts"]
+    )
+    return Step(data["path"], data["before"], data["after"], tuple(data["changes"]), found)

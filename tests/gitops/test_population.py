@@ -1,0 +1,95 @@
+"""Populations from real files, read by DuckDB."""
+
+import json
+
+import duckdb
+import pytest
+
+from windsock.errors import ConfigurationError, UnreachableError
+from windsock.flags import merge, read_document
+from windsock.gitops.population import assigned, from_file, synthetic
+
+
+def users(population):
+    return [dict(context) for batch in population.batches() for context in batch]
+
+
+def test_a_csv_keeps_ids_as_text_and_types_its_attributes(tmp_path):
+    path = tmp_path / "users.csv"
+    path.write_text("user_id,age,tier\n007,5,pro\n8,,free\n")
+    assert users(from_file(path, "staging")) == [
+        {"targetingKey": "007", "age": 5, "tier": "pro", "environment": "staging"},
+        {"targetingKey": "8", "tier": "free", "environment": "staging"},
+    ]
+
+
+def test_jsonl_and_parquet(tmp_path):
+    path = tmp_path / "users.jsonl"
+    path.write_text(
+        json.dumps({"uid": "ü'1", "environment": "development", "company": {"plan": "pro"}}) + "\n"
+    )
+    expected = [{"targetingKey": "ü'1", "environment": "development", "company": {"plan": "pro"}}]
+    assert users(from_file(path, "production", "uid")) == expected
+    parquet = tmp_path / "users.parquet"
+    duckdb.sql(f"copy (select * from read_json('{path}')) to '{parquet}' (format parquet)")
+    assert users(from_file(parquet, "production", "uid")) == expected
+
+
+def test_more_than_one_batch_in_the_files_order(tmp_path):
+    path = tmp_path / "users.csv"
+    path.write_text("id\n" + "\n".join(f"u{number}" for number in range(25_000)))
+    population = from_file(path, "production")
+    assert [context["targetingKey"] for context in users(population)] == [
+        f"u{number}" for number in range(25_000)
+    ]
+    assert len(users(population)) == 25_000, "it can be read again"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "key", "refusal"),
+    [
+        ("users.txt", "x", None, (ConfigurationError, "a population is a file in .csv")),
+        (
+            "users.csv",
+            "name\nx\n",
+            None,
+            (ConfigurationError, "no column with the targeting key; it has name"),
+        ),
+        ("users.csv", "name\nx\n", "nme", (ConfigurationError, "no column nme")),
+        ("users.jsonl", "{broken", None, (UnreachableError, "cannot be read as a population")),
+        ("users.parquet", "PAR?", None, (UnreachableError, "cannot be read as a population")),
+    ],
+)
+def test_what_is_no_population(tmp_path, name, content, key, refusal):
+    error, words = refusal
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(error, match=words):
+        users(from_file(path, "production", key))
+
+
+def test_the_mirrors_assignments():
+    rule = {
+        "if": [
+            {"in": [{"var": "targetingKey"}, ["b", "a"]]},
+            "x",
+            {"in": [{"var": "targetingKey"}, ["c"]]},
+            "y",
+        ]
+    }
+    flag = {
+        "state": "ENABLED",
+        "variants": {"none": {}, "x": {}, "y": {}},
+        "defaultVariant": "none",
+        "targeting": rule,
+    }
+    document = json.dumps({"flags": {"teacher.profile": flag, "other": flag}}).encode()
+    population = assigned(merge([read_document(document, "p")]), "production")
+    assert [context["targetingKey"] for context in users(population)] == ["a", "b", "c"]
+    assert population.description == "3 users with a profile, in production"
+
+
+def test_made_up_users_say_so():
+    population = synthetic(10_001, "production")
+    assert [len(batch) for batch in population.batches()] == [10_000, 1]
+    assert "made-up" in population.description
