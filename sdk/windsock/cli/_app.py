@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "lint": ("lint", "Find what flag files get wrong before they serve."),
     "plan": ("plan", "Plan a change of the flags: its steps, and exactly who gets something else."),
     "apply": ("apply", "Apply a plan to a folder or as a Git commit."),
+    "rollout": ("rollout", "Add users to a variant step by step, by a rule on the time."),
     "check": ("check", "Check flag files against the settings classes that read them."),
     "fmt": ("fmt", "Write flag files in the one common form."),
     "diff": ("diff", "Show what changed between two states of the flags, flag by flag."),

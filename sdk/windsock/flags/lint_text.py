@@ -49,7 +49,7 @@ class LintText:
             return self._position(self._key_offset(tokens))
         return self._position(self._offset(tokens))
 
-    def edit(self, tokens: Tokens, change: Change) -> Edit | None:
+    def edit(self, tokens: Tokens, change: Change) -> Edit:
         """Write a change as an edit of the text."""
         kind, value = change
         at = self._offset(tokens)

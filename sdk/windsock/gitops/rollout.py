@@ -1,0 +1,176 @@
+"""A rollout over time: a rule on ``$flagd.timestamp`` whose every step keeps the users of the step before.
+
+The share that gets the variant is the first bucket of a ``fractional``, from 0 up to the weight; a larger
+weight makes that bucket longer and moves nobody who is in it.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from windsock.errors import ConfigurationError
+from windsock.flags import Flag, JsonValue
+
+_UNITS: Final = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """What is rolled out.
+
+    Attributes:
+        variant: The variant that users are added to.
+        otherwise: The variant of everybody else.
+        steps: Percentages of users, rising, each above 0 and at most 100.
+        every: Seconds from one step to the next.
+        start: Unix seconds at which the first step begins.
+    """
+
+    variant: str
+    otherwise: str
+    steps: tuple[int, ...]
+    every: int
+    start: int
+
+
+def parse_steps(text: str, to: int | None) -> tuple[int, ...]:
+    """Read ``1,5,10,25,50``.
+
+    Raises:
+        ConfigurationError: A step is no whole percentage, does not rise, or the last one is not ``to``.
+    """
+    try:
+        steps = tuple(int(part.strip().removesuffix("%")) for part in text.split(","))
+    except ValueError:
+        raise ConfigurationError(f"{text!r}: steps are whole percentages, such as 1,5,10,25,50") from None
+    if not all(0 < step <= 100 for step in steps) or any(later <= step for step, later in pairwise(steps)):
+        raise ConfigurationError(
+            f"{text!r}: steps must rise from above 0 to at most 100, or users would be taken away"
+        )
+    if to is not None and steps[-1] != to:
+        raise ConfigurationError(
+            f"the last step is {steps[-1]} %, not the {to} % of --to; make them the same"
+        )
+    return steps
+
+
+def parse_duration(text: str) -> int:
+    """Read ``30m``, ``6h``, ``1d`` or ``2w`` as seconds.
+
+    Raises:
+        ConfigurationError: It is none of these.
+    """
+    found = re.fullmatch(r"(\d+)([mhdw])", text.strip())
+    if found is None or int(found[1]) == 0:
+        raise ConfigurationError(f"{text!r} is no duration; write a number and m, h, d or w, such as 1d")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def rule_for(flag: Flag, rollout: Rollout, now: int) -> JsonValue:
+    """The flag's rule, with the rollout for the users that no condition takes.
+
+    Raises:
+        ConfigurationError: The flag cannot be rolled out so: an unknown variant, a rule that the rollout would
+            replace, or a share that it would take users away from.
+    """
+    for name in (rollout.variant, rollout.otherwise):
+        if name not in flag.variants:
+            raise ConfigurationError(
+                f"flag {flag.key!r} has no variant {name!r}; it has {', '.join(flag.variants)}"
+            )
+    if rollout.variant == rollout.otherwise:
+        raise ConfigurationError("a rollout needs two variants; name the other with --otherwise")
+    return _replaced(flag, flag.targeting, rollout, now)
+
+
+def _replaced(flag: Flag, rule: JsonValue, rollout: Rollout, now: int) -> JsonValue:
+    share = _share(flag, rule, rollout, now)
+    if share is not None:
+        if rollout.steps[0] < share or (rollout.start > now and share > 0):
+            raise ConfigurationError(
+                f"flag {flag.key!r}: {share} % have {rollout.variant!r} already, and this would take "
+                "it from some; "
+                f"start now, with a first step of at least {share}"
+            )
+        return _steps(rollout)
+    if isinstance(rule, Mapping) and len(rule) == 1 and isinstance(rule.get("if"), list):
+        clauses = list(rule["if"])  # type: ignore[arg-type]
+        otherwise = clauses.pop() if len(clauses) % 2 else None
+        return {"if": [*clauses, _replaced(flag, otherwise, rollout, now)]}
+    raise ConfigurationError(
+        f"flag {flag.key!r}: its rule ends in something that is not a split of {rollout.variant!r} and "
+        f"{rollout.otherwise!r}, which the rollout would replace; take that out of the rule first"
+    )
+
+
+def _share(flag: Flag, rule: JsonValue, rollout: Rollout, now: int) -> int | None:
+    """How many per cent have the variant at this end of the rule now; None when it is not such an end."""
+    if rule is None:
+        rule = flag.default_variant
+    if rule in (rollout.otherwise, None):
+        return 0
+    if rule == rollout.variant:
+        return 100
+    stages = _stages(rule, rollout)
+    if stages is not None:
+        return next((share for until, share in stages if until is None or now < until), 0)
+    return _split(rule, rollout)
+
+
+def _split(rule: JsonValue, rollout: Rollout) -> int | None:
+    """The variant's part of a plain split that has it first and adds up to 100."""
+    buckets = rule.get("fractional") if isinstance(rule, Mapping) and len(rule) == 1 else None
+    if isinstance(buckets, list) and len(buckets) == 2:
+        first, second = buckets
+        if isinstance(first, list) and isinstance(second, list) and len(first) == len(second) == 2:
+            names, weights = [first[0], second[0]], [first[1], second[1]]
+            if names == [rollout.variant, rollout.otherwise] and all(type(each) is int for each in weights):
+                return weights[0] if sum(weights) == 100 else None
+    return None
+
+
+def _stages(rule: JsonValue, rollout: Rollout) -> list[tuple[int | None, int]] | None:
+    """The ends and shares of a rule that an earlier rollout wrote."""
+    clauses = rule.get("if") if isinstance(rule, Mapping) and len(rule) == 1 else None
+    if not isinstance(clauses, list) or len(clauses) % 2 == 0:
+        return None
+    stages: list[tuple[int | None, int]] = []
+    for index in range(0, len(clauses), 2):
+        last = index == len(clauses) - 1
+        condition, result = (None, clauses[index]) if last else (clauses[index], clauses[index + 1])
+        until = condition["<"][1] if isinstance(condition, dict) and _is_before(condition) else None
+        share = (
+            {rollout.otherwise: 0, rollout.variant: 100}.get(result)
+            if isinstance(result, str)
+            else _split(result, rollout)
+        )
+        if share is None or (until is None and not last):
+            return None
+        stages.append((until, share))
+    return stages
+
+
+def _is_before(condition: Mapping[str, JsonValue]) -> bool:
+    arguments = condition.get("<")
+    return (
+        isinstance(arguments, list)
+        and arguments[:1] == [{"var": "$flagd.timestamp"}]
+        and type(arguments[1]) is int
+    )
+
+
+def _steps(rollout: Rollout) -> JsonValue:
+    clauses: list[JsonValue] = []
+    shares: Sequence[int] = (0, *rollout.steps)
+    for number, share in enumerate(shares[:-1]):
+        until = rollout.start + number * rollout.every
+        clauses += [{"<": [{"var": "$flagd.timestamp"}, until]}, _result(rollout, share)]
+    return {"if": [*clauses, _result(rollout, shares[-1])]}
+
+
+def _result(rollout: Rollout, share: int) -> JsonValue:
+    if share in (0, 100):
+        return rollout.variant if share else rollout.otherwise
+    return {"fractional": [[rollout.variant, share], [rollout.otherwise, 100 - share]]}

@@ -1,0 +1,35 @@
+"""`windsock rollout` as a program."""
+
+import json
+
+from tests.cli.conftest import boolean
+
+
+def test_the_rule_stands_in_the_file_and_the_rest_stays(windsock, write):
+    path = write({"f": boolean(owner="us"), "g": boolean()})
+    assert windsock("fmt").returncode == 0
+    before = path.read_text()
+    done = windsock(
+        "rollout", "f", "--to", "50", "--steps", "1,5,50", "--every", "1d", "--start", "2026-12-01T00:00Z"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2026-12-02 00:00 UTC    5 % on" in done.stderr
+    content = json.loads(path.read_text())
+    assert content["flags"]["f"].pop("targeting") == json.loads(done.stdout)
+    assert content == json.loads(before)
+    assert windsock("fmt", "--check").returncode == 0, "a file in the common form stays in it"
+    assert windsock("lint").returncode == 0
+
+
+def test_a_dry_run_writes_nothing(windsock, write):
+    path = write({"f": boolean()})
+    before = path.read_bytes()
+    assert windsock("rollout", "f", "--dry-run").returncode == 0
+    assert path.read_bytes() == before
+
+
+def test_what_cannot_be_rolled_out(windsock, write):
+    write({"f": boolean({"if": [True, "on"]}), "g": boolean()})
+    assert "did you mean 'g'" in windsock("rollout", "G").stderr
+    assert "has no variant 'green'" in windsock("rollout", "g", "--variant", "green").stderr
+    assert "is no duration" in windsock("rollout", "g", "--every", "soon").stderr
