@@ -1,0 +1,399 @@
+"""Side by side with the stock flagd provider: each of its measured faults, and what windsock does instead.
+
+The stock side is asserted too, so that a release that mends a fault is noticed here.
+"""
+
+import asyncio
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from openfeature import _event_support, api
+from openfeature.contrib.provider.flagd import FlagdProvider
+from openfeature.contrib.provider.flagd.config import ResolverType
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import ProviderNotReadyError, TypeMismatchError
+from openfeature.provider import AbstractProvider, ProviderStatus
+from tests.flagfiles import object_flag, write_flags
+from tests.providers.flagd_process import FlagdProcess
+from tests.providers.sync_server import SyncServer
+from tests.providers.test_fork import ended, forked
+from tests.providers.waiting import until
+
+from windsock.errors import ConfigurationError
+from windsock.providers import FilesProvider
+from windsock.providers.choice import choose
+from windsock.providers.flagd_options import FlagdOptions
+from windsock.providers.remote import RemoteProvider
+from windsock.providers.stream import StreamProvider
+
+pytestmark = [
+    # the stock provider's threads die of what they are sent, and its timers are left
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork"),
+]
+
+
+def text(value: str, targeting: object = None) -> dict[str, object]:
+    flag: dict[str, object] = {"state": "ENABLED", "variants": {"it": value}, "defaultVariant": "it"}
+    return flag if targeting is None else flag | {"targeting": targeting}
+
+
+RED, BLUE = {"colour": text("red")}, {"colour": text("blue")}
+
+
+@contextmanager
+def served(stock: FlagdProvider, windsock: AbstractProvider) -> Iterator[None]:
+    """Both serve, each in a domain of its own, so that neither knows of the other."""
+    with ExitStack() as stack:
+        stack.callback(api.clear_providers)
+        stack.callback(_event_support.clear)
+        for domain, provider in (("stock", stock), ("windsock", windsock)):
+            api.set_provider_and_wait(provider, domain)
+        stack.callback(windsock.shutdown)
+        yield
+
+
+def value(domain: str, key: str = "colour") -> str:
+    return api.get_client(domain).get_string_value(key, "default")
+
+
+def status(domain: str) -> ProviderStatus:
+    return api.get_client(domain).get_provider_status()
+
+
+def file_pair(path: Path, deadline_ms: int = 50) -> tuple[FlagdProvider, FilesProvider]:
+    stock = FlagdProvider(
+        resolver_type=ResolverType.FILE,
+        offline_flag_source_path=str(path),
+        deadline_ms=deadline_ms,
+    )
+    return stock, FilesProvider(path, poll=0.2)
+
+
+def stream_pair(port: int) -> tuple[FlagdProvider, StreamProvider]:
+    stock = FlagdProvider(
+        resolver_type=ResolverType.IN_PROCESS, port=port, deadline_ms=5000, retry_backoff_max_ms=100
+    )
+    return stock, StreamProvider(FlagdOptions(port=port, deadline=5.0, backoff=0.05), {}, None)
+
+
+@pytest.fixture(autouse=True)
+def poll_of_50_ms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the stock file mode, which reads it and does not use it."""
+    monkeypatch.setenv("FLAGD_OFFLINE_POLL_MS", "50")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "a.flagd.json"
+    write_flags(path, RED)
+    return path
+
+
+# Files
+
+
+def test_a_change_is_seen_at_once_and_not_when_a_deadline_has_passed(path: Path) -> None:
+    with served(*file_pair(path, deadline_ms=5000)):
+        write_flags(path, BLUE)
+        assert until(lambda: value("windsock") == "blue", 3)
+        assert value("stock") == "red", "it sleeps its deadline of 5 s instead of its poll of 50 ms"
+
+
+def test_a_replacement_with_an_older_mtime_is_served(path: Path) -> None:
+    with served(*file_pair(path)):
+        before = path.stat().st_mtime_ns
+        aside = path.with_name("aside")
+        write_flags(aside, BLUE)
+        os.utime(aside, ns=(before - 10**9, before - 10**9))
+        aside.replace(path)
+        assert until(lambda: value("windsock") == "blue")
+        time.sleep(0.5)
+        assert value("stock") == "red"
+
+
+def test_an_empty_object_wipes_nothing(path: Path) -> None:
+    with served(*file_pair(path)):
+        path.write_text("{}")
+        assert until(lambda: value("stock") == "default")
+        assert until(lambda: status("windsock") is ProviderStatus.STALE)
+        assert value("windsock") == "red"
+
+
+def test_yml_is_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "a.flagd.yml"
+    path.write_text(
+        "flags:\n  colour:\n    state: ENABLED\n    variants: {it: red}\n    defaultVariant: it\n"
+    )
+    stock, windsock = file_pair(path)
+    with pytest.raises(ProviderNotReadyError):
+        stock.initialize(EvaluationContext())
+    stock.shutdown()
+    windsock.refresh()
+    assert windsock.compiled["colour"].evaluate({}).value == "red"
+
+
+# The sync stream
+
+
+def test_a_set_above_4_mib_is_served_from_the_start() -> None:
+    with SyncServer({"colour": text("red"), "big": text("x" * 5_000_000)}) as server:
+        stock, windsock = stream_pair(server.port)
+        with pytest.raises(ProviderNotReadyError):
+            stock.initialize(EvaluationContext())
+        stock.shutdown()
+        windsock.initialize(EvaluationContext())
+        assert windsock.compiled["colour"].evaluate({}).value == "red"
+        windsock.shutdown()
+
+
+def test_a_set_that_grows_past_4_mib_is_served() -> None:
+    with SyncServer(RED) as server, served(*stream_pair(server.port)):
+        server.push({"colour": text("blue"), "big": text("x" * 5_000_000)})
+        assert until(lambda: value("windsock") == "blue")
+        time.sleep(0.5)
+        assert (value("stock"), status("stock")) == ("red", ProviderStatus.READY), (
+            "old flags, and it says ready"
+        )
+
+
+@pytest.mark.parametrize(
+    "push",
+    [
+        json.dumps({"flags": {"colour": text("red", {"$ref": "r"})}, "$evaluators": {"r": "Zoë \\d\n"}}),
+        json.dumps({"flags": RED, "$evaluators": 3}),
+        "[]",
+    ],
+    ids=["characters", "evaluators", "list"],
+)
+def test_a_push_that_one_cannot_read_does_not_end_the_following(push: str) -> None:
+    with SyncServer(RED) as server, served(*stream_pair(server.port)):
+        server.push(push)
+        time.sleep(0.5)
+        server.push(BLUE)
+        assert until(lambda: value("windsock") == "blue")
+        time.sleep(0.5)
+        assert (value("stock"), status("stock")) == ("red", ProviderStatus.READY), "its thread is dead"
+
+
+def test_an_empty_metadata_answer_does_not_end_the_following() -> None:
+    with SyncServer(RED, metadata="empty") as server:
+        stock, windsock = stream_pair(server.port)
+        stock.config.deadline_ms = 500
+        with pytest.raises(ProviderNotReadyError):
+            stock.initialize(EvaluationContext())
+        stock.shutdown()
+        windsock.initialize(EvaluationContext())
+        assert windsock.compiled["colour"].evaluate({}).value == "red"
+        windsock.shutdown()
+
+
+# Fork
+
+
+def test_a_forked_child_follows_files(path: Path) -> None:
+    with served(*file_pair(path)):
+        assert until(lambda: value("stock") == "red")
+        old = forked(lambda: until(lambda: value("stock") == "blue", 3))
+        new = forked(lambda: until(lambda: value("windsock") == "blue", 20))
+        write_flags(path, BLUE)
+        assert ended(new) == 0
+        assert ended(old) == 3, "still red"
+
+
+def test_a_forked_child_follows_the_stream() -> None:
+    with SyncServer(RED) as server:
+        stock, windsock = stream_pair(server.port)
+        api.set_provider_and_wait(stock, "stock")
+        old = forked(lambda: until(lambda: value("stock") == "blue", 3) or status("stock").value != "READY")
+        stock.shutdown()
+        api.clear_providers()
+        api.set_provider_and_wait(windsock, "windsock")
+        new = forked(lambda: until(lambda: value("windsock") == "blue", 20))
+        server.push(BLUE)
+        assert ended(new) == 0
+        assert ended(old) == 3, "still red, and it says ready"
+        windsock.shutdown()
+        api.clear_providers()
+
+
+# RPC
+
+
+def remote_pair(flagd: FlagdProcess, deadline_ms: int = 5000) -> tuple[FlagdProvider, RemoteProvider]:
+    stock = FlagdProvider(resolver_type=ResolverType.RPC, port=flagd.rpc, deadline_ms=deadline_ms)
+    return stock, RemoteProvider(FlagdOptions(port=flagd.rpc, deadline=deadline_ms / 1000))
+
+
+REMOTE = {
+    "colour": text("red"),
+    "settings": object_flag({"it": {"top_k": 25}}, "it") | {"metadata": {"owner": "search"}},
+}
+
+
+@pytest.mark.flagd
+def test_a_boolean_read_gets_no_cached_string(tmp_path: Path) -> None:
+    with FlagdProcess(tmp_path, REMOTE) as flagd:
+        stock, windsock = remote_pair(flagd)
+        with served(stock, windsock):
+            first, second = (stock.resolve_string_details("colour", "x") for _ in range(2))
+            assert stock.resolve_boolean_details("colour", False).value == "red"
+            assert stock.resolve_string_details("colour", "x") is second, "one mutable result for everybody"
+            assert first.value == "red"
+            assert windsock.resolve_string_details("colour", "x").value == "red"
+            with pytest.raises(TypeMismatchError):
+                windsock.resolve_boolean_details("colour", False)
+
+
+@pytest.mark.flagd
+def test_whole_numbers_stay_whole_and_the_stream_has_metadata(tmp_path: Path) -> None:
+    with FlagdProcess(tmp_path, REMOTE) as flagd:
+        stock, windsock = remote_pair(flagd)
+        with served(stock, windsock):
+            given = api.get_client("stock").get_object_details("settings", {})
+            assert (repr(given.value), given.flag_metadata) == ("{'top_k': 25.0}", {})
+            assert repr(api.get_client("windsock").get_object_value("settings", {})) == "{'top_k': 25}"
+        stream = StreamProvider(FlagdOptions(port=flagd.sync, deadline=5.0), {}, None)
+        stream.initialize(EvaluationContext())
+        details = stream.resolve_object_details("settings", {})
+        assert (repr(details.value), details.flag_metadata["owner"]) == ("{'top_k': 25}", "search")
+        stream.shutdown()
+
+
+@pytest.mark.flagd
+def test_a_frozen_server_does_not_hold_the_event_loop(tmp_path: Path) -> None:
+    async def longest_gap(domain: str) -> float:
+        done, gaps = asyncio.Event(), []
+
+        async def tick() -> None:
+            last = time.perf_counter()
+            while not done.is_set():
+                await asyncio.sleep(0.005)
+                gaps.append(time.perf_counter() - last)
+                last = time.perf_counter()
+
+        ticking = asyncio.create_task(tick())
+        await asyncio.sleep(0.05)
+        await api.get_client(domain).get_string_value_async("colour", "default")
+        done.set()
+        await ticking
+        return max(gaps)
+
+    with FlagdProcess(tmp_path, REMOTE) as flagd, served(*remote_pair(flagd, deadline_ms=500)):
+        flagd.freeze()
+        stock, windsock = (asyncio.run(longest_gap(domain)) for domain in ("stock", "windsock"))
+        flagd.thaw()
+        assert stock > 0.45
+        assert windsock < 0.25
+
+
+@pytest.mark.flagd
+def test_a_forked_child_asks_again(tmp_path: Path) -> None:
+    with FlagdProcess(tmp_path, REMOTE) as flagd:
+        stock, windsock = remote_pair(flagd, deadline_ms=1000)
+        api.set_provider_and_wait(stock, "stock")
+        assert value("stock") == "red"
+        old = forked(lambda: until(lambda: value("stock") == "blue", 4))
+        stock.shutdown()
+        api.clear_providers()
+        api.set_provider_and_wait(windsock, "windsock")
+        new = forked(lambda: until(lambda: value("windsock") == "blue", 20))
+        flagd.write(REMOTE | BLUE)
+        assert ended(new) == 0
+        assert ended(old) != 0, "the cached red for ever, or a crash"
+        windsock.shutdown()
+        api.clear_providers()
+
+
+# The rest
+
+
+def test_a_port_that_kubernetes_sets_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLAGD_PORT", "tcp://10.0.0.1:8013")
+    monkeypatch.setenv("FLAGD_RESOLVER", "rpc")
+    with pytest.raises(ValueError, match="invalid literal for int"):
+        FlagdProvider()
+    with pytest.raises(ConfigurationError, match="service named flagd: rename the service"):
+        choose(None, {})
+
+
+def test_a_costly_rule_does_not_stop_another_thread(tmp_path: Path) -> None:
+    """The longest wait for a flag without a rule, while another thread reads one with 200,000 ids."""
+    users = [f"user-{number}" for number in range(200_000)]
+    rule = {"if": [{"in": [{"var": "targetingKey"}, users]}, "it"]}
+    path = tmp_path / "big.flagd.json"
+    write_flags(path, RED | {"costly": text("green", rule)})
+
+    def median_wait(domain: str) -> float:
+        stop = threading.Event()
+
+        def read() -> None:
+            context = EvaluationContext("nobody")
+            while not stop.is_set():
+                api.get_client(domain).get_string_value("costly", "x", context)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        waits = []
+        for _ in range(21):
+            began = time.perf_counter()
+            value(domain)
+            waits.append(time.perf_counter() - began)
+            time.sleep(0.01)
+        stop.set()
+        reader.join()
+        return sorted(waits)[10]
+
+    with served(*file_pair(path, deadline_ms=60_000)):
+        assert median_wait("windsock") < median_wait("stock") / 2
+
+
+def test_resolvers_take_their_arguments_by_position_or_name(path: Path) -> None:
+    provider = FilesProvider(path)
+    provider.refresh()
+    calls: list[Callable[[], object]] = [
+        lambda: provider.resolve_string_details("colour", "x", EvaluationContext()).value,
+        lambda: (
+            provider.resolve_string_details(
+                flag_key="colour", default_value="x", evaluation_context=None
+            ).value
+        ),
+    ]
+    assert [call() for call in calls] == ["red", "red"]
+
+
+def test_start_waits_until_flags_are_served(path: Path) -> None:
+    """OpenFeature's `set_provider` returns before a set is there; `windsock.start` does not."""
+    import windsock
+
+    windsock.start(flags=path)
+    try:
+        assert api.get_client().get_string_value("colour", "default") == "red"
+    finally:
+        windsock.stop()
+
+
+def test_two_configurations_are_two(path: Path) -> None:
+    """Stock's configurations of two servers compare equal: a dataclass without fields."""
+    assert FlagdProvider(port=1).config == FlagdProvider(port=2).config
+    assert FlagdOptions(port=1) != FlagdOptions(port=2)
+
+
+def test_every_error_says_what_and_where(tmp_path: Path) -> None:
+    path = tmp_path / "a.flagd.json"
+    path.write_text(
+        '{"flags": {"colour": {"state": "ENABLED", "variants": {"it": 1}, "defaultVariant": "i"}}}'
+    )
+    stock, windsock = file_pair(path)
+    windsock.refresh()
+    [problem] = [str(problem) for problem in windsock.serving.problems]
+    assert problem.startswith(f"{path}:1:")
+    assert "flag 'colour'" in problem
+    stock.initialize(EvaluationContext())  # it accepts a default that is no variant
+    stock.shutdown()
