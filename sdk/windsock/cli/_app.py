@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "fmt": ("fmt", "Write flag files in the one common form."),
     "diff": ("diff", "Show what changed between two states of the flags, flag by flag."),
     "eval": ("eval", "Evaluate one flag for one context, and say why."),
+    "doctor": ("doctor", "Say what serves, and who buckets users otherwise than the flag files say."),
 }
 
 EXIT_ERROR = 1

@@ -1,0 +1,188 @@
+"""`windsock doctor`: what serves here, and whether every evaluator buckets users as the flag files say."""
+
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import OpenFeatureError
+from openfeature.provider import AbstractProvider
+
+from windsock.cli._app import EXIT_ERROR
+from windsock.cli._bucketing_probes import Answered, Ask, answered, buckets, probes
+from windsock.cli._context import context_of
+from windsock.cli._evaluators import Package, installed, ofrep, remote
+from windsock.environment import environment_name
+from windsock.errors import UnreachableError
+from windsock.flags import Flag
+from windsock.providers.choice import DEFAULT_FOLDER, choose
+from windsock.providers.compiled import CompiledProvider
+from windsock.providers.files import FilesProvider
+
+_ALWAYS: Final = {"FLAGD_RESOLVER", "FLAGD_OFFLINE_FLAG_SOURCE_PATH"}
+_SERVER: Final = {
+    "FLAGD_HOST", "FLAGD_PORT", "FLAGD_TLS", "FLAGD_SERVER_CERT_PATH", "FLAGD_SOURCE_SELECTOR",
+    "FLAGD_DEADLINE_MS", "FLAGD_STREAM_DEADLINE_MS", "FLAGD_RETRY_BACKOFF_MS", "FLAGD_RETRY_BACKOFF_MAX_MS",
+    "FLAGD_RETRY_GRACE_PERIOD", "FLAGD_KEEP_ALIVE_TIME_MS", "FLAGD_FATAL_STATUS_CODES",
+}  # fmt: skip
+_STREAM: Final = {
+    "FLAGD_SYNC_PORT", "FLAGD_TARGET_URI", "FLAGD_SOCKET_PATH", "FLAGD_DEFAULT_AUTHORITY",
+    "FLAGD_PROVIDER_ID", "FLAGD_MAX_MESSAGE_BYTES",
+}  # fmt: skip
+_READ: Final[Mapping[str, set[str]]] = {
+    "windsock-files": _ALWAYS,
+    "windsock-remote": _ALWAYS | _SERVER,
+    "windsock-stream": _ALWAYS | _SERVER | _STREAM,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one evaluator does with one flag.
+
+    Attributes:
+        flag: The flag's key.
+        said: The bucketing that the flag files say.
+        done: The bucketing that the evaluator uses.
+    """
+
+    flag: str
+    said: str
+    done: Answered
+
+
+def command(
+    flags: Annotated[
+        Path | None, typer.Option(help="The folder of flag files; by default as `FLAGD_*` says, else flagd/.")
+    ] = None,
+    *,
+    rpc: Annotated[
+        bool, typer.Option("--rpc", help="Ask the flagd at FLAGD_HOST and FLAGD_PORT, whatever the resolver.")
+    ] = False,
+    ofrep_url: Annotated[
+        str | None, typer.Option("--ofrep", metavar="URL", help="Ask this server over OFREP.")
+    ] = None,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="An attribute that rules ask for before they split; repeat."),
+    ] = None,
+) -> None:
+    """Say what serves, and who buckets users otherwise than the flag files say.
+
+    Exit 0 where all that serve agree, 1 where one disagrees, 4 where a server cannot be reached.
+
+    Example: FLAGD_HOST=localhost windsock doctor --ofrep http://localhost:8016
+    """
+    if ofrep_url is not None and not ofrep_url.startswith(("http://", "https://")):
+        raise typer.BadParameter("give an http:// or https:// address", param_hint="--ofrep")
+    attributes = context_of(attribute or [], None, environment_name())
+    with ExitStack() as stack:
+        serving = choose(flags, {})
+        stack.callback(serving.shutdown)
+        served = _served(serving)
+        _print_variables(serving.get_metadata().name, rpc=rpc)
+        splits = [flag for flag in served.values() if buckets(flag)]
+        print(f"flags       {len(served)}, of which {len(splits)} bucket users{_by_bucketing(splits)}")
+        disagree = []
+        for name, ask in _servers(stack, serving, ofrep_url, rpc=rpc):
+            verdicts = _ask_all(splits, attributes, ask)
+            print(f"{name}: {_summary(verdicts)}")
+            disagree += [(name, verdict) for verdict in verdicts if verdict.done != verdict.said]
+    package = installed()
+    if package is not None:
+        print(f"{package.name}: {package.bucketing}, where it evaluates; windsock does not evaluate with it")
+    print(_verdict(disagree, splits, package))
+    if disagree:
+        raise typer.Exit(EXIT_ERROR)
+
+
+def _served(provider: AbstractProvider) -> Mapping[str, Flag]:
+    """Load what serves and print it; where flagd evaluates, the files say what it should do."""
+    if isinstance(provider, CompiledProvider):
+        try:
+            provider.initialize(EvaluationContext())
+        except OpenFeatureError as error:
+            raise UnreachableError(str(error.error_message)) from None
+        serving = provider.serving
+        stale = f"; stale: {serving.stale}" if serving.stale else ""
+        print(
+            f"serves      {provider.get_metadata().name} from {serving.source}, revision {serving.revision},"
+            f" {serving.age:.0f} s old{stale}"
+        )
+        return {key: flag.flag for key, flag in provider.compiled.items()}
+    files = FilesProvider(DEFAULT_FOLDER)
+    files.refresh()
+    print(f"serves      {provider.get_metadata().name}: flagd evaluates and tells no revision")
+    print(f"files       {files.serving.source}, revision {files.serving.revision}")
+    return {key: flag.flag for key, flag in files.compiled.items()}
+
+
+def _print_variables(provider: str, *, rpc: bool) -> None:
+    read = _READ.get(provider, _ALWAYS) | (_SERVER if rpc else set())
+    set_here = sorted(name for name in os.environ if name.startswith("FLAGD_") and os.environ[name])
+    for name in set_here or ["none of FLAGD_* is set"]:
+        if name in os.environ:
+            note = "read" if name in read else f"not read by {provider}"
+            print(f"variable    {name}={os.environ[name]}: {note}")
+        else:
+            print(f"variable    {name}")
+
+
+def _servers(
+    stack: ExitStack, serving: AbstractProvider, ofrep_url: str | None, *, rpc: bool
+) -> list[tuple[str, Ask]]:
+    asked = []
+    if rpc or serving.get_metadata().name == "windsock-remote":
+        from windsock.providers.flagd_options import FlagdOptions  # noqa: PLC0415 - with the next
+        from windsock.providers.remote import RemoteProvider  # noqa: PLC0415 - loads gRPC
+
+        options = FlagdOptions.from_environment("rpc")
+        name = f"flagd at {options.target} (RPC)"
+        asked.append((name, stack.enter_context(remote(RemoteProvider(options), name))))
+    if ofrep_url is not None:
+        asked.append((f"{ofrep_url} (OFREP)", ofrep(ofrep_url)))
+    return asked
+
+
+def _ask_all(flags: list[Flag], attributes: Mapping[str, object], ask: Ask) -> list[Verdict]:
+    verdicts = []
+    for flag in flags:
+        probed = probes(flag, attributes)
+        if probed:
+            verdicts.append(Verdict(flag.key, flag.bucketing, answered(flag, probed, ask)))
+        else:
+            print(f"flag {flag.key!r} is not probed: no user gets to its split; give --attribute NAME=VALUE")
+    return verdicts
+
+
+def _by_bucketing(flags: list[Flag]) -> str:
+    counts = [(each, sum(flag.bucketing == each for flag in flags)) for each in ("v2", "v3")]
+    return "".join(f", {count} {each}" for each, count in counts if count)
+
+
+def _summary(verdicts: list[Verdict]) -> str:
+    if not verdicts:
+        return "nothing to ask"
+    used = {each: sum(verdict.done == each for verdict in verdicts) for each in ("v2", "v3", "neither")}
+    return ", ".join(f"{count} of {len(verdicts)} flags {each}" for each, count in used.items() if count)
+
+
+def _verdict(disagree: list[tuple[str, Verdict]], splits: list[Flag], package: Package | None) -> str:
+    """Say in one line who disagrees with the flag files."""
+    if disagree:
+        name, first = disagree[0]
+        more = f" and {len(disagree) - 1} more" if len(disagree) > 1 else ""
+        done = "buckets as neither v2 nor v3" if first.done == "neither" else f"buckets {first.done}"
+        hint = "; is it given the same files?" if first.done == "neither" else ""
+        return f"DISAGREE: {name} {done} where flag {first.flag!r}{more} says {first.said}{hint}"
+    other = sum(package is not None and flag.bucketing != package.bucketing for flag in splits)
+    if package is not None and other:
+        return (
+            f"agree: all that serve here; but a service that evaluates with {package.name} buckets"
+            f" {package.bucketing}, and {other} flags say otherwise"
+        )
+    return "agree: everybody buckets as the flag files say" if splits else "agree: no flag buckets users"

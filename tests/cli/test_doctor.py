@@ -1,0 +1,180 @@
+"""`windsock doctor` as a program: who buckets as the flag files say, asked of real evaluators."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from tests.flagfiles import write_flags
+from tests.providers.flagd_process import FlagdProcess
+from tests.providers.sync_server import SyncServer
+
+from windsock.cli._bucketing_probes import SAMPLE, answered, buckets, probes
+from windsock.cli._evaluators import installed
+from windsock.evaluator import CompiledFlag
+from windsock.flags import Flag, read_document
+
+WINDSOCK = Path(sys.executable).parent / "windsock"
+
+
+def split(bucketing: str | None = None, first: int = 50, when: str = "") -> dict[str, object]:
+    rule: object = {"fractional": [["on", first], ["off", 100 - first]]}
+    if when:
+        rule = {"if": [{"==": [{"var": "tier"}, when]}, rule, "off"]}
+    flag = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
+    flag["targeting"] = rule
+    return flag if bucketing is None else flag | {"metadata": {"bucketing": bucketing}}
+
+
+def doctor(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("FLAGD_")}
+    return subprocess.run(
+        [WINDSOCK, "doctor", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment | variables,
+        timeout=60,
+        check=False,
+    )
+
+
+def verdict(done: subprocess.CompletedProcess[str]) -> str:
+    return done.stdout.splitlines()[-1]
+
+
+def flag(written: dict[str, object], key: str = "f") -> Flag:
+    return read_document(json.dumps({"flags": {key: written}}).encode(), "test").flags[key]
+
+
+# Probes
+
+
+@pytest.mark.parametrize("bucketing", ["v2", "v3"])
+@pytest.mark.parametrize("first", [50, 1])
+def test_probes_tell_the_two_apart(bucketing: str, first: int) -> None:
+    asked = flag(split(bucketing, first))
+    compiled = CompiledFlag(asked)
+    probed = probes(asked, {})
+    assert probed
+
+    def ask(_: Flag, context: Mapping[str, object]) -> str | None:
+        return compiled.evaluate(context).variant
+
+    assert answered(asked, probed, ask) == bucketing
+    assert answered(asked, probed, lambda _, __: "off") == "neither"
+
+
+def test_a_split_behind_an_attribute_is_probed_where_it_is_given() -> None:
+    asked = flag(split(when="gold"))
+    assert buckets(asked)
+    assert probes(asked, {}) == ()
+    assert probes(asked, {"tier": "gold"})
+
+
+def test_a_flag_without_a_split_is_not_probed() -> None:
+    assert not buckets(flag({"state": "ENABLED", "variants": {"on": True}, "defaultVariant": "on"}))
+    assert not buckets(flag(split() | {"state": "DISABLED"}))
+
+
+def test_the_installed_core_is_found_out() -> None:
+    found = installed()
+    assert found is not None
+    assert (found.name.split()[0], found.bucketing) == ("openfeature-flagd-core", "v3")
+    assert buckets(SAMPLE)
+
+
+# The program
+
+
+def test_files_alone(tmp_path: Path) -> None:
+    write_flags(tmp_path / "flagd" / "a.flagd.json", {"checkout": split(), "search": split("v3")})
+    done = doctor(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "windsock-files from flagd, revision" in done.stdout
+    assert "2, of which 2 bucket users, 1 v2, 1 v3" in done.stdout
+    assert verdict(done).startswith("agree: all that serve here; but a service that evaluates with")
+    assert verdict(done).endswith("buckets v3, and 1 flags say otherwise")
+
+
+def test_flags_that_bucket_nobody(tmp_path: Path) -> None:
+    plain = {"state": "ENABLED", "variants": {"on": True}, "defaultVariant": "on"}
+    write_flags(tmp_path / "flagd" / "a.flagd.json", {"plain": plain})
+    done = doctor(tmp_path)
+    assert (done.returncode, verdict(done)) == (0, "agree: no flag buckets users")
+
+
+def test_the_stream_that_serves_is_told(tmp_path: Path) -> None:
+    with SyncServer({"checkout": split()}) as server:
+        variables = {
+            "FLAGD_RESOLVER": "in-process",
+            "FLAGD_SYNC_PORT": str(server.port),
+            "FLAGD_CACHE": "lru",
+        }
+        done = doctor(tmp_path, **variables)
+    assert done.returncode == 0, done.stderr
+    assert f"windsock-stream from localhost:{server.port}, revision" in done.stdout
+    assert f"FLAGD_SYNC_PORT={server.port}: read" in done.stdout
+    assert "FLAGD_CACHE=lru: not read by windsock-stream" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [
+        (["--ofrep", "http://127.0.0.1:{port}"], {}),
+        ([], {"FLAGD_RESOLVER": "rpc", "FLAGD_PORT": "{port}"}),
+        ([], {"FLAGD_RESOLVER": "in-process", "FLAGD_PORT": "{port}", "FLAGD_DEADLINE_MS": "300"}),
+    ],
+    ids=["ofrep", "rpc", "stream"],
+)
+def test_a_server_that_cannot_be_reached(
+    tmp_path: Path, arguments: list[str], variables: dict[str, str]
+) -> None:
+    write_flags(tmp_path / "flagd" / "a.flagd.json", {"checkout": split()})
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: refused
+        port = str(taken.getsockname()[1])
+        filled = {key: value.replace("{port}", port) for key, value in variables.items()}
+        done = doctor(tmp_path, *(each.replace("{port}", port) for each in arguments), **filled)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert port in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_address_that_is_none(tmp_path: Path) -> None:
+    assert doctor(tmp_path, "--ofrep", "localhost:8016").returncode == 2
+
+
+@pytest.mark.flagd
+@pytest.mark.parametrize("way", ["rpc", "ofrep"])
+def test_a_live_server_is_asked(tmp_path: Path, way: str) -> None:
+    flags = {"checkout": split(), "gold": split(when="gold"), "rare": split(first=1)}
+    write_flags(tmp_path / "flagd" / "a.flagd.json", flags)
+    with FlagdProcess(tmp_path, flags) as flagd:
+        ways = {
+            "rpc": ([], {"FLAGD_HOST": "127.0.0.1", "FLAGD_PORT": str(flagd.rpc)}),
+            "ofrep": (["--ofrep", f"http://127.0.0.1:{flagd.ofrep}"], {}),
+        }
+        arguments, variables = ways[way]
+        done = doctor(tmp_path, *arguments, **variables)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "2 of 2 flags v2" in done.stdout
+        assert "flag 'gold' is not probed" in done.stdout
+        done = doctor(tmp_path, *arguments, "--attribute", "tier=gold", **variables)
+        assert "3 of 3 flags v2" in done.stdout
+
+        write_flags(tmp_path / "flagd" / "a.flagd.json", flags | {"checkout": split("v3")})
+        done = doctor(tmp_path, *arguments, **variables)
+        assert done.returncode == 1
+        assert verdict(done).startswith("DISAGREE: ")
+        assert verdict(done).endswith("buckets v2 where flag 'checkout' says v3")
+
+        write_flags(tmp_path / "flagd" / "a.flagd.json", flags | {"unknown": split()})
+        done = doctor(tmp_path, *arguments, **variables)
+        assert done.returncode == 1
+        assert "neither v2 nor v3 where flag 'unknown'" in verdict(done)
+        assert "is it given the same files?" in verdict(done)
