@@ -38,13 +38,17 @@ class _Runtime:
 
 _running: _Runtime | None = None
 
+_NOT_EVALUATING = {ProviderStatus.NOT_READY, ProviderStatus.FATAL}
+"""What OpenFeature's client answers with the caller's default, without asking the provider."""
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
     """What serves at this moment; for a health page.
 
     Attributes:
-        ready: A set of flags is loaded and the provider serves.
+        ready: A set of flags is loaded and serves, however old. A server that is away does not make a process
+            unready that holds its last good set: `status` and `stale` tell of it.
         status: OpenFeature's provider status: ``READY``, ``STALE``, ``ERROR``, ``NOT_READY``, ``FATAL``.
         provider: Name of the provider.
         environment: What base flags target.
@@ -138,10 +142,15 @@ def health() -> Health:
     evaluation = process.evaluating()
     provider = evaluation.client.provider
     status = provider_registry.get_provider_status(provider)
-    serving = provider.serving if isinstance(provider, CompiledProvider) else Serving("", revision="unknown")
+    if isinstance(provider, CompiledProvider):
+        serving = provider.serving
+        ready = serving.revision != "" and status not in _NOT_EVALUATING
+    else:
+        serving = Serving("", revision="unknown")
+        ready = status in {ProviderStatus.READY, ProviderStatus.STALE}
     resolvers = [reader for reader in process.readers if isinstance(reader, Resolver)]
     return Health(
-        ready=status in {ProviderStatus.READY, ProviderStatus.STALE} and serving.revision != "",
+        ready=ready,
         status=status.value,
         provider=provider.get_metadata().name,
         environment=evaluation.environment,

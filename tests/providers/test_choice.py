@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.providers.sync_server import SyncServer
+from tests.providers.waiting import until
 
 import windsock
 from windsock.errors import ConfigurationError
@@ -162,6 +163,23 @@ def test_settings_follow_a_stream_and_start_from_its_copy(
         assert not windsock.health().ready
     finally:
         windsock.stop()
+
+
+def test_a_process_stays_ready_on_its_last_good_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLAGD_RESOLVER", "in-process")
+    monkeypatch.setenv("FLAGD_DEADLINE_MS", "5000")
+    monkeypatch.setenv("FLAGD_RETRY_GRACE_PERIOD", "0")
+    with SyncServer({"on": {"state": "ENABLED", "variants": {"it": True}, "defaultVariant": "it"}}) as server:
+        monkeypatch.setenv("FLAGD_SYNC_PORT", str(server.port))
+        windsock.start()
+        try:
+            server.stop()
+            assert until(lambda: windsock.health().status == "ERROR")
+            assert windsock.health().ready
+            assert "UNAVAILABLE" in windsock.health().stale
+            assert windsock.feature("on", default=False)()
+        finally:
+            windsock.stop()
 
 
 def test_choosing_files_loads_no_grpc() -> None:

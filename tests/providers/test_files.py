@@ -147,7 +147,7 @@ def test_where_two_files_define_a_flag_the_last_by_path_wins(
 ) -> None:
     write_flags(folder / "z.flagd.json", {"colour": flag("blue")})
     assert until(lambda: value() == "blue")
-    assert "a.flagd.json" in caplog.text
+    assert until(lambda: "a.flagd.json" in caplog.text)  # logged when it serves, not before
     assert "z.flagd.json" in caplog.text
 
 

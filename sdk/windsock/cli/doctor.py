@@ -94,7 +94,7 @@ def command(
             disagree += [(name, verdict) for verdict in verdicts if verdict.done != verdict.said]
     package = installed()
     if package is not None:
-        print(f"{package.name}: {package.bucketing}, where it evaluates; windsock does not evaluate with it")
+        print(f"{package.name}: {package.bucketing}, in services that evaluate with it; nothing here does")
     print(_verdict(disagree, splits, package))
     if disagree:
         raise typer.Exit(EXIT_ERROR)
