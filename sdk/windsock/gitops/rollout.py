@@ -72,8 +72,7 @@ def rule_for(flag: Flag, rollout: Rollout, now: int) -> JsonValue:
     """The flag's rule, with the rollout for the users that no condition takes.
 
     Raises:
-        ConfigurationError: The flag cannot be rolled out so: an unknown variant, a rule that the rollout would
-            replace, or a share that it would take users away from.
+        ConfigurationError: A variant is unknown, the rollout would replace a rule, or take users away.
     """
     for name in (rollout.variant, rollout.otherwise):
         if name not in flag.variants:

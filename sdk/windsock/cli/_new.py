@@ -1,0 +1,31 @@
+"""Writing files that were not there before."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from windsock.errors import ConfigurationError
+from windsock.flags import JsonValue
+from windsock.gitops.files import write_bytes
+from windsock.gitops.formatting import formatted
+
+
+def document(flags: Mapping[str, JsonValue]) -> bytes:
+    """A flag document in the common form."""
+    content = {"$schema": "https://flagd.dev/schema/v0/flags.json", "flags": flags}
+    return formatted(json.dumps(content, ensure_ascii=False).encode(), "document.json")
+
+
+def write_new(files: Mapping[Path, bytes], *, force: bool) -> None:
+    """Write all files, or none where one is there already and is another.
+
+    Raises:
+        ConfigurationError: A file is there already.
+    """
+    for path, data in files.items():
+        if not force and path.exists() and path.read_bytes() != data:
+            raise ConfigurationError(
+                f"{path} is there already and nothing was written; remove it, or name another"
+            )
+    for path, data in files.items():
+        write_bytes(path, data)

@@ -1,0 +1,47 @@
+"""`windsock export`: settings classes for flag files and for other tools."""
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from windsock.cli._new import document
+from windsock.cli._project import settings_classes
+from windsock.errors import ConfigurationError
+from windsock.gitops.exporting import manifest, schema, skeletons
+
+
+class Kind(StrEnum):
+    """What is exported."""
+
+    FLAGS = "flags"
+    SCHEMA = "schema"
+    MANIFEST = "manifest"
+
+
+def command(
+    classes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODULE:CLASS]...", help="Settings classes; by default those of pyproject.toml."
+        ),
+    ] = None,
+    *,
+    kind: Annotated[
+        Kind, typer.Option("--format", help="A flag file, a JSON Schema, or an OpenFeature CLI manifest.")
+    ] = Kind.FLAGS,
+) -> None:
+    """Print settings classes as flags with the code defaults, as JSON Schema, or as a manifest.
+
+    Example: windsock export app.settings:Teacher --format flags > flagd/teacher.flagd.json
+    """
+    found = settings_classes(classes or ())
+    if not found:
+        raise ConfigurationError("name a settings class, such as app.settings:Teacher")
+    declarations = [each.__windsock__.declaration for each in found]
+    if kind is Kind.FLAGS:
+        print(document(skeletons(declarations)).decode(), end="")
+    else:
+        made = schema(declarations) if kind is Kind.SCHEMA else manifest(declarations)
+        print(json.dumps(made, ensure_ascii=False, indent=2))

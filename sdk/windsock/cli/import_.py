@@ -1,0 +1,44 @@
+"""`windsock import`: a YAML configuration becomes flag files and settings classes."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.cli._new import document, write_new
+from windsock.gitops.files import DEFAULT_FOLDER, read_bytes
+from windsock.gitops.importing import convert, read_configuration, with_suffix
+
+
+def command(
+    path: Annotated[
+        Path, typer.Argument(help="The YAML configuration; `environments` and `feature_flags` are known.")
+    ],
+    *,
+    folder: Annotated[Path, typer.Option(help="Where the flag file goes.")] = DEFAULT_FOLDER,
+    module: Annotated[
+        Path | None, typer.Option(help="Write the settings classes here; else to stdout.")
+    ] = None,
+    section_suffix: Annotated[
+        str, typer.Option(help="Appended to a section that has the name of a feature.")
+    ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+) -> None:
+    """Turn a YAML configuration into a flag file and settings classes, value for value.
+
+    Example: windsock import learning_config.yaml --module app/settings.py --section-suffix _settings
+    """
+    configuration = read_configuration(read_bytes(path), str(path))
+    if section_suffix:
+        configuration = with_suffix(configuration, section_suffix)
+    stem = path.stem.removesuffix(".yaml")
+    made = convert(configuration, stem)
+    files = {folder / f"{stem}.flagd.json": document(made.flags)}
+    if module is not None:
+        files[module] = made.module.encode()
+    write_new(files, force=force)
+    if module is None:
+        print(made.module, end="")
+    for written in files:
+        print(f"wrote {written}", file=sys.stderr)

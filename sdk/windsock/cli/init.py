@@ -1,0 +1,55 @@
+"""`windsock init`: a repository's first flag file, and what Git needs to know about it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.cli._new import document, write_new
+from windsock.cli._project import settings_classes
+from windsock.flags import JsonValue
+from windsock.gitops.exporting import skeletons
+from windsock.gitops.files import DEFAULT_FOLDER, read_bytes, write_bytes
+
+_LINES = {".gitignore": "flagd/mirror/", ".gitattributes": "*.flagd.json diff=flagd"}
+
+
+def command(
+    classes: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODULE:CLASS]...", help="Settings classes to write flags for."),
+    ] = None,
+) -> None:
+    """Write the first flag files into flagd/, and lines for .gitignore and .gitattributes.
+
+    Example: windsock init app.settings:Teacher
+    """
+    declarations = [each.__windsock__.declaration for each in settings_classes(classes or ())]
+    example: dict[str, JsonValue] = {
+        "example_feature": {
+            "state": "ENABLED",
+            "variants": {"on": True, "off": False},
+            "defaultVariant": "off",
+        }
+    }
+    if declarations:
+        files = {
+            DEFAULT_FOLDER / f"{each.flag}.flagd.json": document(skeletons([each])) for each in declarations
+        }
+    else:
+        files = {DEFAULT_FOLDER / "features.flagd.json": document(example)}
+    write_new(files, force=False)
+    for name, line in _LINES.items():
+        _append(Path(name), line)
+    for path in (*files, *_LINES):
+        print(path)
+    print("next: git config diff.flagd.textconv 'windsock diff --textconv'; windsock lint", file=sys.stderr)
+
+
+def _append(path: Path, line: str) -> None:
+    present = read_bytes(path).decode() if path.exists() else ""
+    if line not in present.splitlines():
+        write_bytes(
+            path, f"{present}{'' if not present or present.endswith(chr(10)) else chr(10)}{line}\n".encode()
+        )

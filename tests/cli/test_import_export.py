@@ -1,0 +1,77 @@
+"""`windsock init`, `import` and `export` as programs."""
+
+import json
+import shutil
+from pathlib import Path
+
+import jsonschema_rs
+import pytest
+
+CONFIGURATION = Path(__file__).parents[1] / "gitops" / "learning_config.yaml"
+MODULE = """\
+import windsock
+from pydantic import Field, SecretStr
+
+class Teacher(windsock.Settings, flag="teacher"):
+    '''What the teacher uses.'''
+    top_k: int = Field(10, ge=1, validation_alias="TOP_K")
+    api_key: SecretStr = SecretStr("sesame")
+"""
+
+
+@pytest.fixture
+def app(tmp_path):
+    (tmp_path / "app.py").write_text(MODULE)
+
+
+def test_import_then_lint_check_and_fmt(windsock, tmp_path):
+    shutil.copy(CONFIGURATION, tmp_path / "learning_config.yaml")
+    arguments = ("import", "learning_config.yaml", "--module", "conf.py", "--section-suffix", "_settings")
+    done = windsock(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert windsock("lint").returncode == 0
+    assert windsock("fmt", "--check").returncode == 0
+    assert windsock("check", "conf:WinnerDetection", "conf:SafeExecutor").returncode == 0
+    staging = windsock("eval", "winner_detection", ENVIRONMENT="staging")
+    assert json.loads(staging.stdout)["ctr_threshold"] == 0.05
+    assert windsock(*arguments).returncode == 0, "the same again is no conflict"
+    (tmp_path / "conf.py").write_text("# mine")
+    done = windsock(*arguments)
+    assert done.returncode == 1
+    assert "conf.py is there already and nothing was written" in done.stderr
+
+
+def test_export_flags_leave_secrets_out(windsock, app):
+    done = windsock("export", "app:Teacher")
+    assert json.loads(done.stdout)["flags"]["teacher"]["variants"] == {"base": {"top_k": 10}}
+    assert "sesame" not in done.stdout
+
+
+def test_export_schema_checks_variants(windsock, app):
+    schema = json.loads(windsock("export", "app:Teacher", "--format", "schema").stdout)
+    teacher = jsonschema_rs.validator_for({"$ref": "#/$defs/teacher", **schema})
+    assert teacher.is_valid({"top_k": 5})
+    assert teacher.is_valid({})
+    assert not teacher.is_valid({"top_k": 0})
+    assert "sesame" not in json.dumps(schema)
+
+
+def test_export_manifest(windsock, app):
+    manifest = json.loads(windsock("export", "app:Teacher", "--format", "manifest").stdout)
+    assert manifest["flags"]["teacher"] == {
+        "flagType": "object",
+        "defaultValue": {"top_k": 10},
+        "description": "What the teacher uses.",
+    }
+
+
+def test_init_for_classes_and_without(windsock, app, tmp_path):
+    (tmp_path / ".gitignore").write_text("*.pyc")
+    assert windsock("init", "app:Teacher").returncode == 0
+    assert (tmp_path / ".gitignore").read_text() == "*.pyc\nflagd/mirror/\n"
+    assert windsock("lint").returncode == 0
+    assert windsock("check", "app:Teacher").returncode == 0
+    assert windsock("init").returncode == 0
+    assert windsock("eval", "example_feature").stdout == "false\n"
+    (tmp_path / "flagd" / "features.flagd.json").write_text("{}")
+    assert "is there already" in windsock("init").stderr
