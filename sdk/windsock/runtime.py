@@ -16,7 +16,9 @@ from openfeature.provider.no_op_provider import NoOpProvider
 from windsock import exposures
 from windsock.environment import environment_name, user_id_key
 from windsock.evaluation import Evaluation
+from windsock.healing.boards import FileBoard, PostgresBoard
 from windsock.healing.quarantine import quarantine
+from windsock.healing.sharing import Sharing
 from windsock.providers.choice import choose
 from windsock.providers.compiled import CompiledProvider, Serving
 from windsock.providers.files import FilesProvider
@@ -34,6 +36,7 @@ class _Runtime:
     provider: AbstractProvider
     domain: str | None
     writer: UsageWriter | None
+    sharing: Sharing
 
 
 _running: _Runtime | None = None
@@ -104,10 +107,12 @@ def start(
         _set_provider(chosen, domain)
     except (OpenFeatureError, OSError) as error:
         logger.error("flags cannot be served yet (%s); code defaults serve", error)  # noqa: TRY400
-    writer = _writer(usage or os.environ.get("DATABASE_URL") or None)
+    usage = usage or os.environ.get("DATABASE_URL") or None
+    writer = _writer(usage)
     exposures.install(writer)
     process.evaluation = Evaluation(domain, name)
-    _running = _Runtime(chosen, domain, writer)
+    sharing = Sharing(PostgresBoard(usage) if isinstance(usage, str) else FileBoard())
+    _running = _Runtime(chosen, domain, writer, sharing)
     atexit.register(stop)
     reload()
 
@@ -117,6 +122,8 @@ def stop() -> None:
     global _running
     running, _running = _running, None
     process.evaluation = None
+    if running is not None:
+        running.sharing.stop()
     quarantine.reset()
     if running is None:
         return

@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from dataclasses import field as default
+from uuid import UUID, uuid4
 
 from windsock.healing import watch
 from windsock.healing.last_good import LastGood
@@ -46,6 +48,7 @@ class Fault:
         value: The value as the variant holds it, as JSON text; None where the field is secret.
         error: What the call said.
         request_id: Whose request it was.
+        id: Makes a report that is repeated harmless.
     """
 
     flag: str
@@ -55,6 +58,7 @@ class Fault:
     value: str | None
     error: str
     request_id: str
+    id: UUID = default(default_factory=uuid4)
 
     @property
     def key(self) -> ValueKey:
@@ -214,8 +218,11 @@ class Quarantine:
         now = time.monotonic()
         with self._lock:
             untold = {each.key for each in self._outbox.withdrawn}
+            lifted = {(each.key, each.fingerprint) for each in self._outbox.lifted}
             held = {key: each for key, each in self._held.items() if key in untold}
             for each in withdrawals:
+                if (each.key, each.fingerprint) in lifted:
+                    continue
                 before = self._held.get(each.key)
                 probes = before.probes if before else 0
                 held.setdefault(each.key, _Held(each, now + min(max(each.left, 0.0), EXPIRY), probes))
@@ -224,9 +231,6 @@ class Quarantine:
 
     def probed(self, settings_class: type, given: Given) -> tuple[Given, tuple[ValueKey, ...]]:
         """Give one call in a hundred the values that are withdrawn for it, and say which those are."""
-        if next(self._turn) % PROBE_EVERY:
-            return given, ()
-        self.expire()
         resolution, serving = given
         resolver: Resolver = settings_class.__windsock__  # type: ignore[attr-defined]  # a Settings class
         keys = tuple(
@@ -234,7 +238,10 @@ class Quarantine:
             for refusal in resolution.resolved.refusals
             if refusal.message == WITHDRAWN and (key := resolver.place(refusal.origin, refusal.path[0]))
         )
-        return ((resolver.restored(resolution), serving), keys) if keys else (given, ())
+        if not keys or next(self._turn) % PROBE_EVERY:
+            return given, ()
+        self.expire()
+        return (resolver.restored(resolution), serving), keys
 
     def probe_went_well(self, keys: Iterable[ValueKey]) -> None:
         """Count a probe; the third in a row lifts the value."""
@@ -272,6 +279,11 @@ class Quarantine:
             self.last_good.clear()
             watch.reset()
             self._apply()
+
+    def after_fork(self) -> None:
+        """In a forked child: another thread of the parent may have held the lock."""
+        self._lock = threading.RLock()
+        self.news = threading.Event()
 
     def _failed_again(self, fault: Fault) -> None:
         """A probe failed: the value stays away for another hour."""

@@ -33,6 +33,10 @@ _NONCE_SECONDS = 2.0
 _READING_SECONDS = 300.0
 
 
+_Withdrawn = dict[str, dict[tuple[str, str], str]]
+"""By configuration: the values that are withdrawn, by settings flag and field, each with its fingerprint."""
+
+
 class Reading:
     """Everything, in one snapshot; valid inside ``with source.read():``.
 
@@ -48,7 +52,8 @@ class Reading:
         with _deadline(connection, _READING_SECONDS):
             self.cursor = str(_one(connection, "snapshot")[0])
             rows = connection.execute(_queries["all_configurations"], {"limit": MAX_SETTINGS_BYTES})
-            self.configurations = tuple(ConfigurationRow(*row) for row in rows)
+            withdrawn = _withdrawn(connection)
+            self.configurations = tuple(_configuration(row, withdrawn) for row in rows.fetchall())
             self.users, self.assigned = _one(connection, "profile_counts")
 
     def assignments(self, shards: int) -> Generator[AssignmentList]:
@@ -151,7 +156,8 @@ class Source:
             return ()
         parameters = {"ids": list(ids), "limit": MAX_SETTINGS_BYTES}
         rows = self._connection.execute(_queries["some_configurations"], parameters)
-        return tuple(ConfigurationRow(*row) for row in rows)
+        withdrawn = _withdrawn(self._connection)
+        return tuple(_configuration(row, withdrawn) for row in rows.fetchall())
 
     def _assignments(self, user_ids: Sequence[str]) -> tuple[AssignmentRow, ...]:
         if not user_ids:
@@ -173,6 +179,19 @@ class Source:
                 if not self._connection.broken:
                     with _deadline(self._connection, self._answer_seconds):
                         self._connection.execute("rollback")
+
+
+def _configuration(row: tuple[Any, ...], withdrawn: "_Withdrawn") -> ConfigurationRow:
+    config_id, name, is_active, settings, size = row
+    return ConfigurationRow(config_id, name, is_active, settings, size, withdrawn.get(config_id, {}))
+
+
+def _withdrawn(connection: "Connection") -> "_Withdrawn":
+    found: _Withdrawn = {}
+    if _one(connection, "can_read_withdrawals")[0]:
+        for flag, variant, field, fingerprint in connection.execute(_queries["withdrawals"]):
+            found.setdefault(variant, {})[flag.removesuffix(".profile"), field] = fingerprint
+    return found
 
 
 def connect(url: str, answer_seconds: float = 20.0) -> Source:

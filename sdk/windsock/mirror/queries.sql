@@ -70,6 +70,17 @@ select id::text, name, coalesce(is_active, true),
 from public.app_configurations
 where id = any(%(ids)s::uuid[]);
 
+-- name: can_read_withdrawals
+-- Whether the table of withdrawn values is there and may be read; databases of older migrations do not have it.
+select coalesce(has_schema_privilege(to_regnamespace('windsock'), 'usage'), false)
+    and coalesce(has_table_privilege(to_regclass('windsock.withdrawals'), 'select'), false);
+
+-- name: withdrawals
+-- The values of configurations that are not to be served, because they failed in use: flag, configuration, field.
+select flag, variant, field, fingerprint
+from windsock.withdrawals
+where lifted_at is null and expires_at > now();
+
 -- name: profile_counts
 -- How many users there are, and how many of them are assigned: what the guard against mass removal compares.
 select count(*), count(config_id) from public.profiles;

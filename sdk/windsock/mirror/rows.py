@@ -2,10 +2,11 @@
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from windsock.mirror.documents import IdList, Profile, json_text
+from windsock.values import fingerprint
 
 MAX_SETTINGS_BYTES = (
     256 * 1024
@@ -24,6 +25,8 @@ class ConfigurationRow:
         is_active: Null in the database counts as active, which is the column's default.
         settings: The settings as JSON text; None where they are larger than `MAX_SETTINGS_BYTES`.
         size: The size of the settings' JSON text in bytes.
+        withdrawn: Values that are not published because they failed in use: settings flag and field, to the
+            value's fingerprint.
     """
 
     id: str
@@ -31,6 +34,7 @@ class ConfigurationRow:
     is_active: bool
     settings: str | None
     size: int
+    withdrawn: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +88,29 @@ def read_profile(row: ConfigurationRow, flags: tuple[str, ...]) -> Profile:
     """
     settings = _decode(row)
     if len(flags) == 1:
-        return Profile(row.name, {flags[0]: json_text(settings)})
+        return Profile(row.name, {flags[0]: json_text(_served(row, flags[0], settings))})
     by_flag = {}
     for flag in flags:
         part = settings.get(flag, {})
         if not isinstance(part, dict):
             raise HeldBackError(f"settings.{flag} is {_kind(part)}, not an object of that class's settings")
         if part:
-            by_flag[flag] = json_text(part)
+            by_flag[flag] = json_text(_served(row, flag, part))
     if settings and not by_flag:
         raise HeldBackError(
             f"no key of settings is a mirrored flag ({', '.join(flags)}): with several flags, settings "
             "nest by flag"
         )
     return Profile(row.name, by_flag)
+
+
+def _served(row: ConfigurationRow, flag: str, settings: Mapping[str, object]) -> dict[str, object]:
+    """Leave out what is withdrawn; a value that has changed since then is served."""
+    return {
+        name: value
+        for name, value in settings.items()
+        if (flag, name) not in row.withdrawn or row.withdrawn[flag, name] != fingerprint(value)
+    }
 
 
 def _decode(row: ConfigurationRow) -> dict[str, object]:

@@ -1,0 +1,152 @@
+"""`windsock quarantine`: values that are withdrawn because they failed in use."""
+
+import difflib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from windsock.errors import ConfigurationError
+from windsock.gitops.formatting import formatted
+from windsock.healing.boards import Board, FileBoard, PostgresBoard
+from windsock.healing.quarantine import Outbox, Withdrawal
+from windsock.values import fingerprint
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(envvar="DATABASE_URL", show_envvar=True, help="The database; without it the host's file."),
+]
+
+
+@app.callback()
+def command() -> None:
+    """List and lift the values that are withdrawn because they failed in use."""
+
+
+@app.command("list")
+def list_withdrawn(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
+    as_change: Annotated[
+        bool, typer.Option("--as-change", help="Print the change that makes it permanent: a diff, or SQL.")
+    ] = False,
+    folder: Annotated[Path, typer.Option(help="The folder of the flag files in Git.")] = Path("flagd"),
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Show what is withdrawn. Example: windsock quarantine list --as-change | git apply."""
+    withdrawals = _exchange(database_url, Outbox())
+    if as_json:
+        json.dump([asdict(each) for each in withdrawals], sys.stdout, ensure_ascii=False, indent=2)
+        print()
+    elif as_change:
+        sys.stdout.writelines(changes(withdrawals, folder))
+    elif withdrawals:
+        console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
+        console.print(_table(withdrawals))
+    else:
+        print("nothing is withdrawn")
+
+
+@app.command()
+def lift(
+    flag: Annotated[str, typer.Argument(help="The flag's key, such as teacher.profile.")],
+    variant: Annotated[str, typer.Argument(help="The variant; of a profile, the configuration's id.")],
+    field: Annotated[str, typer.Argument(help="The settings field.")],
+    *,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Serve a value again. Example: windsock quarantine lift teacher base reasoning_model."""
+    found = [each for each in _exchange(database_url, Outbox()) if each.key == (flag, variant, field)]
+    if not found:
+        raise ConfigurationError(
+            f"{field} of flag {flag!r} variant {variant!r} is not withdrawn; see `windsock quarantine list`"
+        )
+    _exchange(database_url, Outbox(lifted=tuple(found)))
+    print(f"{field} of flag {flag!r} variant {variant!r} is served again, by every process within seconds")
+
+
+def changes(withdrawals: Sequence[Withdrawal], folder: Path) -> Iterator[str]:
+    """Write what would make the withdrawals permanent.
+
+    A value in a flag file becomes a diff that ``git apply`` takes; a value of a profile becomes an UPDATE
+    behind a comment sign.
+
+    Args:
+        withdrawals: What is withdrawn.
+        folder: The flag files in Git.
+    """
+    left = list(withdrawals)
+    for path in sorted(folder.glob("*.flagd.json")):
+        before = path.read_text(encoding="utf-8")
+        document = json.loads(before)
+        done = [each for each in left if _removed(document, each)]
+        if done:
+            left = [each for each in left if each not in done]
+            after = formatted(json.dumps(document).encode(), str(path)).decode()
+            yield from _diff(path, before, after)
+    for each in left:
+        if each.flag.endswith(".profile"):
+            field = each.field.replace("'", "''")
+            yield (
+                f"# update app_configurations set settings = settings - '{field}'"  # noqa: S608 - shown, not run
+                f" where id = '{each.variant}';\n"
+            )
+        else:
+            yield f"# {each.field} of flag {each.flag!r} variant {each.variant!r} is in no file of {folder}\n"
+
+
+def _diff(path: Path, before: str, after: str) -> Iterator[str]:
+    names = (f"a/{path.as_posix()}", f"b/{path.as_posix()}")
+    for line in difflib.unified_diff(
+        before.splitlines(keepends=True), after.splitlines(keepends=True), *names
+    ):
+        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
+def _removed(document: dict[str, dict[str, dict[str, dict[str, object]]]], each: Withdrawal) -> bool:
+    """Take the withdrawn value out of a document, if it is there."""
+    variant = document.get("flags", {}).get(each.flag, {}).get("variants", {}).get(each.variant)
+    if not isinstance(variant, dict) or fingerprint(variant.get(each.field)) != each.fingerprint:
+        return False
+    del variant[each.field]
+    return True
+
+
+def _exchange(database_url: str | None, outbox: Outbox) -> list[Withdrawal]:
+    board: Board = PostgresBoard(database_url) if database_url else FileBoard()
+    try:
+        return list(board.exchange(outbox))
+    except Exception as error:
+        raise ConfigurationError(
+            f"the withdrawals cannot be read: {str(error).strip()}. Check DATABASE_URL, and run"
+            " `windsock migrate`"
+        ) from error
+    finally:
+        board.close()
+
+
+def _table(withdrawals: Sequence[Withdrawal]) -> Table:
+    grid = Table(box=box.SIMPLE, pad_edge=False)
+    for heading in ("flag", "variant", "field", "value", "minutes left", "why"):
+        grid.add_column(heading, overflow="fold")
+    for each in withdrawals:
+        cells = (
+            each.flag,
+            each.variant,
+            each.field,
+            each.value or "(secret)",
+            f"{each.left / 60:.0f}",
+            each.reason,
+        )
+        grid.add_row(*(Text(cell) for cell in cells))  # Text: a value with square brackets is no markup
+    return grid

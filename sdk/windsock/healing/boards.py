@@ -1,0 +1,185 @@
+"""Where processes tell each other what is withdrawn: a table for everybody, or a file for one host."""
+
+import contextlib
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from windsock._sql import load_queries
+from windsock.errors import MissingExtraError
+from windsock.healing.quarantine import EXPIRY, FAULTS, MEMORY, Outbox, Withdrawal
+
+try:
+    import fcntl
+except ImportError:  # Windows: files are replaced whole, and two writers at once may lose one entry
+    fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    import psycopg
+
+logger = logging.getLogger("windsock.healing")
+
+DEFAULT_FILE = Path(".windsock/quarantine.json")
+
+_queries = load_queries("windsock.healing", "queries.sql")
+_NAMES = tuple(each.name for each in fields(Withdrawal) if each.name != "left")
+
+
+class Board(Protocol):
+    """Shares withdrawals. `exchange` may block and may raise; it is called from one thread at a time.
+
+    Attributes:
+        interval: Seconds between exchanges in which nothing is new here.
+    """
+
+    interval: float
+
+    def exchange(self, outbox: Outbox) -> Sequence[Withdrawal]:
+        """Tell what is new here, and give everything that is in force."""
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+class FileBoard:
+    """A JSON file for the processes of one host; faults are counted by each of them alone.
+
+    Args:
+        path: Made at the first withdrawal; only its owner may read it.
+    """
+
+    def __init__(self, path: Path = DEFAULT_FILE) -> None:
+        self.path = path.absolute()  # the process may change its folder later
+        self.interval = 2.0
+
+    def exchange(self, outbox: Outbox) -> Sequence[Withdrawal]:
+        """Read the file; where something is new, write it anew in one step.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        if not outbox.withdrawn and not outbox.lifted:
+            return self._read()
+        with self._locked():
+            gone = {(each.key, each.fingerprint) for each in (*outbox.lifted, *outbox.withdrawn)}
+            kept = [each for each in self._read() if (each.key, each.fingerprint) not in gone]
+            lifted = {(each.key, each.fingerprint) for each in outbox.lifted}
+            kept += [each for each in outbox.withdrawn if (each.key, each.fingerprint) not in lifted]
+            self._write(kept)
+        return kept
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _read(self) -> list[Withdrawal]:
+        try:
+            entries = json.loads(self.path.read_bytes())
+            now = time.time()
+            found = [
+                # a clock that was set back must not make a withdrawal last longer than it may
+                Withdrawal(
+                    **{name: each[name] for name in _NAMES}, left=min(each["expires_at"] - now, EXPIRY)
+                )
+                for each in entries
+            ]
+        except FileNotFoundError:
+            return []
+        except (ValueError, TypeError, KeyError) as error:
+            logger.warning("%s: not a list of withdrawals (%r); it counts as empty", self.path, error)
+            return []
+        return [each for each in found if each.left > 0]
+
+    def _write(self, withdrawals: Sequence[Withdrawal]) -> None:
+        entries = [
+            {name: value for name, value in asdict(each).items() if name != "left"}
+            | {"expires_at": time.time() + each.left}
+            for each in withdrawals
+        ]
+        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            json.dump(entries, file, indent=2, ensure_ascii=False)
+        temporary.replace(self.path)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self.path.with_suffix(".lock").open("a") as lock:
+            if fcntl is not None:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+class PostgresBoard:
+    """The tables of windsock's migrations: faults of all processes count together; the mirror reads along.
+
+    Args:
+        database_url: A libpq connection string or URL. The role needs what `windsock_writer` has.
+
+    Raises:
+        MissingExtraError: psycopg is not installed.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        try:
+            import psycopg  # noqa: PLC0415 - an extra
+        except ImportError as missing:
+            raise MissingExtraError("sharing withdrawals through PostgreSQL", "mirror") from missing
+        self._psycopg = psycopg
+        self._url = database_url
+        self._connection: psycopg.Connection | None = None
+        self._owner = os.getpid()
+        self._inherited: list[object] = []
+        self.interval = 5.0
+
+    def exchange(self, outbox: Outbox) -> Sequence[Withdrawal]:
+        """Do it all in one transaction.
+
+        Raises:
+            psycopg.Error: The database is away, lacks the tables, or denies them.
+        """
+        try:
+            connection = self._connected()
+            with connection.transaction():
+                connection.execute(_queries["limits"])
+                for fault in outbox.faults:
+                    connection.execute(_queries["report"], asdict(fault))
+                for withdrawal in outbox.withdrawn:
+                    connection.execute(_queries["withdraw"], asdict(withdrawal))
+                for lifted in outbox.lifted:
+                    connection.execute(_queries["lift"], asdict(lifted))
+                if outbox.faults:
+                    limits = {"memory": MEMORY, "expiry": EXPIRY, "faults": FAULTS}
+                    connection.execute(_queries["withdraw_reported"], limits)
+                    connection.execute(_queries["forget"])
+                return [Withdrawal(*row) for row in connection.execute(_queries["in_force"])]
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None and self._owner == os.getpid():
+            connection.close()
+
+    def _connected(self) -> "psycopg.Connection":
+        if self._owner != os.getpid():
+            # A forked child must not say goodbye on its parent's socket: keep the object, never close it.
+            self._inherited.append(self._connection)
+            self._connection, self._owner = None, os.getpid()
+        if self._connection is None or self._connection.closed:
+            self._connection = self._psycopg.connect(
+                self._url,
+                autocommit=True,
+                prepare_threshold=None,
+                application_name="windsock quarantine",
+                connect_timeout=5,  # seconds
+                tcp_user_timeout=15_000,  # milliseconds, libpq's unit
+            )
+        return self._connection

@@ -1,0 +1,53 @@
+-- The quarantine's statements, each by the name in its first line.
+
+-- name: limits
+-- Bounds a wait on a lock. Local to the transaction, so that a transaction pooler is no hindrance.
+set local statement_timeout = '10s';
+
+-- name: report
+-- One fault; a repeated report changes nothing.
+insert into windsock.faults (id, flag, variant, field, fingerprint, value, error, request_id)
+values (%(id)s, %(flag)s, %(variant)s, %(field)s, %(fingerprint)s, %(value)s, %(error)s, %(request_id)s)
+on conflict (id) do nothing;
+
+-- name: withdraw
+-- One value that a process has withdrawn. One that is in force stays as it is.
+insert into windsock.withdrawals as w (flag, variant, field, fingerprint, value, reason, expires_at)
+values (%(flag)s, %(variant)s, %(field)s, %(fingerprint)s, %(value)s, %(reason)s, now() + %(left)s * interval '1 second')
+on conflict (flag, variant, field, fingerprint) do update
+set reason = excluded.reason, withdrawn_at = now(), expires_at = excluded.expires_at, lifted_at = null
+where w.lifted_at is not null or w.expires_at <= now();
+
+-- name: withdraw_reported
+-- What failed in enough requests of all processes together, since it was last withdrawn or lifted.
+insert into windsock.withdrawals as w (flag, variant, field, fingerprint, value, reason, expires_at)
+select f.flag, f.variant, f.field, f.fingerprint, max(f.value),
+       format('failed in %%s requests: %%s', count(distinct f.request_id), max(f.error)),
+       now() + %(expiry)s * interval '1 second'
+from windsock.faults f
+left join windsock.withdrawals old using (flag, variant, field, fingerprint)
+where f.reported_at > now() - %(memory)s * interval '1 second'
+    and f.reported_at > coalesce(old.lifted_at, old.expires_at, '-infinity')
+group by f.flag, f.variant, f.field, f.fingerprint
+having count(distinct f.request_id) >= %(faults)s
+on conflict (flag, variant, field, fingerprint) do update
+set reason = excluded.reason, withdrawn_at = now(), expires_at = excluded.expires_at, lifted_at = null
+where w.lifted_at is not null or w.expires_at <= now();
+
+-- name: lift
+-- One value is served again. The row stays, and tells that it was lifted.
+update windsock.withdrawals
+set lifted_at = now()
+where flag = %(flag)s and variant = %(variant)s and field = %(field)s and fingerprint = %(fingerprint)s
+    and lifted_at is null;
+
+-- name: in_force
+-- What is withdrawn now, with the seconds that are left by the database's own clock.
+select flag, variant, field, fingerprint, value, reason, extract(epoch from expires_at - now())::float8
+from windsock.withdrawals
+where lifted_at is null and expires_at > now()
+order by withdrawn_at, flag, variant, field;
+
+-- name: forget
+-- Faults that no count will include again.
+delete from windsock.faults where reported_at < now() - interval '1 day';

@@ -1,0 +1,92 @@
+"""The thread that tells a board what this process has withdrawn, and learns what others have."""
+
+import logging
+import os
+import threading
+
+from windsock.healing.boards import Board
+from windsock.healing.quarantine import quarantine
+
+logger = logging.getLogger("windsock.healing")
+
+_LONGEST_PAUSE = 60.0
+
+
+class Sharing:
+    """Exchanges at once when something is withdrawn here, and else every few seconds.
+
+    A board that is away costs nothing: what this process has withdrawn stays so, and is told later.
+
+    Args:
+        board: The table or the file.
+    """
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._complaint = ""
+        self._start()
+
+    def stop(self, deadline: float = 5.0) -> None:
+        """Tell what is left to tell and end the thread.
+
+        Args:
+            deadline: Seconds. A board that is stuck longer keeps the thread, which ends with the process.
+        """
+        global _running  # noqa: PLW0603 - one of them in a process
+        _running = None
+        self._stopping.set()
+        quarantine.news.set()
+        self._thread.join(deadline)
+
+    def _start(self) -> None:
+        global _running  # noqa: PLW0603 - as above
+        _running = self
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="windsock-quarantine", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self._stopping.is_set():
+            quarantine.news.wait(pause)
+            pause = self._board.interval if self._exchange() else min(_LONGEST_PAUSE, max(1.0, 2 * pause))
+            if self._complaint:
+                self._stopping.wait(min(pause, 1.0))  # news that cannot be told is no reason to hurry
+        self._board.close()
+
+    def _exchange(self) -> bool:
+        outbox = quarantine.take_outbox()
+        try:
+            in_force = self._board.exchange(outbox)
+        except Exception as error:  # noqa: BLE001 - whatever a board raises, healing goes on without it
+            quarantine.put_back(outbox)
+            self._complain(str(error).strip() or type(error).__name__)
+            return False
+        quarantine.shared(in_force)
+        quarantine.expire()
+        self._complain("")
+        return True
+
+    def _complain(self, complaint: str) -> None:
+        if complaint and not self._complaint:
+            logger.warning(
+                "withdrawals are not shared with other processes: %s. What is withdrawn here stays so",
+                complaint,
+            )
+        elif self._complaint and not complaint:
+            logger.info("withdrawals are shared again")
+        self._complaint = complaint
+
+
+_running: Sharing | None = None
+
+
+def _after_fork() -> None:
+    """In a forked child: the parent's thread is not here."""
+    quarantine.after_fork()
+    if _running is not None:
+        _running._start()  # noqa: SLF001 - same module
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,298 @@
+"""Withdrawal: after five requests, at once, for as long as it lasts, and not for somebody else's fault."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from tests.flagfiles import object_flag, write_flags
+from tests.healing.teachers import CONFIG, TYPO, Provider, StatusError, Teacher, profiles
+
+import windsock
+from windsock.healing import quarantine as module
+from windsock.healing.boards import FileBoard, PostgresBoard
+from windsock.healing.quarantine import Outbox, Withdrawal, quarantine
+from windsock.values import fingerprint
+
+WITHDRAWN = Withdrawal(
+    "teacher.profile", CONFIG, "reasoning_model", fingerprint(TYPO), json.dumps(TYPO), "a test"
+)
+
+
+def heal(user, provider):
+    with windsock.request():
+        return windsock.heal(Teacher.for_user(user), provider)
+
+
+def eventually(condition, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.02)
+
+
+def test_the_fifth_request_withdraws_the_value(serve, caplog):
+    provider = Provider()
+    serve(profiles(["ann"], reasoning_model=TYPO, temperature=0.2))
+    for _ in range(4):
+        heal("ann", provider)
+    assert Teacher.for_user("ann").reasoning_model == TYPO
+    heal("ann", provider)
+    teacher = Teacher.for_user("ann")
+    assert teacher.reasoning_model == "gpt-4o-mini"
+    assert teacher.temperature == 0.2
+    assert provider.asked.count(TYPO) == 5
+    assert heal("ann", provider) == "gpt-4o-mini"
+    assert provider.asked.count(TYPO) == 5
+    assert "withdrawn: reasoning_model of flag 'teacher.profile'" in caplog.text
+    assert "withdrawn" in str(windsock.explain(teacher))
+
+
+def test_many_failures_of_one_request_are_one(serve):
+    provider = Provider()
+    serve(profiles(["ann"], reasoning_model=TYPO))
+    with windsock.request():
+        for _ in range(8):
+            windsock.heal(Teacher.for_user("ann"), provider)
+    assert provider.asked.count(TYPO) == 8
+    assert quarantine.in_force() == ()
+
+
+def test_an_outage_withdraws_nothing(serve):
+    serve(profiles(["ann"], reasoning_model="gpt-4o"))
+    for _ in range(20):
+        with pytest.raises(StatusError):
+            heal("ann", down)
+    assert quarantine.in_force() == ()
+
+
+def down(settings):
+    assert settings.reasoning_model
+    raise StatusError(503, "overloaded")
+
+
+def test_a_fault_elsewhere_that_the_lower_value_escapes_withdraws_nothing_at_once(serve):
+    serve(profiles(["ann"], reasoning_model="gpt-4o"))
+
+    def limited(settings):
+        if settings.reasoning_model == "gpt-4o":
+            raise StatusError(429, "rate limit")
+        return "answered"
+
+    assert [heal("ann", limited) for _ in range(10)] == ["answered"] * 10
+    assert quarantine.in_force() == ()
+
+
+def test_a_changed_value_is_served_at_once(serve):
+    provider = Provider()
+    folder = serve(profiles(["ann"], reasoning_model=TYPO))
+    for _ in range(5):
+        heal("ann", provider)
+    write_flags(folder / "test.flagd.json", profiles(["ann"], reasoning_model="gpt-4o"))
+    windsock.reload()
+    assert Teacher.for_user("ann").reasoning_model == "gpt-4o"
+
+
+def test_it_expires(serve):
+    serve(profiles(["ann"], reasoning_model=TYPO))
+    quarantine.withdraw([Withdrawal(**fields_of(WITHDRAWN), left=0.05)])
+    assert Teacher.for_user("ann").reasoning_model == "gpt-4o-mini"
+    time.sleep(0.1)
+    quarantine.expire()
+    assert Teacher.for_user("ann").reasoning_model == TYPO
+
+
+def fields_of(withdrawal):
+    names = ("flag", "variant", "field", "fingerprint", "value", "reason")
+    return {name: getattr(withdrawal, name) for name in names}
+
+
+def test_one_request_in_a_hundred_tries_again_and_three_lift(serve, caplog):
+    provider = Provider()
+    serve(profiles(["ann"], reasoning_model=TYPO))
+    quarantine.withdraw([WITHDRAWN])
+    for _ in range(200):
+        assert heal("ann", provider) == "gpt-4o-mini"
+    assert provider.asked.count(TYPO) == 2
+    provider.models = ("gpt-4o-mini", TYPO)  # the provider has it again
+    answers = [heal("ann", provider) for _ in range(400)]
+    assert answers.count(TYPO) > 100
+    assert "it went well in 3 probes" in caplog.text
+
+
+def test_a_base_value_is_withdrawn_too(serve):
+    provider = Provider()
+    serve({"teacher": object_flag({"base": {"reasoning_model": TYPO}}, "base")})
+    for _ in range(5):
+        with windsock.request():
+            windsock.heal(Teacher.live(), provider)
+    assert Teacher.live().reasoning_model == "gpt-4o-mini"
+
+
+def test_evidence_withdraws_what_no_single_error_proves(serve, monkeypatch):
+    monkeypatch.setattr("windsock.healing.watch.WINDOW", 0.01)
+    serve(profiles([f"v{n}" for n in range(2_000)], reasoning_model="gpt-4o-slow", temperature=0.2))
+
+    def call(settings):
+        if settings.reasoning_model == "gpt-4o-slow":
+            raise RuntimeError("the answer was no JSON")
+        return "answered"
+
+    for number in range(2_000):
+        for user in (f"v{number}", f"other-{number}", f"third-{number}"):
+            assert heal(user, call) == "answered"
+        if quarantine.in_force():
+            break
+    (withdrawal,) = quarantine.in_force()
+    assert withdrawal.field == "reasoning_model"
+    assert "more than those of others at the same time" in withdrawal.reason
+    assert Teacher.for_user("v1999").reasoning_model == "gpt-4o-mini"
+    assert Teacher.for_user("v1999").temperature == 0.2
+
+
+def test_an_outage_that_all_share_is_no_evidence(serve, monkeypatch):
+    monkeypatch.setattr("windsock.healing.watch.WINDOW", 0.01)
+    serve(profiles([f"v{n}" for n in range(500)], reasoning_model="gpt-4o"))
+    for number in range(500):
+        for user in (f"v{number}", f"other-{number}", f"third-{number}"):
+            with pytest.raises(StatusError):
+                heal(user, down)
+    assert quarantine.in_force() == ()
+
+
+def test_the_counts_are_bounded(serve):
+    serve({})
+    for number in range(3_000):
+        quarantine.fault(
+            module.Fault("teacher.profile", f"v{number}", "model", "f", None, "error", f"r{number}")
+        )
+    assert len(quarantine._counts) <= 1_000
+    assert len(quarantine._outbox.faults) <= 1_000
+
+
+PROGRAM = """
+import sys, time
+import windsock
+from tests.healing.teachers import Teacher
+windsock.start(flags=sys.argv[1])
+print("started", flush=True)
+end = time.monotonic() + 30
+while Teacher.for_user("ann").reasoning_model != "gpt-4o-mini" and time.monotonic() < end:
+    time.sleep(0.05)
+print(Teacher.for_user("ann").reasoning_model)
+windsock.stop()
+"""
+
+
+def test_without_a_database_a_file_does_for_the_host(serve, tmp_path):
+    provider = Provider()
+    folder = serve(profiles(["ann"], reasoning_model=TYPO))
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(folder)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout.readline() == "started\n"
+        for _ in range(5):
+            heal("ann", provider)
+        assert other.stdout.read() == "gpt-4o-mini\n"
+    assert (tmp_path / ".windsock/quarantine.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '[{"flag": 1}]', "null", '{"a": 1}'])
+def test_a_damaged_file_counts_as_empty(tmp_path, text, caplog):
+    board = FileBoard(tmp_path / "quarantine.json")
+    board.path.write_text(text)
+    assert board.exchange(Outbox()) == []
+    assert str(board.path) in caplog.text
+    assert board.exchange(Outbox(withdrawn=(WITHDRAWN,))) == [WITHDRAWN]
+    (found,) = board.exchange(Outbox())
+    assert found.key == WITHDRAWN.key
+
+
+def test_a_clock_that_was_set_back_makes_nothing_last_longer(tmp_path):
+    board = FileBoard(tmp_path / "quarantine.json")
+    board.exchange(Outbox(withdrawn=(WITHDRAWN,)))
+    (entry,) = json.loads(board.path.read_text())
+    board.path.write_text(json.dumps([entry | {"expires_at": time.time() + 10**9}]))
+    assert board.exchange(Outbox())[0].left <= module.EXPIRY
+    board.path.write_text(json.dumps([entry | {"expires_at": time.time() - 1}]))
+    assert board.exchange(Outbox()) == []
+
+
+def test_faults_of_several_processes_count_together_in_the_database(database):
+    boards = [PostgresBoard(database) for _ in range(2)]
+    faults = [
+        module.Fault(*WITHDRAWN.key, WITHDRAWN.fingerprint, WITHDRAWN.value, "404", f"request-{number}")
+        for number in range(5)
+    ]
+    assert boards[0].exchange(Outbox(faults=tuple(faults[:3]))) == []
+    assert boards[0].exchange(Outbox(faults=tuple(faults[:3]))) == []  # repeated, it is the same report
+    (found,) = boards[1].exchange(Outbox(faults=tuple(faults[3:])))
+    assert (found.key, found.fingerprint, found.value) == (
+        WITHDRAWN.key,
+        WITHDRAWN.fingerprint,
+        WITHDRAWN.value,
+    )
+    assert found.reason == "failed in 5 requests: 404"
+    assert boards[0].exchange(Outbox(lifted=(found,))) == []
+    assert boards[1].exchange(Outbox(faults=tuple(faults[:1]))) == []  # old faults do not count again
+    for board in boards:
+        board.close()
+
+
+def test_a_withdrawal_reaches_the_other_process_through_the_database(serve, database):
+    provider = Provider()
+    serve(profiles(["ann"], reasoning_model=TYPO), usage=database)
+    board = PostgresBoard(database)
+    for _ in range(5):
+        heal("ann", provider)
+    eventually(lambda: board.exchange(Outbox()))
+    (found,) = board.exchange(Outbox())
+    assert found.key == WITHDRAWN.key
+    board.exchange(Outbox(lifted=(found,)))  # by hand, elsewhere
+    board.close()
+    eventually(lambda: Teacher.for_user("ann").reasoning_model == TYPO)
+
+
+def test_without_the_table_the_process_withdraws_alone(serve, empty_database, caplog):
+    provider = Provider()
+    serve(profiles(["ann"], reasoning_model=TYPO), usage=empty_database)
+    for _ in range(5):
+        heal("ann", provider)
+    eventually(lambda: "withdrawals are not shared" in caplog.text)
+    assert Teacher.for_user("ann").reasoning_model == "gpt-4o-mini"
+
+
+def test_the_thread_ends_with_stop(serve):
+    serve({})
+    assert "windsock-quarantine" in thread_names()
+    windsock.stop()
+    assert "windsock-quarantine" not in thread_names()
+
+
+def thread_names():
+    return {thread.name for thread in threading.enumerate()}
+
+
+def test_a_forked_child_learns_of_withdrawals(serve, tmp_path):
+    serve(profiles(["ann"], reasoning_model=TYPO))
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        end = time.monotonic() + 20
+        while Teacher.for_user("ann").reasoning_model == TYPO and time.monotonic() < end:
+            time.sleep(0.05)
+        os.write(writing, Teacher.for_user("ann").reasoning_model.encode())
+        os._exit(0)
+    os.close(writing)
+    quarantine.withdraw([WITHDRAWN])
+    os.waitpid(child, 0)
+    assert os.read(reading, 100) == b"gpt-4o-mini"
+    os.close(reading)
