@@ -1,0 +1,31 @@
+"""The Python code that a command looks through."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from windsock.errors import MissingExtraError, UnreachableError
+
+if TYPE_CHECKING:
+    from windsock.gitops.code import Code
+
+
+def scanned(paths: Sequence[Path]) -> "Code":
+    """Look through Python files; what cannot be parsed is told on stderr.
+
+    Raises:
+        UnreachableError: A path is not there.
+        MissingExtraError: The ``gitops`` extra is not installed.
+    """
+    try:
+        from windsock.gitops.code import scan  # noqa: PLC0415 - needs the gitops extra
+    except ImportError as error:
+        raise MissingExtraError("looking through Python code", "gitops") from error
+    for path in paths:
+        if not path.exists():
+            raise UnreachableError(f"{path}: No such file or directory")
+    code = scan(paths)
+    for fault in code.unread:
+        print(f"windsock: not looked through: {fault}", file=sys.stderr)
+    return code

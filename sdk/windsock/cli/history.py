@@ -1,0 +1,49 @@
+"""`windsock history`: the commits that changed one flag."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.errors import ConfigurationError
+from windsock.gitops.files import DEFAULT_FOLDER
+from windsock.gitops.history import history
+from windsock.gitops.repository import Repository
+
+
+def command(
+    key: Annotated[str, typer.Argument(help="The flag's key.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Flag files or folders; by default flagd/.")
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
+) -> None:
+    """Show who changed a flag, when, and what: newest first.
+
+    Example: windsock history teacher
+    """
+    repository = Repository()
+    events = list(history(repository, key, paths or [DEFAULT_FOLDER]))
+    if repository.is_shallow():
+        print(
+            "windsock: the clone is shallow, older commits are missing: git fetch --unshallow",
+            file=sys.stderr,
+        )
+    for event in events:
+        if event.fault:
+            print(f"windsock: {event.commit.revision[:12]}: {event.fault}", file=sys.stderr)
+    told = [event for event in events if event.changes]
+    if not told:
+        raise ConfigurationError(f"no commit here changed a flag named {key!r}; is the name right?")
+    if as_json:
+        print(json.dumps([asdict(event) for event in told], ensure_ascii=False, indent=2))
+        return
+    for event in told:
+        commit = event.commit
+        print(f"{commit.revision[:12]}  {commit.date[:10]}  {commit.author}  {commit.subject}")
+        for change in event.changes:
+            print(f"  {change}")

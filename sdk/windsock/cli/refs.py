@@ -1,0 +1,40 @@
+"""`windsock refs`: where flags and fields are used in Python."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.cli._code import scanned
+from windsock.errors import ConfigurationError
+
+
+def command(
+    key: Annotated[str | None, typer.Argument(help="A flag, or flag.field; by default all of them.")] = None,
+    *,
+    code: Annotated[
+        list[Path] | None, typer.Option(help="Python files or folders; by default this folder.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
+) -> None:
+    """Show where flags, settings classes and their fields are used in Python.
+
+    Example: windsock refs teacher.retrieval_top_k --code app
+    """
+    uses = [
+        use
+        for use in scanned(code or [Path()]).uses
+        if key is None or key in (use.flag, f"{use.flag}.{use.field}")
+    ]
+    if key is not None and not uses:
+        raise ConfigurationError(f"no Python file here uses {key!r}; windsock refs lists what is used")
+    if as_json:
+        print(json.dumps([asdict(use) for use in uses], ensure_ascii=False, indent=2))
+        return
+    for use in uses:
+        name = use.flag if use.field is None else f"{use.flag}.{use.field}"
+        print(f"{use.path}:{use.line}:{use.column}  {use.kind:<7}  {name}")
+    print(f"{len(uses)} uses", file=sys.stderr)

@@ -1,0 +1,42 @@
+"""`windsock stale`: flags and fields that can go."""
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.cli._app import EXIT_ERROR
+from windsock.cli._code import scanned
+from windsock.gitops.files import read_files
+from windsock.gitops.sets import flag_set
+from windsock.gitops.staleness import stale
+
+
+def command(
+    *,
+    code: Annotated[
+        list[Path] | None, typer.Option(help="Python files or folders; by default this folder.")
+    ] = None,
+    flags: Annotated[
+        list[Path] | None, typer.Option(help="Flag files or folders; by default flagd/.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
+) -> None:
+    """Show flags that are unused, fully rolled out, expired or nobody's, and fields that no code reads.
+
+    Example: windsock stale --code app
+    """
+    served = flag_set(read_files(flags or ()))
+    found = list(stale(served.flags, scanned(code or [Path()]), datetime.now(UTC).date()))
+    if as_json:
+        print(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=2))
+    else:
+        for each in found:
+            print(f"{each.source}:{each.line}  {each.why}  {each.flag}: {each.message}")
+    print(f"{len(found)} can go or need a word", file=sys.stderr)
+    if found:
+        raise typer.Exit(EXIT_ERROR)

@@ -1,0 +1,122 @@
+"""Flags and fields that can go: unused, fully rolled out, expired, or nobody's."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from windsock.flags import Flag
+from windsock.flags.rules.tree import Tree
+from windsock.gitops.code import Code
+
+_OVERLAYS = (".experiment", ".profile")
+
+
+class Why(StrEnum):
+    """Why something can go."""
+
+    UNUSED = "unused"
+    UNUSED_FIELD = "unused field"
+    ROLLED_OUT = "fully rolled out"
+    EXPIRED = "expired"
+    UNOWNED = "without owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A flag or a field that can go: where it stands, why, and what to do next."""
+
+    flag: str
+    why: Why
+    source: str
+    line: int
+    message: str
+
+
+def stale(flags: Mapping[str, Flag], code: Code, today: date) -> Iterator[Stale]:
+    """Judge every flag by its file and by the code."""
+    used = {use.flag for use in code.uses}
+    settings = {declared.flag for declared in code.classes}
+    for key, flag in flags.items():
+        owner = _base(key)
+        if owner not in used:
+            yield _of(flag, Why.UNUSED, "no Python file uses it; remove it, if no other language does")
+        elif (
+            key not in settings
+            and owner == key
+            and (name := only_variant(flag)) is not None
+            and flag.targeting
+        ):
+            yield _of(
+                flag, Why.ROLLED_OUT, f"everybody gets {name!r}; write it into the code and remove the flag"
+            )
+        expires = flag.metadata.get("expires")
+        if isinstance(expires, str) and _is_past(expires, today):
+            yield _of(flag, Why.EXPIRED, f"it expired on {expires}; remove it, or move the date")
+        if not flag.metadata.get("owner"):
+            yield _of(flag, Why.UNOWNED, "nobody is named as its owner; write the metadata `owner`")
+    read = {(use.flag, use.field) for use in code.uses if use.kind == "read"}
+    for declared in code.classes:
+        for name in declared.fields:
+            if (declared.flag, name) not in read:
+                message = f"no code reads {declared.name}.{name}; remove the field"
+                yield Stale(declared.flag, Why.UNUSED_FIELD, declared.path, declared.line, message)
+
+
+def only_variant(flag: Flag) -> str | None:
+    """The one variant that every user gets, where the flag's rule can give no other."""
+    if not flag.enabled:
+        return None
+    if not flag.targeting:
+        return flag.default_variant
+    tree = Tree(_without_zero_weights(flag.targeting))
+    if tree.computed:
+        return None
+    names = {str(result.value) for result in tree.results}
+    if not _is_total(flag.targeting):
+        names.add(flag.default_variant or "")
+    return names.pop() or None if len(names) == 1 else None
+
+
+def _without_zero_weights(rule: object):  # type: ignore[no-untyped-def]  # noqa: ANN202 - JSON in, JSON out
+    if isinstance(rule, Mapping):
+        return {
+            name: [each for each in arguments if not _is_empty(each)]
+            if name == "fractional" and isinstance(arguments, list)
+            else _without_zero_weights(arguments)
+            for name, arguments in rule.items()
+        }
+    return [_without_zero_weights(item) for item in rule] if isinstance(rule, list) else rule
+
+
+def _is_empty(bucket: object) -> bool:
+    return isinstance(bucket, list) and len(bucket) == 2 and bucket[1] == 0
+
+
+def _is_total(rule: object) -> bool:
+    """Whether a rule gives every user something; a split leaves out those without a targeting key."""
+    if isinstance(rule, Mapping) and len(rule) == 1:
+        ((name, arguments),) = rule.items()
+        return name == "fractional" or (
+            name == "if" and isinstance(arguments, list) and len(arguments) % 2 == 1
+        )
+    return False
+
+
+def _base(key: str) -> str:
+    for suffix in _OVERLAYS:
+        head, found, _ = key.partition(suffix)
+        if found:
+            return head
+    return key
+
+
+def _of(flag: Flag, why: Why, message: str) -> Stale:
+    return Stale(flag.key, why, flag.source, flag.line, message)
+
+
+def _is_past(text: str, today: date) -> bool:
+    try:
+        return date.fromisoformat(text) < today
+    except ValueError:
+        return False

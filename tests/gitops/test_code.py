@@ -1,0 +1,84 @@
+"""Uses of flags and fields in Python code, found through imports, aliases, views and lambdas."""
+
+from windsock.gitops.code import scan
+
+SETTINGS = """\
+import windsock as ws
+from windsock import Settings
+
+class Teacher(ws.Settings, flag="teacher"):
+    top_k: int = 10
+    model: str = "m"
+    unused: int = 1
+
+class AuraSettings(Settings):
+    l1_model: str = "m"
+
+class Other:
+    top_k = 5
+"""
+
+APP = """\
+from openfeature import api
+from windsock import aheal, feature as flag_of, heal
+from app.settings import AuraSettings, Teacher as T
+
+beta = flag_of("beta", default=False)
+settings = AuraSettings.live()
+
+def answer(user: str) -> None:
+    teacher = T.for_user(user)
+    print(teacher.top_k, settings.l1_model)
+    heal(teacher, lambda s: call(s.model))
+    api.get_client().get_boolean_value("gamma", False)
+
+async def later(user: str, given: "Teacher") -> None:
+    teacher = await T.for_user_async(user)
+    await aheal(teacher, lambda s: call(model=s.model))
+    given.top_k
+
+def unrelated(teacher) -> None:
+    teacher.unused
+    other = {}
+    other.top_k
+"""
+
+
+def found(tmp_path, **files: str):
+    (tmp_path / "app").mkdir()
+    for name, text in files.items():
+        (tmp_path / "app" / f"{name}.py").write_text(text)
+    return scan([tmp_path])
+
+
+def test_uses_with_their_places(tmp_path):
+    code = found(tmp_path, settings=SETTINGS, main=APP)
+    uses = {(use.flag, use.field, use.kind, use.path.rpartition("/")[2], use.line) for use in code.uses}
+    assert uses == {
+        ("teacher", None, "class", "settings.py", 4),
+        ("aura", None, "class", "settings.py", 9),
+        ("beta", None, "feature", "main.py", 5),
+        ("gamma", None, "client", "main.py", 12),
+        ("teacher", "top_k", "read", "main.py", 10),
+        ("aura", "l1_model", "read", "main.py", 10),
+        ("teacher", "model", "read", "main.py", 11),
+        ("teacher", "model", "read", "main.py", 16),
+        ("teacher", "top_k", "read", "main.py", 17),
+    }
+    assert [(each.name, each.fields) for each in code.classes] == [
+        ("Teacher", ("top_k", "model", "unused")),
+        ("AuraSettings", ("l1_model",)),
+    ]
+
+
+def test_a_file_that_does_not_parse_is_told_and_the_others_are_looked_through(tmp_path):
+    code = found(tmp_path, settings=SETTINGS, broken="def (:\n")
+    assert [each.name for each in code.classes] == ["Teacher", "AuraSettings"]
+    [fault] = code.unread
+    assert "broken.py" in fault
+
+
+def test_installed_packages_are_left_out(tmp_path):
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "x.py").write_text(SETTINGS)
+    assert found(tmp_path).classes == []
