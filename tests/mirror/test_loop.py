@@ -125,6 +125,22 @@ def test_a_truncate_stops_at_the_guard_and_an_alarm_says_so_once(world, watching
     assert any(message.startswith("publishing again") for message in messages(level=0))
 
 
+def test_many_small_removals_stop_at_the_guard_too(world, watching, eventually, messages):
+    users = [world.user(world.seed) for _ in range(100)]
+    watching(world.mirror())
+    eventually(lambda: len(world.served()) == 100)
+    for left in range(95, 45, -5):
+        world.execute(
+            "update profiles set config_id = null where id = any(%s::uuid[])", users[left : left + 5]
+        )
+        time.sleep(0.1)
+    eventually(lambda: any("that an hour may remove" in message for message in messages()))
+    time.sleep(0.5)
+    assert len(world.served()) >= 80
+    world.execute("update profiles set config_id = %s", world.seed)
+    eventually(lambda: len(world.served()) == 100)
+
+
 def test_a_document_that_somebody_changed_or_deleted_is_written_anew(world, watching, eventually):
     ann = world.user(world.seed)
     watching(world.mirror(poll_seconds=0.1))

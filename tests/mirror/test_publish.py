@@ -256,7 +256,7 @@ def test_following_changes_gives_the_bytes_of_a_whole_reading(world, tmp_path, s
             for _ in range(dice.randint(1, 4)):
                 _change(world, dice, configurations, users)
             changes = source.changes(cursor)
-            if changes is None or follower._publisher.publish_changes(changes, allow_shrink=True) is None:
+            if changes is None or follower._publisher.publish_changes(changes) is None:
                 _, cursor = follower._publish_all(source)
             else:
                 cursor = changes.cursor

@@ -48,7 +48,7 @@ class Options:
         reconcile_seconds: How often everything is read although the log says nothing.
         self_test_seconds: How often the mirror proves that the database's notifications reach it.
         answer_seconds: How long the database may take to answer before the connection is given up.
-        max_shrink: The share of the assignments, 0 to 1, that one publication may remove.
+        max_shrink: The share of the assignments, 0 to 1, that an hour may remove.
         allow_shrink: Let the first publication remove more than that.
         learning_config: The flag whose base values the table `learning_config` is given; None for none.
         git_folder: The folder of Git's flag files, for the base values.

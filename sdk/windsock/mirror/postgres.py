@@ -44,7 +44,7 @@ class Reading:
         cursor: The snapshot, for a later `Source.changes`.
         configurations: Every row of `app_configurations`.
         users: The number of rows of `profiles`.
-        assigned: How many of them have a configuration.
+        assigned: How many of them have an active configuration.
     """
 
     def __init__(self, connection: "Connection") -> None:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from windsock.errors import ConfigurationError, GuardError, MirrorError
+from windsock.errors import ConfigurationError, MirrorError
 from windsock.mirror.documents import IdList, Layout, Profile, Shard, parse, render, shard_count, shard_of
 from windsock.mirror.files import Folder
+from windsock.mirror.guard import ShrinkGuard
 from windsock.mirror.postgres import Reading
 from windsock.mirror.rows import (
     AssignmentList,
@@ -21,8 +22,6 @@ from windsock.mirror.rows import (
 )
 
 _log = logging.getLogger("windsock.mirror")
-
-FEW = 10
 
 _NOBODY = IdList("", 0)
 
@@ -66,13 +65,13 @@ class Publisher:
     Args:
         folder: The folder of the documents.
         layout: The mirrored flags, and the number of files.
-        max_shrink: The share of the assignments, 0 to 1, that one publication may remove.
+        max_shrink: The share of the assignments, 0 to 1, that an hour may remove.
     """
 
     def __init__(self, folder: Folder, layout: Layout, max_shrink: float) -> None:
         self._folder = folder
         self.layout = layout
-        self._max_shrink = max_shrink
+        self._guard = ShrinkGuard(max_shrink)
         self._complaints: dict[str, str] = {}
         self.published = Published()
 
@@ -94,6 +93,7 @@ class Publisher:
             if shard is not None:
                 self.published.profiles.update(shard.profiles)
                 self._remember(number, shard)
+        self._guard.published(self.published.assigned)
 
     def _is_of_this_layout(self, first: str) -> bool:
         try:
@@ -118,8 +118,10 @@ class Publisher:
         Raises:
             GuardError: Too many assignments would be gone. Nothing was written.
         """
-        if not allow_shrink:
-            self._guard_reading(reading)
+        self._forgive(reading.configurations)
+        if allow_shrink:
+            self._guard.reset()
+        self._guard.check(reading.assigned, reading.users, len(reading.configurations))
         profiles = self._profiles(reading.configurations)
         before, self.published = self.published, Published(profiles=dict(profiles))
         try:
@@ -129,17 +131,17 @@ class Publisher:
             self.published = before
             raise
 
-    def publish_changes(self, changes: Changes, *, allow_shrink: bool = False) -> Written | None:
+    def publish_changes(self, changes: Changes) -> Written | None:
         """Write the documents that these changes touch; None when only a full reading can tell.
 
-        Raises:
-            GuardError: Too many assignments would be gone. Nothing was written.
+        That is so where a configuration's users are not in the documents yet, and where too many
+        assignments might be gone: the changes tell at most how many are.
         """
         profiles = self._changed_profiles(changes)
-        if profiles is None or not self.is_intact():
+        lost = sum(row.config_id is None for row in changes.assignments)
+        if profiles is None or not self.is_intact() or not self._guard.allows(self.published.assigned - lost):
             return None
-        if not allow_shrink:
-            self._guard_changes(changes)
+        self._forgive(changes.configurations)
         written = self._write_all(self._moved(profiles, changes))
         self.published.profiles = profiles
         return written
@@ -186,7 +188,19 @@ class Publisher:
             self._remember(number, shard)
         if files:
             self._folder.sync()
+        self._guard.published(self.published.assigned)
         return Written(tuple(files), size, self.published.assigned)
+
+    def _forgive(self, rows: Iterable[ConfigurationRow]) -> None:
+        inactive = {row.id for row in rows if not row.is_active}
+        lost = sum(
+            count
+            for counts in self.published.counts.values()
+            for config_id, count in counts.items()
+            if config_id in inactive
+        )
+        if lost:
+            self._guard.forgive(lost)
 
     def _remember(self, number: int, shard: Shard) -> None:
         self.published.counts[number] = {
@@ -249,28 +263,6 @@ class Publisher:
             else "it is not published, and its users have the defaults"
         )
         _log.error("app_configurations %s (%s): %s; %s", row.id, row.name, problem, outcome)
-
-    def _guard_reading(self, reading: Reading) -> None:
-        before = self.published.assigned
-        if before and not (reading.users and reading.configurations):
-            empty = "app_configurations" if reading.users else "profiles"
-            raise GuardError(
-                f"table {empty} is empty, and {before:,} assignments are published: the last good files "
-                "stay. If it is meant, run `windsock mirror --once --allow-shrink`"
-            )
-        self._guard(before - reading.assigned, before)
-
-    def _guard_changes(self, changes: Changes) -> None:
-        lost = sum(row.config_id is None for row in changes.assignments)
-        self._guard(lost, self.published.assigned)
-
-    def _guard(self, lost: int, before: int) -> None:
-        if lost > max(FEW, self._max_shrink * before):
-            raise GuardError(
-                f"{lost:,} of {before:,} published assignments are gone from profiles, more than the "
-                f"{self._max_shrink:.0%} that one publication may remove: the last good files stay. If it "
-                "is meant, run `windsock mirror --once --allow-shrink`"
-            )
 
 
 def _first_last(shards: Iterator[tuple[int, Shard]]) -> Iterator[tuple[int, Shard]]:

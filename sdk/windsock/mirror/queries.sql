@@ -82,8 +82,11 @@ from windsock.withdrawals
 where lifted_at is null and expires_at > now();
 
 -- name: profile_counts
--- How many users there are, and how many of them are assigned: what the guard against mass removal compares.
-select count(*), count(config_id) from public.profiles;
+-- How many users there are, and how many of them have an active configuration: what the guard against mass
+-- removal compares.
+select count(*), count(c.id)
+from public.profiles p
+left join public.app_configurations c on c.id = p.config_id and coalesce(c.is_active, true);
 
 -- name: all_assignments
 -- Every assignment, gathered by the server into one list a shard and configuration, in the documents' own form:
