@@ -3,6 +3,7 @@
 import json
 import logging
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -114,6 +115,29 @@ def watching():
     for thread in threads:
         thread.join(timeout=30)
         assert not thread.is_alive(), "a mirror did not stop"
+
+
+MIRROR = """
+import pathlib, sys, threading
+from windsock.mirror.loop import Mirror, Options
+Mirror(Options(url=sys.argv[1], folder=pathlib.Path(sys.argv[2]), flags=("teacher",), shards=4)).watch(threading.Event())
+"""
+
+
+@pytest.fixture
+def start_mirror(world):
+    """Start mirrors of four shards as processes, to be killed."""
+    started = []
+
+    def start():
+        command = [sys.executable, "-c", MIRROR, world.url, str(world.folder)]
+        started.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture

@@ -1,19 +1,13 @@
 """The watching mirror: changes in milliseconds, one leader, and every fault waited out."""
 
-import os
-import random
-import signal
 import subprocess
-import sys
 import threading
 import time
 
 import psycopg
 import pytest
 
-from windsock import embedded
 from windsock.errors import DatabaseUnfitError, MirrorError
-from windsock.migrations import connect, find_folder, migrate, read_migrations
 
 
 def test_a_change_is_published_because_the_trigger_woke_us(world, watching, eventually):
@@ -122,7 +116,7 @@ def test_a_truncate_stops_at_the_guard_and_an_alarm_says_so_once(world, watching
     assert sum("table profiles is empty" in message for message in messages()) == 1
     users = [world.user(world.seed) for _ in range(20)]
     eventually(lambda: set(world.served()) == set(users))
-    assert any(message.startswith("publishing again") for message in messages(level=0))
+    eventually(lambda: any(message.startswith("publishing again") for message in messages(level=0)))
 
 
 def test_many_small_removals_stop_at_the_guard_too(world, watching, eventually, messages):
@@ -212,94 +206,6 @@ def test_a_dropped_connection_is_opened_again_and_everything_read_again(
     world.assign(ann, world.seed)
     eventually(lambda: ann in world.served())
     assert messages(), "the loss is an alarm"
-
-
-@pytest.fixture
-def own_server(postgres_folder):
-    """A server of this test's own, to be stopped and started."""
-    with embedded.start(postgres_folder) as server:
-        with connect(server.url) as connection:
-            migrate(connection, read_migrations(find_folder()))
-        yield server
-
-
-def test_a_restarted_database_is_found_again(own_server, make_world, watching, eventually):
-    world = make_world(own_server.url)
-    ann = world.user(world.seed)
-    watching(world.mirror())
-    eventually(lambda: ann in world.served())
-    world.connection.close()
-    own_server.stop()
-    time.sleep(1)
-    assert ann in world.served(), "the last good file serves meanwhile"
-    with embedded.start(own_server.folder) as again:
-        world = make_world(again.url)
-        bob = world.user(world.seed)
-        eventually(lambda: set(world.served()) == {ann, bob}, seconds=40)
-        world.connection.close()
-
-
-def test_a_paused_database_is_waited_for(own_server, make_world, watching, eventually):
-    world = make_world(own_server.url)
-    ann, bob = world.user(world.seed), world.user()
-    watching(world.mirror())
-    eventually(lambda: ann in world.served())
-    pid = world.execute("select pid from pg_stat_activity where application_name = 'windsock mirror'")[0][0]
-    world.assign(bob, world.seed)
-    os.kill(pid, signal.SIGSTOP)
-    time.sleep(3)
-    assert ann in world.served()
-    os.kill(pid, signal.SIGCONT)
-    eventually(lambda: set(world.served()) == {ann, bob}, seconds=40)
-
-
-MIRROR = """
-import pathlib, sys, threading
-from windsock.mirror.loop import Mirror, Options
-Mirror(Options(url=sys.argv[1], folder=pathlib.Path(sys.argv[2]), flags=("teacher",), shards=4)).watch(threading.Event())
-"""
-
-
-def start_mirror(world):
-    return subprocess.Popen(
-        [sys.executable, "-c", MIRROR, world.url, str(world.folder)], stderr=subprocess.DEVNULL
-    )
-
-
-def test_killed_at_random_moments_under_load_it_loses_and_invents_nothing(world, eventually):
-    dice = random.Random(2026)
-    users = [world.user() for _ in range(200)]
-    stop = threading.Event()
-
-    def write():
-        with psycopg.connect(world.url, autocommit=True) as connection:
-            while not stop.is_set():
-                user, config = dice.choice(users), dice.choice([world.seed, None])
-                connection.execute("update profiles set config_id = %s where id = %s", [config, user])
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        for _ in range(int(os.environ.get("WINDSOCK_TEST_KILLS", "5"))):
-            mirror = start_mirror(world)
-            time.sleep(0.8 + dice.random())
-            mirror.send_signal(signal.SIGKILL)
-            mirror.wait()
-            world.served()  # every document can be read whole, whenever the kill came
-    finally:
-        stop.set()
-        writer.join()
-    mirror = start_mirror(world)
-    try:
-        expected = {
-            user for (user,) in world.execute("select id::text from profiles where config_id is not null")
-        }
-        eventually(lambda: set(world.served()) == expected)
-        assert world.mirror().differences() == ()
-        assert not list(world.folder.glob(".*"))
-    finally:
-        mirror.terminate()
-        mirror.wait()
 
 
 def test_a_read_only_server_is_refused(world):
