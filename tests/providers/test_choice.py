@@ -182,6 +182,28 @@ def test_a_process_stays_ready_on_its_last_good_set(monkeypatch: pytest.MonkeyPa
             windsock.stop()
 
 
+@pytest.mark.parametrize(
+    ("resolver", "missing"),
+    [
+        ("rpc", "grpc"),
+        ("rpc", "openfeature.contrib.provider.flagd"),
+        ("in-process", "grpc"),
+        ("in-process", "openfeature.schemas"),
+    ],
+)
+def test_a_missing_extra_is_named(resolver: str, missing: str) -> None:
+    program = f"import sys; sys.modules[{missing!r}] = None; import windsock; windsock.start()"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"FLAGD_RESOLVER": resolver},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert 'pip install "windsock[flagd]"' in done.stderr.splitlines()[-1]
+
+
 def test_choosing_files_loads_no_grpc() -> None:
     program = "import sys, windsock; windsock.start(); windsock.stop(); assert 'grpc' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -7,7 +7,7 @@ from pathlib import Path
 from openfeature.evaluation_context import EvaluationContextAttribute
 from openfeature.provider import AbstractProvider
 
-from windsock.errors import ConfigurationError, MissingExtraError
+from windsock.errors import ConfigurationError
 from windsock.providers.files import FilesProvider
 
 DEFAULT_FOLDER = "flagd"
@@ -53,17 +53,13 @@ def _unnamed_resolver() -> str:
 
 
 def _stream(context: Mapping[str, EvaluationContextAttribute]) -> AbstractProvider:
-    try:
-        from windsock.providers.stream import StreamProvider  # noqa: PLC0415 - loads gRPC
-    except ImportError as missing:
-        raise MissingExtraError("a flagd server", "flagd") from missing
+    from windsock.providers.stream import StreamProvider  # noqa: PLC0415 - loads gRPC
+
     folder = os.environ.get("WINDSOCK_OFFLINE_COPY") or DEFAULT_COPY_FOLDER
     return StreamProvider(None, context, None if folder.lower() == "off" else folder)
 
 
 def _remote(context: Mapping[str, EvaluationContextAttribute]) -> AbstractProvider:
-    try:
-        from windsock.providers.remote import RemoteProvider  # noqa: PLC0415 - loads gRPC
-    except ImportError as missing:
-        raise MissingExtraError("a flagd server", "flagd") from missing
+    from windsock.providers.remote import RemoteProvider  # noqa: PLC0415 - loads gRPC
+
     return RemoteProvider(None, context)
