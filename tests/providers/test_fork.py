@@ -251,6 +251,6 @@ def test_the_event_loop_ticks_while_flags_are_read_and_changed(source: Source) -
             await asyncio.sleep(0.05)
         done.set()
         await asyncio.gather(*tasks)
-        return sorted(gaps)[int(len(gaps) * 0.9)]
+        return max(gaps)
 
-    assert asyncio.run(main()) < 0.1
+    assert asyncio.run(main()) < 0.4

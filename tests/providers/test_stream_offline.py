@@ -1,6 +1,7 @@
 """The offline copy: a service starts with the last good set while the server is down."""
 
 import logging
+import os
 import stat
 import subprocess
 import sys
@@ -142,6 +143,17 @@ def test_kill_9_while_it_is_written_leaves_the_last_copy(tmp_path: Path) -> None
         saved = copy.load()
         assert saved is not None
         assert saved.flags == "first" or len(saved.flags) == 5_000_000
+
+
+def test_what_a_killed_process_left_is_removed_in_time(tmp_path: Path) -> None:
+    copy = OfflineCopy(tmp_path, "localhost:1", "")
+    old, young = (tmp_path / f"{copy.path.stem}{name}.tmp" for name in ("old", "young"))
+    other = tmp_path / "other.tmp"
+    for each in (old, young, other):
+        each.write_text("half")
+        os.utime(each, None if each is young else (1, 1))
+    copy.save("{}", {})
+    assert set(tmp_path.iterdir()) == {copy.path, young, other}
 
 
 def test_no_copy_is_kept_where_none_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

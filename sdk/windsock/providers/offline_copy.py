@@ -1,5 +1,6 @@
 """The last good set that a server sent, kept on disk for a start while the server is down."""
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -13,6 +14,9 @@ from pathlib import Path
 from openfeature.evaluation_context import EvaluationContextAttribute
 
 logger = logging.getLogger("windsock.flags")
+
+_ABANDONED = 3600.0
+"""Seconds after which a file that is still aside belongs to no living write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class OfflineCopy:
 def _replace(path: Path, data: bytes) -> None:
     """Write aside, then rename: several processes may save the same set at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _clear(path)
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -93,3 +98,11 @@ def _replace(path: Path, data: bytes) -> None:
     except BaseException:
         Path(aside).unlink(missing_ok=True)
         raise
+
+
+def _clear(path: Path) -> None:
+    """Remove what processes that were killed while they wrote have left."""
+    for aside in path.parent.glob(f"{path.stem}*.tmp"):
+        with contextlib.suppress(FileNotFoundError):  # another process removes it too
+            if time.time() - aside.stat().st_mtime > _ABANDONED:
+                aside.unlink()
