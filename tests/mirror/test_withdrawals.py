@@ -61,6 +61,37 @@ def test_what_expired_is_served(world, board):
     assert world.served()[user] == {"reasoning_model": "typo"}
 
 
+def test_a_running_mirror_notices_that_one_expires(world, watching, eventually, board):
+    config = world.configuration("typo", {"reasoning_model": "typo"})
+    user = world.user(config)
+    board.exchange(Outbox(withdrawn=(withdrawal(config),)))
+    world.execute("update windsock.withdrawals set expires_at = now() + interval '2 seconds'")
+    watching(world.mirror(poll_seconds=0.2))
+    eventually(lambda: world.served()[user] == {})
+    eventually(lambda: world.served()[user] == {"reasoning_model": "typo"}, seconds=10)
+
+
+def test_what_is_withdrawn_of_a_flag_in_git_is_not_the_mirrors(world, watching, eventually, board, messages):
+    user = world.user(world.seed)
+    watching(world.mirror(poll_seconds=0.1))
+    eventually(lambda: user in world.served())
+    board.exchange(Outbox(withdrawn=(withdrawal("on", flag="teacher"), withdrawal("on"))))
+    bob = world.user(world.seed)
+    eventually(lambda: set(world.served()) == {user, bob})
+    assert not messages()
+
+
+def test_a_withdrawn_value_is_left_out_of_the_last_good_settings_too(world, watching, eventually, board):
+    """A row that turned bad keeps its last good settings; a value of those may fail in use all the same."""
+    config = world.configuration("typo", {"reasoning_model": "typo", "temperature": 0.2})
+    user = world.user(config)
+    watching(world.mirror())
+    eventually(lambda: user in world.served())
+    world.execute("update app_configurations set settings = '[]' where id = %s", config)
+    board.exchange(Outbox(withdrawn=(withdrawal(config),)))
+    eventually(lambda: world.served()[user] == {"temperature": 0.2})
+
+
 def test_the_roles_can_do_their_part_and_no_more(world, board):
     for role, statement in [
         ("windsock_mirror", "select * from windsock.withdrawals"),

@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from windsock._sql import load_queries
@@ -42,18 +43,19 @@ class Reading:
 
     Attributes:
         cursor: The snapshot, for a later `Source.changes`.
+        withdrawn: The values of configurations that are withdrawn now.
         configurations: Every row of `app_configurations`.
         users: The number of rows of `profiles`.
         assigned: How many of them have an active configuration.
     """
 
-    def __init__(self, connection: "Connection") -> None:
+    def __init__(self, connection: "Connection", withdrawn: "_Withdrawn") -> None:
         self._connection = connection
+        self.withdrawn = withdrawn
         with _deadline(connection, _READING_SECONDS):
             self.cursor = str(_one(connection, "snapshot")[0])
             rows = connection.execute(_queries["all_configurations"], {"limit": MAX_SETTINGS_BYTES})
-            withdrawn = _withdrawn(connection)
-            self.configurations = tuple(_configuration(row, withdrawn) for row in rows.fetchall())
+            self.configurations = tuple(_configuration(row, withdrawn) for row in rows)
             self.users, self.assigned = _one(connection, "profile_counts")
 
     def assignments(self, shards: int) -> Generator[AssignmentList]:
@@ -68,13 +70,16 @@ class Reading:
 class Source:
     """One connection to the database, fit to serve a mirror; see `connect`."""
 
-    def __init__(
-        self, connection: "Connection", answer_seconds: float, id_type: str, *, has_log: bool
-    ) -> None:
+    def __init__(self, connection: "Connection", answer_seconds: float, capability: "_Capability") -> None:
         self._connection = connection
         self._answer_seconds = answer_seconds
-        self._id_type = id_type
-        self.has_log = has_log
+        self._capability = capability
+        self._withdrawn: _Withdrawn = {}
+
+    @property
+    def has_log(self) -> bool:
+        """Whether changes are logged; if not, everything must be read to find them."""
+        return self._capability.has_log
 
     def close(self) -> None:
         """Close the connection; the leader's lock goes with it."""
@@ -102,7 +107,9 @@ class Source:
     def read(self) -> Iterator[Reading]:
         """Read everything in one snapshot."""
         with self._snapshot():
-            yield Reading(self._connection)
+            with _deadline(self._connection, self._answer_seconds):
+                self._withdrawn = self._read_withdrawn()
+            yield Reading(self._connection, self._withdrawn)
 
     def changes(self, since: str) -> Changes | None:
         """Read what changed after the snapshot `since`; None when everything must be read again.
@@ -119,10 +126,11 @@ class Source:
             rows = self._connection.execute(_queries["changes_since"], parameters).fetchall()
             if len(rows) > MAX_CHANGES or any(row_id is None for _, row_id in rows):
                 return None
-            changed = [row_id for table, row_id in rows if table == "app_configurations"]
+            changed = {row_id for table, row_id in rows if table == "app_configurations"}
+            changed |= self._newly_withdrawn()
             users = [row_id for table, row_id in rows if table == "profiles"]
-            configurations = self._configurations(changed)
-            gone = set(changed) - {row.id for row in configurations}
+            configurations = self._configurations(sorted(changed))
+            gone = changed - {row.id for row in configurations}
             return Changes(configurations, tuple(sorted(gone)), self._assignments(users), cursor)
 
     def write_base_values(self, base: BaseValues) -> None:
@@ -156,13 +164,25 @@ class Source:
             return ()
         parameters = {"ids": list(ids), "limit": MAX_SETTINGS_BYTES}
         rows = self._connection.execute(_queries["some_configurations"], parameters)
-        withdrawn = _withdrawn(self._connection)
-        return tuple(_configuration(row, withdrawn) for row in rows.fetchall())
+        return tuple(_configuration(row, self._withdrawn) for row in rows)
+
+    def _newly_withdrawn(self) -> set[str]:
+        """Give the configurations whose withdrawn values are others than before; time alone ends some."""
+        before, self._withdrawn = self._withdrawn, self._read_withdrawn()
+        either = before.keys() | self._withdrawn.keys()
+        return {config_id for config_id in either if before.get(config_id) != self._withdrawn.get(config_id)}
+
+    def _read_withdrawn(self) -> "_Withdrawn":
+        found: _Withdrawn = {}
+        if self._capability.has_withdrawals:
+            for flag, variant, field, fingerprint in self._connection.execute(_queries["withdrawals"]):
+                found.setdefault(variant, {})[flag.removesuffix(".profile"), field] = fingerprint
+        return found
 
     def _assignments(self, user_ids: Sequence[str]) -> tuple[AssignmentRow, ...]:
         if not user_ids:
             return ()
-        query = _queries["some_assignments"].replace(b"{id_type}", self._id_type.encode())
+        query = _queries["some_assignments"].replace(b"{id_type}", self._capability.id_type.encode())
         found: dict[str, str | None] = dict(
             self._connection.execute(query, {"ids": list(user_ids)}).fetchall()
         )
@@ -186,14 +206,6 @@ def _configuration(row: tuple[Any, ...], withdrawn: "_Withdrawn") -> Configurati
     return ConfigurationRow(config_id, name, is_active, settings, size, withdrawn.get(config_id, {}))
 
 
-def _withdrawn(connection: "Connection") -> "_Withdrawn":
-    found: _Withdrawn = {}
-    if _one(connection, "can_read_withdrawals")[0]:
-        for flag, variant, field, fingerprint in connection.execute(_queries["withdrawals"]):
-            found.setdefault(variant, {})[flag.removesuffix(".profile"), field] = fingerprint
-    return found
-
-
 def connect(url: str, answer_seconds: float = 20.0) -> Source:
     """Open a connection and prove that it can serve a mirror.
 
@@ -210,14 +222,14 @@ def connect(url: str, answer_seconds: float = 20.0) -> Source:
         with _deadline(connection, answer_seconds):
             _one(connection, "prepare_session")
             _refuse_transaction_pooler(url, connection)
-            id_type, has_log = _capability(connection)
+            capability = _read_capability(connection)
     except psycopg.Error as error:
         connection.close()
         raise ConfigurationError(f"the database failed the mirror's first questions: {error}") from error
     except BaseException:
         connection.close()
         raise
-    return Source(connection, answer_seconds, id_type, has_log=has_log)
+    return Source(connection, answer_seconds, capability)
 
 
 def _open(url: str) -> "Connection":
@@ -268,8 +280,17 @@ def _hears(connection: "Connection", nonce: str) -> bool:
     return False
 
 
-def _capability(connection: "Connection") -> tuple[str, bool]:
-    id_type, has_config_id, has_configurations, has_log = _one(connection, "read_capability")
+@dataclass(frozen=True, slots=True)
+class _Capability:
+    """What a database can serve: the type of `profiles.id`, and which of our own tables may be read."""
+
+    id_type: str
+    has_log: bool
+    has_withdrawals: bool
+
+
+def _read_capability(connection: "Connection") -> _Capability:
+    id_type, has_config_id, has_configurations, has_log, has_withdrawals = _one(connection, "read_capability")
     missing_parts = [
         what
         for what, there in (
@@ -289,7 +310,7 @@ def _capability(connection: "Connection") -> tuple[str, bool]:
             "read again at each poll; run `windsock migrate`, or grant the role windsock_mirror, for "
             "changes in milliseconds"
         )
-    return str(id_type), bool(has_log)
+    return _Capability(str(id_type), bool(has_log), bool(has_withdrawals))
 
 
 @contextlib.contextmanager

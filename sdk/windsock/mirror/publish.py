@@ -18,6 +18,7 @@ from windsock.mirror.rows import (
     Changes,
     ConfigurationRow,
     HeldBackError,
+    last_good,
     read_profile,
 )
 
@@ -248,7 +249,7 @@ class Publisher:
         except HeldBackError as problem:
             last = self.published.profiles.get(row.id)
             self._complain(row, str(problem), kept=last is not None)
-            return last
+            return last and last_good(row, last)
         if self._complaints.pop(row.id, None):
             _log.info("app_configurations %s (%s) is published again", row.id, row.name)
         return profile if profile.settings else None

@@ -7,7 +7,8 @@ select set_config('row_security', 'off', false),
        set_config('bytea_output', 'hex', false);
 
 -- name: read_capability
--- What this database can serve: the assignment's key type, and whether changes are logged by enabled triggers.
+-- What this database can serve: the assignment's key type, whether changes are logged by enabled triggers, and
+-- whether the table of withdrawn values may be read; databases of older migrations do not have it.
 select
     (select format_type(atttypid, atttypmod) from pg_catalog.pg_attribute
      where attrelid = to_regclass('public.profiles') and attname = 'id' and not attisdropped),
@@ -20,7 +21,9 @@ select
         and (select count(*) from pg_catalog.pg_trigger
              where tgname in ('windsock_inserted', 'windsock_updated', 'windsock_deleted', 'windsock_truncated')
                  and tgenabled <> 'D'
-                 and tgrelid in (to_regclass('public.profiles'), to_regclass('public.app_configurations'))) = 8;
+                 and tgrelid in (to_regclass('public.profiles'), to_regclass('public.app_configurations'))) = 8,
+    coalesce(has_schema_privilege(to_regnamespace('windsock'), 'usage'), false)
+        and coalesce(has_table_privilege(to_regclass('windsock.withdrawals'), 'select'), false);
 
 -- name: try_lead
 -- One leader for each group of mirrors, for as long as its session lives.
@@ -70,16 +73,13 @@ select id::text, name, coalesce(is_active, true),
 from public.app_configurations
 where id = any(%(ids)s::uuid[]);
 
--- name: can_read_withdrawals
--- Whether the table of withdrawn values is there and may be read; databases of older migrations do not have it.
-select coalesce(has_schema_privilege(to_regnamespace('windsock'), 'usage'), false)
-    and coalesce(has_table_privilege(to_regclass('windsock.withdrawals'), 'select'), false);
-
 -- name: withdrawals
 -- The values of configurations that are not to be served, because they failed in use: flag, configuration, field.
+-- Withdrawn values of Git's flags are in the same table, and are none of the mirror's.
 select flag, variant, field, fingerprint
 from windsock.withdrawals
-where lifted_at is null and expires_at > now();
+where lifted_at is null and expires_at > now() and flag like '%.profile'
+    and exists (select from public.app_configurations c where c.id::text = variant);
 
 -- name: profile_counts
 -- How many users there are, and how many of them have an active configuration: what the guard against mass

@@ -104,6 +104,14 @@ def read_profile(row: ConfigurationRow, flags: tuple[str, ...]) -> Profile:
     return Profile(row.name, by_flag)
 
 
+def last_good(row: ConfigurationRow, published: Profile) -> Profile:
+    """Give what was published of a row that cannot be published now, without what is withdrawn since."""
+    return Profile(
+        published.name,
+        {flag: json_text(_served(row, flag, json.loads(text))) for flag, text in published.settings.items()},
+    )
+
+
 def _served(row: ConfigurationRow, flag: str, settings: Mapping[str, object]) -> dict[str, object]:
     """Leave out what is withdrawn; a value that has changed since then is served."""
     return {
