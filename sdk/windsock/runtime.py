@@ -17,13 +17,13 @@ from windsock import exposures
 from windsock.environment import environment_name, user_id_key
 from windsock.evaluation import Evaluation
 from windsock.healing.boards import FileBoard, PostgresBoard
-from windsock.healing.quarantine import quarantine
+from windsock.healing.quarantine import Withdrawal, quarantine
 from windsock.healing.sharing import Sharing
 from windsock.providers.choice import choose
 from windsock.providers.compiled import CompiledProvider, Serving
 from windsock.providers.files import FilesProvider
 from windsock.resolution import Resolver, process
-from windsock.usage import Sink, UsageOptions, UsageWriter
+from windsock.usage import Sink, UsageHealth, UsageOptions, UsageWriter
 from windsock.usage.postgres import PostgresSink
 
 logger = logging.getLogger("windsock")
@@ -61,6 +61,8 @@ class Health:
         stale: Why a newer set could not be taken, or empty.
         problems: Flags that turned themselves off, one message each.
         shadowed: Fields of a base flag that the environment overrides, as ``flag.field``.
+        withdrawn: Values that are not served because they failed in use.
+        usage: What the usage writer has done; None where nothing is recorded.
     """
 
     ready: bool
@@ -73,6 +75,8 @@ class Health:
     stale: str = ""
     problems: tuple[str, ...] = ()
     shadowed: tuple[str, ...] = ()
+    withdrawn: tuple[Withdrawal, ...] = ()
+    usage: UsageHealth | None = None
 
 
 def start(
@@ -167,6 +171,8 @@ def health() -> Health:
         stale=serving.stale,
         problems=tuple(str(problem) for problem in serving.problems),
         shadowed=tuple(sorted({name for resolver in resolvers for name in resolver.shadowed()})),
+        withdrawn=quarantine.in_force(),
+        usage=None if (writer := exposures.installed()) is None else writer.health(),
     )
 
 

@@ -1,6 +1,5 @@
 """Records that wait on disk: one JSONL file per process, replayed once by whoever locks it."""
 
-import fcntl
 import logging
 import os
 import threading
@@ -10,6 +9,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from windsock.usage.record import UsageRecord
+
+try:
+    import fcntl
+except ImportError:  # Windows: everything works but waiting on disk
+    fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger("windsock.usage")
 
@@ -43,6 +47,8 @@ class Spool:
         Raises:
             OSError: The folder cannot be written, or is full by `max_bytes`; none of the rows counts as kept.
         """
+        if fcntl is None:
+            raise OSError("records cannot wait on disk here: this system has no flock")
         data = "".join(f"{row.to_line()}\n" for row in rows).encode()
         with self._lock:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -83,7 +89,7 @@ class Spool:
 
     def waiting(self) -> bool:
         """Tell whether any record is there, in a file held or free."""
-        return self.size() > 0
+        return fcntl is not None and self.size() > 0
 
     @contextmanager
     def claim(self) -> Iterator[list[UsageRecord] | None]:

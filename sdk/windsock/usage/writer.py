@@ -243,4 +243,5 @@ def _repair_child() -> None:
         writer._after_fork()  # noqa: SLF001 - same module
 
 
-os.register_at_fork(after_in_child=_repair_child)
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_repair_child)
