@@ -1,0 +1,159 @@
+"""Writes docs/benchmarks.md from bench/results/evaluation.json: ``python -m bench.page``; a test compares."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results" / "evaluation.json"
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+
+Found = dict[str, Any]
+
+STOCK = "OpenFeature + stock flagd provider"
+WORKS = {
+    "static": "static flag",
+    "attribute": "attribute rule",
+    "split": "50-50 split",
+    "settings": "twenty typed parameters",
+}
+
+_INTRODUCTION = """\
+# Benchmarks
+
+<!-- Written by `python -m bench.page` from bench/results/evaluation.json; a test compares them. -->
+
+What it costs to ask for a flag, through the public API of each library, with the same flags. One command
+measures all of it and prints these tables:
+
+```sh
+{command} --page
+```
+
+Read the ratios, not the nanoseconds. {noise}
+
+## One evaluation
+
+Nanoseconds per call: the least of {rounds} interleaved rounds, the median in brackets. `×` is how many times
+windsock's least that is. *Static*, *attribute* and *split* are one boolean for one user (`windsock.feature`).
+*Twenty typed parameters* is one settings object for one user (`Settings.for_user`: a base flag and a profile
+that 100 users have); for the peers it is twenty calls, or the call that gives an object where there is one.
+
+"""
+
+_NOISE = """\
+This was measured on {cores} cores of a shared machine ({cpu}, {python}, {system}; load {load} before
+the run) that other work was running on. Every round measures every line once, pinned to one core, so a
+disturbance meets all of them alike, and the least of many rounds is nearly free of it; the distance between
+least and median shows how much there was. Another run gives other nanoseconds, by a fifth and more, and
+nearly the same ratios. Peers are set up in their own favour: flags in memory, no network, no events sent,
+user objects made before the clock starts.
+"""
+
+_WITH_HOOK = """## With one hook
+
+One hook with all four stages is registered; every contender makes the same calls of it. A static flag, ns.
+
+"""
+
+_MANY_IDS = """## A list of a million ids
+
+The rule asks whether the user is in a list. A returning user is one of 100 that come again and again; a fresh
+one is drawn at random from all users, before the clock starts, and comes once. × is against a returning user
+among 100 ids.
+
+"""
+
+
+def tables(found: Found) -> str:
+    """All tables, as Markdown that a terminal shows well enough."""
+    return "\n".join([_calls(found["calls"]), _hook(found["hook"]), _ids(found), _rest(found)])
+
+
+def page(found: Found) -> str:
+    """The whole page."""
+    machine = found["machine"]
+    noise = _NOISE.format(
+        cores=machine["cores"],
+        cpu=machine["cpu"],
+        python=machine["python"],
+        system=machine["system"],
+        load=machine["load_before"][0],
+    ).strip()
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    head = _INTRODUCTION.format(command=found["command"], noise=noise, rounds=found["rounds"])
+    tail = f"## Versions\n\nMeasured on {found['date']} with {versions}; seed {found['seed']}.\n"
+    return f"{head}{tables(found)}\n{tail}"
+
+
+def _calls(calls: Found) -> str:
+    names = dict.fromkeys(name for work in calls.values() for name in work)
+    rows = []
+    for name in names:
+        cells = []
+        for work in WORKS:
+            figures, ours = calls[work].get(name), calls[work]["windsock"]["min"]
+            ratio = f" {_ratio(figures['min'] / ours)}" if figures and name != "windsock" else ""
+            cells.append(f"{_ns(figures)}{ratio}" if figures else "-")
+        rows.append([name, *cells])
+    return _table(["", *WORKS.values()], rows)
+
+
+def _hook(hook: Found) -> str:
+    ours = hook["windsock"]["min"]
+    rows = [
+        [name, _ns(figures), "" if name == "windsock" else _ratio(figures["min"] / ours)]
+        for name, figures in hook.items()
+    ]
+    return _WITH_HOOK + _table(["", "ns", "×"], rows)
+
+
+def _ids(found: Found) -> str:
+    rows = []
+    for work, figures in found["ids"].items():
+        kind = work.partition(",")[0]
+        base = found["ids"][f"{kind}, returning user"]["100 ids"]["min"]
+        for name, each in figures.items():
+            rows.append([work, name, _ns(each), _ratio(each["min"] / base)])
+    return _MANY_IDS + _table(["", "list", "ns", "×"], rows)
+
+
+def _rest(found: Found) -> str:
+    load, replace, imports = found["load"], found["replace"], found["import"]["seconds"]
+    quiet, busy = replace["quiet"], replace["replacing"]
+    ours, theirs = imports.values()
+    rows = [
+        [f"load a file of 1M ids ({load['file_mb']} MB)", f"{load['seconds']:.2f} s"],
+        ["memory above the process before", f"{load['mb_above_before']:.0f} MB"],
+        ["the same at its peak, while loading", f"{load['peak_mb_above_before']:.0f} MB"],
+        [
+            f"a read while shards of 1M ids are replaced, {replace['replacements']} of 100 one after another",
+            f"p50 {busy['p50'] * 1000:.1f} µs, p99.9 {busy['p99.9']:.2f} ms, max {busy['max']:.0f} ms",
+        ],
+        [
+            "a read while nothing is replaced",
+            f"p50 {quiet['p50'] * 1000:.1f} µs, p99.9 {quiet['p99.9']:.2f} ms, max {quiet['max']:.0f} ms",
+        ],
+        ["`import windsock`", f"{ours * 1000:.0f} ms"],
+        ["importing pydantic-settings and openfeature alone", f"{theirs * 1000:.0f} ms"],
+        ["`import windsock` against that", f"{ours / theirs:.2f} ×"],
+        ["gRPC loaded by `import windsock`", "yes" if found["import"]["grpc_loaded"] else "no"],
+    ]
+    return "## Loading, replacing, importing\n\n" + _table(["", ""], rows)
+
+
+def _ns(figures: dict[str, float]) -> str:
+    return f"{figures['min']:,.0f} ({figures['median']:,.0f})"
+
+
+def _ratio(value: float) -> str:
+    return f"**{value:.0f}×**" if value >= 10 else f"**{value:.1f}×**"
+
+
+def _table(head: list[str], rows: Iterable[list[str]]) -> str:
+    lines = [head, ["---"] + ["--:"] * (len(head) - 1), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(json.loads(RESULTS.read_text())))
