@@ -76,7 +76,7 @@ def windsock() -> Iterator[Works]:
     attribute = windsock.feature("attribute", default=False)
     yield {
         "static": windsock.feature("static", default=False),
-        "attribute": partial(attribute, tier="pro"),
+        "attribute": lambda user: attribute(user, tier="pro"),
         "split": windsock.feature("split", default=False),
         "settings": settings.for_user,
     }

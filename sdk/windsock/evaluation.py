@@ -8,6 +8,7 @@ the client is used.
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from openfeature import api, evaluation_context, hook, transaction_context
@@ -45,6 +46,7 @@ class Evaluation:
         self._domain = domain
         self._seen: FeatureProvider | None = None
         self._compiled: CompiledProvider | None = None
+        self._silent: object = None  # the transaction propagator last seen that propagates nothing
         self._interned: dict[tuple[object, ...], Outcome] = {}
 
     def provider(self) -> CompiledProvider | None:
@@ -57,12 +59,15 @@ class Evaluation:
         domain = self._domain
         provider = _registry._default_provider if domain is None else _registry.get_provider(domain)  # noqa: SLF001
         if provider is not self._seen:
-            self._compiled = provider if isinstance(provider, CompiledProvider) else None
-            self._seen = provider
+            self._see(provider)
         if hook._hooks or self.client.hooks:  # noqa: SLF001
             return None
         status = _registry._provider_status.get(provider)  # noqa: SLF001
         return self._compiled if status is _READY or status is _STALE or status is _ERROR else None
+
+    def _see(self, provider: FeatureProvider) -> None:
+        self._compiled = provider if isinstance(provider, CompiledProvider) else None
+        self._seen = provider
 
     def context(self, targeting_key: str | None, attributes: dict[str, Any]) -> dict[str, Any]:
         """What a rule sees: API, transaction, client and invocation attributes, as the client merges them.
@@ -75,12 +80,14 @@ class Evaluation:
         own = self.client.context
         propagator = transaction_context._evaluation_transaction_context_propagator  # noqa: SLF001 - likewise
         if (
-            type(propagator) is not NoOpTransactionContextPropagator
+            propagator is not self._silent
             or outer.attributes
             or outer.targeting_key
             or own.attributes
             or own.targeting_key
         ):
+            if type(propagator) is NoOpTransactionContextPropagator:
+                self._silent = propagator
             merged = outer.merge(propagator.get_transaction_context()).merge(own)
             attributes = {**merged.attributes, **attributes}
             targeting_key = targeting_key or merged.targeting_key
@@ -88,6 +95,41 @@ class Evaluation:
             attributes["environment"] = self.environment
         attributes["targetingKey"] = targeting_key
         return attributes
+
+    def outcome(self, key: str, targeting_key: str | None, attributes: dict[str, Any]) -> Outcome | None:
+        """Evaluate one flag directly; None where `provider` is None. `attributes` are completed in place."""
+        # `provider` and `context` once more, in one frame: two calls less are a sixth of a feature's time.
+        domain, client = self._domain, self.client
+        provider = _registry._default_provider if domain is None else _registry.get_provider(domain)  # noqa: SLF001
+        if provider is not self._seen:
+            self._see(provider)
+        compiled = self._compiled
+        if compiled is None or hook._hooks or client.hooks:  # noqa: SLF001
+            return None
+        status = _registry._provider_status.get(provider)  # noqa: SLF001
+        if status is not _READY and status is not _STALE and status is not _ERROR:
+            return None
+        flag = compiled.compiled.get(key)
+        if flag is None:
+            return missing(key)
+        constant = flag.constant
+        if constant is not None:
+            return constant
+        outer, own = evaluation_context._evaluation_context, client.context  # noqa: SLF001
+        if (
+            transaction_context._evaluation_transaction_context_propagator is not self._silent  # noqa: SLF001
+            or outer.attributes
+            or outer.targeting_key
+            or own.attributes
+            or own.targeting_key
+        ):
+            attributes = self.context(targeting_key, attributes)
+        else:
+            if "environment" not in attributes:
+                attributes["environment"] = self.environment
+            attributes["targetingKey"] = targeting_key
+        evaluate = flag.evaluate  # a variable, because Python calls a slot's function slower in one step
+        return evaluate(attributes)
 
     def invocation(self, targeting_key: str | None, attributes: Attributes) -> EvaluationContext:
         """The same for a call of the client, which merges it once more to no effect."""
@@ -127,6 +169,7 @@ class Evaluation:
         return known
 
 
+@lru_cache(maxsize=_INTERNED_MAX)
 def missing(flag_key: str) -> Outcome:
     """The outcome of a flag that is nowhere: the code default serves."""
     return Outcome(

@@ -16,7 +16,7 @@ from openfeature.transaction_context import ContextVarsTransactionContextPropaga
 from tests.flagfiles import object_flag, write_flags
 
 import windsock
-from windsock.evaluation import Evaluation
+from windsock.evaluation import Evaluation, missing
 from windsock.providers import FilesProvider
 
 VALUES = st.sampled_from(["red", "green", 1, True])
@@ -82,8 +82,10 @@ def test_both_paths_agree(  # noqa: PLR0917
         details = evaluation.client.get_object_details(flag, {}, context)
         if compiled is None:
             assert details.error_code is ErrorCode.FLAG_NOT_FOUND
+            assert evaluation.outcome(flag, user, dict(attributes)) is missing(flag)
             return
-        direct = compiled.evaluate(evaluation.context(user, attributes))
+        direct = compiled.evaluate(evaluation.context(user, dict(attributes)))
+        assert evaluation.outcome(flag, user, dict(attributes)) is direct or direct.error_code
         if isinstance(direct.value, str):
             assert details.error_code is ErrorCode.TYPE_MISMATCH
             return
@@ -156,6 +158,7 @@ def test_with_hooks_settings_make_the_client_s_own_calls(
     evaluation.client.add_hooks([hook for where, hook in made if where == "client"])
     try:
         assert evaluation.provider() is None
+        assert evaluation.outcome("static", "ann", {}) is None
         outcome = evaluation.object(flag, "ann", {})
         seen, calls[:] = list(calls), []
         context = EvaluationContext("ann", {"environment": "test"})
@@ -185,6 +188,7 @@ def test_a_fatal_provider_is_left_to_the_client(provider: FilesProvider, code: E
     provider.emit(ProviderEvent.PROVIDER_ERROR, ProviderEventDetails(error_code=code))
     evaluation = Evaluation(environment="test")
     assert evaluation.provider() is None
+    assert evaluation.outcome("static", "ann", {}) is None
     assert evaluation.object("static", "ann", {}).error_code is ErrorCode.PROVIDER_FATAL
 
 
@@ -192,6 +196,7 @@ def test_another_provider_is_asked_through_the_client_and_interned() -> None:
     api.set_provider_and_wait(InMemoryProvider({"flag": InMemoryFlag("on", {"on": {"x": 1}})}))
     evaluation = Evaluation(environment="test")
     assert evaluation.provider() is None
+    assert evaluation.outcome("static", "ann", {}) is None
     first, second = evaluation.object("flag", "ann", {}), evaluation.object("flag", "bob", {})
     assert first is second
     assert (first.value, first.variant, first.reason) == ({"x": 1}, "on", Reason.STATIC)
@@ -200,13 +205,16 @@ def test_another_provider_is_asked_through_the_client_and_interned() -> None:
 def test_a_provider_that_is_replaced_is_seen_at_once(provider: FilesProvider) -> None:
     evaluation = Evaluation(environment="test")
     assert evaluation.provider() is None
+    assert evaluation.outcome("static", "ann", {}) is None
     api.set_provider_and_wait(provider)
     assert evaluation.provider() is provider
     api.set_provider_and_wait(InMemoryProvider({}))
     assert evaluation.provider() is None
+    assert evaluation.outcome("static", "ann", {}) is None
 
 
 def test_a_domain_has_a_provider_of_its_own(provider: FilesProvider) -> None:
     api.set_provider_and_wait(provider, "teaching")
     assert Evaluation("teaching", "test").provider() is provider
     assert Evaluation(None, "test").provider() is None
+    assert Evaluation(None, "test").outcome("static", "ann", {}) is None
