@@ -1,11 +1,13 @@
 """Reading documents: what is accepted, what is left out, and where every problem is said to be."""
 
+import gc
 import json
 
 import pytest
 
 from windsock.errors import FlagFileError
 from windsock.flags import Document, read_document
+from windsock.flags.json_text import JsonText
 
 
 def read(text: str | bytes | dict[str, object]) -> Document:
@@ -145,3 +147,14 @@ def test_what_cannot_be_read_at_all_is_refused_with_its_place(text: bytes, says:
         read(text)
     assert says in str(caught.value)
     assert str(caught.value).startswith("app.flagd.json:")
+
+
+def test_the_text_is_let_go_of_at_once() -> None:
+    """A text of 40 MB that waits for the garbage collector is 40 MB of every large set."""
+    gc.collect()
+    gc.disable()
+    try:
+        read({"flags": {"a": {"variants": {"on": True}, "defaultVariant": "on"}}})
+        assert not [each for each in gc.get_objects() if isinstance(each, JsonText)]
+    finally:
+        gc.enable()

@@ -6,6 +6,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import isinf
 from typing import Final
 
@@ -49,19 +50,11 @@ class JsonText:
         self.source = source
         self._duplicates: list[str] = []
         self._line_ends: array[int] | None = None
+        # not a method of its own: in a cycle a text of 40 MB waits for the garbage collector
+        paired = partial(_object, self._duplicates)
         self._strict = json.JSONDecoder(
-            object_pairs_hook=self._object, parse_float=_finite, parse_constant=_refuse, parse_int=_integer
+            object_pairs_hook=paired, parse_float=_finite, parse_constant=_refuse, parse_int=_integer
         )
-
-    def _object(self, pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
-        made = dict(pairs)
-        if len(made) != len(pairs):
-            seen: set[str] = set()
-            for key, _ in pairs:
-                if key in seen:
-                    self._duplicates.append(key)
-                seen.add(key)
-        return made
 
     def position(self, at: int) -> tuple[int, int]:
         """One-based line and column of a character offset."""
@@ -252,6 +245,18 @@ def _syntax_message(text: str, error: json.JSONDecodeError) -> str:
     if error.pos >= len(text.rstrip()):
         return "the text ends in the middle of a value: was it cut off?"
     return f"not JSON: {error.msg[0].lower()}{error.msg[1:]}"
+
+
+def _object(duplicates: list[str], pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    """An object from its members; keys that come again are noted, and the last one counts."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                duplicates.append(key)
+            seen.add(key)
+    return made
 
 
 def _refuse(token: str) -> JsonValue:
