@@ -90,7 +90,8 @@ def test_changed_keys_are_told(server: SyncServer) -> None:
         ("{}", 'no "flags"'),
         ('{"flags": {"colour"', "cannot be read"),
         ("[]", "starts with"),
-        ('{"flags": {}}', "without any flag"),
+        ('{"flags": {}}', "restart this process if that is meant"),
+        ('{"flags": {"colour": 3}}', "flag 'colour'"),
     ],
 )
 def test_a_push_that_cannot_be_used_is_survived(

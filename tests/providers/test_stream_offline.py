@@ -47,6 +47,11 @@ def test_the_server_s_context_is_part_of_the_copy(tmp_path: Path) -> None:
     with SyncServer(flags, context={"tier": "gold"}) as server:
         with following(server.port, tmp_path):
             assert value() == "gold"
+            copy = saved_in(tmp_path)
+            before = copy.read_bytes()
+            server.set(context={"tier": "gold", "region": "eu"})
+            server.push(flags)
+            assert until(lambda: copy.read_bytes() != before), "the same flags under another context"
         server.stop()
         with following(server.port, tmp_path, deadline=0.3):
             assert value() == "gold"

@@ -125,9 +125,10 @@ class StreamProvider(CompiledProvider):
             self._refuse(f"the server sent a set that cannot be read: {error}")
             return
         if not document.flags and self.compiled:
-            self._refuse("the server sent a set without any flag; restart this process if that is meant")
+            why = str(document.problems[0]) if document.problems else "restart this process if that is meant"
+            self._refuse(f"the server sent a set without any flag that can be used; {why}")
             return
-        before, problems = self.serving.revision, set(self.serving.problems)
+        before, problems = (self.serving.revision, self._below), set(self.serving.problems)
         self._tell_reconnected()
         self._serve(merge([document]), below=push.context)
         self._first.set()
@@ -135,7 +136,7 @@ class StreamProvider(CompiledProvider):
         for problem in self.serving.problems:
             if problem not in problems:
                 logger.error("%s", problem)
-        if self._copy is not None and before != self.serving.revision:
+        if self._copy is not None and before != (self.serving.revision, push.context):
             self._copy.save(push.flags, push.context)
 
     def lost(self, error: LostError) -> bool:
