@@ -20,6 +20,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "quarantine": ("quarantine", "List and lift values that are withdrawn because they failed in use."),
     "migrate": ("migrate", "Bring the database's tables up to date."),
     "mirror": ("mirror", "Write the assignments of the database into flagd files."),
+    "token": ("token", "Make or revoke a token of the configuration API."),
     "lint": ("lint", "Find what flag files get wrong before they serve."),
     "init": ("init", "Write a repository's first flag files."),
     "import": ("import_", "Turn a YAML configuration into flag files and settings classes."),

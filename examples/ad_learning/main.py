@@ -1,0 +1,52 @@
+"""The service of the ad learning system: its configuration over HTTP, and the check of one ad."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+import windsock
+from windsock.api import Api, configuration_router
+from windsock.errors import ConfigurationError
+
+from . import config_loader
+from .settings import Learning
+from .winners import is_winner
+
+
+def create_app(database_url: str | None = None) -> FastAPI:
+    """Make the service.
+
+    Args:
+        database_url: Where tokens, the audit and the ads are. Default: ``DATABASE_URL``.
+
+    Raises:
+        ConfigurationError: No database is named.
+        FileNotFoundError: The flag file is nowhere.
+    """
+    url = database_url or os.environ.get("DATABASE_URL", "")
+    if not url:
+        raise ConfigurationError("DATABASE_URL is not set; name the database that was migrated")
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        config_loader.start()
+        yield
+        windsock.stop()
+
+    app = FastAPI(title="ad learning", lifespan=lifespan)
+    api = Api(Learning, config_loader.find_config(), url, path="/api/config/learning")
+    app.include_router(configuration_router(api))
+
+    @app.get("/winner")
+    def winner(ctr: float, roas: float, hours_live: int, impressions: int) -> dict[str, bool]:
+        """Tell whether an ad with these numbers is a winner, by the thresholds in force."""
+        return {"winner": is_winner(ctr, roas, hours_live, impressions)}
+
+    @app.get("/health")
+    def health() -> windsock.Health:
+        """Tell what serves; a variable that overrides the flag file is named."""
+        return windsock.health()
+
+    return app

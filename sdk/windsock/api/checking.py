@@ -1,0 +1,167 @@
+"""Checking a request before anything is written: its JSON, its fields, the values, and the linter."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import to_jsonable_python
+
+from windsock.api.document import ENVIRONMENTS, Configuration, Values
+from windsock.declaration import Declaration
+from windsock.flags import JsonValue
+from windsock.flags.lint import Level, lint
+from windsock.flags.model import pointer_of
+from windsock.layers import overlay
+
+_LARGEST_INTEGER: Final = 2**53
+
+_DEEPEST: Final = 20
+"""Levels of a value; an object that is much deeper fails over gRPC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something in a request that keeps it from being written.
+
+    Attributes:
+        pointer: The field, as a JSON pointer (RFC 6901) into the request; empty for the whole.
+        message: What is wrong and what to do next.
+    """
+
+    pointer: str
+    message: str
+
+
+def parse(body: bytes) -> Mapping[str, JsonValue] | Fault:
+    """Read a request's body: one JSON object, each key once."""
+    try:
+        parsed = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_each_once)
+    except (ValueError, RecursionError) as error:
+        return Fault("", f"the request is no JSON: {error}")
+    if not isinstance(parsed, dict):
+        return Fault("", "the request must be a JSON object of the fields to change")
+    return parsed
+
+
+def check_request(declaration: Declaration, current: Configuration, request: Values) -> list[Fault]:
+    """Find values that JSON or a database cannot carry, unknown fields and unknown environments."""
+    faults = list(_unportable(request, ()))
+    patch = {key: value for key, value in request.items() if key != ENVIRONMENTS}
+    faults += _unknown(declaration, patch, ())
+    environments = request.get(ENVIRONMENTS, {})
+    if not isinstance(environments, Mapping):
+        return [*faults, Fault(f"/{ENVIRONMENTS}", "must be an object, with one object per environment")]
+    known = [name for name in current.variants if name != current.default]
+    for name, values in environments.items():
+        at = (ENVIRONMENTS, name)
+        if name not in known:
+            faults.append(Fault(pointer_of(*at), _no_environment(name, current.default, known)))
+        elif not isinstance(values, Mapping):
+            faults.append(Fault(pointer_of(*at), "must be an object of the fields to change"))
+        else:
+            faults += _unknown(declaration, values, at)
+    return faults
+
+
+def check_values(declaration: Declaration, configuration: Configuration) -> list[Fault]:
+    """Validate every variant over the code defaults, without turning a text into a number."""
+    faults: list[Fault] = []
+    seen: set[tuple[tuple[str, ...], str]] = set()
+    names = sorted(configuration.variants, key=lambda name: name != configuration.default)
+    for name in names:
+        for path, message in _invalid(declaration, configuration.variants[name]):
+            if (path, message) not in seen:  # an environment that follows the base repeats its faults
+                seen.add((path, message))
+                faults.append(Fault(pointer_of(*configuration.tokens(name), *path), message))
+    return faults
+
+
+def check_document(data: bytes, source: str, flag: str, configuration: Configuration) -> list[Fault]:
+    """Lint the document as it would be written; errors count."""
+    prefixes = {
+        pointer_of("flags", flag, "variants", name): pointer_of(*configuration.tokens(name))
+        for name in configuration.variants
+    }
+    faults = []
+    for finding in lint(data, source).findings:
+        if finding.level is Level.ERROR:
+            pointer = finding.pointer
+            for prefix, replacement in prefixes.items():
+                if pointer == prefix or pointer.startswith(f"{prefix}/"):
+                    pointer = replacement + pointer.removeprefix(prefix)
+            faults.append(Fault(pointer, f"{finding.code}: {finding.message}"))
+    return faults
+
+
+def _invalid(declaration: Declaration, values: Values) -> Iterator[tuple[tuple[str, ...], str]]:
+    whole = overlay(_jsonable(declaration.defaults), values)
+    settings_class: type[BaseModel] = declaration.settings_class
+    try:
+        # not the class's own `__init__`, which reads the environment; see `Declaration.validate`
+        settings_class.__pydantic_validator__.validate_json(
+            json.dumps(whole),
+            strict=True,
+            self_instance=settings_class.__new__(settings_class),
+            by_name=True,
+            by_alias=False,
+        )
+    except ValidationError as error:
+        for item in error.errors(include_url=False, include_context=False, include_input=False):
+            yield tuple(map(str, item["loc"])), item["msg"]
+
+
+def _jsonable(values: Mapping[str, object]) -> dict[str, object]:
+    jsonable: dict[str, object] = to_jsonable_python(dict(values), fallback=str)
+    return jsonable
+
+
+def _unknown(declaration: Declaration, values: Values, above: tuple[str, ...]) -> Iterator[Fault]:
+    for path, message in declaration.unknown(values):
+        yield Fault(pointer_of(*above, *path), message)
+
+
+def _unportable(value: JsonValue, at: tuple[str | int, ...]) -> Iterator[Fault]:
+    if len(at) > _DEEPEST:
+        yield Fault(pointer_of(*at), f"deeper than {_DEEPEST} levels, which some readers refuse")
+    elif isinstance(value, Mapping):
+        for key, below in value.items():
+            yield from _unportable(key, (*at, key))
+            yield from _unportable(below, (*at, key))
+    elif isinstance(value, list):
+        for index, below in enumerate(value):
+            yield from _unportable(below, (*at, index))
+    elif message := _unportable_scalar(value):
+        yield Fault(pointer_of(*at), message)
+
+
+def _unportable_scalar(value: JsonValue) -> str | None:
+    if isinstance(value, str) and "\0" in value:
+        return "a text cannot hold the character U+0000"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "the number is beyond what a double holds"
+    if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
+        return "integers beyond 2^53 are rounded by some readers"
+    return None
+
+
+def _no_environment(name: str, default: str, known: list[str]) -> str:
+    if name == default:
+        return f"{name} is the base here: give its values at the top level"
+    there = ", ".join(known) or "its base"
+    return f"the flag has no variant for the environment {name}, only {there}; add it in Git"
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _each_once(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} stands twice in one object")
+    return found

@@ -1,0 +1,119 @@
+"""A settings class's flag as one configuration: the default variant, and what each environment overrides.
+
+Pure: a document's content goes in, a new content comes out.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from windsock.flags import JsonValue
+from windsock.flags.model import pointer_of, same_json
+from windsock.layers import overlay
+
+ENVIRONMENTS: Final = "environments"
+"""The key of a configuration below which the overrides stand, by environment."""
+
+Values = Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a flag's variants say.
+
+    Attributes:
+        default: Name of the default variant, the base of all others.
+        variants: Values by variant name; every variant but the default is named after an environment.
+    """
+
+    default: str
+    variants: Mapping[str, Values]
+
+    @property
+    def base(self) -> Values:
+        """The values of the default variant."""
+        return self.variants[self.default]
+
+    def overrides(self) -> dict[str, dict[str, JsonValue]]:
+        """Give what each environment says differently from the base."""
+        return {
+            name: _different(values, self.base)
+            for name, values in self.variants.items()
+            if name != self.default
+        }
+
+    def merged(self, request: Values) -> "Configuration":
+        """Lay a request over the base, and its ``environments`` over their variants.
+
+        An environment follows the base in every value where it said what the base said, or nothing.
+
+        Args:
+            request: Partial values, and perhaps `ENVIRONMENTS`; each of these names a variant.
+        """
+        patch = {key: value for key, value in request.items() if key != ENVIRONMENTS}
+        environments = _mapping(request.get(ENVIRONMENTS))
+        variants: dict[str, Values] = {}
+        for name, values in self.variants.items():
+            followed = _follow(values, self.base, patch) if name != self.default else overlay(values, patch)
+            variants[name] = _values(overlay(followed, _mapping(environments.get(name))))
+        return Configuration(self.default, variants)
+
+    def changes(self, after: "Configuration") -> dict[str, list[JsonValue]]:
+        """Give [before, after] of every value that differs, by JSON pointer into the configuration."""
+        changed: dict[str, list[JsonValue]] = {}
+        for name, values in after.variants.items():
+            above = self.tokens(name)
+            old = dict(_leaves(self.variants[name]))
+            for path, value in _leaves(values):
+                before = old.get(path)
+                if path not in old or not same_json(before, value):
+                    changed[pointer_of(*above, *path)] = [before, value]
+        return changed
+
+    def tokens(self, variant: str) -> tuple[str, ...]:
+        """Where a variant's values stand in the configuration."""
+        return () if variant == self.default else (ENVIRONMENTS, variant)
+
+
+def _follow(values: Values, before: Values, patch: Values) -> dict[str, JsonValue]:
+    followed = dict(values)
+    for key, new in patch.items():
+        old = before.get(key)
+        if isinstance(new, Mapping) and (key not in values or isinstance(values[key], Mapping)):
+            followed[key] = _follow(_mapping(values.get(key)), _mapping(old), new)
+        elif key not in values or (key in before and same_json(values[key], old)):
+            followed[key] = new
+    return followed
+
+
+def _different(values: Values, base: Values) -> dict[str, JsonValue]:
+    found: dict[str, JsonValue] = {}
+    for key, value in values.items():
+        under = base.get(key)
+        if isinstance(value, Mapping) and isinstance(under, Mapping):
+            if below := _different(value, under):
+                found[key] = below
+        elif key not in base or not same_json(value, under):
+            found[key] = value
+    return found
+
+
+def leaf_paths(values: Values) -> Iterator[tuple[str, ...]]:
+    """Give the path of every value that is no mapping."""
+    return (path for path, _ in _leaves(values))
+
+
+def _leaves(values: Values, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], JsonValue]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, (*above, key))
+        else:
+            yield (*above, key), value
+
+
+def _mapping(value: JsonValue) -> Values:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _values(merged: Mapping[str, object]) -> Values:
+    return merged  # type: ignore[return-value]  # an overlay of JSON is JSON

@@ -1,0 +1,28 @@
+-- name: tokens
+-- Every token that may be used.
+select name, role, token_sha256 from windsock.api_tokens where revoked_at is null;
+
+-- name: add_token
+-- A new token; nothing when the name is taken.
+insert into windsock.api_tokens (name, role, token_sha256)
+values (%(name)s, %(role)s, %(digest)s)
+on conflict (name) do nothing
+returning name;
+
+-- name: revoke_token
+-- A token that may be used no more; its name stays taken, since the audit names it.
+update windsock.api_tokens set revoked_at = now()
+where name = %(name)s and revoked_at is null
+returning name;
+
+-- name: begin_write
+-- A write that is about to happen.
+insert into windsock.configuration_audit (actor, flag, file, revision_before, revision_after, request, changed)
+values (
+    %(actor)s, %(flag)s, %(file)s, %(revision_before)s, %(revision_after)s, %(request)s::jsonb, %(changed)s::jsonb
+)
+returning id;
+
+-- name: end_write
+-- The file has been replaced.
+update windsock.configuration_audit set written_at = now() where id = %(id)s;

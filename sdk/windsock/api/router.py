@@ -1,0 +1,243 @@
+"""The routes: read, change and reload one settings class."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import psycopg
+from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response, Security, status
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
+
+from windsock.api.checking import Fault, parse
+from windsock.api.document import ENVIRONMENTS, Configuration, Values, leaf_paths
+from windsock.api.store import Change, Stale, Store, Stored
+from windsock.api.switch import ConfigurationApi
+from windsock.api.tokens import Role, Token, authenticate
+from windsock.errors import ConfigurationError, FlagFileError, UnreachableError
+from windsock.providers.files import FilesProvider
+from windsock.resolution import process
+from windsock.runtime import health, reload
+from windsock.settings import Settings
+
+logger = logging.getLogger("windsock.api")
+
+_CONNECT_SECONDS = 5
+
+_bearer = HTTPBearer(auto_error=False, description="A token made by `windsock token`.")
+_Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """What the API serves.
+
+    Attributes:
+        settings: The settings class.
+        flag_file: The JSON file that defines its flag; the service's `start` reads the same folder.
+        database_url: Where tokens and the audit are; see the migration ``windsock_configuration_api``.
+        path: Where it is served.
+    """
+
+    settings: type[Settings]
+    flag_file: Path
+    database_url: str
+    path: str
+
+    @property
+    def store(self) -> Store:
+        """The flag in its file."""
+        return Store(self.flag_file, self.settings.__windsock__.declaration)
+
+
+def configuration_router(api: Api) -> APIRouter:
+    """Make the routes ``GET`` and ``PUT`` of `Api.path`, and ``POST`` of ``<path>/reload``.
+
+    Raises:
+        ConfigurationError: The file is no JSON file of flags, or the class has a field `environments`.
+    """
+    if not api.flag_file.name.endswith(".flagd.json"):
+        raise ConfigurationError(f"{api.flag_file}: the API writes *.flagd.json; name such a file")
+    if ENVIRONMENTS in api.settings.model_fields:
+        raise ConfigurationError(
+            f"{api.settings.__name__}.{ENVIRONMENTS}: that is where the API shows overrides; rename the field"
+        )
+    router = APIRouter()
+    connection = _connections(api)
+    reader = Depends(_guard(connection, {Role.READER, Role.ADMIN}))
+    admin = Depends(_guard(connection, {Role.ADMIN}))
+
+    @router.get(api.path, dependencies=[reader])
+    def read_configuration(response: Response) -> dict[str, object]:
+        """Give the values in force here, and what each environment overrides."""
+        with _problems():
+            stored = api.store.read()
+        response.headers["ETag"] = _etag(stored.revision)
+        return _shown(api.settings, stored.configuration)
+
+    @router.put(api.path)
+    async def change_configuration(
+        request: Request,
+        response: Response,
+        token: Annotated[Token, admin],
+        if_match: Annotated[str | None, Header()] = None,
+    ) -> dict[str, object]:
+        """Merge the request over the configuration; the result is validated before anything is written."""
+        _refuse_unless_writable()
+        values = parse(await _body(request))
+        if isinstance(values, Fault):
+            raise _unprocessable((values,))
+        change = Change(values, token.name, _expected(if_match))
+        stored = await run_in_threadpool(_write, api, change)
+        response.headers["ETag"] = _etag(stored.revision)
+        return {
+            "status": "updated",
+            "config": _shown(api.settings, stored.configuration),
+            "shadowed": _shadowed(api.settings, values),
+        }
+
+    @router.post(f"{api.path}/reload", dependencies=[admin])
+    def reload_configuration(response: Response) -> dict[str, object]:
+        """Read the environment and the flag files again, now; a changed file is seen without it too."""
+        reload()
+        with _problems():
+            stored = api.store.read()
+        response.headers["ETag"] = _etag(stored.revision)
+        stale = health().stale
+        return {
+            "status": "stale" if stale else "reloaded",
+            "config": _shown(api.settings, stored.configuration),
+            **({"reason": stale} if stale else {}),
+        }
+
+    return router
+
+
+Connect = Callable[[], "psycopg.Connection[Any]"]
+
+
+def _connections(api: Api) -> Connect:
+    def connect() -> "psycopg.Connection[Any]":
+        return psycopg.connect(api.database_url, autocommit=True, connect_timeout=_CONNECT_SECONDS)
+
+    return connect
+
+
+def _guard(connect: Connect, allowed: set[Role]) -> Callable[..., Token]:
+    """Give a dependency that lets tokens of these roles pass."""
+
+    def guard(credentials: _Credentials) -> Token:
+        token = None
+        if credentials is not None:
+            with _problems(), connect() as connection:
+                token = authenticate(connection, credentials.credentials)
+        if token is None:
+            raise HTTPException(
+                status.HTTP_401_UNAUTHORIZED,
+                "give a token that is in use: Authorization: Bearer …",
+                {"WWW-Authenticate": "Bearer"},
+            )
+        if token.role not in allowed:
+            needed = " or ".join(sorted(allowed))
+            raise HTTPException(
+                status.HTTP_403_FORBIDDEN,
+                f"the token {token.name!r} has the role {token.role}; this needs {needed}",
+            )
+        return token
+
+    return guard
+
+
+def _write(api: Api, change: Change) -> Stored:
+    with _problems(), _connections(api)() as connection:
+        outcome = api.store.write(connection, change)
+    if isinstance(outcome, Stale):
+        raise HTTPException(
+            status.HTTP_412_PRECONDITION_FAILED,
+            "the configuration has changed since it was read; read it again, then repeat the change",
+            {"ETag": _etag(outcome.revision)},
+        )
+    if not isinstance(outcome, Stored):
+        raise _unprocessable(outcome)
+    logger.info("%s: changed by %s, revision %s", api.flag_file, change.actor, outcome.revision)
+    return outcome
+
+
+def _refuse_unless_writable() -> None:
+    if not ConfigurationApi.live().writable:
+        raise HTTPException(
+            status.HTTP_403_FORBIDDEN, "writing is switched off here; set CONFIGURATION_API_WRITABLE=true"
+        )
+
+
+async def _body(request: Request) -> bytes:
+    limit = ConfigurationApi.live().max_body_bytes
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise HTTPException(
+                status.HTTP_413_CONTENT_TOO_LARGE,
+                f"the request is longer than {limit} bytes, which CONFIGURATION_API_MAX_BODY_BYTES allows",
+            )
+    return bytes(body)
+
+
+def _shown(settings: type[Settings], configuration: Configuration) -> dict[str, object]:
+    provider = process.evaluating().provider()
+    if isinstance(provider, FilesProvider):
+        provider.refresh()  # so that what is shown is never older than the revision beside it
+    declaration = settings.__windsock__.declaration
+    shown = declaration.shown(settings.__windsock__.resolve(None, {})[0].values)
+    overrides = {name: declaration.shown(values) for name, values in configuration.overrides().items()}
+    return {**shown, ENVIRONMENTS: overrides}
+
+
+def _shadowed(settings: type[Settings], request: Values) -> list[str]:
+    """Fields of a request that this process's environment overrides."""
+    layers = [layer.values for layer in settings.__windsock__.process_layers()]
+    return [".".join(path) for path in leaf_paths(request) if any(_holds(values, path) for values in layers)]
+
+
+def _holds(values: object, path: tuple[str, ...]) -> bool:
+    for key in path:
+        if not isinstance(values, Mapping) or key not in values:
+            return False
+        values = values[key]
+    return True
+
+
+def _expected(if_match: str | None) -> frozenset[str] | None:
+    """The revisions of an ``If-Match`` header (RFC 9110, 13.1.1); ``*`` is any, a weak one never matches."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    tags = [tag.strip() for tag in if_match.split(",")]
+    return frozenset(tag[1:-1] for tag in tags if len(tag) >= 2 and tag[0] == tag[-1] == '"')
+
+
+def _etag(revision: str) -> str:
+    return f'"{revision}"'
+
+
+def _unprocessable(faults: tuple[Fault, ...]) -> HTTPException:
+    detail = [{"pointer": fault.pointer, "message": fault.message} for fault in faults]
+    return HTTPException(status.HTTP_422_UNPROCESSABLE_CONTENT, detail)
+
+
+@contextmanager
+def _problems() -> Iterator[None]:
+    """Answer 503 where the file or the database does not do."""
+    try:
+        yield
+    except (UnreachableError, FlagFileError) as error:
+        logger.error("%s", error)  # noqa: TRY400 - the message says it all
+        raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, str(error)) from error
+    except psycopg.Error as error:
+        logger.error("the configuration API's database: %s", error)  # noqa: TRY400 - likewise
+        raise HTTPException(
+            status.HTTP_503_SERVICE_UNAVAILABLE,
+            "the database with the tokens and the audit failed; look at the service's log, then try again",
+        ) from error

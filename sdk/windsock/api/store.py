@@ -1,0 +1,171 @@
+"""The flag file behind the API: read, merged and replaced under a lock, each write recorded."""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from windsock._sql import load_queries
+from windsock.api.checking import Fault, check_document, check_request, check_values
+from windsock.api.document import Configuration, Values
+from windsock.declaration import Declaration
+from windsock.errors import FlagFileError
+from windsock.flags import JsonValue, read_document, write_document
+from windsock.gitops.files import read_bytes, write_bytes
+
+_queries = load_queries("windsock.api", "queries.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The file at one moment: its revision, its whole content, and the configuration in it."""
+
+    revision: str
+    content: Mapping[str, JsonValue]
+    configuration: Configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The file is not any more what the caller has seen; `revision` is what it is."""
+
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A request to change the configuration.
+
+    Attributes:
+        request: Partial values, and perhaps overrides by environment.
+        actor: Who asks, as the audit will say.
+        expected: Revisions of which the file must be one; None merges over whatever it is.
+    """
+
+    request: Values
+    actor: str
+    expected: frozenset[str] | None = None
+
+
+class Store:
+    """One flag in one file.
+
+    Args:
+        path: The flag file, JSON.
+        declaration: The settings class that the flag is for.
+    """
+
+    def __init__(self, path: Path, declaration: Declaration) -> None:
+        self.path = path
+        self._declaration = declaration
+
+    def read(self) -> Stored:
+        """Read the file.
+
+        Raises:
+            UnreachableError: It cannot be read.
+            FlagFileError: The flag is not in it, or not in a shape that can be changed field by field.
+        """
+        data = read_bytes(self.path)
+        document = read_document(data, str(self.path))
+        flag = document.flags.get(self._declaration.flag)
+        if flag is None:
+            why = "; ".join(map(str, document.problems)) or "it is not defined there"
+            raise FlagFileError(str(self.path), f"flag {self._declaration.flag!r} cannot be read: {why}")
+        variants = {name: value for name, value in flag.variants.items() if isinstance(value, Mapping)}
+        if flag.default_variant not in variants or len(variants) < len(flag.variants):
+            raise FlagFileError(
+                str(self.path),
+                f"flag {flag.key!r} needs a default variant, and objects as its variants, to be changed here",
+                flag.line,
+            )
+        content: Mapping[str, JsonValue] = json.loads(data)
+        return Stored(document.revision, content, Configuration(flag.default_variant, variants))
+
+    def write(
+        self, connection: "psycopg.Connection[Any]", change: Change
+    ) -> Stored | Stale | tuple[Fault, ...]:
+        """Merge a change over the newest version and replace the file, if everything about it is right.
+
+        Args:
+            connection: Where the write is recorded; it commits by itself.
+            change: What is asked for.
+
+        Returns:
+            The file as it is now, or why it was left alone.
+
+        Raises:
+            UnreachableError: The file cannot be read or written.
+            FlagFileError: As for `read`.
+            psycopg.Error: The write cannot be recorded; the file is as it was.
+        """
+        with _locked(self.path.resolve().parent):
+            before = self.read()
+            if change.expected is not None and before.revision not in change.expected:
+                return Stale(before.revision)
+            faults = check_request(self._declaration, before.configuration, change.request)
+            if faults:
+                return tuple(faults)
+            after = before.configuration.merged(change.request)
+            content = self._with(before.content, after)
+            data = write_document(content)
+            flag = self._declaration.flag
+            faults = check_values(self._declaration, after) or check_document(
+                data, str(self.path), flag, after
+            )
+            if faults:
+                return tuple(faults)
+            stored = Stored(_revision(data), content, after)
+            self._replace(connection, change, before, stored, data)
+            return stored
+
+    def _with(self, content: Mapping[str, JsonValue], after: Configuration) -> Mapping[str, JsonValue]:
+        flags = content["flags"]
+        flag = flags[self._declaration.flag] if isinstance(flags, dict) else None
+        if not isinstance(flags, dict) or not isinstance(flag, dict):
+            raise FlagFileError(str(self.path), "`flags` must be an object keyed by flag to be changed here")
+        changed = {**flag, "variants": dict(after.variants)}
+        return {**content, "flags": {**flags, self._declaration.flag: changed}}
+
+    def _replace(
+        self,
+        connection: "psycopg.Connection[Any]",
+        change: Change,
+        before: Stored,
+        after: Stored,
+        data: bytes,
+    ) -> None:
+        values = {
+            "actor": change.actor,
+            "flag": self._declaration.flag,
+            "file": str(self.path),
+            "revision_before": before.revision,
+            "revision_after": after.revision,
+            "request": json.dumps(change.request),
+            "changed": json.dumps(before.configuration.changes(after.configuration)),
+        }
+        row = connection.execute(_queries["begin_write"], values).fetchone()
+        write_bytes(self.path, data)
+        connection.execute(_queries["end_write"], {"id": row[0] if row else None})
+
+
+def _revision(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock: one writer at a time, over threads and processes; a killed one lets go."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

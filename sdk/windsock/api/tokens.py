@@ -1,0 +1,90 @@
+"""Bearer tokens: random, kept as hashes, compared in constant time."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import psycopg
+
+from windsock._sql import load_queries
+from windsock.errors import ConfigurationError
+
+_queries = load_queries("windsock.api", "queries.sql")
+
+_PREFIX = "windsock_"
+"""Lets secret scanners find a token that was published by mistake."""
+
+_ENTROPY_BYTES = 32
+
+
+class Role(StrEnum):
+    """What a token allows: a reader reads, an admin also writes and reloads."""
+
+    READER = "reader"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token that may be used: its name, which the audit shows, and its role."""
+
+    name: str
+    role: Role
+
+
+def create_token(connection: "psycopg.Connection[Any]", name: str, role: Role) -> str:
+    """Make a token, keep its hash, and give its text; it cannot be had again.
+
+    Args:
+        connection: A connection that commits by itself.
+        name: Who uses it, as the audit will say.
+        role: What it allows.
+
+    Raises:
+        ConfigurationError: The name is empty or taken, also by a revoked token; or the table is missing.
+    """
+    text = _PREFIX + secrets.token_urlsafe(_ENTROPY_BYTES)
+    if not name:
+        raise ConfigurationError("a token needs a name: it is what the audit shows")
+    values = {"name": name, "role": role.value, "digest": _digest(text)}
+    if not _done(connection, "add_token", values):
+        raise ConfigurationError(
+            f"there is a token {name!r} already, perhaps a revoked one; choose another name"
+        )
+    return text
+
+
+def revoke_token(connection: "psycopg.Connection[Any]", name: str) -> None:
+    """Refuse a token from now on.
+
+    Raises:
+        ConfigurationError: There is no such token, or it is revoked already; or the table is missing.
+    """
+    if not _done(connection, "revoke_token", {"name": name}):
+        raise ConfigurationError(f"there is no token {name!r} in use; nothing was revoked")
+
+
+def authenticate(connection: "psycopg.Connection[Any]", text: str) -> Token | None:
+    """Find the token; every stored hash is compared, so the time tells nothing about them."""
+    digest = _digest(text)
+    found = None
+    for name, role, stored in connection.execute(_queries["tokens"]).fetchall():
+        if hmac.compare_digest(digest, bytes(stored)):
+            found = Token(name, Role(role))
+    return found
+
+
+def _done(connection: "psycopg.Connection[Any]", query: str, values: dict[str, object]) -> bool:
+    try:
+        return connection.execute(_queries[query], values).fetchone() is not None
+    except psycopg.errors.UndefinedTable as error:
+        raise ConfigurationError(
+            "the table windsock.api_tokens is not there; run `windsock migrate` first"
+        ) from error
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()

@@ -1,0 +1,29 @@
+"""`windsock token`: make and revoke the bearer tokens of the configuration API."""
+
+from typing import Annotated
+
+import typer
+
+from windsock.api import Role, create_token, revoke_token
+from windsock.cli._database import DatabaseUrl, database
+from windsock.migrations import connect
+
+
+def command(
+    name: Annotated[str, typer.Argument(help="Who uses the token; the audit shows this name.")],
+    *,
+    role: Annotated[
+        Role, typer.Option(help="A reader reads; an admin also writes and reloads.")
+    ] = Role.READER,
+    revoke: Annotated[
+        bool, typer.Option("--revoke", help="Refuse the token from now on, instead of making one.")
+    ] = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Make a bearer token for the configuration API, print it once, and keep only its hash."""
+    with database(database_url) as url, connect(url) as connection:
+        if revoke:
+            revoke_token(connection, name)
+            print(f"{name} is refused from now on")
+        else:
+            print(create_token(connection, name, role))

@@ -1,0 +1,339 @@
+"""The configuration API over HTTP: who may, what is refused and where, and what a change does."""
+
+import contextlib
+import json
+import threading
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from tests.api.conftest import PATH, Thing
+
+import windsock
+from windsock.api import Api, Role, configuration_router, create_token, revoke_token
+
+
+@contextlib.contextmanager
+def gone(connection, table):
+    """Take a table of the API away for a while."""
+    connection.execute(f"alter table windsock.{table} rename to gone")
+    yield
+    connection.execute(f"alter table windsock.gone rename to {table}")
+
+
+def bearer(text):
+    return {"Authorization": f"Bearer {text}"}
+
+
+class TestWhoMay:
+    @pytest.mark.parametrize(
+        "header", ["", "Bearer", "Bearer ", "Bearer wrong", "Basic YTpi", "Bearer windsock_\u00e9"]
+    )
+    @pytest.mark.parametrize(("method", "path"), [("GET", PATH), ("PUT", PATH), ("POST", f"{PATH}/reload")])
+    def test_without_a_token_nobody(self, client, method, path, header):
+        answer = client.request(method, path, headers={"Authorization": header.encode("latin-1")}, json={})
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+
+    def test_a_reader_reads(self, client, tokens, audit):
+        reader = bearer(tokens[Role.READER])
+        assert client.get(PATH, headers=reader).status_code == 200
+        for answer in (
+            client.put(PATH, headers=reader, json={"threshold": 0.6}),
+            client.post(f"{PATH}/reload", headers=reader),
+        ):
+            assert answer.status_code == 403
+            assert answer.json()["detail"] == "the token 'the reader' has the role reader; this needs admin"
+        assert audit() == []
+
+    def test_a_revoked_token_is_refused_at_once(self, client, connection):
+        assert client.get(PATH).status_code == 200
+        revoke_token(connection, "the admin")
+        assert client.get(PATH).status_code == 401
+
+    def test_tokens_are_kept_as_hashes(self, connection, tokens):
+        dumped = connection.execute("select api_tokens::text from windsock.api_tokens").fetchall()
+        assert len(dumped) == 2
+        assert not any(token in row for token in tokens.values() for (row,) in dumped)
+
+    def test_a_name_is_taken_once_and_revoked_once(self, connection, tokens):
+        with pytest.raises(windsock.ConfigurationError, match="'the admin' already"):
+            create_token(connection, "the admin", Role.READER)
+        with pytest.raises(windsock.ConfigurationError, match="needs a name"):
+            create_token(connection, "", Role.READER)
+        with pytest.raises(windsock.ConfigurationError, match="no token 'nobody' in use"):
+            revoke_token(connection, "nobody")
+
+    def test_writing_is_off_unless_a_setting_switches_it_on(self, client, monkeypatch, flag_file):
+        monkeypatch.delenv("CONFIGURATION_API_WRITABLE")
+        windsock.reload()
+        before = flag_file.read_bytes()
+        answer = client.put(PATH, json={"threshold": 0.6})
+        assert (answer.status_code, flag_file.read_bytes()) == (403, before)
+        assert "CONFIGURATION_API_WRITABLE=true" in answer.json()["detail"]
+        assert client.get(PATH).status_code == 200
+
+
+class TestReading:
+    def test_the_values_in_force_and_what_environments_override(self, client):
+        answer = client.get(PATH)
+        assert answer.json() == {
+            "threshold": 0.5,
+            "name": "it",
+            "count": 1,
+            "limits": {"low": 1, "high": 10},
+            "channels": ["mail"],
+            "extra": {},
+            "token": "**********",
+            "environments": {"development": {"limits": {"low": 5}}, "staging": {}},
+        }
+
+    def test_the_etag_follows_the_file_and_so_do_the_values_at_once(self, client, flag_file):
+        first = client.get(PATH).headers["ETag"]
+        flag_file.write_text(flag_file.read_text().replace('"threshold": 0.5', '"threshold": 0.9'))
+        second = client.get(PATH)
+        assert second.json()["threshold"] == 0.9
+        assert second.headers["ETag"] != first
+
+    def test_a_file_that_cannot_be_read_is_named(self, client, flag_file):
+        flag_file.write_text("{")
+        answer = client.get(PATH)
+        assert answer.status_code == 503
+        assert "thing.flagd.json:1:2" in answer.json()["detail"]
+
+
+class TestChanging:
+    def test_a_change_is_merged_written_served_and_audited(self, client, flag_file, audit):
+        etag = client.get(PATH).headers["ETag"]
+        answer = client.put(PATH, json={"limits": {"high": 20}, "threshold": 0.6}, headers={"If-Match": etag})
+        assert answer.status_code == 200
+        assert answer.json()["status"] == "updated"
+        assert answer.json()["shadowed"] == []
+        assert answer.json()["config"] == client.get(PATH).json()
+        assert answer.json()["config"]["limits"] == {"low": 1, "high": 20}
+        assert (Thing.live().threshold, Thing.live().limits.high) == (0.6, 20)
+        assert client.get(PATH).headers["ETag"] == answer.headers["ETag"] != etag
+        written = json.loads(flag_file.read_bytes())
+        assert written["flags"]["other"] == {
+            "state": "ENABLED",
+            "variants": {"on": True},
+            "defaultVariant": "on",
+        }
+        (row,) = audit()
+        assert (row["actor"], row["flag"], row["file"]) == ("the admin", "thing", str(flag_file))
+        assert row["request"] == {"limits": {"high": 20}, "threshold": 0.6}
+        assert row["changed"] == {
+            "/threshold": [0.5, 0.6],
+            "/limits/high": [10, 20],
+            "/environments/development/threshold": [0.5, 0.6],
+            "/environments/development/limits/high": [10, 20],
+            "/environments/staging/threshold": [0.5, 0.6],
+            "/environments/staging/limits/high": [10, 20],
+        }
+        assert (f'"{row["revision_before"]}"', f'"{row["revision_after"]}"') == (etag, answer.headers["ETag"])
+        assert row["requested_at"] <= row["written_at"]
+
+    def test_an_environment_keeps_what_it_overrides_and_follows_in_the_rest(self, client, flag_file):
+        client.put(PATH, json={"limits": {"low": 2, "high": 12}})
+        answer = client.put(PATH, json={"environments": {"staging": {"name": "stage"}}})
+        assert answer.json()["config"]["environments"] == {
+            "development": {"limits": {"low": 5}},
+            "staging": {"name": "stage"},
+        }
+        variants = json.loads(flag_file.read_bytes())["flags"]["thing"]["variants"]
+        assert variants["development"]["limits"] == {"low": 5, "high": 12}
+        assert variants["staging"]["limits"] == {"low": 2, "high": 12}
+        assert variants["production"]["name"] == "it"
+
+    def test_a_change_survives_a_restart(self, client, flag_file):
+        client.put(PATH, json={"threshold": 0.7})
+        windsock.stop()
+        windsock.start(flags=flag_file.parent)
+        assert client.get(PATH).json()["threshold"] == 0.7
+
+    def test_what_the_environment_overrides_is_named(self, client, monkeypatch):
+        monkeypatch.setenv("THING_COUNTER", "9")
+        monkeypatch.setenv("THING_LIMITS__LOW", "3")
+        windsock.reload()
+        answer = client.put(PATH, json={"count": 4, "limits": {"low": 2, "high": 12}, "name": "x"}).json()
+        assert answer["shadowed"] == ["count", "limits.low"]
+        assert answer["config"]["count"] == 9
+        assert answer["config"]["limits"] == {"low": 3, "high": 12}
+
+    def test_lists_are_replaced_and_an_empty_request_changes_nothing(self, client):
+        assert client.put(PATH, json={"channels": []}).json()["config"]["channels"] == []
+        before = client.get(PATH)
+        answer = client.put(PATH, json={})
+        assert (answer.status_code, answer.json()["config"]) == (200, before.json())
+        assert answer.headers["ETag"] == before.headers["ETag"]
+
+    def test_reload_answers_the_configuration_and_says_what_is_stale(self, client, flag_file, tmp_path):
+        answer = client.post(f"{PATH}/reload")
+        assert answer.json() == {"status": "reloaded", "config": client.get(PATH).json()}
+        (flag_file.parent / "broken.flagd.json").write_text("{")
+        answer = client.post(f"{PATH}/reload")
+        assert answer.json()["status"] == "stale"
+        assert "broken.flagd.json" in answer.json()["reason"]
+
+
+class TestRefusing:
+    @pytest.mark.parametrize(
+        ("request_", "pointer", "message"),
+        [
+            ({"threshold": 1.5}, "/threshold", "less than or equal to 1"),
+            ({"threshold": "0.6"}, "/threshold", "valid number"),
+            ({"count": 1.5}, "/count", "valid integer"),
+            ({"count": True}, "/count", "valid integer"),
+            ({"limits": {"low": -1}}, "/limits/low", "greater than or equal to 0"),
+            ({"limits": {"low": 11}}, "/limits", "low must not be above high"),
+            ({"limits": 3}, "/limits", "should be an object"),
+            ({"channels": ["a", 2]}, "/channels/1", "valid string"),
+            ({"treshold": 0.6}, "/treshold", "no such field, perhaps threshold"),
+            ({"limits": {"a/b~c": 1}}, "/limits/a~1b~0c", "no such field"),
+            ({"name": "a\0b"}, "/name", "U+0000"),
+            ({"extra": {"n": 2**53 + 1}}, "/extra/n", "2^53"),
+            ({"environments": {"moon": {}}}, "/environments/moon", "only development, staging"),
+            ({"environments": {"production": {}}}, "/environments/production", "at the top level"),
+            ({"environments": {"staging": 1}}, "/environments/staging", "an object"),
+            ({"environments": []}, "/environments", "an object"),
+            ({"environments": {"staging": {"nme": "x"}}}, "/environments/staging/nme", "perhaps name"),
+            (
+                {"environments": {"development": {"limits": {"high": 2}}}},
+                "/environments/development/limits",
+                "low must not be above high",
+            ),
+            # the base is right, and makes wrong what an environment overrides
+            ({"limits": {"high": 4}}, "/environments/development/limits", "low must not be above high"),
+        ],
+    )
+    def test_a_wrong_value_is_pointed_at_and_not_written(self, client, flag_file, request_, pointer, message):
+        before = flag_file.read_bytes()
+        answer = client.put(PATH, json=request_)
+        assert answer.status_code == 422
+        (fault,) = answer.json()["detail"]
+        assert fault["pointer"] == pointer
+        assert message in fault["message"]
+        assert flag_file.read_bytes() == before
+
+    @pytest.mark.parametrize(
+        ("body", "message"),
+        [
+            (b"", "no JSON"),
+            (b"[]", "must be a JSON object"),
+            (b'{"threshold": NaN}', "NaN is no number of JSON"),
+            (b'{"threshold": 1e400}', "beyond what a double holds"),
+            (b'{"name": "a", "name": "b"}', "'name' stands twice"),
+            (b'{"extra": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "recursion"),
+            (b'{"name": "\xff"}', "no JSON"),
+        ],
+    )
+    def test_a_body_that_is_no_configuration(self, client, flag_file, body, message):
+        before = flag_file.read_bytes()
+        answer = client.put(PATH, content=body)
+        assert answer.status_code == 422
+        assert message in answer.json()["detail"][0]["message"]
+        assert flag_file.read_bytes() == before
+
+    def test_a_value_that_is_too_deep(self, client):
+        deep = 1
+        for _ in range(20):
+            deep = {"x": deep}
+        answer = client.put(PATH, json={"extra": deep})
+        assert answer.status_code == 422
+        assert answer.json()["detail"][0] == {
+            "pointer": "/extra" + 20 * "/x",
+            "message": "deeper than 20 levels, which some readers refuse",
+        }
+        assert client.put(PATH, json={"extra": deep["x"]}).status_code == 200
+
+    def test_what_the_linter_finds_in_the_file_is_pointed_at(self, client, flag_file):
+        broken = flag_file.read_text().replace('"defaultVariant": "on"', '"defaultVariant": "off"')
+        flag_file.write_text(broken)
+        answer = client.put(PATH, json={"threshold": 0.6})
+        assert answer.status_code == 422
+        assert {fault["pointer"] for fault in answer.json()["detail"]} == {"/flags/other/defaultVariant"}
+        assert flag_file.read_text() == broken
+
+    def test_a_body_that_is_too_long(self, client):
+        answer = client.put(PATH, content=b" " * (256 * 1024 + 1))
+        assert answer.status_code == 413
+        assert "262144 bytes" in answer.json()["detail"]
+
+    @pytest.mark.parametrize("if_match", ['"000000000000"', 'W/"{}"', "{}", '""', ""])
+    def test_a_stale_if_match_is_refused_with_the_newest_etag(self, client, flag_file, if_match):
+        etag = client.get(PATH).headers["ETag"]
+        before = flag_file.read_bytes()
+        header = {"If-Match": if_match.format(etag.strip('"'))}
+        answer = client.put(PATH, json={"threshold": 0.6}, headers=header)
+        assert (answer.status_code, answer.headers["ETag"], flag_file.read_bytes()) == (412, etag, before)
+
+    @pytest.mark.parametrize("if_match", ["*", '"000000000000", {}'])
+    def test_an_if_match_that_matches(self, client, if_match):
+        header = {"If-Match": if_match.format(client.get(PATH).headers["ETag"])}
+        assert client.put(PATH, json={"threshold": 0.6}, headers=header).status_code == 200
+
+    def test_a_file_that_cannot_be_replaced_leaves_an_audit_row_without_a_time(
+        self, flag_file, database, tokens, audit, monkeypatch
+    ):
+        # room for the file's name and none for the temporary file's: this fails for root too
+        path = flag_file.rename(flag_file.with_name("x" * 240 + ".flagd.json"))
+        before = path.read_bytes()
+        monkeypatch.setenv("CONFIGURATION_API_WRITABLE", "true")
+        windsock.reload()
+        app = FastAPI()
+        app.include_router(configuration_router(Api(Thing, path, database, PATH)))
+        answer = TestClient(app, headers=bearer(tokens[Role.ADMIN])).put(PATH, json={"threshold": 0.6})
+        assert answer.status_code == 503
+        assert "cannot be written: File name too long; it is as it was" in answer.json()["detail"]
+        assert path.read_bytes() == before
+        assert [row["written_at"] for row in audit()] == [None]
+
+
+class TestWithoutItsDatabase:
+    def test_the_answer_is_503_and_the_file_is_left_alone(self, client, connection, flag_file):
+        before = flag_file.read_bytes()
+        with gone(connection, "configuration_audit"):
+            answer = client.put(PATH, json={"threshold": 0.6})
+        assert (answer.status_code, flag_file.read_bytes()) == (503, before)
+        with gone(connection, "api_tokens"):
+            answer = client.get(PATH)
+        assert answer.status_code == 503
+        assert "api_tokens" not in answer.json()["detail"]
+
+
+def test_forty_concurrent_changes_lose_nothing(client, tokens, audit):
+    def change(n):
+        answer = client.put(PATH, json={"extra": {f"key_{n}": n}})
+        assert answer.status_code == 200
+
+    threads = [threading.Thread(target=change, args=[n]) for n in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert client.get(PATH).json()["extra"] == {f"key_{n}": n for n in range(40)}
+    rows = audit()
+    assert len(rows) == 40
+    by_before = {row["revision_before"]: row["revision_after"] for row in rows}
+    assert len(by_before) == 40, "two writes started from the same version"
+
+
+def test_with_if_match_one_of_two_wins(client):
+    etag = client.get(PATH).headers["ETag"]
+    header = {"If-Match": etag}
+    answers = [client.put(PATH, json={"count": n}, headers=header).status_code for n in (2, 3)]
+    assert answers == [200, 412]
+    assert client.get(PATH).json()["count"] == 2
+
+
+@pytest.mark.parametrize("name", ["thing.flagd.yaml", "thing.json"])
+def test_only_json_flag_files_are_written(tmp_path, database, name):
+    with pytest.raises(windsock.ConfigurationError, match=r"the API writes \*\.flagd\.json"):
+        configuration_router(Api(Thing, tmp_path / name, database, PATH))
+
+
+def test_a_field_called_environments_is_refused(flag_file, database):
+    class Place(windsock.Settings, flag="place"):
+        environments: int = 1
+
+    with pytest.raises(windsock.ConfigurationError, match=r"Place\.environments"):
+        configuration_router(Api(Place, flag_file, database, PATH))
