@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -77,7 +78,7 @@ def authenticate(connection: "psycopg.Connection[Any]", text: str) -> Token | No
     return found
 
 
-def _done(connection: "psycopg.Connection[Any]", query: str, values: dict[str, object]) -> bool:
+def _done(connection: "psycopg.Connection[Any]", query: str, values: Mapping[str, object]) -> bool:
     try:
         return connection.execute(_queries[query], values).fetchone() is not None
     except psycopg.errors.UndefinedTable as error:
