@@ -3,10 +3,12 @@
 import json
 import random
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.evaluator.generated import PortableRules
-from tests.evaluator.oracles import python_core, python_result, windsock_result
+from tests.evaluator.flagd_server import flagd_serving
+from tests.evaluator.generated import PortableRules, WildRules
+from tests.evaluator.oracles import NpmCore, python_core, python_result, windsock_result
 
 from windsock.evaluator import FlagEvaluator
 from windsock.flags.lint import Level, lint
@@ -14,12 +16,12 @@ from windsock.flags.lint import Level, lint
 VARIANTS = {name: name for name in "abc"}
 
 
-def document(rules: list[object]) -> dict[str, object]:
+def document(rules: list[object], bucketing: str = "v3") -> dict[str, object]:
     flags = {
         f"flag_{number}": {"state": "ENABLED", "variants": VARIANTS, "defaultVariant": "c", "targeting": rule}
         for number, rule in enumerate(rules)
     }
-    return {"flags": flags, "metadata": {"bucketing": "v3"}}
+    return {"flags": flags, "metadata": {"bucketing": bucketing}}
 
 
 def clean(content: dict[str, object]) -> bool:
@@ -43,6 +45,47 @@ def test_rules_that_lint_clean_agree_with_the_python_core(source: random.Random)
             assert mine == theirs, (key, context)
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.randoms(use_true_random=False))
+def test_rules_that_lint_clean_agree_with_the_npm_core(npm: NpmCore, source: random.Random) -> None:
+    rules = PortableRules(source)
+    content = document([rule for rule in (rules.rule() for _ in range(4)) if clean(document([rule]))], "v2")
+    contexts = [rules.context() for _ in range(5)]
+    evaluator = FlagEvaluator()
+    evaluator.set_flags(content)
+    mine = [
+        {key: windsock_result(evaluator, key, context) for key in content["flags"]} for context in contexts
+    ]
+    assert mine == npm.results(content, contexts)
+
+
+@pytest.mark.flagd
+def test_rules_that_lint_clean_agree_with_the_server(flagd: str, tmp_path) -> None:
+    rules = PortableRules(random.Random(11))
+    content = document([rule for rule in (rules.rule() for _ in range(400)) if clean(document([rule]))], "v2")
+    assert clean(content)
+    evaluator = FlagEvaluator()
+    evaluator.set_flags(content)
+    with flagd_serving(flagd, content, tmp_path) as server:
+        for _ in range(5):
+            context = rules.context()
+            theirs = server.evaluate_all(context)
+            for key in content["flags"]:
+                given = theirs[key].get("errorCode") or theirs[key].get("variant")
+                assert windsock_result(evaluator, key, context) == given, (key, context)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32))
+def test_any_rule_can_be_linted_and_every_finding_has_its_place(seed: int) -> None:
+    rules = WildRules(random.Random(seed))
+    content = document([rules.rule(5) for _ in range(3)]) | {"$evaluators": {"shared": rules.rule(2)}}
+    text = json.dumps(content, indent=1).encode()
+    for finding in lint(text, "f.flagd.json").findings:
+        assert 1 <= finding.line <= text.count(b"\n") + 1
+        assert finding.column >= 1
+
+
 def test_only_rules_with_a_dead_branch_are_not_clean() -> None:
     """Generated at random, one rule in some repeats a condition; nothing else may be found."""
     rules = PortableRules(random.Random(3))
@@ -53,4 +96,9 @@ def test_only_rules_with_a_dead_branch_are_not_clean() -> None:
         for rule in generated
     ]
     assert sum(not each for each in codes) > 200
-    assert set().union(*codes) <= {"unreachable", "listed-twice", "bucketing-without-flag-key"}
+    assert set().union(*codes) <= {
+        "unreachable",
+        "listed-twice",
+        "bucketing-without-flag-key",
+        "constant-bucketing-key",
+    }

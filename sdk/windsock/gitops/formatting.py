@@ -57,12 +57,11 @@ def _write(value: object, indent: int, used: int) -> str:
     """Write a value; ``used`` columns of its first line are taken."""
     if not isinstance(value, (dict, list)):
         return _scalar(value)
-    compact = _compact(value)
     # the document, its sections and its flags always stand a member to a line, so that a diff shows one
-    if indent > 2 and used + len(compact) <= WIDTH:
-        return compact
-    if not value:
-        return compact
+    if not value or (indent > 2 and len(value) < WIDTH):  # what has more members is not even tried
+        compact = _compact(value)
+        if not value or used + len(compact) <= WIDTH:
+            return compact
     space = "  " * (indent + 1)
     if isinstance(value, dict):
         members = [f"{space}{_scalar(name)}: " for name in value]

@@ -48,6 +48,9 @@ def _weights(buckets: Sequence[JsonValue]) -> list[float]:
 
 def _key(operation: Operation) -> Iterator[Hit]:
     key = operation.listed[0] if operation.listed else None
+    if isinstance(key, (str, int, float)):
+        message = "this literal puts every user into the same bucket; leave it out to bucket by targetingKey"
+        yield Hit("constant-bucketing-key", (*operation.tokens, 0), message)
     if not isinstance(key, dict):
         return
     tree = Tree(key)

@@ -260,6 +260,14 @@ _BUCKETS: Final = (
         '`{"cat": [{"var": "$flagd.flagKey"}, …]}`.',
     ),
     Rule(
+        "constant-bucketing-key",
+        _E,
+        "buckets chosen by a literal",
+        "Every user hashes to the same bucket, so one variant goes to all. Leave the key out to "
+        "bucket by the "
+        'targeting key, or write `{"cat": ["seed", {"var": …}]}`.',
+    ),
+    Rule(
         "weights-not-100",
         _W,
         "weights that do not add up to 100",
@@ -332,7 +340,6 @@ _SETTINGS: Final = (
 _PORTABLE: Final = tuple(
     Rule(each.code, _W, each.name, each.explanation, fixable=each.code == "fractional-weight")
     for each in CONSTRUCTS
-    if each.in_rule
 )
 
 GROUPS: Final[Mapping[str, tuple[Rule, ...]]] = {

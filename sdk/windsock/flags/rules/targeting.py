@@ -173,6 +173,8 @@ def _wrong_arguments(operation: Operation) -> str | None:
                 "sem_ver has no operator "
                 f"{operation.listed[1]!r}{did_you_mean(operation.listed[1], _RELATIONS)}"
             )
+    if operation.name in ("and", "or") and count == 0:
+        return f"{operation.name} needs a condition"
     if operation.name in ("if", "?:") and isinstance(operation.arguments, list) and count < 2:
         return "if needs a condition and a result"
     return None
