@@ -54,7 +54,10 @@ def command(
         print(f"windsock: {problem}", file=sys.stderr)
     findings = _located(misfits(served, declarations), files)
     write(findings, form)
-    print(f"{len(declarations)} classes, {len(served.flags)} flags, {len(findings)} refused", file=sys.stderr)
+    print(
+        f"checked {len(declarations)} settings classes, {len(served.flags)} flags: {len(findings)} refused",
+        file=sys.stderr,
+    )
     if findings:
         raise typer.Exit(EXIT_ERROR)
 

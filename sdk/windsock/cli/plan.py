@@ -3,7 +3,7 @@
 import csv
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from enum import StrEnum
@@ -19,7 +19,7 @@ from windsock.errors import UnreachableError
 from windsock.gitops.files import DEFAULT_FOLDER, read_files, write_bytes
 from windsock.gitops.impact import Moved
 from windsock.gitops.plan import Limits, Plan, Request, dump, make, parse_share
-from windsock.gitops.population import Population, assigned, from_file, synthetic
+from windsock.gitops.population import Context, Population, assigned, from_file, synthetic
 from windsock.gitops.repository import Repository
 from windsock.gitops.sets import flag_set
 
@@ -84,13 +84,15 @@ def command(
         repository.resolve(against),
         before,
         after,
-        _population(users, key, environment),
+        _told(_population(users, key, environment)),
         declarations,
         limits,
         time.time(),
     )
     with _written(who) as on_moved:
         plan = make(request, on_moved)
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr)
     if out is not None:
         write_bytes(out, dump(plan).encode())
     _show(plan, form)
@@ -106,6 +108,21 @@ def _population(users: str | None, key: str | None, environment: str) -> Populat
     if users == "mirror":
         return assigned(flag_set(read_files([DEFAULT_FOLDER / "mirror"])), environment)
     return from_file(Path(users), environment, key)
+
+
+def _told(population: Population) -> Population:
+    """The population, counted on the terminal while it is evaluated; in a pipe or a log nothing is."""
+    if not sys.stderr.isatty():
+        return population
+
+    def batches() -> Iterator[Sequence[Context]]:
+        count = 0
+        for batch in population.batches():
+            count += len(batch)
+            print(f"\r{count:,} users", end="", file=sys.stderr, flush=True)
+            yield batch
+
+    return Population(population.description, batches)
 
 
 def _show(plan: Plan, form: Form) -> None:

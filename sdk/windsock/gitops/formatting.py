@@ -1,7 +1,7 @@
 """The one common form of a flag file that people edit: same content, order and numbers, other white space."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from windsock.errors import FlagFileError
@@ -57,8 +57,11 @@ def _write(value: object, indent: int, used: int) -> str:
     """Write a value; ``used`` columns of its first line are taken."""
     if not isinstance(value, (dict, list)):
         return _scalar(value)
-    # the document, its sections and its flags always stand a member to a line, so that a diff shows one
-    if not value or (indent > 2 and len(value) < WIDTH):  # what has more members is not even tried
+    # the flags and what is in each always stand a member to a line, so that a diff shows one
+    may_be_short = indent > 2 or (
+        indent == 1 and not any(isinstance(item, (dict, list)) for item in _items(value))
+    )
+    if not value or (may_be_short and len(value) < WIDTH):  # what has more members is not even tried
         compact = _compact(value)
         if not value or used + len(compact) <= WIDTH:
             return compact
@@ -73,6 +76,10 @@ def _write(value: object, indent: int, used: int) -> str:
         items = [space + _write(item, indent + 1, len(space)) for item in value]
     ends = "{}" if isinstance(value, dict) else "[]"
     return ends[0] + "\n" + ",\n".join(items) + "\n" + "  " * indent + ends[1]
+
+
+def _items(value: dict[str, object] | list[object]) -> Iterable[object]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def _compact(value: object) -> str:
