@@ -154,6 +154,21 @@ class Resolver:
         )
         return self._combined(outcomes, compiled), serving
 
+    def resolve_with(self, flags: Mapping[str, AnyFlag], context: Mapping[str, Any]) -> Resolution:
+        """Settings by flags that are not the process's own: those of another time.
+
+        Args:
+            flags: The flags by key; what is not there gives the layers below.
+            context: The attributes, with ``targetingKey`` and ``environment``.
+        """
+        base, experiment, profile = self._flags
+        outcomes = (
+            flag.evaluate(context) if (flag := flags.get(base)) else self._missing[0],
+            flag.evaluate(context) if (flag := flags.get(experiment)) else self._missing[1],
+            flag.evaluate(context) if (flag := flags.get(profile)) else self._missing[2],
+        )
+        return self._combined(outcomes, flags)
+
     async def resolve_async(self, targeting_key: str | None, attributes: dict[str, Any]) -> Given:
         """Do the same without blocking the event loop where the provider has an asynchronous call."""
         evaluation = process.evaluating()

@@ -59,6 +59,11 @@ class Repository:
         contents = self._contents(commit, names)
         return tuple(FlagFile(name, contents[name]) for name in names)
 
+    def revision_at(self, when: str) -> str | None:
+        """The last commit of HEAD's first-parent line at a moment (ISO 8601); None before the first."""
+        found = self._text("rev-list", "-1", "--first-parent", f"--before={when}", "HEAD").strip()
+        return found or None
+
     def has_branch(self, name: str) -> bool:
         """Whether there is a branch of that name."""
         return self._run("rev-parse", "--verify", "--quiet", f"refs/heads/{name}").returncode == 0
