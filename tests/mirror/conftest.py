@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -181,3 +182,28 @@ def small_disk(tmp_path):
         pytest.skip("mounting a small disk needs more rights than this test run has")
     yield mount
     subprocess.run(["umount", str(mount)], check=True)
+
+
+WINDSOCK = [sys.executable, "-c", "from windsock.cli import main; main()"]
+
+
+@pytest.fixture
+def windsock_command(tmp_path):
+    def run(*arguments, expect=None, **environment):
+        clean = {
+            key: value for key, value in os.environ.items() if not key.startswith(("DATABASE", "WINDSOCK"))
+        }
+        done = subprocess.run(
+            [*WINDSOCK, *arguments],
+            capture_output=True,
+            check=False,
+            text=True,
+            cwd=tmp_path,
+            env=clean | environment,
+            timeout=60,
+        )
+        if expect is not None:
+            assert done.returncode == expect, done.stdout + done.stderr
+        return done
+
+    return run

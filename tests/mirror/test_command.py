@@ -12,74 +12,56 @@ import pytest
 WINDSOCK = [sys.executable, "-c", "from windsock.cli import main; main()"]
 
 
-@pytest.fixture
-def windsock(tmp_path):
-    def run(*arguments, expect=None, **environment):
-        clean = {
-            key: value for key, value in os.environ.items() if not key.startswith(("DATABASE", "WINDSOCK"))
-        }
-        done = subprocess.run(
-            [*WINDSOCK, *arguments],
-            capture_output=True,
-            check=False,
-            text=True,
-            cwd=tmp_path,
-            env=clean | environment,
-            timeout=60,
-        )
-        if expect is not None:
-            assert done.returncode == expect, done.stdout + done.stderr
-        return done
-
-    return run
-
-
-def test_migrate_lists_applies_and_has_nothing_left(windsock, empty_database):
-    assert "pending" in windsock("migrate", "--status", expect=0, DATABASE_URL=empty_database).stdout
+def test_migrate_lists_applies_and_has_nothing_left(windsock_command, empty_database):
+    assert "pending" in windsock_command("migrate", "--status", expect=0, DATABASE_URL=empty_database).stdout
     assert (
         "windsock_change_log"
-        in windsock("migrate", "--dry-run", expect=0, DATABASE_URL=empty_database).stdout
+        in windsock_command("migrate", "--dry-run", expect=0, DATABASE_URL=empty_database).stdout
     )
-    assert "applied 20260221000024" in windsock("migrate", expect=0, DATABASE_URL=empty_database).stdout
-    assert windsock("migrate", "--dry-run", expect=0, DATABASE_URL=empty_database).stdout == ""
-    assert "nothing to apply" in windsock("migrate", "--database-url", empty_database, expect=0).stdout
+    assert (
+        "applied 20260221000024" in windsock_command("migrate", expect=0, DATABASE_URL=empty_database).stdout
+    )
+    assert windsock_command("migrate", "--dry-run", expect=0, DATABASE_URL=empty_database).stdout == ""
+    assert (
+        "nothing to apply" in windsock_command("migrate", "--database-url", empty_database, expect=0).stdout
+    )
 
 
-def test_without_a_database_the_embedded_one_is_used(windsock, tmp_path):
-    windsock("migrate", expect=0)
+def test_without_a_database_the_embedded_one_is_used(windsock_command, tmp_path):
+    windsock_command("migrate", expect=0)
     assert (tmp_path / ".windsock" / "postgres" / "PG_VERSION").exists()
-    windsock("mirror", "--once", "--flag", "teacher", expect=0)
+    windsock_command("mirror", "--once", "--flag", "teacher", expect=0)
     assert (tmp_path / "flagd" / "mirror" / "profiles.flagd.json").exists()
 
 
-def test_a_failing_migration_ends_with_a_message_and_no_traceback(windsock, empty_database, tmp_path):
+def test_a_failing_migration_ends_with_a_message_and_no_traceback(windsock_command, empty_database, tmp_path):
     folder = tmp_path / "sql"
     folder.mkdir()
     (folder / "1_bad.sql").write_text("select 1;\nselect nothing;")
-    done = windsock("migrate", "--folder", str(folder), expect=1, DATABASE_URL=empty_database)
+    done = windsock_command("migrate", "--folder", str(folder), expect=1, DATABASE_URL=empty_database)
     assert done.stderr.startswith("windsock: ")
     assert '1_bad.sql:2: column "nothing" does not exist' in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_once_then_verify_then_dry_run(windsock, world):
+def test_once_then_verify_then_dry_run(windsock_command, world):
     ann = world.user(world.seed)
     options = ["mirror", "--flag", "teacher", "--folder", str(world.folder)]
-    missing = windsock(*options, "--verify", expect=1, DATABASE_URL=world.url)
+    missing = windsock_command(*options, "--verify", expect=1, DATABASE_URL=world.url)
     assert "profiles.flagd.json: missing" in missing.stdout
-    windsock(*options, "--dry-run", expect=0, DATABASE_URL=world.url)
+    windsock_command(*options, "--dry-run", expect=0, DATABASE_URL=world.url)
     assert not world.folder.exists()
-    once = windsock(*options, "--once", expect=0, DATABASE_URL=world.url)
+    once = windsock_command(*options, "--once", expect=0, DATABASE_URL=world.url)
     assert once.stdout == "1 users have a profile; 1 files written\n"
-    windsock(*options, "--verify", expect=0, DATABASE_URL=world.url)
+    windsock_command(*options, "--verify", expect=0, DATABASE_URL=world.url)
     world.assign(ann, None)
-    assert "differs" in windsock(*options, "--verify", expect=1, DATABASE_URL=world.url).stdout
+    assert "differs" in windsock_command(*options, "--verify", expect=1, DATABASE_URL=world.url).stdout
 
 
-def test_flags_may_come_from_the_environment(windsock, world):
+def test_flags_may_come_from_the_environment(windsock_command, world):
     ann = world.user(world.configuration("both", {"teacher": {"k": 1}, "ads": {"x": 2}}))
     folder = str(world.folder)
-    windsock(
+    windsock_command(
         "mirror",
         "--once",
         "--folder",
@@ -99,18 +81,18 @@ def test_flags_may_come_from_the_environment(windsock, world):
         (["--flag", "teacher", "--once", "--watch"], "exactly one of"),
     ],
 )
-def test_usage_errors_exit_2(windsock, arguments, message):
-    assert message in windsock("mirror", *arguments, expect=2).stderr
+def test_usage_errors_exit_2(windsock_command, arguments, message):
+    assert message in windsock_command("mirror", *arguments, expect=2).stderr
 
 
-def test_an_unreachable_database_is_one_message(windsock):
+def test_an_unreachable_database_is_one_message(windsock_command):
     url = "postgresql://127.0.0.1:1/x?connect_timeout=2"
-    done = windsock("mirror", "--once", "--flag", "teacher", expect=1, DATABASE_URL=url)
+    done = windsock_command("mirror", "--once", "--flag", "teacher", expect=1, DATABASE_URL=url)
     assert "the database cannot be reached" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_watch_ends_by_a_signal(windsock, world, tmp_path, eventually):
+def test_watch_ends_by_a_signal(windsock_command, world, tmp_path, eventually):
     ann = world.user(world.seed)
     process = subprocess.Popen(
         [
@@ -135,17 +117,17 @@ def test_watch_ends_by_a_signal(windsock, world, tmp_path, eventually):
     assert "published 1 of the documents" in stderr
 
 
-def test_flagd_config_names_every_file(windsock, world, tmp_path):
+def test_flagd_config_names_every_file(windsock_command, world, tmp_path):
     (tmp_path / "flagd").mkdir()
     (tmp_path / "flagd" / "teacher.flagd.json").write_text("{}")
-    sources = json.loads(windsock("mirror", "flagd-config", expect=0).stdout)
+    sources = json.loads(windsock_command("mirror", "flagd-config", expect=0).stdout)
     assert [source["uri"] for source in sources] == [
         "flagd/teacher.flagd.json",
         "flagd/mirror/profiles.flagd.json",
     ]
     assert {source["provider"] for source in sources} == {"fsnotify"}
     world.mirror(shards=3, folder=tmp_path / "flagd" / "mirror").once()
-    sources = json.loads(windsock("mirror", "flagd-config", "--root", "/etc/flagd", expect=0).stdout)
+    sources = json.loads(windsock_command("mirror", "flagd-config", "--root", "/etc/flagd", expect=0).stdout)
     assert [source["uri"] for source in sources][1:] == [
         f"/etc/flagd/mirror/profiles.0{n}.flagd.json" for n in range(3)
     ]

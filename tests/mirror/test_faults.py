@@ -252,7 +252,7 @@ def test_a_folder_that_turned_read_only_is_one_alarm_and_recovers(
 ):
     world.folder = shared_folder / "mirror"
     ann, bob = world.user(world.seed), world.user()
-    watching(world.mirror(poll_seconds=0.1))
+    mirror = watching(world.mirror(poll_seconds=0.1))
     eventually(lambda: ann in world.served())
     world.folder.chmod(0o555)
     try:
@@ -261,10 +261,12 @@ def test_a_folder_that_turned_read_only_is_one_alarm_and_recovers(
             eventually(lambda: any("Permission denied" in message for message in messages()))
             time.sleep(1)
             assert set(world.served()) == {ann}
+            assert mirror.status.transactions_waiting == 1
     finally:
         world.folder.chmod(0o755)
     eventually(lambda: set(world.served()) == {ann, bob}, seconds=40)
     assert len(messages()) == 1
+    eventually(lambda: mirror.status.transactions_waiting == 0)
 
 
 def test_a_clock_that_was_set_back_still_gives_newer_files(world, watching, eventually):

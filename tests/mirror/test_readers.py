@@ -66,11 +66,10 @@ def flagd(world):
         pytest.skip("there is no flagd server: set FLAGD_BIN to its binary")
     started, clients = [], []
 
-    def start():
+    def start(*, names=()):
         rpc, management, sync, ofrep = free_ports(4)
-        sources = [
-            {"uri": str(path), "provider": "fsnotify"} for path in sorted(world.folder.glob("*.flagd.json"))
-        ]
+        paths = [world.folder / name for name in names] or sorted(world.folder.glob("*.flagd.json"))
+        sources = [{"uri": str(path), "provider": "fsnotify"} for path in paths]
         command = [program, "start", "--sources", json.dumps(sources), "-p", str(rpc), "-m", str(management)]
         command += ["--sync-port", str(sync), "--ofrep-port", str(ofrep)]
         started.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
@@ -125,3 +124,16 @@ def test_the_flagd_server_follows_the_mirror(world, flagd, watching, eventually)
     eventually(lambda: evaluate("teacher.profile", ann)["value"]["retrieval_top_k"] == 30)
     world.execute("delete from app_configurations")
     eventually(lambda: evaluate("teacher.profile", ann)["value"] == {})
+
+
+@pytest.mark.flagd
+def test_a_flagd_that_starts_before_the_first_file_ends_and_serves_when_started_again(
+    world, population, flagd
+):
+    """So its supervisor restarts it, as docker-compose.yml does; an end is better than an empty set."""
+    with pytest.raises(AssertionError, match="flagd ended at once"):
+        flagd(names=["profiles.flagd.json"])
+    world.mirror().once()
+    evaluate = flagd(names=["profiles.flagd.json"])
+    for user, (settings, _) in population.items():
+        assert evaluate("teacher.profile", user)["value"] == settings

@@ -3,16 +3,35 @@
 import json
 import logging
 import signal
+import sys
 import threading
+from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from windsock.cli._database import DatabaseUrl, database
+from windsock.cli._project import settings_classes
 from windsock.mirror.documents import Layout
 from windsock.mirror.health import serve_health
 from windsock.mirror.loop import Mirror, Options
+
+
+class Unfit(StrEnum):
+    """What happens to a configuration that does not fit its settings class."""
+
+    PUBLISH = "publish"
+    HOLD_BACK = "hold-back"
+
+
+class LogFormat(StrEnum):
+    """How the log is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
 
 app = typer.Typer(
     invoke_without_command=True, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
@@ -57,6 +76,18 @@ def command(
     health_port: Annotated[
         int | None, typer.Option(help="Serve /healthz, /readyz and /metrics on this port of the loopback.")
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A settings class, module:Class, that configurations are checked against; repeat it."
+        ),
+    ] = None,
+    unfit: Annotated[
+        Unfit, typer.Option(help="What to do with a configuration that does not fit its settings class.")
+    ] = Unfit.PUBLISH,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="Lines for people, or one JSON object a line.")
+    ] = LogFormat.TEXT,
     learning_config: Annotated[
         str | None,
         typer.Option(help="Also write this flag's base values into the table learning_config, for SQL."),
@@ -76,8 +107,7 @@ def command(
         )
     if once + watch + dry_run + verify != 1:
         raise typer.BadParameter("give exactly one of --once, --watch, --dry-run and --verify")
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("windsock").setLevel(logging.INFO)
+    _log_to_stderr(log_format)
     with database(database_url) as url:
         mirror = Mirror(
             Options(
@@ -88,11 +118,15 @@ def command(
                 group=group,
                 poll_seconds=poll,
                 allow_shrink=allow_shrink,
+                settings=settings_classes(settings) if settings else (),
+                hold_back_misfits=unfit is Unfit.HOLD_BACK,
                 learning_config=learning_config,
                 git_folder=git_folder,
                 environment=environment,
             )
         )
+        if sys.stderr.isatty():
+            mirror.show_progress(_progress)
         if watch:
             with serve_health(mirror.status, health_port):
                 mirror.watch(_stopped_by_signals())
@@ -123,6 +157,37 @@ def flagd_config(
     ]
     seen = [root / path.relative_to(git_folder) if root else path for path in paths]
     print(json.dumps([{"uri": str(path), "provider": "fsnotify"} for path in seen]))
+
+
+def _progress(done: int, total: int) -> None:
+    """Draw how far a publication is; one of less than ten documents is over before it can be read."""
+    if total >= 10:
+        bar = "#" * (done * 40 // total)
+        sys.stderr.write(f"\r{bar:40} {done}/{total} documents" if done + 1 < total else f"\r{'':70}\r")
+        sys.stderr.flush()
+
+
+class _JsonLines(logging.Formatter):
+    """One JSON object a line: time (UTC), level, logger, message, and the traceback where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _log_to_stderr(log_format: LogFormat) -> None:
+    handler = logging.StreamHandler()
+    text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    handler.setFormatter(_JsonLines() if log_format is LogFormat.JSON else text)
+    logging.basicConfig(handlers=[handler])
+    logging.getLogger("windsock").setLevel(logging.INFO)
 
 
 def _stopped_by_signals() -> threading.Event:

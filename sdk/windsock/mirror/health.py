@@ -23,6 +23,7 @@ class Status:
             for never.
         trouble: What is wrong now; empty when nothing is.
         assigned: How many users have a profile.
+        transactions_waiting: How many transactions were read from the change log and are not published yet.
         files_written: How many documents were written since the start.
         bytes_written: How many bytes that was.
         failures: How many attempts failed since the start.
@@ -33,6 +34,7 @@ class Status:
     last_success: float = 0.0
     trouble: str = ""
     assigned: int = 0
+    transactions_waiting: int = 0
     files_written: int = 0
     bytes_written: int = 0
     failures: int = 0
@@ -71,6 +73,7 @@ def metrics(status: Status) -> bytes:
         ("lag_seconds", status.age, "Seconds since the documents were last known to be right"),
         ("last_success_timestamp_seconds", status.last_success, "The time of that"),
         ("assignments", status.assigned, "Users with a profile"),
+        ("lag_transactions", status.transactions_waiting, "Transactions read and not published yet"),
     ):
         Gauge(f"windsock_mirror_{name}", text, registry=registry).set(value)
     for name, value, text in (

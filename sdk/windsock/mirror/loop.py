@@ -6,7 +6,7 @@ import math
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +16,11 @@ from windsock.errors import ConfigurationError, DatabaseUnfitError, GuardError, 
 from windsock.mirror.base_values import BaseReader
 from windsock.mirror.documents import MAX_SHARDS, Layout, shard_count
 from windsock.mirror.files import Folder
+from windsock.mirror.fitting import Fitting
 from windsock.mirror.health import Status
 from windsock.mirror.postgres import Source, connect
 from windsock.mirror.publish import Publisher, Written
+from windsock.settings import Settings
 
 _log = logging.getLogger("windsock.mirror")
 
@@ -50,6 +52,8 @@ class Options:
         answer_seconds: How long the database may take to answer before the connection is given up.
         max_shrink: The share of the assignments, 0 to 1, that an hour may remove.
         allow_shrink: Let the first publication remove more than that.
+        settings: Settings classes that configurations are checked against; what does not fit is named.
+        hold_back_misfits: Keep what does not fit from being published: its last good settings stay.
         learning_config: The flag whose base values the table `learning_config` is given; None for none.
         git_folder: The folder of Git's flag files, for the base values.
         environment: The environment that the base values are for.
@@ -66,6 +70,8 @@ class Options:
     answer_seconds: float = 20.0
     max_shrink: float = 0.2
     allow_shrink: bool = False
+    settings: tuple[type[Settings], ...] = ()
+    hold_back_misfits: bool = False
     learning_config: str | None = None
     git_folder: Path = Path("flagd")
     environment: str = "production"
@@ -81,7 +87,9 @@ class Mirror:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._folder = Folder(options.folder)
-        self._publisher = Publisher(self._folder, _layout(options), options.max_shrink)
+        layout = _layout(options)
+        fitting = Fitting(options.settings, layout.flags, hold_back=options.hold_back_misfits)
+        self._publisher = Publisher(self._folder, layout, options.max_shrink, fitting)
         self._allow_shrink = options.allow_shrink
         self.status = Status()
         self._base = (
@@ -89,6 +97,10 @@ class Mirror:
             if options.learning_config
             else None
         )
+
+    def show_progress(self, show: Callable[[int, int], None]) -> None:
+        """Call `show` with the number of documents done, and of all, before each one."""
+        self._publisher.progress = show
 
     def once(self) -> Written:
         """Publish everything once.
@@ -195,6 +207,7 @@ class Mirror:
         if cursor is not None and self._publisher.is_intact():
             changes = source.changes(cursor)
             if changes is not None:
+                self.status.transactions_waiting = changes.transactions
                 written = self._publisher.publish_changes(changes) if changes else Written((), 0, 0)
                 if written is not None:
                     self._report(written)
@@ -245,6 +258,7 @@ class Mirror:
     def _recovered(self, pace: "_Pace") -> None:
         pace.failures = 0
         self.status.last_success = time.time()
+        self.status.transactions_waiting = 0
         if self.status.trouble:
             _log.info("publishing again; the trouble was: %s", self.status.trouble)
             self.status.trouble = ""

@@ -131,7 +131,10 @@ class Source:
             users = [row_id for table, row_id in rows if table == "profiles"]
             configurations = self._configurations(sorted(changed))
             gone = changed - {row.id for row in configurations}
-            return Changes(configurations, tuple(sorted(gone)), self._assignments(users), cursor)
+            transactions = _one(self._connection, "transactions_since", {"since": since})[0] if rows else 0
+            return Changes(
+                configurations, tuple(sorted(gone)), self._assignments(users), cursor, transactions
+            )
 
     def write_base_values(self, base: BaseValues) -> None:
         """Make the table `learning_config` say what the base flag says."""

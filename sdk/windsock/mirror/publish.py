@@ -3,13 +3,14 @@
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from windsock.errors import ConfigurationError, MirrorError
 from windsock.mirror.documents import IdList, Layout, Profile, Shard, parse, render, shard_count, shard_of
 from windsock.mirror.files import Folder
+from windsock.mirror.fitting import Fitting
 from windsock.mirror.guard import ShrinkGuard
 from windsock.mirror.postgres import Reading
 from windsock.mirror.rows import (
@@ -25,6 +26,10 @@ from windsock.mirror.rows import (
 _log = logging.getLogger("windsock.mirror")
 
 _NOBODY = IdList("", 0)
+
+_LAST_GOOD = "its last good settings stay published"
+_LEFT_OUT = "it is not published, and its users have the defaults"
+_PUBLISHED = "it is published all the same, and windsock's services fall back field by field"
 
 
 @dataclass(slots=True)
@@ -67,12 +72,15 @@ class Publisher:
         folder: The folder of the documents.
         layout: The mirrored flags, and the number of files.
         max_shrink: The share of the assignments, 0 to 1, that an hour may remove.
+        fitting: Checks profiles against the settings classes that are known here.
     """
 
-    def __init__(self, folder: Folder, layout: Layout, max_shrink: float) -> None:
+    def __init__(self, folder: Folder, layout: Layout, max_shrink: float, fitting: Fitting) -> None:
         self._folder = folder
         self.layout = layout
         self._guard = ShrinkGuard(max_shrink)
+        self._fitting = fitting
+        self.progress: Callable[[int, int], None] = lambda _done, _total: None
         self._complaints: dict[str, str] = {}
         self.published = Published()
 
@@ -181,7 +189,8 @@ class Publisher:
 
     def _write_all(self, shards: Iterable[tuple[int, Shard]]) -> Written:
         files, size = [], 0
-        for number, shard in shards:
+        for done, (number, shard) in enumerate(shards):
+            self.progress(done, self.layout.shards)
             name, data = self.layout.file_names[number], render(self.layout, number, shard)
             if self._folder.write(name, data):
                 files.append(name)
@@ -246,24 +255,21 @@ class Publisher:
             return None
         try:
             profile = read_profile(row, self.layout.flags)
+            misfit = self._fitting.check(row.id, profile)
         except HeldBackError as problem:
             last = self.published.profiles.get(row.id)
-            self._complain(row, str(problem), kept=last is not None)
+            self._complain(row, str(problem), _LAST_GOOD if last else _LEFT_OUT)
             return last and last_good(row, last)
-        if self._complaints.pop(row.id, None):
-            _log.info("app_configurations %s (%s) is published again", row.id, row.name)
+        if misfit:
+            self._complain(row, misfit, _PUBLISHED)
+        elif self._complaints.pop(row.id, None):
+            _log.info("app_configurations %s (%s) is in order again", row.id, row.name)
         return profile if profile.settings else None
 
-    def _complain(self, row: ConfigurationRow, problem: str, *, kept: bool) -> None:
-        if self._complaints.get(row.id) == problem:
-            return
-        self._complaints[row.id] = problem
-        outcome = (
-            "its last good settings stay published"
-            if kept
-            else "it is not published, and its users have the defaults"
-        )
-        _log.error("app_configurations %s (%s): %s; %s", row.id, row.name, problem, outcome)
+    def _complain(self, row: ConfigurationRow, problem: str, outcome: str) -> None:
+        if self._complaints.get(row.id) != problem:
+            self._complaints[row.id] = problem
+            _log.error("app_configurations %s (%s): %s; %s", row.id, row.name, problem, outcome)
 
 
 def _first_last(shards: Iterator[tuple[int, Shard]]) -> Iterator[tuple[int, Shard]]:

@@ -118,6 +118,13 @@ where xid >= pg_snapshot_xmin(%(since)s::pg_snapshot)
     and not pg_visible_in_snapshot(xid, %(since)s::pg_snapshot)
 limit %(limit)s;
 
+-- name: transactions_since
+-- How many transactions those are: how far behind the documents were.
+select count(distinct xid)
+from windsock.change_log
+where xid >= pg_snapshot_xmin(%(since)s::pg_snapshot)
+    and not pg_visible_in_snapshot(xid, %(since)s::pg_snapshot);
+
 -- name: log_was_cut
 -- Whether the log has lost rows that the snapshot :since did not see.
 select xid >= pg_snapshot_xmin(%(since)s::pg_snapshot) from windsock.change_log_cut;

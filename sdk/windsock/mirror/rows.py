@@ -63,12 +63,14 @@ class Changes:
         gone: The ids of configurations that are not there any more.
         assignments: The assignments that changed.
         cursor: The newer snapshot.
+        transactions: How many transactions that was.
     """
 
     configurations: tuple[ConfigurationRow, ...]
     gone: tuple[str, ...]
     assignments: tuple[AssignmentRow, ...]
     cursor: str
+    transactions: int
 
     def __bool__(self) -> bool:
         return bool(self.configurations or self.gone or self.assignments)

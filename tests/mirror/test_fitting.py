@@ -1,0 +1,95 @@
+"""Configurations against the settings classes that read them: named always, held back where that is wanted."""
+
+import json
+import logging
+
+import pytest
+from pydantic import Field, SecretStr, field_validator
+
+import windsock
+from windsock.errors import ConfigurationError
+
+
+class Teacher(windsock.Settings, flag="teacher"):
+    retrieval_top_k: int = Field(10, ge=1, le=200)
+    temperature: float = 0.7
+    api_key: SecretStr = SecretStr("none")
+
+    @field_validator("api_key")
+    @classmethod
+    def _starts_with_sk(cls, key):
+        if not key.get_secret_value().startswith(("sk-", "none")):
+            raise ValueError("a key starts with sk-")
+        return key
+
+
+@pytest.fixture
+def checked(world):
+    def make(**options):
+        return world.mirror(settings=(Teacher,), **options)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"retrieval_top_k": 999}, "Teacher.retrieval_top_k: Input should be less than or equal to 200"),
+        ({"retrieval_topk": 5}, "Teacher.retrieval_topk: "),
+        ({"temperature": "warm"}, "Teacher.temperature: Input should be a valid number"),
+    ],
+)
+def test_what_does_not_fit_is_published_and_named_with_its_row(world, checked, settings, message, messages):
+    config = world.configuration("misfit", settings)
+    user = world.user(config)
+    checked().once()
+    assert world.served()[user] == settings
+    (said,) = [message for message in messages() if "(misfit)" in message]
+    assert said.startswith(f"app_configurations {config} (misfit): {message}")
+    assert "published all the same" in said
+
+
+def test_held_back_it_keeps_its_last_good_settings(world, checked, messages):
+    config = world.configuration("tuned", {"retrieval_top_k": 20})
+    user = world.user(config)
+    new_user = world.user(world.configuration("never good", {"retrieval_top_k": 0}))
+    checked(hold_back_misfits=True).once()
+    world.execute("update app_configurations set settings = '{\"retrieval_top_k\": 0}' where id = %s", config)
+    checked(hold_back_misfits=True).once()
+    assert world.served()[user] == {"retrieval_top_k": 20}
+    assert new_user not in world.served()
+    assert any("its last good settings stay published" in message for message in messages())
+    assert any("it is not published" in message for message in messages())
+
+
+def test_a_secret_is_in_no_message(world, checked, messages):
+    user = world.user(world.configuration("leaky", {"api_key": "hunter2", "temperature": 0.1}))
+    checked().once()
+    assert world.served()[user]["api_key"] == "hunter2"
+    assert any("(leaky): Teacher.api_key: " in message for message in messages())
+    assert not any("hunter2" in message for message in messages(logging.DEBUG))
+
+
+def test_a_class_whose_flag_is_not_mirrored_is_refused(checked):
+    with pytest.raises(ConfigurationError, match="Teacher reads the flag 'teacher', which is not mirrored"):
+        checked(flags=("ads",))
+
+
+def test_the_command_takes_a_class_and_writes_json_lines(world, windsock_command, tmp_path):
+    (tmp_path / "app_settings.py").write_text(
+        "import windsock\n\n\nclass Teacher(windsock.Settings, flag='teacher'):\n    k: int = 1\n"
+    )
+    world.user(world.configuration("misfit", {"k": "many"}))
+    done = windsock_command(
+        "mirror",
+        *("--once", "--flag", "teacher", "--folder", str(world.folder), "--log-format", "json"),
+        *("--settings", "app_settings:Teacher", "--unfit", "hold-back"),
+        expect=0,
+        DATABASE_URL=world.url,
+    )
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    (line,) = [line for line in lines if "(misfit)" in line["message"]]
+    assert line.keys() == {"time", "level", "logger", "message"}
+    assert (line["level"], line["logger"]) == ("ERROR", "windsock.mirror")
+    assert "(misfit): Teacher.k: Input should be a valid integer" in line["message"]
+    assert "not published" in line["message"]
