@@ -1,18 +1,27 @@
 """A small OpenAI-compatible HTTP endpoint on loopback, which fails as the real API fails.
 
-The wire format is that of https://platform.openai.com/docs/api-reference/chat. The answers are made of the
-request itself; the errors have the real API's status, ``param`` and ``code``.
+The wire format is that of https://platform.openai.com/docs/api-reference, of chat completions and embeddings.
+The answers are made of the request itself; the errors have the real API's status, ``param`` and ``code``.
 """
 
 import json
+import math
+import re
 import threading
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
 DEFAULT_MODELS = ("gpt-4o", "gpt-4o-mini")
+DEFAULT_EMBEDDINGS = {"text-embedding-3-small": 1536}
 _MAX_BODY = 2**20
+_WORD = re.compile(r"\w+")
+
+Refusal = tuple[int, dict[str, object]]
+"""A status and a body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +33,29 @@ class Served:
     status: int
 
 
+def unknown_model(model: str) -> Refusal:
+    """Refuse a model as OpenAI does."""
+    message = f"The model `{model}` does not exist or you do not have access to it."
+    return 404, _error(message, code="model_not_found")
+
+
 @dataclass(slots=True)
 class LlmEndpoint:
     """The endpoint as a context manager: it listens inside the ``with`` block and nowhere else.
 
     Attributes:
-        models: The names it knows; any other answers 404 ``model_not_found``.
+        models: The names it knows; any other is refused.
+        embeddings: The embedding models it knows, and how many dimensions each has at most.
+        refusal: How an unknown model is refused; other vendors of the same protocol say it differently.
+        api_key: The key that requests must carry, or None for any.
         down: While true, every request answers 503, as in an outage of the provider.
         served: What was answered so far, oldest first.
     """
 
     models: tuple[str, ...] = DEFAULT_MODELS
+    embeddings: dict[str, int] = field(default_factory=DEFAULT_EMBEDDINGS.copy)
+    refusal: Callable[[str], Refusal] = unknown_model
+    api_key: str | None = None
     down: bool = False
     served: list[Served] = field(default_factory=list)
     _server: ThreadingHTTPServer | None = None
@@ -75,14 +96,39 @@ class LlmEndpoint:
         self.served.append(Served(model, number, status))
         return status, body
 
+    def embed(self, request: dict[str, object]) -> Refusal:
+        """Give the status and the body for one embeddings request."""
+        model = str(request.get("model", ""))
+        status, body = self._embedded(request, model)
+        self.served.append(Served(model, 0.0, status))
+        return status, body
+
+    def _embedded(self, request: dict[str, object], model: str) -> Refusal:
+        if self.down:
+            return 503, _error("The server is overloaded. Please try again later.", kind="server_error")
+        if model not in self.embeddings:
+            return self.refusal(model)
+        size = request.get("dimensions", self.embeddings[model])
+        if not isinstance(size, int) or not 1 <= size <= self.embeddings[model]:
+            message = f"Invalid value for 'dimensions' = {size}. Must be at most {self.embeddings[model]}."
+            return 400, _error(message, param="dimensions")
+        given = request.get("input")
+        texts = given if isinstance(given, list) else [given]
+        if not texts or not all(isinstance(text, str) and text for text in texts):
+            return 400, _error("'$.input' is invalid.", param="input")
+        vectors = [_embedding(str(text), size) for text in texts]
+        data = [{"object": "embedding", "index": i, "embedding": each} for i, each in enumerate(vectors)]
+        words = sum(len(str(text).split()) for text in texts)
+        usage = {"prompt_tokens": words, "total_tokens": words}
+        return 200, {"object": "list", "model": model, "data": data, "usage": usage}
+
     def _judge(
         self, request: dict[str, object], model: str, temperature: object
     ) -> tuple[int, dict[str, object]]:
         if self.down:
             return 503, _error("The server is overloaded. Please try again later.", kind="server_error")
         if model not in self.models:
-            message = f"The model `{model}` does not exist or you do not have access to it."
-            return 404, _error(message, code="model_not_found")
+            return self.refusal(model)
         if not isinstance(temperature, (int, float)) or isinstance(temperature, bool):
             message = f"Invalid type for 'temperature': expected a decimal, but got {temperature!r} instead."
             return 400, _error(message, param="temperature", code="invalid_type")
@@ -108,18 +154,25 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Answer a chat completion."""
-        if self.path.partition("?")[0] != "/v1/chat/completions":
+        answers = {"/v1/chat/completions": self.endpoint.answer, "/v1/embeddings": self.endpoint.embed}
+        answer = answers.get(self.path.partition("?")[0])
+        # The body is read before anything is refused: a connection closed on unread data is reset.
+        body = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), _MAX_BODY))
+        if answer is None:
             self._send(404, _error(f"Unknown request URL: POST {self.path}.", code="unknown_url"))
             return
+        key = self.endpoint.api_key
+        if key is not None and self.headers.get("Authorization") != f"Bearer {key}":
+            self._send(401, _error("Incorrect API key provided.", code="invalid_api_key"))
+            return
         try:
-            length = int(self.headers.get("Content-Length", "0"))
-            request = json.loads(self.rfile.read(min(length, _MAX_BODY)))
+            request = json.loads(body)
         except ValueError:
             request = None
         if not isinstance(request, dict):
             self._send(400, _error("We could not parse the JSON body of your request."))
             return
-        self._send(*self.endpoint.answer(request))
+        self._send(*answer(request))
 
     def do_GET(self) -> None:
         """List the models."""
@@ -158,6 +211,15 @@ def _completion(model: str, messages: list[object]) -> dict[str, object]:
             "total_tokens": sent + received,
         },
     }
+
+
+def _embedding(text: str, size: int) -> list[float]:
+    """A vector of unit length in which each word counts in a place of its own: shared words are similar."""
+    vector = [0.0] * size
+    for word in _WORD.findall(text.lower()):
+        vector[zlib.crc32(word.encode()) % size] += 1.0
+    length = math.sqrt(sum(value * value for value in vector)) or 1.0
+    return [value / length for value in vector]
 
 
 def _error(

@@ -1,0 +1,1 @@
+"""Aura: three layers of thought over models that are swapped while it runs."""
