@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 WINDSOCK = Path(sys.executable).parent / "windsock"
-STEPS = {"ai-teacher": 8}
+STEPS = {"ai-teacher": 8, "aura": 8}
 
 pytestmark = pytest.mark.xdist_group("demo")
 

@@ -1,8 +1,9 @@
 """What Aura remembers: texts and their vectors in SQLite, all of one model and one dimension."""
 
-import json
 import math
 import sqlite3
+from array import array
+from collections.abc import Sequence
 from operator import mul
 from pathlib import Path
 
@@ -12,7 +13,7 @@ create table if not exists memories (
     text text not null,
     model text not null,
     dimension integer not null,
-    vector text not null -- JSON
+    vector blob not null -- 32-bit floats of this machine
 )"""
 
 
@@ -72,16 +73,16 @@ class Memory:
         with self._database:
             self._database.execute(
                 "insert into memories values (?, ?, ?, ?, ?)",
-                (user_id, text, model, len(vector), json.dumps(vector)),
+                (user_id, text, model, len(vector), array("f", vector).tobytes()),
             )
 
     def nearest(self, user_id: str, vector: list[float], count: int = 3) -> list[str]:
         """Give the user's texts that are most similar, by the angle between the vectors."""
         rows = self._database.execute("select text, vector from memories where user_id = ?", (user_id,))
-        scored = [(_cosine(vector, json.loads(stored)), text) for text, stored in rows]
+        scored = [(_cosine(vector, array("f", stored)), text) for text, stored in rows]
         return [text for _, text in sorted(scored, reverse=True)[:count]]
 
 
-def _cosine(left: list[float], right: list[float]) -> float:
+def _cosine(left: Sequence[float], right: Sequence[float]) -> float:
     lengths = math.hypot(*left) * math.hypot(*right)
     return sum(map(mul, left, right)) / lengths if lengths else 0.0
