@@ -5,12 +5,15 @@ FROM ${PYTHON_IMAGE} AS build
 ENV UV_PROJECT_ENVIRONMENT=/opt/windsock UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
 RUN pip install --no-cache-dir --disable-pip-version-check uv
 WORKDIR /src
+# Dependency groups besides the extras: docker-compose.yml builds the examples' image with "--group examples".
+ARG UV_GROUPS=""
 # The dependencies alone first: this layer is rebuilt only when the lock changes.
 COPY pyproject.toml uv.lock README.md LICENSE ./
-RUN uv sync --locked --no-default-groups --no-install-project --extra cli --extra mirror --extra flagd --extra api
+RUN uv sync --locked --no-default-groups $UV_GROUPS --no-install-project --extra cli --extra mirror --extra flagd --extra api
 COPY sdk ./sdk
 COPY migrations ./migrations
-RUN uv sync --locked --no-default-groups --no-editable --extra cli --extra mirror --extra flagd --extra api
+COPY flagd/teacher.flagd.json ./flagd/
+RUN uv sync --locked --no-default-groups $UV_GROUPS --no-editable --extra cli --extra mirror --extra flagd --extra api
 
 FROM ${PYTHON_IMAGE}
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin windsock \

@@ -46,7 +46,7 @@ def test_every_password_comes_from_the_environment_and_must_be_set(compose):
         for name, value in service.get("environment", {}).items()
         if "PASSWORD" in name
     ]
-    assert len(passwords) == len(["postgres", "migrate", "mirror", "hello"])
+    assert len(passwords) == len(["postgres", "migrate", "mirror", "hello", "ai-teacher", "aura"])
     assert [value for value in passwords if not value.startswith("${POSTGRES_PASSWORD:?")] == []
 
 
@@ -78,7 +78,7 @@ def test_flagd_waits_for_the_file_that_the_mirror_writes_first(compose):
     assert checked in [source["uri"] for source in flagd_sources(compose)]
 
 
-@pytest.mark.parametrize("service", ["migrate", "mirror", "hello", "flagd"])
+@pytest.mark.parametrize("service", ["migrate", "mirror", "hello", "ai-teacher", "aura", "flagd"])
 def test_what_needs_no_privilege_has_none(compose, service):
     written = services(compose)[service]
     assert written["read_only"] is True
@@ -90,3 +90,22 @@ def test_variables_of_the_settings_are_passed_through_and_may_be_unset(compose):
     environment = services(compose)["hello"]["environment"]
     for name in ("AURA_L1_MODEL", "AURA_L2_MODEL", "AURA_L3_MODEL", "OPENAI_CHAT_MODEL", "ENVIRONMENT"):
         assert environment[name] == f"${{{name}:-}}"
+
+
+def test_every_variable_of_the_examples_is_passed_through(compose):
+    for service, variables in {
+        "ai-teacher": ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_CHAT_MODEL", "TEACHER_RETRIEVAL_TOP_K"),
+        "aura": (
+            *(
+                f"AURA_{name}"
+                for name in ("L1_MODEL", "L2_MODEL", "L3_MODEL", "EMBEDDING_MODEL", "EMBEDDING_DIMENSION")
+            ),
+            *("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OLLAMA_BASE_URL"),
+        ),
+    }.items():
+        environment = services(compose)[service]["environment"]
+        assert all(environment[name].startswith(f"${{{name}:-") for name in variables)
+
+
+def test_health_of_aura_is_published_on_the_port_of_its_document(compose):
+    assert services(compose)["aura"]["ports"] == ["127.0.0.1:${AURA_PORT:-8080}:8080"]
