@@ -277,3 +277,28 @@ def test_health_and_settings_say_where_each_value_comes_from(school):
     assert fields["message_credits"]["layer"] == "default"
     health = school.client.get("/health").json()
     assert (health["status"], health["settings"], health["flags"]["ready"]) == ("ok", DEFAULTS, True)
+
+
+def test_the_configuration_is_in_the_state_of_the_agent(school):
+    tuned, plain = school.pupil(config_id=school.profile), school.pupil()
+    teacher = school.client.app.state.teacher
+    state = teacher.answer(uuid.UUID(tuned), QUESTION)
+    assert (state["config"], state["settings"].model_dump()) == (EXPERIMENTAL_V1, EXPERIMENTAL_V1)
+    state = teacher.answer(uuid.UUID(plain), QUESTION)
+    assert (state["config"], state["settings"].model_dump()) == ({}, DEFAULTS)
+
+
+def test_the_table_of_configurations_is_the_documents(sql):
+    rows = sql(
+        "select column_name, data_type, is_nullable, column_default from information_schema.columns"
+        " where table_name = 'app_configurations'"
+    )
+    assert {name: tuple(rest) for name, *rest in rows} == {
+        "id": ("uuid", "NO", "gen_random_uuid()"),
+        "name": ("text", "NO", None),
+        "description": ("text", "YES", None),
+        "settings": ("jsonb", "NO", "'{}'::jsonb"),
+        "is_active": ("boolean", "YES", "true"),
+        "created_at": ("timestamp with time zone", "YES", "now()"),
+        "updated_at": ("timestamp with time zone", "YES", "now()"),
+    }

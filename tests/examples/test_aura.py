@@ -166,6 +166,18 @@ def test_precedence_environment_over_dotenv_over_flag_over_default(start, monkey
     }
 
 
+def test_an_environment_can_have_models_of_its_own(start, monkeypatch, flags):
+    document = json.loads((flags / "aura.flagd.json").read_text())
+    document["flags"]["aura"]["targeting"] = {"if": [{"==": [{"var": "environment"}, "staging"]}, "budget"]}
+    (flags / "aura.flagd.json").write_text(json.dumps(document))
+    monkeypatch.setenv("ENVIRONMENT", "staging")
+    start()
+    assert in_force() == PRESETS["budget"]
+    monkeypatch.delenv("ENVIRONMENT")
+    start()
+    assert in_force() == DEFAULT
+
+
 def test_a_swap_under_load_fails_no_request(start):
     aura = start()
     aura.serve("budget")
