@@ -10,7 +10,7 @@ import httpx
 
 from windsock.cli._demo_example import Service, serve
 from windsock.cli._demo_stage import Stage, wait
-from windsock.cli._demo_story import ASSIGN, SET_MODEL, SET_TOP_K, Promise, Step, written
+from windsock.cli._demo_story import ASSIGN, COPY_MISSPELLED, SET_TOP_K, Promise, Step, written
 from windsock.usage import UsageRecord
 from windsock.usage.reading import Selection, read
 
@@ -22,6 +22,7 @@ INTRODUCTION = (
 )
 QUESTION = "Why is the sky blue?"
 PROFILE = "experimental_v1"
+NEXT_PROFILE = "experimental_v2"
 EMPTY = "UPDATE wallets SET balance = 0 WHERE user_id = %s"
 
 
@@ -103,14 +104,16 @@ class Tale:
         )
 
     def _misspelled_model(self) -> Step:
-        self._stage.sql(SET_MODEL, '"gpt-4oo"', PROFILE)
+        copied = (NEXT_PROFILE, '"gpt-4oo"', PROFILE)
+        self._stage.sql(COPY_MISSPELLED, *copied)
+        self._stage.sql(ASSIGN, NEXT_PROFILE, self._ada)
         self._until(self._ada, "reasoning_model", "gpt-4oo")
         reply = self._ask(self._ada)
         errors = self._service.lines("ERROR")
         return Step(
-            "Somebody misspells the model: gpt-4oo",
+            f"Somebody gives Ada the profile {NEXT_PROFILE}, in which the model is misspelled: gpt-4oo",
             "Only the call can tell. It fails, is logged, and Ada is answered by the default all the same.",
-            did=written(SET_MODEL, '"gpt-4oo"', PROFILE),
+            did=f"{written(COPY_MISSPELLED, *copied)}\n{written(ASSIGN, NEXT_PROFILE, self._ada)}",
             seen={"answer": reply["answer"], "the log says": "\n".join(errors)},
             promises=[
                 _made_with(
@@ -154,17 +157,19 @@ class Tale:
     def _usage_logs(self) -> Step:
         wait(lambda: len(self._rows()) >= self._asked, "a row for each message")
         rows = self._rows()
-        ((config,),) = self._stage.sql("SELECT id FROM app_configurations WHERE name = %s", PROFILE)
+        named = self._stage.sql("SELECT name, id FROM app_configurations")
+        ids = dict(named)
         profiles = [row.config_id for row in rows if row.user_id == self._ada]
         return Step(
             "usage_logs says which config_id each message used",
             "Every answer can be traced to its profile, its values and what was healed.",
             did="windsock usage",
             rows=rows,
-            names={self._ada: "Ada", self._ben: "Ben", str(config): PROFILE},
+            names={self._ada: "Ada", self._ben: "Ben"} | {str(config_id): name for name, config_id in named},
             promises=[
                 Promise(
-                    "Ada's first message used none, the others her profile", profiles == [None, *[config] * 4]
+                    "Ada's five messages name none, twice her first profile, twice her second",
+                    profiles == [None, *[ids[PROFILE]] * 2, *[ids[NEXT_PROFILE]] * 2],
                 ),
                 Promise("the two healed messages say so", sum(bool(row.healed) for row in rows) == 2),
             ],

@@ -162,6 +162,14 @@ def test_a_bad_model_name_is_logged_with_its_fallback_and_answered_with_the_defa
     assert "falling back to 'gpt-4o-mini'" in errors["windsock.healing"]
 
 
+def test_a_model_that_worked_until_now_comes_before_the_default(school):
+    pupil = school.pupil(config_id=school.profile)
+    assert school.answered(pupil)["model"] == "gpt-4o"
+    school.change(school.profile, "reasoning_model", "gpt-4oo")
+    school.serves(pupil, "reasoning_model", "gpt-4oo")
+    assert school.answered(pupil)["model"] == "gpt-4o"
+
+
 def test_usage_logs_record_the_configuration_the_values_and_what_was_healed(school):
     plain, tuned = school.pupil(), school.pupil(config_id=school.profile)
     school.answered(plain)

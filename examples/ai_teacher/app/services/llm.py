@@ -31,6 +31,8 @@ class LLMService:
     def generate_answer(self, query: str, context: Sequence[Passage], config_params: Settings) -> Answer:
         """Answer a question from passages, with the user's model or, if that fails, with the default.
 
+        Where the profile had a model that worked until now, that one comes before the default.
+
         Raises:
             openai.OpenAIError: The default failed as well.
         """
@@ -43,7 +45,7 @@ class LLMService:
         except openai.OpenAIError as error:
             if model != settings.OPENAI_CHAT_MODEL:
                 our_logs.error("Config parameter %s failed: %s. Falling back to default.", model, error)
-            raise  # `heal` takes it from here
+            raise  # `heal` takes it from here, and its own line in the log names the value that answered
 
     def _call_openai(self, query: str, context: Sequence[Passage], tuned: Settings) -> Answer:
         passages = "\n".join(f"{passage.title}: {passage.text}" for passage in context)
