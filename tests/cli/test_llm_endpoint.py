@@ -5,6 +5,7 @@ import openai
 import pytest
 
 from windsock.cli._llm_endpoint import LlmEndpoint, Served
+from windsock.cli._llm_vendors import OPENROUTER_KEY, ollama, openrouter
 
 
 @pytest.fixture
@@ -52,6 +53,50 @@ def test_an_outage_is_a_server_error(client, endpoint):
     with pytest.raises(openai.InternalServerError) as caught:
         ask(client)
     assert caught.value.status_code == 503
+
+
+def test_embeddings_of_shared_words_are_alike(client):
+    vectors = [
+        client.embeddings.create(model="text-embedding-3-small", input=text, dimensions=256).data[0].embedding
+        for text in ("the dog is called Rex", "what is the dog called", "green tea")
+    ]
+    assert {len(vector) for vector in vectors} == {256}
+    near, far = (sum(a * b for a, b in zip(vectors[0], other, strict=True)) for other in vectors[1:])
+    assert near > 0.5 > far
+
+
+@pytest.mark.parametrize("dimensions", [0, 1537])
+def test_dimensions_that_the_model_does_not_have_name_their_parameter(client, dimensions):
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.embeddings.create(model="text-embedding-3-small", input="dog", dimensions=dimensions)
+    assert caught.value.param == "dimensions"
+
+
+def test_an_unknown_embedding_model_is_not_found(client):
+    with pytest.raises(openai.NotFoundError):
+        client.embeddings.create(model="gpt-4o", input="dog")
+
+
+def test_a_wrong_key_is_refused_where_one_is_asked_for(client, endpoint):
+    endpoint.api_key = "another"
+    with pytest.raises(openai.AuthenticationError):
+        ask(client)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "error", "text"),
+    [
+        (openrouter, openai.BadRequestError, "not a valid model ID"),
+        (ollama, openai.NotFoundError, "not found"),
+    ],
+)
+def test_vendors_refuse_an_unknown_model_in_their_own_words(vendor, error, text):
+    with (
+        vendor() as endpoint,
+        openai.OpenAI(base_url=endpoint.url, api_key=OPENROUTER_KEY) as client,
+        pytest.raises(error, match=text),
+    ):
+        ask(client, model="no/such")
 
 
 def test_it_lists_its_models(client):
