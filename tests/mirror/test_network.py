@@ -121,6 +121,14 @@ def test_notifications_lost_later_are_noticed_and_the_poll_serves_meanwhile(
     eventually(lambda: world.served() == {}, seconds=40)
 
 
+def test_a_wake_up_that_arrives_during_the_self_test_is_not_lost(world):
+    with world.mirror()._connected() as source:
+        world.assign(world.user(), world.seed)
+        assert source.hears_itself()
+        assert source.wait(0.5)
+        assert not source.wait(0.1), "it wakes once"
+
+
 def test_a_stalled_connection_is_broken_and_opened_again(world, proxied, watching, eventually, messages):
     ann, bob = world.user(world.seed), world.user()
     watching(world.mirror(url=proxied, answer_seconds=2.0))
