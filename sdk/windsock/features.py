@@ -99,7 +99,7 @@ def feature(key: str, *, default: bool, env: str | None = None) -> Feature:
         evaluation = process.evaluation or process.evaluating()
         outcome = evaluation.outcome(key, user, attributes)
         if outcome is None:
-            return evaluation.client.get_boolean_value(key, default, evaluation.invocation(user, attributes))
+            return evaluation.boolean(key, user, attributes, default=default)
         value = outcome.value
         return value if value is True or value is False else default
 

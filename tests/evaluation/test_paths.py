@@ -10,7 +10,7 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import ProviderEvent, ProviderEventDetails
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
-from openfeature.hook import Hook
+from openfeature.hook import Hook, HookContext
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 from openfeature.transaction_context import ContextVarsTransactionContextPropagator
 from tests.flagfiles import object_flag, write_flags
@@ -35,6 +35,12 @@ FLAGS = {
     "user": object_flag(VARIANTS, "none", {"if": [{"in": [{"var": "targetingKey"}, ["ann"]]}, "green"]}),
     "split": object_flag(VARIANTS, "none", {"fractional": [["red", 50], ["green", 50]]}),
     "no-such-variant": object_flag(VARIANTS, "none", "blue"),
+    "switch": {
+        "state": "ENABLED",
+        "variants": {"on": True, "off": False},
+        "defaultVariant": "off",
+        "targeting": {"if": [{"==": [{"var": "colour"}, "red"]}, "on"]},
+    },
     "a-list": object_flag(VARIANTS, "list"),
     "a-text": object_flag(VARIANTS, "text"),
 }
@@ -86,7 +92,7 @@ def test_both_paths_agree(  # noqa: PLR0917
             return
         direct = compiled.evaluate(evaluation.context(user, dict(attributes)))
         assert evaluation.outcome(flag, user, dict(attributes)) is direct or direct.error_code
-        if isinstance(direct.value, str):
+        if isinstance(direct.value, (str, bool)):
             assert details.error_code is ErrorCode.TYPE_MISMATCH
             return
         assert (direct.variant, direct.reason, direct.error_code) == (
@@ -109,32 +115,43 @@ def test_both_paths_agree(  # noqa: PLR0917
 class Recorder(Hook):
     """A hook of four stages, that may change the context or fail."""
 
-    def __init__(self, name: str, calls: list[str], fails: str | None, colour: str | None) -> None:
+    def __init__(self, name: str, calls: list[object], fails: str | None, colour: str | None) -> None:
         self.name, self.calls, self.fails, self.colour = name, calls, fails, colour
 
-    def _stage(self, stage: str) -> None:
-        self.calls.append(f"{self.name} {stage}")
+    def _stage(self, stage: str, hook_context: HookContext, *seen: object) -> None:
+        context = hook_context.evaluation_context
+        about = {
+            **vars(hook_context),
+            "evaluation_context": (context.targeting_key, dict(context.attributes)),
+        }
+        shown = [(type(each), str(each)) if isinstance(each, Exception) else repr(each) for each in seen]
+        self.calls.append((self.name, stage, about, *shown))
+        hook_context.hook_data[stage] = self.name
         if self.fails == stage:
             raise ValueError(f"{self.name} fails in {stage}")
 
+    def supports_flag_value_type(self, flag_type):
+        self.calls.append((self.name, "supports", flag_type))
+        return self.fails != "supports"
+
     def before(self, hook_context, hints):
-        self._stage("before")
+        self._stage("before", hook_context, hints)
         return EvaluationContext(attributes={"colour": self.colour}) if self.colour else None
 
     def after(self, hook_context, details, hints):
-        self._stage("after")
+        self._stage("after", hook_context, details, hints)
 
     def error(self, hook_context, exception, hints):
-        self._stage("error")
+        self._stage("error", hook_context, exception, hints)
 
     def finally_after(self, hook_context, details, hints):
-        self._stage("finally")
+        self._stage("finally", hook_context, details, hints)
 
 
 HOOKS = st.lists(
     st.tuples(
         st.sampled_from(["api", "client"]),
-        st.none() | st.sampled_from(["before", "after", "error", "finally"]),
+        st.none() | st.sampled_from(["before", "after", "error", "finally", "supports"]),
         st.none() | st.sampled_from(["red", "green"]),
     ),
     min_size=1,
@@ -147,7 +164,7 @@ HOOKS = st.lists(
 def test_with_hooks_settings_make_the_client_s_own_calls(
     provider: FilesProvider, flag: str, hooks: list[tuple[str, str | None, str | None]]
 ) -> None:
-    calls: list[str] = []
+    calls: list[object] = []
     api.set_provider_and_wait(provider)
     evaluation = Evaluation(environment="test")
     made = [
@@ -169,6 +186,25 @@ def test_with_hooks_settings_make_the_client_s_own_calls(
             details.reason,
             details.error_code,
         )
+    finally:
+        api.clear_hooks()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@given(flag=st.sampled_from(["switch", "static", "missing"]), hooks=HOOKS, default=st.booleans())
+def test_with_hooks_a_feature_makes_the_client_s_own_calls(
+    provider: FilesProvider, flag: str, hooks: list[tuple[str, str | None, str | None]], *, default: bool
+) -> None:
+    calls: list[object] = []
+    api.set_provider_and_wait(provider)
+    evaluation = Evaluation(environment="test")
+    api.add_hooks([Recorder(f"{n}", calls, fails, colour) for n, (_, fails, colour) in enumerate(hooks)])
+    try:
+        assert evaluation.provider() is None
+        value = evaluation.boolean(flag, "ann", {"colour": "green"}, default=default)
+        seen, calls[:] = list(calls), []
+        context = EvaluationContext("ann", {"environment": "test", "colour": "green"})
+        assert (value, seen) == (evaluation.client.get_boolean_value(flag, default, context), calls)
     finally:
         api.clear_hooks()
 
