@@ -23,14 +23,14 @@ def _read_queries() -> Mapping[str, bytes]:
     return {name.strip(): text.strip().encode() for name, text in named}
 
 
-_queries = _read_queries()
+QUERIES = _read_queries()
 
 
 def _by_query(name: str, parameters: Callable[[], Mapping[str, object]] = dict) -> Run:
     """A loop that is one statement; it tells how many rows it wrote."""
 
     async def run(connection: Connection) -> Result:
-        cursor = await connection.execute(_queries[name], parameters() or None)
+        cursor = await connection.execute(QUERIES[name], parameters() or None)
         return {"status": "completed", "rows": cursor.rowcount}
 
     return run
@@ -41,7 +41,7 @@ async def _index_winners(connection: Connection) -> Result:
     settings = Learning.live().rag_indexing
     done = failed = 0
     async with connection.transaction():
-        cursor = await connection.execute(_queries["take_index_jobs"], {"limit": settings.batch_size})
+        cursor = await connection.execute(QUERIES["take_index_jobs"], {"limit": settings.batch_size})
         for job, _, ad_id, campaign_id, video_id, attributes in await cursor.fetchall():
             if ad_id is None:
                 outcome = {"id": job, "status": "failed", "error": "the ad is gone"}
@@ -49,10 +49,10 @@ async def _index_winners(connection: Connection) -> Result:
             else:
                 words = [campaign_id, video_id or "", *(attributes or [])]
                 embedding = embed(words, settings.embedding_dimension)
-                await connection.execute(_queries["store_index"], {"ad_id": ad_id, "embedding": embedding})
+                await connection.execute(QUERIES["store_index"], {"ad_id": ad_id, "embedding": embedding})
                 outcome = {"id": job, "status": "done", "error": None}
                 done += 1
-            await connection.execute(_queries["finish_job"], outcome)
+            await connection.execute(QUERIES["finish_job"], outcome)
     return {"status": "completed", "rows": done, "failed": failed}
 
 

@@ -90,3 +90,42 @@ where not exists (
 )
 order by json_to_double(raw_data -> 'roas') desc nulls last, ad_id
 limit %(max_promotions_per_cycle)s;
+
+-- name: executor_turn
+-- One worker at a time counts and acts, until its transaction ends.
+select pg_advisory_xact_lock(hashtext('ad_learning.safe_executor'));
+
+-- name: executor_counts
+-- The actions of the last hour and of the last day.
+select
+    count(*) filter (where executed_at > clock_timestamp() - interval '1 hour'),
+    count(*)
+from executor_actions where executed_at > clock_timestamp() - interval '1 day';
+
+-- name: executor_take
+-- The next budget change: its campaign, that one's budget now, and its budget when the window of velocity began.
+select
+    job.id, campaigns.campaign_id, campaigns.budget::float8, json_to_double(job.payload -> 'change_pct'),
+    coalesce(
+        (
+            select action.budget_before::float8 from executor_actions as action
+            where action.campaign_id = campaigns.campaign_id
+                and action.executed_at > clock_timestamp() - make_interval(secs => %(window_hours)s * 3600)
+            order by action.executed_at, action.id limit 1
+        ),
+        campaigns.budget::float8
+    )
+from pending_jobs as job
+left join ads on ads.ad_id = job.payload ->> 'ad_id'
+left join campaigns on campaigns.campaign_id = ads.campaign_id
+where job.job_type = 'budget_change' and job.status = 'pending'
+order by job.id limit 1
+for update of job skip locked;
+
+-- name: executor_apply
+-- The new budget, and the action that is counted.
+with changed as (
+    update campaigns set budget = %(after)s where campaign_id = %(campaign_id)s
+)
+insert into executor_actions (job_id, campaign_id, budget_before, budget_after)
+values (%(id)s, %(campaign_id)s, %(before)s, %(after)s);
