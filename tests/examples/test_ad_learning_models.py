@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import random
 import shutil
 from pathlib import Path
@@ -58,11 +59,21 @@ def folder(tmp_path, monkeypatch, configure):
     return folder
 
 
+@pytest.fixture
+def kept_root_logger():
+    """A Celery worker sets the root logger's level and handlers; the tests after this one want theirs back."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
+
+
 def evaluate(model="new.joblib", model_type="winner"):
     return auto_evaluate_models_after_training(model, model_type)
 
 
-def test_a_worker_promotes_a_challenger_that_wins(folder):
+def test_a_worker_promotes_a_challenger_that_wins(folder, kept_root_logger):
     before = (folder / "winner.champion.joblib").read_bytes()
     with start_worker(celery_app, pool="solo", perform_ping_check=False, shutdown_timeout=30):
         task = celery_app.send_task("auto_evaluate_models", ["new.joblib", "winner"])

@@ -1,5 +1,6 @@
 """`windsock eval`: what one flag gives for one context, and why."""
 
+import contextlib
 import itertools
 import json
 import sys
@@ -49,7 +50,8 @@ def command(
     attributes = context_of(context or (), user, environment)
     paths = flags or [path for path in (DEFAULT_FOLDER, DEFAULT_FOLDER / "mirror") if path.is_dir()]
     if watch:
-        _watch(key, attributes, paths, explain=explain, as_json=as_json)
+        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how it ends, wherever it arrives
+            _watch(key, attributes, paths, explain=explain, as_json=as_json)
         return
     served, flag, outcome = _evaluate(key, attributes, paths)
     _tell(served)
