@@ -160,9 +160,11 @@ def _is_container(annotation: Any) -> bool:
     return isinstance(origin, type) and issubclass(origin, Iterable)
 
 
-def _mentions_secret(annotation: Any) -> bool:
+def _mentions_secret(annotation: Any, within: frozenset[type] = frozenset()) -> bool:
+    """Whether a secret stands in a type; `within` are the models around it, which may hold themselves."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return any(_mentions_secret(field.annotation) for field in annotation.model_fields.values())
+        fields = () if annotation in within else annotation.model_fields.values()
+        return any(_mentions_secret(field.annotation, within | {annotation}) for field in fields)
     if isinstance(annotation, type) and issubclass(annotation, SecretStr | SecretBytes):
         return True
-    return any(_mentions_secret(argument) for argument in get_args(annotation))
+    return any(_mentions_secret(argument, within) for argument in get_args(annotation))

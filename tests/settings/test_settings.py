@@ -44,6 +44,11 @@ class Loop(BaseModel):
     timeout_seconds: float = 300
 
 
+class Node(BaseModel):
+    name: str = "root"
+    children: list["Node"] = []
+
+
 class Worker(windsock.Settings, flag="worker"):
     limits: Limits = Limits()
     loops: dict[str, Loop] = {"rag": Loop(), "dna": Loop(timeout_seconds=60)}
@@ -452,6 +457,14 @@ class TestDeclaring:
         assistant = Assistant.for_user("ann")
         assert (assistant.tone, assistant.rerank_top_n) == ("dry", 6)
         assert Teacher.for_user("ann").rerank_top_n == 3
+
+    def test_a_model_that_contains_itself(self, serve: Serve) -> None:
+        class Tree(windsock.Settings, flag="tree"):
+            root: Node = Node()
+
+        serve({"tree": object_flag({"base": {"root": {"children": [{"name": "leaf"}]}}}, "base")})
+        assert Tree.live().root == Node(children=[Node(name="leaf")])
+        assert windsock.explain(Tree.live())["root.children"].layer == "base"
 
     def test_default_factories_private_attributes_and_properties(self) -> None:
         class Rich(windsock.Settings, flag="rich"):
