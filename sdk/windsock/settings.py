@@ -90,7 +90,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def for_user(cls, targeting_key: object, /, **attributes: EvaluationContextAttribute) -> Self:
-        """Give the settings in force for one user: frozen, always valid, in about a microsecond.
+        """Give the settings in force for one user: frozen, always valid, in one to two microseconds.
 
         Args:
             targeting_key: The user's id as flags and profiles know it; a UUID or an integer is taken as its
