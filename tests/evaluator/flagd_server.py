@@ -4,13 +4,14 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.ports import free_ports
 
 SENTINEL = "windsock.sentinel"
 
@@ -60,7 +61,7 @@ def flagd_serving(binary: str, document: Mapping[str, Any], folder: Path) -> Ite
     path.write_text(
         json.dumps({**document, "flags": {**document["flags"], SENTINEL: sentinel}}), encoding="utf-8"
     )
-    ports = _free_ports(4)
+    ports = free_ports(4)
     options = [f"{option}={port}" for option, port in zip(("-p", "-m", "-g", "-r"), ports, strict=True)]
     process = subprocess.Popen(
         [binary, "start", "--uri", f"file:{path}", *options],
@@ -89,14 +90,3 @@ def _await_sentinel(server: FlagdServer, process: subprocess.Popen[bytes]) -> No
             pass
         time.sleep(0.1)
     raise RuntimeError("flagd did not serve within 60 seconds")
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 
@@ -13,6 +12,7 @@ from openfeature import api
 from openfeature.contrib.provider.flagd import FlagdProvider
 from openfeature.contrib.provider.flagd.config import ResolverType
 from openfeature.evaluation_context import EvaluationContext
+from tests.ports import free_ports
 
 from windsock.mirror.documents import shard_of
 
@@ -48,14 +48,6 @@ def test_the_stock_provider_reads_the_file(world, population):
         assert client.get_integer_value("teacher.profile.shards", 0) == 1
     finally:
         provider.shutdown()
-
-
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [bound.getsockname()[1] for bound in sockets]
-    for bound in sockets:
-        bound.close()
-    return ports
 
 
 @pytest.fixture

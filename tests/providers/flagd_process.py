@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from tests.ports import free_ports
 
 
 def flagd_binary() -> str:
@@ -33,7 +34,7 @@ class FlagdProcess:
         self._binary = flagd_binary()
         self.path = folder / "served.flagd.json"
         self.write(flags)
-        self.rpc, self.management, self.sync, self.ofrep = _free_ports(4)
+        self.rpc, self.management, self.sync, self.ofrep = free_ports(4)
         self.start()
 
     def __enter__(self) -> Self:
@@ -83,14 +84,3 @@ class FlagdProcess:
             else:
                 return
         raise RuntimeError("flagd does not listen")
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
