@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.evaluator.flagd_server import flagd_binary, flagd_serving
 from tests.evaluator.generated import VARIANTS, PortableRules, WildRules
 from tests.evaluator.oracles import (
     NpmCore,
@@ -28,6 +27,7 @@ from tests.evaluator.oracles import (
     python_result,
     windsock_result,
 )
+from tests.flagd_server import FlagdServer, flagd_binary
 
 from windsock.evaluator import FlagEvaluator
 
@@ -77,11 +77,10 @@ def served(flags: Mapping[str, Any], bucketing: str) -> tuple[dict[str, Any], Fl
 
 def compare_server(report: Report, name: str, flags: Mapping[str, Any], contexts: Sequence[Any]) -> None:
     """Compare with a flagd server."""
-    binary = flagd_binary()
-    if binary is None:
+    if flagd_binary() is None:
         return
     document, evaluator = served(flags, "v2")
-    with tempfile.TemporaryDirectory() as folder, flagd_serving(binary, document, Path(folder)) as server:
+    with tempfile.TemporaryDirectory() as folder, FlagdServer.serving(Path(folder), document) as server:
         for context in contexts:
             results = server.evaluate_all(context)
             for key, flag in flags.items():

@@ -9,10 +9,17 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.flagd_server import flagd_binary
 from windsock import embedded
 from windsock.migrations import find_folder, migrate, read_migrations
 
 _numbers = itertools.count(1)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a flagd server where there is none."""
+    if item.get_closest_marker("flagd") is not None and flagd_binary() is None:
+        pytest.skip("no flagd server: set FLAGD_BIN to its path")
 
 
 def _server_folder() -> tempfile.TemporaryDirectory[str]:

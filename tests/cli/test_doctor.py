@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from tests.flagd_server import FlagdServer
 from tests.flagfiles import write_flags
-from tests.providers.flagd_process import FlagdProcess
 from tests.providers.sync_server import SyncServer
 
 from windsock.cli._bucketing_probes import SAMPLE, answered, buckets, probes
@@ -154,7 +154,7 @@ def test_an_address_that_is_none(tmp_path: Path) -> None:
 def test_a_live_server_is_asked(tmp_path: Path, way: str) -> None:
     flags = {"checkout": split(), "gold": split(when="gold"), "rare": split(first=1)}
     write_flags(tmp_path / "flagd" / "a.flagd.json", flags)
-    with FlagdProcess(tmp_path, flags) as flagd:
+    with FlagdServer.serving(tmp_path, {"flags": flags}) as flagd:
         ways = {
             "rpc": ([], {"FLAGD_HOST": "127.0.0.1", "FLAGD_PORT": str(flagd.rpc)}),
             "ofrep": (["--ofrep", f"http://127.0.0.1:{flagd.ofrep}"], {}),

@@ -1,9 +1,8 @@
-"""The oracles as fixtures; what is not installed here is skipped with its reason."""
+"""The npm core as a fixture; where it is not installed the test is skipped with the reason."""
 
 from collections.abc import Iterator
 
 import pytest
-from tests.evaluator.flagd_server import flagd_binary
 from tests.evaluator.oracles import NpmCore, npm_core, npm_unavailable
 
 
@@ -15,12 +14,3 @@ def npm(tmp_path_factory) -> Iterator[NpmCore]:
         pytest.skip(f"flagd-core from npm: {reason}")
     with npm_core() as core:
         yield core
-
-
-@pytest.fixture(scope="session")
-def flagd() -> str:
-    """The path of a flagd server."""
-    binary = flagd_binary()
-    if binary is None:
-        pytest.skip("no flagd server: set FLAGD_BIN to its path")
-    return binary

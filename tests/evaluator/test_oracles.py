@@ -5,9 +5,9 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.evaluator.flagd_server import flagd_serving
 from tests.evaluator.generated import VARIANTS, PortableRules, WildRules
 from tests.evaluator.oracles import NpmCore, python_core, python_result, windsock_result
+from tests.flagd_server import FlagdServer
 
 from windsock.evaluator import FlagEvaluator
 from windsock.flags.portable import CONSTRUCTS, Construct, find_in_rule
@@ -84,7 +84,7 @@ def test_a_construct_is_found_in_its_example_when_the_rule_shows_it(construct: C
 
 
 @pytest.mark.flagd
-def test_windsock_does_what_the_server_does(flagd: str, tmp_path) -> None:
+def test_windsock_does_what_the_server_does(tmp_path) -> None:
     rules = WildRules(random.Random(7))
     flags = {
         f"wild-{number}": {"variants": VARIANTS, "defaultVariant": "c", "targeting": rules.rule()}
@@ -101,7 +101,7 @@ def test_windsock_does_what_the_server_does(flagd: str, tmp_path) -> None:
     evaluator = FlagEvaluator()
     evaluator.set_flags({"flags": flags})
     contexts = [rules.context() for _ in range(4)] + [construct.context for construct in CONSTRUCTS]
-    with flagd_serving(flagd, {"flags": flags}, tmp_path) as server:
+    with FlagdServer.serving(tmp_path, {"flags": flags}) as server:
         for context in contexts:
             results = server.evaluate_all(context)
             for key in flags:

@@ -1,5 +1,5 @@
-"""The other evaluators, as the evaluator's tests have them."""
+"""The npm core, as the evaluator's tests have it."""
 
-from tests.evaluator.conftest import flagd, npm
+from tests.evaluator.conftest import npm
 
-__all__ = ["flagd", "npm"]
+__all__ = ["npm"]

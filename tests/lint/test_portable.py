@@ -6,9 +6,9 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.evaluator.flagd_server import flagd_serving
 from tests.evaluator.generated import PortableRules, WildRules
 from tests.evaluator.oracles import NpmCore, python_core, python_result, windsock_result
+from tests.flagd_server import FlagdServer
 
 from windsock.evaluator import FlagEvaluator
 from windsock.flags.lint import Level, lint
@@ -60,13 +60,13 @@ def test_rules_that_lint_clean_agree_with_the_npm_core(npm: NpmCore, source: ran
 
 
 @pytest.mark.flagd
-def test_rules_that_lint_clean_agree_with_the_server(flagd: str, tmp_path) -> None:
+def test_rules_that_lint_clean_agree_with_the_server(tmp_path) -> None:
     rules = PortableRules(random.Random(11))
     content = document([rule for rule in (rules.rule() for _ in range(400)) if clean(document([rule]))], "v2")
     assert clean(content)
     evaluator = FlagEvaluator()
     evaluator.set_flags(content)
-    with flagd_serving(flagd, content, tmp_path) as server:
+    with FlagdServer.serving(tmp_path, content) as server:
         for _ in range(5):
             context = rules.context()
             theirs = server.evaluate_all(context)

@@ -5,8 +5,7 @@ import multiprocessing
 import os
 import shutil
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,21 +13,13 @@ from openfeature import api
 from openfeature.event import ProviderEvent
 from openfeature.provider import ProviderStatus
 from tests.flagfiles import write_flags, write_text
+from tests.providers.waiting import until
 
 from windsock.providers import FilesProvider
 
 
 def flag(value: str) -> dict[str, object]:
     return {"state": "ENABLED", "variants": {"it": value}, "defaultVariant": "it"}
-
-
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
 
 
 @pytest.fixture

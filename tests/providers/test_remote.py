@@ -17,8 +17,8 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode, ProviderNotReadyError
 from openfeature.flag_evaluation import Reason
 from openfeature.provider import ProviderStatus
+from tests.flagd_server import FlagdServer
 from tests.flagfiles import object_flag
-from tests.providers.flagd_process import FlagdProcess
 from tests.providers.waiting import until
 
 from windsock.errors import ConfigurationError
@@ -48,8 +48,8 @@ FLAGS = {
 
 
 @pytest.fixture
-def flagd(tmp_path: Path) -> Iterator[FlagdProcess]:
-    with FlagdProcess(tmp_path, FLAGS) as flagd:
+def flagd(tmp_path: Path) -> Iterator[FlagdServer]:
+    with FlagdServer.serving(tmp_path, {"flags": FLAGS}) as flagd:
         yield flagd
 
 
@@ -75,7 +75,7 @@ def status() -> ProviderStatus:
     return api.get_client().get_provider_status()
 
 
-def test_every_type_is_answered_and_a_change_is_seen(flagd: FlagdProcess) -> None:
+def test_every_type_is_answered_and_a_change_is_seen(flagd: FlagdServer) -> None:
     with asking(flagd.rpc):
         assert (value(), status()) == ("red", ProviderStatus.READY)
         assert api.get_client().get_string_value("where", "x") == "mine", "the provider's own context counts"
@@ -83,7 +83,7 @@ def test_every_type_is_answered_and_a_change_is_seen(flagd: FlagdProcess) -> Non
         assert until(lambda: value() == "blue")
 
 
-def test_whole_numbers_in_objects_are_integers(flagd: FlagdProcess) -> None:
+def test_whole_numbers_in_objects_are_integers(flagd: FlagdServer) -> None:
     with asking(flagd.rpc):
         given = api.get_client().get_object_value("settings", {})
         assert json.dumps(given, sort_keys=True) == json.dumps(
@@ -91,7 +91,7 @@ def test_whole_numbers_in_objects_are_integers(flagd: FlagdProcess) -> None:
         )
 
 
-def test_the_caller_s_default_is_given_as_it_is(flagd: FlagdProcess) -> None:
+def test_the_caller_s_default_is_given_as_it_is(flagd: FlagdServer) -> None:
     with asking(flagd.rpc):
         default = {"x": 1.0}
         details = api.get_client().get_object_details("unset", default)
@@ -99,14 +99,14 @@ def test_the_caller_s_default_is_given_as_it_is(flagd: FlagdProcess) -> None:
         assert details.reason == Reason.DEFAULT
 
 
-def test_a_read_of_another_type_is_a_mismatch_and_not_a_cached_value(flagd: FlagdProcess) -> None:
+def test_a_read_of_another_type_is_a_mismatch_and_not_a_cached_value(flagd: FlagdServer) -> None:
     with asking(flagd.rpc):
         assert [value(), value()] == ["red", "red"]
         details = api.get_client().get_boolean_details("colour", True)
         assert (details.value, details.error_code) == (True, ErrorCode.TYPE_MISMATCH)
 
 
-def test_two_reads_share_no_result(flagd: FlagdProcess) -> None:
+def test_two_reads_share_no_result(flagd: FlagdServer) -> None:
     with asking(flagd.rpc):
         first = api.get_client().get_object_value("settings", {})
         assert isinstance(first, dict)
@@ -116,7 +116,7 @@ def test_two_reads_share_no_result(flagd: FlagdProcess) -> None:
         assert (second.value["top_k"], second.reason) == (25, Reason.STATIC)
 
 
-def test_a_server_that_is_away_costs_no_deadline(flagd: FlagdProcess) -> None:
+def test_a_server_that_is_away_costs_no_deadline(flagd: FlagdServer) -> None:
     with asking(flagd.rpc, deadline=2.0):
         flagd.stop()
         assert until(lambda: status() is ProviderStatus.STALE)
@@ -129,7 +129,7 @@ def test_a_server_that_is_away_costs_no_deadline(flagd: FlagdProcess) -> None:
         assert until(lambda: value() == "red", 30)
 
 
-def test_a_start_without_a_server_is_bounded_and_goes_on(flagd: FlagdProcess) -> None:
+def test_a_start_without_a_server_is_bounded_and_goes_on(flagd: FlagdServer) -> None:
     flagd.stop()
     began = time.perf_counter()
     with asking(flagd.rpc, deadline=0.5):
@@ -139,7 +139,7 @@ def test_a_start_without_a_server_is_bounded_and_goes_on(flagd: FlagdProcess) ->
         assert until(lambda: value() == "red" and status() is ProviderStatus.READY, 30)
 
 
-def test_a_frozen_server_does_not_hold_the_event_loop(flagd: FlagdProcess) -> None:
+def test_a_frozen_server_does_not_hold_the_event_loop(flagd: FlagdServer) -> None:
     """A tick of 5 ms goes on while 20 evaluations wait for a server that answers nothing."""
 
     async def main() -> tuple[float, set[str]]:
@@ -171,7 +171,7 @@ def test_a_frozen_server_does_not_hold_the_event_loop(flagd: FlagdProcess) -> No
         assert gap < 0.25, "one evaluation alone waits for 0.5 s"
 
 
-def test_every_asynchronous_call_answers_as_its_synchronous_one(flagd: FlagdProcess) -> None:
+def test_every_asynchronous_call_answers_as_its_synchronous_one(flagd: FlagdServer) -> None:
     async def main() -> list[object]:
         client = api.get_client()
         return [
@@ -186,7 +186,7 @@ def test_every_asynchronous_call_answers_as_its_synchronous_one(flagd: FlagdProc
         assert asyncio.run(main()) == [True, "red", 3, 0.5, "it"]
 
 
-def test_shutdown_twice_joins_every_thread(flagd: FlagdProcess) -> None:
+def test_shutdown_twice_joins_every_thread(flagd: FlagdServer) -> None:
     before = set(threading.enumerate())
     provider = RemoteProvider(FlagdOptions(port=flagd.rpc, deadline=5.0))
     provider.initialize(EvaluationContext())
@@ -208,7 +208,7 @@ def forked(child: Callable[[], bool]) -> int:
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")
-def test_forked_children_ask_by_themselves(flagd: FlagdProcess) -> None:
+def test_forked_children_ask_by_themselves(flagd: FlagdServer) -> None:
     with asking(flagd.rpc):
         assert value() == "red"
         for number in range(8):

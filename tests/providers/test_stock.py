@@ -20,8 +20,8 @@ from openfeature.contrib.provider.flagd.config import ResolverType
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ProviderNotReadyError, TypeMismatchError
 from openfeature.provider import AbstractProvider, ProviderStatus
+from tests.flagd_server import FlagdServer
 from tests.flagfiles import object_flag, write_flags
-from tests.providers.flagd_process import FlagdProcess
 from tests.providers.sync_server import SyncServer
 from tests.providers.test_fork import ended, forked
 from tests.providers.waiting import until
@@ -239,7 +239,7 @@ def test_a_forked_child_follows_the_stream() -> None:
 # RPC
 
 
-def remote_pair(flagd: FlagdProcess, deadline_ms: int = 5000) -> tuple[FlagdProvider, RemoteProvider]:
+def remote_pair(flagd: FlagdServer, deadline_ms: int = 5000) -> tuple[FlagdProvider, RemoteProvider]:
     stock = FlagdProvider(resolver_type=ResolverType.RPC, port=flagd.rpc, deadline_ms=deadline_ms)
     return stock, RemoteProvider(FlagdOptions(port=flagd.rpc, deadline=deadline_ms / 1000))
 
@@ -252,7 +252,7 @@ REMOTE = {
 
 @pytest.mark.flagd
 def test_a_boolean_read_gets_no_cached_string(tmp_path: Path) -> None:
-    with FlagdProcess(tmp_path, REMOTE) as flagd:
+    with FlagdServer.serving(tmp_path, {"flags": REMOTE}) as flagd:
         stock, windsock = remote_pair(flagd)
         with served(stock, windsock):
             first, second = (stock.resolve_string_details("colour", "x") for _ in range(2))
@@ -266,7 +266,7 @@ def test_a_boolean_read_gets_no_cached_string(tmp_path: Path) -> None:
 
 @pytest.mark.flagd
 def test_whole_numbers_stay_whole_and_the_stream_has_metadata(tmp_path: Path) -> None:
-    with FlagdProcess(tmp_path, REMOTE) as flagd:
+    with FlagdServer.serving(tmp_path, {"flags": REMOTE}) as flagd:
         stock, windsock = remote_pair(flagd)
         with served(stock, windsock):
             given = api.get_client("stock").get_object_details("settings", {})
@@ -298,7 +298,10 @@ def test_a_frozen_server_does_not_hold_the_event_loop(tmp_path: Path) -> None:
         await ticking
         return max(gaps)
 
-    with FlagdProcess(tmp_path, REMOTE) as flagd, served(*remote_pair(flagd, deadline_ms=500)):
+    with (
+        FlagdServer.serving(tmp_path, {"flags": REMOTE}) as flagd,
+        served(*remote_pair(flagd, deadline_ms=500)),
+    ):
         flagd.freeze()
         stock, windsock = (asyncio.run(longest_gap(domain)) for domain in ("stock", "windsock"))
         flagd.thaw()
@@ -308,7 +311,7 @@ def test_a_frozen_server_does_not_hold_the_event_loop(tmp_path: Path) -> None:
 
 @pytest.mark.flagd
 def test_a_forked_child_asks_again(tmp_path: Path) -> None:
-    with FlagdProcess(tmp_path, REMOTE) as flagd:
+    with FlagdServer.serving(tmp_path, {"flags": REMOTE}) as flagd:
         stock, windsock = remote_pair(flagd, deadline_ms=1000)
         api.set_provider_and_wait(stock, "stock")
         assert value("stock") == "red"

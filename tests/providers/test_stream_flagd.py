@@ -8,8 +8,8 @@ from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.flag_evaluation import Reason
 from openfeature.provider import ProviderStatus
+from tests.flagd_server import FlagdServer
 from tests.flagfiles import object_flag
-from tests.providers.flagd_process import FlagdProcess
 from tests.providers.test_stream import following, status, value
 from tests.providers.waiting import until
 
@@ -27,7 +27,7 @@ FLAGS = {
 
 
 def test_every_shape_arrives(tmp_path: Path) -> None:
-    with FlagdProcess(tmp_path, FLAGS) as flagd, following(flagd.sync) as provider:
+    with FlagdServer.serving(tmp_path, {"flags": FLAGS}) as flagd, following(flagd.sync) as provider:
         client = api.get_client()
         zoe = EvaluationContext("zoe", {"name": "Zoë"})
         tuned = client.get_object_details("settings", {"x": 1}, zoe)
@@ -44,7 +44,7 @@ def test_every_shape_arrives(tmp_path: Path) -> None:
 def test_the_server_and_the_stream_bucket_alike(tmp_path: Path) -> None:
     from windsock.cli._evaluators import ofrep
 
-    with FlagdProcess(tmp_path, FLAGS) as flagd, following(flagd.sync) as provider:
+    with FlagdServer.serving(tmp_path, {"flags": FLAGS}) as flagd, following(flagd.sync) as provider:
         ask = ofrep(f"http://127.0.0.1:{flagd.ofrep}")
         split = provider.compiled["split"]
         users = [{"targetingKey": f"user-{number}"} for number in range(300)]
@@ -52,13 +52,13 @@ def test_the_server_and_the_stream_bucket_alike(tmp_path: Path) -> None:
 
 
 def test_a_change_of_the_file_arrives(tmp_path: Path) -> None:
-    with FlagdProcess(tmp_path, FLAGS) as flagd, following(flagd.sync):
+    with FlagdServer.serving(tmp_path, {"flags": FLAGS}) as flagd, following(flagd.sync):
         flagd.write(FLAGS | {"colour": {**FLAGS["colour"], "variants": {"it": "blue"}}})
         assert until(lambda: value() == "blue")
 
 
 def test_a_server_that_is_killed_and_started_again(tmp_path: Path) -> None:
-    with FlagdProcess(tmp_path, FLAGS) as flagd, following(flagd.sync):
+    with FlagdServer.serving(tmp_path, {"flags": FLAGS}) as flagd, following(flagd.sync):
         flagd.stop()
         assert until(lambda: status() is ProviderStatus.STALE)
         assert value() == "red"
@@ -72,6 +72,6 @@ def test_a_set_above_4_mib(tmp_path: Path) -> None:
     rule = {"if": [{"in": [{"var": "targetingKey"}, users]}, "tuned"]}
     big = FLAGS | {"settings": object_flag(SETTINGS, "none", rule)}
     assert len(json.dumps(big)) > 6_000_000
-    with FlagdProcess(tmp_path, big) as flagd, following(flagd.sync, deadline=30.0):
+    with FlagdServer.serving(tmp_path, {"flags": big}) as flagd, following(flagd.sync, deadline=30.0):
         details = api.get_client().get_object_details("settings", {}, EvaluationContext("user-00399999"))
         assert details.variant == "tuned"
