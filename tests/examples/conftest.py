@@ -11,15 +11,27 @@ from windsock.cli._llm_endpoint import LlmEndpoint
 from windsock.mirror.loop import Mirror, Options
 
 FOREIGN = (
+    "AD_",
     "AURA_",
+    "CELERY_",
+    "CONFIGURATION_API_",
     "DATABASE_URL",
     "ENVIRONMENT",
     "FLAGD_",
+    "FUZZY_",
+    "JITTER_",
+    "LEARNING_",
+    "MAX_",
     "OLLAMA_",
     "OPENAI_",
     "OPENROUTER_",
     "PG",
+    "POLL_",
+    "RAG_",
+    "SAFE_EXECUTOR_",
     "TEACHER_",
+    "VELOCITY_",
+    "WINNER_",
 )
 
 

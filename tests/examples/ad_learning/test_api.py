@@ -1,27 +1,21 @@
 """The ad learning service: a change through its API is what Python and the database's trigger go by."""
 
 import json
-import shutil
 import subprocess
 import sys
-import threading
-import time
 from datetime import timedelta
-from pathlib import Path
 
-import psycopg
 import pytest
-from examples.ad_learning import config_loader
 from examples.ad_learning.main import create_app
 from fastapi.testclient import TestClient
 from openfeature import api as openfeature
+from tests.examples.ad_learning.conftest import REPOSITORY, eventually_true
+from tests.examples.conftest import eventually
 
 import windsock
+from examples.ad_learning import config_loader
 from windsock.api import Role, create_token
-from windsock.migrations import find_folder, migrate, read_migrations
-from windsock.mirror.loop import Mirror, Options
 
-REPOSITORY = Path(__file__).parents[2]
 PATH = "/api/config/learning"
 AD = {"ctr": 0.04, "roas": 1.0, "hours_live": 24, "impressions": 1000}
 
@@ -35,27 +29,8 @@ for line in sys.stdin:
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    for name in ("ENVIRONMENT", "DATABASE_URL", "WINNER_CTR_THRESHOLD"):
-        monkeypatch.delenv(name, raising=False)
-    folder = tmp_path / "flagd"
-    folder.mkdir()
-    shutil.copy(REPOSITORY / "flagd/learning.flagd.json", folder)
-    monkeypatch.setenv("LEARNING_CONFIG_PATH", str(folder))
+def client(learning_file, database, connection, monkeypatch):
     monkeypatch.setenv("CONFIGURATION_API_WRITABLE", "true")
-    return folder
-
-
-@pytest.fixture
-def connection(database):
-    with psycopg.connect(database, autocommit=True) as connection:
-        own = read_migrations(REPOSITORY / "examples/ad_learning/migrations")
-        migrate(connection, [*read_migrations(find_folder()), *own])
-        yield connection
-
-
-@pytest.fixture
-def client(folder, database, connection):
     token = create_token(connection, "ann", Role.ADMIN)
     with TestClient(create_app(database), headers={"Authorization": f"Bearer {token}"}) as client:
         yield client
@@ -63,26 +38,7 @@ def client(folder, database, connection):
 
 
 @pytest.fixture
-def mirror(folder, database, tmp_path, connection):
-    """The mirror at work in a thread."""
-    options = Options(
-        url=database,
-        folder=tmp_path / "mirror",
-        flags=("learning",),
-        learning_config="learning",
-        git_folder=folder,
-    )
-    stop = threading.Event()
-    thread = threading.Thread(target=Mirror(options).watch, args=[stop])
-    thread.start()
-    until(lambda: rows(connection).get("winner_detection", (None, None))[1] is not None)
-    yield
-    stop.set()
-    thread.join(timeout=30)
-
-
-@pytest.fixture
-def other_service(folder):
+def other_service(learning_file):
     """Another process of the system, asked for its click threshold."""
     program = subprocess.Popen(
         [sys.executable, "-c", OTHER_SERVICE],
@@ -100,19 +56,6 @@ def other_service(folder):
     with program:
         yield ask
         program.stdin.close()
-
-
-def rows(connection):
-    found = connection.execute("select key, value, revision from learning_config")
-    return {key: (value, revision) for key, value, revision in found}
-
-
-def until(condition, seconds=10):
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < seconds
-        time.sleep(0.01)
-    return time.monotonic() - began
 
 
 def test_the_documents_shapes(client):
@@ -133,15 +76,14 @@ def test_the_documents_shapes(client):
 
 
 def test_a_threshold_changed_at_run_time_reaches_every_process_and_the_trigger(
-    client, mirror, connection, other_service
+    client, watching_mirror, connection, other_service
 ):
     assert other_service() == 0.03
     assert client.get("/winner", params=AD).json() == {"winner": True}
     assert client.put(PATH, json={"winner_detection": {"ctr_threshold": 0.05}}).status_code == 200
     assert client.get("/winner", params=AD).json() == {"winner": False}
-    assert until(lambda: other_service() == 0.05) < 2  # tens of milliseconds on a machine at rest
-    in_sql = "select get_winner_threshold('ctr_threshold')::float8"
-    assert until(lambda: connection.execute(in_sql).fetchone() == (0.05,)) < 4
+    eventually(lambda: other_service() == 0.05)
+    eventually_true(connection, "select get_winner_threshold('ctr_threshold') = 0.05")
     for ad_id, ctr in (("below", 0.04), ("above", 0.06)):
         connection.execute(
             "insert into ads (ad_id, campaign_id, ctr, impressions, created_at) values (%s, 'c', %s, 1000, now() - %s)",
@@ -180,13 +122,12 @@ def test_a_variable_that_stands_above_is_named_in_the_answer_and_by_health(clien
     assert "learning.winner_detection" in client.get("/health").json()["shadowed"]
 
 
-def test_the_file_stays_in_the_common_form(client, folder):
-    path = folder / "learning.flagd.json"
-    before = path.read_text().splitlines()
+def test_the_file_stays_in_the_common_form(client, learning_file):
+    before = learning_file.read_text().splitlines()
     client.put(PATH, json={"winner_detection": {"ctr_threshold": 0.05}})
-    after = path.read_text().splitlines()
+    after = learning_file.read_text().splitlines()
     changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
     assert [(old.strip(), new.strip()) for old, new in changed] == [
         ('"ctr_threshold": 0.03,', '"ctr_threshold": 0.05,')
     ] * 3
-    assert json.loads(path.read_text())["$schema"] == "https://flagd.dev/schema/v0/flags.json"
+    assert json.loads(learning_file.read_text())["$schema"] == "https://flagd.dev/schema/v0/flags.json"

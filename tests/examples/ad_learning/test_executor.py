@@ -3,61 +3,37 @@
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
-import psycopg
 import pytest
-from examples.ad_learning import config_loader
 from examples.ad_learning.safe_executor import Outcome, SafeExecutor
 from examples.ad_learning.settings import Learning
-
-import windsock
-from windsock.migrations import find_folder, migrate, read_migrations
-
-REPOSITORY = Path(__file__).parents[2]
+from tests.examples.ad_learning.conftest import REPOSITORY
 
 
 @pytest.fixture
-def configure(tmp_path, monkeypatch):
-    """Change the executor's section of the flag file, which is served; nothing is fuzzy and nobody waits."""
-    for name in ("ENVIRONMENT", "DATABASE_URL", "SAFE_EXECUTOR_ENABLED", "SAFE_EXECUTOR_CONFIG_PATH"):
-        monkeypatch.delenv(name, raising=False)
-    path = tmp_path / "flagd" / "learning.flagd.json"
-    path.parent.mkdir()
-    shutil.copy(REPOSITORY / "flagd/learning.flagd.json", path)
-    monkeypatch.setenv("LEARNING_CONFIG_PATH", str(path))
-    windsock.start(flags=path.parent)
+def limit(configure):
+    """Change the executor's section; before the first change nothing is fuzzy and nobody waits."""
 
-    def configure(**values):
-        document = json.loads(path.read_bytes())
-        section = document["flags"]["learning"]["variants"]["production"]["safe_executor"]
-        for name, value in values.items():
-            section[name] = {**section[name], **value} if isinstance(value, dict) else value
-        path.write_text(json.dumps(document))
-        config_loader.reload_config()
+    def limit(**values):
+        configure("safe_executor", **values)
 
-    configure(jitter={"enabled": False}, fuzzy_budgets={"enabled": False}, poll_interval_ms=10)
-    yield configure
-    windsock.stop()
+    limit(jitter={"enabled": False}, fuzzy_budgets={"enabled": False}, poll_interval_ms=10)
+    return limit
 
 
 @pytest.fixture
-def connection(database, configure):
-    with psycopg.connect(database, autocommit=True) as connection:
-        own = read_migrations(REPOSITORY / "examples/ad_learning/migrations")
-        migrate(connection, [*read_migrations(find_folder()), *own])
-        for n in range(30):
-            connection.execute("insert into campaigns values (%s, 100)", [f"c{n}"])
-            connection.execute("insert into ads (ad_id, campaign_id) values (%s, %s)", [f"a{n}", f"c{n}"])
-        yield connection
+def campaigns(connection, limit):
+    """Thirty campaigns with a budget of 100 and an ad each."""
+    for n in range(30):
+        connection.execute("insert into campaigns values (%s, 100)", [f"c{n}"])
+        connection.execute("insert into ads (ad_id, campaign_id) values (%s, %s)", [f"a{n}", f"c{n}"])
 
 
 @pytest.fixture
-def ask(connection):
+def ask(connection, campaigns):
     def ask(ad_id, change_pct):
         payload = json.dumps({"ad_id": ad_id, "change_pct": change_pct})
         query = "insert into pending_jobs (job_type, payload) values ('budget_change', %s::jsonb)"
@@ -100,15 +76,15 @@ def test_two_workers_and_a_restart_keep_the_hourly_limit(database, connection, a
     assert SafeExecutor(database).turn() is Outcome.CHANGED
 
 
-def test_the_daily_limit_and_a_limit_that_changes_while_it_runs(database, connection, ask, configure):
-    configure(rate_limiting={"max_actions_per_day": 1})
+def test_the_daily_limit_and_a_limit_that_changes_while_it_runs(database, connection, ask, limit):
+    limit(rate_limiting={"max_actions_per_day": 1})
     ask("a0", 10)
     ask("a1", 10)
     executor = SafeExecutor(database)
     assert [executor.turn(), executor.turn()] == [Outcome.CHANGED, Outcome.LIMITED]
     connection.execute("update executor_actions set executed_at = executed_at - interval '23 hours'")
     assert executor.turn() is Outcome.LIMITED
-    configure(rate_limiting={"max_actions_per_day": 2})
+    limit(rate_limiting={"max_actions_per_day": 2})
     assert executor.turn() is Outcome.CHANGED
 
 
@@ -124,8 +100,8 @@ def test_a_budget_moves_no_further_than_the_window_allows(database, connection, 
     assert budget(connection) == pytest.approx(bound * (1.1 if change > 0 else 0.9))
 
 
-def test_fuzzy_budgets_are_a_little_off_and_within_the_velocity(database, configure):
-    configure(fuzzy_budgets={"enabled": True})
+def test_fuzzy_budgets_are_a_little_off_and_within_the_velocity(database, limit):
+    limit(fuzzy_budgets={"enabled": True})
     executor = SafeExecutor(database, random.Random(1))
     settings = Learning.live().safe_executor
     found = {executor.new_budget(100, 10, 100, settings) for _ in range(200)}
@@ -135,10 +111,10 @@ def test_fuzzy_budgets_are_a_little_off_and_within_the_velocity(database, config
     assert max(executor.new_budget(100, 19, 100, settings) for _ in range(200)) == 120
 
 
-def test_jitter_is_within_its_bounds_or_off(database, configure):
+def test_jitter_is_within_its_bounds_or_off(database, limit):
     executor = SafeExecutor(database, random.Random(1))
     assert executor.jitter(Learning.live().safe_executor) == 0
-    configure(jitter={"enabled": True})
+    limit(jitter={"enabled": True})
     waits = [executor.jitter(Learning.live().safe_executor) for _ in range(200)]
     assert 3 <= min(waits) < 4
     assert 17 < max(waits) <= 18
@@ -152,8 +128,8 @@ def test_a_change_that_cannot_be_made_fails_its_job_and_is_named(database, conne
     assert (status, "no campaign with a budget" in error, actions(connection)) == ("failed", True, 0)
 
 
-def test_disabled_it_says_so_and_exits_0(database, configure):
-    configure(enabled=False)
+def test_disabled_it_says_so_and_exits_0(database, limit):
+    limit(enabled=False)
     done = subprocess.run(
         [sys.executable, "-m", "examples.ad_learning.safe_executor"],
         cwd=REPOSITORY,

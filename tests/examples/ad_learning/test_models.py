@@ -1,48 +1,22 @@
 """Champion against challenger: a Celery worker, small scikit-learn models, and the criteria in force."""
 
 import csv
-import json
 import logging
 import random
-import shutil
-from pathlib import Path
 
 import joblib
 import pytest
 from celery.contrib.testing.worker import start_worker
 from celery.signals import worker_init
-from examples.ad_learning import config_loader
 from examples.ad_learning.tasks import auto_evaluate_models_after_training, celery_app
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
 import windsock
 
-REPOSITORY = Path(__file__).parents[2]
-
 
 @pytest.fixture
-def configure(tmp_path, monkeypatch):
-    """Change sections of the flag file, which is served."""
-    monkeypatch.delenv("ENVIRONMENT", raising=False)
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    path = tmp_path / "flagd" / "learning.flagd.json"
-    path.parent.mkdir()
-    shutil.copy(REPOSITORY / "flagd/learning.flagd.json", path)
-    windsock.start(flags=path.parent)
-
-    def configure(section, **values):
-        document = json.loads(path.read_bytes())
-        document["flags"]["learning"]["variants"]["production"][section].update(values)
-        path.write_text(json.dumps(document))
-        config_loader.reload_config()
-
-    yield configure
-    windsock.stop()
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch, configure):
+def folder(tmp_path, monkeypatch, served):
     """A champion that knows nothing, a challenger that has learnt, and 1,200 held-out ads."""
     folder = tmp_path / "models"
     folder.mkdir()
@@ -151,8 +125,7 @@ def test_a_broken_row_is_named_by_its_line(folder):
         evaluate()
 
 
-def test_a_worker_that_begins_serves_the_flags(tmp_path, configure, monkeypatch):
+def test_a_worker_that_begins_serves_the_flags(served):
     windsock.stop()
-    monkeypatch.setenv("LEARNING_CONFIG_PATH", str(tmp_path / "flagd"))
     worker_init.send(sender=None)
-    assert windsock.health().source == str(tmp_path / "flagd")
+    assert windsock.health().source == str(served.parent)

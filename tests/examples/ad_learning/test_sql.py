@@ -1,33 +1,16 @@
 """Ad learning in SQL: the trigger queues winners by the thresholds that the mirror wrote, and agrees with Python."""
 
 import json
-import shutil
-import threading
-import time
 from datetime import timedelta
-from pathlib import Path
 
-import psycopg
 import pytest
-from examples.ad_learning import config_loader
 from examples.ad_learning.config_loader import get_learning_config
 from examples.ad_learning.winners import is_winner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.examples.ad_learning.conftest import eventually_true
 
-import windsock
-from windsock.migrations import find_folder, migrate, read_migrations
-from windsock.mirror.loop import Mirror, Options
-
-REPOSITORY = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def connection(database):
-    with psycopg.connect(database, autocommit=True) as connection:
-        own = read_migrations(REPOSITORY / "examples/ad_learning/migrations")
-        migrate(connection, [*read_migrations(find_folder()), *own])
-        yield connection
+from examples.ad_learning import config_loader
 
 
 @pytest.fixture
@@ -131,33 +114,7 @@ def test_get_winner_threshold(connection, name, expected):
     assert found == expected
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A copy of the flag file, served to this process."""
-    for name in ("ENVIRONMENT", "DATABASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    folder = tmp_path / "flagd"
-    folder.mkdir()
-    shutil.copy(REPOSITORY / "flagd/learning.flagd.json", folder)
-    monkeypatch.setenv("LEARNING_CONFIG_PATH", str(folder))
-    config_loader.start()
-    yield folder
-    windsock.stop()
-
-
-@pytest.fixture
-def mirror(database, connection, folder, tmp_path):
-    options = Options(
-        url=database,
-        folder=tmp_path / "mirror",
-        flags=("learning",),
-        learning_config="learning",
-        git_folder=folder,
-    )
-    return Mirror(options)
-
-
-def test_the_mirror_writes_what_python_reads(mirror, connection):
+def test_the_mirror_writes_what_python_reads(mirror, connection, served):
     connection.execute("delete from learning_config")
     mirror.once()
     rows = dict(connection.execute("select key, value from learning_config where revision is not null"))
@@ -165,29 +122,15 @@ def test_the_mirror_writes_what_python_reads(mirror, connection):
 
 
 def test_a_threshold_changed_in_the_file_reaches_the_trigger_within_a_second_or_so(
-    mirror, connection, folder, add_ad, queued
+    watching_mirror, connection, learning_file, add_ad, queued
 ):
-    stop = threading.Event()
-    thread = threading.Thread(target=mirror.watch, args=[stop])
-    thread.start()
-    try:
-        _until(connection, "select revision is not null from learning_config where key = 'winner_detection'")
-        path = folder / "learning.flagd.json"
-        path.write_text(path.read_text().replace('"ctr_threshold": 0.03', '"ctr_threshold": 0.2'))
-        _until(connection, "select get_winner_threshold('ctr_threshold') = 0.2")
-    finally:
-        stop.set()
-        thread.join(timeout=30)
+    learning_file.write_text(
+        learning_file.read_text().replace('"ctr_threshold": 0.03', '"ctr_threshold": 0.2')
+    )
+    eventually_true(connection, "select get_winner_threshold('ctr_threshold') = 0.2")
     add_ad("below", ctr=0.1)
     add_ad("above", ctr=0.3)
     assert queued() == ["above"]
-
-
-def _until(connection, question, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not connection.execute(question).fetchone()[0]:
-        assert time.monotonic() < deadline, question
-        time.sleep(0.02)
 
 
 thresholds = st.fixed_dictionaries(
@@ -203,17 +146,16 @@ thresholds = st.fixed_dictionaries(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(config=thresholds, enabled=st.booleans() | st.just(True), data=st.data())  # fmt: skip
-def test_python_and_sql_agree_on_random_ads_and_thresholds(connection, folder, config, enabled, data):
-    path = folder / "learning.flagd.json"
-    document = json.loads(path.read_bytes())
-    served = document["flags"]["learning"]["variants"]["production"]
-    served["winner_detection"] = config
-    served["feature_flags"]["rag_auto_indexing"] = enabled
-    path.write_text(json.dumps(document))
+def test_python_and_sql_agree_on_random_ads_and_thresholds(connection, served, config, enabled, data):
+    document = json.loads(served.read_bytes())
+    variant = document["flags"]["learning"]["variants"]["production"]
+    variant["winner_detection"] = config
+    variant["feature_flags"]["rag_auto_indexing"] = enabled
+    served.write_text(json.dumps(document))
     config_loader.reload_config()
     for key in ("winner_detection", "feature_flags"):
         connection.execute(
-            "update learning_config set value = %s::jsonb where key = %s", [json.dumps(served[key]), key]
+            "update learning_config set value = %s::jsonb where key = %s", [json.dumps(variant[key]), key]
         )
 
     def near(threshold, others):

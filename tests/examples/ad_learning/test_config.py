@@ -1,13 +1,10 @@
 """Ad learning: the configuration by the names and numbers of its document, and what a winner is."""
 
-import json
 import os
-import shutil
 import time
 from pathlib import Path
 
 import pytest
-from examples.ad_learning import config_loader
 from examples.ad_learning.config_loader import (
     find_config,
     get_learning_config,
@@ -19,10 +16,13 @@ from examples.ad_learning.config_loader import (
 )
 from examples.ad_learning.settings import Learning
 from examples.ad_learning.winners import is_winner
+from tests.examples.ad_learning.conftest import REPOSITORY
 
 import windsock
+from examples.ad_learning import config_loader
 
-REPOSITORY = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("served")
+
 VARIABLES = {
     "WINNER_CTR_THRESHOLD": "winner_detection.ctr_threshold",
     "WINNER_ROAS_THRESHOLD": "winner_detection.roas_threshold",
@@ -46,21 +46,6 @@ SWITCHES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def learning_file(tmp_path, monkeypatch):
-    """A copy of the flag file in a folder of the test's own, served."""
-    for name in {*VARIABLES, *SWITCHES, "ENVIRONMENT", "DATABASE_URL", "SAFE_EXECUTOR_CONFIG_PATH"}:
-        monkeypatch.delenv(name, raising=False)
-    folder = tmp_path / "flagd"
-    folder.mkdir()
-    path = folder / "learning.flagd.json"
-    shutil.copy(REPOSITORY / "flagd/learning.flagd.json", path)
-    monkeypatch.setenv("LEARNING_CONFIG_PATH", str(path))
-    config_loader.start()
-    yield path
-    windsock.stop()
-
-
 @pytest.fixture
 def setenv(monkeypatch):
     def setenv(name, value):
@@ -68,15 +53,6 @@ def setenv(monkeypatch):
         reload_config()
 
     return setenv
-
-
-def edit(path, sections, variant="production"):
-    """Change sections of a variant in the file, key by key, as a pull request would."""
-    document = json.loads(path.read_bytes())
-    for section, values in sections.items():
-        document["flags"]["learning"]["variants"][variant][section].update(values)
-    path.write_text(json.dumps(document))
-    reload_config()
 
 
 def at(config, path):
@@ -188,26 +164,18 @@ def test_each_environment_has_its_overrides_and_the_base_for_the_rest(environmen
     assert config["winner_detection"]["ctr_threshold"] == 0.03
 
 
-def test_stricter_winner_criteria(learning_file):
+def test_stricter_winner_criteria(configure):
     assert is_winner(ctr=0.04, roas=0.0, hours_live=24, impressions=1000)
-    edit(
-        learning_file,
-        {
-            "winner_detection": {
-                "ctr_threshold": 0.05,
-                "roas_threshold": 4.0,
-                "require_both": True,
-                "min_impressions": 5000,
-            }
-        },
+    configure(
+        "winner_detection", ctr_threshold=0.05, roas_threshold=4.0, require_both=True, min_impressions=5000
     )
     assert not is_winner(ctr=0.06, roas=0.0, hours_live=24, impressions=5000)
     assert not is_winner(ctr=0.06, roas=4.1, hours_live=24, impressions=4999)
     assert is_winner(ctr=0.06, roas=4.1, hours_live=24, impressions=5000)
 
 
-def test_disabled_features_are_off_and_the_others_run_on(learning_file):
-    edit(learning_file, {"feature_flags": {"rag_auto_indexing": False, "auto_promoter": False}})
+def test_disabled_features_are_off_and_the_others_run_on(configure):
+    configure("feature_flags", rag_auto_indexing=False, auto_promoter=False)
     assert not is_feature_enabled("rag_auto_indexing")
     assert not is_feature_enabled("auto_promoter")
     assert is_feature_enabled("self_learning_cycle")
@@ -234,31 +202,31 @@ def test_thresholds_are_exceeded_and_minimums_are_met(ctr, roas, hours, impressi
     assert is_winner(ctr, roas, hours, impressions) is expected
 
 
-def test_a_change_of_the_file_is_seen_without_a_reload(learning_file):
-    document = learning_file.read_text().replace('"ctr_threshold": 0.03', '"ctr_threshold": 0.07')
+def test_a_change_of_the_file_is_seen_without_a_reload(served):
+    document = served.read_text().replace('"ctr_threshold": 0.03', '"ctr_threshold": 0.07')
     began = time.monotonic()
-    learning_file.write_text(document)
+    served.write_text(document)
     while get_winner_thresholds()["ctr_threshold"] != 0.07:
         assert time.monotonic() - began < 5
         time.sleep(0.01)
 
 
 class TestFindConfig:
-    def test_a_folder_or_the_file_may_be_named(self, learning_file, monkeypatch):
-        assert find_config() == learning_file
-        monkeypatch.setenv("LEARNING_CONFIG_PATH", str(learning_file.parent))
-        assert find_config() == learning_file
+    def test_a_folder_or_the_file_may_be_named(self, served, monkeypatch):
+        assert find_config() == served
+        monkeypatch.setenv("LEARNING_CONFIG_PATH", str(served.parent))
+        assert find_config() == served
 
-    def test_the_executor_has_a_variable_of_its_own(self, learning_file, monkeypatch):
+    def test_the_executor_has_a_variable_of_its_own(self, served, monkeypatch):
         monkeypatch.setenv("LEARNING_CONFIG_PATH", "")
-        monkeypatch.setenv("SAFE_EXECUTOR_CONFIG_PATH", str(learning_file))
-        assert find_config(("SAFE_EXECUTOR_CONFIG_PATH",)) == learning_file
+        monkeypatch.setenv("SAFE_EXECUTOR_CONFIG_PATH", str(served))
+        assert find_config(("SAFE_EXECUTOR_CONFIG_PATH",)) == served
 
-    def test_without_a_variable_the_usual_places_are_tried(self, learning_file, monkeypatch):
+    def test_without_a_variable_the_usual_places_are_tried(self, served, monkeypatch):
         monkeypatch.delenv("LEARNING_CONFIG_PATH")
-        monkeypatch.chdir(learning_file.parents[1])
+        monkeypatch.chdir(served.parents[1])
         assert find_config() == Path("flagd/learning.flagd.json")
-        below = learning_file.parents[1] / "service"
+        below = served.parents[1] / "service"
         below.mkdir()
         monkeypatch.chdir(below)
         assert find_config() == Path("../flagd/learning.flagd.json")

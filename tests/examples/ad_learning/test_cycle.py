@@ -1,71 +1,26 @@
 """The self-learning cycle: its seven loops on a real database, its order and limits, and the worker around it."""
 
 import asyncio
-import json
 import logging
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from datetime import datetime, timedelta
-from pathlib import Path
 
-import psycopg
 import pytest
-from examples.ad_learning import config_loader
 from examples.ad_learning.loops import LOOPS, embed
 from examples.ad_learning.self_learning_orchestrator import SelfLearningOrchestrator
 from examples.ad_learning.self_learning_worker import work
 from examples.ad_learning.settings import Learning
+from tests.examples.ad_learning.conftest import REPOSITORY
 
-import windsock
-from windsock.migrations import find_folder, migrate, read_migrations
+pytestmark = pytest.mark.usefixtures("served")
 
-REPOSITORY = Path(__file__).parents[2]
 ORDER = [
     "actuals_fetcher", "creative_dna", "compound_learner", "winner_detection", "rag_indexing",
     "model_evaluation", "auto_promoter",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    for name in ("ENVIRONMENT", "DATABASE_URL", "LEARNING_CYCLE_INTERVAL_SECONDS"):
-        monkeypatch.delenv(name, raising=False)
-    folder = tmp_path / "flagd"
-    folder.mkdir()
-    shutil.copy(REPOSITORY / "flagd/learning.flagd.json", folder)
-    monkeypatch.setenv("LEARNING_CONFIG_PATH", str(folder))
-    config_loader.start()
-    yield folder
-    windsock.stop()
-
-
-@pytest.fixture
-def configure(folder):
-    """Change a section of the flag file: ``configure("feature_flags", auto_promoter=False)``."""
-
-    def configure(section, **values):
-        path = folder / "learning.flagd.json"
-        document = json.loads(path.read_bytes())
-        served = document["flags"]["learning"]["variants"]["production"]
-        loops = values.pop("loops", {})
-        served[section].update(values)
-        for name, loop in loops.items():
-            served[section]["loops"][name] = loop
-        path.write_text(json.dumps(document))
-        config_loader.reload_config()
-
-    return configure
-
-
-@pytest.fixture
-def connection(database, folder):
-    with psycopg.connect(database, autocommit=True) as connection:
-        own = read_migrations(REPOSITORY / "examples/ad_learning/migrations")
-        migrate(connection, [*read_migrations(find_folder()), *own])
-        yield connection
 
 
 def cycle(database, loops=LOOPS):
@@ -178,11 +133,15 @@ def test_a_disabled_cycle_says_so_and_runs_nothing(database, configure):
     assert ran == []
 
 
-def test_priority_orders_unset_is_last_and_disabled_is_left_out(database, folder, configure, caplog):
+def test_priority_orders_unset_is_last_and_disabled_is_left_out(database, served, configure, caplog):
     caplog.set_level(logging.INFO)
     configure(
         "self_learning_cycle",
-        loops={"auto_promoter": {"priority": 0}, "creative_dna": {}, "rag_indexing": {"enabled": False}},
+        loops={
+            "auto_promoter": {"priority": 0},
+            "creative_dna": {"enabled": None, "priority": None, "timeout_seconds": None},
+            "rag_indexing": {"enabled": False},
+        },
     )
     assert Learning.live().self_learning_cycle.loops.creative_dna.priority == 999
     assert Learning.live().self_learning_cycle.loops.creative_dna.timeout_seconds == 300
@@ -256,9 +215,7 @@ class Cycles(SelfLearningOrchestrator):
         return {"status": "completed"}
 
 
-def test_the_worker_survives_a_failed_cycle_and_takes_a_new_interval_while_it_waits(
-    folder, configure, caplog
-):
+def test_the_worker_survives_a_failed_cycle_and_takes_a_new_interval_while_it_waits(configure, caplog):
     caplog.set_level(logging.INFO)
 
     async def scenario():
@@ -282,8 +239,8 @@ def test_the_worker_survives_a_failed_cycle_and_takes_a_new_interval_while_it_wa
         assert line in caplog.text
 
 
-def test_the_worker_is_a_program_that_ends_when_told(database, connection, folder):
-    environment = os.environ | {"DATABASE_URL": database, "LEARNING_CONFIG_PATH": str(folder)}
+def test_the_worker_is_a_program_that_ends_when_told(database, connection):
+    environment = os.environ | {"DATABASE_URL": database}
     program = subprocess.Popen(
         [sys.executable, "-m", "examples.ad_learning.self_learning_worker"],
         cwd=REPOSITORY,
