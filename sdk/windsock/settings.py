@@ -1,7 +1,7 @@
 """`Settings`: the base class of a service's typed settings, and the views that users get of it."""
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from copy import deepcopy
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
@@ -20,9 +20,12 @@ S = TypeVar("S", bound="Settings")
 
 _IMMUTABLE = frozenset({bool, int, float, str, bytes, type(None), Decimal, UUID, SecretStr, SecretBytes})
 
-View = tuple[Given | None, str | None, tuple[exposures.Healed, ...], Given | None]
-"""What a view knows: its values (None: those in force), the targeting key, what was healed in it, and the
-values that it fell to when it was healed."""
+Fallen = tuple[Given, tuple[exposures.Healed, ...]]
+"""The values that a view fell to when it was healed, and what failed before them and is not recorded yet."""
+
+View = tuple[Given | None, str | None, tuple[exposures.Healed, ...], Fallen | None]
+"""What a view knows: its values (None: those in force), the targeting key, what was healed in it, and what it
+fell to."""
 
 
 class Settings(BaseSettings):
@@ -213,13 +216,13 @@ def given_of(settings: Settings) -> Given | None:
     return view[0] or type(settings).__windsock__.resolve(None, {})
 
 
-def set_fallen(settings: Settings, given: Given) -> None:
+def set_fallen(settings: Settings, fallen: Fallen) -> None:
     """Remember what a view fell to; the live view remembers it for the request that is under way."""
     if settings is not type(settings).__windsock_live__:
         before, key, healed, _ = _get_view(settings)
-        _set_view(settings, (before, key, healed, given))
+        _set_view(settings, (before, key, healed, fallen))
     elif (request := exposures.current()) is not None:
-        request.notes[type(settings)] = given
+        request.notes[type(settings)] = fallen
 
 
 def set_healed(settings: Settings, healed: tuple[exposures.Healed, ...]) -> None:
@@ -247,19 +250,24 @@ def fields_read(settings: Settings) -> list[str]:
 
 
 class Trace:
-    """Tells the request that a view was made in what the view was used for."""
+    """Tells the request that a view was made in what the view was used for.
 
-    __slots__ = ("_settings",)
+    Attributes:
+        instead: Values to tell of, in place of those that were read.
+    """
+
+    __slots__ = ("_settings", "instead")
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.instead: Mapping[str, object] = {}
 
     def use(self) -> exposures.Use:
         """Give the values that were read so far and where they came from."""
         settings = self._settings
         (resolution, serving), key, healed, _ = _get_view(settings)
         declaration = type(settings).__windsock__.declaration
-        read = {name: settings.__dict__[name] for name in fields_read(settings)}
+        read = {name: self.instead.get(name, settings.__dict__[name]) for name in fields_read(settings)}
         return exposures.Use(
             flag=declaration.flag,
             variant=resolution.deciding.variant,

@@ -7,7 +7,7 @@ import time
 import pytest
 import tenacity
 from tests.flagfiles import object_flag, write_flags
-from tests.healing.teachers import CONFIG, TYPO, Provider, StatusError, Teacher, not_found, profiles
+from tests.healing.teachers import TYPO, Provider, StatusError, Teacher, not_found, profiles
 
 import windsock
 from windsock.usage import MemorySink
@@ -277,15 +277,101 @@ def test_hostile_errors_are_healed_and_raised_like_others(serve, error, caplog):
     assert caught.value is error
 
 
-def test_a_call_that_failed_on_every_rung_leaves_no_healed_field(serve):
+def test_a_field_that_the_error_names_falls_alone(serve):
     memory = MemorySink()
-    serve(profiles(["ann"], reasoning_model=TYPO), usage=memory)
-    with windsock.request(), pytest.raises(StatusError):
-        windsock.heal(Teacher.for_user("ann"), Provider("none of them"))
+    serve(profiles(["ann"], reasoning_model=TYPO, temperature=0.2), usage=memory)
+
+    def call(settings):
+        return settings.temperature, Provider()(settings)
+
+    with windsock.request():
+        assert windsock.heal(Teacher.for_user("ann"), call) == (0.2, "gpt-4o-mini")
     windsock.stop()
     (row,) = memory.rows
-    assert row.healed == []
-    assert str(row.config_id) == CONFIG
+    assert row.values == {"reasoning_model": "gpt-4o-mini", "temperature": 0.2}
+    assert [(each["field"], each["failed_value"]) for each in row.healed] == [("reasoning_model", TYPO)]
+
+
+@pytest.mark.parametrize("error", [StatusError(503, "overloaded"), RuntimeError("no JSON")])
+def test_where_that_does_not_do_the_others_follow_whatever_the_error(serve, error):
+    memory = MemorySink()
+    serve(profiles(["ann"], reasoning_model=TYPO, temperature=0.2), usage=memory)
+    runs = []
+
+    def call(settings):
+        runs.append((settings.reasoning_model, settings.temperature))
+        if settings.reasoning_model == TYPO:
+            raise not_found(TYPO)
+        if settings.temperature == 0.2:
+            raise error
+        return "answered"
+
+    with windsock.request():
+        assert windsock.heal(Teacher.for_user("ann"), call) == "answered"
+    windsock.stop()
+    assert runs == [(TYPO, 0.2), ("gpt-4o-mini", 0.2), ("gpt-4o-mini", 0.7)]
+    (row,) = memory.rows
+    assert row.values == {"reasoning_model": "gpt-4o-mini", "temperature": 0.7}
+    assert [(each["field"], each["failed_value"]) for each in row.healed] == [
+        ("reasoning_model", TYPO),
+        ("temperature", 0.2),
+    ]
+
+
+def test_an_unnamed_failure_records_every_field_that_fell(serve):
+    memory = MemorySink()
+    serve(profiles(["ann"], reasoning_model="gpt-4o", temperature=0.2), usage=memory)
+
+    def call(settings):
+        if (settings.reasoning_model, settings.temperature) == ("gpt-4o", 0.2):
+            raise RuntimeError("no JSON")
+        return "answered"
+
+    with windsock.request():
+        windsock.heal(Teacher.for_user("ann"), call)
+    windsock.stop()
+    (row,) = memory.rows
+    assert {each["field"]: each["failed_value"] for each in row.healed} == {
+        "reasoning_model": "gpt-4o",
+        "temperature": 0.2,
+    }
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_call_that_failed_on_every_rung_leaves_the_assigned_values_and_no_healed_field(serve, live):
+    memory = MemorySink()
+    base = {"teacher": object_flag({"base": {"reasoning_model": TYPO}}, "base")}
+    serve(base if live else profiles(["ann"], reasoning_model=TYPO), usage=memory)
+    with windsock.request(), pytest.raises(StatusError):
+        windsock.heal(Teacher.live() if live else Teacher.for_user("ann"), Provider("none of them"))
+    windsock.stop()
+    (row,) = memory.rows
+    assert (row.healed, row.values) == ([], {"reasoning_model": TYPO})
+    assert (row.config_id is None) == live
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_later_attempt_that_answers_records_what_failed_in_the_earlier_ones(serve, live, caplog):
+    memory = MemorySink()
+    provider = Provider()
+    base = {"teacher": object_flag({"base": {"reasoning_model": TYPO}}, "base")}
+    serve(base if live else profiles(["ann"], reasoning_model=TYPO), usage=memory)
+    with windsock.request():
+        teacher = Teacher.live() if live else Teacher.for_user("ann")
+        provider.down = True
+        for _ in range(2):
+            with pytest.raises(StatusError):
+                windsock.heal(teacher, provider)
+        provider.down = False
+        for _ in range(2):
+            assert windsock.heal(teacher, provider) == "gpt-4o-mini"
+    windsock.stop()
+    (row,) = memory.rows
+    assert row.values == {"reasoning_model": "gpt-4o-mini"}
+    (healed,) = row.healed
+    assert (healed["failed_value"], healed["fell_to"]) == (TYPO, "default")
+    assert "overloaded" in healed["error"]
+    assert caplog.text.count("falling back to 'gpt-4o-mini' (default), answered") == 1
 
 
 def test_the_log_has_the_hash_of_the_user_where_there_is_a_key(serve, caplog, monkeypatch):

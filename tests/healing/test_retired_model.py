@@ -1,138 +1,303 @@
-"""A retired model is assigned to 10 % of users while the provider has an outage: issue 6's own scenario.
+"""A retired model is assigned to 10 % of users while the provider has a 30-second outage: issue 6's own scenario.
 
-Real parts: an HTTP endpoint on loopback, the openai client with a retry library around it, PostgreSQL.
-The outage is shorter than in the story: what matters is the number of requests in it.
+Real parts: an HTTP endpoint on loopback, the openai client with a retry library around it, several threads,
+PostgreSQL, and an outage of thirty seconds on the clock. Another 10 % have a model that is not the default and
+that nothing is wrong with.
 """
 
+import itertools
+import threading
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import openai
 import psycopg
 import pytest
 import tenacity
-from tests.flagfiles import profile_flag
-from tests.healing.teachers import CONFIG, Teacher
+from opentelemetry import trace as otel
+from tests.flagfiles import object_flag, profile_flag, write_flags
+from tests.healing.teachers import CONFIG, OTHER, Teacher
 
 import windsock
 from windsock.cli._llm_endpoint import LlmEndpoint
 from windsock.healing.quarantine import quarantine
 from windsock.usage.reading import Selection, read
 
-RETIRED = "gpt-4o-2024-retired"
-USERS = [str(uuid.UUID(int=number)) for number in range(40)]
-TREATED = USERS[::10]
-ROUNDS = 8
-OUTAGE = range(1, 4)
-"""Rounds in which the provider is down for the first attempts of every request."""
+OUTAGE = 30.0
+"""Seconds."""
+ATTEMPTS = 3
+"""How often the service itself tries, as it would without windsock."""
+
+DEFAULT, HEALTHY, RETIRED = "gpt-4o-mini", "gpt-4o", "gpt-4-retired"
+USERS = [str(uuid.UUID(int=number)) for number in range(50)]
+DOWN = {429, 500, 502, 503}
+UNLUCKY, LUCKY = USERS[::10], USERS[5::10]
+COST = Decimal("0.0012")
 
 retry = tenacity.retry(
-    stop=tenacity.stop_after_attempt(3),
-    retry=tenacity.retry_if_exception_type(openai.InternalServerError),
+    stop=tenacity.stop_after_attempt(ATTEMPTS),
+    wait=tenacity.wait_fixed(0.2),
+    retry=tenacity.retry_if_exception_type((openai.InternalServerError, openai.RateLimitError)),
     reraise=True,
 )
 
 
-@pytest.fixture
-def endpoint():
-    with LlmEndpoint() as endpoint:
-        yield endpoint
+class Provider(LlmEndpoint):
+    """Has an outage as they are: most answers say so, some that there are too many requests."""
+
+    refusals = itertools.cycle(DOWN)
+
+    def answer(self, request):
+        status, body = super().answer(request)
+        return (next(self.refusals), body) if status == 503 else (status, body)
 
 
-@pytest.fixture
-def client(endpoint):
-    with (
-        openai.DefaultHttpxClient(trust_env=False) as transport,
-        openai.OpenAI(base_url=endpoint.url, api_key="none", max_retries=0, http_client=transport) as client,
-    ):
-        yield client
+@dataclass
+class Asked:
+    """One request of the service, as the service itself saw it."""
+
+    user: str
+    request_id: str
+    trace_id: int
+    before: datetime
+    after: datetime | None = None
+    inner: float = 0.0
+    outer: float = 0.0
+    runs: list[tuple[str, int]] = field(default_factory=list)
+    tokens: tuple[int, int] | None = None
+
+    @property
+    def answered(self):
+        return self.runs[-1][1] == 200
+
+    @property
+    def assigned(self):
+        """The model that it was given first."""
+        return self.runs[0][0]
 
 
 class Service:
-    """Answers one question of a user, with the caller's own retries."""
+    """Answers questions in several threads until it is told to stop."""
 
-    def __init__(self, client, endpoint):
+    def __init__(self, client):
         self.client = client
-        self.endpoint = endpoint
+        self.asked = []
+        self.stopping = threading.Event()
 
-    def ask(self, user, recovers_after):
-        """`recovers_after`: attempts of this request that find the provider down; None for all of them."""
-        attempts = 0
+    def run(self):
+        for user in itertools.cycle(USERS):
+            if self.stopping.is_set():
+                return
+            yield user
 
-        def complete(settings):
-            nonlocal attempts
-            self.endpoint.down = recovers_after is None or attempts < recovers_after
-            attempts += 1
+    def ask(self, user):
+        asked = Asked(user, str(uuid.uuid4()), uuid.uuid4().int, datetime.now(UTC))
+        began = time.perf_counter()
+        span = otel.NonRecordingSpan(otel.SpanContext(asked.trace_id, 1, is_remote=False))
+        with otel.use_span(span), windsock.request(request_id=asked.request_id) as request:
+            inside = time.perf_counter()
+            teacher = Teacher.for_user(user)
+            try:
+                reply = retry(lambda: windsock.heal(teacher, lambda s: self.complete(s, asked)))()
+            except openai.APIStatusError:
+                pass
+            else:
+                asked.tokens = reply.usage.prompt_tokens, reply.usage.completion_tokens
+                request.tokens(input=asked.tokens[0], output=asked.tokens[1], cost=COST)
+            asked.inner = time.perf_counter() - inside
+        asked.outer = time.perf_counter() - began
+        asked.after = datetime.now(UTC)
+        self.asked.append(asked)
+
+    def complete(self, settings, asked):
+        status = 200
+        try:
             return self.client.chat.completions.create(
                 model=settings.reasoning_model,
                 temperature=settings.temperature,
                 messages=[{"role": "user", "content": "why?"}],
             )
-
-        with windsock.request(request_id=str(uuid.uuid4())) as request:
-            teacher = Teacher.for_user(user)
-            try:
-                reply = retry(lambda: windsock.heal(teacher, complete))()
-            except openai.APIStatusError as error:
-                return request.request_id, error.status_code
-            return request.request_id, reply.model
+        except openai.APIStatusError as error:
+            status = error.status_code
+            raise
+        finally:
+            asked.runs.append((settings.reasoning_model, status))
 
 
-def recovery(number, position):
-    """How long the provider is down for one request: not, for one attempt, or for all of them."""
-    if number not in OUTAGE:
-        return 0
-    return (1, None)[position % 2]
+@pytest.fixture
+def provider():
+    with Provider() as provider:
+        yield provider
 
 
-def test_a_retired_model_during_an_outage(serve, database, client, endpoint):
-    assigned = profile_flag({CONFIG: {"reasoning_model": RETIRED}}, dict.fromkeys(TREATED, CONFIG))
-    serve({"teacher.profile": assigned}, usage=database)
-    service = Service(client, endpoint)
-    asked = {}
-    outage_withdrew = None
-    for number in range(ROUNDS):
-        for position, user in enumerate(USERS):
-            down = recovery(number, position)
-            request_id, answer = service.ask(user, down)
-            asked[request_id] = (user, down, answer)
-        if number == OUTAGE.stop - 1:
-            outage_withdrew = [each for each in quarantine.in_force() if each.field != "reasoning_model"]
+@pytest.fixture
+def service(provider):
+    with (
+        openai.DefaultHttpxClient(trust_env=False) as transport,
+        openai.OpenAI(base_url=provider.url, api_key="none", max_retries=0, http_client=transport) as client,
+    ):
+        yield Service(client)
+
+
+class Working:
+    """The service at work, four threads, in the background of the test."""
+
+    def __init__(self, service):
+        self.service = service
+        self.users = service.run()
+        self.lock = threading.Lock()
+
+    def __enter__(self):
+        self.pool = ThreadPoolExecutor(4)
+        self.workers = [self.pool.submit(self.work) for _ in range(4)]
+        return self
+
+    def __exit__(self, *_):
+        self.service.stopping.set()
+        self.pool.shutdown()
+        for worker in self.workers:
+            worker.result()
+
+    def work(self):
+        while True:
+            with self.lock:
+                user = next(self.users, None)
+            if user is None:
+                return
+            self.service.ask(user)
+            time.sleep(0.05)  # people take their time: the test is to be about the clock, not about load
+
+
+def eventually(condition, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.02)
+
+
+MODELS = {CONFIG: RETIRED, OTHER: HEALTHY}
+
+
+def flags(assigned):
+    """The flags where these configurations are assigned to these users."""
+    configurations = {config: {"reasoning_model": MODELS[config]} for config in assigned}
+    users = {user: config for config, some in assigned.items() for user in some}
+    base = object_flag({"base": {}}, "base")
+    return {"teacher": base, "teacher.profile": profile_flag(configurations, users)}
+
+
+def test_a_retired_model_during_an_outage(serve, database, provider, service):
+    folder = serve(flags({OTHER: LUCKY}), usage=database)
+    first_revision = windsock.health().revision
+    with ExitStack() as stack:
+        stack.enter_context(Working(service))
+        eventually(lambda: len(service.asked) >= len(USERS))
+
+        outage_began = datetime.now(UTC)
+        provider.down = True
+        over = time.monotonic() + OUTAGE
+        eventually(lambda: any(not each.answered for each in service.asked))
+        assignment_began = datetime.now(UTC)
+        write_flags(folder / "test.flagd.json", flags({OTHER: LUCKY, CONFIG: UNLUCKY}))
+        windsock.reload()
+        assignment_ended, second_revision = datetime.now(UTC), windsock.health().revision
+        while time.monotonic() < over:
+            time.sleep(0.1)
+        withdrawn_by_the_outage = quarantine.in_force()
+        outage_ended = datetime.now(UTC)
+        provider.down = False
+
+        eventually(quarantine.in_force)
+        withdrawn_at, so_far = datetime.now(UTC), len(service.asked)
+        eventually(lambda: len(service.asked) >= so_far + 2 * len(USERS))
     (withdrawal,) = quarantine.in_force()
     windsock.stop()
+    asked = {each.request_id: each for each in service.asked}
+    rows = stored(database)
 
-    # nobody is without an answer who would have had one with the default
-    for user, down, answer in asked.values():
-        assert answer == (503 if down is None else "gpt-4o-mini"), (user, down)
-    # withdrawn for what the value did, and nothing for the outage
+    # it was an outage, and the retired model was asked for in it and after it
+    assert (outage_ended - outage_began).total_seconds() >= OUTAGE
+    assert sum(not each.answered for each in asked.values()) > len(USERS)
+    with_retired = {status for each in asked.values() for model, status in each.runs if model == RETIRED}
+    assert 404 in with_retired
+    assert with_retired & DOWN
+
+    # nobody is without an answer who would have had one with the default: it was tried, as often as the service
+    # tries without windsock, and each time the provider was down
+    for each in asked.values():
+        if not each.answered:
+            assert outage_began <= each.after
+            assert each.before <= outage_ended
+            by_default = [status for model, status in each.runs if model == DEFAULT]
+            assert len(by_default) == ATTEMPTS, each
+            assert DOWN.issuperset(by_default), each
+
+    # the value is withdrawn for what it did, and nothing is for the outage, the healthy model included
+    assert withdrawn_by_the_outage == ()
     assert withdrawal.key == ("teacher.profile", CONFIG, "reasoning_model")
-    assert "failed in 5 requests" in withdrawal.reason
-    assert "404" in withdrawal.reason or "does not exist" in withdrawal.reason
-    assert outage_withdrew == []
-    # nobody asked for the retired model after that
-    refused = [each for each in endpoint.served if each.status == 404]
-    assert len(refused) == 5
-
+    assert "does not exist" in withdrawal.reason or "more than those of others" in withdrawal.reason
+    refused = [each for each in asked.values() if (RETIRED, 404) in each.runs]
     with psycopg.connect(database) as connection:
-        rows = read(connection, Selection(limit=10_000))
-        assert connection.execute("select count(distinct request_id) from windsock.faults").fetchone() == (5,)
-    assert len(rows) == len(asked) == ROUNDS * len(USERS)
-    healed = 0
-    for row in rows:
-        user, down, answer = asked[row.request_id]
-        assert row.user_id == user
-        assert row.flag == "teacher"
-        if answer == 503:
+        places = connection.execute("select distinct flag, variant, field from windsock.withdrawals")
+        assert places.fetchall() == [("teacher.profile", CONFIG, "reasoning_model")]
+        faults = connection.execute(
+            "select request_id, flag, variant, field, value, error from windsock.faults"
+        )
+        reported = {request_id: rest for request_id, *rest in faults}
+    assert reported.keys() == {each.request_id for each in refused if each.answered}
+    for *place, value, error in reported.values():
+        assert (*place, value) == (*withdrawal.key, f'"{RETIRED}"')
+        assert "does not exist" in error
+
+    # every row is right
+    assert len(rows) == len(asked)
+    assert len({row.id for row, _ in rows}) == len(rows)
+    for row, recorded_at in rows:
+        each = asked[row.request_id]
+        assert each.before <= row.requested_at <= each.after
+        assert (recorded_at - row.requested_at).total_seconds() >= each.inner
+        assert each.inner <= row.latency_ms / 1000 <= each.outer
+        assert (row.user_id, row.environment, row.flag) == (each.user, "production", "teacher")
+        assert row.trace_id == f"{each.trace_id:032x}"
+        assert (row.input_tokens, row.output_tokens) == (each.tokens or (None, None))
+        assert row.cost == (COST if each.answered else None)
+        assert row.revision in {
+            first_revision if each.before < assignment_ended else second_revision,
+            second_revision if each.after > assignment_began else first_revision,
+        }
+        assert each.assigned in possible(each, assignment_began, assignment_ended, outage_ended, withdrawn_at)
+        config = {RETIRED: CONFIG, HEALTHY: OTHER, DEFAULT: None}[each.assigned]
+        assert (row.config_id and str(row.config_id), row.variant) == (config, config or "base")
+        assert row.reason == ("TARGETING_MATCH" if config else "STATIC")
+        used = each.runs[-1][0] if each.answered else each.assigned
+        assert row.values == {"reasoning_model": used, "temperature": 0.7}
+        if used == each.assigned:
             assert row.healed == []
         else:
-            assert row.values == {"reasoning_model": "gpt-4o-mini", "temperature": 0.7}
-        for each in row.healed:
-            healed += 1
-            assert user in TREATED
-            assert (each["field"], each["failed_value"], each["fell_to"]) == (
-                "reasoning_model",
-                RETIRED,
-                "default",
-            )
-        if user in TREATED and row.healed:
-            assert str(row.config_id) == CONFIG
-    assert healed >= 5
+            (healed,) = row.healed
+            assert f"Error code: {each.runs[0][1]}" in healed.pop("error")
+            assert healed == {"field": "reasoning_model", "failed_value": each.assigned, "fell_to": "default"}
+
+
+def possible(each, assignment_began, assignment_ended, outage_ended, withdrawn_at):
+    """What a user may have been given first in a request; two answers where things changed during it."""
+    if each.user not in UNLUCKY:
+        return {HEALTHY if each.user in LUCKY else DEFAULT}
+    allowed = set()
+    if each.before < assignment_ended or each.after >= outage_ended:
+        allowed.add(DEFAULT)  # not assigned yet, or perhaps withdrawn already
+    if assignment_began <= each.after and each.before <= withdrawn_at:
+        allowed.add(RETIRED)
+    return allowed
+
+
+def stored(database):
+    with psycopg.connect(database) as connection:
+        rows = read(connection, Selection(limit=100_000))
+        recorded = dict(connection.execute("select id, recorded_at from public.usage_logs").fetchall())
+    return [(row, recorded[row.id]) for row in rows]

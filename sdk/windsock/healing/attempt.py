@@ -16,6 +16,7 @@ from windsock.healing.watch import watch_over
 from windsock.layers import MASK
 from windsock.resolution import Given, Resolution, process
 from windsock.settings import (
+    Fallen,
     Settings,
     Trace,
     fields_read,
@@ -60,8 +61,10 @@ class Attempt(Generic[S]):
     _fresh = True
     _healed: tuple[exposures.Healed, ...] = ()
     _fell: frozenset[str] = frozenset()
+    _named_only = False
     _faults: tuple[Fault, ...] = ()
     _probes: tuple[ValueKey, ...] = ()
+    _traces: tuple[Trace, ...] = ()
 
     def __init__(self, settings: S, classifier: Classifier, deadline: float | None) -> None:
         self.settings: S = settings
@@ -75,15 +78,16 @@ class Attempt(Generic[S]):
         given, self._key, _, fallen = view
         self._request = request = exposures.current()
         if given is None:
-            fallen = None if request is None else cast("Given | None", request.notes.get(type(settings)))
+            fallen = None if request is None else cast("Fallen | None", request.notes.get(type(settings)))
             given = given_of(settings)
+        if given is None:
+            return
+        if fallen is None and process.withdrawn:
+            given, self._probes = quarantine.probed(type(settings), given)
+        self._first = given[0]
         if fallen is not None:
-            given, self._fresh = fallen, False
-        if given is not None:
-            if process.withdrawn:
-                given, self._probes = quarantine.probed(type(settings), given)
-            self._first = given[0]
-            self._pass(given)
+            (given, self._healed), self._fresh = fallen, False
+        self._pass(given)
 
     def left(self) -> float | None:
         """Seconds until the deadline, 0.0 after it; None without one."""
@@ -102,7 +106,7 @@ class Attempt(Generic[S]):
         if self._given is None:
             return
         try:
-            if self.error is not None:
+            if self._healed:
                 self._blame()
             elif self._fresh:
                 self._went_well(self._given[0])
@@ -117,8 +121,8 @@ class Attempt(Generic[S]):
             return
         try:
             suspects = self._suspects(error)
-            verdict = self._judge(error, suspects)
-            healed = self._account(error, verdict, suspects, dict.fromkeys(suspects, NOT_HEALED))
+            named = self._judge(error, suspects).fields or suspects
+            healed = self._account(error, dict.fromkeys(named, NOT_HEALED))
             set_healed(self.settings, (*self._healed, *healed))
             logger.error(
                 "%s: the answer failed after it had begun, so it is not healed: %s",
@@ -139,18 +143,22 @@ class Attempt(Generic[S]):
             quarantine.weigh(resolver, resolution)
         suspects = self._suspects(error)
         verdict = self._judge(error, suspects)
-        if not suspects or self.left() == 0 or not (first or verdict.blame is Blame.VALUE):
+        worthwhile = first or self._named_only or verdict.blame is Blame.VALUE
+        if not suspects or self.left() == 0 or not worthwhile:
             self._exhausted(error)
             return False
+        # Where the error names fields, the user keeps the others; should that not do, the others follow.
+        self._named_only = first and bool(verdict.fields) and verdict.blame is not Blame.ELSEWHERE
+        falling = list(verdict.fields) if self._named_only else suspects
         lowered = resolver.lowered(
-            resolution, suspects, quarantine.last_good.below(resolver, resolution, suspects)
+            resolution, falling, quarantine.last_good.below(resolver, resolution, falling)
         )
-        fell_to = {name: lowered.resolved.origins[name].layer for name in suspects}
-        self._healed += self._account(error, verdict, suspects, fell_to)
+        fell_to = {name: lowered.resolved.origins[name].layer for name in falling}
+        self._healed += self._account(error, fell_to)
         if verdict.blame is Blame.VALUE:
             self._faults += self._faults_of(error, resolution, verdict.fields or tuple(suspects))
-        self._fell |= set(suspects)
-        set_fallen(self._caller, (lowered, serving))
+        self._fell |= set(falling)
+        set_fallen(self._caller, ((lowered, serving), self._healed))
         self._pass((lowered, serving))
         return True
 
@@ -176,7 +184,10 @@ class Attempt(Generic[S]):
         ]
 
     def _exhausted(self, error: Exception) -> None:
-        """Tell a heal around this one of which fields the lower values have been tried."""
+        """Nothing answered: the record has what the user was assigned, and a heal around this one is told."""
+        assigned = {each.field: self._first.values[each.field] for each in self._healed}
+        for trace in self._traces:
+            trace.instead = assigned
         flag = type(self.settings).__windsock__.declaration.flag
         with contextlib.suppress(Exception):  # as above
             setattr(error, _MARK, _marks(error) | {(flag, name) for name in self._fell})
@@ -195,17 +206,14 @@ class Attempt(Generic[S]):
             logger.error("the classifier of healing failed: %s", describe(complaint))  # noqa: TRY400
             return Verdict(Blame.UNKNOWN)
 
-    def _account(
-        self, error: Exception, verdict: Verdict, suspects: list[str], fell_to: dict[str, str]
-    ) -> tuple[exposures.Healed, ...]:
+    def _account(self, error: Exception, fell_to: dict[str, str]) -> tuple[exposures.Healed, ...]:
         """What a row of `usage_logs` tells of this failure."""
         if self._given is None:
             return ()
         declaration = type(self.settings).__windsock__.declaration
         text = self._text(error)
-        named = verdict.fields or tuple(suspects)
-        shown = declaration.shown({name: self._given[0].values[name] for name in named})
-        return tuple(exposures.Healed(name, shown[name], text, fell_to[name]) for name in named)
+        shown = declaration.shown({name: self._given[0].values[name] for name in fell_to})
+        return tuple(exposures.Healed(name, shown[name], text, layer) for name, layer in fell_to.items())
 
     def _text(self, error: Exception) -> str:
         if self._given is None:
@@ -234,6 +242,8 @@ class Attempt(Generic[S]):
     def _blame(self) -> None:
         """A lower rung has answered: tell, and count what was the values' own fault."""
         set_healed(self.settings, self._healed)
+        if self._given is not None:
+            set_fallen(self._caller, (self._given, ()))  # told once, also where the call is made again
         user = self._key
         if user is not None and (secret := user_id_key()) is not None:
             user = hashed_user_id(user, secret)
@@ -270,7 +280,9 @@ class Attempt(Generic[S]):
         self._given = given
         self.settings = new_view(type(self.settings), (given, self._key, (), None))
         if self._request is not None:
-            self._request.record(Trace(self.settings))
+            trace = Trace(self.settings)
+            self._traces = (*self._traces, trace)
+            self._request.record(trace)
 
 
 def _marks(error: BaseException) -> frozenset[tuple[str, str]]:
