@@ -1,13 +1,16 @@
 """The seven learning loops: each reads and writes the system's tables, with the settings in force."""
 
+import asyncio
 import hashlib
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
 from importlib.resources import files
 from typing import Any, TypeAlias
 
 import psycopg
 
+from .ad_platform import AdPlatform
 from .config_loader import is_feature_enabled
 from .settings import Learning
 
@@ -34,6 +37,19 @@ def _by_query(name: str, parameters: Callable[[], Mapping[str, object]] = dict) 
         return {"status": "completed", "rows": cursor.rowcount}
 
     return run
+
+
+_apply_reports = _by_query("actuals_fetcher")
+
+
+async def _fetch_actuals(connection: Connection) -> Result:
+    """Read the platform's reports, where an account is named, and bring the ads up to date."""
+    platform = AdPlatform()
+    fetched = 0
+    if platform.has_account:
+        for report in await asyncio.to_thread(lambda: list(platform.reports())):
+            fetched += (await connection.execute(QUERIES["store_report"], asdict(report))).rowcount
+    return await _apply_reports(connection) | {"fetched": fetched}
 
 
 async def _index_winners(connection: Connection) -> Result:
@@ -85,7 +101,7 @@ async def _promote_winners(connection: Connection) -> Result:
 
 
 LOOPS: Mapping[str, Run] = {
-    "actuals_fetcher": _by_query("actuals_fetcher"),
+    "actuals_fetcher": _fetch_actuals,
     "creative_dna": _by_query("creative_dna"),
     "compound_learner": _by_query("compound_learner"),
     "winner_detection": _by_query("winner_detection"),

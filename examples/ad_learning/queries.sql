@@ -1,3 +1,16 @@
+-- name: store_report
+-- What the platform says of an ad that is known, where it says something new.
+insert into platform_reports (ad_id, impressions, clicks, spend, revenue)
+select ad_id, new.impressions, new.clicks, new.spend, new.revenue
+from (
+    values (%(ad_id)s, %(impressions)s::bigint, %(clicks)s::bigint, %(spend)s::numeric, %(revenue)s::numeric)
+) as new (ad_id, impressions, clicks, spend, revenue)
+join ads using (ad_id)
+where (new.impressions, new.clicks, new.spend, new.revenue) is distinct from (
+    select (known.impressions, known.clicks, known.spend, known.revenue) from platform_reports as known
+    where known.ad_id = new.ad_id order by known.id desc limit 1
+);
+
 -- name: actuals_fetcher
 -- Bring ads up to their latest report; each report is applied once.
 with latest as (
@@ -92,40 +105,65 @@ order by json_to_double(raw_data -> 'roas') desc nulls last, ad_id
 limit %(max_promotions_per_cycle)s;
 
 -- name: executor_turn
--- One worker at a time counts and acts, until its transaction ends.
-select pg_advisory_xact_lock(hashtext('ad_learning.safe_executor'));
+-- One worker at a time counts and acts, until its connection ends.
+select pg_advisory_lock(hashtext('ad_learning.safe_executor'));
+
+-- name: executor_paused
+-- Why nobody may ask the platform now; no row where everybody may.
+select reason from executor_pause where until > clock_timestamp();
+
+-- name: executor_pause
+-- Ask the platform for nothing for a while.
+insert into executor_pause (until, reason) values (clock_timestamp() + make_interval(secs => %(seconds)s), %(reason)s)
+on conflict (only_row) do update set until = excluded.until, reason = excluded.reason;
 
 -- name: executor_counts
--- The actions of the last hour and of the last day.
+-- The actions of the last hour and of the last day; one that the platform refused is none.
 select
     count(*) filter (where executed_at > clock_timestamp() - interval '1 hour'),
     count(*)
-from executor_actions where executed_at > clock_timestamp() - interval '1 day';
+from executor_actions where executed_at > clock_timestamp() - interval '1 day' and status <> 'refused';
 
 -- name: executor_take
--- The next budget change: its campaign, that one's budget now, and its budget when the window of velocity began.
+-- The next budget change: one that was being sent goes first, and no other of its campaign before it has ended. With
+-- the campaign's budget before the first action within the window of velocity.
 select
-    job.id, campaigns.campaign_id, campaigns.budget::float8, json_to_double(job.payload -> 'change_pct'),
-    coalesce(
-        (
-            select action.budget_before::float8 from executor_actions as action
-            where action.campaign_id = campaigns.campaign_id
-                and action.executed_at > clock_timestamp() - make_interval(secs => %(window_hours)s * 3600)
-            order by action.executed_at, action.id limit 1
-        ),
-        campaigns.budget::float8
+    job.id, job.attempts, ads.campaign_id, json_to_double(job.payload -> 'change_pct'),
+    sent.id, sent.budget_before, sent.budget_after,
+    (
+        select earlier.budget_before from executor_actions as earlier
+        where earlier.campaign_id = ads.campaign_id and earlier.status <> 'refused'
+            and earlier.executed_at > clock_timestamp() - make_interval(secs => %(window_hours)s * 3600)
+        order by earlier.executed_at, earlier.id limit 1
     )
 from pending_jobs as job
 left join ads on ads.ad_id = job.payload ->> 'ad_id'
-left join campaigns on campaigns.campaign_id = ads.campaign_id
+left join executor_actions as sent on sent.job_id = job.id
 where job.job_type = 'budget_change' and job.status = 'pending'
-order by job.id limit 1
-for update of job skip locked;
+    and (job.retry_at is null or job.retry_at <= clock_timestamp())
+    and not exists (
+        select from executor_actions as other
+        where other.campaign_id = ads.campaign_id and other.status = 'sending' and other.job_id <> job.id
+    )
+order by sent.id nulls last, job.id limit 1;
 
--- name: executor_apply
--- The new budget, and the action that is counted.
-with changed as (
-    update campaigns set budget = %(after)s where campaign_id = %(campaign_id)s
-)
+-- name: executor_begin
+-- The action that is counted, and that the platform is asked for next.
 insert into executor_actions (job_id, campaign_id, budget_before, budget_after)
 values (%(id)s, %(campaign_id)s, %(before)s, %(after)s);
+
+-- name: executor_end
+-- What became of a job, and of its action where there is one.
+with ended as (
+    update executor_actions set status = %(action)s where job_id = %(id)s
+)
+update pending_jobs set
+    status = %(status)s, error = %(error)s, attempts = attempts + 1, retry_at = null, finished_at = now()
+where id = %(id)s;
+
+-- name: executor_retry
+-- A job that waits, and why.
+update pending_jobs set
+    attempts = attempts + 1, error = %(error)s,
+    retry_at = clock_timestamp() + make_interval(secs => %(seconds)s)
+where id = %(id)s;

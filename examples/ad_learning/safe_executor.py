@@ -1,26 +1,37 @@
-"""Carries out budget changes one by one, within limits that hold over restarts and over all workers."""
+"""Carries out budget changes one by one, within limits that hold over restarts and over all workers.
+
+A change is decided once and written down before the ad platform is asked for it. Whoever finds it unfinished,
+this worker after a lost answer or another one after a crash, asks for the same amount: none is made twice.
+"""
 
 import logging
+import math
 import os
 import random
 import signal
 import threading
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 import psycopg
 
 import windsock
 
 from . import config_loader
+from .ad_platform import AdPlatform, PauseError, PlatformError, RefusedError
 from .loops import QUERIES
 from .settings import Learning
 from .settings import SafeExecutor as Configuration
 
 logger = logging.getLogger("ad_learning")
 
-_CENTS = 2
+MAX_ATTEMPTS: Final = 12
+"""A change without an answer is given up after so many; the waits between them double, up to an hour."""
+
+_LONGEST_WAIT: Final = 3600.0
+
+_Connection: TypeAlias = "psycopg.Connection[Any]"
 
 
 class Outcome(StrEnum):
@@ -28,19 +39,27 @@ class Outcome(StrEnum):
 
     CHANGED = "changed"
     REFUSED = "refused"
+    RETRIED = "retried"
     IDLE = "idle"
     LIMITED = "limited"
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A budget change that waits; `start` is the budget when the window of velocity began."""
+    """A budget change that waits, and what an earlier turn decided about it, if one did.
+
+    Attributes:
+        start: The campaign's budget before the first action within the window of velocity, or None.
+    """
 
     id: int
+    attempts: int
     campaign_id: str | None
-    budget: float | None
     change_pct: float | None
-    start: float | None
+    action: int | None
+    before: int | None
+    after: int | None
+    start: int | None
 
 
 class SafeExecutor:
@@ -48,11 +67,15 @@ class SafeExecutor:
 
     Args:
         database_url: The system's database.
+        platform: Where the budgets are. Default: the one that the environment names.
         chance: Where jitter and fuzzy budgets come from.
     """
 
-    def __init__(self, database_url: str, chance: random.Random | None = None) -> None:
+    def __init__(
+        self, database_url: str, platform: AdPlatform | None = None, chance: random.Random | None = None
+    ) -> None:
         self._database_url = database_url
+        self._platform = platform or AdPlatform()
         self._chance = chance or random.SystemRandom()
 
     def run(self, stop: threading.Event) -> None:
@@ -73,17 +96,24 @@ class SafeExecutor:
             stop.wait(pause)
 
     def turn(self) -> Outcome:
-        """Take one budget change, if a limit does not forbid it, and carry it out in one transaction."""
+        """Take one budget change, if nothing forbids it, and ask the platform for it."""
         settings = Learning.live().safe_executor
-        with psycopg.connect(self._database_url) as connection:
+        with psycopg.connect(self._database_url, autocommit=True) as connection:
             connection.execute(QUERIES["executor_turn"])
-            if self._is_limited(connection, settings):
+            if connection.execute(QUERIES["executor_paused"]).fetchone():
                 return Outcome.LIMITED
             window = {"window_hours": settings.budget_velocity.velocity_window_hours}
             row = connection.execute(QUERIES["executor_take"], window).fetchone()
             if row is None:
                 return Outcome.IDLE
-            return self._carry_out(connection, _Job(*row), settings)
+            job = _Job(*row)
+            if job.action is None and _is_limited(connection, settings):
+                return Outcome.LIMITED
+            try:
+                self._carry_out(connection, job, settings)
+            except PlatformError as error:
+                return _trouble(connection, job, error, settings)
+            return Outcome.CHANGED
 
     def jitter(self, settings: Configuration) -> float:
         """Give the seconds to wait after an action."""
@@ -91,35 +121,84 @@ class SafeExecutor:
             return 0.0
         return self._chance.uniform(settings.jitter.min_ms, settings.jitter.max_ms) / 1000
 
-    def new_budget(self, budget: float, change_pct: float, start: float, settings: Configuration) -> float:
-        """Give the budget to set: the change, a little off, and no further from `start` than is allowed."""
+    def new_budget(self, budget: int, change_pct: float, start: int, settings: Configuration) -> int:
+        """Give the budget to set: the change, a little off, and no further from `start` than is allowed.
+
+        Raises:
+            RefusedError: The change, cut to what is allowed, would be none or go the other way.
+        """
         wanted = budget * (1 + change_pct / 100)
         if settings.fuzzy_budgets.enabled:
             variance = settings.fuzzy_budgets.variance_pct / 100
             wanted *= 1 + self._chance.uniform(-variance, variance)
-        reach = start * settings.budget_velocity.max_change_pct / 100
-        return round(min(max(wanted, start - reach), start + reach), _CENTS)
+        velocity = settings.budget_velocity
+        reach = start * velocity.max_change_pct / 100
+        after = round(min(max(wanted, math.ceil(start - reach)), math.floor(start + reach)))
+        if after == budget or (after > budget) != (wanted > budget):
+            raise RefusedError(
+                f"a budget of {budget}, which was {start} within the last {velocity.velocity_window_hours:g} "
+                f"hours, cannot change by {change_pct:g} %: {velocity.max_change_pct:g} % in all is allowed"
+            )
+        return after
 
-    @staticmethod
-    def _is_limited(connection: "psycopg.Connection[Any]", settings: Configuration) -> bool:
-        hour, day = connection.execute(QUERIES["executor_counts"]).fetchone() or (0, 0)
-        limits = settings.rate_limiting
-        return bool(hour >= limits.max_actions_per_hour or day >= limits.max_actions_per_day)
+    def _carry_out(self, connection: _Connection, job: _Job, settings: Configuration) -> None:
+        """Decide on the budget, unless an earlier turn has, and have the platform set it.
 
-    def _carry_out(
-        self, connection: "psycopg.Connection[Any]", job: _Job, settings: Configuration
-    ) -> Outcome:
-        if job.campaign_id is None or job.budget is None or job.start is None or job.change_pct is None:
-            error = "the ad has no campaign with a budget, or the change is no number"
-            logger.error("budget change %d: %s", job.id, error)
-            connection.execute(QUERIES["finish_job"], {"id": job.id, "status": "failed", "error": error})
-            return Outcome.REFUSED
-        after = self.new_budget(job.budget, job.change_pct, job.start, settings)
-        values = {"id": job.id, "campaign_id": job.campaign_id, "before": job.budget, "after": after}
-        connection.execute(QUERIES["executor_apply"], values)
-        connection.execute(QUERIES["finish_job"], {"id": job.id, "status": "done", "error": None})
-        logger.info("campaign %s: budget %.2f -> %.2f", job.campaign_id, job.budget, after)
-        return Outcome.CHANGED
+        Raises:
+            PlatformError: It is not set, or perhaps it is.
+        """
+        if job.campaign_id is None or job.change_pct is None:
+            raise RefusedError("the ad is gone, or the change is no number")
+        budget = self._platform.daily_budget(job.campaign_id)
+        before, after = job.before, job.after
+        if before is None or after is None:
+            before = budget
+            after = self.new_budget(budget, job.change_pct, job.start or budget, settings)
+            values = {"id": job.id, "campaign_id": job.campaign_id, "before": before, "after": after}
+            connection.execute(QUERIES["executor_begin"], values)
+        if budget not in {before, after}:
+            raise RefusedError(
+                f"campaign {job.campaign_id}: somebody else set the budget to {budget} while it went from "
+                f"{before} to {after}"
+            )
+        if budget != after:
+            self._platform.set_daily_budget(job.campaign_id, after)
+        _end(connection, job, "done", "done", None)
+        logger.info("campaign %s: budget %d -> %d", job.campaign_id, before, after)
+
+
+def _is_limited(connection: _Connection, settings: Configuration) -> bool:
+    hour, day = connection.execute(QUERIES["executor_counts"]).fetchone() or (0, 0)
+    limits = settings.rate_limiting
+    return bool(hour >= limits.max_actions_per_hour or day >= limits.max_actions_per_day)
+
+
+def _trouble(connection: _Connection, job: _Job, error: PlatformError, settings: Configuration) -> Outcome:
+    """Everybody waits, this job waits, or this job has failed: the kind of error says which."""
+    reason = str(error)
+    if isinstance(error, PauseError):
+        logger.error("no budget changes for %g s: %s", error.seconds, reason)
+        connection.execute(QUERIES["executor_pause"], {"seconds": error.seconds, "reason": reason})
+        return Outcome.LIMITED
+    if isinstance(error, RefusedError):
+        logger.error("budget change %d: %s", job.id, reason)
+        # An action that was sent before may have come through all the same: it goes on counting.
+        _end(connection, job, "failed", "unsure" if job.action else "refused", reason)
+        return Outcome.REFUSED
+    if job.attempts + 1 >= MAX_ATTEMPTS:
+        reason += f"; given up after {MAX_ATTEMPTS} attempts"
+        logger.error("budget change %d: %s", job.id, reason)
+        _end(connection, job, "failed", "unsure", reason)
+        return Outcome.REFUSED
+    seconds = min(_LONGEST_WAIT, settings.poll_interval_ms / 1000 * 2**job.attempts)
+    logger.warning("budget change %d: %s; again in %g s", job.id, reason, seconds)
+    connection.execute(QUERIES["executor_retry"], {"id": job.id, "seconds": seconds, "error": reason})
+    return Outcome.RETRIED
+
+
+def _end(connection: _Connection, job: _Job, status: str, action: str, error: str | None) -> None:
+    values = {"id": job.id, "status": status, "action": action, "error": error}
+    connection.execute(QUERIES["executor_end"], values)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 from tests.examples.conftest import eventually
 
 import windsock
@@ -59,12 +60,31 @@ def without_nulls(value):
     return {key: without_nulls(item) for key, item in value.items() if item is not None}
 
 
-@pytest.fixture
-def connection(database):
-    """The system's database, with every table of it."""
-    with psycopg.connect(database, autocommit=True) as connection:
+@pytest.fixture(scope="session")
+def learning_template(postgres, migrated_template):
+    """The name of a database with the system's tables, to make others from."""
+    name = "learning_template"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("create database {} template {}").format(
+                sql.Identifier(name), sql.Identifier(migrated_template)
+            )
+        )
+    with psycopg.connect(postgres.database_url(name), autocommit=True) as connection:
         own = read_migrations(REPOSITORY / "examples/ad_learning/migrations")
         migrate(connection, [*read_migrations(find_folder()), *own])
+    return name
+
+
+@pytest.fixture
+def database(make_database, learning_template):
+    """The connection string of a fresh database with the system's tables."""
+    return make_database(learning_template)
+
+
+@pytest.fixture
+def connection(database):
+    with psycopg.connect(database, autocommit=True) as connection:
         yield connection
 
 

@@ -9,6 +9,7 @@ import sys
 from datetime import datetime, timedelta
 
 import pytest
+from examples.ad_learning.ad_platform_endpoint import AdPlatformEndpoint
 from examples.ad_learning.loops import LOOPS, embed
 from examples.ad_learning.self_learning_orchestrator import SelfLearningOrchestrator
 from examples.ad_learning.self_learning_worker import work
@@ -96,6 +97,29 @@ def test_seven_loops_do_their_work(database, connection, configure):
     assert all_rows("select count(*) from winner_index") == [(3,)]
     assert [payload["ad_id"] for (payload,) in all_rows(promoted)] == ["better", "young"]
     assert all_rows("select cycles from campaign_learning") == [(2,)]
+
+
+def test_actuals_come_from_the_ad_platform_and_what_is_not_new_is_stored_once(
+    database, connection, monkeypatch
+):
+    connection.execute("insert into ads (ad_id, campaign_id) values ('known', 'c')")
+    counts = {"impressions": "2000", "clicks": "100", "spend": "50.00"}
+    revenue = [{"action_type": "purchase", "value": "200.00"}]
+    rows = [{"ad_id": each, **counts, "action_values": revenue} for each in ("other", "another", "known")]
+    with AdPlatformEndpoint(insights=rows) as platform:
+        for name, value in platform.variables.items():
+            monkeypatch.setenv(name, value)
+        fetched = [cycle(database)["loops"]["actuals_fetcher"] for _ in range(2)]
+        rows[2]["clicks"] = "101"
+        fetched.append(cycle(database)["loops"]["actuals_fetcher"])
+        platform.down = True
+        failed = cycle(database)["loops"]["actuals_fetcher"]
+    assert [result["fetched"] for result in fetched] == [1, 0, 1]
+    found = connection.execute("select impressions, ctr, (raw_data ->> 'roas')::float8 from ads")
+    assert found.fetchall() == [(2000, 0.0505, 4.0)]
+    assert connection.execute("select count(*) from platform_reports").fetchone() == (2,)
+    assert failed["status"] == "failed"
+    assert "An unexpected error has occurred" in failed["error"]
 
 
 def test_a_winner_grows_old_enough_without_a_write_and_a_gone_ad_fails_its_job(database, connection):
