@@ -15,6 +15,7 @@ from windsock.usage import UsageRecord
 from windsock.usage.reading import Selection, read
 
 FLAG = "teacher"
+MIRROR = ()
 INTRODUCTION = (
     "The AI Teacher is a FastAPI service with a langgraph agent. It checks a pupil's wallet, reads the "
     "pupil's settings, searches a small corpus and asks a model. Here it runs as a process of its own and is "

@@ -18,6 +18,7 @@ from windsock.usage import UsageRecord
 from windsock.usage.reading import Selection, read
 
 FLAG = "aura"
+MIRROR = ()
 INTRODUCTION = (
     "Aura answers with three models: L1 reacts, L2 analyses in the background, L3 answers. Which ones is a "
     "matter of environment, flag and profile. Here it runs as a process of its own, with one endpoint that "

@@ -2,11 +2,10 @@
 
 import contextlib
 import importlib.util
-import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 import windsock
-from windsock.cli._demo_stage import Stage, wait
+from windsock.cli._demo_stage import Stage, running, wait
 from windsock.cli._demo_story import Step
 from windsock.errors import ConfigurationError
 
@@ -44,10 +43,12 @@ class Example(Protocol):
 
     Attributes:
         FLAG: The flag of the service's settings class.
+        MIRROR: What the mirror is told besides the flag.
         INTRODUCTION: What the service is, in a few sentences.
     """
 
     FLAG: str
+    MIRROR: Sequence[str]
     INTRODUCTION: str
 
     def running(self, stage: Stage) -> AbstractContextManager[Tale]:
@@ -66,7 +67,11 @@ def find(system: System) -> Example:
             f"{path} is not there: the example services are in windsock's repository, not in the package; "
             f"clone it and run `uv run windsock demo --system {system}` in it"
         )
-    spec = importlib.util.spec_from_file_location(f"windsock_example_{path.parent.name}", path)
+    spec = importlib.util.spec_from_file_location(
+        f"windsock_example_{path.parent.name}",
+        path,
+        submodule_search_locations=[str(path.parent)],  # for what it imports from beside itself
+    )
     if spec is None or spec.loader is None:
         raise ConfigurationError(f"{path}: cannot be loaded as a module")
     module = importlib.util.module_from_spec(spec)
@@ -75,33 +80,62 @@ def find(system: System) -> Example:
     return cast("Example", module)
 
 
-@dataclass(slots=True)
-class Service:
-    """A web application that runs as a process of its own.
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program of an example that runs as a process of its own.
 
     Attributes:
-        url: Where it listens, on loopback.
-        http: A client with that base URL.
         log: The file that it logs into.
+        process: The process.
     """
 
-    url: str
-    http: "httpx.Client"
     log: Path
+    process: "subprocess.Popen[bytes]"
 
     def lines(self, word: str) -> list[str]:
         """Give the lines of its log that hold a word, oldest first."""
         return [line for line in self.log.read_text(encoding="utf-8").splitlines() if word in line]
 
 
+@dataclass(frozen=True, slots=True)
+class Service(Program):
+    """A web application among them.
+
+    Attributes:
+        url: Where it listens, on loopback.
+        http: A client with that base URL.
+    """
+
+    url: str
+    http: "httpx.Client"
+
+
 @contextlib.contextmanager
-def serve(folder: Path, application: str, variables: Mapping[str, str]) -> Iterator[Service]:
+def program(name: str, command: Sequence[str], variables: Mapping[str, str]) -> Iterator[Program]:
+    """Run a Python program on the demo's flags until the end of the block.
+
+    Args:
+        name: What its log is called.
+        command: What follows ``python``.
+        variables: Its environment, over the demo's own.
+    """
+    log = Path(f"{name}.log").resolve()
+    environment = {"FLAGD_OFFLINE_FLAG_SOURCE_PATH": str(FLAGS_FOLDER.resolve())} | dict(variables)
+    with running([sys.executable, *command], environment, log) as process:
+        yield Program(log, process)
+
+
+@contextlib.contextmanager
+def serve(
+    folder: Path, application: str, variables: Mapping[str, str], name: str = "service"
+) -> Iterator[Service]:
     """Run an application with uvicorn until the end of the block.
 
     Args:
         folder: Where its modules are.
-        application: As uvicorn names it: ``app.main:app``.
+        application: As uvicorn names it: ``app.main:app``, or a factory: ``app.main:create_app``.
         variables: The environment, over the demo's own.
+        name: What its log is called.
 
     Raises:
         ConfigurationError: The process ended before it answered on ``/health``; quotes its log.
@@ -111,33 +145,22 @@ def serve(folder: Path, application: str, variables: Mapping[str, str]) -> Itera
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = Path("service.log").resolve()
-    command = [sys.executable, "-m", "uvicorn", "--app-dir", str(folder), "--port", str(port), application]
-    environment = (
-        os.environ | {"FLAGD_OFFLINE_FLAG_SOURCE_PATH": str(FLAGS_FOLDER.resolve())} | dict(variables)
-    )
+    command = ["-m", "uvicorn", "--no-access-log", "--app-dir", str(folder), "--port", str(port), application]
+    if application.partition(":")[2].startswith("create_"):
+        command.append("--factory")
     url = f"http://127.0.0.1:{port}"
     with (
-        log.open("w") as output,
+        program(name, command, variables) as started,
         httpx.Client(base_url=url, trust_env=False, timeout=30) as client,
-        subprocess.Popen(
-            [*command, "--no-access-log"], env=environment, stdout=output, stderr=output
-        ) as process,
     ):
-        try:
-            wait(lambda: process.poll() is not None or _answers(client), "the service's first answer")
-            if process.poll() is not None:
-                raise ConfigurationError(
-                    f"the service ended at once: {log.read_text().strip()[-2000:]}\n"
-                    "`uv sync` in the checkout installs what the examples import"
-                )
-            yield Service(url, client, log)
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        process, log = started.process, started.log
+        wait(lambda: process.poll() is not None or _answers(client), "the service's first answer")
+        if process.poll() is not None:
+            raise ConfigurationError(
+                f"the service ended at once: {log.read_text().strip()[-2000:]}\n"
+                "`uv sync` in the checkout installs what the examples import"
+            )
+        yield Service(log, process, url, client)
 
 
 def _answers(client: "httpx.Client") -> bool:

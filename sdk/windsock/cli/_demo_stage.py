@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -30,8 +30,9 @@ PATIENCE = 60.0
 """Seconds after which something that takes milliseconds counts as broken."""
 
 _FOREIGN = (
-    "AURA_", "DATABASE_URL", "ENVIRONMENT", "FLAGD_", "OLLAMA_", "OPENAI_", "OPENROUTER_", "PG", "TEACHER_",
-    "WINDSOCK_",
+    "AD_LEARNING_", "AURA_", "CELERY_", "CONFIGURATION_API_", "DATABASE_URL", "ENVIRONMENT", "FLAGD_",
+    "FUZZY_", "JITTER_", "LEARNING_", "MAX_ACTIONS_", "MAX_BUDGET_", "OLLAMA_", "OPENAI_", "OPENROUTER_",
+    "PG", "POLL_", "RAG_", "SAFE_EXECUTOR_", "TEACHER_", "VELOCITY_", "WINDSOCK_", "WINNER_",
 )  # fmt: skip
 """Beginnings of environment variables that would make the demo something else than what it says."""
 
@@ -41,6 +42,7 @@ class Stage:
 
     Attributes:
         flag: The settings class's flag: its file in Git serves, and its profiles are mirrored.
+        mirror_arguments: What follows ``windsock`` on the mirror's command line.
         folder: The temporary folder, which is the working directory as well.
         endpoint: The model endpoint on loopback.
         client: The real openai client, pointed at it.
@@ -52,8 +54,9 @@ class Stage:
     endpoint: LlmEndpoint
     client: "openai.OpenAI"
 
-    def __init__(self, flag: str = "teacher") -> None:
+    def __init__(self, flag: str = "teacher", mirror: Sequence[str] = ()) -> None:
         self.flag = flag
+        self.mirror_arguments = ("mirror", "--watch", "--flag", flag, *mirror)
         self.folder = Path()
         self.log: list[str] = []
         self.applied = 0
@@ -83,11 +86,6 @@ class Stage:
     def connect(self) -> "psycopg.Connection":
         """Open a connection to the database."""
         return connect(self.url)
-
-    @property
-    def mirror_arguments(self) -> tuple[str, ...]:
-        """What follows ``windsock`` on the mirror's command line."""
-        return ("mirror", "--watch", "--flag", self.flag)
 
     @property
     def url(self) -> str:
@@ -159,29 +157,40 @@ def _flag_file(name: str) -> Path:
 
 
 @contextlib.contextmanager
-def _mirror(url: str, arguments: tuple[str, ...]) -> Iterator[None]:
-    """Run ``windsock mirror --watch`` as a process of its own, until it has published once and to the end."""
-    program = "from windsock.cli import main; main()"
-    environment = os.environ | {"DATABASE_URL": url}
+def running(
+    command: Sequence[str], variables: Mapping[str, str], log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program to the end of the block, and end it then.
+
+    Args:
+        command: The program and its arguments.
+        variables: Its environment, over the demo's own.
+        log: The file for what it prints; written anew.
+    """
     with (
-        Path("mirror.log").open("w+") as log,
-        subprocess.Popen(
-            [sys.executable, "-c", program, *arguments], env=environment, stdout=log, stderr=log
-        ) as process,
+        log.open("w") as output,
+        subprocess.Popen(command, env=os.environ | dict(variables), stdout=output, stderr=output) as process,
     ):
         try:
-            wait(lambda: MIRRORED.exists() or process.poll() is not None, "the mirror's first publication")
-            if process.poll() is not None:
-                raise ConfigurationError(
-                    f"the mirror ended at once: {Path('mirror.log').read_text().strip()}"
-                )
-            yield
+            yield process
         finally:
             process.terminate()
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+@contextlib.contextmanager
+def _mirror(url: str, arguments: Sequence[str]) -> Iterator[None]:
+    """Run ``windsock mirror --watch`` as a process of its own, until it has published once and to the end."""
+    program = [sys.executable, "-c", "from windsock.cli import main; main()", *arguments]
+    log = Path("mirror.log")
+    with running(program, {"DATABASE_URL": url}, log) as process:
+        wait(lambda: MIRRORED.exists() or process.poll() is not None, "the mirror's first publication")
+        if process.poll() is not None:
+            raise ConfigurationError(f"the mirror ended at once: {log.read_text().strip()}")
+        yield
 
 
 @contextlib.contextmanager

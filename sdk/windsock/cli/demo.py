@@ -50,7 +50,7 @@ def command(
     steps = []
     with (
         _terminated_like_interrupted(),
-        Stage(example.FLAG if example else "teacher") as stage,
+        Stage(example.FLAG, example.MIRROR) if example else Stage() as stage,
         example.running(stage) if example else nullcontext(Story(stage)) as tale,
     ):
         for number, step in enumerate(_told(tale, stage), start=1):
@@ -81,9 +81,8 @@ def show(console: Console, number: int, step: Step) -> None:
     console.print(Text(f"{number}. {step.title}", style="bold"))
     _line(console, step.why, style="italic")
     if step.did:
-        _line(
-            console, f"$ {step.did}" if step.did.startswith("windsock") else f"SQL> {step.did}", style="cyan"
-        )
+        prompt = "SQL>" if step.did[0].isupper() else "$"
+        _line(console, f"{prompt} {step.did}", style="cyan")
     for name, text in step.seen.items():
         lines = text.splitlines() or [""]
         _line(console, f"{name}: {lines[0]}")

@@ -1,0 +1,28 @@
+"""Prepares a database: windsock's migrations and this system's own, in one ledger."""
+
+import os
+import sys
+from pathlib import Path
+
+from windsock.migrations import connect, find_folder, migrate, read_migrations
+
+OWN = Path(__file__).with_name("migrations")
+
+
+def prepare(database_url: str) -> list[str]:
+    """Apply what is pending; give the names of the files that were applied.
+
+    Raises:
+        MigrationError: A migration fails; what was applied before it stays.
+    """
+    with connect(database_url) as connection:
+        applied = migrate(connection, [*read_migrations(find_folder()), *read_migrations(OWN)])
+    return [migration.path.name for migration in applied]
+
+
+if __name__ == "__main__":
+    url = os.environ.get("DATABASE_URL", "")
+    if not url:
+        sys.exit("DATABASE_URL is not set; name the database to prepare")
+    for name in prepare(url):
+        print(f"applied {name}")  # noqa: T201 - a terminal program prints
