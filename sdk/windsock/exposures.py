@@ -171,7 +171,13 @@ def _joined(uses: list[Use]) -> list[Use]:
         joined[key] = (
             use
             if earlier is None
-            else replace(use, values={**earlier.values, **use.values}, healed=(*earlier.healed, *use.healed))
+            else replace(
+                use,
+                values={**earlier.values, **use.values},
+                healed=(*earlier.healed, *use.healed),
+                experiment=use.experiment or earlier.experiment,
+                arm=use.arm or earlier.arm,
+            )
         )
     return list(joined.values())
 

@@ -24,6 +24,7 @@ WITHDRAWN = "withdrawn, because it failed in use; see `windsock quarantine list`
 LAST_GOOD = "last good"
 """The layer of a value that worked before the one that fails now."""
 
+_NOT_TARGETED = frozenset({"STATIC", "DEFAULT", "DISABLED", "ERROR"})
 _CACHE_MAX = 65_536
 _LOGGED_MAX = 10_000
 
@@ -87,6 +88,7 @@ class Resolution:
         config_id: UUID of the configuration whose profile contributed, or None.
         excluded: Whether the user is left out of the running experiment because the profile sets a field of
             it.
+        arms: The fields that the arms of the experiment set; None over RPC, where they are not known.
         layers: The layers as they were found, withdrawn values included.
         tally: What became of the calls that used it.
     """
@@ -97,6 +99,7 @@ class Resolution:
     deciding: Outcome
     config_id: str | None
     excluded: bool
+    arms: frozenset[str] | None = frozenset()
     layers: tuple[Layer, ...] = ()
     tally: Tally = field(default_factory=Tally)
 
@@ -105,6 +108,19 @@ class Resolution:
         origin = self.resolved.origins[field_name]
         holding = (layer for layer in self.resolved.applied if layer.origin == origin)
         return next((layer.values[field_name] for layer in holding if field_name in layer.values), None)
+
+    def exposed(self, read: Iterable[str]) -> tuple[str, str] | None:
+        """The experiment and the arm that reading these fields exposes to; None outside of any.
+
+        In an experiment is whom its targeting gave an arm, not who got the flag's default. Its name is the
+        flag's metadata `experiment`, else the flag's key.
+        """
+        outcome = self.outcomes[1]
+        if self.excluded or outcome.variant is None or outcome.reason in _NOT_TARGETED:
+            return None
+        if self.arms is not None and self.arms.isdisjoint(read):
+            return None
+        return str(outcome.flag_metadata.get("experiment", outcome.flag_key)), outcome.variant
 
 
 Given = tuple[Resolution, Serving | None]
@@ -271,13 +287,13 @@ class Resolver:
         arms = _arm_fields(experiment, compiled)
         content = (*((each.flag_key, each.variant, each.reason) for each in outcomes[:2]), profile.variant)
         values = json.dumps([each.value for each in outcomes], sort_keys=True, default=repr)
-        key = (content, profile.reason, frozenset(arms), values)
+        key = (content, profile.reason, arms, experiment.flag_metadata.get("experiment"), values)
         found = self._made.get(key)
         if found is None:
             found = self._made[key] = self._make(outcomes, arms)
         return found
 
-    def _make(self, outcomes: Outcomes, arms: set[str]) -> Resolution:
+    def _make(self, outcomes: Outcomes, arms: frozenset[str] | None) -> Resolution:
         base, experiment, profile = outcomes
         found, excluded = self._layers(base, experiment, profile, arms)
         layers, withdrawn = self._serving(found)
@@ -295,15 +311,18 @@ class Resolver:
             deciding=deciding,
             config_id=contributed["profile"].config_id if deciding is profile else None,
             excluded=excluded,
+            arms=arms,
             layers=tuple(found),
         )
 
     def _layers(
-        self, base: Outcome, experiment: Outcome, profile: Outcome, arms: set[str]
+        self, base: Outcome, experiment: Outcome, profile: Outcome, arms: frozenset[str] | None
     ) -> tuple[list[Layer], bool]:
         """The layers above the code defaults, weakest first; and whether the user left the experiment."""
         profile_layer = self._flag_layer("profile", profile)
-        excluded = any(arms & layer.values.keys() for layer in profile_layer)
+        own_arm = experiment.value if isinstance(experiment.value, Mapping) else {}
+        in_question = own_arm.keys() if arms is None else arms
+        excluded = any(in_question & layer.values.keys() for layer in profile_layer)
         experiment_layer = [] if excluded else self._flag_layer("experiment", experiment)
         base_layer = self._flag_layer("base", base)
         return [*base_layer, *self.process_layers(), *experiment_layer, *profile_layer], excluded
@@ -363,12 +382,14 @@ class Resolver:
             logger.log(level, message, *arguments)
 
 
-def _arm_fields(experiment: Outcome, compiled: Mapping[str, AnyFlag]) -> set[str]:
-    """Fields that any arm of the running experiment sets; over RPC only this user's arm is known."""
-    values: list[object] = [experiment.value]
-    if experiment.flag_key in compiled:
-        values = list(compiled[experiment.flag_key].flag.variants.values())
-    return {name for value in values if isinstance(value, Mapping) for name in value}
+def _arm_fields(experiment: Outcome, compiled: Mapping[str, AnyFlag]) -> frozenset[str] | None:
+    """Fields that any arm of the running experiment sets; over RPC only the user's own arm is known."""
+    flag = compiled.get(experiment.flag_key)
+    if flag is None:
+        return frozenset() if experiment.variant is None else None
+    return frozenset(
+        name for value in flag.flag.variants.values() if isinstance(value, Mapping) for name in value
+    )
 
 
 def _short(value: object, limit: int = 80) -> str:

@@ -268,6 +268,7 @@ class Trace:
         (resolution, serving), key, healed, _ = _get_view(settings)
         declaration = type(settings).__windsock__.declaration
         read = {name: self.instead.get(name, settings.__dict__[name]) for name in fields_read(settings)}
+        experiment, arm = resolution.exposed(read) or (None, None)
         return exposures.Use(
             flag=declaration.flag,
             variant=resolution.deciding.variant,
@@ -278,6 +279,8 @@ class Trace:
             user_id=key,
             values=declaration.shown(read),
             healed=healed,
+            experiment=experiment,
+            arm=arm,
         )
 
 

@@ -263,6 +263,7 @@ def test_a_retired_model_during_an_outage(serve, database, provider, service):
         assert (recorded_at - row.requested_at).total_seconds() >= each.inner
         assert each.inner <= row.latency_ms / 1000 <= each.outer
         assert (row.user_id, row.environment, row.flag) == (each.user, "production", "teacher")
+        assert (row.experiment, row.arm) == (None, None)
         assert row.trace_id == f"{each.trace_id:032x}"
         assert (row.input_tokens, row.output_tokens) == (each.tokens or (None, None))
         assert row.cost == (COST if each.answered else None)

@@ -1,10 +1,15 @@
 """Exposure at use, and the OpenTelemetry events of it."""
 
+import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
@@ -12,26 +17,32 @@ from tests.healing.conftest import anyio_backend, fresh_process, serve
 from tests.healing.teachers import CONFIG, TYPO, Provider, Teacher, profiles
 
 import windsock
-from windsock.usage import ExposureSink, Measured, MemorySink, OpenTelemetrySink, Pending, Sinks, Use, clean
+from windsock.usage import (
+    ExposureSink,
+    Healed,
+    Measured,
+    MemorySink,
+    OpenTelemetrySink,
+    Pending,
+    Sinks,
+    Use,
+    clean,
+)
 
 __all__ = ["anyio_backend", "fresh_process", "serve"]
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
-def row(user="ann", variant="v", healed=(), **values):
+def row(user="ann", variant="v", healed=(), at=NOON, **values):
     use = Use("teacher", variant, None, "rev", "TARGETING_MATCH", "test", user, values, healed)
-    return clean(Pending(uuid4(), datetime.now(UTC), use, Measured()))
+    return clean(Pending(uuid4(), at, use, Measured("r", 0.1, 10, 20, Decimal(1))))
 
 
 def test_a_field_counts_once_for_a_user_a_variant_and_a_window():
-    memory, clock = MemorySink(), Clock()
-    sink = ExposureSink(memory, window=60, clock=clock)
+    memory = MemorySink()
+    sink = ExposureSink(memory, window=60)
     sink.write([row(model="a"), row(model="a"), row(model="a", top_k=3), row("ben", model="a")])
     sink.write([row(variant="w", model="a"), row(model="a")])
     assert [(each.user_id, each.variant, dict(each.values)) for each in memory.rows] == [
@@ -40,9 +51,95 @@ def test_a_field_counts_once_for_a_user_a_variant_and_a_window():
         ("ben", "v", {"model": "a"}),
         ("ann", "w", {"model": "a"}),
     ]
-    clock.now = 61
-    sink.write([row(model="a")])
+    sink.write([row(model="a", at=NOON + timedelta(seconds=59))])
+    assert len(memory.rows) == 4
+    sink.write([row(model="a", at=NOON + timedelta(seconds=60))])
     assert len(memory.rows) == 5
+    assert len({each.id for each in memory.rows}) == 5
+
+
+def test_an_exposure_is_one_field_and_counts_no_cost():
+    memory = MemorySink()
+    ExposureSink(memory).write([row(model="a", top_k=3)])
+    assert [dict(each.values) for each in memory.rows] == [{"model": "a"}, {"top_k": 3}]
+    for each in memory.rows:
+        assert (each.user_id, each.request_id) == ("ann", "r")
+        assert (each.cost, each.input_tokens, each.output_tokens, each.latency_ms) == (None,) * 4
+
+
+def test_what_was_healed_is_passed_on_each_time_and_exposes_to_nothing():
+    memory = MemorySink()
+    sink = ExposureSink(memory)
+    failed = [row(healed=[Healed("model", TYPO, "404", "default")], model="d", top_k=3) for _ in range(2)]
+    sink.write(failed)
+    assert [(dict(each.values), len(each.healed)) for each in memory.rows] == [
+        ({"model": "d"}, 1),
+        ({"top_k": 3}, 0),
+        ({"model": "d"}, 1),
+    ]
+    assert [memory.rows[0].id, memory.rows[2].id] == [each.id for each in failed]
+    sink.write([row(model="a")])
+    assert dict(memory.rows[-1].values) == {"model": "a"}
+
+
+def test_a_clock_that_jumps_back_and_forth_exposes_nobody_twice():
+    memory = MemorySink()
+    sink = ExposureSink(memory, window=3600)
+    for hours in (0, 2, 0, -5, 2, 0, -5):
+        sink.write([row(model="a", at=NOON + timedelta(hours=hours))])
+    assert [each.requested_at - NOON for each in memory.rows] == [timedelta(hours=h) for h in (0, 2, -5)]
+
+
+PROCESS = """
+import sys
+import windsock
+from tests.healing.teachers import Teacher
+from windsock.usage import ExposureSink
+from windsock.usage.postgres import PostgresSink
+windsock.start(flags=sys.argv[1], usage=ExposureSink(PostgresSink(sys.argv[2]), window=1e10))
+print("started", flush=True)
+sys.stdin.readline()
+for _ in range(3):
+    for number in range(20):
+        with windsock.request():
+            teacher = Teacher.for_user(f"u{number}")
+            for field in sys.argv[3:]:
+                getattr(teacher, field)
+windsock.stop()
+"""
+
+
+def test_two_processes_that_do_not_know_of_each_other_leave_one_row(serve, database, tmp_path):
+    folder = serve(profiles([f"u{number}" for number in range(20)], reasoning_model="gpt-4o"))
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", PROCESS, folder, database, "reasoning_model", *more],
+                    cwd=tmp_path,
+                    env=environment,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            for more in ((), (), ("temperature",))
+        ]
+        for process in processes:
+            assert process.stdout.readline() == b"started\n"
+        for process in processes:  # all at once
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+        assert [process.wait(60) for process in processes] == [0, 0, 0]
+    with psycopg.connect(database) as connection:
+        exposed = connection.execute(
+            'select user_id, config_id::text, "values"::text from usage_logs'
+        ).fetchall()
+    assert sorted(exposed) == sorted(
+        (f"u{number}", CONFIG, values)
+        for number in range(20)
+        for values in ('{"reasoning_model": "gpt-4o"}', '{"temperature": 0.7}')
+    )
 
 
 def test_what_was_not_stored_is_not_seen():

@@ -7,7 +7,7 @@ from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from windsock.usage import Healed, Measured, Pending, UsageRecord, Use, clean
@@ -153,6 +153,7 @@ anything = st.recursive(
 any_text = st.text(st.characters()) | st.none()  # characters() without limits draws surrogates and NUL too
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the first draw reads the tables of Unicode
 @given(
     values=st.dictionaries(st.text(st.characters()), anything), user=any_text, error=st.text(st.characters())
 )

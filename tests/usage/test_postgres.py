@@ -54,6 +54,8 @@ def test_a_row_holds_what_was_recorded(sink, ask, make_pending):
         reason="TARGETING_MATCH",
         values={"model": "gpt-4o", "quote": 'a\tb\\N"\n', "nested": {"é": [1, None]}},
         healed=[Healed("model", "gpt-5-typo", "404 model_not_found", "base")],
+        experiment="models-2026",
+        arm="big",
     )
     sink.write([clean(pending)])
     columns = ", ".join(f'"{name}"' for name in COLUMNS)
@@ -82,7 +84,36 @@ def test_a_row_holds_what_was_recorded(sink, ask, make_pending):
         "output_tokens": 20,
         "cost": Decimal("0.0015"),
         "trace_id": "ab" * 16,
+        "experiment": "models-2026",
+        "arm": "big",
     }
+
+
+def test_a_table_from_before_gets_the_columns_and_what_waited_for_them(
+    empty_database, make_pending, tmp_path, caplog
+):
+    every = read_migrations(find_folder())
+    before = [each for each in every if each.name < "windsock_usage_e" or each.name > "windsock_usage_f"]
+    old, fresh = make_pending(), make_pending(experiment="models-2026", arm="big")
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        migrate(connection, before)
+        connection.execute(
+            "insert into usage_logs (id, requested_at, environment, flag) values (%s, now(), 'test', 'teacher')",
+            [old.id],
+        )
+        writer = UsageWriter(PostgresSink(empty_database), Spool(tmp_path / "spool"), QUICK)
+        writer.put(fresh)
+        assert writer.flush()
+        assert writer.health().spooled == 1
+        assert "run `windsock migrate`" in caplog.text
+        for _ in range(2):
+            migrate(connection, every)
+        (added,) = [each for each in every if each not in before]
+        connection.execute(added.path.read_text())  # by hand, on a table that has the columns
+        eventually(lambda: writer.health().replayed == 1)
+        writer.stop()
+        found = connection.execute("select id, experiment, arm from usage_logs").fetchall()
+    assert set(found) == {(old.id, None, None), (fresh.id, "models-2026", "big")}
 
 
 def test_a_batch_written_twice_is_there_once(sink, ask, make_pending):

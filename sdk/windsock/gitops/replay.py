@@ -127,6 +127,10 @@ class Past:
             "variant": row.variant,
             "config_id": None if row.config_id is None else str(row.config_id),
         }
+        if row.experiment is not None:  # a row from before the column says nothing of it
+            exposed = resolution.exposed(row.values) or (None, None)
+            wanted["experiment"], wanted["arm"] = exposed
+            logged["experiment"], logged["arm"] = row.experiment, row.arm
         used = dict(row.values) | {str(each["field"]): each["failed_value"] for each in reversed(row.healed)}
         shown = self._resolver.declaration.shown(resolution.values)
         for name, value in used.items():

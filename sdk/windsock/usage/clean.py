@@ -78,6 +78,8 @@ def _clean(pending: Pending) -> UsageRecord:
         output_tokens=_count(measured.output_tokens),
         cost=_cost(measured.cost),
         trace_id=_text(measured.trace_id),
+        experiment=_text(use.experiment),
+        arm=_text(use.arm),
     )
 
 

@@ -1,37 +1,44 @@
 """Exposure at use: the first time in a window that a user read a field under a variant, sent to any sink."""
 
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from hashlib import sha256
+from uuid import UUID
 
 from windsock.usage.record import UsageRecord
-from windsock.usage.sinks import Sink
+from windsock.usage.sinks import Sink, destination
 
 DEFAULT_WINDOW = 86_400.0
-_USERS_MAX = 100_000
+_SEEN_MAX = 200_000
+
+_Exposure = tuple[object, ...]
 
 
 class ExposureSink:
-    """Passes on what is new: each field once per user, flag, variant and window.
+    """Passes on exposures: each field once per user, flag, variant, experiment and window.
 
-    Usage rows say what every request used; an exposure is the first of them in the window, with the fields
-    that were not read before. What was healed is passed on whenever it happens. Two processes do not know of
-    each other: an analysis takes the first exposure anyway.
+    Usage rows say what every request used; an exposure says of one field that it was used for the first time
+    in the window. It has the id of the request and of its trace, but not its latency, tokens and cost, which
+    would count again for each field. What was healed is passed on whenever it happens, as the request's row.
+
+    Windows are those of the rows' own times, from the epoch on, and an exposure's id is made of what it is an
+    exposure to. So processes that do not know of each other, a replay, and a clock that jumps give the same
+    exposure the same id: in PostgreSQL it is one row, and elsewhere ``id`` tells.
 
     Args:
         sink: Where exposures go.
-        window: Seconds.
-        clock: Gives monotonic seconds.
+        window: Seconds; a day begins at midnight UTC.
+
+    Attributes:
+        destination: Where they go, as the sink names it.
     """
 
-    def __init__(
-        self, sink: Sink, window: float = DEFAULT_WINDOW, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, sink: Sink, window: float = DEFAULT_WINDOW) -> None:
         self._sink = sink
+        self.destination = f"exposures-{destination(sink)}"
         self._window = window
-        self._clock = clock
-        self._seen: dict[tuple[object, ...], tuple[float, set[str]]] = {}
+        self._seen: dict[_Exposure, None] = {}
 
     def write(self, rows: Sequence[UsageRecord]) -> None:
         """Pass on the exposures among `rows`; a batch that raised may be written again, whole.
@@ -39,15 +46,13 @@ class ExposureSink:
         Raises:
             Exception: What the sink raised; its rows count as not seen.
         """
-        before = dict(self._seen)
-        exposures = [exposure for row in rows if (exposure := self._new(row)) is not None]
-        if not exposures:
-            return
-        try:
+        fresh: dict[_Exposure, None] = {}
+        exposures = [exposure for row in rows for exposure in self._exposures(row, fresh)]
+        if exposures:
             self._sink.write(exposures)
-        except BaseException:
-            self._seen = before
-            raise
+        self._seen |= fresh
+        while len(self._seen) > _SEEN_MAX:
+            del self._seen[next(iter(self._seen))]
 
     def close(self) -> None:
         """Close the sink, where it can be closed."""
@@ -55,20 +60,40 @@ class ExposureSink:
         if close is not None:
             close()
 
-    def _new(self, row: UsageRecord) -> UsageRecord | None:
-        """Give the row with the fields that are new; None where none is and nothing was healed."""
-        key = (row.environment, row.user_id, row.flag, row.variant, row.config_id)
-        now = self._clock()
-        began, seen = self._seen.pop(key, (now, set()))
-        if now - began >= self._window:
-            began, seen = now, set()
-        fresh = {name: value for name, value in row.values.items() if name not in seen}
-        self._seen[key] = (began, seen | fresh.keys())  # the newest last
-        if len(self._seen) > _USERS_MAX:
-            del self._seen[next(iter(self._seen))]
-        if not fresh and not row.healed:
-            return None
-        return replace(row, values_json=json.dumps(fresh, ensure_ascii=False))
+    def _exposures(self, row: UsageRecord, fresh: dict[_Exposure, None]) -> Iterator[UsageRecord]:
+        """Give what is new in a row; what fell back was no exposure to the variant's value."""
+        values = row.values
+        healed = {each["field"] for each in row.healed} if row.healed_json != "[]" else set()
+        if healed:
+            yield replace(row, values_json=_json({k: v for k, v in values.items() if k in healed}))
+        window = int(row.requested_at.timestamp() // self._window)
+        served = (row.flag, row.variant, row.config_id, row.experiment, row.arm)
+        for name, value in values.items():
+            exposure = (window, self._window, row.environment, row.user_id, *served, name)
+            if name in healed or exposure in self._seen or exposure in fresh:
+                continue
+            fresh[exposure] = None
+            yield replace(
+                row,
+                id=_id(exposure),
+                values_json=_json({name: value}),
+                healed_json="[]",
+                latency_ms=None,
+                input_tokens=None,
+                output_tokens=None,
+                cost=None,
+            )
+
+
+def _id(exposure: _Exposure) -> UUID:
+    """Make a UUID of an exposure: version 8, as RFC 9562 has it for ids of one's own making."""
+    digest = bytearray(sha256(json.dumps(exposure, default=str).encode()).digest()[:16])
+    digest[6], digest[8] = digest[6] & 0x0F | 0x80, digest[8] & 0x3F | 0x80
+    return UUID(bytes=bytes(digest))
+
+
+def _json(values: object) -> str:
+    return json.dumps(values, ensure_ascii=False)
 
 
 class Sinks:
@@ -76,10 +101,14 @@ class Sinks:
 
     Args:
         sinks: In the order in which they are written.
+
+    Attributes:
+        destination: Where they go, as the sinks name it.
     """
 
     def __init__(self, *sinks: Sink) -> None:
         self._sinks = sinks
+        self.destination = "-".join(map(destination, sinks))
 
     def write(self, rows: Sequence[UsageRecord]) -> None:
         """Write to each; after a failure the writer comes again, so sinks must know rows by their id."""

@@ -70,6 +70,8 @@ def attributes(row: UsageRecord) -> dict[str, str]:
         "feature_flag.provider.name": "windsock",
         "deployment.environment.name": row.environment,
         "windsock.config_id": None if row.config_id is None else str(row.config_id),
+        "windsock.experiment": row.experiment,
+        "windsock.arm": row.arm,
         "windsock.request_id": row.request_id,
         "windsock.healed": None if row.healed_json == "[]" else row.healed_json,
         "windsock.trace_id": row.trace_id,  # the event itself is emitted after the span, by another thread

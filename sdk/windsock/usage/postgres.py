@@ -65,7 +65,8 @@ class PostgresSink:
         and is written to the log in full, at ERROR, so that it cannot hold up the others for ever.
 
         Raises:
-            psycopg.Error: The database is away, or has no such table, or denies it. Nothing was stored.
+            psycopg.Error: The database is away or denies it. Nothing was stored.
+            ConfigurationError: The table or a column is not there yet. Nothing was stored.
         """
         try:
             self._write(rows)
@@ -97,6 +98,8 @@ class PostgresSink:
                 cursor.execute(QUERIES["insert"])
         except (self._psycopg.DataError, self._psycopg.IntegrityError):
             raise
+        except (self._psycopg.errors.UndefinedTable, self._psycopg.errors.UndefinedColumn) as error:
+            raise ConfigurationError(f"{error.diag.message_primary}: run `windsock migrate`") from error
         except BaseException:
             self.close()
             raise

@@ -8,7 +8,8 @@ SET LOCAL statement_timeout = '30s';
 -- An empty table of the columns that a record fills, gone at commit. COPY itself knows no ON CONFLICT.
 CREATE TEMPORARY TABLE windsock_usage ON COMMIT DROP AS
 SELECT id, requested_at, user_id, request_id, environment, flag, variant, config_id, revision, reason,
-       "values", healed, latency_ms, input_tokens, output_tokens, cost, trace_id
+       "values", healed, latency_ms, input_tokens, output_tokens, cost, trace_id,
+       experiment, arm
 FROM public.usage_logs
 WITH NO DATA;
 
@@ -20,16 +21,19 @@ COPY pg_temp.windsock_usage FROM STDIN;
 -- A record that is there already (a replay, an answer that came too late) is left as it is.
 INSERT INTO public.usage_logs (
     id, requested_at, user_id, request_id, environment, flag, variant, config_id, revision, reason,
-    "values", healed, latency_ms, input_tokens, output_tokens, cost, trace_id)
+    "values", healed, latency_ms, input_tokens, output_tokens, cost, trace_id,
+    experiment, arm)
 SELECT id, requested_at, user_id, request_id, environment, flag, variant, config_id, revision, reason,
-       "values", healed, latency_ms, input_tokens, output_tokens, cost, trace_id
+       "values", healed, latency_ms, input_tokens, output_tokens, cost, trace_id,
+       experiment, arm
 FROM pg_temp.windsock_usage
 ON CONFLICT (id) DO NOTHING;
 
 -- name: latest
 -- The newest rows, optionally of one user, of one profile, or only those in which something was healed.
 SELECT id, requested_at, user_id, request_id, environment, flag, variant, config_id, revision, reason,
-       "values"::text, healed::text, latency_ms, input_tokens, output_tokens, cost, trace_id
+       "values"::text, healed::text, latency_ms, input_tokens, output_tokens, cost, trace_id,
+       experiment, arm
 FROM public.usage_logs
 WHERE (%(user)s::text IS NULL OR user_id = %(user)s::text)
   AND (%(config)s::uuid IS NULL OR config_id = %(config)s::uuid)

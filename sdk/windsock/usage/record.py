@@ -41,6 +41,8 @@ class Use:
         user_id: The user the view was made for, or None for the process's own values.
         values: Field to value, for the fields that were read. JSON-able, secrets already redacted.
         healed: The fields that failed in use.
+        experiment: The experiment that the user is in, where a field that its arms set was read.
+        arm: The experiment's variant that the user has.
     """
 
     flag: str
@@ -52,6 +54,8 @@ class Use:
     user_id: str | None
     values: Mapping[str, object]
     healed: Sequence[Healed] = ()
+    experiment: str | None = None
+    arm: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,8 @@ class UsageRecord:
         healed_json: A JSON list of ``{field, failed_value, error, fell_to}``.
         cost: In the currency the caller counts in.
         trace_id: The OpenTelemetry trace, 32 hex digits.
+        experiment: The experiment that the values exposed the user to, or None.
+        arm: Its variant that the user has, or None.
     """
 
     id: UUID
@@ -119,6 +125,8 @@ class UsageRecord:
     output_tokens: int | None = None
     cost: Decimal | None = None
     trace_id: str | None = None
+    experiment: str | None = None
+    arm: str | None = None
 
     @property
     def values(self) -> Mapping[str, object]:

@@ -20,6 +20,11 @@ class Sink(Protocol):
         """Store all of `rows`, or raise."""
 
 
+def destination(sink: Sink) -> str:
+    """Name where a sink's records go: by its own ``destination``, else by its class."""
+    return str(getattr(sink, "destination", type(sink).__name__))
+
+
 class MemorySink:
     """Keeps the records in a list, for tests and notebooks."""
 

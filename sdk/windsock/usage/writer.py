@@ -13,7 +13,7 @@ from weakref import WeakSet
 from windsock.usage.clean import clean
 from windsock.usage.delivery import Delivery
 from windsock.usage.record import Pending, UsageRecord
-from windsock.usage.sinks import Sink
+from windsock.usage.sinks import Sink, destination
 from windsock.usage.spool import DEFAULT_FOLDER, Spool
 
 log = logging.getLogger("windsock.usage")
@@ -89,7 +89,7 @@ class UsageWriter:
 
     def __init__(self, sink: Sink, spool: Spool | None = None, options: UsageOptions | None = None) -> None:
         self._sink = sink
-        self._spool = spool or Spool(DEFAULT_FOLDER / _destination(sink))
+        self._spool = spool or Spool(DEFAULT_FOLDER / destination(sink))
         self._options = options or UsageOptions()
         self._reset()
         atexit.register(self.stop)
@@ -229,10 +229,6 @@ class UsageWriter:
         stopped = self._stopped
         self._reset()
         self._stopped = stopped
-
-
-def _destination(sink: Sink) -> str:
-    return str(getattr(sink, "destination", type(sink).__name__))
 
 
 _WRITERS: WeakSet[UsageWriter] = WeakSet()
