@@ -20,6 +20,9 @@ A line reads `file:line:column  level  code  flag: message`. An **error** is ser
 **warning** means different things to different engines, or is almost certainly a mistake. A **note** is worth a look
 and fails nothing, except with `--strict`. Exit code 1 when something was found, 4 when a file cannot be read.
 
+What flagd's official schema refuses is an error, except where every engine takes it: versions such as `v1.2`, `$ref` in
+any place, a bucket that is computed or alone, `?:`.
+
 A finding is silenced where it stands, with a reason, in the flag's metadata (or the document's, for the whole file):
 
 ```json

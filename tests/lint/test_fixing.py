@@ -41,6 +41,14 @@ def mended(text: str) -> str:
             + BODY
             + "}}}",
         ),
+        (
+            '{"flags": {"f": {"state": "ENABLED", "targeting": null, "metadata": null, '
+            + BODY
+            + '}}, "metadata": null}',
+            '{"flags": {"f": {"state": "ENABLED", "targeting": {}, "metadata": {}, '
+            + BODY
+            + '}}, "metadata": {}}',
+        ),
     ],
 )
 def test_what_can_be_mended_is_and_the_rest_of_the_text_stays(before, after):

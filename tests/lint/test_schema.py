@@ -1,41 +1,127 @@
-"""Beside the official schema, where it is at hand: what it refuses is found, what lints clean it accepts.
-
-The schema is not part of this repository. `FLAGD_SCHEMA` names a folder with its `flags.json` and
-`targeting.json`.
-"""
+"""Beside the official schema: what it refuses is an error here, and its own samples have none."""
 
 import json
-import os
 import random
 from pathlib import Path
 
 import jsonschema_rs
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.evaluator.generated import PortableRules
+from tests.lint.schema_documents import Documents, schema_folder, schema_of, without_what_engines_take
 from tests.lint.test_portable import clean, document
 from tests.lint.test_rules import BROKEN
 
-from windsock.flags.lint import lint
+from windsock.flags.lint import Finding, Level, lint
+
+WRONG_ON_PURPOSE = {
+    "full.json": ["operator-arguments", "unknown-variant"] * 2,  # its branches to `fail`
+}
 
 
 @pytest.fixture(scope="module")
-def official() -> jsonschema_rs.Draft7Validator:
-    folder = os.environ.get("FLAGD_SCHEMA")
-    if folder is None:
-        pytest.skip("no official schema: set FLAGD_SCHEMA to a folder with flags.json and targeting.json")
-    flags, targeting = (
-        json.loads(Path(folder, name).read_text()) for name in ("flags.json", "targeting.json")
-    )
-    # a draft-07 validator ignores what stands beside `$ref`, and the schema's root has its `$id` there
-    flags["allOf"] = [{"$ref": flags.pop("$ref")}]
-    registry = jsonschema_rs.Registry([("https://flagd.dev/schema/v0/targeting.json", targeting)])
-    return jsonschema_rs.validator_for(flags, registry=registry)
+def folder() -> Path:
+    found = schema_folder()
+    if isinstance(found, str):
+        pytest.skip(f"no official schema: {found}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def official(folder: Path) -> jsonschema_rs.Draft7Validator:
+    return schema_of(folder)
+
+
+def errors(content: object) -> list[Finding]:
+    findings = lint(json.dumps(content).encode(), "f.flagd.json").findings
+    return [finding for finding in findings if finding.level is Level.ERROR]
+
+
+def as_document(path: Path) -> object:
+    """A sample, and a document around it where the sample is a bare rule."""
+    content = json.loads(path.read_text())
+    return document([content]) if path.parent.parent.name == "targeting" else content
+
+
+def test_the_official_samples_have_no_errors(folder, official):
+    samples = sorted([*(folder / "examples").glob("*.json"), *(folder / "test").glob("*/positive/*.json")])
+    assert len(samples) > 10
+    for path in samples:
+        content = as_document(path)
+        bare = path.parent.parent.name == "targeting"  # which names neither variants nor shared rules
+        found = [
+            finding.code
+            for finding in errors(content)
+            if not (bare and finding.code in ("unknown-variant", "unknown-reference"))
+        ]
+        assert found == WRONG_ON_PURPOSE.get(path.name, []), path.name
+        assert official.is_valid(content) is (path.name not in WRONG_ON_PURPOSE), path.name
+
+
+def test_the_official_bad_samples_have_errors(folder, official):
+    samples = [
+        path
+        for path in (folder / "test").glob("*/negative/*.json")
+        if not official.is_valid(as_document(path))
+    ]
+    assert len(samples) > 10
+    for path in samples:
+        found = {finding.code for finding in errors(as_document(path))}
+        assert found - {"unknown-variant"}, path.name
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 2**32), st.integers(1, 3))
+def test_what_the_schema_refuses_is_an_error(official, seed: int, times: int):
+    documents = Documents(random.Random(seed))
+    content = documents.document()
+    assert official.is_valid(content)
+    mutated = documents.broken(content, times)
+    if not official.is_valid(without_what_engines_take(mutated)):
+        assert errors(mutated), mutated
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 2**32))
+def test_operands_that_the_schema_takes_are_not_refused(official, seed: int):
+    content = Documents(random.Random(seed)).document()
+    assert official.is_valid(content)
+    codes = {finding.code for finding in errors(content)}
+    assert not codes & {
+        "operator-arguments",
+        "unknown-operator",
+        "flagd-attribute",
+        "bad-flag",
+        "bad-state",
+        "metadata-value",
+    }
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"$ref": "shared"},
+        {"if": [{"starts_with": [{"$ref": "shared"}, "a"]}, "a", "b"]},
+        {"if": [{"sem_ver": [{"var": "v"}, ">", "v1.2"]}, "a", "b"]},
+        {"if": [{"sem_ver": [{"cat": ["1.2.", {"var": "v"}]}, ">", "1.2.0"]}, "a", "b"]},
+        {"fractional": [["a", 1]]},
+        {"fractional": [["a", {"+": [1, {"var": "n"}]}], ["b", 1]]},
+        {"fractional": [[{"if": [True, "a"]}, 1], ["b", 1]]},
+        {"?:": [{"in": [{"var": "v"}, ["x"]]}, "a", "b"]},
+    ],
+)  # fmt: skip
+def test_what_every_engine_takes_is_no_error_though_the_schema_refuses_it(official, rule):
+    content = document([rule]) | {"$evaluators": {"shared": {"var": "v"}}}
+    assert not official.is_valid(content)
+    assert official.is_valid(without_what_engines_take(content))
+    assert errors(content) == []
 
 
 @pytest.mark.parametrize(("code", "content"), [(code, content) for code, content, _ in BROKEN])
-def test_what_the_schema_refuses_is_found(official, code, content):
-    if not official.is_valid(content):
-        assert lint(json.dumps(content).encode(), "f.flagd.json").findings, code
+def test_what_the_schema_refuses_of_our_examples_is_an_error(official, code, content):
+    if not official.is_valid(without_what_engines_take(content)):
+        assert errors(content), code
 
 
 def test_what_lints_clean_is_valid(official):
@@ -43,4 +129,4 @@ def test_what_lints_clean_is_valid(official):
     documents = [document([rules.rule()]) for _ in range(500)]
     kept = [content for content in documents if clean(content)]
     assert len(kept) > 300
-    assert [content for content in kept if not official.is_valid(content)] == []
+    assert [content for content in kept if not official.is_valid(without_what_engines_take(content))] == []

@@ -11,7 +11,7 @@ from windsock.flags.model import Document, JsonValue, pointer_of
 from windsock.flags.portable import find_in_rule
 from windsock.flags.raw import Tokens
 from windsock.flags.reading import read_document
-from windsock.flags.rules import BY_CODE, Level, buckets, references, structure, targeting, variants
+from windsock.flags.rules import BY_CODE, Level, buckets, operands, references, structure, targeting, variants
 from windsock.flags.rules.site import DocumentSite, FlagSite, Hit, Options
 from windsock.flags.rules.tree import Tree
 
@@ -21,14 +21,16 @@ SUPPRESSION: Final = "lint."
 """Beginning of the metadata keys that silence a code for a flag, or in the set's metadata for the file."""
 
 _FLAG_CHECKS: Final = (
-    structure.properties, structure.types, structure.state, structure.metadata,
+    structure.properties, structure.types, structure.names, structure.state, structure.metadata,
     variants.presence, variants.types, variants.overlay, variants.values,
     targeting.results, targeting.reachable, targeting.duplicates,
 )  # fmt: skip
 _DOCUMENT_CHECKS: Final = (
     structure.root, structure.owner, targeting.attributes, references.references, references.characters,
 )  # fmt: skip
-_TREE_CHECKS: Final[tuple[Callable[[Tree], Iterator[Hit]], ...]] = (targeting.operators, buckets.fractional)
+_TREE_CHECKS: Final[tuple[Callable[[Tree], Iterator[Hit]], ...]] = (
+    operands.operands, targeting.timestamps, buckets.fractional,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,14 @@ class _Linter:
         return Linted(tuple(kept), tuple(suppressed), self._document)
 
     def _hits(self) -> Iterator[Hit]:
+        for name, section in (
+            ("$evaluators", self._text.raw.evaluators),
+            ("metadata", self._text.raw.metadata),
+        ):
+            if section is None:
+                yield Hit(
+                    "bad-flag", (name,), f"{name} must be an object; leave it out", change=("replace", {})
+                )
         for document_check in _DOCUMENT_CHECKS:
             yield from document_check(self._site)
         for name, tree in self._site.trees.items():
@@ -152,11 +162,16 @@ class _Linter:
                 yield from self._tree(flag.tree, flag.at("targeting"), as_rule=True)
 
     def _tree(self, tree: Tree, at: Tokens, *, as_rule: bool) -> Iterator[Hit]:
+        refused: set[Tokens] = set()
         for check in _TREE_CHECKS:
             for hit in check(tree):
-                yield replace(hit, tokens=(*at, *hit.tokens))
+                tokens = (*at, *hit.tokens)
+                if hit.code == "operator-arguments":
+                    refused.add(tokens)
+                yield replace(hit, tokens=tokens)
         if isinstance(tree.rule, (dict, list)) or as_rule:
-            yield from _portable(tree.rule, at)
+            # what no engine should get needs no word about how they differ
+            yield from (hit for hit in _portable(tree.rule, at) if hit.tokens not in refused)
 
     def _finding(self, hit: Hit) -> Finding:
         line, column = self._text.place_of(hit.tokens, at_key=hit.at_key)

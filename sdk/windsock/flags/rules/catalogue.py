@@ -93,8 +93,10 @@ _STRUCTURE: Final = (
         "bad-flag",
         _E,
         "a flag that is not built as a flag",
-        "`variants`, `defaultVariant`, `targeting` or `metadata` is of another type than the schema says; "
-        "windsock leaves the flag out and others refuse the file.",
+        "`variants`, `defaultVariant`, `targeting`, `metadata` or the document's `$evaluators` is of another "
+        "type than the official schema says, or a name is empty or has a line break: windsock leaves such a "
+        "flag out where it must, and others refuse the file.",
+        fixable=True,
     ),
     Rule(
         "bad-state",
@@ -236,10 +238,15 @@ _TARGETING: Final = (
     Rule(
         "operator-arguments",
         _E,
-        "an operator with the wrong arguments",
-        "`starts_with` and `ends_with` take two, `sem_ver` a version, an operator and a version, "
-        "`if` at least "
-        "a condition and a result.",
+        "an operator with too few, too many or unfit arguments",
+        "The official schema refuses it, and engines fail on it or guess. The message says what the operator "
+        "takes.",
+    ),
+    Rule(
+        "flagd-attribute",
+        _E,
+        "a `$flagd` attribute that does not exist",
+        "There are `$flagd.flagKey` and `$flagd.timestamp`; any other is null, so the rule is never true.",
     ),
 )
 _BUCKETS: Final = (
@@ -337,8 +344,17 @@ _SETTINGS: Final = (
         "that field; correct the value or the class.",
     ),
 )
+_NEVER_MEANT: Final = frozenset(("several-operators", "unknown-operator", "variant-characters"))
+"""Constructs that some engine refuses or never finds, whatever the attributes are."""
+
 _PORTABLE: Final = tuple(
-    Rule(each.code, _W, each.name, each.explanation, fixable=each.code == "fractional-weight")
+    Rule(
+        each.code,
+        _E if each.code in _NEVER_MEANT else _W,
+        each.name,
+        each.explanation,
+        fixable=each.code == "fractional-weight",
+    )
     for each in CONSTRUCTS
 )
 

@@ -20,6 +20,8 @@ def root(site: DocumentSite) -> Iterator[Hit]:
         near = get_close_matches(name, _ROOT, n=1, cutoff=0.75)
         if name not in _ROOT and near:
             yield Hit("unknown-root", (name,), f"{name!r} is ignored{did_you_mean(name, _ROOT)}", at_key=True)
+    for name in site.evaluators:
+        yield from _plain("shared rule's name", name, ("$evaluators", name))
     if isinstance(site.metadata, dict):
         yield from _metadata(site.metadata, ("metadata",))
 
@@ -41,18 +43,38 @@ def properties(site: FlagSite) -> Iterator[Hit]:
         yield Hit("unknown-property", site.at(name), message, at_key=True)
 
 
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "variants": (dict,),
+    "defaultVariant": (str, type(None)),
+    "targeting": (dict,),
+    "metadata": (dict,),
+}
+
+
 def types(site: FlagSite) -> Iterator[Hit]:
     """Properties of another type than the schema says."""
-    wanted: Mapping[str, tuple[type, ...]] = {
-        "variants": (dict,),
-        "defaultVariant": (str, type(None)),
-        "targeting": (dict, type(None)),
-        "metadata": (dict, type(None)),
-    }
-    for name, kinds in wanted.items():
-        if name in site.body and not isinstance(site.body[name], kinds):
-            names = " or ".join({dict: "an object", str: "text", type(None): "null"}[kind] for kind in kinds)
-            yield Hit("bad-flag", site.at(name), f"{name} must be {names}")
+    for name, kinds in _TYPES.items():
+        if name not in site.body or isinstance(site.body[name], kinds):
+            continue
+        wanted = "text or null" if name == "defaultVariant" else "an object"
+        if site.body[name] is None and name != "variants":
+            message = f"{name} must be {wanted}; leave it out, or write {{}}"
+            yield Hit("bad-flag", site.at(name), message, change=("replace", {}))
+        else:
+            yield Hit("bad-flag", site.at(name), f"{name} must be {wanted}")
+
+
+def names(site: FlagSite) -> Iterator[Hit]:
+    """A key or a variant's name that cannot be written anywhere else."""
+    yield from _plain("flag's key", site.key, site.tokens)
+    for name in site.variants:
+        yield from _plain("variant's name", name, site.at("variants", name))
+
+
+def _plain(kind: str, name: str, tokens: Tokens) -> Iterator[Hit]:
+    if not name or "\n" in name:
+        what = "has a line break" if name else "is empty"
+        yield Hit("bad-flag", tokens, f"the {kind} {what}; give it a plain name", at_key=True)
 
 
 def state(site: FlagSite) -> Iterator[Hit]:

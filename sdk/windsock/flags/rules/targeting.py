@@ -9,13 +9,12 @@ from typing import Final
 from windsock.flags.model import JsonValue
 from windsock.flags.raw import Tokens
 from windsock.flags.rules.site import DocumentSite, FlagSite, Hit, did_you_mean
-from windsock.flags.rules.tree import Chain, Operation, Result, Tree, membership
+from windsock.flags.rules.tree import Chain, Result, Tree, membership
 
 _KNOWN: Final = ("targetingKey", "environment", "$flagd.flagKey", "$flagd.timestamp")
 _COMPARISONS: Final = frozenset(("==", "!=", "===", "!==", "<", "<=", ">", ">="))
 _MILLISECONDS: Final = 100_000_000_000
 """As seconds this is the year 5138, as milliseconds 1973."""
-_RELATIONS: Final = ("=", "!=", "<", "<=", ">", ">=", "^", "~")
 
 
 def results(site: FlagSite) -> Iterator[Hit]:
@@ -145,39 +144,17 @@ def _more(values: Sequence[JsonValue]) -> str:
     return f" (and {len(values) - 1} more)" if len(values) > 1 else ""
 
 
-def operators(tree: Tree) -> Iterator[Hit]:
-    """Operators with the wrong arguments, and seconds compared with milliseconds."""
+def timestamps(tree: Tree) -> Iterator[Hit]:
+    """Seconds compared with milliseconds."""
     for operation in tree.operations:
-        wrong = _wrong_arguments(operation)
-        if wrong:
-            yield Hit("operator-arguments", operation.tokens, wrong)
-        if operation.name in _COMPARISONS and {"var": "$flagd.timestamp"} in operation.listed:
-            for index, value in enumerate(operation.listed):
-                if isinstance(value, (int, float)) and value >= _MILLISECONDS:
-                    message = (
-                        f"$flagd.timestamp counts seconds and {value} is milliseconds; write "
-                        f"{int(value) // 1000}"
-                    )
-                    yield Hit("millisecond-timestamp", (*operation.tokens, index), message)
-
-
-def _wrong_arguments(operation: Operation) -> str | None:
-    count = len(operation.listed)
-    if operation.name in ("starts_with", "ends_with") and count != 2:
-        return f"{operation.name} takes an attribute and a text, not {count} arguments"
-    if operation.name == "sem_ver":
-        if count != 3:
-            return f"sem_ver takes a version, an operator and a version, not {count} arguments"
-        if isinstance(operation.listed[1], str) and operation.listed[1] not in _RELATIONS:
-            return (
-                "sem_ver has no operator "
-                f"{operation.listed[1]!r}{did_you_mean(operation.listed[1], _RELATIONS)}"
-            )
-    if operation.name in ("and", "or") and count == 0:
-        return f"{operation.name} needs a condition"
-    if operation.name in ("if", "?:") and isinstance(operation.arguments, list) and count < 2:
-        return "if needs a condition and a result"
-    return None
+        if operation.name not in _COMPARISONS or {"var": "$flagd.timestamp"} not in operation.listed:
+            continue
+        for index, value in enumerate(operation.listed):
+            if isinstance(value, (int, float)) and value >= _MILLISECONDS:
+                message = (
+                    f"$flagd.timestamp counts seconds and {value} is milliseconds; write {int(value) // 1000}"
+                )
+                yield Hit("millisecond-timestamp", (*operation.tokens, index), message)
 
 
 def attributes(site: DocumentSite) -> Iterator[Hit]:
@@ -195,7 +172,7 @@ def attributes(site: DocumentSite) -> Iterator[Hit]:
     uses = Counter(name for _, name in named)
     meanings = {} if site.options.attributes else {name: _meant(name, uses) for name in uses}
     for tokens, name in named:
-        if name in _KNOWN:
+        if name in _KNOWN or name.startswith("$flagd."):  # a wrong one is an operand's finding
             continue
         declared = site.options.attributes
         if declared and name not in declared and name.split(".")[0] not in declared:

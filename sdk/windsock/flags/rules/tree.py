@@ -89,8 +89,7 @@ class Tree:
             if isinstance(name, str) and name:
                 self.attributes.append((operation.tokens, name))
         elif operation.name in ("missing", "missing_some"):
-            names = operation.arguments if operation.name == "missing" else operation.listed[-1]
-            for name in names if isinstance(names, list) else [names]:
+            for name in _flat(operation.arguments):
                 if isinstance(name, str):
                     self.attributes.append((operation.tokens, name))
         self._walk(operation.arguments, operation.tokens)
@@ -123,6 +122,11 @@ class Tree:
             self.results += [Result(tokens, True), Result(tokens, False)]  # noqa: FBT003 - values
         else:
             self.computed = True
+
+
+def _flat(names: JsonValue) -> Iterator[JsonValue]:
+    for name in names if isinstance(names, list) else [names]:
+        yield from name if isinstance(name, list) else [name]
 
 
 @dataclass(frozen=True, slots=True)
