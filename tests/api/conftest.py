@@ -89,6 +89,20 @@ def database(shared_database):
     return shared_database
 
 
+@pytest.fixture(scope="session")
+def api_role(shared_database):
+    """A login with the rights of `windsock_api`, and no others."""
+    with psycopg.connect(shared_database, autocommit=True) as connection:
+        connection.execute("create role api_service login in role windsock_api")
+    return "api_service"
+
+
+@pytest.fixture
+def api_database(database, api_role):
+    """The database as the API connects to it."""
+    return f"{database}&user={api_role}"
+
+
 @pytest.fixture
 def connection(database):
     with psycopg.connect(database, autocommit=True) as connection:
@@ -101,9 +115,9 @@ def tokens(connection):
 
 
 @pytest.fixture
-def app(flag_file, database):
+def app(flag_file, api_database):
     app = FastAPI()
-    app.include_router(configuration_router(Api(Thing, flag_file, database, PATH)))
+    app.include_router(configuration_router(Api(Thing, flag_file, api_database, PATH)))
     return app
 
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -337,3 +339,20 @@ def test_a_field_called_environments_is_refused(flag_file, database):
 
     with pytest.raises(windsock.ConfigurationError, match=r"Place\.environments"):
         configuration_router(Api(Place, flag_file, database, PATH))
+
+
+def test_where_folders_cannot_be_locked_the_router_says_so_and_tokens_work_on():
+    program = """
+import sys
+sys.modules["fcntl"] = None  # as on Windows
+from pathlib import Path
+import windsock
+from windsock.api import Api, configuration_router, create_token
+class Thing(windsock.Settings, flag="thing"): ...
+configuration_router(Api(Thing, Path("thing.flagd.json"), "", "/"))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "ConfigurationError: the configuration API locks the folder of flags with flock" in done.stderr

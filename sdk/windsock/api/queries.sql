@@ -1,6 +1,6 @@
--- name: tokens
--- Every token that may be used.
-select name, role, token_sha256 from windsock.api_tokens where revoked_at is null;
+-- name: token
+-- The token with this hash, if it may be used; compared where the hashes are, in a time that tells nothing.
+select name, role from windsock.api_token(%(digest)s);
 
 -- name: add_token
 -- A new token; nothing when the name is taken.
@@ -25,4 +25,4 @@ returning id;
 
 -- name: end_write
 -- The file has been replaced.
-update windsock.configuration_audit set written_at = now() where id = %(id)s;
+select windsock.end_configuration_write(%(id)s);

@@ -57,7 +57,8 @@ def configuration_router(api: Api) -> APIRouter:
     """Make the routes ``GET`` and ``PUT`` of `Api.path`, and ``POST`` of ``<path>/reload``.
 
     Raises:
-        ConfigurationError: The file is no JSON file of flags, or the class has a field `environments`.
+        ConfigurationError: The file is no JSON file of flags, the class has a field `environments`, or this
+            system cannot lock a folder.
     """
     if not api.flag_file.name.endswith(".flagd.json"):
         raise ConfigurationError(f"{api.flag_file}: the API writes *.flagd.json; name such a file")
@@ -66,6 +67,7 @@ def configuration_router(api: Api) -> APIRouter:
             f"{api.settings.__name__}.{ENVIRONMENTS}: that is where the API shows overrides; rename the field"
         )
     router = APIRouter()
+    store = api.store  # says at once where the system cannot lock
     connection = _connections(api)
     reader = Depends(_guard(connection, {Role.READER, Role.ADMIN}))
     admin = Depends(_guard(connection, {Role.ADMIN}))
@@ -74,7 +76,7 @@ def configuration_router(api: Api) -> APIRouter:
     def read_configuration(response: Response) -> dict[str, object]:
         """Give the values in force here, and what each environment overrides."""
         with _problems():
-            stored = api.store.read()
+            stored = store.read()
         response.headers["ETag"] = _etag(stored.revision)
         return _shown(api.settings, stored.configuration)
 
@@ -104,7 +106,7 @@ def configuration_router(api: Api) -> APIRouter:
         """Read the environment and the flag files again, now; a changed file is seen without it too."""
         reload()
         with _problems():
-            stored = api.store.read()
+            stored = store.read()
         response.headers["ETag"] = _etag(stored.revision)
         stale = health().stale
         return {

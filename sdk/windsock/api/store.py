@@ -1,6 +1,5 @@
 """The flag file behind the API: read, merged and replaced under a lock, each write recorded."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -16,9 +15,14 @@ from windsock._sql import load_queries
 from windsock.api.checking import Fault, check_document, check_request, check_values
 from windsock.api.document import Configuration, Values
 from windsock.declaration import Declaration
-from windsock.errors import FlagFileError
+from windsock.errors import ConfigurationError, FlagFileError
 from windsock.flags import JsonValue, read_document, write_document
 from windsock.gitops.files import read_bytes, write_bytes
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 _queries = load_queries("windsock.api", "queries.sql")
 
@@ -60,9 +64,17 @@ class Store:
     Args:
         path: The flag file, JSON.
         declaration: The settings class that the flag is for.
+
+    Raises:
+        ConfigurationError: This system cannot lock a folder.
     """
 
     def __init__(self, path: Path, declaration: Declaration) -> None:
+        if fcntl is None:
+            raise ConfigurationError(
+                "the configuration API locks the folder of flags with flock, which this system lacks; "
+                "run it on Linux or macOS, or in a container"
+            )
         self.path = path
         self._declaration = declaration
 

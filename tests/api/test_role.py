@@ -1,0 +1,71 @@
+"""The API's role in the database: what the router does with it is allowed (see `api_database`), and nothing else."""
+
+import psycopg
+import pytest
+from psycopg.errors import InsufficientPrivilege
+from tests.api.conftest import PATH
+
+from windsock.api import revoke_token
+from windsock.api.tokens import Role, Token, authenticate
+
+
+@pytest.fixture
+def as_api(api_database):
+    with psycopg.connect(api_database, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "delete from windsock.configuration_audit",
+        "truncate windsock.configuration_audit",
+        "update windsock.configuration_audit set actor = 'somebody else'",
+        "update windsock.configuration_audit set written_at = null",
+        "select actor from windsock.configuration_audit",
+        "insert into windsock.configuration_audit (requested_at) values (now() - interval '1 year')",
+        "select token_sha256 from windsock.api_tokens",
+        "select name from windsock.api_tokens",
+        "insert into windsock.api_tokens (name, role, token_sha256) values ('me', 'admin', sha256('me'))",
+        "update windsock.api_tokens set revoked_at = null",
+        "delete from windsock.api_tokens",
+        "select settings from public.app_configurations",
+        "update public.profiles set config_id = null",
+        "delete from public.usage_logs",
+        "update public.learning_config set value = '{}'",
+        "select * from windsock.change_log",
+    ],
+)
+def test_it_may_not(client, as_api, audit, tokens, statement):
+    assert client.put(PATH, json={"threshold": 0.6}).status_code == 200
+    before = audit()
+    with pytest.raises(InsufficientPrivilege):
+        as_api.execute(statement)
+    assert audit() == before
+
+
+def test_a_write_is_ended_once(client, as_api, audit):
+    client.put(PATH, json={"threshold": 0.6})
+    before = audit()
+    as_api.execute("select windsock.end_configuration_write(%s)", [before[0]["id"]])
+    assert audit() == before
+
+
+def test_a_token_is_found_by_its_text_and_not_by_its_hash(as_api, connection, tokens):
+    assert authenticate(as_api, tokens[Role.READER]) == Token("the reader", Role.READER)
+    (digest,) = connection.execute(
+        "select encode(token_sha256, 'hex') from windsock.api_tokens where role = 'reader'"
+    ).fetchone()
+    assert authenticate(as_api, digest) is None
+    revoke_token(connection, "the reader")
+    assert authenticate(as_api, tokens[Role.READER]) is None
+
+
+def test_nobody_else_may_ask_for_tokens(connection, tokens):
+    connection.execute("create role passer_by login in role windsock_writer")
+    url = f"{connection.info.dsn} user=passer_by"
+    try:
+        with psycopg.connect(url) as passer_by, pytest.raises(InsufficientPrivilege):
+            passer_by.execute("select * from windsock.api_token('')")
+    finally:
+        connection.execute("drop role passer_by")
