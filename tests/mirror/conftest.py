@@ -1,8 +1,10 @@
 """A migrated database with a folder beside it, and hands to change the one and read the other."""
 
+import contextlib
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -19,10 +21,17 @@ class World:
     """The database as an application sees it, and the folder as flagd sees it."""
 
     def __init__(self, url, folder):
-        self.url = url
         self.folder = folder
-        self.connection = psycopg.connect(url, autocommit=True)
+        self.connection = None
+        self.connect(url)
         self.seed = self.execute("select id::text from app_configurations")[0][0]
+
+    def connect(self, url):
+        """Work on this server from now on, as an application does after a failover."""
+        self.url = url
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = psycopg.connect(url, autocommit=True)
 
     def execute(self, statement, *parameters):
         cursor = self.connection.execute(statement, parameters or None)
@@ -44,6 +53,36 @@ class World:
 
     def assign(self, user_id, config_id):
         self.execute("update profiles set config_id = %s where id = %s", config_id, user_id)
+
+    def assigned(self):
+        """User id → settings, as the tables say it: what must be served once a fault is over."""
+        return dict(
+            self.execute(
+                "select p.id::text, c.settings from profiles p "
+                "join app_configurations c on c.id = p.config_id and c.is_active"
+            )
+        )
+
+    @contextlib.contextmanager
+    def serving(self):
+        """What is served as the block begins is served all through it, whole, however often one reads."""
+        before, seen, over = self.served(), [], threading.Event()
+
+        def read():
+            while not seen or not over.wait(0.02):
+                try:
+                    seen.append(self.served())
+                except (OSError, ValueError, KeyError) as error:  # a document that is gone or not whole
+                    seen.append(error)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            yield before
+        finally:
+            over.set()
+            reader.join()
+        assert all(each == before for each in seen)
 
     def mirror(self, **options):
         chosen = {
@@ -165,6 +204,22 @@ def messages(caplog):
         return [record.getMessage() for record in caplog.records if record.levelno >= level]
 
     return texts
+
+
+@pytest.fixture
+def recovered(eventually, messages):
+    """Nothing lost, nothing invented, and the one alarm that says what happened; None for no alarm."""
+
+    def check(world, alarm, seconds=60.0):
+        eventually(lambda: world.served() == world.assigned(), seconds)
+        assert world.mirror().differences() == ()
+        alarms = messages(logging.ERROR)
+        assert len(alarms) == (alarm is not None), alarms
+        if alarm is not None:
+            assert re.search(alarm, alarms[0])
+            eventually(lambda: any("; the trouble was: " in each for each in messages(logging.INFO)))
+
+    return check
 
 
 @pytest.fixture

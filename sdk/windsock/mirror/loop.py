@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psycopg
 
-from windsock.errors import ConfigurationError, DatabaseUnfitError, GuardError, MirrorError, WindsockError
+from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError, WindsockError
+from windsock.mirror.alarm import Alarm
 from windsock.mirror.base_values import BaseReader
 from windsock.mirror.documents import MAX_SHARDS, Layout, shard_count
 from windsock.mirror.files import Folder
@@ -92,6 +93,7 @@ class Mirror:
         self._publisher = Publisher(self._folder, layout, options.max_shrink, fitting)
         self._allow_shrink = options.allow_shrink
         self.status = Status()
+        self._alarm = Alarm(self.status)
         self._base = (
             BaseReader(options.learning_config, options.git_folder, options.environment)
             if options.learning_config
@@ -167,7 +169,8 @@ class Mirror:
             except (WindsockError, psycopg.Error, OSError) as error:
                 if first and isinstance(error, DatabaseUnfitError):
                     raise
-                self._alarm(error)
+                lost = f"the connection to the database is lost, and opened again: {error}"
+                self._alarm.sound(MirrorError(lost) if isinstance(error, psycopg.Error) else error)
                 pause = min(_LONGEST_PAUSE_SECONDS, pause * 2 or 1.0)
 
     @contextlib.contextmanager
@@ -194,7 +197,7 @@ class Mirror:
                 self._write_base_values(source)
                 self._recovered(pace)
             except MirrorError as error:
-                self._alarm(error)
+                self._alarm.sound(error)
                 cursor = None
                 pace.failures += 1
             stop.wait(min(_LONGEST_REST_SECONDS, time.monotonic() - began))
@@ -246,22 +249,11 @@ class Mirror:
             "learning_config says what %s says, revision %s", self._options.learning_config, base.revision
         )
 
-    def _alarm(self, error: Exception) -> None:
-        """Say what is wrong, once for as long as it stays the same."""
-        said = str(error).strip()
-        if said != self.status.trouble:
-            _log.error("%s", said)
-        self.status.trouble = said
-        self.status.failures += 1
-        self.status.guard_stops += isinstance(error, GuardError)
-
     def _recovered(self, pace: "_Pace") -> None:
         pace.failures = 0
         self.status.last_success = time.time()
         self.status.transactions_waiting = 0
-        if self.status.trouble:
-            _log.info("publishing again; the trouble was: %s", self.status.trouble)
-            self.status.trouble = ""
+        self._alarm.over("publishing again")
 
     def _report(self, written: Written) -> None:
         self.status.assigned = self._publisher.published.assigned
@@ -276,15 +268,23 @@ class Mirror:
             )
 
     def _lead(self, source: Source, stop: threading.Event) -> bool:
-        said = False
+        """Become the leader of the group, if it takes until another one's end; False when stopped before."""
+        # After a trouble the lock may still be held by this mirror's own lost session.
+        believed_at = time.monotonic() + (self._options.answer_seconds if self.status.trouble else 0.0)
+        stands_by = False
         while not stop.is_set():
             if source.try_lead(self._options.group):
+                if stands_by:
+                    _log.warning(
+                        "the mirror that led the group %r is gone; this one leads", self._options.group
+                    )
                 return True
-            if not said:
-                _log.info("another mirror of the group %r leads; standing by", self._options.group)
-                said = True
-            self.status.last_success = time.time()
-            self.status.trouble = ""
+            if time.monotonic() >= believed_at:
+                if not stands_by:
+                    _log.info("another mirror of the group %r leads; standing by", self._options.group)
+                stands_by = True
+                self.status.last_success = time.time()
+                self._alarm.over("another mirror publishes")
             stop.wait(_SLICE_SECONDS)
         return False
 
@@ -325,7 +325,7 @@ class _Pace:
         if now - self._tested_at >= self._options.self_test_seconds:
             self._tested_at = now
             if not source.hears_itself():
-                raise ConfigurationError(
+                raise DatabaseUnfitError(
                     "the database's notifications are lost on this connection; connecting again"
                 )
         if source.has_log and now - self._cut_at >= _CUT_SECONDS:
