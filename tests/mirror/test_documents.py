@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windsock.mirror.documents import IdList, Layout, Profile, Shard, parse, render, shard_of
+from windsock.mirror.documents import Layout, Profile, Shard, parse, render, shard_of
+from windsock.mirror.id_lists import IdList
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
 SETTINGS = st.dictionaries(TEXT, st.one_of(st.integers(-9, 9), TEXT, st.booleans(), st.none()))
@@ -108,12 +109,6 @@ def test_a_foreign_document_is_refused(document):
 
 HOSTILE = st.text(st.sampled_from(list(',"\\[]{}a\n\u2028é')), min_size=1, max_size=5)
 IDS = st.frozensets(HOSTILE | st.uuids().map(str), max_size=8)
-
-
-@given(IDS, IDS, IDS)
-def test_moving_ids_gives_the_list_of_those_that_are_left(before, gone, arrived):
-    moved = IdList.of(before).moved(gone | arrived, arrived)
-    assert moved == IdList.of((before - gone) | arrived)
 
 
 @given(IDS.filter(bool), IDS.filter(bool))

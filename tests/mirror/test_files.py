@@ -36,6 +36,23 @@ def test_a_new_file_is_strictly_newer_than_one_from_the_future(folder):
     assert (folder.path / NAME).stat().st_mtime > future
 
 
+def test_many_documents_are_written_in_order_and_counted(folder):
+    documents = [(f"profiles.{number:02}.flagd.json", str(number).encode()) for number in range(30)]
+    folder.write(*documents[7])
+    assert list(folder.write_all(documents)) == [(name, name != documents[7][0]) for name, _ in documents]
+    assert {name: folder.read(name) for name in folder.documents()} == dict(documents)
+
+
+@pytest.mark.parametrize("failing", range(8))
+def test_the_last_of_many_documents_waits_for_all_the_others(folder, failing):
+    names = [f"profiles.{number:02}.flagd.json" for number in range(9)]
+    (folder.path / names[failing]).mkdir()
+    with pytest.raises(MirrorError, match=f"{names[failing]}: cannot be"):
+        list(folder.write_all((name, b"new") for name in names))
+    assert folder.read(names[-1]) is None
+    assert not list(folder.path.glob(".*"))
+
+
 def test_many_writes_in_a_moment_are_each_newer(folder):
     times = []
     for number in range(20):

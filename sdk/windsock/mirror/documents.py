@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self, cast
+from typing import cast
+
+from windsock.mirror.id_lists import IdList, json_text
 
 NO_CHANGE = "none"
 MAX_SHARDS = 100
@@ -52,54 +54,6 @@ class Profile:
     settings: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class IdList:
-    """The users of one configuration in one shard.
-
-    Attributes:
-        text: The ids as the inside of a JSON list, sorted by code point and without a space: ``"a","b"``.
-            Text, because PostgreSQL makes it, and a million ids as text are a third of the size of the
-            objects.
-        count: How many ids there are, at least one.
-    """
-
-    text: str
-    count: int
-
-    @classmethod
-    def of(cls, user_ids: Collection[str]) -> Self:
-        """Write ids in the one way that the documents use."""
-        return cls(json_text(sorted(user_ids))[1:-1], len(user_ids))
-
-    @classmethod
-    def read(cls, text: str) -> Self:
-        """Take the inside of a JSON list as it is, and count.
-
-        Raises:
-            ValueError: It is no list of strings.
-        """
-        ids = json.loads(f"[{text}]")
-        if not all(isinstance(user_id, str) for user_id in ids):
-            raise ValueError("a user id is not a string")
-        return cls(text, len(ids))
-
-    def ids(self) -> list[str]:
-        """Read the ids back."""
-        ids: list[str] = json.loads(f"[{self.text}]")
-        return ids
-
-    def moved(self, gone: Collection[str], arrived: Collection[str]) -> Self:
-        """Give the list without some ids, where they are in it, and with others."""
-        if self.text and _can_be_split(self.text) and all(map(_is_plain, arrived)):
-            # Several times as fast as JSON, and a busy mirror does little else.
-            ids = [user_id for user_id in self.text[1:-1].split('","') if user_id not in gone]
-            ids.extend(arrived)
-            ids.sort()
-            text = '","'.join(ids)
-            return type(self)(f'"{text}"' if ids else "", len(ids))
-        return type(self).of([user_id for user_id in self.ids() if user_id not in gone] + list(arrived))
-
-
 @dataclass(slots=True)
 class Shard:
     """What one document says: profiles, and who is assigned to which; both by configuration id."""
@@ -108,27 +62,9 @@ class Shard:
     assigned: dict[str, IdList] = field(default_factory=dict)
 
 
-def _can_be_split(text: str) -> bool:
-    """Whether a list has nothing escaped and no comma but those that separate."""
-    return "\\" not in text and text.count(",") == text.count('","') and text != '","'
-
-
-def _is_plain(user_id: str) -> bool:
-    """Whether an id stands in a list as it is, and leaves the list one that can be split."""
-    return "," not in user_id and json_text(user_id) == f'"{user_id}"'
-
-
 def shard_of(targeting_key: str, shards: int) -> int:
     """Give the shard of a user: the first eight hex digits of sha256(targeting key), modulo `shards`."""
     return int(hashlib.sha256(targeting_key.encode()).hexdigest()[:8], 16) % shards
-
-
-_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def json_text(value: object) -> str:
-    """Write a JSON value the one way that the documents use."""
-    return _encoder.encode(value)
 
 
 def render(layout: Layout, number: int, shard: Shard) -> bytes:

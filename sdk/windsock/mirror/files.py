@@ -3,6 +3,9 @@
 import contextlib
 import os
 import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from windsock.errors import MirrorError
@@ -10,6 +13,9 @@ from windsock.errors import MirrorError
 # flagd's polling watcher and the stock Python provider compare modification times, the latter as a float of
 # seconds, which cannot tell times closer than a quarter of a microsecond.
 _NEWER_BY = 1_000_000  # nanoseconds
+
+# Writing one document is mostly waiting for the disk, which takes several at once.
+_AT_ONCE = 4
 
 _Signature = tuple[int, int, int]
 
@@ -91,6 +97,31 @@ class Folder:
             ) from error
         return True
 
+    def write_all(self, documents: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bool]]:
+        """Replace documents, some at once; the last one when all the others are in their places.
+
+        Args:
+            documents: Names and contents. No more than a few are taken ahead of what is written.
+
+        Yields:
+            Each name, in the given order, and whether anything was written.
+
+        Raises:
+            MirrorError: A file cannot be written. It, and some of those after it, are as they were.
+        """
+        last: tuple[str, bytes] | None = None
+        running: deque[tuple[str, Future[bool]]] = deque()
+        with ThreadPoolExecutor(_AT_ONCE, "windsock-mirror-writer") as pool:
+            for document in documents:
+                if last is not None:
+                    running.append((last[0], pool.submit(self.write, *last)))
+                if len(running) == _AT_ONCE:
+                    yield _result(running.popleft())
+                last = document
+            yield from map(_result, running)
+            if last is not None:
+                yield last[0], self.write(*last)
+
     @staticmethod
     def _write_durably(path: Path, data: bytes, mtime: int) -> _Signature:
         with path.open("wb") as file:
@@ -124,6 +155,11 @@ class Folder:
                 os.close(descriptor)
         except OSError as error:
             raise MirrorError(f"{self.path}: cannot be written to the disk: {error.strerror}") from error
+
+
+def _result(running: tuple[str, "Future[bool]"]) -> tuple[str, bool]:
+    name, future = running
+    return name, future.result()
 
 
 def _signature(status: os.stat_result) -> _Signature:

@@ -31,8 +31,9 @@ _CUT_SECONDS = 60.0
 _KEEP_LOG_SECONDS = 600.0
 _LONGEST_PAUSE_SECONDS = 30.0
 _LEAD_SECONDS = 10.0
-# A rest as long as the round before it leaves half of the time to those who write rows and to those who read
-# the documents, and the next round takes all that changed meanwhile at once.
+# A rest as long as the round of changes before it leaves half of the time to those who write and who read
+# documents; the next round takes all that changed meanwhile at once. A lone change is a round of some
+# milliseconds, so the rest delays nobody. A full reading is not followed by one.
 _LONGEST_REST_SECONDS = 1.0
 
 
@@ -192,15 +193,17 @@ class Mirror:
         cursor: str | None = None
         while not stop.is_set():
             began = time.monotonic()
+            follows = cursor is not None and not pace.full_is_due(source)
             try:
-                cursor = self._publish(source, None if pace.full_is_due(source) else cursor, pace)
+                cursor = self._publish(source, cursor if follows else None, pace)
                 self._write_base_values(source)
                 self._recovered(pace)
             except MirrorError as error:
                 self._alarm.sound(error)
                 cursor = None
                 pace.failures += 1
-            stop.wait(min(_LONGEST_REST_SECONDS, time.monotonic() - began))
+            if follows:
+                stop.wait(min(_LONGEST_REST_SECONDS, time.monotonic() - began))
             self._wait(source, stop, pace)
 
     def _publish(self, source: Source, cursor: str | None, pace: "_Pace") -> str:

@@ -15,7 +15,7 @@ from windsock._sql import load_queries
 from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError, MissingExtraError
 from windsock.flags import JsonValue
 from windsock.mirror.base_values import BaseValues
-from windsock.mirror.documents import IdList, json_text
+from windsock.mirror.id_lists import IdList, json_text
 from windsock.mirror.rows import MAX_SETTINGS_BYTES, AssignmentList, AssignmentRow, Changes, ConfigurationRow
 
 try:
@@ -49,8 +49,9 @@ class Reading:
         assigned: How many of them have an active configuration.
     """
 
-    def __init__(self, connection: "Connection", withdrawn: "_Withdrawn") -> None:
+    def __init__(self, connection: "Connection", withdrawn: "_Withdrawn", id_type: str) -> None:
         self._connection = connection
+        self._id_type = id_type
         self.withdrawn = withdrawn
         with _deadline(connection, _READING_SECONDS):
             self.cursor = str(_one(connection, "snapshot")[0])
@@ -61,6 +62,7 @@ class Reading:
     def assignments(self, shards: int) -> Generator[AssignmentList]:
         """Stream the assignments in the order of shard and configuration; close it when you leave early."""
         query = _queries["all_assignments"].replace(b"{shards}", str(shards).encode())
+        query = query.replace(b"{key}", b"id" if self._id_type == "uuid" else b'id::text collate "C"')
         with _deadline(self._connection, _READING_SECONDS), self._connection.cursor().copy(query) as copy:
             copy.set_types(["int8", "text", "text", "int8"])
             for shard, config_id, text, count in copy.rows():
@@ -114,7 +116,7 @@ class Source:
         with self._snapshot():
             with _deadline(self._connection, self._answer_seconds):
                 self._withdrawn = self._read_withdrawn()
-            yield Reading(self._connection, self._withdrawn)
+            yield Reading(self._connection, self._withdrawn, self._capability.id_type)
 
     def changes(self, since: str) -> Changes | None:
         """Read what changed after the snapshot `since`; None when everything must be read again.

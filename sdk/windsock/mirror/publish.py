@@ -2,16 +2,17 @@
 
 import contextlib
 import logging
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from windsock.errors import ConfigurationError, MirrorError
-from windsock.mirror.documents import IdList, Layout, Profile, Shard, parse, render, shard_count, shard_of
+from windsock.mirror.documents import Layout, Profile, Shard, parse, render, shard_count, shard_of
 from windsock.mirror.files import Folder
 from windsock.mirror.fitting import Fitting
 from windsock.mirror.guard import ShrinkGuard
+from windsock.mirror.id_lists import IdList
 from windsock.mirror.postgres import Reading
 from windsock.mirror.rows import (
     AssignmentList,
@@ -101,7 +102,7 @@ class Publisher:
             shard = self._read(number, name)
             if shard is not None:
                 self.published.profiles.update(shard.profiles)
-                self._remember(number, shard)
+                self.published.counts[number] = _counts(shard)
         self._guard.published(self.published.assigned)
 
     def _is_of_this_layout(self, first: str) -> bool:
@@ -189,17 +190,27 @@ class Publisher:
 
     def _write_all(self, shards: Iterable[tuple[int, Shard]]) -> Written:
         files, size = [], 0
-        for done, (number, shard) in enumerate(shards):
-            self.progress(done, self.layout.shards)
-            name, data = self.layout.file_names[number], render(self.layout, number, shard)
-            if self._folder.write(name, data):
+        made: deque[tuple[int, int, dict[str, int]]] = deque()
+        for name, is_written in self._folder.write_all(self._rendered(shards, made)):
+            number, length, counts = made.popleft()
+            self.published.counts[number] = counts
+            if is_written:
                 files.append(name)
-                size += len(data)
-            self._remember(number, shard)
+                size += length
         if files:
             self._folder.sync()
         self._guard.published(self.published.assigned)
         return Written(tuple(files), size, self.published.assigned)
+
+    def _rendered(
+        self, shards: Iterable[tuple[int, Shard]], made: "deque[tuple[int, int, dict[str, int]]]"
+    ) -> Iterator[tuple[str, bytes]]:
+        """Render documents one by one, and note in `made` what is to be remembered of each."""
+        for done, (number, shard) in enumerate(shards):
+            self.progress(done, self.layout.shards)
+            data = render(self.layout, number, shard)
+            made.append((number, len(data), _counts(shard)))
+            yield self.layout.file_names[number], data
 
     def _forgive(self, rows: Iterable[ConfigurationRow]) -> None:
         inactive = {row.id for row in rows if not row.is_active}
@@ -211,11 +222,6 @@ class Publisher:
         )
         if lost:
             self._guard.forgive(lost)
-
-    def _remember(self, number: int, shard: Shard) -> None:
-        self.published.counts[number] = {
-            config_id: users.count for config_id, users in shard.assigned.items()
-        }
 
     def _shards(
         self, profiles: Mapping[str, Profile], rows: Iterable[AssignmentList]
@@ -270,6 +276,10 @@ class Publisher:
         if self._complaints.get(row.id) != problem:
             self._complaints[row.id] = problem
             _log.error("app_configurations %s (%s): %s; %s", row.id, row.name, problem, outcome)
+
+
+def _counts(shard: Shard) -> dict[str, int]:
+    return {config_id: users.count for config_id, users in shard.assigned.items()}
 
 
 def _first_last(shards: Iterator[tuple[int, Shard]]) -> Iterator[tuple[int, Shard]]:

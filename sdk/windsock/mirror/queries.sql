@@ -1,10 +1,12 @@
 -- name: prepare_session
--- Row level security must be an error, not silence; a stuck query must end; nothing of ours may depend on a path.
+-- Row level security must be an error, not silence; a stuck query must end; nothing of ours may depend on a path;
+-- compiling costs more than any of these queries wins by it.
 select set_config('row_security', 'off', false),
        set_config('search_path', '', false),
        set_config('statement_timeout', '60s', false),
        set_config('idle_in_transaction_session_timeout', '60s', false),
-       set_config('bytea_output', 'hex', false);
+       set_config('bytea_output', 'hex', false),
+       set_config('jit', 'off', false);
 
 -- name: read_capability
 -- What this database can serve: the assignment's key type, whether changes are logged by enabled triggers, and
@@ -91,17 +93,18 @@ left join public.app_configurations c on c.id = p.config_id and coalesce(c.is_ac
 -- name: all_assignments
 -- Every assignment, gathered by the server into one list a shard and configuration, in the documents' own form:
 -- JSON strings in code point order. The shard is that of windsock.mirror.documents.shard_of. An empty id would
--- be everybody who sends an empty targeting key, so it is left out.
+-- be everybody who sends an empty targeting key, so it is left out. {key} is the id as it sorts in that order, for
+-- which a uuid need not become text; most of the time goes into sorting.
 copy (
-    select shard, config_id,
-           string_agg(pg_catalog.to_json(user_id)::text, ',' order by user_id collate "C"),
+    select shard, config_id::text,
+           string_agg(pg_catalog.to_json(user_id)::text, ',' order by user_id),
            count(*)
     from (
         select
             ('x' || left(encode(sha256(convert_to(id::text, 'UTF8')), 'hex'), 8))::bit(32)::bigint
                 % {shards} as shard,
-            config_id::text as config_id,
-            id::text as user_id
+            config_id,
+            {key} as user_id
         from public.profiles
         where config_id is not null and id::text <> ''
     ) assignments

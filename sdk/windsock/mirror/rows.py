@@ -5,7 +5,8 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from windsock.mirror.documents import IdList, Profile, json_text
+from windsock.mirror.documents import Profile
+from windsock.mirror.id_lists import IdList, json_text
 from windsock.values import fingerprint
 
 MAX_SETTINGS_BYTES = (

@@ -1,0 +1,117 @@
+"""The users of one configuration in one shard, kept as text: objects of a million ids would not fit."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Self
+
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+# Searching for one id costs about as much as writing this many.
+_SEARCH_COST = 20
+
+
+def json_text(value: object) -> str:
+    """Write a JSON value the one way that the documents use."""
+    return _encoder.encode(value)
+
+
+@dataclass(frozen=True, slots=True)
+class IdList:
+    """A list of user ids.
+
+    Attributes:
+        text: The ids as the inside of a JSON list, sorted by code point and without a space: ``"a","b"``.
+            Text, because PostgreSQL makes it, and a million ids as text are a third of the size of the
+            objects.
+        count: How many ids there are, at least one.
+    """
+
+    text: str
+    count: int
+
+    @classmethod
+    def of(cls, user_ids: Collection[str]) -> Self:
+        """Write ids in the one way that the documents use."""
+        return cls(json_text(sorted(user_ids))[1:-1], len(user_ids))
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Take the inside of a JSON list as it is, and count.
+
+        Raises:
+            ValueError: It is no list of strings.
+        """
+        ids = json.loads(f"[{text}]")
+        if not all(isinstance(user_id, str) for user_id in ids):
+            raise ValueError("a user id is not a string")
+        return cls(text, len(ids))
+
+    def ids(self) -> list[str]:
+        """Read the ids back."""
+        ids: list[str] = json.loads(f"[{self.text}]")
+        return ids
+
+    def moved(self, gone: Collection[str], arrived: Collection[str]) -> Self:
+        """Give the list without some ids, where they are in it, and with others.
+
+        Args:
+            gone: Ids that leave. An id that also arrives stays or comes.
+            arrived: Ids that come.
+        """
+        few = (len(gone) + len(arrived)) * _SEARCH_COST < self.count
+        edited = self._edited(gone, frozenset(arrived)) if few else None
+        if edited is not None:
+            return edited
+        return type(self).of(set(self.ids()).difference(gone).union(arrived))
+
+    def _edited(self, gone: Collection[str], arrived: frozenset[str]) -> Self | None:
+        """Cut and insert where binary search finds the place; None where the text cannot be searched."""
+        if "\\" in self.text or not all(map(_is_plain, arrived)):
+            return None
+        text = self.text + ","
+        edits = []
+        for user_id in arrived.union(gone):
+            place = _find(text, user_id)
+            if place is None:
+                return None
+            start, end = place
+            if (end > start) is not (user_id in arrived):
+                edits.append((start, user_id, end))
+        edits.sort()
+        pieces, at = [], 0
+        for start, user_id, end in edits:
+            pieces.append(text[at:start])
+            if end == start:
+                pieces.append(f'"{user_id}",')
+            at = end
+        pieces.append(text[at:])
+        came = sum(end == start for start, _, end in edits)
+        return type(self)("".join(pieces)[:-1], self.count + 2 * came - len(edits))
+
+
+def _is_plain(user_id: str) -> bool:
+    """Whether an id stands in a list as it is, and leaves the list one that can be searched."""
+    return "," not in user_id and json_text(user_id) == f'"{user_id}"'
+
+
+def _find(text: str, user_id: str) -> tuple[int, int] | None:
+    """Find an entry, ``"id",``, from its start to its end, or the empty place where it would stand.
+
+    The text holds no backslash, so a quote always begins or ends an id. What lies between two commas is
+    therefore an id, or is not in a pair of quotes: then an id holds a comma, and the answer is None.
+    """
+    low, high = 0, len(text)
+    while low < high:
+        start = max(low, text.rfind(",", low, (low + high) // 2) + 1)
+        end = text.index(",", start) + 1
+        if not (end - start > 3 and text[start] == '"' == text[end - 2]):
+            return None
+        found = text[start + 1 : end - 2]
+        if found == user_id:
+            return start, end
+        if found < user_id:
+            low = end
+        else:
+            high = start
+    return low, low
