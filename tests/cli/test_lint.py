@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
+from tests.go_modules import module_folder
 
 WINDSOCK = Path(sys.executable).parent / "windsock"
 GOOD = {"flags": {"f": {"state": "ENABLED", "variants": {"on": True}, "defaultVariant": "on"}}}
@@ -62,6 +64,27 @@ def test_a_finding_is_exit_code_1_in_every_format(windsock, flagd):
         "startColumn": 25,
     }
     assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["default-not-variant"]
+
+
+def test_sarif_is_what_its_schema_says(windsock, flagd):
+    source = (
+        module_folder("github.com/owenrumney/go-sarif/v3") / "pkg" / "report" / "v210" / "sarif" / "schema.go"
+    )
+    schema = jsonschema_rs.validator_for(json.loads(source.read_text().split("`")[1]))
+    rule = {"if": [{"==": [{"var": "age"}, 0]}, "on", {"fractional": [["on", 1.0], ["onn", 1]]}]}
+    flag = {"variants": {"on": 1, "off": 2.5}, "description": "ü & <b>", "targeting": rule}
+    (flagd / "a b.flagd.json").write_text(json.dumps({"flags": {"ä/b": flag}}, indent=1))
+    (flagd / "c.flagd.json").write_text("{")
+    report = json.loads(windsock("--format", "sarif").stdout)
+    places = [result["locations"][0]["physicalLocation"] for result in report["runs"][0]["results"]]
+    assert len(places) > 6
+    assert {place["artifactLocation"]["uri"] for place in places} == {
+        "flagd/a%20b.flagd.json",
+        "flagd/c.flagd.json",
+    }
+    assert [error.message for error in schema.iter_errors(report)] == []
+    report["runs"][0]["results"][0]["level"] = "loud"
+    assert not schema.is_valid(report)
 
 
 def test_notes_count_only_when_strict(windsock, flagd):

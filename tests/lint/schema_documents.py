@@ -3,15 +3,12 @@
 import copy
 import json
 import random
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 
-_MODULE = "github.com/open-feature/flagd-schemas"
 _BASE = "https://flagd.dev/schema/v0/"
 
 LITERALS = (None, True, 0, 1.5, "", "a", [], ["a"], [[]], {}, {"a": 1})
@@ -37,22 +34,6 @@ COUNTS = {
     "reduce": (3,),
 }
 KEYS = ("a", "state", "targeting", "==", "if", "fractional", "var", "nonsense", "", "x\ny", "$ref")
-
-
-def schema_folder() -> Path | str:
-    """Where the schema and its samples lie, as the Go module that flagd imports; or why they are not there.
-
-    The schema may not be part of this repository, and no Python package carries it.
-    """
-    go = shutil.which("go")
-    if go is None:
-        return "go is not installed"
-    pinned = Path(__file__).parent / "schema"
-    done = subprocess.run(
-        [go, "mod", "download", "-json", _MODULE], cwd=pinned, capture_output=True, text=True, check=False
-    )
-    said = json.loads(done.stdout) if done.stdout.strip() else {"Error": done.stderr.strip()}
-    return said["Error"] if "Error" in said else Path(said["Dir"]) / "json"
 
 
 def schema_of(folder: Path) -> jsonschema_rs.Draft7Validator:

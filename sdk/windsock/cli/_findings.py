@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from importlib.metadata import version
+from urllib.parse import quote
 
 from windsock.flags.lint import Finding, Level
 from windsock.flags.rules import BY_CODE
@@ -94,7 +95,7 @@ def _sarif(findings: Sequence[Finding]) -> dict[str, object]:
 
 
 def _sarif_result(finding: Finding) -> dict[str, object]:
-    location: dict[str, object] = {"artifactLocation": {"uri": finding.source}}
+    location: dict[str, object] = {"artifactLocation": {"uri": quote(finding.source)}}
     if finding.line:
         location["region"] = {"startLine": finding.line, "startColumn": finding.column}
     result: dict[str, object] = {
