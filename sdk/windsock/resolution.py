@@ -15,7 +15,7 @@ from windsock.evaluation import Evaluation, missing
 from windsock.evaluator import Outcome
 from windsock.layers import MASK, Layer, Origin, Refusal, Resolved, resolve
 from windsock.providers.compiled import AnyFlag, Serving
-from windsock.values import Tally, ValueKey, Withdrawn, fingerprint
+from windsock.values import Tally, ValueKey, Withdrawn, fingerprint, short
 
 logger = logging.getLogger("windsock.settings")
 
@@ -25,6 +25,7 @@ LAST_GOOD = "last good"
 """The layer of a value that worked before the one that fails now."""
 
 _NOT_TARGETED = frozenset({"STATIC", "DEFAULT", "DISABLED", "ERROR"})
+_JSON_MAX = 16_384
 _CACHE_MAX = 65_536
 _LOGGED_MAX = 10_000
 
@@ -231,10 +232,11 @@ class Resolver:
         return None if flag is None or origin.variant is None else (flag, origin.variant, field_name)
 
     def json_of(self, field_name: str, value: object) -> str | None:
-        """Write a value for people and for other processes; None where the field is secret."""
+        """Write a value for people and other processes; None where the field is secret or it is too long."""
         if self.declaration.is_secret((field_name,)):
             return None
-        return json.dumps(value, ensure_ascii=False, default=repr)
+        text = json.dumps(value, ensure_ascii=False, default=repr)
+        return text if len(text) <= _JSON_MAX else None
 
     def _without(
         self, resolution: Resolution, dropped: Mapping[str, set[Origin]], known: Mapping[str, object]
@@ -367,7 +369,7 @@ class Resolver:
     def _log(self, refusals: tuple[Refusal, ...]) -> None:
         for refusal in refusals:
             path = ".".join(refusal.path)
-            shown = _short(refusal.value)
+            shown = short(refusal.value)
             self._log_once((refusal.origin.layer, refusal.origin.variant, path, shown, refusal.message),
             logging.ERROR,
                 "%s.%s: %s gives %s, refused: %s. The layer below serves.",
@@ -390,8 +392,3 @@ def _arm_fields(experiment: Outcome, compiled: Mapping[str, AnyFlag]) -> frozens
     return frozenset(
         name for value in flag.flag.variants.values() if isinstance(value, Mapping) for name in value
     )
-
-
-def _short(value: object, limit: int = 80) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"

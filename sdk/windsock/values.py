@@ -80,3 +80,9 @@ def _numbers_alike(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_numbers_alike(each) for each in value]
     return value
+
+
+def short(value: object, limit: int = 80) -> str:
+    """Give a value as Python writes it, or its beginning."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"

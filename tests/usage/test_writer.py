@@ -18,9 +18,11 @@ class BlockedSink(MemorySink):
 
     def __init__(self) -> None:
         super().__init__()
+        self.entered = threading.Event()
         self.open = threading.Event()
 
     def write(self, rows) -> None:
+        self.entered.set()
         self.open.wait(60)
         super().write(rows)
 
@@ -139,6 +141,7 @@ def test_stop_ends_in_time_with_a_blocked_sink_and_keeps_everything(start, make_
     sent = [make_pending() for _ in range(2500)]
     for each in sent:
         writer.put(each)
+    assert sink.entered.wait(20), "two batches are full, whatever the interval"
     began = time.monotonic()
     writer.stop(deadline=1)
     assert time.monotonic() - began < 5

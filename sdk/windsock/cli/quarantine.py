@@ -144,7 +144,7 @@ def _table(withdrawals: Sequence[Withdrawal]) -> Table:
             each.flag,
             each.variant,
             each.field,
-            each.value or "(secret)",
+            each.value or "(not kept)",
             f"{each.left / 60:.0f}",
             each.reason,
         )

@@ -2,18 +2,20 @@
 
 import contextlib
 import logging
+import threading
 import time
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import copy_context
 from typing import Generic, TypeVar, cast
 from uuid import uuid4
 
-from pydantic import SecretBytes, SecretStr
+from pydantic import BaseModel, SecretBytes, SecretStr
 
 from windsock import exposures
 from windsock.environment import user_id_key
 from windsock.healing.classify import Blame, Classifier, Verdict, chain, describe
 from windsock.healing.quarantine import Fault, quarantine
 from windsock.healing.watch import watch_over
-from windsock.layers import MASK
 from windsock.resolution import Given, Resolution, process
 from windsock.settings import (
     Fallen,
@@ -27,11 +29,12 @@ from windsock.settings import (
     view_of,
 )
 from windsock.usage import hashed_user_id
-from windsock.values import ValueKey, fingerprint
+from windsock.values import ValueKey, fingerprint, short
 
 logger = logging.getLogger("windsock.healing")
 
 S = TypeVar("S", bound=Settings)
+T = TypeVar("T")
 
 NOT_HEALED = "not healed: the answer had begun"
 """What `Healed.fell_to` says of a stream that failed after its first item."""
@@ -40,7 +43,7 @@ _MARK = "_windsock_exhausted"
 
 
 class Attempt(Generic[S]):
-    """One healed call. None of its methods raises.
+    """One healed call. None of its methods raises anything but `KeyboardInterrupt`, which is the user's.
 
     Args:
         settings: What the caller gave to `heal`.
@@ -97,7 +100,9 @@ class Attempt(Generic[S]):
         """Put the fields that the call read one rung down; False where `error` is to be raised."""
         try:
             return self._lower(error)
-        except Exception:
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             logger.exception("healing failed itself; the call's own error is raised")
             return False
 
@@ -112,7 +117,9 @@ class Attempt(Generic[S]):
                 self._went_well(self._given[0])
             if self._request is None and exposures.installed() is not None:
                 exposures.record(Trace(self.settings).use())
-        except Exception:
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             logger.exception("a healed call could not be accounted for; its answer stands")
 
     def failed_midway(self, error: Exception) -> None:
@@ -128,7 +135,9 @@ class Attempt(Generic[S]):
                 "%s: the answer failed after it had begun, so it is not healed: %s",
                 type(self.settings).__name__, self._text(error),
             )  # fmt: skip
-        except Exception:
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             logger.exception("a failed stream could not be accounted for")
 
     def _lower(self, error: Exception) -> bool:
@@ -165,7 +174,7 @@ class Attempt(Generic[S]):
     def _follow(self, error: Exception) -> None:
         """Remember the errors, and let each tell which one came before it, as nested handlers would."""
         if self._last is not None and error is not self._last and error.__context__ is None:
-            with contextlib.suppress(Exception):  # an error may refuse anything
+            with contextlib.suppress(Exception, SystemExit):  # an error may refuse anything
                 error.__context__ = self._last
         self.error = self.error or error
         self._last = error
@@ -189,20 +198,25 @@ class Attempt(Generic[S]):
         for trace in self._traces:
             trace.instead = assigned
         flag = type(self.settings).__windsock__.declaration.flag
-        with contextlib.suppress(Exception):  # as above
+        with contextlib.suppress(Exception, SystemExit):  # as above
             setattr(error, _MARK, _marks(error) | {(flag, name) for name in self._fell})
 
     def _judge(self, error: Exception, suspects: list[str]) -> Verdict:
-        """Ask the classifier; one that raises, or answers something else, does not know."""
+        """Ask the classifier; one that raises, answers something else, or takes too long does not know."""
         if self._given is None:
             return Verdict(Blame.UNKNOWN)
         secrets = type(self.settings).__windsock__.declaration.secrets
         values = {name: self._given[0].values[name] for name in suspects if name not in secrets}
         try:
-            verdict = self._classifier(error, values)
+            if self._end is None:
+                verdict = self._classifier(error, values)
+            else:
+                (verdict,) = within(self.left(), lambda: self._classifier(error, values))
             fields = tuple(name for name in verdict.fields if name in suspects)
             return Verdict(Blame(verdict.blame), fields)
-        except Exception as complaint:  # noqa: BLE001 - whatever a classifier of the caller's raises
+        except KeyboardInterrupt:
+            raise
+        except BaseException as complaint:  # noqa: BLE001 - whatever a classifier of the caller's raises
             logger.error("the classifier of healing failed: %s", describe(complaint))  # noqa: TRY400
             return Verdict(Blame.UNKNOWN)
 
@@ -220,7 +234,7 @@ class Attempt(Generic[S]):
             return describe(error)
         values = self._given[0].values
         secrets = type(self.settings).__windsock__.declaration.secrets
-        return _without_secrets(describe(error), [values[name] for name in secrets])
+        return describe(error, _secrets_in([values[name] for name in secrets]))
 
     def _faults_of(
         self, error: Exception, resolution: Resolution, names: tuple[str, ...]
@@ -252,10 +266,10 @@ class Attempt(Generic[S]):
         )
         for each in self._healed:
             logger.error(
-                "%s.%s=%r (%s) failed: %s; falling back to %r (%s), answered%s",
-                type(self.settings).__name__, each.field, each.failed_value,
+                "%s.%s=%s (%s) failed: %s; falling back to %s (%s), answered%s",
+                type(self.settings).__name__, each.field, short(each.failed_value),
                 self._first.resolved.origins[each.field], each.error,
-                shown[each.field], each.fell_to, f" for user {user}" if user else "",
+                short(shown[each.field]), each.fell_to, f" for user {user}" if user else "",
             )  # fmt: skip
         for fault in self._faults:
             quarantine.fault(fault)
@@ -289,16 +303,54 @@ def _marks(error: BaseException) -> frozenset[tuple[str, str]]:
     """The fields, by flag, of which a heal inside this one has tried the lower values."""
     try:
         marks: object = getattr(error, _MARK, None)
-    except Exception:  # noqa: BLE001 - hostile by assumption
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - hostile by assumption
         marks = None
     return marks if isinstance(marks, frozenset) else frozenset()
 
 
-def _without_secrets(text: str, secrets: list[object]) -> str:
-    """Mask the secrets that an error quotes, as in "incorrect API key provided: …"."""
-    for secret in secrets:
-        plain = secret.get_secret_value() if isinstance(secret, SecretStr | SecretBytes) else ""
-        shown = plain.decode(errors="replace") if isinstance(plain, bytes) else plain
-        if shown:
-            text = text.replace(shown, MASK)
-    return text
+def _secrets_in(value: object) -> Iterator[str]:
+    """Give the plain texts of the secrets in a value, at any depth."""
+    if isinstance(value, SecretStr):
+        yield from filter(None, [value.get_secret_value()])
+    elif isinstance(value, SecretBytes):
+        yield from filter(None, [value.get_secret_value().decode(errors="replace")])
+    elif isinstance(value, BaseModel):
+        yield from _secrets_in(value.__dict__)
+    elif isinstance(value, Mapping):
+        yield from _secrets_in(list(value.values()))
+    elif isinstance(value, list | tuple | set | frozenset):
+        for each in value:
+            yield from _secrets_in(each)
+
+
+def within(seconds: float | None, function: Callable[[], T]) -> list[T]:
+    """Call `function` in a thread, which is left behind when time is up: a thread cannot be stopped.
+
+    Args:
+        seconds: How long to wait; None for as long as it takes.
+        function: Runs in the caller's context.
+
+    Returns:
+        What it returned, in a list; an empty list if it did not return in time.
+
+    Raises:
+        BaseException: What it raised.
+    """
+    answers: list[T] = []
+    errors: list[BaseException] = []
+    context = copy_context()
+
+    def run() -> None:
+        try:
+            answers.append(context.run(function))
+        except BaseException as error:  # noqa: BLE001 - raised again where the caller waits
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="windsock-heal", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    return answers

@@ -1,14 +1,12 @@
 """`heal` and `aheal`: a call that fails with a tuned value is answered with the value below it."""
 
 import asyncio
-import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
-from contextvars import copy_context
 from inspect import isawaitable
 from types import GeneratorType
 from typing import TypeVar, cast, overload
 
-from windsock.healing.attempt import Attempt
+from windsock.healing.attempt import Attempt, within
 from windsock.healing.classify import Classifier, classify
 from windsock.settings import Settings
 
@@ -53,8 +51,10 @@ def heal(
         try:
             if deadline is None or attempt.error is None:
                 answer = _run(call, attempt)
+            elif answers := within(attempt.left(), lambda: _run(call, attempt)):
+                (answer,) = answers
             else:
-                answer = _run_within(call, attempt, attempt.error)
+                raise attempt.error  # noqa: TRY301 - handled as what it is, the call's own
         except Exception as error:
             if not attempt.lower(error):
                 raise
@@ -124,28 +124,6 @@ def _run(call: Callable[[S], T], attempt: Attempt[S]) -> T:
     if type(answer) is GeneratorType:
         return cast("T", _begun(cast("Generator[object]", answer), attempt))
     return answer
-
-
-def _run_within(call: Callable[[S], T], attempt: Attempt[S], first: Exception) -> T:
-    """Run in a thread, which a deadline can leave behind; a thread cannot be stopped."""
-    answers: list[T] = []
-    errors: list[BaseException] = []
-    context = copy_context()
-
-    def run() -> None:
-        try:
-            answers.append(context.run(_run, call, attempt))
-        except BaseException as error:  # noqa: BLE001 - raised again where the caller waits
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="windsock-heal", daemon=True)
-    thread.start()
-    thread.join(attempt.left())
-    if errors:
-        raise errors[0]
-    if not answers:
-        raise first
-    return answers[0]
 
 
 async def _arun(call: Callable[[S], Awaitable[T] | AsyncIterator[T]], attempt: Attempt[S]) -> T:

@@ -4,17 +4,20 @@ The shapes are those of httpx (``response.status_code``), openai (``status_code`
 ``body``) and anthropic (``status_code``, ``body["error"]["type"]``); none of them is imported.
 """
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from windsock.layers import MASK
 from windsock.usage.clean import printable
 
 ERROR_MAX = 500
-"""Characters of an error's text that are read, logged and kept."""
+"""Characters of an error's text that are judged, logged and kept."""
 
+_READ_MAX = 100_000
 _CHAIN_MAX = 8
 _VALUE_STATUS = frozenset({400, 404, 422})
 _ELSEWHERE_STATUS = frozenset({401, 402, 403, 407, 408, 409, 425, 429})
@@ -83,9 +86,18 @@ def classify(error: Exception, values: Mapping[str, object], /) -> Verdict:
     return Verdict(Blame.UNKNOWN, fields)
 
 
-def describe(error: BaseException, limit: int = ERROR_MAX) -> str:
-    """An error in one line of bounded length; an error that cannot even be printed says so."""
-    return f"{type(error).__name__}: {' '.join(printable(error, limit).split())}"[:limit]
+def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
+    """An error in one line of bounded length; an error that cannot even be printed says so.
+
+    Args:
+        error: The error.
+        secrets: Texts that are masked where it quotes them, plainly or as Python or JSON writes them.
+    """
+    text = printable(error, _READ_MAX)
+    for secret in secrets:
+        for written in (secret, repr(secret)[1:-1], json.dumps(secret)[1:-1]):
+            text = text.replace(written, MASK)
+    return f"{type(error).__name__}: {' '.join(text.split())}"[:ERROR_MAX]
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
@@ -191,7 +203,9 @@ def _attribute(thing: object, name: str) -> object:
     """Read an attribute of something that may raise anything while it is read."""
     try:
         return getattr(thing, name, None)
-    except Exception:  # noqa: BLE001 - hostile by assumption
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - hostile by assumption, `SystemExit` included
         return None
 
 

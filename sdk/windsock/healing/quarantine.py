@@ -45,7 +45,7 @@ class Fault:
         variant: The variant that holds the value.
         field: The settings field.
         fingerprint: Tells the value from others at the same place.
-        value: The value as the variant holds it, as JSON text; None where the field is secret.
+        value: The value as the variant holds it, as JSON text; None where it is secret or too long.
         error: What the call said.
         request_id: Whose request it was.
         id: Makes a report that is repeated harmless.
@@ -75,7 +75,7 @@ class Withdrawal:
         variant: The variant that holds the value.
         field: The settings field.
         fingerprint: Tells the value from others at the same place: another value there is served.
-        value: The value as JSON text; None where the field is secret.
+        value: The value as JSON text; None where it is secret or too long.
         reason: Why it was withdrawn.
         left: Seconds until it expires, as of when this was made.
     """

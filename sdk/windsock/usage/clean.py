@@ -160,7 +160,9 @@ def printable(value: object, limit: int) -> str:
         text = str.__str__(value) if isinstance(value, str) else str(value)
         # A character is at most a few bytes: cutting first keeps a message of 100 MB from being copied whole.
         text = _UNSTORABLE.sub("�", str.__getitem__(text, slice(limit + 1)))
-    except Exception as error:  # noqa: BLE001 - hostile by assumption
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - hostile by assumption, `SystemExit` included
         return f"<{type(value).__name__} whose text raised {type(error).__name__}>"
     return text if len(text) <= limit else text[: limit - 1] + "…"
 

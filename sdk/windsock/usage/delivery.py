@@ -5,7 +5,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from windsock.usage.record import UsageRecord
@@ -16,6 +16,7 @@ log = logging.getLogger("windsock.usage")
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
+_LOOK_UP = 0.1
 _LOOK_INTERVAL = 5.0  # seconds between looks for files that other processes have left
 
 
@@ -54,12 +55,12 @@ class Delivery:
         self._thread = threading.Thread(target=self._run, name="windsock-usage-sink", daemon=True)
         self._thread.start()
 
-    def deliver(self, rows: Sequence[UsageRecord], patience: float) -> bool:
+    def deliver(self, rows: Sequence[UsageRecord], give_up: Callable[[], float]) -> bool:
         """Hand one batch to the sink and wait for it.
 
         Args:
             rows: The batch.
-            patience: Seconds to wait for the sink.
+            give_up: Gives the monotonic time until which to wait for the sink; it may come nearer meanwhile.
 
         Returns:
             Whether the rows are stored. False when the sink is away, still at an earlier batch, or has not
@@ -70,7 +71,8 @@ class Delivery:
         job = _Job(rows)
         self._busy.set()
         self._jobs.put(job)
-        job.settled.wait(patience)
+        while (left := give_up() - time.monotonic()) > 0 and not job.settled.wait(min(left, _LOOK_UP)):
+            pass
         return job.stored
 
     def stop(self, deadline: float) -> None:

@@ -140,14 +140,14 @@ class UsageWriter:
                 that is stuck beyond the deadline keeps its thread, which is a daemon and ends with the
                 process.
         """
+        end = time.monotonic() + deadline
         with self._starting:
             if self._stopped:
                 return
+            self._deadline = end - deadline / 2  # first: the collector looks at it once it sees `_stopped`
             self._stopped = True
         atexit.unregister(self.stop)
         collector = self._collector
-        end = time.monotonic() + deadline
-        self._deadline = end - deadline / 2
         self._wake.set()
         if collector is not None:
             collector.join(deadline)
@@ -186,7 +186,7 @@ class UsageWriter:
         The sink has half the interval for all of it: were it half for each batch, a slow database would keep
         the last ones in memory for longer than is promised.
         """
-        give_up = self._deadline if self._stopped else time.monotonic() + self._options.flush_interval / 2
+        until = time.monotonic() + self._options.flush_interval / 2
         waiting = len(self._queue)
         while waiting > 0:
             batch: list[UsageRecord] = []
@@ -199,12 +199,12 @@ class UsageWriter:
                 else:
                     batch.append(clean(item, self._options.user_id_key))
             if batch:
-                self._settle(batch, max(0.0, give_up - time.monotonic()))
+                self._settle(batch, until)
             if barrier is not None:
                 barrier.set()
 
-    def _settle(self, batch: Sequence[UsageRecord], patience: float) -> None:
-        if self._delivery.deliver(batch, patience):
+    def _settle(self, batch: Sequence[UsageRecord], until: float) -> None:
+        if self._delivery.deliver(batch, lambda: self._deadline if self._stopped else until):
             self._counts.written += len(batch)
             return
         try:
