@@ -14,7 +14,8 @@ from windsock.declaration import Declaration
 from windsock.evaluation import Evaluation, missing
 from windsock.evaluator import Outcome
 from windsock.layers import MASK, Layer, Origin, Refusal, Resolved, resolve
-from windsock.providers.compiled import AnyFlag, Serving
+from windsock.providers.compiled import AnyFlag
+from windsock.providers.serving import Serving
 from windsock.values import Tally, ValueKey, Withdrawn, fingerprint, short
 
 logger = logging.getLogger("windsock.settings")

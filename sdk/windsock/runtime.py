@@ -20,8 +20,9 @@ from windsock.healing.boards import FileBoard, PostgresBoard
 from windsock.healing.quarantine import Withdrawal, quarantine
 from windsock.healing.sharing import Sharing
 from windsock.providers.choice import choose
-from windsock.providers.compiled import CompiledProvider, Serving
+from windsock.providers.compiled import CompiledProvider
 from windsock.providers.files import FilesProvider
+from windsock.providers.serving import Serving, ServingProvider
 from windsock.resolution import Resolver, process
 from windsock.usage import Sink, UsageHealth, UsageOptions, UsageWriter
 from windsock.usage.postgres import PostgresSink
@@ -153,9 +154,9 @@ def health() -> Health:
     evaluation = process.evaluating()
     provider = evaluation.client.provider
     status = provider_registry.get_provider_status(provider)
-    if isinstance(provider, CompiledProvider):
+    if isinstance(provider, ServingProvider):
         serving = provider.serving
-        ready = serving.revision != "" and status not in _NOT_EVALUATING
+        ready = status not in _NOT_EVALUATING and provider.ready()
     else:
         serving = Serving("", revision="unknown")
         ready = status in {ProviderStatus.READY, ProviderStatus.STALE}

@@ -22,6 +22,7 @@ from windsock.flags import Flag
 from windsock.providers.choice import DEFAULT_FOLDER, choose
 from windsock.providers.compiled import CompiledProvider
 from windsock.providers.files import FilesProvider
+from windsock.providers.serving import SENTINEL
 
 _ALWAYS: Final = {"FLAGD_RESOLVER", "FLAGD_OFFLINE_FLAG_SOURCE_PATH"}
 _SERVER: Final = {
@@ -113,12 +114,16 @@ def _served(provider: AbstractProvider) -> Mapping[str, Flag]:
             f"serves      {provider.get_metadata().name} from {serving.source}, revision {serving.revision},"
             f" {serving.age:.0f} s old{stale}"
         )
-        return {key: flag.flag for key, flag in provider.compiled.items()}
+        return _flags(provider)
     files = FilesProvider(DEFAULT_FOLDER)
     files.refresh()
     print(f"serves      {provider.get_metadata().name}: flagd evaluates and tells no revision")
     print(f"files       {files.serving.source}, revision {files.serving.revision}")
-    return {key: flag.flag for key, flag in files.compiled.items()}
+    return _flags(files)
+
+
+def _flags(provider: CompiledProvider) -> Mapping[str, Flag]:
+    return {key: flag.flag for key, flag in provider.compiled.items() if key != SENTINEL}
 
 
 def _print_variables(provider: str, *, rpc: bool) -> None:

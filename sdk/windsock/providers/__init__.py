@@ -1,6 +1,7 @@
 """OpenFeature providers: where flags come from."""
 
-from windsock.providers.compiled import CompiledProvider, Serving
+from windsock.providers.compiled import CompiledProvider
 from windsock.providers.files import FilesProvider
+from windsock.providers.serving import Serving
 
 __all__ = ["CompiledProvider", "FilesProvider", "Serving"]

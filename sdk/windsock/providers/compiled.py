@@ -1,49 +1,26 @@
-"""What every windsock provider shares: compiled rules in this process, and the account of what serves."""
+"""What providers share that evaluate in this process: compiled rules, and the sentinel among them."""
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
 from openfeature.event import ProviderEventDetails
-from openfeature.exception import ErrorCode
+from openfeature.exception import OpenFeatureError
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
-from openfeature.provider import AbstractProvider, Metadata
+from openfeature.provider import Metadata
 
 from windsock.evaluator import CompiledFlag, FlagEvaluator
-from windsock.flags import FlagSet, Problem
+from windsock.flags import Flag, FlagSet
+from windsock.providers.serving import SENTINEL, Serving, ServingProvider
 from windsock.providers.shards import ShardedFlag, sharded
 from windsock.providers.sync_context import FlagInContext
 
 AnyFlag: TypeAlias = CompiledFlag | ShardedFlag | FlagInContext
 
 
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """The set that serves now.
-
-    Attributes:
-        source: Where it came from: a folder, an address.
-        revision: Content hash of the set; empty before the first one.
-        loaded_at: Unix time at which it began to serve, in seconds; 0.0 before the first set.
-        stale: Why a newer set could not be taken, or empty: the last good one serves.
-        problems: Flags that turned themselves off, and overlaps between files.
-    """
-
-    source: str
-    revision: str = ""
-    loaded_at: float = 0.0
-    stale: str = ""
-    problems: tuple[Problem, ...] = ()
-
-    @property
-    def age(self) -> float:
-        """Seconds since this set began to serve."""
-        return max(0.0, time.time() - self.loaded_at) if self.loaded_at else 0.0
-
-
-class CompiledProvider(AbstractProvider):
+class CompiledProvider(ServingProvider):
     """An OpenFeature provider over `FlagEvaluator`; what feeds it is a subclass's affair.
 
     Args:
@@ -52,13 +29,12 @@ class CompiledProvider(AbstractProvider):
         context: Attributes laid below every evaluation context, such as ``environment``.
 
     Attributes:
-        compiled: The flags that serve, by key; replaced as a whole after each change, never changed in place.
-        serving: What is known of the set that serves.
+        compiled: The flags that serve, by key, `SENTINEL` among them; replaced as a whole after each change,
+            never changed in place.
     """
 
     def __init__(self, name: str, source: str, context: Mapping[str, EvaluationContextAttribute]) -> None:
-        super().__init__()
-        self.serving = Serving(source)
+        super().__init__(source)
         self._name = name
         self._own_context = EvaluationContext(attributes=dict(context))
         self._context = self._own_context
@@ -70,6 +46,13 @@ class CompiledProvider(AbstractProvider):
     def get_metadata(self) -> Metadata:
         """Name the provider."""
         return Metadata(name=self._name)
+
+    def ready(self) -> bool:
+        """Whether a set is loaded: its sentinel, evaluated as any flag is, answers."""
+        try:
+            return self.resolve_string_details(SENTINEL, "").value != ""
+        except OpenFeatureError:
+            return False
 
     def _serve(
         self,
@@ -89,7 +72,7 @@ class CompiledProvider(AbstractProvider):
         """
         below = below or {}
         if flag_set.revision != self.serving.revision or below != self._below:
-            changed = self._evaluator.load(flag_set)
+            changed = self._evaluator.load(_with_sentinel(flag_set))
             self._sharded = sharded(self._evaluator.compiled)
             self._below = below
             self._context = EvaluationContext(attributes=dict(below)).merge(self._own_context)
@@ -104,16 +87,10 @@ class CompiledProvider(AbstractProvider):
                 self.serving.stale,
                 flag_set.problems,
             )
-            self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=sorted(changed)))
-        self._set_stale(stale)
-
-    def _set_stale(self, why: str, code: ErrorCode = ErrorCode.PARSE_ERROR) -> None:
-        """Say that a newer set could not be taken, or (empty) that all is well again."""
-        before, self.serving = self.serving.stale, replace(self.serving, stale=why)
-        if why and why != before:
-            self.emit_provider_stale(ProviderEventDetails(message=why, error_code=code))
-        elif before and not why:
-            self.emit_provider_ready(ProviderEventDetails())
+            keys = sorted(changed - {SENTINEL})
+            self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=keys))
+        self.serving = replace(self.serving, stale=stale)
+        self._tell()
 
     def _enriched(self, context: EvaluationContext | None) -> EvaluationContext:
         return self._context if context is None else self._context.merge(context)
@@ -164,3 +141,18 @@ class CompiledProvider(AbstractProvider):
         whole = self._sharded.get(flag_key)
         key = flag_key if whole is None else whole.shard(context.targeting_key).key
         return self._evaluator.resolve_object_value(key, default_value, context)
+
+
+def _with_sentinel(flag_set: FlagSet) -> FlagSet:
+    """Lay the sentinel into a set, unless it is none: no document, or not one flag that can be used."""
+    if not flag_set.revision or (flag_set.problems and not flag_set.flags):
+        return flag_set
+    sentinel = Flag(
+        key=SENTINEL,
+        enabled=True,
+        variants={"revision": flag_set.revision},
+        default_variant="revision",
+        targeting=None,
+        metadata={},
+    )
+    return replace(flag_set, flags={**flag_set.flags, SENTINEL: sentinel})

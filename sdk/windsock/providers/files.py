@@ -9,14 +9,15 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
+from openfeature.exception import ProviderNotReadyError
 
 from windsock.errors import FlagFileError
-from windsock.flags import Document, merge, read_document
+from windsock.flags import Document, FlagSet, merge, read_document
 from windsock.providers import forking
 from windsock.providers.compiled import CompiledProvider
 
@@ -70,18 +71,26 @@ class FilesProvider(CompiledProvider):
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._watcher: threading.Thread | None = None
-        self._said_empty = False
         self._paused = False
         forking.register(self)
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:  # noqa: ARG002 - OpenFeature's signature
-        """Read every file, then watch."""
+        """Read every file, then watch.
+
+        Raises:
+            ProviderNotReadyError: There is no flag that can be served; the watcher waits for one.
+        """
+        self._begin_start()
         self.refresh()
         self._watch()
+        self._end_start()
+        if not self.ready():
+            raise ProviderNotReadyError(self.serving.stale)
 
     def shutdown(self) -> None:
         """Stop watching and wait for the watcher to end; what was read keeps serving."""
         self._stop.set()
+        self._join_teller()
         if self._watcher is not None and self._watcher is not threading.current_thread():
             self._watcher.join()
         self._watcher = None
@@ -102,21 +111,21 @@ class FilesProvider(CompiledProvider):
                     logger.error("%s%s", file.fault, _what_serves(file))
             self._files = looked
             documents = [file.document for file in looked.values() if file.document is not None]
-            if not looked and not self.serving.revision:
-                self._say_empty()
-                return
             problems_before = set(self.serving.problems)
-            self._serve(merge(documents), "; ".join(file.fault for file in looked.values() if file.fault))
+            served = merge(documents) if documents else FlagSet({}, "")
+            self._serve(served, self._what_is_wrong(looked.values(), served))
             for problem in self.serving.problems:
                 if problem not in problems_before:
                     logger.error("%s", problem)
 
-    def _say_empty(self) -> None:
-        """There has never been a file: nothing is loaded, and nothing can be stale."""
-        if not self._said_empty:
-            self._said_empty = True
+    def _what_is_wrong(self, files: Collection[_File], served: FlagSet) -> str:
+        faults = [file.fault for file in files if file.fault]
+        if not files:
             names = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
-            logger.warning("%s: no flag files (%s) yet; code defaults serve", self._folder, names)
+            faults = [f"{self._folder}: no flag files ({names}) yet"]
+        elif served.problems and not served.flags:
+            faults.append(f"no flag can be used: {served.problems[0]}")
+        return "; ".join(faults)
 
     def _watch(self) -> None:
         self._stop.clear()

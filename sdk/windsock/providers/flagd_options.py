@@ -1,6 +1,7 @@
 """How a flagd server is reached: the options, and the ``FLAGD_*`` variables they are read from."""
 
 import os
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, TypeVar
@@ -67,6 +68,11 @@ class FlagdOptions:
         if self.target_uri:
             return self.target_uri
         return f"unix:{self.socket_path}" if self.socket_path else f"{self.host}:{self.port}"
+
+    def retry_delay(self, attempt: int) -> float:
+        """Seconds before another attempt; half of it is jitter, so that many clients do not come at once."""
+        longest = min(self.backoff_max, self.backoff * 2.0 ** min(attempt, 16))
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
 
     @classmethod
     def from_environment(cls, protocol: Protocol) -> "FlagdOptions":

@@ -1,10 +1,11 @@
 """Flags evaluated by a flagd server at each call: the stock provider in RPC mode, mended where it breaks.
 
 Mended: the cache, which answers a boolean read with a cached string, is off; whole numbers in objects are
-integers again; while flagd is away a call fails at once instead of after the deadline; a second shutdown is
-nothing; asynchronous calls do not hold the event loop; a forked child connects anew. Not to be mended here:
-the stock client gives no flag metadata and no revision, and the protocol rounds integers above 2**53. The
-sync stream (``FLAGD_RESOLVER=in-process``) has none of these limits.
+integers again; while flagd is away, answers nothing or has no flags yet a call fails at once instead of after
+the deadline; a second shutdown is nothing; asynchronous calls do not hold the event loop; a forked child
+connects anew. Not to be mended here: the stock client gives no flag metadata and no revision, and the
+protocol rounds integers above 2**53. The sync stream (``FLAGD_RESOLVER=in-process``) has none of these
+limits.
 """
 
 import asyncio
@@ -14,23 +15,31 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Final, TypeVar, cast
 
 from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
 from openfeature.event import ProviderEvent, ProviderEventDetails
-from openfeature.exception import GeneralError, OpenFeatureError, ProviderNotReadyError
+from openfeature.exception import (
+    ErrorCode,
+    GeneralError,
+    OpenFeatureError,
+    ProviderNotReadyError,
+)
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
-from openfeature.provider import AbstractProvider, FeatureProvider, Metadata
+from openfeature.provider import FeatureProvider, Metadata, ProviderStatus
 
 from windsock.errors import ConfigurationError, MissingExtraError
 from windsock.providers import forking
 from windsock.providers.flagd_options import FlagdOptions
+from windsock.providers.sentinel import SentinelWatch
+from windsock.providers.serving import ServingProvider
 
 try:
     from openfeature.contrib.provider.flagd import FlagdProvider
-    from openfeature.contrib.provider.flagd.config import CacheType, ResolverType
-    from openfeature.contrib.provider.flagd.resolvers.grpc import GrpcResolver
+
+    from windsock.providers.stock import ask, await_grpc_threads, close, make, was_late
 except ImportError as missing:
     raise MissingExtraError("a flagd server that evaluates", "flagd") from missing
 
@@ -42,11 +51,15 @@ ObjectValue = Sequence[FlagValueType] | Mapping[str, FlagValueType]
 _THREADS: Final = 32
 """Asynchronous evaluations under way at once; more wait."""
 
+_CHANGED: Final = ProviderEvent.PROVIDER_CONFIGURATION_CHANGED
+
+_FIRST_RETRY: Final = 0.1
+"""Seconds between questions while the start waits for an answer."""
+
 _LARGEST_WHOLE: Final = 2.0**53
-_GRPC_THREADS_SECONDS: Final = 2.0
 
 
-class RemoteProvider(AbstractProvider):
+class RemoteProvider(ServingProvider):
     """An OpenFeature provider that asks a flagd server at each evaluation.
 
     Args:
@@ -63,8 +76,8 @@ class RemoteProvider(AbstractProvider):
         options: FlagdOptions | None = None,
         context: Mapping[str, EvaluationContextAttribute] | None = None,
     ) -> None:
-        super().__init__()
         self._options = options or FlagdOptions.from_environment("rpc")
+        super().__init__(self._options.target)
         for value, variable in (
             (self._options.target_uri, "FLAGD_TARGET_URI"),
             (self._options.socket_path, "FLAGD_SOCKET_PATH"),
@@ -77,7 +90,10 @@ class RemoteProvider(AbstractProvider):
                 )
         self._context = EvaluationContext(attributes=dict(context or {}))
         self._stock: FlagdProvider | None = None
-        self._connected = False
+        self._watch: SentinelWatch | None = None
+        self._answered = threading.Event()
+        self._has_flags = False
+        self._lost_at: float | None = None
         self._gate = _Gate()
         self._pool: ThreadPoolExecutor | None = None
         self._paused = False
@@ -87,27 +103,34 @@ class RemoteProvider(AbstractProvider):
         """Name the provider."""
         return Metadata(name="windsock-remote")
 
+    def ready(self) -> bool:
+        """Whether flagd answered when it was asked for the sentinel last, and has flags."""
+        return self._stock is not None and not self.serving.stale
+
     def initialize(self, evaluation_context: EvaluationContext) -> None:
-        """Connect, waiting for at most the options' ``deadline``; the attempts go on after it.
+        """Connect and ask for the sentinel, for at most the options' ``deadline``.
 
         Raises:
-            ProviderNotReadyError: flagd did not answer in time.
+            ProviderNotReadyError: flagd did not answer in time, or has no flags; the attempts go on.
         """
         self.shutdown()
+        self._begin_start()
+        until = time.monotonic() + self._options.deadline
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="windsock-remote")
-        self._stock = stock = self._make()
+        self._answered.clear()
+        self._lose("gave no answer yet")
         try:
-            stock.initialize(evaluation_context)
-        except ProviderNotReadyError as error:
-            raise ProviderNotReadyError(
-                f"flagd at {self._options.target}: no answer within {self._options.deadline:g} s"
-            ) from error
+            with suppress(ProviderNotReadyError):
+                self._connect(evaluation_context)
+            self._answered.wait(max(0.0, until - time.monotonic()))
+        finally:
+            self._end_start()
+        if not self.ready():
+            raise ProviderNotReadyError(self.serving.stale)
 
     def shutdown(self) -> None:
         """Close the connection and wait for its threads to end."""
-        stock, self._stock = self._stock, None
-        if stock is not None:
-            _close(stock)
+        self._disconnect()
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(cancel_futures=True)
@@ -115,26 +138,21 @@ class RemoteProvider(AbstractProvider):
     def before_fork(self) -> None:
         """Let the calls under way end, then close the connection: gRPC must not be in use at a fork."""
         self._gate.shut()
-        stock, self._stock = self._stock, None
-        self._paused = stock is not None
-        if stock is not None:
-            _close(stock)
-        del stock
-        _await_grpc_threads()
+        self._paused = self._disconnect()
+        await_grpc_threads()
 
     def after_fork(self, *, in_child: bool) -> None:
         """Connect again, and let calls through."""
         if in_child:
             self._gate = _Gate()
+            self._answered = threading.Event()
             self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="windsock-remote")
         try:
             if self._paused:
-                self._stock = self._make()
-                self._stock.initialize(EvaluationContext())
-        except OpenFeatureError as error:
-            logger.warning(
-                "flagd at %s: not there after a fork (%s); trying again", self._options.target, error
-            )
+                self._connect(EvaluationContext())
+        except OpenFeatureError:
+            self._lose("is not there after a fork")
+            logger.warning("%s; trying again", self.serving.stale)
         finally:
             self._gate.open()
 
@@ -230,42 +248,94 @@ class RemoteProvider(AbstractProvider):
             lambda: self.resolve_object_details(flag_key, default_value, evaluation_context)
         )
 
-    def _make(self) -> FlagdProvider:
-        self._connected = False
-        options = self._options
-        stock = FlagdProvider(
-            host=options.host,
-            port=options.port,
-            tls=options.tls,
-            cert_path=options.certificate or None,
-            selector=options.selector or None,
-            resolver_type=ResolverType.RPC,
-            cache=CacheType.DISABLED,
-            deadline_ms=round(options.deadline * 1000),
-            stream_deadline_ms=round(options.stream_deadline * 1000),
-            keep_alive_time=round(options.keep_alive * 1000),
-            retry_backoff_ms=round(options.backoff * 1000),
-            retry_backoff_max_ms=round(options.backoff_max * 1000),
-            retry_grace_period=round(options.grace_period),
-            fatal_status_codes=sorted(options.fatal_codes),
-        )
+    def _connect(self, context: EvaluationContext) -> None:
+        self._has_flags = False
+        self._stock = stock = make(self._options)
         stock.attach(self._relay)
-        return stock
+        self._watch = SentinelWatch(lambda: self._ask(stock), self._take)
+        stock.initialize(context)
+
+    def _disconnect(self) -> bool:
+        """Close the connection and join its threads; give whether there was one."""
+        stock, self._stock = self._stock, None
+        watch, self._watch = self._watch, None
+        if stock is not None:
+            close(stock)
+        if watch is not None:
+            watch.stop()
+        return stock is not None
 
     def _relay(self, stock: FeatureProvider, event: ProviderEvent, details: ProviderEventDetails) -> None:
-        """Pass the stock provider's events on as this provider's own; not those of one that was closed."""
-        if stock is self._stock:
-            if event is not ProviderEvent.PROVIDER_CONFIGURATION_CHANGED:
-                self._connected = event is ProviderEvent.PROVIDER_READY
+        """Take the stock provider's events; not those of one that was closed.
+
+        Its READY says that flagd is there, and not that flagd has flags: a reason to ask for the sentinel.
+        """
+        if stock is not self._stock:
+            return
+        if details.error_code is ErrorCode.PROVIDER_FATAL or event is _CHANGED:
             self.emit(event, details)
+        if event is ProviderEvent.PROVIDER_STALE:
+            self._has_flags = False
+            self._lose("is away")
+        if event is not _CHANGED or not self.ready():
+            self._doubt()
+
+    def _doubt(self) -> None:
+        watch = self._watch
+        if watch is not None:
+            watch.doubt()
+
+    def _ask(self, stock: FlagdProvider) -> str:
+        why = ask(stock, self._options, had_flags=self._has_flags)
+        self._has_flags |= not why
+        return why
+
+    def _take(self, why: str, attempt: int) -> float:
+        """Take an answer of the sentinel; give the seconds until it is asked again."""
+        if why:
+            self._lose(why)
+            return self._until_next(attempt)
+        if self.serving.stale and self._lost_at is not None and not self._starting:
+            seconds = time.monotonic() - self._lost_at
+            logger.info("flagd at %s: answers again after %.1f s", self.serving.source, seconds)
+        self._lost_at = None
+        self.serving = replace(self.serving, stale="", loaded_at=time.time())
+        self._answered.set()
+        self._tell()
+        return 0.0
+
+    def _lose(self, what: str) -> None:
+        """Have every call fail at once, and say why."""
+        why = f"flagd at {self.serving.source} {what}"
+        if self._lost_at is None:
+            self._lost_at = time.monotonic()
+            if not self._starting:
+                logger.warning("%s. Code defaults serve; trying again.", why)
+        self._set_stale(why)
+
+    def _until_next(self, attempt: int) -> float:
+        """Seconds until the next question; says ERROR where the grace period is over."""
+        delay = _FIRST_RETRY if self._starting else self._options.retry_delay(attempt)
+        if self._lost_at is None or self._status() is not ProviderStatus.STALE:
+            return delay
+        grace = self._lost_at + self._options.grace_period - time.monotonic()
+        if grace <= 0:
+            self._tell()
+        return min(delay, max(grace, 0.0)) or delay
 
     @contextmanager
     def _asking(self) -> Iterator[FlagdProvider]:
         with self._gate.through():
             stock = self._stock
-            if stock is None or not self._connected:
-                raise GeneralError(f"flagd at {self._options.target} is away; the caller's default serves")
-            yield stock
+            if stock is None or self.serving.stale:
+                why = self.serving.stale or f"flagd at {self.serving.source} is not connected"
+                raise GeneralError(f"{why}; the caller's default serves")
+            try:
+                yield stock
+            except GeneralError as error:
+                if was_late(error):
+                    self._doubt()
+                raise
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         if self._pool is None:
@@ -306,25 +376,6 @@ class _Gate:
         with self._changed:
             self._shut = False
             self._changed.notify_all()
-
-
-def _close(stock: FlagdProvider) -> None:
-    """Shut the stock provider down and join its threads, which it leaves running."""
-    stock.shutdown()
-    stock.detach()
-    resolver = cast("GrpcResolver", stock.resolver)
-    for thread in (resolver.thread, resolver.monitor_thread):
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
-
-
-def _await_grpc_threads() -> None:
-    """Wait until the threads of gRPC's Python layer have ended; they are told at most every 0.2 s."""
-    until = time.monotonic() + _GRPC_THREADS_SECONDS
-    while time.monotonic() < until:
-        if not any("(managed_target)" in thread.name for thread in threading.enumerate()):
-            return
-        time.sleep(0.005)
 
 
 def _whole_numbers(value: object) -> object:

@@ -7,7 +7,6 @@ code defaults. The provider says so (STALE, and ERROR after the grace period) an
 
 import logging
 import os
-import random
 import threading
 import time
 from collections.abc import Mapping
@@ -19,7 +18,6 @@ from openfeature.evaluation_context import EvaluationContext, EvaluationContextA
 from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode, ProviderFatalError, ProviderNotReadyError
 from openfeature.provider import ProviderStatus
-from openfeature.provider._registry import provider_registry
 
 from windsock.errors import FlagFileError, MissingExtraError
 from windsock.flags import merge, read_document
@@ -39,9 +37,6 @@ DEFAULT_COPY_FOLDER = Path(".windsock/stream")
 
 _FIRST_RETRY: Final = 0.1
 """Seconds between attempts while the start waits for the first set."""
-
-_SETTLE_SECONDS: Final = 1.0
-"""Longest wait for OpenFeature to write down how the start ended."""
 
 _JOIN_SECONDS: Final = 30.0
 """Longest wait for the thread to end: it may be reading a set of tens of megabytes."""
@@ -71,7 +66,6 @@ class StreamProvider(CompiledProvider):
         )
         self._follower: _Follower | None = None
         self._first = threading.Event()
-        self._starting = False
         self._fatal = ""
         self._lost_at: float | None = None
         self._paused = False
@@ -81,20 +75,23 @@ class StreamProvider(CompiledProvider):
         """Connect, and wait for the first set for at most the options' ``deadline``.
 
         Raises:
-            ProviderNotReadyError: No set came and there is no offline copy; the attempts go on.
+            ProviderNotReadyError: No set with a flag in it came and there is no offline copy; the attempts go
+                on.
             ProviderFatalError: The server refused with a code that the options call fatal.
         """
         self.shutdown()
+        self._begin_start()
         if not self.serving.revision:
             self._load_copy()
-        self._fatal, self._lost_at, self._starting = "", None, True
+        self._fatal, self._lost_at = "", None
         self._follower = _Follower(self)
         self._first.wait(self._options.deadline)
-        self._starting = False
+        self._end_start()
         if self._fatal:
             raise ProviderFatalError(self._fatal)
-        if not self.serving.revision:
-            why = self.serving.stale or f"no answer within {self._options.deadline:g} s"
+        if not self.ready():
+            why = self.serving.stale or f"no set within {self._options.deadline:g} s"
+            self.serving = replace(self.serving, stale=why)
             raise ProviderNotReadyError(f"flagd at {self.serving.source}: {why}")
 
     def shutdown(self) -> None:
@@ -102,6 +99,7 @@ class StreamProvider(CompiledProvider):
         follower, self._follower = self._follower, None
         if follower is not None:
             follower.stop()
+        self._join_teller()
         self._first.clear()
 
     def before_fork(self) -> None:
@@ -109,6 +107,7 @@ class StreamProvider(CompiledProvider):
         self._paused = self._follower is not None
         if self._follower is not None:
             self._follower.stop()
+        self._join_teller()
 
     def after_fork(self, *, in_child: bool) -> None:
         """Connect again."""
@@ -124,15 +123,14 @@ class StreamProvider(CompiledProvider):
         except FlagFileError as error:
             self._refuse(f"the server sent a set that cannot be read: {error}")
             return
-        if not document.flags and self.compiled:
-            why = str(document.problems[0]) if document.problems else "restart this process if that is meant"
+        if not document.flags:
+            why = str(document.problems[0]) if document.problems else self._what_empty_means()
             self._refuse(f"the server sent a set without any flag that can be used; {why}")
             return
         before, problems = (self.serving.revision, self._below), set(self.serving.problems)
         self._tell_reconnected()
         self._serve(merge([document]), below=push.context)
         self._first.set()
-        self._say_ready()
         for problem in self.serving.problems:
             if problem not in problems:
                 logger.error("%s", problem)
@@ -151,7 +149,7 @@ class StreamProvider(CompiledProvider):
         if self._lost_at is None:
             self._lost_at = now
             logger.warning("flagd at %s: %s. %s; trying again.", source, error, self._what_serves())
-        self._say_stale(str(error), ErrorCode.GENERAL)
+        self._set_stale(str(error))
         return True
 
     def grace(self) -> float:
@@ -166,11 +164,8 @@ class StreamProvider(CompiledProvider):
         self.emit_provider_error(ProviderEventDetails(message=message, error_code=ErrorCode.GENERAL))
 
     def delay(self, attempt: int) -> float:
-        """Seconds before the next attempt; half of it is jitter, so that many clients do not come at once."""
-        if self._starting:
-            return _FIRST_RETRY
-        longest = min(self._options.backoff_max, self._options.backoff * 2.0 ** min(attempt, 16))
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+        """Seconds before the next attempt."""
+        return _FIRST_RETRY if self._starting else self._options.retry_delay(attempt)
 
     def connection(self) -> SyncConnection:
         """A new connection to the server."""
@@ -180,7 +175,7 @@ class StreamProvider(CompiledProvider):
         if self.serving.stale != why:
             logger.error("flagd at %s: %s. %s.", self.serving.source, why, self._what_serves())
         self._tell_reconnected()
-        self._say_stale(why, ErrorCode.PARSE_ERROR)
+        self._set_stale(why)
 
     def _tell_reconnected(self) -> None:
         if self._lost_at is not None:
@@ -188,27 +183,10 @@ class StreamProvider(CompiledProvider):
             logger.info("flagd at %s: connected again after %.1f s", self.serving.source, seconds)
         self._lost_at = None
 
-    def _say_ready(self) -> None:
-        """Emit READY where OpenFeature holds that the start failed; it may be about to write that down."""
-        until = time.monotonic() + _SETTLE_SECONDS
-        while self._status() is ProviderStatus.NOT_READY and not self._starting:
-            if not hasattr(self, "_on_emit") or time.monotonic() > until:
-                return  # no OpenFeature client uses this provider
-            time.sleep(0.01)
-        if self._status() is ProviderStatus.ERROR:
-            self.emit_provider_ready(ProviderEventDetails(message=f"connected to {self.serving.source}"))
-
-    def _status(self) -> ProviderStatus:
-        return provider_registry.get_provider_status(self)
-
-    def _say_stale(self, why: str, code: ErrorCode) -> None:
-        """Record why, and emit STALE where the status says READY.
-
-        Not by the change of the reason: OpenFeature says READY after a start from the offline copy.
-        """
-        self.serving = replace(self.serving, stale=why)
-        if self._status() is ProviderStatus.READY:
-            self.emit_provider_stale(ProviderEventDetails(message=why, error_code=code))
+    def _what_empty_means(self) -> str:
+        if self.serving.revision:
+            return "restart this process if that is meant"
+        return "it has not read its files yet, or there is none in them: define one"
 
     def _what_serves(self) -> str:
         if not self.serving.revision:

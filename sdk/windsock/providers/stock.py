@@ -1,0 +1,101 @@
+"""The stock flagd provider in RPC mode: made from our options, asked for the sentinel, closed for good."""
+
+import threading
+import time
+from typing import Final, cast
+
+import grpc
+from openfeature.contrib.provider.flagd import FlagdProvider
+from openfeature.contrib.provider.flagd.config import CacheType, ResolverType
+from openfeature.contrib.provider.flagd.resolvers.grpc import GrpcResolver
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import FlagNotFoundError, GeneralError, OpenFeatureError
+from openfeature.schemas.protobuf.flagd.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
+
+from windsock.providers.flagd_options import FlagdOptions
+from windsock.providers.serving import SENTINEL
+
+_GRPC_THREADS_SECONDS: Final = 2.0
+
+
+def make(options: FlagdOptions) -> FlagdProvider:
+    """Make one; its cache, which answers a boolean read with a cached string, is off."""
+    return FlagdProvider(
+        host=options.host,
+        port=options.port,
+        tls=options.tls,
+        cert_path=options.certificate or None,
+        selector=options.selector or None,
+        resolver_type=ResolverType.RPC,
+        cache=CacheType.DISABLED,
+        deadline_ms=round(options.deadline * 1000),
+        stream_deadline_ms=round(options.stream_deadline * 1000),
+        keep_alive_time=round(options.keep_alive * 1000),
+        retry_backoff_ms=round(options.backoff * 1000),
+        retry_backoff_max_ms=round(options.backoff_max * 1000),
+        retry_grace_period=round(options.grace_period),
+        fatal_status_codes=sorted(options.fatal_codes),
+    )
+
+
+def ask(stock: FlagdProvider, options: FlagdOptions, *, had_flags: bool) -> str:
+    """Ask for the sentinel; give what is wrong with flagd, or nothing. To have no such flag is an answer.
+
+    Args:
+        stock: The provider, connected or connecting.
+        options: What it was made of.
+        had_flags: Whether this flagd is known to have flags; otherwise it is asked for that too.
+    """
+    try:
+        stock.resolve_boolean_details(SENTINEL, False, EvaluationContext())  # noqa: FBT003 - stock's signature
+    except FlagNotFoundError:
+        if had_flags or _has_any_flag(stock, options.deadline):
+            return ""
+        return f"has no flags yet for {options.selector}" if options.selector else "has no flags yet"
+    except GeneralError as error:
+        late = f"gives no answer within {options.deadline:g} s"
+        return late if was_late(error) else f"cannot be asked: {error.error_message}"
+    except OpenFeatureError:
+        return ""  # it has the flag, of another type
+    except ValueError:
+        return "is no longer asked"  # gRPC's word for a channel that was closed
+    return ""
+
+
+def was_late(error: GeneralError) -> bool:
+    """Whether a call failed because its deadline passed."""
+    cause = error.__cause__
+    return (
+        isinstance(cause, grpc.RpcError)
+        and cast("grpc.Call", cause).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    )
+
+
+def close(stock: FlagdProvider) -> None:
+    """Shut it down and join its threads, which it leaves running."""
+    stock.shutdown()
+    stock.detach()
+    resolver = cast("GrpcResolver", stock.resolver)
+    for thread in (resolver.thread, resolver.monitor_thread):
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+
+def await_grpc_threads() -> None:
+    """Wait until the threads of gRPC's Python layer have ended; they are told at most every 0.2 s."""
+    until = time.monotonic() + _GRPC_THREADS_SECONDS
+    while time.monotonic() < until:
+        if not any("(managed_target)" in thread.name for thread in threading.enumerate()):
+            return
+        time.sleep(0.005)
+
+
+def _has_any_flag(stock: FlagdProvider, deadline: float) -> bool:
+    """Whether flagd holds a flag. One without any says so at once; too much to send or in time is many."""
+    resolver = cast("GrpcResolver", stock.resolver)
+    stub = evaluation_pb2_grpc.ServiceStub(resolver.channel)  # the newer protocol no longer has this call
+    request = evaluation_pb2.ResolveAllRequest()
+    try:
+        return bool(stub.ResolveAll(request, timeout=deadline, metadata=resolver.selector_metadata).flags)
+    except grpc.RpcError:
+        return True
