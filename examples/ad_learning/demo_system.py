@@ -11,6 +11,7 @@ import httpx
 from windsock.api import Role, create_token
 from windsock.cli._demo_example import FLAGS_FOLDER, Program, Service, program, serve
 from windsock.cli._demo_stage import Stage, wait
+from windsock.cli._llm_endpoint import LlmEndpoint
 from windsock.migrations import find_folder, migrate, read_migrations
 
 from .ad_platform_endpoint import AdPlatformEndpoint
@@ -39,6 +40,7 @@ class System:
     def __init__(self, stage: Stage, stack: ExitStack) -> None:
         campaigns = ["c0", "c1", *(f"k{number}" for number in range(1, 21))]
         self.platform = stack.enter_context(AdPlatformEndpoint(dict.fromkeys(campaigns, 10_000)))
+        model = stack.enter_context(LlmEndpoint())
         broker = stage.url.replace("postgresql://", "postgresql+psycopg://", 1)
         self._variables = {
             "PYTHONPATH": str(REPOSITORY),  # the example is a package of the repository
@@ -48,6 +50,8 @@ class System:
             "CELERY_BROKER_URL": f"sqla+{broker}",
             "CELERY_RESULT_BACKEND": f"db+{broker}",
             "AD_LEARNING_MODELS": str(Path("models").resolve()),
+            "OPENAI_BASE_URL": model.url,
+            "OPENAI_API_KEY": "loopback",
             **self.platform.variables,
         }
         self._database = stack.enter_context(stage.connect())

@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import psycopg
 from fastapi import FastAPI
 
 import windsock
@@ -11,6 +12,7 @@ from windsock.api import Api, configuration_router
 from windsock.errors import ConfigurationError
 
 from . import config_loader
+from .indexing import SimilarWinner, find_similar
 from .settings import Learning
 from .winners import is_winner
 
@@ -43,6 +45,12 @@ def create_app(database_url: str | None = None) -> FastAPI:
     def winner(ctr: float, roas: float, hours_live: int, impressions: int) -> dict[str, bool]:
         """Tell whether an ad with these numbers is a winner, by the thresholds in force."""
         return {"winner": is_winner(ctr, roas, hours_live, impressions)}
+
+    @app.get("/winners/similar")
+    async def similar_winners(text: str) -> list[SimilarWinner]:
+        """Find the indexed winners that are most like a campaign, a video, attributes."""
+        async with await psycopg.AsyncConnection.connect(url) as connection:
+            return await find_similar(connection, text)
 
     @app.get("/health")
     def health() -> windsock.Health:

@@ -73,14 +73,32 @@ where job.job_type = 'rag_index_winner' and job.status = 'pending'
 order by job.id limit %(limit)s
 for update of job skip locked;
 
+-- name: take_stale_winners
+-- Winners whose place is by another model or dimension than the one in force.
+select null, 0, ads.ad_id, ads.campaign_id, ads.video_id, ads.raw_data -> 'attributes'
+from winner_index as winner join ads using (ad_id)
+where (winner.model, winner.dimension) <> (%(model)s, %(dimension)s)
+order by ads.ad_id limit %(limit)s
+for update of winner skip locked;
+
 -- name: store_index
 -- One winner's place among the others.
-insert into winner_index (ad_id, embedding) values (%(ad_id)s, %(embedding)s)
-on conflict (ad_id) do update set embedding = excluded.embedding, indexed_at = now();
+insert into winner_index (ad_id, model, dimension, embedding)
+values (%(ad_id)s, %(model)s, %(dimension)s, %(embedding)s::double precision[])
+on conflict (ad_id) do update set
+    model = excluded.model, dimension = excluded.dimension, embedding = excluded.embedding, indexed_at = now();
 
--- name: finish_job
--- A job that is done, or that failed for the reason given.
-update pending_jobs set status = %(status)s, error = %(error)s, attempts = attempts + 1, finished_at = now()
+-- name: nearest_winners
+-- The winners that are most like a place, and how they did.
+select ad_id, near.likeness, ads.ctr, json_to_double(ads.raw_data -> 'roas')
+from nearest_winners(%(place)s::double precision[], %(model)s, %(limit)s) as near join ads using (ad_id)
+order by near.likeness desc nulls last, ad_id;
+
+-- name: end_index_attempt
+-- A job that is done, or that failed for the reason given; one that is still pending is tried again.
+update pending_jobs set
+    status = %(status)s, error = %(error)s, attempts = attempts + 1,
+    finished_at = case when %(status)s <> 'pending' then now() end
 where id = %(id)s;
 
 -- name: model_evaluation

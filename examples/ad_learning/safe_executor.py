@@ -20,7 +20,7 @@ import windsock
 
 from . import config_loader
 from .ad_platform import AdPlatform, PauseError, PlatformError, RefusedError
-from .loops import QUERIES
+from .queries import QUERIES
 from .settings import Learning
 from .settings import SafeExecutor as Configuration
 

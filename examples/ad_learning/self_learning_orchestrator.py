@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import psycopg
 
 from .config_loader import is_feature_enabled
-from .loops import LOOPS, Result, Run
+from .loops import LOOPS
+from .queries import Result, Run
 from .settings import Learning, Loop
 
 logger = logging.getLogger("ad_learning")

@@ -34,9 +34,11 @@ class RagIndexing(BaseModel):
     """How winners are indexed for retrieval."""
 
     batch_size: int = Field(50, ge=1, le=1000, description="Jobs taken at once.")
-    max_attempts: int = Field(3, ge=1, le=20)
+    max_attempts: int = Field(3, ge=1, le=20, description="At a winner that the model refuses.")
     poll_interval_seconds: float = Field(5.0, gt=0, le=3600)
-    embedding_dimension: int = Field(256, ge=16, le=2000)
+    embedding_model: str = Field("text-embedding-3-small", min_length=1)
+    embedding_dimension: int = Field(256, ge=16, le=16_000)
+    similar_winners: int = Field(5, ge=1, le=100, description="How many are found by likeness.")
 
 
 class Loop(BaseModel):

@@ -42,12 +42,5 @@ create table public.model_accuracy (
     accuracy double precision not null
 );
 
--- Winners, to be found again by likeness.
-create table public.winner_index (
-    ad_id text primary key references public.ads on delete cascade,
-    embedding double precision[] not null,
-    indexed_at timestamptz not null default now()
-);
-
 create index pending_jobs_promotions on public.pending_jobs ((payload ->> 'ad_id'), created_at)
     where job_type = 'budget_change';

@@ -18,6 +18,7 @@ from typing import Self
 DEFAULT_MODELS = ("gpt-4o", "gpt-4o-mini")
 DEFAULT_EMBEDDINGS = {"text-embedding-3-small": 1536}
 _MAX_BODY = 2**20
+_MAX_WORDS = 8192
 _WORD = re.compile(r"\w+")
 
 Refusal = tuple[int, dict[str, object]]
@@ -116,6 +117,10 @@ class LlmEndpoint:
         texts = given if isinstance(given, list) else [given]
         if not texts or not all(isinstance(text, str) and text for text in texts):
             return 400, _error("'$.input' is invalid.", param="input")
+        longest = max(len(str(text).split()) for text in texts)
+        if longest > _MAX_WORDS:
+            limit = f"This model's maximum context length is {_MAX_WORDS} tokens"
+            return 400, _error(f"{limit}, however you requested {longest} tokens.")
         vectors = [_embedding(str(text), size) for text in texts]
         data = [{"object": "embedding", "index": i, "embedding": each} for i, each in enumerate(vectors)]
         words = sum(len(str(text).split()) for text in texts)

@@ -89,6 +89,14 @@ def connection(database):
 
 
 @pytest.fixture
+def embeddings(endpoint, monkeypatch):
+    """An endpoint of the embedding model, which the environment names."""
+    monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
+    monkeypatch.setenv("OPENAI_API_KEY", "loopback")
+    return endpoint
+
+
+@pytest.fixture
 def mirror(database, connection, learning_file, tmp_path):
     """The mirror, which writes the flag into `learning_config`; not at work yet."""
     options = Options(

@@ -1,11 +1,14 @@
 """The ad learning service: a change through its API is what Python and the database's trigger go by."""
 
+import asyncio
 import json
 import subprocess
 import sys
 from datetime import timedelta
 
+import psycopg
 import pytest
+from examples.ad_learning.indexing import index_winners
 from examples.ad_learning.main import create_app
 from fastapi.testclient import TestClient
 from openfeature import api as openfeature
@@ -108,6 +111,25 @@ def test_faster_cycles_for_development_alone(client, monkeypatch, environment, i
     config_loader.start()
     assert config_loader.get_learning_cycle_config()["interval_seconds"] == interval
     assert config_loader.get_learning_config()["safe_executor"]["poll_interval_ms"] == poll
+
+
+def test_similar_winners_are_found(client, connection, database, embeddings):
+    connection.execute(
+        "insert into ads (ad_id, campaign_id, ctr, impressions, raw_data, created_at) values"
+        """ ('sun', 'c', 0.1, 5000, '{"attributes": ["beach", "red"]}', now() - interval '2 days'),"""
+        """ ('snow', 'c', 0.2, 5000, '{"attributes": ["mountain"]}', now() - interval '2 days')"""
+    )
+
+    async def index():
+        async with await psycopg.AsyncConnection.connect(database) as own:
+            await index_winners(own)
+
+    asyncio.run(index())
+    found = client.get("/winners/similar", params={"text": "mountain"}).json()
+    assert [(each["ad_id"], each["ctr"], each["roas"]) for each in found] == [
+        ("snow", 0.2, None),
+        ("sun", 0.1, None),
+    ]
 
 
 def test_a_variable_that_stands_above_is_named_in_the_answer_and_by_health(client, monkeypatch):

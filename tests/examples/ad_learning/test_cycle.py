@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from examples.ad_learning.ad_platform_endpoint import AdPlatformEndpoint
-from examples.ad_learning.loops import LOOPS, embed
+from examples.ad_learning.loops import LOOPS
 from examples.ad_learning.self_learning_orchestrator import SelfLearningOrchestrator
 from examples.ad_learning.self_learning_worker import work
 from examples.ad_learning.settings import Learning
@@ -51,7 +51,7 @@ async def hang():
     await asyncio.sleep(60)
 
 
-def test_seven_loops_do_their_work(database, connection, configure):
+def test_seven_loops_do_their_work(database, connection, configure, embeddings):
     configure("model_evaluation", min_samples=4)
     configure("auto_promoter", max_promotions_per_cycle=1)
     for ad_id, hours in (("good", 30), ("better", 30), ("young", 3)):
@@ -122,7 +122,9 @@ def test_actuals_come_from_the_ad_platform_and_what_is_not_new_is_stored_once(
     assert "An unexpected error has occurred" in failed["error"]
 
 
-def test_a_winner_grows_old_enough_without_a_write_and_a_gone_ad_fails_its_job(database, connection):
+def test_a_winner_grows_old_enough_without_a_write_and_a_gone_ad_fails_its_job(
+    database, connection, embeddings
+):
     connection.execute("alter table ads disable trigger check_winner_and_index")
     connection.execute(
         "insert into ads (ad_id, campaign_id, ctr, impressions, created_at)"
@@ -276,12 +278,3 @@ def test_the_worker_is_a_program_that_ends_when_told(database, connection):
         said = next(line for line in program.stderr if "Waiting 3600 seconds" in line)
         program.send_signal(signal.SIGTERM)
         assert program.wait(timeout=20) == 0, said
-
-
-def test_like_ads_have_like_places():
-    def likeness(left, right):
-        return sum(a * b for a, b in zip(embed(left, 256), embed(right, 256), strict=True))
-
-    assert likeness(["c1", "red", "short"], ["c1", "red", "short"]) == pytest.approx(1)
-    assert likeness(["c1", "red", "short"], ["c1", "red", "long"]) > likeness(["c1", "red"], ["c2", "blue"])
-    assert embed([], 16) == [0.0] * 16

@@ -1,0 +1,38 @@
+"""What every worker of the system does beside its work: it serves the flags, and ends when it is told to."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+
+import windsock
+
+from . import config_loader
+
+_LOOK_SECONDS = 0.25
+"""How often a waiting worker looks whether its interval has changed."""
+
+
+async def wait(stop: asyncio.Event, interval: Callable[[], float]) -> None:
+    """Wait for the interval in force, which is read again all the while, or until `stop` is set."""
+    clock = asyncio.get_running_loop()
+    began = clock.time()
+    while not stop.is_set() and (left := began + interval() - clock.time()) > 0:
+        try:
+            async with asyncio.timeout(min(left, _LOOK_SECONDS)):
+                await stop.wait()
+        except TimeoutError:
+            continue
+
+
+async def serve(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Serve the flags, and work until the process is told to end."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    config_loader.start()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        await work(stop)
+    finally:
+        windsock.stop()
