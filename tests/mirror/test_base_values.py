@@ -1,8 +1,11 @@
 """Base values of a flag in the table that SQL reads."""
 
 import json
+import logging
 
 import pytest
+
+from windsock.errors import ConfigurationError, DatabaseUnfitError
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def test_base_values_arrive_follow_the_file_and_leave_other_rows_alone(world, gi
     world.execute("insert into learning_config (key, value) values ('theirs', '1')")
     winner = {"ctr_threshold": 0.03, "min_impressions": 1000}
     folder = git({"winner_detection": winner, "enabled": True})
-    watching(world.mirror(learning_config="ads", git_folder=folder, poll_seconds=30))
+    watching(world.mirror(learning_config=("ads",), git_folder=folder, poll_seconds=30))
     eventually(lambda: rows(world) == {"winner_detection": winner, "enabled": True})
     git({"winner_detection": winner | {"ctr_threshold": 0.04}})
     eventually(lambda: rows(world) == {"winner_detection": winner | {"ctr_threshold": 0.04}}, seconds=5)
@@ -40,13 +43,13 @@ def test_base_values_arrive_follow_the_file_and_leave_other_rows_alone(world, gi
 
 def test_the_environment_decides_and_verify_compares(world, git):
     folder = git({"k": 1}, staging={"k": 2})
-    options = {"learning_config": "ads", "git_folder": folder, "environment": "staging"}
+    options = {"learning_config": ("ads",), "git_folder": folder, "environment": "staging"}
     world.mirror(**options).once()
     assert rows(world) == {"k": 2}
     assert world.mirror(**options).differences() == ()
     world.execute("update learning_config set value = '3'")
     (difference,) = world.mirror(**options).differences()
-    assert difference.startswith("learning_config, key k: differs from")
+    assert difference.startswith("public.learning_config, key k: differs from")
 
 
 @pytest.mark.parametrize(
@@ -54,18 +57,104 @@ def test_the_environment_decides_and_verify_compares(world, git):
 )
 def test_a_file_that_cannot_be_used_keeps_the_rows_and_says_so(world, git, messages, content):
     folder = git({"k": 1})
-    world.mirror(learning_config="ads", git_folder=folder).once()
+    world.mirror(learning_config=("ads",), git_folder=folder).once()
     (folder / "ads.flagd.json").write_text(content)
-    world.mirror(learning_config="ads", git_folder=folder).once()
+    world.mirror(learning_config=("ads",), git_folder=folder).once()
     assert rows(world) == {"k": 1}
     assert any("ads" in message for message in messages())
 
 
-def test_a_missing_table_is_named_and_profiles_are_published_all_the_same(
-    world, git, watching, eventually, messages
+def test_a_missing_table_is_one_alarm_and_profiles_are_published_all_the_same(
+    *, world, git, watching, eventually, messages
 ):
     world.execute("drop table learning_config")
-    ann = world.user(world.seed)
-    watching(world.mirror(learning_config="ads", git_folder=git({"k": 1}), poll_seconds=0.2))
+    ann, bob = world.user(world.seed), world.user()
+    mirror = watching(world.mirror(learning_config=("ads",), git_folder=git({"k": 1}), poll_seconds=0.2))
     eventually(lambda: ann in world.served())
-    eventually(lambda: any("learning_config" in message and "migrate" in message for message in messages()))
+    eventually(lambda: messages(logging.ERROR))
+    world.assign(bob, world.seed)
+    eventually(lambda: bob in world.served(), seconds=5)
+    assert mirror.status.is_ready
+    (alarm,) = messages(logging.ERROR)
+    assert "there is no table public.learning_config for base values: run `windsock migrate`" in alarm
+    world.execute(CREATE.format("learning_config"))
+    eventually(lambda: rows(world) == {"k": 1})
+
+
+CREATE = "create table {} (key text primary key, value jsonb not null, revision text, updated_at timestamptz)"
+
+
+@pytest.mark.parametrize(
+    ("target", "table"),
+    [
+        ("ads:ads_values", "ads_values"),
+        ("ads:tuning.ads", "tuning.ads"),
+        ('ads:a "quoted" Name; drop table profiles', '"a ""quoted"" Name; drop table profiles"'),
+    ],
+)
+def test_the_table_can_be_told(world, git, target, table):
+    world.execute("create schema tuning")
+    world.execute(CREATE.format(table))
+    told = world.mirror(learning_config=(target,), git_folder=git({"k": 1}))
+    told.once()
+    assert world.execute(f"select key, value from {table}") == [("k", 1)]
+    assert rows(world) == {}
+    world.execute(f"update {table} set value = '2'")
+    (difference,) = world.mirror(learning_config=(target,), git_folder=git({"k": 1})).differences()
+    assert f"{target.removeprefix('ads:')}, key k: differs from " in difference
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("select 1", r"no table public\.told for base values: create it \(key text primary key, value jsonb"),
+        ("create table told (key text primary key, value jsonb)", "no column revision, no column updated_at"),
+        (
+            "create table told (key int primary key, value json, revision text, updated_at timestamp)",
+            "key is integer, value is json;",
+        ),
+        (
+            "create table told (key text, value jsonb, revision text, updated_at timestamp)",
+            "no primary key or unique index on key",
+        ),
+    ],
+)
+def test_a_table_that_cannot_take_them_is_told_what_it_lacks(world, git, statement, message):
+    world.execute(statement)
+    ann = world.user(world.seed)
+    with pytest.raises(DatabaseUnfitError, match=message):
+        world.mirror(learning_config=("ads:told",), git_folder=git({"k": 1})).once()
+    assert ann in world.served(), "the documents come first"
+
+
+@pytest.mark.parametrize("target", ["ads:", "ads:a.b.c", "ads:.b", "ads:a."])
+def test_a_target_that_names_no_table_is_refused(world, target):
+    with pytest.raises(ConfigurationError, match="names no table"):
+        world.mirror(learning_config=(target,))
+
+
+def test_two_flags_need_two_tables(world, git):
+    with pytest.raises(ConfigurationError, match=r"two flags cannot share the table public\.learning_config"):
+        world.mirror(learning_config=("ads", "teacher:public.learning_config"))
+
+
+def test_the_command_takes_flags_and_tables(world, git, windsock_command):
+    world.execute(CREATE.format("tuning"))
+    folder = git({"k": 1})
+    windsock_command(
+        *(
+            "mirror",
+            "--once",
+            "--flag",
+            "teacher",
+            "--folder",
+            str(world.folder),
+            "--git-folder",
+            str(folder),
+        ),
+        *("--learning-config", "ads", "--learning-config", "ads:tuning"),
+        expect=0,
+        DATABASE_URL=world.url,
+    )
+    assert rows(world) == {"k": 1}
+    assert world.execute("select key, value from tuning") == [("k", 1)]

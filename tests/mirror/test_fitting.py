@@ -47,6 +47,7 @@ def test_what_does_not_fit_is_published_and_named_with_its_row(world, checked, s
     (said,) = [message for message in messages() if "(misfit)" in message]
     assert said.startswith(f"app_configurations {config} (misfit): {message}")
     assert "published all the same" in said
+    assert not messages(logging.ERROR), "it serves, so it is a warning"
 
 
 def test_held_back_it_keeps_its_last_good_settings(world, checked, messages):
@@ -58,8 +59,8 @@ def test_held_back_it_keeps_its_last_good_settings(world, checked, messages):
     checked(hold_back_misfits=True).once()
     assert world.served()[user] == {"retrieval_top_k": 20}
     assert new_user not in world.served()
-    assert any("its last good settings stay published" in message for message in messages())
-    assert any("it is not published" in message for message in messages())
+    assert any("its last good settings stay published" in message for message in messages(logging.ERROR))
+    assert any("it is not published" in message for message in messages(logging.ERROR))
 
 
 def test_a_secret_is_in_no_message(world, checked, messages):

@@ -89,8 +89,11 @@ def command(
         LogFormat, typer.Option(help="Lines for people, or one JSON object a line.")
     ] = LogFormat.TEXT,
     learning_config: Annotated[
-        str | None,
-        typer.Option(help="Also write this flag's base values into the table learning_config, for SQL."),
+        list[str] | None,
+        typer.Option(
+            metavar="FLAG[:TABLE]",
+            help="Also write this flag's base values into a table (learning_config) for SQL; repeat it.",
+        ),
     ] = None,
     git_folder: GitFolder = Path("flagd"),
     environment: Annotated[
@@ -120,7 +123,7 @@ def command(
                 allow_shrink=allow_shrink,
                 settings=settings_classes(settings) if settings else (),
                 hold_back_misfits=unfit is Unfit.HOLD_BACK,
-                learning_config=learning_config,
+                learning_config=tuple(learning_config or ()),
                 git_folder=git_folder,
                 environment=environment,
             )

@@ -33,13 +33,13 @@ class BaseReader:
     """Reads one flag's base values, again whenever a file of the folder changed.
 
     Args:
-        flag: The flag's key, which is the settings class's flag name.
+        flag: The flag's key, which is the settings class's flag name; readable as `flag`.
         folder: The folder of Git's flag files.
         environment: The value of the context's ``environment``.
     """
 
     def __init__(self, flag: str, folder: Path, environment: str) -> None:
-        self._flag = flag
+        self.flag = flag
         self._folder = folder
         self._environment = environment
         self._seen: list[tuple[Path, _Signature]] | None = None
@@ -53,7 +53,7 @@ class BaseReader:
         try:
             return self._evaluate([path for path, _ in seen])
         except (FlagFileError, OSError) as error:
-            _log.error("the base values of %s in SQL stay as they are: %s", self._flag, error)
+            _log.error("the base values of %s in SQL stay as they are: %s", self.flag, error)
             return None
 
     def is_changed(self) -> bool:
@@ -72,14 +72,14 @@ class BaseReader:
         documents = [read_document(path.read_bytes(), str(path)) for path in paths]
         evaluator = FlagEvaluator()
         evaluator.load(merge(documents))
-        compiled = evaluator.compiled.get(self._flag)
+        compiled = evaluator.compiled.get(self.flag)
         outcome = compiled.evaluate({"environment": self._environment}) if compiled else None
         if compiled is None or outcome is None or not isinstance(outcome.value, dict):
             why = outcome.reason if outcome else "no such flag"
             _log.error(
                 "%s: the flag %s has no base values (%s); SQL keeps what it has",
                 self._folder,
-                self._flag,
+                self.flag,
                 why,
             )
             return None

@@ -14,7 +14,7 @@ import psycopg
 
 from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError, WindsockError
 from windsock.mirror.alarm import Alarm
-from windsock.mirror.base_values import BaseReader
+from windsock.mirror.base_tables import BaseTables
 from windsock.mirror.documents import MAX_SHARDS, Layout, shard_count
 from windsock.mirror.files import Folder
 from windsock.mirror.fitting import Fitting
@@ -56,7 +56,8 @@ class Options:
         allow_shrink: Let the first publication remove more than that.
         settings: Settings classes that configurations are checked against; what does not fit is named.
         hold_back_misfits: Keep what does not fit from being published: its last good settings stay.
-        learning_config: The flag whose base values the table `learning_config` is given; None for none.
+        learning_config: Flags whose base values are written into a table: ``flag``, whose table is
+            `learning_config`, or ``flag:table``, or ``flag:schema.table``.
         git_folder: The folder of Git's flag files, for the base values.
         environment: The environment that the base values are for.
     """
@@ -74,7 +75,7 @@ class Options:
     allow_shrink: bool = False
     settings: tuple[type[Settings], ...] = ()
     hold_back_misfits: bool = False
-    learning_config: str | None = None
+    learning_config: tuple[str, ...] = ()
     git_folder: Path = Path("flagd")
     environment: str = "production"
 
@@ -95,11 +96,7 @@ class Mirror:
         self._allow_shrink = options.allow_shrink
         self.status = Status()
         self._alarm = Alarm(self.status)
-        self._base = (
-            BaseReader(options.learning_config, options.git_folder, options.environment)
-            if options.learning_config
-            else None
-        )
+        self._bases = BaseTables(options.learning_config, options.git_folder, options.environment)
 
     def show_progress(self, show: Callable[[int, int], None]) -> None:
         """Call `show` with the number of documents done, and of all, before each one."""
@@ -122,7 +119,7 @@ class Mirror:
                 time.sleep(_SLICE_SECONDS)
             self._take_over()
             written, _ = self._publish_all(source)
-            self._write_base_values(source)
+            self._bases.write(source)
             return written
 
     def differences(self) -> tuple[str, ...]:
@@ -133,7 +130,7 @@ class Mirror:
         """
         self._publisher.load()
         with self._connected() as source, source.read() as reading:
-            found = self._different_base_values(source)
+            found = self._bases.differences(source)
             for name, data in self._publisher.documents(reading):
                 document = self._folder.read(name)
                 if document is None:
@@ -141,17 +138,6 @@ class Mirror:
                 elif document != data:
                     found.append(f"{self._folder.path / name}: differs; {len(data):,} bytes to write")
         return tuple(found)
-
-    def _different_base_values(self, source: Source) -> list[str]:
-        if self._base is None or (base := self._base.read_if_changed()) is None:
-            return []
-        wanted = {key: (value, base.revision) for key, value in base.values.items()}
-        there = source.read_base_values()
-        return [
-            f"learning_config, key {key}: differs from {base.revision}"
-            for key in sorted(wanted.keys() | there.keys())
-            if wanted.get(key) != there.get(key)
-        ]
 
     def watch(self, stop: threading.Event) -> None:
         """Publish, and follow the changes until `stop` is set. Faults are logged and recovered from.
@@ -196,12 +182,12 @@ class Mirror:
             follows = cursor is not None and not pace.full_is_due(source)
             try:
                 cursor = self._publish(source, cursor if follows else None, pace)
-                self._write_base_values(source)
                 self._recovered(pace)
             except MirrorError as error:
                 self._alarm.sound(error)
                 cursor = None
                 pace.failures += 1
+            self._bases.follow(source)
             if follows:
                 stop.wait(min(_LONGEST_REST_SECONDS, time.monotonic() - began))
             self._wait(source, stop, pace)
@@ -237,20 +223,8 @@ class Mirror:
         while not stop.is_set() and (left := deadline - time.monotonic()) > 0:
             if source.wait(min(left, _SLICE_SECONDS)) and not pace.failures:
                 return
-            if self._base and self._base.is_changed() and not pace.failures:
+            if self._bases.are_changed() and not pace.failures:
                 return
-
-    def _write_base_values(self, source: Source) -> None:
-        if self._base is None or (base := self._base.read_if_changed()) is None:
-            return
-        try:
-            source.write_base_values(base)
-        except BaseException:
-            self._base.forget()
-            raise
-        _log.info(
-            "learning_config says what %s says, revision %s", self._options.learning_config, base.revision
-        )
 
     def _recovered(self, pace: "_Pace") -> None:
         pace.failures = 0

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from windsock._sql import load_queries
 from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError, MissingExtraError
-from windsock.flags import JsonValue
-from windsock.mirror.base_values import BaseValues
-from windsock.mirror.id_lists import IdList, json_text
+from windsock.mirror.id_lists import IdList
 from windsock.mirror.rows import MAX_SETTINGS_BYTES, AssignmentList, AssignmentRow, Changes, ConfigurationRow
 
 try:
@@ -143,31 +141,16 @@ class Source:
                 configurations, tuple(sorted(gone)), self._assignments(users), cursor, transactions
             )
 
-    def write_base_values(self, base: BaseValues) -> None:
-        """Make the table `learning_config` say what the base flag says."""
-        parameters = {
-            "keys": list(base.values),
-            "values": [json_text(value) for value in base.values.values()],
-            "revision": base.revision,
-        }
-        with (
-            _deadline(self._connection, self._answer_seconds),
-            _said_clearly(),
-            self._connection.transaction(),
-        ):
-            self._connection.execute(_queries["write_base_values"], parameters)
-            self._connection.execute(_queries["remove_base_values"], parameters)
-
-    def read_base_values(self) -> dict[str, tuple[JsonValue, str]]:
-        """Read the rows of `learning_config` that the mirror wrote: value and revision by key."""
+    @contextlib.contextmanager
+    def asking(self) -> Iterator["Connection"]:
+        """Lend the connection: within the time to answer, and its refusals said as an operator needs them."""
         with _deadline(self._connection, self._answer_seconds), _said_clearly():
-            rows = self._connection.execute(_queries["read_base_values"]).fetchall()
-        return {key: (value, revision) for key, value, revision in rows}
+            yield self._connection
 
     def cut_log(self, keep_seconds: float) -> None:
         """Delete what is older than `keep_seconds` from the change log."""
-        with _deadline(self._connection, self._answer_seconds), _said_clearly():
-            self._connection.execute(_queries["cut_log"], {"keep": f"{keep_seconds} seconds"})
+        with self.asking() as connection:
+            connection.execute(_queries["cut_log"], {"keep": f"{keep_seconds} seconds"})
 
     def _configurations(self, ids: Sequence[str]) -> tuple[ConfigurationRow, ...]:
         if not ids:

@@ -264,18 +264,18 @@ class Publisher:
             misfit = self._fitting.check(row.id, profile)
         except HeldBackError as problem:
             last = self.published.profiles.get(row.id)
-            self._complain(row, str(problem), _LAST_GOOD if last else _LEFT_OUT)
+            self._complain(logging.ERROR, row, str(problem), _LAST_GOOD if last else _LEFT_OUT)
             return last and last_good(row, last)
         if misfit:
-            self._complain(row, misfit, _PUBLISHED)
+            self._complain(logging.WARNING, row, misfit, _PUBLISHED)
         elif self._complaints.pop(row.id, None):
             _log.info("app_configurations %s (%s) is in order again", row.id, row.name)
         return profile if profile.settings else None
 
-    def _complain(self, row: ConfigurationRow, problem: str, outcome: str) -> None:
+    def _complain(self, level: int, row: ConfigurationRow, problem: str, outcome: str) -> None:
         if self._complaints.get(row.id) != problem:
             self._complaints[row.id] = problem
-            _log.error("app_configurations %s (%s): %s; %s", row.id, row.name, problem, outcome)
+            _log.log(level, "app_configurations %s (%s): %s; %s", row.id, row.name, problem, outcome)
 
 
 def _counts(shard: Shard) -> dict[str, int]:

@@ -150,21 +150,3 @@ with old as (
 update windsock.change_log_cut
 set xid = greatest(change_log_cut.xid, newest.xid)
 from newest;
-
--- name: write_base_values
--- The base values of a flag, one row for each of its fields; an unchanged row keeps its time.
-insert into public.learning_config (key, value, revision, updated_at)
-select key, value::jsonb, %(revision)s, now()
-from unnest(%(keys)s::text[], %(values)s::text[]) as base (key, value)
-on conflict (key) do update
-set value = excluded.value, revision = excluded.revision, updated_at = excluded.updated_at
-where (learning_config.value, learning_config.revision) is distinct from (excluded.value, excluded.revision);
-
--- name: remove_base_values
--- Rows of ours that the flag does not have any more; a row without a revision is somebody else's.
-delete from public.learning_config
-where revision is not null and key <> all(%(keys)s::text[]);
-
--- name: read_base_values
--- Our rows, to compare.
-select key, value, revision from public.learning_config where revision is not null;

@@ -103,7 +103,7 @@ def mirror(database, connection, learning_file, tmp_path):
         url=database,
         folder=tmp_path / "mirror",
         flags=("learning",),
-        learning_config="learning",
+        learning_config=("learning",),
         git_folder=learning_file.parent,
     )
     return Mirror(options)

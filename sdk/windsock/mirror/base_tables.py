@@ -1,0 +1,186 @@
+"""Tables that say what base flags say, so that SQL reads the same values as the services."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from psycopg import sql
+
+from windsock._sql import load_queries
+from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError
+from windsock.flags import JsonValue
+from windsock.mirror.base_values import BaseReader, BaseValues
+from windsock.mirror.id_lists import json_text
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from windsock.mirror.postgres import Source
+
+_log = logging.getLogger("windsock.mirror")
+_queries = load_queries("windsock.mirror", "base_tables.sql")
+
+_DEFAULT = "learning_config"
+_COLUMNS = {  # what a column may be; the first is what is advised
+    "key": ("text", "character varying"),
+    "value": ("jsonb",),
+    "revision": ("text", "character varying"),
+    "updated_at": ("timestamp with time zone", "timestamp without time zone"),
+}
+_ADVICE = "(key text primary key, value jsonb not null, revision text, updated_at timestamptz)"
+
+
+@dataclass(frozen=True, slots=True)
+class BaseTable:
+    """A table of one row for each field of a flag: key, value, revision, updated_at.
+
+    Attributes:
+        schema: The schema, as it is in the catalog.
+        name: The table, as it is in the catalog.
+    """
+
+    schema: str
+    name: str
+
+    @classmethod
+    def named(cls, text: str) -> Self:
+        """Take ``table``, which is then in ``public``, or ``schema.table``.
+
+        Raises:
+            ConfigurationError: It is neither.
+        """
+        schema, _, name = text.rpartition(".")
+        if not name or "." in schema or "\0" in text or text.startswith("."):
+            raise ConfigurationError(f"{text!r} names no table: write table or schema.table")
+        return cls(schema or "public", name)
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    def write(self, connection: "Connection", base: BaseValues) -> None:
+        """Make the rows that carry a revision say what the flag says.
+
+        Raises:
+            DatabaseUnfitError: The table is missing, or a column or its key is.
+        """
+        self._check(connection)
+        parameters = {
+            "keys": list(base.values),
+            "values": [json_text(value) for value in base.values.values()],
+            "revision": base.revision,
+        }
+        with connection.transaction():
+            connection.execute(self._query(connection, "write_base_values"), parameters)
+            connection.execute(self._query(connection, "remove_base_values"), parameters)
+
+    def read(self, connection: "Connection") -> dict[str, tuple[JsonValue, str]]:
+        """Read the rows that the mirror wrote: value and revision by key.
+
+        Raises:
+            DatabaseUnfitError: The table is missing, or a column or its key is.
+        """
+        self._check(connection)
+        rows = connection.execute(self._query(connection, "read_base_values"))
+        return {key: (value, revision) for key, value, revision in rows}
+
+    def _query(self, connection: "Connection", name: str) -> bytes:
+        return _queries[name].replace(b"{table}", sql.Identifier(self.schema, self.name).as_bytes(connection))
+
+    def _check(self, connection: "Connection") -> None:
+        parameters = {"schema": self.schema, "name": self.name}
+        columns = {
+            column: (kind, is_unique)
+            for column, kind, is_unique in connection.execute(_queries["base_table_columns"], parameters)
+        }
+        if not columns:
+            remedy = "run `windsock migrate`" if self == BaseTable.named(_DEFAULT) else f"create it {_ADVICE}"
+            raise DatabaseUnfitError(f"there is no table {self} for base values: {remedy}")
+        wrong = [
+            f"no column {column}" if column not in columns else f"{column} is {columns[column][0]}"
+            for column, kinds in _COLUMNS.items()
+            if columns.get(column, ("", False))[0] not in kinds
+        ]
+        if "key" in columns and not columns["key"][1]:
+            wrong.append("no primary key or unique index on key")
+        if wrong:
+            raise DatabaseUnfitError(
+                f"table {self} cannot take base values: {', '.join(wrong)}; it should be {_ADVICE}"
+            )
+
+
+class BaseTables:
+    """Flags, and the table that each one's base values are written into.
+
+    Args:
+        targets: ``flag``, whose table is ``learning_config``, or ``flag:table``, or ``flag:schema.table``.
+        folder: The folder of Git's flag files.
+        environment: The environment that the values are for.
+
+    Raises:
+        ConfigurationError: A target names no table, or two flags name one.
+    """
+
+    def __init__(self, targets: Iterable[str], folder: Path, environment: str) -> None:
+        self._readers: dict[BaseTable, BaseReader] = {}
+        self._said = ""
+        for target in targets:
+            flag, colon, name = target.partition(":")
+            table = BaseTable.named(name if colon else _DEFAULT)
+            if table in self._readers:
+                raise ConfigurationError(
+                    f"two flags cannot share the table {table}: give one a table of its own, as "
+                    f"--learning-config {flag}:TABLE"
+                )
+            self._readers[table] = BaseReader(flag, folder, environment)
+
+    def are_changed(self) -> bool:
+        """Whether a file changed since its values were written."""
+        return any(reader.is_changed() for reader in self._readers.values())
+
+    def write(self, source: "Source") -> None:
+        """Write what changed.
+
+        Raises:
+            MirrorError: A table cannot take it; it is tried again with the next call.
+        """
+        for table, reader in self._readers.items():
+            base = reader.read_if_changed()
+            if base is None:
+                continue
+            try:
+                with source.asking() as connection:
+                    table.write(connection, base)
+            except BaseException:
+                reader.forget()
+                raise
+            _log.info("%s says what the flag %s says, revision %s", table, reader.flag, base.revision)
+
+    def follow(self, source: "Source") -> None:
+        """Write what changed; a table that cannot take it is said once, and the documents go on."""
+        try:
+            self.write(source)
+        except MirrorError as error:
+            if str(error) != self._said:
+                _log.error("base values are not in SQL: %s", error)
+            self._said = str(error)
+        else:
+            self._said = ""
+
+    def differences(self, source: "Source") -> list[str]:
+        """One line for each row that is not what the flags say."""
+        found = []
+        for table, reader in self._readers.items():
+            base = reader.read_if_changed()
+            if base is None:
+                continue
+            wanted = {key: (value, base.revision) for key, value in base.values.items()}
+            with source.asking() as connection:
+                there = table.read(connection)
+            found += [
+                f"{table}, key {key}: differs from {base.revision}"
+                for key in sorted(wanted.keys() | there.keys())
+                if wanted.get(key) != there.get(key)
+            ]
+        return found
