@@ -76,11 +76,11 @@ def _suit_testcontainers(client: docker.DockerClient) -> None:
         testcontainers_config.connection_mode_override = ConnectionMode.docker_host
         testcontainers_config.tc_host_override = "127.0.0.1"
     # Every container here is removed by a `with`; the reaper is a second net, where its image can be had.
-    if not testcontainers_config.ryuk_disabled and _missing(client, testcontainers_config.ryuk_image):
+    if not testcontainers_config.ryuk_disabled and missing_image(client, testcontainers_config.ryuk_image):
         testcontainers_config.ryuk_disabled = True
 
 
-def _missing(client: docker.DockerClient, image: str) -> str | None:
+def missing_image(client: docker.DockerClient, image: str) -> str | None:
     """Pull an image unless it is there; give the reason if that fails."""
     try:
         client.images.get(image)
@@ -93,7 +93,7 @@ def _missing(client: docker.DockerClient, image: str) -> str | None:
 
 
 def _require(client: docker.DockerClient, image: str) -> str:
-    if reason := _missing(client, image):
+    if reason := missing_image(client, image):
         pytest.skip(reason)
     return image
 

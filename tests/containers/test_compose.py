@@ -2,10 +2,13 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from examples.ad_learning.settings import Learning
+from pydantic import AliasChoices, BaseModel
 
 REPOSITORY = Path(__file__).parents[2]
 MIRROR_FILES = "/var/lib/windsock/mirror/"
@@ -46,7 +49,8 @@ def test_every_password_comes_from_the_environment_and_must_be_set(compose):
         for name, value in service.get("environment", {}).items()
         if "PASSWORD" in name
     ]
-    assert len(passwords) == len(["postgres", "migrate", "mirror", "hello", "ai-teacher", "aura"])
+    parts = ["migrate", "service", "worker", "executor", "celery"]
+    assert len(passwords) == len(["postgres", "migrate", "mirror", "hello", "ai-teacher", "aura", *parts])
     assert [value for value in passwords if not value.startswith("${POSTGRES_PASSWORD:?")] == []
 
 
@@ -78,7 +82,13 @@ def test_flagd_waits_for_the_file_that_the_mirror_writes_first(compose):
     assert checked in [source["uri"] for source in flagd_sources(compose)]
 
 
-@pytest.mark.parametrize("service", ["migrate", "mirror", "hello", "ai-teacher", "aura", "flagd"])
+@pytest.mark.parametrize(
+    "service",
+    [
+        *("migrate", "mirror", "hello", "ai-teacher", "aura", "flagd"),
+        *(f"ad-learning{part}" for part in ("", "-migrate", "-worker", "-executor", "-celery")),
+    ],
+)
 def test_what_needs_no_privilege_has_none(compose, service):
     written = services(compose)[service]
     assert written["read_only"] is True
@@ -93,6 +103,11 @@ def test_variables_of_the_settings_are_passed_through_and_may_be_unset(compose):
 
 
 def test_every_variable_of_the_examples_is_passed_through(compose):
+    learning = [
+        *_aliases(Learning),
+        *(f"AD_PLATFORM_{name.upper()}" for name in ("base_url", "access_token")),
+    ]
+    assert "WINNER_CTR_THRESHOLD" in learning
     for service, variables in {
         "ai-teacher": ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_CHAT_MODEL", "TEACHER_RETRIEVAL_TOP_K"),
         "aura": (
@@ -102,10 +117,38 @@ def test_every_variable_of_the_examples_is_passed_through(compose):
             ),
             *("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OLLAMA_BASE_URL"),
         ),
+        "ad-learning": ("CONFIGURATION_API_WRITABLE", *learning),
+        **{f"ad-learning-{part}": tuple(learning) for part in ("worker", "executor", "celery")},
     }.items():
         environment = services(compose)[service]["environment"]
         assert all(environment[name].startswith(f"${{{name}:-") for name in variables)
 
 
+def _aliases(settings: type[BaseModel]) -> Iterator[str]:
+    """The variables that the document names; the others are `LEARNING_<FIELD>`."""
+    for field in settings.model_fields.values():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _aliases(field.annotation)
+        elif isinstance(field.validation_alias, AliasChoices):
+            yield str(field.validation_alias.choices[0])
+        elif field.validation_alias:
+            yield str(field.validation_alias)
+
+
 def test_health_of_aura_is_published_on_the_port_of_its_document(compose):
     assert services(compose)["aura"]["ports"] == ["127.0.0.1:${AURA_PORT:-8080}:8080"]
+
+
+def test_what_the_dockerfile_copies_is_in_the_build_context():
+    copied = [
+        source
+        for line in (REPOSITORY / "Dockerfile").read_text().splitlines()
+        if line.startswith("COPY ") and "--from=" not in line
+        for source in line.split()[1:-1]
+    ]
+    kept = [
+        line[1:] for line in (REPOSITORY / ".dockerignore").read_text().splitlines() if line.startswith("!")
+    ]
+    assert len(copied) >= 6
+    assert set(copied) <= set(kept)
+    assert [source for source in copied if not (REPOSITORY / source).exists()] == []

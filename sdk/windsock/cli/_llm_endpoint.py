@@ -49,6 +49,7 @@ class LlmEndpoint:
         embeddings: The embedding models it knows, and how many dimensions each has at most.
         refusal: How an unknown model is refused; other vendors of the same protocol say it differently.
         api_key: The key that requests must carry, or None for any.
+        port: Where it listens; 0 for any free port.
         down: While true, every request answers 503, as in an outage of the provider.
         served: What was answered so far, oldest first.
     """
@@ -57,6 +58,7 @@ class LlmEndpoint:
     embeddings: dict[str, int] = field(default_factory=DEFAULT_EMBEDDINGS.copy)
     refusal: Callable[[str], Refusal] = unknown_model
     api_key: str | None = None
+    port: int = 0
     down: bool = False
     served: list[Served] = field(default_factory=list)
     _server: ThreadingHTTPServer | None = None
@@ -71,7 +73,7 @@ class LlmEndpoint:
 
     def __enter__(self) -> Self:
         handler = type("Handler", (_Handler,), {"endpoint": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), handler)
         self._server.daemon_threads = False  # closing waits for the answers under way
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="llm-endpoint"

@@ -1,0 +1,227 @@
+"""docker-compose.yml for real: the three examples answer in containers, and follow a change made while they run.
+
+The models are a sidecar that shares the loopback of the service which asks it.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import docker
+import httpx
+import psycopg
+import pytest
+import yaml
+from tests.containers.conftest import REPOSITORY, missing_image
+from tests.ports import free_ports
+
+pytestmark = [pytest.mark.containers, pytest.mark.xdist_group("containers"), pytest.mark.timeout(900)]
+
+PORTS = (
+    "POSTGRES_PORT", "FLAGD_RPC_PORT", "FLAGD_MANAGEMENT_PORT", "FLAGD_SYNC_PORT", "FLAGD_OFREP_PORT",
+    "AURA_PORT", "AI_TEACHER_PORT", "HELLO_PORT", "AD_LEARNING_PORT",
+)  # fmt: skip
+MODELS = """
+import signal
+from windsock.cli._llm_endpoint import LlmEndpoint
+from windsock.cli._llm_vendors import openrouter
+endpoint = {endpoint}
+endpoint.port = 9000
+with endpoint:
+    signal.pause()
+"""
+EVALUATE = """
+from examples.ad_learning.tasks import auto_evaluate_models_after_training as task
+print(task.delay("new.joblib", "winner").get(timeout=120)["status"])
+"""
+LEARNING = "/api/config/learning"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What `docker compose up` has started, from a copy of the repository's files."""
+
+    folder: Path
+    variables: dict[str, str]
+
+    def compose(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["docker", "compose", "-f", "docker-compose.yml", "-f", "models.yml", *arguments],
+            cwd=self.folder,
+            env=os.environ | self.variables,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == 0, f"docker compose {' '.join(arguments)}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def url(self, port: str) -> str:
+        return f"http://127.0.0.1:{self.variables[port]}"
+
+    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        url = f"postgresql://windsock:secret@127.0.0.1:{self.variables['POSTGRES_PORT']}/windsock"
+        with psycopg.connect(url, autocommit=True) as connection:
+            cursor = connection.execute(statement, values)
+            return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture(scope="module")
+def deployment(
+    engine: docker.DockerClient, image_of: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
+    """Everything in docker-compose.yml, healthy."""
+    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode:
+        pytest.skip("docker has no `compose` here")
+    for service in ("postgres", "flagd"):
+        if reason := missing_image(engine, image_of(service)):
+            pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("deployment")
+    shutil.copy(REPOSITORY / "docker-compose.yml", folder)
+    for name in ("flagd", "examples"):
+        shutil.copytree(
+            REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "mirror")
+        )
+    image = _examples_image(engine, image_of("ai-teacher"))
+    (folder / "models.yml").write_text(yaml.safe_dump({"services": dict(_models(image))}))
+    variables = {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)} | {
+        "COMPOSE_PROJECT_NAME": f"windsock-{uuid4().hex[:8]}",
+        "POSTGRES_PASSWORD": "secret",
+        "WINDSOCK_IMAGE": image,  # the examples' image has all that the other one has
+        "OPENAI_BASE_URL": "http://127.0.0.1:9000/v1",
+        "OPENROUTER_BASE_URL": "http://127.0.0.1:9000/v1",
+        "OPENROUTER_API_KEY": "sk-or-loopback",
+        "AURA_L1_SECONDS": "30",
+        "CONFIGURATION_API_WRITABLE": "true",
+        "AD_LEARNING_USER": str(os.getuid()),
+    }
+    deployment = Deployment(folder, variables)
+    try:
+        deployment.compose("up", "--detach", "--no-build")
+        for port in ("AI_TEACHER_PORT", "AURA_PORT", "AD_LEARNING_PORT"):
+            eventually(lambda port=port: httpx.get(f"{deployment.url(port)}/health").is_success, 120)
+        yield deployment
+    finally:
+        deployment.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+
+
+def _examples_image(engine: docker.DockerClient, image: str) -> str:
+    """Build the image, or take the one that is there."""
+    built = subprocess.run(
+        ["docker", "compose", "build", "--quiet", "ai-teacher"],
+        cwd=REPOSITORY,
+        env=os.environ | {"POSTGRES_PASSWORD": "secret"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    if built.returncode and not any(image in each.tags for each in engine.images.list()):
+        pytest.skip(f"the image {image} is not here and cannot be built: {built.stderr.strip()[-300:]}")
+    return image
+
+
+def _models(image: str) -> Iterator[tuple[str, dict[str, object]]]:
+    for service, endpoint in (("ai-teacher", "LlmEndpoint()"), ("aura", "openrouter()")):
+        yield (
+            f"models-of-{service}",
+            {
+                "image": image,
+                "entrypoint": ["python", "-c", MODELS.format(endpoint=endpoint)],
+                "network_mode": f"service:{service}",
+                "init": True,
+            },
+        )
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if condition():
+                return
+            said = "it is not so"
+        except httpx.TransportError as error:
+            said = repr(error)
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {said}"
+        time.sleep(0.1)
+
+
+def test_ai_teacher_answers_with_a_profile_from_the_next_message_on(deployment):
+    ada, ben = str(uuid4()), str(uuid4())
+    for user in (ada, ben):
+        deployment.sql("insert into profiles (id) values (%s)", user)
+        deployment.sql("insert into wallets (user_id, balance) values (%s, 100)", user)
+
+    def ask(user):
+        body = {"user_id": user, "message": "Why is the sky blue?"}
+        answer = httpx.post(f"{deployment.url('AI_TEACHER_PORT')}/chat", json=body, timeout=30)
+        return (found := answer.json()).get("model"), found.get("passages_found")
+
+    eventually(lambda: ask(ada) == ("gpt-4o-mini", 10))
+    deployment.sql(
+        "update profiles set config_id = (select id from app_configurations where name = 'experimental_v1') where id = %s",
+        ada,
+    )
+    eventually(lambda: ask(ada) == ("gpt-4o", 25))
+    assert ask(ben) == ("gpt-4o-mini", 10)
+    eventually(
+        lambda: deployment.sql("select count(*) > 0 from usage_logs where config_id is not null")[0][0]
+    )
+
+
+def test_aura_swaps_its_models_while_it_runs(deployment):
+    def models():
+        health = httpx.get(f"{deployment.url('AURA_PORT')}/health", timeout=30).json()
+        return {name: each["value"] for name, each in health["models"].items()}
+
+    def answered_by():
+        body = {"user_id": "ada", "message": "I cannot sleep."}
+        return httpx.post(f"{deployment.url('AURA_PORT')}/chat", json=body, timeout=60).json().get("model")
+
+    assert models()["l1_model"] == "mistralai/mistral-7b-instruct"
+    eventually(lambda: answered_by() == "deepseek/deepseek-chat")
+    path = deployment.folder / "flagd/aura.flagd.json"
+    document = json.loads(path.read_text())
+    document["flags"]["aura"]["defaultVariant"] = "budget"
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(document))
+    new.replace(path)
+    eventually(lambda: models()["l3_model"] == "google/gemini-flash-1.5")
+    assert answered_by() == "google/gemini-flash-1.5"
+    assert "Using model: google/gemini-flash-1.5" in deployment.compose("logs", "aura")
+
+
+def test_ad_learning_takes_a_change_through_its_api_in_every_part_and_keeps_it(deployment):
+    ad = {"ctr": 0.04, "roas": 1.0, "hours_live": 24, "impressions": 1000}
+    in_sql = "select is_winner(%s, %s, %s, %s)"
+    service = deployment.url("AD_LEARNING_PORT")
+
+    def winner():
+        return (
+            httpx.get(f"{service}/winner", params=ad).json()["winner"],
+            deployment.sql(in_sql, *ad.values())[0][0],
+        )
+
+    token = deployment.compose("run", "--rm", "--no-deps", "-T", "migrate", "token", "ann", "--role", "admin")
+    as_ann = {"Authorization": f"Bearer {token.strip()}"}
+    eventually(lambda: winner() == (True, True))
+    change = {"winner_detection": {"ctr_threshold": 0.05}}
+    answer = httpx.put(f"{service}{LEARNING}", json=change, headers=as_ann, timeout=30)
+    assert (answer.status_code, answer.json().get("status")) == (200, "updated"), answer.text
+    eventually(lambda: winner() == (False, False))
+    deployment.compose("restart", "--timeout", "5", "ad-learning")
+    eventually(lambda: httpx.get(f"{service}/winner", params=ad).json() == {"winner": False}, 60)
+    for program in (["-m", "examples.ad_learning.train"], ["-c", EVALUATE]):
+        said = deployment.compose("exec", "-T", "ad-learning-celery", "python", *program)
+    assert said.strip() == "promoted"
+    running = deployment.compose("ps", "--services", "--status", "running").split()
+    assert {"ad-learning-worker", "ad-learning-executor", "ad-learning-celery"} <= set(running)
