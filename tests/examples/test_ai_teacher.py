@@ -4,13 +4,15 @@ import json
 import logging
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from app.core.config import Settings, settings
+from app.core.config import Prices, Settings, settings
 from app.main import app
 from app.services.config_manager import ConfigManager
 from fastapi.testclient import TestClient
+from pydantic import ValidationError
 from tests.examples.conftest import eventually
 
 import windsock
@@ -79,7 +81,7 @@ class School:
         return reply.json()
 
     def usage(self, user_id):
-        columns = 'config_id::text, variant, "values", healed, input_tokens, output_tokens'
+        columns = 'config_id::text, variant, "values", healed, input_tokens, output_tokens, cost'
         return self.sql(f"select {columns} from usage_logs where user_id = %s order by requested_at", user_id)
 
 
@@ -178,7 +180,7 @@ def test_usage_logs_record_the_configuration_the_values_and_what_was_healed(scho
     school.serves(tuned, "reasoning_model", "gpt-4oo")
     school.answered(tuned)
     eventually(lambda: len(school.usage(plain)) == 1 and len(school.usage(tuned)) == 2)
-    [(config_id, variant, values, healed, sent, received)] = school.usage(plain)
+    [(config_id, variant, values, healed, sent, received, _)] = school.usage(plain)
     assert (config_id, variant, healed) == (None, "production", [])
     assert (values["reasoning_model"], values["retrieval_top_k"]) == ("gpt-4o-mini", 10)
     assert sent > 0
@@ -186,6 +188,30 @@ def test_usage_logs_record_the_configuration_the_values_and_what_was_healed(scho
     (first, _, _, nothing, *_), (second, _, _, [failed], *_) = school.usage(tuned)
     assert (first, second, nothing) == (school.profile, school.profile, [])
     assert (failed["field"], failed["failed_value"]) == ("reasoning_model", "gpt-4oo")
+
+
+def test_usage_logs_record_what_an_answer_cost_at_the_price_of_the_model_that_answered(school):
+    plain, tuned = school.pupil(), school.pupil(config_id=school.profile)
+    school.answered(plain)
+    school.change(school.profile, "reasoning_model", "gpt-4oo")
+    school.serves(tuned, "reasoning_model", "gpt-4oo")
+    school.answered(tuned)  # gpt-4oo fails and costs nothing; gpt-4o-mini answers
+    eventually(lambda: len(school.usage(plain)) == 1 and len(school.usage(tuned)) == 1)
+    for pupil in (plain, tuned):
+        [(*_, sent, received, cost)] = school.usage(pupil)
+        assert cost == sent * Decimal("0.00000015") + received * Decimal("0.0000006")
+
+
+def test_prices_are_the_deployments_and_a_model_without_one_has_an_unknown_cost(monkeypatch):
+    monkeypatch.setenv("OPENAI_PRICES", '{"own-model": {"sent": "2", "received": 8.5}}')
+    prices = Prices()
+    assert prices.cost("own-model", 1000, 100) == Decimal("0.00285")
+    assert prices.cost("gpt-4o", 1000, 100) is None
+    monkeypatch.setenv("OPENAI_PRICES", "")
+    assert Prices().cost("gpt-4o", 1_000_000, 100_000) == Decimal("3.5")
+    monkeypatch.setenv("OPENAI_PRICES", '{"own-model": {"sent": "-2", "received": 8.5}}')
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        Prices()
 
 
 def test_an_insolvent_wallet_is_refused_before_any_configuration_is_read(school):

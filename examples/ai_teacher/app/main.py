@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 import windsock
 from app.agents.teacher_agent import Services, TeacherAgent
-from app.core.config import settings
+from app.core.config import Prices, settings
 from app.services.config_manager import ConfigManager, config_id_of
 from app.services.llm import LLMService
 from app.services.retrieval_pipeline import RetrievalPipeline
@@ -49,7 +49,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     with openai.OpenAI() as client:
         app.state.config_manager = ConfigManager()
         app.state.teacher = TeacherAgent(
-            Services(wallets, app.state.config_manager, retrieval, LLMService(client))
+            Services(wallets, app.state.config_manager, retrieval, LLMService(client, Prices()))
         )
         yield
     retrieval.close()
@@ -71,7 +71,7 @@ def chat(message: Message, request: Request) -> Reply:
         if state["refusal"]:
             raise HTTPException(402, state["refusal"])
         answer, retrieved = state["answer"], state["retrieved"]
-        usage.tokens(input=answer.input_tokens, output=answer.output_tokens)
+        usage.tokens(input=answer.input_tokens, output=answer.output_tokens, cost=answer.cost)
     return Reply(
         answer=answer.text,
         model=answer.model,

@@ -1,8 +1,10 @@
 """The service's settings and their code defaults, the base that everything else is laid over."""
 
 import logging
+from decimal import Decimal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import windsock
 
@@ -26,3 +28,28 @@ class Settings(windsock.Settings, flag="teacher"):
 
 
 settings = Settings.live()
+
+
+class Price(BaseModel):
+    """What a model takes for a million tokens, in dollars."""
+
+    sent: Decimal = Field(ge=0)
+    received: Decimal = Field(ge=0)
+
+
+class Prices(BaseSettings):
+    """What the provider charges: for the deployment to say, in `OPENAI_PRICES`, never a flag."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OPENAI_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    prices: dict[str, Price] = {
+        "gpt-4o": Price(sent=Decimal("2.50"), received=Decimal("10.00")),
+        "gpt-4o-mini": Price(sent=Decimal("0.15"), received=Decimal("0.60")),
+    }
+
+    def cost(self, model: str, sent: int, received: int) -> Decimal | None:
+        """Give the dollars for so many tokens; None for a model without a price."""
+        price = self.prices.get(model)
+        return (price.sent * sent + price.received * received) / 1_000_000 if price else None

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import openai
 
 import windsock
-from app.core.config import Settings, our_logs, settings
+from app.core.config import Prices, Settings, our_logs, settings
 from app.services.retrieval_pipeline import Passage
 
 _INSTRUCTION = "You are a patient teacher. Answer from these passages; say so if they do not hold the answer."
@@ -14,19 +15,20 @@ _INSTRUCTION = "You are a patient teacher. Answer from these passages; say so if
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model said, which one it was, and what it took."""
+    """What the model said, which one it was, and what it took; the cost is None where no price is known."""
 
     text: str
     model: str
     input_tokens: int
     output_tokens: int
+    cost: Decimal | None
 
 
 class LLMService:
     """The OpenAI API, at `OPENAI_BASE_URL` with `OPENAI_API_KEY`, which the client reads itself."""
 
-    def __init__(self, client: openai.OpenAI) -> None:
-        self._client = client
+    def __init__(self, client: openai.OpenAI, prices: Prices) -> None:
+        self._client, self._prices = client, prices
 
     def generate_answer(self, query: str, context: Sequence[Passage], config_params: Settings) -> Answer:
         """Answer a question from passages, with the user's model or, if that fails, with the default.
@@ -59,9 +61,11 @@ class LLMService:
             ],
         )
         usage = completion.usage
+        sent, received = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
         return Answer(
             text=completion.choices[0].message.content or "",
             model=completion.model,
-            input_tokens=usage.prompt_tokens if usage else 0,
-            output_tokens=usage.completion_tokens if usage else 0,
+            input_tokens=sent,
+            output_tokens=received,
+            cost=self._prices.cost(tuned.reasoning_model, sent, received),
         )
