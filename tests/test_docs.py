@@ -13,7 +13,9 @@ from windsock.cli._app import VERBS
 REPOSITORY = Path(__file__).parents[1]
 WINDSOCK = Path(sys.executable).parent / "windsock"
 README = REPOSITORY / "README.md"
-DOCUMENTS = [README, *sorted((REPOSITORY / "docs").glob("*.md"))]
+EXAMPLES = sorted((REPOSITORY / "examples").glob("*/*.md"))
+DOCUMENTS = [README, *sorted((REPOSITORY / "docs").glob("*.md")), *EXAMPLES]
+ONE_SCREEN = 60  # lines
 
 
 def fenced_lines(document: Path) -> Iterator[str]:
@@ -24,6 +26,10 @@ def fenced_lines(document: Path) -> Iterator[str]:
             inside = not inside
         elif inside:
             yield line.strip().removeprefix("$ ")
+
+
+def named(document: Path) -> str:
+    return str(document.relative_to(REPOSITORY))
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -53,7 +59,7 @@ def test_verb_is_documented(verb):
     assert shown, f"`windsock {verb}` appears in neither README.md nor docs/*.md"
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_commands_in_the_documents_exist(document):
     shown = {
         verb
@@ -63,10 +69,29 @@ def test_commands_in_the_documents_exist(document):
     assert shown <= set(VERBS)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_files_that_the_documents_link_to_exist(document):
     targets = re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", document.read_text())
     assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("document", EXAMPLES, ids=named)
+def test_a_readme_of_an_example_fits_on_one_screen(document):
+    assert len(document.read_text().splitlines()) <= ONE_SCREEN
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_modules_that_the_documents_run_exist(document):
+    """`python -m a.b`, `uvicorn [--app-dir folder] a.b:c` and `celery -A a.b`, in the repository's folder or its own."""
+    text = "\n".join(fenced_lines(document)) + "\n".join(re.findall(r"`([^`\n]+)`", document.read_text()))
+    shown = [
+        *(("", module) for module in re.findall(r"python -m (examples\.[\w.]+)", text)),
+        *(("", module) for module in re.findall(r"celery -A (\S+)", text)),
+        *re.findall(r"uvicorn (?:--app-dir (\S+) )?(?:--\S+ (?:\d+ )?)*([\w.]+):\w+", text),
+    ]
+    for folder, module in shown:
+        places = [root / folder / module.replace(".", "/") for root in (REPOSITORY, document.parent)]
+        assert any(place.with_suffix(".py").is_file() for place in places), module
 
 
 def test_readme_gives_one_test_command_and_it_sets_up_everything_itself():

@@ -145,7 +145,7 @@ class AdPlatformEndpoint:
         fields = set(filter(None, parameters.get("fields", "").split(",")))
         for name in sorted(fields - _CAMPAIGN_FIELDS):
             return _error(f"(#100) Tried accessing nonexisting field ({name}) on node type (Campaign)")
-        values = {"name": campaign, "daily_budget": str(self.budgets[campaign])}
+        values: Body = {"name": campaign, "daily_budget": str(self.budgets[campaign])}
         return 200, {name: values[name] for name in values if name in fields} | {"id": campaign}
 
     def _change(self, campaign: str, parameters: Mapping[str, str]) -> Answer:
