@@ -4,11 +4,8 @@ A result is the variant, or the error code where there is one; both are what a u
 """
 
 import contextlib
-import fcntl
 import json
 import logging
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +14,7 @@ from typing import Any
 from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import OpenFeatureError
+from tests.node_packages import node_packages_unavailable
 
 from windsock.evaluator import FlagEvaluator
 
@@ -51,24 +49,8 @@ def python_result(core: FlagdCore, key: str, context: Mapping[str, Any]) -> str 
 
 
 def npm_unavailable() -> str | None:
-    """Why flagd-core from npm cannot be asked, or None; installs it on first use from the committed lock file."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        return "node or npm is not installed"
-    with (NODE_FOLDER / "package-lock.json").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one of the test workers installs, the others wait for all of it
-        if (NODE_FOLDER / "node_modules" / "@openfeature" / "flagd-core").is_dir():
-            return None
-        environment = {**os.environ, "npm_config_update_notifier": "false"}
-        done = subprocess.run(
-            [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=NODE_FOLDER,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    return None if done.returncode == 0 else f"npm ci failed: {done.stderr.strip().splitlines()[-1:]}"
+    """Why flagd-core from npm cannot be asked, or None."""
+    return node_packages_unavailable(NODE_FOLDER)
 
 
 class NpmCore:

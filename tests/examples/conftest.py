@@ -38,7 +38,7 @@ FOREIGN = (
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch, tmp_path):
     """An example sees no variable and no `.env` of the machine that the tests run on."""
-    for name in [name for name in os.environ if name.startswith(FOREIGN)]:
+    for name in [name for name in os.environ if name.startswith(FOREIGN) and name != "FLAGD_BIN"]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 
