@@ -137,9 +137,9 @@ class Resolver:
     def __init__(self, settings_class: type[BaseSettings], declaration: Declaration) -> None:
         self.declaration = declaration
         self._settings_class = settings_class
-        self._flags = (declaration.flag, declaration.experiment_flag, declaration.profile_flag)
-        self._missing = tuple(map(missing, self._flags))  # one outcome each: identity is the cache's key
-        self._declared = dict(zip(("base", "experiment", "profile"), self._flags, strict=True))
+        self.flags = (declaration.flag, declaration.experiment_flag, declaration.profile_flag)
+        self._missing = tuple(map(missing, self.flags))  # one outcome each: identity is the cache's key
+        self._declared = dict(zip(("base", "experiment", "profile"), self.flags, strict=True))
         self._process_layers: tuple[Layer, ...] | None = None
         self._cache: dict[Outcomes, Resolution] = {}
         self._made: dict[tuple[object, ...], Resolution] = {}
@@ -155,7 +155,7 @@ class Resolver:
         """Settings of one user (or of none), through OpenFeature; `attributes` are completed in place."""
         evaluation = process.evaluation or process.evaluating()
         provider = evaluation.provider()
-        base, experiment, profile = self._flags
+        base, experiment, profile = self.flags
         if provider is None:
             outcomes = (
                 evaluation.object(base, targeting_key, attributes),
@@ -179,7 +179,7 @@ class Resolver:
             flags: The flags by key; what is not there gives the layers below.
             context: The attributes, with ``targetingKey`` and ``environment``.
         """
-        base, experiment, profile = self._flags
+        base, experiment, profile = self.flags
         outcomes = (
             flag.evaluate(context) if (flag := flags.get(base)) else self._missing[0],
             flag.evaluate(context) if (flag := flags.get(experiment)) else self._missing[1],
@@ -192,40 +192,13 @@ class Resolver:
         evaluation = process.evaluating()
         if evaluation.provider() is not None:
             return self.resolve(targeting_key, attributes)
-        base, experiment, profile = self._flags
+        base, experiment, profile = self.flags
         outcomes = (
             await evaluation.object_async(base, targeting_key, attributes),
             await evaluation.object_async(experiment, targeting_key, attributes),
             await evaluation.object_async(profile, targeting_key, attributes),
         )
         return self._combined(outcomes, _NONE), None
-
-    def lowered(
-        self, resolution: Resolution, fields: Iterable[str], last_good: Mapping[str, object]
-    ) -> Resolution:
-        """Resolve again with each of `fields` one rung down.
-
-        A rung down is the last value that worked where `last_good` has it, else the next weaker layer that
-        says something else. Whose settings they are (the deciding flag, the configuration) stays as it was.
-        """
-        dropped: dict[str, set[Origin]] = {name: set() for name in fields}
-        known = {name: value for name, value in last_good.items() if name in dropped}
-        lowered = resolution
-        while unchanged := [
-            name
-            for name in dropped
-            if lowered.values[name] == resolution.values[name]
-            and lowered.resolved.origins[name].layer != "default"
-        ]:
-            for name in unchanged:
-                dropped[name].add(lowered.resolved.origins[name])
-            lowered = self._without(resolution, dropped, known)
-        return lowered
-
-    def restored(self, resolution: Resolution) -> Resolution:
-        """Resolve again as if nothing had been withdrawn."""
-        resolved = resolve(self.declaration, resolution.layers)
-        return replace(resolution, values=resolved.values, resolved=resolved, tally=Tally())
 
     def place(self, origin: Origin, field_name: str) -> ValueKey | None:
         """Where the value of a field stands, if a flag's variant holds it."""
@@ -238,23 +211,6 @@ class Resolver:
             return None
         text = json.dumps(value, ensure_ascii=False, default=repr)
         return text if len(text) <= _JSON_MAX else None
-
-    def _without(
-        self, resolution: Resolution, dropped: Mapping[str, set[Origin]], known: Mapping[str, object]
-    ) -> Resolution:
-        layers = [
-            Layer(
-                layer.origin,
-                {k: v for k, v in layer.values.items() if layer.origin not in dropped.get(k, ())},
-            )
-            for layer in resolution.resolved.applied[1:]
-        ]
-        for name, value in known.items():
-            origin = replace(resolution.resolved.origins[name], layer=LAST_GOOD)
-            if origin not in dropped[name]:
-                layers.append(Layer(origin, {name: value}))
-        resolved = resolve(self.declaration, layers)
-        return replace(resolution, values=resolved.values, resolved=resolved, tally=Tally())
 
     def shadowed(self) -> list[str]:
         """Fields that the base flag sets and the process overrides, as ``flag.field``."""
@@ -297,11 +253,23 @@ class Resolver:
         return found
 
     def _make(self, outcomes: Outcomes, arms: frozenset[str] | None) -> Resolution:
+        found, excluded = self._layers(*outcomes, arms)
+        return self.laid(outcomes, arms, found, process.withdrawn, excluded=excluded)
+
+    def laid(
+        self,
+        outcomes: Outcomes,
+        arms: frozenset[str] | None,
+        found: Iterable[Layer],
+        withdrawn: Withdrawn,
+        *,
+        excluded: bool,
+    ) -> Resolution:
+        """Lay the layers that were found over the code defaults, without the values that are withdrawn."""
         base, experiment, profile = outcomes
-        found, excluded = self._layers(base, experiment, profile, arms)
-        layers, withdrawn = self._serving(found)
+        layers, gone = self._serving(found, withdrawn)
         resolved = resolve(self.declaration, layers)
-        resolved = replace(resolved, refusals=(*resolved.refusals, *withdrawn))
+        resolved = replace(resolved, refusals=(*resolved.refusals, *gone))
         self._log(resolved.refusals)
         contributed = {layer.origin.layer: layer.origin for layer in resolved.applied}
         deciding = (
@@ -343,25 +311,21 @@ class Resolver:
         config_id = outcome.variant if layer == "profile" and outcome.value else None
         return [Layer(Origin(layer, outcome.flag_key, outcome.variant, config_id), outcome.value)]
 
-    def _serving(self, found: Iterable[Layer]) -> tuple[list[Layer], list[Refusal]]:
+    def _serving(self, found: Iterable[Layer], withdrawn: Withdrawn) -> tuple[list[Layer], list[Refusal]]:
         """Leave out the values that are withdrawn, and say which."""
-        if not process.withdrawn:
+        if not withdrawn:
             return list(found), []
         layers, refusals = [], []
         for layer in found:
+            keys = ((name, self.place(layer.origin, name)) for name in layer.values)
             gone = [
-                name for name, value in layer.values.items() if self._is_withdrawn(layer.origin, name, value)
+                name for name, key in keys if key and withdrawn.get(key) == fingerprint(layer.values[name])
             ]
             kept = {name: value for name, value in layer.values.items() if name not in gone}
             origin = layer.origin if kept else replace(layer.origin, config_id=None)
             layers.append(Layer(origin, kept))
             refusals += [self._withdrawal(layer, name) for name in gone]
         return layers, refusals
-
-    def _is_withdrawn(self, origin: Origin, name: str, value: object) -> bool:
-        key = self.place(origin, name)
-        gone = None if key is None else process.withdrawn.get(key)
-        return gone is not None and gone == fingerprint(value)
 
     def _withdrawal(self, layer: Layer, name: str) -> Refusal:
         value = MASK if self.declaration.is_secret((name,)) else layer.values[name]

@@ -15,6 +15,7 @@ from windsock import exposures
 from windsock.environment import user_id_key
 from windsock.healing.classify import Blame, Classifier, Verdict, chain, describe
 from windsock.healing.quarantine import Fault, quarantine
+from windsock.healing.rungs import lowered
 from windsock.healing.watch import watch_over
 from windsock.resolution import Given, Resolution, process
 from windsock.settings import (
@@ -66,7 +67,7 @@ class Attempt(Generic[S]):
     _fell: frozenset[str] = frozenset()
     _named_only = False
     _faults: tuple[Fault, ...] = ()
-    _probes: tuple[ValueKey, ...] = ()
+    _probe: ValueKey | None = None
     _traces: tuple[Trace, ...] = ()
 
     def __init__(self, settings: S, classifier: Classifier, deadline: float | None) -> None:
@@ -86,7 +87,7 @@ class Attempt(Generic[S]):
         if given is None:
             return
         if fallen is None and process.withdrawn:
-            given, self._probes = quarantine.probed(type(settings), given)
+            given, self._probe = quarantine.probed(type(settings), given)
         self._first = given[0]
         if fallen is not None:
             (given, self._healed), self._fresh = fallen, False
@@ -152,6 +153,8 @@ class Attempt(Generic[S]):
             quarantine.weigh(resolver, resolution)
         suspects = self._suspects(error)
         verdict = self._judge(error, suspects)
+        if self._probe is not None and verdict.blame is not Blame.ELSEWHERE:
+            quarantine.probe_failed(self._probe)
         worthwhile = first or self._named_only or verdict.blame is Blame.VALUE
         if not suspects or self.left() == 0 or not worthwhile:
             self._exhausted(error)
@@ -159,16 +162,15 @@ class Attempt(Generic[S]):
         # Where the error names fields, the user keeps the others; should that not do, the others follow.
         self._named_only = first and bool(verdict.fields) and verdict.blame is not Blame.ELSEWHERE
         falling = list(verdict.fields) if self._named_only else suspects
-        lowered = resolver.lowered(
-            resolution, falling, quarantine.last_good.below(resolver, resolution, falling)
-        )
-        fell_to = {name: lowered.resolved.origins[name].layer for name in falling}
+        last_good = quarantine.last_good.below(resolver, resolution, falling)
+        below = lowered(resolver, resolution, falling, last_good)
+        fell_to = {name: below.resolved.origins[name].layer for name in falling}
         self._healed += self._account(error, fell_to)
         if verdict.blame is Blame.VALUE:
             self._faults += self._faults_of(error, resolution, verdict.fields or tuple(suspects))
         self._fell |= set(falling)
-        set_fallen(self._caller, ((lowered, serving), self._healed))
-        self._pass((lowered, serving))
+        set_fallen(self._caller, ((below, serving), self._healed))
+        self._pass((below, serving))
         return True
 
     def _follow(self, error: Exception) -> None:
@@ -286,8 +288,8 @@ class Attempt(Generic[S]):
                 type(self.settings).__windsock__, resolution, fields_read(self.settings)
             )
             tally.proven.update(read)
-        if self._probes:
-            quarantine.probe_went_well([key for key in self._probes if key[2] in read])
+        if self._probe is not None and self._probe[2] in read:
+            quarantine.probe_went_well(self._probe)
 
     def _pass(self, given: Given) -> None:
         """Make the view that the call gets; its own, so that its reads are those of the call."""

@@ -35,9 +35,11 @@ class Board(Protocol):
 
     Attributes:
         interval: Seconds between exchanges in which nothing is new here.
+        mirrored: Whether the mirror reads along, and takes what is withdrawn out of profiles.
     """
 
     interval: float
+    mirrored: bool
 
     def exchange(self, outbox: Outbox) -> Sequence[Withdrawal]:
         """Tell what is new here, and give everything that is in force."""
@@ -56,6 +58,7 @@ class FileBoard:
     def __init__(self, path: Path = DEFAULT_FILE) -> None:
         self.path = path.absolute()  # the process may change its folder later
         self.interval = 2.0
+        self.mirrored = False
 
     def exchange(self, outbox: Outbox) -> Sequence[Withdrawal]:
         """Read the file; where something is new, write it anew in one step.
@@ -136,6 +139,7 @@ class PostgresBoard:
         self._owner = os.getpid()
         self._inherited: list[object] = []
         self.interval = 5.0
+        self.mirrored = True
 
     def exchange(self, outbox: Outbox) -> Sequence[Withdrawal]:
         """Do it all in one transaction.

@@ -1,9 +1,11 @@
 """The quarantine: values that failed in use are not served until they expire, change or are lifted."""
 
 import itertools
+import json
 import logging
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from dataclasses import field as default
@@ -11,8 +13,9 @@ from uuid import UUID, uuid4
 
 from windsock.healing import watch
 from windsock.healing.last_good import LastGood
+from windsock.healing.rungs import on_probation
 from windsock.healing.watch import watch_over
-from windsock.resolution import WITHDRAWN, Given, Resolution, Resolver, process
+from windsock.resolution import Given, Resolution, Resolver, process
 from windsock.values import ValueKey, fingerprint
 
 logger = logging.getLogger("windsock.healing")
@@ -118,16 +121,24 @@ class Outbox:
 
 
 class Quarantine:
-    """What this process has withdrawn, on its own findings or because another one did."""
+    """What this process has withdrawn, on its own findings or because another one did.
+
+    Attributes:
+        last_good: What a failing value falls to first.
+        news: Set while a board has not been told everything.
+        mirrored: Whether profiles lose what is withdrawn, and get it back when it is lifted.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._counts: dict[tuple[ValueKey, str], _Count] = {}
         self._held: dict[ValueKey, _Held] = {}
+        self._places: dict[tuple[str, str | None], list[ValueKey]] = {}
         self._outbox = Outbox()
         self._turn = itertools.count(1)
         self.last_good = LastGood()
         self.news = threading.Event()
+        self.mirrored = False
 
     def fault(self, fault: Fault) -> None:
         """Count a value's own fault; at the fifth request within the hour the value is withdrawn."""
@@ -229,30 +240,44 @@ class Quarantine:
             self._held = held
             self._apply()
 
-    def probed(self, settings_class: type, given: Given) -> tuple[Given, tuple[ValueKey, ...]]:
-        """Give one call in a hundred the values that are withdrawn for it, and say which those are."""
+    def probed(self, settings_class: type, given: Given) -> tuple[Given, ValueKey | None]:
+        """Give one call in a hundred a value that is withdrawn for it, and say which.
+
+        One value at a time: of several that were withdrawn together, those that are innocent come back. A
+        value that the mirror has taken out of the flag is known from its withdrawal.
+        """
         resolution, serving = given
         resolver: Resolver = settings_class.__windsock__  # type: ignore[attr-defined]  # a Settings class
-        keys = tuple(
+        keys = [
             key
-            for refusal in resolution.resolved.refusals
-            if refusal.message == WITHDRAWN and (key := resolver.place(refusal.origin, refusal.path[0]))
-        )
-        if not keys or next(self._turn) % PROBE_EVERY:
-            return given, ()
+            for flag, outcome in zip(resolver.flags, resolution.outcomes, strict=True)
+            for key in self._places.get((flag, outcome.variant), ())
+        ]
+        if not keys or (turn := next(self._turn)) % PROBE_EVERY:
+            return given, None
         self.expire()
-        return (resolver.restored(resolution), serving), keys
+        key = keys[turn // PROBE_EVERY % len(keys)]
+        held = self._held.get(key)
+        value = None if held is None else self._value_of(held.withdrawal, resolver, resolution)
+        if value is None:
+            return given, None
+        return (on_probation(resolver, resolution, key, value), serving), key
 
-    def probe_went_well(self, keys: Iterable[ValueKey]) -> None:
+    def probe_went_well(self, key: ValueKey) -> None:
         """Count a probe; the third in a row lifts the value."""
         with self._lock:
-            for key in keys:
-                held = self._held.get(key)
-                if held is None:
-                    continue
+            held = self._held.get(key)
+            if held is not None:
                 held.probes += 1
                 if held.probes >= PROBES:
                     self.lift([held.withdrawal], f"it went well in {PROBES} probes")
+
+    def probe_failed(self, key: ValueKey) -> None:
+        """Begin to count anew."""
+        with self._lock:
+            held = self._held.get(key)
+            if held is not None:
+                held.probes = 0
 
     def weigh(self, resolver: Resolver, resolution: Resolution) -> None:
         """End the window of a settings class, and withdraw what the evidence accuses."""
@@ -291,6 +316,20 @@ class Quarantine:
         if held is not None and held.withdrawal.fingerprint == fault.fingerprint:
             held.probes, held.until = 0, time.monotonic() + EXPIRY
 
+    def _value_of(self, withdrawal: Withdrawal, resolver: Resolver, resolution: Resolution) -> object:
+        """The withdrawn value, from its layer or as it was kept; None where it is not there any more."""
+        name = withdrawal.field
+        for layer in resolution.layers:
+            if resolver.place(layer.origin, name) != withdrawal.key:
+                continue
+            if name in layer.values:
+                value = layer.values[name]
+                return value if fingerprint(value) == withdrawal.fingerprint else None
+            if self.mirrored and layer.origin.layer == "profile" and withdrawal.value is not None:
+                kept: object = json.loads(withdrawal.value)
+                return kept
+        return None
+
     def _is_held(self, withdrawal: Withdrawal) -> bool:
         held = self._held.get(withdrawal.key)
         return held is not None and held.withdrawal.fingerprint == withdrawal.fingerprint
@@ -300,6 +339,7 @@ class Quarantine:
         self.news.set()
 
     def _apply(self) -> None:
+        self._places = _by_place(self._held)
         wanted = {key: held.withdrawal.fingerprint for key, held in self._held.items()}
         if wanted != process.withdrawn:
             process.withdraw(wanted)
@@ -307,6 +347,13 @@ class Quarantine:
 
 def _withdrawal(fault: Fault, reason: str) -> Withdrawal:
     return Withdrawal(fault.flag, fault.variant, fault.field, fault.fingerprint, fault.value, reason)
+
+
+def _by_place(keys: Iterable[ValueKey]) -> dict[tuple[str, str | None], list[ValueKey]]:
+    places: dict[tuple[str, str | None], list[ValueKey]] = defaultdict(list)
+    for key in keys:
+        places[key[:2]].append(key)
+    return dict(places)
 
 
 quarantine = Quarantine()

@@ -24,6 +24,7 @@ class Sharing:
     def __init__(self, board: Board) -> None:
         self._board = board
         self._complaint = ""
+        quarantine.mirrored = board.mirrored
         self._start()
 
     def stop(self, deadline: float = 5.0) -> None:

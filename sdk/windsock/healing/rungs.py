@@ -1,0 +1,62 @@
+"""Settings resolved again for healing: with fields one rung down, or with a withdrawn value on probation."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from windsock.layers import Layer, Origin, resolve
+from windsock.resolution import LAST_GOOD, Resolution, Resolver, process
+from windsock.values import Tally, ValueKey
+
+
+def lowered(
+    resolver: Resolver, resolution: Resolution, fields: Iterable[str], last_good: Mapping[str, object]
+) -> Resolution:
+    """Resolve again with each of `fields` one rung down.
+
+    A rung down is the last value that worked where `last_good` has it, else the next weaker layer that says
+    something else. Whose settings they are (the deciding flag, the configuration) stays as it was.
+    """
+    dropped: dict[str, set[Origin]] = {name: set() for name in fields}
+    known = {name: value for name, value in last_good.items() if name in dropped}
+    found = resolution
+    while unchanged := [
+        name
+        for name in dropped
+        if found.values[name] == resolution.values[name] and found.resolved.origins[name].layer != "default"
+    ]:
+        for name in unchanged:
+            dropped[name].add(found.resolved.origins[name])
+        found = _without(resolver, resolution, dropped, known)
+    return found
+
+
+def on_probation(resolver: Resolver, resolution: Resolution, key: ValueKey, value: object) -> Resolution:
+    """Resolve again with one withdrawn value in its place."""
+    _, variant, name = key
+    layers = []
+    for layer in resolution.layers:
+        if resolver.place(layer.origin, name) == key:
+            config_id = variant if layer.origin.layer == "profile" else None
+            layers.append(Layer(replace(layer.origin, config_id=config_id), {**layer.values, name: value}))
+        else:
+            layers.append(layer)
+    others = {each: gone for each, gone in process.withdrawn.items() if each != key}
+    return resolver.laid(resolution.outcomes, resolution.arms, layers, others, excluded=resolution.excluded)
+
+
+def _without(
+    resolver: Resolver,
+    resolution: Resolution,
+    dropped: Mapping[str, set[Origin]],
+    known: Mapping[str, object],
+) -> Resolution:
+    layers = [
+        Layer(layer.origin, {k: v for k, v in layer.values.items() if layer.origin not in dropped.get(k, ())})
+        for layer in resolution.resolved.applied[1:]
+    ]
+    for name, value in known.items():
+        origin = replace(resolution.resolved.origins[name], layer=LAST_GOOD)
+        if origin not in dropped[name]:
+            layers.append(Layer(origin, {name: value}))
+    resolved = resolve(resolver.declaration, layers)
+    return replace(resolution, values=resolved.values, resolved=resolved, tally=Tally())
