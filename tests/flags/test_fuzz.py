@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from windsock.errors import FlagFileError
 from windsock.evaluator import CompiledFlag
 from windsock.flags import merge, read_document
+from windsock.flags.lint import lint
 from windsock.flags.portable import find_in_flag
 
 DOCUMENT = json.dumps(
@@ -38,7 +39,8 @@ ANYTHING = st.recursive(
 
 
 def use(data: bytes, source: str) -> None:
-    """Read, merge, compile, look through and evaluate."""
+    """Lint, read, merge, compile, look through and evaluate."""
+    lint(data, source)
     try:
         document = read_document(data, source)
     except FlagFileError as error:
@@ -69,6 +71,7 @@ def test_mutated_documents(source: str, position: int, cut: int, put: bytes) -> 
 @example(b"\x00")
 @example(b"flags: \xc2\x85")
 @example(b"%YAML 9.9\n---\nflags: {}")
+@example(b"\r\r{")  # YAML ends lines by more than a newline
 def test_any_bytes(source: str, data: bytes) -> None:
     use(data, source)
 

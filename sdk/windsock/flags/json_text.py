@@ -50,6 +50,7 @@ class JsonText:
         self.source = source
         self._duplicates: list[str] = []
         self._line_ends: array[int] | None = None
+        self._places: dict[int, dict[str | int, int]] = {}
         # not a method of its own: in a cycle a text of 40 MB waits for the garbage collector
         paired = partial(_object, self._duplicates)
         self._strict = json.JSONDecoder(
@@ -170,29 +171,29 @@ class JsonText:
     def locate(self, at: int, tokens: tuple[str | int, ...]) -> int:
         """The offset of the value that steps lead to from the value at ``at``, or of its nearest parent."""
         for token in tokens:
-            found = -1
-            if self.text[at : at + 1] == "{":
-
-                def member(key: str, _: int, value_at: int, token: str | int = token) -> int:
-                    nonlocal found
-                    if key == token:
-                        found = value_at
-                    return self.end_of(value_at)
-
-                self.members(at, member)
-            elif self.text[at : at + 1] == "[":
-
-                def element(index: int, value_at: int, token: str | int = token) -> int:
-                    nonlocal found
-                    if index == token:
-                        found = value_at
-                    return self.end_of(value_at)
-
-                self.elements(at, element)
-            if found < 0:
+            inner = self._inner(at).get(token)
+            if inner is None:
                 return at
-            at = found
+            at = inner
         return at
+
+    def _inner(self, at: int) -> dict[str | int, int]:
+        """The offset of each value in what stands at ``at``; kept, so that many look-ups stay linear."""
+        found = self._places.get(at)
+        if found is not None:
+            return found
+        places = self._places[at] = {}
+
+        def note(token: str | int, value_at: int) -> int:
+            places[token] = value_at
+            return self.end_of(value_at)
+
+        start = self.text[at : at + 1]
+        if start == "{":
+            self.members(at, lambda key, _, value_at: note(key, value_at))
+        elif start == "[":
+            self.elements(at, note)
+        return places
 
     def faults(self, at: int, limit: int) -> Iterator[tuple[tuple[str | int, ...], int, str]]:
         """The first duplicate keys and refused numbers inside a value: steps, offset, message."""

@@ -107,7 +107,8 @@ def lint_overlaps(documents: Sequence[Document]) -> Iterator[Finding]:
 def _unreadable(error: FlagFileError, data: bytes) -> Finding:
     where = f"{error.source}:{error.line}:{error.column}: " if error.line else f"{error.source}: "
     message = str(error).removeprefix(where)
-    line = data.split(b"\n")[error.line - 1].lstrip() if error.line else b""
+    lines = [b"", *data.split(b"\n")]  # YAML counts more of them: a carriage return alone ends one
+    line = lines[error.line].lstrip() if error.line < len(lines) else b""
     if line.startswith((b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||")):
         message = "a merge conflict stands here; resolve it in Git, then lint again"
     elif line.startswith((b"//", b"/*", b"#")) and not error.source.endswith(("yaml", "yml")):
