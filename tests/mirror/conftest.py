@@ -168,16 +168,17 @@ Mirror(Options(url=sys.argv[1], folder=pathlib.Path(sys.argv[2]), flags=("teache
 def start_mirror(world):
     """Start mirrors of four shards as processes, to be killed."""
     started = []
+    with (world.folder.parent / "mirrors.log").open("w") as log:
 
-    def start():
-        command = [sys.executable, "-c", MIRROR, world.url, str(world.folder)]
-        started.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
-        return started[-1]
+        def start():
+            command = [sys.executable, "-c", MIRROR, world.url, str(world.folder)]
+            started.append(subprocess.Popen(command, stderr=log))
+            return started[-1]
 
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
+        yield start
+        for process in started:
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture

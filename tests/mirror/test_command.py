@@ -1,7 +1,9 @@
 """`windsock mirror` and `windsock migrate` as a person runs them."""
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -115,6 +117,41 @@ def test_watch_ends_by_a_signal(windsock_command, world, tmp_path, eventually):
     assert process.returncode == 0
     assert time.monotonic() - began < 5
     assert "published 1 of the documents" in stderr
+
+
+def first_load(world, folder, stderr):
+    options = ["mirror", "--once", "--flag", "teacher", "--shards", "20", "--folder", str(folder)]
+    return subprocess.Popen(
+        [*WINDSOCK, *options],
+        env=os.environ | {"DATABASE_URL": world.url},
+        stderr=stderr,
+        stdout=subprocess.PIPE,
+    )
+
+
+def test_a_first_load_draws_its_progress_at_a_terminal(world, tmp_path):
+    world.user(world.seed)
+    terminal, end = pty.openpty()
+    with first_load(world, tmp_path / "seen", end) as process:
+        os.close(end)
+        drawn = b""
+        with contextlib.suppress(OSError):  # which is how Linux says that the other side is closed
+            while piece := os.read(terminal, 65536):
+                drawn += piece
+    os.close(terminal)
+    assert process.returncode == 0
+    steps = [line for line in drawn.decode().split("\r") if "documents" in line]
+    assert [line.split()[-2] for line in steps] == [f"{done}/20" for done in range(19)]
+    assert steps[10].count("#") == 20
+    assert not drawn.decode().split("\r")[-1].strip(), "the bar is gone in the end"
+
+
+def test_in_a_pipe_there_is_no_progress(world, tmp_path):
+    with first_load(world, tmp_path / "piped", subprocess.PIPE) as process:
+        _, said = process.communicate()
+    assert process.returncode == 0
+    assert b"\r" not in said
+    assert b"#" not in said
 
 
 def test_flagd_config_names_every_file(windsock_command, world, tmp_path):

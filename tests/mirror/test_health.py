@@ -1,7 +1,11 @@
 """What a running mirror tells over HTTP."""
 
+import time
+from pathlib import Path
+
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from windsock.errors import ConfigurationError
 from windsock.mirror.health import serve_health
@@ -33,6 +37,42 @@ def test_a_mirror_becomes_ready_says_what_is_wrong_and_recovers(world, watching,
         world.execute("update profiles set config_id = %s", world.seed)
         eventually(lambda: get(port, "/readyz").status_code == 200)
         assert "windsock_mirror_guard_stops_total 0.0" not in get(port, "/metrics").text
+
+
+def scraped(get, port):
+    """Every sample of a scrape, by its name."""
+    families = text_string_to_metric_families(get(port, "/metrics").text)
+    return {sample.name: sample.value for family in families for sample in family.samples}
+
+
+def test_a_scrape_tells_the_whole_state(world, watching, eventually, get):
+    users = [world.user(world.seed) for _ in range(3)]
+    mirror = world.mirror(poll_seconds=0.1)
+    began = time.time()
+    with serve_health(mirror.status, 0) as port:
+        watching(mirror)
+        eventually(lambda: scraped(get, port)["windsock_mirror_assignments"] == 3)
+        world.assign(users[0], None)
+        eventually(lambda: scraped(get, port)["windsock_mirror_changes_total"] == 1)
+        eventually(lambda: scraped(get, port)["windsock_mirror_ready"] == 1)
+        found = scraped(get, port)
+    assert found["windsock_mirror_leading"] == 1
+    assert found["windsock_mirror_assignments"] == 2
+    assert found["windsock_mirror_lag_transactions"] == 0
+    assert 0 <= found["windsock_mirror_lag_seconds"] < 60
+    assert began <= found["windsock_mirror_last_success_timestamp_seconds"] <= time.time()
+    assert found["windsock_mirror_files_written_total"] == 2
+    assert found["windsock_mirror_bytes_written_total"] > 1000
+    assert found["windsock_mirror_failures_total"] == found["windsock_mirror_guard_stops_total"] == 0
+
+
+def test_every_metric_is_documented(world, get):
+    page = (Path(__file__).parents[2] / "docs" / "mirror.md").read_text()
+    with serve_health(world.mirror().status, 0) as port:
+        names = [name for name in scraped(get, port) if not name.endswith("_created")]
+    assert len(names) == 11
+    for name in names:
+        assert f"`{name}`" in page or f"`{name.removeprefix('windsock_mirror')}`" in page
 
 
 def test_another_path_names_the_three(get, world):

@@ -24,6 +24,7 @@ class Status:
         trouble: What is wrong now; empty when nothing is.
         assigned: How many users have a profile.
         transactions_waiting: How many transactions were read from the change log and are not published yet.
+        changes: How many changed rows were followed one by one since the start; a full reading counts none.
         files_written: How many documents were written since the start.
         bytes_written: How many bytes that was.
         failures: How many attempts failed since the start.
@@ -35,6 +36,7 @@ class Status:
     trouble: str = ""
     assigned: int = 0
     transactions_waiting: int = 0
+    changes: int = 0
     files_written: int = 0
     bytes_written: int = 0
     failures: int = 0
@@ -77,6 +79,7 @@ def metrics(status: Status) -> bytes:
     ):
         Gauge(f"windsock_mirror_{name}", text, registry=registry).set(value)
     for name, value, text in (
+        ("changes", status.changes, "Changed rows followed one by one"),
         ("files_written", status.files_written, "Documents written"),
         ("bytes_written", status.bytes_written, "Bytes of documents written"),
         ("failures", status.failures, "Attempts to publish that failed"),

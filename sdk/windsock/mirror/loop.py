@@ -202,6 +202,7 @@ class Mirror:
                 self.status.transactions_waiting = changes.transactions
                 written = self._publisher.publish_changes(changes) if changes else Written((), 0, 0)
                 if written is not None:
+                    self.status.changes += len(changes)
                     self._report(written)
                     return changes.cursor
         began = time.monotonic()

@@ -213,8 +213,8 @@ def connect(url: str, answer_seconds: float = 20.0) -> Source:
     connection = _open(url)
     try:
         with _deadline(connection, answer_seconds):
-            _one(connection, "prepare_session")
             _refuse_transaction_pooler(url, connection)
+            _one(connection, "prepare_session")  # only a session of our own may be changed
             capability = _read_capability(connection)
     except psycopg.Error as error:
         connection.close()
@@ -253,15 +253,19 @@ def _refuse_transaction_pooler(url: str, connection: "Connection") -> None:
     _one(connection, "hold_nonce", {"nonce": nonce})
     with _open(url) as other:
         shared = bool(_one(other, "hold_nonce", {"nonce": nonce})[0])
-        if not shared:
+        if shared:
+            _one(other, "drop_nonce", {"nonce": nonce})
+        else:
             other.execute(_queries["notify_self"], {"nonce": nonce})
-    if shared or not _hears(connection, nonce):
+    is_fit = not shared and _hears(connection, nonce)
+    _one(connection, "drop_nonce", {"nonce": nonce})
+    if not is_fit:
+        connection.execute(_queries["unlisten"])  # the session may be another client's in a moment
         raise DatabaseUnfitError(
             "this connection goes through a transaction pooler (or a proxy that drops notifications): "
             "LISTEN and advisory locks do not work through it. Use the direct connection or the session "
             "pooler: on Supabase that is port 5432 instead of 6543"
         )
-    _one(connection, "drop_nonce", {"nonce": nonce})
 
 
 def _hears(connection: "Connection", nonce: str) -> bool:

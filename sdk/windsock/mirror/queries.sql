@@ -47,6 +47,10 @@ listen windsock;
 -- The channel on which a mirror hears itself.
 listen windsock_self;
 
+-- name: unlisten
+-- The counterpart of both, for a session that turns out to be shared.
+unlisten *;
+
 -- name: notify_self
 -- Proof that notifications still arrive.
 select pg_notify('windsock_self', %(nonce)s);

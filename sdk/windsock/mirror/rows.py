@@ -73,8 +73,8 @@ class Changes:
     cursor: str
     transactions: int
 
-    def __bool__(self) -> bool:
-        return bool(self.configurations or self.gone or self.assignments)
+    def __len__(self) -> int:
+        return len(self.configurations) + len(self.gone) + len(self.assignments)
 
 
 class HeldBackError(ValueError):
