@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from windsock._sql import load_queries
 from windsock._statements import Statement, split
-from windsock.errors import ConfigurationError, MigrationError, MissingExtraError
+from windsock.errors import ConfigurationError, MigrationError, MissingExtraError, UnreachableError
 
 if TYPE_CHECKING:
     import psycopg
@@ -258,7 +258,7 @@ def connect(url: str) -> "psycopg.Connection":
     """Open a connection for migrations: autocommit, and no prepared statements, so that any pooler will do.
 
     Raises:
-        ConfigurationError: The database cannot be reached with `url`.
+        UnreachableError: The database cannot be reached with `url`.
         MissingExtraError: psycopg is not installed.
     """
     try:
@@ -270,6 +270,6 @@ def connect(url: str) -> "psycopg.Connection":
             url, autocommit=True, prepare_threshold=None, application_name="windsock migrate"
         )
     except psycopg.Error as error:
-        raise ConfigurationError(
+        raise UnreachableError(
             f"the database cannot be reached: {str(error).strip()}. Check DATABASE_URL or --database-url"
         ) from error

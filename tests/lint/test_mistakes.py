@@ -145,6 +145,12 @@ def test_a_duplicate_key_is_told_at_the_second():
     assert (finding.code, finding.line, finding.column) == ("bad-value", 3, 1)
 
 
+def test_a_set_too_large_for_the_stream_is_told_once():
+    users = [f"user-{number:040d}" for number in range(90_000)]
+    [finding] = found(lists(users))
+    assert (finding.code, finding.level, finding.flag) == ("large-file", W, None)
+
+
 @pytest.mark.parametrize(
     ("shape", "content"),
     [

@@ -241,7 +241,7 @@ def test_the_page_says_what_the_catalogue_says():
 def test_every_code_of_ours_has_an_example_here():
     shown = {code for code, _, _ in BROKEN} | {
         "unreadable", "bad-value", "defined-twice", "suppression", "reference-cycle", "nested-reference",
-        "expired", "missing-owner", "weights-not-100", "unknown-attribute", "deep-value", "settings-value",
+        "expired", "missing-owner", "weights-not-100", "unknown-attribute", "deep-value", "settings-value", "large-file",
     }  # fmt: skip
     from windsock.flags.constructs import BY_CODE as CONSTRUCTS
 

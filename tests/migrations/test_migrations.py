@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from windsock.errors import ConfigurationError, MigrationError
+from windsock.errors import MigrationError, UnreachableError
 from windsock.migrations import State, connect, find_folder, inspect, migrate, read_migrations
 
 
@@ -153,5 +153,5 @@ def test_two_at_once_apply_each_migration_once(empty_database, folder):
 
 
 def test_an_unreachable_database_is_a_message():
-    with pytest.raises(ConfigurationError, match="cannot be reached"):
+    with pytest.raises(UnreachableError, match="cannot be reached"):
         connect("postgresql://127.0.0.1:1/x?connect_timeout=2")

@@ -13,17 +13,20 @@ from typing import Annotated
 import typer
 
 from windsock.cli._app import EXIT_CHANGES, EXIT_ERROR
+from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._plan_text import markdown, text
 from windsock.cli._project import settings_classes
-from windsock.errors import UnreachableError
+from windsock.environment import user_id_key
+from windsock.errors import ConfigurationError, UnreachableError
 from windsock.gitops.files import DEFAULT_FOLDER, read_files, write_bytes
 from windsock.gitops.impact import Moved
 from windsock.gitops.plan import Limits, Plan, Request, dump, make, parse_share
-from windsock.gitops.population import Context, Population, assigned, from_file, synthetic
+from windsock.gitops.population import Context, Population, assigned, exposed, from_file, synthetic
 from windsock.gitops.repository import Repository
 from windsock.gitops.sets import flag_set
 
 _MADE_UP = 10_000
+_POSTGRES = ("postgresql://", "postgres://")
 
 
 class Form(StrEnum):
@@ -46,7 +49,8 @@ def command(
     users: Annotated[
         str | None,
         typer.Option(
-            help="A CSV, TSV, JSONL or Parquet file, `mirror` for its assignments, or how many to make up."
+            help="A CSV, TSV, JSONL or Parquet file, `mirror` for its assignments, `usage` or postgresql://… "
+            "for everybody in usage_logs, or how many to make up."
         ),
     ] = None,
     key: Annotated[str | None, typer.Option(help="The file's column with the targeting key.")] = None,
@@ -67,6 +71,7 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Write the plan here, for `windsock apply`.")] = None,
     who: Annotated[Path | None, typer.Option(help="Write every user who moves into this CSV file.")] = None,
     form: Annotated[Form, typer.Option("--format", help="How to write the plan.")] = Form.TEXT,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Plan a change: its steps, and who gets what else. Exit 0 no change, 3 changes, 1 findings.
 
@@ -80,16 +85,10 @@ def command(
     if head is None and (dirty := repository.uncommitted(named)):
         print(f"planned from the working tree, with {len(dirty)} uncommitted files", file=sys.stderr)
     declarations = [each.__windsock__.declaration for each in settings_classes(settings or ())]
-    request = Request(
-        repository.resolve(against),
-        before,
-        after,
-        _told(_population(users, key, environment)),
-        declarations,
-        limits,
-        time.time(),
-    )
-    with _written(who) as on_moved:
+    with _population(users, key, environment, database_url) as population, _written(who) as on_moved:
+        request = Request(
+            repository.resolve(against), before, after, _told(population), declarations, limits, time.time()
+        )
         plan = make(request, on_moved)
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
@@ -102,12 +101,24 @@ def command(
         raise typer.Exit(EXIT_CHANGES)
 
 
-def _population(users: str | None, key: str | None, environment: str) -> Population:
+@contextmanager
+def _population(
+    users: str | None, key: str | None, environment: str, database_url: str | None
+) -> Iterator[Population]:
     if users is None or users.isdecimal():
-        return synthetic(_MADE_UP if users is None else int(users), environment)
-    if users == "mirror":
-        return assigned(flag_set(read_files([DEFAULT_FOLDER / "mirror"])), environment)
-    return from_file(Path(users), environment, key)
+        yield synthetic(_MADE_UP if users is None else int(users), environment)
+    elif users == "mirror":
+        yield assigned(flag_set(read_files([DEFAULT_FOLDER / "mirror"])), environment)
+    elif users == "usage" or users.startswith(_POSTGRES):
+        if user_id_key() is not None:
+            raise ConfigurationError(
+                "--users: usage_logs has hashes of the user ids (WINDSOCK_USER_ID_KEY), and flags see the "
+                "ids; name a file that has them"
+            )
+        with database(database_url if users == "usage" else users) as url:
+            yield exposed(url)
+    else:
+        yield from_file(Path(users), environment, key)
 
 
 def _told(population: Population) -> Population:

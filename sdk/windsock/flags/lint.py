@@ -92,7 +92,7 @@ def lint(data: bytes, source: str, options: Options | None = None) -> Linted:
         text = open_text(data.decode(), source)
     except FlagFileError as error:
         return Linted((_unreadable(error, data),))
-    return _Linter(text, document, options or Options()).run()
+    return _Linter(text, document, options or Options(), len(data)).run()
 
 
 def lint_overlaps(documents: Sequence[Document]) -> Iterator[Finding]:
@@ -107,12 +107,6 @@ def lint_overlaps(documents: Sequence[Document]) -> Iterator[Finding]:
 def _unreadable(error: FlagFileError, data: bytes) -> Finding:
     where = f"{error.source}:{error.line}:{error.column}: " if error.line else f"{error.source}: "
     message = str(error).removeprefix(where)
-    lines = [b"", *data.split(b"\n")]  # YAML counts more of them: a carriage return alone ends one
-    line = lines[error.line].lstrip() if error.line < len(lines) else b""
-    if line.startswith((b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||")):
-        message = "a merge conflict stands here; resolve it in Git, then lint again"
-    elif line.startswith((b"//", b"/*", b"#")) and not error.source.endswith(("yaml", "yml")):
-        message = "JSON has no comments; move the text into metadata or remove it"
     edit = Edit(0, 1, "") if data.startswith(b"\xef\xbb\xbf") else None
     return Finding(error.source, error.line, error.column, "unreadable", Level.ERROR, None, "", message, edit)
 
@@ -120,7 +114,7 @@ def _unreadable(error: FlagFileError, data: bytes) -> Finding:
 class _Linter:
     """Runs every rule over one document."""
 
-    def __init__(self, text: LintText | YamlText, document: Document, options: Options) -> None:
+    def __init__(self, text: LintText | YamlText, document: Document, options: Options, size: int) -> None:
         self._text = text
         self._document = document
         self._options = options
@@ -131,7 +125,7 @@ class _Linter:
             for raw in text.raw.flags
             if isinstance(raw.value, dict)
         )
-        self._site = DocumentSite(text.root, evaluators, text.raw.metadata, flags, options, trees)
+        self._site = DocumentSite(text.root, evaluators, text.raw.metadata, flags, options, size, trees)
 
     def run(self) -> Linted:
         hits = list(self._hits())

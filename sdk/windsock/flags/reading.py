@@ -36,13 +36,33 @@ def read_document(data: bytes, source: str) -> Document:
     if len(data) > MAX_BYTES:
         raise FlagFileError(source, f"{len(data)} bytes are more than {MAX_BYTES}; split the file")
     text = _decode(data, source)
-    if source.lower().endswith((".yaml", ".yml")):
-        from windsock.flags.yaml_source import read_yaml  # noqa: PLC0415 - needs the yaml extra
-
-        raw = read_yaml(text, source)
-    else:
-        raw = read_json(text, source)
+    try:
+        raw = _raw(text, source)
+    except FlagFileError as error:
+        meant = _meant(text, error)
+        if meant is None:
+            raise
+        raise FlagFileError(source, meant, error.line, error.column) from None
     return _Checker(raw, source).document(hashlib.sha256(data).hexdigest()[:12])
+
+
+def _raw(text: str, source: str) -> RawDocument:
+    if not source.lower().endswith((".yaml", ".yml")):
+        return read_json(text, source)
+    from windsock.flags.yaml_source import read_yaml  # noqa: PLC0415 - needs the yaml extra
+
+    return read_yaml(text, source)
+
+
+def _meant(text: str, error: FlagFileError) -> str | None:
+    """What stands where the text is no JSON, where that is something that people leave there."""
+    lines = ["", *text.split("\n")]  # YAML counts more of them: a carriage return alone ends one
+    line = lines[error.line].lstrip() if error.line < len(lines) else ""
+    if line.startswith(("<<<<<<<", "=======", ">>>>>>>", "|||||||")):
+        return "a merge conflict stands here; resolve it in Git"
+    if line.startswith(("//", "/*", "#")) and not error.source.lower().endswith((".yaml", ".yml")):
+        return "JSON has no comments; move the text into metadata or remove it"
+    return None
 
 
 def _decode(data: bytes, source: str) -> str:

@@ -1,4 +1,4 @@
-"""Who a plan is computed for: users with attributes, from a file, the mirror's assignments, or made up."""
+"""Who a plan is computed for: users from a file, the mirror's assignments, an exposure table, or made up."""
 
 import itertools
 import re
@@ -8,8 +8,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
+from windsock._sql import load_queries
 from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError
 from windsock.flags import FlagSet, JsonValue
+from windsock.migrations import connect
 
 if TYPE_CHECKING:
     import duckdb
@@ -73,6 +75,36 @@ def assigned(flag_set: FlagSet, environment: str) -> Population:
             ]
 
     return Population(f"{len(users):,} users with a profile, in {environment}", batches)
+
+
+def exposed(url: str) -> Population:
+    """The users with a row in ``usage_logs``, each in the environments that the rows name.
+
+    The table has no attributes: a rule that asks for one sees none.
+
+    Args:
+        url: The database, ``postgresql://…``.
+
+    Raises:
+        UnreachableError: The database cannot be reached, or has no such table; when it is read.
+    """
+
+    def batches() -> Iterator[Sequence[Context]]:
+        query = load_queries("windsock.gitops", "users.sql")["exposed"]
+        with connect(url) as connection:
+            try:
+                # a cursor on the server lives in a transaction
+                with connection.transaction(), connection.cursor("windsock_users") as cursor:
+                    cursor.execute(query)
+                    while rows := cursor.fetchmany(BATCH):
+                        yield [{"targetingKey": user, "environment": where} for user, where in rows]
+            except connection.Error as error:
+                first = str(error).partition("\n")[0]
+                raise UnreachableError(
+                    f"usage_logs cannot be read: {first}; run `windsock migrate`"
+                ) from error
+
+    return Population("the users of usage_logs, without attributes", batches)
 
 
 def from_file(path: Path, environment: str, key: str | None = None) -> Population:

@@ -67,6 +67,13 @@ _DOCUMENT: Final = (
         "The later file wins in windsock and in flagd, by the order of flagd's sources. Keep one of them.",
     ),
     Rule(
+        "large-file",
+        _W,
+        "a file of more than 4 MB",
+        "Clients of flagd's stream take 4 MB unless told otherwise; a set that grows past that leaves them "
+        "on old flags, in silence. Lists of users belong into the database, see docs/mirror.md.",
+    ),
+    Rule(
         "unknown-root",
         _E,
         "a misspelt property of the document",

@@ -59,6 +59,8 @@ class DocumentSite:
         metadata: The set's metadata as written.
         flags: The flags, in the order written.
         options: The project's decisions.
+        size: The document's bytes.
+        trees: The shared rules, walked.
     """
 
     root: Sequence[str]
@@ -66,6 +68,7 @@ class DocumentSite:
     metadata: JsonValue
     flags: "tuple[FlagSite, ...]"
     options: Options
+    size: int
     trees: Mapping[str, Tree] = field(default_factory=dict)
 
 

@@ -10,6 +10,7 @@ from windsock.flags.model import BUCKETINGS, JsonValue
 from windsock.flags.raw import Tokens
 from windsock.flags.rules.site import DocumentSite, FlagSite, Hit, did_you_mean
 
+_LARGEST: Final = 4 * 1024 * 1024
 _ROOT: Final = ("$schema", "flags", "$evaluators", "metadata")
 _PROPERTIES: Final = ("state", "variants", "defaultVariant", "targeting", "metadata")
 
@@ -20,6 +21,12 @@ def root(site: DocumentSite) -> Iterator[Hit]:
         near = get_close_matches(name, _ROOT, n=1, cutoff=0.75)
         if name not in _ROOT and near:
             yield Hit("unknown-root", (name,), f"{name!r} is ignored{did_you_mean(name, _ROOT)}", at_key=True)
+    if site.size > _LARGEST:
+        message = (
+            f"{site.size / 1024 / 1024:.0f} MB, more than clients of flagd's stream take (4 MB); keep lists "
+            "of users in the database (windsock mirror) or split the file"
+        )
+        yield Hit("large-file", (), message)
     for name in site.evaluators:
         yield from _plain("shared rule's name", name, ("$evaluators", name))
     if isinstance(site.metadata, dict):
