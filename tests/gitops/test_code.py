@@ -44,6 +44,56 @@ def unrelated(teacher) -> None:
 """
 
 
+HOLDERS = """\
+from dataclasses import dataclass
+from typing import Annotated, Optional
+import windsock
+from app.settings import Teacher
+
+class Service:
+    spare: Optional[Teacher] = None
+
+    def early(self):
+        return self.settings.top_k
+
+    def __init__(self, teacher: Teacher, deps: "Deps"):
+        self.settings = teacher
+        self.deps = deps
+
+    def answer(self):
+        chosen = self.settings
+        chosen.model
+        self.spare.top_k
+        self.deps.teacher.model
+        self.nothing.top_k
+        return getattr(self.settings, "model")
+
+@dataclass
+class Deps:
+    teacher: Teacher
+    name: str
+
+def route(given: Annotated[Teacher, "depends"], deps: Deps, other: "Teacher | None", name: list[Teacher]):
+    given.top_k
+    deps.teacher.top_k
+    other.model
+    deps.name.top_k
+    name.top_k
+
+class Checked(windsock.Settings, flag="checked"):
+    low: int = 1
+    high: int = 2
+
+    @model_validator(mode="after")
+    def check(self):
+        return self.low < 5
+
+    @property
+    def doubled(self):
+        return 2 * self.high
+"""
+
+
 def found(tmp_path, **files: str):
     (tmp_path / "app").mkdir()
     for name, text in files.items():
@@ -68,6 +118,23 @@ def test_uses_with_their_places(tmp_path):
     assert [(each.name, each.fields) for each in code.classes] == [
         ("Teacher", ("top_k", "model", "unused")),
         ("AuraSettings", ("l1_model",)),
+    ]
+
+
+def test_reads_through_attributes_annotations_and_dataclasses(tmp_path):
+    code = found(tmp_path, settings=SETTINGS, main=HOLDERS)
+    reads = {(use.line, f"{use.flag}.{use.field}") for use in code.uses if use.kind == "read"}
+    lines = HOLDERS.splitlines()
+    assert sorted((lines[line - 1].strip(), field) for line, field in reads) == [
+        ("chosen.model", "teacher.model"),
+        ("deps.teacher.top_k", "teacher.top_k"),
+        ("given.top_k", "teacher.top_k"),
+        ("other.model", "teacher.model"),
+        ("return 2 * self.high", "checked.high"),
+        ('return getattr(self.settings, "model")', "teacher.model"),
+        ("return self.settings.top_k", "teacher.top_k"),
+        ("self.deps.teacher.model", "teacher.model"),
+        ("self.spare.top_k", "teacher.top_k"),
     ]
 
 

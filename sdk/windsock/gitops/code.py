@@ -2,17 +2,19 @@
 
 Found are ``windsock.feature("key")``, the OpenFeature client's ``get_…("key")`` and ``resolve_…("key")``,
 settings classes and their flags, and reads of their fields: on what ``for_user``, ``for_user_async``,
-``live`` or a call of the class gave, on parameters and variables annotated with the class, and in the
-function that ``heal`` or ``aheal`` runs. What reaches code through untyped containers is not found.
+``live`` or a call of the class gave, also once it is an attribute of an object; on what is annotated with
+the class, be it a parameter, a variable or a dataclass's field; and in the function that ``heal`` or
+``aheal`` runs. Classes are told apart by their names. What reaches code through untyped containers,
+functions' results or inheritance is not found.
 """
 
 # ruff: noqa: N802 - LibCST finds a visitor's methods by the names of its nodes
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider, QualifiedNameProvider
@@ -21,6 +23,7 @@ from windsock.declaration import default_flag
 
 _CLIENT: Final = re.compile(r"(get|resolve)_(boolean|string|integer|float|object)_(value|details)(_async)?")
 _VIEWS: Final = ("for_user", "for_user_async", "live")
+_WRAPPERS: Final = ("Annotated", "Optional", "Final", "ClassVar")
 _SKIPPED: Final = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox", "build", "dist"})
 
 
@@ -56,6 +59,17 @@ class Declared:
     line: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """A class of the code that is no settings class: the attributes of its instances that are known."""
+
+    members: "dict[str, _Known]" = field(default_factory=dict)
+
+
+_Known: TypeAlias = Declared | _Holder
+"""What a name or an attribute stands for."""
+
+
 @dataclass(slots=True)
 class Code:
     """What was found, and the files that could not be parsed, each with the reason."""
@@ -78,9 +92,11 @@ def scan(paths: Sequence[Path]) -> Code:
             code.unread.append(f"{path}: {str(error).splitlines()[0]}")
     for name, module in modules:
         module.visit(_Classes(name, code))
-    by_name = {declared.name: declared for declared in code.classes}
-    for name, module in modules:
-        module.visit(_Uses(name, code, by_name))
+    classes: dict[str, _Known] = {declared.name: declared for declared in code.classes}
+    # once to learn what classes hold, wherever they stand, then to find the uses
+    for found in (Code(), code):
+        for name, module in modules:
+            module.visit(_Uses(name, found, classes))
     code.uses.sort(key=lambda use: (use.flag, use.path, use.line, use.column))
     return code
 
@@ -136,21 +152,36 @@ class _Classes(_Visitor):
 
 
 class _Uses(_Visitor):
-    """Finds uses; names that hold settings are known per function, the module's below them."""
+    """Finds uses; names that hold settings are known per function and class, the module's below them."""
 
-    def __init__(self, path: str, code: Code, classes: Mapping[str, Declared]) -> None:
+    def __init__(self, path: str, code: Code, classes: dict[str, _Known]) -> None:
         super().__init__(path, code)
         self._classes = classes
-        self._scopes: list[dict[str, Declared]] = [{}]
+        self._scopes: list[dict[str, _Known]] = [{}]
+        self._inside: list[_Known | None] = [None]
+        """The class whose body is walked, outermost first; None in a function."""
+
+    def visit_ClassDef(self, node: cst.ClassDef) -> None:
+        self._inside.append(self._classes.setdefault(node.name.value, _Holder()))
+        self._scopes.append({})
+
+    def leave_ClassDef(self, original_node: cst.ClassDef) -> None:  # noqa: ARG002 - LibCST's name
+        self._inside.pop()
+        self._scopes.pop()
 
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
+        owner = self._inside[-1]
+        self._inside.append(None)
         self._scopes.append({})
-        parameters = node.params
-        for parameter in (*parameters.posonly_params, *parameters.params, *parameters.kwonly_params):
+        parameters = (*node.params.posonly_params, *node.params.params, *node.params.kwonly_params)
+        for parameter in parameters:
             if parameter.annotation is not None:
                 self._hold(parameter.name.value, self._annotated(parameter.annotation.annotation))
+        if parameters and owner is not None and not _is_validator(node):
+            self._scopes[-1].setdefault(parameters[0].name.value, owner)
 
     def leave_FunctionDef(self, original_node: cst.FunctionDef) -> None:  # noqa: ARG002 - LibCST's name
+        self._inside.pop()
         self._scopes.pop()
 
     def visit_Lambda(self, node: cst.Lambda) -> None:  # noqa: ARG002 - LibCST's signature
@@ -161,16 +192,23 @@ class _Uses(_Visitor):
 
     def visit_Assign(self, node: cst.Assign) -> None:
         for target in node.targets:
-            if isinstance(target.target, cst.Name):
-                self._hold(target.target.value, self._settings(node.value))
+            self._assign(target.target, self._known(node.value))
 
     def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
-        if isinstance(node.target, cst.Name):
-            self._hold(node.target.value, self._annotated(node.annotation.annotation))
+        self._assign(node.target, self._annotated(node.annotation.annotation))
 
     def visit_NamedExpr(self, node: cst.NamedExpr) -> None:
-        if isinstance(node.target, cst.Name):
-            self._hold(node.target.value, self._settings(node.value))
+        self._assign(node.target, self._known(node.value))
+
+    def _assign(self, target: cst.BaseExpression, known: _Known | None) -> None:
+        owner: _Known | None = None
+        if isinstance(target, cst.Name):
+            self._hold(target.value, known)
+            owner, name = self._inside[-1], target.value
+        elif isinstance(target, cst.Attribute):
+            owner, name = self._known(target.value), target.attr.value
+        if isinstance(owner, _Holder) and known is not None:
+            owner.members[name] = known
 
     def visit_Call(self, node: cst.Call) -> bool | None:
         names = self.names(node.func)
@@ -184,15 +222,20 @@ class _Uses(_Visitor):
         ):
             self._note(_text(first), None, node, "client")
         elif names & {"windsock.heal", "windsock.aheal"} and len(node.args) > 1 and first is not None:
-            declared, action = self._settings(first), node.args[1].value
-            if declared is not None and isinstance(action, cst.Lambda) and action.params.params:
+            declared, action = self._known(first), node.args[1].value
+            if isinstance(declared, Declared) and isinstance(action, cst.Lambda) and action.params.params:
                 self._read_in(action, action.params.params[0].name.value, declared)
+        elif "builtins.getattr" in names and len(node.args) > 1 and first is not None:
+            self._read(first, _text(node.args[1].value) or "", node)
         return None
 
     def visit_Attribute(self, node: cst.Attribute) -> None:
-        declared = self._settings(node.value)
-        if declared is not None and node.attr.value in declared.fields:
-            self._note(declared.flag, node.attr.value, node.attr, "read")
+        self._read(node.value, node.attr.value, node.attr)
+
+    def _read(self, value: cst.BaseExpression, name: str, node: cst.CSTNode) -> None:
+        declared = self._known(value)
+        if isinstance(declared, Declared) and name in declared.fields:
+            self._note(declared.flag, name, node, "read")
 
     def _read_in(self, action: cst.Lambda, name: str, declared: Declared) -> None:
         """Note the fields that a lambda reads of its argument."""
@@ -209,12 +252,15 @@ class _Uses(_Visitor):
 
         action.body.visit(Reads())
 
-    def _settings(self, node: cst.BaseExpression) -> Declared | None:
-        """The settings class of which an expression gives a view, as far as names tell."""
+    def _known(self, node: cst.BaseExpression) -> _Known | None:
+        """What an expression gives, as far as names tell: a view of a settings class, or what holds one."""
         if isinstance(node, cst.Await):
-            return self._settings(node.expression)
+            return self._known(node.expression)
         if isinstance(node, cst.Name):
             return next((scope[node.value] for scope in reversed(self._scopes) if node.value in scope), None)
+        if isinstance(node, cst.Attribute):
+            owner = self._known(node.value)
+            return owner.members.get(node.attr.value) if isinstance(owner, _Holder) else None
         if isinstance(node, cst.Call):
             function = node.func
             if isinstance(function, cst.Attribute) and function.attr.value in _VIEWS:
@@ -222,26 +268,47 @@ class _Uses(_Visitor):
             return self._class(function)
         return None
 
-    def _class(self, node: cst.BaseExpression) -> Declared | None:
+    def _class(self, node: cst.BaseExpression) -> _Known | None:
         names = {name.rpartition(".")[2] for name in self.names(node)}
         if isinstance(node, cst.Name):
             names.add(node.value)
         return next((self._classes[name] for name in names if name in self._classes), None)
 
-    def _annotated(self, node: cst.BaseExpression) -> Declared | None:
+    def _annotated(self, node: cst.BaseExpression) -> _Known | None:
+        """The class that an annotation names, also as text, beside ``None`` or in ``Annotated``."""
         if isinstance(node, cst.SimpleString):
-            return self._classes.get(_text(node) or "")
+            try:
+                return self._annotated(cst.parse_expression(_text(node) or "None"))
+            except cst.ParserSyntaxError:
+                return None
+        if isinstance(node, cst.BinaryOperation):
+            return self._annotated(node.left) or self._annotated(node.right)
+        if isinstance(node, cst.Subscript):
+            first = node.slice[0].slice
+            wrapper = node.value.attr if isinstance(node.value, cst.Attribute) else node.value
+            wraps = isinstance(wrapper, cst.Name) and wrapper.value in _WRAPPERS
+            return self._annotated(first.value) if wraps and isinstance(first, cst.Index) else None
         return self._class(node)
 
-    def _hold(self, name: str, declared: Declared | None) -> None:
-        if declared is not None:
-            self._scopes[-1][name] = declared
+    def _hold(self, name: str, known: _Known | None) -> None:
+        if known is not None:
+            self._scopes[-1][name] = known
         else:
             self._scopes[-1].pop(name, None)
 
     def _note(self, flag: str | None, name: str | None, node: cst.CSTNode, kind: str) -> None:
         if flag is not None:
             self._code.uses.append(Use(flag, name, self._path, *self.place(node), kind))
+
+
+def _is_validator(node: cst.FunctionDef) -> bool:
+    """Whether pydantic calls it to check a value, which is no use of it; or it has no ``self``."""
+    for decorator in node.decorators:
+        name = decorator.decorator.func if isinstance(decorator.decorator, cst.Call) else decorator.decorator
+        last = name.attr if isinstance(name, cst.Attribute) else name
+        if isinstance(last, cst.Name) and (last.value.endswith("validator") or last.value == "staticmethod"):
+            return True
+    return False
 
 
 def _text(node: cst.CSTNode) -> str | None:
