@@ -47,7 +47,7 @@ def find_config(variables: Sequence[str] = _PATH_VARIABLES) -> Path:
 def _flag_file(path: Path) -> Path:
     if ".flagd." not in path.name:
         raise ConfigurationError(
-            f"{path}: this is no flag file; its values belong into {FILE_NAME}, which the variable names"
+            f"{path}: this is no flag file; make one: `windsock import {path} --flag {FLAG}`, and name that"
         )
     return path
 

@@ -41,6 +41,18 @@ def test_import_then_lint_check_and_fmt(windsock, tmp_path):
     assert "conf.py is there already and nothing was written" in done.stderr
 
 
+def test_import_into_one_flag(windsock, tmp_path):
+    shutil.copy(CONFIGURATION, tmp_path / "learning_config.yaml")
+    done = windsock("import", "learning_config.yaml", "--flag", "learning", "--module", "conf.py")
+    assert done.returncode == 0, done.stderr
+    assert windsock("check", "conf:Learning").returncode == 0
+    development = windsock("eval", "learning", ENVIRONMENT="development")
+    assert json.loads(development.stdout)["feature_flags"]["auto_promoter"] is False
+    done = windsock("import", "learning_config.yaml", "--flag", "learning", "--section-suffix", "_x")
+    assert done.returncode == 1
+    assert "--section-suffix is for a flag per section" in done.stderr
+
+
 def test_export_flags_leave_secrets_out(windsock, app):
     done = windsock("export", "app:Teacher")
     assert json.loads(done.stdout)["flags"]["teacher"]["variants"] == {"base": {"top_k": 10}}

@@ -11,7 +11,7 @@ import yaml
 from windsock.errors import ConfigurationError, FlagFileError
 from windsock.evaluator import FlagEvaluator
 from windsock.flags.lint import lint
-from windsock.gitops.importing import convert, read_configuration, with_suffix
+from windsock.gitops.importing import convert, convert_joined, read_configuration, with_suffix
 
 CONFIGURATION = Path(__file__).with_name("learning_config.yaml")
 ENVIRONMENTS = ["production", "development", "staging"]
@@ -97,6 +97,28 @@ def test_a_section_and_a_feature_of_one_name_are_refused():
     configuration = read_configuration(CONFIGURATION.read_bytes(), "learning_config.yaml")
     with pytest.raises(ConfigurationError, match="'self_learning_cycle' is a section and a feature"):
         convert(configuration, "learning_config")
+
+
+def test_joined_each_environment_is_a_variant_of_one_flag():
+    configuration = read_configuration(CONFIGURATION.read_bytes(), "learning_config.yaml")
+    made = convert_joined(configuration, "learning")
+    evaluator = FlagEvaluator()
+    evaluator.set_flags({"flags": made.flags})
+    for environment in ENVIRONMENTS:
+        found = evaluator.compiled["learning"].evaluate({"environment": environment})
+        assert found.value == expected(environment)
+    assert lint(json.dumps({"flags": made.flags}).encode(), "f.flagd.json").findings == ()
+    assert 'class Learning(windsock.Settings, flag="learning"):' in made.module
+    assert "    feature_flags: LearningFeatureFlags = LearningFeatureFlags()" in made.module
+
+
+def test_joined_an_environment_that_changes_nothing_is_no_variant():
+    made = convert_joined({"a": {"b": 1}, "environments": {"same": {"a": {"b": 1}}}}, "whole")
+    assert made.flags["whole"] == {
+        "state": "ENABLED",
+        "variants": {"base": {"a": {"b": 1}}},
+        "defaultVariant": "base",
+    }
 
 
 def test_top_level_values_go_into_a_class_of_their_own():

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from windsock.cli._new import document, write_new
+from windsock.errors import ConfigurationError
 from windsock.gitops.files import DEFAULT_FOLDER, read_bytes
-from windsock.gitops.importing import convert, read_configuration, with_suffix
+from windsock.gitops.importing import convert, convert_joined, read_configuration, with_suffix
 
 
 def command(
@@ -23,6 +24,9 @@ def command(
     section_suffix: Annotated[
         str, typer.Option(help="Appended to a section that has the name of a feature.")
     ] = "",
+    flag: Annotated[
+        str, typer.Option(help="Make one flag and one class of this name, with the sections as parts of it.")
+    ] = "",
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
 ) -> None:
     """Turn a YAML configuration into a flag file and settings classes, value for value.
@@ -30,10 +34,12 @@ def command(
     Example: windsock import learning_config.yaml --module app/settings.py --section-suffix _settings
     """
     configuration = read_configuration(read_bytes(path), str(path))
+    if flag and section_suffix:
+        raise ConfigurationError("--section-suffix is for a flag per section; leave it out, or --flag")
     if section_suffix:
         configuration = with_suffix(configuration, section_suffix)
-    stem = path.stem.removesuffix(".yaml")
-    made = convert(configuration, stem)
+    stem = flag or path.stem.removesuffix(".yaml")
+    made = convert_joined(configuration, flag) if flag else convert(configuration, stem)
     files = {folder / f"{stem}.flagd.json": document(made.flags)}
     if module is not None:
         files[module] = made.module.encode()

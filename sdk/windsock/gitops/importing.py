@@ -110,6 +110,25 @@ def convert(configuration: Mapping[str, JsonValue], stem: str) -> Imported:
     return Imported(flags, _MODULE + "\n\n".join(parts))
 
 
+def convert_joined(configuration: Mapping[str, JsonValue], flag: str) -> Imported:
+    """Turn a whole configuration into one flag and one class, with each section as a part of it.
+
+    Args:
+        configuration: What `read_configuration` gave.
+        flag: The flag's key.
+
+    Raises:
+        ConfigurationError: A name in it cannot be a field's, or the flag's cannot be a class's.
+    """
+    base = effective(configuration, None)
+    variants: dict[str, JsonValue] = {_BASE: base}
+    for environment in _environments(configuration):
+        view = effective(configuration, environment)
+        if view != base:
+            variants[environment] = view
+    return Imported({flag: _flag(variants, _BASE)}, _MODULE + _class(flag, base))
+
+
 def with_suffix(configuration: Mapping[str, JsonValue], suffix: str) -> Mapping[str, JsonValue]:
     """The configuration with a suffix on the name of each section, where a feature has the same name."""
     features = _features(configuration)
