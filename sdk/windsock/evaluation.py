@@ -2,7 +2,7 @@
 
 Every evaluation means what `OpenFeatureClient` means: the same provider, contexts and hooks. Where no hook is
 registered and the provider holds compiled rules in this process, the client's bookkeeping cannot be
-observed, and the compiled rule is called directly; that is about sixty times faster. With hooks
+observed, and the compiled rule is called directly; docs/benchmarks.md tells what that saves. With hooks
 `windsock.hooked` makes the client's calls; for any other provider the client is used.
 """
 
@@ -16,7 +16,8 @@ from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagEvaluationDetails, FlagType, Reason
-from openfeature.provider import FeatureProvider, ProviderStatus
+from openfeature.hook import HookContext
+from openfeature.provider import ProviderStatus
 from openfeature.provider._registry import provider_registry as _registry
 from openfeature.transaction_context.no_op_transaction_context_propagator import (
     NoOpTransactionContextPropagator,
@@ -29,7 +30,7 @@ from windsock.providers.compiled import CompiledProvider
 
 Attributes = Mapping[str, EvaluationContextAttribute]
 
-_READY, _STALE, _ERROR = ProviderStatus.READY, ProviderStatus.STALE, ProviderStatus.ERROR
+SERVING = (ProviderStatus.READY, ProviderStatus.STALE, ProviderStatus.ERROR)
 _INTERNED_MAX = 4096
 
 
@@ -39,14 +40,20 @@ class Evaluation:
     Args:
         domain: OpenFeature domain whose provider serves, or None for the default provider.
         environment: Value of the attribute ``environment`` in every evaluation.
+
+    Attributes:
+        client: The OpenFeature client, of this object alone.
+        domain: As given.
+        environment: As given, else the process's.
+        compiled: The provider seen last that holds compiled rules; `in_process` tells whether it is in force.
     """
 
     def __init__(self, domain: str | None = None, environment: str | None = None) -> None:
         self.client: OpenFeatureClient = api.get_client(domain)
         self.environment = environment or environment_name()
-        self._domain = domain
-        self._seen: FeatureProvider | None = None
-        self._compiled: CompiledProvider | None = None
+        self.domain = domain
+        self.compiled: CompiledProvider | None = None
+        self._metadata = self.client.get_metadata()
         self._silent: object = None  # the transaction propagator last seen that propagates nothing
         self._interned: dict[tuple[object, ...], Outcome] = {}
 
@@ -55,33 +62,30 @@ class Evaluation:
 
         May be called directly: it holds compiled rules, serves, and no hook is registered anywhere.
         """
-        # This runs on every evaluation, and an accessor or an isinstance costs more than the check behind it:
-        # so private names are read, and what a provider is is asked once. tests/evaluation proves both equal.
-        domain = self._domain
+        return None if hook._hooks or self.client.hooks else self.in_process()  # noqa: SLF001
+
+    def in_process(self) -> CompiledProvider | None:
+        """The provider in force if it holds compiled rules and serves, whatever hooks there are."""
+        # This runs on every evaluation, and an accessor costs more than what it gives: so private names are
+        # read. tests/evaluation proves that what is asked here is what the client would find.
+        domain = self.domain
         provider = _registry._default_provider if domain is None else _registry.get_provider(domain)  # noqa: SLF001
-        if provider is not self._seen:
-            self._see(provider)
-        if hook._hooks or self.client.hooks:  # noqa: SLF001
-            return None
-        return self._serving(provider)
+        compiled = self.compiled
+        if provider is not compiled:  # asked once of each, because isinstance takes a microsecond here
+            if not isinstance(provider, CompiledProvider) or provider.get_provider_hooks():
+                return None
+            compiled = self.compiled = provider
+        return compiled if _registry._provider_status.get(provider) in SERVING else None  # noqa: SLF001
 
-    def _serving(self, provider: FeatureProvider) -> CompiledProvider | None:
-        """The provider seen last, if it holds compiled rules and serves."""
-        status = _registry._provider_status.get(provider)  # noqa: SLF001
-        return self._compiled if status is _READY or status is _STALE or status is _ERROR else None
-
-    def _see(self, provider: FeatureProvider) -> None:
-        self._compiled = provider if isinstance(provider, CompiledProvider) else None
-        self._seen = provider
-
-    def context(self, targeting_key: str | None, attributes: dict[str, Any]) -> dict[str, Any]:
+    def context(self, targeting_key: object, attributes: dict[str, Any]) -> dict[str, Any]:
         """What a rule sees: API, transaction, client and invocation attributes, as the client merges them.
 
         Args:
-            targeting_key: The user's id.
+            targeting_key: The user's id, which becomes text; None or "" for nobody.
             attributes: The invocation's; completed in place, because copying them costs as much as the rule.
         """
-        outer = evaluation_context._evaluation_context  # noqa: SLF001 - as in `provider`
+        key = targeting_key if type(targeting_key) is str or targeting_key is None else str(targeting_key)
+        outer = evaluation_context._evaluation_context  # noqa: SLF001 - as in `in_process`
         own = self.client.context
         propagator = transaction_context._evaluation_transaction_context_propagator  # noqa: SLF001 - likewise
         if (
@@ -95,82 +99,53 @@ class Evaluation:
                 self._silent = propagator
             merged = outer.merge(propagator.get_transaction_context()).merge(own)
             attributes = {**merged.attributes, **attributes}
-            targeting_key = targeting_key or merged.targeting_key
+            key = key or merged.targeting_key
         if "environment" not in attributes:
             attributes["environment"] = self.environment
-        attributes["targetingKey"] = targeting_key
+        if key:
+            attributes["targetingKey"] = key
         return attributes
 
-    def outcome(self, key: str, targeting_key: str | None, attributes: dict[str, Any]) -> Outcome | None:
-        """Evaluate one flag directly; None where `provider` is None. `attributes` are completed in place."""
-        # `provider` and `context` once more, in one frame: two calls less are a sixth of a feature's time.
-        domain, client = self._domain, self.client
-        provider = _registry._default_provider if domain is None else _registry.get_provider(domain)  # noqa: SLF001
-        if provider is not self._seen:
-            self._see(provider)
-        compiled = self._compiled
-        if compiled is None or hook._hooks or client.hooks:  # noqa: SLF001
-            return None
-        status = _registry._provider_status.get(provider)  # noqa: SLF001
-        if status is not _READY and status is not _STALE and status is not _ERROR:
-            return None
-        flag = compiled.compiled.get(key)
-        if flag is None:
-            return missing(key)
-        constant = flag.constant
-        if constant is not None:
-            return constant
-        outer, own = evaluation_context._evaluation_context, client.context  # noqa: SLF001
-        if (
-            transaction_context._evaluation_transaction_context_propagator is not self._silent  # noqa: SLF001
-            or outer.attributes
-            or outer.targeting_key
-            or own.attributes
-            or own.targeting_key
-        ):
-            attributes = self.context(targeting_key, attributes)
-        else:
-            if "environment" not in attributes:
-                attributes["environment"] = self.environment
-            attributes["targetingKey"] = targeting_key
-        evaluate = flag.evaluate  # a variable, because Python calls a slot's function slower in one step
-        return evaluate(attributes)
-
-    def invocation(self, targeting_key: str | None, attributes: Attributes) -> EvaluationContext:
+    def invocation(self, targeting_key: object, attributes: dict[str, Any]) -> EvaluationContext:
         """The same for a call of the client, which merges it once more to no effect."""
-        context = self.context(targeting_key, dict(attributes))
-        key = context.pop("targetingKey")
+        context = self.context(targeting_key, attributes)
+        key = context.pop("targetingKey", None)
         return EvaluationContext(key, context)
+
+    def details(
+        self, kind: FlagType, flag_key: str, default: Any, targeting_key: object, attributes: dict[str, Any]
+    ) -> FlagEvaluationDetails[Any]:
+        """Evaluate a flag with its hooks: as the client does, or by it where the provider is not ours.
+
+        Args:
+            kind: ``BOOLEAN`` or ``OBJECT``.
+            flag_key: The flag's key.
+            default: The caller's default.
+            targeting_key: The user's id.
+            attributes: The invocation's; completed in place.
+        """
+        context, client = self.invocation(targeting_key, attributes), self.client
+        compiled = self.in_process()
+        if compiled is None:
+            return client.evaluate_flag_details(kind, flag_key, default, context)
+        question = HookContext.__new__(HookContext)  # its `__init__` takes as long as the rest, see `hooked`
+        fields = question.__dict__
+        fields["flag_key"] = flag_key
+        fields["flag_type"] = kind
+        fields["default_value"] = default
+        fields["evaluation_context"] = context
+        fields["client_metadata"] = self._metadata
+        fields["provider_metadata"] = compiled.get_metadata()
+        fields["hook_data"] = {}
+        return hooked.evaluate(compiled, [*hook._hooks, *client.hooks], question)  # noqa: SLF001
 
     def object(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Outcome:
         """Evaluate an object flag with its hooks; equal results are one object, as compiled ones are."""
-        context = self.invocation(targeting_key, attributes)
-        return self._outcome(self._details(FlagType.OBJECT, flag_key, {}, context))
-
-    def boolean(
-        self, flag_key: str, targeting_key: str | None, attributes: Attributes, *, default: bool
-    ) -> bool:
-        """Evaluate a boolean flag with its hooks."""
-        context = self.invocation(targeting_key, attributes)
-        value: bool = self._details(FlagType.BOOLEAN, flag_key, default, context).value
-        return value
-
-    def _details(
-        self, kind: FlagType, flag_key: str, default: Any, context: EvaluationContext
-    ) -> FlagEvaluationDetails[Any]:
-        """Make the calls that the client makes, by the client where the provider is not ours."""
-        client = self.client
-        provider = client.provider
-        if provider is not self._seen or (compiled := self._serving(provider)) is None:
-            return client.evaluate_flag_details(kind, flag_key, default, context)
-        resolve = (
-            compiled.resolve_boolean_details if kind is FlagType.BOOLEAN else compiled.resolve_object_details
-        )
-        return hooked.evaluate(client, compiled, hooked.Question(kind, flag_key, default, context, resolve))
+        return self._outcome(self.details(hooked.OBJECT, flag_key, {}, targeting_key, dict(attributes)))
 
     async def object_async(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Outcome:
         """Do the same through the client's asynchronous call."""
-        context = self.invocation(targeting_key, attributes)
+        context = self.invocation(targeting_key, dict(attributes))
         return self._outcome(await self.client.get_object_details_async(flag_key, {}, context))
 
     def _outcome(self, details: FlagEvaluationDetails[Any]) -> Outcome:

@@ -1,115 +1,108 @@
 """One evaluation with hooks over compiled rules: every call of OpenFeature's client, in its order, for less.
 
 The client's bookkeeping costs more than the calls do: contexts merged again, each hook's context checked
-attribute by attribute, enumerations looked up. tests/evaluation proves both equal, call by call.
+attribute by attribute, details built twice. tests/evaluation proves both equal, call by call.
 """
 
 import logging
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
-from openfeature import hook as api
-from openfeature.client import OpenFeatureClient
-from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode, OpenFeatureError
-from openfeature.flag_evaluation import FlagEvaluationDetails, FlagResolutionDetails, FlagType, Reason
+from openfeature.flag_evaluation import FlagEvaluationDetails, FlagType, Reason
 from openfeature.hook import Hook, HookContext
-from openfeature.provider import FeatureProvider
+
+from windsock.evaluator.flag_evaluator import attributes_of, copy_json
+from windsock.providers.compiled import CompiledProvider
 
 logger = logging.getLogger("openfeature")
 
+BOOLEAN, OBJECT = FlagType.BOOLEAN, FlagType.OBJECT  # an enumeration takes long to find its members
 Details = FlagEvaluationDetails[Any]
-Resolve = Callable[..., FlagResolutionDetails[Any]]
+_Hints = dict[str, Any]
 _Pairs = list[tuple[Hook, HookContext]]
 
 
-class Question(NamedTuple):
-    """What is asked of the provider.
+def evaluate(provider: CompiledProvider, hooks: Iterable[Hook], question: HookContext) -> Details:
+    """Evaluate as the client does; never raises.
 
-    Attributes:
-        kind: The type of the flag.
-        key: Its key.
-        default: The caller's default.
-        context: The evaluation context, merged already.
-        resolve: The provider's own call for this type; it raises OpenFeature's errors and gives the type.
+    Args:
+        provider: Who serves.
+        hooks: All that are registered, in the order of their first stage.
+        question: What is asked, as the first hook sees it.
     """
-
-    kind: FlagType
-    key: str
-    default: Any
-    context: EvaluationContext
-    resolve: Resolve
-
-
-def evaluate(client: OpenFeatureClient, provider: FeatureProvider, question: Question) -> Details:
-    """Evaluate as the client does, with the hooks of API, client and provider; never raises."""
-    hooks = _hooks(client, provider, question)
-    kind, backwards = question.kind, hooks[::-1]
+    kind = question.flag_type
+    hints: _Hints = {}  # one for all stages, as the client has it
+    pairs: _Pairs = []
+    for hook in hooks:  # each has a context of its own
+        pairs.append((hook, _copy(question) if pairs else question))
+    backwards = pairs[::-1]
     try:
-        details = _resolved(hooks, question)
+        details = _answered(provider, question, pairs, hints)
         for hook, seen in backwards:
             if hook.supports_flag_value_type(kind):
-                hook.after(hook_context=seen, details=details, hints={})
+                hook.after(hook_context=seen, details=details, hints=hints)
     except OpenFeatureError as error:
-        _each(backwards, kind, "error", exception=error)
+        _tell(backwards, kind, error, hints)
         details = _failed(question, error.error_code, error.error_message)
     except Exception as error:
-        logger.exception("Unable to correctly evaluate flag with key: '%s'", question.key)
-        _each(backwards, kind, "error", exception=error)
+        logger.exception("Unable to correctly evaluate flag with key: '%s'", question.flag_key)
+        _tell(backwards, kind, error, hints)
         details = _failed(question, ErrorCode.GENERAL, getattr(error, "error_message", str(error)))
-    _each(backwards, kind, "finally_after", details=details)
+    for hook, seen in backwards:
+        try:
+            if hook.supports_flag_value_type(kind):
+                hook.finally_after(hook_context=seen, details=details, hints=hints)
+        except Exception:
+            logger.exception("Exception when running finally_after hooks")
     return details
 
 
-def _hooks(client: OpenFeatureClient, provider: FeatureProvider, question: Question) -> _Pairs:
-    """The hooks in the order of their first stage, each with a context of its own."""
-    shared = {
-        "flag_key": question.key,
-        "flag_type": question.kind,
-        "default_value": question.default,
-        "evaluation_context": question.context,
-        "client_metadata": client.get_metadata(),
-        "provider_metadata": provider.get_metadata(),
-    }
-    pairs = []
-    for hook in (*api.get_hooks(), *client.hooks, *provider.get_provider_hooks()):
-        seen = HookContext.__new__(HookContext)  # its __init__ asks seven times whether it is done already
-        seen.__dict__.update(shared, hook_data={})
-        pairs.append((hook, seen))
-    return pairs
+def _copy(question: HookContext) -> HookContext:
+    copy = HookContext.__new__(HookContext)  # its `__init__` asks seven times whether it is done already
+    copy.__dict__.update(question.__dict__, hook_data={})
+    return copy
 
 
-def _resolved(hooks: _Pairs, question: Question) -> Details:
-    """Run the first stage and ask the provider with the context that it gave."""
-    given = [
-        hook.before(hook_context=seen, hints={})
-        for hook, seen in hooks
-        if hook.supports_flag_value_type(question.kind)
-    ]
-    context = question.context
-    for each in given:
-        if each is not None:
-            context = context.merge(each)
-    found = question.resolve(
-        flag_key=question.key, default_value=question.default, evaluation_context=context
-    )
-    return found.to_flag_evaluation_details(question.key)
-
-
-def _each(hooks: _Pairs, kind: FlagType, stage: str, **arguments: object) -> None:
-    """Run a stage in which a hook's own failure is logged and passed over."""
+def _answered(provider: CompiledProvider, question: HookContext, hooks: _Pairs, hints: _Hints) -> Details:
+    """Run the first stage, and give what the provider's own call would, with less between."""
+    key, kind, context = question.flag_key, question.flag_type, question.evaluation_context
+    given = []
     for hook, seen in hooks:
         if hook.supports_flag_value_type(kind):
-            try:
-                getattr(hook, stage)(hook_context=seen, hints={}, **arguments)
-            except Exception:
-                logger.exception("Exception when running %s hooks", stage)
+            more = hook.before(hook_context=seen, hints=hints)
+            if more is not None:
+                given.append(more)
+    for more in given:
+        context = context.merge(more)
+    flag = provider.compiled.get(key)
+    if flag is not None:
+        outcome = flag.constant or flag.evaluate(attributes_of(context))
+        value: Any = outcome.value
+        if type(value) is bool if kind is BOOLEAN else isinstance(value, (dict, list)):
+            value = value if kind is BOOLEAN else copy_json(value)
+            metadata: Any = copy_json(outcome.flag_metadata) if outcome.flag_metadata else {}
+            return FlagEvaluationDetails(key, value, outcome.variant, metadata, outcome.reason)
+    # anything else is rare, and the provider knows what OpenFeature makes of it
+    resolve: Any = provider.resolve_boolean_details if kind is BOOLEAN else provider.resolve_object_details
+    found: Details = resolve(key, question.default_value, context).to_flag_evaluation_details(key)
+    return found
 
 
-def _failed(question: Question, code: ErrorCode, message: str | None) -> Details:
+def _tell(hooks: _Pairs, kind: FlagType, error: Exception, hints: _Hints) -> None:
+    """Run the stage for errors, in which a hook's own failure is logged and passed over."""
+    for hook, seen in hooks:
+        try:
+            if hook.supports_flag_value_type(kind):
+                hook.error(hook_context=seen, exception=error, hints=hints)
+        except Exception:
+            logger.exception("Exception when running error hooks")
+
+
+def _failed(question: HookContext, code: ErrorCode, message: str | None) -> Details:
     return FlagEvaluationDetails(
-        flag_key=question.key,
-        value=question.default,
+        flag_key=question.flag_key,
+        value=question.default_value,
         reason=Reason.ERROR,
         error_code=code,
         error_message=message,

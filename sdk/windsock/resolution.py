@@ -165,11 +165,14 @@ class Resolver:
             return self._combined(outcomes, _NONE), None
         serving, compiled = provider.serving, provider.compiled
         context = evaluation.context(targeting_key, attributes)
-        outcomes = (
-            flag.evaluate(context) if (flag := compiled.get(base)) else self._missing[0],
-            flag.evaluate(context) if (flag := compiled.get(experiment)) else self._missing[1],
-            flag.evaluate(context) if (flag := compiled.get(profile)) else self._missing[2],
-        )
+        try:  # one for three rules: a guard around each would be a call more for each
+            outcomes = (
+                flag.rule(context) if (flag := compiled.get(base)) else self._missing[0],
+                flag.rule(context) if (flag := compiled.get(experiment)) else self._missing[1],
+                flag.rule(context) if (flag := compiled.get(profile)) else self._missing[2],
+            )
+        except Exception:  # noqa: BLE001 - the context does not suit a rule: its failure becomes an outcome
+            return self.resolve_with(compiled, context), serving
         return self._combined(outcomes, compiled), serving
 
     def resolve_with(self, flags: Mapping[str, AnyFlag], context: Mapping[str, Any]) -> Resolution:
@@ -190,7 +193,7 @@ class Resolver:
     async def resolve_async(self, targeting_key: str | None, attributes: dict[str, Any]) -> Given:
         """Do the same without blocking the event loop where the provider has an asynchronous call."""
         evaluation = process.evaluating()
-        if evaluation.provider() is not None:
+        if evaluation.in_process() is not None:  # there is nothing to wait for
             return self.resolve(targeting_key, attributes)
         base, experiment, profile = self.flags
         outcomes = (

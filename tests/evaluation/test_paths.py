@@ -1,6 +1,7 @@
 """The direct path and OpenFeature's client give the same, whatever the contexts, the rules and the errors."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,89 +11,71 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import ProviderEvent, ProviderEventDetails
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
-from openfeature.hook import Hook, HookContext
+from openfeature.hook import Hook
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 from openfeature.transaction_context import ContextVarsTransactionContextPropagator
-from tests.flagfiles import object_flag, write_flags
+from tests.evaluation.conftest import OBJECT_FLAGS, SWITCHES
 
 import windsock
-from windsock.evaluation import Evaluation, missing
+from windsock.evaluation import Evaluation
 from windsock.providers import FilesProvider
+from windsock.resolution import process
 
-VALUES = st.sampled_from(["red", "green", 1, True])
+VALUES = st.sampled_from(["red", "ann", "green", "1", 1, 2.5, True, None, ["red"], {"red": 1}])
+NAMES = st.sampled_from(["colour", "environment", "tier", "targetingKey"])
+USERS = st.none() | st.sampled_from(["ann", "bob", "", 7, 0])
 CONTEXTS = st.builds(
     EvaluationContext,
     st.none() | st.sampled_from(["ann", "bob"]),
-    st.dictionaries(st.sampled_from(["colour", "environment", "tier"]), VALUES, max_size=2),
+    st.dictionaries(NAMES, VALUES, max_size=2),
 )
-VARIANTS = {"none": {}, "red": {"x": 1}, "green": {"x": 2}, "true": {"x": 3}, "list": [1], "text": "t"}
-FLAGS = {
-    "static": object_flag(VARIANTS, "red"),
-    "null-default": object_flag(VARIANTS, None),
-    "disabled": {**object_flag(VARIANTS, "red"), "state": "DISABLED"},
-    "attribute": object_flag(VARIANTS, "none", {"var": "colour"}),
-    "environment": object_flag(VARIANTS, "none", {"if": [{"==": [{"var": "environment"}, "red"]}, "red"]}),
-    "user": object_flag(VARIANTS, "none", {"if": [{"in": [{"var": "targetingKey"}, ["ann"]]}, "green"]}),
-    "split": object_flag(VARIANTS, "none", {"fractional": [["red", 50], ["green", 50]]}),
-    "no-such-variant": object_flag(VARIANTS, "none", "blue"),
-    "switch": {
-        "state": "ENABLED",
-        "variants": {"on": True, "off": False},
-        "defaultVariant": "off",
-        "targeting": {"if": [{"==": [{"var": "colour"}, "red"]}, "on"]},
-    },
-    "a-list": object_flag(VARIANTS, "list"),
-    "a-text": object_flag(VARIANTS, "text"),
-}
+ATTRIBUTES = st.dictionaries(NAMES, VALUES, max_size=3)
+EMPTY = EvaluationContext()
 
 
-@pytest.fixture(scope="module")
-def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FilesProvider]:
-    folder = tmp_path_factory.mktemp("flags")
-    write_flags(folder / "all.flagd.json", FLAGS)
-    provider = FilesProvider(folder, {"environment": "test"})
-    provider.refresh()
-    return provider
-
-
-@pytest.fixture(autouse=True)
-def clean() -> Iterator[None]:
-    yield
-    windsock.stop()
-    api.shutdown()
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=400, deadline=None)
-@given(
-    flag=st.sampled_from([*FLAGS, "missing"]),
-    outer=CONTEXTS,
-    transaction=CONTEXTS | st.none(),
-    own=CONTEXTS,
-    user=st.none() | st.sampled_from(["ann", "bob", ""]),
-    attributes=st.dictionaries(st.sampled_from(["colour", "environment"]), VALUES, max_size=2),
-)
-def test_both_paths_agree(  # noqa: PLR0917
-    provider: FilesProvider, flag, outer, transaction, own, user, attributes
-) -> None:
+@contextmanager
+def serving(provider: FilesProvider, outer, transaction, own) -> Iterator[Evaluation]:
+    """The process's way to the flags, in these contexts."""
     api.set_provider_and_wait(provider)
     api.set_evaluation_context(outer)
     if transaction is not None:
         api.set_transaction_context_propagator(ContextVarsTransactionContextPropagator())
         api.set_transaction_context(transaction)
+    process.evaluation = Evaluation(environment="test")
+    process.evaluation.client.context = own
     try:
-        evaluation = Evaluation(environment="test")
-        evaluation.client.context = own
+        yield process.evaluation
+    finally:
+        process.evaluation = None
+        api.clear_transaction_context_propagator()
+        api.clear_evaluation_context()
+
+
+def invocation(user: object, attributes: dict[str, object]) -> EvaluationContext:
+    return EvaluationContext(None if user is None else str(user), attributes)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=400, deadline=None)
+@given(
+    flag=st.sampled_from([*OBJECT_FLAGS, "missing"]),
+    outer=CONTEXTS,
+    transaction=CONTEXTS | st.none(),
+    own=CONTEXTS,
+    user=USERS,
+    attributes=ATTRIBUTES,
+)
+def test_both_paths_agree(  # noqa: PLR0917
+    provider: FilesProvider, flag, outer, transaction, own, user, attributes
+) -> None:
+    with serving(provider, outer, transaction, own) as evaluation:
         assert evaluation.provider() is provider
+        details = evaluation.client.get_object_details(flag, {}, invocation(user, attributes))
         compiled = provider.compiled.get(flag)
-        context = EvaluationContext(user, attributes)
-        details = evaluation.client.get_object_details(flag, {}, context)
         if compiled is None:
             assert details.error_code is ErrorCode.FLAG_NOT_FOUND
-            assert evaluation.outcome(flag, user, dict(attributes)) is missing(flag)
             return
         direct = compiled.evaluate(evaluation.context(user, dict(attributes)))
-        assert evaluation.outcome(flag, user, dict(attributes)) is direct or direct.error_code
-        if isinstance(direct.value, (str, bool)):
+        if isinstance(direct.value, str):
             assert details.error_code is ErrorCode.TYPE_MISMATCH
             return
         assert (direct.variant, direct.reason, direct.error_code) == (
@@ -107,106 +90,45 @@ def test_both_paths_agree(  # noqa: PLR0917
             direct.variant,
             direct.reason,
         )
-    finally:
-        api.clear_transaction_context_propagator()
-        api.clear_evaluation_context()
 
 
-class Recorder(Hook):
-    """A hook of four stages, that may change the context or fail."""
-
-    def __init__(self, name: str, calls: list[object], fails: str | None, colour: str | None) -> None:
-        self.name, self.calls, self.fails, self.colour = name, calls, fails, colour
-
-    def _stage(self, stage: str, hook_context: HookContext, *seen: object) -> None:
-        context = hook_context.evaluation_context
-        about = {
-            **vars(hook_context),
-            "evaluation_context": (context.targeting_key, dict(context.attributes)),
-        }
-        shown = [(type(each), str(each)) if isinstance(each, Exception) else repr(each) for each in seen]
-        self.calls.append((self.name, stage, about, *shown))
-        hook_context.hook_data[stage] = self.name
-        if self.fails == stage:
-            raise ValueError(f"{self.name} fails in {stage}")
-
-    def supports_flag_value_type(self, flag_type):
-        self.calls.append((self.name, "supports", flag_type))
-        return self.fails != "supports"
-
-    def before(self, hook_context, hints):
-        self._stage("before", hook_context, hints)
-        return EvaluationContext(attributes={"colour": self.colour}) if self.colour else None
-
-    def after(self, hook_context, details, hints):
-        self._stage("after", hook_context, details, hints)
-
-    def error(self, hook_context, exception, hints):
-        self._stage("error", hook_context, exception, hints)
-
-    def finally_after(self, hook_context, details, hints):
-        self._stage("finally", hook_context, details, hints)
-
-
-HOOKS = st.lists(
-    st.tuples(
-        st.sampled_from(["api", "client"]),
-        st.none() | st.sampled_from(["before", "after", "error", "finally", "supports"]),
-        st.none() | st.sampled_from(["red", "green"]),
-    ),
-    min_size=1,
-    max_size=3,
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=600, deadline=None)
+@given(
+    flag=st.sampled_from([*SWITCHES, "missing"]),
+    outer=CONTEXTS | st.just(EMPTY),
+    transaction=CONTEXTS | st.none(),
+    own=CONTEXTS | st.just(EMPTY),
+    user=USERS,
+    attributes=ATTRIBUTES,
+    default=st.booleans(),
 )
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
-@given(flag=st.sampled_from(["static", "attribute", "missing", "no-such-variant"]), hooks=HOOKS)
-def test_with_hooks_settings_make_the_client_s_own_calls(
-    provider: FilesProvider, flag: str, hooks: list[tuple[str, str | None, str | None]]
+def test_a_feature_gives_what_the_client_gives(  # noqa: PLR0917
+    provider: FilesProvider, flag, outer, transaction, own, user, attributes, *, default: bool
 ) -> None:
-    calls: list[object] = []
-    api.set_provider_and_wait(provider)
-    evaluation = Evaluation(environment="test")
-    made = [
-        (where, Recorder(f"{where}{n}", calls, fails, colour))
-        for n, (where, fails, colour) in enumerate(hooks)
-    ]
-    api.add_hooks([hook for where, hook in made if where == "api"])
-    evaluation.client.add_hooks([hook for where, hook in made if where == "client"])
-    try:
-        assert evaluation.provider() is None
-        assert evaluation.outcome("static", "ann", {}) is None
-        outcome = evaluation.object(flag, "ann", {})
-        seen, calls[:] = list(calls), []
-        context = EvaluationContext("ann", {"environment": "test"})
-        details = evaluation.client.get_object_details(flag, {}, context)
-        assert seen == calls
-        assert (outcome.variant, outcome.reason, outcome.error_code) == (
-            details.variant,
-            details.reason,
-            details.error_code,
-        )
-    finally:
-        api.clear_hooks()
+    feature = windsock.feature(flag, default=default)
+    with serving(provider, outer, transaction, own) as evaluation:
+        expected = evaluation.client.get_boolean_value(flag, default, invocation(user, attributes))
+        assert feature(user, **attributes) is expected  # the provider is new to it
+        assert feature(user, **attributes) is expected  # and known
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
-@given(flag=st.sampled_from(["switch", "static", "missing"]), hooks=HOOKS, default=st.booleans())
-def test_with_hooks_a_feature_makes_the_client_s_own_calls(
-    provider: FilesProvider, flag: str, hooks: list[tuple[str, str | None, str | None]], *, default: bool
-) -> None:
-    calls: list[object] = []
-    api.set_provider_and_wait(provider)
-    evaluation = Evaluation(environment="test")
-    api.add_hooks([Recorder(f"{n}", calls, fails, colour) for n, (_, fails, colour) in enumerate(hooks)])
-    try:
-        assert evaluation.provider() is None
-        value = evaluation.boolean(flag, "ann", {"colour": "green"}, default=default)
-        seen, calls[:] = list(calls), []
-        context = EvaluationContext("ann", {"environment": "test", "colour": "green"})
-        assert (value, seen) == (evaluation.client.get_boolean_value(flag, default, context), calls)
-    finally:
-        api.clear_hooks()
+def test_the_user_wins_over_an_attribute_of_that_name(provider: FilesProvider) -> None:
+    with serving(provider, EMPTY, None, EMPTY):
+        feature = windsock.feature("switch-user", default=False)
+        assert (feature("ann"), feature("bob")) == (True, False)
+        assert (feature("bob", targetingKey="ann"), feature(None, targetingKey="ann")) == (False, True)
+
+
+class Unreadable:
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("flag", ["switch-colour", "switch-colours", "switch-number", "switch-fails"])
+def test_a_value_that_cannot_be_read_gives_the_default(provider: FilesProvider, flag: str) -> None:
+    with serving(provider, EMPTY, None, EMPTY):
+        for default in (True, False):
+            assert windsock.feature(flag, default=default)("ann", colour=Unreadable()) is default
 
 
 @pytest.mark.parametrize("event", ["PROVIDER_STALE", "PROVIDER_ERROR", "PROVIDER_READY"])
@@ -224,7 +146,6 @@ def test_a_fatal_provider_is_left_to_the_client(provider: FilesProvider, code: E
     provider.emit(ProviderEvent.PROVIDER_ERROR, ProviderEventDetails(error_code=code))
     evaluation = Evaluation(environment="test")
     assert evaluation.provider() is None
-    assert evaluation.outcome("static", "ann", {}) is None
     assert evaluation.object("static", "ann", {}).error_code is ErrorCode.PROVIDER_FATAL
 
 
@@ -232,7 +153,6 @@ def test_another_provider_is_asked_through_the_client_and_interned() -> None:
     api.set_provider_and_wait(InMemoryProvider({"flag": InMemoryFlag("on", {"on": {"x": 1}})}))
     evaluation = Evaluation(environment="test")
     assert evaluation.provider() is None
-    assert evaluation.outcome("static", "ann", {}) is None
     first, second = evaluation.object("flag", "ann", {}), evaluation.object("flag", "bob", {})
     assert first is second
     assert (first.value, first.variant, first.reason) == ({"x": 1}, "on", Reason.STATIC)
@@ -241,16 +161,57 @@ def test_another_provider_is_asked_through_the_client_and_interned() -> None:
 def test_a_provider_that_is_replaced_is_seen_at_once(provider: FilesProvider) -> None:
     evaluation = Evaluation(environment="test")
     assert evaluation.provider() is None
-    assert evaluation.outcome("static", "ann", {}) is None
     api.set_provider_and_wait(provider)
     assert evaluation.provider() is provider
     api.set_provider_and_wait(InMemoryProvider({}))
     assert evaluation.provider() is None
-    assert evaluation.outcome("static", "ann", {}) is None
 
 
 def test_a_domain_has_a_provider_of_its_own(provider: FilesProvider) -> None:
     api.set_provider_and_wait(provider, "teaching")
     assert Evaluation("teaching", "test").provider() is provider
     assert Evaluation(None, "test").provider() is None
-    assert Evaluation(None, "test").outcome("static", "ann", {}) is None
+
+
+def test_a_feature_follows_its_provider(provider: FilesProvider) -> None:
+    feature = windsock.feature("switch-static", default=False)
+    assert feature() is False
+    api.set_provider_and_wait(provider)
+    assert feature() is True
+    api.set_provider_and_wait(InMemoryProvider({"switch-static": InMemoryFlag("off", {"off": False})}))
+    assert feature() is False
+    api.set_provider_and_wait(provider)
+    assert feature() is True
+    provider.emit(ProviderEvent.PROVIDER_ERROR, ProviderEventDetails(error_code=ErrorCode.PROVIDER_FATAL))
+    assert feature() is False
+
+
+def test_a_feature_of_a_domain_asks_the_domain_s_provider(provider: FilesProvider) -> None:
+    feature = windsock.feature("switch-static", default=False)
+    process.evaluation = Evaluation("teaching", "test")
+    api.set_provider_and_wait(provider)
+    assert feature() is True  # a domain without a provider has the default one
+    off = InMemoryProvider({"switch-static": InMemoryFlag("off", {"off": False})})
+    api.set_provider_and_wait(off, "teaching")
+    assert feature() is False
+    api.set_provider_and_wait(InMemoryProvider({}))
+    api.set_provider_and_wait(provider, "teaching")
+    assert feature() is True
+
+
+def test_a_provider_with_hooks_of_its_own_is_left_to_the_client(provider: FilesProvider) -> None:
+    calls: list[object] = []
+
+    class Counting(Hook):
+        def before(self, hook_context, hints):
+            calls.append(hook_context.flag_key)
+
+    class Hooked(FilesProvider):
+        def get_provider_hooks(self) -> list[Hook]:
+            return [Counting()]
+
+    hooked = Hooked(provider.serving.source, {"environment": "test"})
+    hooked.refresh()
+    api.set_provider_and_wait(hooked)
+    feature = windsock.feature("switch-static", default=False)
+    assert (feature(), feature(), calls) == (True, True, ["switch-static"] * 2)

@@ -13,6 +13,7 @@ from windsock.evaluator.fractional import LiteralSplit, compile_split
 from windsock.evaluator.list_operators import Expression
 from windsock.evaluator.membership import Choices, LiteralSets, Membership, TextSet, membership
 from windsock.evaluator.outcome import Outcome
+from windsock.evaluator.reads import deciding_attribute
 from windsock.evaluator.values import RuleError, Value, describe, plain
 from windsock.evaluator.variant_names import is_plain_name, variant_name
 from windsock.flags import Flag
@@ -38,37 +39,41 @@ class CompiledFlag:
         key: The flag's key.
         flag: The flag.
         constant: The outcome of a flag without a rule, the same for everybody; None for the others.
-        evaluate: From context to outcome; it never raises.
+        decided_by: The one attribute that the rule reads, as `deciding_attribute` tells it.
+        rule: From context to outcome; it raises where the context's values do not suit the rule.
+        evaluate: The same, with an outcome for that too; it never raises.
     """
 
-    __slots__ = ("constant", "evaluate", "flag", "key")
+    __slots__ = ("constant", "decided_by", "evaluate", "flag", "key", "rule")
 
     def __init__(self, flag: Flag, sets: LiteralSets | None = None, clock: Clock = time.time) -> None:
         self.key: Final = flag.key
         self.flag: Final = flag
-        self.constant: Final = _constant(flag)
-        self.evaluate: Final[Evaluate] = _compile(flag, self.constant, sets or LiteralSets(), clock)
+        outcomes = Outcomes(flag)
+        self.constant: Final = _constant(flag, outcomes)
+        self.decided_by: Final = deciding_attribute(flag.targeting)
+        self.rule: Final = _compile(flag, self.constant, outcomes, sets or LiteralSets(), clock)
+        self.evaluate: Final = _guarded(self.rule, outcomes) if self.constant is None else self.rule
 
 
-def _constant(flag: Flag) -> Outcome | None:
+def _constant(flag: Flag, outcomes: "Outcomes") -> Outcome | None:
     if not flag.enabled:
-        return Outcomes(flag).none(Reason.DISABLED)
-    return None if flag.targeting else Outcomes(flag).default(Reason.STATIC)
+        return outcomes.none(Reason.DISABLED)
+    return None if flag.targeting else outcomes.default(Reason.STATIC)
 
 
-def _compile(flag: Flag, constant: Outcome | None, sets: LiteralSets, clock: Clock) -> Evaluate:
+def _compile(
+    flag: Flag, constant: Outcome | None, outcomes: "Outcomes", sets: LiteralSets, clock: Clock
+) -> Evaluate:
     if constant is not None:
         return lambda _: constant
-    outcomes = Outcomes(flag)
     compiler = Compiler(Scope.of(flag.bucketing, flag.key), sets)
     try:
         tail = _Tails(compiler, outcomes).compile(flag.targeting)
     except RecursionError:
         failed = outcomes.error(ErrorCode.PARSE_ERROR, "the rule is nested too deep; flatten it")
         return lambda _: failed
-    if compiler.reads_flagd:
-        tail = _with_flagd(tail, flag.key, clock)
-    return _guarded(tail, outcomes)
+    return _with_flagd(tail, flag.key, clock) if compiler.reads_flagd else tail
 
 
 def _with_flagd(tail: _Tail, key: str, clock: Clock) -> _Tail:
@@ -78,10 +83,10 @@ def _with_flagd(tail: _Tail, key: str, clock: Clock) -> _Tail:
     return run
 
 
-def _guarded(tail: _Tail, outcomes: "Outcomes") -> Evaluate:
+def _guarded(rule: Evaluate, outcomes: "Outcomes") -> Evaluate:
     def evaluate(context: Mapping[str, object]) -> Outcome:
         try:
-            return tail(context)
+            return rule(context)
         except RuleError as error:
             return outcomes.error(
                 ErrorCode.PARSE_ERROR, f"the rule cannot be evaluated for this context: {error}"
@@ -253,8 +258,10 @@ def _choose(run: list[tuple[Membership, _Tail]], otherwise: _Tail, sets: Literal
     name = tests[0][0].name
     if isinstance(otherwise, _Always):
         test, value = tests[0]
-        if len(tests) == 1 and test.reads_numbers and isinstance(value, _Always):
-            return _choose_between(name, sets.of(test.texts), value.outcome, otherwise.outcome)
+        if len(tests) == 1 and isinstance(value, _Always):
+            if test.reads_numbers:
+                return _choose_between(name, sets.of(test.texts), value.outcome, otherwise.outcome)
+            return _choose_equal(name, test.texts[0], value.outcome, otherwise.outcome)
         known = [(test, value.outcome) for test, value in tests if isinstance(value, _Always)]
         if len(known) == len(tests):
             return _choose_outcome(name, Choices(known, otherwise.outcome), otherwise.outcome)
@@ -275,6 +282,16 @@ def _choose_between(name: str, texts: TextSet, chosen: Outcome, otherwise: Outco
     def run(data: Value) -> Outcome:
         value = data.get(name)  # type: ignore[attr-defined]
         return chosen if (value in known if type(value) is str else holds(plain(value))) else otherwise
+
+    return run
+
+
+def _choose_equal(name: str, text: str, chosen: Outcome, otherwise: Outcome) -> _Tail:
+    """One text that no number reads as."""
+
+    def run(data: Value) -> Outcome:
+        value = data.get(name)  # type: ignore[attr-defined]
+        return chosen if (value if type(value) is str else plain(value)) == text else otherwise
 
     return run
 

@@ -181,7 +181,7 @@ def attributes_of(context: EvaluationContext | None) -> Mapping[str, object]:
 
 def copy_json(value: JsonValue) -> JsonValue:
     """A copy whose objects and lists are new, for callers that may change what they get."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: copy_json(item) for key, item in value.items()}
     if isinstance(value, list):
         return [copy_json(item) for item in value]

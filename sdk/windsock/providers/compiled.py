@@ -35,7 +35,7 @@ class CompiledProvider(ServingProvider):
 
     def __init__(self, name: str, source: str, context: Mapping[str, EvaluationContextAttribute]) -> None:
         super().__init__(source)
-        self._name = name
+        self._metadata = Metadata(name)
         self._own_context = EvaluationContext(attributes=dict(context))
         self._context = self._own_context
         self._below: Mapping[str, EvaluationContextAttribute] = {}
@@ -45,7 +45,7 @@ class CompiledProvider(ServingProvider):
 
     def get_metadata(self) -> Metadata:
         """Name the provider."""
-        return Metadata(name=self._name)
+        return self._metadata
 
     def ready(self) -> bool:
         """Whether a set is loaded: its sentinel, evaluated as any flag is, answers."""

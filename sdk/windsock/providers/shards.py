@@ -23,6 +23,7 @@ class ShardedFlag:
 
     __slots__ = ("_count", "_shards", "flag", "key")
     constant = None
+    decided_by = None
 
     def __init__(self, key: str, shards: list[CompiledFlag]) -> None:
         self.key = key
@@ -40,6 +41,8 @@ class ShardedFlag:
     def evaluate(self, context: Mapping[str, object]) -> Outcome:
         """Evaluate the user's shard; never raises."""
         return self.shard(context.get("targetingKey")).evaluate(context)
+
+    rule = evaluate
 
 
 def sharded(compiled: Mapping[str, CompiledFlag]) -> dict[str, ShardedFlag]:

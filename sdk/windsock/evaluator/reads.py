@@ -1,0 +1,57 @@
+"""Which attribute decides a rule, as far as the rule's text tells."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from windsock.evaluator.membership import attribute_name
+from windsock.evaluator.operators import EAGER
+from windsock.evaluator.values import Value
+
+_BRANCHING: Final = frozenset({"if", "?:", "fractional"})
+_SEES_ARGUMENTS_ONLY: Final = EAGER.keys() - {"var", "missing", "missing_some"} | {"and", "or"}
+
+
+def deciding_attribute(rule: Value) -> str | None:
+    """The one attribute that a rule reads.
+
+    What such a rule gives depends on nothing else in the context, so that a caller who knows the attribute
+    need not gather the rest.
+
+    Returns:
+        Its name (``targetingKey`` for the user's id); None where a rule reads several or none, and wherever
+        only an evaluation tells what it reads.
+    """
+    try:
+        names = set(_names(rule))
+    except RecursionError:
+        return None
+    return names.pop() if len(names) == 1 else None
+
+
+def _names(rule: Value) -> Iterator[str | None]:
+    """The attributes that a rule reads, with None for what its text does not tell."""
+    if type(rule) is list:
+        for item in rule:
+            yield from _names(item)
+    elif type(rule) is dict and len(rule) == 1:
+        ((operator, arguments),) = rule.items()
+        if operator == "var":
+            if arguments != "$flagd.flagKey":  # the flag's own, put in by the compiler
+                yield attribute_name(rule)
+            return
+        if operator == "fractional":
+            yield "targetingKey"
+        elif operator not in _SEES_ARGUMENTS_ONLY and not _is_plain_choice(operator, arguments):
+            yield None
+        yield from _names(arguments)
+
+
+def _is_plain_choice(operator: str, arguments: Value) -> bool:
+    """Whether this is an ``if`` none of whose results can be an object, which would be a rule once more."""
+    if operator not in ("if", "?:") or type(arguments) is not list:
+        return False
+    results = [*arguments[1::2], *(arguments[-1:] if len(arguments) % 2 else [])]
+    return all(
+        type(result) is not dict or (len(result) == 1 and next(iter(result)) in _BRANCHING)
+        for result in results
+    )
