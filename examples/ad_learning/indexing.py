@@ -8,6 +8,7 @@ import openai
 
 import windsock
 
+from .config_loader import is_feature_enabled
 from .queries import QUERIES, Connection, Result
 from .settings import Learning
 
@@ -55,6 +56,8 @@ class _Winner:
 
 async def index_winners(connection: Connection) -> Result:
     """Index the winners that wait, then those that another model placed; as many as are taken at once."""
+    if not is_feature_enabled("rag_auto_indexing"):
+        return {"status": "disabled", "reason": "Feature flag disabled", "rows": 0}
     settings = Learning.live().rag_indexing
     async with connection.transaction():
         cursor = await connection.execute(QUERIES["take_index_jobs"], {"limit": settings.batch_size})

@@ -127,13 +127,15 @@ limit %(max_promotions_per_cycle)s;
 select pg_advisory_lock(hashtext('ad_learning.safe_executor'));
 
 -- name: executor_paused
--- Why nobody may ask the platform now; no row where everybody may.
+-- Why no worker may act now; no row where all may.
 select reason from executor_pause where until > clock_timestamp();
 
 -- name: executor_pause
--- Ask the platform for nothing for a while.
-insert into executor_pause (until, reason) values (clock_timestamp() + make_interval(secs => %(seconds)s), %(reason)s)
-on conflict (only_row) do update set until = excluded.until, reason = excluded.reason;
+-- No worker acts for a while; a longer pause that is under way stands.
+insert into executor_pause as known (until, reason)
+values (clock_timestamp() + make_interval(secs => %(seconds)s), %(reason)s)
+on conflict (only_row) do update set until = excluded.until, reason = excluded.reason
+where known.until < excluded.until;
 
 -- name: executor_counts
 -- The actions of the last hour and of the last day; one that the platform refused is none.

@@ -90,10 +90,8 @@ class SafeExecutor:
             except psycopg.Error as error:
                 logger.error("the queue of budget changes cannot be reached: %s", error)  # noqa: TRY400
                 outcome = Outcome.IDLE
-            pause = self.jitter(settings) if outcome is Outcome.CHANGED else 0.0
-            if outcome in {Outcome.IDLE, Outcome.LIMITED}:
-                pause = settings.poll_interval_ms / 1000
-            stop.wait(pause)
+            waits = outcome in {Outcome.IDLE, Outcome.LIMITED}
+            stop.wait(settings.poll_interval_ms / 1000 if waits else 0.0)
 
     def turn(self) -> Outcome:
         """Take one budget change, if nothing forbids it, and ask the platform for it."""
@@ -113,10 +111,11 @@ class SafeExecutor:
                 self._carry_out(connection, job, settings)
             except PlatformError as error:
                 return _trouble(connection, job, error, settings)
+            _pause(connection, self.jitter(settings), "jitter")
             return Outcome.CHANGED
 
     def jitter(self, settings: Configuration) -> float:
-        """Give the seconds to wait after an action."""
+        """Give the seconds for which no worker acts after an action."""
         if not settings.jitter.enabled:
             return 0.0
         return self._chance.uniform(settings.jitter.min_ms, settings.jitter.max_ms) / 1000
@@ -178,7 +177,7 @@ def _trouble(connection: _Connection, job: _Job, error: PlatformError, settings:
     reason = str(error)
     if isinstance(error, PauseError):
         logger.error("no budget changes for %g s: %s", error.seconds, reason)
-        connection.execute(QUERIES["executor_pause"], {"seconds": error.seconds, "reason": reason})
+        _pause(connection, error.seconds, reason)
         return Outcome.LIMITED
     if isinstance(error, RefusedError):
         logger.error("budget change %d: %s", job.id, reason)
@@ -194,6 +193,10 @@ def _trouble(connection: _Connection, job: _Job, error: PlatformError, settings:
     logger.warning("budget change %d: %s; again in %g s", job.id, reason, seconds)
     connection.execute(QUERIES["executor_retry"], {"id": job.id, "seconds": seconds, "error": reason})
     return Outcome.RETRIED
+
+
+def _pause(connection: _Connection, seconds: float, reason: str) -> None:
+    connection.execute(QUERIES["executor_pause"], {"seconds": seconds, "reason": reason})
 
 
 def _end(connection: _Connection, job: _Job, status: str, action: str, error: str | None) -> None:

@@ -22,7 +22,7 @@ create index executor_actions_campaign on public.executor_actions (campaign_id, 
 -- One action at a time for a campaign.
 create unique index executor_actions_sending on public.executor_actions (campaign_id) where status = 'sending';
 
--- Until when nobody asks the platform for anything, in one row.
+-- Until when no worker acts, in one row: jitter after an action, or what the platform asked for.
 create table public.executor_pause (
     only_row boolean primary key default true check (only_row),
     until timestamptz not null,

@@ -176,6 +176,17 @@ def test_jitter_is_within_its_bounds_or_off(database, limit):
     assert 17 < max(waits) <= 18
 
 
+def test_jitter_holds_over_workers_and_restarts(queue, limit):
+    limit(jitter={"enabled": True, "min_ms": 600_000, "max_ms": 600_000})
+    queue.ask("a0", 10)
+    queue.ask("a1", 10)
+    assert [queue.turn(), queue.turn()] == [Outcome.CHANGED, Outcome.LIMITED]
+    queue.pass_hours(0.1)
+    assert queue.turn() is Outcome.LIMITED
+    queue.pass_hours(0.1)
+    assert queue.turn() is Outcome.CHANGED
+
+
 @pytest.mark.parametrize(
     ("ad_id", "change", "error"),
     [

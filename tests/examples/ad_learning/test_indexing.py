@@ -129,6 +129,13 @@ def test_another_model_or_dimension_places_all_winners_anew_and_is_compared_with
     assert connection.execute(query).fetchall() == [("another-model", 64)]
 
 
+def test_the_feature_flag_stops_it(database, connection, winners, embeddings, configure):
+    configure("feature_flags", rag_auto_indexing=False)
+    assert run(database, index_winners)["status"] == "disabled"
+    assert {job[1] for job in jobs(connection)} == {"pending"}
+    assert embeddings.served == []
+
+
 def test_how_many_are_found_is_configured(database, connection, winners, embeddings, configure):
     run(database, index_winners)
     configure("rag_indexing", similar_winners=2)
