@@ -1,11 +1,19 @@
-"""The hooks, the action and the delivery examples are what their tools read, and name verbs that exist."""
+"""The hooks, the action and the delivery examples, run by the tools that they are written for."""
 
+import json
+import os
 import re
+import shutil
 import subprocess
+import sys
+import time
 from pathlib import Path
 
+import kubernetes_validate
 import pytest
 import yaml
+from tests.cli.conftest import WINDSOCK, boolean
+from tests.flagd_server import FlagdServer
 
 from windsock.cli._app import VERBS
 
@@ -22,9 +30,7 @@ def test_hooks_name_verbs_that_exist():
 
 
 def test_the_actions_script_runs(tmp_path, write, git):
-    """The last step's script, as the runner would run it, on a real repository."""
-    from tests.cli.conftest import WINDSOCK, boolean
-
+    """The steps behind the installation, as the runner would run them, on a real repository."""
     action = yaml.safe_load((ROOT / "action.yml").read_text())
     assert action["runs"]["using"] == "composite"
     write({"f": boolean({"fractional": [["on", 10], ["off", 90]]})})
@@ -32,27 +38,133 @@ def test_the_actions_script_runs(tmp_path, write, git):
     git("commit", "-qm", "one")
     write({"f": boolean({"fractional": [["on", 20], ["off", 80]]})})
 
-    def run(max_moved: str) -> subprocess.CompletedProcess[str]:
-        files = {name: str(tmp_path / name.lower()) for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")}
+    _, lint, plan = action["runs"]["steps"]
+    inputs = {name: each["default"] for name, each in action["inputs"].items()}
+    files = {name: str(tmp_path / name.lower()) for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")}
+
+    def run(step: dict[str, object], **inputs: str) -> subprocess.CompletedProcess[str]:
         variables = {
-            "PATH": f"{WINDSOCK.parent}:/usr/bin:/bin", "RUNNER_TEMP": str(tmp_path), "PATHS": "flagd", "AGAINST": "HEAD",
-            "USERS": "1000", "MAX_MOVED": max_moved, "SETTINGS": "", **files,
-        }  # fmt: skip
-        script = action["runs"]["steps"][-1]["run"]
+            name: re.sub(r"\$\{\{ inputs\.([\w-]+).*?\}\}", lambda found: inputs[found[1]], value)
+            for name, value in step["env"].items()
+        }
+        path = f"{WINDSOCK.parent}:/usr/bin:/bin"
         return subprocess.run(
-            ["bash", "-e", "-o", "pipefail", "-c", script],
-            cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60, check=False,
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+            cwd=tmp_path, env={"PATH": path, "RUNNER_TEMP": str(tmp_path), **files, **variables},
+            capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
 
-    done = run("")
+    inputs |= {"against": "HEAD", "users": "1000"}
+    assert run(lint, **inputs).returncode == 0
+    done = run(plan, **inputs)
     assert done.returncode == 0, done.stderr
-    assert "### Flags: moves users" in (tmp_path / "windsock-plan.md").read_text()
-    assert "changes=true" in (tmp_path / "github_output").read_text()
-    assert "### Flags" in (tmp_path / "github_step_summary").read_text()
-    assert run("2%").returncode == 1
+    outputs = dict(line.split("=", 1) for line in (tmp_path / "github_output").read_text().splitlines())
+    assert outputs["changes"] == "true"
+    comment = Path(outputs["comment"]).read_text()
+    assert comment.startswith("### Flags: moves users")
+    assert (tmp_path / "github_step_summary").read_text() == comment
+    assert json.loads(Path(outputs["plan"]).read_text())["steps"][0]["path"] == "flagd/a.flagd.json"
+    assert run(plan, **inputs | {"max-moved": "2%"}).returncode == 1
+    assert "changes=true" in (tmp_path / "github_output").read_text().splitlines()[-1], (
+        "the comment is wanted then too"
+    )
+    write({"f": boolean() | {"state": "on"}})
+    broken = run(lint, **inputs)
+    assert broken.returncode == 1
+    assert broken.stdout.startswith("::error file=flagd/a.flagd.json,line=")
+
+
+@pytest.fixture
+def hooked(tmp_path, git):
+    """Run pre-commit with this repository's hooks, their commands from this environment instead of a fresh one."""
+    hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    for hook in hooks:
+        hook["language"] = "system"  # installing them takes a package registry
+        hook.pop("additional_dependencies", None)
+    config = {"repos": [{"repo": "local", "hooks": hooks}]}
+    (tmp_path / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
+
+    def run(hook: str) -> subprocess.CompletedProcess[str]:
+        git("add", ".")
+        path = f"{WINDSOCK.parent}:{os.environ['PATH']}"
+        variables = {"PATH": path, "PRE_COMMIT_HOME": str(tmp_path / ".git" / "pre-commit"), "NO_COLOR": "1"}
+        return subprocess.run(
+            [sys.executable, "-m", "pre_commit", "run", hook, "--color=never"],
+            cwd=tmp_path, env=os.environ | variables, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+def test_the_hooks_stop_a_commit(hooked, write, tmp_path):
+    path = write({"f": boolean()})
+    (tmp_path / "package.json").write_text("{}")
+    assert hooked("windsock-fmt").returncode == 1, "the file was not in the common form"
+    done = hooked("windsock-fmt")
+    assert (done.returncode, "Passed" in done.stdout) == (0, True), done.stdout
+    assert hooked("windsock-lint").returncode == 0
+    path.write_text(path.read_text().replace('"off"\n', '"of"\n'))
+    done = hooked("windsock-lint")
+    assert done.returncode == 1
+    assert "flagd/a.flagd.json:6:25  error    default-not-variant" in done.stdout
+
+
+def test_the_check_hook_knows_the_settings_classes(hooked, write, tmp_path):
+    (tmp_path / "app.py").write_text(
+        "import windsock\nfrom pydantic import Field\n"
+        "class Teacher(windsock.Settings, flag='teacher'):\n    top_k: int = Field(3, ge=1)\n"
+    )
+    (tmp_path / "pyproject.toml").write_text('[tool.windsock]\nsettings = ["app:Teacher"]\n')
+    write({"teacher": {"state": "ENABLED", "variants": {"base": {"top_k": 0}}, "defaultVariant": "base"}})
+    done = hooked("windsock-check")
+    assert done.returncode == 1
+    assert "settings-value" in done.stdout
+    write({"teacher": {"state": "ENABLED", "variants": {"base": {"top_k": 1}}, "defaultVariant": "base"}})
+    assert hooked("windsock-check").returncode == 0
 
 
 @pytest.mark.parametrize("document", DELIVERY, ids=lambda path: path.name)
 def test_yaml_in_the_examples_is_yaml(document):
     for block in re.findall(r"```yaml\n(.*?)```", document.read_text(), re.DOTALL):
         assert yaml.safe_load(block)
+
+
+def test_the_kubernetes_example_is_valid():
+    blocks = re.findall(
+        r"```yaml\n(.*?)```", (ROOT / "docs" / "delivery" / "kubernetes.md").read_text(), re.DOTALL
+    )
+    [deployment] = [each for each in map(yaml.safe_load, blocks) if each.get("kind") == "Deployment"]
+    kubernetes_validate.validate(deployment, "1.33", strict=True)
+    deployment["spec"]["template"]["spec"]["containers"][1]["volumeMount"] = []
+    with pytest.raises(kubernetes_validate.ValidationError, match="volumeMount"):
+        kubernetes_validate.validate(deployment, "1.33", strict=True)
+
+
+@pytest.mark.flagd
+def test_flagd_follows_a_folder_as_kubernetes_mounts_it(tmp_path):
+    """A ConfigMap's folder: the file is a link through ``..data``, which is swapped, and the old folder removed."""
+    folder = tmp_path / "flagd"
+    folder.mkdir()
+
+    def publish(revision: int) -> None:
+        link, served = folder / "..data", folder / f"..{revision}"
+        served.mkdir()
+        flag = {"state": "ENABLED", "variants": {"at": {"revision": revision}}, "defaultVariant": "at"}
+        (served / "teacher.flagd.json").write_text(json.dumps({"flags": {"teacher": flag}}))
+        before = folder / link.readlink() if link.is_symlink() else None
+        (folder / "..data_tmp").symlink_to(served.name)
+        (folder / "..data_tmp").rename(link)
+        if before is not None:
+            shutil.rmtree(before)
+
+    publish(0)
+    path = folder / "teacher.flagd.json"
+    path.symlink_to("..data/teacher.flagd.json")
+    with FlagdServer(path) as server:
+        for revision in range(4):
+            if revision:
+                publish(revision)
+            deadline = time.monotonic() + 30
+            while server.evaluate("teacher", {}).get("value") != {"revision": revision}:
+                assert time.monotonic() < deadline, f"revision {revision} is not served"
+                time.sleep(0.05)
