@@ -45,7 +45,7 @@ def test_killed_at_random_moments_under_load_it_loses_and_invents_nothing(world,
             before = newest(world.folder)
             mirror = start_mirror()
             if number % 2 == 0:
-                eventually(lambda before=before: newest(world.folder) > before, seconds=30)
+                eventually(lambda before=before: newest(world.folder) > before, seconds=120)
             time.sleep(dice.uniform(0, 0.3 if number % 2 == 0 else 1.5))
             mirror.send_signal(signal.SIGKILL)
             mirror.wait()

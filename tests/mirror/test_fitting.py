@@ -71,6 +71,34 @@ def test_a_secret_is_in_no_message(world, checked, messages):
     assert not any("hunter2" in message for message in messages(logging.DEBUG))
 
 
+class Aura(windsock.Settings, flag="aura"):
+    l1_model: str = "small"
+    temperature: float = 0.3
+
+
+def test_one_row_serves_two_classes_by_their_fields(world, watching, eventually, messages):
+    """The migrations' own row is the Teacher's; another one tunes both services."""
+    both = world.configuration("both", {"retrieval_top_k": 7, "l1_model": "large"})
+    ann, bob = world.user(world.seed), world.user(both)
+    world.execute(
+        "update app_configurations set settings = '{\"retrieval_top_k\": 25}' where id = %s", world.seed
+    )
+    watching(world.mirror(flags=("teacher", "aura"), settings=(Teacher, Aura)))
+    eventually(
+        lambda: world.served("teacher.profile") == {ann: {"retrieval_top_k": 25}, bob: {"retrieval_top_k": 7}}
+    )
+    assert world.served("aura.profile") == {bob: {"l1_model": "large"}}
+    assert not messages()
+    world.execute(
+        """update app_configurations set settings = '{"l1_model": "huge", "temperature": 1}' where id = %s""",
+        both,
+    )
+    eventually(lambda: world.served("aura.profile") == {bob: {"l1_model": "huge"}})
+    assert world.served("teacher.profile") == {ann: {"retrieval_top_k": 25}}
+    (said,) = messages()
+    assert f"{both} (both): settings.temperature is a field of teacher and aura" in said
+
+
 def test_a_class_whose_flag_is_not_mirrored_is_refused(checked):
     with pytest.raises(ConfigurationError, match="Teacher reads the flag 'teacher', which is not mirrored"):
         checked(flags=("ads",))

@@ -23,7 +23,9 @@ def nested(depth):
     "settings", [{}, {"a": 1}, {"a": [1, {"b": None}]}, {"k": 2**53}, nested(20), {"ref": "$ref"}]
 )
 def test_ordinary_settings_are_published(settings):
-    assert json.loads(read_profile(row(settings), ("teacher",)).settings["teacher"]) == settings
+    profile, strays = read_profile(row(settings), ("teacher",))
+    assert not strays
+    assert json.loads(profile.settings["teacher"]) == settings
 
 
 @pytest.mark.parametrize(
@@ -48,19 +50,49 @@ def test_what_a_flagd_client_could_not_read_is_held_back(settings, message):
         read_profile(row(settings, size=5_000_000 if settings is None else None), ("teacher",))
 
 
-def test_with_several_flags_settings_nest_by_flag():
-    profile = read_profile(row({"teacher": {"k": 1}, "other": {"x": 1}}), ("teacher", "ads"))
-    assert profile.settings == {"teacher": '{"k":1}'}
-    assert read_profile(row({}), ("teacher", "ads")).settings == {}
+BOTH = ("teacher", "aura")
+FIELDS = {"teacher": ("top_k", "temperature"), "aura": ("l1_model", "temperature")}
+
+
+@pytest.mark.parametrize(
+    ("settings", "published"),
+    [
+        ({}, {}),
+        ({"teacher": {"k": 1}}, {"teacher": {"k": 1}}),
+        ({"teacher": {}, "aura": {"x": 1}}, {"aura": {"x": 1}}),
+        ({"top_k": 5}, {"teacher": {"top_k": 5}}),
+        ({"top_k": 5, "l1_model": "m"}, {"teacher": {"top_k": 5}, "aura": {"l1_model": "m"}}),
+        ({"top_k": 5, "aura": {"temperature": 1}}, {"teacher": {"top_k": 5}, "aura": {"temperature": 1}}),
+        ({"top_k": 5, "teacher": {"top_k": 6}}, {"teacher": {"top_k": 6}}),
+    ],
+)
+def test_several_classes_share_a_row(settings, published):
+    profile, strays = read_profile(row(settings), BOTH, FIELDS)
+    assert {flag: json.loads(text) for flag, text in profile.settings.items()} == published
+    assert not strays
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"retrieval_top_k": 25}, "no key of settings is a mirrored flag"),
+        ({"top_k": 5, "temperature": 1}, "settings.temperature is a field of teacher and aura: nest it"),
+        ({"top_k": 5, "topk": 6}, "settings.topk is no field of a mirrored flag (teacher, aura) whose class"),
+    ],
+)
+def test_a_key_that_is_nobodys_or_of_several_is_left_out_and_named(settings, message):
+    profile, (stray,) = read_profile(row(settings), BOTH, FIELDS)
+    assert profile.settings == {"teacher": '{"top_k":5}'}
+    assert stray.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"retrieval_top_k": 25}, r"settings\.retrieval_top_k is no field of a mirrored flag"),
+        ({"teacher": {}}, "no settings of a mirrored flag"),
         ({"teacher": [1]}, r"settings\.teacher is a list"),
     ],
 )
-def test_flat_settings_are_held_back_where_several_flags_are_mirrored(settings, message):
+def test_a_row_without_anything_for_a_mirrored_flag_is_held_back(settings, message):
     with pytest.raises(HeldBackError, match=message):
-        read_profile(row(settings), ("teacher", "ads"))
+        read_profile(row(settings), BOTH)

@@ -79,7 +79,8 @@ def command(
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            help="A settings class, module:Class, that configurations are checked against; repeat it."
+            help="A settings class, module:Class, that configurations are checked against. With several flags"
+            " each class gets the keys that are its fields. Repeat it."
         ),
     ] = None,
     unfit: Annotated[

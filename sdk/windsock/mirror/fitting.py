@@ -1,7 +1,7 @@
 """Whether a configuration fits the settings classes that will read it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from windsock.errors import ConfigurationError
 from windsock.layers import Layer, Origin, resolve
@@ -11,7 +11,7 @@ from windsock.settings import Settings
 
 
 class Fitting:
-    """Checks profiles against settings classes: keys, types and bounds.
+    """Checks profiles against settings classes: keys, types and bounds; tells whose a key is.
 
     Args:
         classes: The settings classes; a flag without a class is not checked.
@@ -34,13 +34,25 @@ class Fitting:
                     f"{name} reads the flag {flag!r}, which is not mirrored: add --flag {flag}"
                 )
 
-    def check(self, config_id: str, profile: Profile) -> str:
+    @property
+    def fields(self) -> Mapping[str, Collection[str]]:
+        """The fields of each class, by its flag."""
+        return {
+            flag: declaration.settings_class.model_fields for flag, declaration in self._declarations.items()
+        }
+
+    def check(self, config_id: str, profile: Profile, strays: Iterable[str]) -> str:
         """Say what the classes refuse of a profile, without its values; empty when it fits.
+
+        Args:
+            config_id: The configuration.
+            profile: What is to be published of it.
+            strays: What is said already of keys that belong to no class.
 
         Raises:
             HeldBackError: It does not fit, and is to be held back.
         """
-        found = []
+        found = list(strays)
         for flag, text in profile.settings.items():
             declaration = self._declarations.get(flag)
             if declaration is not None:

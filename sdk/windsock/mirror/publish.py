@@ -260,8 +260,8 @@ class Publisher:
             self._complaints.pop(row.id, None)
             return None
         try:
-            profile = read_profile(row, self.layout.flags)
-            misfit = self._fitting.check(row.id, profile)
+            profile, strays = read_profile(row, self.layout.flags, self._fitting.fields)
+            misfit = self._fitting.check(row.id, profile, strays)
         except HeldBackError as problem:
             last = self.published.profiles.get(row.id)
             self._complain(logging.ERROR, row, str(problem), _LAST_GOOD if last else _LEFT_OUT)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from windsock.mirror.documents import Profile
@@ -81,30 +81,61 @@ class HeldBackError(ValueError):
     """A row's settings cannot be published; the message says which part and why."""
 
 
-def read_profile(row: ConfigurationRow, flags: tuple[str, ...]) -> Profile:
+def read_profile(
+    row: ConfigurationRow, flags: tuple[str, ...], fields: Mapping[str, Collection[str]] | None = None
+) -> tuple[Profile, tuple[str, ...]]:
     """Turn a row into what is published of it.
 
-    Where one flag is mirrored, the settings are that class's own; where several are, they nest by flag name.
+    Where one flag is mirrored, the settings are that class's own. Where several are, a key that is a mirrored
+    flag's name holds that class's settings, and any other key belongs to the class that has the field.
+
+    Args:
+        row: The row.
+        flags: The mirrored flags.
+        fields: By flag, the fields of its settings class, as far as the class is known.
+
+    Returns:
+        The profile, and a message for each key that belongs to no class or to several; it is left out.
 
     Raises:
         HeldBackError: The settings cannot be served by every flagd client.
     """
     settings = _decode(row)
     if len(flags) == 1:
-        return Profile(row.name, {flags[0]: json_text(_served(row, flags[0], settings))})
-    by_flag = {}
-    for flag in flags:
-        part = settings.get(flag, {})
-        if not isinstance(part, dict):
-            raise HeldBackError(f"settings.{flag} is {_kind(part)}, not an object of that class's settings")
-        if part:
-            by_flag[flag] = json_text(_served(row, flag, part))
-    if settings and not by_flag:
-        raise HeldBackError(
-            f"no key of settings is a mirrored flag ({', '.join(flags)}): with several flags, settings "
-            "nest by flag"
-        )
-    return Profile(row.name, by_flag)
+        return Profile(row.name, {flags[0]: json_text(_served(row, flags[0], settings))}), ()
+    parts, strays = _split(settings, flags, fields or {})
+    if settings and not any(parts.values()):
+        raise HeldBackError("; ".join(strays) or "no settings of a mirrored flag")
+    by_flag = {flag: json_text(_served(row, flag, part)) for flag, part in parts.items() if part}
+    return Profile(row.name, by_flag), tuple(strays)
+
+
+def _split(
+    settings: Mapping[str, object], flags: tuple[str, ...], fields: Mapping[str, Collection[str]]
+) -> tuple[dict[str, dict[str, object]], list[str]]:
+    """Share out the keys of a row; what is nested under a flag comes before a key beside it."""
+    nested: dict[str, dict[str, object]] = {}
+    beside: dict[str, dict[str, object]] = {flag: {} for flag in flags}
+    strays = []
+    for key, value in settings.items():
+        if key in flags:
+            if not isinstance(value, dict):
+                raise HeldBackError(
+                    f"settings.{key} is {_kind(value)}, not an object of that class's settings"
+                )
+            nested[key] = value
+            continue
+        owners = [flag for flag in flags if key in fields.get(flag, ())]
+        if len(owners) == 1:
+            beside[owners[0]][key] = value
+        elif owners:
+            strays.append(f"settings.{key} is a field of {' and '.join(owners)}: nest it under the one meant")
+        else:
+            strays.append(
+                f"settings.{key} is no field of a mirrored flag ({', '.join(flags)}) whose class is given "
+                "with --settings: nest it under its flag, or give the class"
+            )
+    return {flag: beside[flag] | nested.get(flag, {}) for flag in flags}, strays
 
 
 def last_good(row: ConfigurationRow, published: Profile) -> Profile:
