@@ -188,8 +188,8 @@ class Tale:
         faster = {"environments": {"development": {"self_learning_cycle": {"interval_seconds": 1}}}}
         answer = self._system.put(faster).json()
         took = wait(lambda: self._system.cycles() >= before + 2, "two more cycles")
-        index = "SELECT ad_id FROM winner_index"
-        wait(lambda: self._system.rows(index) != [], "the winner's index")
+        wait(lambda: self._system.rows("SELECT ad_id FROM winner_index") != [], "the winner's index")
+        similar = self._system.similar("c0 flowers")
         return Step(
             "Cycles of a second instead of a minute, for development alone",
             "The worker was in the middle of its minute. Of its seven loops one indexes winners.",
@@ -204,7 +204,9 @@ class Tale:
                     "production keeps its hour",
                     answer["config"]["self_learning_cycle"]["interval_seconds"] == 3600,
                 ),
-                Promise("the winning ad is indexed", self._system.rows(index) == [("spring",)]),
+                Promise(
+                    "the winning ad is indexed, and found by likeness", similar == ["spring"], str(similar)
+                ),
             ],
         )
 

@@ -11,7 +11,6 @@ import httpx
 from windsock.api import Role, create_token
 from windsock.cli._demo_example import FLAGS_FOLDER, Program, Service, program, serve
 from windsock.cli._demo_stage import Stage, wait
-from windsock.cli._llm_endpoint import LlmEndpoint
 from windsock.migrations import find_folder, migrate, read_migrations
 
 from .ad_platform_endpoint import AdPlatformEndpoint
@@ -40,7 +39,6 @@ class System:
     def __init__(self, stage: Stage, stack: ExitStack) -> None:
         campaigns = ["c0", "c1", *(f"k{number}" for number in range(1, 21))]
         self.platform = stack.enter_context(AdPlatformEndpoint(dict.fromkeys(campaigns, 10_000)))
-        model = stack.enter_context(LlmEndpoint())
         broker = stage.url.replace("postgresql://", "postgresql+psycopg://", 1)
         self._variables = {
             "PYTHONPATH": str(REPOSITORY),  # the example is a package of the repository
@@ -50,7 +48,7 @@ class System:
             "CELERY_BROKER_URL": f"sqla+{broker}",
             "CELERY_RESULT_BACKEND": f"db+{broker}",
             "AD_LEARNING_MODELS": str(Path("models").resolve()),
-            "OPENAI_BASE_URL": model.url,
+            "OPENAI_BASE_URL": stage.endpoint.url,
             "OPENAI_API_KEY": "loopback",
             **self.platform.variables,
         }
@@ -133,6 +131,11 @@ class System:
         }
         ((in_sql,),) = self.rows("SELECT is_winner(%s, %s, %s, %s)", *AD.values())
         return found | {"SQL": in_sql}
+
+    def similar(self, text: str) -> list[str]:
+        """The winners that are most like a text."""
+        found = self.service.http.get("/winners/similar", params={"text": text}).raise_for_status().json()
+        return [each["ad_id"] for each in found]
 
     def evaluate(self) -> dict[str, Any]:
         """Let the Celery worker evaluate the new model."""

@@ -49,7 +49,7 @@ def test_every_password_comes_from_the_environment_and_must_be_set(compose):
         for name, value in service.get("environment", {}).items()
         if "PASSWORD" in name
     ]
-    parts = ["migrate", "service", "worker", "executor", "celery"]
+    parts = ["migrate", "service", "worker", "indexer", "executor", "celery"]
     assert len(passwords) == len(["postgres", "migrate", "mirror", "hello", "ai-teacher", "aura", *parts])
     assert [value for value in passwords if not value.startswith("${POSTGRES_PASSWORD:?")] == []
 
@@ -86,7 +86,7 @@ def test_flagd_waits_for_the_file_that_the_mirror_writes_first(compose):
     "service",
     [
         *("migrate", "mirror", "hello", "ai-teacher", "aura", "flagd"),
-        *(f"ad-learning{part}" for part in ("", "-migrate", "-worker", "-executor", "-celery")),
+        *(f"ad-learning{part}" for part in ("", "-migrate", "-worker", "-indexer", "-executor", "-celery")),
     ],
 )
 def test_what_needs_no_privilege_has_none(compose, service):
@@ -118,7 +118,7 @@ def test_every_variable_of_the_examples_is_passed_through(compose):
             *("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL", "OLLAMA_BASE_URL"),
         ),
         "ad-learning": ("CONFIGURATION_API_WRITABLE", *learning),
-        **{f"ad-learning-{part}": tuple(learning) for part in ("worker", "executor", "celery")},
+        **{f"ad-learning-{part}": tuple(learning) for part in ("worker", "indexer", "executor", "celery")},
     }.items():
         environment = services(compose)[service]["environment"]
         assert all(environment[name].startswith(f"${{{name}:-") for name in variables)

@@ -41,6 +41,10 @@ EVALUATE = """
 from examples.ad_learning.tasks import auto_evaluate_models_after_training as task
 print(task.delay("new.joblib", "winner").get(timeout=120)["status"])
 """
+TWO_ADS = """
+insert into ads (ad_id, campaign_id, ctr, impressions, created_at)
+values ('below', 'c', 0.04, 1000, now() - interval '2 days'), ('above', 'c', 0.06, 1000, now() - interval '2 days')
+"""
 LEARNING = "/api/config/learning"
 
 
@@ -130,7 +134,8 @@ def _examples_image(engine: docker.DockerClient, image: str) -> str:
 
 
 def _models(image: str) -> Iterator[tuple[str, dict[str, object]]]:
-    for service, endpoint in (("ai-teacher", "LlmEndpoint()"), ("aura", "openrouter()")):
+    openai, openrouter = "LlmEndpoint()", "openrouter()"
+    for service, endpoint in (("ai-teacher", openai), ("aura", openrouter), ("ad-learning-indexer", openai)):
         yield (
             f"models-of-{service}",
             {
@@ -218,10 +223,12 @@ def test_ad_learning_takes_a_change_through_its_api_in_every_part_and_keeps_it(d
     answer = httpx.put(f"{service}{LEARNING}", json=change, headers=as_ann, timeout=30)
     assert (answer.status_code, answer.json().get("status")) == (200, "updated"), answer.text
     eventually(lambda: winner() == (False, False))
+    deployment.sql(TWO_ADS)
+    eventually(lambda: deployment.sql("select ad_id from winner_index") == [("above",)], 60)
     deployment.compose("restart", "--timeout", "5", "ad-learning")
     eventually(lambda: httpx.get(f"{service}/winner", params=ad).json() == {"winner": False}, 60)
     for program in (["-m", "examples.ad_learning.train"], ["-c", EVALUATE]):
         said = deployment.compose("exec", "-T", "ad-learning-celery", "python", *program)
     assert said.strip() == "promoted"
     running = deployment.compose("ps", "--services", "--status", "running").split()
-    assert {"ad-learning-worker", "ad-learning-executor", "ad-learning-celery"} <= set(running)
+    assert {f"ad-learning-{part}" for part in ("worker", "indexer", "executor", "celery")} <= set(running)
