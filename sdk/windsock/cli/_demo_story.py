@@ -2,19 +2,15 @@
 
 import json
 import statistics
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 from uuid import uuid4
 
-from pydantic import Field
-
-import windsock
 from windsock.cli._demo_stage import Stage, wait
 from windsock.usage import UsageRecord
 from windsock.usage.reading import Selection, read
 
-PASSAGES = [f"passage {number}" for number in range(1, 201)]
 PROFILE = "experimental_v1"
 NEXT_PROFILE = "experimental_v2"
 MISSPELLED = "gpt-4oo"
@@ -31,15 +27,6 @@ SELECT %s, jsonb_set(settings, '{reasoning_model}', %s) FROM app_configurations 
 SET_MODEL = """\
 UPDATE app_configurations SET settings = jsonb_set(settings, '{reasoning_model}', %s)
 WHERE name = %s"""
-
-
-class Teacher(windsock.Settings, flag="teacher"):
-    """The settings of the demo's service: an AI teacher that searches, ranks and asks a model."""
-
-    retrieval_top_k: int = Field(10, ge=1, le=200)
-    rerank_top_n: int = Field(3, ge=1)
-    reasoning_model: str = Field("gpt-4o-mini", validation_alias="OPENAI_CHAT_MODEL")
-    temperature: float = Field(0.7, ge=0, le=2)
 
 
 DEFAULTS = {"retrieval_top_k": 10, "rerank_top_n": 3, "reasoning_model": "gpt-4o-mini", "temperature": 0.7}
@@ -82,7 +69,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One question of a user, answered."""
+    """One question of a user, answered.
+
+    Attributes:
+        used: The values that it was answered with.
+        model: The model that answered.
+        answer: What it said.
+        explanation: Where each value came from, for people.
+        took: Milliseconds.
+    """
 
     used: Mapping[str, object]
     model: str
@@ -91,23 +86,46 @@ class Message:
     took: float
 
 
-class Story:
-    """Two users of the AI teacher, and what people do to its settings meanwhile."""
+class Teaching(Protocol):
+    """A service that the story is about: an AI teacher that searches, ranks and asks a model."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def ask(self, user: str) -> Message:
+        """Answer one message of a user."""
+
+    def value(self, user: str, name: str) -> object:
+        """Give the value that the user's next message would use."""
+
+    def log(self) -> Sequence[str]:
+        """Give what the service logged so far, a line each, with its level."""
+
+    def reading(self, user: str) -> Mapping[str, float]:
+        """Give the milliseconds that reading a user's settings takes, where that can be measured."""
+
+
+class Story:
+    """Two users of an AI teacher, and what people do to its settings meanwhile."""
+
+    def __init__(self, stage: Stage, teaching: Teaching) -> None:
+        self._stage, self._teaching = stage, teaching
         self._ada, self._ben = str(uuid4()), str(uuid4())
         self._sent = 0
 
     def tell(self) -> Iterator[Step]:
         """Run the steps one by one."""
-        yield self._opening()
-        yield self._defaults()
-        yield self._assignment()
-        yield self._change()
-        yield self._misspelled_model()
-        yield self._database_away()
-        yield self._usage_logs()
+        for step in self.steps():
+            yield step()
+
+    def steps(self) -> list[Callable[[], Step]]:
+        """Give the steps in their order, not run yet."""
+        return [
+            self._opening,
+            self._defaults,
+            self._assignment,
+            self._change,
+            self._misspelled_model,
+            self._database_away,
+            self._usage_logs,
+        ]
 
     def _opening(self) -> Step:
         stage = self._stage
@@ -133,14 +151,14 @@ class Story:
             seen={"settings": message.explanation, "answer": message.answer},
             milliseconds={
                 "her message took": message.took,
-                "of which reading her settings": _reading_milliseconds(self._ada),
+                **self._teaching.reading(self._ada),
             },
             promises=[_used("she gets the code's defaults", message, DEFAULTS)],
         )
 
     def _assignment(self) -> Step:
         self._stage.sql(ASSIGN, PROFILE, self._ada)
-        took = wait(lambda: Teacher.for_user(self._ada).retrieval_top_k == 25, "Ada's profile")
+        took = self._until("retrieval_top_k", 25)
         ada, ben = self._ask(self._ada), self._ask(self._ben)
         return Step(
             f"Somebody assigns Ada the profile {PROFILE}",
@@ -174,11 +192,11 @@ class Story:
         copied = (NEXT_PROFILE, json.dumps(MISSPELLED), PROFILE)
         self._stage.sql(COPY_MISSPELLED, *copied)
         self._stage.sql(ASSIGN, NEXT_PROFILE, self._ada)
-        wait(lambda: Teacher.for_user(self._ada).reasoning_model == MISSPELLED, "the misspelled model")
-        served, logged = len(self._stage.endpoint.served), len(self._stage.log)
+        self._until("reasoning_model", MISSPELLED)
+        served, logged = len(self._stage.endpoint.served), len(self._teaching.log())
         message = self._ask(self._ada)
         replies = [f"{each.model} {each.status}" for each in self._stage.endpoint.served[served:]]
-        lines = [line for line in self._stage.log[logged:] if line.startswith("ERROR")]
+        lines = [line for line in self._teaching.log()[logged:] if "ERROR" in line]
         named = any("reasoning_model" in line and "gpt-4o-mini" in line for line in lines)
         return Step(
             f"Somebody gives Ada the profile {NEXT_PROFILE}, in which the model is misspelled: {MISSPELLED}",
@@ -207,15 +225,15 @@ class Story:
         )
 
     def _database_away(self) -> Step:
-        logged = len(self._stage.log)
+        logged = len(self._teaching.log())
         self._stage.stop_database()
         message = self._ask(self._ada)
         self._stage.start_database()
         stored = wait(lambda: len(self._rows()) >= self._sent, "the row that waited on disk")
         self._stage.sql(SET_MODEL, json.dumps("gpt-4o"), NEXT_PROFILE)
-        wait(lambda: Teacher.for_user(self._ada).reasoning_model == "gpt-4o", "the corrected model")
+        self._until("reasoning_model", "gpt-4o")
         corrected = self._ask(self._ada)
-        lines = [line for line in self._stage.log[logged:] if "usage records" in line]
+        lines = [line for line in self._teaching.log()[logged:] if "usage records" in line]
         return Step(
             "The database goes away and comes back; then somebody corrects the model",
             "A request never waits for it: the last settings serve, and the usage record waits on disk.",
@@ -284,35 +302,15 @@ class Story:
     def _set_top_k(self, top_k: int) -> float:
         """Change the value in the database; gives the milliseconds until an evaluation has it."""
         self._stage.sql(SET_TOP_K, str(top_k), PROFILE)
-        return wait(lambda: Teacher.for_user(self._ada).retrieval_top_k == top_k, "the change")
+        return self._until("retrieval_top_k", top_k)
 
     def _ask(self, user: str) -> Message:
-        """Answer one message, as a service would."""
-        began = time.perf_counter()
-        with windsock.request(user_id=user) as request:
-            teacher = Teacher.for_user(user)
-            found = PASSAGES[: teacher.retrieval_top_k]
-            best = found[: teacher.rerank_top_n]
-            question = f"why is the sky blue? (from {len(best)} of {len(found)} passages)"
-            reply = windsock.heal(
-                teacher,
-                lambda settings: self._stage.client.chat.completions.create(
-                    model=settings.reasoning_model,
-                    temperature=settings.temperature,
-                    messages=[{"role": "user", "content": question}],
-                ),
-            )
-            if reply.usage is not None:
-                request.tokens(input=reply.usage.prompt_tokens, output=reply.usage.completion_tokens)
-        took = (time.perf_counter() - began) * 1000
         self._sent += 1
-        return Message(
-            teacher.model_dump(),
-            reply.model,
-            reply.choices[0].message.content or "",
-            str(windsock.explain(teacher)),
-            took,
-        )
+        return self._teaching.ask(user)
+
+    def _until(self, name: str, value: object) -> float:
+        """Wait until Ada's next message would use a value; gives the milliseconds."""
+        return wait(lambda: self._teaching.value(self._ada, name) == value, f"{name} {value!r}")
 
     def _rows(self) -> list[UsageRecord]:
         """The rows of the demo's messages, oldest first."""
@@ -328,22 +326,11 @@ def written(statement: str, *values: str) -> str:
 
 
 def _used(text: str, message: Message, wanted: Mapping[str, object]) -> Promise:
-    found = ", ".join(f"{name} {value}" for name, value in message.used.items())
-    return Promise(text, message.used == wanted, found)
+    used = {name: message.used[name] for name in wanted}
+    return Promise(text, used == wanted, ", ".join(f"{name} {value}" for name, value in used.items()))
 
 
 def _names_misspelled(row: UsageRecord) -> bool:
     return any(
         each["field"] == "reasoning_model" and each["failed_value"] == MISSPELLED for each in row.healed
     )
-
-
-def _reading_milliseconds(user: str) -> float:
-    """The median of many reads of a user's settings, all four fields."""
-    taken = []
-    for _ in range(10_000):
-        began = time.perf_counter_ns()
-        teacher = Teacher.for_user(user)
-        _ = teacher.retrieval_top_k, teacher.rerank_top_n, teacher.reasoning_model, teacher.temperature
-        taken.append(time.perf_counter_ns() - began)
-    return statistics.median(taken) / 1e6

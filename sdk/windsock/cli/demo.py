@@ -20,6 +20,7 @@ from windsock.cli._app import EXIT_ERROR
 from windsock.cli._demo_example import System, Tale, find
 from windsock.cli._demo_stage import Stage
 from windsock.cli._demo_story import Promise, Step, Story
+from windsock.cli._demo_teacher import OwnTeaching
 from windsock.cli.usage import as_data, values_healed, values_read
 
 _INTRODUCTION = (
@@ -51,7 +52,7 @@ def command(
     with (
         _terminated_like_interrupted(),
         Stage(example.FLAG, example.MIRROR) if example else Stage() as stage,
-        example.running(stage) if example else nullcontext(Story(stage)) as tale,
+        example.running(stage) if example else nullcontext(Story(stage, OwnTeaching(stage))) as tale,
     ):
         for number, step in enumerate(_told(tale, stage), start=1):
             steps.append(step)
