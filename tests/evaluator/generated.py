@@ -164,8 +164,12 @@ class WildRules:
                 "starts_with",
                 "ends_with",
                 "abs",
+                "set",
             )
         )
+        if name == "set":
+            target = choose(({"var": "company"}, self.value(depth - 1)))
+            return {"set": [target, choose(("size", "x", self.literal(0))), self.value(depth - 1)]}
         if self.random.random() < 0.15 and name not in (
             "-",
             "/",

@@ -5,12 +5,13 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from json_logic.builtins import BUILTINS
 from tests.evaluator.generated import VARIANTS, PortableRules, WildRules
 from tests.evaluator.oracles import NpmCore, python_core, python_result, windsock_result
 from tests.flagd_server import FlagdServer
 
 from windsock.evaluator import FlagEvaluator
-from windsock.flags.portable import CONSTRUCTS, Construct, find_in_rule
+from windsock.flags.portable import BY_CODE, CONSTRUCTS, Construct, find_in_rule
 
 MORE_VARIANTS = {name: name for name in (*VARIANTS, "anull", "2.0", "a&", "ba")}
 randomness = st.randoms(use_true_random=False)
@@ -81,6 +82,13 @@ def test_each_construct_is_a_disagreement_with_the_npm_core(npm: NpmCore, constr
 def test_a_construct_is_found_in_its_example_when_the_rule_shows_it(construct: Construct) -> None:
     codes = {finding.construct.code for finding in find_in_rule(construct.rule)}
     assert (construct.code in codes) == construct.in_rule
+
+
+def test_operators_that_only_the_python_core_has_are_found_and_named() -> None:
+    core = {name for name in BUILTINS if find_in_rule({name: ["a", 1]})}
+    alone = {name for name in core if find_in_rule({name: ["a", 1]})[0].construct.code == "unknown-operator"}
+    assert alone == {"log"}
+    assert "Python alone `log`" in BY_CODE["unknown-operator"].explanation
 
 
 @pytest.mark.flagd

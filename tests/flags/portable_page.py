@@ -26,7 +26,8 @@ Two things windsock does not copy from the server, because they give a wrong val
 - A variant 1.5 read as an integer is a type mismatch, not 1; an integer above 2^63 stays exact.
 - `{"$ref": …}` is replaced in rules only, not in the values of variants.
 
-And one that no rule needs: `-` and `/` of an empty list give the server an integer 0 that `===` tells from 0.
+And one that no rule needs: `-` and `/` of an empty list give the server an integer 0 that `===` and
+`in` tell from 0.
 """
 
 _IN_RULE = """

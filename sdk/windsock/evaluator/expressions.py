@@ -20,7 +20,7 @@ from windsock.evaluator.list_operators import (
     compile_some,
 )
 from windsock.evaluator.membership import LiteralSets, attribute_name
-from windsock.evaluator.operators import EAGER, Operator, at_least, at_most, contains, more
+from windsock.evaluator.operators import EAGER, Operator, at_least, at_most, compile_set, contains, more
 from windsock.evaluator.values import (
     PLAIN,
     RuleError,
@@ -116,6 +116,11 @@ class Compiler:
         if all(isinstance(item, Constant) for item in compiled):
             return Constant([item(None) for item in compiled])
         return lambda data: [item(data) for item in compiled]
+
+    def setting(self, arguments: Value) -> Expression:
+        """``set``."""
+        self.reads_flagd = True  # what it sets is evaluated once more
+        return compile_set(self.compile(arguments), self.scope.compile)
 
     # -- var and comparison ---------------------------------------------------------------------------------
 
@@ -386,6 +391,7 @@ _SPECIAL: Final[dict[str, Callable[[Compiler, Value], Expression]]] = {
     "?:": Compiler.conditional,
     "cat": Compiler.cat,
     "fractional": Compiler.fractional,
+    "set": Compiler.setting,
     **{name: partial(_named, Compiler.missing, name) for name in ("missing", "missing_some")},
     **{name: partial(_named, Compiler.comparison, name) for name in _COMPARE},
     **{name: partial(_named, Compiler.listing, name) for name in (*_LISTING, "reduce")},

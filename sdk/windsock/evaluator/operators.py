@@ -253,6 +253,29 @@ def _identical(left: Value, right: Value) -> bool:
     return left == right
 
 
+def compile_set(
+    arguments: Callable[[Value], Value], compile_rule: Callable[[Value], Callable[[Value], Value]]
+) -> Callable[[Value], Value]:
+    """``set``: a copy of an object with one property more, or another value in it.
+
+    Args:
+        arguments: Gives the object, the property's name and the value.
+        compile_rule: Compiles the value, which flagd evaluates once more.
+    """
+
+    def run(data: Value) -> Value:
+        values = _list(arguments(data))
+        target = values[0] if values else None
+        if len(values) < 3 or not isinstance(target, dict):
+            return target
+        name, value = values[1], values[2]
+        if type(name) is not str:
+            raise RuleError(f"set needs the name of a property, not {describe(name)}")
+        return {**target, name: compile_rule(value)(data)}
+
+    return run
+
+
 def _lists(test: Callable[[list[Value], list[Value]], bool], otherwise: bool) -> Operator:  # noqa: FBT001
     def operator(arguments: Value, _: Value) -> Value:
         if type(arguments) is not list or len(arguments) != 2:

@@ -252,8 +252,10 @@ CONSTRUCTS: Final[tuple[Construct, ...]] = (
     Construct(
         "unknown-operator",
         "an operator that not every flagd has",
-        "Unknown operators fail in the server where they are reached, in npm at once; `abs`, `set` and "
-        "`contains_*` exist in the server only, `log` elsewhere only.",
+        "Unknown operators fail in the server where they are reached, in npm at once. The server alone has "
+        "`abs`, `set`, `contains_all`, `contains_any` and `contains_none`; npm alone `??`, `eachKey`, "
+        "`every`, `exists`, `get`, `keys`, `length`, `not`, `pipe`, `preserve`, `throw`, `try` and `val`; "
+        "Python alone `log`. Use an operator of JSONLogic or flagd.",
         _BOTH,
         _when({"abs": [-1]}),
     ),
