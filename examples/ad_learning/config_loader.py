@@ -59,6 +59,18 @@ def start(variables: Sequence[str] = _PATH_VARIABLES) -> Path:
     return path
 
 
+def database_url() -> str:
+    """Give the system's database.
+
+    Raises:
+        ConfigurationError: No variable names it.
+    """
+    url = os.environ.get("DATABASE_URL", "").strip()
+    if not url:
+        raise ConfigurationError("DATABASE_URL is not set; name the database that was migrated")
+    return url
+
+
 def get_learning_config() -> dict[str, Json]:
     """Give every section as plain data."""
     return Learning.live().model_dump(mode="json")

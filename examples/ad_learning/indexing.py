@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import openai
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import windsock
+from windsock.errors import ConfigurationError
 
 from .config_loader import is_feature_enabled
 from .queries import QUERIES, Connection, Result
@@ -54,6 +57,15 @@ class _Winner:
         return " ".join(str(word) for word in [self.campaign_id, self.video_id or "", *words] if word)
 
 
+class _Provider(BaseSettings):
+    """Where the embedding model is: for the deployment to say, never a flag."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+    openai_base_url: str = "https://api.openai.com/v1"
+    openai_api_key: SecretStr = SecretStr("")
+
+
 async def index_winners(connection: Connection) -> Result:
     """Index the winners that wait, then those that another model placed; as many as are taken at once."""
     if not is_feature_enabled("rag_auto_indexing"):
@@ -95,9 +107,13 @@ async def embed(texts: Sequence[str]) -> Places:
     A model or a dimension that does not work is answered with the value of the layer below it.
 
     Raises:
-        openai.OpenAIError: There is no key, or the endpoint does not answer, or not to these texts.
+        ConfigurationError: There is no key.
+        openai.OpenAIError: The endpoint does not answer, or not to these texts.
     """
-    async with openai.AsyncOpenAI() as client:
+    provider = _Provider()
+    if not (key := provider.openai_api_key.get_secret_value()):
+        raise ConfigurationError("OPENAI_API_KEY is not set; the embedding model is not asked without it")
+    async with openai.AsyncOpenAI(api_key=key, base_url=provider.openai_base_url) as client:
 
         async def attempt(settings: Learning) -> Places:
             model = settings.rag_indexing.embedding_model

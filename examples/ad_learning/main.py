@@ -1,6 +1,5 @@
 """The service of the ad learning system: its configuration over HTTP, and the check of one ad."""
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,7 +8,6 @@ from fastapi import FastAPI
 
 import windsock
 from windsock.api import Api, configuration_router
-from windsock.errors import ConfigurationError
 
 from . import config_loader
 from .indexing import SimilarWinner, find_similar
@@ -27,9 +25,7 @@ def create_app(database_url: str | None = None) -> FastAPI:
         ConfigurationError: No database is named.
         FileNotFoundError: The flag file is nowhere.
     """
-    url = database_url or os.environ.get("DATABASE_URL", "")
-    if not url:
-        raise ConfigurationError("DATABASE_URL is not set; name the database that was migrated")
+    url = database_url or config_loader.database_url()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -6,7 +6,6 @@ this worker after a lost answer or another one after a crash, asks for the same 
 
 import logging
 import math
-import os
 import random
 import signal
 import threading
@@ -18,7 +17,7 @@ import psycopg
 
 import windsock
 
-from . import config_loader
+from . import config_loader, worker
 from .ad_platform import AdPlatform, PauseError, PlatformError, RefusedError
 from .queries import QUERIES
 from .settings import Learning
@@ -206,16 +205,16 @@ def _end(connection: _Connection, job: _Job, status: str, action: str, error: st
 
 def main() -> None:
     """Serve the flags, and work until the process is told to end."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    executor = SafeExecutor(config_loader.database_url())
     config_loader.start(("SAFE_EXECUTOR_CONFIG_PATH", "LEARNING_CONFIG_PATH"))
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        SafeExecutor(os.environ["DATABASE_URL"]).run(stop)
+        executor.run(stop)
     finally:
         windsock.stop()
 
 
 if __name__ == "__main__":
-    main()
+    worker.program(main)

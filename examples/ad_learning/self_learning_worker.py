@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-import os
 
 from . import worker
-from .config_loader import is_feature_enabled
+from .config_loader import database_url, is_feature_enabled
 from .self_learning_orchestrator import SelfLearningOrchestrator
 from .settings import Learning
 
@@ -31,11 +30,11 @@ def _interval() -> float:
     return Learning.live().self_learning_cycle.interval_seconds
 
 
-async def main() -> None:
+def main() -> None:
     """Work until the process is told to end."""
-    orchestrator = SelfLearningOrchestrator(os.environ["DATABASE_URL"])
-    await worker.serve(lambda stop: work(orchestrator, stop))
+    orchestrator = SelfLearningOrchestrator(database_url())
+    asyncio.run(worker.serve(lambda stop: work(orchestrator, stop)))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    worker.program(main)

@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 
 import windsock
+from windsock.errors import ConfigurationError
 
 from . import config_loader
 
@@ -25,9 +27,17 @@ async def wait(stop: asyncio.Event, interval: Callable[[], float]) -> None:
             continue
 
 
+def program(main: Callable[[], None]) -> None:
+    """Run a program; what a person has to mend ends it with a line of text, not with a traceback."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        main()
+    except (ConfigurationError, FileNotFoundError) as error:
+        sys.exit(str(error))
+
+
 async def serve(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     """Serve the flags, and work until the process is told to end."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     config_loader.start()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

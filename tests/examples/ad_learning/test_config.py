@@ -1,6 +1,8 @@
 """Ad learning: the configuration by the names and numbers of its document, and what a winner is."""
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -251,3 +253,28 @@ def test_every_variable_of_the_document_is_declared():
     said = (REPOSITORY / "examples/ad_learning/settings.py").read_text()
     assert [name for name in {*VARIABLES, *SWITCHES} if f'"{name}"' not in said] == []
     assert os.environ["LEARNING_CONFIG_PATH"]
+
+
+@pytest.mark.parametrize("module", ["self_learning_worker", "rag_worker", "safe_executor"])
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"DATABASE_URL": ""}, "DATABASE_URL is not set; name the database that was migrated\n"),
+        (
+            {"LEARNING_CONFIG_PATH": "/nowhere/at/all.json"},
+            "Learning config not found. Tried: /nowhere/at/all.json",
+        ),
+    ],
+)
+def test_a_program_that_cannot_start_says_why_in_a_line(module, variables, said):
+    done = subprocess.run(
+        [sys.executable, "-m", f"examples.ad_learning.{module}"],
+        cwd=REPOSITORY,
+        env=os.environ | {"DATABASE_URL": "postgresql://nobody"} | variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(said), done.stderr

@@ -15,6 +15,7 @@ from psycopg import sql
 from tests.examples.ad_learning.conftest import REPOSITORY
 from tests.examples.conftest import eventually
 
+from windsock.errors import ConfigurationError
 from windsock.migrations import read_migrations
 
 pytestmark = pytest.mark.usefixtures("served")
@@ -136,6 +137,17 @@ def test_the_feature_flag_stops_it(database, connection, winners, embeddings, co
     assert embeddings.served == []
 
 
+def test_two_workers_index_each_winner_once(database, connection, winners, embeddings, configure):
+    configure("rag_indexing", batch_size=2)
+
+    async def both(first):
+        async with await psycopg.AsyncConnection.connect(database) as second:
+            return await asyncio.gather(index_winners(first), index_winners(second))
+
+    assert [result["rows"] for result in run(database, both)] == [2, 2]
+    assert {job[1:3] for job in jobs(connection)} == {("done", 1)}
+
+
 def test_how_many_are_found_is_configured(database, connection, winners, embeddings, configure):
     run(database, index_winners)
     configure("rag_indexing", similar_winners=2)
@@ -177,8 +189,8 @@ def test_an_outage_uses_up_no_attempt(database, connection, winners, embeddings)
 
 
 def test_without_a_key_the_error_names_the_variable(database, winners, monkeypatch):
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with pytest.raises(openai.OpenAIError, match="OPENAI_API_KEY"):
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    with pytest.raises(ConfigurationError, match="OPENAI_API_KEY is not set"):
         run(database, index_winners)
 
 
