@@ -1,21 +1,158 @@
-"""The rules of the command line that every verb keeps."""
+"""What every command keeps, by walking all of them: help with an example, documentation, exit codes, completion."""
 
+import os
+import pty
+import re
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
-from tests.cli.conftest import WINDSOCK
+import typer
+from tests.cli.conftest import WINDSOCK, boolean
+from typer.testing import CliRunner
 
-FLAGS_AS_CODE = [
-    "lint", "fmt", "diff", "eval", "check", "init", "import", "export", "plan", "apply", "rollout", "history", "refs", "stale",
-]  # fmt: skip
+from windsock.cli._app import VERBS, LazyGroup, app
+
+DOCS = Path(__file__).parents[2] / "docs"
+GROUP = typer.main.get_command(app)
 
 
-@pytest.mark.parametrize("verb", FLAGS_AS_CODE)
-def test_help_shows_an_example_and_an_unknown_option_is_wrong_usage(verb, tmp_path):
-    shown = subprocess.run([WINDSOCK, verb, "--help"], capture_output=True, text=True, timeout=60, check=True)
-    assert f"Example: windsock {verb}" in " ".join(shown.stdout.split())
-    wrong = subprocess.run(
-        [WINDSOCK, verb, "--nonsense"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+def walked() -> list[tuple[str, ...]]:
+    """Every command as it is typed: verbs, and the sub-commands of those that have some."""
+    assert isinstance(GROUP, LazyGroup)
+    commands = {verb: GROUP.get_command(None, verb) for verb in VERBS}
+    inner = [(verb, name) for verb, command in commands.items() for name in getattr(command, "commands", {})]
+    grouped = {verb for verb, _ in inner if not commands[verb].invoke_without_command}
+    return [*((verb,) for verb in VERBS if verb not in grouped), *inner]
+
+
+COMMANDS = walked()
+
+
+def invoke(*arguments: str):
+    return CliRunner().invoke(app, list(arguments), prog_name="windsock")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_has_an_example_that_names_options_that_exist(command):
+    done = invoke(*command, "--help")
+    assert done.exit_code == 0
+    text = " ".join(done.stdout.split())
+    [example] = re.findall(r"Example: (.*?)(?=\.? (?:Arguments|Options):)", text)
+    assert f"windsock {' '.join(command)}" in example
+    for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", example.replace("--sources", "")):
+        assert option in done.stdout.partition("Options:")[2], option
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_an_unknown_option_is_wrong_usage(command):
+    done = invoke(*command, "--nonsense")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "--nonsense" in done.stderr
+
+
+def test_every_verb_is_documented_and_listed():
+    listed = invoke("--help").stdout
+    page = (DOCS / "cli.md").read_text()
+    for verb, (_, line) in VERBS.items():
+        assert f"| `windsock {verb}` |" in page
+        assert re.search(rf"^  {verb} +{re.escape(line[:20])}", listed, re.MULTILINE), verb
+    documented = re.findall(r"\| `windsock ([\w-]+)` \|", page)
+    assert sorted(documented) == sorted(VERBS)
+
+
+def test_an_unknown_verb_is_wrong_usage():
+    done = invoke("lnt")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "lnt" in done.stderr
+
+
+def at_a_terminal(folder: Path, *arguments: str, **variables: str) -> str:
+    """Run the command with a terminal for stdout and stderr, and give what it wrote."""
+    ours, theirs = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    with subprocess.Popen(
+        [WINDSOCK, *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
+        env=environment | {"TERM": "xterm-256color"} | variables,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        written = b""
+        while chunk := _read(ours):
+            written += chunk
+        process.wait(60)
+    os.close(ours)
+    return written.decode()
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:  # a terminal without a writer
+        return b""
+
+
+def test_colour_only_at_a_terminal_and_never_with_no_color(windsock, write, tmp_path):
+    write({"f": boolean(default="of")})
+    assert "\x1b[31merror" in at_a_terminal(tmp_path, "lint")
+    assert "\x1b[" not in at_a_terminal(tmp_path, "lint", NO_COLOR="1")
+    assert "\x1b[" not in windsock("lint").stdout
+
+
+def test_progress_only_at_a_terminal(windsock, write, git, tmp_path):
+    write({"f": boolean()})
+    git("add", ".")
+    git("commit", "-qm", "one")
+    write({"f": boolean(default="on")})
+    assert "\r10,000 users" in at_a_terminal(tmp_path, "plan")
+    piped = windsock("plan")
+    assert "\r" not in piped.stderr
+    assert "users\r" not in piped.stdout
+
+
+@pytest.fixture
+def keys(write):
+    """Flags whose keys begin alike."""
+    write({"teacher": boolean(), "teacher.experiment": boolean(), "rag": boolean()})
+
+
+@pytest.mark.parametrize("verb", ["eval", "history", "rollout", "refs"])
+def test_a_shell_completes_the_keys_of_flags(windsock, keys, verb):
+    for shell, variables in (
+        ("bash", {"COMP_WORDS": f"windsock {verb} te", "COMP_CWORD": "2"}),
+        ("zsh", {"_TYPER_COMPLETE_ARGS": f"windsock {verb} te"}),
+        ("fish", {"_TYPER_COMPLETE_ARGS": f"windsock {verb} te", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}),
+    ):
+        done = windsock(_WINDSOCK_COMPLETE=f"complete_{shell}", **variables)
+        assert re.findall(r"\b(?:teacher\.experiment|teacher|rag)\b", done.stdout) == [
+            "teacher",
+            "teacher.experiment",
+        ], shell
+
+
+def test_a_real_bash_completes_verbs_and_keys(keys, tmp_path):
+    bash = shutil.which("bash")
+    assert bash is not None
+    script = """
+    eval "$(_WINDSOCK_COMPLETE=source_bash windsock)"
+    function=$(complete -p windsock | sed 's/.*-F \\([^ ]*\\).*/\\1/')
+    COMP_WORDS=(windsock eval tea); COMP_CWORD=2; COMPREPLY=(); $function windsock; echo "${COMPREPLY[@]}"
+    COMP_WORDS=(windsock ro); COMP_CWORD=1; COMPREPLY=(); $function windsock; echo "${COMPREPLY[@]}"
+    """
+    environment = os.environ | {"PATH": f"{WINDSOCK.parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [bash, "--norc", "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
-    assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert "--nonsense" in wrong.stderr
+    assert done.stdout.splitlines() == ["teacher teacher.experiment", "rollout"]
+
+
+def test_completion_is_silent_where_a_file_is_broken(windsock, keys, tmp_path):
+    (tmp_path / "flagd" / "broken.flagd.json").write_text("{")
+    done = windsock(_WINDSOCK_COMPLETE="complete_bash", COMP_WORDS="windsock eval te", COMP_CWORD="2")
+    assert (done.stdout.strip(), done.stderr) == ("", "")

@@ -40,7 +40,10 @@ def command(
         bool, typer.Option("--stay", help="With --system: serve after the story, until Ctrl-C.")
     ] = False,
 ) -> None:
-    """Show the whole path: a profile assigned in PostgreSQL decides the next answer, and a bad one heals."""
+    """Show the whole path: a profile assigned in PostgreSQL decides the next answer, and a bad one heals.
+
+    Example: windsock demo --json
+    """
     # A pipe has no width of its own; NO_COLOR and pipes get no colour from rich itself.
     console = Console(width=None if sys.stdout.isatty() else 110, highlight=False, quiet=as_json)
     if stay and system is None:

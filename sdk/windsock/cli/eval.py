@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._app import EXIT_ERROR
+from windsock.cli._complete import flag_keys
 from windsock.cli._context import context_of
 from windsock.errors import ConfigurationError, FlagFileError
 from windsock.evaluator import CompiledFlag, Outcome
@@ -24,7 +25,7 @@ from windsock.gitops.tracing import trace
 
 
 def command(
-    key: Annotated[str, typer.Argument(help="The flag's key.")],
+    key: Annotated[str, typer.Argument(help="The flag's key.", autocompletion=flag_keys)],
     *,
     context: Annotated[
         list[str] | None,

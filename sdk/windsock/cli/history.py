@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from windsock.cli._complete import flag_keys
 from windsock.errors import ConfigurationError
 from windsock.gitops.files import DEFAULT_FOLDER
 from windsock.gitops.history import history
@@ -15,7 +16,7 @@ from windsock.gitops.repository import Repository
 
 
 def command(
-    key: Annotated[str, typer.Argument(help="The flag's key.")],
+    key: Annotated[str, typer.Argument(help="The flag's key.", autocompletion=flag_keys)],
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Flag files or folders; by default flagd/.")
     ] = None,

@@ -22,7 +22,10 @@ def command(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be applied.")] = False,
 ) -> None:
-    """Apply the pending SQL migrations, each in a transaction, recorded in the Supabase CLI's ledger."""
+    """Apply the pending SQL migrations, each in a transaction, recorded in the Supabase CLI's ledger.
+
+    Example: windsock migrate --dry-run --database-url postgresql://…
+    """
     migrations = read_migrations(folder or find_folder())
     with database(database_url) as url, connect(url) as connection:
         if status or dry_run:

@@ -102,7 +102,10 @@ def command(
     ] = "production",
     poll: Annotated[float, typer.Option(help="Seconds between polls that back up the wake-ups.")] = 2.0,
 ) -> None:
-    """Write who is assigned to which configuration into flagd files."""
+    """Write who is assigned to which configuration into flagd files.
+
+    Example: windsock mirror --flag teacher --watch
+    """
     if context.invoked_subcommand is not None:
         return
     if not flag:
@@ -153,7 +156,7 @@ def flagd_config(
         Path | None, typer.Option(help="Where flagd sees the Git folder, such as /etc/flagd in a container.")
     ] = None,
 ) -> None:
-    """Print flagd's sources, for `flagd start --sources "$(windsock mirror flagd-config)"`."""
+    """Print flagd's sources. Example: flagd start --sources "$(windsock mirror flagd-config)"."""
     count = shards or max(1, len(list(folder.glob("profiles.[0-9]*.flagd.json"))))
     paths = [
         *sorted(git_folder.glob("*.flagd.json")),

@@ -9,11 +9,15 @@ from typing import Annotated
 import typer
 
 from windsock.cli._code import scanned
+from windsock.cli._complete import flag_keys
 from windsock.errors import ConfigurationError
 
 
 def command(
-    key: Annotated[str | None, typer.Argument(help="A flag, or flag.field; by default all of them.")] = None,
+    key: Annotated[
+        str | None,
+        typer.Argument(help="A flag, or flag.field; by default all of them.", autocompletion=flag_keys),
+    ] = None,
     *,
     code: Annotated[
         list[Path] | None, typer.Option(help="Python files or folders; by default this folder.")

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from windsock.cli._complete import flag_keys
 from windsock.errors import ConfigurationError
 from windsock.flags import Flag
 from windsock.flags.rules.site import did_you_mean
@@ -19,7 +20,7 @@ from windsock.gitops.sets import flag_set
 
 
 def command(
-    flag: Annotated[str, typer.Argument(help="The flag's key.")],
+    flag: Annotated[str, typer.Argument(help="The flag's key.", autocompletion=flag_keys)],
     *,
     steps: Annotated[str, typer.Option(help="Rising percentages of users.")] = "1,5,10,25,50,100",
     to: Annotated[

@@ -20,7 +20,10 @@ def command(
     ] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Make a bearer token for the configuration API, print it once, and keep only its hash."""
+    """Make a bearer token for the configuration API, print it once, and keep only its hash.
+
+    Example: windsock token deploy-bot
+    """
     with database(database_url) as url, connect(url) as connection:
         if revoke:
             revoke_token(connection, name)

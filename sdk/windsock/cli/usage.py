@@ -35,7 +35,10 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list, complete rows.")] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Show the newest rows of usage_logs: who used which values, decided by what, and what was healed."""
+    """Show the newest rows of usage_logs: who used which values, decided by what, and what was healed.
+
+    Example: windsock usage --user 6b3f… --limit 5
+    """
     key = user_id_key()
     if user is not None and key is not None:
         user = hashed_user_id(user, key)

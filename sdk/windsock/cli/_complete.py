@@ -1,0 +1,14 @@
+"""What the shell offers after a command's name: the keys of the flags in the project's own files."""
+
+from windsock.errors import WindsockError
+from windsock.flags import read_document
+from windsock.gitops.files import read_files
+
+
+def flag_keys(incomplete: str) -> list[str]:
+    """The keys that begin so; none where a file cannot be read, since a shell has no place for the reason."""
+    try:
+        documents = [read_document(file.data, file.path) for file in read_files(())]
+    except WindsockError:
+        return []
+    return sorted({key for document in documents for key in document.flags if key.startswith(incomplete)})
