@@ -94,6 +94,15 @@ def test_an_unreachable_database_is_one_message(windsock_command):
     assert "Traceback" not in done.stderr
 
 
+def test_without_the_driver_the_extra_is_named():
+    program = "import sys; sys.modules['psycopg'] = None; from windsock.cli import main; main()"
+    command = [sys.executable, "-c", program, "mirror", "--once", "--flag", "teacher"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert 'pip install "windsock[mirror]"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_watch_ends_by_a_signal(windsock_command, world, tmp_path, eventually):
     ann = world.user(world.seed)
     process = subprocess.Popen(

@@ -6,18 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from psycopg import sql
-
 from windsock._sql import load_queries
 from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError
 from windsock.flags import JsonValue
 from windsock.mirror.base_values import BaseReader, BaseValues
 from windsock.mirror.id_lists import json_text
+from windsock.mirror.postgres import Source, quoted
 
 if TYPE_CHECKING:
     from psycopg import Connection
-
-    from windsock.mirror.postgres import Source
 
 _log = logging.getLogger("windsock.mirror")
 _queries = load_queries("windsock.mirror", "base_tables.sql")
@@ -86,7 +83,7 @@ class BaseTable:
         return {key: (value, revision) for key, value, revision in rows}
 
     def _query(self, connection: "Connection", name: str) -> bytes:
-        return _queries[name].replace(b"{table}", sql.Identifier(self.schema, self.name).as_bytes(connection))
+        return _queries[name].replace(b"{table}", quoted(connection, self.schema, self.name))
 
     def _check(self, connection: "Connection") -> None:
         parameters = {"schema": self.schema, "name": self.name}
@@ -139,7 +136,7 @@ class BaseTables:
         """Whether a file changed since its values were written."""
         return any(reader.is_changed() for reader in self._readers.values())
 
-    def write(self, source: "Source") -> None:
+    def write(self, source: Source) -> None:
         """Write what changed.
 
         Raises:
@@ -157,7 +154,7 @@ class BaseTables:
                 raise
             _log.info("%s says what the flag %s says, revision %s", table, reader.flag, base.revision)
 
-    def follow(self, source: "Source") -> None:
+    def follow(self, source: Source) -> None:
         """Write what changed; a table that cannot take it is said once, and the documents go on."""
         try:
             self.write(source)
@@ -168,7 +165,7 @@ class BaseTables:
         else:
             self._said = ""
 
-    def differences(self, source: "Source") -> list[str]:
+    def differences(self, source: Source) -> list[str]:
         """One line for each row that is not what the flags say."""
         found = []
         for table, reader in self._readers.items():

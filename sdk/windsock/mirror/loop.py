@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
-
 from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError, WindsockError
 from windsock.mirror.alarm import Alarm
 from windsock.mirror.base_tables import BaseTables
@@ -19,7 +17,7 @@ from windsock.mirror.documents import MAX_SHARDS, Layout, shard_count
 from windsock.mirror.files import Folder
 from windsock.mirror.fitting import Fitting
 from windsock.mirror.health import Status
-from windsock.mirror.postgres import Source, connect
+from windsock.mirror.postgres import DatabaseError, Source, connect
 from windsock.mirror.publish import Publisher, Written
 from windsock.settings import Settings
 
@@ -153,11 +151,11 @@ class Mirror:
                     first = False
                     pause = 1.0
                     self._serve(source, stop)
-            except (WindsockError, psycopg.Error, OSError) as error:
+            except (WindsockError, DatabaseError, OSError) as error:
                 if first and isinstance(error, DatabaseUnfitError):
                     raise
                 lost = f"the connection to the database is lost, and opened again: {error}"
-                self._alarm.sound(MirrorError(lost) if isinstance(error, psycopg.Error) else error)
+                self._alarm.sound(MirrorError(lost) if isinstance(error, DatabaseError) else error)
                 pause = min(_LONGEST_PAUSE_SECONDS, pause * 2 or 1.0)
 
     @contextlib.contextmanager

@@ -18,6 +18,7 @@ from windsock.mirror.rows import MAX_SETTINGS_BYTES, AssignmentList, AssignmentR
 
 try:
     import psycopg
+    from psycopg import sql
 except ImportError as missing:
     raise MissingExtraError("the mirror", "mirror") from missing
 
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("windsock.mirror")
 _queries = load_queries("windsock.mirror", "queries.sql")
 
+DatabaseError = psycopg.Error
 MAX_CHANGES = 10_000
+_FIRST_NONCE_SECONDS = 5.0  # a server that is slow to wake is not a pooler
 _NONCE_SECONDS = 2.0
 _READING_SECONDS = 300.0
 
@@ -106,7 +109,7 @@ class Source:
         self._woken = True  # a wake-up that arrives during the test is read with the nonce
         with _deadline(self._connection, self._answer_seconds):
             self._connection.execute(_queries["notify_self"], {"nonce": nonce})
-            return _hears(self._connection, nonce)
+            return _hears(self._connection, nonce, _NONCE_SECONDS)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Reading]:
@@ -257,7 +260,7 @@ def _refuse_transaction_pooler(url: str, connection: "Connection") -> None:
             _one(other, "drop_nonce", {"nonce": nonce})
         else:
             other.execute(_queries["notify_self"], {"nonce": nonce})
-    is_fit = not shared and _hears(connection, nonce)
+    is_fit = not shared and _hears(connection, nonce, _FIRST_NONCE_SECONDS)
     _one(connection, "drop_nonce", {"nonce": nonce})
     if not is_fit:
         connection.execute(_queries["unlisten"])  # the session may be another client's in a moment
@@ -268,8 +271,8 @@ def _refuse_transaction_pooler(url: str, connection: "Connection") -> None:
         )
 
 
-def _hears(connection: "Connection", nonce: str) -> bool:
-    deadline = time.monotonic() + _NONCE_SECONDS
+def _hears(connection: "Connection", nonce: str, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         for notice in connection.notifies(timeout=left, stop_after=1):
             if notice.payload == nonce:
@@ -325,6 +328,11 @@ def _said_clearly() -> Iterator[None]:
         raise DatabaseUnfitError(f"{error.diag.message_primary}: run `windsock migrate`") from error
     except psycopg.errors.QueryCanceled as error:
         raise MirrorError(f"a query of the mirror was cancelled: {error.diag.message_primary}") from error
+
+
+def quoted(connection: "Connection", schema: str, table: str) -> bytes:
+    """Write a table's name as SQL, whatever is in it."""
+    return sql.Identifier(schema, table).as_bytes(connection)
 
 
 def _one(connection: "Connection", name: str, parameters: dict[str, object] | None = None) -> tuple[Any, ...]:
