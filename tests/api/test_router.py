@@ -302,6 +302,16 @@ class TestWithoutItsDatabase:
         assert "api_tokens" not in answer.json()["detail"]
 
 
+def test_the_page_of_the_api_says_what_to_send_and_what_may_be_answered(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    put = paths[PATH]["put"]
+    assert put["requestBody"]["content"]["application/json"]["schema"]["type"] == "object"
+    assert set(put["responses"]) == {"200", "401", "403", "412", "413", "422", "503"}
+    assert "JSON pointer" in put["responses"]["422"]["description"]
+    assert set(paths[f"{PATH}/reload"]["post"]["responses"]) == {"200", "401", "403", "503"}
+    assert client.get("/docs").status_code == 200
+
+
 def test_forty_concurrent_changes_lose_nothing(client, tokens, audit):
     def change(n):
         answer = client.put(PATH, json={"extra": {f"key_{n}": n}})

@@ -145,6 +145,15 @@ def test_two_users_in_two_profiles_at_once(school):
     assert seen == {(25, 5, "gpt-4o")}
 
 
+def test_a_configuration_that_is_switched_off_counts_no_more_from_the_next_message_on(school):
+    pupil = school.pupil(config_id=school.profile)
+    assert school.answered(pupil)["config_id"] == school.profile
+    school.sql("update app_configurations set is_active = false where id = %s", school.profile)
+    school.serves(pupil, "retrieval_top_k", 10)
+    reply = school.answered(pupil)
+    assert (reply["model"], reply["config"], reply["config_id"]) == ("gpt-4o-mini", {}, None)
+
+
 def test_a_bad_model_name_is_logged_with_its_fallback_and_answered_with_the_default(school, caplog):
     pupil = school.pupil(config_id=school.profile)
     school.change(school.profile, "reasoning_model", "gpt-4oo")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import psycopg
 from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response, Security, status
@@ -72,7 +72,7 @@ def configuration_router(api: Api) -> APIRouter:
     reader = Depends(_guard(connection, {Role.READER, Role.ADMIN}))
     admin = Depends(_guard(connection, {Role.ADMIN}))
 
-    @router.get(api.path, dependencies=[reader])
+    @router.get(api.path, dependencies=[reader], responses=_answers(401, 403, 503))
     def read_configuration(response: Response) -> dict[str, object]:
         """Give the values in force here, and what each environment overrides."""
         with _problems():
@@ -80,7 +80,9 @@ def configuration_router(api: Api) -> APIRouter:
         response.headers["ETag"] = _etag(stored.revision)
         return _shown(api.settings, stored.configuration)
 
-    @router.put(api.path)
+    @router.put(
+        api.path, openapi_extra={"requestBody": _BODY}, responses=_answers(401, 403, 412, 413, 422, 503)
+    )
     async def change_configuration(
         request: Request,
         response: Response,
@@ -101,7 +103,7 @@ def configuration_router(api: Api) -> APIRouter:
             "shadowed": _shadowed(api.settings, values),
         }
 
-    @router.post(f"{api.path}/reload", dependencies=[admin])
+    @router.post(f"{api.path}/reload", dependencies=[admin], responses=_answers(401, 403, 503))
     def reload_configuration(response: Response) -> dict[str, object]:
         """Read the environment and the flag files again, now; a changed file is seen without it too."""
         reload()
@@ -116,6 +118,33 @@ def configuration_router(api: Api) -> APIRouter:
         }
 
     return router
+
+
+_BODY: Final[dict[str, object]] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "description": "The fields to change. Objects merge key by key, lists are replaced; below "
+                f"`{ENVIRONMENTS}` stand overrides by environment.",
+            }
+        }
+    },
+}
+
+_ANSWERS: Final = {
+    401: "No token, or one that is not in use.",
+    403: "The token's role does not do, or writing is switched off.",
+    412: "The file is not what `If-Match` says; the newest `ETag` is in the header.",
+    413: "The request is too long.",
+    422: "Nothing was written; each fault has a JSON pointer into the request.",
+    503: "The flag file or the database cannot be used.",
+}
+
+
+def _answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"description": _ANSWERS[status]} for status in statuses}
 
 
 Connect = Callable[[], "psycopg.Connection[Any]"]
