@@ -5,8 +5,8 @@ import subprocess
 import urllib.request
 
 import pytest
+from tests.flagd_server import flagd_binary
 from tests.ports import free_ports
-from tests.providers.flagd_process import flagd_binary
 
 
 @pytest.fixture

@@ -114,9 +114,8 @@ def git(folder, *arguments, **variables):
     )
 
 
-def test_the_command_tells_the_past_and_checks_it_against_the_log(
-    database, sql, users, tmp_path, monkeypatch
-):
+@pytest.mark.parametrize("shards", [1, 8])
+def test_the_command_tells_the_past_and_checks_it_against_the_log(database, sql, users, tmp_path, shards):
     git(tmp_path, "init", "-q")
     path = tmp_path / "flagd/teacher.flagd.json"
     write_flags(path, {"teacher": object_flag({"base": {"retrieval_top_k": 11}}, "base")})
@@ -126,7 +125,8 @@ def test_the_command_tells_the_past_and_checks_it_against_the_log(
     ((config,),) = sql("select id::text from app_configurations where name = 'experimental_v1'").fetchall()
     sql("update profiles set config_id = %s where id = %s", config, users[0])
     folder = tmp_path / "flagd"
-    Mirror(Options(url=database, folder=folder / "mirror", flags=("teacher",))).once()
+    Mirror(Options(url=database, folder=folder / "mirror", flags=("teacher",), shards=shards)).once()
+    assert len(list((folder / "mirror").glob("profiles*.flagd.json"))) == shards
     windsock.start(flags=folder, usage=PostgresSink(database))
     with windsock.request():
         assert Teacher.for_user(users[0]).reasoning_model == "gpt-4o"
@@ -167,6 +167,10 @@ def test_the_command_tells_the_past_and_checks_it_against_the_log(
     now = explain()
     assert "(over base)" in now
     assert "rule of teacher" in now
+    present = {each["field"]: each for each in json.loads(explain("--json"))["fields"]}
+    assert (present["retrieval_top_k"]["value"], present["retrieval_top_k"]["layer"]) == (25, "profile")
+    assert present["retrieval_top_k"]["config_id"] == config
+    assert json.loads(explain("--user", users[1], "--json"))["fields"][0]["layer"] == "base"
     sql('update usage_logs set values = \'{"reasoning_model": "o1"}\'')
     told = explain("--at", f"{then:%Y-%m-%dT%H:%M:%S.%fZ}")
     assert "differs" in told

@@ -105,12 +105,12 @@ def test_a_table_from_before_gets_the_columns_and_what_waited_for_them(
         writer.put(fresh)
         assert writer.flush()
         assert writer.health().spooled == 1
-        assert "run `windsock migrate`" in caplog.text
+        eventually(lambda: "run `windsock migrate`" in caplog.text)
         for _ in range(2):
             migrate(connection, every)
         (added,) = [each for each in every if each not in before]
         connection.execute(added.path.read_text())  # by hand, on a table that has the columns
-        eventually(lambda: writer.health().replayed == 1)
+        eventually(lambda: writer.health().replayed == 1, seconds=90)  # the sink is left alone for up to 30
         writer.stop()
         found = connection.execute("select id, experiment, arm from usage_logs").fetchall()
     assert set(found) == {(old.id, None, None), (fresh.id, "models-2026", "big")}
@@ -127,7 +127,7 @@ def test_a_row_that_the_table_refuses_is_logged_and_the_others_are_stored(
     database, ask, make_pending, caplog
 ):
     sink = PostgresSink(database)
-    sink._connected().execute("alter table public.usage_logs add check (user_id <> 'banned')")
+    sink._connection.opened().execute("alter table public.usage_logs add check (user_id <> 'banned')")
     rows = [clean(make_pending(user_id="banned" if n == 4 else "u")) for n in range(9)]
     sink.write(rows)
     assert ask("select count(*) from public.usage_logs") == [(8,)]
@@ -167,9 +167,9 @@ def test_without_the_table_records_wait_and_the_message_names_it(empty_database,
     writer = UsageWriter(PostgresSink(empty_database), spool, QUICK)
     writer.put(make_pending())
     assert writer.flush()
-    writer.stop()
-    assert 'relation "public.usage_logs" does not exist' in caplog.text
     assert writer.health().spooled == 1
+    eventually(lambda: 'relation "public.usage_logs" does not exist' in caplog.text)
+    writer.stop()
 
 
 def test_a_database_that_restarts_loses_nothing_and_doubles_nothing(make_pending, tmp_path, spool):
@@ -281,7 +281,7 @@ def test_a_writer_role_can_store_and_not_change(database, ask, make_pending):
     try:
         sink.write([clean(make_pending())])
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            sink._connection.execute("delete from public.usage_logs")
+            sink._connection.opened().execute("delete from public.usage_logs")
     finally:
         sink.close()
         with psycopg.connect(database, autocommit=True) as connection:

@@ -18,6 +18,8 @@ from app.services.config_manager import ConfigManager, config_id_of
 from app.services.llm import LLMService
 from app.services.retrieval_pipeline import RetrievalPipeline
 from app.services.wallet import Wallets
+from windsock.contrib.asgi import RequestMiddleware
+from windsock.exposures import current
 
 
 class Message(BaseModel):
@@ -58,19 +60,20 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(title="AI Teacher", lifespan=lifespan)
+app.add_middleware(RequestMiddleware)  # each request is a row in usage_logs
 
 
 @app.post("/chat")
 def chat(message: Message, request: Request) -> Reply:
     """Answer one message. 402: the wallet does not allow it. 502: no model answered."""
-    with windsock.request(user_id=str(message.user_id)) as usage:
-        try:
-            state = request.app.state.teacher.answer(message.user_id, message.message)
-        except openai.OpenAIError as error:
-            raise HTTPException(502, f"the language model did not answer: {error}") from error
-        if state["refusal"]:
-            raise HTTPException(402, state["refusal"])
-        answer, retrieved = state["answer"], state["retrieved"]
+    try:
+        state = request.app.state.teacher.answer(message.user_id, message.message)
+    except openai.OpenAIError as error:
+        raise HTTPException(502, f"the language model did not answer: {error}") from error
+    if state["refusal"]:
+        raise HTTPException(402, state["refusal"])
+    answer, retrieved = state["answer"], state["retrieved"]
+    if usage := current():
         usage.tokens(input=answer.input_tokens, output=answer.output_tokens, cost=answer.cost)
     return Reply(
         answer=answer.text,

@@ -8,19 +8,16 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from windsock._connection import KeptConnection
 from windsock._sql import load_queries
-from windsock.errors import MissingExtraError
 from windsock.healing.quarantine import EXPIRY, FAULTS, MEMORY, Outbox, Withdrawal
 
 try:
     import fcntl
 except ImportError:  # Windows: files are replaced whole, and two writers at once may lose one entry
     fcntl = None  # type: ignore[assignment]
-
-if TYPE_CHECKING:
-    import psycopg
 
 logger = logging.getLogger("windsock.healing")
 
@@ -129,15 +126,8 @@ class PostgresBoard:
     """
 
     def __init__(self, database_url: str) -> None:
-        try:
-            import psycopg  # noqa: PLC0415 - an extra
-        except ImportError as missing:
-            raise MissingExtraError("sharing withdrawals through PostgreSQL", "mirror") from missing
-        self._psycopg = psycopg
-        self._url = database_url
-        self._connection: psycopg.Connection | None = None
-        self._owner = os.getpid()
-        self._inherited: list[object] = []
+        purpose = "sharing withdrawals through PostgreSQL"
+        self._connection = KeptConnection(database_url, "windsock-quarantine", purpose)
         self.interval = 5.0
         self.mirrored = True
 
@@ -148,7 +138,7 @@ class PostgresBoard:
             psycopg.Error: The database is away, lacks the tables, or denies them.
         """
         try:
-            connection = self._connected()
+            connection = self._connection.opened()
             with connection.transaction():
                 connection.execute(_queries["limits"])
                 for fault in outbox.faults:
@@ -168,22 +158,4 @@ class PostgresBoard:
 
     def close(self) -> None:
         """Close the connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None and self._owner == os.getpid():
-            connection.close()
-
-    def _connected(self) -> "psycopg.Connection":
-        if self._owner != os.getpid():
-            # A forked child must not say goodbye on its parent's socket: keep the object, never close it.
-            self._inherited.append(self._connection)
-            self._connection, self._owner = None, os.getpid()
-        if self._connection is None or self._connection.closed:
-            self._connection = self._psycopg.connect(
-                self._url,
-                autocommit=True,
-                prepare_threshold=None,
-                application_name="windsock quarantine",
-                connect_timeout=5,  # seconds
-                tcp_user_timeout=15_000,  # milliseconds, libpq's unit
-            )
-        return self._connection
+        self._connection.close()

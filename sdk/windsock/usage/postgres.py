@@ -1,17 +1,13 @@
 """The PostgreSQL sink: one transaction per batch, by COPY and an insert that a replay cannot double."""
 
 import logging
-import os
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
 
+from windsock._connection import KeptConnection
 from windsock._sql import load_queries
-from windsock.errors import ConfigurationError, MissingExtraError
+from windsock.errors import ConfigurationError
 from windsock.usage.record import UsageRecord
-
-if TYPE_CHECKING:
-    import psycopg
 
 log = logging.getLogger("windsock.usage")
 
@@ -39,11 +35,10 @@ class PostgresSink:
     """
 
     def __init__(self, database_url: str) -> None:
-        try:
-            import psycopg  # noqa: PLC0415 - an extra: only this sink needs it
-            from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
-        except ImportError as missing:
-            raise MissingExtraError("writing usage_logs to PostgreSQL", "mirror") from missing
+        self._connection = KeptConnection(database_url, "windsock-usage", "writing usage_logs to PostgreSQL")
+        import psycopg  # noqa: PLC0415 - an extra, and it is there
+        from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
         try:
             parts = conninfo_to_dict(database_url)
         except psycopg.ProgrammingError as error:
@@ -53,10 +48,6 @@ class PostgresSink:
         place = [str(parts.get(key) or "") for key in ("service", "host", "hostaddr", "port", "dbname")]
         self.destination = f"postgres-{sha256('|'.join(place).encode()).hexdigest()[:12]}"
         self._psycopg = psycopg
-        self._url = database_url
-        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
-        self._owner = os.getpid()
-        self._inherited: list[object] = []
 
     def write(self, rows: Sequence[UsageRecord]) -> None:
         """Store the rows in one transaction; rows that are there already stay as they are.
@@ -82,12 +73,10 @@ class PostgresSink:
 
     def close(self) -> None:
         """Close the connection if this process opened one."""
-        connection, self._connection = self._connection, None
-        if connection is not None and self._owner == os.getpid():
-            connection.close()
+        self._connection.close()
 
     def _write(self, rows: Sequence[UsageRecord]) -> None:
-        connection = self._connected()
+        connection = self._connection.opened()
         try:
             with connection.transaction(), connection.cursor() as cursor:
                 cursor.execute(QUERIES["limits"])
@@ -103,20 +92,3 @@ class PostgresSink:
         except BaseException:
             self.close()
             raise
-
-    def _connected(self) -> "psycopg.Connection[tuple[Any, ...]]":
-        if self._owner != os.getpid():
-            # A forked child must not say goodbye on its parent's socket: keep the object, never close it.
-            self._inherited.append(self._connection)
-            self._connection, self._owner = None, os.getpid()
-        if self._connection is None or self._connection.closed:
-            # No prepared statements: a transaction pooler mixes up whose they are.
-            self._connection = self._psycopg.connect(
-                self._url,
-                autocommit=True,
-                prepare_threshold=None,
-                application_name="windsock-usage",
-                connect_timeout=5,  # seconds
-                tcp_user_timeout=15_000,  # milliseconds, libpq's unit: a peer that vanished is noticed
-            )
-        return self._connection

@@ -1,0 +1,61 @@
+"""One PostgreSQL connection for a background thread: reopened after faults, left to the parent of a fork."""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from windsock.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    import psycopg
+
+
+class KeptConnection:
+    """A connection that is opened when it is needed and kept; works through any pooler.
+
+    Args:
+        url: A libpq connection string or URL.
+        name: Shown in ``pg_stat_activity``.
+        purpose: What needs it, for the message about the missing extra.
+
+    Raises:
+        MissingExtraError: psycopg is not installed.
+    """
+
+    def __init__(self, url: str, name: str, purpose: str) -> None:
+        try:
+            import psycopg  # noqa: PLC0415 - an extra
+        except ImportError as missing:
+            raise MissingExtraError(purpose, "mirror") from missing
+        self._connect = psycopg.connect
+        self._url = url
+        self._name = name
+        self._open: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._owner = os.getpid()
+        self._inherited: list[object] = []
+
+    def opened(self) -> "psycopg.Connection[tuple[Any, ...]]":
+        """Give the connection of this process, in autocommit mode.
+
+        Raises:
+            psycopg.OperationalError: The database is away.
+        """
+        if self._owner != os.getpid():
+            # A forked child must not say goodbye on its parent's socket: keep the object, never close it.
+            self._inherited.append(self._open)
+            self._open, self._owner = None, os.getpid()
+        if self._open is None or self._open.closed:
+            self._open = self._connect(
+                self._url,
+                autocommit=True,
+                prepare_threshold=None,  # a transaction pooler mixes up whose prepared statements are whose
+                application_name=self._name,
+                connect_timeout=5,  # seconds
+                tcp_user_timeout=15_000,  # milliseconds, libpq's unit: a peer that vanished is noticed
+            )
+        return self._open
+
+    def close(self) -> None:
+        """Close the connection if this process opened one; the next use opens another."""
+        connection, self._open = self._open, None
+        if connection is not None and self._owner == os.getpid():
+            connection.close()
