@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from examples.ad_learning.settings import Learning
 from pydantic import AliasChoices, BaseModel
 
@@ -22,6 +23,19 @@ def flagd_sources(compose: dict[str, Any]) -> list[dict[str, str]]:
     start, option, value = services(compose)["flagd"]["command"]
     assert (start, option) == ("start", "--sources")
     return json.loads(value)
+
+
+def test_no_key_stands_twice():
+    """PyYAML takes the last of two; Docker Compose refuses the file."""
+
+    def each_once(node: yaml.Node) -> None:
+        if isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value if key.value != "<<"]
+            assert sorted(set(keys)) == sorted(keys), node.start_mark
+            for _, value in node.value:
+                each_once(value)
+
+    each_once(yaml.compose((REPOSITORY / "docker-compose.yml").read_text()))
 
 
 def test_nothing_is_published_beyond_loopback(compose):

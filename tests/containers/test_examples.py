@@ -188,8 +188,8 @@ def test_aura_swaps_its_models_while_it_runs(deployment):
         health = httpx.get(f"{deployment.url('AURA_PORT')}/health", timeout=30).json()
         return {name: each["value"] for name, each in health["models"].items()}
 
-    def answered_by():
-        body = {"user_id": "ada", "message": "I cannot sleep."}
+    def answered_by(user="ada"):
+        body = {"user_id": user, "message": "I cannot sleep."}
         return httpx.post(f"{deployment.url('AURA_PORT')}/chat", json=body, timeout=60).json().get("model")
 
     assert models()["l1_model"] == "mistralai/mistral-7b-instruct"
@@ -203,6 +203,14 @@ def test_aura_swaps_its_models_while_it_runs(deployment):
     eventually(lambda: models()["l3_model"] == "google/gemini-flash-1.5")
     assert answered_by() == "google/gemini-flash-1.5"
     assert "Using model: google/gemini-flash-1.5" in deployment.compose("logs", "aura")
+    carl = str(uuid4())
+    deployment.sql((deployment.folder / "examples/aura/db/presets.sql").read_text())
+    deployment.sql(
+        "insert into profiles (id, config_id) select %s, id from app_configurations where name = 'performance'",
+        carl,
+    )
+    eventually(lambda: answered_by(carl) == "anthropic/claude-3.5-sonnet")
+    assert answered_by() == "google/gemini-flash-1.5"
 
 
 def test_ad_learning_takes_a_change_through_its_api_in_every_part_and_keeps_it(deployment):
