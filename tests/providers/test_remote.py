@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def by_environment() -> dict[str, object]:
 
 FLAGS = {
     "colour": text("red"),
-    "settings": object_flag({"it": SETTINGS}, "it"),
+    "settings": object_flag({"it": SETTINGS}, "it") | {"metadata": {"owner": "search", "limit": 3}},
     "unset": object_flag({"it": SETTINGS}, None),
     "where": by_environment(),
 }
@@ -89,6 +90,18 @@ def test_whole_numbers_in_objects_are_integers(flagd: FlagdServer) -> None:
         assert json.dumps(given, sort_keys=True) == json.dumps(
             {**SETTINGS, "whole": 2, "big": float(2**60)}, sort_keys=True
         )
+
+
+def test_the_metadata_of_a_flag_arrives_and_each_thread_has_its_own(flagd: FlagdServer) -> None:
+    def read(key: str) -> None:
+        metadata = {"owner": "search", "limit": 3} if key == "settings" else {}
+        for _ in range(50):
+            given = api.get_client().get_object_details(key, {}).flag_metadata
+            assert json.dumps(given, sort_keys=True) == json.dumps(metadata, sort_keys=True)
+
+    with asking(flagd.rpc), ThreadPoolExecutor(8) as pool:
+        for reading in [pool.submit(read, key) for key in ["settings", "unset"] * 4]:
+            reading.result()
 
 
 def test_the_caller_s_default_is_given_as_it_is(flagd: FlagdServer) -> None:

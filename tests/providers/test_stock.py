@@ -3,7 +3,6 @@
 The stock side is asserted too, so that a release that mends a fault is noticed here.
 """
 
-import asyncio
 import faulthandler
 import json
 import os
@@ -17,20 +16,20 @@ import pytest
 from openfeature import _event_support, api
 from openfeature.contrib.provider.flagd import FlagdProvider
 from openfeature.contrib.provider.flagd.config import ResolverType
+from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import EvaluationContext
-from openfeature.exception import ProviderNotReadyError, TypeMismatchError
+from openfeature.exception import ProviderNotReadyError
 from openfeature.provider import AbstractProvider, ProviderStatus
-from tests.flagd_server import FlagdServer
-from tests.flagfiles import object_flag, write_flags
+from tests.flagfiles import write_flags
 from tests.providers.sync_server import SyncServer
 from tests.providers.test_fork import ended, forked
 from tests.providers.waiting import until
 
 from windsock.errors import ConfigurationError
+from windsock.evaluator import FlagEvaluator
 from windsock.providers import FilesProvider
 from windsock.providers.choice import choose
 from windsock.providers.flagd_options import FlagdOptions
-from windsock.providers.remote import RemoteProvider
 from windsock.providers.stream import StreamProvider
 
 pytestmark = [
@@ -236,97 +235,6 @@ def test_a_forked_child_follows_the_stream() -> None:
         api.clear_providers()
 
 
-# RPC
-
-
-def remote_pair(flagd: FlagdServer, deadline_ms: int = 5000) -> tuple[FlagdProvider, RemoteProvider]:
-    stock = FlagdProvider(resolver_type=ResolverType.RPC, port=flagd.rpc, deadline_ms=deadline_ms)
-    return stock, RemoteProvider(FlagdOptions(port=flagd.rpc, deadline=deadline_ms / 1000))
-
-
-REMOTE = {
-    "colour": text("red"),
-    "settings": object_flag({"it": {"top_k": 25}}, "it") | {"metadata": {"owner": "search"}},
-}
-
-
-@pytest.mark.flagd
-def test_a_boolean_read_gets_no_cached_string(tmp_path: Path) -> None:
-    with FlagdServer.serving(tmp_path, {"flags": REMOTE}) as flagd:
-        stock, windsock = remote_pair(flagd)
-        with served(stock, windsock):
-            first, second = (stock.resolve_string_details("colour", "x") for _ in range(2))
-            assert stock.resolve_boolean_details("colour", False).value == "red"
-            assert stock.resolve_string_details("colour", "x") is second, "one mutable result for everybody"
-            assert first.value == "red"
-            assert windsock.resolve_string_details("colour", "x").value == "red"
-            with pytest.raises(TypeMismatchError):
-                windsock.resolve_boolean_details("colour", False)
-
-
-@pytest.mark.flagd
-def test_whole_numbers_stay_whole_and_the_stream_has_metadata(tmp_path: Path) -> None:
-    with FlagdServer.serving(tmp_path, {"flags": REMOTE}) as flagd:
-        stock, windsock = remote_pair(flagd)
-        with served(stock, windsock):
-            given = api.get_client("stock").get_object_details("settings", {})
-            assert (repr(given.value), given.flag_metadata) == ("{'top_k': 25.0}", {})
-            assert repr(api.get_client("windsock").get_object_value("settings", {})) == "{'top_k': 25}"
-        stream = StreamProvider(FlagdOptions(port=flagd.sync, deadline=5.0), {}, None)
-        stream.initialize(EvaluationContext())
-        details = stream.resolve_object_details("settings", {})
-        assert (repr(details.value), details.flag_metadata["owner"]) == ("{'top_k': 25}", "search")
-        stream.shutdown()
-
-
-@pytest.mark.flagd
-def test_a_frozen_server_does_not_hold_the_event_loop(tmp_path: Path) -> None:
-    async def longest_gap(domain: str) -> float:
-        done, gaps = asyncio.Event(), []
-
-        async def tick() -> None:
-            last = time.perf_counter()
-            while not done.is_set():
-                await asyncio.sleep(0.005)
-                gaps.append(time.perf_counter() - last)
-                last = time.perf_counter()
-
-        ticking = asyncio.create_task(tick())
-        await asyncio.sleep(0.05)
-        await api.get_client(domain).get_string_value_async("colour", "default")
-        done.set()
-        await ticking
-        return max(gaps)
-
-    with (
-        FlagdServer.serving(tmp_path, {"flags": REMOTE}) as flagd,
-        served(*remote_pair(flagd, deadline_ms=500)),
-    ):
-        flagd.freeze()
-        stock, windsock = (asyncio.run(longest_gap(domain)) for domain in ("stock", "windsock"))
-        flagd.thaw()
-        assert stock > 0.45
-        assert windsock < 0.25
-
-
-@pytest.mark.flagd
-def test_a_forked_child_asks_again(tmp_path: Path) -> None:
-    with FlagdServer.serving(tmp_path, {"flags": REMOTE}) as flagd:
-        stock, windsock = remote_pair(flagd, deadline_ms=1000)
-        api.set_provider_and_wait(stock, "stock")
-        assert value("stock") == "red"
-        old = stock_child(lambda: until(lambda: value("stock") == "blue", 4))
-        stock.shutdown()
-        api.clear_providers()
-        api.set_provider_and_wait(windsock, "windsock")
-        new = forked(lambda: until(lambda: value("windsock") == "blue", 20))
-        flagd.write(REMOTE | BLUE)
-        assert ended(new) == 0
-        assert ended(old) != 0, "the cached red for ever, or a crash"
-        windsock.shutdown()
-        api.clear_providers()
-
-
 # The rest
 
 
@@ -339,35 +247,48 @@ def test_a_port_that_kubernetes_sets_is_explained(monkeypatch: pytest.MonkeyPatc
         choose(None, {})
 
 
-def test_a_costly_rule_does_not_stop_another_thread(tmp_path: Path) -> None:
-    """The longest wait for a flag without a rule, while another thread reads one with 200,000 ids."""
-    users = [f"user-{number}" for number in range(200_000)]
-    rule = {"if": [{"in": [{"var": "targetingKey"}, users]}, "it"]}
-    path = tmp_path / "big.flagd.json"
-    write_flags(path, RED | {"costly": text("green", rule)})
+class Blocking(dict[str, object]):
+    """Attributes that a rule cannot read before it is told to go on."""
 
-    def median_wait(domain: str) -> float:
-        stop = threading.Event()
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached, self.go_on = threading.Event(), threading.Event()
 
-        def read() -> None:
-            context = EvaluationContext("nobody")
-            while not stop.is_set():
-                api.get_client(domain).get_string_value("costly", "x", context)
+    def keys(self):
+        self.reached.set()
+        assert self.go_on.wait(60)
+        return super().keys()
 
-        reader = threading.Thread(target=read)
-        reader.start()
-        waits = []
-        for _ in range(21):
-            began = time.perf_counter()
-            value(domain)
-            waits.append(time.perf_counter() - began)
-            time.sleep(0.01)
-        stop.set()
-        reader.join()
-        return sorted(waits)[10]
+    def get(self, *_):
+        self.keys()
 
-    with served(*file_pair(path, deadline_ms=60_000)):
-        assert median_wait("windsock") < median_wait("stock") / 2
+    __iter__ = __contains__ = __getitem__ = items = values = get
+
+
+def test_an_evaluation_that_takes_long_does_not_stop_another_thread(path: Path) -> None:
+    """Stock evaluates under one lock: while a rule runs in one thread no other flag is answered."""
+    write_flags(path, RED | {"costly": text("green", {"if": [{"==": [{"var": "x"}, 1]}, "it"]})})
+
+    def answered_meanwhile(evaluator: FlagdCore | FlagEvaluator) -> bool:
+        evaluator.set_flags(path.read_text())
+        attributes, answers = Blocking(), []
+        context = EvaluationContext("user", attributes)
+        costly = threading.Thread(target=lambda: evaluator.resolve_string_value("costly", "x", context))
+        other = threading.Thread(
+            target=lambda: answers.append(evaluator.resolve_string_value("colour", "x").value)
+        )
+        costly.start()
+        assert attributes.reached.wait(60)
+        other.start()
+        meanwhile = until(lambda: answers == ["red"], 1 if isinstance(evaluator, FlagdCore) else 60)
+        attributes.go_on.set()
+        costly.join()
+        other.join()
+        assert answers == ["red"]
+        return meanwhile
+
+    assert answered_meanwhile(FlagEvaluator())
+    assert not answered_meanwhile(FlagdCore())
 
 
 def test_resolvers_take_their_arguments_by_position_or_name(path: Path) -> None:
@@ -384,15 +305,27 @@ def test_resolvers_take_their_arguments_by_position_or_name(path: Path) -> None:
     assert [call() for call in calls] == ["red", "red"]
 
 
-def test_start_waits_until_flags_are_served(path: Path) -> None:
-    """OpenFeature's `set_provider` returns before a set is there; `windsock.start` does not."""
+def test_start_waits_until_flags_are_served() -> None:
+    """OpenFeature's `set_provider` returns before a set is there; `windsock.start` waits for one."""
     import windsock
 
-    windsock.start(flags=path)
-    try:
-        assert api.get_client().get_string_value("colour", "default") == "red"
-    finally:
-        windsock.stop()
+    with SyncServer() as server:
+        stock, _ = stream_pair(server.port)
+        api.set_provider(stock, "stock")
+        assert (status("stock"), value("stock")) == (ProviderStatus.NOT_READY, "default")
+        stock.shutdown()
+        ours = StreamProvider(FlagdOptions(port=server.port, deadline=60.0, backoff=0.05), {}, None)
+        starting = threading.Thread(target=windsock.start, kwargs={"provider": ours})
+        starting.start()
+        assert until(lambda: server.clients() >= 1)
+        assert starting.is_alive(), "no set has come yet"
+        server.push(RED)
+        starting.join()
+        try:
+            assert api.get_client().get_string_value("colour", "default") == "red"
+        finally:
+            windsock.stop()
+            api.clear_providers()
 
 
 def test_two_configurations_are_two(path: Path) -> None:

@@ -1,11 +1,10 @@
 """Flags evaluated by a flagd server at each call: the stock provider in RPC mode, mended where it breaks.
 
 Mended: the cache, which answers a boolean read with a cached string, is off; whole numbers in objects are
-integers again; while flagd is away, answers nothing or has no flags yet a call fails at once instead of after
-the deadline; a second shutdown is nothing; asynchronous calls do not hold the event loop; a forked child
-connects anew. Not to be mended here: the stock client gives no flag metadata and no revision, and the
-protocol rounds integers above 2**53. The sync stream (``FLAGD_RESOLVER=in-process``) has none of these
-limits.
+integers again; a flag's metadata arrives; while flagd is away, answers nothing or has no flags yet a call
+fails at once instead of after the deadline; a second shutdown is nothing; asynchronous calls do not hold the
+event loop; a forked child connects anew. Not to be mended here: no revision arrives, and the protocol rounds
+integers above 2**53. The sync stream (``FLAGD_RESOLVER=in-process``) has none of these limits.
 """
 
 import asyncio
@@ -39,7 +38,7 @@ from windsock.providers.serving import ServingProvider
 try:
     from openfeature.contrib.provider.flagd import FlagdProvider
 
-    from windsock.providers.stock import ask, await_grpc_threads, close, make, was_late
+    from windsock.providers.stock import ask, await_grpc_threads, close, make, metadata_of_answer, was_late
 except ImportError as missing:
     raise MissingExtraError("a flagd server that evaluates", "flagd") from missing
 
@@ -163,29 +162,29 @@ class RemoteProvider(ServingProvider):
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[bool]:
         """Resolve a boolean flag."""
-        with self._asking() as stock:
-            return stock.resolve_boolean_details(flag_key, default_value, self._enriched(evaluation_context))
+        context = self._enriched(evaluation_context)
+        return self._resolve(lambda stock: stock.resolve_boolean_details(flag_key, default_value, context))
 
     def resolve_string_details(
         self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[str]:
         """Resolve a string flag."""
-        with self._asking() as stock:
-            return stock.resolve_string_details(flag_key, default_value, self._enriched(evaluation_context))
+        context = self._enriched(evaluation_context)
+        return self._resolve(lambda stock: stock.resolve_string_details(flag_key, default_value, context))
 
     def resolve_integer_details(
         self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[int]:
         """Resolve an integer flag."""
-        with self._asking() as stock:
-            return stock.resolve_integer_details(flag_key, default_value, self._enriched(evaluation_context))
+        context = self._enriched(evaluation_context)
+        return self._resolve(lambda stock: stock.resolve_integer_details(flag_key, default_value, context))
 
     def resolve_float_details(
         self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[float]:
         """Resolve a float flag."""
-        with self._asking() as stock:
-            return stock.resolve_float_details(flag_key, default_value, self._enriched(evaluation_context))
+        context = self._enriched(evaluation_context)
+        return self._resolve(lambda stock: stock.resolve_float_details(flag_key, default_value, context))
 
     def resolve_object_details(
         self,
@@ -194,10 +193,8 @@ class RemoteProvider(ServingProvider):
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[ObjectValue]:
         """Resolve an object flag; whole numbers in it are integers, which protobuf does not know."""
-        with self._asking() as stock:
-            details = stock.resolve_object_details(
-                flag_key, default_value, self._enriched(evaluation_context)
-            )
+        context = self._enriched(evaluation_context)
+        details = self._resolve(lambda stock: stock.resolve_object_details(flag_key, default_value, context))
         if details.value is not default_value:
             details.value = cast("ObjectValue", _whole_numbers(details.value))
         return details
@@ -322,6 +319,15 @@ class RemoteProvider(ServingProvider):
         if grace <= 0:
             self._tell()
         return min(delay, max(grace, 0.0)) or delay
+
+    def _resolve(
+        self, resolve: Callable[[FlagdProvider], FlagResolutionDetails[T]]
+    ) -> FlagResolutionDetails[T]:
+        with self._asking() as stock:
+            details = resolve(stock)
+            metadata = _whole_numbers(metadata_of_answer(stock))
+        details.flag_metadata = cast("Mapping[str, bool | int | float | str]", metadata)
+        return details
 
     @contextmanager
     def _asking(self) -> Iterator[FlagdProvider]:

@@ -2,9 +2,13 @@
 
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Final, cast
 
 import grpc
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 from openfeature.contrib.provider.flagd import FlagdProvider
 from openfeature.contrib.provider.flagd.config import CacheType, ResolverType
 from openfeature.contrib.provider.flagd.resolvers.grpc import GrpcResolver
@@ -20,7 +24,7 @@ _GRPC_THREADS_SECONDS: Final = 2.0
 
 def make(options: FlagdOptions) -> FlagdProvider:
     """Make one; its cache, which answers a boolean read with a cached string, is off."""
-    return FlagdProvider(
+    stock = FlagdProvider(
         host=options.host,
         port=options.port,
         tls=options.tls,
@@ -36,6 +40,37 @@ def make(options: FlagdOptions) -> FlagdProvider:
         retry_grace_period=round(options.grace_period),
         fatal_status_codes=sorted(options.fatal_codes),
     )
+    resolver = cast("GrpcResolver", stock.resolver)
+    resolver.stub = _Answers(resolver.stub)  # type: ignore[assignment]
+    return stock
+
+
+def metadata_of_answer(stock: FlagdProvider) -> dict[str, object]:
+    """The flag metadata in the answer that this thread got last; the stock client drops it."""
+    return cast("_Answers", cast("GrpcResolver", stock.resolver).stub).metadata()
+
+
+class _Answers:
+    """The client's stub, which keeps what each thread's last answer said of its flag.
+
+    Args:
+        stub: The stub.
+    """
+
+    def __init__(self, stub: object) -> None:
+        self._stub = stub
+        self._last = threading.local()
+
+    def __getattr__(self, name: str) -> Callable[..., Message]:
+        call: Callable[..., Message] = getattr(self._stub, name)
+        return partial(self._keep, call) if name.startswith("Resolve") else call
+
+    def metadata(self) -> dict[str, object]:
+        return cast("dict[str, object]", MessageToDict(self._last.answer.metadata))
+
+    def _keep(self, call: Callable[..., Message], request: Message, **options: object) -> Message:
+        self._last.answer = answer = call(request, **options)
+        return answer
 
 
 def ask(stock: FlagdProvider, options: FlagdOptions, *, had_flags: bool) -> str:
