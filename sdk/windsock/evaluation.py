@@ -16,7 +16,6 @@ from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagEvaluationDetails, FlagType, Reason
-from openfeature.hook import HookContext
 from openfeature.provider import ProviderStatus
 from openfeature.provider._registry import provider_registry as _registry
 from openfeature.transaction_context.no_op_transaction_context_propagator import (
@@ -106,12 +105,6 @@ class Evaluation:
             attributes["targetingKey"] = key
         return attributes
 
-    def invocation(self, targeting_key: object, attributes: dict[str, Any]) -> EvaluationContext:
-        """The same for a call of the client, which merges it once more to no effect."""
-        context = self.context(targeting_key, attributes)
-        key = context.pop("targetingKey", None)
-        return EvaluationContext(key, context)
-
     def details(
         self, kind: FlagType, flag_key: str, default: Any, targeting_key: object, attributes: dict[str, Any]
     ) -> FlagEvaluationDetails[Any]:
@@ -124,20 +117,15 @@ class Evaluation:
             targeting_key: The user's id.
             attributes: The invocation's; completed in place.
         """
-        context, client = self.invocation(targeting_key, attributes), self.client
+        given, client = self.context(targeting_key, attributes), self.client
+        context = EvaluationContext(
+            given.pop("targetingKey", None), given
+        )  # the client merges it to no effect
         compiled = self.in_process()
         if compiled is None:
             return client.evaluate_flag_details(kind, flag_key, default, context)
-        question = HookContext.__new__(HookContext)  # its `__init__` takes as long as the rest, see `hooked`
-        fields = question.__dict__
-        fields["flag_key"] = flag_key
-        fields["flag_type"] = kind
-        fields["default_value"] = default
-        fields["evaluation_context"] = context
-        fields["client_metadata"] = self._metadata
-        fields["provider_metadata"] = compiled.get_metadata()
-        fields["hook_data"] = {}
-        return hooked.evaluate(compiled, [*hook._hooks, *client.hooks], question)  # noqa: SLF001
+        question = hooked.Question(flag_key, kind, default, context, self._metadata, compiled.get_metadata())
+        return hooked.evaluate(compiled, hook._hooks + client.hooks, question)  # noqa: SLF001
 
     def object(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Outcome:
         """Evaluate an object flag with its hooks; equal results are one object, as compiled ones are."""
@@ -145,7 +133,8 @@ class Evaluation:
 
     async def object_async(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Outcome:
         """Do the same through the client's asynchronous call."""
-        context = self.invocation(targeting_key, dict(attributes))
+        given = self.context(targeting_key, dict(attributes))
+        context = EvaluationContext(given.pop("targetingKey", None), given)
         return self._outcome(await self.client.get_object_details_async(flag_key, {}, context))
 
     def _outcome(self, details: FlagEvaluationDetails[Any]) -> Outcome:

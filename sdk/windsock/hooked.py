@@ -8,9 +8,12 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from openfeature.client import ClientMetadata
+from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode, OpenFeatureError
 from openfeature.flag_evaluation import FlagEvaluationDetails, FlagType, Reason
 from openfeature.hook import Hook, HookContext
+from openfeature.provider import Metadata
 
 from windsock.evaluator.flag_evaluator import attributes_of, copy_json
 from windsock.providers.compiled import CompiledProvider
@@ -21,6 +24,30 @@ BOOLEAN, OBJECT = FlagType.BOOLEAN, FlagType.OBJECT  # an enumeration takes long
 Details = FlagEvaluationDetails[Any]
 _Hints = dict[str, Any]
 _Pairs = list[tuple[Hook, HookContext]]
+
+
+class Question(HookContext):
+    """A hook context made at once, where its own class first asks of each field whether it is set."""
+
+    __setattr__ = object.__setattr__  # type: ignore[assignment]
+
+    def __init__(  # noqa: PLR0917 - the fields of its class, by position because that is faster
+        self,
+        flag_key: str,
+        flag_type: FlagType,
+        default_value: Any,
+        evaluation_context: EvaluationContext,
+        client_metadata: ClientMetadata,
+        provider_metadata: Metadata,
+    ) -> None:
+        self.flag_key = flag_key
+        self.flag_type = flag_type
+        self.default_value = default_value
+        self.evaluation_context = evaluation_context
+        self.client_metadata = client_metadata
+        self.provider_metadata = provider_metadata
+        self.hook_data = {}
+        self.__class__ = HookContext  # type: ignore[assignment]  # and from now on guarded, as hooks know it
 
 
 def evaluate(provider: CompiledProvider, hooks: Iterable[Hook], question: HookContext) -> Details:

@@ -35,6 +35,7 @@ class Recorder(Hook):
     def _stage(self, stage: str, hook_context: HookContext, hints: dict[str, object], *seen: object) -> None:
         context = hook_context.evaluation_context
         about = {
+            "type": type(hook_context),
             **vars(hook_context),
             "evaluation_context": (context.targeting_key, dict(context.attributes)),
             "hook_data": dict(hook_context.hook_data),
