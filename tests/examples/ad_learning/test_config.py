@@ -255,14 +255,19 @@ def test_every_variable_of_the_document_is_declared():
     assert os.environ["LEARNING_CONFIG_PATH"]
 
 
-@pytest.mark.parametrize("module", ["self_learning_worker", "rag_worker", "safe_executor"])
+NO_DATABASE = "DATABASE_URL is not set; name the database that was migrated\n"
+
+
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("module", "variables", "said"),
     [
-        ({"DATABASE_URL": ""}, "DATABASE_URL is not set; name the database that was migrated\n"),
+        ("self_learning_worker", {"DATABASE_URL": ""}, NO_DATABASE),
+        ("rag_worker", {"DATABASE_URL": ""}, NO_DATABASE),
+        ("safe_executor", {"DATABASE_URL": ""}, NO_DATABASE),
         (
-            {"LEARNING_CONFIG_PATH": "/nowhere/at/all.json"},
-            "Learning config not found. Tried: /nowhere/at/all.json",
+            "safe_executor",
+            {"LEARNING_CONFIG_PATH": "/gone.json"},
+            "Learning config not found. Tried: /gone.json",
         ),
     ],
 )
