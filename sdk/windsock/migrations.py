@@ -271,5 +271,6 @@ def connect(url: str) -> "psycopg.Connection":
         )
     except psycopg.Error as error:
         raise UnreachableError(
-            f"the database cannot be reached: {str(error).strip()}. Check DATABASE_URL or --database-url"
+            f"the database cannot be reached: {' '.join(str(error).split())}; "
+            "check DATABASE_URL or --database-url"
         ) from error

@@ -157,7 +157,7 @@ def test_a_dirty_tree_is_planned_and_said(windsock, project, write, git):
     write({"g": boolean(default="on")}, "good")
     done = windsock("plan", "--users", "10")
     assert done.returncode == 3
-    assert "planned from the working tree, with 1 uncommitted files" in done.stderr
+    assert "planned from the working tree, with 1 uncommitted file\n" in done.stderr
     git("commit", "-aqm", "two")
     done = windsock("plan", "--against", "HEAD~1", "--users", "10")
     assert done.returncode == 3

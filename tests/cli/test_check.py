@@ -55,7 +55,7 @@ def test_files_that_fit(windsock, project):
     )
     done = windsock("check", "app:Teacher")
     assert (done.returncode, done.stdout) == (0, "")
-    assert "2 flags: 0 refused" in done.stderr
+    assert "2 flags: 0 values refused" in done.stderr
 
 
 def test_each_refused_value_at_its_place(windsock, project):

@@ -41,6 +41,7 @@ def test_help_has_an_example_that_names_options_that_exist(command):
     text = " ".join(done.stdout.split())
     [example] = re.findall(r"Example: (.*?)(?=\.? (?:Arguments|Options):)", text)
     assert f"windsock {' '.join(command)}" in example
+    assert "--install-completion" not in text, "that is an option of `windsock` itself"
     for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", example.replace("--sources", "")):
         assert option in done.stdout.partition("Options:")[2], option
 

@@ -77,12 +77,26 @@ def test_export_manifest(windsock, app):
     }
 
 
+def test_a_repository_without_flags_and_a_misspelt_class_are_told_what_to_do(windsock, app):
+    done = windsock("lint")
+    assert (done.returncode, done.stderr) == (
+        4,
+        "windsock: flagd: No such file or directory; run `windsock init`, or name the files\n",
+    )
+    done = windsock("init", "app:Techer")
+    assert done.returncode == 1
+    assert "did you mean 'Teacher'?" in done.stderr
+
+
 def test_init_for_classes_and_without(windsock, app, tmp_path):
     (tmp_path / ".gitignore").write_text("*.pyc")
     assert windsock("init", "app:Teacher").returncode == 0
     assert (tmp_path / ".gitignore").read_text() == "*.pyc\nflagd/mirror/\n"
     assert windsock("lint").returncode == 0
-    assert windsock("check", "app:Teacher").returncode == 0
+    assert windsock("check", "app:Teacher").stderr == "checked 1 settings class, 1 flag: 0 values refused\n"
+    again = windsock("init", "app:Teacher")
+    assert (again.returncode, again.stdout) == (0, "")
+    assert again.stderr.startswith("nothing to do: all of it stands already\n")
     assert windsock("init").returncode == 0
     assert windsock("eval", "example_feature").stdout == "false\n"
     (tmp_path / "flagd" / "features.flagd.json").write_text("{}")

@@ -63,7 +63,7 @@ class LazyGroup(TyperGroup):
         module = importlib.import_module(f"windsock.cli.{module_name}")
         verb: typer.Typer | None = getattr(module, "app", None)
         if verb is None:
-            verb = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+            verb = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
             function: Callable[..., object] = module.command
             verb.command(name=cmd_name)(function)
         command = typer.main.get_command(verb)

@@ -37,6 +37,11 @@ def write(findings: Sequence[Finding], form: Format) -> None:
             print(json.dumps(_sarif(findings), ensure_ascii=False, indent=2))
 
 
+def count(number: int, one: str, many: str | None = None) -> str:
+    """A number and what it counts: ``1 flag``, ``2 flags``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def _coloured() -> bool:
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ
 

@@ -16,8 +16,11 @@ def document(flags: Mapping[str, JsonValue]) -> bytes:
     return formatted(json.dumps(content, ensure_ascii=False).encode(), "document.json")
 
 
-def write_new(files: Mapping[Path, bytes], *, force: bool) -> None:
+def write_new(files: Mapping[Path, bytes], *, force: bool) -> tuple[Path, ...]:
     """Write all files, or none where one is there already and is another.
+
+    Returns:
+        Those that were not there like this already.
 
     Raises:
         ConfigurationError: A file is there already.
@@ -27,5 +30,7 @@ def write_new(files: Mapping[Path, bytes], *, force: bool) -> None:
             raise ConfigurationError(
                 f"{path} is there already and nothing was written; remove it, or name another"
             )
-    for path, data in files.items():
-        write_bytes(path, data)
+    new = tuple(path for path, data in files.items() if not path.exists() or path.read_bytes() != data)
+    for path in new:
+        write_bytes(path, files[path])
+    return new

@@ -6,11 +6,12 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from windsock.errors import ConfigurationError, UnreachableError
 from windsock.flags.lint import Options
 from windsock.flags.rules import BY_CODE
+from windsock.flags.rules.site import did_you_mean
 from windsock.settings import Settings
 
 
@@ -39,6 +40,10 @@ def settings_classes(names: Sequence[str]) -> tuple[type[Settings], ...]:
     return tuple(map(_settings_class, names or _names(_section(), "settings")))
 
 
+def _is_settings(found: object) -> TypeGuard[type[Settings]]:
+    return isinstance(found, type) and issubclass(found, Settings) and found is not Settings
+
+
 def _settings_class(name: str) -> type[Settings]:
     module_name, _, class_name = name.partition(":")
     if not module_name or not class_name:
@@ -48,15 +53,18 @@ def _settings_class(name: str) -> type[Settings]:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # a console script does not have it, `python -m` does
     try:
-        found: Any = importlib.import_module(module_name)
+        module = importlib.import_module(module_name)
     except ImportError as error:
         raise ConfigurationError(
             f"{name}: the module cannot be imported: {error}; run where it can be"
         ) from error
+    found: Any = module
     for part in class_name.split("."):
         found = getattr(found, part, None)
-    if not (isinstance(found, type) and issubclass(found, Settings)):
-        raise ConfigurationError(f"{name}: {class_name} is no windsock.Settings class of that module")
+    if not _is_settings(found):
+        known = [each for each, value in vars(module).items() if _is_settings(value)]
+        hint = did_you_mean(class_name, known)
+        raise ConfigurationError(f"{name}: {class_name} is no windsock.Settings class of that module{hint}")
     return found
 
 

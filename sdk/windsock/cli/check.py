@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._app import EXIT_ERROR
-from windsock.cli._findings import Format, write
+from windsock.cli._findings import Format, count, write
 from windsock.cli._project import settings_classes
 from windsock.declaration import Declaration
 from windsock.errors import ConfigurationError
@@ -55,7 +55,8 @@ def command(
     findings = _located(misfits(served, declarations), files)
     write(findings, form)
     print(
-        f"checked {len(declarations)} settings classes, {len(served.flags)} flags: {len(findings)} refused",
+        f"checked {count(len(declarations), 'settings class', 'settings classes')}, "
+        f"{count(len(served.flags), 'flag')}: {count(len(findings), 'value')} refused",
         file=sys.stderr,
     )
     if findings:

@@ -39,17 +39,20 @@ def command(
         }
     else:
         files = {DEFAULT_FOLDER / "features.flagd.json": document(example)}
-    write_new(files, force=False)
-    for name, line in _LINES.items():
-        _append(Path(name), line)
-    for path in (*files, *_LINES):
+    written = list(write_new(files, force=False))
+    written += [Path(name) for name, line in _LINES.items() if _append(Path(name), line)]
+    for path in written:
         print(path)
+    if not written:
+        print("nothing to do: all of it stands already", file=sys.stderr)
     print("next: git config diff.flagd.textconv 'windsock diff --textconv'; windsock lint", file=sys.stderr)
 
 
-def _append(path: Path, line: str) -> None:
+def _append(path: Path, line: str) -> bool:
+    """Add a line to a file, unless it has it."""
     present = read_bytes(path).decode() if path.exists() else ""
-    if line not in present.splitlines():
-        write_bytes(
-            path, f"{present}{'' if not present or present.endswith(chr(10)) else chr(10)}{line}\n".encode()
-        )
+    if line in present.splitlines():
+        return False
+    end = "" if not present or present.endswith("\n") else "\n"
+    write_bytes(path, f"{present}{end}{line}\n".encode())
+    return True

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._app import EXIT_ERROR
-from windsock.cli._findings import Format, write
+from windsock.cli._findings import Format, count, write
 from windsock.cli._project import lint_options
 from windsock.flags.lint import Finding, Level, Linted, lint, lint_overlaps
 from windsock.flags.rules import BY_CODE, CATALOGUE
@@ -69,16 +69,12 @@ def _mended(file: FlagFile) -> FlagFile:
 
 
 def _summary(files: Sequence[FlagFile], findings: Sequence[Finding], linted: Sequence[Linted]) -> None:
-    counts = [_count(sum(finding.level is level for finding in findings), level) for level in Level]
+    counts = [count(sum(finding.level is level for finding in findings), level) for level in Level]
     silenced = sum(len(each.suppressed) for each in linted)
     fixable = sum(finding.edit is not None for finding in findings)
-    parts = [_count(len(files), "file"), *counts, *([f"{silenced} silenced"] if silenced else [])]
+    parts = [count(len(files), "file"), *counts, *([f"{silenced} silenced"] if silenced else [])]
     hint = f"; --fix mends {fixable}" if fixable else ""
     print(", ".join(parts) + hint, file=sys.stderr)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _explain(code: str) -> None:

@@ -34,7 +34,11 @@ class LogFormat(StrEnum):
 
 
 app = typer.Typer(
-    invoke_without_command=True, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
+    add_completion=False,
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
 )
 
 Flags = Annotated[

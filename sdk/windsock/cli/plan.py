@@ -14,6 +14,7 @@ import typer
 
 from windsock.cli._app import EXIT_CHANGES, EXIT_ERROR
 from windsock.cli._database import DatabaseUrl, database
+from windsock.cli._findings import count
 from windsock.cli._plan_text import markdown, text
 from windsock.cli._project import settings_classes
 from windsock.environment import user_id_key
@@ -83,7 +84,7 @@ def command(
     before = repository.files_at(against, named)
     after = repository.files_at(head, named) if head is not None else read_files(named)
     if head is None and (dirty := repository.uncommitted(named)):
-        print(f"planned from the working tree, with {len(dirty)} uncommitted files", file=sys.stderr)
+        print(f"planned from the working tree, with {count(len(dirty), 'uncommitted file')}", file=sys.stderr)
     declarations = [each.__windsock__.declaration for each in settings_classes(settings or ())]
     with _population(users, key, environment, database_url) as population, _written(who) as on_moved:
         request = Request(

@@ -20,7 +20,9 @@ from windsock.healing.boards import Board, FileBoard, PostgresBoard
 from windsock.healing.quarantine import Outbox, Withdrawal
 from windsock.values import fingerprint
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
+)
 
 DatabaseUrl = Annotated[
     str | None,

@@ -90,4 +90,5 @@ def _found(paths: Iterable[Path]) -> Iterator[Path]:
             else:
                 yield path
         except OSError as error:
-            raise UnreachableError(f"{path}: {error.strerror}") from error
+            hint = "; run `windsock init`, or name the files" if path == DEFAULT_FOLDER else ""
+            raise UnreachableError(f"{path}: {error.strerror}{hint}") from error

@@ -77,7 +77,8 @@ def rule_for(flag: Flag, rollout: Rollout, now: int) -> JsonValue:
     for name in (rollout.variant, rollout.otherwise):
         if name not in flag.variants:
             raise ConfigurationError(
-                f"flag {flag.key!r} has no variant {name!r}; it has {', '.join(flag.variants)}"
+                f"flag {flag.key!r} has no variant {name!r}; it has {', '.join(flag.variants)}: "
+                "name two with --variant and --otherwise"
             )
     if rollout.variant == rollout.otherwise:
         raise ConfigurationError("a rollout needs two variants; name the other with --otherwise")
