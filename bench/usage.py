@@ -2,21 +2,25 @@
 
     python bench/usage.py            # needs the extras `mirror` and `embedded`
 
-Prints nanoseconds per request on the request's own thread, and the throughput of the writer into PostgreSQL.
+Prints what stands in bench/results/usage.md: microseconds on the request's own thread, and the throughput of
+the writer into PostgreSQL.
 """
 
 import itertools
+import os
+import platform
 import statistics
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from windsock import embedded, exposures
 from windsock.exposures import Use, request
 from windsock.migrations import connect, find_folder, migrate, read_migrations
-from windsock.usage import Spool, UsageOptions, UsageRecord, UsageWriter
+from windsock.usage import ExposureSink, Sink, Spool, UsageOptions, UsageRecord, UsageWriter
 from windsock.usage.postgres import PostgresSink
 
 VALUES = {
@@ -38,9 +42,12 @@ USE = Use(
 )
 
 
-class View:
+class Given:
+    def __init__(self, use: Use) -> None:
+        self._use = use
+
     def use(self) -> Use:
-        return USE
+        return self._use
 
 
 class Blocked:
@@ -61,7 +68,7 @@ def one_request() -> None:
         this.record(VIEW)
 
 
-VIEW = View()
+VIEW = Given(USE)
 
 
 def per_call(call: Callable[[], None], seconds: float, pace: float) -> tuple[float, float, float]:
@@ -85,46 +92,60 @@ def measure(name: str, writer: UsageWriter | None) -> None:
     before = exposures.install(writer)
     median, p99, longest = per_call(one_request, seconds=8, pace=1000)
     exposures.install(before)
-    print(f"{name:<34} {median:8.1f} {p99:10.1f} {longest:10.1f}", end="")
-    if writer is None:
-        print()
-        return
-    health = writer.health()
-    print(f"   written {health.written}, on disk {health.spooled}, lost {health.dropped}")
+    health = writer.health() if writer else None
+    counts = f"{health.written:,} | {health.spooled:,} | {health.dropped:,}" if health else "- | - | -"
+    print(f"| {name} | {median:.0f} | {p99:.0f} | {longest:,.0f} | {counts} |", flush=True)
 
 
-def throughput(url: str, folder: Path) -> None:
-    writer = UsageWriter(PostgresSink(url), Spool(folder), UsageOptions())
+def throughput(name: str, sink: Sink, folder: Path, call: Callable[[int], None]) -> None:
+    """Offer 10,000 requests a second for ten seconds, all of this process on one core."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    writer = UsageWriter(sink, Spool(folder), UsageOptions())
     before = exposures.install(writer)
     count, pace = 100_000, 10_000
     cpu, began = time.process_time(), time.perf_counter()
     for number in range(count):
-        one_request()
+        call(number)
         if number % 100 == 0:
             time.sleep(max(0.0, began + number / pace - time.perf_counter()))
     sent = time.perf_counter() - began
     writer.flush(60)
-    stored = time.perf_counter() - began
+    settled = time.perf_counter() - began
+    each = (time.process_time() - cpu) / count * 1e6
     writer.stop()
     exposures.install(before)
+    os.sched_setaffinity(0, cores)
     health = writer.health()
     print(
-        f"\n{count:,} requests offered at {pace:,}/s: sent in {sent:.1f} s, settled after {stored:.1f} s, "
-        f"{(time.process_time() - cpu) / stored:.0%} of a core in this process; "
-        f"written {health.written:,}, on disk {health.spooled:,}, lost {health.dropped:,}"
+        f"| {name} | {sent:.1f} s | {settled:.1f} s | {each:.0f} µs |"
+        f" {health.written:,} | {health.spooled:,} | {health.dropped:,} |",
+        flush=True,
     )
 
 
+def one_exposure(number: int) -> None:
+    """A user who was not here before reads one field."""
+    use = Use("teacher", "v", None, "0123456789ab", "SPLIT", "bench", f"u{number}", {"temperature": 0.2})
+    with request() as this:
+        this.record(Given(use))
+
+
 def main() -> None:
+    print("# What recording usage costs\n\nBy `python bench/usage.py`.", end=" ")
+    print(f"{os.cpu_count()} shared cores, load {os.getloadavg()[0]:.1f} before the run.", end=" ")
+    print(f"CPython {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}.\n")
     with tempfile.TemporaryDirectory() as folder, embedded.start(Path(folder) / "postgres") as server:
         with connect(server.url) as connection:
             migrate(connection, read_migrations(find_folder()))
-        print(f"{'1,000 requests a second, µs each':<34} {'median':>8} {'p99':>10} {'longest':>10}")
-        measure("no writer", None)
+        print("A thousand requests a second; µs on the request's own thread.\n")
+        print("| sink | median | p99 | longest | written | on disk | lost |")
+        print("|---|--:|--:|--:|--:|--:|--:|")
+        measure("none", None)
         sinks = {
             "PostgreSQL": PostgresSink(server.url),
-            "a sink that blocks": Blocked(),
-            "a sink that is away": Away(),
+            "one that blocks": Blocked(),
+            "one that is away": Away(),
         }
         for name, sink in sinks.items():
             writer = UsageWriter(sink, Spool(Path(folder) / name))
@@ -132,7 +153,14 @@ def main() -> None:
             if isinstance(sink, Blocked):
                 sink.open.set()
             writer.stop()
-        throughput(server.url, Path(folder) / "throughput")
+        measure("none, again", None)
+        print("\n100,000 requests offered at 10,000 a second into PostgreSQL; this process on one core.\n")
+        print("| | sent after | settled after | CPU of each, all threads | written | on disk | lost |")
+        print("|---|--:|--:|--:|--:|--:|--:|")
+        rows = PostgresSink(server.url)
+        throughput("usage rows of five fields", rows, Path(folder) / "rows", lambda _: one_request())
+        exposed = ExposureSink(PostgresSink(server.url))
+        throughput("exposures, each of another user", exposed, Path(folder) / "exposures", one_exposure)
 
 
 if __name__ == "__main__":
