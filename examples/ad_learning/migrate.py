@@ -1,10 +1,10 @@
 """Prepares a database: windsock's migrations and this system's own, in one ledger."""
 
-import os
-import sys
 from pathlib import Path
 
 from windsock.migrations import connect, find_folder, migrate, read_migrations
+
+from . import config_loader, worker
 
 OWN = Path(__file__).with_name("migrations")
 
@@ -20,9 +20,11 @@ def prepare(database_url: str) -> list[str]:
     return [migration.path.name for migration in applied]
 
 
-if __name__ == "__main__":
-    url = os.environ.get("DATABASE_URL", "")
-    if not url:
-        sys.exit("DATABASE_URL is not set; name the database to prepare")
-    for name in prepare(url):
+def main() -> None:
+    """Prepare the database that the environment names."""
+    for name in prepare(config_loader.database_url()):
         print(f"applied {name}")  # noqa: T201 - a terminal program prints
+
+
+if __name__ == "__main__":
+    worker.program(main)
