@@ -1,7 +1,7 @@
 """Aura's story: a flag and a profile swap its models while it runs, and what does not fit is refused."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -176,6 +176,7 @@ class Tale:
             names={self._ada: "Ada", self._ben: "Ben", str(config): "hybrid"},
             promises=[
                 Promise("each has its tokens", all(row.input_tokens and row.output_tokens for row in rows)),
+                Promise("and what it cost", all(row.cost for row in rows), _dollars(rows)),
                 Promise("Ada's name her profile", any(row.config_id == config for row in rows)),
             ],
         )
@@ -218,3 +219,7 @@ class Tale:
         """The newest rows of Ada, oldest first."""
         with self._stage.connect() as connection:
             return read(connection, Selection(user=self._ada, limit=100))[::-1][-4:]
+
+
+def _dollars(rows: Sequence[UsageRecord]) -> str:
+    return f"{sum(row.cost or 0 for row in rows)} dollars in all"

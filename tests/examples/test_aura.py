@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from tests.examples.conftest import eventually
 
 import windsock
-from windsock.cli._llm_vendors import OPENROUTER_KEY, ollama, openrouter
+from windsock.cli._llm_vendors import DOLLARS_A_TOKEN, OPENROUTER_KEY, ollama, openrouter
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLE = REPOSITORY / "examples/aura"
@@ -297,7 +297,7 @@ def test_a_users_profile_is_above_everything_and_usage_is_recorded(
     eventually(lambda: AuraSettings.for_user(user).l3_model == PRESETS["performance"][2])
     assert aura.answered(user=user)["model"] == PRESETS["performance"][2]
     assert aura.answered(user="somebody else")["model"] == "google/gemma-7b-it"
-    columns = 'config_id::text, "values", input_tokens, output_tokens'
+    columns = 'config_id::text, "values", input_tokens, output_tokens, cost'
     query = f"select {columns} from usage_logs where user_id = %s"
     eventually(lambda: len(sql(query, user)) == 2)  # the answer, and L2's analysis
     rows = sql(query, user)
@@ -305,6 +305,8 @@ def test_a_users_profile_is_above_everything_and_usage_is_recorded(
     used = {name: value for row in rows for name, value in row[1].items()}
     assert tuple(used[name] for name in LAYERS) == PRESETS["performance"]
     assert all(row[2] > 0 and row[3] > 0 for row in rows)
+    costs = [float(row[4]) for row in rows]  # the provider says them
+    assert costs == pytest.approx([DOLLARS_A_TOKEN * (row[2] + row[3]) for row in rows])
 
 
 def test_the_presets_are_the_same_in_env_example_in_the_flag_and_as_profiles(database, sql):

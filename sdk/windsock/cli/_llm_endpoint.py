@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 DEFAULT_MODELS = ("gpt-4o", "gpt-4o-mini")
 DEFAULT_EMBEDDINGS = {"text-embedding-3-small": 1536}
@@ -49,6 +49,7 @@ class LlmEndpoint:
         embeddings: The embedding models it knows, and how many dimensions each has at most.
         refusal: How an unknown model is refused; other vendors of the same protocol say it differently.
         api_key: The key that requests must carry, or None for any.
+        dollars_a_token: What an answer cost; it says so where it is asked, as OpenRouter does.
         port: Where it listens; 0 for any free port.
         down: While true, every request answers 503, as in an outage of the provider.
         served: What was answered so far, oldest first.
@@ -58,6 +59,7 @@ class LlmEndpoint:
     embeddings: dict[str, int] = field(default_factory=DEFAULT_EMBEDDINGS.copy)
     refusal: Callable[[str], Refusal] = unknown_model
     api_key: str | None = None
+    dollars_a_token: float | None = None
     port: int = 0
     down: bool = False
     served: list[Served] = field(default_factory=list)
@@ -150,7 +152,11 @@ class LlmEndpoint:
         messages = request.get("messages")
         if not isinstance(messages, list) or not messages:
             return 400, _error("Missing required parameter: 'messages'.", param="messages")
-        return 200, _completion(model, messages)
+        completion = _completion(model, messages)
+        usage = completion["usage"]
+        if self.dollars_a_token is not None and request.get("usage") == {"include": True}:
+            usage["cost"] = self.dollars_a_token * usage["total_tokens"]
+        return 200, completion
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -198,7 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
-def _completion(model: str, messages: list[object]) -> dict[str, object]:
+def _completion(model: str, messages: list[object]) -> dict[str, Any]:
     last = messages[-1]
     question = str(last.get("content", "")) if isinstance(last, dict) else ""
     answer = f"{model} answers: {question}"

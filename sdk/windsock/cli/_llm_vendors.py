@@ -12,12 +12,13 @@ OPENROUTER_MODELS = (
     "mistralai/mistral-7b-instruct",
 )
 OPENROUTER_KEY = "sk-or-loopback"
+DOLLARS_A_TOKEN = 0.000001
 
 
 def openrouter() -> LlmEndpoint:
     """Make an endpoint with OpenRouter's names for models; it wants `OPENROUTER_KEY`."""
     embeddings = {"openai/text-embedding-3-small": 1536, "openai/text-embedding-3-large": 3072}
-    return LlmEndpoint(OPENROUTER_MODELS, embeddings, _not_of_openrouter, OPENROUTER_KEY)
+    return LlmEndpoint(OPENROUTER_MODELS, embeddings, _not_of_openrouter, OPENROUTER_KEY, DOLLARS_A_TOKEN)
 
 
 def ollama(*models: str) -> LlmEndpoint:

@@ -49,7 +49,7 @@ class Mind:
             said = await self._synthesis.answer(thought, mine)
             for each in (instinct, said):
                 if each:
-                    usage.tokens(input=each.input_tokens, output=each.output_tokens)
+                    usage.tokens(input=each.input_tokens, output=each.output_tokens, cost=each.cost)
         task = asyncio.create_task(self._analyse(user_id, message), name=f"aura-l2-{user_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -66,5 +66,5 @@ class Mind:
             except openai.OpenAIError as error:
                 log.warning("L2 has no analysis for user %s (%s); the last one stays", user_id, error)
                 return
-            usage.tokens(input=said.input_tokens, output=said.output_tokens)
+            usage.tokens(input=said.input_tokens, output=said.output_tokens, cost=said.cost)
         self.analyses[user_id] = said.text

@@ -15,12 +15,13 @@ LOCAL = "local/"
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a model said, and what it took."""
+    """What a model said, and what it took; the cost in dollars, where its provider says it."""
 
     text: str
     model: str
     input_tokens: int
     output_tokens: int
+    cost: float | None
 
 
 class Models:
@@ -47,13 +48,16 @@ class Models:
             openai.OpenAIError: The model does not exist, or its provider does not answer.
         """
         client, name = self._reach(layer, model)
-        completion = await client.chat.completions.create(model=name, messages=messages)
+        # OpenRouter's own addition to the protocol: https://openrouter.ai/docs/use-cases/usage-accounting
+        asked = {"usage": {"include": True}} if client is self._openrouter else None
+        completion = await client.chat.completions.create(model=name, messages=messages, extra_body=asked)
         usage = completion.usage
         return Said(
             text=completion.choices[0].message.content or "",
             model=model,
             input_tokens=usage.prompt_tokens if usage else 0,
             output_tokens=usage.completion_tokens if usage else 0,
+            cost=getattr(usage, "cost", None),
         )
 
     async def embed(self, model: str, dimension: int, text: str) -> list[float]:
