@@ -68,6 +68,18 @@ def test_an_arm_is_not_taken_away(windsock, write, git):
     assert windsock("plan", "--allow-reshuffle").returncode == 3
 
 
+def test_a_flag_that_cannot_be_served_any_more_is_a_finding(windsock, write, committed):
+    write({"f": split(10), "new": boolean(default="onn")})
+    done = windsock("plan", "--out", "plan.json")
+    assert done.returncode == 1
+    assert "flagd/a.flagd.json:" in done.stderr
+    assert "defaultVariant 'onn' is not a variant" in done.stderr
+    assert windsock("apply", "plan.json").returncode == 1
+    committed("commit", "-aqm", "it is served like that already")
+    write({"f": split(20), "new": boolean(default="onn")})
+    assert windsock("plan").returncode == 3
+
+
 def test_what_a_settings_class_refuses_is_breaking(windsock, write, git, tmp_path):
     (tmp_path / "app.py").write_text(
         "import windsock\nfrom pydantic import Field\n"

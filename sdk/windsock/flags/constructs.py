@@ -314,7 +314,7 @@ CONSTRUCTS: Final[tuple[Construct, ...]] = (
     Construct(
         "version-literal",
         "`sem_ver` against a literal that is not MAJOR.MINOR.PATCH",
-        "As `version-shape`, in the rule itself.",
+        "1.2-rc.1 is no version in the server and npm, and one in Python. Write all three numbers.",
         _PYTHON,
         _when({"sem_ver": ["1.1.0", "<", "1.2-rc.1"]}),
     ),

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -116,7 +116,10 @@ def make(request: Request, on_moved: Callable[[Moved], None] | None = None) -> P
     found = impacts(before, after, request.population, at=request.at, on_moved=on_moved)
     found = _breaking(found, before, after, request.declarations)
     steps = _steps(request, changes(before, after), found)
-    findings = tuple(finding for impact in found for finding in _findings(impact, request.limits))
+    findings = (
+        *_left_out(before, after),
+        *(finding for impact in found for finding in _findings(impact, request.limits)),
+    )
     when = datetime.fromtimestamp(request.at, UTC).isoformat(timespec="seconds")
     return Plan(request.base, when, request.population.description, steps, findings)
 
@@ -216,6 +219,15 @@ def _breaking(
         else impact
         for impact in found
     )
+
+
+def _left_out(before: FlagSet, after: FlagSet) -> Iterator[str]:
+    """The flags that cannot be served any more as they are written."""
+    known = {(problem.flag, problem.message) for problem in before.problems}
+    for problem in after.problems:
+        left_out = problem.flag is not None and problem.flag not in after.flags
+        if left_out and (problem.flag, problem.message) not in known:
+            yield str(problem)
 
 
 def _findings(impact: Impact, limits: Limits) -> list[str]:
