@@ -9,7 +9,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+import psycopg
 from bench.mirror_parts import CONFIGURATIONS, WINDSOCK, Bench, fill, variant_in
 
 from windsock.migrations import connect
@@ -96,13 +98,15 @@ def trigger_cost(url: str) -> dict[str, str]:
         users = [row[0] for row in connection.execute("select id::text from profiles limit 200")]
         bulk: dict[str, list[float]] = {"enable": [], "disable": []}
         single: dict[str, list[float]] = {"enable": [], "disable": []}
+        work: dict[str, list[float]] = {"enable": [], "disable": []}
         turn = itertools.cycle(ids)  # never the value that is there: its foreign key would not be checked
         for _ in range(_ROUNDS):
             for state in ("enable", "disable"):
                 connection.execute(f"alter table profiles {state} trigger user")
-                began = time.perf_counter()
+                began, worked = time.perf_counter(), _cpu(connection)
                 connection.execute("update profiles set config_id = %s", [next(turn)])
                 bulk[state].append(time.perf_counter() - began)
+                work[state].append(_cpu(connection) - worked)
                 connection.execute("truncate windsock.change_log")
                 connection.execute("vacuum profiles")
                 for user in users:
@@ -113,10 +117,17 @@ def trigger_cost(url: str) -> dict[str, str]:
         connection.execute("alter table profiles enable trigger user")
     with_ours, without = min(bulk["enable"]), min(bulk["disable"])
     figures["200k rows in one update, without → with (best of four)"] = (
-        f"{without:.2f} → {with_ours:.2f} s ({with_ours / without:.2f} times; asked at most 1.6)"
+        f"{without:.2f} → {with_ours:.2f} s ({with_ours / without:.2f} times; by the server's CPU "
+        f"{min(work['enable']) / min(work['disable']):.2f} times; asked at most 1.6)"
     )
     one, none = (statistics.median(single[state]) * 1e3 for state in ("enable", "disable"))
     figures["one row, without → with (p50)"] = (
         f"{none:.2f} → {one:.2f} ms (+{one - none:.2f}; asked at most 0.5)"
     )
     return figures
+
+
+def _cpu(connection: psycopg.Connection) -> float:
+    """Seconds of CPU that the connection's server process has used."""
+    fields = Path(f"/proc/{connection.info.backend_pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

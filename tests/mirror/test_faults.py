@@ -92,7 +92,7 @@ def paused(processes):
 def test_a_whole_server_that_is_paused_for_15_seconds_is_one_alarm(own_server, make_world, serve, recovered):
     world = make_world(own_server.url)
     world.user(world.seed)
-    serve(world, answer_seconds=3.0)
+    serve(world)
     postmaster = psutil.Process(own_server._server.get_pid())
     with world.serving(), paused([postmaster, *postmaster.children()]):
         time.sleep(15)

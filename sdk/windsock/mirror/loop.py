@@ -68,7 +68,7 @@ class Options:
     poll_seconds: float = 2.0
     reconcile_seconds: float = 600.0
     self_test_seconds: float = 10.0
-    answer_seconds: float = 20.0
+    answer_seconds: float = 10.0
     max_shrink: float = 0.2
     allow_shrink: bool = False
     settings: tuple[type[Settings], ...] = ()

@@ -202,7 +202,7 @@ def _configuration(row: tuple[Any, ...], withdrawn: "_Withdrawn") -> Configurati
     return ConfigurationRow(config_id, name, is_active, settings, size, withdrawn.get(config_id, {}))
 
 
-def connect(url: str, answer_seconds: float = 20.0) -> Source:
+def connect(url: str, answer_seconds: float = 10.0) -> Source:
     """Open a connection and prove that it can serve a mirror.
 
     Args:
