@@ -30,6 +30,7 @@ _queries = load_queries("windsock.mirror", "queries.sql")
 
 DatabaseError = psycopg.Error
 MAX_CHANGES = 10_000
+_CUT_AT_ONCE = 100_000
 _FIRST_NONCE_SECONDS = 5.0  # a server that is slow to wake is not a pooler
 _NONCE_SECONDS = 2.0
 _READING_SECONDS = 300.0
@@ -151,9 +152,10 @@ class Source:
             yield self._connection
 
     def cut_log(self, keep_seconds: float) -> None:
-        """Delete what is older than `keep_seconds` from the change log."""
+        """Delete what is older than `keep_seconds` from the change log, the oldest 100,000 rows at most."""
         with self.asking() as connection:
-            connection.execute(_queries["cut_log"], {"keep": f"{keep_seconds} seconds"})
+            parameters = {"keep": f"{keep_seconds} seconds", "most": _CUT_AT_ONCE}
+            connection.execute(_queries["cut_log"], parameters)
 
     def _configurations(self, ids: Sequence[str]) -> tuple[ConfigurationRow, ...]:
         if not ids:

@@ -143,10 +143,16 @@ from public.profiles
 where id = any(%(ids)s::{id_type}[]);
 
 -- name: cut_log
--- Forget what every mirror should have read, and remember how far the log was cut.
+-- Forget what every mirror should have read, and remember how far the log was cut. The oldest first and not all at
+-- once: after a long time without a mirror the log may be longer than one statement has time for.
 with old as (
     delete from windsock.change_log
-    where logged_at < now() - %(keep)s::interval and xid < pg_snapshot_xmin(pg_current_snapshot())
+    where ctid = any(array(
+        select ctid from windsock.change_log
+        where logged_at < now() - %(keep)s::interval and xid < pg_snapshot_xmin(pg_current_snapshot())
+        order by xid
+        limit %(most)s
+    ))
     returning xid
 ), newest as (
     select xid from old order by xid desc limit 1 -- max() knows xid8 only since PostgreSQL 15
