@@ -264,7 +264,7 @@ def connect(url: str) -> "psycopg.Connection":
     try:
         import psycopg  # noqa: PLC0415 - an extra
     except ImportError as missing:
-        raise MissingExtraError("applying migrations", "mirror") from missing
+        raise MissingExtraError("the database", "mirror") from missing
     try:
         return psycopg.connect(
             url, autocommit=True, prepare_threshold=None, application_name="windsock migrate"

@@ -111,6 +111,9 @@ def test_a_link_to_itself_and_what_cannot_be_reached_are_exit_code_4(windsock, p
         ("check", "app:Teacher", "--flags", "loop.flagd.json"),
         ("lint", "nowhere"),
         ("plan", "--users", "nowhere.csv"),
+        ("plan", "--who", "nowhere/who.csv"),
+        ("plan", "--who", "app.py/who.csv"),
+        ("plan", "--out", "app.py/plan.json"),
         ("apply", "nowhere.json"),
         ("import", "nowhere.yaml"),
     ):

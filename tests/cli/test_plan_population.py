@@ -80,7 +80,9 @@ def test_a_database_without_the_table_says_what_makes_it(windsock, changed, empt
 
 
 def test_a_database_that_is_away_is_exit_code_4(windsock, changed, tmp_path):
-    done = windsock("plan", "--users", "postgresql://127.0.0.1:1/x?connect_timeout=2", "--out", "plan.json")
+    before = sorted(tmp_path.iterdir())
+    url = "postgresql://127.0.0.1:1/x?connect_timeout=2"
+    done = windsock("plan", "--users", url, "--out", "plan.json", "--who", "who.csv")
     assert done.returncode == 4
     assert "the database cannot be reached" in done.stderr
-    assert not (tmp_path / "plan.json").exists()
+    assert sorted(tmp_path.iterdir()) == before, "half of it was written"
