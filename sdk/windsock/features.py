@@ -75,40 +75,26 @@ class _Forced:
             return None
 
 
-def feature(key: str, *, default: bool, env: str | None = None) -> Feature:
-    """Declare a feature.
-
-    ::
-
-        rag = windsock.feature("rag_auto_indexing", default=False)
-        if rag(user_id): ...
-
-    Args:
-        key: The flag's key.
-        default: What it is where no flag says otherwise.
-        env: An environment variable that decides before the flag does, where it is set and not empty.
-
-    Raises:
-        DeclarationError: The default is no bool.
-    """
-    if type(default) is not bool:
-        raise DeclarationError(f"feature {key!r}: the default must be True or False, not {default!r}")
-    forced = _Forced(key, env)
+def _switch(key: str, default: bool, forced: _Forced) -> Feature:  # noqa: C901, FBT001 - one function, see below
+    """What is called to ask for a feature."""
 
     # A function and not an object with `__call__`, which Python calls in a way that takes half as long again;
-    # and one function, because what it does takes hardly longer than calling another.
+    # and one function, because each step takes hardly longer than calling another would.
     def is_on(targeting_key: object = None, /, **attributes: EvaluationContextAttribute) -> bool:
         if forced.decides and (decided := forced.value()) is not None:
             return decided
         evaluation = process.evaluation or process.evaluating()
         provider = evaluation.compiled
-        if (  # what `Evaluation.provider` asks; where the answer is not the usual one, that is asked
+        # what `Evaluation.provider` asks; that is called where the provider is another one or not as usual
+        if hook._hooks or evaluation.client.hooks:  # noqa: SLF001
+            provider = None
+        elif (
             provider is not _registry._default_provider  # noqa: SLF001
             or evaluation.domain is not None
-            or hook._hooks  # noqa: SLF001
-            or evaluation.client.hooks
             or _registry._provider_status.get(provider) not in SERVING  # noqa: SLF001
-        ) and (provider := evaluation.provider()) is None:
+        ):
+            provider = evaluation.provider()
+        if provider is None:
             on: bool = evaluation.details(BOOLEAN, key, default, targeting_key, attributes).value
             return on
         flag = provider.compiled.get(key)
@@ -134,3 +120,24 @@ def feature(key: str, *, default: bool, env: str | None = None) -> Feature:
 
     is_on.__name__ = is_on.__qualname__ = f"feature {key}"
     return is_on
+
+
+def feature(key: str, *, default: bool, env: str | None = None) -> Feature:
+    """Declare a feature.
+
+    ::
+
+        rag = windsock.feature("rag_auto_indexing", default=False)
+        if rag(user_id): ...
+
+    Args:
+        key: The flag's key.
+        default: What it is where no flag says otherwise.
+        env: An environment variable that decides before the flag does, where it is set and not empty.
+
+    Raises:
+        DeclarationError: The default is no bool.
+    """
+    if type(default) is not bool:
+        raise DeclarationError(f"feature {key!r}: the default must be True or False, not {default!r}")
+    return _switch(key, default, _Forced(key, env))
