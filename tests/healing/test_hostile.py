@@ -182,6 +182,16 @@ async def test_a_classifier_that_hangs_ends_with_the_deadline_in_an_event_loop(s
     assert time.monotonic() - began < ENDLESS / 2
 
 
+def test_a_process_without_a_thread_to_spare_gives_the_call_s_own_error(serve):
+    serve(profiles(["ann"], reasoning_model=TYPO))
+    before = threading.stack_size(2**46)  # more than any machine has: no thread can be started
+    try:
+        with pytest.raises(StatusError, match=TYPO):
+            windsock.heal(Teacher.for_user("ann"), Provider(), deadline=20)
+    finally:
+        threading.stack_size(before)
+
+
 def test_a_classifier_that_heals(serve):
     serve(profiles(["ann"], reasoning_model=TYPO))
     teacher = Teacher.for_user("ann")

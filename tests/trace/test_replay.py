@@ -1,5 +1,6 @@
 """The past, rebuilt from Git's files and the assignment history, equals what was logged."""
 
+import contextlib
 import json
 import os
 import random
@@ -14,11 +15,11 @@ import psycopg
 import pytest
 from tests.flagfiles import object_flag, write_flags
 from tests.healing.conftest import anyio_backend, fresh_process, serve
-from tests.healing.teachers import Teacher
+from tests.healing.teachers import TYPO, Provider, StatusError, Teacher
 
 import windsock
 from windsock.flags import merge, read_document
-from windsock.gitops.replay import Past, read_history
+from windsock.gitops.replay import History, Past, read_history
 from windsock.mirror.loop import Mirror, Options
 from windsock.usage import MemorySink, UsageOptions, UsageWriter
 from windsock.usage.postgres import PostgresSink
@@ -27,6 +28,7 @@ __all__ = ["anyio_backend", "fresh_process", "serve"]
 
 WINDSOCK = Path(sys.executable).parent / "windsock"
 NOW = timedelta(0)
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -102,6 +104,38 @@ def test_ten_thousand_logged_exposures_are_replayed(database, sql, users, tmp_pa
         replace(row, values_json='{"temperature": 9.9}'),
     ):
         assert past.differences(corrupted, lag=NOW), corrupted
+
+
+def test_rows_of_failed_requests_are_replayed_too(serve):
+    memory, provider = MemorySink(), Provider()
+    base = {"teacher": object_flag({"base": {"reasoning_model": TYPO, "temperature": 0.2}}, "base")}
+    folder = serve(base, usage=memory)
+
+    def call(settings):
+        return settings.temperature, provider(settings)
+
+    for down in (False, True):
+        provider.down = down
+        with windsock.request(), contextlib.suppress(StatusError):
+            windsock.heal(Teacher.for_user("ann"), call)
+    with windsock.request(), contextlib.suppress(StatusError):  # down at first, and back at the next attempt
+        teacher = Teacher.for_user("ann")
+        try:
+            windsock.heal(teacher, call)
+        except StatusError:
+            provider.down = False
+            windsock.heal(teacher, call)
+    windsock.stop()
+    flags = read_document((folder / "test.flagd.json").read_bytes(), "test.flagd.json")
+    past = Past(Teacher, [(NOON, merge([flags]))], History({}, {}), "production")
+    assert [sorted(each["field"] for each in row.healed) for row in memory.rows] == [
+        ["reasoning_model"],
+        [],
+        ["reasoning_model", "temperature"],
+    ]
+    assert [past.differences(row) for row in memory.rows] == [[], [], []]
+    forged = replace(memory.rows[2], healed_json="[]")
+    assert len(past.differences(forged)) == 2
 
 
 def git(folder, *arguments, **variables):

@@ -335,7 +335,7 @@ def within(seconds: float | None, function: Callable[[], T]) -> list[T]:
         function: Runs in the caller's context.
 
     Returns:
-        What it returned, in a list; an empty list if it did not return in time.
+        What it returned, in a list; an empty list if it did not return in time, or no thread can be had.
 
     Raises:
         BaseException: What it raised.
@@ -351,7 +351,10 @@ def within(seconds: float | None, function: Callable[[], T]) -> list[T]:
             errors.append(error)
 
     thread = threading.Thread(target=run, name="windsock-heal", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # the process has no thread left: as if time were up
+        return []
     thread.join(seconds)
     if errors:
         raise errors[0]
