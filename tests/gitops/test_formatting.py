@@ -2,6 +2,7 @@
 
 import json
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,8 @@ from tests.evaluator.generated import VARIANTS, WildRules
 from windsock.errors import FlagFileError
 from windsock.flags import read_document
 from windsock.gitops.formatting import formatted
+
+FLAGS = Path(__file__).parents[2] / "flagd"
 
 
 @settings(max_examples=100, deadline=None)
@@ -66,3 +69,8 @@ def test_the_form():
 def test_what_would_lose_something_is_refused(data, name, words):
     with pytest.raises(FlagFileError, match=words):
         formatted(data, name)
+
+
+@pytest.mark.parametrize("path", sorted(FLAGS.glob("*.flagd.json")), ids=lambda path: path.name)
+def test_the_repositorys_own_files_are_formatted(path: Path) -> None:
+    assert formatted(path.read_bytes(), path.name) == path.read_bytes()

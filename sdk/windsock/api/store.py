@@ -16,8 +16,9 @@ from windsock.api.checking import Fault, check_document, check_request, check_va
 from windsock.api.document import Configuration, Values
 from windsock.declaration import Declaration
 from windsock.errors import ConfigurationError, FlagFileError
-from windsock.flags import JsonValue, read_document, write_document
+from windsock.flags import JsonValue, read_document
 from windsock.gitops.files import read_bytes, write_bytes
+from windsock.gitops.formatting import formatted
 
 try:
     import fcntl
@@ -127,7 +128,7 @@ class Store:
                 return tuple(faults)
             after = before.configuration.merged(change.request)
             content = self._with(before.content, after)
-            data = write_document(content)
+            data = formatted(json.dumps(content).encode(), str(self.path))
             flag = self._declaration.flag
             faults = check_values(self._declaration, after) or check_document(
                 data, str(self.path), flag, after

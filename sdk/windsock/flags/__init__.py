@@ -1,9 +1,8 @@
-"""flagd documents: reading with positions, merging, writing, and which rules are portable. No I/O."""
+"""flagd documents: reading with positions, merging, and which rules are portable. No I/O."""
 
 from windsock.flags.merging import merge
 from windsock.flags.model import Bucketing, Document, Flag, FlagSet, JsonValue, Problem
 from windsock.flags.reading import read_document
-from windsock.flags.writing import write_document
 
 __all__ = [
     "Bucketing",
@@ -14,5 +13,4 @@ __all__ = [
     "Problem",
     "merge",
     "read_document",
-    "write_document",
 ]

@@ -18,6 +18,7 @@ from tests.examples.conftest import eventually
 import windsock
 from examples.ad_learning import config_loader
 from windsock.api import Role, create_token
+from windsock.gitops.formatting import formatted
 
 PATH = "/api/config/learning"
 AD = {"ctr": 0.04, "roas": 1.0, "hours_live": 24, "impressions": 1000}
@@ -152,4 +153,5 @@ def test_the_file_stays_in_the_common_form(client, learning_file):
     assert [(old.strip(), new.strip()) for old, new in changed] == [
         ('"ctr_threshold": 0.03,', '"ctr_threshold": 0.05,')
     ] * 3
+    assert formatted(learning_file.read_bytes(), learning_file.name) == learning_file.read_bytes()
     assert json.loads(learning_file.read_text())["$schema"] == "https://flagd.dev/schema/v0/flags.json"
