@@ -3,7 +3,7 @@
 import celery
 import pytest
 from celery import signals
-from celery.contrib.testing.worker import start_worker
+from tests.celery_worker import celery_worker
 from tests.healing.teachers import TYPO, Provider, Teacher, profiles
 
 import windsock
@@ -13,9 +13,11 @@ from windsock.usage import MemorySink
 
 
 @pytest.fixture
-def app():
+def app(monkeypatch):
+    monkeypatch.setattr(
+        signals.worker_init, "receivers", []
+    )  # ad learning's, which starts windsock on its flags
     app = celery.Celery(broker="memory://", backend="cache+memory://", set_as_current=False)
-    app.conf.worker_hijack_root_logger = False
 
     @app.task(name="answer")
     def answer(user):
@@ -36,7 +38,7 @@ def app():
 def test_each_run_of_a_task_is_a_row(serve, app):
     memory = MemorySink()
     serve(profiles(["ann"], reasoning_model=TYPO), usage=memory)
-    with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=30):
+    with celery_worker(app):
         answered, failed = app.send_task("answer", ["ann"]), app.send_task("fail", ["ann"])
         assert answered.get(30) == "gpt-4o-mini"
         with pytest.raises(RuntimeError, match=TYPO):

@@ -1,16 +1,15 @@
 """Champion against challenger: a Celery worker, small scikit-learn models, and the criteria in force."""
 
 import csv
-import logging
 import random
 
 import joblib
 import pytest
-from celery.contrib.testing.worker import start_worker
 from celery.signals import worker_init
 from examples.ad_learning.tasks import auto_evaluate_models_after_training, celery_app
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
+from tests.celery_worker import celery_worker
 
 import windsock
 
@@ -33,23 +32,13 @@ def folder(tmp_path, monkeypatch, served):
     return folder
 
 
-@pytest.fixture
-def kept_root_logger():
-    """A Celery worker sets the root logger's level and handlers; the tests after this one want theirs back."""
-    root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
-    yield
-    root.setLevel(level)
-    root.handlers[:] = handlers
-
-
 def evaluate(model="new.joblib", model_type="winner"):
     return auto_evaluate_models_after_training(model, model_type)
 
 
-def test_a_worker_promotes_a_challenger_that_wins(folder, kept_root_logger):
+def test_a_worker_promotes_a_challenger_that_wins(folder):
     before = (folder / "winner.champion.joblib").read_bytes()
-    with start_worker(celery_app, pool="solo", perform_ping_check=False, shutdown_timeout=30):
+    with celery_worker(celery_app):
         task = celery_app.send_task("auto_evaluate_models", ["new.joblib", "winner"])
         result = task.get(timeout=60)
     assert result["status"] == "promoted"
