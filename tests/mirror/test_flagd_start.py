@@ -43,6 +43,7 @@ def start_flagd(world):
         process.communicate()
 
 
+@pytest.mark.flagd
 def test_flagd_ends_without_the_first_document_and_serves_when_it_is_started_again(
     world, start_flagd, watching, eventually, recovered
 ):
