@@ -1,7 +1,7 @@
 """What `heal` costs a call that goes well, and what the attribution of faults finds and does not find.
 
-    python bench/healing.py           # the cost, and 1,000 null runs
-    python bench/healing.py --full    # 10,000 null runs, as reported in docs/healing.md
+    python -m bench.healing           # the cost, and 1,000 null runs
+    python -m bench.healing --full    # 10,000 null runs, as reported in docs/healing.md
 
 The null runs: four profiles and a default that all fail alike, in services of different sizes, with a shared
 outage of the provider in each. A run accuses if any profile ever reaches its threshold.
