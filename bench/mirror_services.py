@@ -5,18 +5,15 @@ its standard input, a line each time, and answers with the moment at which it re
 """
 
 import argparse
-import json
-import os
 import random
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from bench.mirror_parts import Bench, memory, spread, wait_for
+from bench.mirror_parts import Bench, memory, spread
+from tests.flagd_server import FlagdServer, flagd_binary
 
 from windsock.mirror.documents import Layout, shard_of
 
@@ -32,11 +29,10 @@ def on_files(bench: Bench) -> None:
 
 def by_rpc(bench: Bench) -> None:
     """Through a real flagd server and gRPC, if there is one."""
-    program = os.environ.get("FLAGD_BIN")
-    if program:
-        with _flagd(program, bench) as port:
+    if flagd_binary():
+        with FlagdServer(*(bench.folder / name for name in bench.layout.file_names)) as flagd:
             bench.figures["row committed → value by RPC from flagd (p50 / p99)"] = _measured(
-                bench, ["--rpc", str(port), "--shards", str(bench.layout.shards)]
+                bench, ["--rpc", str(flagd.rpc), "--shards", str(bench.layout.shards)]
             )
 
 
@@ -58,39 +54,6 @@ def _measured(bench: Bench, options: list[str], memory_row: str | None = None) -
             bench.figures[memory_row] = f"{memory(process.pid, 'VmRSS'):.0f} MB"
         process.stdin.close()
     return spread(took[_SETTLING:])
-
-
-@contextmanager
-def _flagd(program: str, bench: Bench) -> Iterator[int]:
-    """Start a flagd server on the mirror's files; its port for evaluations."""
-    sources = [{"uri": str(bench.folder / name), "provider": "fsnotify"} for name in bench.layout.file_names]
-    ports = _free_ports(4)
-    command = [program, "start", "--sources", json.dumps(sources)]
-    for option, port in zip(("-p", "-m", "--sync-port", "--ofrep-port"), ports, strict=True):
-        command += [option, str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_for(lambda: _listens(ports[0]))
-        yield ports[0]
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _serve(value_of: Callable[[str], int | None], pause: float) -> None:
@@ -129,10 +92,6 @@ def _service_by_rpc(port: int, layout: Layout) -> None:
         flag = layout.flag_key("teacher", shard_of(user, layout.shards))
         return client.get_object_value(flag, {}, EvaluationContext(user)).get("retrieval_top_k")
 
-    # flagd listens before it has read every source, and evaluates what it has
-    for number in range(layout.shards):
-        flag = layout.flag_key("teacher", number)
-        wait_for(lambda flag=flag: client.get_object_details(flag, {}).error_code is None)
     _serve(value_of, 0.002)
     api.shutdown()
 
