@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -101,6 +102,7 @@ def deployment(
         "POSTGRES_PASSWORD": "secret",
         "WINDSOCK_IMAGE": image,  # the examples' image has all that the other one has
         "OPENAI_BASE_URL": "http://127.0.0.1:9000/v1",
+        "OPENAI_API_KEY": "sk-loopback",
         "OPENROUTER_BASE_URL": "http://127.0.0.1:9000/v1",
         "OPENROUTER_API_KEY": "sk-or-loopback",
         "AURA_L1_SECONDS": "30",
@@ -115,6 +117,13 @@ def deployment(
         yield deployment
     finally:
         deployment.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+
+
+@pytest.fixture(autouse=True)
+def said(deployment: Deployment) -> Iterator[None]:
+    """Beside the failure of a test stands what the services said until then."""
+    yield
+    sys.stdout.write(deployment.compose("logs", "--no-color", "--tail", "15"))
 
 
 def _examples_image(engine: docker.DockerClient, image: str) -> str:
