@@ -15,6 +15,7 @@ WINDSOCK = Path(sys.executable).parent / "windsock"
 README = REPOSITORY / "README.md"
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*/*.md"))
 DOCUMENTS = [README, *sorted((REPOSITORY / "docs").glob("*.md")), *EXAMPLES]
+TESTING = REPOSITORY / "docs/testing.md"
 ONE_SCREEN = 60  # lines
 
 
@@ -26,6 +27,10 @@ def fenced_lines(document: Path) -> Iterator[str]:
             inside = not inside
         elif inside:
             yield line.strip().removeprefix("$ ")
+
+
+def python_blocks(document: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", document.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def named(document: Path) -> str:
@@ -92,6 +97,15 @@ def test_modules_that_the_documents_run_exist(document):
     for folder, module in shown:
         places = [root / folder / module.replace(".", "/") for root in (REPOSITORY, document.parent)]
         assert any(place.with_suffix(".py").is_file() for place in places), module
+
+
+def test_the_test_file_without_containers_in_the_page_about_testing_passes(tmp_path):
+    """The one with containers is run by tests/containers/test_documentation.py."""
+    [text] = [block for block in python_blocks(TESTING) if "testcontainers" not in block]
+    (tmp_path / "test_it.py").write_text(text)
+    pytest_runs = [sys.executable, "-m", "pytest", "-W", "error", "--basetemp", tmp_path / "temporary"]
+    done = subprocess.run(pytest_runs, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert re.search(r"\b3 passed in", done.stdout), done.stdout + done.stderr
 
 
 def test_readme_gives_one_test_command_and_it_sets_up_everything_itself():

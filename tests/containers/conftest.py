@@ -92,10 +92,16 @@ def missing_image(client: docker.DockerClient, image: str) -> str | None:
     return None
 
 
-def _require(client: docker.DockerClient, image: str) -> str:
-    if reason := missing_image(client, image):
-        pytest.skip(reason)
-    return image
+@pytest.fixture(scope="session")
+def require_image(engine: docker.DockerClient, image_of: Callable[[str], str]) -> Callable[[str], str]:
+    """Name the image of a service of docker-compose.yml, once it is here; the test is skipped if it cannot be had."""
+
+    def require(service: str) -> str:
+        if reason := missing_image(engine, image_of(service)):
+            pytest.skip(reason)
+        return image_of(service)
+
+    return require
 
 
 def _publish(container: DockerContainer, *ports: int) -> None:
@@ -105,10 +111,10 @@ def _publish(container: DockerContainer, *ports: int) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(engine: docker.DockerClient, image_of: Callable[[str], str]) -> Iterator[str]:
+def postgres_url(require_image: Callable[[str], str]) -> Iterator[str]:
     """An empty database `windsock` on a PostgreSQL server in a container."""
     container = PostgresContainer(
-        _require(engine, image_of("postgres")),
+        require_image("postgres"),
         username="windsock",
         password="windsock",
         dbname="windsock",
@@ -143,9 +149,9 @@ StartFlagd = Callable[[Path, list[str], str], AbstractContextManager[Flagd]]
 
 
 @pytest.fixture(scope="session")
-def start_flagd(engine: docker.DockerClient, image_of: Callable[[str], str]) -> StartFlagd:
+def start_flagd(require_image: Callable[[str], str]) -> StartFlagd:
     """Run flagd over files of a folder, weakest first, until a sentinel flag evaluates."""
-    image = _require(engine, image_of("flagd"))
+    image = require_image("flagd")
 
     @contextmanager
     def start(folder: Path, files: list[str], sentinel: str) -> Iterator[Flagd]:
