@@ -216,6 +216,35 @@ class TestRefusing:
         assert message in fault["message"]
         assert flag_file.read_bytes() == before
 
+    def test_everything_that_is_wrong_is_told_at_once(self, client, flag_file):
+        broken = flag_file.read_text().replace('"defaultVariant": "on"', '"defaultVariant": "off"')
+        flag_file.write_text(broken)
+        request = {
+            "threshold": 1.5,
+            "treshold": 0.6,
+            "name": "a\0b",
+            "limits": {"low": 11, "hihg": 12},
+            "channels": ["a", 2],
+            "extra": {"fine": 1, "deep": [{"n": 2**53 + 1}]},
+            "environments": {"moon": {}, "staging": {"nme": "x", "count": "three"}},
+        }
+        answer = client.put(PATH, json=request)
+        assert answer.status_code == 422
+        assert sorted(fault["pointer"] for fault in answer.json()["detail"]) == [
+            "/channels/1",
+            "/environments/moon",
+            "/environments/staging/count",
+            "/environments/staging/nme",
+            "/extra/deep/0/n",
+            "/flags/other/defaultVariant",
+            "/limits",
+            "/limits/hihg",
+            "/name",
+            "/threshold",
+            "/treshold",
+        ]
+        assert flag_file.read_text() == broken
+
     @pytest.mark.parametrize(
         ("body", "message"),
         [

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -94,6 +94,26 @@ def check_document(data: bytes, source: str, flag: str, configuration: Configura
                     pointer = replacement + pointer.removeprefix(prefix)
             faults.append(Fault(pointer, f"{finding.code}: {finding.message}"))
     return faults
+
+
+def without(request: Values, faults: Sequence[Fault]) -> Values:
+    """Leave out of a request what faults point at; of a list that holds such a value, all of it."""
+    wrong = frozenset(fault.pointer for fault in faults)
+    above = {pointer[:at] for pointer in wrong for at, letter in enumerate(pointer) if letter == "/"}
+    return _without(request, wrong, wrong | above, "")
+
+
+def _without(
+    values: Values, wrong: frozenset[str], wrong_within: frozenset[str], above: str
+) -> dict[str, JsonValue]:
+    kept: dict[str, JsonValue] = {}
+    for key, value in values.items():
+        at = above + pointer_of(key)
+        if isinstance(value, Mapping) and at not in wrong:
+            kept[key] = _without(value, wrong, wrong_within, at)
+        elif at not in wrong_within:
+            kept[key] = value
+    return kept
 
 
 def _invalid(declaration: Declaration, values: Values) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from windsock._sql import load_queries
-from windsock.api.checking import Fault, check_document, check_request, check_values
+from windsock.api.checking import Fault, check_document, check_request, check_values, without
 from windsock.api.document import Configuration, Values
 from windsock.declaration import Declaration
 from windsock.errors import ConfigurationError, FlagFileError
@@ -123,16 +123,14 @@ class Store:
             before = self.read()
             if change.expected is not None and before.revision not in change.expected:
                 return Stale(before.revision)
+            # Each check looks at what the one before has left, so that nothing wrong hides another.
             faults = check_request(self._declaration, before.configuration, change.request)
-            if faults:
-                return tuple(faults)
-            after = before.configuration.merged(change.request)
+            after = before.configuration.merged(without(change.request, faults))
+            faults += check_values(self._declaration, after)
+            after = before.configuration.merged(without(change.request, faults))
             content = self._with(before.content, after)
             data = formatted(json.dumps(content).encode(), str(self.path))
-            flag = self._declaration.flag
-            faults = check_values(self._declaration, after) or check_document(
-                data, str(self.path), flag, after
-            )
+            faults += check_document(data, str(self.path), self._declaration.flag, after)
             if faults:
                 return tuple(faults)
             stored = Stored(_revision(data), content, after)
