@@ -1,7 +1,8 @@
 // Reads the ad learning system's settings as a service in another language does: the flag `learning`, and above it the
-// user's profile. Standard input: an evaluation context in JSON on each line. Standard output: its settings on a line.
+// user's profile, which the mirror may have spread over shards. Standard input: an evaluation context in JSON on each line. Standard output: its settings on a line.
 //
 // FLAGD_RESOLVER, FLAGD_HOST, FLAGD_PORT and FLAGD_OFFLINE_FLAG_SOURCE_PATH say where the flags are.
+import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { FlagdProvider } from '@openfeature/flagd-provider';
 import { ErrorCode, OpenFeature } from '@openfeature/server-sdk';
@@ -21,16 +22,25 @@ function overlay(below, above) {
   return merged;
 }
 
+function valueOf({ flagKey, value, errorCode, errorMessage }, tolerated) {
+  if (errorCode && errorCode !== tolerated) {
+    throw new Error(`flag ${flagKey}: ${errorCode} ${errorMessage ?? ''}`.trim());
+  }
+  return value;
+}
+
+async function profileKey(client, user) {
+  const shards = valueOf(await client.getNumberDetails(`${PROFILE}.shards`, 1), ErrorCode.FLAG_NOT_FOUND);
+  if (shards === 1 || user === undefined) {
+    return PROFILE;
+  }
+  return `${PROFILE}.${createHash('sha256').update(user).digest().readUInt32BE() % shards}`;
+}
+
 async function settings(client, context) {
-  const base = await client.getObjectDetails(FLAG, {}, context);
-  if (base.errorCode) {
-    throw new Error(`flag ${FLAG}: ${base.errorCode} ${base.errorMessage ?? ''}`.trim());
-  }
-  const profile = await client.getObjectDetails(PROFILE, {}, context);
-  if (profile.errorCode && profile.errorCode !== ErrorCode.FLAG_NOT_FOUND) {
-    throw new Error(`flag ${PROFILE}: ${profile.errorCode} ${profile.errorMessage ?? ''}`.trim());
-  }
-  return overlay(base.value, profile.value);
+  const base = valueOf(await client.getObjectDetails(FLAG, {}, context));
+  const key = await profileKey(client, context.targetingKey);
+  return overlay(base, valueOf(await client.getObjectDetails(key, {}, context), ErrorCode.FLAG_NOT_FOUND));
 }
 
 try {

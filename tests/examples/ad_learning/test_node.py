@@ -3,6 +3,9 @@
 import json
 import os
 import subprocess
+from collections import ChainMap
+from itertools import cycle
+from uuid import UUID
 
 import pytest
 from examples.ad_learning.settings import Learning
@@ -14,6 +17,8 @@ from tests.node_packages import node_packages_unavailable
 
 import windsock
 from examples.ad_learning import config_loader
+from windsock.mirror.documents import shard_of
+from windsock.mirror.loop import Mirror, Options
 
 NODE = REPOSITORY / "examples/ad_learning/node"
 ENVIRONMENTS = ["production", "development", "staging", "elsewhere"]
@@ -31,12 +36,31 @@ def packages():
 
 
 @pytest.fixture
-def learning_file(learning_file):
+def flags(learning_file):
     """The flag file, with two profiles as the mirror writes them; Node's provider reads one file."""
     document = json.loads(learning_file.read_bytes())
     document["flags"]["learning.profile"] = profile_flag(PROFILES, USERS)
     learning_file.write_text(json.dumps(document))
     return learning_file
+
+
+@pytest.fixture
+def shards(database, connection, learning_file):
+    """The documents of a mirror that spreads twelve users, two of three with a profile, over three of them."""
+    ids = {
+        name: connection.execute(
+            "insert into app_configurations (name, settings) values (%s, %s::jsonb) returning id",
+            [name, json.dumps(settings)],
+        ).fetchone()[0]
+        for name, settings in PROFILES.items()
+    }
+    for number, config_id in zip(range(12), cycle([*ids.values(), None]), strict=False):
+        connection.execute(
+            "insert into profiles (id, config_id) values (%s, %s)", [UUID(int=number), config_id]
+        )
+    options = Options(url=database, folder=learning_file.parent / "mirror", flags=("learning",), shards=3)
+    Mirror(options).once()
+    return sorted(options.folder.glob("*.flagd.json"))
 
 
 class Reader:
@@ -72,6 +96,11 @@ def from_file(path):
     return Reader(FLAGD_RESOLVER="in-process", FLAGD_OFFLINE_FLAG_SOURCE_PATH=str(path))
 
 
+def from_server(server, resolver):
+    port = {"rpc": server.rpc, "in-process": server.sync}[resolver]
+    return Reader(FLAGD_RESOLVER=resolver, FLAGD_HOST="127.0.0.1", FLAGD_PORT=str(port))
+
+
 def python_settings(monkeypatch, environment, user=None):
     """What Python has in an environment; no variable of the executor's is set."""
     monkeypatch.setenv("ENVIRONMENT", environment)
@@ -86,9 +115,9 @@ def python_settings(monkeypatch, environment, user=None):
         windsock.stop()
 
 
-def assert_the_same(reader, monkeypatch):
+def assert_the_same(reader, monkeypatch, users=USERS):
     for environment in ENVIRONMENTS:
-        for user in (None, "somebody", *USERS):
+        for user in (None, "somebody", *users):
             expected = python_settings(monkeypatch, environment, user)
             assert reader.settings(environment, user) == expected, (environment, user)
 
@@ -107,18 +136,18 @@ def has_changed(reader):
     return reader.settings("staging")["safe_executor"]["rate_limiting"]["max_actions_per_hour"] == 7
 
 
-def test_node_sees_the_same_values_as_python_from_the_same_file(learning_file, monkeypatch):
-    with from_file(learning_file) as reader:
+def test_node_sees_the_same_values_as_python_from_the_same_file(flags, monkeypatch):
+    with from_file(flags) as reader:
         assert reader.settings("development")["safe_executor"]["poll_interval_ms"] == 1000
         ann = reader.settings("production", "ann")["safe_executor"]
         assert ann["budget_velocity"] == {"max_change_pct": 50.0, "velocity_window_hours": 6}
         assert_the_same(reader, monkeypatch)
 
 
-def test_node_follows_a_change_of_the_file_while_it_runs(learning_file, monkeypatch):
-    with from_file(learning_file) as reader:
+def test_node_follows_a_change_of_the_file_while_it_runs(flags, monkeypatch):
+    with from_file(flags) as reader:
         assert not has_changed(reader)
-        change(learning_file)
+        change(flags)
         eventually(lambda: has_changed(reader), seconds=60)  # the provider looks every five seconds
         assert reader.settings("production", "ben")["winner_detection"]["ctr_threshold"] == 0.11
         assert_the_same(reader, monkeypatch)
@@ -126,14 +155,36 @@ def test_node_follows_a_change_of_the_file_while_it_runs(learning_file, monkeypa
 
 @pytest.mark.flagd
 @pytest.mark.parametrize("resolver", ["rpc", "in-process"])
-def test_node_sees_the_same_values_through_a_flagd_server(learning_file, monkeypatch, resolver):
-    with FlagdServer(learning_file) as server:
-        port = {"rpc": server.rpc, "in-process": server.sync}[resolver]
-        with Reader(FLAGD_RESOLVER=resolver, FLAGD_HOST="127.0.0.1", FLAGD_PORT=str(port)) as reader:
-            assert_the_same(reader, monkeypatch)
-            change(learning_file)
-            eventually(lambda: has_changed(reader), seconds=60)
-            assert_the_same(reader, monkeypatch)
+def test_node_sees_the_same_values_through_a_flagd_server(flags, monkeypatch, resolver):
+    with FlagdServer(flags) as server, from_server(server, resolver) as reader:
+        assert_the_same(reader, monkeypatch)
+        change(flags)
+        eventually(lambda: has_changed(reader), seconds=60)
+        assert_the_same(reader, monkeypatch)
+
+
+def assert_the_same_in_every_shard(reader, monkeypatch, shards):
+    users = [str(UUID(int=number)) for number in range(12)]
+    assert {shard_of(user, len(shards)) for user in users} == {0, 1, 2}
+    seen = [reader.settings("production", user) for user in users]
+    assert [each["safe_executor"]["jitter"]["enabled"] for each in seen] == [False, True, True] * 4
+    assert [each["winner_detection"]["require_both"] for each in seen] == [False, True, False] * 4
+    assert_the_same(reader, monkeypatch, users)
+
+
+def test_node_sees_every_shard_as_python_does(learning_file, shards, monkeypatch, tmp_path):
+    documents = [json.loads(path.read_bytes())["flags"] for path in (learning_file, *shards)]
+    one_file = tmp_path / "all.flagd.json"
+    one_file.write_text(json.dumps({"flags": dict(ChainMap(*documents))}))
+    with from_file(one_file) as reader:
+        assert_the_same_in_every_shard(reader, monkeypatch, shards)
+
+
+@pytest.mark.flagd
+@pytest.mark.parametrize("resolver", ["rpc", "in-process"])
+def test_node_sees_every_shard_through_a_flagd_server(learning_file, shards, monkeypatch, resolver):
+    with FlagdServer(learning_file, *shards) as server, from_server(server, resolver) as reader:
+        assert_the_same_in_every_shard(reader, monkeypatch, shards)
 
 
 @pytest.mark.parametrize(
