@@ -67,7 +67,7 @@ class Tale:
         return Step(
             "PostgreSQL, the mirror, two model endpoints and the service start",
             "No model is named by a variable. The five presets are variants of a flag, and profiles.",
-            did=f"windsock {' '.join(self._stage.mirror_arguments)} & uvicorn --port 8080 aura.main:app",
+            did=f"windsock {' '.join(self._stage.mirror_arguments)} & uvicorn aura.main:app",
             seen={"service": self._service.url},
         )
 
@@ -195,7 +195,7 @@ class Tale:
     def _models(self) -> str:
         fields = self._health()["models"].items()
         return "\n".join(
-            f"{name} = {each['value']}  ({each['layer']} {each['from']})" for name, each in fields
+            f"{name} = {each['value']}  ({each['layer']}, {each['from']})" for name, each in fields
         )
 
     def _used(self) -> list[str]:

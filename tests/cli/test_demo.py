@@ -78,6 +78,7 @@ def test_the_story_is_told_and_every_promise_is_kept(demo):
     assert process.returncode == 0, out + errors
     assert errors == ""
     assert "\x1b[" not in out, "colour in a pipe"
+    assert [line for line in out.splitlines() if line != line.rstrip()] == []
     assert [line[:2] for line in out.splitlines() if line[:1].isdigit()] == [f"{n}." for n in range(1, 8)]
     assert "BROKEN" not in out
     assert "gpt-4oo 404, then gpt-4o-mini 200" in out

@@ -223,7 +223,8 @@ def _log_into(lines: list[str]) -> Iterator[None]:
 
     class Collect(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            lines.append(f"{record.levelname} {record.getMessage()}")
+            message = " ".join(record.getMessage().split())  # PostgreSQL's errors have lines and tabs
+            lines.append(f"{record.levelname} {message}")
 
     logger = logging.getLogger("windsock")
     handler = Collect(logging.WARNING)

@@ -11,8 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich import box
-from rich.console import Console
-from rich.padding import Padding
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -21,7 +20,7 @@ from windsock.cli._demo_example import System, Tale, find
 from windsock.cli._demo_stage import Stage
 from windsock.cli._demo_story import Promise, Step, Story
 from windsock.cli._demo_teacher import OwnTeaching
-from windsock.cli.usage import as_data, values_healed, values_read
+from windsock.cli.usage import as_data, tokens, values_healed, values_read
 
 _INTRODUCTION = (
     "An AI teacher answers questions. How much it searches, how it ranks and which model it asks are "
@@ -49,8 +48,8 @@ def command(
     if stay and system is None:
         raise typer.BadParameter("goes with --system: the demo without it is no service", param_hint="--stay")
     example = find(system) if system else None
-    console.print(Text(example.INTRODUCTION if example else _INTRODUCTION))
-    console.print(Text("PostgreSQL, the mirror and the endpoint are starting.", style="dim"))
+    _print(console, Text(example.INTRODUCTION if example else _INTRODUCTION))
+    _print(console, Text("PostgreSQL, the mirror and the endpoint are starting.", style="dim"))
     steps = []
     with (
         _terminated_like_interrupted(),
@@ -82,20 +81,17 @@ def data(steps: list[Step]) -> dict[str, object]:
 def show(console: Console, number: int, step: Step) -> None:
     """Print one step."""
     console.print()
-    console.print(Text(f"{number}. {step.title}", style="bold"))
-    _line(console, step.why, style="italic")
+    _print(console, Text(f"{number}. {step.title}", style="bold"))
+    _print(console, Text(step.why, style="italic"), indent=3)
     if step.did:
         prompt = "SQL>" if step.did[0].isupper() else "$"
-        _line(console, f"{prompt} {step.did}", style="cyan")
+        _print(console, Text(f"{prompt} {step.did}", style="cyan"), indent=3, hanging=len(prompt) + 1)
     for name, text in step.seen.items():
-        lines = text.splitlines() or [""]
-        _line(console, f"{name}: {lines[0]}")
-        for line in lines[1:]:
-            _line(console, line, indent=6)
+        _show_seen(console, name, text)
     for name, value in step.milliseconds.items():
-        _line(console, f"{name} {_milliseconds(value)}", style="magenta")
+        _print(console, Text(f"{name} {_milliseconds(value)}", style="magenta"), indent=3)
     if step.rows:
-        console.print(Padding(_table(step), (0, 0, 0, 3), expand=False))
+        _print(console, _table(step), indent=3)
     for promise in step.promises:
         _show_promise(console, promise)
 
@@ -105,16 +101,12 @@ def show_end(console: Console, steps: list[Step], broken: list[Promise]) -> None
     count = sum(len(step.promises) for step in steps)
     console.print()
     if broken:
-        console.print(Text(f"{len(broken)} of {count} promises broken:", style="bold red"))
+        _print(console, Text(f"{len(broken)} of {count} promises broken:", style="bold red"))
         for promise in broken:
             _show_promise(console, promise)
     else:
-        console.print(
-            Text(
-                f"All {count} promises kept. Everything that was started is stopped and removed.",
-                style="bold",
-            )
-        )
+        kept = f"All {count} promises kept. Everything that was started is stopped and removed."
+        _print(console, Text(kept, style="bold"))
 
 
 def _told(tale: Tale, stage: Stage) -> Iterator[Step]:
@@ -139,31 +131,58 @@ def _stay(console: Console, opening: Step) -> None:
         signal.pause()
 
 
+def _show_seen(console: Console, name: str, text: str) -> None:
+    """Print what was seen: one line beside its name, more lines below it."""
+    if "\n" in text:
+        _print(console, Text(f"{name}:"), indent=3)
+        for line in text.splitlines():
+            _print(console, Text(line), indent=6, hanging=3)
+    else:
+        _print(console, Text(f"{name}: {text}"), indent=3, hanging=3)
+
+
 def _show_promise(console: Console, promise: Promise) -> None:
     mark, style = ("kept", "green") if promise.kept else ("BROKEN", "bold red")
-    line = Text.assemble((mark, style), f"  {promise.text}", f" ({promise.found})" if promise.found else "")
-    console.print(Padding(line, (0, 0, 0, 3), expand=False))
+    found = f" ({promise.found})" if promise.found else ""
+    line = Text.assemble((mark, style), f"  {promise.text}{found}")
+    _print(console, line, indent=3, hanging=len(mark) + 2)
 
 
 def _table(step: Step) -> Table:
     grid = Table(box=box.SIMPLE, pad_edge=False)
     for heading in ("user", "profile", "values read", "healed"):
         grid.add_column(heading, overflow="fold")
-    grid.add_column("ms", justify="right", no_wrap=True)
+    for heading in ("ms", "tokens"):
+        grid.add_column(heading, justify="right", no_wrap=True)
     for row in step.rows:
         cells = (
             step.names.get(row.user_id or "", "-"),
             step.names.get(str(row.config_id), "-"),
-            ", ".join(values_read(row)),
+            ", ".join(sorted(values_read(row))),
             "; ".join(values_healed(row)) or "-",
             "-" if row.latency_ms is None else f"{row.latency_ms:.1f}",
+            tokens(row),
         )
         grid.add_row(*(Text(cell) for cell in cells))
     return grid
 
 
-def _line(console: Console, text: str, *, style: str = "", indent: int = 3) -> None:
-    console.print(Padding(Text(text, style=style), (0, 0, 0, indent), expand=False))
+def _print(console: Console, what: RenderableType, *, indent: int = 0, hanging: int = 0) -> None:
+    """Print without the spaces that rich fills its lines up with.
+
+    Args:
+        console: Where to.
+        what: A text or a table.
+        indent: Columns before each line.
+        hanging: Columns more before each line but the first.
+    """
+    options = console.options.update_width(console.width - indent - hanging)
+    for number, segments in enumerate(console.render_lines(what, options, pad=False)):
+        line = Text(" " * (indent + hanging * (number > 0)))
+        for segment in segments:
+            line.append(segment.text, segment.style)
+        line.rstrip()
+        console.print(line, soft_wrap=True)
 
 
 def _milliseconds(value: float) -> str:

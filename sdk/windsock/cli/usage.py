@@ -76,6 +76,13 @@ def values_healed(row: UsageRecord) -> Iterator[str]:
         yield f"{each['field']}={each['failed_value']} failed, fell to {each['fell_to']}"
 
 
+def tokens(row: UsageRecord) -> str:
+    """Give the tokens that were sent and received, as ``120+14``."""
+    if row.input_tokens is None and row.output_tokens is None:
+        return "-"
+    return f"{row.input_tokens or 0}+{row.output_tokens or 0}"
+
+
 def table(rows: Iterable[UsageRecord], *, whole_ids: bool) -> Table:
     """Lay the rows out for a terminal.
 
@@ -102,14 +109,8 @@ def table(rows: Iterable[UsageRecord], *, whole_ids: bool) -> Table:
             ", ".join(values_read(row)),
             "; ".join(values_healed(row)) or "-",
             "-" if row.latency_ms is None else f"{row.latency_ms:.1f}",
-            _tokens(row),
+            tokens(row),
         )
         # Text, not str: a value with square brackets is no markup.
         grid.add_row(*(Text(cell) for cell in cells))
     return grid
-
-
-def _tokens(row: UsageRecord) -> str:
-    if row.input_tokens is None and row.output_tokens is None:
-        return "-"
-    return f"{row.input_tokens or 0}+{row.output_tokens or 0}"
