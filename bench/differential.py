@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.evaluator.generated import VARIANTS, PortableRules, WildRules
 from tests.evaluator.oracles import (
     NpmCore,
     npm_core,
@@ -27,6 +26,8 @@ from tests.evaluator.oracles import (
     python_result,
     windsock_result,
 )
+from tests.evaluator.portable_rules import PortableRules
+from tests.evaluator.wild_rules import VARIANTS, WildRules
 from tests.flagd_server import FlagdServer, flagd_binary
 
 from windsock.evaluator import FlagEvaluator

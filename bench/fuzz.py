@@ -64,7 +64,7 @@ def document(data: bytes, source: str) -> None:
 def rule(data: bytes) -> None:
     """Let the bytes choose rules and contexts of the differential tests' grammar."""
     import atheris
-    from tests.evaluator.generated import VARIANTS, WildRules
+    from tests.evaluator.wild_rules import VARIANTS, WildRules
 
     from windsock.evaluator import FlagEvaluator
     from windsock.flags.portable import find_in_rule

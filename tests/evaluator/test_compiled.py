@@ -167,6 +167,13 @@ def test_a_null_variant_is_a_type_mismatch() -> None:
     assert (outcome.error_code, outcome.value) == (ErrorCode.TYPE_MISMATCH, None)
 
 
+def test_a_rule_that_counts_as_false_is_a_rule() -> None:
+    variants = {"0": "zero", "false": "no", "c": "C"}
+    assert compiled(0, variants=variants).evaluate({}).variant == "0"
+    assert compiled(False, variants=variants).evaluate({}).variant == "false"
+    assert compiled("", variants=variants).evaluate({}).error_code is ErrorCode.GENERAL
+
+
 @pytest.mark.parametrize("rule", [None, {}])
 def test_no_rule_is_static(rule: object) -> None:
     outcome = compiled(rule).evaluate({})

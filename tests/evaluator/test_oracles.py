@@ -6,8 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from json_logic.builtins import BUILTINS
-from tests.evaluator.generated import VARIANTS, PortableRules, WildRules
 from tests.evaluator.oracles import NpmCore, python_core, python_result, windsock_result
+from tests.evaluator.portable_rules import PortableRules
+from tests.evaluator.wild_rules import VARIANTS, WildRules
 from tests.flagd_server import FlagdServer
 
 from windsock.evaluator import FlagEvaluator

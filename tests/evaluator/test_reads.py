@@ -5,7 +5,8 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.evaluator.generated import VARIANTS, PortableRules, WildRules
+from tests.evaluator.portable_rules import PortableRules
+from tests.evaluator.wild_rules import VARIANTS, WildRules
 
 from windsock.evaluator import CompiledFlag, FlagEvaluator
 from windsock.evaluator.reads import deciding_attribute

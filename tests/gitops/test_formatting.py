@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.evaluator.generated import VARIANTS, WildRules
+from tests.evaluator.wild_rules import VARIANTS, WildRules
 
 from windsock.errors import FlagFileError
 from windsock.flags import read_document

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.evaluator.generated import VARIANTS, WildRules
+from tests.evaluator.wild_rules import VARIANTS, WildRules
 
 from windsock.evaluator import FlagEvaluator
 from windsock.flags import FlagSet, merge, read_document

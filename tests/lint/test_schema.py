@@ -8,7 +8,7 @@ import jsonschema_rs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.evaluator.generated import PortableRules
+from tests.evaluator.portable_rules import PortableRules
 from tests.go_modules import module_folder
 from tests.lint.schema_documents import Documents, schema_of, without_what_engines_take
 from tests.lint.test_portable import clean, document

@@ -59,7 +59,7 @@ class CompiledFlag:
 def _constant(flag: Flag, outcomes: "Outcomes") -> Outcome | None:
     if not flag.enabled:
         return outcomes.none(Reason.DISABLED)
-    return None if flag.targeting else outcomes.default(Reason.STATIC)
+    return outcomes.default(Reason.STATIC) if flag.targeting is None else None
 
 
 def _compile(

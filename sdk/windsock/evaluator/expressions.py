@@ -18,6 +18,7 @@ from windsock.evaluator.list_operators import (
     compile_none,
     compile_reduce,
     compile_some,
+    compile_without_condition,
 )
 from windsock.evaluator.membership import LiteralSets, attribute_name
 from windsock.evaluator.operators import EAGER, Operator, at_least, at_most, compile_set, contains, more
@@ -25,7 +26,6 @@ from windsock.evaluator.values import (
     PLAIN,
     RuleError,
     Value,
-    describe,
     equals,
     is_number,
     js_number,
@@ -230,7 +230,7 @@ class Compiler:
         """``filter``, ``map``, ``all``, ``some``, ``none`` and ``reduce``."""
         least = 3 if name == "reduce" else 2
         if type(arguments) is not list or len(arguments) < least:
-            return _short_listing(name, arguments)
+            return compile_without_condition(name, arguments, self.compile)
         self.reads_flagd = True  # a condition reads the context too, see ``variables.solve``
         subject = Subject(arguments[0], self.compile(arguments[0]))
         elements = self.scope.elements or self.scope
@@ -274,6 +274,8 @@ class Compiler:
         def general(data: Value) -> Value:
             return split_arguments([part(data) for part in parts], data, hashing)
 
+        if self.scope.flag_key is None:  # an element may be no object, and then nothing is hashed
+            return general
         own_key = type(arguments[0]) is not list
         buckets = [part.value for part in parts[own_key:] if isinstance(part, Constant)]
         if len(buckets) + own_key != len(parts) or (own_key and not isinstance(arguments[0], (str, dict))):
@@ -334,17 +336,6 @@ def _against(
         return compare(value, right)
 
     return run
-
-
-def _short_listing(name: str, arguments: Value) -> Expression:
-    """A list operator without its condition."""
-    if type(arguments) is not list:
-        return _failing(f"{name} needs a list and a condition, not {describe(arguments)}")
-    if name in ("filter", "map"):
-        return Constant([])
-    if name == "reduce":
-        return Constant(0.0)
-    return _failing(f"{name} needs a list and a condition")
 
 
 def _named(

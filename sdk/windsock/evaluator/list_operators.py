@@ -172,5 +172,24 @@ def compile_reduce(subject: Subject, condition: Condition, initial: Expression) 
     return run
 
 
+def compile_without_condition(name: str, arguments: Value, compile_rule: Compile) -> Expression:
+    """A list operator without its condition, which some of them miss only where there are elements."""
+
+    def fail(_: Value) -> Value:
+        raise RuleError(f"{name} needs a list and a condition")
+
+    if type(arguments) is not list:
+        return fail
+    if name not in _OF_NOTHING:
+        return lambda _: 0.0 if name == "reduce" else []
+    if not arguments:
+        return fail
+    subject = Subject(arguments[0], compile_rule(arguments[0]))
+    return lambda data: fail(data) if truthy(subject.of(data)) else _OF_NOTHING[name]
+
+
+_OF_NOTHING: Final = {"all": False, "some": False, "none": True}
+"""What these give for an empty list."""
+
 _KEEP: Final[dict[type, Callable[[Value], Value]]] = {bool: truthy, int: number, float: number, str: text_of}
 _NAMES: Final = {bool: "bool", int: "number", float: "number", str: "string"}

@@ -14,6 +14,8 @@ _VERSION: Final = re.compile(
     rf"(?:-(?P<pre>{_IDENTIFIER}(?:\.{_IDENTIFIER})*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?)?)?"
 )
 _LONGEST: Final = 1024
+_EXPONENT_FROM: Final = 1e6
+"""From here on flagd writes a version that is a number with an exponent, and then it is none."""
 
 _Version: TypeAlias = tuple[int, int, int, tuple[tuple[int, int, str], ...]]
 
@@ -45,11 +47,12 @@ def compare_versions(left: Value, relation: Value, right: Value) -> bool | None:
 
 
 def parse_version(value: Value) -> _Version | None:
-    """A version as something that sorts, or None. Numbers are read as their text: 1.5 is version 1.5."""
+    """A version as something that sorts, or None. Numbers below a million are read as their text: 1.5."""
     if type(value) is str:
         return _parse(value) if len(value) <= _LONGEST else None
     if type(value) in (int, float):
-        return _parse(number_text(as_float(value)))  # type: ignore[arg-type]
+        number = as_float(value)  # type: ignore[arg-type]
+        return _parse(number_text(number)) if number < _EXPONENT_FROM else None
     return None
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from math import copysign, inf, isfinite, nan
+from math import copysign, inf, isfinite, isinf, nan
 from numbers import Integral, Real
 from typing import Final, TypeAlias
 
@@ -89,12 +89,16 @@ def number(value: Value) -> float:
     if kind is int:
         return as_float(value)  # type: ignore[arg-type]
     if kind is str:
-        return parse_float(value) or 0.0  # type: ignore[arg-type]
+        parsed = parse_float(value)  # type: ignore[arg-type]
+        return 0.0 if parsed is None else parsed
     raise RuleError(f"{describe(value)} is not a number")
 
 
 def js_number(value: Value) -> float:  # noqa: PLR0911 - a line for each type
-    """Convert as comparison does: null and blank text are 0, booleans 0 and 1, what is unreadable NaN."""
+    """Convert as comparison does: null and blank text are 0, booleans 0 and 1, what is unreadable NaN.
+
+    Text whose number no double holds, such as ``1e400``, is NaN too; ``inf`` and ``infinity`` are not.
+    """
     kind = type(value)
     if kind is float:
         return value  # type: ignore[return-value]
@@ -109,7 +113,7 @@ def js_number(value: Value) -> float:  # noqa: PLR0911 - a line for each type
         if not text.strip(_SPACE):
             return 0.0
         parsed = parse_float(text)
-        return nan if parsed is None else parsed
+        return nan if parsed is None or (isinf(parsed) and text[-1] not in "fFyY") else parsed
     return nan
 
 

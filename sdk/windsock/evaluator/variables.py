@@ -15,7 +15,7 @@ from windsock.evaluator.values import (
     plain,
 )
 
-_OUT_OF_RANGE: Final = -1
+_OUT_OF_RANGE: Final = -(2**63)
 
 
 def look_up(data: Value, name: Value) -> Value:
@@ -63,7 +63,7 @@ def walk(data: Value, path: tuple[str, ...], default: Value) -> Value:
 
 
 def index_of(value: float) -> int:
-    """A number as an index, cut towards zero; what no 64-bit integer holds is out of range."""
+    """A number as an index, cut towards zero; what no 64-bit integer holds is the least of them."""
     return int(value) if isfinite(value) and abs(value) < 2.0**63 else _OUT_OF_RANGE
 
 

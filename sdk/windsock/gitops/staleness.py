@@ -67,7 +67,7 @@ def only_variant(flag: Flag) -> str | None:
     """The one variant that every user gets, where the flag's rule can give no other."""
     if not flag.enabled:
         return None
-    if not flag.targeting:
+    if flag.targeting is None:
         return flag.default_variant
     tree = Tree(_without_zero_weights(flag.targeting))
     if tree.computed:

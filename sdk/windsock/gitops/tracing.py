@@ -35,7 +35,7 @@ def trace(flag: Flag, context: Mapping[str, object], timestamp: int) -> tuple[St
     """
     if not flag.enabled:
         return (Step(0, "state", "DISABLED: the code default is used"),)
-    if not flag.targeting:
+    if flag.targeting is None:
         return (Step(0, "no targeting", f"the default variant {flag.default_variant!r}"),)
     data = {**context, FLAGD: {"flagKey": flag.key, "timestamp": timestamp}}
     return tuple(_Trace(flag, data).follow(flag.targeting, 0))
