@@ -71,7 +71,7 @@ def test_a_value_that_cannot_be_stored_is_replaced_alone(make_pending, value, ke
     assert record.values == {"bad": kept, "good": 1}
 
 
-@pytest.mark.parametrize("value", [cyclic(), nested(2000), nested(100_000)])
+@pytest.mark.parametrize("value", [cyclic(), nested(MAX_FIELD), nested(100_000)])
 def test_a_value_nested_too_deep_ends_in_a_text_that_says_so(make_pending, value):
     assert "nested too deep" in clean(make_pending(values={"bad": value})).values_json
 

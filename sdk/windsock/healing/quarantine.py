@@ -302,6 +302,7 @@ class Quarantine:
             self._outbox = Outbox()
             self.news.clear()
             self.last_good.clear()
+            self._turn = itertools.count(1)
             watch.reset()
             self._apply()
 
