@@ -45,6 +45,7 @@ class Explanation:
         environment: What base flags target.
         revision: Revision of the flag set; empty where the provider does not tell.
         age: Seconds since that set began to serve.
+        config_id: UUID of the configuration that the user is assigned to, whether or not it sets a field.
         reasons: OpenFeature's reason of each flag that was evaluated, by key.
         fields: One entry per field, or per leaf of nested ones, in field order.
         refused: Values that did not count, one message each.
@@ -57,6 +58,7 @@ class Explanation:
     environment: str
     revision: str
     age: float
+    config_id: str | None
     reasons: Mapping[str, str]
     fields: tuple[Provenance, ...]
     refused: tuple[str, ...]
@@ -109,6 +111,7 @@ def explain(settings: Settings) -> Explanation:
         environment=process.evaluating().environment,
         revision=serving.revision if serving else "",
         age=serving.age if serving else 0.0,
+        config_id=resolution.config_id,
         reasons=_reasons(resolution),
         fields=tuple(_provenance(declaration, resolution.resolved)),
         refused=tuple(_refused(refusal) for refusal in resolution.resolved.refusals),

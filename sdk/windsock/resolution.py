@@ -87,7 +87,8 @@ class Resolution:
         resolved: The layers behind them.
         outcomes: What the base, experiment and profile flags gave, in this order.
         deciding: That of the strongest flag that contributed a value; the base flag's where none did.
-        config_id: UUID of the configuration whose profile contributed, or None.
+        config_id: UUID of the configuration that the user is assigned to, or None; one that changes nothing,
+            such as the control group's, counts too.
         excluded: Whether the user is left out of the running experiment because the profile sets a field of
             it.
         arms: The fields that the arms of the experiment set; None over RPC, where they are not known.
@@ -129,6 +130,8 @@ Given = tuple[Resolution, Serving | None]
 """Settings, and the set of flags they came from; None where the provider does not tell."""
 
 _NONE: Mapping[str, AnyFlag] = {}
+_NO_CHANGE = "none"
+"""The default variant of every flag of profiles: nobody's configuration."""
 
 
 class Resolver:
@@ -283,7 +286,7 @@ class Resolver:
             resolved=resolved,
             outcomes=outcomes,
             deciding=deciding,
-            config_id=contributed["profile"].config_id if deciding is profile else None,
+            config_id=_assigned(profile),
             excluded=excluded,
             arms=arms,
             layers=tuple(found),
@@ -325,8 +328,7 @@ class Resolver:
                 name for name, key in keys if key and withdrawn.get(key) == fingerprint(layer.values[name])
             ]
             kept = {name: value for name, value in layer.values.items() if name not in gone}
-            origin = layer.origin if kept else replace(layer.origin, config_id=None)
-            layers.append(Layer(origin, kept))
+            layers.append(Layer(layer.origin, kept))
             refusals += [self._withdrawal(layer, name) for name in gone]
         return layers, refusals
 
@@ -350,6 +352,11 @@ class Resolver:
                 self._logged.clear()
             self._logged.add(key)
             logger.log(level, message, *arguments)
+
+
+def _assigned(profile: Outcome) -> str | None:
+    """The id of the user's configuration, by which its variant is named."""
+    return profile.variant if isinstance(profile.value, Mapping) and profile.variant != _NO_CHANGE else None
 
 
 def _arm_fields(experiment: Outcome, compiled: Mapping[str, AnyFlag]) -> frozenset[str] | None:

@@ -30,7 +30,9 @@ def test_it_answers_with_the_model_that_was_asked(client, endpoint):
     assert answer.model == "gpt-4o"
     assert "why is the sky blue" in answer.choices[0].message.content
     assert answer.usage.prompt_tokens == 5
-    assert endpoint.served == [Served("gpt-4o", 0.2, 200)]
+    messages = [{"role": "user", "content": "why is the sky blue"}]
+    request = {"model": "gpt-4o", "temperature": 0.2, "messages": messages}
+    assert endpoint.served == [Served("gpt-4o", 200, request)]
 
 
 def test_an_unknown_model_is_not_found(client):

@@ -12,6 +12,8 @@ from app.core.config import Prices, Settings, settings
 from app.main import app
 from app.services.config_manager import ConfigManager
 from fastapi.testclient import TestClient
+from openfeature import api
+from openfeature.hook import Hook
 from pydantic import ValidationError
 from tests.examples.conftest import eventually
 
@@ -85,6 +87,16 @@ class School:
         return self.sql(f"select {columns} from usage_logs where user_id = %s order by requested_at", user_id)
 
 
+class Evaluated(Hook):
+    """Which flags were evaluated."""
+
+    def __init__(self):
+        self.flags = []
+
+    def before(self, hook_context, hints):
+        self.flags.append(hook_context.flag_key)
+
+
 @pytest.fixture
 def variables(monkeypatch, flags, endpoint):
     """What a deployment of the service sets; flags as in Git."""
@@ -107,7 +119,7 @@ def test_without_a_profile_every_value_is_the_codes_default(school):
     assert (reply["model"], reply["passages_found"], len(reply["passages_read"])) == ("gpt-4o-mini", 10, 3)
     assert (reply["config"], reply["config_id"]) == ({}, None)
     assert ConfigManager().get_user_config(pupil) == {}
-    assert school.endpoint.served[-1].temperature == 0.7
+    assert school.endpoint.served[-1].request["temperature"] == 0.7
 
 
 def test_experimental_v1_applies(school):
@@ -116,12 +128,32 @@ def test_experimental_v1_applies(school):
     assert (reply["model"], reply["passages_found"], len(reply["passages_read"])) == ("gpt-4o", 25, 5)
     assert (reply["config"], reply["config_id"]) == (EXPERIMENTAL_V1, school.profile)
     assert ConfigManager().get_user_config(pupil) == EXPERIMENTAL_V1
-    assert school.endpoint.served[-1].temperature == 0.2
+    assert school.endpoint.served[-1].request["temperature"] == 0.2
 
 
 def test_a_partial_profile_is_merged_over_the_settings_of_the_code(school):
     pupil = school.pupil(config_id=school.configuration("short", {"retrieval_top_k": 4}))
     assert ConfigManager().get_user_config(pupil) == DEFAULTS | {"retrieval_top_k": 4}
+
+
+def test_a_configuration_that_changes_nothing_is_one_all_the_same(school):
+    """The control group of an A/B test is found in usage_logs."""
+    pupil, control = school.pupil(), school.configuration("control", {})
+    school.sql("update profiles set config_id = %s where id = %s", control, pupil)
+    eventually(lambda: ConfigManager().get_user_config(pupil) == DEFAULTS)
+    reply = school.answered(pupil)
+    assert (reply["config"], reply["config_id"]) == (DEFAULTS, control)
+    eventually(lambda: len(school.usage(pupil)) == 1)
+    assert school.usage(pupil)[0][0] == control
+
+
+def test_the_model_reads_the_passages_and_answers_within_the_bound_of_the_profile(school):
+    short = school.configuration("short", {"retrieval_top_k": 4, "max_answer_tokens": 90})
+    reply = school.answered(school.pupil(config_id=short))
+    request = school.endpoint.served[-1].request
+    system, user = request["messages"]
+    assert [line.partition(": ")[0] for line in system["content"].splitlines()[2:]] == reply["passages_read"]
+    assert (user["content"], request["max_completion_tokens"]) == (QUESTION, 90)
 
 
 def test_a_change_in_the_database_reaches_the_next_message_of_that_user_and_no_other(school):
@@ -231,10 +263,15 @@ def test_an_insolvent_wallet_is_refused_before_any_configuration_is_read(school)
         f"the wallet of user {pupil} is empty; top it up",
     )
     assert school.endpoint.served == []
-    solvent = school.pupil()
-    school.answered(solvent)
-    eventually(lambda: len(school.usage(solvent)) == 1)
-    assert school.usage(pupil) == [], "a configuration that is read leaves a row"
+    evaluated = Evaluated()
+    api.add_hooks([evaluated])
+    try:
+        school.ask(pupil)
+        assert evaluated.flags == []
+        school.answered(school.pupil())
+        assert "teacher" in evaluated.flags
+    finally:
+        api.clear_hooks()
 
 
 def test_an_answer_takes_its_credits_until_the_wallet_is_empty(school):
@@ -246,7 +283,9 @@ def test_an_answer_takes_its_credits_until_the_wallet_is_empty(school):
 
 
 def test_a_pupil_of_a_school_is_answered_whatever_the_balance(school):
-    assert school.ask(school.pupil(tier="school", balance=0)).status_code == 200
+    pupils = [school.pupil(tier="school", balance=balance) for balance in (0, 3)]
+    assert [school.ask(pupil).status_code for pupil in pupils] == [200, 200]
+    assert school.sql("select balance from wallets order by balance") == [(0,), (3,)]
 
 
 def test_a_user_without_a_wallet_is_told_what_to_do(school):
@@ -263,6 +302,8 @@ def test_the_tier_can_be_targeted_by_git(school, flags):
     pro, free = school.pupil(tier="pro"), school.pupil()
     eventually(lambda: school.answered(pro)["passages_found"] == 17)
     assert school.answered(free)["passages_found"] == 10
+    fields = school.client.get(f"/users/{pro}/settings").json()["fields"]
+    assert next(each["value"] for each in fields if each["field"] == "retrieval_top_k") == 17
 
 
 def test_a_value_out_of_range_never_reaches_the_service(school, caplog):
@@ -306,6 +347,16 @@ def test_with_the_database_down_a_message_is_answered_with_defaults(variables, m
         10,
     )
     assert "Answering without." in caplog.text
+    assert "were not charged" not in caplog.text, "who is answered without a wallet is not charged"
+
+
+def test_wallets_count_once_the_database_is_back_that_was_away_at_the_start(variables, database_url, sql):
+    sql("alter table profiles rename to away")
+    with TestClient(app) as client:
+        message = {"user_id": str(uuid.uuid4()), "message": QUESTION}
+        assert client.post("/chat", json=message).status_code == 200
+        sql("alter table away rename to profiles")
+        assert client.post("/chat", json=message).status_code == 402
 
 
 def test_health_and_settings_say_where_each_value_comes_from(school):

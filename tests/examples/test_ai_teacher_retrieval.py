@@ -34,12 +34,10 @@ def test_top_k_bounds_the_search_and_rerank_n_what_is_read(pipeline):
     assert (retrieved.found, len(retrieved.best)) == (7, 2)
 
 
-def test_more_candidates_can_bring_up_a_better_passage(pipeline):
-    question = "Does the moon turn red in an eclipse?"
-    narrow = pipeline.retrieve(question, Settings(retrieval_top_k=1, rerank_top_n=1))
-    wide = pipeline.retrieve(question, Settings(retrieval_top_k=25, rerank_top_n=3))
-    assert narrow.best[0] in wide.best
-    assert {"Lunar eclipse", "Solar eclipse"} <= {passage.title for passage in wide.best}
+def test_more_candidates_bring_up_a_better_passage_by_the_reranking(pipeline):
+    question = "Why does the pull of the moon make the sea rise?"
+    assert titles(pipeline, question, retrieval_top_k=1) == ["Pressure"]
+    assert titles(pipeline, question, retrieval_top_k=25)[:2] == ["Tides", "Pressure"]
 
 
 @pytest.mark.parametrize("question", ["", "???", '" OR 1=1 --', "NEAR(sky blue)", "title:*"])

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Annotated
 from uuid import UUID
 
@@ -44,19 +44,18 @@ class Reply(BaseModel):
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Serve flags, wallets and the index for as long as the application runs."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    windsock.start()
-    wallets = Wallets(os.environ.get("DATABASE_URL") or None)
-    wallets.open()
-    retrieval = RetrievalPipeline()
-    with openai.OpenAI() as client:
-        app.state.config_manager = ConfigManager()
-        app.state.teacher = TeacherAgent(
-            Services(wallets, app.state.config_manager, retrieval, LLMService(client, Prices()))
-        )
+    with (
+        openai.OpenAI() as client,
+        closing(RetrievalPipeline()) as retrieval,
+        closing(Wallets(os.environ.get("DATABASE_URL") or None)) as wallets,
+    ):
+        llm = LLMService(client, Prices())
+        windsock.start()
+        wallets.open()
+        services = app.state.services = Services(wallets, ConfigManager(), retrieval, llm)
+        app.state.teacher = TeacherAgent(services)
         yield
-    retrieval.close()
-    wallets.close()
-    windsock.stop()
+        windsock.stop()
 
 
 app = FastAPI(title="AI Teacher", lifespan=lifespan)
@@ -87,8 +86,10 @@ def chat(message: Message, request: Request) -> Reply:
 
 @app.get("/users/{user_id}/settings")
 def settings_of(user_id: UUID, request: Request) -> dict[str, object]:
-    """Give a user's settings and, for each, where its value comes from."""
-    return windsock.explain(request.app.state.config_manager.load(str(user_id))).to_dict()
+    """Give what a user's next message would use and, for each setting, where its value comes from."""
+    services: Services = request.app.state.services
+    tier = services.wallets.check(user_id).tier
+    return windsock.explain(services.config_manager.load(str(user_id), tier=tier)).to_dict()
 
 
 @app.get("/health")

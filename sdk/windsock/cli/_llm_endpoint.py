@@ -27,11 +27,11 @@ Refusal = tuple[int, dict[str, object]]
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One request that the endpoint answered."""
+    """One request that the endpoint answered, and its JSON body."""
 
     model: str
-    temperature: float
     status: int
+    request: dict[str, object]
 
 
 def unknown_model(model: str) -> Refusal:
@@ -97,15 +97,14 @@ class LlmEndpoint:
         model = str(request.get("model", ""))
         temperature = request.get("temperature", 1.0)
         status, body = self._judge(request, model, temperature)
-        number = float(temperature) if isinstance(temperature, (int, float)) else 0.0
-        self.served.append(Served(model, number, status))
+        self.served.append(Served(model, status, request))
         return status, body
 
     def embed(self, request: dict[str, object]) -> Refusal:
         """Give the status and the body for one embeddings request."""
         model = str(request.get("model", ""))
         status, body = self._embedded(request, model)
-        self.served.append(Served(model, 0.0, status))
+        self.served.append(Served(model, status, request))
         return status, body
 
     def _embedded(self, request: dict[str, object], model: str) -> Refusal:

@@ -32,5 +32,4 @@ def config_of(user_settings: Settings) -> dict[str, object]:
 
 def config_id_of(user_settings: Settings) -> str | None:
     """Give the id of the configuration that the user is assigned to, or None."""
-    fields = windsock.explain(user_settings).fields
-    return next((field.config_id for field in fields if field.config_id), None)
+    return windsock.explain(user_settings).config_id

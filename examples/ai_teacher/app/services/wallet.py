@@ -1,5 +1,7 @@
 """The wallet: who may ask, and what an answer takes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -36,18 +38,23 @@ class Wallets:
             if database_url
             else None
         )
+        self._prepared = False
 
     def open(self) -> None:
-        """Connect, and create the table where it is missing."""
+        """Connect, and create the table where it is missing; if the database is away, once it is back."""
         if self._pool is None:
             our_logs.warning("DATABASE_URL is not set: there are no wallets, everyone is answered")
             return
         self._pool.open()
         try:
-            with self._pool.connection() as connection:
-                connection.execute(_sql("wallets"))
+            with self._connection(self._pool):
+                pass
         except psycopg.Error as error:
-            our_logs.error("the table wallets cannot be prepared: %s. Everyone is answered.", error)
+            our_logs.error(
+                "the table wallets cannot be prepared: %s. Everyone is answered until it is there: is the "
+                "database up, and did `windsock migrate` run?",
+                error,
+            )
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -59,7 +66,7 @@ class Wallets:
         if self._pool is None:
             return Standing()
         try:
-            with self._pool.connection() as connection:
+            with self._connection(self._pool) as connection:
                 row = connection.execute(_sql("check_wallet"), (user_id,)).fetchone()
         except psycopg.Error as error:
             our_logs.error("the wallet of %s cannot be read: %s. Answering without.", user_id, error)
@@ -74,10 +81,18 @@ class Wallets:
         if self._pool is None:
             return
         try:
-            with self._pool.connection() as connection:
+            with self._connection(self._pool) as connection:
                 connection.execute(_sql("charge_wallet"), (credits_taken, user_id))
         except psycopg.Error as error:
             our_logs.error("%s credits of %s were not charged: %s", credits_taken, user_id, error)
+
+    @contextmanager
+    def _connection(self, pool: ConnectionPool) -> Iterator[psycopg.Connection]:
+        with pool.connection() as connection:
+            if not self._prepared:
+                connection.execute(_sql("wallets"))
+                self._prepared = True
+            yield connection
 
 
 @cache
