@@ -215,14 +215,14 @@ class Tale:
         self._system.put(change)
         self._stage.sql(TWENTY_CHANGES)
         with (
-            self._system.worker("safe_executor", log="one") as one,
-            self._system.worker("safe_executor", log="two") as two,
+            self._system.worker("safe_executor", "executor", log="one") as one,
+            self._system.worker("safe_executor", "executor", log="two") as two,
         ):
             wait(lambda: self._system.actions() >= 15, "fifteen actions")
             shares = [len(worker.lines("budget")) for worker in (one, two)]
         fifteen = self._system.actions()
         limit = {"safe_executor": {"rate_limiting": {"max_actions_per_hour": 18}}}
-        with self._system.worker("safe_executor", log="three"):
+        with self._system.worker("safe_executor", "executor", log="three"):
             self._system.put(limit)
             wait(lambda: self._system.actions() >= 18, "three more actions")
         moved = [after / before for _, before, after in self._system.platform.changes]

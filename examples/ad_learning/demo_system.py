@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
@@ -39,12 +40,12 @@ class System:
     def __init__(self, stage: Stage, stack: ExitStack) -> None:
         campaigns = ["c0", "c1", *(f"k{number}" for number in range(1, 21))]
         self.platform = stack.enter_context(AdPlatformEndpoint(dict.fromkeys(campaigns, 10_000)))
-        broker = stage.url.replace("postgresql://", "postgresql+psycopg://", 1)
+        broker = _as_role(stage.url, "celery").replace("postgresql://", "postgresql+psycopg://", 1)
+        self._url = stage.url
         self._variables = {
             "PYTHONPATH": str(REPOSITORY),  # the example is a package of the repository
             "LEARNING_CONFIG_PATH": str(FLAG_FILE.resolve()),
             "CONFIGURATION_API_WRITABLE": "true",
-            "DATABASE_URL": stage.url,
             "CELERY_BROKER_URL": f"sqla+{broker}",
             "CELERY_RESULT_BACKEND": f"db+{broker}",
             "AD_LEARNING_MODELS": str(Path("models").resolve()),
@@ -55,11 +56,13 @@ class System:
         self._database = stack.enter_context(stage.connect())
         own = read_migrations(Path(__file__).with_name("migrations"))
         migrate(self._database, [*read_migrations(find_folder()), *own])
+        for part in ("api", "learner", "executor", "celery"):
+            self._database.execute(f"ALTER ROLE ad_learning_{part} LOGIN")
         celery = ["-m", "celery", "-A", "examples.ad_learning.tasks", "worker", "--pool", "solo"]
-        stack.enter_context(program("celery", celery, self._variables))
-        self.training = stack.enter_context(self.worker("train"))
+        stack.enter_context(program("celery", celery, self._of("celery")))
+        self.training = stack.enter_context(self.worker("train", "celery"))
         self.learner = stack.enter_context(
-            self.worker("self_learning_worker", {"ENVIRONMENT": "development"})
+            self.worker("self_learning_worker", "learner", {"ENVIRONMENT": "development"})
         )
         self.service = stack.enter_context(self._serve("service"))
         self._second_stack = stack.enter_context(ExitStack())
@@ -69,11 +72,11 @@ class System:
         self.changes = 0
 
     def worker(
-        self, module: str, variables: Mapping[str, str] | None = None, log: str = ""
+        self, module: str, role: str, variables: Mapping[str, str] | None = None, log: str = ""
     ) -> AbstractContextManager[Program]:
-        """Run a program of the example until the end of the block."""
+        """Run a program of the example until the end of the block, with its own role in the database."""
         command = ["-m", f"examples.ad_learning.{module}"]
-        return program(log or module, command, {**self._variables, **(variables or {})})
+        return program(log or module, command, self._of(role) | dict(variables or {}))
 
     def restart_second(self) -> None:
         """End the second service and start it again."""
@@ -149,4 +152,15 @@ class System:
         return result
 
     def _serve(self, name: str) -> AbstractContextManager[Service]:
-        return serve(REPOSITORY, "examples.ad_learning.main:create_app", self._variables, name)
+        return serve(REPOSITORY, "examples.ad_learning.main:create_app", self._of("api"), name)
+
+    def _of(self, role: str) -> dict[str, str]:
+        """The variables of one part of the system."""
+        return self._variables | {"DATABASE_URL": _as_role(self._url, role)}
+
+
+def _as_role(url: str, role: str) -> str:
+    """Name a part's role in a connection string; the demo's server trusts whoever reaches its socket."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"ad_learning_{role}@{host}"))

@@ -51,6 +51,15 @@ def test_a_write_is_ended_once(client, as_api, audit):
     assert audit() == before
 
 
+def test_a_write_wakes_the_mirror_and_a_refused_one_does_not(client, connection):
+    connection.execute("listen windsock")
+    assert client.put(PATH, json={"threshold": 1.5}).status_code == 422
+    assert client.put(PATH, json={"threshold": 0.6}).status_code == 200
+    connection.execute("notify windsock, 'after them'")
+    woken = connection.notifies(timeout=30, stop_after=2)
+    assert [notice.payload for notice in woken] == ["", "after them"]
+
+
 def test_a_token_is_found_by_its_text_and_not_by_its_hash(as_api, connection, tokens):
     assert authenticate(as_api, tokens[Role.READER]) == Token("the reader", Role.READER)
     (digest,) = connection.execute(

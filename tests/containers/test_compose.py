@@ -13,6 +13,17 @@ from pydantic import AliasChoices, BaseModel
 
 REPOSITORY = Path(__file__).parents[2]
 MIRROR_FILES = "/var/lib/windsock/mirror/"
+LOGINS = {
+    "mirror": "windsock_mirror",
+    "hello": "windsock_writer",
+    "ai-teacher": "ai_teacher",
+    "aura": "windsock_writer",
+    "ad-learning": "ad_learning_api",
+    "ad-learning-worker": "ad_learning_learner",
+    "ad-learning-indexer": "ad_learning_indexer",
+    "ad-learning-executor": "ad_learning_executor",
+    "ad-learning-celery": "ad_learning_celery",
+}
 
 
 def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -57,15 +68,36 @@ def test_flagd_is_pinned_to_a_release(compose):
 
 
 def test_every_password_comes_from_the_environment_and_must_be_set(compose):
-    passwords = [
-        value
-        for service in services(compose).values()
-        for name, value in service.get("environment", {}).items()
+    passwords = {
+        (service, name): value
+        for service, written in services(compose).items()
+        for name, value in written.get("environment", {}).items()
         if "PASSWORD" in name
-    ]
-    parts = ["migrate", "service", "worker", "indexer", "executor", "celery"]
-    assert len(passwords) == len(["postgres", "migrate", "mirror", "hello", "ai-teacher", "aura", *parts])
-    assert [value for value in passwords if not value.startswith("${POSTGRES_PASSWORD:?")] == []
+    }
+    of_the_owner = {
+        ("postgres", "POSTGRES_PASSWORD"),
+        *((service, "PGPASSWORD") for service in ("migrate", "ad-learning-migrate", "roles")),
+    }
+    assert len(passwords) == len(of_the_owner) + len(["roles", *LOGINS])
+    for place, value in passwords.items():
+        needed = "${POSTGRES_PASSWORD:?choose a password}"
+        assert value == (needed if place in of_the_owner else f"${{SERVICES_PASSWORD:-{needed}}}"), place
+
+
+def test_every_service_has_a_role_that_may_do_little(compose):
+    urls = {
+        service: written["environment"]["DATABASE_URL"]
+        for service, written in services(compose).items()
+        if "DATABASE_URL" in written.get("environment", {})
+    }
+    owner = dict.fromkeys(("migrate", "ad-learning-migrate", "roles"), "windsock")
+    assert urls == {
+        service: f"postgresql://{role}@postgres:5432/windsock" for service, role in (LOGINS | owner).items()
+    }
+    celery = services(compose)["ad-learning-celery"]["environment"]
+    assert {celery[name].partition("://")[2].partition("@")[0] for name in celery if "CELERY" in name} == {
+        "ad_learning_celery"
+    }
 
 
 def test_flagd_reads_every_file_of_git_and_then_the_mirrors(compose):
@@ -99,7 +131,7 @@ def test_flagd_waits_for_the_file_that_the_mirror_writes_first(compose):
 @pytest.mark.parametrize(
     "service",
     [
-        *("migrate", "mirror", "hello", "ai-teacher", "aura", "flagd"),
+        *("migrate", "roles", "mirror", "hello", "ai-teacher", "aura", "flagd"),
         *(f"ad-learning{part}" for part in ("", "-migrate", "-worker", "-indexer", "-executor", "-celery")),
     ],
 )

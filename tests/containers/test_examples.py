@@ -47,6 +47,22 @@ insert into ads (ad_id, campaign_id, ctr, impressions, created_at)
 values ('below', 'c', 0.04, 1000, now() - interval '2 days'), ('above', 'c', 0.06, 1000, now() - interval '2 days')
 """
 LEARNING = "/api/config/learning"
+TRY = """
+import psycopg
+with psycopg.connect({url}) as connection:
+    try:
+        connection.execute({statement})
+    except psycopg.errors.InsufficientPrivilege:
+        print("refused")
+"""
+REFUSED = {
+    "mirror": "update profiles set config_id = null",
+    "hello": "delete from usage_logs",
+    "ai-teacher": "update wallets set tier = 'school'",
+    "aura": "select * from wallets",
+    "ad-learning": "delete from windsock.configuration_audit",
+    "ad-learning-executor": "update executor_actions set executed_at = 'epoch'",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +116,7 @@ def deployment(
     variables = {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)} | {
         "COMPOSE_PROJECT_NAME": f"windsock-{uuid4().hex[:8]}",
         "POSTGRES_PASSWORD": "secret",
+        "SERVICES_PASSWORD": "it's $another",
         "WINDSOCK_IMAGE": image,  # the examples' image has all that the other one has
         "OPENAI_BASE_URL": "http://127.0.0.1:9000/v1",
         "OPENAI_API_KEY": "sk-loopback",
@@ -249,3 +266,16 @@ def test_ad_learning_takes_a_change_through_its_api_in_every_part_and_keeps_it(d
     assert said.strip() == "promoted"
     running = deployment.compose("ps", "--services", "--status", "running").split()
     assert {f"ad-learning-{part}" for part in ("worker", "indexer", "executor", "celery")} <= set(running)
+
+
+@pytest.mark.parametrize(("service", "statement"), REFUSED.items())
+def test_a_service_is_refused_what_it_need_not_do(deployment, service, statement):
+    own = deployment.compose("exec", "-T", service, "printenv", "DATABASE_URL").strip()
+
+    def said(url):
+        program = TRY.format(url=repr(url), statement=repr(statement))
+        return deployment.compose("exec", "-T", service, "python", "-c", program).strip()
+
+    assert said(own) == "refused"
+    with pytest.raises(AssertionError, match="password authentication failed"):
+        said(own.replace(own.partition("://")[2].partition("@")[0], "windsock", 1))
