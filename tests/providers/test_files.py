@@ -1,6 +1,8 @@
 """Flags from a folder: changes by content, last good values through every fault."""
 
+import itertools
 import json
+import logging
 import multiprocessing
 import os
 import shutil
@@ -15,6 +17,7 @@ from openfeature.exception import ProviderNotReadyError
 from openfeature.provider import ProviderStatus
 from tests.flagfiles import write_flags, write_text
 from tests.providers.waiting import until
+from watchfiles import watch
 
 from windsock.providers import FilesProvider
 
@@ -188,6 +191,20 @@ def test_shutdown_joins_the_watcher(folder: Path) -> None:
     provider.shutdown()
     provider.shutdown()
     assert not [thread for thread in threading.enumerate() if thread.name == "windsock-files"]
+
+
+def test_its_watching_is_not_in_the_log_and_a_watcher_of_the_application_is(
+    provider: FilesProvider, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    write_flags(folder / "a.flagd.json", {"colour": flag("blue")})
+    assert until(lambda: value() == "blue")
+    assert "detected" not in caplog.text
+    changes = watch(tmp_path, rust_timeout=100, yield_on_timeout=True)
+    next(changes)
+    (tmp_path / "other").touch()
+    assert any(seen for seen in itertools.islice(changes, 100))
+    assert "detected" in caplog.text
 
 
 def test_readers_never_see_a_half_set(provider: FilesProvider, folder: Path) -> None:

@@ -32,6 +32,8 @@ _POLL = 1.0
 _YOUNG = 0.1
 """Seconds within which two writes may carry the same time stamp, with margin."""
 
+_THREAD = "windsock-files"
+
 Signature = tuple[int, int, int, int, int]
 
 
@@ -129,12 +131,13 @@ class FilesProvider(CompiledProvider):
 
     def _watch(self) -> None:
         self._stop.clear()
-        self._watcher = threading.Thread(target=self._run, name="windsock-files", daemon=True)
+        self._watcher = threading.Thread(target=self._run, name=_THREAD, daemon=True)
         self._watcher.start()
 
     def _run(self) -> None:
         from watchfiles import watch  # noqa: PLC0415 - `import windsock` must not load it
 
+        logging.getLogger("watchfiles.main").addFilter(_is_not_ours)  # twice is once
         while not self._stop.is_set():
             try:
                 for _ in watch(
@@ -175,6 +178,11 @@ class FilesProvider(CompiledProvider):
             self._lock = threading.Lock()
         if self._paused:
             self._watch()
+
+
+def _is_not_ours(record: logging.LogRecord) -> bool:
+    """Keep "1 change detected" of our watcher out of a service's log, and not of the service's own watchers."""
+    return record.threadName != _THREAD or record.levelno != logging.INFO
 
 
 def _list(folder: Path) -> list[Path]:
