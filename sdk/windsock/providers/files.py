@@ -181,7 +181,7 @@ class FilesProvider(CompiledProvider):
 
 
 def _is_not_ours(record: logging.LogRecord) -> bool:
-    """Keep "1 change detected" of our watcher out of a service's log, and not of the service's own watchers."""
+    """Keep our watcher's "1 change detected" out of a service's log, and no other watcher's."""
     return record.threadName != _THREAD or record.levelno != logging.INFO
 
 
