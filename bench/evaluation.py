@@ -129,6 +129,8 @@ def _part(name: str, *options: str) -> dict[str, Any]:
 def _python(*arguments: str) -> str:
     # Logfire is a pydantic plugin: installed, it would be a part of every import
     environment = {**os.environ, "PYDANTIC_DISABLE_PLUGINS": "__all__"}
+    # an installed package has its bytecode: where this was set, compiling was most of each import
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, *arguments]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment).stdout
 

@@ -24,8 +24,8 @@ from openfeature.transaction_context.no_op_transaction_context_propagator import
 
 from windsock import hooked
 from windsock.environment import environment_name
-from windsock.evaluator import Outcome
-from windsock.providers.compiled import CompiledProvider
+from windsock.outcome import Outcome
+from windsock.serving import RuleProvider
 
 Attributes = Mapping[str, EvaluationContextAttribute]
 
@@ -51,19 +51,19 @@ class Evaluation:
         self.client: OpenFeatureClient = api.get_client(domain)
         self.environment = environment or environment_name()
         self.domain = domain
-        self.compiled: CompiledProvider | None = None
+        self.compiled: RuleProvider | None = None
         self._metadata = self.client.get_metadata()
         self._silent: object = None  # the transaction propagator last seen that propagates nothing
         self._interned: dict[tuple[object, ...], Outcome] = {}
 
-    def provider(self) -> CompiledProvider | None:
+    def provider(self) -> RuleProvider | None:
         """The provider in force if its rules may be called directly, else None.
 
         May be called directly: it holds compiled rules, serves, and no hook is registered anywhere.
         """
         return None if hook._hooks or self.client.hooks else self.in_process()  # noqa: SLF001
 
-    def in_process(self) -> CompiledProvider | None:
+    def in_process(self) -> RuleProvider | None:
         """The provider in force if it holds compiled rules and serves, whatever hooks there are."""
         # This runs on every evaluation, and an accessor costs more than what it gives: so private names are
         # read. tests/evaluation proves that what is asked here is what the client would find.
@@ -71,7 +71,7 @@ class Evaluation:
         provider = _registry._default_provider if domain is None else _registry.get_provider(domain)  # noqa: SLF001
         compiled = self.compiled
         if provider is not compiled:  # asked once of each, because isinstance takes a microsecond here
-            if not isinstance(provider, CompiledProvider) or provider.get_provider_hooks():
+            if not isinstance(provider, RuleProvider) or provider.get_provider_hooks():
                 return None
             compiled = self.compiled = provider
         return compiled if _registry._provider_status.get(provider) in SERVING else None  # noqa: SLF001

@@ -8,17 +8,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 from uuid import uuid4
 
-from windsock.usage import Healed, Measured, Pending, UsageWriter, Use
+from windsock.use import Healed, Measured, Pending, Use
+
+if TYPE_CHECKING:
+    from windsock.usage import UsageWriter
 
 __all__ = ["Healed", "Request", "Trace", "Use", "current", "install", "installed", "record", "request"]
 
 log = logging.getLogger("windsock.usage")
 
 _current: ContextVar["Request | None"] = ContextVar("windsock_request", default=None)
-_writer: list[UsageWriter] = []
+_writer: "list[UsageWriter]" = []
 
 
 class Trace(Protocol):
@@ -208,14 +211,14 @@ def record(use: Use) -> None:
         _writer[0].put(Pending(uuid4(), datetime.now(UTC), use, Measured(trace_id=_trace_id())))
 
 
-def install(writer: UsageWriter | None) -> UsageWriter | None:
+def install(writer: "UsageWriter | None") -> "UsageWriter | None":
     """Let records go to `writer`, or nowhere for None; gives the writer before it, not stopped."""
     before = installed()
     _writer[:] = [] if writer is None else [writer]
     return before
 
 
-def installed() -> UsageWriter | None:
+def installed() -> "UsageWriter | None":
     """Give the writer that records go to."""
     return _writer[0] if _writer else None
 

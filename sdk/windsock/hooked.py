@@ -15,8 +15,8 @@ from openfeature.flag_evaluation import FlagEvaluationDetails, FlagType, Reason
 from openfeature.hook import Hook, HookContext
 from openfeature.provider import Metadata
 
-from windsock.evaluator.flag_evaluator import attributes_of, copy_json
-from windsock.providers.compiled import CompiledProvider
+from windsock.outcome import attributes_of, copy_json
+from windsock.serving import RuleProvider
 
 logger = logging.getLogger("openfeature")
 
@@ -50,7 +50,7 @@ class Question(HookContext):
         self.__class__ = HookContext  # type: ignore[assignment]  # and from now on guarded, as hooks know it
 
 
-def evaluate(provider: CompiledProvider, hooks: Iterable[Hook], question: HookContext) -> Details:
+def evaluate(provider: RuleProvider, hooks: Iterable[Hook], question: HookContext) -> Details:
     """Evaluate as the client does; never raises.
 
     Args:
@@ -91,7 +91,7 @@ def _copy(question: HookContext) -> HookContext:
     return copy
 
 
-def _answered(provider: CompiledProvider, question: HookContext, hooks: _Pairs, hints: _Hints) -> Details:
+def _answered(provider: RuleProvider, question: HookContext, hooks: _Pairs, hints: _Hints) -> Details:
     """Run the first stage, and give what the provider's own call would, with less between."""
     key, kind, context = question.flag_key, question.flag_type, question.evaluation_context
     given = []

@@ -5,7 +5,7 @@ Pure code: a layer is a mapping with a name, the result always validates, and wh
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pydantic import BaseModel, ValidationError
 
@@ -144,8 +144,7 @@ def overlay(below: Mapping[str, object], above: Mapping[str, object]) -> dict[st
     return merged
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
+class _Attempt(NamedTuple):
     data: Mapping[str, object]
     values: Mapping[str, object]
     instance: BaseModel | None

@@ -12,10 +12,9 @@ from pydantic_settings import BaseSettings
 from windsock import environment
 from windsock.declaration import Declaration
 from windsock.evaluation import Evaluation, missing
-from windsock.evaluator import Outcome
 from windsock.layers import MASK, Layer, Origin, Refusal, Resolved, resolve
-from windsock.providers.compiled import AnyFlag
-from windsock.providers.serving import Serving
+from windsock.outcome import Outcome, Rule
+from windsock.serving import Serving
 from windsock.values import Tally, ValueKey, Withdrawn, fingerprint, short
 
 logger = logging.getLogger("windsock.settings")
@@ -129,7 +128,7 @@ class Resolution:
 Given = tuple[Resolution, Serving | None]
 """Settings, and the set of flags they came from; None where the provider does not tell."""
 
-_NONE: Mapping[str, AnyFlag] = {}
+_NONE: Mapping[str, Rule] = {}
 _NO_CHANGE = "none"
 """The default variant of every flag of profiles: nobody's configuration."""
 
@@ -178,7 +177,7 @@ class Resolver:
             return self.resolve_with(compiled, context), serving
         return self._combined(outcomes, compiled), serving
 
-    def resolve_with(self, flags: Mapping[str, AnyFlag], context: Mapping[str, Any]) -> Resolution:
+    def resolve_with(self, flags: Mapping[str, Rule], context: Mapping[str, Any]) -> Resolution:
         """Settings by flags that are not the process's own: those of another time.
 
         Args:
@@ -231,7 +230,7 @@ class Resolver:
             self._process_layers = environment.read_layers(self._settings_class)
         return self._process_layers
 
-    def _combined(self, outcomes: Outcomes, compiled: Mapping[str, AnyFlag]) -> Resolution:
+    def _combined(self, outcomes: Outcomes, compiled: Mapping[str, Rule]) -> Resolution:
         """Find the settings of this combination of variants, or make them.
 
         An outcome is one object for as long as its flag stays the same, so a set that changed elsewhere costs
@@ -246,7 +245,7 @@ class Resolver:
             found = self._cache[outcomes] = self._same_or_new(outcomes, compiled)
         return found
 
-    def _same_or_new(self, outcomes: Outcomes, compiled: Mapping[str, AnyFlag]) -> Resolution:
+    def _same_or_new(self, outcomes: Outcomes, compiled: Mapping[str, Rule]) -> Resolution:
         """Settings are validated once per content: a profile is the same in every shard, after any edit."""
         _, experiment, profile = outcomes
         arms = _arm_fields(experiment, compiled)
@@ -359,7 +358,7 @@ def _assigned(profile: Outcome) -> str | None:
     return profile.variant if isinstance(profile.value, Mapping) and profile.variant != _NO_CHANGE else None
 
 
-def _arm_fields(experiment: Outcome, compiled: Mapping[str, AnyFlag]) -> frozenset[str] | None:
+def _arm_fields(experiment: Outcome, compiled: Mapping[str, Rule]) -> frozenset[str] | None:
     """Fields that any arm of the running experiment sets; over RPC only the user's own arm is known."""
     flag = compiled.get(experiment.flag_key)
     if flag is None:

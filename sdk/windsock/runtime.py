@@ -1,46 +1,25 @@
 """`start`, `stop`, `reload` and `health`: the one place where the SDK does I/O on its own account."""
 
 import atexit
-import logging
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from openfeature import api
-from openfeature.evaluation_context import EvaluationContextAttribute
-from openfeature.exception import OpenFeatureError
 from openfeature.provider import AbstractProvider, ProviderStatus
 from openfeature.provider._registry import provider_registry
-from openfeature.provider.no_op_provider import NoOpProvider
 
 from windsock import exposures
-from windsock.environment import environment_name, user_id_key
-from windsock.evaluation import Evaluation
-from windsock.healing.boards import FileBoard, PostgresBoard
+from windsock.environment import environment_name
 from windsock.healing.quarantine import Withdrawal, quarantine
-from windsock.healing.sharing import Sharing
-from windsock.providers.choice import choose
-from windsock.providers.compiled import CompiledProvider
-from windsock.providers.files import FilesProvider
-from windsock.providers.serving import Serving, ServingProvider
 from windsock.resolution import Resolver, process
-from windsock.usage import Sink, UsageHealth, UsageOptions, UsageWriter
-from windsock.usage.postgres import PostgresSink
+from windsock.serving import Serving, ServingProvider
+from windsock.use import UsageHealth
 
-logger = logging.getLogger("windsock")
+if TYPE_CHECKING:
+    from windsock.running import Running
+    from windsock.usage import Sink, UsageWriter
 
-
-@dataclass(slots=True)
-class _Runtime:
-    """What `start` started and `stop` stops."""
-
-    provider: AbstractProvider
-    domain: str | None
-    writer: UsageWriter | None
-    sharing: Sharing
-
-
-_running: _Runtime | None = None
+_running: "Running | None" = None
 
 _NOT_EVALUATING = {ProviderStatus.NOT_READY, ProviderStatus.FATAL}
 """What OpenFeature's client answers with the caller's default, without asking the provider."""
@@ -85,7 +64,7 @@ def start(
     flags: str | os.PathLike[str] | None = None,
     provider: AbstractProvider | None = None,
     environment: str | None = None,
-    usage: Sink | UsageWriter | str | None = None,
+    usage: "Sink | UsageWriter | str | None" = None,
     domain: str | None = None,
 ) -> None:
     """Begin to serve flags, and to record usage. A second call replaces what the first started.
@@ -103,21 +82,11 @@ def start(
         ConfigurationError: An argument or variable cannot be used. Unreadable flags or a flagd that is down
             are no error: code defaults serve, `health` and the log say so, and the provider goes on trying.
     """
+    from windsock.running import Options, Running  # noqa: PLC0415 - see there
+
     global _running  # noqa: PLW0603 - one runtime per process is the point
     stop()
-    name = environment or environment_name()
-    context: Mapping[str, EvaluationContextAttribute] = {"environment": name}
-    chosen = provider or choose(flags, context)
-    try:
-        _set_provider(chosen, domain)
-    except (OpenFeatureError, OSError) as error:
-        logger.error("flags cannot be served yet (%s); code defaults serve", error)  # noqa: TRY400
-    usage = usage or os.environ.get("DATABASE_URL") or None
-    writer = _writer(usage)
-    exposures.install(writer)
-    process.evaluation = Evaluation(domain, name)
-    sharing = Sharing(PostgresBoard(usage) if isinstance(usage, str) else FileBoard())
-    _running = _Runtime(chosen, domain, writer, sharing)
+    _running = Running(Options(flags, provider, environment or environment_name(), usage, domain))
     atexit.register(stop)
     reload()
 
@@ -127,26 +96,18 @@ def stop() -> None:
     global _running
     running, _running = _running, None
     process.evaluation = None
-    if running is not None:
-        running.sharing.stop()
-    quarantine.reset()
     if running is None:
+        quarantine.reset()
         return
     atexit.unregister(stop)
-    exposures.install(None)
-    if running.writer is not None:
-        running.writer.stop()
-    if isinstance(running.provider, CompiledProvider):
-        running.provider.shutdown()  # joins its threads now; OpenFeature shuts a replaced provider down later
-    if provider_registry.get_provider(running.domain) is running.provider:
-        _set_provider(NoOpProvider(), running.domain)
+    running.stop()
 
 
 def reload() -> None:
     """Read the environment, `.env` and the flag files again, now."""
     process.reload()
-    if _running is not None and isinstance(_running.provider, FilesProvider):
-        _running.provider.reload()
+    if _running is not None:
+        _running.reload()
 
 
 def health() -> Health:
@@ -175,18 +136,3 @@ def health() -> Health:
         withdrawn=quarantine.in_force(),
         usage=None if (writer := exposures.installed()) is None else writer.health(),
     )
-
-
-def _set_provider(provider: AbstractProvider, domain: str | None) -> None:
-    """Register and wait until it is initialized; since OpenFeature 0.10 `set_provider` does not wait."""
-    if domain is None:
-        api.set_provider_and_wait(provider)
-    else:
-        api.set_provider_and_wait(provider, domain)
-
-
-def _writer(usage: Sink | UsageWriter | str | None) -> UsageWriter | None:
-    if usage is None or isinstance(usage, UsageWriter):
-        return usage
-    sink = PostgresSink(usage) if isinstance(usage, str) else usage
-    return UsageWriter(sink, options=UsageOptions(user_id_key=user_id_key()))

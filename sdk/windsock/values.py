@@ -1,8 +1,12 @@
 """Values in use: where they stand, how they are told apart, and how the calls that used them went."""
 
 import json
+import re
 from collections.abc import Mapping
 from hashlib import sha256
+
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""What PostgreSQL's text and jsonb refuse: NUL, and halves of surrogate pairs."""
 
 _USERS_MAX = 10_000
 """Users counted in one window."""
@@ -86,3 +90,17 @@ def short(value: object, limit: int = 80) -> str:
     """Give a value as Python writes it, or its beginning."""
     text = repr(value)
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+
+
+def printable(value: object, limit: int) -> str:
+    """Give an object's text, storable and at most `limit` characters; never raises."""
+    try:
+        # str(): a subclass may lie about its length or its slices.
+        text = str.__str__(value) if isinstance(value, str) else str(value)
+        # A character is at most a few bytes: cutting first keeps a message of 100 MB from being copied whole.
+        text = UNSTORABLE.sub("�", str.__getitem__(text, slice(limit + 1)))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - hostile by assumption, `SystemExit` included
+        return f"<{type(value).__name__} whose text raised {type(error).__name__}>"
+    return text if len(text) <= limit else text[: limit - 1] + "…"

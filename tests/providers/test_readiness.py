@@ -18,8 +18,8 @@ import windsock
 from windsock.providers import FilesProvider
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.providers.remote import RemoteProvider
-from windsock.providers.serving import SENTINEL
 from windsock.providers.stream import StreamProvider
+from windsock.serving import SENTINEL
 
 COLOUR = {"colour": {"state": "ENABLED", "variants": {"it": "red"}, "defaultVariant": "it"}}
 BAD = '{"flags": {"colour": {"variants": 3}}}'

@@ -13,7 +13,7 @@ from tests.providers.test_remote import asking
 from tests.providers.test_stream import following
 from tests.providers.waiting import until
 
-from windsock.providers.serving import ServingProvider
+from windsock.serving import ServingProvider
 
 pytestmark = pytest.mark.flagd
 

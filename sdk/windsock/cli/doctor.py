@@ -22,7 +22,7 @@ from windsock.flags import Flag
 from windsock.providers.choice import DEFAULT_FOLDER, choose
 from windsock.providers.compiled import CompiledProvider
 from windsock.providers.files import FilesProvider
-from windsock.providers.serving import SENTINEL
+from windsock.serving import SENTINEL
 
 _ALWAYS: Final = {"FLAGD_RESOLVER", "FLAGD_OFFLINE_FLAG_SOURCE_PATH"}
 _SERVER: Final = {

@@ -2,6 +2,6 @@
 
 from windsock.evaluator.compiled import CompiledFlag
 from windsock.evaluator.flag_evaluator import FlagEvaluator
-from windsock.evaluator.outcome import Outcome
+from windsock.outcome import Outcome
 
 __all__ = ["CompiledFlag", "FlagEvaluator", "Outcome"]

@@ -7,8 +7,7 @@ canonical CBOR (RFC 8949) of the pair, or of the bucketing value of any type. Se
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 import mmh3
 
@@ -28,8 +27,7 @@ HashKey: TypeAlias = Callable[[str], int]
 """The hash of a targeting key, where the rule names no bucketing value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Split(Generic[T]):
+class Split(NamedTuple, Generic[T]):
     """Buckets laid end to end.
 
     Attributes:

@@ -1,10 +1,9 @@
 """Compiling a rule into closures: what its text tells is worked out once, the rest at each evaluation."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from operator import eq, ge, gt, le, lt, ne
-from typing import Final
+from typing import Final, NamedTuple
 
 from windsock.evaluator.bucketing import parse_split
 from windsock.evaluator.fractional import Hashing, LiteralSplit, compile_split, hashing_for, split_arguments
@@ -53,8 +52,7 @@ class Constant:
         return self.value
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """What rules are compiled for.
 
     Attributes:

@@ -3,8 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, TypeVar, cast
+from typing import Final, NamedTuple, TypeVar, cast
 
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import (
@@ -21,6 +20,7 @@ from windsock.errors import FlagFileError
 from windsock.evaluator.compiled import Clock, CompiledFlag
 from windsock.evaluator.membership import LiteralSets
 from windsock.flags import Flag, FlagSet, JsonValue, merge, read_document
+from windsock.outcome import attributes_of, copy_json
 
 T = TypeVar("T")
 
@@ -34,8 +34,7 @@ class _UnfitError(Exception):
     """A value that is not of the type asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Served:
+class _Served(NamedTuple):
     """A set and its compiled flags, replaced together."""
 
     flag_set: FlagSet
@@ -168,24 +167,6 @@ class FlagEvaluator:
             reason=outcome.reason,
             flag_metadata=cast("dict[str, bool | int | float | str]", copy_json(outcome.flag_metadata)),
         )
-
-
-def attributes_of(context: EvaluationContext | None) -> Mapping[str, object]:
-    """The attributes that rules see: the context's, and its targeting key as ``targetingKey``."""
-    if context is None:
-        return {}
-    if context.targeting_key is None:
-        return context.attributes
-    return {**context.attributes, "targetingKey": context.targeting_key}
-
-
-def copy_json(value: JsonValue) -> JsonValue:
-    """A copy whose objects and lists are new, for callers that may change what they get."""
-    if isinstance(value, dict):
-        return {key: copy_json(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [copy_json(item) for item in value]
-    return value
 
 
 def _boolean(value: JsonValue) -> bool:

@@ -1,8 +1,7 @@
 """Compiling ``fractional``: literal buckets are laid out once, computed ones at each evaluation."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from windsock.evaluator.bucketing import (
     HashKey,
@@ -21,8 +20,7 @@ from windsock.flags import Bucketing
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Hashing:
+class Hashing(NamedTuple):
     """How one flag's users are hashed.
 
     Attributes:
@@ -69,8 +67,7 @@ def split_arguments(arguments: Value, data: Value, hashing: Hashing) -> Value:
     return None if hashed is None else split.at(hashed)
 
 
-@dataclass(frozen=True, slots=True)
-class LiteralSplit(Generic[T]):
+class LiteralSplit(NamedTuple, Generic[T]):
     """A split whose buckets are literal.
 
     Attributes:

@@ -6,8 +6,7 @@ replaced.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from windsock.evaluator.values import (
     RuleError,
@@ -59,8 +58,7 @@ class Condition:
         return self.of(rule)
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """The list that an operator runs over: as written, or what an operator gives; anything else is none."""
 
     written: Value

@@ -1,8 +1,7 @@
 """Tests of one attribute against literal values, as one look-up instead of a search."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from windsock.evaluator.operators import contains
 from windsock.evaluator.values import Value, as_float, parse_float, plain
@@ -14,8 +13,7 @@ _TEXT: Final = {str}
 _NUMBERS: Final = ({int}, {float}, {int, float})
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(NamedTuple):
     """A condition that holds when an attribute is one of some texts.
 
     Attributes:

@@ -1,7 +1,7 @@
 """From JSON text to a raw document: one pass, flag by flag, so that every flag has its line."""
 
 import json
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from windsock.flags.json_text import TOO_DEEP, JsonText, RefusedNumberError
 from windsock.flags.model import JsonValue
@@ -17,8 +17,7 @@ def read_json(text: str, source: str) -> RawDocument:
     return _Reader(JsonText(text, source)).read()
 
 
-@dataclass(frozen=True, slots=True)
-class _Value:
+class _Value(NamedTuple):
     """A decoded value, where it ends, and whether it may be used."""
 
     value: JsonValue

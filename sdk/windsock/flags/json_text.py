@@ -5,10 +5,9 @@ import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from math import isinf
-from typing import Final
+from typing import Final, NamedTuple
 
 from windsock.errors import FlagFileError
 from windsock.flags.model import JsonValue
@@ -27,8 +26,7 @@ class RefusedNumberError(ValueError):
     """A token that Python's scanner takes and JSON numbers or flagd do not: NaN, Infinity, 1e400."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """One decoded value: where it ends, and the keys that were written twice inside it."""
 
     value: JsonValue

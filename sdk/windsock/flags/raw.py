@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from windsock.flags.model import JsonValue
 
@@ -16,8 +16,7 @@ Place: TypeAlias = tuple[int, int]
 """One-based line and column."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """Something wrong at one place of a document; ``flag`` is the key of the flag that it stands in."""
 
     tokens: Tokens
@@ -26,8 +25,7 @@ class Fault:
     flag: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RawFlag:
+class RawFlag(NamedTuple):
     """One flag as written: its key, the pointer to it, the place of its key and its value."""
 
     key: str

@@ -1,8 +1,7 @@
 """Shared rules: ``{"$ref": "name"}`` in a rule stands for the rule of that name under ``$evaluators``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from windsock.flags.model import JsonValue
 
@@ -12,8 +11,7 @@ MAX_OPERATIONS: Final = 100_000
 """Most operators and lists that one rule may have once its shared rules are counted at every place of use."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(NamedTuple):
     """A rule without references.
 
     Attributes:
@@ -26,8 +24,7 @@ class Resolved:
     faults: tuple[tuple[tuple[str | int, ...], str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Shared:
+class _Shared(NamedTuple):
     value: JsonValue
     fault: str | None
 

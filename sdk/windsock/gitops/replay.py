@@ -12,9 +12,9 @@ from windsock._sql import load_queries
 from windsock.evaluator import CompiledFlag
 from windsock.flags import FlagSet, read_document
 from windsock.providers.compiled import AnyFlag
-from windsock.providers.serving import Serving
 from windsock.providers.shards import sharded
 from windsock.resolution import Resolution
+from windsock.serving import Serving
 from windsock.settings import Settings, given_of, new_view
 from windsock.usage import UsageRecord
 

@@ -29,7 +29,7 @@ from windsock.settings import (
     set_healed,
     view_of,
 )
-from windsock.usage import hashed_user_id
+from windsock.use import hashed_user_id
 from windsock.values import ValueKey, fingerprint, short
 
 logger = logging.getLogger("windsock.healing")

@@ -15,8 +15,8 @@ Sources: J. ter Schure, M. F. Pérez-Ortiz, A. Ly, P. Grünwald, "The safe logra
 whose risk set is our window; J. Ville, "Étude critique de la notion de collectif" (1939).
 """
 
-from dataclasses import dataclass, replace
 from math import exp, inf, lgamma, log
+from typing import NamedTuple
 
 ODDS_RATIOS = (1.5, 2.5, 4.0, 8.0, 16.0, 32.0)
 """The alternatives that are mixed, all of them harm; equal weights."""
@@ -25,8 +25,7 @@ ALPHA = 0.05
 """The chance that a process ever accuses any variant that does nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """What happened in one window.
 
     Attributes:
@@ -42,8 +41,7 @@ class Window:
     other_faults: int
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """The evidence against one variant; immutable, `after` gives the next.
 
     Attributes:
@@ -69,7 +67,7 @@ class Evidence:
         logs = tuple(
             before + log_ratio(window, log(odds)) for before, odds in zip(self.logs, ODDS_RATIOS, strict=True)
         )
-        return replace(self, logs=logs, calls=self.calls + window.calls, faults=self.faults + window.faults)
+        return Evidence(logs, self.calls + window.calls, self.faults + window.faults)
 
 
 def log_ratio(window: Window, log_odds: float) -> float:

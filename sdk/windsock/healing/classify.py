@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from windsock.layers import MASK
-from windsock.usage.clean import printable
+from windsock.values import printable
 
 ERROR_MAX = 500
 """Characters of an error's text that are judged, logged and kept."""
@@ -110,8 +110,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
         following = following.__cause__ or (None if following.__suppress_context__ else following.__context__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
+class _Facts(NamedTuple):
     error: BaseException
     status: int | None
     code: str

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from dataclasses import field as default
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from windsock.healing import watch
@@ -98,21 +99,15 @@ class Withdrawal:
 
 
 @dataclass(slots=True)
-class _Count:
-    """What is known of one value's faults: when each request had one, by monotonic time."""
-
-    requests: dict[str, float]
-
-
-@dataclass(slots=True)
 class _Held:
+    """A value that is held back: until when, by monotonic time, and the probes in a row that went well."""
+
     withdrawal: Withdrawal
     until: float
     probes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Outbox:
+class Outbox(NamedTuple):
     """What a board has not been told yet."""
 
     faults: tuple[Fault, ...] = ()
@@ -131,7 +126,8 @@ class Quarantine:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._counts: dict[tuple[ValueKey, str], _Count] = {}
+        # each value's requests that had a fault, and when, by monotonic time
+        self._counts: dict[tuple[ValueKey, str], dict[str, float]] = {}
         self._held: dict[ValueKey, _Held] = {}
         self._places: dict[tuple[str, str | None], list[ValueKey]] = {}
         self._outbox = Outbox()
@@ -145,15 +141,14 @@ class Quarantine:
         now = time.monotonic()
         with self._lock:
             key = (fault.key, fault.fingerprint)
-            count = self._counts.pop(key, None) or _Count({})
-            count.requests[fault.request_id] = now
-            count.requests = {request: at for request, at in count.requests.items() if now - at < MEMORY}
-            self._counts[key] = count
+            requests = {**self._counts.pop(key, {}), fault.request_id: now}
+            requests = {request: at for request, at in requests.items() if now - at < MEMORY}
+            self._counts[key] = requests
             while len(self._counts) > _PLACES_MAX:
                 del self._counts[next(iter(self._counts))]
-            self._send(replace(self._outbox, faults=(*self._outbox.faults, fault)[-_OUTBOX_MAX:]))
+            self._send(self._outbox._replace(faults=(*self._outbox.faults, fault)[-_OUTBOX_MAX:]))
             self._failed_again(fault)
-            if len(count.requests) >= FAULTS:
+            if len(requests) >= FAULTS:
                 del self._counts[key]
                 self.withdraw([_withdrawal(fault, f"failed in {FAULTS} requests: {fault.error}")])
 
@@ -164,7 +159,7 @@ class Quarantine:
                 if self._is_held(each):
                     continue
                 self._held[each.key] = _Held(each, time.monotonic() + min(each.left, EXPIRY))
-                self._send(replace(self._outbox, withdrawn=(*self._outbox.withdrawn, each)[-_OUTBOX_MAX:]))
+                self._send(self._outbox._replace(withdrawn=(*self._outbox.withdrawn, each)[-_OUTBOX_MAX:]))
                 logger.error(
                     "withdrawn: %s of flag %r variant %r is not served for %.0f minutes (%s);"
                     " see `windsock quarantine list`",
@@ -178,7 +173,7 @@ class Quarantine:
             for each in withdrawals:
                 if self._is_held(each):
                     del self._held[each.key]
-                    self._send(replace(self._outbox, lifted=(*self._outbox.lifted, each)[-_OUTBOX_MAX:]))
+                    self._send(self._outbox._replace(lifted=(*self._outbox.lifted, each)[-_OUTBOX_MAX:]))
                     logger.warning(
                         "lifted: %s of flag %r variant %r is served again: %s",
                         each.field, each.flag, each.variant, why,

@@ -2,6 +2,6 @@
 
 from windsock.providers.compiled import CompiledProvider
 from windsock.providers.files import FilesProvider
-from windsock.providers.serving import Serving
+from windsock.serving import Serving
 
 __all__ = ["CompiledProvider", "FilesProvider", "Serving"]

@@ -13,14 +13,14 @@ from openfeature.provider import Metadata
 
 from windsock.evaluator import CompiledFlag, FlagEvaluator
 from windsock.flags import Flag, FlagSet
-from windsock.providers.serving import SENTINEL, Serving, ServingProvider
 from windsock.providers.shards import ShardedFlag, sharded
 from windsock.providers.sync_context import FlagInContext
+from windsock.serving import SENTINEL, RuleProvider, Serving
 
 AnyFlag: TypeAlias = CompiledFlag | ShardedFlag | FlagInContext
 
 
-class CompiledProvider(ServingProvider):
+class CompiledProvider(RuleProvider):
     """An OpenFeature provider over `FlagEvaluator`; what feeds it is a subclass's affair.
 
     Args:

@@ -33,7 +33,7 @@ from windsock.errors import ConfigurationError, MissingExtraError
 from windsock.providers import forking
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.providers.sentinel import SentinelWatch
-from windsock.providers.serving import ServingProvider
+from windsock.serving import ServingProvider
 
 try:
     from openfeature.contrib.provider.flagd import FlagdProvider

@@ -17,7 +17,7 @@ from openfeature.exception import FlagNotFoundError, GeneralError, OpenFeatureEr
 from openfeature.schemas.protobuf.flagd.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
 
 from windsock.providers.flagd_options import FlagdOptions
-from windsock.providers.serving import SENTINEL
+from windsock.serving import SENTINEL
 
 _GRPC_THREADS_SECONDS: Final = 2.0
 

@@ -1,12 +1,13 @@
 """Usage records: what a request used, written in batches, and kept on disk while the database is away."""
 
-from windsock.usage.clean import clean, hashed_user_id
+from windsock.usage.clean import clean
 from windsock.usage.exposure import ExposureSink, Sinks
 from windsock.usage.otel import OpenTelemetrySink
-from windsock.usage.record import COLUMNS, Healed, Measured, Pending, UsageRecord, Use
+from windsock.usage.record import COLUMNS, UsageRecord
 from windsock.usage.sinks import LogSink, MemorySink, Sink
 from windsock.usage.spool import Spool
-from windsock.usage.writer import UsageHealth, UsageOptions, UsageWriter
+from windsock.usage.writer import UsageOptions, UsageWriter
+from windsock.use import Healed, Measured, Pending, UsageHealth, Use, hashed_user_id
 
 __all__ = [
     "COLUMNS",

@@ -1,9 +1,7 @@
 """Makes rows that a database takes: no NUL, no lone surrogate, no NaN, nothing huge."""
 
-import hmac
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -11,7 +9,9 @@ from hashlib import sha256
 from itertools import islice
 from uuid import UUID
 
-from windsock.usage.record import Healed, Measured, Pending, UsageRecord
+from windsock.usage.record import UsageRecord
+from windsock.use import Healed, Measured, Pending, hashed_user_id
+from windsock.values import UNSTORABLE, printable
 
 MAX_TEXT = 1_000
 """Characters kept of an id, a variant or a reason."""
@@ -25,9 +25,6 @@ _MAX_DEPTH = 20
 _MAX_ITEMS = 1_000
 _MAX_BIGINT = 2**63 - 1
 _MAX_COST = Decimal("1e30")
-
-# What PostgreSQL's text and jsonb refuse: NUL, and halves of surrogate pairs.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def clean(pending: Pending, user_id_key: bytes | None = None) -> UsageRecord:
@@ -46,16 +43,6 @@ def clean(pending: Pending, user_id_key: bytes | None = None) -> UsageRecord:
         values = {"windsock_unreadable": printable(error, MAX_ERROR)}
         bare = replace(pending.use, values=values, healed=())
         return _clean(replace(pending, use=bare, measured=Measured()))
-
-
-def hashed_user_id(user_id: str, key: bytes) -> str:
-    """Give a user id's keyed hash: the first 32 hex digits of HMAC-SHA256, after ``hmac:``.
-
-    The same id and key give the same text, so rows of one user still join; without the key nobody can tell
-    which user it is, nor try ids.
-    """
-    text = str(user_id).encode("utf-8", "surrogatepass")
-    return f"hmac:{hmac.digest(key, text, 'sha256').hex()[:32]}"
 
 
 def _clean(pending: Pending) -> UsageRecord:
@@ -89,7 +76,7 @@ def _values(values: Mapping[str, object]) -> str:
     except Exception:  # noqa: BLE001 - besides json's own errors, a mapping of the caller's may raise anything
         whole = ""
     # `\u0000` is how json.dumps writes a NUL; a text that only looks so goes on below too.
-    if 2 <= len(whole) <= MAX_FIELD and "\\u0000" not in whole and not _UNSTORABLE.search(whole):
+    if 2 <= len(whole) <= MAX_FIELD and "\\u0000" not in whole and not UNSTORABLE.search(whole):
         return whole
     try:
         first = islice(values.items(), MAX_FIELDS)
@@ -145,26 +132,12 @@ def _scalar(value: object) -> object:
         return value
     if isinstance(value, str):
         # One character more than is kept, so that the caller sees that it is too long.
-        return _UNSTORABLE.sub("�", str.__getitem__(value, slice(MAX_FIELD + 1)))
+        return UNSTORABLE.sub("�", str.__getitem__(value, slice(MAX_FIELD + 1)))
     if isinstance(value, int):
         return int(value) if abs(value) < 10**300 else f"an integer of {value.bit_length()} bits"
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(float(value))
     return printable(value, MAX_FIELD)
-
-
-def printable(value: object, limit: int) -> str:
-    """Give an object's text, storable and at most `limit` characters; never raises."""
-    try:
-        # str(): a subclass may lie about its length or its slices.
-        text = str.__str__(value) if isinstance(value, str) else str(value)
-        # A character is at most a few bytes: cutting first keeps a message of 100 MB from being copied whole.
-        text = _UNSTORABLE.sub("�", str.__getitem__(text, slice(limit + 1)))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001 - hostile by assumption, `SystemExit` included
-        return f"<{type(value).__name__} whose text raised {type(error).__name__}>"
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _text(value: object) -> str | None:

@@ -12,9 +12,10 @@ from weakref import WeakSet
 
 from windsock.usage.clean import clean
 from windsock.usage.delivery import Delivery
-from windsock.usage.record import Pending, UsageRecord
+from windsock.usage.record import UsageRecord
 from windsock.usage.sinks import Sink, destination
 from windsock.usage.spool import DEFAULT_FOLDER, Spool
+from windsock.use import Pending, UsageHealth
 
 log = logging.getLogger("windsock.usage")
 
@@ -37,27 +38,6 @@ class UsageOptions:
     batch_size: int = 1_000
     queue_size: int = 50_000
     user_id_key: bytes | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class UsageHealth:
-    """What a writer has done in this process, in records.
-
-    Attributes:
-        queued: Waiting in memory now.
-        written: Stored by the sink straight from memory.
-        spooled: Written to disk because the sink was away or too slow.
-        replayed: Read back from disk and stored; also those that another process had left.
-        dropped: Lost, because the queue was full or neither the sink nor the disk could be written.
-        last_error: The sink's or the disk's last complaint, or None while all is well.
-    """
-
-    queued: int
-    written: int
-    spooled: int
-    replayed: int
-    dropped: int
-    last_error: str | None
 
 
 @dataclass(slots=True)

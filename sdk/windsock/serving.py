@@ -1,17 +1,24 @@
-"""What a provider accounts for: what serves now, whether that is proven, and the events that say so."""
+"""What a provider accounts for: what serves now, whether that is proven, and the events that say so.
+
+Apart from `windsock.providers`, because those are loaded by `windsock.start` only.
+"""
 
 import threading
 import time
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode
 from openfeature.provider import AbstractProvider, ProviderStatus
 from openfeature.provider._registry import provider_registry
 
-from windsock.flags import Problem
+from windsock.outcome import Rule
+
+if TYPE_CHECKING:
+    from windsock.flags import Problem
 
 SENTINEL: Final = "windsock.sentinel"
 """The reserved flag whose evaluation proves that a set is loaded.
@@ -40,7 +47,7 @@ class Serving:
     revision: str = ""
     loaded_at: float = 0.0
     stale: str = ""
-    problems: tuple[Problem, ...] = ()
+    problems: "tuple[Problem, ...]" = ()
 
     @property
     def age(self) -> float:
@@ -118,3 +125,14 @@ class ServingProvider(AbstractProvider):
         ):
             time.sleep(0.01)
         return self._status()
+
+
+class RuleProvider(ServingProvider):
+    """A provider whose rules may be called in this process, past OpenFeature's client.
+
+    Attributes:
+        compiled: The flags that serve, by key, `SENTINEL` among them; replaced as a whole after each change,
+            never changed in place.
+    """
+
+    compiled: Mapping[str, Rule]

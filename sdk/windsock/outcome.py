@@ -1,0 +1,82 @@
+"""What evaluating one flag gives, and what it may be asked of.
+
+Apart from the evaluator and the providers, because those are loaded by `windsock.start` only.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import ErrorCode
+
+if TYPE_CHECKING:
+    from windsock.flags import Flag, JsonValue
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """The result of one evaluation, shared by every evaluation of the flag that ends the same way.
+
+    Two outcomes are the same when they are the same object, so what is derived from one (a validated
+    settings object) can be kept beside it.
+
+    Attributes:
+        value: The variant's value, shared: never change it. None when the caller's default is to be used.
+        variant: The variant's name, or None where none was chosen.
+        reason: OpenFeature's reason: STATIC, DEFAULT, TARGETING_MATCH, DISABLED or ERROR.
+        error_code: What went wrong, or None.
+        error_message: What went wrong, for a person, or None.
+        flag_metadata: The flag's metadata over the set's, shared.
+        flag_key: The flag's key.
+    """
+
+    value: "JsonValue"
+    variant: str | None
+    reason: str
+    error_code: ErrorCode | None
+    error_message: str | None
+    flag_metadata: "Mapping[str, JsonValue]"
+    flag_key: str
+
+
+class Rule(Protocol):
+    """One flag that is evaluated in this process."""
+
+    @property
+    def flag(self) -> "Flag":
+        """The flag as its document defines it; of a sharded one, the first shard."""
+
+    @property
+    def constant(self) -> Outcome | None:
+        """The outcome of a flag without a rule, the same for everybody; None for the others."""
+
+    @property
+    def decided_by(self) -> str | None:
+        """The one attribute that the rule reads, or None."""
+
+    @property
+    def rule(self) -> Callable[[Mapping[str, object]], Outcome]:
+        """From attributes to the outcome; raises where their values do not suit the rule."""
+
+    @property
+    def evaluate(self) -> Callable[[Mapping[str, object]], Outcome]:
+        """The same, with an outcome for that too; never raises."""
+
+
+def attributes_of(context: EvaluationContext | None) -> Mapping[str, object]:
+    """The attributes that rules see: the context's, and its targeting key as ``targetingKey``."""
+    if context is None:
+        return {}
+    if context.targeting_key is None:
+        return context.attributes
+    return {**context.attributes, "targetingKey": context.targeting_key}
+
+
+def copy_json(value: "JsonValue") -> "JsonValue":
+    """A copy whose objects and lists are new, for callers that may change what they get."""
+    if isinstance(value, dict):
+        return {key: copy_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [copy_json(item) for item in value]
+    return value

@@ -1,0 +1,124 @@
+"""The data of usage logging: what a view was used for, what its request measured, how the writer does.
+
+Apart from `windsock.usage`, because that is loaded by `windsock.start` only.
+"""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """One field whose value failed in use and was replaced for this call.
+
+    Attributes:
+        field: The settings field.
+        failed_value: The value that failed, already redacted where the field is secret.
+        error: What the call said, as text.
+        fell_to: The layer whose value answered instead: ``last good``, ``base`` or ``code default``.
+    """
+
+    field: str
+    failed_value: object
+    error: str
+    fell_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What one settings view was used for: the flag that decided, and the values that were read.
+
+    Attributes:
+        flag: The settings class's flag.
+        variant: The variant of the strongest layer that set anything, or None for code defaults.
+        config_id: The profile's UUID, or None without a profile.
+        revision: The revision of the flag set that decided.
+        reason: OpenFeature's reason for the variant.
+        environment: The deployment environment.
+        user_id: The user the view was made for, or None for the process's own values.
+        values: Field to value, for the fields that were read. JSON-able, secrets already redacted.
+        healed: The fields that failed in use.
+        experiment: The experiment that the user is in, where a field that its arms set was read.
+        arm: The experiment's variant that the user has.
+    """
+
+    flag: str
+    variant: str | None
+    config_id: str | UUID | None
+    revision: str | None
+    reason: str | None
+    environment: str
+    user_id: str | None
+    values: Mapping[str, object]
+    healed: Sequence[Healed] = ()
+    experiment: str | None = None
+    arm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a request knows about itself, the same on each of its rows.
+
+    Attributes:
+        request_id: Joins the rows of one request.
+        latency: Seconds from the start of the request to its end.
+        input_tokens: Tokens sent, summed over the request's calls.
+        output_tokens: Tokens received, summed over the request's calls.
+        cost: In the currency the caller counts in.
+        trace_id: The OpenTelemetry trace, 32 hex digits.
+    """
+
+    request_id: str | None = None
+    latency: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost: Decimal | None = None
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """One row as the request path leaves it: identified and dated, not yet cleaned.
+
+    The id is made here, before anything can fail, so that a row written twice is one row.
+    """
+
+    id: UUID
+    requested_at: datetime
+    use: Use
+    measured: Measured
+
+
+@dataclass(frozen=True, slots=True)
+class UsageHealth:
+    """What a writer has done in this process, in records.
+
+    Attributes:
+        queued: Waiting in memory now.
+        written: Stored by the sink straight from memory.
+        spooled: Written to disk because the sink was away or too slow.
+        replayed: Read back from disk and stored; also those that another process had left.
+        dropped: Lost, because the queue was full or neither the sink nor the disk could be written.
+        last_error: The sink's or the disk's last complaint, or None while all is well.
+    """
+
+    queued: int
+    written: int
+    spooled: int
+    replayed: int
+    dropped: int
+    last_error: str | None
+
+
+def hashed_user_id(user_id: str, key: bytes) -> str:
+    """Give a user id's keyed hash: the first 32 hex digits of HMAC-SHA256, after ``hmac:``.
+
+    The same id and key give the same text, so rows of one user still join; without the key nobody can tell
+    which user it is, nor try ids.
+    """
+    text = str(user_id).encode("utf-8", "surrogatepass")
+    return f"hmac:{hmac.digest(key, text, 'sha256').hex()[:32]}"
