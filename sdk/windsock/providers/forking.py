@@ -1,16 +1,26 @@
 """What must stop before this process forks and start again after it, in the parent and in the child.
 
 gRPC cannot be used in a child that was forked while a connection was open: the child hangs or crashes. With
-every connection closed and every thread joined there is nothing of it to inherit.
+every connection closed and every thread joined there is nothing of it to inherit. After the last connection
+gRPC shuts itself down on threads of its own, under a lock: a child forked meanwhile inherits that lock, and
+the first channel that it opens waits for it without end. So a fork waits until those threads are gone.
 """
 
 import os
 import threading
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from pathlib import Path
+from typing import Final, Protocol
 
 from openfeature import _event_support
+
+_GRPC_SECONDS: Final = 2.0
+"""Longest wait for gRPC's threads: they end in milliseconds, or not while another library uses it."""
+
+_GRPC_THREADS: Final = ("event_engine", "grpc_", "lifeguard", "timer_manager")
+"""How gRPC's own threads are called, which Python does not know of."""
 
 
 class Forkable(Protocol):
@@ -27,11 +37,21 @@ _known: "weakref.WeakSet[Forkable]" = weakref.WeakSet()
 _paused: list[Forkable] = []
 _forking = threading.Lock()
 """Held from before a fork until after it: two threads that fork take turns."""
+_uses_grpc = False
+_lasting: frozenset[str] = frozenset()
+"""gRPC's threads that outlived a wait: while another library uses gRPC, it does not shut down."""
 
 
-def register(each: Forkable) -> None:
-    """Have it stopped and started around every fork, for as long as it lives."""
+def register(each: Forkable, *, grpc: bool = False) -> None:
+    """Have it stopped and started around every fork, for as long as it lives.
+
+    Args:
+        each: What is stopped and started.
+        grpc: Whether it uses gRPC, whose threads every later fork then waits for.
+    """
+    global _uses_grpc  # noqa: PLW0603 - as a fork, the process's affair
     _known.add(each)
+    _uses_grpc |= grpc
 
 
 def _before() -> None:
@@ -39,6 +59,37 @@ def _before() -> None:
     for each in list(_known):
         _paused.append(each)
         each.before_fork()
+    if _uses_grpc:
+        _await_grpc()
+
+
+def _await_grpc() -> None:
+    global _lasting  # noqa: PLW0603 - as above
+    until = time.monotonic() + _GRPC_SECONDS
+    while (threads := _grpc_threads()) and threads != _lasting:
+        if time.monotonic() > until:
+            _lasting = threads
+            return
+        time.sleep(0.001)
+
+
+def _grpc_threads() -> frozenset[str]:
+    """The ids of gRPC's threads; none where the system does not tell them, as only Linux does."""
+    return frozenset(task.name for task in _tasks() if _name(task).startswith(_GRPC_THREADS))
+
+
+def _tasks() -> list[Path]:
+    try:
+        return list(Path("/proc/self/task").iterdir())
+    except OSError:
+        return []
+
+
+def _name(task: Path) -> str:
+    try:
+        return (task / "comm").read_text()
+    except OSError:  # it has ended
+        return ""
 
 
 def _after_in_parent() -> None:

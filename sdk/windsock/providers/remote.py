@@ -38,7 +38,7 @@ from windsock.serving import ServingProvider
 try:
     from openfeature.contrib.provider.flagd import FlagdProvider
 
-    from windsock.providers.stock import ask, await_grpc_threads, close, make, metadata_of_answer, was_late
+    from windsock.providers.stock import ask, close, make, metadata_of_answer, was_late
 except ImportError as missing:
     raise MissingExtraError("a flagd server that evaluates", "flagd") from missing
 
@@ -96,7 +96,7 @@ class RemoteProvider(ServingProvider):
         self._gate = _Gate()
         self._pool: ThreadPoolExecutor | None = None
         self._paused = False
-        forking.register(self)
+        forking.register(self, grpc=True)
 
     def get_metadata(self) -> Metadata:
         """Name the provider."""
@@ -138,7 +138,6 @@ class RemoteProvider(ServingProvider):
         """Let the calls under way end, then close the connection: gRPC must not be in use at a fork."""
         self._gate.shut()
         self._paused = self._disconnect()
-        await_grpc_threads()
 
     def after_fork(self, *, in_child: bool) -> None:
         """Connect again, and let calls through."""

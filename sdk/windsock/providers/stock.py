@@ -1,10 +1,9 @@
 """The stock flagd provider in RPC mode: made from our options, asked for the sentinel, closed for good."""
 
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
-from typing import Final, cast
+from typing import cast
 
 import grpc
 from google.protobuf.json_format import MessageToDict
@@ -18,8 +17,6 @@ from openfeature.schemas.protobuf.flagd.evaluation.v1 import evaluation_pb2, eva
 
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.serving import SENTINEL
-
-_GRPC_THREADS_SECONDS: Final = 2.0
 
 
 def make(options: FlagdOptions) -> FlagdProvider:
@@ -114,15 +111,6 @@ def close(stock: FlagdProvider) -> None:
     for thread in (resolver.thread, resolver.monitor_thread):
         if thread is not None and thread is not threading.current_thread():
             thread.join()
-
-
-def await_grpc_threads() -> None:
-    """Wait until the threads of gRPC's Python layer have ended; they are told at most every 0.2 s."""
-    until = time.monotonic() + _GRPC_THREADS_SECONDS
-    while time.monotonic() < until:
-        if not any("(managed_target)" in thread.name for thread in threading.enumerate()):
-            return
-        time.sleep(0.005)
 
 
 def _has_any_flag(stock: FlagdProvider, deadline: float) -> bool:

@@ -69,7 +69,7 @@ class StreamProvider(CompiledProvider):
         self._fatal = ""
         self._lost_at: float | None = None
         self._paused = False
-        forking.register(self)
+        forking.register(self, grpc=True)
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:  # noqa: ARG002 - OpenFeature's signature
         """Connect, and wait for the first set for at most the options' ``deadline``.

@@ -5,6 +5,7 @@ Only a stream provider that connects imports this file: it loads gRPC.
 
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -62,7 +63,7 @@ class SyncConnection:
     def __init__(self, options: FlagdOptions) -> None:
         self._options = options
         self._lock = threading.Lock()
-        self._call: grpc.Call | None = None
+        self._channel: grpc.Channel | None = None
         self._closed = False
 
     def pushes(self) -> Iterator[Push]:
@@ -78,30 +79,36 @@ class SyncConnection:
         try:
             with _channel(self._options) as channel:
                 stub = sync_pb2_grpc.FlagSyncServiceStub(channel)
+                responses = self._call_server(channel, stub)
                 context: Attributes | None = None
-                for response in self._call_server(stub):
-                    if response.HasField("sync_context"):
-                        context = _attributes(response.sync_context)
-                    elif context is None:
-                        context = self._metadata(stub)
-                    yield Push(response.flag_configuration, context)
+                try:
+                    for response in responses:
+                        if response.HasField("sync_context"):
+                            context = _attributes(response.sync_context)
+                        elif context is None:
+                            context = self._metadata(stub)
+                        yield Push(response.flag_configuration, context)
+                finally:
+                    _end(channel, responses)
         except grpc.RpcError as error:
             lost = _lost(error, self._options)
         except OSError as error:
             lost = LostError(f"{self._options.certificate}: cannot be read: {error.strerror}")
         # Raised here and not above, so that no exception holds gRPC's call: with nothing of gRPC's alive its
         # threads end, as a fork needs.
-        self._call = None
+        self._channel = None
         raise lost
 
     def close(self) -> None:
         """End the connection; a thread that waits for a set is woken."""
         with self._lock:
             self._closed = True
-            if self._call is not None:
-                self._call.cancel()
+            if self._channel is not None:
+                self._channel.close()
 
-    def _call_server(self, stub: sync_pb2_grpc.FlagSyncServiceStub) -> Iterator[sync_pb2.SyncFlagsResponse]:
+    def _call_server(
+        self, channel: grpc.Channel, stub: sync_pb2_grpc.FlagSyncServiceStub
+    ) -> Iterator[sync_pb2.SyncFlagsResponse]:
         options = self._options
         with self._lock:
             if self._closed:
@@ -112,16 +119,24 @@ class SyncConnection:
                 # flagd reads the selector from the header since 0.11, from the body before
                 metadata=(("flagd-selector", options.selector),) if options.selector else None,
             )
-            self._call = call
+            self._channel = channel
         return cast("Iterator[sync_pb2.SyncFlagsResponse]", call)
 
     def _metadata(self, stub: sync_pb2_grpc.FlagSyncServiceStub) -> Attributes:
         """Ask a server that sends no context with its flags the older way; it need not know or answer it."""
         try:
             answer = stub.GetMetadata(sync_pb2.GetMetadataRequest(), timeout=self._options.deadline)
-        except grpc.RpcError:
+        except (grpc.RpcError, ValueError):  # ValueError: the channel was closed meanwhile
             return {}
         return _attributes(answer.metadata)
+
+
+def _end(channel: grpc.Channel, responses: Iterator[sync_pb2.SyncFlagsResponse]) -> None:
+    """Close the channel and read the call to its end: one whose end nobody read keeps its socket open."""
+    channel.close()
+    with suppress(grpc.RpcError):
+        for _ in responses:
+            pass
 
 
 def _channel(options: FlagdOptions) -> grpc.Channel:
