@@ -49,7 +49,8 @@ class LlmEndpoint:
         embeddings: The embedding models it knows, and how many dimensions each has at most.
         refusal: How an unknown model is refused; other vendors of the same protocol say it differently.
         api_key: The key that requests must carry, or None for any.
-        dollars_a_token: What an answer cost; it says so where it is asked, as OpenRouter does.
+        dollars_a_token: What a token costs. It is said of answers where it is asked, and of embeddings always,
+            as OpenRouter does.
         port: Where it listens; 0 for any free port.
         down: While true, every request answers 503, as in an outage of the provider.
         served: What was answered so far, oldest first.
@@ -127,7 +128,9 @@ class LlmEndpoint:
         vectors = [_embedding(str(text), size) for text in texts]
         data = [{"object": "embedding", "index": i, "embedding": each} for i, each in enumerate(vectors)]
         words = sum(len(str(text).split()) for text in texts)
-        usage = {"prompt_tokens": words, "total_tokens": words}
+        usage: dict[str, float] = {"prompt_tokens": words, "total_tokens": words}
+        if self.dollars_a_token is not None:
+            usage["cost"] = self.dollars_a_token * words
         return 200, {"object": "list", "model": model, "data": data, "usage": usage}
 
     def _judge(

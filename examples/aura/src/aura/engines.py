@@ -39,7 +39,8 @@ class Instinct:
             async with asyncio.timeout(settings.l1_seconds):
                 return await windsock.aheal(settings, lambda s: self._models.chat("l1", s.l1_model, asked))
         except (TimeoutError, OpenAIError) as error:
-            log.warning("L1 has no instinct for this message (%s); answering without", error or "too slow")
+            reason = str(error) or f"slower than {settings.l1_seconds} s"
+            log.warning("L1 has no instinct for this message (%s); answering without", reason)
             return None
 
 

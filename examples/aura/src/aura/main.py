@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Annotated
 
 import openai
@@ -38,17 +38,15 @@ class Reply(BaseModel):
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Serve flags, models and memory for as long as the application runs."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    windsock.start()
     providers = Providers()
-    memory = Memory(providers.aura_memory_path)
-    for layer, model in (("l1", settings.l1_model), ("l2", settings.l2_model), ("l3", settings.l3_model)):
-        logging.getLogger(f"aura.{layer}").info("Using model: %s", model)
-    async with Models(providers) as models:
-        app.state.memory, app.state.mind = memory, Mind(models, memory)
-        yield
-        await app.state.mind.close()
-    memory.close()
-    windsock.stop()
+    with closing(Memory(providers.aura_memory_path)) as memory:
+        async with Models(providers) as models:
+            windsock.start()
+            _log_models()
+            app.state.memory, app.state.mind = memory, Mind(models, memory)
+            yield
+            await app.state.mind.close()
+            windsock.stop()
 
 
 app = FastAPI(title="Aura", lifespan=lifespan)
@@ -94,3 +92,15 @@ async def health(request: Request) -> dict[str, object]:
     except MismatchError as error:
         refused = str(error)
     return {"status": "ok", "models": configuration, "memory_refuses": refused, "flags": windsock.health()}
+
+
+def _log_models() -> None:
+    """Say at the start which model each part uses, as every call does."""
+    used = {
+        "l1": settings.l1_model,
+        "l2": settings.l2_model,
+        "l3": settings.l3_model,
+        "embeddings": settings.embeddings_model,
+    }
+    for part, model in used.items():
+        logging.getLogger(f"aura.{part}").info("Using model: %s", model)

@@ -30,13 +30,21 @@ class MismatchError(Exception):
 
 
 class Memory:
-    """A file of vectors. Those of two models, compared, give numbers without a meaning: that is refused."""
+    """A file of vectors. Those of two models, compared, give numbers without a meaning: that is refused.
+
+    Raises:
+        ValueError: The file cannot be made, or is none of Aura's.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(path)
-        self._database.execute(_TABLE)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(path)
+            self._database.execute(_TABLE)
+        except (OSError, sqlite3.Error) as error:
+            message = f"AURA_MEMORY_PATH={path} cannot be used: {error}; name a file that Aura may write"
+            raise ValueError(message) from error
 
     def close(self) -> None:
         """Let go of the file."""

@@ -40,16 +40,13 @@ class Mind:
             openai.OpenAIError: L3 or the embeddings have no model that answers.
             aura.memory.MismatchError: The embedding settings do not fit what is stored.
         """
-        with windsock.request(user_id=user_id) as usage:
+        with windsock.request(user_id=user_id):
             mine = AuraSettings.for_user(user_id)
             memories = await self._embeddings.recall(user_id, message, mine)
             instinct = await self._instinct.react(message, mine)
             analysis = self.analyses.get(user_id, "")
             thought = Thought(message, instinct.text if instinct else "", memories, analysis)
             said = await self._synthesis.answer(thought, mine)
-            for each in (instinct, said):
-                if each:
-                    usage.tokens(input=each.input_tokens, output=each.output_tokens, cost=each.cost)
         task = asyncio.create_task(self._analyse(user_id, message), name=f"aura-l2-{user_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -60,11 +57,10 @@ class Mind:
         await asyncio.gather(*self._tasks)
 
     async def _analyse(self, user_id: str, message: str) -> None:
-        with windsock.request(user_id=user_id) as usage:
-            try:
+        try:
+            with windsock.request(user_id=user_id):
                 said = await self._reasoning.analyse(message, AuraSettings.for_user(user_id))
-            except openai.OpenAIError as error:
-                log.warning("L2 has no analysis for user %s (%s); the last one stays", user_id, error)
-                return
-            usage.tokens(input=said.input_tokens, output=said.output_tokens, cost=said.cost)
-        self.analyses[user_id] = said.text
+        except openai.OpenAIError as error:
+            log.warning("L2 has no analysis for user %s (%s); the last one stays", user_id, error)
+        else:
+            self.analyses[user_id] = said.text

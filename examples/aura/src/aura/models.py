@@ -6,33 +6,35 @@ from dataclasses import dataclass
 from typing import Self
 
 import openai
+from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletionMessageParam
+from openai.types.create_embedding_response import Usage as EmbeddingUsage
 
 from aura.config import Providers
+from windsock.exposures import current
 
 LOCAL = "local/"
+log = logging.getLogger("aura")
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a model said, and what it took; the cost in dollars, where its provider says it."""
+    """What a model said."""
 
     text: str
     model: str
-    input_tokens: int
-    output_tokens: int
-    cost: float | None
 
 
 class Models:
-    """Two clients, as an async context manager; every call says in the log which model it uses."""
+    """Two clients, as an async context manager; the log has each call's model, `usage_logs` what it took."""
 
     def __init__(self, providers: Providers) -> None:
-        self._openrouter = openai.AsyncOpenAI(
-            base_url=providers.openrouter_base_url,
-            api_key=providers.openrouter_api_key.get_secret_value() or "unset",
-        )
-        self._ollama = openai.AsyncOpenAI(base_url=providers.ollama_base_url, api_key="ollama")
+        key = providers.openrouter_api_key.get_secret_value()
+        if not key:
+            log.warning("OPENROUTER_API_KEY is not set: only models under %s can answer", LOCAL)
+        self._openrouter = openai.AsyncOpenAI(base_url=providers.openrouter_base_url, api_key=key or "unset")
+        # An Ollama that is off stays off for longer than L1 has: the layer below answers at once instead.
+        self._ollama = openai.AsyncOpenAI(base_url=providers.ollama_base_url, api_key="ollama", max_retries=0)
 
     async def __aenter__(self) -> Self:
         return self
@@ -51,14 +53,8 @@ class Models:
         # OpenRouter's own addition to the protocol: https://openrouter.ai/docs/use-cases/usage-accounting
         asked = {"usage": {"include": True}} if client is self._openrouter else None
         completion = await client.chat.completions.create(model=name, messages=messages, extra_body=asked)
-        usage = completion.usage
-        return Said(
-            text=completion.choices[0].message.content or "",
-            model=model,
-            input_tokens=usage.prompt_tokens if usage else 0,
-            output_tokens=usage.completion_tokens if usage else 0,
-            cost=getattr(usage, "cost", None),
-        )
+        _record(completion.usage)
+        return Said(completion.choices[0].message.content or "", model)
 
     async def embed(self, model: str, dimension: int, text: str) -> list[float]:
         """Turn a text into a vector of so many dimensions.
@@ -68,6 +64,7 @@ class Models:
         """
         client, name = self._reach("embeddings", model)
         answer = await client.embeddings.create(model=name, input=text, dimensions=dimension)
+        _record(answer.usage)
         return answer.data[0].embedding
 
     def _reach(self, layer: str, model: str) -> tuple[openai.AsyncOpenAI, str]:
@@ -75,3 +72,11 @@ class Models:
         if model.startswith(LOCAL):
             return self._ollama, model.removeprefix(LOCAL)
         return self._openrouter, model
+
+
+def _record(usage: CompletionUsage | EmbeddingUsage | None) -> None:
+    """Add what a call took to the request's row; OpenRouter says the cost too, in dollars."""
+    request = current()
+    if request is not None and usage is not None:
+        received = usage.completion_tokens if isinstance(usage, CompletionUsage) else 0
+        request.tokens(input=usage.prompt_tokens, output=received, cost=getattr(usage, "cost", None))
