@@ -49,8 +49,8 @@ class LlmEndpoint:
         embeddings: The embedding models it knows, and how many dimensions each has at most.
         refusal: How an unknown model is refused; other vendors of the same protocol say it differently.
         api_key: The key that requests must carry, or None for any.
-        dollars_a_token: What a token costs. It is said of answers where it is asked, and of embeddings always,
-            as OpenRouter does.
+        dollars_a_token: What a token costs. As OpenRouter does, it says so of answers where it is asked, and
+            of embeddings always.
         port: Where it listens; 0 for any free port.
         down: While true, every request answers 503, as in an outage of the provider.
         served: What was answered so far, oldest first.
