@@ -144,12 +144,19 @@ def test_a_winner_grows_old_enough_without_a_write_and_a_gone_ad_fails_its_job(
     ]
 
 
-def test_promotion_has_a_feature_flag_of_its_own(database, connection, configure):
-    configure("feature_flags", auto_promoter=False)
-    assert cycle(database)["loops"]["auto_promoter"] == {
-        "status": "disabled",
-        "reason": "Feature flag disabled",
-    }
+@pytest.mark.parametrize(
+    ("feature", "loop", "result"),
+    [
+        ("auto_promoter", "auto_promoter", {}),
+        ("rag_auto_indexing", "rag_indexing", {"rows": 0}),
+    ],
+)
+def test_a_disabled_feature_stops_its_loop_and_the_others_run_on(database, configure, feature, loop, result):
+    configure("feature_flags", **{feature: False})
+    loops = cycle(database)["loops"]
+    assert loops.pop(loop) == {"status": "disabled", "reason": "Feature flag disabled", **result}
+    assert list(loops) == [name for name in ORDER if name != loop]
+    assert {each["status"] for each in loops.values()} == {"completed"}
 
 
 def test_a_disabled_cycle_says_so_and_runs_nothing(database, configure):

@@ -82,9 +82,12 @@ def test_each_criterion_alone_keeps_the_champion(folder, configure, criterion, v
 
 def test_a_small_lead_on_few_rows_is_not_confident(folder, configure):
     lines = (folder / "winner.holdout.csv").read_text().splitlines()
-    (folder / "winner.holdout.csv").write_text("\n".join(lines[:8]))
+    (folder / "winner.holdout.csv").write_text("\n".join(lines[:20]))
     configure("model_evaluation", min_samples=1)
-    assert evaluate()["unmet"] == ["confidence_level"]
+    result = evaluate()
+    assert (result["unmet"], result["metrics"]["confidence"]) == (["confidence_level"], 1 - 0.5**4)
+    configure("model_evaluation", confidence_level=0.93)
+    assert evaluate()["status"] == "promoted"
 
 
 def test_the_champion_itself_does_not_win(folder):

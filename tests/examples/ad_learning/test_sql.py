@@ -121,7 +121,7 @@ def test_the_mirror_writes_what_python_reads(mirror, connection, served):
     assert rows == get_learning_config()
 
 
-def test_a_threshold_changed_in_the_file_reaches_the_trigger_within_a_second_or_so(
+def test_a_threshold_changed_in_the_file_reaches_the_trigger(
     watching_mirror, connection, learning_file, add_ad, queued
 ):
     learning_file.write_text(

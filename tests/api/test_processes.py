@@ -1,0 +1,47 @@
+"""Several processes change one file through the API: each change is in it at the end."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = """
+import sys
+from pathlib import Path
+import psycopg
+from tests.api.conftest import Thing
+from windsock.api.store import Change, Store, Stored
+name, path, url = sys.argv[1:]
+store = Store(Path(path), Thing.__windsock__.declaration)
+print("ready", flush=True)
+sys.stdin.readline()
+with psycopg.connect(url, autocommit=True) as connection:
+    for number in range(15):
+        written = store.write(connection, Change({"extra": {f"{name}_{number}": number}}, name))
+        assert isinstance(written, Stored), written
+"""
+
+
+def test_changes_of_three_processes_at_once_lose_nothing(flag_file, api_database, audit):
+    names = ["ann", "ben", "eve"]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, name, flag_file, api_database],
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in names
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate(timeout=120) and process.returncode for process in processes] == [0, 0, 0]
+    written = json.loads(flag_file.read_bytes())["flags"]["thing"]["variants"]["production"]["extra"]
+    assert written == {f"{name}_{number}": number for name in names for number in range(15)}
+    rows = audit()
+    assert len(rows) == 45
+    assert [row["revision_before"] for row in rows[1:]] == [row["revision_after"] for row in rows[:-1]]
