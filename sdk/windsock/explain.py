@@ -138,7 +138,7 @@ def _provenance(declaration: Declaration, resolved: Resolved) -> list[Provenance
             flag=origin.flag,
             variant=origin.variant,
             config_id=origin.config_id,
-            variable=origin.variables.get(".".join(path), origin.variables.get(path[0])),
+            variable=origin.variable(path),
             shadowed=_below(resolved, path, origin),
         )
         for path, origin in resolved.leaves().items()
@@ -164,4 +164,4 @@ def _where(entry: Provenance) -> str:
 
 
 def _refused(refusal: Refusal) -> str:
-    return f"{'.'.join(refusal.path)} from {refusal.origin}: {refusal.message}"
+    return f"{'.'.join(refusal.path)} from {refusal.source}: {refusal.message}"

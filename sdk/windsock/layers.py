@@ -38,6 +38,10 @@ class Origin:
         """Name the layer as a person would: ``profile teacher.profile/3f0c…``."""
         return self.layer if self.flag is None else f"{self.layer} {self.flag}/{self.variant}"
 
+    def variable(self, path: FieldPath) -> str | None:
+        """The environment variable that held a field, or the mapping that it is in; None in other layers."""
+        return self.variables.get(".".join(path), self.variables.get(path[0]))
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -62,6 +66,11 @@ class Refusal:
     origin: Origin
     value: object
     message: str
+
+    @property
+    def source(self) -> str:
+        """Name the layer and, of the environment, the variable: ``environment TEACHER_TEMPERATURE``."""
+        return f"{self.origin} {self.origin.variable(self.path) or ''}".rstrip()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

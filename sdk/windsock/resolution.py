@@ -342,7 +342,7 @@ class Resolver:
             self._log_once((refusal.origin.layer, refusal.origin.variant, path, shown, refusal.message),
             logging.ERROR,
                 "%s.%s: %s gives %s, refused: %s. The layer below serves.",
-                self._settings_class.__name__, path, refusal.origin, shown, refusal.message,
+                self._settings_class.__name__, path, refusal.source, shown, refusal.message,
             )  # fmt: skip
 
     def _log_once(self, key: tuple[object, ...], level: int, message: str, *arguments: object) -> None:

@@ -104,7 +104,10 @@ class TestWithoutStart:
         setenv("TEACHER_TEMPERATURE", "0.3")
         teacher = Teacher.for_user("ann")
         assert (teacher.retrieval_top_k, teacher.temperature) == (10, 0.3)
-        assert "Teacher.retrieval_top_k: environment gives 'many', refused" in caplog.text
+        assert (
+            "Teacher.retrieval_top_k: environment TEACHER_RETRIEVAL_TOP_K gives 'many', refused"
+            in caplog.text
+        )
 
     def test_nested_variables(self, setenv: SetEnv) -> None:
         setenv("WORKER_LIMITS__PER_HOUR", "5")

@@ -150,7 +150,10 @@ def test_a_variable_that_cannot_be_used_falls_alone_and_is_named(setenv, caplog)
         "min_impressions": 1000,
         "min_hours_live": 0,
     }
-    assert "winner_detection.ctr_threshold: environment gives 'three percent', refused" in caplog.text
+    assert (
+        "winner_detection.ctr_threshold: environment WINNER_CTR_THRESHOLD gives 'three percent', refused"
+        in caplog.text
+    )
 
 
 @pytest.mark.parametrize(
