@@ -253,7 +253,7 @@ class TestRefusing:
             (b'{"threshold": NaN}', "NaN is no number of JSON"),
             (b'{"threshold": 1e400}', "beyond what a double holds"),
             (b'{"name": "a", "name": "b"}', "'name' stands twice"),
-            (b'{"extra": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "recursion"),
+            (b'{"extra": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deep"),
             (b'{"name": "\xff"}', "no JSON"),
         ],
     )

@@ -39,7 +39,9 @@ def parse(body: bytes) -> Mapping[str, JsonValue] | Fault:
     """Read a request's body: one JSON object, each key once."""
     try:
         parsed = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_each_once)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:  # its own words differ between versions of Python
+        return Fault("", "the request is nested too deep")
+    except ValueError as error:
         return Fault("", f"the request is no JSON: {error}")
     if not isinstance(parsed, dict):
         return Fault("", "the request must be a JSON object of the fields to change")
