@@ -73,6 +73,7 @@ def test_with_stay_the_service_serves_until_it_is_stopped(demo):
         said.append(line)
         if line.startswith("Serving until Ctrl-C: "):
             break
+    assert [line for line in said if line != f"{line.rstrip()}\n"] == []
     url = said[-1].rpartition(" ")[2].strip()
     assert httpx.get(f"{url}/health", trust_env=False).is_success, "".join(said)
     process.terminate()
