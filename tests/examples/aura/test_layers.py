@@ -2,7 +2,6 @@
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from threading import Thread
 
 import pytest
 from aura.config import AuraSettings, settings
@@ -104,14 +103,14 @@ def test_l3_answers_from_the_instinct_the_memories_and_the_last_analysis(start):
 
 def test_nobody_waits_for_l2_but_the_end_of_the_service(start, monkeypatch):
     monkeypatch.setenv("AURA_L2_MODEL", "local/slow")
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes a request and never answers
-        monkeypatch.setenv("OLLAMA_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/v1")
-        aura = start()
-        aura.answered()
-        assert aura.analysis() == ""
-        ending = Thread(target=aura.client.__exit__, args=(None, None, None))
-        ending.start()
-    ending.join(20)
+    with ThreadPoolExecutor(1) as pool:
+        with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes a request and never answers
+            monkeypatch.setenv("OLLAMA_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/v1")
+            aura = start()
+            pool.submit(aura.answered).result(20)
+            assert aura.analysis() == ""
+            ending = pool.submit(aura.client.__exit__, None, None, None)
+        ending.result(20)
     assert app.state.mind.analyses["ada"].startswith("anthropic/claude-3.5-sonnet answers")
 
 
