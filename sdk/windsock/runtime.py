@@ -88,7 +88,7 @@ def start(
     stop()
     _running = Running(Options(flags, provider, environment or environment_name(), usage, domain))
     atexit.register(stop)
-    reload()
+    process.reload()
 
 
 def stop() -> None:

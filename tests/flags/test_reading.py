@@ -84,6 +84,12 @@ def test_another_spelling_of_disabled_is_named() -> None:
             "/flags/b",
             "more than 200 deep",
         ),
+        (
+            '{"variants": {"x": ' + '{"a": [' * 130 + "]}" * 130 + "}}",
+            '{"a": [' * 31 + "]",
+            "/flags/b",
+            "more than 200 deep",
+        ),
     ],
 )
 def test_a_bad_flag_is_left_out_and_placed(flag: str, at: str, pointer: str, says: str) -> None:
@@ -93,6 +99,13 @@ def test_a_bad_flag_is_left_out_and_placed(flag: str, at: str, pointer: str, say
     message = str(document.problems[0])
     assert message.startswith(f"app.flagd.json:1:{text.index(at) + 1}: flag 'b' {pointer}: ")
     assert says in message
+
+
+def test_many_brackets_that_are_not_nested_are_no_depth() -> None:
+    text = json.dumps({"flags": {"a": {"variants": {"x": ["[" * 300, *([1] for _ in range(300))]}}}})
+    document = read(text)
+    assert document.problems == ()
+    assert len(document.flags["a"].variants["x"]) == 301
 
 
 def test_a_property_in_another_case_is_named() -> None:

@@ -19,6 +19,7 @@ from tests.flagfiles import write_flags, write_text
 from tests.providers.waiting import until
 from watchfiles import watch
 
+import windsock
 from windsock.providers import FilesProvider
 
 
@@ -40,6 +41,23 @@ def provider(folder: Path) -> Iterator[FilesProvider]:
     yield provider
     provider.shutdown()
     api.shutdown()
+
+
+def test_start_reads_the_files_once(folder: Path) -> None:
+    class Counted(FilesProvider):
+        reloads = 0
+
+        def reload(self) -> None:
+            self.reloads += 1
+            super().reload()
+
+    provider = Counted(folder, poll=60)
+    windsock.start(provider=provider)
+    assert value() == "red"
+    assert provider.reloads == 0
+    windsock.reload()
+    assert provider.reloads == 1
+    windsock.stop()
 
 
 def value(key: str = "colour") -> str:

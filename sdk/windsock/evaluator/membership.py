@@ -10,6 +10,7 @@ Attributes: TypeAlias = Mapping[str, object]
 T = TypeVar("T")
 
 _TEXT: Final = {str}
+_CHUNK: Final = 16_384
 _NUMBERS: Final = ({int}, {float}, {int, float})
 
 
@@ -105,6 +106,14 @@ class Choices(Generic[T]):
         return by_number
 
 
+def _set_of(texts: Sequence[str]) -> set[str]:
+    """A set, made from small ones: they fit in the processor's cache, and a million texts at once do not."""
+    made: set[str] = set()
+    for start in range(0, len(texts), _CHUNK):
+        made |= set(texts[start : start + _CHUNK])
+    return made
+
+
 class TextSet:
     """A list of texts as a set.
 
@@ -118,7 +127,7 @@ class TextSet:
     __slots__ = ("_numbers", "texts")
 
     def __init__(self, texts: Sequence[str]) -> None:
-        self.texts = frozenset(texts)
+        self.texts = _set_of(texts)
         self._numbers: frozenset[float] | None = None
 
     def holds(self, value: Value) -> bool:

@@ -7,6 +7,7 @@ from windsock.evaluator.membership import attribute_name
 from windsock.evaluator.operators import EAGER
 from windsock.evaluator.values import Value
 
+_NESTED: Final = frozenset({dict, list})
 _BRANCHING: Final = frozenset({"if", "?:", "fractional"})
 _SEES_ARGUMENTS_ONLY: Final = EAGER.keys() - {"var", "missing", "missing_some"} | {"and", "or"}
 
@@ -31,6 +32,8 @@ def deciding_attribute(rule: Value) -> str | None:
 def _names(rule: Value) -> Iterator[str | None]:
     """The attributes that a rule reads, with None for what its text does not tell."""
     if type(rule) is list:
+        if set(map(type, rule)).isdisjoint(_NESTED):  # a million texts are passed over at once
+            return
         for item in rule:
             yield from _names(item)
     elif type(rule) is dict and len(rule) == 1:

@@ -54,8 +54,9 @@ class _Reader:
             metadata=self._sections.get("metadata", {}),
             place_of=lambda tokens: text.position(self._locate(at, tokens)),
             faults=tuple(self._faults),
-            # with a backslash the key may be written as an escape, so only a text without any can exclude it
-            mentions_references="\\" in text.text or '"$ref"' in text.text,
+            # with a backslash the key may be written as an escape, so only a text without any can exclude it;
+            # one character is found ten times as fast as several
+            mentions_references="\\" in text.text or ("$" in text.text and '"$ref"' in text.text),
         )
 
     def _locate(self, root: int, tokens: Tokens) -> int:

@@ -103,7 +103,7 @@ class JsonText:
 
     def depth_passed_at(self, start: int, end: int) -> int | None:
         """The offset where the nesting between two offsets passes ``MAX_DEPTH``, or None."""
-        if self.text.count("{", start, end) + self.text.count("[", start, end) <= MAX_DEPTH:
+        if self._has_few_brackets(start, end):
             return None
         depth = 0
         for found in _BRACKETS.finditer(self.text, start, end):
@@ -116,8 +116,25 @@ class JsonText:
                 depth -= 1
         return None
 
+    def _has_few_brackets(self, start: int, end: int) -> bool:
+        """Whether there are too few for the nesting to pass `MAX_DEPTH`; it stops at one too many.
+
+        Searching for one character is several times as fast as counting it.
+        """
+        found = 0
+        for bracket in "{[":
+            at = self.text.find(bracket, start, end)
+            while at >= 0:
+                found += 1
+                if found > MAX_DEPTH:
+                    return False
+                at = self.text.find(bracket, at + 1, end)
+        return True
+
     def has_lone_surrogate(self, start: int, end: int) -> bool:
         r"""Whether an escape between two offsets may be half of a surrogate pair (``\ud800``)."""
+        if self.text.find("\\", start, end) < 0:
+            return False
         return _SURROGATE.search(self.text, start, end) is not None
 
     def members(self, at: int, read: Callable[[str, int, int], int]) -> int:
