@@ -102,7 +102,7 @@ class PortableRules:
         choose = self.random.choice
         pick = self.random.random()
         if pick < 0.3:
-            return choose(({"var": "beta"}, {"==": [{"var": "beta"}, choose((True, False))]}))
+            return choose(({"var": "beta"}, {"==": [{"var": "beta"}, True]}))
         if pick < 0.7:
             return {
                 "sem_ver": [{"var": "version"}, choose(RELATIONS), choose(("1.2.3", "2.0.0", "1.2.3-rc.1"))]

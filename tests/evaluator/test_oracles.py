@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from json_logic.builtins import BUILTINS
+from tests.evaluator.explained import is_explained
 from tests.evaluator.oracles import NpmCore, python_core, python_result, windsock_result
 from tests.evaluator.portable_rules import PortableRules
 from tests.evaluator.wild_rules import VARIANTS, WildRules
@@ -51,6 +52,35 @@ def test_portable_rules_agree_with_the_npm_core(npm: NpmCore, source: random.Ran
     evaluator = serving(rule, "v2")
     mine = [windsock_result(evaluator, "flag", context) for context in contexts]
     assert mine == [result["flag"] for result in npm.results(document(rule, "v2"), contexts)]
+
+
+def plain_wild_rules(rules: WildRules) -> dict[str, dict[str, object]]:
+    """Flags with those of some wild rules in which nothing of the list is found."""
+    made = [rules.rule(rules.random.randint(1, 4)) for _ in range(100)]
+    return {
+        f"flag-{number}": {"state": "ENABLED", "variants": VARIANTS, "defaultVariant": "c", "targeting": rule}
+        for number, rule in enumerate(made)
+        if not find_in_rule(rule)
+    }
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32))
+def test_what_the_list_does_not_explain_agrees_with_both_cores(npm: NpmCore, seed: int) -> None:
+    rules = WildRules(random.Random(seed))
+    flags = plain_wild_rules(rules)
+    contexts = [rules.context() for _ in range(3)]
+    v2, v3 = ({"flags": flags, "metadata": {"bucketing": bucketing}} for bucketing in ("v2", "v3"))
+    core, of_npm = python_core(v3), npm.results(v2, contexts)
+    evaluators = FlagEvaluator(), FlagEvaluator()
+    for evaluator, content in zip(evaluators, (v2, v3), strict=True):
+        evaluator.set_flags(content)
+    for key, flag in flags.items():
+        for context, theirs in zip(contexts, of_npm, strict=True):
+            if not is_explained(flag["targeting"], context):
+                mine = [windsock_result(evaluator, key, context) for evaluator in evaluators]
+                both = [theirs[key], python_result(core, key, context)]
+                assert mine == both, (flag["targeting"], context)
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,0 +1,125 @@
+"""What kind of value an expression gives, and which kinds of argument every flagd takes alike."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final, Literal, TypeAlias
+
+from windsock.flags.model import JsonValue
+
+Kind: TypeAlias = Literal["null", "boolean", "number", "numeral", "text", "list", "object"]
+"""A numeral is text that reads as a number in every language; text is any other."""
+
+Kinds: TypeAlias = frozenset[Kind]
+"""What an expression can give; empty where only attributes tell."""
+
+UNKNOWN: Final[Kinds] = frozenset()
+
+_NUMERAL: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
+_NULL: Final[Kinds] = frozenset({"null"})
+_TEXT: Final[Kinds] = frozenset({"text", "numeral"})
+_NUMBER: Final[Kinds] = frozenset({"number", "numeral"})
+_PLAIN_NUMBER: Final[Kinds] = frozenset({"number"})
+_LIST: Final[Kinds] = frozenset({"list"})
+_SCALAR: Final[Kinds] = frozenset({"number", *_TEXT})
+_MANY: Final = 10**9
+
+
+def kinds_of(value: JsonValue) -> Kinds:
+    """The kinds that an expression can give."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return frozenset({_kind_of_literal(value)})
+    ((name, arguments),) = value.items()
+    given = _GIVEN.get(name)
+    if given is not None:
+        return given
+    if name == "var":
+        return _FLAGD.get(arguments, UNKNOWN) if isinstance(arguments, str) else UNKNOWN
+    found = [kinds_of(result) for _, result in choices(value)]
+    if not found or not all(found):
+        return UNKNOWN
+    may_give_nothing = name == "fractional" or (name in ("if", "?:") and len(arguments) % 2 == 0)
+    return (_NULL if may_give_nothing else UNKNOWN).union(*found)
+
+
+def choices(value: JsonValue) -> list[tuple[tuple[str | int, ...], JsonValue]]:
+    """Of a choice: the expressions that can be its result, each with its place; of anything else none."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return []
+    ((name, arguments),) = value.items()
+    if not isinstance(arguments, list):
+        return []
+    places = [(name, index) for index in range(len(arguments))]
+    if name in ("if", "?:"):
+        last = len(arguments) - 1
+        return [(at, arguments[at[1]]) for at in places if at[1] % 2 or at[1] == last]
+    if name in ("and", "or"):
+        return list(zip(places, arguments, strict=True))
+    if name == "fractional":
+        return [((*at, 0), bucket[0]) for at, bucket in zip(places, arguments, strict=True) if _holds(bucket)]
+    return [(at, arguments[1]) for at in places[1:]] if name == "var" and len(arguments) == 2 else []
+
+
+def _holds(bucket: JsonValue) -> bool:
+    return isinstance(bucket, list) and bool(bucket)
+
+
+def _kind_of_literal(value: JsonValue) -> Kind:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, (int, float)):
+        return "number"
+    if isinstance(value, str):
+        return "numeral" if _NUMERAL.fullmatch(value) else "text"
+    return "list" if isinstance(value, list) else "object"
+
+
+def miscounted(name: str, arguments: JsonValue) -> bool:
+    """Whether an operator has more or fewer arguments than every flagd takes."""
+    least, most = _COUNTS.get(name, (0, _MANY))
+    return name in _COUNTS and (not isinstance(arguments, list) or not least <= len(arguments) <= most)
+
+
+def unfit(name: str, arguments: JsonValue) -> Iterator[int]:
+    """The positions of arguments of a kind that not every flagd takes alike."""
+    wanted = _WANTED.get(name)
+    if wanted is None or not isinstance(arguments, list):
+        return
+    for index, argument in enumerate(arguments):
+        if not kinds_of(argument) <= wanted[min(index, len(wanted) - 1)]:
+            yield index
+
+
+_FLAGD: Final[Mapping[str, Kinds]] = {
+    "$flagd.flagKey": frozenset({"text"}),
+    "$flagd.timestamp": _PLAIN_NUMBER,
+}
+_LISTS: Final = ("filter", "map", "all", "some", "none", "reduce")
+_GIVEN: Final[Mapping[str, Kinds]] = {
+    **dict.fromkeys(("==", "!=", "===", "!==", "<", "<=", ">", ">="), frozenset({"boolean"})),
+    **dict.fromkeys(("!", "!!", "in", "all", "some", "none"), frozenset({"boolean"})),
+    **dict.fromkeys(("starts_with", "ends_with", "sem_ver"), frozenset({"boolean", "null"})),
+    **dict.fromkeys(("+", "-", "*", "/", "%", "min", "max"), _PLAIN_NUMBER),
+    **dict.fromkeys(("cat", "substr"), _TEXT),
+    **dict.fromkeys(("filter", "map", "merge", "missing", "missing_some"), _LIST),
+}
+_COUNTS: Final[Mapping[str, tuple[int, int]]] = {
+    **dict.fromkeys(("!", "!!"), (1, 1)),
+    **dict.fromkeys(("if", "?:", "and", "or", "+", "*", "min", "max", "cat", "merge"), (1, _MANY)),
+    **dict.fromkeys(("filter", "map", "all", "some", "none", "starts_with", "ends_with"), (2, 2)),
+    **dict.fromkeys(("reduce", "sem_ver"), (3, 3)),
+    "-": (1, 2),
+    "/": (2, 2),
+    "substr": (2, 3),
+}
+_WANTED: Final[Mapping[str, tuple[Kinds, ...]]] = {
+    **dict.fromkeys(("+", "-", "*", "/"), (_NUMBER,)),
+    **dict.fromkeys(("min", "max"), (_PLAIN_NUMBER,)),
+    "cat": (_SCALAR,),
+    "substr": (_TEXT, _PLAIN_NUMBER),
+    "merge": (frozenset({"list", "number", *_TEXT}),),
+    **dict.fromkeys(_LISTS, (_LIST, frozenset({"boolean", "number", "list", "null", *_TEXT}))),
+    **dict.fromkeys(("starts_with", "ends_with"), (_TEXT,)),
+}
+"""By position; the last one counts for every further argument."""
