@@ -12,6 +12,7 @@ from typing import Protocol
 
 from windsock._connection import KeptConnection
 from windsock._sql import load_queries
+from windsock.errors import ConfigurationError
 from windsock.healing.quarantine import EXPIRY, FAULTS, MEMORY, Outbox, Withdrawal
 
 try:
@@ -21,6 +22,7 @@ except ImportError:  # Windows: files are replaced whole, and two writers at onc
 
 logger = logging.getLogger("windsock.healing")
 
+_UNDEFINED_TABLE = "42P01"  # PostgreSQL's error codes, appendix A of its manual
 DEFAULT_FILE = Path(".windsock/quarantine.json")
 
 _queries = load_queries("windsock.healing", "queries.sql")
@@ -135,7 +137,8 @@ class PostgresBoard:
         """Do it all in one transaction.
 
         Raises:
-            psycopg.Error: The database is away, lacks the tables, or denies them.
+            ConfigurationError: The tables are not there.
+            psycopg.Error: The database is away, or denies the tables.
         """
         try:
             connection = self._connection.opened()
@@ -152,8 +155,11 @@ class PostgresBoard:
                     connection.execute(_queries["withdraw_reported"], limits)
                     connection.execute(_queries["forget"])
                 return [Withdrawal(*row) for row in connection.execute(_queries["in_force"])]
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if getattr(error, "sqlstate", None) == _UNDEFINED_TABLE:
+                what = str(error).partition("\n")[0]
+                raise ConfigurationError(f"{what}: run `windsock migrate`") from error
             raise
 
     def close(self) -> None:

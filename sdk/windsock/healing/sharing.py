@@ -61,7 +61,7 @@ class Sharing:
             in_force = self._board.exchange(outbox)
         except Exception as error:  # noqa: BLE001 - whatever a board raises, healing goes on without it
             quarantine.put_back(outbox)
-            self._complain(str(error).strip() or type(error).__name__)
+            self._complain(" ".join(str(error).split()) or type(error).__name__)
             return False
         quarantine.shared(in_force)
         quarantine.expire()

@@ -53,7 +53,7 @@ class Wallets:
             our_logs.error(
                 "the table wallets cannot be prepared: %s. Everyone is answered until it is there: is the "
                 "database up, and did `windsock migrate` run?",
-                error,
+                _first_line(error),
             )
 
     def close(self) -> None:
@@ -69,7 +69,9 @@ class Wallets:
             with self._connection(self._pool) as connection:
                 row = connection.execute(_sql("check_wallet"), (user_id,)).fetchone()
         except psycopg.Error as error:
-            our_logs.error("the wallet of %s cannot be read: %s. Answering without.", user_id, error)
+            our_logs.error(
+                "the wallet of %s cannot be read: %s. Answering without.", user_id, _first_line(error)
+            )
             return Standing()
         if row is None:
             return Standing(refusal=f"user {user_id} has no wallet; insert one into wallets")
@@ -84,7 +86,9 @@ class Wallets:
             with self._connection(self._pool) as connection:
                 connection.execute(_sql("charge_wallet"), (credits_taken, user_id))
         except psycopg.Error as error:
-            our_logs.error("%s credits of %s were not charged: %s", credits_taken, user_id, error)
+            our_logs.error(
+                "%s credits of %s were not charged: %s", credits_taken, user_id, _first_line(error)
+            )
 
     @contextmanager
     def _connection(self, pool: ConnectionPool) -> Iterator[psycopg.Connection]:
@@ -93,6 +97,11 @@ class Wallets:
                 connection.execute(_sql("wallets"))
                 self._prepared = True
             yield connection
+
+
+def _first_line(error: psycopg.Error) -> str:
+    """What is wrong; the lines after it are for who wrote the statement."""
+    return str(error).partition("\n")[0]
 
 
 @cache
