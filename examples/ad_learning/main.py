@@ -1,18 +1,23 @@
 """The service of the ad learning system: its configuration over HTTP, and the check of one ad."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import openai
 import psycopg
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException, status
 
 import windsock
 from windsock.api import Api, configuration_router
+from windsock.errors import ConfigurationError
 
-from . import config_loader
+from . import config_loader, worker
 from .indexing import SimilarWinner, find_similar
 from .settings import Learning
 from .winners import is_winner
+
+logger = logging.getLogger("ad_learning")
 
 
 def create_app(database_url: str | None = None) -> FastAPI:
@@ -45,8 +50,14 @@ def create_app(database_url: str | None = None) -> FastAPI:
     @app.get("/winners/similar")
     async def similar_winners(text: str) -> list[SimilarWinner]:
         """Find the indexed winners that are most like a campaign, a video, attributes."""
-        async with await psycopg.AsyncConnection.connect(url) as connection:
-            return await find_similar(connection, text)
+        try:
+            async with await psycopg.AsyncConnection.connect(url) as connection:
+                return await find_similar(connection, text)
+        except (ConfigurationError, openai.OpenAIError, psycopg.Error) as error:
+            logger.error("similar winners cannot be found: %s", worker.reason(error))  # noqa: TRY400 - it says it all
+            known = isinstance(error, ConfigurationError)
+            said = str(error) if known else "similar winners cannot be found now; the service's log says why"
+            raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, said) from error
 
     @app.get("/health")
     def health() -> windsock.Health:

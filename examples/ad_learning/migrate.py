@@ -22,8 +22,9 @@ def prepare(database_url: str) -> list[str]:
 
 def main() -> None:
     """Prepare the database that the environment names."""
-    for name in prepare(config_loader.database_url()):
-        print(f"applied {name}")  # noqa: T201 - a terminal program prints
+    applied = prepare(config_loader.database_url())
+    for line in [f"applied {name}" for name in applied] or ["nothing to apply"]:
+        print(line)  # noqa: T201 - a terminal program prints
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ async def work(url: str, stop: asyncio.Event) -> None:
             async with await psycopg.AsyncConnection.connect(url) as connection:
                 indexed = (await index_winners(connection))["rows"]
         except Exception as error:  # noqa: BLE001 - a worker outlives the database and the model
-            logger.error("winners cannot be indexed: %s", error)  # noqa: TRY400 - each interval anew
+            logger.error("winners cannot be indexed: %s", worker.reason(error))  # noqa: TRY400 - each interval anew
         if indexed:
             logger.info("Indexed %s winners", indexed)
         else:

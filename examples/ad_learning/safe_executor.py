@@ -87,7 +87,9 @@ class SafeExecutor:
             try:
                 outcome = self.turn()
             except psycopg.Error as error:
-                logger.error("the queue of budget changes cannot be reached: %s", error)  # noqa: TRY400
+                logger.error(  # noqa: TRY400 - the message says it all
+                    "the queue of budget changes cannot be reached: %s", worker.reason(error)
+                )
                 outcome = Outcome.IDLE
             waits = outcome in {Outcome.IDLE, Outcome.LIMITED}
             stop.wait(settings.poll_interval_ms / 1000 if waits else 0.0)

@@ -6,8 +6,10 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 
+import psycopg
+
 import windsock
-from windsock.errors import ConfigurationError
+from windsock.errors import WindsockError
 
 from . import config_loader
 
@@ -32,8 +34,16 @@ def program(main: Callable[[], None]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         main()
-    except (ConfigurationError, FileNotFoundError) as error:
+    except (WindsockError, FileNotFoundError) as error:
         sys.exit(str(error))
+
+
+def reason(error: Exception) -> str:
+    """Say in one line what went wrong, and how a database that is not prepared becomes so."""
+    said = " ".join(str(error).split())
+    if isinstance(error, psycopg.errors.UndefinedTable):
+        said += "; run `python -m examples.ad_learning.migrate` first"
+    return said
 
 
 async def serve(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:

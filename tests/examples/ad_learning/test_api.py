@@ -133,6 +133,19 @@ def test_similar_winners_are_found(client, connection, database, embeddings):
     ]
 
 
+def test_similar_winners_that_cannot_be_found_are_503_with_what_to_do(
+    client, embeddings, monkeypatch, caplog
+):
+    embeddings.down = True
+    answer = client.get("/winners/similar", params={"text": "mountain"})
+    assert (answer.status_code, "the service's log says why" in answer.json()["detail"]) == (503, True)
+    assert "similar winners cannot be found: " in caplog.text
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    answer = client.get("/winners/similar", params={"text": "mountain"})
+    assert answer.status_code == 503
+    assert "OPENAI_API_KEY is not set" in answer.json()["detail"]
+
+
 def test_a_variable_that_stands_above_is_named_in_the_answer_and_by_health(client, monkeypatch):
     monkeypatch.setenv("WINNER_CTR_THRESHOLD", "0.04")
     windsock.reload()

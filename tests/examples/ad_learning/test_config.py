@@ -1,8 +1,5 @@
 """Ad learning: the configuration by the names and numbers of its document, and what a winner is."""
 
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,7 +15,6 @@ from examples.ad_learning.config_loader import (
 )
 from examples.ad_learning.settings import Learning
 from examples.ad_learning.winners import is_winner
-from tests.examples.ad_learning.conftest import REPOSITORY
 
 import windsock
 from examples.ad_learning import config_loader
@@ -259,33 +255,3 @@ class TestFindConfig:
             windsock.ConfigurationError, match=r"learning_config\.yaml: this is no .*windsock import"
         ):
             find_config()
-
-
-NO_DATABASE = "DATABASE_URL is not set; name the database that was migrated\n"
-
-
-@pytest.mark.parametrize(
-    ("module", "variables", "said"),
-    [
-        ("self_learning_worker", {"DATABASE_URL": ""}, NO_DATABASE),
-        ("rag_worker", {"DATABASE_URL": ""}, NO_DATABASE),
-        ("safe_executor", {"DATABASE_URL": ""}, NO_DATABASE),
-        (
-            "safe_executor",
-            {"LEARNING_CONFIG_PATH": "/gone.json"},
-            "Learning config not found. Tried: /gone.json",
-        ),
-    ],
-)
-def test_a_program_that_cannot_start_says_why_in_a_line(module, variables, said):
-    done = subprocess.run(
-        [sys.executable, "-m", f"examples.ad_learning.{module}"],
-        cwd=REPOSITORY,
-        env=os.environ | {"DATABASE_URL": "postgresql://nobody"} | variables,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith(said), done.stderr
