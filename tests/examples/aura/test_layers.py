@@ -114,11 +114,14 @@ def test_nobody_waits_for_l2_but_the_end_of_the_service(start, monkeypatch):
     assert app.state.mind.analyses["ada"].startswith("anthropic/claude-3.5-sonnet answers")
 
 
-def test_an_ollama_that_is_off_is_healed_in_the_time_that_l1_has(start, monkeypatch):
+def test_an_ollama_that_is_down_is_asked_once_and_healed_in_the_time_that_l1_has(start, monkeypatch):
     monkeypatch.setenv("AURA_L1_MODEL", "local/phi-3-mini-4k")
-    monkeypatch.setenv("OLLAMA_BASE_URL", "http://127.0.0.1:1/v1")
     aura = start()
+    aura.local.down = True
     assert aura.answered()["instinct"].startswith(f"{DEFAULT[0]} answers")
+    assert [each.status for each in aura.local.served] == [503], (
+        "the client's retries take longer than L1 has"
+    )
 
 
 def test_without_a_key_the_log_says_what_can_answer(start, monkeypatch, caplog):
