@@ -31,6 +31,7 @@ class FlagdServer:
 
     Args:
         sources: Where it has its flags: a file, or ``host:port`` of a server of ``flagd.sync.v1``.
+        sockets: A folder for the Unix sockets ``rpc`` and ``sync``, which then replace those two ports.
 
     Attributes:
         path: Its first file.
@@ -40,8 +41,9 @@ class FlagdServer:
         ofrep: Port of evaluations over HTTP.
     """
 
-    def __init__(self, *sources: Path | str) -> None:
+    def __init__(self, *sources: Path | str, sockets: Path | None = None) -> None:
         self._sources = sources
+        self._sockets = sockets
         self.path = next((Path(each) for each in sources if isinstance(each, Path)), Path())
         self.rpc, self.management, self.sync, self.ofrep = free_ports(4)
         self._connection = http.client.HTTPConnection("127.0.0.1", self.ofrep, timeout=60)
@@ -73,9 +75,11 @@ class FlagdServer:
         ]
         command = [flagd_binary() or "flagd", "start", "--sources", json.dumps(sources)]
         command += [f"{option}={port}" for option, port in ports.items()]
+        if self._sockets is not None:
+            command += ["-d", str(self._sockets / "rpc"), "-e", str(self._sockets / "sync")]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            for port in (self.rpc, self.sync, self.ofrep):
+            for port in (self.ofrep,) if self._sockets else (self.rpc, self.sync, self.ofrep):
                 self._await(lambda port=port: _listens(port))
             for path in self._sources:
                 if isinstance(path, Path):

@@ -22,7 +22,6 @@ from tests.flagfiles import object_flag
 from tests.providers.waiting import until
 
 import windsock
-from windsock.errors import ConfigurationError
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.providers.remote import RemoteProvider
 
@@ -218,16 +217,3 @@ def test_forked_children_ask_by_themselves(flagd: FlagdServer) -> None:
         waiting = [forked(lambda: until(lambda: value() == "blue", 30)) for _ in range(2)]
         flagd.write(FLAGS | {"colour": text("blue")})
         assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in waiting] == [0, 0]
-
-
-@pytest.mark.parametrize(
-    ("options", "variable"),
-    [
-        ({"target_uri": "dns:///flagd:8013"}, "FLAGD_TARGET_URI"),
-        ({"socket_path": "/run/flagd.sock"}, "FLAGD_SOCKET_PATH"),
-        ({"authority": "flagd.internal"}, "FLAGD_DEFAULT_AUTHORITY"),
-    ],
-)
-def test_what_the_stock_client_cannot_do_is_refused(options: dict[str, str], variable: str) -> None:
-    with pytest.raises(ConfigurationError, match=rf"{variable}=.*FLAGD_RESOLVER=in-process"):
-        RemoteProvider(FlagdOptions(**options))

@@ -27,6 +27,7 @@ class FlagdOptions:
         host: Host name or address.
         port: 8015 sends flags, 8013 evaluates them.
         target_uri: A gRPC target that replaces host and port, such as ``dns:///flagd.internal:8015``.
+            ``envoy://host:port/name`` means that proxy, and the name as the authority.
         socket_path: A Unix socket that replaces host and port.
         tls: Whether the connection is encrypted.
         certificate: File with the certificates to trust; empty for the system's.
@@ -56,8 +57,8 @@ class FlagdOptions:
     deadline: float = 2.0
     stream_deadline: float = 600.0
     backoff: float = 1.0
-    backoff_max: float = 5.0
-    grace_period: float = 10.0
+    backoff_max: float = 12.0
+    grace_period: float = 5.0
     keep_alive: float = 0.0
     fatal_codes: frozenset[str] = frozenset()
     max_message_bytes: int = MAX_MESSAGE_BYTES

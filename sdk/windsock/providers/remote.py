@@ -29,7 +29,7 @@ from openfeature.exception import (
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
 from openfeature.provider import FeatureProvider, Metadata, ProviderStatus
 
-from windsock.errors import ConfigurationError, MissingExtraError
+from windsock.errors import MissingExtraError
 from windsock.providers import forking
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.providers.sentinel import SentinelWatch
@@ -65,9 +65,6 @@ class RemoteProvider(ServingProvider):
         options: How the server is reached; its port is the one that evaluates, 8013 by default. Default: what
             ``FLAGD_*`` says. ``deadline`` bounds every call.
         context: Attributes laid below every evaluation context.
-
-    Raises:
-        ConfigurationError: The options name a target that the stock client cannot reach.
     """
 
     def __init__(
@@ -77,16 +74,6 @@ class RemoteProvider(ServingProvider):
     ) -> None:
         self._options = options or FlagdOptions.from_environment("rpc")
         super().__init__(self._options.target)
-        for value, variable in (
-            (self._options.target_uri, "FLAGD_TARGET_URI"),
-            (self._options.socket_path, "FLAGD_SOCKET_PATH"),
-            (self._options.authority, "FLAGD_DEFAULT_AUTHORITY"),
-        ):
-            if value:
-                raise ConfigurationError(
-                    f"{variable}={value!r}: the stock client has no such option for rpc; give FLAGD_HOST and"
-                    " FLAGD_PORT, or use FLAGD_RESOLVER=in-process"
-                )
         self._context = EvaluationContext(attributes=dict(context or {}))
         self._stock: FlagdProvider | None = None
         self._watch: SentinelWatch | None = None
@@ -246,7 +233,11 @@ class RemoteProvider(ServingProvider):
 
     def _connect(self, context: EvaluationContext) -> None:
         self._has_flags = False
-        self._stock = stock = make(self._options)
+        try:
+            self._stock = stock = make(self._options)
+        except OSError as error:
+            self._lose(f"is not asked: {self._options.certificate}: cannot be read: {error.strerror}")
+            raise ProviderNotReadyError(self.serving.stale) from error
         stock.attach(self._relay)
         self._watch = SentinelWatch(lambda: self._ask(stock), self._take)
         stock.initialize(context)

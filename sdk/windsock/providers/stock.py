@@ -1,5 +1,6 @@
 """The stock flagd provider in RPC mode: made from our options, asked for the sentinel, closed for good."""
 
+import logging
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -13,19 +14,33 @@ from openfeature.contrib.provider.flagd.config import CacheType, ResolverType
 from openfeature.contrib.provider.flagd.resolvers.grpc import GrpcResolver
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import FlagNotFoundError, GeneralError, OpenFeatureError
-from openfeature.schemas.protobuf.flagd.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
+from openfeature.schemas.protobuf.flagd.evaluation.v1 import evaluation_pb2 as evaluation_v1_pb2
+from openfeature.schemas.protobuf.flagd.evaluation.v1 import evaluation_pb2_grpc as evaluation_v1_pb2_grpc
+from openfeature.schemas.protobuf.flagd.evaluation.v2 import evaluation_pb2_grpc
 
+from windsock.providers.channel import open_channel
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.serving import SENTINEL
 
+logger = logging.getLogger("windsock.flags")
+
 
 def make(options: FlagdOptions) -> FlagdProvider:
-    """Make one; its cache, which answers a boolean read with a cached string, is off."""
+    """Make one, with our channel; its cache, which answers a boolean read with a cached string, is off.
+
+    Raises:
+        OSError: The file of the certificates cannot be read.
+    """
+    channel = open_channel(
+        options,
+        ("grpc.min_reconnect_backoff_ms", round(options.deadline * 1000)),
+        ("grpc.initial_reconnect_backoff_ms", round(options.backoff * 1000)),
+        ("grpc.max_reconnect_backoff_ms", round(options.backoff_max * 1000)),
+    )
     stock = FlagdProvider(
         host=options.host,
         port=options.port,
-        tls=options.tls,
-        cert_path=options.certificate or None,
+        tls=False,
         selector=options.selector or None,
         resolver_type=ResolverType.RPC,
         cache=CacheType.DISABLED,
@@ -38,7 +53,9 @@ def make(options: FlagdOptions) -> FlagdProvider:
         fatal_status_codes=sorted(options.fatal_codes),
     )
     resolver = cast("GrpcResolver", stock.resolver)
-    resolver.stub = _Answers(resolver.stub)  # type: ignore[assignment]
+    resolver.channel.close()  # it has connected to nothing yet, and knows host and port only
+    resolver.channel = channel
+    resolver.stub = _Answers(evaluation_pb2_grpc.ServiceStub(channel))  # type: ignore[assignment]
     return stock
 
 
@@ -66,8 +83,21 @@ class _Answers:
         return cast("dict[str, object]", MessageToDict(self._last.answer.metadata))
 
     def _keep(self, call: Callable[..., Message], request: Message, **options: object) -> Message:
-        self._last.answer = answer = call(request, **options)
+        try:
+            answer = call(request, **options)
+        except grpc.RpcError as error:
+            if not _is_unreadable(error):
+                raise
+            logger.warning("flagd: an answer that cannot be read; asked once more")
+            answer = call(request, **options)
+        self._last.answer = answer
         return answer
+
+
+def _is_unreadable(error: grpc.RpcError) -> bool:
+    """Whether the server answered and gRPC could not read it: seen with one answer of a hundred thousand."""
+    call = cast("grpc.Call", error)
+    return call.code() is grpc.StatusCode.INTERNAL and "deserializing" in (call.details() or "")
 
 
 def ask(stock: FlagdProvider, options: FlagdOptions, *, had_flags: bool) -> str:
@@ -116,8 +146,8 @@ def close(stock: FlagdProvider) -> None:
 def _has_any_flag(stock: FlagdProvider, deadline: float) -> bool:
     """Whether flagd holds a flag. One without any says so at once; too much to send or in time is many."""
     resolver = cast("GrpcResolver", stock.resolver)
-    stub = evaluation_pb2_grpc.ServiceStub(resolver.channel)  # the newer protocol no longer has this call
-    request = evaluation_pb2.ResolveAllRequest()
+    stub = evaluation_v1_pb2_grpc.ServiceStub(resolver.channel)  # the newer protocol no longer has this call
+    request = evaluation_v1_pb2.ResolveAllRequest()
     try:
         return bool(stub.ResolveAll(request, timeout=deadline, metadata=resolver.selector_metadata).flags)
     except grpc.RpcError:

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import grpc
@@ -16,6 +15,7 @@ from grpc.experimental import ChannelOptions
 from openfeature.evaluation_context import EvaluationContextAttribute
 from openfeature.schemas.protobuf.flagd.sync.v1 import sync_pb2, sync_pb2_grpc
 
+from windsock.providers.channel import open_channel
 from windsock.providers.flagd_options import FlagdOptions
 
 if TYPE_CHECKING:
@@ -25,6 +25,12 @@ Attributes = Mapping[str, EvaluationContextAttribute]
 
 _CONNECT_SECONDS = 5.0
 """Longest time for one connection to come about; gRPC's own 20 s would hide an outage for as long."""
+
+_SETTINGS = (
+    ("grpc.min_reconnect_backoff_ms", int(_CONNECT_SECONDS * 1000)),
+    # No thread of gRPC's Python layer: what is left running at a fork breaks the child.
+    (ChannelOptions.SingleThreadedUnaryStream, 1),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,7 @@ class SyncConnection:
         """
         lost = LostError("the server ended the stream")
         try:
-            with _channel(self._options) as channel:
+            with open_channel(self._options, *_SETTINGS) as channel:
                 stub = sync_pb2_grpc.FlagSyncServiceStub(channel)
                 responses = self._call_server(channel, stub)
                 context: Attributes | None = None
@@ -137,24 +143,6 @@ def _end(channel: grpc.Channel, responses: Iterator[sync_pb2.SyncFlagsResponse])
     with suppress(grpc.RpcError):
         for _ in responses:
             pass
-
-
-def _channel(options: FlagdOptions) -> grpc.Channel:
-    settings: list[tuple[str, str | int]] = [
-        ("grpc.max_receive_message_length", options.max_message_bytes),
-        ("grpc.keepalive_time_ms", int(options.keep_alive * 1000) or 2**31 - 1),
-        ("grpc.min_reconnect_backoff_ms", int(_CONNECT_SECONDS * 1000)),
-        # A connection of its own: another channel's failure must not make this one wait.
-        ("grpc.use_local_subchannel_pool", 1),
-        # No thread of gRPC's Python layer: what is left running at a fork breaks the child.
-        (ChannelOptions.SingleThreadedUnaryStream, 1),
-    ]
-    if options.authority:
-        settings.append(("grpc.default_authority", options.authority))
-    if not options.tls:
-        return grpc.insecure_channel(options.target, options=settings)
-    trusted = Path(options.certificate).read_bytes() if options.certificate else None
-    return grpc.secure_channel(options.target, grpc.ssl_channel_credentials(trusted), options=settings)
 
 
 def _attributes(struct: "Struct") -> Attributes:

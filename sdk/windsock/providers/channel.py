@@ -1,0 +1,35 @@
+"""The gRPC channel to a flagd server, by its options; only what connects imports this file: it loads gRPC."""
+
+from pathlib import Path
+
+import grpc
+
+from windsock.providers.flagd_options import FlagdOptions
+
+
+def open_channel(options: FlagdOptions, *settings: tuple[str, str | int]) -> grpc.Channel:
+    """Open a channel; it connects when it is first used.
+
+    Args:
+        options: Where the server is and how it is spoken to.
+        settings: gRPC's channel options beside those.
+
+    Raises:
+        OSError: The file of the certificates cannot be read.
+    """
+    target, authority = options.target, options.authority
+    if target.startswith("envoy://"):
+        target, _, authority = target.removeprefix("envoy://").partition("/")
+    every = [
+        ("grpc.max_receive_message_length", options.max_message_bytes),
+        ("grpc.keepalive_time_ms", int(options.keep_alive * 1000) or 2**31 - 1),
+        # A connection of its own: another channel's failure must not make this one wait.
+        ("grpc.use_local_subchannel_pool", 1),
+        *settings,
+    ]
+    if authority:
+        every.append(("grpc.default_authority", authority))
+    if not options.tls:
+        return grpc.insecure_channel(target, options=every)
+    trusted = Path(options.certificate).read_bytes() if options.certificate else None
+    return grpc.secure_channel(target, grpc.ssl_channel_credentials(trusted), options=every)
