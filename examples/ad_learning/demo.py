@@ -297,7 +297,15 @@ class Tale:
                     "each change that was answered with 200 has its row, and no other",
                     len(rows) == self._system.changes and {actor for actor, *_ in rows} == {"ann"},
                     f"{len(rows)} rows",
-                )
+                ),
+                Promise(
+                    "the service's own role in the database may not take a row away",
+                    not self._system.may("api", "DELETE FROM windsock.configuration_audit"),
+                ),
+                Promise(
+                    "nor may the executor's forget what it has done",
+                    not self._system.may("executor", "UPDATE executor_actions SET executed_at = 'epoch'"),
+                ),
             ],
         )
 

@@ -8,11 +8,12 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
+import psycopg
 
 from windsock.api import Role, create_token
 from windsock.cli._demo_example import FLAGS_FOLDER, Program, Service, program, serve
 from windsock.cli._demo_stage import Stage, wait
-from windsock.migrations import find_folder, migrate, read_migrations
+from windsock.migrations import connect, find_folder, migrate, read_migrations
 
 from .ad_platform_endpoint import AdPlatformEndpoint
 
@@ -86,6 +87,15 @@ class System:
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Ask the database."""
         return self._database.execute(query.encode(), values).fetchall()
+
+    def may(self, role: str, statement: str) -> bool:
+        """Whether a part's role in the database may run a statement."""
+        with connect(_as_role(self._url, role)) as connection:
+            try:
+                connection.execute(statement.encode())
+            except psycopg.errors.InsufficientPrivilege:
+                return False
+            return True
 
     def cycles(self) -> int:
         """How many cycles the learning worker has run."""
