@@ -100,6 +100,19 @@ def test_modules_that_the_documents_run_exist(document):
         assert any(place.with_suffix(".py").is_file() for place in places), module
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_tests_that_the_documents_name_exist(document):
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)::(?:\w+::)?(\w+)`", document.read_text()):
+        assert re.search(rf"^ *(async )?def {name}\(", (REPOSITORY / path).read_text(), re.MULTILINE), name
+
+
+def test_each_fault_of_the_stock_provider_names_its_test():
+    _, _, section = (REPOSITORY / "docs/providers.md").read_text().partition("## Beside the stock provider\n")
+    lines = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("| ")][1:]
+    assert len(lines) >= 15
+    assert [line for line in lines if not re.search(r"`tests/providers/\w+\.py::\w+` \|$", line)] == []
+
+
 def test_the_test_file_without_containers_in_the_page_about_testing_passes(tmp_path):
     """The one with containers is run by tests/containers/test_documentation.py."""
     [text] = [block for block in python_blocks(TESTING) if "testcontainers" not in block]

@@ -45,7 +45,9 @@ def test_a_boolean_read_gets_no_cached_string(tmp_path: Path) -> None:
             assert stock.resolve_boolean_details("colour", False).value == "red"
             assert stock.resolve_string_details("colour", "x") is second, "one mutable result for everybody"
             assert first.value == "red"
-            assert windsock.resolve_string_details("colour", "x").value == "red"
+            third, fourth = (windsock.resolve_string_details("colour", "x") for _ in range(2))
+            assert (third.value, fourth.value) == ("red", "red")
+            assert third is not fourth
             with pytest.raises(TypeMismatchError):
                 windsock.resolve_boolean_details("colour", False)
 
