@@ -54,6 +54,7 @@ def test_the_table_shows_the_newest_first(logged):
     done = run(url=logged)
     assert done.returncode == 0, done.stderr
     assert "\x1b[" not in done.stdout
+    assert [line for line in done.stdout.splitlines() if line != line.rstrip()] == []
     order = [done.stdout.index(text) for text in ("12:03:00", "12:02:00", "12:01:00")]
     assert order == sorted(order)
     assert "model=gpt-4oo failed, fell to base" in done.stdout

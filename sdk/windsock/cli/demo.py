@@ -2,7 +2,6 @@
 
 import json
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +19,7 @@ from windsock.cli._demo_example import System, Tale, find
 from windsock.cli._demo_stage import Stage
 from windsock.cli._demo_story import Promise, Step, Story
 from windsock.cli._demo_teacher import OwnTeaching
+from windsock.cli._lines import console_of, print_lines
 from windsock.cli.usage import as_data, tokens, values_healed, values_read
 
 _INTRODUCTION = (
@@ -43,13 +43,12 @@ def command(
 
     Example: windsock demo --json
     """
-    # A pipe has no width of its own; NO_COLOR and pipes get no colour from rich itself.
-    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False, quiet=as_json)
+    console = console_of(110, quiet=as_json)
     if stay and system is None:
         raise typer.BadParameter("goes with --system: the demo without it is no service", param_hint="--stay")
     example = find(system) if system else None
-    _print(console, Text(example.INTRODUCTION if example else _INTRODUCTION))
-    _print(console, Text("PostgreSQL, the mirror and the endpoint are starting.", style="dim"))
+    print_lines(console, Text(example.INTRODUCTION if example else _INTRODUCTION))
+    print_lines(console, Text("PostgreSQL, the mirror and the endpoint are starting.", style="dim"))
     steps = []
     with (
         _terminated_like_interrupted(),
@@ -81,17 +80,17 @@ def data(steps: list[Step]) -> dict[str, object]:
 def show(console: Console, number: int, step: Step) -> None:
     """Print one step."""
     console.print()
-    _print(console, Text(f"{number}. {step.title}", style="bold"))
-    _print(console, Text(step.why, style="italic"), indent=3)
+    print_lines(console, Text(f"{number}. {step.title}", style="bold"))
+    print_lines(console, Text(step.why, style="italic"), indent=3)
     if step.did:
         prompt = "SQL>" if step.did[0].isupper() else "$"
-        _print(console, Text(f"{prompt} {step.did}", style="cyan"), indent=3, hanging=len(prompt) + 1)
+        print_lines(console, Text(f"{prompt} {step.did}", style="cyan"), indent=3, hanging=len(prompt) + 1)
     for name, text in step.seen.items():
         _show_seen(console, name, text)
     for name, value in step.milliseconds.items():
-        _print(console, Text(f"{name} {_milliseconds(value)}", style="magenta"), indent=3)
+        print_lines(console, Text(f"{name} {_milliseconds(value)}", style="magenta"), indent=3)
     if step.rows:
-        _print(console, _table(step), indent=3)
+        print_lines(console, _table(step), indent=3)
     for promise in step.promises:
         _show_promise(console, promise)
 
@@ -101,12 +100,12 @@ def show_end(console: Console, steps: list[Step], broken: list[Promise]) -> None
     count = sum(len(step.promises) for step in steps)
     console.print()
     if broken:
-        _print(console, Text(f"{len(broken)} of {count} promises broken:", style="bold red"))
+        print_lines(console, Text(f"{len(broken)} of {count} promises broken:", style="bold red"))
         for promise in broken:
             _show_promise(console, promise)
     else:
         kept = f"All {count} promises kept. Everything that was started is stopped and removed."
-        _print(console, Text(kept, style="bold"))
+        print_lines(console, Text(kept, style="bold"))
 
 
 def _told(tale: Tale, stage: Stage) -> Iterator[Step]:
@@ -134,18 +133,18 @@ def _stay(console: Console, opening: Step) -> None:
 def _show_seen(console: Console, name: str, text: str) -> None:
     """Print what was seen: one line beside its name, more lines below it."""
     if "\n" in text:
-        _print(console, Text(f"{name}:"), indent=3)
+        print_lines(console, Text(f"{name}:"), indent=3)
         for line in text.splitlines():
-            _print(console, Text(line), indent=6, hanging=3)
+            print_lines(console, Text(line), indent=6, hanging=3)
     else:
-        _print(console, Text(f"{name}: {text}"), indent=3, hanging=3)
+        print_lines(console, Text(f"{name}: {text}"), indent=3, hanging=3)
 
 
 def _show_promise(console: Console, promise: Promise) -> None:
     mark, style = ("kept", "green") if promise.kept else ("BROKEN", "bold red")
     found = f" ({promise.found})" if promise.found else ""
     line = Text.assemble((mark, style), f"  {promise.text}{found}")
-    _print(console, line, indent=3, hanging=len(mark) + 2)
+    print_lines(console, line, indent=3, hanging=len(mark) + 2)
 
 
 def _table(step: Step) -> Table:
@@ -165,24 +164,6 @@ def _table(step: Step) -> Table:
         )
         grid.add_row(*(Text(cell) for cell in cells))
     return grid
-
-
-def _print(console: Console, what: RenderableType, *, indent: int = 0, hanging: int = 0) -> None:
-    """Print without the spaces that rich fills its lines up with.
-
-    Args:
-        console: Where to.
-        what: A text or a table.
-        indent: Columns before each line.
-        hanging: Columns more before each line but the first.
-    """
-    options = console.options.update_width(console.width - indent - hanging)
-    for number, segments in enumerate(console.render_lines(what, options, pad=False)):
-        line = Text(" " * (indent + hanging * (number > 0)))
-        for segment in segments:
-            line.append(segment.text, segment.style)
-        line.rstrip()
-        console.print(line, soft_wrap=True)
 
 
 def _milliseconds(value: float) -> str:

@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from windsock.cli._lines import console_of, print_lines
 from windsock.errors import ConfigurationError
 from windsock.gitops.formatting import formatted
 from windsock.healing.boards import Board, FileBoard, PostgresBoard
@@ -53,8 +53,7 @@ def list_withdrawn(
     elif as_change:
         sys.stdout.writelines(changes(withdrawals, folder))
     elif withdrawals:
-        console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
-        console.print(_table(withdrawals))
+        print_lines(console_of(180), _table(withdrawals))
     else:
         print("nothing is withdrawn")
 

@@ -9,11 +9,11 @@ from uuid import UUID
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from windsock.cli._database import DatabaseUrl, database
+from windsock.cli._lines import console_of, print_lines
 from windsock.environment import user_id_key
 from windsock.migrations import connect
 from windsock.usage import UsageRecord, hashed_user_id
@@ -48,9 +48,8 @@ def command(
         json.dump([as_data(row) for row in rows], sys.stdout, default=str, ensure_ascii=False, indent=2)
         print()
     elif rows:
-        # A pipe has no width of its own; 80 columns would cut the ids.
-        console = Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
-        console.print(table(rows, whole_ids=console.width >= _WIDE))
+        console = console_of(_WIDE)
+        print_lines(console, table(rows, whole_ids=console.width >= _WIDE))
     else:
         print("no rows: nothing was recorded, or nothing matches the options")
 
