@@ -140,6 +140,30 @@ def test_a_deleted_folder_keeps_serving_and_may_come_back(provider: FilesProvide
     assert until(lambda: value() == "green")
 
 
+def test_the_status_is_error_when_every_file_is_gone_for_long(folder: Path) -> None:
+    write_flags(folder / "b.flagd.json", {"shape": flag("round")})
+    provider = FilesProvider(folder, poll=0.1, grace_period=0.5)
+    api.set_provider_and_wait(provider)
+    told: list[str | None] = []
+    api.add_handler(ProviderEvent.PROVIDER_ERROR, lambda details: told.append(details.message))
+    try:
+        (folder / "a.flagd.json").unlink()
+        assert until(lambda: status() is ProviderStatus.STALE)
+        assert not until(lambda: status() is ProviderStatus.ERROR, 1.5), "another file is there"
+        shutil.rmtree(folder)
+        assert until(lambda: status() is ProviderStatus.ERROR)
+        assert (value(), value("shape")) == ("red", "round")
+        assert provider.ready()
+        assert until(lambda: len(told) == 1 and "gone for 0.5 s" in str(told[0]))
+        write_flags(folder / "a.flagd.json", {"colour": flag("green")})
+        assert until(lambda: status() is ProviderStatus.STALE and value() == "green")
+        write_flags(folder / "b.flagd.json", {"shape": flag("square")})
+        assert until(lambda: status() is ProviderStatus.READY and value("shape") == "square")
+    finally:
+        provider.shutdown()
+        api.shutdown()
+
+
 def test_one_bad_flag_leaves_the_others(
     provider: FilesProvider, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

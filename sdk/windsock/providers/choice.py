@@ -9,6 +9,7 @@ from openfeature.provider import AbstractProvider
 
 from windsock.errors import ConfigurationError
 from windsock.providers.files import FilesProvider
+from windsock.providers.flagd_options import grace_period
 
 DEFAULT_FOLDER = "flagd"
 DEFAULT_COPY_FOLDER = ".windsock/stream"
@@ -37,10 +38,10 @@ def choose(
                 f"{path}: no such folder of flags; name one with `windsock.start(flags=…)`"
                 " or FLAGD_OFFLINE_FLAG_SOURCE_PATH, or make it"
             )
-        return FilesProvider(path, context)
+        return _files(path, context)
     resolver = os.environ.get("FLAGD_RESOLVER", "").strip().lower() or _unnamed_resolver()
     if resolver == "file":
-        return FilesProvider(DEFAULT_FOLDER, context)
+        return _files(DEFAULT_FOLDER, context)
     if resolver == "in-process":
         return _stream(context)
     if resolver == "rpc":
@@ -50,6 +51,12 @@ def choose(
 
 def _unnamed_resolver() -> str:
     return "rpc" if any(os.environ.get(name) for name in _SERVER_VARIABLES) else "file"
+
+
+def _files(
+    path: str | os.PathLike[str], context: Mapping[str, EvaluationContextAttribute]
+) -> AbstractProvider:
+    return FilesProvider(path, context, grace_period=grace_period())
 
 
 def _stream(context: Mapping[str, EvaluationContextAttribute]) -> AbstractProvider:

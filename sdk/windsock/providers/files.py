@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
-from openfeature.exception import ProviderNotReadyError
+from openfeature.event import ProviderEventDetails
+from openfeature.exception import ErrorCode, ProviderNotReadyError
+from openfeature.provider import ProviderStatus
 
 from windsock.errors import FlagFileError
 from windsock.flags import Document, FlagSet, merge, read_document
@@ -28,6 +30,9 @@ MIRROR_FOLDER = "mirror"
 
 _POLL = 1.0
 """Seconds between looks at the folder when no file event arrives; events make it milliseconds."""
+
+_GRACE = 5.0
+"""Seconds for which every file may be gone before the status goes from STALE to ERROR."""
 
 _YOUNG = 0.1
 """Seconds within which two writes may carry the same time stamp, with margin."""
@@ -44,6 +49,7 @@ class _File:
     signature: Signature | None
     document: Document | None
     fault: str = ""
+    gone: bool = False
 
 
 class FilesProvider(CompiledProvider):
@@ -51,13 +57,15 @@ class FilesProvider(CompiledProvider):
 
     A change is taken when the content of a file changed, whatever its modification time says. A file that
     cannot be read, or that is gone, keeps serving its last good flags and makes the provider stale until it
-    is mended; a removal on purpose takes effect at the next start or `reload`.
+    is mended; a removal on purpose takes effect at the next start or `reload`. With every file gone for
+    longer than the grace period the status is ERROR; what was read serves all the same.
 
     Args:
         folder: The folder; its sub-folder ``mirror`` is part of it. It may be made later. A single file may
             be given.
         context: Attributes laid below every evaluation context.
         poll: Seconds between looks at the folder when no file event arrives.
+        grace_period: Seconds for which every file may be gone until the status goes from STALE to ERROR.
     """
 
     def __init__(
@@ -65,10 +73,13 @@ class FilesProvider(CompiledProvider):
         folder: str | os.PathLike[str],
         context: Mapping[str, EvaluationContextAttribute] | None = None,
         poll: float = _POLL,
+        grace_period: float = _GRACE,
     ) -> None:
         super().__init__("windsock-files", str(folder), context or {})
         self._folder = Path(folder)
         self._poll = poll
+        self._grace_period = grace_period
+        self._gone_at: float | None = None
         self._files: dict[Path, _File] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -112,6 +123,9 @@ class FilesProvider(CompiledProvider):
                 if file.fault and file.fault != self._files.get(path, _File(None, None)).fault:
                     logger.error("%s%s", file.fault, _what_serves(file))
             self._files = looked
+            if self._seconds_away() > self._grace_period:
+                self._fail()
+                return
             documents = [file.document for file in looked.values() if file.document is not None]
             problems_before = set(self.serving.problems)
             served = merge(documents) if documents else FlagSet({}, "")
@@ -119,6 +133,21 @@ class FilesProvider(CompiledProvider):
             for problem in self.serving.problems:
                 if problem not in problems_before:
                     logger.error("%s", problem)
+
+    def _seconds_away(self) -> float:
+        """Seconds since every file is gone."""
+        if not self._files or not all(file.gone for file in self._files.values()):
+            self._gone_at = None
+            return 0.0
+        if self._gone_at is None:
+            self._gone_at = time.monotonic()
+        return time.monotonic() - self._gone_at
+
+    def _fail(self) -> None:
+        """Say that the files have been gone for longer than the grace period."""
+        if self._status() is ProviderStatus.STALE:
+            message = f"gone for {self._grace_period:g} s: {self.serving.stale}"
+            self.emit_provider_error(ProviderEventDetails(message=message, error_code=ErrorCode.GENERAL))
 
     def _what_is_wrong(self, files: Collection[_File], served: FlagSet) -> str:
         faults = [file.fault for file in files if file.fault]
@@ -207,7 +236,7 @@ def _look(path: Path, known: _File | None) -> _File:
             return _File(signature, last_good)
         return _File(signature, read_document(data, str(path)))
     except FileNotFoundError:
-        return _File(None, last_good, f"{path}: the file is gone")
+        return _File(None, last_good, f"{path}: the file is gone", gone=True)
     except OSError as error:
         return _File(None, last_good, f"{path}: cannot be read: {error.strerror}")
     except FlagFileError as error:

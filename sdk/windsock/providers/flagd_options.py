@@ -98,11 +98,20 @@ class FlagdOptions:
             stream_deadline=_read("FLAGD_STREAM_DEADLINE_MS", _milliseconds, plain.stream_deadline),
             backoff=_read("FLAGD_RETRY_BACKOFF_MS", _milliseconds, plain.backoff),
             backoff_max=_read("FLAGD_RETRY_BACKOFF_MAX_MS", _milliseconds, plain.backoff_max),
-            grace_period=_read("FLAGD_RETRY_GRACE_PERIOD", _seconds, plain.grace_period),
+            grace_period=grace_period(),
             keep_alive=_read("FLAGD_KEEP_ALIVE_TIME_MS", _milliseconds, plain.keep_alive),
             fatal_codes=_read("FLAGD_FATAL_STATUS_CODES", _names, plain.fatal_codes),
             max_message_bytes=_read("FLAGD_MAX_MESSAGE_BYTES", _positive, plain.max_message_bytes),
         )
+
+
+def grace_period() -> float:
+    """Read the one of ``FLAGD_*`` that also files have a use for.
+
+    Raises:
+        ConfigurationError: It cannot be used.
+    """
+    return _read("FLAGD_RETRY_GRACE_PERIOD", _seconds, FlagdOptions().grace_period)
 
 
 def _port(protocol: Protocol) -> int:
