@@ -16,14 +16,16 @@ NEXT_PROFILE = "experimental_v2"
 MISSPELLED = "gpt-4oo"
 
 ASSIGN = """\
-UPDATE profiles SET config_id = (SELECT id FROM app_configurations WHERE name = %s)
+UPDATE profiles
+SET config_id = (SELECT id FROM app_configurations WHERE name = %s)
 WHERE id = %s"""
 SET_TOP_K = """\
 UPDATE app_configurations SET settings = jsonb_set(settings, '{retrieval_top_k}', %s)
 WHERE name = %s"""
 COPY_MISSPELLED = """\
 INSERT INTO app_configurations (name, settings)
-SELECT %s, jsonb_set(settings, '{reasoning_model}', %s) FROM app_configurations WHERE name = %s"""
+SELECT %s, jsonb_set(settings, '{reasoning_model}', %s)
+FROM app_configurations WHERE name = %s"""
 SET_MODEL = """\
 UPDATE app_configurations SET settings = jsonb_set(settings, '{reasoning_model}', %s)
 WHERE name = %s"""
