@@ -6,8 +6,8 @@ from typing import Final
 from windsock.evaluator.membership import attribute_name
 from windsock.evaluator.operators import EAGER
 from windsock.evaluator.values import Value
+from windsock.flags.model import CONTAINERS
 
-_NESTED: Final = frozenset({dict, list})
 _BRANCHING: Final = frozenset({"if", "?:", "fractional"})
 _SEES_ARGUMENTS_ONLY: Final = EAGER.keys() - {"var", "missing", "missing_some"} | {"and", "or"}
 
@@ -32,7 +32,7 @@ def deciding_attribute(rule: Value) -> str | None:
 def _names(rule: Value) -> Iterator[str | None]:
     """The attributes that a rule reads, with None for what its text does not tell."""
     if type(rule) is list:
-        if set(map(type, rule)).isdisjoint(_NESTED):  # a million texts are passed over at once
+        if CONTAINERS.isdisjoint(map(type, rule)):
             return
         for item in rule:
             yield from _names(item)

@@ -8,7 +8,7 @@ from typing import Final
 
 from windsock.flags.constructs import BY_CODE, CONSTRUCTS, Construct
 from windsock.flags.kinds import Kinds, choices, kinds_of, miscounted, unfit
-from windsock.flags.model import Flag, JsonValue, pointer_of
+from windsock.flags.model import CONTAINERS, Flag, JsonValue, pointer_of
 from windsock.flags.raw import Tokens
 
 __all__ = ["BY_CODE", "CONSTRUCTS", "Construct", "Finding", "find_in_flag", "find_in_rule"]
@@ -56,6 +56,7 @@ _FLAGD: Final = ("fractional", "sem_ver", "starts_with", "ends_with")
 _KNOWN: Final = frozenset((*_COMPARISONS, *_ARITHMETIC, *_LISTS, *_LOGIC, *_OTHERS, *_FLAGD))
 _RELATIONS: Final = ("=", "!=", "<", "<=", ">", ">=", "^", "~")
 _MOST_EXACT: Final = 2**53
+_TOLD: Final = CONTAINERS | {int, float}  # types of what `_walk` has to look at
 
 _Found = tuple[str, Tokens]
 
@@ -94,6 +95,8 @@ class _Finder:
         if isinstance(value, dict):
             yield from self._operation(value, at)
         elif isinstance(value, list):
+            if _TOLD.isdisjoint(map(type, value)):
+                return
             for index, item in enumerate(value):
                 if isinstance(item, (dict, list)) or _is_big(item):
                     yield from self._walk(item, (*at, index))
@@ -162,7 +165,9 @@ def _in(_: str, arguments: JsonValue) -> Iterator[_Found]:
     if not needles <= {"text", "number"}:
         yield "argument-type", (0,)
     if isinstance(haystack, list):
-        kinds = frozenset().union(*map(_plain, map(kinds_of, haystack)))
+        # texts are of one plain kind, so of a million the last one stands for all
+        each = {type(item) if isinstance(item, str) else id(item): item for item in haystack}
+        kinds = frozenset().union(*map(_plain, map(kinds_of, each.values())))
         if len(kinds) > 1 or not kinds <= {"text", "number"} or (kinds and not needles <= kinds):
             yield "in-mixed-list", (1,)
 

@@ -30,8 +30,8 @@ def formatted(data: bytes, source: str) -> bytes:
     """
     if source.lower().endswith((".yaml", ".yml")):
         raise FlagFileError(source, "fmt writes JSON; YAML keeps its own form and comments")
-    document = read_document(data, source)
-    twice = next((problem for problem in document.problems if "twice" in problem.message), None)
+    problems = read_document(data, source).problems
+    twice = next((problem for problem in problems if "twice" in problem.message), None)
     if twice is not None:
         raise FlagFileError(source, twice.message, twice.line, twice.column)
     content = json.loads(data, parse_float=_Number, parse_int=_Number)
@@ -61,7 +61,7 @@ def _write(value: object, indent: int, used: int) -> str:
     may_be_short = indent > 2 or (
         indent == 1 and not any(isinstance(item, (dict, list)) for item in _items(value))
     )
-    if not value or (may_be_short and len(value) < WIDTH):  # what has more members is not even tried
+    if not value or (may_be_short and not _has_many(value)):
         compact = _compact(value)
         if not value or used + len(compact) <= WIDTH:
             return compact
@@ -82,6 +82,12 @@ def _items(value: dict[str, object] | list[object]) -> Iterable[object]:
     return value.values() if isinstance(value, dict) else value
 
 
+def _has_many(value: dict[str, object] | list[object]) -> bool:
+    """Whether something in it has more members than fit into a line, so that writing it need not be tried."""
+    inner = (item for item in _items(value) if isinstance(item, (dict, list)))
+    return len(value) >= WIDTH or any(map(_has_many, inner))
+
+
 def _compact(value: object) -> str:
     if isinstance(value, dict):
         members = ", ".join(f"{_scalar(name)}: {_compact(item)}" for name, item in value.items())
@@ -92,4 +98,7 @@ def _compact(value: object) -> str:
 
 
 def _scalar(value: object) -> str:
-    return str(value) if isinstance(value, _Number) else json.dumps(value, ensure_ascii=False)
+    return str(value) if isinstance(value, _Number) else _encoded(value)
+
+
+_encoded: Final = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes an encoder for each call

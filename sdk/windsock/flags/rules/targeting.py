@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
-from windsock.flags.model import JsonValue
+from windsock.flags.model import CONTAINERS, JsonValue
 from windsock.flags.raw import Tokens
 from windsock.flags.rules.site import DocumentSite, FlagSite, Hit, did_you_mean
 from windsock.flags.rules.tree import Chain, Result, Tree, membership
@@ -130,7 +130,7 @@ def duplicates(site: FlagSite) -> Iterator[Hit]:
         if operation.name != "in" or len(operation.listed) != 2 or not isinstance(operation.listed[1], list):
             continue
         values = operation.listed[1]
-        if any(isinstance(value, (dict, list)) for value in values) or len(set(values)) == len(values):
+        if not CONTAINERS.isdisjoint(map(type, values)) or len(set(values)) == len(values):
             continue
         twice = [value for value, times in Counter(values).items() if times > 1]
         message = f"{twice[0]!r}{_more(twice)} stands in this list more than once; keep one"

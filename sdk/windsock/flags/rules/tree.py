@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from windsock.flags.model import JsonValue
+from windsock.flags.model import CONTAINERS, JsonValue
 from windsock.flags.raw import Tokens
 from windsock.flags.references import REF
 
@@ -12,6 +12,8 @@ _BOOLEAN: Final = frozenset(
     ("==", "!=", "===", "!==", "<", "<=", ">", ">=", "!", "!!", "in", "some", "all", "none")
 )
 """Operators that give true or false."""
+
+_LITERALS: Final = frozenset({str, int})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Tree:
 
     def _walk(self, value: JsonValue, tokens: Tokens) -> None:
         if isinstance(value, list):
+            if CONTAINERS.isdisjoint(map(type, value)):
+                return
             for index, item in enumerate(value):
                 if isinstance(item, (dict, list)):
                     self._walk(item, (*tokens, index))
@@ -171,6 +175,6 @@ def membership(condition: JsonValue) -> tuple[str, Sequence[JsonValue]] | None:
     attribute = subject.get("var") if isinstance(subject, Mapping) and len(subject) == 1 else None
     if not isinstance(attribute, str) or not isinstance(values, list):
         return None
-    if not all(isinstance(value, (str, int)) and not isinstance(value, bool) for value in values):
+    if not set(map(type, values)) <= _LITERALS:
         return None
     return attribute, values
