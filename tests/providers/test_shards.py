@@ -1,16 +1,20 @@
 """Profiles over several files: callers ask for one flag."""
 
+import json
+from collections import ChainMap
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
+from tests.flagd_server import FlagdServer
 from tests.flagfiles import object_flag, profile_flag, write_flags
+from tests.providers.waiting import until
 
 import windsock
-from windsock.mirror.documents import shard_of
 from windsock.providers import FilesProvider
+from windsock.providers.shards import shard_of
 
 CONFIG = "3f0c2f5e-3a53-4a3f-9d6c-0b6f6f6d0001"
 USERS = [f"user-{number}" for number in range(60)]
@@ -62,6 +66,38 @@ def test_a_set_with_a_shard_missing_gives_nobody_a_profile(folder: Path) -> None
     provider = FilesProvider(folder)
     provider.refresh()
     assert "teacher.profile" not in provider.compiled
+
+
+@pytest.mark.flagd
+def test_a_flagd_that_evaluates_is_asked_for_the_user_s_shard(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FlagdServer(*sorted((folder / "mirror").iterdir())) as flagd:
+        monkeypatch.setenv("FLAGD_RESOLVER", "rpc")
+        monkeypatch.setenv("FLAGD_PORT", str(flagd.rpc))
+        windsock.start()
+        assert {user for user in USERS if Teacher.for_user(user).top_k == 25} == set(USERS[:30])
+        assert Teacher.for_user(None).top_k == 10
+        details = api.get_client().get_object_details("teacher.profile", {}, EvaluationContext(USERS[0]))
+        assert (details.value, details.variant) == ({"top_k": 25}, CONFIG)
+
+
+@pytest.mark.flagd
+def test_a_flagd_that_gets_shards_later_is_asked_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = folder / "whole.flagd.json"
+    write_flags(
+        whole, {"teacher.profile": profile_flag({CONFIG: {"top_k": 30}}, dict.fromkeys(USERS, CONFIG))}
+    )
+    with FlagdServer(whole) as flagd:
+        monkeypatch.setenv("FLAGD_RESOLVER", "rpc")
+        monkeypatch.setenv("FLAGD_PORT", str(flagd.rpc))
+        windsock.start()
+        assert {Teacher.for_user(user).top_k for user in USERS} == {30}
+        shards = [json.loads(path.read_text())["flags"] for path in (folder / "mirror").iterdir()]
+        write_flags(whole, dict(ChainMap(*shards)))
+        assert until(
+            lambda: {user for user in USERS if Teacher.for_user(user).top_k == 25} == set(USERS[:30])
+        )
 
 
 # Published in docs/mirror.md for other languages: sha256 of the UTF-8 key, the first eight hex digits, modulo S.

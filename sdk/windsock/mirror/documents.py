@@ -1,6 +1,5 @@
 """Configurations and assignments as flagd documents: pure, and the same rows always give the same bytes."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -60,11 +59,6 @@ class Shard:
 
     profiles: dict[str, Profile] = field(default_factory=dict)
     assigned: dict[str, IdList] = field(default_factory=dict)
-
-
-def shard_of(targeting_key: str, shards: int) -> int:
-    """Give the shard of a user: the first eight hex digits of sha256(targeting key), modulo `shards`."""
-    return int(hashlib.sha256(targeting_key.encode()).hexdigest()[:8], 16) % shards
 
 
 def render(layout: Layout, number: int, shard: Shard) -> bytes:

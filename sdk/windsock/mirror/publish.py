@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from windsock.errors import ConfigurationError, MirrorError
-from windsock.mirror.documents import Layout, Profile, Shard, parse, render, shard_count, shard_of
+from windsock.mirror.documents import Layout, Profile, Shard, parse, render, shard_count
 from windsock.mirror.files import Folder
 from windsock.mirror.fitting import Fitting
 from windsock.mirror.guard import ShrinkGuard
@@ -23,6 +23,7 @@ from windsock.mirror.rows import (
     last_good,
     read_profile,
 )
+from windsock.providers.shards import shard_of
 
 _log = logging.getLogger("windsock.mirror")
 

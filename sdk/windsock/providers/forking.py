@@ -10,7 +10,9 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -31,6 +33,40 @@ class Forkable(Protocol):
 
     def after_fork(self, *, in_child: bool) -> None:
         """Start again what was stopped; in the child with new locks."""
+
+
+class Gate:
+    """Lets calls through until it is shut; shutting waits for those under way."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._calls = 0
+        self._shut = False
+
+    @contextmanager
+    def through(self) -> Iterator[None]:
+        """Be a call under way for as long as the `with` block."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._shut)
+            self._calls += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._calls -= 1
+                self._changed.notify_all()
+
+    def shut(self) -> None:
+        """Hold calls back from now on, and wait for those under way."""
+        with self._changed:
+            self._shut = True
+            self._changed.wait_for(lambda: self._calls == 0)
+
+    def open(self) -> None:
+        """Let calls through again."""
+        with self._changed:
+            self._shut = False
+            self._changed.notify_all()
 
 
 _known: "weakref.WeakSet[Forkable]" = weakref.WeakSet()

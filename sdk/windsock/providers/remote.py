@@ -1,10 +1,11 @@
 """Flags evaluated by a flagd server at each call: the stock provider in RPC mode, mended where it breaks.
 
 Mended: the cache, which answers a boolean read with a cached string, is off; whole numbers in objects are
-integers again; a flag's metadata arrives; while flagd is away, answers nothing or has no flags yet a call
-fails at once instead of after the deadline; a second shutdown is nothing; asynchronous calls do not hold the
-event loop; a forked child connects anew. Not to be mended here: no revision arrives, and the protocol rounds
-integers above 2**53. The sync stream (``FLAGD_RESOLVER=in-process``) has none of these limits.
+integers again; a flag's metadata arrives; profiles over several files are one flag; while flagd is away,
+answers nothing or has no flags yet a call fails at once instead of after the deadline; a second shutdown is
+nothing; asynchronous calls do not hold the event loop; a forked child connects anew. Not to be mended here:
+no revision arrives, and the protocol rounds integers above 2**53. The sync stream
+(``FLAGD_RESOLVER=in-process``) has none of these limits.
 """
 
 import asyncio
@@ -22,9 +23,11 @@ from openfeature.evaluation_context import EvaluationContext, EvaluationContextA
 from openfeature.event import ProviderEvent, ProviderEventDetails
 from openfeature.exception import (
     ErrorCode,
+    FlagNotFoundError,
     GeneralError,
     OpenFeatureError,
     ProviderNotReadyError,
+    TypeMismatchError,
 )
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
 from openfeature.provider import FeatureProvider, Metadata, ProviderStatus
@@ -33,6 +36,7 @@ from windsock.errors import MissingExtraError
 from windsock.providers import forking
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.providers.sentinel import SentinelWatch
+from windsock.providers.shards import COUNT, PROFILE, shard_of
 from windsock.serving import ServingProvider
 
 try:
@@ -79,8 +83,9 @@ class RemoteProvider(ServingProvider):
         self._watch: SentinelWatch | None = None
         self._answered = threading.Event()
         self._has_flags = False
+        self._shards: dict[str, int] = {}
         self._lost_at: float | None = None
-        self._gate = _Gate()
+        self._gate = forking.Gate()
         self._pool: ThreadPoolExecutor | None = None
         self._paused = False
         forking.register(self, grpc=True)
@@ -129,7 +134,7 @@ class RemoteProvider(ServingProvider):
     def after_fork(self, *, in_child: bool) -> None:
         """Connect again, and let calls through."""
         if in_child:
-            self._gate = _Gate()
+            self._gate = forking.Gate()
             self._answered = threading.Event()
             self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="windsock-remote")
         try:
@@ -180,7 +185,8 @@ class RemoteProvider(ServingProvider):
     ) -> FlagResolutionDetails[ObjectValue]:
         """Resolve an object flag; whole numbers in it are integers, which protobuf does not know."""
         context = self._enriched(evaluation_context)
-        details = self._resolve(lambda stock: stock.resolve_object_details(flag_key, default_value, context))
+        key = self._shard(flag_key, context.targeting_key) if flag_key.endswith(PROFILE) else flag_key
+        details = self._resolve(lambda stock: stock.resolve_object_details(key, default_value, context))
         if details.value is not default_value:
             details.value = cast("ObjectValue", _whole_numbers(details.value))
         return details
@@ -231,8 +237,20 @@ class RemoteProvider(ServingProvider):
             lambda: self.resolve_object_details(flag_key, default_value, evaluation_context)
         )
 
+    def _shard(self, flag_key: str, targeting_key: str | None) -> str:
+        """The key of the user's shard where the mirror wrote a flag of profiles over several files."""
+        known = self._shards  # replaced when flags change, so that an answer from before is not kept
+        count = known.get(flag_key)
+        if count is None:
+            try:
+                count = self.resolve_integer_details(flag_key + COUNT, 1).value
+            except (FlagNotFoundError, TypeMismatchError):
+                count = 1
+            known[flag_key] = count
+        return flag_key if count < 2 else f"{flag_key}.{shard_of(targeting_key, count)}"
+
     def _connect(self, context: EvaluationContext) -> None:
-        self._has_flags = False
+        self._has_flags, self._shards = False, {}
         try:
             self._stock = stock = make(self._options)
         except OSError as error:
@@ -259,6 +277,8 @@ class RemoteProvider(ServingProvider):
         """
         if stock is not self._stock:
             return
+        if event is _CHANGED:
+            self._shards = {}
         if details.error_code is ErrorCode.PROVIDER_FATAL or event is _CHANGED:
             self.emit(event, details)
         if event is ProviderEvent.PROVIDER_STALE:
@@ -341,37 +361,6 @@ class RemoteProvider(ServingProvider):
 
     def _enriched(self, context: EvaluationContext | None) -> EvaluationContext:
         return self._context if context is None else self._context.merge(context)
-
-
-class _Gate:
-    """Lets calls through until it is shut; shutting waits for those under way."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._calls = 0
-        self._shut = False
-
-    @contextmanager
-    def through(self) -> Iterator[None]:
-        with self._changed:
-            self._changed.wait_for(lambda: not self._shut)
-            self._calls += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._calls -= 1
-                self._changed.notify_all()
-
-    def shut(self) -> None:
-        with self._changed:
-            self._shut = True
-            self._changed.wait_for(lambda: self._calls == 0)
-
-    def open(self) -> None:
-        with self._changed:
-            self._shut = False
-            self._changed.notify_all()
 
 
 def _whole_numbers(value: object) -> object:

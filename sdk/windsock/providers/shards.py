@@ -10,7 +10,22 @@ from collections.abc import Mapping
 
 from windsock.evaluator import CompiledFlag, Outcome
 
-_SUFFIX = ".shards"
+PROFILE = ".profile"
+"""How the key of a flag of profiles ends."""
+
+COUNT = ".shards"
+"""What follows a flag's key in the key of the flag that says over how many it is spread."""
+
+
+def shard_of(targeting_key: str | None, shards: int) -> int:
+    """Give the shard of a user: the first eight hex digits of sha256(targeting key), modulo `shards`.
+
+    Nobody's is the first.
+    """
+    if targeting_key is None:
+        return 0
+    digest = hashlib.sha256(targeting_key.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:4], "big") % shards
 
 
 class ShardedFlag:
@@ -33,10 +48,7 @@ class ShardedFlag:
 
     def shard(self, targeting_key: object) -> CompiledFlag:
         """The shard of a user; nobody's is the first."""
-        if type(targeting_key) is not str:
-            return self._shards[0]
-        digest = hashlib.sha256(targeting_key.encode("utf-8", "surrogatepass")).digest()
-        return self._shards[int.from_bytes(digest[:4], "big") % self._count]
+        return self._shards[shard_of(targeting_key if type(targeting_key) is str else None, self._count)]
 
     def evaluate(self, context: Mapping[str, object]) -> Outcome:
         """Evaluate the user's shard; never raises."""
@@ -53,10 +65,10 @@ def sharded(compiled: Mapping[str, CompiledFlag]) -> dict[str, ShardedFlag]:
     """
     found = {}
     for name, flag in compiled.items():
-        count = flag.evaluate({}).value if name.endswith(_SUFFIX) else None
+        count = flag.evaluate({}).value if name.endswith(COUNT) else None
         if type(count) is not int or count < 2:  # one shard is the flag itself
             continue
-        key = name.removesuffix(_SUFFIX)
+        key = name.removesuffix(COUNT)
         shards = [compiled[each] for number in range(count) if (each := f"{key}.{number}") in compiled]
         if len(shards) == count:
             found[key] = ShardedFlag(key, shards)
