@@ -4,12 +4,14 @@ The folder holds what Git owns; its sub-folder ``mirror`` holds what the mirror 
 Where two files define the same flag, the file whose path sorts last wins, and the overlap is logged.
 """
 
+import errno
 import hashlib
 import logging
 import os
 import threading
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +85,7 @@ class FilesProvider(CompiledProvider):
         self._files: dict[Path, _File] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._starting_or_stopping = threading.Lock()
         self._watcher: threading.Thread | None = None
         self._paused = False
         forking.register(self)
@@ -93,6 +96,8 @@ class FilesProvider(CompiledProvider):
         Raises:
             ProviderNotReadyError: There is no flag that can be served; the watcher waits for one.
         """
+        self.shutdown()
+        self._stop.clear()
         self._begin_start()
         self.refresh()
         self._watch()
@@ -102,23 +107,25 @@ class FilesProvider(CompiledProvider):
 
     def shutdown(self) -> None:
         """Stop watching and wait for the watcher to end; what was read keeps serving."""
-        self._stop.set()
+        with self._starting_or_stopping:
+            self._stop.set()
+            watcher, self._watcher = self._watcher, None
         self._join_teller()
-        if self._watcher is not None and self._watcher is not threading.current_thread():
-            self._watcher.join()
-        self._watcher = None
+        if watcher is not None and watcher is not threading.current_thread():
+            watcher.join()
 
     def reload(self) -> None:
         """Read every file again, and let go of files that are gone."""
         with self._lock:
-            self._files = {path: file for path, file in self._files.items() if path.exists()}
+            self._files = {path: file for path, file in self._files.items() if path.is_file()}
         self.refresh()
 
     def refresh(self) -> None:
         """Look at every file, read those that changed, and serve the new set if there is one."""
         with self._lock:
-            found = _list(self._folder)
+            found = set(_list(self._folder))
             looked = {path: _look(path, self._files.get(path)) for path in sorted({*found, *self._files})}
+            looked = {path: file for path, file in looked.items() if file.document or path in found}
             for path, file in looked.items():
                 if file.fault and file.fault != self._files.get(path, _File(None, None)).fault:
                     logger.error("%s%s", file.fault, _what_serves(file))
@@ -159,9 +166,11 @@ class FilesProvider(CompiledProvider):
         return "; ".join(faults)
 
     def _watch(self) -> None:
-        self._stop.clear()
-        self._watcher = threading.Thread(target=self._run, name=_THREAD, daemon=True)
-        self._watcher.start()
+        with self._starting_or_stopping:
+            if self._stop.is_set() or self._watcher is not None:
+                return
+            self._watcher = threading.Thread(target=self._run, name=_THREAD, daemon=True)
+            self._watcher.start()
 
     def _run(self) -> None:
         from watchfiles import watch  # noqa: PLC0415 - `import windsock` must not load it
@@ -205,7 +214,9 @@ class FilesProvider(CompiledProvider):
         """Watch again."""
         if in_child:
             self._lock = threading.Lock()
+            self._starting_or_stopping = threading.Lock()
         if self._paused:
+            self._stop.clear()
             self._watch()
 
 
@@ -217,10 +228,11 @@ def _is_not_ours(record: logging.LogRecord) -> bool:
 def _list(folder: Path) -> list[Path]:
     if folder.is_file():
         return [folder]
-    places = (folder, folder / MIRROR_FOLDER)
-    return [
-        path for place in places if place.is_dir() for path in place.iterdir() if path.name.endswith(SUFFIXES)
-    ]
+    found: list[Path] = []
+    for place in (folder, folder / MIRROR_FOLDER):
+        with suppress(OSError):  # it is not there, or no longer
+            found += [path for path in place.iterdir() if path.name.endswith(SUFFIXES)]
+    return found
 
 
 def _look(path: Path, known: _File | None) -> _File:
@@ -229,9 +241,7 @@ def _look(path: Path, known: _File | None) -> _File:
     try:
         if known is not None and known.signature is not None and _signature(path.stat()) == known.signature:
             return known
-        with path.open("rb") as stream:
-            signature = _signature(os.fstat(stream.fileno()))
-            data = stream.read()
+        signature, data = _read(path)
         if last_good is not None and hashlib.sha256(data).hexdigest().startswith(last_good.revision):
             return _File(signature, last_good)
         return _File(signature, read_document(data, str(path)))
@@ -241,6 +251,18 @@ def _look(path: Path, known: _File | None) -> _File:
         return _File(None, last_good, f"{path}: cannot be read: {error.strerror}")
     except FlagFileError as error:
         return _File(signature, last_good, str(error))
+
+
+def _read(path: Path) -> tuple[Signature | None, bytes]:
+    """Read a file; not a pipe, to which nobody may ever write, nor a device, which may have no end.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file")
+    with path.open("rb") as stream:
+        return _signature(os.fstat(stream.fileno())), stream.read()
 
 
 def _signature(status: os.stat_result) -> Signature | None:

@@ -81,6 +81,8 @@ class RemoteProvider(ServingProvider):
         self._context = EvaluationContext(attributes=dict(context or {}))
         self._stock: FlagdProvider | None = None
         self._watch: SentinelWatch | None = None
+        self._changing = threading.Lock()
+        self._wanted = False
         self._answered = threading.Event()
         self._has_flags = False
         self._shards: dict[str, int] = {}
@@ -105,6 +107,7 @@ class RemoteProvider(ServingProvider):
             ProviderNotReadyError: flagd did not answer in time, or has no flags; the attempts go on.
         """
         self.shutdown()
+        self._wanted = True
         self._begin_start()
         until = time.monotonic() + self._options.deadline
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="windsock-remote")
@@ -121,7 +124,9 @@ class RemoteProvider(ServingProvider):
 
     def shutdown(self) -> None:
         """Close the connection and wait for its threads to end."""
+        self._wanted = False
         self._disconnect()
+        self._answered.set()  # a start that waits need not
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(cancel_futures=True)
@@ -135,6 +140,7 @@ class RemoteProvider(ServingProvider):
         """Connect again, and let calls through."""
         if in_child:
             self._gate = forking.Gate()
+            self._changing = threading.Lock()
             self._answered = threading.Event()
             self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="windsock-remote")
         try:
@@ -252,18 +258,26 @@ class RemoteProvider(ServingProvider):
     def _connect(self, context: EvaluationContext) -> None:
         self._has_flags, self._shards = False, {}
         try:
-            self._stock = stock = make(self._options)
+            with self._changing:
+                if not self._wanted:
+                    return
+                self._stock = stock = make(self._options)
+                stock.attach(self._relay)
+                self._watch = SentinelWatch(lambda: self._ask(stock), self._take)
         except OSError as error:
             self._lose(f"is not asked: {self._options.certificate}: cannot be read: {error.strerror}")
             raise ProviderNotReadyError(self.serving.stale) from error
-        stock.attach(self._relay)
-        self._watch = SentinelWatch(lambda: self._ask(stock), self._take)
-        stock.initialize(context)
+        try:
+            stock.initialize(context)
+        finally:
+            if stock is not self._stock:  # stopped meanwhile
+                close(stock)
 
     def _disconnect(self) -> bool:
         """Close the connection and join its threads; give whether there was one."""
-        stock, self._stock = self._stock, None
-        watch, self._watch = self._watch, None
+        with self._changing:
+            stock, self._stock = self._stock, None
+            watch, self._watch = self._watch, None
         if stock is not None:
             close(stock)
         if watch is not None:

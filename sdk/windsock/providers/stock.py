@@ -134,12 +134,12 @@ def was_late(error: GeneralError) -> bool:
 
 
 def close(stock: FlagdProvider) -> None:
-    """Shut it down and join its threads, which it leaves running."""
+    """Shut it down and join its threads, which it leaves running; again, where its start was under way."""
     stock.shutdown()
     stock.detach()
     resolver = cast("GrpcResolver", stock.resolver)
-    for thread in (resolver.thread, resolver.monitor_thread):
-        if thread is not None and thread is not threading.current_thread():
+    for thread in (resolver.thread, getattr(resolver, "monitor_thread", None)):
+        if thread is not None and thread.ident is not None and thread is not threading.current_thread():
             thread.join()
 
 

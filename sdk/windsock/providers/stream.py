@@ -66,6 +66,8 @@ class StreamProvider(CompiledProvider):
         )
         self._follower: _Follower | None = None
         self._first = threading.Event()
+        self._changing = threading.Lock()
+        self._wanted = False
         self._fatal = ""
         self._lost_at: float | None = None
         self._paused = False
@@ -80,12 +82,15 @@ class StreamProvider(CompiledProvider):
             ProviderFatalError: The server refused with a code that the options call fatal.
         """
         self.shutdown()
+        self._wanted = True
         self._begin_start()
         if not self.serving.revision:
             self._load_copy()
         self._fatal, self._lost_at = "", None
-        self._follower = _Follower(self)
-        self._first.wait(self._options.deadline)
+        with self._changing:
+            if self._wanted:
+                self._follower = _Follower(self)
+        self._first.wait(self._options.deadline if self._follower else 0.0)
         self._end_start()
         if self._fatal:
             raise ProviderFatalError(self._fatal)
@@ -96,9 +101,12 @@ class StreamProvider(CompiledProvider):
 
     def shutdown(self) -> None:
         """Close the connection and wait for its thread to end; what was taken keeps serving."""
-        follower, self._follower = self._follower, None
+        with self._changing:
+            self._wanted = False
+            follower, self._follower = self._follower, None
         if follower is not None:
             follower.stop()
+        self._first.set()  # a start that waits need not
         self._join_teller()
         self._first.clear()
 
@@ -113,6 +121,7 @@ class StreamProvider(CompiledProvider):
         """Connect again."""
         if in_child:
             self._first = threading.Event()
+            self._changing = threading.Lock()
         if self._paused and self._follower is not None:
             self._follower = _Follower(self)
 

@@ -1,0 +1,168 @@
+"""A folder of flag files in which something is what it should not be: the other files serve."""
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from openfeature import api
+from openfeature.provider import ProviderStatus
+from tests.flagfiles import write_flags
+from tests.providers.waiting import until
+
+from windsock.providers import FilesProvider
+
+
+def flag(value: str) -> dict[str, object]:
+    return {"state": "ENABLED", "variants": {"it": value}, "defaultVariant": "it"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "flagd"
+    write_flags(folder / "a.flagd.json", {"colour": flag("red")})
+    return folder
+
+
+@pytest.fixture
+def provider(folder: Path) -> Iterator[FilesProvider]:
+    provider = FilesProvider(folder, poll=0.1)
+    yield provider
+    provider.shutdown()
+    api.shutdown()
+
+
+def value(key: str = "colour") -> str:
+    return api.get_client().get_string_value(key, "default")
+
+
+def status() -> ProviderStatus:
+    return api.get_client().get_provider_status()
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def nowhere(path: Path) -> None:
+    path.symlink_to("nothing")
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (Path.mkdir, "it is no file"),
+        (pipe, "it is no file"),
+        (device, "it is no file"),
+        (loop, "symbolic links"),
+        (nowhere, "the file is gone"),
+    ],
+)
+def test_what_is_no_file_is_named_and_forgotten_when_it_is_removed(
+    provider: FilesProvider, folder: Path, make: Callable[[Path], None], says: str
+) -> None:
+    odd = folder / "x.flagd.json"
+    make(odd)
+    starting = threading.Thread(target=api.set_provider_and_wait, args=(provider,), daemon=True)
+    starting.start()
+    starting.join(30)
+    assert not starting.is_alive(), "nothing of it is opened: a pipe may never be written to"
+    assert value() == "red"
+    assert until(lambda: status() is ProviderStatus.STALE)
+    assert str(odd) in provider.serving.stale
+    assert says in provider.serving.stale
+    odd.unlink() if odd.is_symlink() or odd.is_fifo() else odd.rmdir()
+    assert until(lambda: status() is ProviderStatus.READY and provider.serving.stale == "")
+
+
+def test_a_file_that_never_could_be_read_is_forgotten_when_it_is_removed(
+    provider: FilesProvider, folder: Path
+) -> None:
+    broken = folder / "b.flagd.json"
+    broken.write_text("{")
+    api.set_provider_and_wait(provider)
+    assert until(lambda: status() is ProviderStatus.STALE)
+    broken.unlink()
+    assert until(lambda: status() is ProviderStatus.READY)
+
+
+def test_a_file_that_becomes_a_folder_and_a_file_again(provider: FilesProvider, folder: Path) -> None:
+    api.set_provider_and_wait(provider)
+    path = folder / "a.flagd.json"
+    path.unlink()
+    path.mkdir()
+    assert until(lambda: "it is no file" in provider.serving.stale)
+    assert value() == "red"
+    path.rmdir()
+    write_flags(path, {"colour": flag("blue")})
+    assert until(lambda: value() == "blue" and status() is ProviderStatus.READY)
+
+
+def test_a_folder_that_becomes_a_file_and_a_folder_again(provider: FilesProvider, folder: Path) -> None:
+    api.set_provider_and_wait(provider)
+    shutil.rmtree(folder)
+    write_flags(folder, {"size": flag("small")})
+    assert until(lambda: value("size") == "small")
+    assert value() == "red"
+    folder.unlink()
+    write_flags(folder / "a.flagd.json", {"colour": flag("green")})
+    assert until(lambda: value() == "green")
+    provider.reload()
+    assert (value("size"), status()) == ("default", ProviderStatus.READY)
+
+
+def test_a_mirror_folder_that_leads_to_its_parent_ends(provider: FilesProvider, folder: Path) -> None:
+    (folder / "mirror").symlink_to(folder)
+    api.set_provider_and_wait(provider)
+    assert value() == "red"
+
+
+def test_reloads_while_files_are_replaced_never_lose_a_flag(provider: FilesProvider, folder: Path) -> None:
+    api.set_provider_and_wait(provider)
+    stop, wrong = threading.Event(), []
+
+    def reload() -> None:
+        while not stop.is_set():
+            provider.reload()
+            if value() == "default":
+                wrong.append(provider.serving)
+
+    threads = [threading.Thread(target=reload) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(60):
+        write_flags(folder / "a.flagd.json", {"colour": flag(f"v{number}")})
+    assert until(lambda: value() == "v59")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_a_thousand_files(provider: FilesProvider, folder: Path) -> None:
+    for number in range(1000):
+        write_flags(folder / f"{number:04}.flagd.json", {f"f{number}": flag("old")})
+    api.set_provider_and_wait(provider)
+    assert [value(f"f{number}") for number in (0, 500, 999)] == ["old"] * 3
+    write_flags(folder / "0500.flagd.json", {"f500": flag("new")})
+    assert until(lambda: value("f500") == "new")
+    assert value("f999") == "old"
+
+
+def test_times_from_any_clock_are_taken(provider: FilesProvider, folder: Path) -> None:
+    api.set_provider_and_wait(provider)
+    for number, moment in enumerate((0, 2**33)):
+        write_flags(folder / "a.flagd.json", {"colour": flag(f"v{number}")})
+        os.utime(folder / "a.flagd.json", (moment, moment))
+        assert until(lambda number=number: value() == f"v{number}")
+    assert status() is ProviderStatus.READY
