@@ -1,6 +1,7 @@
 """``fractional``: where users fall, pinned by number, and how the buckets are laid out."""
 
 import json
+from collections.abc import Callable
 
 import cbor2
 import mmh3
@@ -136,3 +137,14 @@ def test_versions_differ_on_values_that_are_no_text() -> None:
 def test_keys_of_every_length_are_encoded_as_the_library_does(size: int) -> None:
     user = "u" * size
     assert hash_key_v3("flag")(user) == mmh3.hash(cbor2.dumps(["flag", user], canonical=True), signed=False)
+
+
+@pytest.mark.parametrize("hashing", [hash_key_v2, hash_key_v3])
+@pytest.mark.parametrize("user", ["\ud800", "a\udfffb", "\ud800" * 300])
+def test_half_of_a_surrogate_pair_is_hashed_as_go_reads_it(
+    hashing: Callable[[str], Callable[[str], int]], user: str
+) -> None:
+    read = user.replace("\ud800", "\ufffd").replace("\udfff", "\ufffd")
+    assert hashing("flag")(user) == hashing("flag")(read)
+    assert hash_value_v2(user) == hash_value_v2(read)
+    assert hash_key_v2("flag")("\ud83d\ude00") == hash_key_v2("flag")("\U0001f600")

@@ -132,6 +132,20 @@ def test_attributes_of_other_types_count_as_their_json(value: object, literal: o
     )
 
 
+@pytest.mark.parametrize("value", [Tier.PRO, UUID(int=1), datetime(2026, 1, 2, tzinfo=UTC)])
+def test_so_do_those_in_a_list(value: object) -> None:
+    literal = value.value if isinstance(value, Enum) else str(value).replace(" ", "T")
+    tests = (
+        {"in": [literal, {"var": "x"}]},
+        {"in": [{"var": "y"}, {"var": "x"}]},
+        {"some": [{"var": "x"}, {"==": [{"var": ""}, literal]}]},
+        {"contains_any": [{"var": "x"}, [literal]]},
+        {"contains_any": [[literal], {"var": "x"}]},
+    )
+    for test in tests:
+        assert variant({"if": [test, "a", "b"]}, {"x": ["other", value], "y": value}) == "a", test
+
+
 class Hostile:
     def __str__(self) -> str:
         raise RuntimeError("no")

@@ -26,8 +26,12 @@ Two things windsock does not copy from the server, because they give a wrong val
 - A variant 1.5 read as an integer is a type mismatch, not 1; an integer above 2^63 stays exact.
 - `{"$ref": …}` is replaced in rules only, not in the values of variants.
 
-And one that no rule needs: `-` and `/` of an empty list give the server an integer 0 that `===` and
+One that no rule needs: `-` and `/` of an empty list give the server an integer 0 that `===` and
 `in` tell from 0.
+
+And a bound: an evaluation that would take minutes or memory without end gives PARSE_ERROR instead. It may take
+5,000,000 steps (operators run on elements of lists, and what they copy: two seconds or so), `cat` joins at most
+1,000,000 characters and `merge` 10,000,000 elements, and a version has at most 1,024 characters.
 """
 
 _IN_RULE = """

@@ -78,14 +78,27 @@ def _weight(value: Value) -> int | None:
     return max(0, int(weight)) if weight.is_integer() and -(2**63) <= weight <= MAX_WEIGHT else None
 
 
+def _encoded(text: str) -> bytes:
+    """UTF-8, half a surrogate pair as U+FFFD, as Go reads it; mmh3 ends the process when it is given one."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
 def hash_key_v2(flag_key: str) -> HashKey:
     """The v2 hash of a targeting key: murmur3 of flag key and targeting key, one behind the other."""
-    return lambda targeting_key: _hash(flag_key + targeting_key, 0, False)  # noqa: FBT003 - positional only
+
+    def hashed(targeting_key: str) -> int:
+        text = flag_key + targeting_key
+        return _hash(text if text.isascii() else _encoded(text), 0, False)  # noqa: FBT003 - positional only
+
+    return hashed
 
 
 def hash_value_v2(value: Value) -> int | None:
     """The v2 hash of a bucketing value: text only; anything else leaves the choice to the targeting key."""
-    return _hash(value, 0, False) if type(value) is str else None  # noqa: FBT003 - positional only
+    return _hash(_encoded(value), 0, False) if type(value) is str else None  # noqa: FBT003 - positional only
 
 
 def hash_key_v3(flag_key: str) -> HashKey:
@@ -93,11 +106,11 @@ def hash_key_v3(flag_key: str) -> HashKey:
     prefix = b"\x82" + _cbor(flag_key)
 
     def hashed(targeting_key: str) -> int:
-        text = targeting_key.encode()
+        text = _encoded(targeting_key)
         size = len(text)
         if size < len(_TEXT_HEADS):
             return _hash(prefix + _TEXT_HEADS[size] + text, 0, False)  # noqa: FBT003 - positional only
-        return _hash(prefix + _cbor(targeting_key), 0, False)  # noqa: FBT003 - positional only
+        return _hash(prefix + _cbor(text.decode()), 0, False)  # noqa: FBT003 - positional only
 
     return hashed
 

@@ -15,7 +15,9 @@ from windsock.evaluator.membership import Choices, LiteralSets, Membership, Text
 from windsock.evaluator.reads import deciding_attribute
 from windsock.evaluator.values import RuleError, Value, describe, plain
 from windsock.evaluator.variant_names import is_plain_name, variant_name
+from windsock.evaluator.work import begin
 from windsock.flags import Flag
+from windsock.flags.kinds import may_be_object
 from windsock.outcome import Outcome
 
 Evaluate: TypeAlias = Callable[[Mapping[str, object]], Outcome]
@@ -78,6 +80,7 @@ def _compile(
 
 def _with_flagd(tail: _Tail, key: str, clock: Clock) -> _Tail:
     def run(context: Value) -> Outcome:
+        begin()
         return tail({**context, FLAGD: {"flagKey": key, "timestamp": int(clock())}})  # type: ignore[dict-item]
 
     return run
@@ -171,11 +174,12 @@ class _Tails:
                 return self._fractional(arguments)
         return self._result(self._compiler.compile(rule))
 
-    def _result(self, expression: Expression, *, in_branch: bool = False) -> _Tail:
+    def _result(self, expression: Expression, branch: Value = None) -> _Tail:
         of, scope = self._outcomes.of, self._compiler.scope
         if isinstance(expression, Constant):
             return self._constant(expression.value)
-        if in_branch:
+        if may_be_object(branch):
+            self._compiler.reads_flagd = True
             return lambda data: of(again(expression(data), data, scope))
         return lambda data: of(expression(data))
 
@@ -188,7 +192,7 @@ class _Tails:
     def _branch(self, rule: Value) -> _Tail:
         if type(rule) is dict and len(rule) == 1 and next(iter(rule)) in ("if", "?:", "fractional"):
             return self.compile(rule)
-        return self._result(self._compiler.compile(rule), in_branch=True)
+        return self._result(self._compiler.compile(rule), rule)
 
     def _conditional(self, clauses: list[Value]) -> _Tail:
         """From the last clause to the first; clauses that test one attribute's texts become one look-up."""

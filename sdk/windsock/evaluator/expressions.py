@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from operator import eq, ge, gt, le, lt, ne
 from typing import Final, NamedTuple
 
 from windsock.evaluator.bucketing import parse_split
+from windsock.evaluator.comparison import COMPARE, against
 from windsock.evaluator.fractional import Hashing, LiteralSplit, compile_split, hashing_for, split_arguments
 from windsock.evaluator.list_operators import (
     Condition,
@@ -20,20 +20,25 @@ from windsock.evaluator.list_operators import (
     compile_without_condition,
 )
 from windsock.evaluator.membership import LiteralSets, attribute_name
-from windsock.evaluator.operators import EAGER, Operator, at_least, at_most, compile_set, contains, more
+from windsock.evaluator.operators import (
+    EAGER,
+    QUADRATIC,
+    Operator,
+    compile_set,
+    contains,
+    contains_metered,
+)
 from windsock.evaluator.values import (
     PLAIN,
     RuleError,
     Value,
-    equals,
-    is_number,
-    js_number,
-    less,
     plain,
     trim,
 )
 from windsock.evaluator.variables import walk
+from windsock.evaluator.work import metered, size_of, spend
 from windsock.flags import Bucketing
+from windsock.flags.kinds import may_be_object
 
 FLAGD: Final = "$flagd"
 """The attribute that flagd adds to every context: ``flagKey`` and ``timestamp`` (Unix seconds)."""
@@ -50,6 +55,10 @@ class Constant:
     def __call__(self, _: Value) -> Value:
         """Give the value."""
         return self.value
+
+
+_COMPILING: Final = 40
+"""What compiling the smallest rule takes, in steps."""
 
 
 class Scope(NamedTuple):
@@ -72,8 +81,13 @@ class Scope(NamedTuple):
         return cls(hashing_for(bucketing, flag_key), flag_key, cls(hashing_for(bucketing, ""), None))
 
     def compile(self, rule: Value) -> Expression:
-        """Compile a rule that only an evaluation brought up; nothing of it is kept."""
+        """Compile a rule of which nothing is kept."""
         return Compiler(self, LiteralSets()).compile(rule)
+
+    def compile_found(self, rule: Value) -> Expression:
+        """Compile a rule that only an evaluation brought up, which costs that evaluation steps."""
+        spend(_COMPILING + size_of(rule))
+        return self.compile(rule)
 
 
 class Compiler:
@@ -105,7 +119,12 @@ class Compiler:
         operator = EAGER.get(name)
         if operator is None:
             return _failing(f"{name!r} is not an operator that flagd knows")
-        return _applied(operator, self.compile(arguments))
+        self.reads_flagd |= name in QUADRATIC
+        return self._applied(operator, self.compile(arguments))
+
+    def _applied(self, operator: Operator, arguments: Expression) -> Expression:
+        used = metered(operator) if self.scope.flag_key is None else operator  # once for each element
+        return lambda data: used(arguments(data), data)
 
     def _list(self, items: list[Value]) -> Expression:
         if not any(type(item) in (dict, list) for item in items):
@@ -118,7 +137,7 @@ class Compiler:
     def setting(self, arguments: Value) -> Expression:
         """``set``."""
         self.reads_flagd = True  # what it sets is evaluated once more
-        return compile_set(self.compile(arguments), self.scope.compile)
+        return compile_set(self.compile(arguments), self.scope.compile_found)
 
     # -- var and comparison ---------------------------------------------------------------------------------
 
@@ -127,7 +146,7 @@ class Compiler:
         name, default = _literal_name(arguments)
         if name is None:
             self.reads_flagd = True
-            return _applied(EAGER["var"], self.compile(arguments))
+            return self._applied(EAGER["var"], self.compile(arguments))
         path = tuple(filter(None, name.split(".")))
         if path[0] == FLAGD and self.scope.flag_key is not None:
             if path == (FLAGD, "flagKey"):
@@ -140,29 +159,30 @@ class Compiler:
     def missing(self, name: str, arguments: Value) -> Expression:
         """``missing`` and ``missing_some``, which read what their arguments name."""
         self.reads_flagd = True
-        return _applied(EAGER[name], self.compile(arguments))
+        return self._applied(EAGER[name], self.compile(arguments))
 
     def comparison(self, name: str, arguments: Value) -> Expression:
         """``==``, ``<`` and their like between two values, where one is often literal."""
         if type(arguments) is not list or len(arguments) != 2:
-            return _applied(EAGER[name], self.compile(arguments))
+            return self._applied(EAGER[name], self.compile(arguments))
         left, right = map(self.compile, arguments)
         if isinstance(left, Constant) and isinstance(right, Constant):
-            return _applied(EAGER[name], Constant([left.value, right.value]))
-        compare = _COMPARE[name]
+            return self._applied(EAGER[name], Constant([left.value, right.value]))
+        compare = COMPARE[name]
         if isinstance(right, Constant):
-            return _against(name, compare, left, right.value)
+            return against(name, compare, left, right.value)
         return lambda data: compare(left(data), right(data))
 
     def within(self, arguments: Value) -> Expression:
         """``in``; a literal list becomes a set."""
         if type(arguments) is not list or len(arguments) != 2:
-            return _applied(EAGER["in"], self.compile(arguments))
+            return self._applied(EAGER["in"], self.compile(arguments))
         needle, haystack = map(self.compile, arguments)
-        if not isinstance(haystack, Constant) or type(haystack.value) is not list:
-            return lambda data: contains(needle(data), haystack(data))
-        test = self.sets.test_for(haystack.value)
-        return lambda data: test(needle(data))
+        test = self.sets.test_for(haystack.value) if isinstance(haystack, Constant) else None
+        if test is not None:
+            return lambda data: test(needle(data))
+        search = contains if self.scope.flag_key is not None else contains_metered
+        return lambda data: search(needle(data), haystack(data))
 
     # -- logic ----------------------------------------------------------------------------------------------
 
@@ -209,6 +229,7 @@ class Compiler:
         if type(arguments) is not list:
             return _failing("if needs a list of conditions and values")
         compiled = [self.compile(argument) for argument in arguments]
+        self.reads_flagd |= any(map(may_be_object, arguments))
         pairs = list(zip(compiled[::2], compiled[1::2], strict=False))
         otherwise = compiled[-1] if len(compiled) % 2 else Constant(None)
 
@@ -233,14 +254,14 @@ class Compiler:
         subject = Subject(arguments[0], self.compile(arguments[0]))
         elements = self.scope.elements or self.scope
         ready = Compiler(elements, self.sets).compile(arguments[1])
-        condition = Condition(arguments[1], ready, elements.compile)
+        condition = Condition(arguments[1], ready, elements.compile_found)
         if name == "reduce":
             return compile_reduce(subject, condition, self.compile(arguments[2]))
         return _LISTING[name](subject, condition)
 
     def cat(self, arguments: Value) -> Expression:
         """``cat``; flag key or text before one attribute, the usual bucketing value, is joined directly."""
-        general = _applied(EAGER["cat"], self.compile(arguments))
+        general = self._applied(EAGER["cat"], self.compile(arguments))
         if type(arguments) is not list or len(arguments) != 2 or self.scope.flag_key is None:
             return general
         prefix = self.scope.flag_key if arguments[0] == {"var": "$flagd.flagKey"} else arguments[0]
@@ -284,11 +305,7 @@ class Compiler:
 
 def again(result: Value, data: Value, scope: Scope) -> Value:
     """The value of an ``if``'s branch: flagd evaluates it once more when it is an object."""
-    return scope.compile(result)(data) if type(result) is dict else result
-
-
-def _applied(operator: Operator, arguments: Expression) -> Expression:
-    return lambda data: operator(arguments(data), data)
+    return scope.compile_found(result)(data) if type(result) is dict else result
 
 
 def _failing(message: str) -> Expression:
@@ -318,50 +335,11 @@ def _literal_name(arguments: Value) -> tuple[str | None, Value]:
     return None, None
 
 
-def _against(
-    name: str, compare: Callable[[Value, Value], bool], left: Expression, right: Value
-) -> Expression:
-    """A comparison with a literal on the right; a literal number spares its conversion each time."""
-    quick = _NUMERIC.get(name) if is_number(right) else None
-    if quick is None:
-        return lambda data: compare(left(data), right)
-    limit = js_number(right)
-
-    def run(data: Value) -> Value:
-        value = left(data)
-        if type(value) is float or (type(value) is int and -_EXACT < value < _EXACT):
-            return quick(value, limit)
-        return compare(value, right)
-
-    return run
-
-
 def _named(
     method: Callable[[Compiler, str, Value], Expression], name: str, compiler: Compiler, arguments: Value
 ) -> Expression:
     return method(compiler, name, arguments)
 
-
-_COMPARE: Final[dict[str, Callable[[Value, Value], bool]]] = {
-    "==": equals,
-    "!=": lambda left, right: not equals(left, right),
-    "<": less,
-    "<=": at_most,
-    ">": more,
-    ">=": at_least,
-}
-
-_NUMERIC: Final[dict[str, Callable[[float, float], bool]]] = {
-    "==": eq,
-    "!=": ne,
-    "<": lt,
-    "<=": le,
-    ">": gt,
-    ">=": ge,
-}
-
-_EXACT: Final = 2**53
-"""Integers below it compare with a double as they would as doubles."""
 
 _LISTING: Final[dict[str, Callable[[Subject, Condition], Expression]]] = {
     "filter": compile_filter,
@@ -382,6 +360,6 @@ _SPECIAL: Final[dict[str, Callable[[Compiler, Value], Expression]]] = {
     "fractional": Compiler.fractional,
     "set": Compiler.setting,
     **{name: partial(_named, Compiler.missing, name) for name in ("missing", "missing_some")},
-    **{name: partial(_named, Compiler.comparison, name) for name in _COMPARE},
+    **{name: partial(_named, Compiler.comparison, name) for name in COMPARE},
     **{name: partial(_named, Compiler.listing, name) for name in (*_LISTING, "reduce")},
 }

@@ -5,7 +5,7 @@ That library first replaces the condition's variables by values of the surroundi
 replaced.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, TypeAlias
 
 from windsock.evaluator.values import (
@@ -16,7 +16,9 @@ from windsock.evaluator.values import (
     text_of,
     truthy,
 )
-from windsock.evaluator.variables import solve
+from windsock.evaluator.variables import names_something, solve
+from windsock.evaluator.work import size_of, spend
+from windsock.flags.references import expanded_size
 
 Expression: TypeAlias = Callable[[Value], Value]
 """A compiled rule: data in, value out; raises ``RuleError``."""
@@ -32,12 +34,18 @@ class Condition:
         rule: The condition as written.
         ready: The condition compiled for elements.
         compile_rule: Compiles other rules for elements, while evaluating.
+
+    Attributes:
+        rule: The same.
+        steps: What running it on one element takes.
     """
 
     def __init__(self, rule: Value, ready: Expression, compile_rule: Compile) -> None:
         self.rule = rule
+        self.steps = 1 + expanded_size(rule)[0]  # type: ignore[arg-type]
         self._ready = ready
         self._compile = compile_rule
+        self._names = names_something(rule)
 
     def evaluate(self, rule: Value, data: Value) -> Value:
         """Evaluate any rule."""
@@ -45,6 +53,9 @@ class Condition:
 
     def solved(self, rule: Value, data: Value) -> Value:
         """The rule with the variables that the data knows replaced."""
+        if not self._names:
+            return rule
+        spend(size_of(rule))
         return solve(rule, data, self.evaluate)
 
     def of(self, rule: Value) -> Expression:
@@ -71,11 +82,13 @@ class Subject(NamedTuple):
         return self.evaluate(data) if type(self.written) is dict else None
 
 
-def elements(subject: Value) -> list[Value]:
-    """The subject as a list."""
+def elements(subject: Value, condition: Condition) -> Iterator[Value]:
+    """The subject's elements, each of which takes the steps of a condition."""
     if type(subject) is not list:
         raise RuleError(f"a list is needed, not {describe(subject)}")
-    return subject
+    for item in subject:
+        spend(condition.steps)
+        yield item
 
 
 def compile_filter(subject: Subject, condition: Condition) -> Expression:
@@ -85,9 +98,8 @@ def compile_filter(subject: Subject, condition: Condition) -> Expression:
         found = subject.of(data)
         if found is None:
             return []
-        items = elements(found)
         holds = condition.of(condition.solved(condition.rule, data))
-        return [item for item in items if truthy(holds(item))]
+        return [item for item in elements(found, condition) if truthy(holds(item))]
 
     return run
 
@@ -98,7 +110,7 @@ def compile_map(subject: Subject, condition: Condition) -> Expression:
 
     def run(data: Value) -> Value:
         found = subject.of(data)
-        return [] if found is None else [transform(item) for item in elements(found)]
+        return [] if found is None else [transform(item) for item in elements(found, condition)]
 
     return run
 
@@ -110,7 +122,7 @@ def compile_all(subject: Subject, condition: Condition) -> Expression:
         found = subject.of(data)
         return truthy(found) and all(
             truthy(condition.of_object(condition.solved(condition.rule, item))(item))
-            for item in elements(found)
+            for item in elements(found, condition)
         )
 
     return run
@@ -125,7 +137,8 @@ def compile_some(subject: Subject, condition: Condition) -> Expression:
             return False
         rule = condition.solved(condition.rule, data)
         return any(
-            truthy(condition.of_object(condition.solved(rule, item))(item)) for item in elements(found)
+            truthy(condition.of_object(condition.solved(rule, item))(item))
+            for item in elements(found, condition)
         )
 
     return run
@@ -139,7 +152,7 @@ def compile_none(subject: Subject, condition: Condition) -> Expression:
         if not truthy(found):
             return True
         rule = condition.solved(condition.rule, data)
-        return not any(truthy(condition.of_object(rule)(item)) for item in elements(found))
+        return not any(truthy(condition.of_object(rule)(item)) for item in elements(found, condition))
 
     return run
 
@@ -161,7 +174,7 @@ def compile_reduce(subject: Subject, condition: Condition, initial: Expression) 
             "accumulator": keep(start),
             "valueType": _NAMES[type(start)],
         }
-        for item in elements(found):
+        for item in elements(found, condition):
             if item is not None and step is not None:
                 scope["current"] = item
                 scope["accumulator"] = keep(step(scope))

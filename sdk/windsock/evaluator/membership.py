@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
-from windsock.evaluator.operators import contains
 from windsock.evaluator.values import Value, as_float, parse_float, plain
 
 Attributes: TypeAlias = Mapping[str, object]
@@ -154,11 +153,13 @@ class LiteralSets:
             kept = self._texts[id(texts)] = (texts, TextSet(texts))
         return kept[1]
 
-    def test_for(self, values: list[Value]) -> Callable[[Value], bool]:
-        """The test whether a value is in a literal list: by a set, or by a search through mixed types."""
+    def test_for(self, values: Value) -> Callable[[Value], bool] | None:
+        """The test whether a value is in a literal list, by a set; None for mixed types or no list."""
+        if type(values) is not list:
+            return None
         if is_texts(values):
-            return self.of(values).holds  # type: ignore[arg-type]
+            return self.of(values).holds
         if set(map(type, values)) in _NUMBERS:
-            numbers = frozenset(map(as_float, values))  # type: ignore[arg-type]
+            numbers = frozenset(map(as_float, values))
             return lambda value: type(value) in (int, float) and as_float(value) in numbers  # type: ignore[arg-type]
-        return lambda value: contains(value, values)
+        return None

@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 
 from windsock.evaluator.semver import compare_versions
 from windsock.evaluator.values import (
+    PLAIN,
     RuleError,
     Value,
     describe,
@@ -13,12 +14,14 @@ from windsock.evaluator.values import (
     is_number,
     less,
     number,
+    plain,
     strictly_equals,
     text_of,
     trim,
     truthy,
 )
 from windsock.evaluator.variables import index_of, look_up, missing, missing_some
+from windsock.evaluator.work import MAX_LIST, MAX_TEXT, spend, spend_on
 
 Operator: TypeAlias = Callable[[Value, Value], Value]
 """Takes the evaluated arguments and the data; raises ``RuleError``."""
@@ -97,7 +100,15 @@ def contains(needle: Value, haystack: Value) -> bool:
     return type(haystack) is list and any(_matches(needle, element) for element in haystack)
 
 
+def contains_metered(needle: Value, haystack: Value) -> bool:
+    """``contains``, for a rule that runs on elements."""
+    spend_on(haystack)
+    return contains(needle, haystack)
+
+
 def _matches(needle: Value, element: Value) -> bool:
+    if type(element) not in PLAIN:
+        element = plain(element)
     if type(element) is list:
         if len(element) < 2:
             raise RuleError("a list inside the list of an in is a range and needs two numbers")
@@ -115,9 +126,11 @@ def cat(arguments: Value, _: Value) -> str:
     """``cat``: joined text; several parts are trimmed as a whole."""
     if type(arguments) is str:
         return arguments
-    parts = _list(arguments)
-    joined = "".join(map(text_of, parts))
-    return trim(joined) if len(parts) > 1 else joined
+    texts = [text_of(part) for part in _list(arguments)]
+    if sum(map(len, texts)) > MAX_TEXT:
+        raise RuleError(f"cat joins at most {MAX_TEXT:,} characters")
+    joined = "".join(texts)
+    return trim(joined) if len(texts) > 1 else joined
 
 
 def substr(arguments: Value, _: Value) -> str:
@@ -146,6 +159,8 @@ def merge(arguments: Value, _: Value) -> Value:
             merged.extend(value)
         else:
             merged.append(value)
+        if len(merged) > MAX_LIST:
+            raise RuleError(f"merge joins at most {MAX_LIST:,} elements")
     return merged
 
 
@@ -239,9 +254,10 @@ def sem_ver(arguments: Value, _: Value) -> bool | None:
 
 
 def _found_in(left: list[Value], value: Value) -> bool:
+    value = plain(value)
     return any(
         number(item) == number(value) if is_number(item) and is_number(value) else _identical(item, value)
-        for item in left
+        for item in map(plain, left)
     )
 
 
@@ -281,10 +297,16 @@ def _lists(test: Callable[[list[Value], list[Value]], bool], otherwise: bool) ->
         if type(arguments) is not list or len(arguments) != 2:
             return otherwise
         left, right = arguments
-        return test(left, right) if type(left) is list and type(right) is list else otherwise
+        if type(left) is not list or type(right) is not list:
+            return otherwise
+        spend(len(left) * len(right))
+        return test(left, right)
 
     return operator
 
+
+QUADRATIC: Final = frozenset({"contains_all", "contains_any", "contains_none"})
+"""Operators that compare each element of a list with each of another."""
 
 EAGER: Final[dict[str, Operator]] = {
     "var": var,

@@ -95,7 +95,7 @@ def solve(rule: Value, data: Value, evaluate: Callable[[Value, Value], Value]) -
         for key, value in rule.items():
             if key != "var":
                 made[key] = solve(value, data, evaluate)
-            elif type(value) is str and (not value or value.startswith(".")):
+            elif _stays(value):
                 made[key] = value
             else:
                 found = look_up(data, evaluate(value, data))
@@ -107,3 +107,16 @@ def solve(rule: Value, data: Value, evaluate: Callable[[Value, Value], Value]) -
         items = [solve(item, data, evaluate) for item in rule]
         return rule if all(left is right for left, right in zip(items, rule, strict=True)) else items
     return rule
+
+
+def names_something(rule: Value) -> bool:
+    """Whether ``solve`` could replace anything in a rule."""
+    if type(rule) is dict:
+        return any(
+            not _stays(value) if key == "var" else names_something(value) for key, value in rule.items()
+        )
+    return type(rule) is list and any(map(names_something, rule))
+
+
+def _stays(name: Value) -> bool:
+    return type(name) is str and (not name or name.startswith("."))

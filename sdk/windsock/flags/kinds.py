@@ -41,6 +41,14 @@ def kinds_of(value: JsonValue) -> Kinds:
     return (_NULL if may_give_nothing else UNKNOWN).union(*found)
 
 
+def may_be_object(value: object) -> bool:
+    """Whether an expression, which is no literal, may give an object."""
+    if not isinstance(value, dict):
+        return False
+    kinds = kinds_of(value)
+    return not kinds or "object" in kinds
+
+
 def choices(value: JsonValue) -> list[tuple[tuple[str | int, ...], JsonValue]]:
     """Of a choice: the expressions that can be its result, each with its place; of anything else none."""
     if not isinstance(value, dict) or len(value) != 1:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from windsock.evaluator.expressions import FLAGD, Scope
 from windsock.evaluator.fractional import hash_targeting_key, hashing_for
 from windsock.evaluator.values import RuleError, truthy
+from windsock.evaluator.work import begin
 from windsock.flags import Flag, JsonValue
 
 
@@ -45,6 +46,7 @@ class _Trace:
     def __init__(self, flag: Flag, data: Mapping[str, object]) -> None:
         self._flag = flag
         self._data = data
+        begin()
         self._scope = Scope.of(flag.bucketing, flag.key)
         self._hashing = hashing_for(flag.bucketing, flag.key)
 

@@ -1,0 +1,47 @@
+"""Comparing two values, one of which is often a literal number."""
+
+from collections.abc import Callable
+from operator import eq, ge, gt, le, lt, ne
+from typing import Final
+
+from windsock.evaluator.list_operators import Expression
+from windsock.evaluator.operators import at_least, at_most, more
+from windsock.evaluator.values import Value, equals, is_number, js_number, less
+
+
+def against(name: str, compare: Callable[[Value, Value], bool], left: Expression, right: Value) -> Expression:
+    """A comparison with a literal on the right; a literal number spares its conversion each time."""
+    quick = _NUMERIC.get(name) if is_number(right) else None
+    if quick is None:
+        return lambda data: compare(left(data), right)
+    limit = js_number(right)
+
+    def run(data: Value) -> Value:
+        value = left(data)
+        if type(value) is float or (type(value) is int and -_EXACT < value < _EXACT):
+            return quick(value, limit)
+        return compare(value, right)
+
+    return run
+
+
+COMPARE: Final[dict[str, Callable[[Value, Value], bool]]] = {
+    "==": equals,
+    "!=": lambda left, right: not equals(left, right),
+    "<": less,
+    "<=": at_most,
+    ">": more,
+    ">=": at_least,
+}
+
+_NUMERIC: Final[dict[str, Callable[[float, float], bool]]] = {
+    "==": eq,
+    "!=": ne,
+    "<": lt,
+    "<=": le,
+    ">": gt,
+    ">=": ge,
+}
+
+_EXACT: Final = 2**53
+"""Integers below it compare with a double as they would as doubles."""

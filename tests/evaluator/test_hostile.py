@@ -1,0 +1,139 @@
+"""Rules and contexts made to cost: an error soon, in bounded memory, and never an exception."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from openfeature.exception import ErrorCode
+
+from windsock.evaluator import CompiledFlag, Outcome
+from windsock.evaluator.work import MAX_STEPS
+from windsock.flags import read_document
+
+TEN = list("abcdefghij")
+IDS = [f"id-{number}" for number in range(20_000)]
+ITEM = {"var": ""}
+
+
+def compiled(rule: object) -> CompiledFlag:
+    flag = {"variants": {"a": 1, "true": 2}, "defaultVariant": "a", "targeting": rule}
+    document = read_document(json.dumps({"flags": {"f": flag}}).encode(), "f.flagd.json")
+    assert document.problems == ()
+    return CompiledFlag(document.flags["f"])
+
+
+def outcome(rule: object, **context: object) -> Outcome:
+    return compiled(rule).evaluate(context)
+
+
+def nested(wrap: Callable[[object], object], innermost: object) -> object:
+    rule = innermost
+    for _ in range(9):
+        rule = wrap(rule)
+    return rule
+
+
+BOMBS = {
+    "map": nested(lambda rule: {"map": [TEN, rule]}, ITEM),
+    "filter": nested(lambda rule: {"filter": [TEN, rule]}, {"==": [ITEM, "a"]}),
+    "all": nested(lambda rule: {"all": [TEN, rule]}, {"!==": [ITEM, "z"]}),
+    "some": nested(lambda rule: {"some": [TEN, rule]}, {"==": [ITEM, "z"]}),
+    "none": nested(lambda rule: {"none": [TEN, {"!": [rule]}]}, {"!==": [ITEM, "z"]}),
+    "reduce": nested(lambda rule: {"reduce": [TEN, {"cat": [rule, ""]}, ""]}, {"var": "accumulator"}),
+    "text-of-texts": {"map": [IDS, {"cat": ["x" * 100_000, ITEM]}]},
+    "growing-text": {
+        "reduce": [["a" * 100] * 20_000, {"cat": [{"var": "accumulator"}, {"var": "current"}]}, ""]
+    },
+    "merged-lists": {"map": [IDS, {"merge": [IDS, ITEM]}]},
+    "search-in-mixed-list": {"all": [IDS, {"in": [ITEM, [*reversed(IDS), 1]]}]},
+    "search-in-text": {"all": [["no"] * 20_000, {"!": [{"in": [ITEM, "x" * 100_000]}]}]},
+    "extreme": {"map": [IDS, {"max": list(range(20_000))}]},
+    "solved-each-time": {"all": [IDS, {"or": [{"var": "other"}, {"in": [ITEM, IDS]}]}]},
+    "list-by-list": {"contains_none": [IDS, [f"other-{number}" for number in range(20_000)]]},
+}
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_rule_that_never_ends_ends_as_an_error(name: str) -> None:
+    found = outcome(BOMBS[name], other=0)
+    assert found.error_code is ErrorCode.PARSE_ERROR
+    assert f"more than {MAX_STEPS:,} steps" in str(found.error_message)
+
+
+@pytest.mark.timeout(120)
+def test_a_rule_that_the_context_brings_ends_too() -> None:
+    twice = {f"x{n}": {"cat": [{"if": [1, {"var": f"x{n + 1}"}]}] * 2} for n in range(40)}
+    found = outcome({"if": [True, {"var": "x0"}]}, **twice, x40="a")
+    assert f"more than {MAX_STEPS:,} steps" in str(found.error_message)
+    loop = {"if": [True, {"var": "x"}]}
+    assert outcome(loop, x=loop).error_code is ErrorCode.PARSE_ERROR
+
+
+@pytest.mark.timeout(120)
+def test_what_doubles_is_bounded_in_memory() -> None:
+    text: object = {"var": "text"}
+    items: object = {"var": "items"}
+    for _ in range(16):  # shared rules make such a rule small to write
+        text, items = {"cat": [text, text]}, {"merge": [items, items]}
+    flag = read_document(b'{"flags": {"f": {"variants": {"a": 1}, "targeting": {"var": "x"}}}}', "f").flags[
+        "f"
+    ]
+    for rule, bound in ((text, "cat joins at most"), (items, "merge joins at most")):
+        context = {"text": "x" * 1000, "items": [0] * 10_000}
+        found = CompiledFlag(type(flag)("f", True, {"a": 1}, None, rule, {})).evaluate(context)
+        assert bound in str(found.error_message)
+
+
+def test_a_rule_within_its_steps_can_be_evaluated_again_and_again() -> None:
+    flag = compiled({"all": [[*IDS, *IDS], {"and": [{"!==": [ITEM, "z"]}, {"!==": [ITEM, "y"]}]}]})
+    for _ in range(20):  # each takes a twentieth of the steps and more
+        assert flag.evaluate({}).variant == "true"
+
+
+def test_a_list_in_a_condition_is_looked_up_not_walked_for_each_element() -> None:
+    ids = [f"id-{number}" for number in range(MAX_STEPS // 4)]
+    assert outcome({"all": [ids[:100], {"in": [ITEM, ids]}]}).variant == "true"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        10**5000,
+        -(10**400),
+        float("nan"),
+        float("inf"),
+        "1" * 100_000,
+        "1.2.3-" + "a." * 100_000,
+        "\ud800",
+        {1: {2: 3}},
+        [float("nan"), None, {1}],
+        b"bytes",
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"var": "x"},
+        {"==": [{"var": "x"}, 1]},
+        {"<": [1, {"var": "x"}]},
+        {"+": [{"var": "x"}, 1]},
+        {"%": [{"var": "x"}, 7]},
+        {"cat": ["a", {"var": "x"}]},
+        {"substr": ["abc", {"var": "x"}, {"var": "x"}]},
+        {"sem_ver": [{"var": "x"}, "=", "1.2.3"]},
+        {"in": [{"var": "x"}, ["a", "1"]]},
+        {"in": ["a", {"var": "x"}]},
+        {"some": [{"var": "x"}, {"==": [{"var": ""}, 1]}]},
+        {"fractional": [{"var": "x"}, ["a", 1], ["true", 1]]},
+        {"fractional": [["a", {"var": "x"}], ["true", 1]]},
+        {"var": {"var": "x"}},
+        {"if": [True, {"var": "x"}]},
+    ],
+    ids=json.dumps,
+)
+def test_odd_values_give_an_outcome(rule: object, value: object) -> None:
+    found = outcome(rule, x=value, targetingKey=value)
+    assert (found.error_code is None) == (found.error_message is None)
+    assert found.variant in (None, "a", "true")
