@@ -1,5 +1,6 @@
 """The offline copy: a service starts with the last good set while the server is down."""
 
+import json
 import logging
 import os
 import stat
@@ -67,7 +68,9 @@ def test_another_server_or_selector_has_a_copy_of_its_own(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"{", b"[]", b"{}", b"\xff\xfe", b'{"flags": "{", "context": {}, "saved_at": 1}']
+    "damage",
+    [b"", b"{", b"[]", b"{}", b"\xff\xfe", b"[" * 200_000, b'{"flags": "{", "context": {}, "saved_at": 1}'],
+    ids=["empty", "cut", "list", "older", "bytes", "deep", "flags"],
 )
 def test_a_damaged_copy_is_left_out_and_named(
     tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
@@ -81,6 +84,54 @@ def test_a_damaged_copy_is_left_out_and_named(
             assert (value(), status()) == ("default", ProviderStatus.ERROR)
         [message] = [each.getMessage() for each in caplog.records if "offline copy" in each.getMessage()]
         assert message.startswith(f"{copy}: the offline copy cannot be used")
+
+
+@pytest.mark.parametrize("name", ["target", "selector"])
+def test_a_copy_that_was_moved_from_another_server_is_left_out(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with SyncServer(RED) as server:
+        with following(server.port, tmp_path):
+            copy = saved_in(tmp_path)
+        copy.write_text(json.dumps(json.loads(copy.read_text()) | {name: "elsewhere"}))
+        server.stop()
+        with following(server.port, tmp_path, deadline=0.3):
+            assert value() == "default"
+    assert f"{copy}: the offline copy cannot be used" in caplog.text
+    assert "elsewhere" in caplog.text
+
+
+def test_a_disk_that_is_full_leaves_the_last_copy_whole(tmp_path: Path) -> None:
+    program = (
+        "import resource, signal, sys; from pathlib import Path\n"
+        "from windsock.providers.offline_copy import OfflineCopy\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "copy = OfflineCopy(Path(sys.argv[1]), 'localhost:1', '')\n"
+        "copy.save('first', {})\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
+        "copy.save('x' * 1_000_000, {})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "the offline copy cannot be written (File too large)" in done.stderr
+    copy = OfflineCopy(tmp_path, "localhost:1", "")
+    saved = copy.load()
+    assert saved is not None
+    assert saved.flags == "first"
+    assert list(tmp_path.iterdir()) == [copy.path]
+
+
+def test_a_hundred_pushes_as_fast_as_they_come_end_with_the_last(tmp_path: Path) -> None:
+    with SyncServer(RED) as server:
+        with following(server.port, tmp_path):
+            for number in range(100):
+                server.push({"colour": flag(f"v{number}")})
+            assert until(lambda: value() == "v99")
+            assert status() is ProviderStatus.READY
+        server.stop()
+        with following(server.port, tmp_path, deadline=0.3):
+            assert value() == "v99"
 
 
 def test_a_bad_push_does_not_touch_the_copy(tmp_path: Path) -> None:

@@ -75,10 +75,12 @@ class OfflineCopy:
         """Give what was saved last, or None; a damaged copy is logged and left out."""
         try:
             saved = json.loads(self.path.read_bytes())
+            if (saved["target"], saved["selector"]) != (self._target, self._selector):
+                raise ValueError(f"it is of {saved['target']}, selector {saved['selector']!r}")  # noqa: TRY301 - told as any other
             return SavedSet(str(saved["flags"]), dict(saved["context"]), float(saved["saved_at"]))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             logger.warning("%s: the offline copy cannot be used (%s: %s); delete it", self.path,
                            type(error).__name__, error)  # fmt: skip
             return None
