@@ -3,11 +3,12 @@
 import asyncio
 import json
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,32 @@ def asking(port: int, **options: Any) -> Iterator[RemoteProvider]:
         api.clear_providers()
 
 
+@contextmanager
+def relay(port: int) -> Iterator[tuple[int, bytearray]]:
+    """A port that leads to another, and what that one sends."""
+    sent = bytearray()
+
+    def pump(source: socket.socket, target: socket.socket, seen: bytearray) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                seen += data
+                target.sendall(data)
+
+    def lead() -> None:
+        with suppress(OSError):
+            while True:
+                here, there = listener.accept()[0], socket.create_connection(("127.0.0.1", port))
+                closing.callback(here.close)
+                closing.callback(there.close)
+                for ways in ((here, there, bytearray()), (there, here, sent)):
+                    threading.Thread(target=pump, args=ways, daemon=True).start()
+
+    with ExitStack() as closing, socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=lead, daemon=True).start()
+        yield listener.getsockname()[1], sent
+        listener.shutdown(socket.SHUT_RDWR)
+
+
 def value() -> str:
     return api.get_client().get_string_value("colour", "default")
 
@@ -101,6 +128,14 @@ def test_the_metadata_of_a_flag_arrives_and_each_thread_has_its_own(flagd: Flagd
     with asking(flagd.rpc), ThreadPoolExecutor(8) as pool:
         for reading in [pool.submit(read, key) for key in ["settings", "unset"] * 4]:
             reading.result()
+
+
+def test_no_answer_is_compressed(flagd: FlagdServer) -> None:
+    """flagd compresses what a client takes compressed; under load gRPC did not always undo that."""
+    with relay(flagd.rpc) as (port, sent), asking(port):
+        assert value() == "red"
+        assert b"red" in sent
+        assert b"\x1f\x8b" not in sent
 
 
 def test_the_caller_s_default_is_given_as_it_is(flagd: FlagdServer) -> None:
