@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 
 from windsock.declaration import Declaration
 from windsock.layers import MASK, FieldPath, Origin, Refusal, Resolved
@@ -146,8 +147,20 @@ def _provenance(declaration: Declaration, resolved: Resolved) -> list[Provenance
 
 
 def _below(resolved: Resolved, path: FieldPath, origin: Origin) -> tuple[str, ...]:
-    layers = [layer.origin.layer for layer in resolved.applied[1:] if path[0] in layer.values]
-    return tuple(name for name in reversed(layers) if name != origin.layer)
+    weaker = takewhile(lambda layer: layer.origin is not origin, resolved.applied[1:])
+    return tuple(reversed([layer.origin.layer for layer in weaker if _says(layer.values, path)]))
+
+
+def _says(values: Mapping[str, object], path: FieldPath) -> bool:
+    """Whether a layer has a value at a path, or one in place of a mapping above it."""
+    node: object = values
+    for key in path:
+        if not isinstance(node, Mapping):
+            return True
+        if key not in node:
+            return False
+        node = node[key]
+    return True
 
 
 def _at(values: Mapping[str, object], path: FieldPath) -> object:

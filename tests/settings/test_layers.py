@@ -1,0 +1,96 @@
+"""Which layer wins, what falls with what, and how `explain` tells it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, Field, field_validator
+from tests.flagfiles import object_flag, profile_flag
+
+import windsock
+from windsock.layers import Layer, Origin, resolve
+
+CONFIG = "3f0c2f5e-3a53-4a3f-9d6c-0b6f6f6d0001"
+Serve = Callable[..., Path]
+
+
+class Limits(BaseModel):
+    per_hour: int = Field(15, ge=0)
+    per_day: int = 100
+
+
+class Loop(BaseModel):
+    seconds: float = 300
+
+
+class Job(windsock.Settings, flag="job"):
+    temperature: float = 0.7
+    top_k: int = 10
+    limits: Limits | None = Limits()
+    loops: dict[int, Loop] = {}
+
+    @field_validator("top_k")
+    @classmethod
+    def known(cls, top_k: int) -> int:
+        return {1: 1, 10: 10}[top_k]
+
+
+def above_the_code(values: dict[str, object]):
+    return resolve(Job.__windsock__.declaration, [Layer(Origin("profile"), values)])
+
+
+def test_an_experiment_is_above_the_environment(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOB_TEMPERATURE", "0.1")
+    serve({"job.experiment": object_flag({"warm": {"temperature": 1.1}}, "warm")})
+    explained = windsock.explain(Job.for_user("ann"))["temperature"]
+    assert (explained.value, explained.layer) == (1.1, "experiment")
+    assert explained.shadowed == ("environment",)
+
+
+def test_a_profile_with_a_field_of_another_arm_leaves_the_experiment_too(serve: Serve) -> None:
+    arms = object_flag({"control": {}, "warm": {"temperature": 1.1}}, "control")
+    profile = profile_flag({CONFIG: {"temperature": 0.2}}, {"ann": CONFIG})
+    serve({"job.experiment": arms, "job.profile": profile})
+    assert windsock.explain(Job.for_user("ann")).excluded
+    assert not windsock.explain(Job.for_user("bob")).excluded
+
+
+def test_a_validator_that_raises_anything_is_no_failure_of_the_request() -> None:
+    resolved = above_the_code({"top_k": 5})
+    assert resolved.values["top_k"] == 10
+    assert [refusal.message for refusal in resolved.refusals] == ["KeyError: 5"]
+
+
+def test_what_is_refused_takes_what_is_in_it_along_and_is_told_once() -> None:
+    resolved = above_the_code({"loops": {"first": {"seconds": "long"}, "2": {"seconds": 2}}})
+    assert [refusal.path for refusal in resolved.refusals] == [("loops", "first")]
+    assert resolved.values["loops"] == {2: Loop(seconds=2)}
+
+
+def test_a_layer_of_which_nothing_counts_is_not_applied() -> None:
+    resolved = above_the_code({"limits": {"per_hour": -1}})
+    assert [layer.origin.layer for layer in resolved.applied] == ["default"]
+    assert resolved.origins["limits"].layer == "default"
+
+
+def test_shadowed_are_the_weaker_layers_that_say_the_same_leaf(serve: Serve) -> None:
+    serve(
+        {
+            "job": object_flag({"base": {"limits": {"per_day": 50}}}, "base"),
+            "job.profile": profile_flag({CONFIG: {"limits": {"per_hour": 1}}}, {"ann": CONFIG}),
+        }
+    )
+    explained = windsock.explain(Job.for_user("ann"))
+    assert [
+        (each, explained[each].layer, explained[each].shadowed)
+        for each in ("limits.per_hour", "limits.per_day")
+    ] == [
+        ("limits.per_hour", "profile", ()),
+        ("limits.per_day", "base", ()),
+    ]
+
+
+def test_a_mapping_over_a_null_shadows_it(serve: Serve) -> None:
+    profile = profile_flag({CONFIG: {"limits": {"per_hour": 1}}}, {"ann": CONFIG})
+    serve({"job": object_flag({"base": {"limits": None}}, "base"), "job.profile": profile})
+    assert windsock.explain(Job.for_user("ann"))["limits.per_hour"].shadowed == ("base",)
