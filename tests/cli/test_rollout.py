@@ -28,6 +28,15 @@ def test_a_dry_run_writes_nothing(windsock, write):
     assert path.read_bytes() == before
 
 
+def test_the_usual_steps_end_at_to_and_a_start_without_a_zone_is_utc(windsock, write):
+    write({"f": boolean()})
+    options = ("--to", "20", "--start", "2026-12-01T00:00", "--dry-run")
+    done = windsock("rollout", "f", *options, TZ="America/New_York")
+    assert done.returncode == 0, done.stderr
+    steps = ["01 00:00 UTC    1", "02 00:00 UTC    5", "03 00:00 UTC   10", "04 00:00 UTC   20"]
+    assert done.stderr.splitlines() == [f"2026-12-{step} % on" for step in steps]
+
+
 def test_what_cannot_be_rolled_out(windsock, write):
     write({"f": boolean({"if": [True, "on"]}), "g": boolean()})
     assert "did you mean 'g'" in windsock("rollout", "G").stderr

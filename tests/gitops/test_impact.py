@@ -119,6 +119,19 @@ def test_users_of_a_running_experiment_who_lose_their_arm_are_counted():
     assert lost("teacher", experiment(["b", 10], ["a", 10], ["none", 80])) == 0
 
 
+@pytest.mark.parametrize("without", [{"state": "DISABLED"}, {"targeting": {}}])
+def test_of_an_experiment_that_does_not_run_nobody_loses_an_arm(without):
+    variants = {"none": {}, "a": {"x": 1}}
+    rule = {"fractional": [["a", 50], ["none", 50]]}
+    flag = {"state": "ENABLED", "variants": variants, "defaultVariant": "none", "targeting": rule}
+    before, after = (
+        {"teacher.experiment": each} for each in (flag | without, flag | {"defaultVariant": "a"})
+    )
+    [impact] = impacts(served(before), served(after), synthetic(100, "production"), at=AT)
+    assert impact.moved > 0
+    assert impact.lost == 0
+
+
 def test_nothing_changed_evaluates_nobody():
     def batches():
         raise AssertionError

@@ -72,13 +72,40 @@ def test_a_rollout_can_be_continued_and_not_taken_back():
     assert on(first, NOW + 1) <= on(
         flag(rule_for(first, Rollout("on", "off", (20, 80), 60, NOW + 1), NOW + 1)), NOW + 1
     )
-    with pytest.raises(ConfigurationError, match="50 % have 'on' already"):
-        rule_for(first, Rollout("on", "off", (20, 80), 60, NOW + 7200), NOW + 7200)
+    for now in (NOW + 3600, NOW + 7200):  # the second step begins with its second
+        with pytest.raises(ConfigurationError, match="50 % have 'on' already"):
+            rule_for(first, Rollout("on", "off", (20, 80), 60, now), now)
 
 
-def test_conditions_before_it_stay():
+def test_who_has_the_variant_now_does_not_wait_for_a_later_start():
+    running = flag({"fractional": [["on", 10], ["off", 90]]})
+    with pytest.raises(ConfigurationError, match="start now, with a first step of at least 10"):
+        rule_for(running, Rollout("on", "off", (20,), 60, NOW + 1), NOW)
+
+
+def test_a_default_variant_is_everybodys():
+    with pytest.raises(ConfigurationError, match="100 % have 'off' already"):
+        rule_for(flag(), Rollout("off", "on", (20,), 60, NOW), NOW)
+
+
+@pytest.mark.parametrize("more", [[], [NOW, NOW + 1]])
+def test_a_comparison_of_the_time_that_no_rollout_wrote_is_a_condition_like_others(more):
+    clauses = [{"<": [{"var": "$flagd.timestamp"}, *more]}, "on"]
+    body = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
+    content = {"flags": {"f": body | {"targeting": {"if": [*clauses, "off"]}}}}
+    read = read_document(json.dumps(content).encode(), "f").flags["f"]
+    assert rule_for(read, Rollout("on", "off", (10,), 60, NOW), NOW)["if"][:2] == clauses
+
+
+def test_a_rollout_has_two_variants():
+    with pytest.raises(ConfigurationError, match="needs two variants"):
+        rule_for(flag(), Rollout("on", "on", (20,), 60, NOW), NOW)
+
+
+@pytest.mark.parametrize("otherwise", [[], ["off"], [{"fractional": [["on", 5], ["off", 95]]}]])
+def test_conditions_before_it_stay(otherwise):
     condition = {"in": [{"var": "email"}, ["a@b.c"]]}
-    rule = rule_for(flag({"if": [condition, "on"]}), Rollout("on", "off", (10,), 60, NOW), NOW)
+    rule = rule_for(flag({"if": [condition, "on", *otherwise]}), Rollout("on", "off", (10,), 60, NOW), NOW)
     assert rule["if"][:2] == [condition, "on"]
     assert CompiledFlag(flag(rule), clock=lambda: NOW - 5).evaluate({"email": "a@b.c"}).variant == "on"
 

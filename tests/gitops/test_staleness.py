@@ -1,6 +1,7 @@
 """What can go, and what must stay."""
 
 import json
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -35,10 +36,21 @@ def flag(key: str = "f", targeting: object = None, **metadata: object) -> Flag:
         ({"if": [True, {"fractional": [["on", 100], ["off", 0]]}, "on"]}, "on"),
         ({"fractional": [["on", 99], ["off", 1]]}, None),
         ({"if": [IN, {"var": "x"}, "on"]}, None),
+        # where no condition of an inner rule holds, and where a branch gives null, the default serves
+        ({"if": [IN, {"if": [IN, "on"]}, "on"]}, None),
+        ({"if": [IN, "on", {"if": [IN, "on"]}]}, None),
+        ({"if": [IN, {"if": [IN, "on", "on"]}, "on"]}, "on"),
+        ({"if": [IN, None, "on"]}, None),
+        ({"if": [IN, None, "off"]}, "off"),
     ],
 )
 def test_the_one_variant_that_everybody_gets(targeting, only):
     assert only_variant(flag(targeting=targeting)) == only
+
+
+def test_a_flag_that_is_switched_off_gives_no_variant():
+    switched_off = replace(flag(targeting={"if": [IN, "on", "on"]}), enabled=False)
+    assert only_variant(switched_off) is None
 
 
 def test_each_reason():
@@ -50,8 +62,8 @@ def test_each_reason():
     flags = [
         flag("used", {"if": [IN, "on", "on"]}, owner="us"),
         flag("unused", owner="us"),
-        flag("teacher", owner="us"),
-        flag("teacher.profile.3", owner="us", expires="2026-01-01"),
+        flag("teacher", {"if": [IN, "on", "on"]}, owner="us", expires="2026-06-01"),
+        flag("teacher.profile.3", owner="us", expires="2026-05-31"),
         flag("teacher.experiment"),
     ]
     found = [

@@ -170,9 +170,12 @@ class _Pair:
 
     def _lost_arms(self, moves: Sequence[Move]) -> int:
         flag = self._before
-        if flag is None or not self._key.endswith(".experiment") or not flag.enabled or not flag.targeting:
+        if flag is None or not self._key.endswith(".experiment"):
             return 0
-        none = (None, flag.default_variant)
+        none = (
+            None,
+            flag.default_variant,
+        )  # so nobody loses an arm of a flag that is off or has no targeting
         return sum(move.users for move in moves if move.before not in none and move.before != move.after)
 
 

@@ -156,6 +156,7 @@ def _is_before(condition: Mapping[str, JsonValue]) -> bool:
     arguments = condition.get("<")
     return (
         isinstance(arguments, list)
+        and len(arguments) == 2
         and arguments[:1] == [{"var": "$flagd.timestamp"}]
         and type(arguments[1]) is int
     )

@@ -73,7 +73,7 @@ def only_variant(flag: Flag) -> str | None:
     if tree.computed:
         return None
     names = {str(result.value) for result in tree.results}
-    if not _is_total(flag.targeting):
+    if not _is_total(tree.rule):
         names.add(flag.default_variant or "")
     return names.pop() or None if len(names) == 1 else None
 
@@ -94,13 +94,17 @@ def _is_empty(bucket: object) -> bool:
 
 
 def _is_total(rule: object) -> bool:
-    """Whether a rule gives every user something; a split leaves out those without a targeting key."""
-    if isinstance(rule, Mapping) and len(rule) == 1:
-        ((name, arguments),) = rule.items()
-        return name == "fractional" or (
-            name == "if" and isinstance(arguments, list) and len(arguments) % 2 == 1
-        )
-    return False
+    """Whether a rule never leaves a user to the default; who has no targeting key is left out of account."""
+    if not isinstance(rule, Mapping):
+        return rule is not None
+    ((name, arguments),) = rule.items()  # an object of two operators is computed, and was looked at before
+    listed = arguments if isinstance(arguments, list) else [arguments]
+    if name == "fractional":
+        return all(_is_total(bucket[0]) for bucket in listed if isinstance(bucket, list) and bucket)
+    if name not in ("if", "?:"):
+        return True
+    results = [item for index, item in enumerate(listed) if index % 2 or index == len(listed) - 1]
+    return len(listed) % 2 == 1 and all(map(_is_total, results))
 
 
 def _base(key: str) -> str:
