@@ -34,6 +34,7 @@ OBJECT_FLAGS = {
     "nobody": object_flag(OBJECTS, "none", {"if": [{"==": [{"var": "targetingKey"}, ""]}, "green"]}),
     "split": object_flag(OBJECTS, "none", {"fractional": [["red", 50], ["green", 50]]}),
     "no-such-variant": object_flag(OBJECTS, "none", "blue"),
+    "broken": object_flag(OBJECTS, "none", {"no such operator": []}),
     "a-list": object_flag(OBJECTS, "list"),
     "a-text": object_flag(OBJECTS, "text"),
 }
@@ -51,6 +52,8 @@ SWITCHES = {
     "switch-user": on_if({"in": [{"var": "targetingKey"}, ["ann", "7"]]}),
     "switch-nobody": on_if({"==": [{"var": "targetingKey"}, ""]}),
     "switch-no-user": on_if({"missing": ["targetingKey"]}),
+    "switch-prefix": on_if({"starts_with": [{"var": "targetingKey"}, "7"]}),
+    "switch-broken": on_if({"no such operator": []}),
     "switch-split": switch({"fractional": [["on", 50], ["off", 50]]}),
     "switch-by-colour": switch({"fractional": [{"var": "colour"}, ["on", 50], ["off", 50]]}),
 }

@@ -64,6 +64,8 @@ class Recorder(Hook):
         if self.meddles:
             details.variant = f"{details.variant}+"
             details.flag_metadata["by"] = self.name
+            if isinstance(details.value, dict):
+                details.value["by"] = self.name
 
     def error(self, hook_context, exception, hints):
         self._stage("error", hook_context, hints, exception)
@@ -105,7 +107,7 @@ def hooked(provider: FilesProvider, hooks: Hooks) -> Iterator[tuple[Evaluation, 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
 @given(
     flag=st.sampled_from(
-        ["static", "attribute", "a-list", "a-text", "disabled", "missing", "no-such-variant"]
+        ["static", "attribute", "a-list", "a-text", "disabled", "missing", "broken", "no-such-variant"]
     ),
     hooks=HOOKS,
 )
@@ -127,7 +129,7 @@ def test_settings_make_the_client_s_own_calls(provider: FilesProvider, flag: str
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
 @given(
     flag=st.sampled_from(
-        ["switch-colour", "switch-static", "switch-null", "switch-text", "static", "missing"]
+        ["switch-colour", "switch-static", "switch-null", "switch-text", "switch-broken", "static", "missing"]
     ),
     hooks=HOOKS,
     default=st.booleans(),

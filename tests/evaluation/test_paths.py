@@ -119,6 +119,57 @@ def test_the_user_wins_over_an_attribute_of_that_name(provider: FilesProvider) -
         assert (feature("bob", targetingKey="ann"), feature(None, targetingKey="ann")) == (False, True)
 
 
+@pytest.mark.parametrize("user", ["", None, 0, 7, "7", "ann"])
+@pytest.mark.parametrize("flag", ["switch-nobody", "switch-no-user", "switch-prefix", "switch-user"])
+def test_a_user_of_any_kind_is_the_client_s(provider: FilesProvider, flag: str, user: object) -> None:
+    with serving(provider, EMPTY, None, EMPTY) as evaluation:
+        feature = windsock.feature(flag, default=False)
+        expected = evaluation.client.get_boolean_value(flag, False, invocation(user, {}))
+        assert (feature(user), feature(user)) == (expected, expected)
+        assert evaluation.context(user, {}).get("targetingKey") == (None if user in ("", None) else str(user))
+
+
+@pytest.mark.parametrize("where", ["api", "transaction", "client"])
+@pytest.mark.parametrize(
+    "more",
+    [EvaluationContext("ann"), EvaluationContext(None, {"colour": "red", "tier": 1})],
+    ids=["user", "attributes"],
+)
+def test_a_context_that_is_set_later_is_seen(
+    provider: FilesProvider, where: str, more: EvaluationContext
+) -> None:
+    features = [
+        windsock.feature(flag, default=False) for flag in ("switch-user", "switch-colour", "switch-two")
+    ]
+    transaction = EMPTY if where == "transaction" else None
+    with serving(provider, EMPTY, transaction, EMPTY) as evaluation:
+        assert [feature() for feature in features] == [False] * 3
+        assert evaluation.context(None, {}) == {"environment": "test"}  # twice: it remembers what is empty
+        if where == "api":
+            api.set_evaluation_context(more)
+        elif where == "transaction":
+            api.set_transaction_context(more)
+        else:
+            evaluation.client.context = more
+        by_user = more.targeting_key is not None
+        assert [feature() for feature in features] == [by_user, not by_user, not by_user]
+
+
+def test_the_call_s_own_user_and_attributes_win(provider: FilesProvider) -> None:
+    outer = EvaluationContext("bob", {"colour": "green"})
+    with serving(provider, outer, outer, outer) as evaluation:
+        seen = evaluation.context("ann", {"colour": "red"})
+        assert seen == {"targetingKey": "ann", "colour": "red", "environment": "test"}
+
+
+def test_a_rule_that_fails_gives_the_code_defaults(provider: FilesProvider) -> None:
+    class Broken(windsock.Settings, flag="broken"):
+        x: int = 7
+
+    with serving(provider, EMPTY, None, EMPTY):
+        assert Broken.for_user("ann").x == 7
+
+
 class Unreadable:
     def __str__(self) -> str:
         raise RuntimeError("no")

@@ -51,6 +51,13 @@ def test_a_flag_of_another_type_gives_the_code_default(serve: Serve, variant: ob
     assert RAG() is False
 
 
+def test_the_first_call_reads_the_environment_where_nothing_was_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NEW_FEATURE", "true")
+    assert windsock.feature("new_feature", default=False, env="NEW_FEATURE")() is True
+
+
 def test_the_environment_decides_before_the_flag(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     serve({"rag_auto_indexing": boolean("on")})
     monkeypatch.setenv("RAG_AUTO_INDEXING_ENABLED", "false")
