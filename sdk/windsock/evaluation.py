@@ -105,6 +105,11 @@ class Evaluation:
             attributes["targetingKey"] = key
         return attributes
 
+    def _given(self, targeting_key: object, attributes: dict[str, Any]) -> EvaluationContext:
+        """The whole context; the client merges the others into it to no effect."""
+        given = self.context(targeting_key, attributes)
+        return EvaluationContext(given.pop("targetingKey", None), given)
+
     def details(
         self, kind: FlagType, flag_key: str, default: Any, targeting_key: object, attributes: dict[str, Any]
     ) -> FlagEvaluationDetails[Any]:
@@ -117,10 +122,7 @@ class Evaluation:
             targeting_key: The user's id.
             attributes: The invocation's; completed in place.
         """
-        given, client = self.context(targeting_key, attributes), self.client
-        context = EvaluationContext(
-            given.pop("targetingKey", None), given
-        )  # the client merges it to no effect
+        context, client = self._given(targeting_key, attributes), self.client
         compiled = self.in_process()
         if compiled is None:
             return client.evaluate_flag_details(kind, flag_key, default, context)
@@ -133,8 +135,7 @@ class Evaluation:
 
     async def object_async(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Outcome:
         """Do the same through the client's asynchronous call."""
-        given = self.context(targeting_key, dict(attributes))
-        context = EvaluationContext(given.pop("targetingKey", None), given)
+        context = self._given(targeting_key, dict(attributes))
         return self._outcome(await self.client.get_object_details_async(flag_key, {}, context))
 
     def _outcome(self, details: FlagEvaluationDetails[Any]) -> Outcome:
