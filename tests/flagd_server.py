@@ -93,8 +93,9 @@ class FlagdServer:
         write_text(self.path, json.dumps({"flags": flags}))
 
     def freeze(self) -> None:
-        """Stop the process as a debugger would."""
+        """Stop the process as a debugger would, and wait until it stands."""
         self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)
 
     def thaw(self) -> None:
         """Let it go on."""
