@@ -94,3 +94,18 @@ def test_a_mapping_over_a_null_shadows_it(serve: Serve) -> None:
     profile = profile_flag({CONFIG: {"limits": {"per_hour": 1}}}, {"ann": CONFIG})
     serve({"job": object_flag({"base": {"limits": None}}, "base"), "job.profile": profile})
     assert windsock.explain(Job.for_user("ann"))["limits.per_hour"].shadowed == ("base",)
+
+
+def test_a_field_that_another_arm_sets_from_now_on_excludes_from_now_on(serve: Serve) -> None:
+    profile = profile_flag({CONFIG: {"temperature": 0.2}}, {"ann": CONFIG})
+    for arm, excluded in (({"top_k": 1}, False), ({"temperature": 1.1}, True)):
+        serve(
+            {"job.experiment": object_flag({"control": {}, "warm": arm}, "control"), "job.profile": profile}
+        )
+        assert windsock.explain(Job.for_user("ann")).excluded is excluded
+
+
+def test_a_configuration_that_changes_nothing_is_one_all_the_same(serve: Serve) -> None:
+    serve({"job.profile": profile_flag({CONFIG: {}}, {"ann": CONFIG})})
+    assert windsock.explain(Job.for_user("ann")).config_id == CONFIG
+    assert windsock.explain(Job.for_user("bob")).config_id is None
