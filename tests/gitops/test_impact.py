@@ -97,7 +97,15 @@ def test_the_shares_are_those_that_were_measured(after, effect, share):
     before, changed = served({"f": split(["on", 10], ["off", 90])}), served({"f": split(*after)})
     [impact] = impacts(before, changed, synthetic(20_000, "production"), at=AT)
     assert impact.effect is effect
+    assert {len(set(move.samples)) for move in impact.moves} <= {5}
     assert impact.share == pytest.approx(share, abs=0.006)
+
+
+def test_a_rule_sees_the_time_of_the_plan():
+    rule = {"if": [{"<": [{"var": "$flagd.timestamp"}, int(AT)]}, "off", "on"]}
+    before, after = served({"f": split(["off", 100])}), served({"f": split() | {"targeting": rule}})
+    assert impacts(before, after, synthetic(10, "production"), at=AT - 1)[0].moved == 0
+    assert impacts(before, after, synthetic(10, "production"), at=AT)[0].moved == 10
 
 
 def test_users_of_a_running_experiment_who_lose_their_arm_are_counted():

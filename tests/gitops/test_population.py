@@ -35,6 +35,14 @@ def test_jsonl_and_parquet(tmp_path):
     assert users(from_file(parquet, "production", "uid")) == expected
 
 
+def test_ids_that_are_numbers_in_the_file_are_text(tmp_path):
+    path = tmp_path / "users.jsonl"
+    path.write_text('{"id": 7, "age": 8}\n')
+    assert users(from_file(path, "production")) == [
+        {"targetingKey": "7", "age": 8, "environment": "production"}
+    ]
+
+
 def test_more_than_one_batch_in_the_files_order(tmp_path):
     path = tmp_path / "users.csv"
     path.write_text("id\n" + "\n".join(f"u{number}" for number in range(25_000)))

@@ -55,7 +55,13 @@ def test_a_value_that_is_refused(name: str, serve: Serve, caplog: pytest.LogCapt
     assert "the field is secret" in caplog.text
 
 
-def test_which_fields_are_secret() -> None:
+def test_which_fields_are_secret(serve: Serve) -> None:
+    serve({"vault": object_flag({"base": {"login": {"password": SECRET}}}, "base")})
+    shown = {each.field: each.value for each in windsock.explain(Vault.live()).fields}
+    assert shown == {
+        "token": MASK, "key": MASK, "perhaps": MASK, "several": MASK,
+        "login.name": MASK, "login.password": MASK, "open": "hello",
+    }  # fmt: skip
     declaration = Vault.__windsock__.declaration
     assert declaration.secrets == set(SECRETS)
     assert declaration.shown({"login": {"password": SECRET}, "open": "x"}) == {"login": MASK, "open": "x"}
