@@ -16,6 +16,7 @@ import windsock
 from windsock.healing import quarantine as module
 from windsock.healing.boards import FileBoard, PostgresBoard
 from windsock.healing.quarantine import Outbox, Withdrawal, quarantine
+from windsock.healing.sharing import Sharing
 from windsock.values import fingerprint
 
 WITHDRAWN = Withdrawal(
@@ -276,6 +277,50 @@ def test_the_thread_ends_with_stop(serve):
     assert "windsock-quarantine" in thread_names()
     windsock.stop()
     assert "windsock-quarantine" not in thread_names()
+
+
+class SlowBoard:
+    """Remembers what it was told; an exchange lasts until it is let go, and fails as often as it is said to."""
+
+    interval = 3600.0
+    mirrored = False
+
+    def __init__(self, failures=0):
+        self.failures = failures
+        self.entered, self.open = threading.Event(), threading.Event()
+        self.told = []
+
+    def exchange(self, outbox):
+        self.entered.set()
+        self.open.wait(60)
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError("the board is away")
+        self.told += outbox.withdrawn
+        return self.told
+
+    def close(self):
+        pass
+
+
+def test_what_is_withdrawn_during_the_last_exchange_is_told_before_the_end():
+    board = SlowBoard()
+    sharing = Sharing(board)
+    assert board.entered.wait(20)
+    quarantine.withdraw([WITHDRAWN])
+    sharing.stop(deadline=0)
+    board.open.set()
+    sharing._thread.join(20)
+    assert board.told == [WITHDRAWN]
+
+
+def test_what_a_board_that_was_away_has_missed_it_is_told_later():
+    board = SlowBoard(failures=1)
+    board.open.set()
+    quarantine.withdraw([WITHDRAWN])
+    sharing = Sharing(board)
+    eventually(lambda: board.told == [WITHDRAWN])
+    sharing.stop()
 
 
 def thread_names():

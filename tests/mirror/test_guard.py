@@ -52,6 +52,23 @@ def test_waiting_without_publishing_does_not_open_the_way(guard, clock):
     assert not guard.allows(100)
 
 
+def test_a_removal_after_a_quiet_time_counts_from_what_was_published_until_then(guard, clock):
+    clock.now += 10 * WINDOW_SECONDS
+    guard.published(810)
+    assert not guard.allows(790)
+
+
+@pytest.mark.parametrize("growth", [0, 1])
+def test_an_hour_of_steady_publications_is_an_hour(guard, clock, growth):
+    for minute in range(60):
+        guard.published(810 + minute * growth)
+        assert guard.before == 1000
+        clock.now += 60
+    clock.now += 1
+    guard.published(870)
+    assert guard.before == 870
+
+
 def test_users_who_come_and_go_are_no_loss(guard):
     for assigned in [1200, 1000, 1190, 980] * 10:
         assert guard.allows(assigned)

@@ -47,12 +47,14 @@ class Sharing:
         self._thread.start()
 
     def _run(self) -> None:
-        pause = 0.0
-        while not self._stopping.is_set():
-            quarantine.news.wait(pause)
+        pause, last = 0.0, False
+        while not last:
+            if not self._stopping.is_set():
+                quarantine.news.wait(pause)
+            last = self._stopping.is_set()  # asked before the exchange: what is new during one is told too
             pause = self._board.interval if self._exchange() else min(_LONGEST_PAUSE, max(1.0, 2 * pause))
             if self._complaint:
-                self._stopping.wait(min(pause, 1.0))  # news that cannot be told is no reason to hurry
+                last = self._stopping.wait(min(pause, 1.0))  # news that cannot be told is no reason to hurry
         self._board.close()
 
     def _exchange(self) -> bool:

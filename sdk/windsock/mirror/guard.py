@@ -33,10 +33,10 @@ class ShrinkGuard:
 
     def published(self, assigned: int) -> None:
         """Remember what a publication leaves."""
-        now = self._clock()
+        now = began = self._clock()
         while self._peaks and self._peaks[-1][1] <= assigned:
-            self._peaks.pop()
-        self._peaks.append((now, assigned))
+            began = self._peaks.pop()[0]  # the higher one before it ended then, and not now
+        self._peaks.append((began, assigned))
         while len(self._peaks) > 1 and self._peaks[1][0] < now - WINDOW_SECONDS:
             self._peaks.popleft()  # it ended when the next one began
 
