@@ -1,6 +1,7 @@
 """Fixtures that more than one package of tests uses: a real PostgreSQL, and fresh databases on it."""
 
 import itertools
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,29 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs a flagd server where there is none."""
     if item.get_closest_marker("flagd") is not None and flagd_binary() is None:
         pytest.skip("no flagd server: set FLAGD_BIN to its path")
+
+
+@pytest.fixture
+def synced(monkeypatch) -> Callable[[Path], list[tuple[str, int]]]:
+    """Note what is forced to the disk: the name, in a folder, that it has at that moment, and its size then."""
+    force = os.fsync
+
+    def watch(folder: Path) -> list[tuple[str, int]]:
+        noted = []
+
+        def fsync(descriptor: int) -> None:
+            status = os.fstat(descriptor)
+            noted.extend(
+                (path.name, 0 if path == folder else status.st_size)
+                for path in (folder, *folder.iterdir())
+                if path.stat().st_ino == status.st_ino
+            )
+            force(descriptor)
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        return noted
+
+    return watch
 
 
 def _server_folder() -> tempfile.TemporaryDirectory[str]:

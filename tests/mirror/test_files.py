@@ -28,6 +28,15 @@ def test_writes_only_what_changed(folder):
     assert folder.read(NAME) == b"two"
 
 
+def test_a_document_is_on_the_disk_before_its_name_is_and_its_name_after_a_sync(folder, synced):
+    """After a loss of power a document is the old one or the new one, and never an empty one."""
+    noted = synced(folder.path)
+    folder.write(NAME, b"one")
+    assert noted == [(f".{NAME}.{os.getpid()}.tmp", 3)]
+    folder.sync()
+    assert noted[1:] == [("mirror", 0)]
+
+
 def test_a_new_file_is_strictly_newer_than_one_from_the_future(folder):
     folder.write(NAME, b"one")
     future = time.time() + 86_400

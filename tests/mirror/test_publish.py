@@ -31,6 +31,18 @@ def test_the_same_database_gives_the_same_bytes_and_writes_nothing(world):
     assert world.mirror().differences() == ()
 
 
+def test_the_documents_are_on_the_disk_when_they_count_as_written(world, synced):
+    world.user(world.seed)
+    mirror = world.mirror(shards=3)
+    mirror._take_over()
+    noted = synced(world.folder)
+    mirror.once()
+    assert [name for name, _ in noted[-1:]] == [world.folder.name], "the names, when all of them are there"
+    assert len(noted) == 4
+    world.mirror().once()
+    assert len(noted) == 4, "what is not written is not synced"
+
+
 def test_inactive_configurations_are_left_out_and_their_users_with_them(world):
     world.user(world.configuration("off", {"retrieval_top_k": 1}, active=False))
     ann = world.user(world.seed)

@@ -1,9 +1,11 @@
 """Files of waiting records: held by their owner, free after it, replayed once."""
 
 import os
+import resource
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 
@@ -22,6 +24,70 @@ def test_what_is_appended_is_claimed_after_release(spool, rows):
     with spool.claim() as claimed:
         assert claimed == rows
     assert not spool.waiting()
+
+
+def test_what_is_appended_is_on_the_disk_and_so_is_its_files_name(spool, rows, synced):
+    noted = synced(spool.folder)
+    spool.append(rows[:2])
+    (path,) = spool.folder.iterdir()
+    assert noted == [(spool.folder.name, 0), (path.name, path.stat().st_size)]
+    spool.append(rows[2:])
+    assert noted[2:] == [(path.name, path.stat().st_size)]
+
+
+def test_a_batch_that_finds_no_room_leaves_nothing_of_itself(spool, rows):
+    spool.append(rows[:1])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (spool.size() * 3 // 2, before[1]))  # half a row more
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            spool.append(rows[1:2])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    spool.append(rows[2:])
+    spool.release()
+    with spool.claim() as claimed:
+        assert claimed == [rows[0], rows[2]]
+
+
+def test_the_oldest_file_is_first_and_one_that_is_still_empty_is_left_alone(spool, rows):
+    """Its owner has made it and not locked it yet: deleted now, what is written into it would be lost."""
+    for row in rows:
+        spool.append([row])
+        spool.release()
+    paths = {path.read_text(): path for path in spool.folder.iterdir()}
+    for row, age in zip(rows, (10, 30, 20), strict=True):
+        os.utime(paths[f"{row.to_line()}\n"], (1e9 - age, 1e9 - age))
+    empty = spool.folder / "usage-1-made.jsonl"
+    empty.touch()
+    os.utime(empty, (0, 0))
+    claimed = []
+    while spool.waiting():
+        with spool.claim() as some:
+            claimed += some
+    assert claimed == [rows[1], rows[2], rows[0]]
+    assert list(spool.folder.iterdir()) == [empty]
+
+
+def test_many_who_replay_at_once_get_each_file_once(spool, make_pending):
+    rows = [clean(make_pending(values={"n": n})) for n in range(60)]
+    for row in rows:
+        spool.append([row])
+        spool.release()
+    replayed = []
+
+    def replay():
+        each = Spool(spool.folder)
+        while each.waiting():
+            with each.claim() as claimed:
+                replayed.extend(claimed or [])
+
+    threads = [threading.Thread(target=replay) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(row.id for row in replayed) == sorted(row.id for row in rows)
 
 
 def test_a_file_is_not_free_while_its_owner_writes_it(spool, rows):

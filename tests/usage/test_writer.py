@@ -1,6 +1,9 @@
 """The writer against sinks that work, block, fail and come back."""
 
 import os
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 
@@ -220,6 +223,65 @@ def test_a_stopped_writer_joins_its_threads_and_drops_what_comes_later(make_pend
     writer.put(make_pending())
     assert writer.health().dropped == 1
     writer.stop()
+
+
+def test_what_is_queued_when_the_process_ends_is_stored(spool):
+    """Nobody called `stop`, and the interval is an hour."""
+    program = textwrap.dedent("""
+        import datetime, pathlib, sys, uuid
+        from windsock.usage import Measured, Pending, Spool, UsageOptions, UsageWriter, Use
+        class Dead:
+            def write(self, rows):
+                raise ConnectionError
+        writer = UsageWriter(Dead(), Spool(pathlib.Path(sys.argv[1])), UsageOptions(flush_interval=3600))
+        use = Use("teacher", None, None, None, None, "test", "u1", {"n": 1})
+        writer.put(Pending(uuid.uuid4(), datetime.datetime.now(datetime.UTC), use, Measured()))
+    """)
+    subprocess.run([sys.executable, "-c", program, str(spool.folder)], check=True, timeout=60)
+    with spool.claim() as rows:
+        assert [row.values for row in rows] == [{"n": 1}]
+
+
+def test_what_comes_while_the_sink_blocks_is_on_disk_when_the_writer_has_stopped(start, make_pending, spool):
+    sink = BlockedSink()
+    writer = start(sink, UsageOptions(flush_interval=0.1))
+    first, second = make_pending(), make_pending()
+    writer.put(first)
+    assert sink.entered.wait(20)
+    writer.put(second)
+    writer.stop(deadline=1)
+    sink.open.set()
+    with spool.claim() as rows:
+        assert {first.id, second.id} == {row.id for row in rows}
+
+
+def test_a_sink_that_works_gets_what_is_queued_at_the_stop_and_is_closed(make_pending, spool):
+    class ClosingSink(MemorySink):
+        closed = 0
+
+        def write(self, rows) -> None:
+            time.sleep(0.2)  # longer than no time at all
+            super().write(rows)
+
+        def close(self) -> None:
+            self.closed += 1
+
+    sink = ClosingSink()
+    writer = UsageWriter(sink, spool, UsageOptions(flush_interval=3600))
+    writer.put(make_pending())
+    writer.stop(deadline=60)
+    assert (len(sink.rows), writer.health().written, sink.closed) == (1, 1, 1)
+    assert not spool.waiting()
+
+
+def test_a_child_of_a_process_that_has_stopped_records_nothing(make_pending, spool):
+    writer = UsageWriter(MemorySink(), spool)
+    writer.stop()
+    child = os.fork()
+    if child == 0:
+        writer.put(make_pending())
+        os._exit(writer.health().dropped + 10 * writer.health().queued)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
 
 def test_a_forked_child_writes_its_own_records_and_not_its_parents(start, make_pending, tmp_path):

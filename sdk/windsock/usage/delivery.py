@@ -94,11 +94,6 @@ class Delivery:
                     job.settled.set()
             if not self._stopping.is_set() and time.monotonic() >= max(self._next_try, self._next_look):
                 self._replay()
-        # A batch may have been handed over just before the end.
-        with contextlib.suppress(queue.Empty):
-            while job := self._jobs.get_nowait():
-                job.stored = self._try(job.rows)
-                job.settled.set()
         close = getattr(self._sink, "close", None)
         if close is not None:
             close()
