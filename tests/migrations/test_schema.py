@@ -96,14 +96,157 @@ def test_a_changed_key_is_logged_under_both(connection):
     assert {row for _, row in logged(connection)} == {str(config), str(new)}
 
 
+@pytest.fixture
+def plain(database):
+    with connect(database) as connection:
+        yield connection
+
+
+def warnings_of(connection):
+    found = []
+    connection.add_notice_handler(lambda notice: found.append(notice.message_primary))
+    return found
+
+
 def test_a_log_that_cannot_be_written_does_not_stop_a_sign_up(connection):
     config, _ = seed(connection)
-    warnings = []
-    connection.add_notice_handler(lambda notice: warnings.append(notice.message_primary))
+    warnings = warnings_of(connection)
     connection.execute("drop table windsock.change_log")
     user = add_user(connection, config)
     assert connection.execute("select config_id from profiles where id = %s", [user]).fetchone() == (config,)
     assert any("a change of profiles was not logged" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize(
+    ("lost", "statement", "warning"),
+    [
+        (
+            "change_log",
+            "insert into app_configurations (name) values ('x')",
+            "a change of app_configurations was",
+        ),
+        ("change_log", "update app_configurations set settings = '{}'", "a change of app_configurations was"),
+        ("change_log", "delete from app_configurations", "a change of app_configurations was"),
+        ("change_log", "delete from profiles", "a change of profiles was"),
+        ("change_log", "truncate profiles cascade", "a truncate of profiles was"),
+        ("change_log", "update windsock.withdrawals set reason = ''", "a withdrawal was"),
+        ("assignment_history", "delete from profiles", "the history of profiles was"),
+        ("configuration_history", "delete from app_configurations", "the history of app_configurations was"),
+        (
+            "withdrawals",
+            "update app_configurations set settings = '{}'",
+            "withdrawals of changed values were",
+        ),
+        ("withdrawals", "delete from app_configurations", "withdrawals of deleted configurations were"),
+    ],
+)
+def test_what_windsock_cannot_note_down_happens_all_the_same(plain, lost, statement, warning):
+    warnings = warnings_of(plain)
+    config, _ = seed(plain)
+    add_user(plain, config)
+    withdraw(plain, config)
+    plain.execute(f"drop table windsock.{lost}")
+    assert plain.execute(statement).rowcount != 0
+    assert any(each.startswith(f"windsock: {warning} not") for each in warnings)
+
+
+def withdraw(connection, config):
+    connection.execute(
+        "insert into windsock.withdrawals (flag, variant, field, fingerprint, reason, expires_at)"
+        " values ('teacher.profile', %s, 'temperature', 'f', 'a test', now() + interval '1 hour')",
+        [str(config)],
+    )
+
+
+def test_what_a_role_without_any_rights_on_windsock_changes_is_noted_down_too(plain):
+    """An application, and Supabase's own services: the triggers run as their owner."""
+    warnings = warnings_of(plain)
+    config, _ = seed(plain)
+    user = add_user(plain, config)
+    withdraw(plain, config)
+    plain.execute("truncate windsock.change_log, windsock.assignment_history, windsock.configuration_history")
+    plain.execute("create role application bypassrls")
+    try:
+        plain.execute("grant all on profiles, app_configurations to application")
+        plain.execute("set role application")
+        plain.execute("update profiles set config_id = null")
+        plain.execute("update app_configurations set settings = '{}'")
+        plain.execute("truncate profiles")
+        plain.execute("reset role")
+        assert logged(plain) == [
+            ("profiles", str(user)),
+            ("app_configurations", str(config)),
+            ("app_configurations", str(config)),  # its withdrawal was lifted
+            ("profiles", None),
+        ]
+        assert plain.execute("select lifted_at is not null from windsock.withdrawals").fetchall() == [(True,)]
+        assert plain.execute("select count(*) from windsock.assignment_history").fetchone() == (1,)
+        assert plain.execute("select count(*) from windsock.configuration_history").fetchone() == (1,)
+        withdraw_again = "update windsock.withdrawals set lifted_at = null"
+        plain.execute(withdraw_again)
+        plain.execute("set role application")
+        plain.execute("delete from app_configurations")
+        plain.execute("reset role")
+        assert plain.execute("select lifted_at is not null from windsock.withdrawals").fetchall() == [(True,)]
+        assert not [each for each in warnings if each.startswith("windsock:")]
+    finally:
+        plain.execute("reset role")
+        plain.execute("drop owned by application")
+        plain.execute("drop role application")
+
+
+def test_no_function_of_ours_looks_a_name_up_where_a_caller_says(plain):
+    """They run as their owner: with the caller's search_path, a table or operator of the caller's would too."""
+    names = plain.execute(
+        "select proname from pg_proc where pronamespace = 'windsock'::regnamespace"
+        " and not coalesce('search_path=\"\"' = any(proconfig), false)"
+    )
+    assert names.fetchall() == []
+
+
+GRANTS = """
+select grantee::regrole::text || ': ' || lower(privilege_type) || ' ' || thing from (
+    select relname as thing, (aclexplode(relacl)).* from pg_class
+    union all
+    select relname || '.' || attname, (aclexplode(attacl)).* from pg_attribute join pg_class c on c.oid = attrelid
+    union all
+    select proname || '()', (aclexplode(proacl)).* from pg_proc
+    union all
+    select nspname, (aclexplode(nspacl)).* from pg_namespace
+) granted
+where grantee in ('windsock_mirror'::regrole, 'windsock_writer'::regrole, 'windsock_api'::regrole)
+"""
+
+
+def test_the_roles_have_these_grants_and_no_others(plain):
+    granted = {row for (row,) in plain.execute(GRANTS)}
+    audit = [
+        f"configuration_audit.{name}"
+        for name in ("actor", "flag", "file", "revision_before", "revision_after", "request", "changed")
+    ]
+    assert granted == {
+        "windsock_mirror: usage public",
+        "windsock_mirror: usage windsock",
+        "windsock_mirror: select app_configurations",
+        "windsock_mirror: select profiles.id",
+        "windsock_mirror: select profiles.config_id",
+        "windsock_mirror: select change_log",
+        "windsock_mirror: delete change_log",
+        "windsock_mirror: select change_log_cut",
+        "windsock_mirror: update change_log_cut",
+        "windsock_mirror: select withdrawals",
+        *(f"windsock_mirror: {each} learning_config" for each in ("select", "insert", "update", "delete")),
+        "windsock_writer: usage public",
+        "windsock_writer: usage windsock",
+        *(f"windsock_writer: {each} usage_logs" for each in ("select", "insert")),
+        *(f"windsock_writer: {each} faults" for each in ("select", "insert", "delete")),
+        *(f"windsock_writer: {each} withdrawals" for each in ("select", "insert", "update")),
+        "windsock_api: usage windsock",
+        "windsock_api: execute api_token()",
+        "windsock_api: execute end_configuration_write()",
+        "windsock_api: select configuration_audit.id",
+        *(f"windsock_api: insert {each}" for each in audit),
+    }
 
 
 def test_a_change_wakes_a_listener_with_an_empty_payload(connection):

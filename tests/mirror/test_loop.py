@@ -91,6 +91,26 @@ def test_more_changes_than_are_followed_singly_are_read_as_a_whole(world, watchi
     eventually(lambda: len(world.served()) == 12_000)
 
 
+@pytest.mark.parametrize(("rows", "whole"), [(10_000, 0), (10_001, 1)])
+def test_a_statement_over_more_users_than_are_followed_singly_is_logged_as_any_row(world, rows, whole):
+    def any_rows():
+        found = world.execute("select count(*) from windsock.change_log where row_id is null")[0][0]
+        world.execute("truncate windsock.change_log")
+        return found
+
+    world.execute(
+        "insert into profiles (id, config_id) select gen_random_uuid(), %s from generate_series(1, %s)",
+        world.seed,
+        rows,
+    )
+    assert any_rows() == whole
+    for config in (None, world.seed):
+        world.execute("update profiles set config_id = %s", config)
+        assert any_rows() == whole
+    world.execute("delete from profiles")
+    assert any_rows() == whole
+
+
 def test_many_small_removals_stop_at_the_guard_too(world, watching, eventually, messages):
     users = [world.user(world.seed) for _ in range(100)]
     watching(world.mirror())
