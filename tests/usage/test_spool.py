@@ -1,11 +1,11 @@
 """Files of waiting records: held by their owner, free after it, replayed once."""
 
+import fcntl
 import os
 import resource
 import subprocess
 import sys
 import textwrap
-import threading
 
 import pytest
 
@@ -69,25 +69,24 @@ def test_the_oldest_file_is_first_and_one_that_is_still_empty_is_left_alone(spoo
     assert list(spool.folder.iterdir()) == [empty]
 
 
-def test_many_who_replay_at_once_get_each_file_once(spool, make_pending):
-    rows = [clean(make_pending(values={"n": n})) for n in range(60)]
-    for row in rows:
-        spool.append([row])
-        spool.release()
-    replayed = []
+def test_a_file_that_another_process_replays_before_it_is_locked_is_not_replayed_again(
+    spool, rows, monkeypatch
+):
+    spool.append(rows)
+    spool.release()
+    lock, replayed = fcntl.flock, []
 
-    def replay():
-        each = Spool(spool.folder)
-        while each.waiting():
-            with each.claim() as claimed:
-                replayed.extend(claimed or [])
+    def flock(descriptor, operation):
+        if not replayed:  # the moment between finding the file and locking it
+            replayed.append(None)
+            with Spool(spool.folder).claim() as claimed:
+                replayed.extend(claimed)
+        lock(descriptor, operation)
 
-    threads = [threading.Thread(target=replay) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(row.id for row in replayed) == sorted(row.id for row in rows)
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with spool.claim() as claimed:
+        assert claimed is None
+    assert replayed[1:] == rows
 
 
 def test_a_file_is_not_free_while_its_owner_writes_it(spool, rows):
