@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from windsock.declaration import Declaration
 from windsock.errors import ConfigurationError, UnreachableError
 from windsock.flags.lint import Options
 from windsock.flags.rules import BY_CODE
@@ -38,6 +39,20 @@ def settings_classes(names: Sequence[str]) -> tuple[type[Settings], ...]:
         ConfigurationError: A name is none, or is not there.
     """
     return tuple(map(_settings_class, names or _names(_section(), "settings")))
+
+
+def at_least_one(classes: Sequence[type[Settings]]) -> list[Declaration]:
+    """The classes' declarations, for a command that can do nothing without one.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    if not classes:
+        raise ConfigurationError(
+            'name a settings class, such as app.settings:Teacher, or list them as settings = ["…"] under '
+            "[tool.windsock] in pyproject.toml"
+        )
+    return [each.__windsock__.declaration for each in classes]
 
 
 def _is_settings(found: object) -> TypeGuard[type[Settings]]:

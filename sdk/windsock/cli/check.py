@@ -9,9 +9,8 @@ import typer
 
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._findings import Format, count, write
-from windsock.cli._project import settings_classes
+from windsock.cli._project import at_least_one, settings_classes
 from windsock.declaration import Declaration
-from windsock.errors import ConfigurationError
 from windsock.flags.lint import Finding, Level
 from windsock.flags.lint_text import open_text
 from windsock.flags.model import pointer_of
@@ -37,13 +36,7 @@ def command(
 
     Example: windsock check app.settings:Teacher
     """
-    found = settings_classes(classes or ())
-    if not found:
-        raise ConfigurationError(
-            'name a settings class, such as app.settings:Teacher, or list them as settings = ["…"] under '
-            "[tool.windsock] in pyproject.toml"
-        )
-    declarations = [each.__windsock__.declaration for each in found]
+    declarations = at_least_one(settings_classes(classes or ()))
     mirror = DEFAULT_FOLDER / "mirror"
     paths = flags or [DEFAULT_FOLDER, *([mirror] if any(mirror.glob("*.flagd.json")) else [])]
     files = read_files(paths)

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._new import document
-from windsock.cli._project import settings_classes
-from windsock.errors import ConfigurationError
+from windsock.cli._project import at_least_one, settings_classes
 from windsock.gitops.exporting import manifest, schema, skeletons
 
 
@@ -36,10 +35,7 @@ def command(
 
     Example: windsock export app.settings:Teacher --format flags > flagd/teacher.flagd.json
     """
-    found = settings_classes(classes or ())
-    if not found:
-        raise ConfigurationError("name a settings class, such as app.settings:Teacher")
-    declarations = [each.__windsock__.declaration for each in found]
+    declarations = at_least_one(settings_classes(classes or ()))
     if kind is Kind.FLAGS:
         print(document(skeletons(declarations)).decode(), end="")
     else:
