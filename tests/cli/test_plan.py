@@ -1,6 +1,7 @@
 """`windsock plan` and `windsock apply` as programs, with real Git."""
 
 import json
+import re
 
 import pytest
 from tests.cli.conftest import boolean
@@ -37,6 +38,15 @@ def test_a_change_says_exactly_who(windsock, write, committed, tmp_path):
     impact = next(each for each in plan["steps"][0]["impacts"] if each["flag"] == "f")
     assert sum(move["users"] for move in impact["moves"]) == len(moved) == pytest.approx(100, abs=35)
     assert all(row.endswith("off,on,TARGETING_MATCH") for row in moved)
+
+
+def test_another_bucketing_is_a_change_that_says_who_moves(windsock, write, committed):
+    write({"f": split(10) | {"metadata": {"bucketing": "v3"}}})
+    done = windsock("plan", "--out", "plan.json")
+    assert done.returncode == 3, done.stderr
+    assert '+ f/metadata  {"bucketing": "v3"}' in done.stdout
+    [moved] = re.findall(r"! f: reshuffles, ([\d,]+) of 10,000 users", done.stdout)
+    assert 1_000 < int(moved.replace(",", "")) < 2_500  # one in ten is on; two unlike tenths are exchanged
 
 
 def test_limits_are_exit_code_1(windsock, write, committed):
