@@ -175,3 +175,15 @@ def test_a_withdrawal_is_lifted_when_the_value_changes_and_not_otherwise(sql, co
     )
     sql(f"{statement} returning id")
     assert sql("select lifted_at is not null from windsock.withdrawals") == [(lifts,)]
+
+
+def test_a_deleted_configuration_lifts_its_own_withdrawals_and_no_others(sql, configure):
+    config = configure(reasoning_model=TYPO)
+    sql(
+        "insert into windsock.withdrawals (flag, variant, field, fingerprint, reason, expires_at)"
+        " select 'teacher.profile', variant, 'model', 'f', 'a test', now() + interval '1 hour'"
+        " from unnest(array[%s, 'another']) variant returning flag",
+        config,
+    )
+    sql("delete from app_configurations returning id")
+    assert sql("select variant from windsock.withdrawals where lifted_at is null") == [("another",)]

@@ -323,6 +323,44 @@ def test_what_a_board_that_was_away_has_missed_it_is_told_later():
     sharing.stop()
 
 
+def test_what_is_withdrawn_expires_while_the_board_is_away():
+    board = SlowBoard(failures=1_000_000)
+    board.open.set()
+    sharing = Sharing(board)
+    quarantine.withdraw([Withdrawal(**fields_of(WITHDRAWN), left=0.05)])
+    eventually(lambda: quarantine.in_force() == ())
+    sharing.stop()
+
+
+def test_what_a_board_says_undoes_nothing_that_it_has_not_been_told():
+    quarantine.withdraw([WITHDRAWN])
+    quarantine.shared([])
+    assert [each.key for each in quarantine.in_force()] == [WITHDRAWN.key]
+    quarantine.take_outbox()
+    quarantine.lift([WITHDRAWN], "a test")
+    quarantine.shared([WITHDRAWN])
+    assert quarantine.in_force() == ()
+
+
+def fault(number):
+    return module.Fault(*WITHDRAWN.key, WITHDRAWN.fingerprint, WITHDRAWN.value, "404", f"request-{number}")
+
+
+def test_faults_that_lie_further_apart_than_an_hour_do_not_add_up(monkeypatch):
+    for number in range(4):
+        quarantine.fault(fault(number))
+    monkeypatch.setattr(module, "MEMORY", 0.01)
+    time.sleep(0.02)
+    quarantine.fault(fault(4))
+    assert quarantine.in_force() == ()
+
+
+def test_a_withdrawn_value_that_fails_again_stays_away_for_another_hour():
+    quarantine.withdraw([Withdrawal(**fields_of(WITHDRAWN), left=60)])
+    quarantine.fault(fault(0))
+    assert quarantine.in_force()[0].left > module.EXPIRY - 60
+
+
 def thread_names():
     return {thread.name for thread in threading.enumerate()}
 

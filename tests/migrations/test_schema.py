@@ -287,6 +287,19 @@ def test_the_public_of_supabase_reads_and_writes_nothing(supabase, role, stateme
         supabase.execute(statement)
 
 
+@pytest.mark.parametrize("table", ["app_configurations", "usage_logs", "learning_config"])
+def test_our_tables_in_public_are_closed_twice(supabase, table):
+    """No grants, and row level security: either alone is undone by one statement of somebody else's."""
+    granted = supabase.execute(
+        "select grantee::regrole from pg_class, aclexplode(relacl) where oid = %s::regclass"
+        " and (grantee = 0 or grantee in ('anon'::regrole, 'authenticated'::regrole))",
+        [table],
+    )
+    assert granted.fetchall() == []
+    closed = supabase.execute("select relrowsecurity from pg_class where oid = %s::regclass", [table])
+    assert closed.fetchone() == (True,)
+
+
 def test_a_minimal_profiles_table_on_supabase_is_closed(empty_database):
     with connect(empty_database) as connection:
         connection.execute(SUPABASE)

@@ -58,6 +58,7 @@ class Sharing:
         self._board.close()
 
     def _exchange(self) -> bool:
+        quarantine.expire()  # also while the board is away
         outbox = quarantine.take_outbox()
         try:
             in_force = self._board.exchange(outbox)
@@ -66,7 +67,6 @@ class Sharing:
             self._complain(" ".join(str(error).split()) or type(error).__name__)
             return False
         quarantine.shared(in_force)
-        quarantine.expire()
         self._complain("")
         return True
 
