@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, Field, field_validator
-from tests.flagfiles import object_flag, profile_flag
+from tests.flagfiles import object_flag, profile_flag, write_flags
 
 import windsock
 from windsock.layers import Layer, Origin, resolve
+from windsock.providers.files import FilesProvider
+from windsock.resolution import process
 
 CONFIG = "3f0c2f5e-3a53-4a3f-9d6c-0b6f6f6d0001"
 Serve = Callable[..., Path]
@@ -97,12 +99,20 @@ def test_a_mapping_over_a_null_shadows_it(serve: Serve) -> None:
 
 
 def test_a_field_that_another_arm_sets_from_now_on_excludes_from_now_on(serve: Serve) -> None:
-    profile = profile_flag({CONFIG: {"temperature": 0.2}}, {"ann": CONFIG})
-    for arm, excluded in (({"top_k": 1}, False), ({"temperature": 1.1}, True)):
-        serve(
-            {"job.experiment": object_flag({"control": {}, "warm": arm}, "control"), "job.profile": profile}
-        )
-        assert windsock.explain(Job.for_user("ann")).excluded is excluded
+    def flags(arm: dict[str, object]) -> dict[str, object]:
+        profile = profile_flag({CONFIG: {"temperature": 0.2}}, {"ann": CONFIG})
+        return {
+            "job.experiment": object_flag({"control": {}, "warm": arm}, "control"),
+            "job.profile": profile,
+        }
+
+    folder = serve(flags({"top_k": 1}))
+    assert not windsock.explain(Job.for_user("ann")).excluded
+    write_flags(folder / "test.flagd.json", flags({"temperature": 1.1}))
+    provider = process.evaluating().provider()
+    assert isinstance(provider, FilesProvider)
+    provider.refresh()
+    assert windsock.explain(Job.for_user("ann")).excluded
 
 
 def test_a_configuration_that_changes_nothing_is_one_all_the_same(serve: Serve) -> None:
