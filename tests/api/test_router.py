@@ -62,8 +62,10 @@ class TestWhoMay:
             create_token(connection, "the admin", Role.READER)
         with pytest.raises(windsock.ConfigurationError, match="needs a name"):
             create_token(connection, "", Role.READER)
-        with pytest.raises(windsock.ConfigurationError, match="no token 'nobody' in use"):
-            revoke_token(connection, "nobody")
+        revoke_token(connection, "the admin")
+        for name in ("nobody", "the admin"):
+            with pytest.raises(windsock.ConfigurationError, match=f"no token '{name}' in use"):
+                revoke_token(connection, name)
 
     def test_writing_is_off_unless_a_setting_switches_it_on(self, client, monkeypatch, flag_file):
         monkeypatch.delenv("CONFIGURATION_API_WRITABLE")
@@ -192,6 +194,7 @@ class TestRefusing:
             ({"treshold": 0.6}, "/treshold", "no such field, perhaps threshold"),
             ({"limits": {"a/b~c": 1}}, "/limits/a~1b~0c", "no such field"),
             ({"name": "a\0b"}, "/name", "U+0000"),
+            ({"extra": {"a\0b": 1}}, "/extra/a\0b", "U+0000"),
             ({"extra": {"n": 2**53 + 1}}, "/extra/n", "2^53"),
             ({"environments": {"moon": {}}}, "/environments/moon", "only development, staging"),
             ({"environments": {"production": {}}}, "/environments/production", "at the top level"),

@@ -73,3 +73,12 @@ def test_what_would_change_the_served_is_left_alone():
     }
     text = json.dumps(typo)
     assert mended(text) == text
+
+
+def test_a_list_of_numbers_and_booleans_keeps_both():
+    rule = {"if": [{"in": [{"var": "e"}, [1, True, 1]]}, "on", "off"]}
+    variants = {"on": True, "off": False}
+    flag = {"state": "ENABLED", "variants": variants, "defaultVariant": "off", "targeting": rule}
+    text = json.dumps({"flags": {"f": flag}})
+    assert mended(text) == text
+    assert "listed-twice" in [finding.code for finding in lint(text.encode(), "f.flagd.json").findings]

@@ -161,6 +161,17 @@ def test_policies_are_off_until_asked_for():
     assert found({**document(), "metadata": {"owner": "us"}}, asked) == []
 
 
+def test_what_only_looks_like_a_mistake_is_none():
+    def asks(*names: str) -> object:
+        return rule({"or": [{"==": [{"var": name}, number]} for number, name in enumerate(names, 1)]})
+
+    assert found(asks("score2", "score2", "score1")) == [], "numbered attributes"
+    assert found(asks("tier", "tiers")) == [], "neither is used more than the other"
+    assert found(document(targeting={"fractional": [{"cat": ["a seed", {"var": "email"}]}, *SPLIT]})) == []
+    one = document(targeting={"fractional": [["on", 10]]}, defaultVariant="off")
+    assert found(one, Options(frozenset({"weights-not-100"}))) == []
+
+
 def test_declared_attributes_are_the_only_ones():
     options = Options(attributes=frozenset({"company"}))
     assert found(rule({"==": [{"var": "company.size"}, 5]}), options) == []

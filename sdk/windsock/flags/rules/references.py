@@ -67,7 +67,7 @@ def _circle(start: str, at: str, inner: Mapping[str, list[str]]) -> list[str]:
         if way[-1] == start:
             return way
         for following in inner.get(way[-1], []):
-            if following == start or following not in seen:
+            if following not in seen:
                 seen.add(following)
                 path.append([*way, following])
     return []

@@ -1,0 +1,39 @@
+"""What stands in a plan: each flag at the file that holds it afterwards, and findings beyond a limit."""
+
+import json
+
+from windsock.gitops.files import FlagFile
+from windsock.gitops.plan import Limits, Request, make
+from windsock.gitops.population import synthetic
+
+
+def file(path: str, **flags: bool) -> FlagFile:
+    content = {
+        "flags": {
+            key: {
+                "state": "ENABLED",
+                "variants": {"on": True, "off": False},
+                "defaultVariant": "on" if on else "off",
+            }
+            for key, on in flags.items()
+        }
+    }
+    return FlagFile(path, json.dumps(content).encode())
+
+
+def request(before: list[FlagFile], after: list[FlagFile], max_moved: float | None = None) -> Request:
+    return Request("0" * 40, before, after, synthetic(10, "production"), limits=Limits(max_moved))
+
+
+def test_a_flag_that_moves_to_another_file_is_told_there():
+    before = [file("a", f=False, g=False), file("b", h=False)]
+    made = make(request(before, [file("a", g=False), file("b", f=True, h=False)]))
+    told = {step.path: [impact.flag for impact in step.impacts] for step in made.steps}
+    assert told == {"a": [], "b": ["f"]}
+
+
+def test_as_many_as_the_limit_may_move_and_no_more():
+    before, after = [file("a", f=False)], [file("a", f=True)]
+    assert make(request(before, after, 1.0)).findings == ()
+    [finding] = make(request(before, after, 0.99)).findings
+    assert "moves 100.00% of the population, more than 99.00%" in finding
