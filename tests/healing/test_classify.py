@@ -72,3 +72,8 @@ def test_a_circle_of_causes_ends():
     one, two = RuntimeError("one"), RuntimeError("two")
     one.__cause__, two.__cause__ = two, one
     assert classify(one, VALUES).blame is Blame.UNKNOWN
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 407, 408, 409, 425, 429, 500, 502, 503, 504, 529])
+def test_a_status_that_another_value_would_not_have_changed(status):
+    assert classify(StatusError(status, "refused"), {"model": "gpt-4o"}).blame is Blame.ELSEWHERE
