@@ -95,6 +95,16 @@ def test_notes_count_only_when_strict(windsock, flagd):
     assert windsock("--strict").returncode == 1
 
 
+def test_a_warning_alone_is_exit_code_1(windsock, flagd):
+    variants = {"on": True, "off": False}
+    flag = {"state": "ENABLED", "variants": variants, "defaultVariant": "off"}
+    rule = {"if": [True, "on", "off"]}
+    (flagd / "a.flagd.json").write_text(json.dumps({"flags": {"f": flag | {"targeting": rule}}}))
+    done = windsock("--format", "json")
+    assert done.returncode == 1
+    assert {each["level"] for each in json.loads(done.stdout)} == {"warning"}
+
+
 def test_fix_mends_the_file_and_says_so(windsock, flagd):
     (flagd / "a.flagd.json").write_text(
         json.dumps({"flags": {"f": {"variants": {"on": True}, "defaultVariant": "on"}}})
