@@ -225,6 +225,14 @@ def test_a_stopped_writer_joins_its_threads_and_drops_what_comes_later(make_pend
     writer.stop()
 
 
+def test_a_flush_of_a_stopped_writer_has_nothing_to_wait_for(make_pending, spool):
+    writer = UsageWriter(MemorySink(), spool)
+    writer.put(make_pending())
+    writer.stop()
+    assert writer.flush(timeout=60)  # it would wait, and say no, for a thread that has ended
+    assert writer.health().queued == 0
+
+
 def test_what_is_queued_when_the_process_ends_is_stored(spool):
     """Nobody called `stop`, and the interval is an hour."""
     program = textwrap.dedent("""

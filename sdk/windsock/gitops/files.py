@@ -58,7 +58,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replace a file durably and in one step; a reader sees the old file or the new one.
+    """Replace a file in one step: a reader, also after a crash, sees the old file or the new one.
 
     Raises:
         UnreachableError: It cannot be written; the old file is as it was.

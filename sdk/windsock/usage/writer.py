@@ -105,7 +105,7 @@ class UsageWriter:
         Returns:
             Whether that was so within the timeout.
         """
-        if self._collector is None:
+        if self._collector is None or not self._collector.is_alive():
             return not self._queue
         barrier = _Barrier()
         self._queue.append(barrier)
