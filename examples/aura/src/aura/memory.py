@@ -40,8 +40,7 @@ class Memory:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(path)
-            self._database.execute(_TABLE)
+            self._database = _opened(path)
         except (OSError, sqlite3.Error) as error:
             message = f"AURA_MEMORY_PATH={path} cannot be used: {error}; name a file that Aura may write"
             raise ValueError(message) from error
@@ -89,6 +88,16 @@ class Memory:
         rows = self._database.execute("select text, vector from memories where user_id = ?", (user_id,))
         scored = [(_cosine(vector, array("f", stored)), text) for text, stored in rows]
         return [text for _, text in sorted(scored, reverse=True)[:count]]
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path)
+    try:
+        database.execute(_TABLE)
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
 
 
 def _cosine(left: Sequence[float], right: Sequence[float]) -> float:
