@@ -17,6 +17,13 @@ from windsock.layers import MASK, FieldPath
 RESERVED = frozenset({"for_user", "for_user_async", "live"})
 
 
+PROFILE = ".profile"
+"""How the key of a flag of profiles ends."""
+
+NO_CHANGE = "none"
+"""The default variant of every flag of profiles: nobody's configuration."""
+
+
 class Declaration:
     """One settings class: its flag names, its code defaults, and how values are checked against it.
 
@@ -33,7 +40,7 @@ class Declaration:
         self.settings_class = settings_class
         self.flag = _checked_flag(settings_class, flag)
         self.experiment_flag = f"{flag}.experiment"
-        self.profile_flag = f"{flag}.profile"
+        self.profile_flag = flag + PROFILE
         self.fields = tuple(settings_class.model_fields)
         self._check_fields()
         self.defaults: Mapping[str, object] = self._defaults()

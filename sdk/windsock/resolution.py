@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from pydantic_settings import BaseSettings
 
 from windsock import environment
-from windsock.declaration import Declaration
+from windsock.declaration import NO_CHANGE, Declaration
 from windsock.evaluation import Evaluation, missing
 from windsock.layers import MASK, Layer, Origin, Refusal, Resolved, resolve
 from windsock.outcome import Outcome, Rule
@@ -129,8 +129,6 @@ Given = tuple[Resolution, Serving | None]
 """Settings, and the set of flags they came from; None where the provider does not tell."""
 
 _NONE: Mapping[str, Rule] = {}
-_NO_CHANGE = "none"
-"""The default variant of every flag of profiles: nobody's configuration."""
 
 
 class Resolver:
@@ -355,7 +353,7 @@ class Resolver:
 
 def _assigned(profile: Outcome) -> str | None:
     """The id of the user's configuration, by which its variant is named."""
-    return profile.variant if isinstance(profile.value, Mapping) and profile.variant != _NO_CHANGE else None
+    return profile.variant if isinstance(profile.value, Mapping) and profile.variant != NO_CHANGE else None
 
 
 def _arm_fields(experiment: Outcome, compiled: Mapping[str, Rule]) -> frozenset[str] | None:

@@ -6,6 +6,7 @@ from typing import Final
 from windsock.evaluator.membership import attribute_name
 from windsock.evaluator.operators import EAGER
 from windsock.evaluator.values import Value
+from windsock.flags.kinds import branches
 from windsock.flags.model import CONTAINERS
 
 _BRANCHING: Final = frozenset({"if", "?:", "fractional"})
@@ -53,8 +54,7 @@ def _is_plain_choice(operator: str, arguments: Value) -> bool:
     """Whether this is an ``if`` none of whose results can be an object, which would be a rule once more."""
     if operator not in ("if", "?:") or type(arguments) is not list:
         return False
-    results = [*arguments[1::2], *(arguments[-1:] if len(arguments) % 2 else [])]
     return all(
         type(result) is not dict or (len(result) == 1 and next(iter(result)) in _BRANCHING)
-        for result in results
+        for _, result in branches(arguments)
     )

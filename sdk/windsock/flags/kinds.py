@@ -1,10 +1,12 @@
 """What kind of value an expression gives, and which kinds of argument every flagd takes alike."""
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Final, Literal, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from windsock.flags.model import JsonValue
+
+T = TypeVar("T")
 
 Kind: TypeAlias = Literal["null", "boolean", "number", "numeral", "text", "list", "object"]
 """A numeral is text that reads as a number in every language; text is any other."""
@@ -13,6 +15,9 @@ Kinds: TypeAlias = frozenset[Kind]
 """What an expression can give; empty where only attributes tell."""
 
 UNKNOWN: Final[Kinds] = frozenset()
+
+LIST_OPERATORS: Final = ("filter", "map", "all", "some", "none", "reduce")
+"""They run a condition on each element of a list."""
 
 _NUMERAL: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _NULL: Final[Kinds] = frozenset({"null"})
@@ -56,15 +61,20 @@ def choices(value: JsonValue) -> list[tuple[tuple[str | int, ...], JsonValue]]:
     ((name, arguments),) = value.items()
     if not isinstance(arguments, list):
         return []
-    places = [(name, index) for index in range(len(arguments))]
     if name in ("if", "?:"):
-        last = len(arguments) - 1
-        return [(at, arguments[at[1]]) for at in places if at[1] % 2 or at[1] == last]
+        return [((name, index), result) for index, result in branches(arguments)]
+    places = [(name, index) for index in range(len(arguments))]
     if name in ("and", "or"):
         return list(zip(places, arguments, strict=True))
     if name == "fractional":
         return [((*at, 0), bucket[0]) for at, bucket in zip(places, arguments, strict=True) if _holds(bucket)]
     return [(at, arguments[1]) for at in places[1:]] if name == "var" and len(arguments) == 2 else []
+
+
+def branches(arguments: Sequence[T]) -> list[tuple[int, T]]:
+    """Of the arguments of ``if``: those that can be its result, each with its position."""
+    last = len(arguments) - 1
+    return [(index, result) for index, result in enumerate(arguments) if index % 2 or index == last]
 
 
 def _holds(bucket: JsonValue) -> bool:
@@ -103,7 +113,6 @@ _FLAGD: Final[Mapping[str, Kinds]] = {
     "$flagd.flagKey": frozenset({"text"}),
     "$flagd.timestamp": _PLAIN_NUMBER,
 }
-_LISTS: Final = ("filter", "map", "all", "some", "none", "reduce")
 _GIVEN: Final[Mapping[str, Kinds]] = {
     **dict.fromkeys(("==", "!=", "===", "!==", "<", "<=", ">", ">="), frozenset({"boolean"})),
     **dict.fromkeys(("!", "!!", "in", "all", "some", "none"), frozenset({"boolean"})),
@@ -127,7 +136,7 @@ _WANTED: Final[Mapping[str, tuple[Kinds, ...]]] = {
     "cat": (_SCALAR,),
     "substr": (_TEXT, _PLAIN_NUMBER),
     "merge": (frozenset({"list", "number", *_TEXT}),),
-    **dict.fromkeys(_LISTS, (_LIST, frozenset({"boolean", "number", "list", "null", *_TEXT}))),
+    **dict.fromkeys(LIST_OPERATORS, (_LIST, frozenset({"boolean", "number", "list", "null", *_TEXT}))),
     **dict.fromkeys(("starts_with", "ends_with"), (_TEXT,)),
 }
 """By position; the last one counts for every further argument."""

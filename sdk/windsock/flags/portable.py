@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 from windsock.flags.constructs import BY_CODE, CONSTRUCTS, Construct
-from windsock.flags.kinds import Kinds, choices, kinds_of, miscounted, unfit
+from windsock.flags.kinds import LIST_OPERATORS, Kinds, choices, kinds_of, miscounted, unfit
 from windsock.flags.model import CONTAINERS, Flag, JsonValue, pointer_of
 from windsock.flags.raw import Tokens
 
@@ -49,11 +49,10 @@ _FULL_VERSION: Final = re.compile(
 )
 _COMPARISONS: Final = ("==", "!=", "===", "!==", "<", "<=", ">", ">=")
 _ARITHMETIC: Final = ("+", "-", "*", "/", "%", "min", "max")
-_LISTS: Final = ("filter", "map", "all", "some", "none", "reduce")
 _LOGIC: Final = ("if", "?:", "and", "or", "!", "!!")
 _OTHERS: Final = ("var", "missing", "missing_some", "in", "cat", "substr", "merge")
 _FLAGD: Final = ("fractional", "sem_ver", "starts_with", "ends_with")
-_KNOWN: Final = frozenset((*_COMPARISONS, *_ARITHMETIC, *_LISTS, *_LOGIC, *_OTHERS, *_FLAGD))
+_KNOWN: Final = frozenset((*_COMPARISONS, *_ARITHMETIC, *LIST_OPERATORS, *_LOGIC, *_OTHERS, *_FLAGD))
 _RELATIONS: Final = ("=", "!=", "<", "<=", ">", ">=", "^", "~")
 _MOST_EXACT: Final = 2**53
 _TOLD: Final = CONTAINERS | {int, float}  # types of what `_walk` has to look at
@@ -122,7 +121,7 @@ class _Finder:
 
 def _in_condition(at: Tokens) -> bool:
     """Whether a place is inside what a list operator runs on its elements."""
-    return any(name in _LISTS and index != 0 for name, index in pairwise(at))
+    return any(name in LIST_OPERATORS and index != 0 for name, index in pairwise(at))
 
 
 def _is_big(value: JsonValue) -> bool:
@@ -346,5 +345,5 @@ _CHECKS: Final[Mapping[str, _Check]] = {
     "!": _needs_list("negation-without-list"),
     "!!": _needs_list("negation-without-list"),
     **dict.fromkeys(_COMPARISONS, _comparison),
-    **dict.fromkeys(_LISTS, _listing),
+    **dict.fromkeys(LIST_OPERATORS, _listing),
 }

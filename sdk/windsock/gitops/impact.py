@@ -172,10 +172,8 @@ class _Pair:
         flag = self._before
         if flag is None or not self._key.endswith(".experiment"):
             return 0
-        none = (
-            None,
-            flag.default_variant,
-        )  # so nobody loses an arm of a flag that is off or has no targeting
+        # a flag that is off or has no targeting gives nothing else, so that nobody loses an arm of it
+        none = (None, flag.default_variant)
         return sum(move.users for move in moves if move.before not in none and move.before != move.after)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from windsock._sql import load_queries
+from windsock.declaration import NO_CHANGE
 from windsock.evaluator import CompiledFlag
 from windsock.flags import FlagSet, read_document
 from windsock.providers.compiled import AnyFlag
@@ -169,8 +170,8 @@ class Past:
         key = self._resolver.declaration.profile_flag
         flag = {
             "state": "ENABLED",
-            "variants": {"none": {}, config_id: json.loads(settings)},
-            "defaultVariant": "none",
+            "variants": {NO_CHANGE: {}, config_id: json.loads(settings)},
+            "defaultVariant": NO_CHANGE,
             "targeting": {"if": [{"!=": [{"var": "targetingKey"}, ""]}, config_id]},
         }
         document = read_document(json.dumps({"flags": {key: flag}}).encode(), "the assignment history")

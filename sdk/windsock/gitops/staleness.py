@@ -6,6 +6,7 @@ from datetime import date
 from enum import StrEnum
 
 from windsock.flags import Flag
+from windsock.flags.kinds import branches
 from windsock.flags.rules.tree import Tree
 from windsock.gitops.code import Code
 
@@ -103,8 +104,7 @@ def _is_total(rule: object) -> bool:
         return all(_is_total(bucket[0]) for bucket in listed if isinstance(bucket, list) and bucket)
     if name not in ("if", "?:"):
         return True
-    results = [item for index, item in enumerate(listed) if index % 2 or index == len(listed) - 1]
-    return len(listed) % 2 == 1 and all(map(_is_total, results))
+    return len(listed) % 2 == 1 and all(_is_total(result) for _, result in branches(listed))
 
 
 def _base(key: str) -> str:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
+from windsock.declaration import NO_CHANGE, PROFILE
 from windsock.mirror.id_lists import IdList, json_text
+from windsock.providers.shards import COUNT
 
-NO_CHANGE = "none"
 MAX_SHARDS = 100
 _LINES = ",\n"  # a line for each part, so that a diff of two documents can be read
 _FIRST = '"targeting":{"if":['
@@ -36,7 +37,7 @@ class Layout:
 
     def flag_key(self, flag: str, shard: int) -> str:
         """Give the key of a class's profile flag in one shard."""
-        return f"{flag}.profile" if self.shards == 1 else f"{flag}.profile.{shard}"
+        return flag + PROFILE if self.shards == 1 else f"{flag}{PROFILE}.{shard}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def render(layout: Layout, number: int, shard: Shard) -> bytes:
     ]
     if number == 0:
         flags.extend(
-            f"{json_text(flag + '.profile.shards')}:{_static_integer('shards', layout.shards)}"
+            f"{json_text(flag + PROFILE + COUNT)}:{_static_integer('shards', layout.shards)}"
             for flag in layout.flags
         )
     text = _LINES.join(flags)
@@ -163,7 +164,7 @@ def shard_count(document: bytes) -> int:
     """
     try:
         flags = json.loads(document)["flags"]
-        return next(int(flags[key]["variants"]["shards"]) for key in flags if key.endswith(".profile.shards"))
+        return next(int(flags[key]["variants"]["shards"]) for key in flags if key.endswith(PROFILE + COUNT))
     except (KeyError, TypeError, StopIteration) as error:
         raise ValueError("not the first document of a mirror") from error
 

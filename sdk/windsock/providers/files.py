@@ -24,6 +24,7 @@ from windsock.errors import FlagFileError
 from windsock.flags import Document, FlagSet, merge, read_document
 from windsock.providers import forking
 from windsock.providers.compiled import CompiledProvider
+from windsock.providers.flagd_options import GRACE_PERIOD
 
 logger = logging.getLogger("windsock.flags")
 
@@ -32,9 +33,6 @@ MIRROR_FOLDER = "mirror"
 
 _POLL = 1.0
 """Seconds between looks at the folder when no file event arrives; events make it milliseconds."""
-
-_GRACE = 5.0
-"""Seconds for which every file may be gone before the status goes from STALE to ERROR."""
 
 _YOUNG = 0.1
 """Seconds within which two writes may carry the same time stamp, with margin."""
@@ -75,7 +73,7 @@ class FilesProvider(CompiledProvider):
         folder: str | os.PathLike[str],
         context: Mapping[str, EvaluationContextAttribute] | None = None,
         poll: float = _POLL,
-        grace_period: float = _GRACE,
+        grace_period: float = GRACE_PERIOD,
     ) -> None:
         super().__init__("windsock-files", str(folder), context or {})
         self._folder = Path(folder)

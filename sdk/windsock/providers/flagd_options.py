@@ -18,6 +18,9 @@ PORTS: Final[Mapping[Protocol, int]] = {"rpc": 8013, "in-process": 8015}
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 """Largest set taken by default; gRPC's own 4 MiB are too few for flags that list their users."""
 
+GRACE_PERIOD: Final = 5.0
+"""Seconds for which a source may be away before the status goes from STALE to ERROR, by default."""
+
 
 @dataclass(frozen=True, slots=True)
 class FlagdOptions:
@@ -58,7 +61,7 @@ class FlagdOptions:
     stream_deadline: float = 600.0
     backoff: float = 1.0
     backoff_max: float = 12.0
-    grace_period: float = 5.0
+    grace_period: float = GRACE_PERIOD
     keep_alive: float = 0.0
     fatal_codes: frozenset[str] = frozenset()
     max_message_bytes: int = MAX_MESSAGE_BYTES
@@ -111,7 +114,7 @@ def grace_period() -> float:
     Raises:
         ConfigurationError: It cannot be used.
     """
-    return _read("FLAGD_RETRY_GRACE_PERIOD", _seconds, FlagdOptions().grace_period)
+    return _read("FLAGD_RETRY_GRACE_PERIOD", _seconds, GRACE_PERIOD)
 
 
 def _port(protocol: Protocol) -> int:

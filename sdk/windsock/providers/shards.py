@@ -10,9 +10,6 @@ from collections.abc import Mapping
 
 from windsock.evaluator import CompiledFlag, Outcome
 
-PROFILE = ".profile"
-"""How the key of a flag of profiles ends."""
-
 COUNT = ".shards"
 """What follows a flag's key in the key of the flag that says over how many it is spread."""
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from windsock.flags.kinds import branches
 from windsock.flags.model import CONTAINERS, JsonValue
 from windsock.flags.raw import Tokens
 from windsock.flags.references import REF
@@ -114,10 +115,8 @@ class Tree:
         if name == REF:
             self.results.append(Result(tokens[:-1], None, str(operation.arguments)))
         elif name in ("if", "?:"):
-            last = len(listed) - 1
-            for index, item in enumerate(listed):
-                if index % 2 or index == last:
-                    self._collect(item, (*tokens, index))
+            for index, item in branches(listed):
+                self._collect(item, (*tokens, index))
         elif name == "fractional":
             for index, bucket in enumerate(listed):
                 if isinstance(bucket, list) and bucket and not isinstance(bucket[0], list):
