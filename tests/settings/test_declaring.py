@@ -1,23 +1,11 @@
 """Declaring a settings class: what is refused, and the names of what is nested."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 from pydantic import AliasChoices, BaseModel, Field, ValidationError
 from tests.flagfiles import object_flag
+from tests.settings.teacher import Serve, SetEnv, Teacher
 
 import windsock
-
-Serve = Callable[..., Path]
-SetEnv = Callable[[str, str], None]
-
-
-class Teacher(windsock.Settings, flag="teacher"):
-    retrieval_top_k: int = Field(10, ge=1, le=200)
-    rerank_top_n: int = Field(3, ge=1)
-    reasoning_model: str = Field("gpt-4o-mini", validation_alias="OPENAI_CHAT_MODEL")
-    temperature: float = Field(0.7, ge=0, le=2)
 
 
 class Node(BaseModel):

@@ -3,7 +3,6 @@
 import copy
 import pickle
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -18,19 +17,11 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tests.flagfiles import object_flag, profile_flag
+from tests.settings.teacher import Serve, SetEnv, Teacher
 
 import windsock
 
 CONFIG = "3f0c2f5e-3a53-4a3f-9d6c-0b6f6f6d0001"
-Serve = Callable[..., Path]
-SetEnv = Callable[[str, str], None]
-
-
-class Teacher(windsock.Settings, flag="teacher"):
-    retrieval_top_k: int = Field(10, ge=1, le=200)
-    rerank_top_n: int = Field(3, ge=1)
-    reasoning_model: str = Field("gpt-4o-mini", validation_alias="OPENAI_CHAT_MODEL")
-    temperature: float = Field(0.7, ge=0, le=2)
 
 
 class Limits(BaseModel):
