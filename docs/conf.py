@@ -1,0 +1,25 @@
+"""The documentation site: ``uv run --group docs sphinx-build -W docs OUTPUT``."""
+
+from importlib import metadata
+
+project = "windsock"
+author = "the windsock contributors"
+release = metadata.version("windsock")
+version = release
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+exclude_patterns = ["_build"]
+nitpicky = False  # docstrings name types of libraries that are not indexed here
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "groupwise"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_preserve_defaults = True
+
+html_theme = "furo"
+html_title = f"windsock {release}"
+html_static_path = ["_static"]
+html_css_files = ["windsock.css"]
