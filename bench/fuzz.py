@@ -2,9 +2,10 @@
 
     uv run --with atheris python -m bench.fuzz --seconds 600 --out bench/results/fuzz.md
 
-Each target takes a third of the seconds. A finding is any exception but the family's own, an input that takes
-longer than 10 s, or more than 1 GB of memory: the run ends with status 1, and the input is kept in the
-folder that it names. `python -m bench.fuzz json FILE` replays one.
+Each target takes a quarter of the seconds. A finding is any exception but the family's own, an input that
+takes longer than 10 s, an evaluation that takes more than 5 s of the processor, or more than 1 GB of memory:
+the run ends with status 1, and the input is kept in the folder that it names. `python -m bench.fuzz json
+FILE` replays one.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 SECONDS_EACH = 10
+SECONDS_EVALUATION = 5.0  # under coverage, which makes Python about five times slower
 MEGABYTES = 1024
 LONGEST = 16_384
 ROOT = Path(__file__).parent.parent
@@ -63,11 +65,28 @@ def document(data: bytes, source: str) -> None:
 
 def rule(data: bytes) -> None:
     """Let the bytes choose rules and contexts of the differential tests' grammar."""
-    import atheris
-    from tests.evaluator.wild_rules import VARIANTS, WildRules
+    from tests.evaluator.wild_rules import WildRules
 
-    from windsock.evaluator import FlagEvaluator
     from windsock.flags.portable import find_in_rule
+
+    rules = WildRules(steered(data))
+    made = [rules.rule(5), rules.rule(5)]
+    for each in made:
+        list(find_in_rule(each))
+    evaluate(serving(made), rules.context(), rules.context())
+
+
+def costly(data: bytes) -> None:
+    """Let the bytes choose long text, long lists and operators inside each other."""
+    from tests.evaluator.costly_inputs import CostlyInputs
+
+    inputs = CostlyInputs(steered(data))
+    evaluate(serving([inputs.rule(4), inputs.rule(2)]), inputs.context(), inputs.context())
+
+
+def steered(data: bytes) -> random.Random:
+    """A source of choices that takes them from the bytes."""
+    import atheris
 
     class Steered(random.Random):
         given = atheris.FuzzedDataProvider(data)
@@ -78,27 +97,36 @@ def rule(data: bytes) -> None:
         def getrandbits(self, k: int, /) -> int:
             return int(self.given.ConsumeIntInRange(0, 2**k - 1))
 
-    rules = WildRules(Steered(0))
+    return Steered(0)
+
+
+def serving(rules: list[object]) -> object:
+    """An evaluator with a flag for each of the rules, in both kinds of bucketing by turns."""
+    from tests.evaluator.wild_rules import VARIANTS
+
+    from windsock.evaluator import FlagEvaluator
+
+    evaluator = FlagEvaluator()
     flags = {
-        f"flag-{bucketing}": {
+        f"flag-{number}": {
             "variants": VARIANTS,
             "defaultVariant": "c",
-            "targeting": rules.rule(5),
-            "metadata": {"bucketing": bucketing},
+            "targeting": each,
+            "metadata": {"bucketing": ("v2", "v3")[number % 2]},
         }
-        for bucketing in ("v2", "v3")
+        for number, each in enumerate(rules)
     }
-    evaluator = FlagEvaluator()
     evaluator.set_flags({"flags": flags})
-    for flag in flags.values():
-        list(find_in_rule(flag["targeting"]))
-    evaluate(evaluator, rules.context(), rules.context())
+    return evaluator
 
 
 def evaluate(evaluator: object, *more: dict[str, object]) -> None:
+    """Evaluate every flag for some contexts, by the clock."""
     for compiled in evaluator.compiled.values():
         for context in (*CONTEXTS, *more):
+            began = time.process_time()
             outcome = compiled.evaluate(context)
+            assert time.process_time() - began < SECONDS_EVALUATION
             assert outcome.variant is None or outcome.variant in compiled.flag.variants
             assert (outcome.error_code is None) == (outcome.error_message is None)
 
@@ -107,6 +135,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "json": lambda data: document(data, "fuzz.flagd.json"),
     "yaml": lambda data: document(data, "fuzz.flagd.yaml"),
     "rule": rule,
+    "costly": costly,
 }
 
 
@@ -139,7 +168,7 @@ def run(target: str, seconds: int, seed: int, folder: Path) -> Result:
     corpus = folder / f"corpus-{target}"
     corpus.mkdir()
     for number, path in enumerate(sorted(ROOT.glob("**/*.flagd.json"))):
-        if ".venv" not in path.parts and target != "rule":
+        if ".venv" not in path.parts and target in ("json", "yaml"):
             (corpus / f"seed-{number}").write_bytes(path.read_bytes()[:LONGEST])
     words = folder / "words.dict"
     words.write_text(
@@ -177,8 +206,9 @@ uv run --with atheris python -m bench.fuzz --seconds {options.seconds} --seed {o
 ```
 
 json and yaml: any bytes, linted, read as a flag file, and every flag evaluated. rule: rules and contexts of
-the differential tests' grammar. A finding is any exception but the family's own, an input that takes longer
-than {SECONDS_EACH} s, or more than {MEGABYTES} MB.
+the differential tests' grammar. costly: long text, long lists, operators inside each other. A finding is any
+exception but the family's own, an input that takes longer than {SECONDS_EACH} s, an evaluation that takes
+more than {SECONDS_EVALUATION:g} s of the processor, or more than {MEGABYTES} MB.
 
 | target | inputs | edges covered | inputs kept | findings |
 |---|--:|--:|--:|---|

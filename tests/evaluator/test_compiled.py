@@ -132,11 +132,38 @@ class Hostile:
         raise RuntimeError("no")
 
 
+class UnspeakableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("not even its error can be written")
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise UnspeakableError
+
+
+def deep(depth: int = 100_000) -> list[object]:
+    inner: list[object] = []
+    for _ in range(depth):
+        inner = [inner]
+    return inner
+
+
+@pytest.mark.parametrize("value", [Hostile(), Unspeakable(), (deep(), 1), [Unspeakable()], deep()], ids=type)
+@pytest.mark.parametrize(
+    "rule", [{"var": "x.0"}, {"if": [{"in": [{"var": "x"}, ["a"]]}, "a"]}, {"cat": [{"var": "x"}, "a"]}]
+)
+def test_no_attribute_makes_an_evaluation_raise(rule: object, value: object) -> None:
+    outcome = compiled(rule).evaluate({"x": value})
+    assert (outcome.error_code is None) == (outcome.error_message is None)
+
+
+@pytest.mark.parametrize("value", [Hostile(), Unspeakable()], ids=type)
 @pytest.mark.parametrize(
     "rule", [{"var": "x"}, {"if": [{"==": [{"var": "x"}, "a"]}, "a"]}, {"cat": [{"var": "x"}, "a"]}]
 )
-def test_an_attribute_that_raises_becomes_an_error(rule: object) -> None:
-    outcome = compiled(rule).evaluate({"x": Hostile()})
+def test_an_attribute_that_raises_becomes_an_error(rule: object, value: object) -> None:
+    outcome = compiled(rule).evaluate({"x": value})
     assert (outcome.value, outcome.error_code, outcome.reason) == (None, ErrorCode.PARSE_ERROR, "ERROR")
     assert outcome.error_message is not None
     assert outcome.error_message.startswith("flag 'f' (app.flagd.json:1): ")

@@ -1,10 +1,13 @@
 """Rules and contexts made to cost: an error soon, in bounded memory, and never an exception."""
 
 import json
+import random
+import time
 from collections.abc import Callable
 
 import pytest
 from openfeature.exception import ErrorCode
+from tests.evaluator.costly_inputs import CostlyInputs
 
 from windsock.evaluator import CompiledFlag, Outcome
 from windsock.evaluator.work import MAX_STEPS
@@ -83,6 +86,49 @@ def test_what_doubles_is_bounded_in_memory() -> None:
         context = {"text": "x" * 1000, "items": [0] * 10_000}
         found = CompiledFlag(type(flag)("f", True, {"a": 1}, None, rule, {})).evaluate(context)
         assert bound in str(found.error_message)
+
+
+READS_TEXT = [
+    {"<": [{"var": "a"}, 1]},
+    {"==": [1, {"var": "a"}]},
+    {"+": [{"var": "a"}, 1]},
+    {"max": [{"var": "a"}, {"var": "b"}]},
+    {"in": [1, [{"var": "a"}, {"var": "b"}]]},
+    {"in": [{"var": "a"}, {"var": "b"}]},
+    {"cat": [{"var": "a"}, {"var": "b"}]},
+    {"substr": [{"var": "a"}, {"var": "b"}, {"var": "a"}]},
+    {"sem_ver": [{"var": "a"}, ">", {"var": "b"}]},
+    {"ends_with": [{"var": "a"}, {"var": "b"}]},
+    {"fractional": [{"cat": [{"var": "a"}, {"var": "b"}]}, ["a", 1], ["true", 1]]},
+    {"var": {"var": "a"}},
+    {"if": [True, {"var": "a"}]},
+]
+
+
+def seconds(rule: CompiledFlag, context: dict[str, object]) -> float:
+    """How long one evaluation keeps the processor."""
+    began = time.process_time()
+    rule.evaluate(context)
+    return time.process_time() - began
+
+
+@pytest.mark.parametrize("rule", READS_TEXT, ids=json.dumps)
+def test_long_text_takes_milliseconds_whatever_reads_it(rule: object) -> None:
+    flag, inputs = compiled(rule), CostlyInputs(random.Random(json.dumps(rule)))
+    texts = ["0x" + "f" * 16_000, *(inputs.text() for _ in range(150))]
+    assert max(seconds(flag, {"a": text, "b": inputs.text()}) for text in texts) < 0.5
+
+
+@pytest.mark.timeout(300)
+def test_operators_inside_each_other_take_seconds_at_most() -> None:
+    slowest, stopped = 0.0, 0
+    for seed in range(250):
+        inputs = CostlyInputs(random.Random(seed))
+        flag, context = compiled(inputs.rule(3)), inputs.context()
+        slowest = max(slowest, seconds(flag, context))
+        stopped += "steps" in str(flag.evaluate(context).error_message)
+    assert slowest < 5
+    assert stopped >= 3, "the inputs must be costly enough to meet the bound"
 
 
 def test_a_rule_within_its_steps_can_be_evaluated_again_and_again() -> None:

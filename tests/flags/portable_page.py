@@ -30,8 +30,9 @@ One that no rule needs: `-` and `/` of an empty list give the server an integer 
 `in` tell from 0.
 
 And a bound: an evaluation that would take minutes or memory without end gives PARSE_ERROR instead. It may take
-5,000,000 steps (operators run on elements of lists, and what they copy: two seconds or so), `cat` joins at most
-1,000,000 characters and `merge` 10,000,000 elements, and a version has at most 1,024 characters.
+2,000,000 steps (operators run on elements of lists, and what they copy: about a second), `cat` joins at most
+1,000,000 characters and `merge` 10,000,000 elements, and text of more than 1,024 characters is neither a number
+nor a version.
 """
 
 _IN_RULE = """

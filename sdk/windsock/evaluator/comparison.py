@@ -7,6 +7,7 @@ from typing import Final
 from windsock.evaluator.list_operators import Expression
 from windsock.evaluator.operators import at_least, at_most, more
 from windsock.evaluator.values import Value, equals, is_number, js_number, less
+from windsock.evaluator.work import spend_on
 
 
 def against(name: str, compare: Callable[[Value, Value], bool], left: Expression, right: Value) -> Expression:
@@ -21,6 +22,17 @@ def against(name: str, compare: Callable[[Value, Value], bool], left: Expression
         if type(value) is float or (type(value) is int and -_EXACT < value < _EXACT):
             return quick(value, limit)
         return compare(value, right)
+
+    return run
+
+
+def metered_comparison(compare: Callable[[Value, Value], bool]) -> Callable[[Value, Value], bool]:
+    """A comparison that takes steps for the text it reads: one that runs on elements."""
+
+    def run(left: Value, right: Value) -> bool:
+        spend_on(left)
+        spend_on(right)
+        return compare(left, right)
 
     return run
 

@@ -95,10 +95,19 @@ def _guarded(rule: Evaluate, outcomes: "Outcomes") -> Evaluate:
                 ErrorCode.PARSE_ERROR, f"the rule cannot be evaluated for this context: {error}"
             )
         except Exception as error:  # noqa: BLE001 - the caller's objects may raise anything
-            message = f"the rule failed on this context's values: {type(error).__name__}: {error}"
-            return outcomes.error(ErrorCode.PARSE_ERROR, message)
+            return outcomes.error(
+                ErrorCode.PARSE_ERROR, f"the rule failed on this context's values: {_reported(error)}"
+            )
 
     return evaluate
+
+
+def _reported(error: Exception) -> str:
+    """An error of the caller's objects as text, which their own ``__str__`` may refuse to be."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - likewise
+        return type(error).__name__
 
 
 class Outcomes:

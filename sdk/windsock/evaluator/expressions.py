@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from windsock.evaluator.bucketing import parse_split
-from windsock.evaluator.comparison import COMPARE, against
+from windsock.evaluator.comparison import COMPARE, against, metered_comparison
 from windsock.evaluator.fractional import Hashing, LiteralSplit, compile_split, hashing_for, split_arguments
 from windsock.evaluator.list_operators import (
     Condition,
@@ -60,6 +60,9 @@ class Constant:
 _COMPILING: Final = 40
 """What compiling the smallest rule takes, in steps."""
 
+_COMPILING_EACH: Final = 4
+"""What compiling takes for each value in a rule, in steps."""
+
 
 class Scope(NamedTuple):
     """What rules are compiled for.
@@ -86,7 +89,7 @@ class Scope(NamedTuple):
 
     def compile_found(self, rule: Value) -> Expression:
         """Compile a rule that only an evaluation brought up, which costs that evaluation steps."""
-        spend(_COMPILING + size_of(rule))
+        spend(_COMPILING + _COMPILING_EACH * size_of(rule))
         return self.compile(rule)
 
 
@@ -169,6 +172,8 @@ class Compiler:
         if isinstance(left, Constant) and isinstance(right, Constant):
             return self._applied(EAGER[name], Constant([left.value, right.value]))
         compare = COMPARE[name]
+        if self.scope.flag_key is None:
+            compare = metered_comparison(compare)
         if isinstance(right, Constant):
             return against(name, compare, left, right.value)
         return lambda data: compare(left(data), right(data))

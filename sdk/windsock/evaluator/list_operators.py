@@ -59,8 +59,16 @@ class Condition:
         return solve(rule, data, self.evaluate)
 
     def of(self, rule: Value) -> Expression:
-        """What evaluates a rule, compiled ahead when it is the one written."""
-        return self._ready if rule is self.rule else self._compile(rule)
+        """What evaluates a rule: compiled ahead if it is the one written, else it takes its own steps."""
+        if rule is self.rule:
+            return self._ready
+        steps, run = size_of(rule), self._compile(rule)
+
+        def metered(item: Value) -> Value:
+            spend(steps)
+            return run(item)
+
+        return metered
 
     def of_object(self, rule: Value) -> Expression:
         """As ``of``, for operators that take an object only."""
@@ -151,8 +159,8 @@ def compile_none(subject: Subject, condition: Condition) -> Expression:
         found = subject.of(data)
         if not truthy(found):
             return True
-        rule = condition.solved(condition.rule, data)
-        return not any(truthy(condition.of_object(rule)(item)) for item in elements(found, condition))
+        holds = condition.of_object(condition.solved(condition.rule, data))
+        return not any(truthy(holds(item)) for item in elements(found, condition))
 
     return run
 

@@ -1,7 +1,7 @@
 """Operators that see evaluated arguments, each as the flagd server's library computes it."""
 
 from collections.abc import Callable
-from math import fmod, inf, isnan, nan
+from math import copysign, fmod, inf, isnan, nan
 from typing import Final, TypeAlias
 
 from windsock.evaluator.semver import compare_versions
@@ -193,7 +193,7 @@ def multiply(arguments: Value, _: Value) -> float:
 
 
 def divide(arguments: Value, _: Value) -> float:
-    """``/``: a quotient; dividing by zero gives infinity or NaN."""
+    """``/``: a quotient; dividing by zero gives infinity, of the sign that IEEE 754 says, or NaN."""
     values = _list(arguments)
     if not values:
         return 0.0
@@ -202,7 +202,7 @@ def divide(arguments: Value, _: Value) -> float:
         if value:
             first /= value
         else:
-            first = nan if not first or isnan(first) else inf if first > 0 else -inf
+            first = nan if not first or isnan(first) else copysign(inf, first) * copysign(1, value)
     return first
 
 

@@ -31,7 +31,9 @@ _SPACE: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".j
 _DIGITS: Final = "[0-9](?:_?[0-9])*"
 _DECIMAL: Final = re.compile(rf"[+-]?(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?")
 _WORD: Final = re.compile(r"[+-]?(?:inf|infinity)|nan", re.IGNORECASE)
-_HEX: Final = re.compile(r"[+-]?0[xX](?=[0-9a-fA-F_.])[0-9a-fA-F_]*\.?[0-9a-fA-F_]*[pP][+-]?[0-9_]+")
+_HEX: Final = re.compile(r"[+-]?0[xX](?=[0-9a-fA-F_.])[0-9a-fA-F_]*+\.?[0-9a-fA-F_]*+[pP][+-]?[0-9_]+")
+MAX_NUMBER: Final = 1024
+"""Longest text that is read as a number, in characters."""
 
 
 def plain(value: object) -> Value:  # noqa: PLR0911 - a line for each type
@@ -68,7 +70,12 @@ def as_float(value: float) -> float:
 
 
 def parse_float(text: str) -> float | None:
-    """Parse as Go's ``strconv.ParseFloat``: no surrounding space; ``inf``, ``nan`` and hexadecimal."""
+    """Parse as Go's ``strconv.ParseFloat``: no surrounding space; ``inf``, ``nan`` and hexadecimal.
+
+    None for any other text, and for text longer than ``MAX_NUMBER``.
+    """
+    if len(text) > MAX_NUMBER:
+        return None
     if _DECIMAL.fullmatch(text) or _WORD.fullmatch(text):
         return float(text)
     if _HEX.fullmatch(text) and "__" not in text and not text.endswith("_"):
@@ -181,7 +188,7 @@ def describe(value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (int, float)):
-        return f"the number {value:.17g}"
+        return f"the number {as_float(value):.17g}"
     if isinstance(value, str):
         return repr(value if len(value) <= 60 else f"{value[:57]}…")
     return "a list" if isinstance(value, (list, tuple)) else "an object"

@@ -6,8 +6,8 @@ from typing import Final
 
 from windsock.evaluator.values import RuleError, Value
 
-MAX_STEPS: Final = 5_000_000
-"""Most steps of one evaluation: operators run on elements, and what they copy. They take two seconds."""
+MAX_STEPS: Final = 2_000_000
+"""Most steps of one evaluation: operators run on elements, and what they copy. They take a second."""
 
 MAX_TEXT: Final = 1_000_000
 """Longest text that ``cat`` joins, in characters."""
@@ -45,8 +45,14 @@ def spend_on(value: Value) -> None:
     """Take the steps that reading or writing a value costs."""
     if type(value) is str:
         spend(len(value) >> 2)
-    elif type(value) is list:
+    elif type(value) is dict:
         spend(len(value))
+    elif type(value) is list:
+        steps = len(value)
+        for item in value:
+            if type(item) is str:
+                steps += len(item) >> 2
+        spend(steps)
 
 
 def metered(operator: Callable[[Value, Value], Value]) -> Callable[[Value, Value], Value]:
