@@ -1,0 +1,121 @@
+"""Boundaries and crossing probabilities for looks at planned information fractions.
+
+The recursion over the density of the B-value that has not stopped yet is Armitage, McPherson and Rowe's (JRSS
+A 132, 1969), in the form of Jennison and Turnbull, Group Sequential Methods (2000), chapter 19.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from math import sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from windsock.experiments.statistics.normal import upper_quantile, upper_tail
+from windsock.experiments.statistics.roots import bisect
+
+_NODES = 401
+_TAILS = 9.0
+"""Standard deviations beyond which no mass is integrated."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@cache
+def _legendre() -> tuple[Floats, Floats]:
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    return nodes, weights
+
+
+class _Walk:
+    """The sub-density of B at the last look, among paths that have not crossed."""
+
+    def __init__(self, drift: float) -> None:
+        self._drift = drift
+        self._time = 0.0
+        self._at: Floats = np.zeros(1)
+        self._mass: Floats = np.ones(1)
+
+    def crossing(self, time: float, critical: float) -> tuple[float, float]:
+        """Probability of crossing the upper and the lower boundary at the next look."""
+        from scipy.special import ndtr  # noqa: PLC0415 - only planned looks need it
+
+        step = time - self._time
+        bound, centre = critical * sqrt(time), self._at + self._drift * step
+        upper = self._mass @ ndtr((centre - bound) / sqrt(step))
+        lower = self._mass @ ndtr((-bound - centre) / sqrt(step))
+        return float(upper), float(lower)
+
+    def step(self, time: float, critical: float) -> None:
+        """Go on to the next look, keeping the paths inside its boundaries."""
+        step = time - self._time
+        bound = critical * sqrt(time)
+        low = max(-bound, self._drift * time - _TAILS * sqrt(time))
+        high = min(bound, self._drift * time + _TAILS * sqrt(time))
+        nodes, weights = _legendre()
+        at = (high + low) / 2 + nodes * (high - low) / 2
+        distance = (at[:, None] - self._at[None, :] - self._drift * step) / sqrt(step)
+        density = np.exp(-distance * distance / 2) @ self._mass / sqrt(2 * np.pi * step)
+        self._at, self._mass, self._time = at, density * weights * (high - low) / 2, time
+
+
+def obrien_fleming_spending(alpha: float, fraction: float) -> float:
+    """Two-sided error to have spent at an information fraction.
+
+    Lan and DeMets, Biometrika 70 (1983): alpha(t) = 2 · [2 - 2 Φ(z_{alpha/4} / √t)], which is also what the
+    constant boundary of continuous looks spends.
+    """
+    return 4 * upper_tail(upper_quantile(alpha / 4) / sqrt(min(fraction, 1.0)))
+
+
+def critical_values(
+    fractions: Sequence[float],
+    alpha: float,
+    spending: Callable[[float, float], float] = obrien_fleming_spending,
+) -> list[float]:
+    """Critical values of |Z| for looks at these fractions, spending the error as told.
+
+    Args:
+        fractions: Increasing, in (0, 1].
+        alpha: Two-sided error over all looks.
+        spending: Error to have spent, of alpha and a fraction.
+    """
+    walk, spent, values = _Walk(0.0), 0.0, []
+    for fraction in fractions:
+        target = spending(alpha, fraction)
+
+        def missing(critical: float, at: float = fraction, goal: float = target - spent) -> float:
+            return goal - sum(walk.crossing(at, critical))
+
+        critical = bisect(missing, 0.0, 40.0, tolerance=1e-12)
+        values.append(critical)
+        walk.step(fraction, critical)
+        spent = target
+    return values
+
+
+def crossing_probabilities(
+    fractions: Sequence[float], critical: Sequence[float], drift: float = 0.0
+) -> Iterator[tuple[float, float]]:
+    """Probability of stopping first at each look, above and below.
+
+    Args:
+        fractions: Increasing, in (0, 1].
+        critical: Critical value of |Z| at each.
+        drift: The expected Z at fraction 1.
+    """
+    walk = _Walk(drift)
+    for fraction, value in zip(fractions, critical, strict=True):
+        yield walk.crossing(fraction, value)
+        walk.step(fraction, value)
+
+
+def repeated_error(looks: int, critical: float) -> float:
+    """Probability of a false positive when |Z| is compared to one value at equally spaced looks.
+
+    Args:
+        looks: How many.
+        critical: 1.96 gives .142, .193 and .248 at 5, 10 and 20 looks (Armitage, McPherson and Rowe 1969).
+    """
+    fractions = [(look + 1) / looks for look in range(looks)]
+    return sum(map(sum, crossing_probabilities(fractions, [critical] * looks)))

@@ -1,0 +1,49 @@
+"""One arm's moments, from the shifted sums that a database gives back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tea_tasting.aggr import Aggregates
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftedSums:
+    """Sums over one arm's units of x - shift, and of products of two of them.
+
+    The shift is any constant near the mean: without it an offset of 1e8 costs all digits of a variance (Chan,
+    Golub and LeVeque, Algorithms for computing the sample variance, The American Statistician 37, 1983).
+
+    Attributes:
+        units: How many units were summed.
+        shifts: The constant of each column.
+        sums: Sum of (x - shift) of each column.
+        products: Sum of (x - shift)(y - shift) of each pair, a column with itself included.
+    """
+
+    units: int
+    shifts: Mapping[str, float]
+    sums: Mapping[str, float]
+    products: Mapping[Pair, float]
+
+
+def aggregates(arm: ShiftedSums) -> Aggregates:
+    """Turn sums into tea-tasting's aggregates: count, means, sample variances and covariances.
+
+    Args:
+        arm: At least two units.
+
+    Raises:
+        ValueError: There are fewer than two units.
+    """
+    if arm.units < 2:
+        raise ValueError(f"an arm has {arm.units} units: a variance needs at least 2")
+    means = {name: arm.shifts[name] + value / arm.units for name, value in arm.sums.items()}
+    centred = {
+        (one, other): (value - arm.sums[one] * arm.sums[other] / arm.units) / (arm.units - 1)
+        for (one, other), value in arm.products.items()
+    }
+    variances = {one: max(0.0, value) for (one, other), value in centred.items() if one == other}
+    covariances = {pair: value for pair, value in centred.items() if pair[0] != pair[1]}
+    return Aggregates(arm.units, means, variances, covariances)

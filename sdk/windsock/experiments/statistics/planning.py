@@ -1,0 +1,142 @@
+"""Power and sample size of each design, by formula, and by replaying a team's own data."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import ceil, inf, sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from windsock.experiments.statistics import brownian, group_sequential
+from windsock.experiments.statistics.designs import OpenEnded
+from windsock.experiments.statistics.normal import upper_quantile, upper_tail
+from windsock.experiments.statistics.roots import above, bisect
+
+Floats = npt.NDArray[np.float64]
+
+_FINE = tuple((step + 1) / 100 for step in range(100))
+"""Looks that stand for continuous ones where there is no closed form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """What the standard error of an effect depends on.
+
+    Attributes:
+        deviation: Standard deviation of the metric per unit, the delta method's for a ratio.
+        control_share: Share of the units in control, in (0, 1).
+        treatment_share: Share in the other arm.
+    """
+
+    deviation: float
+    control_share: float = 0.5
+    treatment_share: float = 0.5
+
+    def error(self, units: float) -> float:
+        """Standard error of the effect with so many units in the experiment."""
+        return self.deviation * sqrt((1 / self.control_share + 1 / self.treatment_share) / units)
+
+
+def power_up_to_maximum(drift: float, alpha: float) -> float:
+    """Power of the continuous O'Brien-Fleming boundary, in closed form (`brownian.crossing_power`).
+
+    Args:
+        drift: The effect over its standard error at the maximum.
+        alpha: Two-sided.
+    """
+    boundary = brownian.constant_boundary(alpha)
+    return min(1.0, brownian.crossing_power(boundary, drift) + brownian.crossing_power(boundary, -drift))
+
+
+def power_fixed(drift: float, alpha: float) -> float:
+    """Power of one look at the end.
+
+    Args:
+        drift: The effect over its standard error at the end.
+        alpha: Two-sided.
+    """
+    quantile = upper_quantile(alpha / 2)
+    return upper_tail(quantile - drift) + upper_tail(quantile + drift)
+
+
+def power_planned(drift: float, alpha: float, fractions: Sequence[float]) -> float:
+    """Power of planned looks, by the recursion of `group_sequential`."""
+    critical = group_sequential.critical_values(fractions, alpha)
+    return sum(map(sum, group_sequential.crossing_probabilities(fractions, critical, drift)))
+
+
+def power_open_ended(drift: float, alpha: float) -> float:
+    """Power of an open-ended confidence sequence by the time at which it is tightest, over a hundred looks.
+
+    Args:
+        drift: The effect over its standard error at that time.
+        alpha: Two-sided.
+    """
+    scale = 10_000
+    critical = [OpenEnded(round(scale * at), scale).multiplier(alpha) for at in _FINE]
+    return sum(map(sum, group_sequential.crossing_probabilities(_FINE, critical, drift)))
+
+
+def units_needed(
+    effect: float, spread: Spread, power_of: Callable[[float], float], power: float = 0.8
+) -> int:
+    """Units, over all arms compared, that find an effect with this power.
+
+    Args:
+        effect: The absolute effect to be found, not zero.
+        spread: The metric's spread and the allocation.
+        power_of: Power of a drift, as the functions above with alpha filled in.
+        power: In (0, 1).
+    """
+    if not effect or not spread.deviation:
+        raise ValueError("the effect and the metric's standard deviation must not be zero")
+
+    def missing(drift: float) -> float:
+        return power_of(drift) - power
+
+    drift = bisect(missing, 0.0, above(missing, 1.0))
+    return ceil((drift * spread.error(1.0) / abs(effect)) ** 2)
+
+
+def detectable(units: int, spread: Spread, power_of: Callable[[float], float], power: float = 0.8) -> float:
+    """The absolute effect that so many units find with this power; infinite without units."""
+    if units <= 0:
+        return inf
+
+    def missing(drift: float) -> float:
+        return power_of(drift) - power
+
+    return bisect(missing, 0.0, above(missing, 1.0)) * spread.error(units)
+
+
+def replay(
+    values: Floats, runs: int, looks: int, alpha: float, *, effect: float = 0.0, seed: int = 0
+) -> float:
+    """Share of replays that reject: a team's own values, shuffled into two arms, looked at again and again.
+
+    Without an effect this is the rate of false positives on the team's own data (an A/A test); with one,
+    power.
+
+    Args:
+        values: One value for each unit; infinite and missing ones are the caller's to drop.
+        runs: How often.
+        looks: Equally spaced looks up to the maximum, which is all units.
+        alpha: Two-sided.
+        effect: Added to every value of the second arm.
+        seed: The same seed gives the same answer.
+    """
+    generator = np.random.default_rng(seed)
+    count = len(values) // (2 * looks)
+    boundary = brownian.constant_boundary(alpha)
+    sizes = count * np.arange(1, looks + 1)
+    needed = boundary / np.sqrt(np.arange(1, looks + 1) / looks)
+    centred = values - values.mean()
+    rejected = 0
+    for _ in range(runs):
+        arms = generator.permutation(centred)[: 2 * count * looks].reshape(looks, 2, count)
+        sums, squares = arms.sum(axis=2).cumsum(axis=0), (arms * arms).sum(axis=2).cumsum(axis=0)
+        variances = (squares - sums * sums / sizes[:, None]) / np.maximum(sizes[:, None] - 1, 1)
+        errors = np.sqrt(variances.sum(axis=1) / sizes)
+        difference = (sums[:, 1] - sums[:, 0]) / sizes + effect
+        rejected += bool(np.any(np.abs(difference) > needed * errors))
+    return rejected / runs

@@ -1,0 +1,38 @@
+"""Where an increasing function crosses zero."""
+
+from collections.abc import Callable
+
+_STEPS = 200
+
+
+def bisect(function: Callable[[float], float], low: float, high: float, *, tolerance: float = 0.0) -> float:
+    """Find the root of an increasing function by halving the interval.
+
+    Args:
+        function: Increasing on the interval.
+        low: Where it is negative, or zero.
+        high: Where it is positive, or zero.
+        tolerance: How far off the answer may be; 0 goes on until floats run out.
+    """
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        if middle in (low, high) or high - low < tolerance:
+            break
+        if function(middle) < 0:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def above(function: Callable[[float], float], start: float) -> float:
+    """Find a point at which an increasing function is positive, by doubling.
+
+    Args:
+        function: Increasing, and positive somewhere above `start`.
+        start: Above zero.
+    """
+    point = start
+    while function(point) < 0:
+        point *= 2
+    return point
