@@ -23,9 +23,10 @@ _INTRODUCTION = """\
 
 <!-- Written by `python -m bench.page` from bench/results/evaluation.json; a test compares them. -->
 
-What it costs to ask for a flag, through the public API of each library, with the same flags. One command
-measures all of it and prints these tables:
+What it costs to ask for a flag, through each library's public API, with the same flags. One command measures
+all of it and prints these tables:
 
+<!-- not run: it installs the other libraries and measures for a long time -->
 ```sh
 {command} --page
 ```
@@ -34,33 +35,34 @@ Read the ratios, not the nanoseconds. {noise}
 
 ## One evaluation
 
-Nanoseconds per call: the least of {rounds} interleaved rounds, the median in brackets. `×` is how many times
-windsock's least that is. *Static*, *attribute* and *split* are one boolean for one user (`windsock.feature`).
+Nanoseconds per call: the minimum of {rounds} interleaved rounds, the median in brackets. `×` is the ratio to
+windsock's minimum. *Static*, *attribute* and *split* are one boolean for one user (`windsock.feature`).
 *Twenty typed parameters* is one settings object for one user (`Settings.for_user`: a base flag and a profile
-that 100 users have); for the peers it is twenty calls, or the call that gives an object where there is one.
+that 100 users have); for the other libraries it is twenty calls, or the call that returns an object if there
+is one.
 
 """
 
 _NOISE = """\
-This was measured on {cores} cores of a shared machine ({cpu}, {python}, {system}; load {load} before
-the run) that other work was running on. Every round measures every line once, pinned to one core, so a
-disturbance meets all of them alike, and the least of many rounds is nearly free of it; the distance between
-least and median shows how much there was. Another run gives other nanoseconds, by a fifth and more, and
-nearly the same ratios. Peers are set up in their own favour: flags in memory, no network, no events sent,
-user objects made before the clock starts.
+This ran on {cores} cores of a shared machine ({cpu}, {python}, {system}; load {load} before the run) beside
+other work. Every round measures every line once, pinned to one core, so a disturbance hits all of them alike,
+and the minimum over many rounds is nearly free of it. The gap between minimum and median shows how much
+disturbance there was. Another run gives nanoseconds that differ by a fifth or more, and nearly the same
+ratios. The other libraries are set up in their favour: flags in memory, no network, no events sent, user
+objects made before the clock starts.
 """
 
 _WITH_HOOK = """## With one hook
 
-One hook with all four stages is registered; every contender makes the same calls of it. A static flag, ns.
+One hook with all four stages is registered; every contender calls it the same way. A static flag, ns.
 
 """
 
 _MANY_IDS = """## A list of a million ids
 
-The rule asks whether the user is in a list. A returning user is one of 100 that come again and again; a fresh
-one is drawn at random from all users, before the clock starts, and comes once. × is against a returning user
-among 100 ids.
+The rule asks whether the user is in a list. A returning user is one of 100 who come back again and again; a
+fresh user is drawn at random from all users, before the clock starts, and comes once. × is relative to a
+returning user among 100 ids.
 
 """
 

@@ -10,41 +10,41 @@ PAGE = Path(__file__).parents[2] / "docs" / "portable-rules.md"
 _INTRODUCTION = """\
 # Portable rules
 
-<!-- Written by `python -m tests.flags.portable_page` from sdk/windsock/flags/constructs.py; a test compares them. -->
+<!-- Written by `python -m tests.flags.portable_page` from the list in the code; a test compares them. -->
 
 OpenFeature promises that a flag means the same in every language. flagd has three evaluators: the server (Go), the npm
-core and the Python core. A rule that contains nothing of this list is evaluated alike by all three and by windsock, for
-any attributes, as far as the section on attributes allows. For a rule that contains something of it, windsock does what
-the flagd server does, and `windsock.flags.portable.find_in_rule` names the construct.
+core and the Python core. All three, and windsock, evaluate a rule alike, for any attributes (with the exceptions in the
+section on attributes), if it contains nothing on this list. For a rule that does contain one of these constructs,
+windsock does what the flagd server does, and `windsock lint` names the construct.
 
 Versions compared: flagd server 0.16, `@openfeature/flagd-core` 4.0.1, `openfeature-flagd-core` 2.0.0.
 
 `fractional` itself hashes in two ways; that is a property of the flag, see [bucketing](bucketing.md).
 
-Two things windsock does not copy from the server, because they give a wrong value in silence:
+windsock does not copy two things from the server, because they silently give a wrong value:
 
 - A variant 1.5 read as an integer is a type mismatch, not 1; an integer above 2^63 stays exact.
 - `{"$ref": …}` is replaced in rules only, not in the values of variants.
 
-One that no rule needs: `-` and `/` of an empty list give the server an integer 0 that `===` and
-`in` tell from 0.
+It leaves out a third that no rule needs: for the server, `-` and `/` of an empty list give an integer 0, which `===`
+and `in` tell from 0.
 
-And a bound: an evaluation that would take minutes or memory without end gives PARSE_ERROR instead. It may take
-2,000,000 steps (operators run on elements of lists, and what they copy: about a second), `cat` joins at most
-1,000,000 characters and `merge` 10,000,000 elements, and text of more than 1,024 characters is neither a number
+There is also a bound: an evaluation that would take minutes or unlimited memory gives PARSE_ERROR instead. It may take
+2,000,000 steps (operators applied to elements of lists, and what they copy: about a second), `cat` joins at most
+1,000,000 characters and `merge` 10,000,000 elements, and text of more than 1,024 characters counts as neither a number
 nor a version.
 """
 
 _IN_RULE = """
 ## In the rule
 
-The linter and `find_in_rule` find these.
+The linter finds these.
 """
 
 _IN_CONTEXT = """
 ## In the attributes
 
-The rule alone does not show these: they depend on what an attribute is at run time.
+The rule alone does not show these: they depend on an attribute's value at run time.
 """
 
 _DOCUMENTS = """
@@ -57,7 +57,7 @@ _DOCUMENTS = """
 | a property in another case (`Variants`) | read | ignored | refuses the document | ignored, and says so |
 | metadata whose values are objects | kept | kept | refuses the document | kept |
 | `flags` as a list | read | finds no flag in it | refuses the document | read |
-| `defaultVariant` that is no variant | refuses the document | refuses the document | general error | leaves the flag out |
+| `defaultVariant` that names no variant | refuses the document | refuses the document | general error | leaves the flag out |
 | `"variants": {}` | caller's default | caller's default | refuses the document | caller's default |
 | `"targeting": null` | reason DEFAULT | reason STATIC | reason STATIC | reason STATIC |
 | a shared rule that uses another | not resolved, or at random | parents must come first | parents must come first | resolved, any order |

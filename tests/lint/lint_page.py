@@ -9,28 +9,28 @@ PAGE = Path(__file__).parents[2] / "docs" / "lint.md"
 HEAD = """\
 # What `windsock lint` finds
 
-```
-windsock lint                          # the files of flagd/
+```sh
+windsock lint                          # the files in flagd/
 windsock lint flagd --format github    # annotations in a pull request; also json and sarif
-windsock lint flagd --fix              # mend what can be mended without changing what anybody is served
+windsock lint flagd --fix              # repair what can be repaired without changing what anyone is served
 windsock lint --explain unreachable    # this page, in the terminal
 ```
 
-A line reads `file:line:column  level  code  flag: message`. An **error** is served wrongly, or refused by an engine. A
+A line reads `file:line:column  level  code  flag: message`. An **error** is served wrongly, or rejected by an engine. A
 **warning** means different things to different engines, or is almost certainly a mistake. A **note** is worth a look
-and fails nothing, except with `--strict`. Exit code 1 when something was found, 4 when a file cannot be read.
+and fails nothing, except with `--strict`. The exit code is 1 if something was found, 4 if a file cannot be read.
 
-What flagd's official schema refuses is an error, except where every engine takes it: versions such as `v1.2`, `$ref` in
+Anything flagd's official schema rejects is an error, unless every engine accepts it: versions such as `v1.2`, `$ref` in
 any place, a bucket that is computed or alone, `?:`.
 
-A finding is silenced where it stands, with a reason, in the flag's metadata (or the document's, for the whole file):
+You can silence a finding, with a reason, in the flag's metadata (or in the document's, for the whole file):
 
 ```json
 "metadata": { "lint.unused-variant": "kept for the campaign in April" }
 ```
 
-A suppression without a reason, of an unknown code, or that silences nothing is a finding itself. Codes marked *off by
-default* are policies; a project asks for them, and may declare its attributes, in `pyproject.toml`:
+A suppression is itself a finding if it has no reason, names an unknown code, or silences nothing. Codes marked *off by
+default* are policies. A project enables them, and can declare its attributes, in `pyproject.toml`:
 
 ```toml
 [tool.windsock.lint]
@@ -38,7 +38,7 @@ enable = ["missing-owner", "weights-not-100"]
 attributes = ["email", "tier", "country"]
 ```
 
-This page is written from the linter's own catalogue (`python -m tests.lint.lint_page`).
+This page is generated from the linter's own catalogue (`python -m tests.lint.lint_page`).
 """
 
 
@@ -48,7 +48,7 @@ def page() -> str:
     for group, rules in GROUPS.items():
         parts.append(f"\n## {group}\n")
         if group == "Not the same in every engine":
-            parts.append("\nThe examples, and who disagrees, are in [portable rules](portable-rules.md).\n")
+            parts.append("\n[Portable rules](portable-rules.md) has the examples, and says which engine disagrees.\n")
         parts += [_section(rule) for rule in rules]
     return "".join(parts)
 
