@@ -86,9 +86,7 @@ def _block(page: Path, lines: list[str], start: int, end: int, fence: re.Match[s
     text = _joined([line[indent:] for line in lines[start + 1 : end]])
     language = fence["info"].split()[0] if fence["info"].split() else ""
     mark = _MARK.match(lines[start - 1]) if start else None
-    return Block(
-        page, start + 1, language, text, mark["kind"] if mark else "", mark["value"] if mark else ""
-    )
+    return Block(page, start + 1, language, text, mark["kind"] if mark else "", mark["value"] if mark else "")
 
 
 def _closing(lines: list[str], start: int, fence: str) -> int:

@@ -91,7 +91,9 @@ class Workspace:
         """A block in the page's namespace; test files go to pytest."""
         if re.search(r"^(async )?def test_|^    def test_", block.text, re.MULTILINE):
             (self.folder / "test_page.py").write_text(block.text)
-            self.shell(f"{sys.executable} -m pytest -q -W error -p no:cacheprovider --basetemp pytest test_page.py")
+            self.shell(
+                f"{sys.executable} -m pytest -q -W error -p no:cacheprovider --basetemp pytest test_page.py"
+            )
             return
         code = compile(block.text, block.place, "exec", PyCF_ALLOW_TOP_LEVEL_AWAIT)
         result = eval(code, self.names)

@@ -48,7 +48,9 @@ def page() -> str:
     for group, rules in GROUPS.items():
         parts.append(f"\n## {group}\n")
         if group == "Not the same in every engine":
-            parts.append("\n[Portable rules](portable-rules.md) has the examples, and says which engine disagrees.\n")
+            parts.append(
+                "\n[Portable rules](portable-rules.md) has the examples, and says which engine disagrees.\n"
+            )
         parts += [_section(rule) for rule in rules]
     return "".join(parts)
 
