@@ -195,15 +195,6 @@ def test_what_a_role_without_any_rights_on_windsock_changes_is_noted_down_too(pl
         plain.execute("drop role application")
 
 
-def test_no_function_of_ours_looks_a_name_up_where_a_caller_says(plain):
-    """They run as their owner: with the caller's search_path, a table or operator of the caller's would too."""
-    names = plain.execute(
-        "select proname from pg_proc where pronamespace = 'windsock'::regnamespace"
-        " and not coalesce('search_path=\"\"' = any(proconfig), false)"
-    )
-    assert names.fetchall() == []
-
-
 GRANTS = """
 select grantee::regrole::text || ': ' || lower(privilege_type) || ' ' || thing from (
     select relname as thing, (aclexplode(relacl)).* from pg_class
@@ -214,7 +205,9 @@ select grantee::regrole::text || ': ' || lower(privilege_type) || ' ' || thing f
     union all
     select nspname, (aclexplode(nspacl)).* from pg_namespace
 ) granted
-where grantee in ('windsock_mirror'::regrole, 'windsock_writer'::regrole, 'windsock_api'::regrole)
+where grantee in ('windsock_mirror'::regrole, 'windsock_writer'::regrole, 'windsock_api'::regrole,
+    'windsock_definer'::regrole)
+  and grantee <> grantor
 """
 
 
@@ -246,6 +239,22 @@ def test_the_roles_have_these_grants_and_no_others(plain):
         "windsock_api: execute end_configuration_write()",
         "windsock_api: select configuration_audit.id",
         *(f"windsock_api: insert {each}" for each in audit),
+        "windsock_definer: usage windsock",
+        *(
+            f"windsock_definer: insert {each}"
+            for each in ("change_log", "assignment_history", "configuration_history")
+        ),
+        *(
+            f"windsock_definer: select withdrawals.{each}"
+            for each in ("flag", "variant", "field", "lifted_at")
+        ),
+        "windsock_definer: update withdrawals.lifted_at",
+        *(
+            f"windsock_definer: select api_tokens.{each}"
+            for each in ("name", "role", "token_sha256", "revoked_at")
+        ),
+        *(f"windsock_definer: select configuration_audit.{each}" for each in ("id", "written_at")),
+        "windsock_definer: update configuration_audit.written_at",
     }
 
 
