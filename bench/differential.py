@@ -35,7 +35,7 @@ from tests.evaluator.wild_rules import VARIANTS, WildRules
 from tests.flagd_server import FlagdServer, flagd_binary
 
 from windsock.evaluator import FlagEvaluator
-from windsock.flags.portable import find_in_rule
+from windsock.lint.portable.search import find_in_rule
 
 CONTEXTS = 10
 FLAGS = 1_000

@@ -7,9 +7,9 @@ import json
 import time
 
 from windsock.flags import FlagSet, merge, read_document
-from windsock.flags.lint import lint
 from windsock.gitops.impact import impacts
 from windsock.gitops.population import synthetic
+from windsock.lint.linter import lint
 
 
 def document(count: int, weight: int) -> bytes:

@@ -50,7 +50,7 @@ def document(data: bytes, source: str) -> None:
     from windsock.errors import FlagFileError
     from windsock.evaluator import FlagEvaluator
     from windsock.flags import merge, read_document
-    from windsock.flags.lint import lint
+    from windsock.lint.linter import lint
 
     lint(data, source)
     try:
@@ -67,7 +67,7 @@ def rule(data: bytes) -> None:
     """Let the bytes choose rules and contexts of the differential tests' grammar."""
     from tests.evaluator.wild_rules import WildRules
 
-    from windsock.flags.portable import find_in_rule
+    from windsock.lint.portable.search import find_in_rule
 
     rules = WildRules(steered(data))
     made = [rules.rule(5), rules.rule(5)]
@@ -145,8 +145,8 @@ def fuzz(target: str, arguments: list[str]) -> None:
 
     with atheris.instrument_imports(include=["windsock.flags", "windsock.evaluator"]):
         import windsock.evaluator
-        import windsock.flags.lint
-        import windsock.flags.portable  # noqa: F401 - imported to be instrumented
+        import windsock.lint.linter
+        import windsock.lint.portable.search  # noqa: F401 - imported to be instrumented
     atheris.Setup([f"fuzz-{target}", *arguments], TARGETS[target])
     atheris.Fuzz()
 

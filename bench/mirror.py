@@ -18,9 +18,9 @@ from pathlib import Path
 from bench import mirror_load, mirror_services
 from bench.mirror_parts import Bench, fill, memory, mirror, spread, variant_in, wait_for
 
-from windsock import embedded
-from windsock.migrations import connect, find_folder, migrate, read_migrations
 from windsock.mirror.documents import Layout
+from windsock.postgres import embedded
+from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 
 CHANGES = 200
 STEADY = "steady, resident"

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 from bench.mirror_parts import CONFIGURATIONS, WINDSOCK, Bench, fill, variant_in
 
-from windsock.migrations import connect
+from windsock.postgres.migrations import connect
 
 RATE = 1000
 _ROUNDS = 4

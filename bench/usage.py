@@ -17,11 +17,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from windsock import embedded, exposures
-from windsock.exposures import Use, request
-from windsock.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres import embedded
+from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 from windsock.usage import ExposureSink, Sink, Spool, UsageOptions, UsageRecord, UsageWriter
 from windsock.usage.postgres import PostgresSink
+from windsock.usage.request import Use, install, request
 
 VALUES = {
     "retrieval_top_k": 25,
@@ -89,9 +89,9 @@ def per_call(call: Callable[[], None], seconds: float, pace: float) -> tuple[flo
 
 
 def measure(name: str, writer: UsageWriter | None) -> None:
-    before = exposures.install(writer)
+    before = install(writer)
     median, p99, longest = per_call(one_request, seconds=8, pace=1000)
-    exposures.install(before)
+    install(before)
     health = writer.health() if writer else None
     counts = f"{health.written:,} | {health.spooled:,} | {health.dropped:,}" if health else "- | - | -"
     print(f"| {name} | {median:.0f} | {p99:.0f} | {longest:,.0f} | {counts} |", flush=True)
@@ -102,7 +102,7 @@ def throughput(name: str, sink: Sink, folder: Path, call: Callable[[int], None])
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
     writer = UsageWriter(sink, Spool(folder), UsageOptions())
-    before = exposures.install(writer)
+    before = install(writer)
     count, pace = 100_000, 10_000
     cpu, began = time.process_time(), time.perf_counter()
     for number in range(count):
@@ -114,7 +114,7 @@ def throughput(name: str, sink: Sink, folder: Path, call: Callable[[int], None])
     settled = time.perf_counter() - began
     each = (time.process_time() - cpu) / count * 1e6
     writer.stop()
-    exposures.install(before)
+    install(before)
     os.sched_setaffinity(0, cores)
     health = writer.health()
     print(

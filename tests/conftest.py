@@ -11,8 +11,8 @@ import pytest
 from psycopg import sql
 
 from tests.flagd_server import flagd_binary
-from windsock import embedded
-from windsock.migrations import find_folder, migrate, read_migrations
+from windsock.postgres import embedded
+from windsock.postgres.migrations import find_folder, migrate, read_migrations
 
 _numbers = itertools.count(1)
 

@@ -6,8 +6,8 @@ import sys
 import psycopg
 import pytest
 
-from windsock import embedded
 from windsock.errors import ConfigurationError
+from windsock.postgres import embedded
 
 
 def running(folder):
@@ -36,7 +36,7 @@ def test_data_is_there_after_a_restart(postgres_folder):
 def test_a_killed_user_does_not_keep_the_server_alive(postgres_folder):
     folder = postgres_folder
     program = (
-        "import os, pathlib, signal, sys; from windsock import embedded; "
+        "import os, pathlib, signal, sys; from windsock.postgres import embedded; "
         "embedded.start(pathlib.Path(sys.argv[1])); os.kill(os.getpid(), signal.SIGKILL)"
     )
     killed = subprocess.run([sys.executable, "-c", program, str(folder)], check=False)

@@ -10,9 +10,8 @@ from decimal import Decimal
 import pytest
 from opentelemetry import trace as otel
 
-from windsock import exposures
-from windsock.exposures import Healed, Use, current, record, request
 from windsock.usage import MemorySink, Spool, UsageOptions, UsageWriter
+from windsock.usage.request import Healed, Use, current, install, installed, record, request
 
 USE = Use("teacher", "none", None, "0123456789ab", "DEFAULT", "test", "u1", {"retrieval_top_k": 10})
 
@@ -32,14 +31,14 @@ def rows(tmp_path):
     """The rows written so far, after a flush."""
     sink = MemorySink()
     writer = UsageWriter(sink, Spool(tmp_path / "spool"), UsageOptions(flush_interval=20))
-    before = exposures.install(writer)
+    before = install(writer)
 
     def flushed():
         assert writer.flush()
         return sink.rows
 
     yield flushed
-    exposures.install(before)
+    install(before)
     writer.stop()
 
 
@@ -178,7 +177,7 @@ def test_an_active_span_gives_the_trace_id(rows):
 
 def test_opentelemetry_and_psycopg_are_never_imported_for_recording():
     program = (
-        "import sys; from windsock.exposures import request\n"
+        "import sys; from windsock.usage.request import request\n"
         "with request(): pass\n"
         "assert not {'opentelemetry', 'psycopg'} & set(sys.modules)"
     )
@@ -194,9 +193,9 @@ def test_a_use_outside_any_request_is_a_row_without_one(rows):
 
 
 def test_without_a_writer_nothing_happens():
-    before = exposures.install(None)
+    before = install(None)
     with request() as this:
         this.record(View())
         record(USE)
-    assert exposures.installed() is None
-    exposures.install(before)
+    assert installed() is None
+    install(before)

@@ -7,7 +7,9 @@ import sys
 import textwrap
 from pathlib import Path
 
-DEFERRED = "windsock.evaluator", "windsock.flags", "windsock.providers", "windsock.running", "windsock.usage"
+DEFERRED = (
+    "windsock.evaluator.compiled", "windsock.flags", "windsock.lint", "windsock.providers.files", "windsock.runtime.parts", "windsock.usage.writer",
+)  # fmt: skip
 FOREIGN = "cbor2", "grpc", "mmh3", "opentelemetry", "psycopg", "watchfiles", "yaml"
 
 

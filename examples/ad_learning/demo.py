@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 
 import httpx
 
-from windsock.cli._demo_stage import Stage, wait
-from windsock.cli._demo_story import Promise, Step
+from windsock.demo.stage import Stage, wait
+from windsock.demo.story import Promise, Step
 
 from .demo_system import FLAG_FILE, PATH, System
 

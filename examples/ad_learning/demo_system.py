@@ -11,9 +11,9 @@ import httpx
 import psycopg
 
 from windsock.api import Role, create_token
-from windsock.cli._demo_example import FLAGS_FOLDER, Program, Service, program, serve
-from windsock.cli._demo_stage import Stage, wait
-from windsock.migrations import connect, find_folder, migrate, read_migrations
+from windsock.demo.example import FLAGS_FOLDER, Program, Service, program, serve
+from windsock.demo.stage import Stage, wait
+from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 
 from .ad_platform_endpoint import AdPlatformEndpoint
 

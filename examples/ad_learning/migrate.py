@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from windsock.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 
 from . import config_loader, worker
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
-from windsock.cli._demo_example import Service, serve
-from windsock.cli._demo_stage import Stage, wait
-from windsock.cli._demo_story import Message, Promise, Step, Story, written
+from windsock.demo.example import Service, serve
+from windsock.demo.stage import Stage, wait
+from windsock.demo.story import Message, Promise, Step, Story, written
 
 FLAG = "teacher"
 MIRROR = ()

@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import httpx
 
-from windsock.cli._demo_example import FLAGS_FOLDER, Service, serve
-from windsock.cli._demo_stage import Stage, wait
-from windsock.cli._demo_story import ASSIGN, Promise, Step, written
-from windsock.cli._llm_vendors import OPENROUTER_KEY, ollama, openrouter
+from windsock.demo.example import FLAGS_FOLDER, Service, serve
+from windsock.demo.stage import Stage, wait
+from windsock.demo.story import ASSIGN, Promise, Step, written
+from windsock.demo.vendors import OPENROUTER_KEY, ollama, openrouter
 from windsock.usage import UsageRecord
 from windsock.usage.reading import Selection, read
 

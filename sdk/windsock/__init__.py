@@ -16,12 +16,13 @@ from windsock.errors import (
     MissingExtraError,
     WindsockError,
 )
-from windsock.explain import Explanation, Provenance, explain
-from windsock.exposures import Request, request
-from windsock.features import Feature, feature
 from windsock.healing import Blame, Classifier, Verdict, aheal, classify, heal
-from windsock.runtime import Health, health, reload, start, stop
-from windsock.settings import Settings
+from windsock.provenance.fields import Explanation, Provenance, explain
+from windsock.runtime.health import Health, health
+from windsock.runtime.lifecycle import reload, start, stop
+from windsock.settings.features import Feature, feature
+from windsock.settings.settings import Settings
+from windsock.usage.request import Request, request
 
 __all__ = [
     "Blame",

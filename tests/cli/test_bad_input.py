@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import boolean
 
-from windsock.gitops.formatting import formatted
+from windsock.flagfiles.formatting import formatted
 
 GOOD = json.dumps({"flags": {"f": boolean()}}, indent=2)
 

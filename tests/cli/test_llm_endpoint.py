@@ -4,8 +4,8 @@ import httpx
 import openai
 import pytest
 
-from windsock.cli._llm_endpoint import LlmEndpoint, Served
-from windsock.cli._llm_vendors import OPENROUTER_KEY, ollama, openrouter
+from windsock.demo.endpoint import LlmEndpoint, Served
+from windsock.demo.vendors import OPENROUTER_KEY, ollama, openrouter
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from uuid import uuid4
 import pytest
 from tests.cli.conftest import boolean
 
-from windsock.usage import Measured, Pending, Use, clean
+from windsock.usage import Measured, Pending, Use
+from windsock.usage.clean import clean
 from windsock.usage.postgres import PostgresSink
 
 USERS = [f"user-{number}" for number in range(40)]

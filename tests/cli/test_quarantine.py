@@ -10,7 +10,7 @@ from tests.flagfiles import object_flag, write_flags
 
 from windsock.healing.boards import FileBoard, PostgresBoard
 from windsock.healing.quarantine import Outbox, Withdrawal
-from windsock.values import fingerprint
+from windsock.settings.place import fingerprint
 
 WINDSOCK = Path(sys.executable).parent / "windsock"
 BASE = Withdrawal("teacher", "base", "model", fingerprint("typo"), '"typo"', "failed in 5 requests: 404")

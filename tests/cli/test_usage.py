@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import pytest
 
-from windsock.usage import Healed, Measured, Pending, Use, clean
+from windsock.usage import Healed, Measured, Pending, Use
+from windsock.usage.clean import clean
 from windsock.usage.postgres import PostgresSink
 
 WINDSOCK = Path(sys.executable).parent / "windsock"

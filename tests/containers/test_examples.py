@@ -31,8 +31,8 @@ PORTS = (
 )  # fmt: skip
 MODELS = """
 import signal
-from windsock.cli._llm_endpoint import LlmEndpoint
-from windsock.cli._llm_vendors import openrouter
+from windsock.demo.endpoint import LlmEndpoint
+from windsock.demo.vendors import openrouter
 endpoint = {endpoint}
 endpoint.port = 9000
 with endpoint:

@@ -12,8 +12,8 @@ from tests.healing.teachers import CONFIG, TYPO, Provider, Teacher, profiles
 
 import windsock
 from windsock.contrib.asgi import RequestMiddleware
-from windsock.exposures import current
 from windsock.usage import MemorySink
+from windsock.usage.request import current
 
 app = FastAPI()
 app.add_middleware(RequestMiddleware)

@@ -8,8 +8,8 @@ from tests.healing.teachers import TYPO, Provider, Teacher, profiles
 
 import windsock
 from windsock.contrib.celery import _begin, _end, trace_tasks
-from windsock.exposures import current
 from windsock.usage import MemorySink
+from windsock.usage.request import current
 
 
 @pytest.fixture

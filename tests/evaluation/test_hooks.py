@@ -11,9 +11,9 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.hook import Hook, HookContext
 
 import windsock
-from windsock.evaluation import Evaluation
+from windsock.client.evaluation import Evaluation
 from windsock.providers import FilesProvider
-from windsock.resolution import process
+from windsock.settings.process import process
 
 
 class Recorder(Hook):

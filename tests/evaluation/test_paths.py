@@ -17,9 +17,9 @@ from openfeature.transaction_context import ContextVarsTransactionContextPropaga
 from tests.evaluation.conftest import OBJECT_FLAGS, SWITCHES
 
 import windsock
-from windsock.evaluation import Evaluation
+from windsock.client.evaluation import Evaluation
 from windsock.providers import FilesProvider
-from windsock.resolution import process
+from windsock.settings.process import process
 
 VALUES = st.sampled_from(["red", "ann", "green", "1", 1, 2.5, True, None, ["red"], {"red": 1}])
 NAMES = st.sampled_from(["colour", "environment", "tier", "targetingKey"])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from windsock.flags.portable import find_in_rule
+from windsock.lint.portable.search import find_in_rule
 
 LISTINGS = ("filter", "map", "all", "some", "none")
 

@@ -9,7 +9,7 @@ RELATIONS = ("=", "!=", "<", "<=", ">", ">=", "^", "~")
 
 @dataclass(frozen=True)
 class PortableRules:
-    """Rules outside the list of ``windsock.flags.portable``.
+    """Rules outside the list of ``windsock.lint.portable.search``.
 
     Attributes:
         random: The source of every choice.

@@ -13,7 +13,7 @@ from tests.evaluator.wild_rules import VARIANTS, WildRules
 from tests.flagd_server import FlagdServer
 
 from windsock.evaluator import FlagEvaluator
-from windsock.flags.portable import BY_CODE, CONSTRUCTS, Construct, find_in_rule
+from windsock.lint.portable.search import BY_CODE, CONSTRUCTS, Construct, find_in_rule
 
 MORE_VARIANTS = {name: name for name in (*VARIANTS, "anull", "2.0", "a&", "ba")}
 randomness = st.randoms(use_true_random=False)

@@ -7,7 +7,7 @@ import time
 import psycopg
 import pytest
 
-from windsock.cli._llm_endpoint import LlmEndpoint
+from windsock.demo.endpoint import LlmEndpoint
 from windsock.mirror.loop import Mirror, Options
 
 FOREIGN = (

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from windsock.flags.portable import CONSTRUCTS, Construct
+from windsock.lint.portable.search import CONSTRUCTS, Construct
 
 PAGE = Path(__file__).parents[2] / "docs" / "portable-rules.md"
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from windsock.errors import FlagFileError
 from windsock.evaluator import CompiledFlag
 from windsock.flags import merge, read_document
-from windsock.flags.lint import lint
-from windsock.flags.portable import find_in_flag
+from windsock.lint.linter import lint
+from windsock.lint.portable.search import find_in_flag
 
 DOCUMENT = json.dumps(
     {

@@ -4,7 +4,7 @@ import pytest
 from tests.flags.portable_page import PAGE, page
 
 from windsock.flags import read_document
-from windsock.flags.portable import BY_CODE, CONSTRUCTS, find_in_flag, find_in_rule
+from windsock.lint.portable.search import BY_CODE, CONSTRUCTS, find_in_flag, find_in_rule
 
 
 def test_the_page_says_what_the_code_says() -> None:

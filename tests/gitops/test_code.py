@@ -1,6 +1,6 @@
 """Uses of flags and fields in Python code, found through imports, aliases, views and lambdas."""
 
-from windsock.gitops.code import scan
+from windsock.code.uses import scan
 
 SETTINGS = """\
 import windsock as ws

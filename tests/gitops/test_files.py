@@ -3,7 +3,7 @@
 import pytest
 
 from windsock.errors import UnreachableError
-from windsock.gitops.files import write_bytes
+from windsock.flagfiles.files import write_bytes
 
 
 def test_the_mode_stays_and_a_new_file_can_be_read_by_all(tmp_path):

@@ -6,7 +6,7 @@ from pydantic import model_validator
 
 import windsock
 from windsock.flags import merge, read_document
-from windsock.gitops.fitting import misfits
+from windsock.gitops.misfits import misfits
 
 
 class Range(windsock.Settings, flag="range"):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.evaluator.wild_rules import VARIANTS, WildRules
 
 from windsock.errors import FlagFileError
+from windsock.flagfiles.formatting import formatted
 from windsock.flags import read_document
-from windsock.gitops.formatting import formatted
 
 FLAGS = Path(__file__).parents[2] / "flagd"
 

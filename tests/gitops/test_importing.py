@@ -10,8 +10,8 @@ import yaml
 
 from windsock.errors import ConfigurationError, FlagFileError
 from windsock.evaluator import FlagEvaluator
-from windsock.flags.lint import lint
-from windsock.gitops.importing import convert, convert_joined, read_configuration, with_suffix
+from windsock.flagfiles.importing import convert, convert_joined, read_configuration, with_suffix
+from windsock.lint.linter import lint
 
 CONFIGURATION = Path(__file__).with_name("learning_config.yaml")
 ENVIRONMENTS = ["production", "development", "staging"]
@@ -84,8 +84,8 @@ def test_the_classes_have_the_bases_values_as_code_defaults(imported, module):
 def test_what_is_written_lints_clean_and_fits_its_classes(imported, module):
     linted = lint(json.dumps({"flags": imported.flags}).encode(), "f.flagd.json")
     assert linted.findings == ()
-    from windsock.gitops.fitting import misfits
-    from windsock.gitops.sets import FlagFile, flag_set
+    from windsock.flagfiles.sets import FlagFile, flag_set
+    from windsock.gitops.misfits import misfits
 
     served = flag_set([FlagFile("f.flagd.json", json.dumps({"flags": imported.flags}).encode())])
     classes = [each for each in vars(module).values() if getattr(each, "__windsock_flag__", None)]

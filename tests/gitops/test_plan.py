@@ -2,7 +2,7 @@
 
 import json
 
-from windsock.gitops.files import FlagFile
+from windsock.flagfiles.files import FlagFile
 from windsock.gitops.plan import Limits, Request, make
 from windsock.gitops.population import synthetic
 

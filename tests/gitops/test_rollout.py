@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from windsock.errors import ConfigurationError
 from windsock.evaluator import CompiledFlag
 from windsock.flags import Flag, read_document
-from windsock.flags.lint import lint
 from windsock.gitops.rollout import Rollout, parse_duration, parse_steps, rule_for
+from windsock.lint.linter import lint
 
 USERS = [f"user-{number}" for number in range(400)]
 NOW = 1_800_000_000

@@ -6,9 +6,9 @@ from datetime import date
 
 import pytest
 
+from windsock.code.stale import Why, only_variant, stale
+from windsock.code.uses import Code, Declared, Use
 from windsock.flags import Flag, read_document
-from windsock.gitops.code import Code, Declared, Use
-from windsock.gitops.staleness import Why, only_variant, stale
 
 IN = {"in": [{"var": "email"}, ["a"]]}
 

@@ -11,7 +11,7 @@ from tests.healing.teachers import CONFIG, TYPO, Provider, StatusError, Teacher,
 import windsock
 from windsock.healing.quarantine import PROBE_EVERY, Withdrawal, quarantine
 from windsock.mirror.loop import Mirror, Options
-from windsock.values import fingerprint
+from windsock.settings.place import fingerprint
 
 ANN = "6f6b4b53-6b0a-4c39-a2f3-8d4f6dd0a9f0"
 
@@ -74,12 +74,12 @@ def test_a_value_that_the_mirror_took_away_is_probed_and_comes_back(database, sq
     assert provider.asked.count(TYPO) == 2
 
     provider.models = ("gpt-4o-mini", TYPO)  # the provider has it again
-    windsock.exposures.installed().flush()
+    windsock.usage.request.installed().flush()
     sql("delete from usage_logs returning id")
     while quarantine.in_force():
         heal(ANN, provider)
         assert len(provider.asked) < 10 * PROBE_EVERY
-    windsock.exposures.installed().flush()
+    windsock.usage.request.installed().flush()
     probed = sql(
         "select config_id::text, variant, healed from usage_logs where \"values\"->>'reasoning_model' = %s",
         TYPO,

@@ -17,7 +17,7 @@ from windsock.healing import quarantine as module
 from windsock.healing.boards import FileBoard, PostgresBoard
 from windsock.healing.quarantine import Outbox, Withdrawal, quarantine
 from windsock.healing.sharing import Sharing
-from windsock.values import fingerprint
+from windsock.settings.place import fingerprint
 
 WITHDRAWN = Withdrawal(
     "teacher.profile", CONFIG, "reasoning_model", fingerprint(TYPO), json.dumps(TYPO), "a test"

@@ -24,7 +24,7 @@ from tests.flagfiles import object_flag, profile_flag, write_flags
 from tests.healing.teachers import CONFIG, OTHER, Teacher
 
 import windsock
-from windsock.cli._llm_endpoint import LlmEndpoint
+from windsock.demo.endpoint import LlmEndpoint
 from windsock.healing.quarantine import quarantine
 from windsock.usage.reading import Selection, read
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from windsock.flags.rules.catalogue import GROUPS, Rule
+from windsock.lint.rules.catalogue import GROUPS, Rule
 
 PAGE = Path(__file__).parents[2] / "docs" / "lint.md"
 

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from windsock.evaluator import FlagEvaluator
-from windsock.flags.lint import lint
-from windsock.gitops.files import FlagFile
-from windsock.gitops.fixing import fix
+from windsock.flagfiles.files import FlagFile
+from windsock.flagfiles.fixing import fix
+from windsock.lint.linter import lint
 
 BODY = '"variants": {"on": true, "off": false}, "defaultVariant": "off"'
 

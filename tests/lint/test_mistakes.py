@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from windsock.flags.lint import Finding, Level, Options, lint
+from windsock.lint.linter import Finding, Level, Options, lint
 
 FLAG: dict[str, Any] = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
 EMAIL = {"var": "email"}

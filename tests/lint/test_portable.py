@@ -12,7 +12,7 @@ from tests.evaluator.wild_rules import WildRules
 from tests.flagd_server import FlagdServer
 
 from windsock.evaluator import FlagEvaluator
-from windsock.flags.lint import Level, lint
+from windsock.lint.linter import Level, lint
 
 VARIANTS = {name: name for name in "abc"}
 

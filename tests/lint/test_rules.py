@@ -6,8 +6,8 @@ from datetime import date
 import pytest
 from tests.lint.lint_page import PAGE, page
 
-from windsock.flags.lint import Level, Options, lint, lint_overlaps
-from windsock.flags.rules import BY_CODE, CATALOGUE
+from windsock.lint.linter import Level, Options, lint, lint_overlaps
+from windsock.lint.rules import BY_CODE, CATALOGUE
 
 GOOD = {
     "state": "ENABLED",
@@ -254,7 +254,7 @@ def test_every_code_of_ours_has_an_example_here():
         "unreadable", "bad-value", "defined-twice", "suppression", "reference-cycle", "nested-reference",
         "expired", "missing-owner", "weights-not-100", "unknown-attribute", "deep-value", "settings-value", "large-file",
     }  # fmt: skip
-    from windsock.flags.constructs import BY_CODE as CONSTRUCTS
+    from windsock.lint.portable.known import BY_CODE as CONSTRUCTS
 
     assert {rule.code for rule in CATALOGUE} - set(CONSTRUCTS) - shown == set()
     assert len(BY_CODE) == len(CATALOGUE)

@@ -14,7 +14,7 @@ from tests.lint.schema_documents import Documents, schema_of, without_what_engin
 from tests.lint.test_portable import clean, document
 from tests.lint.test_rules import BROKEN
 
-from windsock.flags.lint import Finding, Level, lint
+from windsock.lint.linter import Finding, Level, lint
 
 WRONG_ON_PURPOSE = {
     "full.json": ["operator-arguments", "unknown-variant"] * 2,  # its branches to `fail`

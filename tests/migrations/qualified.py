@@ -7,7 +7,6 @@ from pathlib import Path
 import pglast
 from pglast import ast
 from pglast.visitors import Visitor
-
 from windsock._statements import split
 
 PATH = ("pg_catalog", "pg_temp")

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from windsock.errors import MigrationError, UnreachableError
-from windsock.migrations import State, connect, find_folder, inspect, migrate, read_migrations
+from windsock.postgres.migrations import State, connect, find_folder, inspect, migrate, read_migrations
 
 
 @pytest.fixture

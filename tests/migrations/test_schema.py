@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from windsock.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 
 SUPABASE = Path(__file__).with_name("supabase_shape.sql").read_bytes()
 

@@ -3,8 +3,8 @@
 import psycopg
 import pytest
 
-from windsock._statements import split
-from windsock.migrations import find_folder, read_migrations
+from windsock.postgres.migrations import find_folder, read_migrations
+from windsock.postgres.statements import split
 
 
 def texts(script):

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from windsock.flag_names import shard_of
 from windsock.mirror.documents import Layout, Profile, Shard, parse, render
 from windsock.mirror.id_lists import IdList
-from windsock.providers.shards import shard_of
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
 SETTINGS = st.dictionaries(TEXT, st.one_of(st.integers(-9, 9), TEXT, st.booleans(), st.none()))

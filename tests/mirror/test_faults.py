@@ -14,8 +14,8 @@ import psutil
 import psycopg
 import pytest
 
-from windsock import embedded
-from windsock.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres import embedded
+from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from openfeature.contrib.provider.flagd.config import ResolverType
 from openfeature.evaluation_context import EvaluationContext
 from tests.flagd_server import FlagdServer
 
-from windsock.providers.shards import shard_of
+from windsock.flag_names import shard_of
 
 SETTINGS = {"retrieval_top_k": 25, "rerank_top_n": 5, "reasoning_model": "gpt-4o", "temperature": 0.2}
 

@@ -5,7 +5,7 @@ import pytest
 
 from windsock.healing.boards import PostgresBoard
 from windsock.healing.quarantine import Outbox, Withdrawal
-from windsock.values import fingerprint
+from windsock.settings.place import fingerprint
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from tests.providers.sync_server import SyncServer
 from tests.providers.waiting import until
 
 import windsock
+from windsock.flag_names import SENTINEL
 from windsock.providers import FilesProvider
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.providers.remote import RemoteProvider
 from windsock.providers.stream import StreamProvider
-from windsock.serving import SENTINEL
 
 COLOUR = {"colour": {"state": "ENABLED", "variants": {"it": "red"}, "defaultVariant": "it"}}
 BAD = '{"flags": {"colour": {"variants": 3}}}'

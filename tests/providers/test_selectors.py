@@ -13,7 +13,7 @@ from tests.providers.test_remote import asking
 from tests.providers.test_stream import following
 from tests.providers.waiting import until
 
-from windsock.serving import ServingProvider
+from windsock.providers.base import ServingProvider
 
 pytestmark = pytest.mark.flagd
 

@@ -13,8 +13,8 @@ from tests.flagfiles import object_flag, profile_flag, write_flags
 from tests.providers.waiting import until
 
 import windsock
+from windsock.flag_names import shard_of
 from windsock.providers import FilesProvider
-from windsock.providers.shards import shard_of
 
 CONFIG = "3f0c2f5e-3a53-4a3f-9d6c-0b6f6f6d0001"
 USERS = [f"user-{number}" for number in range(60)]

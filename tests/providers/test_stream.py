@@ -19,7 +19,7 @@ from openfeature.provider import ProviderStatus
 from tests.providers.sync_server import SyncServer
 from tests.providers.waiting import until
 
-from windsock.evaluation import Evaluation
+from windsock.client.evaluation import Evaluation
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.providers.stream import StreamProvider
 

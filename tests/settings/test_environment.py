@@ -7,7 +7,7 @@ from pydantic import AliasChoices, Field
 from pydantic_settings import PydanticBaseSettingsSource
 
 import windsock
-from windsock.environment import environment_name
+from windsock.variables import environment_name
 
 SetEnv = Callable[[str, str], None]
 

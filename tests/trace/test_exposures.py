@@ -26,8 +26,8 @@ from windsock.usage import (
     Pending,
     Sinks,
     Use,
-    clean,
 )
+from windsock.usage.clean import clean
 
 __all__ = ["anyio_backend", "fresh_process", "serve"]
 

@@ -19,8 +19,8 @@ from tests.healing.teachers import TYPO, Provider, StatusError, Teacher
 
 import windsock
 from windsock.flags import merge, read_document
-from windsock.gitops.replay import History, Past, read_history
 from windsock.mirror.loop import Mirror, Options
+from windsock.provenance.past import History, Past, read_history
 from windsock.usage import MemorySink, UsageOptions, UsageWriter
 from windsock.usage.postgres import PostgresSink
 

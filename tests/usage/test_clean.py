@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from windsock.usage import Healed, Measured, Pending, UsageRecord, Use, clean
-from windsock.usage.clean import MAX_ERROR, MAX_FIELD, MAX_FIELDS, MAX_TEXT
+from windsock.usage import Healed, Measured, Pending, UsageRecord, Use
+from windsock.usage.clean import MAX_ERROR, MAX_FIELD, MAX_FIELDS, MAX_TEXT, clean
 
 
 class HostileError(Exception):

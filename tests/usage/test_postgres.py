@@ -14,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from windsock import embedded
 from windsock.errors import ConfigurationError
-from windsock.migrations import find_folder, migrate, read_migrations
-from windsock.usage import COLUMNS, Healed, Measured, Spool, UsageOptions, UsageRecord, UsageWriter, clean
+from windsock.postgres import embedded
+from windsock.postgres.migrations import find_folder, migrate, read_migrations
+from windsock.usage import COLUMNS, Healed, Measured, Spool, UsageOptions, UsageRecord, UsageWriter
+from windsock.usage.clean import clean
 from windsock.usage.postgres import PostgresSink
 
 QUICK = UsageOptions(flush_interval=0.2)

@@ -9,7 +9,8 @@ import textwrap
 
 import pytest
 
-from windsock.usage import Spool, clean
+from windsock.usage import Spool
+from windsock.usage.clean import clean
 
 
 @pytest.fixture
@@ -148,7 +149,8 @@ def test_only_the_owner_may_read_the_files(spool, rows):
 def test_a_killed_owner_frees_its_file(spool):
     program = textwrap.dedent("""
         import sys, time, uuid, datetime, pathlib
-        from windsock.usage import Spool, Pending, Use, Measured, clean
+        from windsock.usage import Spool, Pending, Use, Measured
+        from windsock.usage.clean import clean
         use = Use("teacher", None, None, None, None, "test", "u1", {"n": 1})
         spool = Spool(pathlib.Path(sys.argv[1]))
         spool.append([clean(Pending(uuid.uuid4(), datetime.datetime.now(datetime.UTC), use, Measured()))])

@@ -19,7 +19,7 @@ from app.services.llm import LLMService
 from app.services.retrieval_pipeline import RetrievalPipeline
 from app.services.wallet import Wallets
 from windsock.contrib.asgi import RequestMiddleware
-from windsock.exposures import current
+from windsock.usage.request import current
 
 
 class Message(BaseModel):

@@ -4,7 +4,7 @@ from windsock.errors import MissingExtraError
 
 try:
     from windsock.api.router import Api, configuration_router
-    from windsock.api.switch import ConfigurationApi
+    from windsock.api.settings import ConfigurationApi
     from windsock.api.tokens import Role, Token, create_token, revoke_token
 except ImportError as missing:
     raise MissingExtraError("the configuration API", "api") from missing

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
 from windsock.api.document import ENVIRONMENTS, Configuration, Values
-from windsock.declaration import Declaration
 from windsock.flags import JsonValue
-from windsock.flags.lint import Level, lint
 from windsock.flags.model import pointer_of
-from windsock.layers import overlay
+from windsock.lint.linter import Level, lint
+from windsock.nested import overlay
+from windsock.settings.declaration import Declaration
 
 _LARGEST_INTEGER: Final = 2**53
 

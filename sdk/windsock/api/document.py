@@ -9,7 +9,7 @@ from typing import Final
 
 from windsock.flags import JsonValue
 from windsock.flags.model import pointer_of, same_json
-from windsock.layers import overlay
+from windsock.nested import overlay
 
 ENVIRONMENTS: Final = "environments"
 """The key of a configuration below which the overrides stand, by environment."""

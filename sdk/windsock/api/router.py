@@ -1,7 +1,7 @@
 """The routes: read, change and reload one settings class."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +13,17 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
 from windsock.api.checking import Fault, parse
-from windsock.api.document import ENVIRONMENTS, Configuration, Values, leaf_paths
+from windsock.api.document import ENVIRONMENTS, Configuration, Values
+from windsock.api.settings import ConfigurationApi
 from windsock.api.store import Change, Stale, Store, Stored
-from windsock.api.switch import ConfigurationApi
 from windsock.api.tokens import Role, Token, authenticate
 from windsock.errors import ConfigurationError, FlagFileError, UnreachableError
+from windsock.nested import holds, leaf_paths
 from windsock.providers.files import FilesProvider
-from windsock.resolution import process
-from windsock.runtime import health, reload
-from windsock.settings import Settings
+from windsock.runtime.health import health
+from windsock.runtime.lifecycle import reload
+from windsock.settings.process import process
+from windsock.settings.settings import Settings
 
 logger = logging.getLogger("windsock.api")
 
@@ -230,15 +232,7 @@ def _shown(settings: type[Settings], configuration: Configuration) -> dict[str, 
 def _shadowed(settings: type[Settings], request: Values) -> list[str]:
     """Fields of a request that this process's environment overrides."""
     layers = [layer.values for layer in settings.__windsock__.process_layers()]
-    return [".".join(path) for path in leaf_paths(request) if any(_holds(values, path) for values in layers)]
-
-
-def _holds(values: object, path: tuple[str, ...]) -> bool:
-    for key in path:
-        if not isinstance(values, Mapping) or key not in values:
-            return False
-        values = values[key]
-    return True
+    return [".".join(path) for path in leaf_paths(request) if any(holds(values, path) for values in layers)]
 
 
 def _expected(if_match: str | None) -> frozenset[str] | None:

@@ -11,14 +11,14 @@ from typing import Any
 
 import psycopg
 
-from windsock._sql import load_queries
 from windsock.api.checking import Fault, check_document, check_request, check_values, without
 from windsock.api.document import Configuration, Values
-from windsock.declaration import Declaration
 from windsock.errors import ConfigurationError, FlagFileError
+from windsock.flagfiles.files import read_bytes, write_bytes
+from windsock.flagfiles.formatting import formatted
 from windsock.flags import JsonValue, read_document
-from windsock.gitops.files import read_bytes, write_bytes
-from windsock.gitops.formatting import formatted
+from windsock.postgres.queries import load_queries
+from windsock.settings.declaration import Declaration
 
 try:
     import fcntl

@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg
 
-from windsock._sql import load_queries
 from windsock.errors import ConfigurationError
+from windsock.postgres.queries import load_queries
 
 _queries = load_queries("windsock.api", "queries.sql")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from windsock.errors import MissingExtraError, UnreachableError
 
 if TYPE_CHECKING:
-    from windsock.gitops.code import Code
+    from windsock.code.uses import Code
 
 
 def scanned(paths: Sequence[Path]) -> "Code":
@@ -19,7 +19,7 @@ def scanned(paths: Sequence[Path]) -> "Code":
         MissingExtraError: The ``gitops`` extra is not installed.
     """
     try:
-        from windsock.gitops.code import scan  # noqa: PLC0415 - needs the gitops extra
+        from windsock.code.uses import scan  # noqa: PLC0415 - needs the gitops extra
     except ImportError as error:
         raise MissingExtraError("looking through Python code", "gitops") from error
     for path in paths:

@@ -1,8 +1,8 @@
 """What the shell offers after a command's name: the keys of the flags in the project's own files."""
 
 from windsock.errors import WindsockError
+from windsock.flagfiles.files import read_files
 from windsock.flags import read_document
-from windsock.gitops.files import read_files
 
 
 def flag_keys(incomplete: str) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from windsock import embedded
+from windsock.postgres import embedded
 
 DatabaseUrl = Annotated[
     str | None,

@@ -9,8 +9,8 @@ from enum import StrEnum
 from importlib.metadata import version
 from urllib.parse import quote
 
-from windsock.flags.lint import Finding, Level
-from windsock.flags.rules import BY_CODE
+from windsock.lint.linter import Finding, Level
+from windsock.lint.rules import BY_CODE
 
 
 class Format(StrEnum):

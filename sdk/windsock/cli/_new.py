@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from windsock.errors import ConfigurationError
+from windsock.flagfiles.files import write_bytes
+from windsock.flagfiles.formatting import formatted
 from windsock.flags import JsonValue
-from windsock.gitops.files import write_bytes
-from windsock.gitops.formatting import formatted
 
 
 def document(flags: Mapping[str, JsonValue]) -> bytes:

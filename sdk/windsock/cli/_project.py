@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from windsock.declaration import Declaration
 from windsock.errors import ConfigurationError, UnreachableError
-from windsock.flags.lint import Options
-from windsock.flags.rules import BY_CODE
-from windsock.flags.rules.site import did_you_mean
-from windsock.settings import Settings
+from windsock.lint.linter import Options
+from windsock.lint.rules import BY_CODE
+from windsock.settings.declaration import Declaration
+from windsock.settings.settings import Settings
+from windsock.text import did_you_mean
 
 
 def lint_options(enabled: Sequence[str]) -> Options:

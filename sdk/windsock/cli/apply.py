@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from windsock.flagfiles.files import read_bytes
 from windsock.gitops.applying import apply_to_branch, apply_to_folder
-from windsock.gitops.files import read_bytes
 from windsock.gitops.plan import load
 from windsock.gitops.repository import Repository
 

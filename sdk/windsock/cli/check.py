@@ -10,13 +10,13 @@ import typer
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._findings import Format, count, write
 from windsock.cli._project import at_least_one, settings_classes
-from windsock.declaration import Declaration
-from windsock.flags.lint import Finding, Level
-from windsock.flags.lint_text import open_text
+from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files
+from windsock.flagfiles.sets import flag_set
 from windsock.flags.model import pointer_of
-from windsock.gitops.files import DEFAULT_FOLDER, FlagFile, read_files
-from windsock.gitops.fitting import Misfit, misfits
-from windsock.gitops.sets import flag_set
+from windsock.gitops.misfits import Misfit, misfits
+from windsock.lint.linter import Finding, Level
+from windsock.lint.places import open_text
+from windsock.settings.declaration import Declaration
 
 
 def command(

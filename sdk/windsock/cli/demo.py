@@ -15,12 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from windsock.cli._app import EXIT_ERROR
-from windsock.cli._demo_example import System, Tale, find
-from windsock.cli._demo_stage import Stage
-from windsock.cli._demo_story import Promise, Step, Story
-from windsock.cli._demo_teacher import OwnTeaching
 from windsock.cli._lines import console_of, print_lines
 from windsock.cli.usage import as_data, tokens, values_healed, values_read
+from windsock.demo.example import System, Tale, find
+from windsock.demo.stage import Stage
+from windsock.demo.story import Promise, Step, Story
+from windsock.demo.teacher import OwnTeaching
 
 _INTRODUCTION = (
     "An AI teacher answers questions. How much it searches, how it ranks and which model it asks are "

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from windsock.cli._app import EXIT_CHANGES
+from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files
+from windsock.flagfiles.sets import flag_set
 from windsock.gitops.changes import as_lines, changes
-from windsock.gitops.files import DEFAULT_FOLDER, FlagFile, read_files
 from windsock.gitops.repository import Repository
-from windsock.gitops.sets import flag_set
 
 
 def command(

@@ -16,13 +16,13 @@ from windsock.cli._app import EXIT_ERROR
 from windsock.cli._bucketing_probes import Answered, Ask, answered, buckets, probes
 from windsock.cli._context import context_of
 from windsock.cli._evaluators import Package, installed, ofrep, remote
-from windsock.environment import environment_name
 from windsock.errors import UnreachableError
+from windsock.flag_names import SENTINEL
 from windsock.flags import Flag
 from windsock.providers.choice import DEFAULT_FOLDER, choose
 from windsock.providers.compiled import CompiledProvider
 from windsock.providers.files import FilesProvider
-from windsock.serving import SENTINEL
+from windsock.variables import environment_name
 
 _ALWAYS: Final = {"FLAGD_RESOLVER", "FLAGD_OFFLINE_FLAG_SOURCE_PATH"}
 _SERVER: Final = {

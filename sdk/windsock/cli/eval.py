@@ -17,11 +17,11 @@ from windsock.cli._complete import flag_keys
 from windsock.cli._context import context_of
 from windsock.errors import ConfigurationError, FlagFileError
 from windsock.evaluator import CompiledFlag, Outcome
+from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
+from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, FlagSet
-from windsock.flags.rules.site import did_you_mean
-from windsock.gitops.files import DEFAULT_FOLDER, read_files
-from windsock.gitops.sets import flag_set
-from windsock.gitops.tracing import trace
+from windsock.provenance.rule import trace
+from windsock.text import did_you_mean
 
 
 def command(

@@ -14,18 +14,18 @@ import typer
 import windsock
 from windsock.cli._context import context_of
 from windsock.cli._project import settings_classes
-from windsock.environment import user_id_key
 from windsock.errors import ConfigurationError
+from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
+from windsock.flagfiles.sets import flag_set
 from windsock.flags import FlagSet
-from windsock.gitops.files import DEFAULT_FOLDER, read_files
-from windsock.gitops.replay import History, Past, given, read_history
 from windsock.gitops.repository import Repository
-from windsock.gitops.sets import flag_set
-from windsock.gitops.tracing import trace
-from windsock.migrations import connect
-from windsock.settings import Settings
+from windsock.postgres.migrations import connect
+from windsock.provenance.past import History, Past, given, read_history
+from windsock.provenance.rule import trace
+from windsock.settings.settings import Settings
 from windsock.usage import UsageRecord, hashed_user_id
 from windsock.usage.reading import Selection, read
+from windsock.variables import user_id_key
 
 _LOOK_BACK = 1_000
 

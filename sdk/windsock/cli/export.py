@@ -8,7 +8,7 @@ import typer
 
 from windsock.cli._new import document
 from windsock.cli._project import at_least_one, settings_classes
-from windsock.gitops.exporting import manifest, schema, skeletons
+from windsock.flagfiles.exporting import manifest, schema, skeletons
 
 
 class Kind(StrEnum):

@@ -8,8 +8,8 @@ import typer
 
 from windsock.cli._app import EXIT_ERROR
 from windsock.errors import FlagFileError
-from windsock.gitops.files import read_files, write_bytes
-from windsock.gitops.formatting import formatted
+from windsock.flagfiles.files import read_files, write_bytes
+from windsock.flagfiles.formatting import formatted
 
 
 def command(

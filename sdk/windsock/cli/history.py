@@ -10,7 +10,7 @@ import typer
 
 from windsock.cli._complete import flag_keys
 from windsock.errors import ConfigurationError
-from windsock.gitops.files import DEFAULT_FOLDER
+from windsock.flagfiles.files import DEFAULT_FOLDER
 from windsock.gitops.history import history
 from windsock.gitops.repository import Repository
 

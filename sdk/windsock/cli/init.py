@@ -8,9 +8,9 @@ import typer
 
 from windsock.cli._new import document, write_new
 from windsock.cli._project import settings_classes
+from windsock.flagfiles.exporting import skeletons
+from windsock.flagfiles.files import DEFAULT_FOLDER, read_bytes, write_bytes
 from windsock.flags import JsonValue
-from windsock.gitops.exporting import skeletons
-from windsock.gitops.files import DEFAULT_FOLDER, read_bytes, write_bytes
 
 _LINES = {".gitignore": "flagd/mirror/", ".gitattributes": "*.flagd.json diff=flagd"}
 

@@ -10,10 +10,10 @@ import typer
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._findings import Format, count, write
 from windsock.cli._project import lint_options
-from windsock.flags.lint import Finding, Level, Linted, lint, lint_overlaps
-from windsock.flags.rules import BY_CODE, CATALOGUE
-from windsock.gitops.files import FlagFile, read_files, write_bytes
-from windsock.gitops.fixing import fix
+from windsock.flagfiles.files import FlagFile, read_files, write_bytes
+from windsock.flagfiles.fixing import fix
+from windsock.lint.linter import Finding, Level, Linted, lint, lint_overlaps
+from windsock.lint.rules import BY_CODE, CATALOGUE
 
 
 def command(

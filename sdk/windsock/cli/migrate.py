@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._database import DatabaseUrl, database
-from windsock.migrations import State, connect, find_folder, inspect, migrate, read_migrations
+from windsock.postgres.migrations import State, connect, find_folder, inspect, migrate, read_migrations
 
 
 def command(

@@ -18,14 +18,14 @@ from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._findings import count
 from windsock.cli._plan_text import markdown, text
 from windsock.cli._project import settings_classes
-from windsock.environment import user_id_key
 from windsock.errors import ConfigurationError, UnreachableError
-from windsock.gitops.files import DEFAULT_FOLDER, read_files, write_bytes
+from windsock.flagfiles.files import DEFAULT_FOLDER, read_files, write_bytes
+from windsock.flagfiles.sets import flag_set
 from windsock.gitops.impact import Moved
 from windsock.gitops.plan import Limits, Plan, Request, dump, make, parse_share
 from windsock.gitops.population import Context, Population, assigned, exposed, from_file, synthetic
 from windsock.gitops.repository import Repository
-from windsock.gitops.sets import flag_set
+from windsock.variables import user_id_key
 
 _MADE_UP = 10_000
 _POSTGRES = ("postgresql://", "postgres://")

@@ -15,10 +15,10 @@ from rich.text import Text
 
 from windsock.cli._lines import console_of, print_lines
 from windsock.errors import ConfigurationError
-from windsock.gitops.formatting import formatted
+from windsock.flagfiles.formatting import formatted
 from windsock.healing.boards import Board, FileBoard, PostgresBoard
 from windsock.healing.quarantine import Outbox, Withdrawal
-from windsock.values import fingerprint
+from windsock.settings.place import fingerprint
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True

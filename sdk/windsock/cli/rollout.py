@@ -11,12 +11,12 @@ import typer
 
 from windsock.cli._complete import flag_keys
 from windsock.errors import ConfigurationError
+from windsock.flagfiles.editing import served_file, with_targeting
+from windsock.flagfiles.files import read_files, write_bytes
+from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag
-from windsock.flags.rules.site import did_you_mean
-from windsock.gitops.editing import served_file, with_targeting
-from windsock.gitops.files import read_files, write_bytes
 from windsock.gitops.rollout import Rollout, parse_duration, parse_steps, rule_for
-from windsock.gitops.sets import flag_set
+from windsock.text import did_you_mean
 
 
 def command(

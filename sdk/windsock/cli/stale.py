@@ -11,9 +11,9 @@ import typer
 
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._code import scanned
-from windsock.gitops.files import read_files
-from windsock.gitops.sets import flag_set
-from windsock.gitops.staleness import stale
+from windsock.code.stale import stale
+from windsock.flagfiles.files import read_files
+from windsock.flagfiles.sets import flag_set
 
 
 def command(

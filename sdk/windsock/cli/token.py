@@ -6,7 +6,7 @@ import typer
 
 from windsock.api import Role, create_token, revoke_token
 from windsock.cli._database import DatabaseUrl, database
-from windsock.migrations import connect
+from windsock.postgres.migrations import connect
 
 
 def command(

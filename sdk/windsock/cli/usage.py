@@ -14,10 +14,10 @@ from rich.text import Text
 
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._lines import console_of, print_lines
-from windsock.environment import user_id_key
-from windsock.migrations import connect
+from windsock.postgres.migrations import connect
 from windsock.usage import UsageRecord, hashed_user_id
 from windsock.usage.reading import Selection, read
+from windsock.variables import user_id_key
 
 _WIDE = 180
 """Columns that hold whole ids."""

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from windsock.exposures import request
+from windsock.usage.request import request
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -12,7 +12,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class RequestMiddleware:
-    """Opens `windsock.request` around every HTTP request; `windsock.exposures.current` gives it inside.
+    """Opens `windsock.request` around every HTTP request; `windsock.usage.request.current` gives it inside.
 
     ::
 

@@ -2,13 +2,13 @@
 
 from celery import signals
 
-from windsock.exposures import Request, request
+from windsock.usage.request import Request, request
 
 _open: dict[str, Request] = {}
 
 
 def trace_tasks() -> None:
-    """Open `windsock.request` around every run of a task; `windsock.exposures.current` gives it inside.
+    """Open `windsock.request` around every run of a task; `windsock.usage.request.current` gives it inside.
 
     Call it once, where the Celery application is made. Start windsock in the signals ``worker_process_init``
     (or ``worker_init`` of a worker that does not fork).

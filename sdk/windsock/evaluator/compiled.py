@@ -12,13 +12,13 @@ from windsock.evaluator.expressions import FLAGD, Compiler, Constant, Scope, aga
 from windsock.evaluator.fractional import LiteralSplit, compile_split
 from windsock.evaluator.list_operators import Expression
 from windsock.evaluator.membership import Choices, LiteralSets, Membership, TextSet, membership
+from windsock.evaluator.outcome import Outcome
 from windsock.evaluator.reads import deciding_attribute
 from windsock.evaluator.values import RuleError, Value, describe, plain
 from windsock.evaluator.variant_names import is_plain_name, variant_name
 from windsock.evaluator.work import begin
 from windsock.flags import Flag
 from windsock.flags.kinds import may_be_object
-from windsock.outcome import Outcome
 
 Evaluate: TypeAlias = Callable[[Mapping[str, object]], Outcome]
 """From attributes, with ``targetingKey`` among them where there is one, to the outcome; never raises."""

@@ -19,8 +19,8 @@ from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
 from windsock.errors import FlagFileError
 from windsock.evaluator.compiled import Clock, CompiledFlag
 from windsock.evaluator.membership import LiteralSets
+from windsock.evaluator.outcome import attributes_of, copy_json
 from windsock.flags import Flag, FlagSet, JsonValue, merge, read_document
-from windsock.outcome import attributes_of, copy_json
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 from windsock.errors import PlanError, UnreachableError
-from windsock.gitops.files import read_bytes, write_bytes
+from windsock.flagfiles.files import read_bytes, write_bytes
 from windsock.gitops.plan import Plan, Step, sha256
 from windsock.gitops.repository import Repository
 

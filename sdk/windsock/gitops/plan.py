@@ -7,15 +7,15 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from windsock.declaration import Declaration
 from windsock.errors import ConfigurationError, PlanError
+from windsock.flagfiles.files import FlagFile
+from windsock.flagfiles.sets import flag_set
 from windsock.flags import FlagSet, read_document
 from windsock.gitops.changes import Change, changes
-from windsock.gitops.files import FlagFile
-from windsock.gitops.fitting import misfits
 from windsock.gitops.impact import Effect, Impact, Move, Moved, impacts
+from windsock.gitops.misfits import misfits
 from windsock.gitops.population import Population
-from windsock.gitops.sets import flag_set
+from windsock.settings.declaration import Declaration
 
 FORMAT: Final = 1
 """Version of the plan file; another one is refused."""

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
-from windsock._sql import load_queries
 from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError
 from windsock.flags import FlagSet, JsonValue
-from windsock.migrations import connect
+from windsock.postgres.migrations import connect
+from windsock.postgres.queries import load_queries
 
 if TYPE_CHECKING:
     import duckdb

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from windsock.errors import ConfigurationError, PlanError, UnreachableError
-from windsock.gitops.files import SUFFIXES, FlagFile
+from windsock.flagfiles.files import SUFFIXES, FlagFile
 
 
 @dataclass(frozen=True, slots=True)

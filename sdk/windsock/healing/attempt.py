@@ -11,14 +11,14 @@ from uuid import uuid4
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from windsock import exposures
-from windsock.environment import user_id_key
 from windsock.healing.classify import Blame, Classifier, Verdict, chain, describe
 from windsock.healing.quarantine import Fault, quarantine
 from windsock.healing.rungs import lowered
 from windsock.healing.watch import watch_over
-from windsock.resolution import Given, Resolution, process
-from windsock.settings import (
+from windsock.settings.place import ValueKey, fingerprint
+from windsock.settings.process import process
+from windsock.settings.resolution import Given, Resolution
+from windsock.settings.settings import (
     Fallen,
     Settings,
     Trace,
@@ -29,8 +29,10 @@ from windsock.settings import (
     set_healed,
     view_of,
 )
-from windsock.use import hashed_user_id
-from windsock.values import ValueKey, fingerprint, short
+from windsock.text import short
+from windsock.usage.data import Healed, hashed_user_id
+from windsock.usage.request import current, installed, record
+from windsock.variables import user_id_key
 
 logger = logging.getLogger("windsock.healing")
 
@@ -63,7 +65,7 @@ class Attempt(Generic[S]):
     _given: Given | None = None
     _key: str | None = None
     _fresh = True
-    _healed: tuple[exposures.Healed, ...] = ()
+    _healed: tuple[Healed, ...] = ()
     _fell: frozenset[str] = frozenset()
     _named_only = False
     _faults: tuple[Fault, ...] = ()
@@ -80,7 +82,7 @@ class Attempt(Generic[S]):
         if view is None:
             return
         given, self._key, _, fallen = view
-        self._request = request = exposures.current()
+        self._request = request = current()
         if given is None:
             fallen = None if request is None else cast("Fallen | None", request.notes.get(type(settings)))
             given = given_of(settings)
@@ -116,8 +118,8 @@ class Attempt(Generic[S]):
                 self._blame()
             elif self._fresh:
                 self._went_well(self._given[0])
-            if self._request is None and exposures.installed() is not None:
-                exposures.record(Trace(self.settings).use())
+            if self._request is None and installed() is not None:
+                record(Trace(self.settings).use())
         except KeyboardInterrupt:
             raise
         except BaseException:
@@ -222,14 +224,14 @@ class Attempt(Generic[S]):
             logger.error("the classifier of healing failed: %s", describe(complaint))  # noqa: TRY400
             return Verdict(Blame.UNKNOWN)
 
-    def _account(self, error: Exception, fell_to: dict[str, str]) -> tuple[exposures.Healed, ...]:
+    def _account(self, error: Exception, fell_to: dict[str, str]) -> tuple[Healed, ...]:
         """What a row of `usage_logs` tells of this failure."""
         if self._given is None:
             return ()
         declaration = type(self.settings).__windsock__.declaration
         text = self._text(error)
         shown = declaration.shown({name: self._given[0].values[name] for name in fell_to})
-        return tuple(exposures.Healed(name, shown[name], text, layer) for name, layer in fell_to.items())
+        return tuple(Healed(name, shown[name], text, layer) for name, layer in fell_to.items())
 
     def _text(self, error: Exception) -> str:
         if self._given is None:

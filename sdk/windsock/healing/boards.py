@@ -10,10 +10,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Protocol
 
-from windsock._connection import KeptConnection
-from windsock._sql import load_queries
 from windsock.errors import ConfigurationError
 from windsock.healing.quarantine import EXPIRY, FAULTS, MEMORY, Outbox, Withdrawal
+from windsock.postgres.connection import KeptConnection
+from windsock.postgres.queries import load_queries
 
 try:
     import fcntl

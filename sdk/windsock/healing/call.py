@@ -8,7 +8,7 @@ from typing import TypeVar, cast, overload
 
 from windsock.healing.attempt import Attempt, within
 from windsock.healing.classify import Classifier, classify
-from windsock.settings import Settings
+from windsock.settings.settings import Settings
 
 S = TypeVar("S", bound=Settings)
 T = TypeVar("T")

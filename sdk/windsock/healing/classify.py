@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from windsock.layers import MASK
-from windsock.values import printable
+from windsock.settings.layers import MASK
+from windsock.text import printable
 
 ERROR_MAX = 500
 """Characters of an error's text that are judged, logged and kept."""

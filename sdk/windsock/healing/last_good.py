@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from windsock.declaration import plain
-from windsock.resolution import LAST_GOOD, Resolution, Resolver
-from windsock.values import ValueKey, fingerprint
+from windsock.settings.declaration import plain
+from windsock.settings.place import ValueKey, fingerprint
+from windsock.settings.resolution import LAST_GOOD, Resolution, Resolver
 
 _MAX = 10_000
 """Places remembered in a process; the one learned first is forgotten first."""

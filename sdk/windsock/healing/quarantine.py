@@ -16,8 +16,9 @@ from windsock.healing import watch
 from windsock.healing.last_good import LastGood
 from windsock.healing.rungs import on_probation
 from windsock.healing.watch import watch_over
-from windsock.resolution import Given, Resolution, Resolver, process
-from windsock.values import ValueKey, fingerprint
+from windsock.settings.place import ValueKey, fingerprint
+from windsock.settings.process import process
+from windsock.settings.resolution import Given, Resolution, Resolver
 
 logger = logging.getLogger("windsock.healing")
 

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from windsock.layers import Layer, Origin, resolve
-from windsock.resolution import LAST_GOOD, Resolution, Resolver, process
-from windsock.values import Tally, ValueKey
+from windsock.settings.layers import Layer, Origin, resolve
+from windsock.settings.place import ValueKey
+from windsock.settings.process import process
+from windsock.settings.resolution import LAST_GOOD, Resolution, Resolver
+from windsock.settings.tally import Tally
 
 
 def lowered(

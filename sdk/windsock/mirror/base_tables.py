@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from windsock._sql import load_queries
 from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError
 from windsock.flags import JsonValue
 from windsock.mirror.base_values import BaseReader, BaseValues
 from windsock.mirror.id_lists import json_text
 from windsock.mirror.postgres import Source, quoted
+from windsock.postgres.queries import load_queries
 
 if TYPE_CHECKING:
     from psycopg import Connection

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from windsock.declaration import NO_CHANGE, PROFILE
+from windsock.flag_names import COUNT, NO_CHANGE, PROFILE
 from windsock.mirror.id_lists import IdList, json_text
-from windsock.providers.shards import COUNT
 
 MAX_SHARDS = 100
 _LINES = ",\n"  # a line for each part, so that a diff of two documents can be read

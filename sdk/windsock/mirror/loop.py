@@ -13,13 +13,13 @@ from pathlib import Path
 from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError, WindsockError
 from windsock.mirror.alarm import Alarm
 from windsock.mirror.base_tables import BaseTables
+from windsock.mirror.checking import Fitting
 from windsock.mirror.documents import MAX_SHARDS, Layout, shard_count
 from windsock.mirror.files import Folder
-from windsock.mirror.fitting import Fitting
 from windsock.mirror.health import Status
 from windsock.mirror.postgres import DatabaseError, Source, connect
 from windsock.mirror.publish import Publisher, Written
-from windsock.settings import Settings
+from windsock.settings.settings import Settings
 
 _log = logging.getLogger("windsock.mirror")
 

@@ -11,10 +11,10 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from windsock._sql import load_queries
 from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError, MissingExtraError
 from windsock.mirror.id_lists import IdList
 from windsock.mirror.rows import MAX_SETTINGS_BYTES, AssignmentList, AssignmentRow, Changes, ConfigurationRow
+from windsock.postgres.queries import load_queries
 
 try:
     import psycopg

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from windsock.errors import ConfigurationError, MirrorError
+from windsock.flag_names import shard_of
+from windsock.mirror.checking import Fitting
 from windsock.mirror.documents import Layout, Profile, Shard, parse, render, shard_count
 from windsock.mirror.files import Folder
-from windsock.mirror.fitting import Fitting
 from windsock.mirror.guard import ShrinkGuard
 from windsock.mirror.id_lists import IdList
 from windsock.mirror.postgres import Reading
@@ -23,7 +24,6 @@ from windsock.mirror.rows import (
     last_good,
     read_profile,
 )
-from windsock.providers.shards import shard_of
 
 _log = logging.getLogger("windsock.mirror")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from windsock.mirror.documents import Profile
 from windsock.mirror.id_lists import IdList, json_text
-from windsock.values import fingerprint
+from windsock.settings.place import fingerprint
 
 MAX_SETTINGS_BYTES = (
     256 * 1024

@@ -12,10 +12,11 @@ from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
 from openfeature.provider import Metadata
 
 from windsock.evaluator import CompiledFlag, FlagEvaluator
+from windsock.flag_names import SENTINEL
 from windsock.flags import Flag, FlagSet
+from windsock.providers.base import RuleProvider, Serving
 from windsock.providers.shards import ShardedFlag, sharded
 from windsock.providers.sync_context import FlagInContext
-from windsock.serving import SENTINEL, RuleProvider, Serving
 
 AnyFlag: TypeAlias = CompiledFlag | ShardedFlag | FlagInContext
 

@@ -32,13 +32,12 @@ from openfeature.exception import (
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
 from openfeature.provider import FeatureProvider, Metadata, ProviderStatus
 
-from windsock.declaration import PROFILE
 from windsock.errors import MissingExtraError
+from windsock.flag_names import COUNT, PROFILE, shard_of
 from windsock.providers import forking
+from windsock.providers.base import ServingProvider
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.providers.sentinel import SentinelWatch
-from windsock.providers.shards import COUNT, shard_of
-from windsock.serving import ServingProvider
 
 try:
     from openfeature.contrib.provider.flagd import FlagdProvider

@@ -5,24 +5,10 @@ shard is the first eight hex digits of sha256(targeting key) modulo S, which any
 A caller of windsock's own providers asks for ``<name>.profile``.
 """
 
-import hashlib
 from collections.abc import Mapping
 
 from windsock.evaluator import CompiledFlag, Outcome
-
-COUNT = ".shards"
-"""What follows a flag's key in the key of the flag that says over how many it is spread."""
-
-
-def shard_of(targeting_key: str | None, shards: int) -> int:
-    """Give the shard of a user: the first eight hex digits of sha256(targeting key), modulo `shards`.
-
-    Nobody's is the first.
-    """
-    if targeting_key is None:
-        return 0
-    digest = hashlib.sha256(targeting_key.encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:4], "big") % shards
+from windsock.flag_names import COUNT, shard_of
 
 
 class ShardedFlag:

@@ -17,9 +17,9 @@ from openfeature.schemas.protobuf.flagd.evaluation.v1 import evaluation_pb2 as e
 from openfeature.schemas.protobuf.flagd.evaluation.v1 import evaluation_pb2_grpc as evaluation_v1_pb2_grpc
 from openfeature.schemas.protobuf.flagd.evaluation.v2 import evaluation_pb2_grpc
 
+from windsock.flag_names import SENTINEL
 from windsock.providers.channel import open_channel
 from windsock.providers.flagd_options import FlagdOptions
-from windsock.serving import SENTINEL
 
 
 def make(options: FlagdOptions) -> FlagdProvider:

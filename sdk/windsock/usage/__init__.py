@@ -1,13 +1,17 @@
-"""Usage records: what a request used, written in batches, and kept on disk while the database is away."""
+"""Usage records: what a request used, written in batches, and kept on disk while the database is down."""
 
-from windsock.usage.clean import clean
-from windsock.usage.exposure import ExposureSink, Sinks
-from windsock.usage.otel import OpenTelemetrySink
-from windsock.usage.record import COLUMNS, UsageRecord
-from windsock.usage.sinks import LogSink, MemorySink, Sink
-from windsock.usage.spool import Spool
-from windsock.usage.writer import UsageOptions, UsageWriter
-from windsock.use import Healed, Measured, Pending, UsageHealth, Use, hashed_user_id
+from typing import TYPE_CHECKING
+
+from windsock.lazy import lazy_face
+
+if TYPE_CHECKING:
+    from windsock.usage.data import Healed, Measured, Pending, UsageHealth, Use, hashed_user_id
+    from windsock.usage.exposure import ExposureSink, Sinks
+    from windsock.usage.otel import OpenTelemetrySink
+    from windsock.usage.record import COLUMNS, UsageRecord
+    from windsock.usage.sinks import LogSink, MemorySink, Sink
+    from windsock.usage.spool import Spool
+    from windsock.usage.writer import UsageOptions, UsageWriter
 
 __all__ = [
     "COLUMNS",
@@ -26,6 +30,28 @@ __all__ = [
     "UsageRecord",
     "UsageWriter",
     "Use",
-    "clean",
     "hashed_user_id",
 ]
+
+__getattr__ = lazy_face(
+    __name__,
+    {
+        "COLUMNS": "record",
+        "ExposureSink": "exposure",
+        "Healed": "data",
+        "LogSink": "sinks",
+        "Measured": "data",
+        "MemorySink": "sinks",
+        "OpenTelemetrySink": "otel",
+        "Pending": "data",
+        "Sink": "sinks",
+        "Sinks": "exposure",
+        "Spool": "spool",
+        "UsageHealth": "data",
+        "UsageOptions": "writer",
+        "UsageRecord": "record",
+        "UsageWriter": "writer",
+        "Use": "data",
+        "hashed_user_id": "data",
+    },
+)

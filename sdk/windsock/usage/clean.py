@@ -9,9 +9,9 @@ from hashlib import sha256
 from itertools import islice
 from uuid import UUID
 
+from windsock.text import UNSTORABLE, printable
+from windsock.usage.data import Healed, Measured, Pending, hashed_user_id
 from windsock.usage.record import UsageRecord
-from windsock.use import Healed, Measured, Pending, hashed_user_id
-from windsock.values import UNSTORABLE, printable
 
 MAX_TEXT = 1_000
 """Characters kept of an id, a variant or a reason."""

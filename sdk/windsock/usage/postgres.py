@@ -4,9 +4,9 @@ import logging
 from collections.abc import Sequence
 from hashlib import sha256
 
-from windsock._connection import KeptConnection
-from windsock._sql import load_queries
 from windsock.errors import ConfigurationError
+from windsock.postgres.connection import KeptConnection
+from windsock.postgres.queries import load_queries
 from windsock.usage.record import UsageRecord
 
 log = logging.getLogger("windsock.usage")

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from weakref import WeakSet
 
 from windsock.usage.clean import clean
+from windsock.usage.data import Pending, UsageHealth
 from windsock.usage.delivery import Delivery
 from windsock.usage.record import UsageRecord
 from windsock.usage.sinks import Sink, destination
 from windsock.usage.spool import DEFAULT_FOLDER, Spool
-from windsock.use import Pending, UsageHealth
 
 log = logging.getLogger("windsock.usage")
 

@@ -12,9 +12,9 @@ from tests.examples.conftest import eventually
 
 import windsock
 from examples.ad_learning import config_loader
-from windsock.layers import overlay
-from windsock.migrations import find_folder, migrate, read_migrations
 from windsock.mirror.loop import Mirror, Options
+from windsock.nested import overlay
+from windsock.postgres.migrations import find_folder, migrate, read_migrations
 
 REPOSITORY = Path(__file__).parents[3]
 

@@ -18,7 +18,7 @@ from tests.examples.conftest import eventually
 import windsock
 from examples.ad_learning import config_loader
 from windsock.api import Role, create_token
-from windsock.gitops.formatting import formatted
+from windsock.flagfiles.formatting import formatted
 
 PATH = "/api/config/learning"
 AD = {"ctr": 0.04, "roas": 1.0, "hours_live": 24, "impressions": 1000}

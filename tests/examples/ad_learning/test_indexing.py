@@ -16,7 +16,7 @@ from tests.examples.ad_learning.conftest import REPOSITORY
 from tests.examples.conftest import eventually
 
 from windsock.errors import ConfigurationError
-from windsock.migrations import read_migrations
+from windsock.postgres.migrations import read_migrations
 
 pytestmark = pytest.mark.usefixtures("served")
 

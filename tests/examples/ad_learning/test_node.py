@@ -17,8 +17,8 @@ from tests.node_packages import node_packages_unavailable
 
 import windsock
 from examples.ad_learning import config_loader
+from windsock.flag_names import shard_of
 from windsock.mirror.loop import Mirror, Options
-from windsock.providers.shards import shard_of
 
 NODE = REPOSITORY / "examples/ad_learning/node"
 ENVIRONMENTS = ["production", "development", "staging", "elsewhere"]

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from tests.examples.conftest import eventually
 
 import windsock
-from windsock.cli._llm_vendors import OPENROUTER_KEY, ollama, openrouter
+from windsock.demo.vendors import OPENROUTER_KEY, ollama, openrouter
 
 REPOSITORY = Path(__file__).parents[3]
 EXAMPLE = REPOSITORY / "examples/aura"

@@ -9,7 +9,7 @@ from aura.main import app
 from tests.examples.aura.conftest import DEFAULT, EXAMPLE, LAYERS, PRESETS, in_force
 from tests.examples.conftest import eventually
 
-from windsock.cli._llm_vendors import DOLLARS_A_TOKEN
+from windsock.demo.vendors import DOLLARS_A_TOKEN
 
 
 def test_a_local_model_is_asked_of_ollama_under_its_own_name(start, monkeypatch):

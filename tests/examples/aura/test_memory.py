@@ -7,7 +7,7 @@ from aura.config import settings
 from tests.examples.conftest import eventually
 
 import windsock
-from windsock.cli._llm_endpoint import LlmEndpoint
+from windsock.demo.endpoint import LlmEndpoint
 
 
 def test_the_memory_recalls_what_is_most_similar_and_of_that_user_only(start):

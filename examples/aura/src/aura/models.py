@@ -11,7 +11,7 @@ from openai.types.chat import ChatCompletionMessageParam
 from openai.types.create_embedding_response import Usage as EmbeddingUsage
 
 from aura.config import Providers
-from windsock.exposures import current
+from windsock.usage.request import current
 
 LOCAL = "local/"
 log = logging.getLogger("aura")

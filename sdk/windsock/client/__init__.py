@@ -1,0 +1,1 @@
+"""Asking for a flag as OpenFeature's client does, for less."""

@@ -1,0 +1,117 @@
+"""Flags and fields that can go: unused, fully rolled out, expired, or nobody's."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from windsock.code.uses import Code
+from windsock.flag_names import class_flag
+from windsock.flags import Flag
+from windsock.flags.kinds import branches
+from windsock.lint.rules.tree import Tree
+
+
+class Why(StrEnum):
+    """Why something can go."""
+
+    UNUSED = "unused"
+    UNUSED_FIELD = "unused field"
+    ROLLED_OUT = "fully rolled out"
+    EXPIRED = "expired"
+    UNOWNED = "without owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A flag or a field that can go: where it stands, why, and what to do next."""
+
+    flag: str
+    why: Why
+    source: str
+    line: int
+    message: str
+
+
+def stale(flags: Mapping[str, Flag], code: Code, today: date) -> Iterator[Stale]:
+    """Judge every flag by its file and by the code."""
+    used = {use.flag for use in code.uses}
+    settings = {declared.flag for declared in code.classes}
+    for key, flag in flags.items():
+        owner = class_flag(key)
+        if owner not in used:
+            yield _of(flag, Why.UNUSED, "no Python file uses it; remove it, if no other language does")
+        elif (
+            key not in settings
+            and owner == key
+            and (name := only_variant(flag)) is not None
+            and flag.targeting
+        ):
+            yield _of(
+                flag, Why.ROLLED_OUT, f"everybody gets {name!r}; write it into the code and remove the flag"
+            )
+        expires = flag.metadata.get("expires")
+        if isinstance(expires, str) and _is_past(expires, today):
+            yield _of(flag, Why.EXPIRED, f"it expired on {expires}; remove it, or move the date")
+        if not flag.metadata.get("owner"):
+            yield _of(flag, Why.UNOWNED, "nobody is named as its owner; write the metadata `owner`")
+    read = {(use.flag, use.field) for use in code.uses if use.kind == "read"}
+    for declared in code.classes:
+        for name in declared.fields:
+            if (declared.flag, name) not in read:
+                message = f"no code reads {declared.name}.{name}; remove the field"
+                yield Stale(declared.flag, Why.UNUSED_FIELD, declared.path, declared.line, message)
+
+
+def only_variant(flag: Flag) -> str | None:
+    """The one variant that every user gets, where the flag's rule can give no other."""
+    if not flag.enabled:
+        return None
+    if flag.targeting is None:
+        return flag.default_variant
+    tree = Tree(_without_zero_weights(flag.targeting))
+    if tree.computed:
+        return None
+    names = {str(result.value) for result in tree.results}
+    if not _is_total(tree.rule):
+        names.add(flag.default_variant or "")
+    return names.pop() or None if len(names) == 1 else None
+
+
+def _without_zero_weights(rule: object):  # type: ignore[no-untyped-def]  # noqa: ANN202 - JSON in, JSON out
+    if isinstance(rule, Mapping):
+        return {
+            name: [each for each in arguments if not _is_empty(each)]
+            if name == "fractional" and isinstance(arguments, list)
+            else _without_zero_weights(arguments)
+            for name, arguments in rule.items()
+        }
+    return [_without_zero_weights(item) for item in rule] if isinstance(rule, list) else rule
+
+
+def _is_empty(bucket: object) -> bool:
+    return isinstance(bucket, list) and len(bucket) == 2 and bucket[1] == 0
+
+
+def _is_total(rule: object) -> bool:
+    """Whether a rule never leaves a user to the default; who has no targeting key is left out of account."""
+    if not isinstance(rule, Mapping):
+        return rule is not None
+    ((name, arguments),) = rule.items()  # an object of two operators is computed, and was looked at before
+    listed = arguments if isinstance(arguments, list) else [arguments]
+    if name == "fractional":
+        return all(_is_total(bucket[0]) for bucket in listed if isinstance(bucket, list) and bucket)
+    if name not in ("if", "?:"):
+        return True
+    return len(listed) % 2 == 1 and all(_is_total(result) for _, result in branches(listed))
+
+
+def _of(flag: Flag, why: Why, message: str) -> Stale:
+    return Stale(flag.key, why, flag.source, flag.line, message)
+
+
+def _is_past(text: str, today: date) -> bool:
+    try:
+        return date.fromisoformat(text) < today
+    except ValueError:
+        return False

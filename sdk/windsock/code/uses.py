@@ -1,0 +1,318 @@
+"""Where flags and fields are used in Python: imports and aliases followed, by LibCST.
+
+Found are ``windsock.feature("key")``, the OpenFeature client's ``get_…("key")`` and ``resolve_…("key")``,
+settings classes and their flags, and reads of their fields: on what ``for_user``, ``for_user_async``,
+``live`` or a call of the class gave, also once it is an attribute of an object; on what is annotated with
+the class, be it a parameter, a variable or a dataclass's field; and in the function that ``heal`` or
+``aheal`` runs. Classes are told apart by their names. What reaches code through untyped containers,
+functions' results or inheritance is not found.
+"""
+
+# ruff: noqa: N802 - LibCST finds a visitor's methods by the names of its nodes
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import libcst as cst
+from libcst.metadata import MetadataWrapper, PositionProvider, QualifiedNameProvider
+
+from windsock.flag_names import default_flag
+
+_CLIENT: Final = re.compile(r"(get|resolve)_(boolean|string|integer|float|object)_(value|details)(_async)?")
+_VIEWS: Final = ("for_user", "for_user_async", "live")
+_WRAPPERS: Final = ("Annotated", "Optional", "Final", "ClassVar")
+_SKIPPED: Final = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox", "build", "dist"})
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A use of a flag, or of a field of a settings flag.
+
+    Attributes:
+        flag: The flag's key.
+        field: The field; None where the flag itself is used or declared.
+        path: The file.
+        line: One-based line.
+        column: One-based column.
+        kind: ``class``, ``feature``, ``client`` or ``read``.
+    """
+
+    flag: str
+    field: str | None
+    path: str
+    line: int
+    column: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A settings class in the code: its flag and fields, and where it stands."""
+
+    name: str
+    flag: str
+    fields: tuple[str, ...]
+    path: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """A class of the code that is no settings class: the attributes of its instances that are known."""
+
+    members: "dict[str, _Known]" = field(default_factory=dict)
+
+
+_Known: TypeAlias = Declared | _Holder
+"""What a name or an attribute stands for."""
+
+
+@dataclass(slots=True)
+class Code:
+    """What was found, and the files that could not be parsed, each with the reason."""
+
+    uses: list[Use] = field(default_factory=list)
+    classes: list[Declared] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+
+
+def scan(paths: Sequence[Path]) -> Code:
+    """Look through Python files and folders of them."""
+    code = Code()
+    modules = []
+    for path in _python_files(paths):
+        try:
+            modules.append(
+                (str(path), MetadataWrapper(cst.parse_module(path.read_bytes()), unsafe_skip_copy=True))
+            )
+        except (cst.ParserSyntaxError, UnicodeDecodeError, OSError) as error:
+            code.unread.append(f"{path}: {str(error).splitlines()[0]}")
+    for name, module in modules:
+        module.visit(_Classes(name, code))
+    classes: dict[str, _Known] = {declared.name: declared for declared in code.classes}
+    # once to learn what classes hold, wherever they stand, then to find the uses
+    for found in (Code(), code):
+        for name, module in modules:
+            module.visit(_Uses(name, found, classes))
+    code.uses.sort(key=lambda use: (use.flag, use.path, use.line, use.column))
+    return code
+
+
+def _python_files(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(
+                each for each in path.rglob("*.py") if not _SKIPPED & set(each.relative_to(path).parts[:-1])
+            )
+        else:
+            yield path
+
+
+class _Visitor(cst.CSTVisitor):
+    METADATA_DEPENDENCIES = (PositionProvider, QualifiedNameProvider)
+
+    def __init__(self, path: str, code: Code) -> None:
+        super().__init__()
+        self._path = path
+        self._code = code
+
+    def names(self, node: cst.CSTNode) -> set[str]:
+        """The qualified names that a node stands for."""
+        return {each.name for each in self.get_metadata(QualifiedNameProvider, node, set()) or set()}
+
+    def place(self, node: cst.CSTNode) -> tuple[int, int]:
+        """One-based line and column of a node."""
+        start = self.get_metadata(PositionProvider, node).start
+        return start.line, start.column + 1
+
+
+class _Classes(_Visitor):
+    """Finds settings classes: those with ``windsock.Settings`` among their bases."""
+
+    def visit_ClassDef(self, node: cst.ClassDef) -> None:
+        if not any("windsock.Settings" in self.names(base.value) for base in node.bases):
+            return
+        flag = default_flag(node.name.value)
+        for keyword in node.keywords:
+            if keyword.keyword is not None and keyword.keyword.value == "flag":
+                flag = _text(keyword.value) or flag
+        line, column = self.place(node.name)
+        fields = tuple(
+            statement.target.value
+            for part in node.body.body
+            if isinstance(part, cst.SimpleStatementLine)
+            for statement in part.body
+            if isinstance(statement, cst.AnnAssign) and isinstance(statement.target, cst.Name)
+        )
+        self._code.classes.append(Declared(node.name.value, flag, fields, self._path, line))
+        self._code.uses.append(Use(flag, None, self._path, line, column, "class"))
+
+
+class _Uses(_Visitor):
+    """Finds uses; names that hold settings are known per function and class, the module's below them."""
+
+    def __init__(self, path: str, code: Code, classes: dict[str, _Known]) -> None:
+        super().__init__(path, code)
+        self._classes = classes
+        self._scopes: list[dict[str, _Known]] = [{}]
+        self._inside: list[_Known | None] = [None]
+        """The class whose body is walked, outermost first; None in a function."""
+
+    def visit_ClassDef(self, node: cst.ClassDef) -> None:
+        self._inside.append(self._classes.setdefault(node.name.value, _Holder()))
+        self._scopes.append({})
+
+    def leave_ClassDef(self, original_node: cst.ClassDef) -> None:  # noqa: ARG002 - LibCST's name
+        self._inside.pop()
+        self._scopes.pop()
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
+        owner = self._inside[-1]
+        self._inside.append(None)
+        self._scopes.append({})
+        parameters = (*node.params.posonly_params, *node.params.params, *node.params.kwonly_params)
+        for parameter in parameters:
+            if parameter.annotation is not None:
+                self._hold(parameter.name.value, self._annotated(parameter.annotation.annotation))
+        if parameters and owner is not None and not _is_validator(node):
+            self._scopes[-1].setdefault(parameters[0].name.value, owner)
+
+    def leave_FunctionDef(self, original_node: cst.FunctionDef) -> None:  # noqa: ARG002 - LibCST's name
+        self._inside.pop()
+        self._scopes.pop()
+
+    def visit_Lambda(self, node: cst.Lambda) -> None:  # noqa: ARG002 - LibCST's signature
+        self._scopes.append({})
+
+    def leave_Lambda(self, original_node: cst.Lambda) -> None:  # noqa: ARG002 - LibCST's name
+        self._scopes.pop()
+
+    def visit_Assign(self, node: cst.Assign) -> None:
+        for target in node.targets:
+            self._assign(target.target, self._known(node.value))
+
+    def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
+        self._assign(node.target, self._annotated(node.annotation.annotation))
+
+    def visit_NamedExpr(self, node: cst.NamedExpr) -> None:
+        self._assign(node.target, self._known(node.value))
+
+    def _assign(self, target: cst.BaseExpression, known: _Known | None) -> None:
+        owner: _Known | None = None
+        if isinstance(target, cst.Name):
+            self._hold(target.value, known)
+            owner, name = self._inside[-1], target.value
+        elif isinstance(target, cst.Attribute):
+            owner, name = self._known(target.value), target.attr.value
+        if isinstance(owner, _Holder) and known is not None:
+            owner.members[name] = known
+
+    def visit_Call(self, node: cst.Call) -> bool | None:
+        names = self.names(node.func)
+        first = node.args[0].value if node.args else None
+        if names & {"windsock.feature", "windsock.settings.features.feature"} and first is not None:
+            self._note(_text(first), None, node, "feature")
+        elif (
+            isinstance(node.func, cst.Attribute)
+            and _CLIENT.fullmatch(node.func.attr.value)
+            and first is not None
+        ):
+            self._note(_text(first), None, node, "client")
+        elif names & {"windsock.heal", "windsock.aheal"} and len(node.args) > 1 and first is not None:
+            declared, action = self._known(first), node.args[1].value
+            if isinstance(declared, Declared) and isinstance(action, cst.Lambda) and action.params.params:
+                self._read_in(action, action.params.params[0].name.value, declared)
+        elif "builtins.getattr" in names and len(node.args) > 1 and first is not None:
+            self._read(first, _text(node.args[1].value) or "", node)
+        return None
+
+    def visit_Attribute(self, node: cst.Attribute) -> None:
+        self._read(node.value, node.attr.value, node.attr)
+
+    def _read(self, value: cst.BaseExpression, name: str, node: cst.CSTNode) -> None:
+        declared = self._known(value)
+        if isinstance(declared, Declared) and name in declared.fields:
+            self._note(declared.flag, name, node, "read")
+
+    def _read_in(self, action: cst.Lambda, name: str, declared: Declared) -> None:
+        """Note the fields that a lambda reads of its argument."""
+        visitor = self
+
+        class Reads(cst.CSTVisitor):
+            def visit_Attribute(self, node: cst.Attribute) -> None:
+                if (
+                    isinstance(node.value, cst.Name)
+                    and node.value.value == name
+                    and node.attr.value in declared.fields
+                ):
+                    visitor._note(declared.flag, node.attr.value, node.attr, "read")
+
+        action.body.visit(Reads())
+
+    def _known(self, node: cst.BaseExpression) -> _Known | None:
+        """What an expression gives, as far as names tell: a view of a settings class, or what holds one."""
+        if isinstance(node, cst.Await):
+            return self._known(node.expression)
+        if isinstance(node, cst.Name):
+            return next((scope[node.value] for scope in reversed(self._scopes) if node.value in scope), None)
+        if isinstance(node, cst.Attribute):
+            owner = self._known(node.value)
+            return owner.members.get(node.attr.value) if isinstance(owner, _Holder) else None
+        if isinstance(node, cst.Call):
+            function = node.func
+            if isinstance(function, cst.Attribute) and function.attr.value in _VIEWS:
+                return self._class(function.value)
+            return self._class(function)
+        return None
+
+    def _class(self, node: cst.BaseExpression) -> _Known | None:
+        names = {name.rpartition(".")[2] for name in self.names(node)}
+        if isinstance(node, cst.Name):
+            names.add(node.value)
+        return next((self._classes[name] for name in names if name in self._classes), None)
+
+    def _annotated(self, node: cst.BaseExpression) -> _Known | None:
+        """The class that an annotation names, also as text, beside ``None`` or in ``Annotated``."""
+        if isinstance(node, cst.SimpleString):
+            try:
+                return self._annotated(cst.parse_expression(_text(node) or "None"))
+            except cst.ParserSyntaxError:
+                return None
+        if isinstance(node, cst.BinaryOperation):
+            return self._annotated(node.left) or self._annotated(node.right)
+        if isinstance(node, cst.Subscript):
+            first = node.slice[0].slice
+            wrapper = node.value.attr if isinstance(node.value, cst.Attribute) else node.value
+            wraps = isinstance(wrapper, cst.Name) and wrapper.value in _WRAPPERS
+            return self._annotated(first.value) if wraps and isinstance(first, cst.Index) else None
+        return self._class(node)
+
+    def _hold(self, name: str, known: _Known | None) -> None:
+        if known is not None:
+            self._scopes[-1][name] = known
+        else:
+            self._scopes[-1].pop(name, None)
+
+    def _note(self, flag: str | None, name: str | None, node: cst.CSTNode, kind: str) -> None:
+        if flag is not None:
+            self._code.uses.append(Use(flag, name, self._path, *self.place(node), kind))
+
+
+def _is_validator(node: cst.FunctionDef) -> bool:
+    """Whether pydantic calls it to check a value, which is no use of it; or it has no ``self``."""
+    for decorator in node.decorators:
+        name = decorator.decorator.func if isinstance(decorator.decorator, cst.Call) else decorator.decorator
+        last = name.attr if isinstance(name, cst.Attribute) else name
+        if isinstance(last, cst.Name) and (last.value.endswith("validator") or last.value == "staticmethod"):
+            return True
+    return False
+
+
+def _text(node: cst.CSTNode) -> str | None:
+    if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)):
+        value = node.evaluated_value
+        return value if isinstance(value, str) else None
+    return None

@@ -1,0 +1,1 @@
+"""The story that `windsock demo` tells, and what it runs on."""

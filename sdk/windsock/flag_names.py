@@ -1,0 +1,69 @@
+"""How a settings class's flags are named, which key belongs to which class, and what is reserved."""
+
+import hashlib
+import re
+from typing import Final
+
+from windsock.errors import DeclarationError
+
+EXPERIMENT = ".experiment"
+"""How the key of a flag of arms ends."""
+
+PROFILE = ".profile"
+"""How the key of a flag of profiles ends."""
+
+
+NO_CHANGE = "none"
+"""The default variant of every flag of profiles: nobody's configuration."""
+
+
+COUNT = ".shards"
+"""What follows a flag's key in the key of the flag that says over how many it is spread."""
+
+
+SENTINEL: Final = "windsock.sentinel"
+"""The reserved flag whose evaluation proves that a set is loaded.
+
+Files and stream lay it into each set, as text: the set's revision. A flagd that evaluates is asked for it; it
+need not have it.
+"""
+
+
+def default_flag(class_name: str) -> str:
+    """The flag of a class that names none: ``AuraSettings`` → ``aura``, ``LoopConfig`` → ``loop``."""
+    stem = re.sub(r"(?<=.)(Settings|Config)$", "", class_name)
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", stem).lower()
+
+
+def checked_flag(class_name: str, flag: str) -> str:
+    """The flag key of a settings class.
+
+    Raises:
+        DeclarationError: It cannot be a flag key.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", flag):
+        raise DeclarationError(
+            f"{class_name}: {flag!r} cannot be a flag key;"
+            " use letters, digits, `_` and `-`, in parts divided by `.`"
+        )
+    return flag
+
+
+def shard_of(targeting_key: str | None, shards: int) -> int:
+    """Give the shard of a user: the first eight hex digits of sha256(targeting key), modulo `shards`.
+
+    Nobody's is the first.
+    """
+    if targeting_key is None:
+        return 0
+    digest = hashlib.sha256(targeting_key.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:4], "big") % shards
+
+
+def class_flag(key: str) -> str:
+    """The base flag of the settings class that a flag belongs to; any other key is its own."""
+    for suffix in EXPERIMENT, PROFILE:
+        head, found, _ = key.partition(suffix)
+        if found:
+            return head
+    return key

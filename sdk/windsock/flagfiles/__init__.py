@@ -1,0 +1,1 @@
+"""Flag files on disk: found, read, merged, formatted, edited, fixed, imported and exported."""

@@ -1,0 +1,54 @@
+"""Settings classes as flag skeletons, as JSON Schema, and as a manifest of the OpenFeature CLI."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from pydantic_core import to_jsonable_python
+
+from windsock.flags import JsonValue
+from windsock.settings.declaration import Declaration
+
+
+def skeletons(declarations: Sequence[Declaration]) -> Mapping[str, JsonValue]:
+    """A base flag for each class: one variant with the code defaults, secrets left out."""
+    return {
+        declaration.flag: {
+            "state": "ENABLED",
+            "variants": {"base": _defaults(declaration)},
+            "defaultVariant": "base",
+        }
+        for declaration in declarations
+    }
+
+
+def schema(declarations: Sequence[Declaration]) -> Mapping[str, JsonValue]:
+    """A JSON Schema (2020-12) of what a variant of each class's flags may hold: any of its fields."""
+    classes: dict[str, JsonValue] = {}
+    for declaration in declarations:
+        made = declaration.settings_class.model_json_schema(
+            by_alias=False, ref_template=f"#/$defs/{declaration.flag}/$defs/{{model}}"
+        )
+        made.pop("required", None)
+        classes[declaration.flag] = made
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": classes}
+
+
+def manifest(declarations: Sequence[Declaration]) -> Mapping[str, JsonValue]:
+    """A flag manifest of the OpenFeature CLI, from which it generates typed clients in other languages."""
+    flags: dict[str, JsonValue] = {
+        declaration.flag: {
+            "flagType": "object",
+            "defaultValue": _defaults(declaration),
+            "description": (declaration.settings_class.__doc__ or declaration.settings_class.__name__)
+            .strip()
+            .splitlines()[0],
+        }
+        for declaration in declarations
+    }
+    return {"flags": flags}
+
+
+def _defaults(declaration: Declaration) -> JsonValue:
+    kept = {name: value for name, value in declaration.defaults.items() if name not in declaration.secrets}
+    made: JsonValue = json.loads(json.dumps(to_jsonable_python(kept, fallback=str)))
+    return made

@@ -1,0 +1,59 @@
+"""Mending a flag file: the linter's edits, applied only where the flags served stay the same."""
+
+from dataclasses import dataclass
+
+from windsock.errors import FlagFileError
+from windsock.flagfiles.files import FlagFile
+from windsock.flags import Flag, read_document
+from windsock.lint.linter import Edit, lint
+
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A mended file: its bytes, and how many findings are gone."""
+
+    data: bytes
+    count: int
+
+
+def fix(file: FlagFile) -> Fixed:
+    """Apply the edits that the linter offers.
+
+    The result is read again: were a flag other than its correction makes it, the file would be left alone.
+    """
+    if file.data.startswith(_BOM):
+        rest = fix(FlagFile(file.path, file.data.removeprefix(_BOM)))
+        return Fixed(rest.data, rest.count + 1)
+    edits = [finding.edit for finding in lint(file.data, file.path).findings if finding.edit is not None]
+    if not edits:
+        return Fixed(file.data, 0)
+    mended = _edited(file.data.decode(), edits).encode()
+    return Fixed(mended, len(edits)) if _serves_the_same(file, mended) else Fixed(file.data, 0)
+
+
+def _edited(text: str, edits: list[Edit]) -> str:
+    for edit in sorted(edits, key=lambda each: each.start, reverse=True):
+        text = text[: edit.start] + edit.text + text[edit.end :]
+    return text
+
+
+def _serves_the_same(file: FlagFile, mended: bytes) -> bool:
+    try:
+        before, after = read_document(file.data, file.path), read_document(mended, file.path)
+    except FlagFileError:
+        return False
+    return before.flags.keys() == after.flags.keys() and all(
+        _alike(flag, after.flags[key]) for key, flag in before.flags.items()
+    )
+
+
+def _alike(before: Flag, after: Flag) -> bool:
+    """Whether two flags differ in their rule's spelling at most."""
+    return (before.enabled, before.variants, before.default_variant, before.metadata) == (
+        after.enabled,
+        after.variants,
+        after.default_variant,
+        after.metadata,
+    )

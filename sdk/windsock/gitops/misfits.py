@@ -1,0 +1,143 @@
+"""Whether flag files fit the settings classes that read them: every variant, in every environment."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from windsock.evaluator import CompiledFlag
+from windsock.flags import Flag, FlagSet, JsonValue
+from windsock.flags.raw import Tokens
+from windsock.settings.declaration import Declaration
+from windsock.settings.layers import Layer, Origin, resolve
+
+MOST_COMBINATIONS = 10_000
+"""Base, arm and profile together that are tried for one class; beyond it, each profile without an arm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A value that a settings class refuses.
+
+    Attributes:
+        flag: The flag that holds it.
+        tokens: Where in the flag, as the steps of a pointer.
+        message: What is refused, by which class, in which environments, and why.
+    """
+
+    flag: Flag
+    tokens: Tokens
+    message: str
+
+
+def misfits(flag_set: FlagSet, declarations: Sequence[Declaration]) -> tuple[Misfit, ...]:
+    """Lay every variant of every class's flags over each other as the service would.
+
+    The environment variables of the machine at hand play no part: they are not the files'.
+    """
+    found: dict[tuple[str, Tokens, str], tuple[Misfit, set[str]]] = {}
+    for declaration in declarations:
+        for misfit, environment in _of_class(flag_set, declaration):
+            key = (misfit.flag.key, misfit.tokens, misfit.message)
+            found.setdefault(key, (misfit, set()))[1].add(environment)
+    return tuple(
+        Misfit(misfit.flag, misfit.tokens, misfit.message + _in(environments))
+        for misfit, environments in found.values()
+    )
+
+
+def environments_of(flag: Flag | None) -> tuple[str, ...]:
+    """The environments that a rule names, and production, which is the default."""
+    named = _compared(flag.targeting) if flag is not None else iter(())
+    return tuple(dict.fromkeys(("production", *named)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    flag: Flag
+    name: str
+    layer: Layer
+
+
+def _of_class(flag_set: FlagSet, declaration: Declaration) -> Iterator[tuple[Misfit, str]]:
+    name = declaration.settings_class.__name__
+    base = flag_set.flags.get(declaration.flag)
+    arms = list(_variants(flag_set.flags.get(declaration.experiment_flag), "experiment"))
+    profiles = [
+        variant
+        for key, flag in flag_set.flags.items()
+        if key == declaration.profile_flag or key.startswith(f"{declaration.profile_flag}.")
+        for variant in _variants(flag, "profile")
+    ]
+    for flag in {variant.flag.key: variant.flag for variant in (*arms, *profiles)}.values():
+        yield from ((misfit, "") for misfit in _no_objects(flag, name))
+    if base is not None:
+        yield from ((misfit, "") for misfit in _no_objects(base, name))
+        for variant in _variants(base, "base"):
+            yield from ((misfit, "") for misfit in _refused(declaration, [variant]))
+    for environment in environments_of(base):
+        served = _served(base, environment)
+        below = [served] if served is not None else []
+        for above in _combinations(arms, profiles):
+            for misfit in _refused(declaration, [*below, *above]):
+                yield misfit, environment if served is not None and misfit.flag is not base else ""
+
+
+def _combinations(arms: Sequence[_Variant], profiles: Sequence[_Variant]) -> Iterator[tuple[_Variant, ...]]:
+    yield from ((arm,) for arm in arms)
+    yield from ((profile,) for profile in profiles)
+    if len(arms) * len(profiles) <= MOST_COMBINATIONS:
+        for profile in profiles:
+            for arm in arms:
+                # a user whose profile sets a field of the arm is excluded from the experiment
+                if not arm.layer.values.keys() & profile.layer.values.keys():
+                    yield arm, profile
+
+
+def _refused(declaration: Declaration, variants: Sequence[_Variant]) -> Iterator[Misfit]:
+    name = declaration.settings_class.__name__
+    by_origin = {id(variant.layer.origin): variant for variant in variants}
+    for refusal in resolve(declaration, [variant.layer for variant in variants]).refusals:
+        variant = by_origin[id(refusal.origin)]
+        field = ".".join(refusal.path)
+        message = f"{name}.{field} refuses {refusal.value!r:.80}: {refusal.message}"
+        yield Misfit(variant.flag, ("variants", variant.name, *refusal.path), message)
+
+
+def _variants(flag: Flag | None, layer: str) -> Iterator[_Variant]:
+    for name, value in flag.variants.items() if flag is not None else ():
+        if flag is not None and isinstance(value, Mapping):
+            yield _Variant(flag, name, Layer(Origin(layer, flag.key, name), value))
+
+
+def _no_objects(flag: Flag, name: str) -> Iterator[Misfit]:
+    for variant, value in flag.variants.items():
+        if not isinstance(value, Mapping):
+            message = f"{name} reads this flag, so its variants must be objects of fields"
+            yield Misfit(flag, ("variants", variant), message)
+
+
+def _served(base: Flag | None, environment: str) -> _Variant | None:
+    """The base variant of an environment for users without other attributes."""
+    outcome = CompiledFlag(base).evaluate({"environment": environment}) if base is not None else None
+    if base is None or outcome is None or outcome.variant is None:
+        return None
+    return next((each for each in _variants(base, "base") if each.name == outcome.variant), None)
+
+
+def _compared(rule: JsonValue) -> Iterator[str]:
+    """Texts that a rule compares the environment with."""
+    if isinstance(rule, Mapping):
+        for arguments in rule.values():
+            if isinstance(arguments, list) and {"var": "environment"} in arguments:
+                for argument in arguments:
+                    texts = argument if isinstance(argument, list) else [argument]
+                    yield from (text for text in texts if isinstance(text, str))
+            else:
+                yield from _compared(arguments)
+    elif isinstance(rule, list):
+        for item in rule:
+            yield from _compared(item)
+
+
+def _in(environments: set[str]) -> str:
+    named = sorted(filter(None, environments))
+    return f" (in {', '.join(named)})" if named else ""

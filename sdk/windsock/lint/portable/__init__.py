@@ -1,0 +1,1 @@
+"""Constructs on which flagd's engines disagree."""

@@ -1,0 +1,382 @@
+"""Every lint code: how bad it is, what it means, and what to write instead."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from windsock.lint.portable.known import CONSTRUCTS
+
+
+class Level(StrEnum):
+    """How bad a finding is.
+
+    An error is served wrongly, or refused by an engine; a warning means different things to different
+    engines, or is almost certainly a mistake; a note is worth a look and fails nothing.
+    """
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One lint rule.
+
+    Attributes:
+        code: Its stable name.
+        level: How bad a hit is.
+        title: What it finds, in a few words.
+        explanation: Why that matters and what to do instead.
+        opt_in: Whether a project must ask for it.
+        fixable: Whether ``--fix`` can mend it.
+    """
+
+    code: str
+    level: Level
+    title: str
+    explanation: str
+    opt_in: bool = False
+    fixable: bool = False
+
+
+_E, _W, _N = Level.ERROR, Level.WARNING, Level.NOTE
+
+_DOCUMENT: Final = (
+    Rule(
+        "unreadable",
+        _E,
+        "a file that cannot be read",
+        "Not JSON, not UTF-8, cut off, a merge conflict, a comment: flagd keeps the set that it served last, "
+        "or starts with none. The message says where and what to mend.",
+        fixable=True,
+    ),
+    Rule(
+        "bad-value",
+        _E,
+        "a value that cannot be used",
+        "A key written twice, NaN, a number beyond a double, half of a surrogate pair, 200 levels: "
+        "one engine "
+        "keeps the first of two keys' values and another the last. Keep one; write a finite number.",
+    ),
+    Rule(
+        "defined-twice",
+        _W,
+        "a flag in two files",
+        "The later file wins in windsock and in flagd, by the order of flagd's sources. Keep one of them.",
+    ),
+    Rule(
+        "large-file",
+        _W,
+        "a file of more than 4 MB",
+        "Clients of flagd's stream take 4 MB unless told otherwise; a set that grows past that leaves them "
+        "on old flags, in silence. Lists of users belong into the database, see docs/mirror.md.",
+    ),
+    Rule(
+        "unknown-root",
+        _E,
+        "a misspelt property of the document",
+        "`evaluators` for `$evaluators` is ignored in silence. Write the name of the message.",
+    ),
+    Rule(
+        "suppression",
+        _W,
+        "a suppression that has no reason, or nothing to suppress",
+        'A finding is silenced by a flag\'s metadata, `"lint.CODE": "the reason"`. It needs a reason, a code '
+        "that exists, and a finding.",
+    ),
+)
+_STRUCTURE: Final = (
+    Rule(
+        "unknown-property",
+        _E,
+        "a property that flags do not have",
+        "`targetting` leaves the flag without targeting, in silence; and flagd-core for Python refuses the "
+        "whole file for any property that it does not know, `description` among them. Keep notes in "
+        "metadata.",
+    ),
+    Rule(
+        "bad-flag",
+        _E,
+        "a flag that is not built as a flag",
+        "`variants`, `defaultVariant`, `targeting`, `metadata` or the document's `$evaluators` is of another "
+        "type than the official schema says, or a name is empty or has a line break: windsock leaves such a "
+        "flag out where it must, and others refuse the file.",
+        fixable=True,
+    ),
+    Rule(
+        "bad-state",
+        _E,
+        "a state that is missing, or neither ENABLED nor DISABLED",
+        (
+            "flagd takes it for ENABLED, flagd-core for Python refuses the whole file. Write the state "
+            "in capitals."
+        ),
+        fixable=True,
+    ),
+    Rule(
+        "metadata-value",
+        _E,
+        "metadata that is neither text, number nor boolean",
+        "flagd-core for Python refuses the whole file. Write text.",
+    ),
+    Rule(
+        "bad-bucketing",
+        _E,
+        "metadata `bucketing` that is not v2 or v3",
+        "windsock refuses it, since guessing would move users. See docs/bucketing.md.",
+    ),
+)
+_VARIANTS: Final = (
+    Rule(
+        "no-variants",
+        _E,
+        "a flag without variants",
+        "The in-process and file providers refuse the whole set. An overlay that changes nothing is "
+        '`"variants": {"none": {}}`.',
+    ),
+    Rule(
+        "default-not-variant",
+        _E,
+        "a default variant that is none of the variants",
+        "flagd refuses the whole file, flagd-core for Python serves an error.",
+    ),
+    Rule(
+        "missing-default",
+        _N,
+        "no default variant",
+        "The code default is served, except by the OFREP provider, which gives an error. Where that matters, "
+        "name a variant; an overlay's is `none`.",
+    ),
+    Rule(
+        "mixed-types",
+        _E,
+        "variants of different types",
+        "Each caller asks for one type and gets an error for variants of another. Give all the same type.",
+    ),
+    Rule(
+        "mixed-numbers",
+        _W,
+        "whole and decimal numbers among the variants",
+        "A caller that asks for an integer gets an error, or a number cut off, for 1.5. Where the flag is a "
+        "decimal number write all with a point.",
+    ),
+    Rule(
+        "null-variant",
+        _E,
+        "a variant that is null, or a list",
+        "It has no type that flagd can serve. Leave the default out to serve the code default; put a list "
+        "into an object.",
+    ),
+    Rule(
+        "unused-variant",
+        _N,
+        "a variant that no rule gives",
+        "The targeting never gives it and it is not the default. Remove it, or use it.",
+    ),
+    Rule(
+        "overlay-default",
+        _W,
+        "an overlay without `none: {}` as its default",
+        'A flag named `….experiment` or `….profile` is laid over others; `"none": {}` as its default '
+        "variant is "
+        "the one shape that every provider reads as no change.",
+    ),
+    Rule(
+        "big-number",
+        _W,
+        "a number above 2^53 in a value",
+        "It is rounded by every engine whose numbers are doubles. Write text.",
+    ),
+    Rule(
+        "deep-value",
+        _W,
+        "a value nested more than 20 deep",
+        "gRPC clients refuse it from about 40. Flatten it.",
+    ),
+    Rule(
+        "large-value",
+        _W,
+        "a value of more than 256 kB",
+        "It is sent whole at every evaluation; the default limit of gRPC clients is 4 MB. Keep it elsewhere.",
+    ),
+    Rule(
+        "reference-in-value",
+        _E,
+        "`$ref` inside a value",
+        "flagd replaces it by the shared rule of that name, as text, wherever it stands. Use another key.",
+    ),
+)
+_TARGETING: Final = (
+    Rule(
+        "unknown-variant",
+        _E,
+        "a rule that gives what is no variant",
+        "Whoever reaches it gets an error and the code default. The message names the nearest "
+        "variant. A bare "
+        "condition gives `true` or `false`; write `if`.",
+    ),
+    Rule(
+        "unreachable",
+        _W,
+        "a branch that nobody reaches",
+        "An earlier condition always holds, is the same, or has all of its values. Remove it or reorder.",
+    ),
+    Rule(
+        "listed-twice",
+        _W,
+        "a value in two lists of one chain, or twice in a list",
+        "The first list wins. Keep the value in one.",
+        fixable=True,
+    ),
+    Rule(
+        "millisecond-timestamp",
+        _E,
+        "`$flagd.timestamp` compared with milliseconds",
+        "It counts Unix seconds, so this is thousands of years away. Divide by 1000.",
+    ),
+    Rule(
+        "attribute-typo",
+        _W,
+        "an attribute that looks misspelt",
+        "A missing attribute is null: the rule is never true and a rollout serves nobody, in silence.",
+    ),
+    Rule(
+        "operator-arguments",
+        _E,
+        "an operator with too few, too many or unfit arguments",
+        "The official schema refuses it, and engines fail on it or guess. The message says what the operator "
+        "takes.",
+    ),
+    Rule(
+        "flagd-attribute",
+        _E,
+        "a `$flagd` attribute that does not exist",
+        "There are `$flagd.flagKey` and `$flagd.timestamp`; any other is null, so the rule is never true.",
+    ),
+)
+_BUCKETS: Final = (
+    Rule(
+        "nested-buckets",
+        _E,
+        "buckets in one list too many",
+        "`fractional` takes its buckets one by one, not in a list.",
+    ),
+    Rule(
+        "no-weight", _E, "buckets whose weights are all zero", "Nobody is bucketed and the default is served."
+    ),
+    Rule(
+        "bucketing-without-flag-key",
+        _W,
+        "a bucketing key without the flag's key",
+        "The same users come first in every flag that buckets like this, so experiments overlap. Write "
+        '`{"cat": [{"var": "$flagd.flagKey"}, …]}`.',
+    ),
+    Rule(
+        "constant-bucketing-key",
+        _E,
+        "buckets chosen by a literal",
+        "Every user hashes to the same bucket, so one variant goes to all. Leave the key out to "
+        "bucket by the "
+        'targeting key, or write `{"cat": ["seed", {"var": …}]}`.',
+    ),
+    Rule(
+        "weights-not-100",
+        _W,
+        "weights that do not add up to 100",
+        "They are shares of their sum; as percentages they are misread.",
+        opt_in=True,
+    ),
+)
+_REFERENCES: Final = (
+    Rule(
+        "unknown-reference",
+        _E,
+        "a reference to no shared rule",
+        "Every evaluation that reaches it is an error.",
+    ),
+    Rule(
+        "reference-cycle",
+        _E,
+        "shared rules that refer to each other in a circle",
+        "No engine can evaluate it.",
+    ),
+    Rule(
+        "nested-reference",
+        _E,
+        "a shared rule that refers to another",
+        "flagd resolves none of these in indented JSON and a random part in compact JSON; Python "
+        "needs the outer "
+        "rule first. Write the inner rule out.",
+    ),
+    Rule("unused-evaluator", _N, "a shared rule that no flag uses", "Remove it."),
+    Rule(
+        "evaluator-characters",
+        _E,
+        "a shared rule with a backslash, a line break or text outside ASCII",
+        "flagd-core for Python fails to load the whole file. Write that rule into its flags.",
+    ),
+)
+_UPKEEP: Final = (
+    Rule(
+        "expired",
+        _W,
+        "a flag past its expiry date",
+        (
+            "Its metadata `expires` (YYYY-MM-DD) lies in the past, or is no date. Remove the flag or "
+            "move the date."
+        ),
+    ),
+    Rule(
+        "missing-owner",
+        _W,
+        "a flag without an owner",
+        "Nobody can be asked. Write the metadata `owner`, or the set's.",
+        opt_in=True,
+    ),
+    Rule(
+        "unknown-attribute",
+        _W,
+        "an attribute that the project does not declare",
+        "`attributes` under `[tool.windsock.lint]` in pyproject.toml lists what evaluation contexts have.",
+    ),
+)
+_SETTINGS: Final = (
+    Rule(
+        "settings-value",
+        _E,
+        "a value that a settings class refuses",
+        "Found by `windsock check`, which knows the classes. The service falls back to the layer below for "
+        "that field; correct the value or the class.",
+    ),
+)
+_NEVER_MEANT: Final = frozenset(("several-operators", "unknown-operator", "variant-characters"))
+"""Constructs that some engine refuses or never finds, whatever the attributes are."""
+
+_PORTABLE: Final = tuple(
+    Rule(
+        each.code,
+        _E if each.code in _NEVER_MEANT else _W,
+        each.name,
+        each.explanation,
+        fixable=each.code == "fractional-weight",
+    )
+    for each in CONSTRUCTS
+)
+
+GROUPS: Final[Mapping[str, tuple[Rule, ...]]] = {
+    "The file": _DOCUMENT,
+    "How a flag is built": _STRUCTURE,
+    "Variants": _VARIANTS,
+    "Targeting": _TARGETING,
+    "Buckets": _BUCKETS,
+    "Shared rules": _REFERENCES,
+    "Upkeep": _UPKEEP,
+    "Settings classes": _SETTINGS,
+    "Not the same in every engine": _PORTABLE,
+}
+"""The rules by subject, in the order of the documentation."""
+
+CATALOGUE: Final[tuple[Rule, ...]] = tuple(rule for rules in GROUPS.values() for rule in rules)
+BY_CODE: Final[Mapping[str, Rule]] = {rule.code: rule for rule in CATALOGUE}

@@ -1,0 +1,116 @@
+"""What a lint rule looks at, and what it answers."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+from windsock.flags.model import JsonValue
+from windsock.flags.raw import Tokens
+from windsock.lint.rules.tree import Tree
+
+Change: TypeAlias = tuple[Literal["replace", "insert"], JsonValue]
+"""How a hit can be mended: replace the value at its place, or insert a member at the head of its object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One thing found.
+
+    Attributes:
+        code: The code of the rule that was broken.
+        tokens: Where in the document, as the unescaped steps of a pointer.
+        message: What is wrong and what to do next.
+        at_key: Place the finding at the property's name instead of its value.
+        change: What mends it without changing what anybody is served, where there is such a thing.
+    """
+
+    code: str
+    tokens: Tokens
+    message: str
+    at_key: bool = False
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a project decides about its lint.
+
+    Attributes:
+        enabled: Codes of rules that are off unless asked for.
+        attributes: All attributes that the project's evaluation contexts have; none when it does not say.
+        today: The date that expiry dates are compared with; None leaves them alone.
+    """
+
+    enabled: frozenset[str] = frozenset()
+    attributes: frozenset[str] = frozenset()
+    today: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentSite:
+    """One document as the rules see it.
+
+    Attributes:
+        root: The names of the document's own properties.
+        evaluators: The shared rules by name.
+        metadata: The set's metadata as written.
+        flags: The flags, in the order written.
+        options: The project's decisions.
+        size: The document's bytes.
+        trees: The shared rules, walked.
+    """
+
+    root: Sequence[str]
+    evaluators: Mapping[str, JsonValue]
+    metadata: JsonValue
+    flags: "tuple[FlagSite, ...]"
+    options: Options
+    size: int
+    trees: Mapping[str, Tree] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)  # no slots: cached_property keeps what it worked out in the instance
+class FlagSite:
+    """One flag as the rules see it.
+
+    Attributes:
+        key: Its key.
+        tokens: The pointer to it.
+        body: Its properties as written.
+        evaluators: The document's shared rules, walked.
+        options: The project's decisions.
+    """
+
+    key: str
+    tokens: Tokens
+    body: Mapping[str, JsonValue]
+    evaluators: Mapping[str, Tree]
+    options: Options
+
+    @cached_property
+    def variants(self) -> Mapping[str, JsonValue]:
+        """The variants, or none where they are no object."""
+        variants = self.body.get("variants")
+        return variants if isinstance(variants, dict) else {}
+
+    @cached_property
+    def metadata(self) -> Mapping[str, JsonValue]:
+        """The flag's own metadata, or none where it is no object."""
+        metadata = self.body.get("metadata")
+        return metadata if isinstance(metadata, dict) else {}
+
+    @cached_property
+    def tree(self) -> Tree | None:
+        """The targeting rule, walked; None where there is none."""
+        rule = self.body.get("targeting")
+        return None if rule is None or rule == {} else Tree(rule)
+
+    def at(self, *inner: str | int) -> Tokens:
+        """The pointer to something inside the flag."""
+        return (*self.tokens, *inner)
+
+
+FlagCheck: TypeAlias = Callable[[FlagSite], Iterator[Hit]]
+DocumentCheck: TypeAlias = Callable[[DocumentSite], Iterator[Hit]]

@@ -1,0 +1,68 @@
+"""Values nested in mappings: look up, overlay, leave out, walk."""
+
+from collections.abc import Iterable, Mapping
+
+FieldPath = tuple[str, ...]
+
+
+def overlay(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
+    """Merge `above` over `below`: mappings merge key by key, everything else replaces."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = (
+            overlay(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+        )
+    return merged
+
+
+def without(values: Mapping[str, object], path: FieldPath) -> dict[str, object]:
+    """A copy that lacks the value at a path, and the mappings that this would leave empty."""
+    head, *rest = path
+    kept = {key: value for key, value in values.items() if key != head}
+    below = values.get(head)
+    if rest and isinstance(below, Mapping):
+        remaining = without(below, tuple(rest))
+        if remaining:
+            kept[head] = remaining
+    return kept
+
+
+def at(values: Mapping[str, object], path: FieldPath) -> object:
+    """The value at a path; None where there is nothing."""
+    node: object = values
+    for key in path:
+        node = node[key] if isinstance(node, Mapping) and key in node else None
+    return node
+
+
+def leaf_paths(values: Mapping[str, object], above: FieldPath = ()) -> Iterable[FieldPath]:
+    """The path of each value that isn't a mapping, or is an empty one, in order."""
+    for key, value in values.items():
+        path = (*above, str(key))
+        if isinstance(value, Mapping) and value:
+            yield from leaf_paths(value, path)
+        else:
+            yield path
+
+
+def holds(values: Mapping[str, object], path: FieldPath) -> bool:
+    """Whether there is a value at a path."""
+    node: object = values
+    for key in path:
+        if not isinstance(node, Mapping) or key not in node:
+            return False
+        node = node[key]
+    return True
+
+
+def says(values: Mapping[str, object], path: FieldPath) -> bool:
+    """Whether a layer has a value at a path, or one in place of a mapping above it."""
+    node: object = values
+    for key in path:
+        if not isinstance(node, Mapping):
+            return True
+        if key not in node:
+            return False
+        node = node[key]
+    return True

@@ -1,0 +1,276 @@
+"""Applying the plain SQL migrations in order, a transaction each, recorded in the Supabase CLI's ledger."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from windsock.errors import ConfigurationError, MigrationError, MissingExtraError, UnreachableError
+from windsock.postgres.queries import load_queries
+from windsock.postgres.statements import Statement, split
+
+if TYPE_CHECKING:
+    import psycopg
+
+_FILE_NAME = re.compile(r"^([0-9]+)_(.*)\.sql$")
+_TRANSACTION_CONTROL = re.compile(
+    r"\s*(?:--[^\n]*\n\s*)*(begin|commit|rollback|abort|end|start\s+transaction)\b", re.IGNORECASE
+)
+# windsock's own files in a ledger that it shares with an application's.
+_OWN_NAME = re.compile(r"^(dynamic_config_tables$|windsock_)")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of the migrations folder.
+
+    Attributes:
+        version: The digits that the file name begins with.
+        name: The rest of the file name, without ``.sql``.
+        path: The file.
+        statements: Its statements, in order.
+    """
+
+    version: str
+    name: str
+    path: Path
+    statements: tuple[Statement, ...]
+
+    @property
+    def texts(self) -> list[str]:
+        """The statements as the ledger holds them."""
+        return [statement.text for statement in self.statements]
+
+
+class State(StrEnum):
+    """What the ledger says of a migration."""
+
+    APPLIED = "applied"
+    PENDING = "pending"
+    FOREIGN = "not ours"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of ``windsock migrate --status``.
+
+    Attributes:
+        version: The migration's version.
+        name: The migration's name.
+        state: Applied, pending, or recorded by somebody else in the shared ledger.
+    """
+
+    version: str
+    name: str
+    state: State
+
+
+def find_folder() -> Path:
+    """Give the folder of windsock's own migrations: inside the installed package, else in the checkout."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "_migrations", package.parents[1] / "migrations"):
+        if folder.is_dir():
+            return folder
+    raise ConfigurationError(
+        f"the migrations are neither in {package / '_migrations'} nor in the checkout: install windsock again"
+    )
+
+
+def read_migrations(folder: Path) -> tuple[Migration, ...]:
+    """Read every migration of a folder, in the order of their versions.
+
+    Args:
+        folder: The folder of ``<digits>_<name>.sql`` files; other files are left alone.
+
+    Raises:
+        MigrationError: The folder has no migration, two of them share a version, a file is not UTF-8, or one
+            holds a statement that would end its transaction.
+    """
+    migrations: dict[str, Migration] = {}
+    for path in sorted(folder.glob("*.sql")):
+        match = _FILE_NAME.match(path.name)
+        if match is None:
+            continue
+        version, name = match.groups()
+        if version in migrations:
+            raise MigrationError(f"{path} and {migrations[version].path} have the same version: rename one")
+        migrations[version] = Migration(version, name, path, _read_statements(path))
+    if not migrations:
+        raise MigrationError(f"{folder} holds no migration (a file named <digits>_<name>.sql)")
+    return tuple(migrations[version] for version in sorted(migrations))
+
+
+def _read_statements(path: Path) -> tuple[Statement, ...]:
+    try:
+        statements = split(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise MigrationError(f"{path}: cannot be read: {error}") from error
+    for statement in statements:
+        if control := _TRANSACTION_CONTROL.match(statement.text):
+            line = statement.line_at(control.start(1) + 1)
+            raise MigrationError(
+                f"{path}:{line}: {control[1].upper()}: a migration is one transaction already; remove this"
+            )
+    return statements
+
+
+def inspect(
+    connection: "psycopg.Connection", migrations: Sequence[Migration], *, whole_history: bool = False
+) -> tuple[Entry, ...]:
+    """Compare a folder with the database's ledger and change nothing.
+
+    Args:
+        connection: A connection in autocommit mode.
+        migrations: What `read_migrations` gave.
+        whole_history: The folder is all there is, so any other recorded version is an error. Otherwise an
+            application's own migrations in the same ledger are left alone, and only windsock's must be there.
+
+    Returns:
+        Every migration of the folder and of the ledger, in the order of their versions.
+
+    Raises:
+        MigrationError: An applied migration was changed, or its file is gone.
+    """
+    recorded = _read_ledger(connection)
+    by_version = {migration.version: migration for migration in migrations}
+    entries = []
+    for version in sorted(by_version.keys() | recorded.keys()):
+        migration, record = by_version.get(version), recorded.get(version)
+        if record is None and migration is not None:
+            entries.append(Entry(version, migration.name, State.PENDING))
+            continue
+        if migration is not None:
+            _refuse_if_changed(migration, *record or ("", None))
+            entries.append(Entry(version, migration.name, State.APPLIED))
+        elif record is not None:
+            entries.append(_unknown(version, record[0], migrations, whole_history=whole_history))
+    return tuple(entries)
+
+
+def _read_ledger(connection: "psycopg.Connection") -> Mapping[str, tuple[str, list[str] | None]]:
+    queries = load_queries("windsock.postgres", "ledger.sql")
+    exists = connection.execute(queries["ledger_exists"]).fetchone()
+    if exists is None or not exists[0]:
+        return {}
+    rows = connection.execute(queries["read"]).fetchall()
+    return {version: (name, statements) for version, name, statements in rows}
+
+
+def _refuse_if_changed(migration: Migration, name: str, statements: list[str] | None) -> None:
+    if statements is None:  # recorded by an early Supabase CLI, or by `supabase migration repair`
+        return
+    for statement, applied in zip(migration.statements, statements, strict=False):
+        if statement.text != applied:
+            where = f"{migration.path}:{statement.line}"
+            break
+    else:
+        if len(statements) == len(migration.statements):
+            return
+        where = str(migration.path)
+    raise MigrationError(
+        f"{where}: this migration was changed after it had been applied as {migration.version} {name}: "
+        "put the file back as it was and write the change as a new migration"
+    )
+
+
+def _unknown(version: str, name: str, migrations: Sequence[Migration], *, whole_history: bool) -> Entry:
+    if whole_history or _OWN_NAME.match(name):
+        folder = migrations[0].path.parent
+        raise MigrationError(
+            f"{folder}: the database has migration {version}_{name}.sql, which is not in this folder: "
+            "restore the file, or upgrade windsock to the version that brought it"
+        )
+    return Entry(version, name, State.FOREIGN)
+
+
+def migrate(
+    connection: "psycopg.Connection", migrations: Sequence[Migration], *, whole_history: bool = False
+) -> tuple[Migration, ...]:
+    """Apply what is pending, oldest first, each migration in a transaction under a lock.
+
+    Two processes may do this at once: the second waits, then finds nothing left to do.
+
+    Args:
+        connection: A connection in autocommit mode, with the rights that the migrations need.
+        migrations: What `read_migrations` gave.
+        whole_history: See `inspect`.
+
+    Returns:
+        The migrations that this call applied.
+
+    Raises:
+        MigrationError: A migration fails, or `inspect` refuses. What was applied before it stays; of the
+            failing one nothing does.
+    """
+    entries = inspect(connection, migrations, whole_history=whole_history)
+    pending = {entry.version for entry in entries if entry.state is State.PENDING}
+    waiting = [migration for migration in migrations if migration.version in pending]
+    if waiting:
+        _create_ledger(connection)
+    return tuple(migration for migration in waiting if _apply(connection, migration))
+
+
+def _create_ledger(connection: "psycopg.Connection") -> None:
+    queries = load_queries("windsock.postgres", "ledger.sql")
+    with connection.transaction():
+        connection.execute(queries["lock"])
+        exists = connection.execute(queries["ledger_exists"]).fetchone()
+        if exists is None or not exists[0]:
+            connection.execute(queries["create_schema"])
+            connection.execute(queries["create_ledger"])
+        connection.execute(queries["add_statements"])
+        connection.execute(queries["add_name"])
+
+
+def _apply(connection: "psycopg.Connection", migration: Migration) -> bool:
+    queries = load_queries("windsock.postgres", "ledger.sql")
+    connection.execute(queries["reset"])
+    with connection.transaction():
+        connection.execute(queries["lock"])
+        if migration.version in _read_ledger(connection):
+            return False  # somebody else applied it while we waited for the lock
+        for statement in migration.statements:
+            _execute(connection, migration, statement)
+        record = {"version": migration.version, "name": migration.name, "statements": migration.texts}
+        connection.execute(queries["record"], record)
+    return True
+
+
+def _execute(connection: "psycopg.Connection", migration: Migration, statement: Statement) -> None:
+    import psycopg  # noqa: PLC0415 - an extra
+
+    try:
+        connection.execute(statement.text.encode())
+    except psycopg.Error as error:
+        diagnosis = error.diag
+        line = statement.line_at(int(diagnosis.statement_position or 0))
+        message = diagnosis.message_primary or str(error).strip()
+        details = "".join(f" ({text})" for text in (diagnosis.message_detail, diagnosis.message_hint) if text)
+        raise MigrationError(
+            f"{migration.path}:{line}: {message}{details}. The migration was rolled back as a whole; "
+            "correct the file or the database and run `windsock migrate` again"
+        ) from error
+
+
+def connect(url: str) -> "psycopg.Connection":
+    """Open a connection for migrations: autocommit, and no prepared statements, so that any pooler will do.
+
+    Raises:
+        UnreachableError: The database cannot be reached with `url`.
+        MissingExtraError: psycopg is not installed.
+    """
+    try:
+        import psycopg  # noqa: PLC0415 - an extra
+    except ImportError as missing:
+        raise MissingExtraError("the database", "mirror") from missing
+    try:
+        return psycopg.connect(
+            url, autocommit=True, prepare_threshold=None, application_name="windsock migrate"
+        )
+    except psycopg.Error as error:
+        raise UnreachableError(
+            f"the database cannot be reached: {' '.join(str(error).split())}; "
+            "check DATABASE_URL or --database-url"
+        ) from error

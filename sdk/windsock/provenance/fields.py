@@ -1,0 +1,163 @@
+"""`explain`: for each field of a settings object, its value and where it came from."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import takewhile
+
+from windsock.nested import FieldPath, at, says
+from windsock.settings.declaration import Declaration
+from windsock.settings.layers import MASK, Origin, Refusal, Resolved
+from windsock.settings.process import process
+from windsock.settings.resolution import Resolution
+from windsock.settings.settings import Settings, given_of, view_of
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where one value came from.
+
+    Attributes:
+        field: The field, with the keys below it after dots: ``retrieval.top_k``.
+        value: The value that serves; masked where the field is secret.
+        layer: ``default``, ``base``, ``.env``, ``environment``, ``experiment`` or ``profile``.
+        flag: Key of the flag that held it, or None.
+        variant: Name of the variant that held it, or None.
+        config_id: UUID of the configuration, where the layer is the user's profile.
+        variable: The environment variable, where the layer is the environment or ``.env``.
+        shadowed: Weaker layers that say something else, strongest first.
+    """
+
+    field: str
+    value: object
+    layer: str
+    flag: str | None
+    variant: str | None
+    config_id: str | None
+    variable: str | None
+    shadowed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Every value of a settings object and where it came from; ``print`` shows it as a table.
+
+    Attributes:
+        name: The settings class.
+        flag: Key of its base flag.
+        user: The targeting key, or None for the deployment's values.
+        environment: What base flags target.
+        revision: Revision of the flag set; empty where the provider does not tell.
+        age: Seconds since that set began to serve.
+        config_id: UUID of the configuration that the user is assigned to, whether or not it sets a field.
+        reasons: OpenFeature's reason of each flag that was evaluated, by key.
+        fields: One entry per field, or per leaf of nested ones, in field order.
+        refused: Values that did not count, one message each.
+        excluded: Whether the user is out of the running experiment because the profile sets a field of it.
+    """
+
+    name: str
+    flag: str
+    user: str | None
+    environment: str
+    revision: str
+    age: float
+    config_id: str | None
+    reasons: Mapping[str, str]
+    fields: tuple[Provenance, ...]
+    refused: tuple[str, ...]
+    excluded: bool
+
+    def __getitem__(self, field: str) -> Provenance:
+        """The entry of one field: ``explain(teacher)["temperature"]``."""
+        try:
+            return next(each for each in self.fields if each.field == field)
+        except StopIteration:
+            raise KeyError(field) from None
+
+    def to_dict(self) -> dict[str, object]:
+        """The same as plain data, for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        who = f" for {self.user}" if self.user else ""
+        head = (
+            f"{self.name}{who} in {self.environment}, revision {self.revision or '-'}, age {self.age:.1f} s"
+        )
+        rows = [(each.field, str(each.value), _where(each)) for each in self.fields]
+        widths = [max(len(row[column]) for row in rows) if rows else 0 for column in (0, 1)]
+        lines = [f"  {name:<{widths[0]}}  {value:<{widths[1]}}  {where}" for name, value, where in rows]
+        return "\n".join([head, *lines, *(f"  refused: {each}" for each in self.refused)])
+
+
+def explain(settings: Settings) -> Explanation:
+    """Tell where each value of a settings object came from.
+
+    Args:
+        settings: What `Settings.for_user` or `Settings.live` gave.
+
+    Raises:
+        TypeError: An instance made by calling the class: nobody resolved it, so there is nothing to tell.
+    """
+    given = given_of(settings)
+    view = view_of(settings)
+    if given is None or view is None:
+        name = type(settings).__name__
+        raise TypeError(
+            f"{name}(…) is an ordinary instance; explain what {name}.for_user(…) or {name}.live() gives"
+        )
+    resolution, serving = given
+    declaration = type(settings).__windsock__.declaration
+    return Explanation(
+        name=type(settings).__name__,
+        flag=declaration.flag,
+        user=view[1],
+        environment=process.evaluating().environment,
+        revision=serving.revision if serving else "",
+        age=serving.age if serving else 0.0,
+        config_id=resolution.config_id,
+        reasons=_reasons(resolution),
+        fields=tuple(_provenance(declaration, resolution.resolved)),
+        refused=tuple(_refused(refusal) for refusal in resolution.resolved.refusals),
+        excluded=resolution.excluded,
+    )
+
+
+def _reasons(resolution: Resolution) -> dict[str, str]:
+    return {
+        outcome.flag_key: outcome.reason
+        if outcome.error_code is None
+        else f"{outcome.reason}: {outcome.error_code}"
+        for outcome in resolution.outcomes
+    }
+
+
+def _provenance(declaration: Declaration, resolved: Resolved) -> list[Provenance]:
+    shown = declaration.shown(resolved.values)
+    return [
+        Provenance(
+            field=".".join(path),
+            value=MASK if declaration.is_secret(path) else at(shown, path),
+            layer=origin.layer,
+            flag=origin.flag,
+            variant=origin.variant,
+            config_id=origin.config_id,
+            variable=origin.variable(path),
+            shadowed=_below(resolved, path, origin),
+        )
+        for path, origin in resolved.leaves().items()
+    ]
+
+
+def _below(resolved: Resolved, path: FieldPath, origin: Origin) -> tuple[str, ...]:
+    weaker = takewhile(lambda layer: layer.origin is not origin, resolved.applied[1:])
+    return tuple(reversed([layer.origin.layer for layer in weaker if says(layer.values, path)]))
+
+
+def _where(entry: Provenance) -> str:
+    source = entry.variable or (f"{entry.flag}/{entry.variant}" if entry.flag else "")
+    over = f"  (over {', '.join(entry.shadowed)})" if entry.shadowed else ""
+    return f"{entry.layer} {source}".rstrip() + over
+
+
+def _refused(refusal: Refusal) -> str:
+    return f"{'.'.join(refusal.path)} from {refusal.source}: {refusal.message}"

@@ -1,0 +1,132 @@
+"""What a provider accounts for: what serves now, whether that is proven, and the events that say so.
+
+Apart from `windsock.providers`, because those are loaded by `windsock.start` only.
+"""
+
+import threading
+import time
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from openfeature.event import ProviderEventDetails
+from openfeature.exception import ErrorCode
+from openfeature.provider import AbstractProvider, ProviderStatus
+from openfeature.provider._registry import provider_registry
+
+from windsock.evaluator.outcome import Rule
+
+if TYPE_CHECKING:
+    from windsock.flags import Problem
+
+
+_SETTLE_SECONDS: Final = 1.0
+"""Longest wait for OpenFeature to write down how the start ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The set that serves now.
+
+    Attributes:
+        source: Where it came from: a folder, an address.
+        revision: Content hash of the set; empty where there is none, or where it is the server's affair.
+        loaded_at: Unix time at which it began to serve, in seconds; 0.0 before the first set.
+        stale: Why there is no set, or why a newer one could not be taken; empty where all is well.
+        problems: Flags that turned themselves off, and overlaps between files.
+    """
+
+    source: str
+    revision: str = ""
+    loaded_at: float = 0.0
+    stale: str = ""
+    problems: "tuple[Problem, ...]" = ()
+
+    @property
+    def age(self) -> float:
+        """Seconds since this set began to serve."""
+        return max(0.0, time.time() - self.loaded_at) if self.loaded_at else 0.0
+
+
+class ServingProvider(AbstractProvider):
+    """An OpenFeature provider that tells what it serves, and is ready when evaluating `SENTINEL` proves it.
+
+    Args:
+        source: Where flags come from.
+
+    Attributes:
+        serving: What is known of the set that serves.
+    """
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.serving = Serving(source)
+        self._starting = False
+        self._teller: threading.Thread | None = None
+
+    @abstractmethod
+    def ready(self) -> bool:
+        """Whether a set is loaded, by the evaluation of `SENTINEL`."""
+
+    def _begin_start(self) -> None:
+        self._starting = True
+
+    def _end_start(self) -> None:
+        """Have what is stale already told after OpenFeature's own READY, which would overwrite it."""
+        self._starting = False
+        if self.serving.stale and self.ready():
+            self._teller = threading.Thread(target=self._tell, name="windsock-stale", daemon=True)
+            self._teller.start()
+
+    def _join_teller(self) -> None:
+        teller, self._teller = self._teller, None
+        if teller is not None and teller is not threading.current_thread():
+            teller.join()
+
+    def _tell(self) -> None:
+        """Emit what brings the status that OpenFeature holds to what is the case; nothing during a start."""
+        status, why = self._settled_status(), self.serving.stale
+        if status is ProviderStatus.NOT_READY:
+            return
+        if not self.ready():
+            if status is not ProviderStatus.ERROR:
+                self.emit_provider_error(ProviderEventDetails(message=why, error_code=ErrorCode.GENERAL))
+            return
+        if status is ProviderStatus.ERROR or (status is ProviderStatus.STALE and not why):
+            self.emit_provider_ready(ProviderEventDetails(message=f"{self.serving.source} serves"))
+            status = ProviderStatus.READY
+        if why and status is ProviderStatus.READY:
+            self.emit_provider_stale(ProviderEventDetails(message=why))
+
+    def _set_stale(self, why: str) -> None:
+        """Record why a newer set could not be taken, and emit STALE where the status says READY."""
+        self.serving = replace(self.serving, stale=why)
+        if self._status() is ProviderStatus.READY:
+            self.emit_provider_stale(ProviderEventDetails(message=why))
+
+    def _status(self) -> ProviderStatus:
+        return provider_registry.get_provider_status(self)
+
+    def _settled_status(self) -> ProviderStatus:
+        """The status once OpenFeature has written down how the start ended, which it may be about to do."""
+        until = time.monotonic() + _SETTLE_SECONDS
+        while (
+            self._status() is ProviderStatus.NOT_READY
+            and not self._starting
+            and hasattr(self, "_on_emit")  # an OpenFeature client uses this provider
+            and time.monotonic() < until
+        ):
+            time.sleep(0.01)
+        return self._status()
+
+
+class RuleProvider(ServingProvider):
+    """A provider whose rules may be called in this process, past OpenFeature's client.
+
+    Attributes:
+        compiled: The flags that serve, by key, `SENTINEL` among them; replaced as a whole after each change,
+            never changed in place.
+    """
+
+    compiled: Mapping[str, Rule]

@@ -1,0 +1,68 @@
+"""`start`, `stop`, `reload` and `health`: the one place where the SDK does I/O on its own account."""
+
+import atexit
+import os
+from typing import TYPE_CHECKING
+
+from openfeature.provider import AbstractProvider
+
+from windsock.healing.quarantine import quarantine
+from windsock.settings.process import process
+from windsock.variables import environment_name
+
+if TYPE_CHECKING:
+    from windsock.runtime.parts import Running
+    from windsock.usage import Sink, UsageWriter
+
+_running: "Running | None" = None
+
+
+def start(
+    *,
+    flags: str | os.PathLike[str] | None = None,
+    provider: AbstractProvider | None = None,
+    environment: str | None = None,
+    usage: "Sink | UsageWriter | str | None" = None,
+    domain: str | None = None,
+) -> None:
+    """Begin to serve flags, and to record usage. A second call replaces what the first started.
+
+    Args:
+        flags: Folder of flagd files. By default ``FLAGD_*`` decides, and without it the folder ``flagd``.
+        provider: An OpenFeature provider of your own, instead of files or flagd.
+        environment: What base flags target. Default: ``ENVIRONMENT``, else ``production``.
+        usage: Where ``usage_logs`` rows go: a PostgreSQL URL, a sink, or a writer with options of its own
+            (`stop` stops it too). Default: ``DATABASE_URL``; unset, nowhere.
+        domain: OpenFeature domain to serve. Default: the default provider, which plain OpenFeature calls use
+            too.
+
+    Raises:
+        ConfigurationError: An argument or variable cannot be used. Unreadable flags or a flagd that is down
+            are no error: code defaults serve, `health` and the log say so, and the provider goes on trying.
+    """
+    from windsock.runtime.parts import Options, Running  # noqa: PLC0415 - see there
+
+    global _running  # noqa: PLW0603 - one runtime per process is the point
+    stop()
+    _running = Running(Options(flags, provider, environment or environment_name(), usage, domain))
+    atexit.register(stop)
+    process.reload()
+
+
+def stop() -> None:
+    """Stop what `start` started: join the watcher, flush usage. Settings fall to the environment."""
+    global _running
+    running, _running = _running, None
+    process.evaluation = None
+    if running is None:
+        quarantine.reset()
+        return
+    atexit.unregister(stop)
+    running.stop()
+
+
+def reload() -> None:
+    """Read the environment, `.env` and the flag files again, now."""
+    process.reload()
+    if _running is not None:
+        _running.reload()

@@ -1,0 +1,100 @@
+"""What `windsock.start` starts: a provider, a usage writer, and the exchange of what is withdrawn.
+
+Imported by `start` alone, so that `import windsock` loads no provider, no evaluator and no writer; and all of
+it at once, so that no request is the first to need a part of it.
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from openfeature import api
+from openfeature.evaluation_context import EvaluationContextAttribute
+from openfeature.exception import OpenFeatureError
+from openfeature.provider import AbstractProvider
+from openfeature.provider._registry import provider_registry
+from openfeature.provider.no_op_provider import NoOpProvider
+
+from windsock.client.evaluation import Evaluation
+from windsock.healing.boards import FileBoard, PostgresBoard
+from windsock.healing.quarantine import quarantine
+from windsock.healing.sharing import Sharing
+from windsock.providers.choice import choose
+from windsock.providers.compiled import CompiledProvider
+from windsock.providers.files import FilesProvider
+from windsock.settings.process import process
+from windsock.usage import Sink, UsageOptions, UsageWriter
+from windsock.usage.postgres import PostgresSink
+from windsock.usage.request import install
+from windsock.variables import user_id_key
+
+logger = logging.getLogger("windsock")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `windsock.start` was given; see there."""
+
+    flags: str | os.PathLike[str] | None
+    provider: AbstractProvider | None
+    environment: str
+    usage: Sink | UsageWriter | str | None
+    domain: str | None
+
+
+class Running:
+    """What one `start` started and `stop` stops.
+
+    Args:
+        options: What it was given.
+
+    Raises:
+        ConfigurationError: An argument or variable cannot be used.
+    """
+
+    def __init__(self, options: Options) -> None:
+        context: Mapping[str, EvaluationContextAttribute] = {"environment": options.environment}
+        self._domain = options.domain
+        self._provider = options.provider or choose(options.flags, context)
+        try:
+            _set_provider(self._provider, options.domain)
+        except (OpenFeatureError, OSError) as error:
+            logger.error("flags cannot be served yet (%s); code defaults serve", error)  # noqa: TRY400
+        usage = options.usage or os.environ.get("DATABASE_URL") or None
+        self._writer = _writer(usage)
+        install(self._writer)
+        process.evaluation = Evaluation(options.domain, options.environment)
+        self._sharing = Sharing(PostgresBoard(usage) if isinstance(usage, str) else FileBoard())
+
+    def reload(self) -> None:
+        """Read the flag files again."""
+        if isinstance(self._provider, FilesProvider):
+            self._provider.reload()
+
+    def stop(self) -> None:
+        """Tell what is left to tell, flush usage, and give OpenFeature's place back."""
+        self._sharing.stop()
+        quarantine.reset()
+        install(None)
+        if self._writer is not None:
+            self._writer.stop()
+        if isinstance(self._provider, CompiledProvider):
+            self._provider.shutdown()  # now: OpenFeature shuts a replaced provider down later
+        if provider_registry.get_provider(self._domain) is self._provider:
+            _set_provider(NoOpProvider(), self._domain)
+
+
+def _set_provider(provider: AbstractProvider, domain: str | None) -> None:
+    """Register and wait until it is initialized; since OpenFeature 0.10 `set_provider` does not wait."""
+    if domain is None:
+        api.set_provider_and_wait(provider)
+    else:
+        api.set_provider_and_wait(provider, domain)
+
+
+def _writer(usage: Sink | UsageWriter | str | None) -> UsageWriter | None:
+    if usage is None or isinstance(usage, UsageWriter):
+        return usage
+    sink = PostgresSink(usage) if isinstance(usage, str) else usage
+    return UsageWriter(sink, options=UsageOptions(user_id_key=user_id_key()))

@@ -1,0 +1,143 @@
+"""Features: boolean flags with a code default."""
+
+import logging
+import os
+from typing import Protocol
+
+from openfeature import hook
+from openfeature.evaluation_context import EvaluationContextAttribute
+from openfeature.provider._registry import provider_registry as _registry
+from pydantic import TypeAdapter, ValidationError
+
+from windsock.client.evaluation import SERVING
+from windsock.client.hooks import BOOLEAN
+from windsock.errors import DeclarationError
+from windsock.settings.process import process
+
+logger = logging.getLogger("windsock.settings")
+
+_BOOL = TypeAdapter(bool)
+
+
+class Feature(Protocol):
+    """A boolean flag; calling it gives whether it is on. Made by `feature`."""
+
+    def __call__(self, targeting_key: object = None, /, **attributes: EvaluationContextAttribute) -> bool:
+        """Whether the feature is on, for one user or (without one) for the deployment.
+
+        Args:
+            targeting_key: The user's id.
+            attributes: What targeting rules may ask of the user.
+        """
+
+
+class _Forced:
+    """What the environment says of a feature.
+
+    Attributes:
+        decides: Whether it does, or has not been asked yet.
+    """
+
+    __slots__ = ("__weakref__", "_env", "_key", "_read", "_value", "decides")
+
+    def __init__(self, key: str, env: str | None) -> None:
+        self.decides = True
+        self._key = key
+        self._env = env
+        self._read = False
+        self._value: bool | None = None
+        process.readers.add(self)
+
+    def value(self) -> bool | None:
+        """What the feature is forced to be; None where the flag decides."""
+        if not self._read:
+            self.reload()
+        return self._value
+
+    def reload(self) -> None:
+        """Read the environment again."""
+        self._value = self._read_environment()
+        self._read, self.decides = True, self._value is not None
+
+    def _read_environment(self) -> bool | None:
+        raw = os.environ.get(self._env, "") if self._env else ""
+        if not raw:
+            return None
+        try:
+            return _BOOL.validate_python(raw)
+        except ValidationError:
+            logger.warning(
+                "%s=%r is no boolean for feature %r: use true or false. The flag decides.",
+                self._env,
+                raw,
+                self._key,
+            )
+            return None
+
+
+def _switch(key: str, default: bool, forced: _Forced) -> Feature:  # noqa: C901, FBT001 - one function, see below
+    """What is called to ask for a feature."""
+
+    # A function and not an object with `__call__`, which Python calls in a way that takes half as long again;
+    # and one function, because each step takes hardly longer than calling another would.
+    def is_on(targeting_key: object = None, /, **attributes: EvaluationContextAttribute) -> bool:
+        if forced.decides and (decided := forced.value()) is not None:
+            return decided
+        evaluation = process.evaluation or process.evaluating()
+        provider = evaluation.compiled
+        # what `Evaluation.provider` asks; that is called where the provider is another one or not as usual
+        if hook._hooks or evaluation.client.hooks:  # noqa: SLF001
+            provider = None
+        elif (
+            provider is not _registry._default_provider  # noqa: SLF001
+            or evaluation.domain is not None
+            or _registry._provider_status.get(provider) not in SERVING  # noqa: SLF001
+        ):
+            provider = evaluation.provider()
+        if provider is None:
+            on: bool = evaluation.details(BOOLEAN, key, default, targeting_key, attributes).value
+            return on
+        flag = provider.compiled.get(key)
+        if flag is None:
+            return default
+        outcome = flag.constant
+        if outcome is None:
+            # The call's own attributes win over every other context, so a rule on one of them needs no other.
+            decided_by = flag.decided_by
+            if decided_by in attributes and decided_by != "targetingKey":
+                context = attributes
+            elif decided_by == "targetingKey" and targeting_key and type(targeting_key) is str:
+                context = {"targetingKey": targeting_key}
+            else:
+                context = evaluation.context(targeting_key, attributes)
+            rule = flag.rule  # a variable, because Python calls a slot's function slower in one step
+            try:
+                outcome = rule(context)
+            except Exception:  # noqa: BLE001 - the context does not suit the rule, or its values raise anything
+                return default
+        value = outcome.value
+        return value if value is True or value is False else default
+
+    is_on.__name__ = is_on.__qualname__ = f"feature {key}"
+    return is_on
+
+
+def feature(key: str, *, default: bool, env: str | None = None) -> Feature:
+    """Declare a feature.
+
+    ::
+
+        rag = windsock.feature("rag_auto_indexing", default=False)
+        if rag(user_id): ...
+
+    Args:
+        key: The flag's key.
+        default: What it is where no flag says otherwise.
+        env: An environment variable that decides before the flag does, where it is set and not empty.
+
+    Raises:
+        DeclarationError: The default is no bool.
+    """
+    if type(default) is not bool:
+        raise DeclarationError(f"feature {key!r}: the default must be True or False, not {default!r}")
+    return _switch(key, default, _Forced(key, env))

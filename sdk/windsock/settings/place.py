@@ -1,0 +1,30 @@
+"""Values in use: where they stand, how they are told apart, and how the calls that used them went."""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+
+ValueKey = tuple[str, str, str]
+"""Where a value stands: (flag key, variant, top-level field). A sharded flag has one key."""
+
+Withdrawn = Mapping[ValueKey, str]
+"""Values not to be served, by where they stand: their fingerprint. Another value there is served."""
+
+
+def fingerprint(value: object) -> str:
+    """Tell a value from another: the first 16 hex digits of the sha256 of its JSON, keys in order.
+
+    ``1`` and ``1.0`` are one value: flagd's RPC turns integers inside objects into floats.
+    """
+    text = json.dumps(_numbers_alike(value), sort_keys=True, default=repr)
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _numbers_alike(value: object) -> object:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {str(key): _numbers_alike(below) for key, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [_numbers_alike(each) for each in value]
+    return value

@@ -1,0 +1,325 @@
+"""From a declared class and a user to settings: evaluate three flags, lay the layers, remember the result."""
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic_settings import BaseSettings
+
+from windsock.client.evaluation import missing
+from windsock.evaluator.outcome import Outcome, Rule
+from windsock.flag_names import NO_CHANGE
+from windsock.providers.base import Serving
+from windsock.settings import environment
+from windsock.settings.declaration import Declaration
+from windsock.settings.layers import MASK, Layer, Origin, Refusal, Resolved, resolve
+from windsock.settings.place import ValueKey, Withdrawn, fingerprint
+from windsock.settings.process import process
+from windsock.settings.tally import Tally
+from windsock.text import short
+
+logger = logging.getLogger("windsock.settings")
+
+WITHDRAWN = "withdrawn, because it failed in use; see `windsock quarantine list`"
+
+LAST_GOOD = "last good"
+"""The layer of a value that worked before the one that fails now."""
+
+_NOT_TARGETED = frozenset({"STATIC", "DEFAULT", "DISABLED", "ERROR"})
+_JSON_MAX = 16_384
+_CACHE_MAX = 65_536
+_LOGGED_MAX = 10_000
+
+Outcomes = tuple[Outcome, Outcome, Outcome]
+"""What the base, the experiment and the profile flag gave."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resolution:
+    """Settings for one combination of variants, and the evaluations that led to them; shared between users.
+
+    Attributes:
+        values: Values by field name.
+        resolved: The layers behind them.
+        outcomes: What the base, experiment and profile flags gave, in this order.
+        deciding: That of the strongest flag that contributed a value; the base flag's where none did.
+        config_id: UUID of the configuration that the user is assigned to, or None; one that changes nothing,
+            such as the control group's, counts too.
+        excluded: Whether the user is left out of the running experiment because the profile sets a field of
+            it.
+        arms: The fields that the arms of the experiment set; None over RPC, where they are not known.
+        layers: The layers as they were found, withdrawn values included.
+        tally: What became of the calls that used it.
+    """
+
+    values: Mapping[str, object]
+    resolved: Resolved
+    outcomes: Outcomes
+    deciding: Outcome
+    config_id: str | None
+    excluded: bool
+    arms: frozenset[str] | None = frozenset()
+    layers: tuple[Layer, ...] = ()
+    tally: Tally = field(default_factory=Tally)
+
+    def found(self, field_name: str) -> object:
+        """The value of a field as its layer holds it, before validation; None where none does."""
+        origin = self.resolved.origins[field_name]
+        holding = (layer for layer in self.resolved.applied if layer.origin == origin)
+        return next((layer.values[field_name] for layer in holding if field_name in layer.values), None)
+
+    def exposed(self, read: Iterable[str]) -> tuple[str, str] | None:
+        """The experiment and the arm that reading these fields exposes to; None outside of any.
+
+        In an experiment is whom its targeting gave an arm, not who got the flag's default. Its name is the
+        flag's metadata `experiment`, else the flag's key.
+        """
+        outcome = self.outcomes[1]
+        if self.excluded or outcome.variant is None or outcome.reason in _NOT_TARGETED:
+            return None
+        if self.arms is not None and self.arms.isdisjoint(read):
+            return None
+        return str(outcome.flag_metadata.get("experiment", outcome.flag_key)), outcome.variant
+
+
+Given = tuple[Resolution, Serving | None]
+"""Settings, and the set of flags they came from; None where the provider does not tell."""
+
+_NONE: Mapping[str, Rule] = {}
+
+
+class Resolver:
+    """Resolves one settings class for any user; settings are validated once per combination of variants."""
+
+    def __init__(self, settings_class: type[BaseSettings], declaration: Declaration) -> None:
+        self.declaration = declaration
+        self._settings_class = settings_class
+        self.flags = (declaration.flag, declaration.experiment_flag, declaration.profile_flag)
+        self._missing = tuple(map(missing, self.flags))  # one outcome each: identity is the cache's key
+        self._declared = dict(zip(("base", "experiment", "profile"), self.flags, strict=True))
+        self._process_layers: tuple[Layer, ...] | None = None
+        self._cache: dict[Outcomes, Resolution] = {}
+        self._made: dict[tuple[object, ...], Resolution] = {}
+        self._epoch: object = None
+        self._logged: set[tuple[object, ...]] = set()
+        process.readers.add(self)
+
+    def reload(self) -> None:
+        """Read the environment again."""
+        self._process_layers = environment.read_layers(self._settings_class)
+
+    def resolve(self, targeting_key: str | None, attributes: dict[str, Any]) -> Given:
+        """Settings of one user (or of none), through OpenFeature; `attributes` are completed in place."""
+        evaluation = process.evaluation or process.evaluating()
+        provider = evaluation.provider()
+        base, experiment, profile = self.flags
+        if provider is None:
+            outcomes = (
+                evaluation.object(base, targeting_key, attributes),
+                evaluation.object(experiment, targeting_key, attributes),
+                evaluation.object(profile, targeting_key, attributes),
+            )
+            return self._combined(outcomes, _NONE), None
+        serving, compiled = provider.serving, provider.compiled
+        context = evaluation.context(targeting_key, attributes)
+        try:  # one for three rules: a guard around each would be a call more for each
+            outcomes = (
+                flag.rule(context) if (flag := compiled.get(base)) else self._missing[0],
+                flag.rule(context) if (flag := compiled.get(experiment)) else self._missing[1],
+                flag.rule(context) if (flag := compiled.get(profile)) else self._missing[2],
+            )
+        except Exception:  # noqa: BLE001 - the context does not suit a rule: its failure becomes an outcome
+            return self.resolve_with(compiled, context), serving
+        return self._combined(outcomes, compiled), serving
+
+    def resolve_with(self, flags: Mapping[str, Rule], context: Mapping[str, Any]) -> Resolution:
+        """Settings by flags that are not the process's own: those of another time.
+
+        Args:
+            flags: The flags by key; what is not there gives the layers below.
+            context: The attributes, with ``targetingKey`` and ``environment``.
+        """
+        base, experiment, profile = self.flags
+        outcomes = (
+            flag.evaluate(context) if (flag := flags.get(base)) else self._missing[0],
+            flag.evaluate(context) if (flag := flags.get(experiment)) else self._missing[1],
+            flag.evaluate(context) if (flag := flags.get(profile)) else self._missing[2],
+        )
+        return self._combined(outcomes, flags)
+
+    async def resolve_async(self, targeting_key: str | None, attributes: dict[str, Any]) -> Given:
+        """Do the same without blocking the event loop where the provider has an asynchronous call."""
+        evaluation = process.evaluating()
+        if evaluation.in_process() is not None:  # there is nothing to wait for
+            return self.resolve(targeting_key, attributes)
+        base, experiment, profile = self.flags
+        outcomes = (
+            await evaluation.object_async(base, targeting_key, attributes),
+            await evaluation.object_async(experiment, targeting_key, attributes),
+            await evaluation.object_async(profile, targeting_key, attributes),
+        )
+        return self._combined(outcomes, _NONE), None
+
+    def place(self, origin: Origin, field_name: str) -> ValueKey | None:
+        """Where the value of a field stands, if a flag's variant holds it."""
+        flag = self._declared.get(origin.layer)
+        return None if flag is None or origin.variant is None else (flag, origin.variant, field_name)
+
+    def json_of(self, field_name: str, value: object) -> str | None:
+        """Write a value for people and other processes; None where the field is secret or it is too long."""
+        if self.declaration.is_secret((field_name,)):
+            return None
+        text = json.dumps(value, ensure_ascii=False, default=repr)
+        return text if len(text) <= _JSON_MAX else None
+
+    def shadowed(self) -> list[str]:
+        """Fields that the base flag sets and the process overrides, as ``flag.field``."""
+        applied = self.resolve(None, {})[0].resolved.applied
+        base = {name for layer in applied if layer.origin.layer == "base" for name in layer.values}
+        above = {name for layer in self.process_layers() for name in layer.values}
+        return [f"{self.declaration.flag}.{name}" for name in self.declaration.fields if name in base & above]
+
+    def process_layers(self) -> tuple[Layer, ...]:
+        """What `.env` and the environment say."""
+        if self._process_layers is None:
+            self._process_layers = environment.read_layers(self._settings_class)
+        return self._process_layers
+
+    def _combined(self, outcomes: Outcomes, compiled: Mapping[str, Rule]) -> Resolution:
+        """Find the settings of this combination of variants, or make them.
+
+        An outcome is one object for as long as its flag stays the same, so a set that changed elsewhere costs
+        nothing here; what stays behind of flags that changed is dropped with the rest when there is too much.
+        """
+        if process.epoch is not self._epoch:
+            self._epoch, self._cache, self._made = process.epoch, {}, {}
+        found = self._cache.get(outcomes)
+        if found is None:
+            if len(self._cache) >= _CACHE_MAX:
+                self._cache, self._made = {}, {}
+            found = self._cache[outcomes] = self._same_or_new(outcomes, compiled)
+        return found
+
+    def _same_or_new(self, outcomes: Outcomes, compiled: Mapping[str, Rule]) -> Resolution:
+        """Settings are validated once per content: a profile is the same in every shard, after any edit."""
+        _, experiment, profile = outcomes
+        arms = _arm_fields(experiment, compiled)
+        content = (*((each.flag_key, each.variant, each.reason) for each in outcomes[:2]), profile.variant)
+        values = json.dumps([each.value for each in outcomes], sort_keys=True, default=repr)
+        key = (content, profile.reason, arms, experiment.flag_metadata.get("experiment"), values)
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = self._make(outcomes, arms)
+        return found
+
+    def _make(self, outcomes: Outcomes, arms: frozenset[str] | None) -> Resolution:
+        found, excluded = self._layers(*outcomes, arms)
+        return self.laid(outcomes, arms, found, process.withdrawn, excluded=excluded)
+
+    def laid(
+        self,
+        outcomes: Outcomes,
+        arms: frozenset[str] | None,
+        found: Iterable[Layer],
+        withdrawn: Withdrawn,
+        *,
+        excluded: bool,
+    ) -> Resolution:
+        """Lay the layers that were found over the code defaults, without the values that are withdrawn."""
+        base, experiment, profile = outcomes
+        layers, gone = self._serving(found, withdrawn)
+        resolved = resolve(self.declaration, layers)
+        resolved = replace(resolved, refusals=(*resolved.refusals, *gone))
+        self._log(resolved.refusals)
+        contributed = {layer.origin.layer: layer.origin for layer in resolved.applied}
+        deciding = (
+            profile if "profile" in contributed else experiment if "experiment" in contributed else base
+        )
+        return Resolution(
+            values=resolved.values,
+            resolved=resolved,
+            outcomes=outcomes,
+            deciding=deciding,
+            config_id=_assigned(profile),
+            excluded=excluded,
+            arms=arms,
+            layers=tuple(found),
+        )
+
+    def _layers(
+        self, base: Outcome, experiment: Outcome, profile: Outcome, arms: frozenset[str] | None
+    ) -> tuple[list[Layer], bool]:
+        """The layers above the code defaults, weakest first; and whether the user left the experiment."""
+        profile_layer = self._flag_layer("profile", profile)
+        own_arm = experiment.value if isinstance(experiment.value, Mapping) else {}
+        in_question = own_arm.keys() if arms is None else arms
+        excluded = any(in_question & layer.values.keys() for layer in profile_layer)
+        experiment_layer = [] if excluded else self._flag_layer("experiment", experiment)
+        base_layer = self._flag_layer("base", base)
+        return [*base_layer, *self.process_layers(), *experiment_layer, *profile_layer], excluded
+
+    def _flag_layer(self, layer: str, outcome: Outcome) -> list[Layer]:
+        """The layer of one flag: none where the flag serves nothing or nothing that settings can be."""
+        if outcome.value is None:
+            return []
+        if not isinstance(outcome.value, Mapping):
+            self._log_once((outcome.flag_key, outcome.variant), logging.ERROR,
+                "flag %r variant %r is no object; give it one key per field. The layers below serve.",
+                outcome.flag_key, outcome.variant,
+            )  # fmt: skip
+            return []
+        config_id = outcome.variant if layer == "profile" and outcome.value else None
+        return [Layer(Origin(layer, outcome.flag_key, outcome.variant, config_id), outcome.value)]
+
+    def _serving(self, found: Iterable[Layer], withdrawn: Withdrawn) -> tuple[list[Layer], list[Refusal]]:
+        """Leave out the values that are withdrawn, and say which."""
+        if not withdrawn:
+            return list(found), []
+        layers, refusals = [], []
+        for layer in found:
+            keys = ((name, self.place(layer.origin, name)) for name in layer.values)
+            gone = [
+                name for name, key in keys if key and withdrawn.get(key) == fingerprint(layer.values[name])
+            ]
+            kept = {name: value for name, value in layer.values.items() if name not in gone}
+            layers.append(Layer(layer.origin, kept))
+            refusals += [self._withdrawal(layer, name) for name in gone]
+        return layers, refusals
+
+    def _withdrawal(self, layer: Layer, name: str) -> Refusal:
+        value = MASK if self.declaration.is_secret((name,)) else layer.values[name]
+        return Refusal((name,), layer.origin, value, WITHDRAWN)
+
+    def _log(self, refusals: tuple[Refusal, ...]) -> None:
+        for refusal in refusals:
+            path = ".".join(refusal.path)
+            shown = short(refusal.value)
+            self._log_once((refusal.origin.layer, refusal.origin.variant, path, shown, refusal.message),
+            logging.ERROR,
+                "%s.%s: %s gives %s, refused: %s. The layer below serves.",
+                self._settings_class.__name__, path, refusal.source, shown, refusal.message,
+            )  # fmt: skip
+
+    def _log_once(self, key: tuple[object, ...], level: int, message: str, *arguments: object) -> None:
+        if key not in self._logged:
+            if len(self._logged) >= _LOGGED_MAX:
+                self._logged.clear()
+            self._logged.add(key)
+            logger.log(level, message, *arguments)
+
+
+def _assigned(profile: Outcome) -> str | None:
+    """The id of the user's configuration, by which its variant is named."""
+    return profile.variant if isinstance(profile.value, Mapping) and profile.variant != NO_CHANGE else None
+
+
+def _arm_fields(experiment: Outcome, compiled: Mapping[str, Rule]) -> frozenset[str] | None:
+    """Fields that any arm of the running experiment sets; over RPC only the user's own arm is known."""
+    flag = compiled.get(experiment.flag_key)
+    if flag is None:
+        return frozenset() if experiment.variant is None else None
+    return frozenset(
+        name for value in flag.flag.variants.values() if isinstance(value, Mapping) for name in value
+    )

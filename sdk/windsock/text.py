@@ -1,0 +1,39 @@
+"""Text for people: shortened, printable, and the nearest known name."""
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""What PostgreSQL's text and jsonb refuse: NUL, and halves of surrogate pairs."""
+
+
+def short(value: object, limit: int = 80) -> str:
+    """Give a value as Python writes it, or its beginning."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+
+
+def printable(value: object, limit: int) -> str:
+    """Give an object's text, storable and at most `limit` characters; never raises."""
+    try:
+        # str(): a subclass may lie about its length or its slices.
+        text = str.__str__(value) if isinstance(value, str) else str(value)
+        # A character is at most a few bytes: cutting first keeps a message of 100 MB from being copied whole.
+        text = UNSTORABLE.sub("�", str.__getitem__(text, slice(limit + 1)))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - hostile by assumption, `SystemExit` included
+        return f"<{type(value).__name__} whose text raised {type(error).__name__}>"
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """The end of a message about an unknown name: the nearest known one, else all of them."""
+    folded = {each.casefold().replace("_", "").replace("-", ""): each for each in known}
+    near = folded.get(name.casefold().replace("_", "").replace("-", ""))
+    near = near or next(iter(get_close_matches(name, known, n=1)), None)
+    if near is not None:
+        return f"; did you mean {near!r}?"
+    listed = ", ".join(map(repr, known[:10])) + (", …" if len(known) > 10 else "")
+    return f"; there is {listed}" if known else ""

@@ -1,0 +1,15 @@
+"""The environment variables that windsock itself reads."""
+
+import os
+
+DEFAULT_ENVIRONMENT = "production"
+
+
+def environment_name() -> str:
+    """The deployment environment that base flags target: ``ENVIRONMENT``, by default ``production``."""
+    return os.environ.get("ENVIRONMENT", "").strip() or DEFAULT_ENVIRONMENT
+
+
+def user_id_key() -> bytes | None:
+    """The secret that hashes user ids in usage logs: ``WINDSOCK_USER_ID_KEY``; None keeps them plain."""
+    return os.environ.get("WINDSOCK_USER_ID_KEY", "").encode() or None
