@@ -7,7 +7,8 @@ from pathlib import Path
 import pglast
 from pglast import ast
 from pglast.visitors import Visitor
-from windsock._statements import split
+
+from windsock.postgres.statements import split
 
 PATH = ("pg_catalog", "pg_temp")
 # A transition table has no schema. Its function refuses every table but its own.

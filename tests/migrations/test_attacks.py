@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 from tests.migrations import attacks
-from windsock.migrations import connect, find_folder, migrate, read_migrations
 
 from windsock import embedded
 from windsock.errors import MigrationError
+from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 
 SUPABASE = Path(__file__).with_name("supabase_shape.sql").read_bytes()
 # The last migration whose functions could be turned against their owner.

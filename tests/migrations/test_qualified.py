@@ -2,7 +2,8 @@
 
 import pytest
 from tests.migrations.qualified import problems
-from windsock.migrations import find_folder
+
+from windsock.postgres.migrations import find_folder
 
 # Applied in databases, so their texts stay as they are; 20260222000023 replaces the functions that they made.
 SUPERSEDED = (
