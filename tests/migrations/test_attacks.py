@@ -8,8 +8,8 @@ import pytest
 from psycopg import sql
 from tests.migrations import attacks
 
-from windsock import embedded
 from windsock.errors import MigrationError
+from windsock.postgres import embedded
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 
 SUPABASE = Path(__file__).with_name("supabase_shape.sql").read_bytes()
