@@ -5,7 +5,7 @@
 \ir ai_teacher/db/wallets.sql
 \ir ai_teacher/db/role.sql
 
-select format('alter role %I login password %L', rolname, :'password')
-from pg_roles
+select pg_catalog.format('alter role %I login password %L', rolname, :'password')
+from pg_catalog.pg_roles
 where rolname in ('windsock_mirror', 'windsock_writer', 'ai_teacher') or rolname like 'ad\_learning\_%'
 \gexec

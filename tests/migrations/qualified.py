@@ -119,11 +119,11 @@ def _plpgsql(text: str) -> list[str]:
 
 
 def _declared_types(declarations: str) -> list[str]:
-    kinds = re.findall(
-        r"^\s*\w+\s+(?:constant\s+)?([\w.\"%]+(?:\[\])?)\s*(?=;|:=|=|not\b|default\b)",
-        declarations,
-        re.MULTILINE,
+    declaration = re.compile(
+        r"(?:\s|--[^\n]*\n)*\w+\s+(?:constant\s+)?(.+?)\s*(?::=|=|\bnot\s|\bdefault\s|$)",
+        re.IGNORECASE | re.DOTALL,
     )
+    kinds = [match[1] for each in declarations.split(";") if (match := declaration.match(each))]
     bare = []
     for kind in kinds:
         if kind == "record" or kind.lower().endswith(("%type", "%rowtype")):

@@ -13,8 +13,13 @@ from windsock.postgres import embedded
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 
 SUPABASE = Path(__file__).with_name("supabase_shape.sql").read_bytes()
-# The last migration whose functions could be turned against their owner.
-LAST_SUPERSEDED = "20260222000021"
+OWN = read_migrations(find_folder())
+AD_LEARNING = read_migrations(Path(__file__).parents[2] / "examples/ad_learning/migrations")
+# As far as functions could be turned against their owner.
+SUPERSEDED = [
+    *(each for each in OWN if each.version < "20260222000022"),
+    *(each for each in AD_LEARNING if each.version < "20260301000007"),
+]
 CONFIG = str(uuid.UUID(int=1))
 
 APPLICATIONS = {
@@ -22,7 +27,11 @@ APPLICATIONS = {
     "attack_tables": ["grant all on profiles, app_configurations to attack_tables"],
     "attack_nobody": [],
 }
-ROLES = ("windsock_writer", "windsock_mirror", "windsock_api", "anon", "authenticated", *APPLICATIONS)
+ROLES = (
+    *("windsock_writer", "windsock_mirror", "windsock_api", "anon", "authenticated"),
+    *(f"ad_learning_{part}" for part in ("api", "learner", "indexer", "executor", "celery")),
+    *APPLICATIONS,
+)
 
 FUNCTIONS = """
 select p.oid::regprocedure::text, p.oid::regproc::text, prorettype = 'trigger'::regtype
@@ -39,7 +48,7 @@ where relkind in ('r', 'v') and relnamespace in ('public'::regnamespace, 'windso
 """
 TRIGGERS = """
 select distinct tgrelid::regclass::text
-from pg_catalog.pg_trigger where not tgisinternal and tgname like 'windsock%'
+from pg_catalog.pg_trigger where not tgisinternal and tgrelid <> 'auth.users'::regclass
 """
 
 MOVES = {
@@ -63,10 +72,23 @@ MOVES = {
         ),
         "update windsock.withdrawals set lifted_at = null",
     ),
+    "ads": (
+        (
+            "insert into public.ads (ad_id, campaign_id, ctr, impressions, raw_data, created_at)"
+            """ values ('ad', 'c', 0.5, 5000, '{"roas": 9}', '2000-01-01')"""
+        ),
+        "update public.ads set impressions = 9000",
+    ),
 }
 CALLS = {
     "windsock.api_token(bytea)": "select * from windsock.api_token('\\x00')",
     "windsock.end_configuration_write(bigint)": "select windsock.end_configuration_write(1)",
+    "json_to_double(jsonb)": "select public.json_to_double('1')",
+    "get_winner_threshold(text)": "select public.get_winner_threshold('ctr_threshold')",
+    "is_feature_enabled(text)": "select public.is_feature_enabled('rag_auto_indexing')",
+    "is_winner(double precision,double precision,integer,bigint)": "select public.is_winner(1, 1, 100, 9000)",
+    "likeness(extensions.vector,double precision[])": "select public.likeness(embedding, '{1}') from public.winner_index",
+    "nearest_winners(double precision[],text,integer)": "select * from public.nearest_winners('{1}', 'm', 1)",
 }
 SCHEMAS = ("pg_temp", "lair")
 
@@ -94,6 +116,9 @@ def populate(connection):
     connection.execute("insert into app_configurations (id, name) values (%s, 'one')", [CONFIG])
     connection.execute("update profiles set config_id = %s", [CONFIG])
     connection.execute(MOVES["windsock.withdrawals"][0])
+    connection.execute(MOVES["ads"][0])
+    connection.execute("insert into winner_index values ('ad', 'm', 1, '{1}'::float8[])")
+    connection.execute("delete from pending_jobs")
     connection.execute(
         'drop policy "own profile" on profiles; create policy everybody on profiles using (true)'
     )
@@ -116,7 +141,7 @@ def attack(connection, role):
 
 def test_every_function_is_attacked(attacked):
     """A new function or trigger must get its move, or the attacks would leave it out."""
-    prepare(attacked, read_migrations(find_folder()))
+    prepare(attacked, [*OWN, *AD_LEARNING])
     functions = attacked.execute(FUNCTIONS).fetchall()
     assert {signature for signature, _, is_trigger in functions if not is_trigger} == CALLS.keys()
     assert {table for (table,) in attacked.execute(TRIGGERS)} == MOVES.keys()
@@ -125,7 +150,7 @@ def test_every_function_is_attacked(attacked):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_nobody_runs_code_as_another_role(attacked, role, record_property):
-    prepare(attacked, read_migrations(find_folder()))
+    prepare(attacked, [*OWN, *AD_LEARNING])
     outcome = attack(attacked, role)
     record_property("attacks", outcome.attacks)
     assert outcome.successes == []
@@ -135,7 +160,7 @@ def test_nobody_runs_code_as_another_role(attacked, role, record_property):
 @pytest.mark.parametrize("role", ["windsock_writer", "attack_tables"])
 def test_a_right_to_execute_that_somebody_granted_is_not_enough(attacked, role):
     """Supabase's pages tell how to grant all routines of a schema; a function refuses every table but its own."""
-    prepare(attacked, read_migrations(find_folder()))
+    prepare(attacked, [*OWN, *AD_LEARNING])
     name = sql.Identifier(role)
     attacked.execute(sql.SQL("grant usage on schema windsock to {}").format(name))
     attacked.execute(sql.SQL("grant execute on all functions in schema windsock to {}").format(name))
@@ -150,10 +175,11 @@ def test_a_right_to_execute_that_somebody_granted_is_not_enough(attacked, role):
         ("windsock_api", "types: select * from windsock.api_token"),
         ("attack_column", "types: update public.profiles set config_id"),
         ("authenticated", "types: update public.profiles set config_id"),
+        ("ad_learning_learner", "types: update public.ads"),
     ],
 )
 def test_the_attacks_succeed_on_the_superseded_functions(attacked, role, way):
-    prepare(attacked, [each for each in read_migrations(find_folder()) if each.version <= LAST_SUPERSEDED])
+    prepare(attacked, SUPERSEDED)
     owner = attacked.info.user
     successes = attack(attacked, role).successes
     assert any(way in each and each.endswith(f"canary: {owner}") for each in successes), successes
@@ -169,8 +195,9 @@ where refobjid = 'windsock_definer'::regrole and deptype = 'o'
 """
 EXECUTABLE_BY_PUBLIC = """
 select oid::regprocedure::text from pg_proc
-where pronamespace = 'windsock'::regnamespace
-    and (proacl is null or exists (select from aclexplode(proacl) where grantee = 0))
+where pronamespace in ('windsock'::regnamespace, 'public'::regnamespace) and proname <> 'handle_new_user'
+    and not exists (select from pg_depend where objid = pg_proc.oid and deptype = 'e')
+    and (proacl is null or exists (select from aclexplode(proacl) where grantee in (0, 'anon'::regrole, 'authenticated'::regrole)))
 """
 LOOSE = """
 select oid::regprocedure::text from pg_proc
@@ -181,7 +208,7 @@ where pronamespace = 'windsock'::regnamespace
 
 
 def test_functions_belong_to_a_role_that_owns_nothing_else_and_public_executes_none(attacked):
-    prepare(attacked, read_migrations(find_folder()))
+    prepare(attacked, [*OWN, *AD_LEARNING])
     assert attacked.execute(LOOSE).fetchall() == []
     assert attacked.execute(EXECUTABLE_BY_PUBLIC).fetchall() == []
     assert attacked.execute(OWNED).fetchone() == ("",)
@@ -209,11 +236,11 @@ def test_functions_belong_to_a_role_that_owns_nothing_else_and_public_executes_n
 )
 def test_a_role_that_somebody_else_prepared_is_refused(attacked, preparation, problem):
     attacked.execute("do $$ begin create role windsock_definer; exception when duplicate_object then end $$")
-    prepare(attacked, [each for each in read_migrations(find_folder()) if each.version <= LAST_SUPERSEDED])
+    prepare(attacked, SUPERSEDED)
     attacked.execute(preparation)
     try:
         with pytest.raises(MigrationError, match=problem):
-            migrate(attacked, read_migrations(find_folder()))
+            migrate(attacked, [*OWN, *AD_LEARNING])
     finally:
         attacked.execute("alter role windsock_definer nologin nocreaterole")
         attacked.execute(
@@ -222,10 +249,9 @@ def test_a_role_that_somebody_else_prepared_is_refused(attacked, preparation, pr
 
 
 def test_a_database_that_was_migrated_earlier_is_mended(attacked):
-    migrations = read_migrations(find_folder())
-    prepare(attacked, [each for each in migrations if each.version <= LAST_SUPERSEDED])
+    prepare(attacked, SUPERSEDED)
     assert attack(attacked, "attack_column").successes
-    migrate(attacked, migrations)
+    migrate(attacked, [*OWN, *AD_LEARNING])
     assert attack(attacked, "attack_column").successes == []
 
 
@@ -238,7 +264,7 @@ def test_a_migrating_role_that_is_no_superuser_gives_the_functions_away_too(post
         owner.execute("alter table profiles owner to migrator")
         owner.execute("grant create on database postgres to migrator; alter schema public owner to migrator")
         with connect(f"{server.url}&user=migrator") as migrator:
-            migrate(migrator, read_migrations(find_folder()))
+            migrate(migrator, [*OWN, *AD_LEARNING])
         populate(owner)
         assert owner.execute(LOOSE).fetchall() == []
         for role in ("attack_column", "windsock_writer"):
@@ -261,7 +287,7 @@ def test_a_migrating_role_that_may_not_create_roles_keeps_functions_that_hold_al
         warnings = []
         with connect(f"{server.url}&user=migrator") as migrator:
             migrator.add_notice_handler(lambda notice: warnings.append(notice.message_primary))
-            migrate(migrator, read_migrations(find_folder()))
+            migrate(migrator, [*OWN, *AD_LEARNING])
         assert any("the role windsock_definer was not created" in each for each in warnings)
         populate(owner)
         assert owner.execute(EXECUTABLE_BY_PUBLIC).fetchall() == []

@@ -4,13 +4,12 @@ import logging
 import os
 import threading
 
-from windsock.backoff import Backoff
 from windsock.healing.boards import Board
 from windsock.healing.quarantine import quarantine
 
 logger = logging.getLogger("windsock.healing")
 
-_BACKOFF = Backoff(first=1.0, longest=60.0)
+_LONGEST_PAUSE = 60.0
 
 
 class Sharing:
@@ -48,13 +47,12 @@ class Sharing:
         self._thread.start()
 
     def _run(self) -> None:
-        pause, failures, last = 0.0, 0, False
+        pause, last = 0.0, False
         while not last:
             if not self._stopping.is_set():
                 quarantine.news.wait(pause)
             last = self._stopping.is_set()  # asked before the exchange: what is new during one is told too
-            failures = 0 if self._exchange() else failures + 1
-            pause = _BACKOFF.pause(failures) or self._board.interval
+            pause = self._board.interval if self._exchange() else min(_LONGEST_PAUSE, max(1.0, 2 * pause))
             if self._complaint:
                 last = self._stopping.wait(min(pause, 1.0))  # news that cannot be told is no reason to hurry
         self._board.close()

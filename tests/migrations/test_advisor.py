@@ -1,0 +1,101 @@
+"""Supabase's database advisor has nothing to say of what the migrations and the examples make."""
+
+import re
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parents[1] / "examples"
+RULES = dict(
+    re.findall(r"^-- name: (\w+)\n(.*?;)\n", (HERE / "advisor.sql").read_text(), re.MULTILINE | re.DOTALL)
+)
+
+
+@pytest.fixture
+def supabase(empty_database):
+    with connect(empty_database) as connection:
+        connection.execute((HERE / "supabase_shape.sql").read_bytes())
+        yield connection
+
+
+def advise(connection):
+    return {
+        f"{rule}: {each}"
+        for rule, query in RULES.items()
+        for (each,) in connection.execute(query.encode()).fetchall()
+    }
+
+
+@pytest.fixture
+def complete(supabase):
+    """The database with everything that windsock and the examples make."""
+    migrate(
+        supabase, [*read_migrations(find_folder()), *read_migrations(EXAMPLES / "ad_learning/migrations")]
+    )
+    for name in ("wallets", "role"):
+        supabase.execute((EXAMPLES / f"ai_teacher/db/{name}.sql").read_bytes())
+    return supabase
+
+
+def test_the_advisor_finds_nothing_that_was_not_there_before(make_database, complete):
+    with connect(make_database()) as connection:
+        connection.execute((HERE / "supabase_shape.sql").read_bytes())
+        before = advise(connection)
+    assert advise(complete) - before == set()
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update wallets set balance = 1000000",
+        """insert into pending_jobs (job_type, payload) values ('budget_change', '{"change_pct": 900}')""",
+        "update learning_config set value = '{}'",
+        "select * from ads",
+        "select nearest_winners('{1}', 'm', 1)",
+        "select is_winner(1, 1, 1, 1)",
+    ],
+)
+def test_the_public_of_supabase_may_not(complete, role, statement):
+    complete.execute(f"set role {role}")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        complete.execute(statement)
+
+
+PLANTED = {
+    "0002_auth_users_exposed": "create view v as select id from auth.users",
+    "0003_auth_rls_initplan": "create policy p on profiles for delete using (auth.uid() = id)",
+    "0006_multiple_permissive_policies": "create policy p on profiles for select using (id is not null)",
+    "0007_policy_exists_rls_disabled": "create table t (); create policy p on t for select using (true)",
+    "0009_duplicate_index": "create index on profiles (username); create index on profiles (username)",
+    "0010_security_definer_view": "create view v as select 1",
+    "0011_function_search_path_mutable": "create function f() returns int language sql as 'select 1'",
+    "0013_rls_disabled_in_public": "create table t ()",
+    "0014_extension_in_public": "create extension vector",
+    "0015_rls_references_user_metadata": (
+        "create policy p on profiles for delete"
+        " using (current_setting('request.jwt.claims')::json ->> 'user_metadata' = '')"
+    ),
+    "0016_and_0017_relations_without_row_security_in_api": "create materialized view m as select 1",
+    "0018_unsupported_reg_types": "create table t (f regproc)",
+    "0021_fkey_to_auth_unique": (
+        "alter table auth.users add unique (email); create table t (e text references auth.users (email))"
+    ),
+    "0023_sensitive_columns_exposed": "create table t (password text)",
+    "0024_rls_policy_always_true": "create policy p on profiles for delete using (true)",
+    "0026_and_0027_table_exposed": "create table t (id int)",
+    "0028_and_0029_security_definer_function_executable": (
+        "create function f() returns int language sql security definer as 'select 1'"
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", sorted(RULES.keys() - {"0022_extension_versions_outdated"}))
+def test_each_rule_finds_what_it_is_for(supabase, rule):
+    before = advise(supabase)
+    supabase.execute(PLANTED[rule])
+    assert any(each.startswith(rule) for each in advise(supabase) - before)
