@@ -16,6 +16,7 @@ WINDSOCK = Path(sys.executable).parent / "windsock"
 README = REPOSITORY / "README.md"
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*/*.md"))
 DOCUMENTS = [README, *sorted((REPOSITORY / "docs").glob("*.md")), *EXAMPLES]
+CONTRIBUTING = REPOSITORY / "CONTRIBUTING.md"
 TESTING = REPOSITORY / "docs/testing.md"
 ONE_SCREEN = 60  # lines
 
@@ -143,3 +144,14 @@ def test_ci_runs_the_test_command_of_the_readme():
         check=False,
     )
     assert done.stdout.splitlines() == [line for line in fenced_lines(README) if "uv run pytest" in line]
+
+
+def test_the_tree_in_contributing_names_every_room():
+    [tree] = re.findall(
+        r"^```text\nsdk/windsock/\n(.*?)^```", CONTRIBUTING.read_text(), re.MULTILINE | re.DOTALL
+    )
+    named = set(re.findall(r"^  ([\w.]+)/?\s+\S+ \S", tree, re.MULTILINE))
+    package = REPOSITORY / "sdk/windsock"
+    there = {path.name for path in package.iterdir() if path.is_dir() and any(path.rglob("*.py"))}
+    modules = {path.name for path in package.glob("*.py")} - {"__init__.py"}
+    assert named == there | modules

@@ -1,6 +1,8 @@
 """Every code block of the documentation runs, or says why not."""
 
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,18 +16,26 @@ WITH_BLOCKS = [page for page in PAGES if any(block.runs for block in blocks(page
 
 
 @pytest.fixture
-def workspace(request, tmp_path, monkeypatch) -> Workspace:
+def folder() -> Iterator[Path]:
+    """A folder outside pytest's own, which other users, such as the embedded PostgreSQL's, may not enter."""
+    with tempfile.TemporaryDirectory(prefix="windsock-docs-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def workspace(request, folder, monkeypatch) -> Iterator[Workspace]:
     """What the page asks for: an empty folder, a small project, or one with a database."""
     for variable in ("DATABASE_URL", "FLAGD_RESOLVER", "FLAGD_HOST", "OPENAI_CHAT_MODEL", "ENVIRONMENT"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
     text = request.getfixturevalue("page").read_text()
     variables = {}
     if "<!-- workspace: database -->" in text:
         variables["DATABASE_URL"] = request.getfixturevalue("database")
         monkeypatch.setenv("DATABASE_URL", variables["DATABASE_URL"])
-    made = Workspace(tmp_path, variables)
+    made = Workspace(folder, variables)
     if "<!-- workspace: empty -->" not in text:
         made.make_project()
     yield made
@@ -36,6 +46,7 @@ def _runnable(page: Path) -> list[Block]:
     return [block for block in blocks(page) if block.runs or block.language == "setup"]
 
 
+@pytest.mark.documentation
 @pytest.mark.parametrize("page", WITH_BLOCKS, ids=name)
 def test_the_blocks_of_a_page_run_in_order(page, workspace):
     for block in _runnable(page):

@@ -203,7 +203,7 @@ def test_kill_9_while_it_is_written_leaves_the_last_copy(tmp_path: Path) -> None
 
 def test_what_a_killed_process_left_is_removed_in_time(tmp_path: Path) -> None:
     copy = OfflineCopy(tmp_path, "localhost:1", "")
-    old, young = (tmp_path / f"{copy.path.stem}{name}.tmp" for name in ("old", "young"))
+    old, young = (tmp_path / f".{copy.path.name}.{name}.tmp" for name in ("old", "young"))
     other = tmp_path / "other.tmp"
     for each in (old, young, other):
         each.write_text("half")

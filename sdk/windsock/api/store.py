@@ -2,15 +2,14 @@
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
+from windsock import disk
 from windsock.api.checking import Fault, check_document, check_request, check_values, without
 from windsock.api.document import Configuration, Values
 from windsock.errors import ConfigurationError, FlagFileError
@@ -19,11 +18,6 @@ from windsock.flagfiles.formatting import formatted
 from windsock.flags import JsonValue, read_document
 from windsock.postgres.queries import load_queries
 from windsock.settings.declaration import Declaration
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 _queries = load_queries("windsock.api", "queries.sql")
 
@@ -71,7 +65,7 @@ class Store:
     """
 
     def __init__(self, path: Path, declaration: Declaration) -> None:
-        if fcntl is None:
+        if not disk.CAN_LOCK:
             raise ConfigurationError(
                 "the configuration API locks the folder of flags with flock, which this system lacks; "
                 "run it on Linux or macOS, or in a container"
@@ -119,7 +113,7 @@ class Store:
             FlagFileError: As for `read`.
             psycopg.Error: The write cannot be recorded; the file is as it was.
         """
-        with _locked(self.path.resolve().parent):
+        with disk.locked(self.path.resolve().parent):
             before = self.read()
             if change.expected is not None and before.revision not in change.expected:
                 return Stale(before.revision)
@@ -169,14 +163,3 @@ class Store:
 
 def _revision(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:12]
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock: one writer at a time, over threads and processes; a killed one lets go."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -1,11 +1,11 @@
 """`windsock plan`: what a change of the flag files does, and exactly who it moves."""
 
 import csv
-import os
+import io
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import astuple
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from windsock import disk
 from windsock.cli._app import EXIT_CHANGES, EXIT_ERROR
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._findings import count
@@ -155,15 +156,12 @@ def _written(path: Path | None) -> Iterator[Callable[[Moved], None] | None]:
     if path is None:
         yield None
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # half a list would look like a whole one
     try:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
+        with disk.replacing(path) as data:  # half a list would look like a whole one
+            file = io.TextIOWrapper(data, encoding="utf-8", newline="")
             writer = csv.writer(file)
             writer.writerow(("flag", "user", "before", "after", "reason"))
             yield lambda moved: writer.writerow(astuple(moved))
-        temporary.replace(path)
+            file.detach()  # flushes, and leaves the file to be closed by its owner
     except OSError as error:
         raise UnreachableError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)

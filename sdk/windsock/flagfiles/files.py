@@ -1,13 +1,11 @@
 """Flag files on disk: finding, reading, and replacing them in one step."""
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from windsock import disk
 from windsock.errors import UnreachableError
 
 SUFFIXES: Final = (".flagd.json", ".flagd.yaml", ".flagd.yml")
@@ -63,21 +61,9 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises:
         UnreachableError: It cannot be written; the old file is as it was.
     """
-    temporary: str | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        target = path.resolve() if path.is_symlink() else path
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=target.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, target.stat().st_mode & 0o777 if target.exists() else 0o644)
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, target)  # noqa: PTH105 - the name is text
+        disk.replace(path, data)
     except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108 - the name is text
         raise UnreachableError(f"{path}: cannot be written: {error.strerror}; it is as it was") from error
 
 

@@ -3,22 +3,17 @@
 import contextlib
 import json
 import logging
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Protocol
 
+from windsock import disk
 from windsock.errors import ConfigurationError
 from windsock.healing.quarantine import EXPIRY, FAULTS, MEMORY, Outbox, Withdrawal
 from windsock.postgres.connection import KeptConnection
 from windsock.postgres.queries import load_queries
-
-try:
-    import fcntl
-except ImportError:  # Windows: files are replaced whole, and two writers at once may lose one entry
-    fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger("windsock.healing")
 
@@ -102,18 +97,14 @@ class FileBoard:
             | {"expires_at": time.time() + each.left}
             for each in withdrawals
         ]
-        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            json.dump(entries, file, indent=2, ensure_ascii=False)
-        temporary.replace(self.path)
+        text = json.dumps(entries, indent=2, ensure_ascii=False)
+        disk.replace(self.path, text.encode("utf-8", "surrogatepass"), mode=0o600)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.path.with_suffix(".lock").open("a") as lock:
-            if fcntl is not None:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            disk.lock(lock.fileno())  # without flock two writers at once may lose one entry
             yield
 
 

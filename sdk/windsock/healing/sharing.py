@@ -4,12 +4,13 @@ import logging
 import os
 import threading
 
+from windsock.backoff import Backoff
 from windsock.healing.boards import Board
 from windsock.healing.quarantine import quarantine
 
 logger = logging.getLogger("windsock.healing")
 
-_LONGEST_PAUSE = 60.0
+_BACKOFF = Backoff(first=1.0, longest=60.0)
 
 
 class Sharing:
@@ -47,12 +48,13 @@ class Sharing:
         self._thread.start()
 
     def _run(self) -> None:
-        pause, last = 0.0, False
+        pause, failures, last = 0.0, 0, False
         while not last:
             if not self._stopping.is_set():
                 quarantine.news.wait(pause)
             last = self._stopping.is_set()  # asked before the exchange: what is new during one is told too
-            pause = self._board.interval if self._exchange() else min(_LONGEST_PAUSE, max(1.0, 2 * pause))
+            failures = 0 if self._exchange() else failures + 1
+            pause = _BACKOFF.pause(failures) or self._board.interval
             if self._complaint:
                 last = self._stopping.wait(min(pause, 1.0))  # news that cannot be told is no reason to hurry
         self._board.close()

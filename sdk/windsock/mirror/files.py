@@ -1,6 +1,5 @@
 """The mirror's folder: documents replaced in one step, so that a reader never sees half of one."""
 
-import contextlib
 import os
 import time
 from collections import deque
@@ -8,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from windsock import disk
 from windsock.errors import MirrorError
 
 # flagd's polling watcher and the stock Python provider compare modification times, the latter as a float of
@@ -84,17 +84,20 @@ class Folder:
         if self.read(name) == data:
             return False
         target = self.path / name
-        temporary = self.path / f".{name}.{os.getpid()}.tmp"
         try:
-            self._seen[name] = self._write_durably(temporary, data, self._next_mtime(target))
-            temporary.replace(target)
+            with disk.replacing(target) as file:
+                file.write(data)
+                file.flush()
+                mtime = self._next_mtime(target)
+                os.utime(file.fileno(), ns=(mtime, mtime))
+                # before it takes the name: after that the file may be another's
+                signature = _signature(os.fstat(file.fileno()))
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
             raise MirrorError(
                 f"{target}: cannot be written: {error.strerror}; the last good file stays, and the mirror "
                 "tries again"
             ) from error
+        self._seen[name] = signature
         return True
 
     def write_all(self, documents: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bool]]:
@@ -123,17 +126,6 @@ class Folder:
                 yield last[0], self.write(*last)
 
     @staticmethod
-    def _write_durably(path: Path, data: bytes, mtime: int) -> _Signature:
-        with path.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.utime(file.fileno(), ns=(mtime, mtime))
-            os.fsync(file.fileno())
-            return _signature(
-                os.fstat(file.fileno())
-            )  # before the rename: after it the file may be another's
-
-    @staticmethod
     def _next_mtime(target: Path) -> int:
         now = time.time_ns()
         try:
@@ -148,11 +140,7 @@ class Folder:
             MirrorError: The disk refuses.
         """
         try:
-            descriptor = os.open(self.path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            disk.sync_folder(self.path)
         except OSError as error:
             raise MirrorError(f"{self.path}: cannot be written to the disk: {error.strerror}") from error
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from windsock.backoff import Backoff
 from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError, WindsockError
 from windsock.mirror.alarm import Alarm
 from windsock.mirror.base_tables import BaseTables
@@ -28,6 +29,7 @@ _SLICE_SECONDS = 0.5  # how long a stop waits for a mirror that waits for change
 _CUT_SECONDS = 60.0
 _KEEP_LOG_SECONDS = 600.0
 _LONGEST_PAUSE_SECONDS = 30.0
+_RECONNECT = Backoff(first=1.0, longest=_LONGEST_PAUSE_SECONDS)
 _LEAD_SECONDS = 10.0
 # A rest as long as the round of changes before it leaves half of the time to those who write and who read
 # documents; the next round takes all that changed meanwhile at once. A lone change is a round of some
@@ -143,20 +145,20 @@ class Mirror:
         Raises:
             DatabaseUnfitError: On the first connection, when waiting would not help.
         """
-        pause = 0.0
+        failures = 0
         first = True
-        while not stop.wait(pause):
+        while not stop.wait(_RECONNECT.pause(failures)):
             try:
                 with self._connected() as source:
                     first = False
-                    pause = 1.0
+                    failures = 0
                     self._serve(source, stop)
             except (WindsockError, DatabaseError, OSError) as error:
                 if first and isinstance(error, DatabaseUnfitError):
                     raise
                 lost = f"the connection to the database is lost, and opened again: {error}"
                 self._alarm.sound(MirrorError(lost) if isinstance(error, DatabaseError) else error)
-                pause = min(_LONGEST_PAUSE_SECONDS, pause * 2 or 1.0)
+                failures += 1
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[Source]:
@@ -293,7 +295,7 @@ class _Pace:
     def pause(self) -> float:
         """The seconds until the next poll, longer after each failure in a row."""
         longest = max(_LONGEST_PAUSE_SECONDS, self._options.poll_seconds)
-        return min(longest, self._options.poll_seconds * 2.0 ** min(self.failures, 10))
+        return Backoff(self._options.poll_seconds, longest).pause(self.failures + 1)
 
     def chores(self, source: Source) -> None:
         """Prove that notifications arrive, and keep the change log short."""

@@ -1,11 +1,11 @@
 """How a flagd server is reached: the options, and the ``FLAGD_*`` variables they are read from."""
 
 import os
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, TypeVar
 
+from windsock.backoff import Backoff
 from windsock.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -75,8 +75,7 @@ class FlagdOptions:
 
     def retry_delay(self, attempt: int) -> float:
         """Seconds before another attempt; half of it is jitter, so that many clients do not come at once."""
-        longest = min(self.backoff_max, self.backoff * 2.0 ** min(attempt, 16))
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+        return Backoff(self.backoff, self.backoff_max, jitter=0.5).pause(attempt + 1)
 
     @classmethod
     def from_environment(cls, protocol: Protocol) -> "FlagdOptions":

@@ -1,11 +1,8 @@
 """The last good set that a server sent, kept on disk for a start while the server is down."""
 
-import contextlib
 import hashlib
 import json
 import logging
-import os
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,10 +10,9 @@ from pathlib import Path
 
 from openfeature.evaluation_context import EvaluationContextAttribute
 
-logger = logging.getLogger("windsock.flags")
+from windsock import disk
 
-_ABANDONED = 3600.0
-"""Seconds after which a file that is still aside belongs to no living write."""
+logger = logging.getLogger("windsock.flags")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,7 @@ class OfflineCopy:
             "flags": flags,
         }
         try:
-            _replace(self.path, json.dumps(saved).encode())
+            disk.replace(self.path, json.dumps(saved).encode(), mode=0o600)
             self._failed = False
         except OSError as error:
             if not self._failed:
@@ -84,27 +80,3 @@ class OfflineCopy:
             logger.warning("%s: the offline copy cannot be used (%s: %s); delete it", self.path,
                            type(error).__name__, error)  # fmt: skip
             return None
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write aside, then rename: several processes may save the same set at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _clear(path)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(aside).replace(path)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
-
-
-def _clear(path: Path) -> None:
-    """Remove what processes that were killed while they wrote have left."""
-    for aside in path.parent.glob(f"{path.stem}*.tmp"):
-        with contextlib.suppress(FileNotFoundError):  # another process removes it too
-            if time.time() - aside.stat().st_mtime > _ABANDONED:
-                aside.unlink()

@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from windsock.backoff import Backoff
 from windsock.usage.record import UsageRecord
 from windsock.usage.sinks import Sink
 from windsock.usage.spool import Spool
 
 log = logging.getLogger("windsock.usage")
 
-_FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 30.0
+_BACKOFF = Backoff(first=1.0, longest=30.0)
 _LOOK_UP = 0.1
 _LOOK_INTERVAL = 5.0  # seconds between looks for files that other processes have left
 
@@ -44,7 +44,7 @@ class Delivery:
         self._busy = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._pause = 0.0
+        self._failures = 0
         self._next_try = 0.0
         self._next_look = 0.0
         self.replayed = 0
@@ -111,8 +111,8 @@ class Delivery:
         return True
 
     def _failed(self, error: Exception) -> None:
-        self._pause = min(max(_FIRST_PAUSE, self._pause * 2), _LONGEST_PAUSE)
-        self._next_try = time.monotonic() + self._pause
+        self._failures += 1
+        self._next_try = time.monotonic() + _BACKOFF.pause(self._failures)
         if self.last_error is None:
             log.warning(
                 "usage records cannot be stored: %s; they wait in %s and are stored when it works again",
@@ -122,7 +122,7 @@ class Delivery:
         self.last_error = str(error).strip() or type(error).__name__
 
     def _recovered(self) -> None:
-        self._pause = self._next_try = 0.0
+        self._failures, self._next_try = 0, 0.0
         if self.last_error is not None:
             self._next_look = 0.0
             log.warning("usage records are stored again; those that waited are replayed now")

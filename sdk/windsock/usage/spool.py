@@ -8,12 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from windsock import disk
 from windsock.usage.record import UsageRecord
-
-try:
-    import fcntl
-except ImportError:  # Windows: everything works but waiting on disk
-    fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger("windsock.usage")
 
@@ -47,7 +43,7 @@ class Spool:
         Raises:
             OSError: The folder cannot be written, or is full by `max_bytes`; none of the rows counts as kept.
         """
-        if fcntl is None:
+        if not disk.CAN_LOCK:
             raise OSError("records cannot wait on disk here: this system has no flock")
         data = "".join(f"{row.to_line()}\n" for row in rows).encode()
         with self._lock:
@@ -89,7 +85,7 @@ class Spool:
 
     def waiting(self) -> bool:
         """Tell whether any record is there, in a file held or free."""
-        return fcntl is not None and self.size() > 0
+        return disk.CAN_LOCK and self.size() > 0
 
     @contextmanager
     def claim(self) -> Iterator[list[UsageRecord] | None]:
@@ -116,12 +112,8 @@ class Spool:
     def _open(self) -> int:
         path = self.folder / f"usage-{os.getpid()}-{uuid4().hex[:12]}.jsonl"
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        disk.lock(fd)
+        disk.sync_folder(self.folder)
         return fd
 
     def _take(self) -> tuple[int, Path] | None:
@@ -130,14 +122,10 @@ class Spool:
                 fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
                 continue
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # Between the listing and the lock another process may have replayed and deleted it. An empty
-                # file is one that its owner has made and not yet locked, or left at once: nothing to replay.
-                if os.fstat(fd).st_nlink and os.fstat(fd).st_size:
-                    return fd, path
-            except BlockingIOError:
-                pass
+            # Between the listing and the lock another process may have replayed and deleted it. An empty file
+            # is one that its owner has made and not yet locked, or left at once: nothing to replay.
+            if disk.lock(fd, wait=False) and os.fstat(fd).st_nlink and os.fstat(fd).st_size:
+                return fd, path
             os.close(fd)
         return None
 

@@ -1,0 +1,120 @@
+"""Files that are replaced in one step, and locks that end with their process."""
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+CAN_LOCK: Final = fcntl is not None
+"""Whether this system has ``flock``."""
+
+_SUFFIX: Final = ".tmp"
+_ABANDONED_SECONDS: Final = 3600.0
+"""Age at which a temporary file can no longer belong to a write under way."""
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """Write a file that takes `path`'s place when the block ends well.
+
+    A reader sees the old file or the new one, also after a crash: the content is on the disk before the name
+    changes. Call `sync_folder` before you rely on the name. A symbolic link stays one, and what it points to
+    is replaced. If the block raises, the old file is unchanged.
+
+    Args:
+        path: Its folder is made when missing.
+        mode: Permissions of a file that isn't there yet; an existing one keeps its own.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    target = path.resolve() if path.is_symlink() else path
+    before = target.stat() if target.exists() else None
+    _remove_abandoned(target)
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=_SUFFIX, dir=target.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            if hasattr(os, "fchmod"):
+                os.fchmod(descriptor, before.st_mode & 0o777 if before else mode)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def replace(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Replace a whole file in one step; see `replacing`.
+
+    Raises:
+        OSError: The file cannot be written; the old one is unchanged.
+    """
+    with replacing(path, mode=mode) as file:
+        file.write(data)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force the names in a folder to the disk.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def lock(descriptor: int, *, wait: bool = True) -> bool:
+    """Lock an open file or folder until its descriptor is closed or its process ends, however it ends.
+
+    Args:
+        descriptor: Of the file or folder.
+        wait: Wait for another holder to let go.
+
+    Returns:
+        Whether this process holds the lock; False if somebody else does, or the system has no ``flock``.
+    """
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock: one writer at a time, over threads and processes.
+
+    Without ``flock`` nothing is locked; check `CAN_LOCK` where that isn't good enough.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        lock(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove what writers of this file left behind when they were killed."""
+    for left in target.parent.glob(f".{target.name}.*{_SUFFIX}"):
+        with contextlib.suppress(OSError):  # another process removes it too
+            if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                left.unlink()

@@ -1,0 +1,81 @@
+"""What a package index shows of windsock, and the files that name its version."""
+
+import os
+import re
+import subprocess
+import tomllib
+import zipfile
+from email import message_from_string
+from email.message import Message
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[1]
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+UV = REPOSITORY / ".uv/bin/uv"
+
+
+def built_metadata(folder: Path, **variables: str) -> Message:
+    """The metadata of a wheel built now."""
+    if not UV.exists():
+        pytest.skip("no .uv/bin/uv: the README's command puts it there")
+    subprocess.run(
+        [UV, "build", "-q", "--wheel", "--out-dir", folder], cwd=REPOSITORY, env=os.environ | variables, check=True, timeout=120
+    )  # fmt: skip
+    [wheel] = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        return message_from_string(archive.read(name).decode())
+
+
+def links(readme: str) -> list[str]:
+    return re.findall(r"\]\(([^)#]+)", readme)
+
+
+def test_a_release_links_to_its_own_files(tmp_path):
+    metadata = built_metadata(tmp_path, WINDSOCK_REPOSITORY="https://example.org/ours/windsock")
+    readme = metadata.get_payload()
+    ours = f"https://example.org/ours/windsock/blob/v{PROJECT['version']}/"
+    assert [link for link in links(readme) if not re.match(r"https?://", link)] == []
+    assert f"{ours}docs/tutorial.md" in links(readme)
+    for link in links(readme):
+        if link.startswith(ours):
+            assert (REPOSITORY / link.removeprefix(ours)).exists(), link
+    assert "<!--" not in readme
+    addresses = dict(line.split(", ", 1) for line in metadata.get_all("Project-URL"))
+    assert addresses["Source"] == "https://example.org/ours/windsock"
+    assert set(addresses) == {"Source", "Documentation", "Changelog", "Issues"}
+
+
+def test_a_build_elsewhere_invents_no_address(tmp_path):
+    metadata = built_metadata(tmp_path, WINDSOCK_REPOSITORY="")
+    assert metadata.get_all("Project-URL") is None
+    assert "(docs/tutorial.md)" in metadata.get_payload()
+
+
+def test_files_for_other_repositories_name_this_version():
+    version = PROJECT["version"]
+    action = yaml.safe_load((REPOSITORY / "action.yml").read_text())
+    assert action["inputs"]["version"]["default"] == f"=={version}"
+    page = (REPOSITORY / "docs/delivery/pre-commit.md").read_text()
+    assert set(re.findall(r"(?:rev: |@)v(\d+\.\d+\.\d+)", page)) == {version}
+
+
+def test_ci_runs_the_one_script_on_every_supported_python():
+    ci = yaml.safe_load((REPOSITORY / ".github/workflows/ci.yml").read_text())
+    [job] = ci["jobs"].values()
+    named = re.findall(r":: (3\.\d+)$", "\n".join(PROJECT["classifiers"]), re.MULTILINE)
+    assert job["strategy"]["matrix"]["python"] == named
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+
+
+@pytest.mark.parametrize(
+    "workflow", sorted((REPOSITORY / ".github/workflows").glob("*.yml")), ids=lambda path: path.stem
+)
+def test_a_workflow_pins_what_it_uses_and_has_no_rights_by_default(workflow):
+    content = yaml.safe_load(workflow.read_text())
+    assert content["permissions"] == {}
+    for used in re.findall(r"uses: (\S+)", workflow.read_text()):
+        assert used.startswith("./") or re.search(r"@[0-9a-f]{40}$", used), used
