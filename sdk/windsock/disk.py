@@ -89,7 +89,7 @@ def lock(descriptor: int, *, wait: bool = True) -> bool:
     Returns:
         Whether this process holds the lock; False if somebody else does, or the system has no ``flock``.
     """
-    if fcntl is None:
+    if not CAN_LOCK:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,25 +11,20 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from openfeature import api, evaluation_context, hook, transaction_context
+from openfeature import api, hook
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagEvaluationDetails, FlagType, Reason
-from openfeature.provider import ProviderStatus
-from openfeature.provider._registry import provider_registry as _registry
-from openfeature.transaction_context.no_op_transaction_context_propagator import (
-    NoOpTransactionContextPropagator,
-)
 
 from windsock.client import hooks
+from windsock.client.internals import direct_path
 from windsock.evaluator.outcome import Outcome
 from windsock.providers.base import RuleProvider
 from windsock.variables import environment_name
 
 Attributes = Mapping[str, EvaluationContextAttribute]
 
-SERVING = (ProviderStatus.READY, ProviderStatus.STALE, ProviderStatus.ERROR)
 _INTERNED_MAX = 4096
 
 
@@ -44,37 +39,19 @@ class Evaluation:
         client: The OpenFeature client, of this object alone.
         domain: As given.
         environment: As given, else the process's.
-        compiled: The provider seen last that holds compiled rules; `in_process` tells whether it is in force.
+        provider: Returns the provider in force if its rules may be called directly, else None: it holds
+            compiled rules, serves, and no hook is registered anywhere.
+        in_process: Returns the same, whatever hooks there are.
     """
 
     def __init__(self, domain: str | None = None, environment: str | None = None) -> None:
         self.client: OpenFeatureClient = api.get_client(domain)
         self.environment = environment or environment_name()
         self.domain = domain
-        self.compiled: RuleProvider | None = None
+        path = direct_path(self.client, domain, RuleProvider)  # type: ignore[type-abstract]  # for isinstance
+        self.provider, self.in_process, self._outer = path.provider, path.in_process, path.outer
         self._metadata = self.client.get_metadata()
-        self._silent: object = None  # the transaction propagator last seen that propagates nothing
         self._interned: dict[tuple[object, ...], Outcome] = {}
-
-    def provider(self) -> RuleProvider | None:
-        """The provider in force if its rules may be called directly, else None.
-
-        May be called directly: it holds compiled rules, serves, and no hook is registered anywhere.
-        """
-        return None if hook._hooks or self.client.hooks else self.in_process()  # noqa: SLF001
-
-    def in_process(self) -> RuleProvider | None:
-        """The provider in force if it holds compiled rules and serves, whatever hooks there are."""
-        # This runs on every evaluation, and an accessor costs more than what it gives: so private names are
-        # read. tests/evaluation proves that what is asked here is what the client would find.
-        domain = self.domain
-        provider = _registry._default_provider if domain is None else _registry.get_provider(domain)  # noqa: SLF001
-        compiled = self.compiled
-        if provider is not compiled:  # asked once of each, because isinstance takes a microsecond here
-            if not isinstance(provider, RuleProvider) or provider.get_provider_hooks():
-                return None
-            compiled = self.compiled = provider
-        return compiled if _registry._provider_status.get(provider) in SERVING else None  # noqa: SLF001
 
     def context(self, targeting_key: object, attributes: dict[str, Any]) -> dict[str, Any]:
         """What a rule sees: API, transaction, client and invocation attributes, as the client merges them.
@@ -84,21 +61,10 @@ class Evaluation:
             attributes: The invocation's; completed in place, because copying them costs as much as the rule.
         """
         key = targeting_key if type(targeting_key) is str or targeting_key is None else str(targeting_key)
-        outer = evaluation_context._evaluation_context  # noqa: SLF001 - as in `in_process`
-        own = self.client.context
-        propagator = transaction_context._evaluation_transaction_context_propagator  # noqa: SLF001 - likewise
-        if (
-            propagator is not self._silent
-            or outer.attributes
-            or outer.targeting_key
-            or own.attributes
-            or own.targeting_key
-        ):
-            if type(propagator) is NoOpTransactionContextPropagator:
-                self._silent = propagator
-            merged = outer.merge(propagator.get_transaction_context()).merge(own)
-            attributes = {**merged.attributes, **attributes}
-            key = key or merged.targeting_key
+        outer = self._outer()
+        if outer is not None:
+            attributes = {**outer.attributes, **attributes}
+            key = key or outer.targeting_key
         if "environment" not in attributes:
             attributes["environment"] = self.environment
         if key:
@@ -127,7 +93,7 @@ class Evaluation:
         if compiled is None:
             return client.evaluate_flag_details(kind, flag_key, default, context)
         question = hooks.Question(flag_key, kind, default, context, self._metadata, compiled.get_metadata())
-        return hooks.evaluate(compiled, hook._hooks + client.hooks, question)  # noqa: SLF001
+        return hooks.evaluate(compiled, hook.get_hooks() + client.hooks, question)
 
     def object(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Outcome:
         """Evaluate an object flag with its hooks; equal results are one object, as compiled ones are."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode
 from openfeature.provider import AbstractProvider, ProviderStatus
-from openfeature.provider._registry import provider_registry
 
+from windsock.client.internals import status_of
 from windsock.evaluator.outcome import Rule
 
 if TYPE_CHECKING:
@@ -106,7 +106,10 @@ class ServingProvider(AbstractProvider):
             self.emit_provider_stale(ProviderEventDetails(message=why))
 
     def _status(self) -> ProviderStatus:
-        return provider_registry.get_provider_status(self)
+        known = status_of(self)
+        if known is None:
+            return ProviderStatus.READY if self.ready() else ProviderStatus.NOT_READY
+        return known
 
     def _settled_status(self) -> ProviderStatus:
         """The status once OpenFeature has written down how the start ended, which it may be about to do."""

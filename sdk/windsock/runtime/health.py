@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from openfeature.provider import ProviderStatus
-from openfeature.provider._registry import provider_registry
 
 from windsock.healing.quarantine import Withdrawal, quarantine
 from windsock.providers.base import Serving, ServingProvider
@@ -54,7 +53,7 @@ def health() -> Health:
     """Tell what serves at this moment."""
     evaluation = process.evaluating()
     provider = evaluation.client.provider
-    status = provider_registry.get_provider_status(provider)
+    status = evaluation.client.get_provider_status()
     if isinstance(provider, ServingProvider):
         serving = provider.serving
         ready = status not in _NOT_EVALUATING and provider.ready()

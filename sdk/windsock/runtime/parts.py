@@ -13,7 +13,6 @@ from openfeature import api
 from openfeature.evaluation_context import EvaluationContextAttribute
 from openfeature.exception import OpenFeatureError
 from openfeature.provider import AbstractProvider
-from openfeature.provider._registry import provider_registry
 from openfeature.provider.no_op_provider import NoOpProvider
 
 from windsock.client.evaluation import Evaluation
@@ -81,7 +80,7 @@ class Running:
             self._writer.stop()
         if isinstance(self._provider, CompiledProvider):
             self._provider.shutdown()  # now: OpenFeature shuts a replaced provider down later
-        if provider_registry.get_provider(self._domain) is self._provider:
+        if api.get_client(self._domain).provider is self._provider:
             _set_provider(NoOpProvider(), self._domain)
 
 

@@ -4,12 +4,9 @@ import logging
 import os
 from typing import Protocol
 
-from openfeature import hook
 from openfeature.evaluation_context import EvaluationContextAttribute
-from openfeature.provider._registry import provider_registry as _registry
 from pydantic import TypeAdapter, ValidationError
 
-from windsock.client.evaluation import SERVING
 from windsock.client.hooks import BOOLEAN
 from windsock.errors import DeclarationError
 from windsock.settings.process import process
@@ -75,7 +72,7 @@ class _Forced:
             return None
 
 
-def _switch(key: str, default: bool, forced: _Forced) -> Feature:  # noqa: C901, FBT001 - one function, see below
+def _switch(key: str, default: bool, forced: _Forced) -> Feature:  # noqa: FBT001 - one function, see below
     """What is called to ask for a feature."""
 
     # A function and not an object with `__call__`, which Python calls in a way that takes half as long again;
@@ -84,16 +81,7 @@ def _switch(key: str, default: bool, forced: _Forced) -> Feature:  # noqa: C901,
         if forced.decides and (decided := forced.value()) is not None:
             return decided
         evaluation = process.evaluation or process.evaluating()
-        provider = evaluation.compiled
-        # what `Evaluation.provider` asks; that is called where the provider is another one or not as usual
-        if hook._hooks or evaluation.client.hooks:  # noqa: SLF001
-            provider = None
-        elif (
-            provider is not _registry._default_provider  # noqa: SLF001
-            or evaluation.domain is not None
-            or _registry._provider_status.get(provider) not in SERVING  # noqa: SLF001
-        ):
-            provider = evaluation.provider()
+        provider = evaluation.provider()
         if provider is None:
             on: bool = evaluation.details(BOOLEAN, key, default, targeting_key, attributes).value
             return on
