@@ -28,7 +28,7 @@ APPLICATIONS = {
     "attack_nobody": [],
 }
 ROLES = (
-    *("windsock_writer", "windsock_mirror", "windsock_api", "anon", "authenticated"),
+    *("windsock_writer", "windsock_mirror", "windsock_api", "windsock_analyst", "anon", "authenticated"),
     *(f"ad_learning_{part}" for part in ("api", "learner", "indexer", "executor", "celery")),
     *APPLICATIONS,
 )
@@ -83,6 +83,7 @@ MOVES = {
 CALLS = {
     "windsock.api_token(bytea)": "select * from windsock.api_token('\\x00')",
     "windsock.end_configuration_write(bigint)": "select windsock.end_configuration_write(1)",
+    "windsock.hashed_user_id(text,bytea)": "select windsock.hashed_user_id('ada', 'key')",
     "json_to_double(jsonb)": "select public.json_to_double('1')",
     "get_winner_threshold(text)": "select public.get_winner_threshold('ctr_threshold')",
     "is_feature_enabled(text)": "select public.is_feature_enabled('rag_auto_indexing')",

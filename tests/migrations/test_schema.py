@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.usage import hashed_user_id
 
 SUPABASE = Path(__file__).with_name("supabase_shape.sql").read_bytes()
 
@@ -206,7 +207,7 @@ select grantee::regrole::text || ': ' || lower(privilege_type) || ' ' || thing f
     select nspname, (aclexplode(nspacl)).* from pg_namespace
 ) granted
 where grantee in ('windsock_mirror'::regrole, 'windsock_writer'::regrole, 'windsock_api'::regrole,
-    'windsock_definer'::regrole)
+    'windsock_definer'::regrole, 'windsock_analyst'::regrole)
   and grantee <> grantor
 """
 
@@ -234,6 +235,13 @@ def test_the_roles_have_these_grants_and_no_others(plain):
         *(f"windsock_writer: {each} usage_logs" for each in ("select", "insert")),
         *(f"windsock_writer: {each} faults" for each in ("select", "insert", "delete")),
         *(f"windsock_writer: {each} withdrawals" for each in ("select", "insert", "update")),
+        *(f"windsock_writer: {each} exposures" for each in ("select", "insert")),
+        *(f"windsock_writer: {each} metric_events" for each in ("select", "insert")),
+        "windsock_writer: update exposures.first_exposed_at",
+        "windsock_analyst: usage windsock",
+        "windsock_analyst: select exposures",
+        "windsock_analyst: select metric_events",
+        "windsock_analyst: execute hashed_user_id()",
         "windsock_api: usage windsock",
         "windsock_api: execute api_token()",
         "windsock_api: execute end_configuration_write()",
@@ -340,6 +348,58 @@ def test_the_writers_role_adds_usage_rows_and_changes_none(connection):
     assert connection.execute("select count(*) from usage_logs").fetchone() == (1,)
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("delete from usage_logs")
+
+
+EXPOSE = """
+insert into windsock.exposures (experiment, version, environment, unit, arm, first_exposed_at)
+values ('cheaper', 1, 'production', 'u1', 'control', %s)
+on conflict (experiment, version, environment, unit, arm)
+do update set first_exposed_at = least(windsock.exposures.first_exposed_at, excluded.first_exposed_at)
+"""
+
+
+def test_the_writers_role_moves_a_first_exposure_back_and_changes_nothing_else(connection):
+    connection.execute("set role windsock_writer")
+    for day in ("2026-03-02", "2026-03-01", "2026-03-03"):
+        connection.execute(EXPOSE, [f"{day}T00:00Z"])
+    stored = connection.execute("select first_exposed_at = '2026-03-01T00:00Z' from windsock.exposures")
+    assert stored.fetchall() == [(True,)]
+    for statement in (
+        "update windsock.exposures set arm = 'treatment'",
+        "update windsock.exposures set excluded = 'profile'",
+        "delete from windsock.exposures",
+        "delete from windsock.metric_events",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement)
+
+
+def test_the_analysts_role_reads_and_writes_nothing(connection):
+    connection.execute("set role windsock_analyst")
+    assert connection.execute("select count(*) from windsock.exposures").fetchone() == (0,)
+    for statement in (
+        EXPOSE.replace("%s", "now()"),
+        "insert into windsock.metric_events (id, name) values (gen_random_uuid(), 'x')",
+        "select * from app_configurations",
+        "select * from windsock.api_tokens",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize("key", [b"k", b"\x00\xff" * 32, b"longer than a block" * 7])
+@pytest.mark.parametrize("user", ["ada", "", "Zoë 🙂", "x" * 1000])
+def test_sql_hashes_a_user_id_as_the_writer_does(plain, user, key):
+    hashed = plain.execute("select windsock.hashed_user_id(%s, %s)", [user, key]).fetchone()
+    assert hashed == (hashed_user_id(user, key),)
+
+
+def test_a_request_ends_well_or_in_an_error(plain):
+    with pytest.raises(psycopg.errors.CheckViolation):
+        plain.execute(
+            "insert into usage_logs (id, requested_at, environment, flag, status)"
+            " values (gen_random_uuid(), now(), 'production', 'teacher', 'maybe')"
+        )
 
 
 def test_supabase_sign_up_and_sign_off_are_unharmed(supabase):
