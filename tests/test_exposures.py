@@ -11,7 +11,7 @@ import pytest
 from opentelemetry import trace as otel
 
 from windsock.usage import MemorySink, Spool, UsageOptions, UsageWriter
-from windsock.usage.request import Healed, Use, current, install, installed, record, request
+from windsock.usage.request import Healed, Use, current_request, install, installed, record, request
 
 USE = Use("teacher", "none", None, "0123456789ab", "DEFAULT", "test", "u1", {"retrieval_top_k": 10})
 
@@ -44,11 +44,11 @@ def rows(tmp_path):
 
 def test_a_request_leaves_one_row_with_what_it_measured(rows):
     with request(request_id="r-1") as this:
-        assert current() is this
+        assert current_request() is this
         this.record(View())
         this.tokens(input=100, output=20, cost=0.1)
         this.tokens(input=1, cost=Decimal("0.2"))
-    assert current() is None
+    assert current_request() is None
     (row,) = rows()
     assert (row.flag, row.user_id, row.request_id) == ("teacher", "u1", "r-1")
     assert (row.input_tokens, row.output_tokens, row.cost) == (101, 20, Decimal("0.3"))
@@ -91,8 +91,8 @@ def test_the_requests_user_stands_in_for_a_missing_one(rows):
 def test_requests_nest(rows):
     with request() as outer:
         with request() as inner:
-            assert current() is inner
-        assert current() is outer
+            assert current_request() is inner
+        assert current_request() is outer
 
 
 def test_the_callers_exception_comes_through_and_the_row_is_written(rows):
@@ -138,7 +138,7 @@ def test_tasks_and_threads_of_a_request_belong_to_it_and_others_do_not(rows):
         register_now(flag)
 
     def register_now(flag):
-        current().record(View(replace(USE, flag=flag, user_id=None)))
+        current_request().record(View(replace(USE, flag=flag, user_id=None)))
 
     async def ask_all():
         await asyncio.gather(*(ask(f"u{n}", f"r{n}") for n in range(20)))
@@ -150,9 +150,9 @@ def test_tasks_and_threads_of_a_request_belong_to_it_and_others_do_not(rows):
 
 def test_what_outlives_its_request_is_no_longer_part_of_it():
     async def late(ended):
-        assert current() is not None
+        assert current_request() is not None
         await ended.wait()
-        return current()
+        return current_request()
 
     async def outlive():
         ended = asyncio.Event()

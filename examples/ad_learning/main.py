@@ -11,6 +11,7 @@ from fastapi import FastAPI, HTTPException, status
 import windsock
 from windsock.api import Api, configuration_router
 from windsock.errors import ConfigurationError
+from windsock.runtime import Health
 
 from . import config_loader, worker
 from .indexing import SimilarWinner, find_similar
@@ -60,7 +61,7 @@ def create_app(database_url: str | None = None) -> FastAPI:
             raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, said) from error
 
     @app.get("/health")
-    def health() -> windsock.Health:
+    def health() -> Health:
         """Tell what serves; a variable that overrides the flag file is named."""
         return windsock.health()
 

@@ -3,48 +3,25 @@
 Declare a service's settings once, as a pydantic class with code defaults. flagd files, profiles from
 Postgres and the environment tune them; every value is checked, falls back alone, heals in use, and says
 where it came from.
+
+A service calls these names. Types for annotations come from their packages (`windsock.usage.Request`,
+`windsock.runtime.Health`, `windsock.provenance.Explanation`, `windsock.settings.Feature`), errors from
+`windsock.errors`, and classifiers from `windsock.healing`.
 """
 
-from windsock.errors import (
-    ConfigurationError,
-    DatabaseUnfitError,
-    DeclarationError,
-    FlagFileError,
-    GuardError,
-    MigrationError,
-    MirrorError,
-    MissingExtraError,
-    WindsockError,
-)
-from windsock.healing import Blame, Classifier, Verdict, aheal, classify, heal
-from windsock.provenance.fields import Explanation, Provenance, explain
-from windsock.runtime.health import Health, health
-from windsock.runtime.lifecycle import reload, start, stop
-from windsock.settings.features import Feature, feature
-from windsock.settings.settings import Settings
-from windsock.usage.request import Request, request
+from windsock.errors import WindsockError
+from windsock.healing import aheal, heal
+from windsock.provenance import explain
+from windsock.runtime import health, reload, start, stop
+from windsock.settings import Settings, feature
+from windsock.usage.request import current_request, request
 
 __all__ = [
-    "Blame",
-    "Classifier",
-    "ConfigurationError",
-    "DatabaseUnfitError",
-    "DeclarationError",
-    "Explanation",
-    "Feature",
-    "FlagFileError",
-    "GuardError",
-    "Health",
-    "MigrationError",
-    "MirrorError",
-    "MissingExtraError",
-    "Provenance",
-    "Request",
     "Settings",
-    "Verdict",
     "WindsockError",
+    "__version__",
     "aheal",
-    "classify",
+    "current_request",
     "explain",
     "feature",
     "heal",
@@ -54,3 +31,13 @@ __all__ = [
     "start",
     "stop",
 ]
+
+
+def __getattr__(name: str) -> str:
+    """The version, read when it is first asked for: it is in a file of the installed package."""
+    if name != "__version__":
+        raise AttributeError(f"module 'windsock' has no attribute {name!r}")
+    from importlib.metadata import version  # noqa: PLC0415 - 20 ms that no import should pay
+
+    globals()["__version__"] = found = version("windsock")
+    return found

@@ -13,6 +13,7 @@ from tests.api.conftest import PATH, Thing
 
 import windsock
 from windsock.api import Api, Role, configuration_router, create_token, revoke_token
+from windsock.errors import ConfigurationError
 
 
 @contextlib.contextmanager
@@ -58,13 +59,13 @@ class TestWhoMay:
         assert not any(token in row for token in tokens.values() for (row,) in dumped)
 
     def test_a_name_is_taken_once_and_revoked_once(self, connection, tokens):
-        with pytest.raises(windsock.ConfigurationError, match="'the admin' already"):
+        with pytest.raises(ConfigurationError, match="'the admin' already"):
             create_token(connection, "the admin", Role.READER)
-        with pytest.raises(windsock.ConfigurationError, match="needs a name"):
+        with pytest.raises(ConfigurationError, match="needs a name"):
             create_token(connection, "", Role.READER)
         revoke_token(connection, "the admin")
         for name in ("nobody", "the admin"):
-            with pytest.raises(windsock.ConfigurationError, match=f"no token '{name}' in use"):
+            with pytest.raises(ConfigurationError, match=f"no token '{name}' in use"):
                 revoke_token(connection, name)
 
     def test_writing_is_off_unless_a_setting_switches_it_on(self, client, monkeypatch, flag_file):
@@ -371,7 +372,7 @@ def test_with_if_match_one_of_two_wins(client):
 
 @pytest.mark.parametrize("name", ["thing.flagd.yaml", "thing.json"])
 def test_only_json_flag_files_are_written(tmp_path, database, name):
-    with pytest.raises(windsock.ConfigurationError, match=r"the API writes \*\.flagd\.json"):
+    with pytest.raises(ConfigurationError, match=r"the API writes \*\.flagd\.json"):
         configuration_router(Api(Thing, tmp_path / name, database, PATH))
 
 
@@ -379,7 +380,7 @@ def test_a_field_called_environments_is_refused(flag_file, database):
     class Place(windsock.Settings, flag="place"):
         environments: int = 1
 
-    with pytest.raises(windsock.ConfigurationError, match=r"Place\.environments"):
+    with pytest.raises(ConfigurationError, match=r"Place\.environments"):
         configuration_router(Api(Place, flag_file, database, PATH))
 
 

@@ -13,7 +13,7 @@ from tests.healing.teachers import CONFIG, TYPO, Provider, Teacher, profiles
 import windsock
 from windsock.contrib.asgi import RequestMiddleware
 from windsock.usage import MemorySink
-from windsock.usage.request import current
+from windsock.usage.request import current_request
 
 app = FastAPI()
 app.add_middleware(RequestMiddleware)
@@ -22,7 +22,7 @@ app.add_middleware(RequestMiddleware)
 @app.get("/plain/{user}")
 def plain(user: str) -> str:
     """Runs in a thread of the framework's."""
-    current().tokens(input=3, output=4)
+    current_request().tokens(input=3, output=4)
     return windsock.heal(Teacher.for_user(user), Provider())
 
 
@@ -61,7 +61,7 @@ async def broken(user: str) -> None:
 @app.websocket("/socket")
 async def socket(websocket: WebSocket) -> None:
     await websocket.accept()
-    await websocket.send_text(str(current()))
+    await websocket.send_text(str(current_request()))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from tests.healing.teachers import TYPO, Provider, Teacher, profiles
 import windsock
 from windsock.contrib.celery import _begin, _end, trace_tasks
 from windsock.usage import MemorySink
-from windsock.usage.request import current
+from windsock.usage.request import current_request
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def app(monkeypatch):
 
     @app.task(name="answer")
     def answer(user):
-        current().tokens(input=3, output=4)
+        current_request().tokens(input=3, output=4)
         return windsock.heal(Teacher.for_user(user), Provider())
 
     @app.task(name="fail")
@@ -49,4 +49,4 @@ def test_each_run_of_a_task_is_a_row(serve, app):
         (failed.id, "ann", TYPO),
     ]
     assert (memory.rows[0].input_tokens, memory.rows[1].input_tokens) == (3, None)
-    assert current() is None
+    assert current_request() is None

@@ -153,7 +153,7 @@ class Teacher(windsock.Settings, flag="attribute"):
 @given(hooks=HOOKS)
 def test_asynchronous_calls_run_the_same_hooks(provider: FilesProvider, hooks: Hooks) -> None:
     with hooked(provider, hooks) as (evaluation, calls):
-        x = asyncio.run(Teacher.for_user_async("ann", colour="green")).x
+        x = asyncio.run(Teacher.afor_user("ann", colour="green")).x
         seen, calls[:] = list(calls), []
         assert (Teacher.for_user("ann", colour="green").x, calls) == (x, seen)
         calls[:] = []

@@ -33,7 +33,7 @@ def answer(user: str) -> None:
     api.get_client().get_boolean_value("gamma", False)
 
 async def later(user: str, given: "Teacher") -> None:
-    teacher = await T.for_user_async(user)
+    teacher = await T.afor_user(user)
     await aheal(teacher, lambda s: call(model=s.model))
     given.top_k
 

@@ -11,6 +11,7 @@ from tests.flagfiles import object_flag
 from tests.healing.teachers import TYPO, Provider, StatusError, Teacher, not_found, profiles
 
 import windsock
+from windsock.healing import Blame, Verdict
 from windsock.healing.quarantine import quarantine
 from windsock.usage import MemorySink, Spool, UsageOptions, UsageWriter
 
@@ -198,7 +199,7 @@ def test_a_classifier_that_heals(serve):
 
     def classifier(error, values):
         assert windsock.heal(Teacher.for_user("ann"), Provider()) == "gpt-4o-mini"
-        return windsock.Verdict(windsock.Blame.VALUE)
+        return Verdict(Blame.VALUE)
 
     assert windsock.heal(teacher, Provider(), classify=classifier) == "gpt-4o-mini"
 

@@ -10,6 +10,7 @@ from tests.flagfiles import object_flag, write_flags
 from tests.healing.teachers import TYPO, Provider, StatusError, Teacher, not_found, profiles
 
 import windsock
+from windsock.healing import Verdict
 from windsock.usage import MemorySink
 
 
@@ -228,7 +229,7 @@ async def test_a_cancellation_during_the_fallback_comes_through(serve):
     [
         lambda error, values: 1 / 0,
         lambda error, values: None,
-        lambda error, values: windsock.Verdict("nobody"),
+        lambda error, values: Verdict("nobody"),
     ],
     ids=["raises", "gives nothing", "gives nonsense"],
 )

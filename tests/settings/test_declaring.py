@@ -6,6 +6,7 @@ from tests.flagfiles import object_flag
 from tests.settings.teacher import Serve, SetEnv, Teacher
 
 import windsock
+from windsock.errors import DeclarationError
 
 
 class Node(BaseModel):
@@ -31,26 +32,26 @@ class TestOrdinaryInstances:
 
 class TestDeclaring:
     def test_a_field_needs_a_default(self) -> None:
-        with pytest.raises(windsock.DeclarationError, match=r"Bad\.x has no default"):
+        with pytest.raises(DeclarationError, match=r"Bad\.x has no default"):
 
             class Bad(windsock.Settings, flag="bad"):
                 x: int
 
     def test_a_default_must_be_valid(self) -> None:
-        with pytest.raises(windsock.DeclarationError, match="the code defaults do not validate"):
+        with pytest.raises(DeclarationError, match="the code defaults do not validate"):
 
             class Bad(windsock.Settings, flag="bad"):
                 x: int = Field(0, ge=1)
 
     @pytest.mark.filterwarnings("ignore:Field name")
     def test_a_field_must_not_hide_a_method(self) -> None:
-        with pytest.raises(windsock.DeclarationError, match=r"Bad\.live hides"):
+        with pytest.raises(DeclarationError, match=r"Bad\.live hides"):
 
             class Bad(windsock.Settings, flag="bad"):
                 live: int = 1
 
     def test_a_flag_key_must_be_one(self) -> None:
-        with pytest.raises(windsock.DeclarationError, match="cannot be a flag key"):
+        with pytest.raises(DeclarationError, match="cannot be a flag key"):
 
             class Bad(windsock.Settings, flag="no spaces, please"):
                 x: int = 1

@@ -8,6 +8,7 @@ from openfeature import api
 from openfeature.hook import Hook
 
 import windsock
+from windsock.errors import DeclarationError
 
 Serve = Callable[..., Path]
 
@@ -92,5 +93,5 @@ def test_hooks_are_run(serve: Serve) -> None:
 
 
 def test_the_default_must_be_a_bool() -> None:
-    with pytest.raises(windsock.DeclarationError, match="must be True or False"):
+    with pytest.raises(DeclarationError, match="must be True or False"):
         windsock.feature("x", default="on")  # type: ignore[arg-type]

@@ -112,7 +112,7 @@ class TestWithoutStart:
 
     @pytest.mark.anyio
     async def test_async(self) -> None:
-        teacher = await Teacher.for_user_async("ann")
+        teacher = await Teacher.afor_user("ann")
         assert teacher.retrieval_top_k == 10
 
 

@@ -19,7 +19,6 @@ from app.services.llm import LLMService
 from app.services.retrieval_pipeline import RetrievalPipeline
 from app.services.wallet import Wallets
 from windsock.contrib.asgi import RequestMiddleware
-from windsock.usage.request import current
 
 
 class Message(BaseModel):
@@ -72,7 +71,7 @@ def chat(message: Message, request: Request) -> Reply:
     if state["refusal"]:
         raise HTTPException(402, state["refusal"])
     answer, retrieved = state["answer"], state["retrieved"]
-    if usage := current():
+    if usage := windsock.current_request():
         usage.tokens(input=answer.input_tokens, output=answer.output_tokens, cost=answer.cost)
     return Reply(
         answer=answer.text,

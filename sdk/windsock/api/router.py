@@ -20,8 +20,8 @@ from windsock.api.tokens import Role, Token, authenticate
 from windsock.errors import ConfigurationError, FlagFileError, UnreachableError
 from windsock.nested import holds, leaf_paths
 from windsock.providers.files import FilesProvider
-from windsock.runtime.health import health
 from windsock.runtime.lifecycle import reload
+from windsock.runtime.state import health
 from windsock.settings.process import process
 from windsock.settings.settings import Settings
 

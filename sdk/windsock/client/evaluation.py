@@ -99,7 +99,7 @@ class Evaluation:
         """Evaluate an object flag with its hooks; equal results are one object, as compiled ones are."""
         return self._outcome(self.details(hooks.OBJECT, flag_key, {}, targeting_key, dict(attributes)))
 
-    async def object_async(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Outcome:
+    async def aobject(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Outcome:
         """Do the same through the client's asynchronous call."""
         context = self._given(targeting_key, dict(attributes))
         return self._outcome(await self.client.get_object_details_async(flag_key, {}, context))

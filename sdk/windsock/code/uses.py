@@ -1,7 +1,7 @@
 """Where flags and fields are used in Python: imports and aliases followed, by LibCST.
 
 Found are ``windsock.feature("key")``, the OpenFeature client's ``get_…("key")`` and ``resolve_…("key")``,
-settings classes and their flags, and reads of their fields: on what ``for_user``, ``for_user_async``,
+settings classes and their flags, and reads of their fields: on what ``for_user``, ``afor_user``,
 ``live`` or a call of the class gave, also once it is an attribute of an object; on what is annotated with
 the class, be it a parameter, a variable or a dataclass's field; and in the function that ``heal`` or
 ``aheal`` runs. Classes are told apart by their names. What reaches code through untyped containers,
@@ -22,7 +22,7 @@ from libcst.metadata import MetadataWrapper, PositionProvider, QualifiedNameProv
 from windsock.flag_names import default_flag
 
 _CLIENT: Final = re.compile(r"(get|resolve)_(boolean|string|integer|float|object)_(value|details)(_async)?")
-_VIEWS: Final = ("for_user", "for_user_async", "live")
+_VIEWS: Final = ("for_user", "afor_user", "live")
 _WRAPPERS: Final = ("Annotated", "Optional", "Final", "ClassVar")
 _SKIPPED: Final = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox", "build", "dist"})
 

@@ -12,7 +12,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class RequestMiddleware:
-    """Opens `windsock.request` around every HTTP request; `windsock.usage.request.current` gives it inside.
+    """Opens `windsock.request` around every HTTP request; `windsock.current_request` gives it inside.
 
     ::
 

@@ -8,7 +8,7 @@ _open: dict[str, Request] = {}
 
 
 def trace_tasks() -> None:
-    """Open `windsock.request` around every run of a task; `windsock.usage.request.current` gives it inside.
+    """Open `windsock.request` around every run of a task; `windsock.current_request` gives it inside.
 
     Call it once, where the Celery application is made. Start windsock in the signals ``worker_process_init``
     (or ``worker_init`` of a worker that does not fork).

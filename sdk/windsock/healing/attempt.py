@@ -31,7 +31,7 @@ from windsock.settings.settings import (
 )
 from windsock.text import short
 from windsock.usage.data import Healed, hashed_user_id
-from windsock.usage.request import current, installed, record
+from windsock.usage.request import current_request, installed, record
 from windsock.variables import user_id_key
 
 logger = logging.getLogger("windsock.healing")
@@ -82,7 +82,7 @@ class Attempt(Generic[S]):
         if view is None:
             return
         given, self._key, _, fallen = view
-        self._request = request = current()
+        self._request = request = current_request()
         if given is None:
             fallen = None if request is None else cast("Fallen | None", request.notes.get(type(settings)))
             given = given_of(settings)

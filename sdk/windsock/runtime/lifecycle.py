@@ -2,7 +2,7 @@
 
 import atexit
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from openfeature.provider import AbstractProvider
 
@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 _running: "Running | None" = None
 
 
+class Started:
+    """What `start` returns; as a context manager it calls `stop` at the end of its block."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        stop()
+
+
 def start(
     *,
     flags: str | os.PathLike[str] | None = None,
@@ -24,8 +36,10 @@ def start(
     environment: str | None = None,
     usage: "Sink | UsageWriter | str | None" = None,
     domain: str | None = None,
-) -> None:
+) -> Started:
     """Begin to serve flags, and to record usage. A second call replaces what the first started.
+
+    ``with windsock.start():`` stops at the end of its block. Else `stop` does, or the end of the process.
 
     Args:
         flags: Folder of flagd files. By default ``FLAGD_*`` decides, and without it the folder ``flagd``.
@@ -47,6 +61,7 @@ def start(
     _running = Running(Options(flags, provider, environment or environment_name(), usage, domain))
     atexit.register(stop)
     process.reload()
+    return Started()
 
 
 def stop() -> None:

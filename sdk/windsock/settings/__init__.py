@@ -1,5 +1,6 @@
-"""Declaring settings and reading them."""
+"""Declaring settings and features, and reading them."""
 
+from windsock.settings.features import Feature, feature
 from windsock.settings.settings import Settings
 
-__all__ = ["Settings"]
+__all__ = ["Feature", "Settings", "feature"]

@@ -15,7 +15,7 @@ from windsock.nested import FieldPath
 from windsock.settings.layers import MASK
 
 # What `windsock.Settings` itself offers; a field of that name would hide it.
-RESERVED = frozenset({"for_user", "for_user_async", "live"})
+RESERVED = frozenset({"for_user", "afor_user", "live"})
 
 
 class Declaration:

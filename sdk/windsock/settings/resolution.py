@@ -149,16 +149,16 @@ class Resolver:
         )
         return self._combined(outcomes, flags)
 
-    async def resolve_async(self, targeting_key: str | None, attributes: dict[str, Any]) -> Given:
+    async def aresolve(self, targeting_key: str | None, attributes: dict[str, Any]) -> Given:
         """Do the same without blocking the event loop where the provider has an asynchronous call."""
         evaluation = process.evaluating()
         if evaluation.in_process() is not None:  # there is nothing to wait for
             return self.resolve(targeting_key, attributes)
         base, experiment, profile = self.flags
         outcomes = (
-            await evaluation.object_async(base, targeting_key, attributes),
-            await evaluation.object_async(experiment, targeting_key, attributes),
-            await evaluation.object_async(profile, targeting_key, attributes),
+            await evaluation.aobject(base, targeting_key, attributes),
+            await evaluation.aobject(experiment, targeting_key, attributes),
+            await evaluation.aobject(profile, targeting_key, attributes),
         )
         return self._combined(outcomes, _NONE), None
 

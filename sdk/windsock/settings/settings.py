@@ -18,7 +18,7 @@ from windsock.settings.layers import resolve
 from windsock.settings.process import process
 from windsock.settings.resolution import Given, Resolver
 from windsock.usage.data import Healed, Use
-from windsock.usage.request import _current, current
+from windsock.usage.request import _current, current_request
 
 S = TypeVar("S", bound="Settings")
 
@@ -115,10 +115,10 @@ class Settings(BaseSettings):
         return view
 
     @classmethod
-    async def for_user_async(cls, targeting_key: object, /, **attributes: EvaluationContextAttribute) -> Self:
+    async def afor_user(cls, targeting_key: object, /, **attributes: EvaluationContextAttribute) -> Self:
         """Do what `for_user` does without blocking the event loop, where a remote flagd evaluates."""
         key = _key(targeting_key)
-        view = new_view(cls, (await cls.__windsock__.resolve_async(key, attributes), key, (), None))
+        view = new_view(cls, (await cls.__windsock__.aresolve(key, attributes), key, (), None))
         _register(view)
         return view
 
@@ -225,7 +225,7 @@ def set_fallen(settings: Settings, fallen: Fallen) -> None:
     if settings is not type(settings).__windsock_live__:
         before, key, healed, _ = _get_view(settings)
         _set_view(settings, (before, key, healed, fallen))
-    elif (request := current()) is not None:
+    elif (request := current_request()) is not None:
         request.notes[type(settings)] = fallen
 
 
@@ -290,7 +290,7 @@ class Trace:
 
 def _register(view: Settings) -> None:
     """Let the request that is under way, if any, know of a view that was made in it."""
-    request = current()
+    request = current_request()
     if request is not None:
         request.record(Trace(view))
 

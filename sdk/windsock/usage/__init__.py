@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from windsock.usage.exposure import ExposureSink, Sinks
     from windsock.usage.otel import OpenTelemetrySink
     from windsock.usage.record import COLUMNS, UsageRecord
+    from windsock.usage.request import Request
     from windsock.usage.sinks import LogSink, MemorySink, Sink
     from windsock.usage.spool import Spool
     from windsock.usage.writer import UsageOptions, UsageWriter
@@ -22,6 +23,7 @@ __all__ = [
     "MemorySink",
     "OpenTelemetrySink",
     "Pending",
+    "Request",
     "Sink",
     "Sinks",
     "Spool",
@@ -44,6 +46,7 @@ __getattr__ = lazy_face(
         "MemorySink": "sinks",
         "OpenTelemetrySink": "otel",
         "Pending": "data",
+        "Request": "request",
         "Sink": "sinks",
         "Sinks": "exposure",
         "Spool": "spool",

@@ -16,7 +16,17 @@ from windsock.usage.data import Healed, Measured, Pending, Use
 if TYPE_CHECKING:
     from windsock.usage import UsageWriter
 
-__all__ = ["Healed", "Request", "Trace", "Use", "current", "install", "installed", "record", "request"]
+__all__ = [
+    "Healed",
+    "Request",
+    "Trace",
+    "Use",
+    "current_request",
+    "install",
+    "installed",
+    "record",
+    "request",
+]
 
 log = logging.getLogger("windsock.usage")
 
@@ -198,7 +208,7 @@ def request(user_id: str | None = None, *, request_id: str | None = None) -> Req
     return Request(user_id, request_id)
 
 
-def current() -> Request | None:
+def current_request() -> Request | None:
     """Give the request that this context is in, or None."""
     request = _current.get()
     # A task that outlives its request still carries it; what it does later is no longer part of it.

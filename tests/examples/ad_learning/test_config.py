@@ -18,6 +18,7 @@ from examples.ad_learning.winners import is_winner
 
 import windsock
 from examples.ad_learning import config_loader
+from windsock.errors import ConfigurationError
 
 pytestmark = pytest.mark.usefixtures("served")
 
@@ -251,7 +252,5 @@ class TestFindConfig:
         old = tmp_path / "learning_config.yaml"
         old.write_text("winner_detection: {ctr_threshold: 0.03}\n")
         monkeypatch.setenv("LEARNING_CONFIG_PATH", str(old))
-        with pytest.raises(
-            windsock.ConfigurationError, match=r"learning_config\.yaml: this is no .*windsock import"
-        ):
+        with pytest.raises(ConfigurationError, match=r"learning_config\.yaml: this is no .*windsock import"):
             find_config()

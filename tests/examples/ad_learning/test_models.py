@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from tests.celery_worker import celery_worker
 
 import windsock
+from windsock.errors import ConfigurationError
 
 
 @pytest.fixture
@@ -105,15 +106,13 @@ def test_the_champion_itself_does_not_win(folder):
     ],
 )
 def test_what_is_missing_or_outside_is_named(folder, model, model_type, message):
-    with pytest.raises(windsock.ConfigurationError, match=message):
+    with pytest.raises(ConfigurationError, match=message):
         evaluate(model, model_type)
 
 
 def test_a_broken_row_is_named_by_its_line(folder):
     (folder / "winner.holdout.csv").write_text("0.1,0.2,1\n0.1,many,0\n")
-    with pytest.raises(
-        windsock.ConfigurationError, match=r"winner\.holdout\.csv:2: this is no row of numbers"
-    ):
+    with pytest.raises(ConfigurationError, match=r"winner\.holdout\.csv:2: this is no row of numbers"):
         evaluate()
 
 

@@ -10,8 +10,8 @@ from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletionMessageParam
 from openai.types.create_embedding_response import Usage as EmbeddingUsage
 
+import windsock
 from aura.config import Providers
-from windsock.usage.request import current
 
 LOCAL = "local/"
 log = logging.getLogger("aura")
@@ -76,7 +76,7 @@ class Models:
 
 def _record(usage: CompletionUsage | EmbeddingUsage | None) -> None:
     """Add what a call took to the request's row; OpenRouter says the cost too, in dollars."""
-    request = current()
+    request = windsock.current_request()
     if request is not None and usage is not None:
         received = usage.completion_tokens if isinstance(usage, CompletionUsage) else 0
         request.tokens(input=usage.prompt_tokens, output=received, cost=getattr(usage, "cost", None))
