@@ -28,7 +28,15 @@ APPLICATIONS = {
     "attack_nobody": [],
 }
 ROLES = (
-    *("windsock_writer", "windsock_mirror", "windsock_api", "windsock_analyst", "anon", "authenticated"),
+    *(
+        "windsock_writer",
+        "windsock_mirror",
+        "windsock_api",
+        "windsock_analyst",
+        "windsock_assigner",
+        "anon",
+        "authenticated",
+    ),
     *(f"ad_learning_{part}" for part in ("api", "learner", "indexer", "executor", "celery")),
     *APPLICATIONS,
 )

@@ -207,7 +207,8 @@ select grantee::regrole::text || ': ' || lower(privilege_type) || ' ' || thing f
     select nspname, (aclexplode(nspacl)).* from pg_namespace
 ) granted
 where grantee in ('windsock_mirror'::regrole, 'windsock_writer'::regrole, 'windsock_api'::regrole,
-    'windsock_definer'::regrole, 'windsock_analyst'::regrole)
+    'windsock_definer'::regrole, 'windsock_analyst'::regrole,
+    'windsock_assigner'::regrole)
   and grantee <> grantor
 """
 
@@ -247,6 +248,10 @@ def test_the_roles_have_these_grants_and_no_others(plain):
         "windsock_api: execute end_configuration_write()",
         "windsock_api: select configuration_audit.id",
         *(f"windsock_api: insert {each}" for each in audit),
+        "windsock_assigner: usage public",
+        *(f"windsock_assigner: {each}" for each in ("select profiles.id", "select profiles.config_id")),
+        "windsock_assigner: update profiles.config_id",
+        *(f"windsock_assigner: select app_configurations.{each}" for each in ("id", "name", "is_active")),
         "windsock_definer: usage windsock",
         *(
             f"windsock_definer: insert {each}"

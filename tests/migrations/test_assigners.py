@@ -1,0 +1,127 @@
+"""Who may say which configuration a user has, on a database shaped like Supabase's with the starter's policies."""
+
+import uuid
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+
+SUPABASE = Path(__file__).with_name("supabase_shape.sql").read_bytes()
+CONFIG, USER, OTHER = (str(uuid.UUID(int=number)) for number in (1, 2, 3))
+
+
+@pytest.fixture
+def supabase(empty_database):
+    with connect(empty_database) as connection:
+        connection.execute(SUPABASE)
+        migrate(connection, read_migrations(find_folder()))
+        connection.execute("insert into app_configurations (id, name) values (%s, 'one')", [CONFIG])
+        connection.execute("insert into auth.users (id) values (%s), (%s)", [USER, OTHER])
+        connection.execute('create policy "own insert" on profiles for insert with check (auth.uid() = id)')
+        yield connection
+
+
+def act_as(connection, role):
+    """Sign in as PostgREST does, as the first user."""
+    user = USER if role == "authenticated" else ""
+    connection.execute("select set_config('request.jwt.claim.sub', %s, false)", [user])
+    connection.execute(f"set role {role}")
+
+
+def assigned(connection):
+    connection.execute("reset role")
+    return dict(connection.execute("select id::text, config_id::text from profiles").fetchall())
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update profiles set config_id = '{config}'",
+        "update profiles set username = 'ann', config_id = '{config}' where id = '{user}'",
+        "insert into profiles (id) values ('{user}') on conflict (id) do update set config_id = '{config}'",
+        (
+            "merge into profiles p using (values ('{user}'::uuid)) v (id) on v.id = p.id"
+            " when matched then update set config_id = '{config}'"
+        ),
+    ],
+)
+def test_a_signed_in_user_does_not_choose_their_configuration(supabase, role, statement):
+    act_as(supabase, role)
+    if role == "authenticated" or not statement.startswith("update"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            supabase.execute(statement.format(config=CONFIG, user=USER))
+    else:  # anon has no row of its own, so there is nothing to update
+        assert supabase.execute(statement.format(config=CONFIG, user=USER)).rowcount == 0
+    assert assigned(supabase) == {USER: None, OTHER: None}
+
+
+@pytest.mark.parametrize("policy", ["using (true) with check (true)", "using (true)"])
+def test_no_policy_opens_it(supabase, policy):
+    supabase.execute(f"create policy everything on profiles {policy}")
+    for role in ("anon", "authenticated"):
+        act_as(supabase, role)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f"{role} may not set config_id"):
+            supabase.execute("update profiles set config_id = %s", [CONFIG])
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f"{role} may not set config_id"):
+            supabase.execute("insert into profiles (id, config_id) values (gen_random_uuid(), %s)", [CONFIG])
+        supabase.execute("reset role")
+
+
+def test_a_user_does_not_take_an_assignment_away_either(supabase):
+    supabase.execute("update profiles set config_id = %s", [CONFIG])
+    act_as(supabase, "authenticated")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        supabase.execute("update profiles set config_id = null")
+
+
+def test_everything_else_of_their_own_profile_is_still_theirs(supabase):
+    supabase.execute("update profiles set config_id = %s where id = %s", [CONFIG, USER])
+    act_as(supabase, "authenticated")
+    supabase.execute("update profiles set username = 'ann', config_id = config_id")
+    assert supabase.execute(
+        "select username, config_id::text from profiles where id = %s", [USER]
+    ).fetchone() == (
+        "ann",
+        CONFIG,
+    )
+    supabase.execute("reset role")
+    supabase.execute("delete from profiles where id = %s", [USER])
+    act_as(supabase, "authenticated")
+    supabase.execute("insert into profiles (id, username) values (%s, 'ann')", [USER])
+    assert assigned(supabase)[USER] is None
+
+
+@pytest.mark.parametrize("role", ["windsock_assigner", "service_role", "none"])
+def test_the_assigner_the_service_and_the_owner_assign(supabase, role):
+    supabase.execute(f"set role {role}")
+    supabase.execute("update profiles set config_id = %s where id = %s", [CONFIG, OTHER])
+    assert assigned(supabase) == {USER: None, OTHER: CONFIG}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update profiles set username = 'x'",
+        "select username from profiles",
+        "insert into profiles (id) values (gen_random_uuid())",
+        "delete from profiles",
+        "select settings from app_configurations",
+        "update app_configurations set settings = '{}'",
+        "select * from usage_logs",
+        "select * from windsock.change_log",
+    ],
+)
+def test_the_assigner_does_nothing_else(supabase, statement):
+    supabase.execute("set role windsock_assigner")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        supabase.execute(statement)
+
+
+def test_a_configuration_that_is_deleted_unassigns_users_who_may_not(supabase):
+    """The foreign key's own update runs as the table's owner."""
+    supabase.execute("update profiles set config_id = %s", [CONFIG])
+    supabase.execute("delete from app_configurations where id = %s", [CONFIG])
+    assert set(assigned(supabase).values()) == {None}
