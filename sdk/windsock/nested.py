@@ -16,6 +16,12 @@ def overlay(below: Mapping[str, object], above: Mapping[str, object]) -> dict[st
     return merged
 
 
+def nest(path: FieldPath, value: object) -> dict[str, object]:
+    """A mapping with one value, at a path of at least one step."""
+    head, *rest = path
+    return {head: nest(tuple(rest), value) if rest else value}
+
+
 def without(values: Mapping[str, object], path: FieldPath) -> dict[str, object]:
     """A copy that lacks the value at a path, and the mappings that this would leave empty."""
     head, *rest = path

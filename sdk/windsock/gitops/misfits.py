@@ -7,7 +7,8 @@ from windsock.evaluator import CompiledFlag
 from windsock.flags import Flag, FlagSet, JsonValue
 from windsock.flags.raw import Tokens
 from windsock.settings.declaration import Declaration
-from windsock.settings.layers import Layer, Origin, resolve
+from windsock.settings.falling import resolve
+from windsock.settings.layers import Layer, Origin
 
 MOST_COMBINATIONS = 10_000
 """Base, arm and profile together that are tried for one class; beyond it, each profile without an arm."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from windsock.settings.declaration import plain
+from windsock.settings.layers import plain
 from windsock.settings.place import ValueKey, fingerprint
 from windsock.settings.resolution import LAST_GOOD, Resolution, Resolver
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from windsock.settings.layers import Layer, Origin, resolve
+from windsock.settings.falling import resolve, without_fields
+from windsock.settings.layers import Layer, Origin
 from windsock.settings.place import ValueKey
 from windsock.settings.process import process
 from windsock.settings.resolution import LAST_GOOD, Resolution, Resolver
@@ -53,7 +54,11 @@ def _without(
     known: Mapping[str, object],
 ) -> Resolution:
     layers = [
-        Layer(layer.origin, {k: v for k, v in layer.values.items() if layer.origin not in dropped.get(k, ())})
+        without_fields(
+            resolver.declaration.settings_class,
+            layer,
+            {name for name in dropped if layer.origin in dropped[name]},
+        )
         for layer in resolution.resolved.applied[1:]
     ]
     for name, value in known.items():

@@ -1,21 +1,24 @@
 """What a settings class declares, checked once when the class is made."""
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, get_args
 
-from pydantic import AliasChoices, AliasPath, BaseModel, SecretBytes, SecretStr, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 from pydantic_core import to_jsonable_python
 
 from windsock.errors import DeclarationError
 from windsock.flag_names import EXPERIMENT, PROFILE, checked_flag
 from windsock.nested import FieldPath
-from windsock.settings.layers import MASK
+from windsock.settings.flag_input import complaints
+from windsock.settings.layers import MASK, plain
+from windsock.text import printable
 
 # What `windsock.Settings` itself offers; a field of that name would hide it.
 RESERVED = frozenset({"for_user", "afor_user", "live"})
+
+_LONGEST = 16_384
+"""Characters of a value that is shown as text because nothing else can be made of it."""
 
 
 class Declaration:
@@ -37,23 +40,21 @@ class Declaration:
         self.profile_flag = flag + PROFILE
         self.fields = tuple(settings_class.model_fields)
         self._check_fields()
-        self.defaults: Mapping[str, object] = self._defaults()
+        self.code = self._code()
 
-    def validate(self, data: Mapping[str, object]) -> BaseModel:
-        """Give an instance of the class from values by field name.
+    @property
+    def defaults(self) -> Mapping[str, object]:
+        """The code defaults as plain nested data."""
+        return {name: plain(getattr(self.code, name)) for name in self.fields}
 
-        The class's own ``__init__`` reads the environment, so it is passed by: this is what
-        ``BaseModel.__init__`` does, with names instead of aliases.
-        """
-        instance = self.settings_class.__new__(self.settings_class)
-        self.settings_class.__pydantic_validator__.validate_python(
-            dict(data), self_instance=instance, by_name=True, by_alias=False
-        )
-        return instance
+    def default(self, name: str) -> object:
+        """The code default of a field as it was written; what a factory made once, where one makes it."""
+        info = self.settings_class.model_fields[name]
+        return info.default if info.default_factory is None else getattr(self.code, name)
 
     def unknown(self, values: Mapping[str, object]) -> Iterable[tuple[FieldPath, str]]:
-        """Name the keys that no field has, also inside nested models."""
-        return list(_unknown(self.settings_class, values, ()))
+        """Name what a flag says that no field takes, also inside nested models."""
+        return list(complaints(self.settings_class, values, self.code))
 
     def is_secret(self, path: FieldPath) -> bool:
         """Whether the field at the head of `path` holds a secret."""
@@ -61,16 +62,7 @@ class Declaration:
 
     def shown(self, values: Mapping[str, object]) -> dict[str, object]:
         """Values as JSON can hold them and as a log or a page may show them: secrets are masked."""
-        return {
-            name: MASK if name in self.secrets else to_jsonable_python(value, fallback=str)
-            for name, value in values.items()
-        }
-
-    def by_field_name(self, values: Mapping[str, object]) -> dict[str, object]:
-        """Turn arguments that are named by a field's alias into field names."""
-        fields = self.settings_class.model_fields.items()
-        names = {alias: name for name, field in fields for alias in aliases(field)}
-        return {names.get(key, key): value for key, value in values.items()}
+        return {name: MASK if name in self.secrets else jsonable(value) for name, value in values.items()}
 
     @cached_property
     def secrets(self) -> frozenset[str]:
@@ -91,59 +83,30 @@ class Declaration:
                     f" needs one. Write `{field_name}: … = Field(<default>)`"
                 )
 
-    def _defaults(self) -> dict[str, object]:
-        """The code defaults as plain nested data, proven valid."""
-        fields = self.settings_class.model_fields
+    def _code(self) -> BaseModel:
+        """An instance of the code defaults alone, proven valid."""
+        made = self.settings_class.__new__(self.settings_class)
         try:
-            instance = self.validate({})  # pydantic calls the default factories, in field order
+            self.settings_class.__pydantic_validator__.validate_python({}, self_instance=made)
         except ValidationError as error:
             raise DeclarationError(
                 f"{self.settings_class.__name__}: the code defaults do not validate: {error}"
             ) from error
-        return {name: plain(instance.__dict__[name]) for name in fields}
+        return made
 
 
-def aliases(field: FieldInfo) -> list[str]:
-    """The names that a field's ``validation_alias`` gives it, first choice first."""
-    alias = field.validation_alias
-    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
-    heads = [choice.path[0] if isinstance(choice, AliasPath) else choice for choice in choices]
-    return [head for head in heads if isinstance(head, str)]
-
-
-def plain(value: object) -> object:
-    """Turn models into mappings, at any depth, so that a layer can be laid over them key by key."""
-    if isinstance(value, BaseModel):
-        return {name: plain(value.__dict__[name]) for name in type(value).model_fields}
-    if isinstance(value, Mapping):
-        return {key: plain(below) for key, below in value.items()}
-    return value
-
-
-def _unknown(
-    model: type[BaseModel], values: Mapping[str, object], above: FieldPath
-) -> Iterable[tuple[FieldPath, str]]:
-    fields = model.model_fields
-    for key, value in values.items():
-        path = (*above, str(key))
-        if key not in fields:
-            near = get_close_matches(str(key), fields, n=1)
-            hint = f", perhaps {near[0]}" if near else ""
-            yield path, f"{model.__name__} has no such field{hint}"
-        elif isinstance(value, Mapping) and (below := nested_model(fields[key].annotation)) is not None:
-            yield from _unknown(below, value, path)
-
-
-def nested_model(annotation: Any) -> type[BaseModel] | None:
-    """The one model of a field's type, also in ``Model | None``; ``None`` where there is none or a choice."""
-    candidates = [annotation, *get_args(annotation)]
-    models = [each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel)]
-    return models[0] if len(models) == 1 and not _is_container(annotation) else None
-
-
-def _is_container(annotation: Any) -> bool:
-    origin = getattr(annotation, "__origin__", None)
-    return isinstance(origin, type) and issubclass(origin, Iterable)
+def jsonable(value: object) -> object:
+    """A value as JSON can hold it; what a serializer or its bytes refuse becomes text."""
+    try:
+        return to_jsonable_python(value, fallback=str)
+    except Exception:  # noqa: BLE001 - bytes that are no UTF-8, or a serializer of the class's own
+        if isinstance(value, BaseModel):
+            return {name: jsonable(getattr(value, name)) for name in type(value).model_fields}
+        if isinstance(value, Mapping):
+            return {str(key): jsonable(below) for key, below in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [jsonable(each) for each in value]
+        return printable(value, _LONGEST)
 
 
 def _mentions_secret(annotation: Any, within: frozenset[type] = frozenset()) -> bool:

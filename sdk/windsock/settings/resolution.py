@@ -12,12 +12,15 @@ from windsock.client.evaluation import missing
 from windsock.evaluator.outcome import Outcome, Rule
 from windsock.flag_names import NO_CHANGE
 from windsock.providers.base import Serving
-from windsock.settings import environment
+from windsock.settings import sources
 from windsock.settings.declaration import Declaration
-from windsock.settings.layers import MASK, Layer, Origin, Refusal, Resolved, resolve
+from windsock.settings.falling import resolve
+from windsock.settings.handing import shared
+from windsock.settings.layers import MASK, Layer, Origin, Refusal, Resolved
 from windsock.settings.place import ValueKey, Withdrawn, fingerprint
 from windsock.settings.process import process
 from windsock.settings.tally import Tally
+from windsock.settings.trial import Trial
 from windsock.text import short
 
 logger = logging.getLogger("windsock.settings")
@@ -52,6 +55,7 @@ class Resolution:
         arms: The fields that the arms of the experiment set; None over RPC, where they are not known.
         layers: The layers as they were found, withdrawn values included.
         tally: What became of the calls that used it.
+        shared: Those of the values that users can share.
     """
 
     values: Mapping[str, object]
@@ -63,6 +67,10 @@ class Resolution:
     arms: frozenset[str] | None = frozenset()
     layers: tuple[Layer, ...] = ()
     tally: Tally = field(default_factory=Tally)
+    shared: dict[str, object] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shared", shared(self.values))
 
     def found(self, field_name: str) -> object:
         """The value of a field as its layer holds it, before validation; None where none does."""
@@ -108,7 +116,22 @@ class Resolver:
 
     def reload(self) -> None:
         """Read the environment again."""
-        self._process_layers = environment.read_layers(self._settings_class)
+        self._process_layers = sources.read(self._settings_class, {}, {}).layers
+
+    def construct(self, instance: BaseSettings, values: dict[str, Any]) -> None:
+        """Do what ``BaseSettings.__init__`` does; what a variable or file says that is not valid falls.
+
+        Args:
+            instance: The new instance.
+            values: What its class was called with.
+        """
+        options = {name: values.pop(name) for name in sources.OPTIONS & values.keys()}
+        said = sources.read(self._settings_class, options, values)
+        trial = Trial(self.declaration, said.defaults)
+        if trial.run(said.layers, onto=instance).instance is None:
+            resolved = resolve(self.declaration, said.layers, said.defaults)
+            self._log(resolved.refusals)
+            trial.run(resolved.applied[1:], onto=instance)
 
     def resolve(self, targeting_key: str | None, attributes: dict[str, Any]) -> Given:
         """Settings of one user (or of none), through OpenFeature; `attributes` are completed in place."""
@@ -184,7 +207,7 @@ class Resolver:
     def process_layers(self) -> tuple[Layer, ...]:
         """What `.env` and the environment say."""
         if self._process_layers is None:
-            self._process_layers = environment.read_layers(self._settings_class)
+            self._process_layers = sources.read(self._settings_class, {}, {}).layers
         return self._process_layers
 
     def _combined(self, outcomes: Outcomes, compiled: Mapping[str, Rule]) -> Resolution:

@@ -2,19 +2,19 @@
 
 import re
 from collections.abc import Generator, Mapping
-from copy import deepcopy
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
-from uuid import UUID
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from openfeature.evaluation_context import EvaluationContextAttribute
-from pydantic import SecretBytes, SecretStr, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, SerializerFunctionWrapHandler, ValidationError, model_serializer
+from pydantic_core import InitErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from windsock.errors import DeclarationError
 from windsock.flag_names import default_flag
-from windsock.nested import overlay
 from windsock.settings.declaration import Declaration
-from windsock.settings.layers import resolve
+from windsock.settings.descriptors import Cached, Field, cached_properties
+from windsock.settings.handing import own
 from windsock.settings.process import process
 from windsock.settings.resolution import Given, Resolver
 from windsock.usage.data import Healed, Use
@@ -22,14 +22,23 @@ from windsock.usage.request import _current, current_request
 
 S = TypeVar("S", bound="Settings")
 
-_IMMUTABLE = frozenset({bool, int, float, str, bytes, type(None), Decimal, UUID, SecretStr, SecretBytes})
-
 Fallen = tuple[Given, tuple[Healed, ...]]
 """The values that a view fell to when it was healed, and what failed before them and is not recorded yet."""
 
 View = tuple[Given | None, str | None, tuple[Healed, ...], Fallen | None]
 """What a view knows: its values (None: those in force), the targeting key, what was healed in it, and what it
 fell to."""
+
+
+class _Prefix(str):
+    """A prefix of environment variables that the class did not choose."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, flag: str) -> Self:
+        """The prefix of a flag's settings: ``chat.answers`` reads ``CHAT_ANSWERS_…``."""
+        return cls(f"{re.sub(r'[^A-Za-z0-9]', '_', flag)}_".upper())
 
 
 class Settings(BaseSettings):
@@ -46,54 +55,59 @@ class Settings(BaseSettings):
     rules stay and the flag is named after the class (``AuraSettings`` → ``aura``): a class is carried over
     by changing its base.
 
-    ``Teacher(...)`` is an ordinary instance: code defaults, ``.env``, environment, then the arguments, which
-    must be valid. `for_user` and `live` give the values that flags and profiles decide.
+    ``Teacher(...)`` is an ordinary instance, as pydantic-settings makes it, but for an invalid value in the
+    environment or a file: it is logged, and the layer below serves. Arguments must be valid. `for_user` and
+    `live` give the values that flags and profiles decide; those cannot be assigned to.
 
     Raises:
         DeclarationError: When the class is made: a field without a default, or one that hides a method.
     """
 
-    # A view's attributes start empty: reading a field goes through `_Field`, which keeps the value in the
-    # view's `__dict__`. So a second read is an ordinary attribute read, and `__dict__` tells which fields
-    # were read.
+    # Where a request or a heal must know what is read, a view's attributes start empty: reading a field goes
+    # through `Field`, which keeps the value in the view's `__dict__`. Elsewhere they start with all values
+    # that can be shared, and reading one is an ordinary attribute read.
     __slots__ = ("_windsock_view",)
-    if TYPE_CHECKING:
-        _windsock_view: View
 
     __windsock_flag__: ClassVar[str] = ""
+    __windsock_named__: ClassVar[bool] = False
     __windsock__: ClassVar[Resolver]
     __windsock_live__: ClassVar[Any]
 
     model_config = SettingsConfigDict(
-        frozen=True, env_file=".env", env_nested_delimiter="__", env_ignore_empty=True, validate_default=True
+        env_prefix=_Prefix(), env_file=".env", env_nested_delimiter="__", env_ignore_empty=True
     )
 
     def __init_subclass__(cls, flag: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        inherited = _prefix(cls.__windsock_flag__)
-        cls.__windsock_flag__ = flag or default_flag(cls.__name__)
-        if flag is not None and cls.model_config.get("env_prefix", "") in {"", inherited}:
-            cls.model_config = SettingsConfigDict({**cls.model_config, "env_prefix": _prefix(flag)})
+        if flag is not None or "[" not in cls.__name__:  # `Knob[int]` has the flag of `Knob`
+            cls.__windsock_flag__ = flag or default_flag(cls.__name__)
+        if flag is not None:
+            cls.__windsock_named__ = True
+            if isinstance(cls.model_config.get("env_prefix"), _Prefix):
+                cls.model_config = SettingsConfigDict({**cls.model_config, "env_prefix": _Prefix.of(flag)})
+        cls.__windsock__ = cast("Resolver", _Unfinished(cls))
+        cls.__windsock_live__ = None
 
     @classmethod
     def __pydantic_on_complete__(cls) -> None:
-        """Check the declaration once pydantic has made the class, and put a `_Field` before each field."""
+        """Check the declaration once pydantic has made the class, and put a `Field` before each field."""
         super().__pydantic_on_complete__()
         if cls.__windsock_flag__:
             cls.__windsock__ = Resolver(cls, Declaration(cls, cls.__windsock_flag__))
             for name in cls.model_fields:
-                setattr(cls, name, _Field(name))
+                setattr(cls, name, Field(name))
+            for name, cached in cached_properties(cls).items():
+                setattr(cls, name, Cached(name, cached))
             cls.__windsock_live__ = new_view(cls, (None, None, (), None))
 
-    def __init__(self, **values: Any) -> None:
-        resolver = type(self).__windsock__
-        below = resolve(resolver.declaration, resolver.process_layers()).data()
-        type(self).__pydantic_validator__.validate_python(
-            overlay(below, resolver.declaration.by_field_name(values)),
-            self_instance=self,
-            by_name=True,
-            by_alias=False,
-        )
+    if not TYPE_CHECKING:
+
+        @wraps(BaseSettings.__init__)
+        def __init__(self, **values: Any) -> None:
+            if "_build_sources" in values or not type(self).__windsock_flag__:
+                super().__init__(**values)
+            else:
+                type(self).__windsock__.construct(self, values)
 
     @classmethod
     def for_user(cls, targeting_key: object, /, **attributes: EvaluationContextAttribute) -> Self:
@@ -108,9 +122,12 @@ class Settings(BaseSettings):
             A view; its values are shared with every user of the same variants.
         """
         key = targeting_key if type(targeting_key) is str else _key(targeting_key)
+        given = cls.__windsock__.resolve(key, attributes)
         view = object.__new__(cls)
-        _set_view(view, (cls.__windsock__.resolve(key, attributes), key, (), None))
-        if _current.get() is not None:
+        _set_view(view, (given, key, (), None))
+        if _current.get() is None:
+            _set_attributes(view, given[0].shared.copy())
+        else:
             _register(view)
         return view
 
@@ -128,72 +145,100 @@ class Settings(BaseSettings):
 
         Code that holds it, ``settings = Teacher.live()`` at module level, hot-swaps without a change.
         """
+        if cls.__windsock_live__ is None:
+            _finish(cls)
         live: Self = cls.__windsock_live__
         return live
 
     # pydantic reads `__dict__` wherever it treats a model as a whole; a view is replaced by its whole
     # instance there
 
+    # without the annotation of what it returns, which would be all that the JSON schema says
     @model_serializer(mode="wrap")
-    def _windsock_serialize(self, handler: SerializerFunctionWrapHandler) -> Any:
+    def _windsock_serialize(self, handler: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # noqa: ANN202
         return handler(whole(self))
 
     def __repr_args__(self) -> Any:
         return BaseSettings.__repr_args__(whole(self))
 
     def __iter__(self) -> Generator[tuple[str, Any], None, None]:  # noqa: PYI058 - pydantic's signature
-        return BaseSettings.__iter__(deepcopy(whole(self)))
+        return BaseSettings.__iter__(_detached(self))
 
     def __eq__(self, other: object) -> bool:
         return BaseSettings.__eq__(whole(self), whole(other) if isinstance(other, Settings) else other)
 
     def __hash__(self) -> int:
-        return hash((type(self), *whole(self).__dict__.values()))
+        if view_of(self) is None and not type(self).model_config.get("frozen"):
+            raise TypeError(f"unhashable type: {type(self).__name__!r}")  # as pydantic has it
+        return hash((type(self), *(whole(self).__dict__[name] for name in type(self).model_fields)))
 
     def __getstate__(self) -> dict[Any, Any]:
         return BaseSettings.__getstate__(whole(self))
 
     def __copy__(self) -> Self:
-        return BaseSettings.__deepcopy__(whole(self))
+        return BaseSettings.__copy__(self) if view_of(self) is None else _detached(self)
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         return BaseSettings.__deepcopy__(whole(self), memo)
 
     if not TYPE_CHECKING:
 
+        def model_dump(self, **options: Any) -> dict[str, Any]:
+            """Do what pydantic does; here because a serializer of the class's own replaces the one above."""
+            return BaseSettings.model_dump(whole(self), **options)
+
+        def model_dump_json(self, **options: Any) -> str:
+            """Do what pydantic does."""
+            return BaseSettings.model_dump_json(whole(self), **options)
+
         def __getattr__(self, name: str) -> Any:
             """Private attributes and pydantic's own bookkeeping are those of the whole instance."""
-            if (instance := whole(self)) is not self:
-                return getattr(instance, name)
-            return super().__getattr__(name)
+            view = None if name == "_windsock_view" else view_of(self)
+            if view is None:
+                return super().__getattr__(name)
+            if view[0] is not None and name in {"__pydantic_private__", *type(self).__private_attributes__}:
+                return _own_private(self, name)
+            return getattr(whole(self), name)
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if view_of(self) is None:
+                super().__setattr__(name, value)
+            elif name in type(self).__private_attributes__:
+                self.__pydantic_private__[name] = value
+            else:
+                raise _frozen(self, name, value)
+
+        def __delattr__(self, name: str) -> None:
+            if view_of(self) is not None:
+                raise _frozen(self, name, None)
+            super().__delattr__(name)
 
 
-class _Field:
-    """Stands before a field of a settings class: reads it from a view the first time.
+class _Unfinished:
+    """The resolver of a class that names types which aren't defined yet; finishes the class at first use."""
 
-    Not a data descriptor, so that an ordinary instance, and a view that has read the field, never come here.
-    """
+    def __init__(self, settings_class: type[Settings]) -> None:
+        self._settings_class = settings_class
 
-    __slots__ = ("name",)
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what Python asks of every attribute of a new class
+            raise AttributeError(name)
+        return getattr(_finish(self._settings_class), name)
 
-    def __init__(self, name: str) -> None:
-        self.name = name
 
-    def __get__(self, instance: Settings | None, owner: type[Settings]) -> Any:
-        if instance is None or (view := view_of(instance)) is None:
-            raise AttributeError(f"{owner.__name__!r} has no attribute {self.name!r}")
-        given = view[0] or owner.__windsock__.resolve(None, {})
-        value = given[0].values[self.name]
-        if type(value) not in _IMMUTABLE:
-            value = deepcopy(value)  # the value is every user's; a list that one of them appends to is not
-        if view[0] is not None:
-            instance.__dict__[self.name] = value
-        return value
+def _finish(settings_class: type[Settings]) -> Resolver:
+    """Have pydantic finish a class, now that what it names is there."""
+    settings_class.model_rebuild()
+    if settings_class.__windsock_live__ is None:
+        name = settings_class.__name__
+        raise DeclarationError(f"{name} names a type that isn't defined yet; call {name}.model_rebuild()")
+    return settings_class.__windsock__
 
 
 _slot = Settings.__dict__["_windsock_view"]
 _set_view = _slot.__set__
 _get_view = _slot.__get__
+_set_attributes = BaseModel.__dict__["__dict__"].__set__
 
 
 def new_view(settings_class: type[S], view: View) -> S:
@@ -248,6 +293,33 @@ def whole(settings: S) -> S:
     return instance
 
 
+def _detached(settings: S) -> S:
+    """An ordinary instance with the values of a view, and nothing shared with other users."""
+    instance = whole(settings)
+    copied = BaseSettings.__copy__(instance)
+    copied.__dict__.update({name: own(value) for name, value in instance.__dict__.items()})
+    return copied
+
+
+def _own_private(settings: Settings, name: str) -> Any:
+    """A private attribute of a view: from the whole instance at first, then the view's own."""
+    try:
+        private: dict[str, Any] = object.__getattribute__(settings, "__pydantic_private__")
+    except AttributeError:
+        private = {key: own(value) for key, value in (whole(settings).__pydantic_private__ or {}).items()}
+        object.__setattr__(settings, "__pydantic_private__", private)
+    if name == "__pydantic_private__":
+        return private
+    if name in private:
+        return private[name]
+    raise AttributeError(f"{type(settings).__name__!r} object has no attribute {name!r}")
+
+
+def _frozen(settings: Settings, name: str, value: object) -> ValidationError:
+    problem = InitErrorDetails(type="frozen_instance", loc=(name,), input=value)
+    return ValidationError.from_exception_data(type(settings).__name__, [problem])
+
+
 def fields_read(settings: Settings) -> list[str]:
     """The fields of a view that were read so far, in field order."""
     return [name for name in type(settings).model_fields if name in settings.__dict__]
@@ -297,7 +369,3 @@ def _register(view: Settings) -> None:
 
 def _key(targeting_key: object) -> str | None:
     return None if targeting_key is None else str(targeting_key)
-
-
-def _prefix(flag: str) -> str:
-    return f"{re.sub(r'[^A-Za-z0-9]', '_', flag)}_".upper() if flag else ""

@@ -1,0 +1,65 @@
+"""What stands before the attributes of a settings class, for the sake of its views."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from windsock.settings.handing import own
+
+if TYPE_CHECKING:
+    from windsock.settings.settings import Settings
+
+
+class Field:
+    """Reads a field from a view the first time.
+
+    Not a data descriptor, so an ordinary instance, and a view that has the value already, never come here.
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: "Settings | None", owner: "type[Settings]") -> Any:
+        name = self.name
+        try:
+            given = instance._windsock_view[0]  # type: ignore[union-attr]  # noqa: SLF001 - fast, and a slot
+        except AttributeError:  # the class, or an ordinary instance without the field
+            raise AttributeError(f"{owner.__name__!r} has no attribute {name!r}") from None
+        if given is None:
+            return own(owner.__windsock__.resolve(None, {})[0].values[name])
+        resolution = given[0]
+        try:
+            value = resolution.shared[name]
+        except KeyError:
+            value = own(resolution.values[name])
+        instance.__dict__[name] = value
+        return value
+
+
+class Cached(cached_property[Any]):
+    """A cached property of a settings class: the live object is always in force, so nothing is kept there."""
+
+    def __init__(self, name: str, cached: cached_property[Any]) -> None:
+        super().__init__(cached.func)
+        self.attrname = name
+        self._cached = cached
+
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        if instance is None:
+            return self
+        if instance is type(instance).__windsock_live__:
+            return self.func(instance)
+        return self._cached.__get__(instance, owner)
+
+
+def cached_properties(settings_class: type) -> dict[str, cached_property[Any]]:
+    """The cached properties of a class that are not `Cached` yet."""
+    attributes: dict[str, object] = {}
+    for kind in reversed(settings_class.__mro__):
+        attributes |= vars(kind)
+    return {
+        name: attribute
+        for name, attribute in attributes.items()
+        if isinstance(attribute, cached_property) and not isinstance(attribute, Cached)
+    }

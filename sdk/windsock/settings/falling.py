@@ -1,0 +1,191 @@
+"""What does not validate falls, to the layer below and alone, until the rest validates."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_settings.sources import DefaultSettingsSource
+
+from windsock.nested import FieldPath, at, holds, leaf_paths, nest, overlay, without
+from windsock.settings.flag_input import complaints, to_input
+from windsock.settings.layers import MASK, Layer, Origin, Refusal, Resolved, plain
+from windsock.settings.shapes import by_name, fields_of, named_path
+from windsock.settings.trial import Declared, Fault, Outcome, Trial
+
+ARGUMENTS = "arguments"
+"""The layer of what a class is called with: what is wrong there is raised."""
+
+_TUNED = frozenset({"experiment", "profile"})
+_ROUNDS = 64
+"""Trials until whole layers fall; one round finds every error that pydantic reports at once."""
+
+
+def resolve(
+    declared: Declared, layers: Sequence[Layer], defaults: DefaultSettingsSource | None = None
+) -> Resolved:
+    """Lay layers, weakest first, over the code defaults, and let pydantic validate the result.
+
+    A value that fails validation falls to the layer below, alone; where a model validator ties fields
+    together, what the layer says of that model falls together.
+
+    Args:
+        declared: The settings class.
+        layers: What is said of it.
+        defaults: What pydantic-settings takes for the code defaults, where it is not asked as usual.
+
+    Raises:
+        Exception: What pydantic or a validator raised, where it is about `ARGUMENTS`.
+    """
+    falling = _Falling(declared, layers, Trial(declared, defaults))
+    instance = falling.instance()
+    code = Layer(
+        Origin("default"),
+        {name: plain(getattr(declared.code, name)) for name in type(declared.code).model_fields},
+    )
+    applied = (code, *(layer for layer in falling.layers if layer.values))
+    origins = {name: layer.origin for layer in applied for name in layer.values if name in code.values}
+    values = {name: getattr(instance, name) for name in code.values}
+    return Resolved(instance, values, origins, tuple(falling.refusals), applied)
+
+
+def without_fields(settings_class: type[Any], layer: Layer, names: Collection[str]) -> Layer:
+    """What a layer says, without some of the fields."""
+    values = {name: value for name, value in layer.values.items() if name not in names}
+    if layer.input is None:
+        return replace(layer, values=values)
+    keys = {str(key[0]) for name in names for key in fields_of(settings_class)[name].keys}
+    return replace(
+        layer, values=values, input={key: value for key, value in layer.input.items() if key not in keys}
+    )
+
+
+class _Falling:
+    """Layers, of which what does not count is taken away."""
+
+    def __init__(self, declared: Declared, layers: Sequence[Layer], trial: Trial) -> None:
+        self.refusals: list[Refusal] = []
+        self._declared = declared
+        self._class = declared.settings_class
+        self._trial = trial
+        self.layers = [self._heard(layer) for layer in layers]
+
+    def instance(self) -> BaseModel:
+        """Try until it validates."""
+        for _ in range(_ROUNDS):
+            outcome = self._trial.run(self.layers)
+            if outcome.instance is not None:
+                return outcome.instance
+            if not self._let_fall(outcome):
+                break
+        return self._of_whole_layers()
+
+    def _heard(self, layer: Layer) -> Layer:
+        """Refuse what no field takes from a flag; pydantic would take some of it for something else."""
+        if layer.input is not None:
+            return layer
+        tuned = layer.origin.layer in _TUNED
+        for path, message in list(complaints(self._class, layer.values, self._declared.code, tuned=tuned)):
+            layer = self._without(layer, path, path, message)
+        return layer
+
+    def _let_fall(self, outcome: Outcome) -> bool:
+        """Take away what the faults are about; False where that is nothing."""
+        wrong: dict[int, list[Fault]] = {}
+        prefixes: dict[int, tuple[Fault, ...]] = {}
+        for fault in outcome.faults:
+            place = self._culprit(fault, prefixes)
+            if place is not None:
+                wrong.setdefault(place, []).append(fault)
+        raised = [place for place in wrong if self.layers[place].origin.layer == ARGUMENTS]
+        if outcome.error is not None and len(raised) == len(wrong):
+            raise outcome.error
+        before = len(self.refusals)
+        for place in wrong.keys() - raised:
+            for path, message in self._blamed(place, wrong[place]).items():
+                layer = self.layers[place]
+                names = named_path(self._class, self._input(layer), path)
+                self.layers[place] = self._without(layer, path, names, message)
+        return len(self.refusals) > before
+
+    def _culprit(self, fault: Fault, prefixes: dict[int, tuple[Fault, ...]]) -> int | None:
+        """Whose word brings a fault: the strongest of the fewest weakest layers that have it together.
+
+        Not simply the strongest layer that holds the value: a validator may read other fields. None where the
+        code defaults alone have it.
+        """
+        for count in range(len(self.layers)):
+            if count not in prefixes:
+                prefixes[count] = self._trial.run(self.layers[:count]).faults
+            if any((each.path, each.kind) == (fault.path, fault.kind) for each in prefixes[count]):
+                return count - 1 if count else None
+        return len(self.layers) - 1 if self.layers else None
+
+    def _blamed(self, place: int, faults: Sequence[Fault]) -> dict[FieldPath, str]:
+        """What of a layer each fault is about; all of it, where it holds nothing there."""
+        said = self._input(self.layers[place])
+        blamed: dict[FieldPath, str] = {}
+        for fault in faults:
+            if fault.path is None:
+                found = self._raising(place)
+            else:
+                held = next(
+                    fault.path[:n] for n in range(len(fault.path), -1, -1) if holds(said, fault.path[:n])
+                )
+                found = [held] if held else [(key,) for key in said]
+            for path in found:
+                blamed.setdefault(path, fault.message)
+        # what is refused takes what is in it along
+        return {
+            path: text
+            for path, text in blamed.items()
+            if not any(path[:n] in blamed for n in range(1, len(path)))
+        }
+
+    def _raising(self, place: int) -> list[FieldPath]:
+        """Which leaves of a layer make a validator raise an error that names no field."""
+        layer = self.layers[place]
+        said = layer.values if layer.input is None else layer.input
+        kept: Mapping[str, object] = {}
+        raising = []
+        for leaf in leaf_paths(said):
+            more = overlay(kept, nest(leaf, at(said, leaf)))
+            tried = replace(layer, values=more) if layer.input is None else replace(layer, input=more)
+            if any(fault.path is None for fault in self._trial.run([*self.layers[:place], tried]).faults):
+                raising.append(leaf)
+            else:
+                kept = more
+        return raising or [(key,) for key in said]
+
+    def _of_whole_layers(self) -> BaseModel:
+        """Keep the layers that validate as they are, weakest first."""
+        instance = self._declared.code
+        kept: list[Layer] = []
+        for layer in self.layers:
+            outcome = self._trial.run([*kept, layer])
+            if outcome.instance is not None:
+                instance = outcome.instance
+                kept.append(layer)
+                continue
+            if layer.origin.layer == ARGUMENTS and outcome.error is not None:
+                raise outcome.error
+            for name in layer.values:
+                self._without(layer, (name,), (name,), f"not valid: {type(outcome.error).__name__}")
+        self.layers = kept
+        return instance
+
+    def _input(self, layer: Layer) -> Mapping[str, object]:
+        return (
+            to_input(self._class, layer.values, self._declared.code) if layer.input is None else layer.input
+        )
+
+    def _without(self, layer: Layer, path: FieldPath, names: FieldPath, message: str) -> Layer:
+        """Refuse what a layer says at a path, by keys of the input and by field names."""
+        shown = at(layer.values, names)
+        if self._declared.is_secret(names):  # a validator's own message may quote the value
+            shown, message = MASK, "not valid; the field is secret, so no more is said"
+        self.refusals.append(Refusal(names, layer.origin, shown, message))
+        if layer.input is None:
+            return replace(layer, values=without(layer.values, names))
+        said = without(layer.input, path)
+        return replace(layer, input=said, values=by_name(self._class, said))

@@ -1,0 +1,150 @@
+"""What flags say, which speak field names, as the input that pydantic reads."""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from itertools import islice
+from typing import Any, Final
+
+from windsock.nested import FieldPath, nest, overlay
+from windsock.settings.shapes import Shape, fields_of
+
+
+class _Removed:
+    """Stands in input where a flag takes a key out of a mapping."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<removed>"
+
+
+REMOVED: Final = _Removed()
+
+FIXED = "fixed: a profile or an experiment cannot set it; the base flag and the environment can"
+"""What is said of a value that a profile or an experiment sets although the field is the deployment's."""
+
+EVERY = "*"
+"""The key that, with null, takes every key out of a mapping."""
+
+
+def to_input(kind: Any, values: Mapping[str, object], default: object = None) -> dict[str, object]:
+    """Turn field names into the keys that pydantic reads, at any depth where the model is known.
+
+    Args:
+        kind: The model.
+        values: What a flag says of it, by field name.
+        default: The code default that it may be laid over.
+    """
+    said: dict[str, object] = {}
+    fields = fields_of(kind)
+    for name, value in values.items():
+        field = fields.get(name)
+        if field is None:
+            said[name] = value
+            continue
+        path = tuple(map(str, field.written))
+        said = overlay(said, nest(path, _input(field.shape, value, getattr(default, name, None))))
+    return said
+
+
+def with_removals(kind: Any, said: Mapping[str, object]) -> dict[str, object]:
+    """Let null take a key out of a mapping also in input, which speaks the keys that pydantic reads."""
+    shapes = {key: field.shape for field in fields_of(kind).values() for key in field.names}
+    return {key: _removals(shapes[key], value) if key in shapes else value for key, value in said.items()}
+
+
+def _removals(shape: Shape, value: object) -> object:
+    if not isinstance(value, Mapping):
+        return value
+    if (model := shape.model_for(value)) is not None:
+        return with_removals(model, value)
+    if (values := shape.values) is not None:
+        return {
+            key: REMOVED if _removes(values, each) else _removals(values, each) for key, each in value.items()
+        }
+    return value
+
+
+def _input(shape: Shape, value: object, default: object) -> object:
+    if isinstance(value, Mapping):
+        model = shape.model_for(value, default)
+        if model is not None:
+            return to_input(model, value, default)
+        if (values := shape.values) is not None:
+            defaults = default if isinstance(default, Mapping) else {}
+            return {
+                key: REMOVED if _removes(values, each) else _input(values, each, defaults.get(key))
+                for key, each in value.items()
+            }
+    elif isinstance(value, list) and (items := shape.items) is not None:
+        return [_input(items, each, None) for each in value]
+    return value
+
+
+def _removes(values: Shape, value: object) -> bool:
+    """Whether null takes a key out of a mapping: where it is not a value."""
+    return value is None and not values.optional and not any(member.kind is Any for member in values.members)
+
+
+def complaints(
+    kind: Any, values: Mapping[str, object], default: object = None, *, tuned: bool = False
+) -> Iterator[tuple[FieldPath, str]]:
+    """Name what a flag says that no field takes, or not from it.
+
+    Args:
+        kind: The model.
+        values: What the flag says of it, by field name.
+        default: The code default that it may be laid over.
+        tuned: Whether it is a profile or an experiment, which must not set what is fixed.
+    """
+    yield from _of_model(kind, values, (), default, tuned=tuned)
+
+
+def _of_model(
+    kind: Any, values: Mapping[str, object], above: FieldPath, default: object, *, tuned: bool
+) -> Iterator[tuple[FieldPath, str]]:
+    fields = fields_of(kind)
+    extra = getattr(kind, "model_config", {}).get("extra") == "allow"
+    for name, value in values.items():
+        path = (*above, str(name))
+        field = fields.get(name)
+        if field is None:
+            if not extra:
+                near = get_close_matches(str(name), fields, n=1)
+                hint = f", perhaps {near[0]}" if near else ""
+                yield path, f"{kind.__name__} has no such field{hint}"
+        elif not all(isinstance(step, str) for step in field.written):
+            yield path, "its alias is a path into a list, which a flag cannot write"
+        elif tuned and field.fixed:
+            yield path, FIXED
+        else:
+            below = tuned and not field.tunable
+            yield from _of_value(field.shape, value, path, getattr(default, name, None), tuned=below)
+
+
+def _of_value(
+    shape: Shape, value: object, path: FieldPath, default: object, *, tuned: bool
+) -> Iterator[tuple[FieldPath, str]]:
+    if isinstance(value, Mapping):
+        model = shape.model_for(value, default)
+        if model is not None:
+            yield from _of_model(model, value, path, default, tuned=tuned)
+        elif (values := shape.values) is not None:
+            defaults = default if isinstance(default, Mapping) else {}
+            for key, each in value.items():
+                yield from _of_value(values, each, (*path, str(key)), defaults.get(key), tuned=tuned)
+    elif isinstance(value, list) and (items := shape.items) is not None:
+        found = (message for each in value for _, message in _of_value(items, each, path, None, tuned=tuned))
+        yield from ((path, message) for message in islice(found, 1))  # a list falls as a whole
+    elif (message := _confused(shape, value)) is not None:
+        yield path, message
+
+
+def _confused(shape: Shape, value: object) -> str | None:
+    """What pydantic would not mind: a boolean where a number belongs, and a number where a boolean does."""
+    if isinstance(value, bool):
+        wrong = shape.takes_numbers and not shape.takes_booleans
+        return "Input should be a number, not a boolean" if wrong else None
+    if isinstance(value, int | float) and shape.takes_booleans and not shape.takes_numbers:
+        return "Input should be a boolean, not a number"
+    return None

@@ -1,0 +1,49 @@
+"""How values are handed out: users share those that cannot change, and each gets a copy of the others."""
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from types import FunctionType
+from typing import TypeVar
+from uuid import UUID
+
+from pydantic import SecretBytes, SecretStr
+from pydantic.networks import _BaseMultiHostUrl, _BaseUrl
+
+T = TypeVar("T")
+
+_IMMUTABLE = frozenset(
+    {
+        bool, int, float, complex, str, bytes, type(None), Decimal, UUID, SecretStr, SecretBytes, type,
+        FunctionType, dt.date, dt.datetime, dt.time, dt.timedelta, re.Pattern,
+    }
+)  # fmt: skip
+_HOLDERS = frozenset({tuple, frozenset})
+_IMMUTABLE_BASES = (Enum, PurePath, _BaseUrl, _BaseMultiHostUrl)
+
+
+def is_immutable(value: object) -> bool:
+    """Whether a value can be shared: nothing that is done to it shows elsewhere."""
+    kind = type(value)
+    if kind in _IMMUTABLE or isinstance(value, _IMMUTABLE_BASES):
+        return True
+    return isinstance(value, tuple | frozenset) and kind in _HOLDERS and all(map(is_immutable, value))
+
+
+def shared(values: Mapping[str, object]) -> dict[str, object]:
+    """Those of the values that can be shared."""
+    return {name: value for name, value in values.items() if is_immutable(value)}
+
+
+def own(value: T) -> T:
+    """A copy that may be changed; what cannot be copied, a lock or a client, is handed out as it is."""
+    if is_immutable(value):
+        return value
+    try:
+        return deepcopy(value)
+    except Exception:  # noqa: BLE001 - whatever a class of the caller's says to being copied
+        return value

@@ -1,0 +1,52 @@
+"""`Fixed` and `Tunable`: who may set a field."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, get_args
+
+from pydantic import AnyUrl, Secret, SecretBytes, SecretStr
+from pydantic.networks import _BaseMultiHostUrl, _BaseUrl
+from pydantic_core import MultiHostUrl, Url
+
+
+class Mark:
+    """What ``Annotated`` says of a field beside its type: `Fixed` or `Tunable`."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return f"windsock.{self._name}"
+
+
+Fixed: Final = Mark("Fixed")
+"""Only the deployment sets ``Annotated[str, windsock.Fixed]``: code, base flag, ``.env`` and environment.
+
+A profile or an experiment that tries is refused. Fields that hold ``SecretStr``, ``SecretBytes`` or one of
+pydantic's URL and DSN types are fixed without this mark.
+"""
+
+Tunable: Final = Mark("Tunable")
+"""Lets profiles and experiments set a field, and all below it, that is fixed by its type."""
+
+_FIXED_TYPES = (SecretStr, SecretBytes, Secret, AnyUrl, _BaseUrl, _BaseMultiHostUrl, Url, MultiHostUrl)
+
+
+def is_fixed(annotation: Any, metadata: Sequence[object]) -> bool:
+    """Whether a field is the deployment's alone: by its mark, else by its type."""
+    marks = [mark for mark in metadata if isinstance(mark, Mark)]
+    return marks[-1] is Fixed if marks else any(issubclass(kind, _FIXED_TYPES) for kind in _types(annotation))
+
+
+def is_tunable(metadata: Sequence[object]) -> bool:
+    """Whether a field is marked as one that profiles and experiments may set."""
+    return Tunable in metadata
+
+
+def _types(annotation: Any) -> Iterator[type]:
+    """The types in an annotation, at any depth; fields of models have marks of their own."""
+    if isinstance(annotation, type):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _types(argument)

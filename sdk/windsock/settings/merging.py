@@ -1,0 +1,156 @@
+"""Input laid over input: layers over each other, and what flags say over the code defaults."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from windsock.nested import overlay
+from windsock.settings.flag_input import EVERY, REMOVED
+from windsock.settings.shapes import Shape, fields_of, set_values
+
+Input = Mapping[str, object]
+
+
+class LaidError(Exception):
+    """A value that a flag lays over part of a default does not validate there."""
+
+    def __init__(self, path: tuple[str, ...], error: ValidationError) -> None:
+        super().__init__(str(error))
+        self.path = path
+        self.error = error
+
+
+def merged(kind: Any, below: Input, above: Input) -> dict[str, object]:
+    """Lay input of a model over other input of it: what is said under one alias replaces every other one."""
+    said = dict(below)
+    rest = dict(above)
+    for field in fields_of(kind).values():
+        keys = field.names
+        new = next((key for key in keys if key in rest), None)
+        if new is None:
+            continue
+        value = rest.pop(new)
+        old = [said.pop(key) for key in keys if key in said]
+        said[new] = _combined(field.shape, old[0], value) if old else value
+    return overlay(said, rest)
+
+
+def _combined(shape: Shape, below: object, above: object) -> object:
+    if not isinstance(above, Mapping):
+        return above
+    if not isinstance(below, Mapping):
+        return above if set_values(below) is None else over_default(shape, below, above)
+    tags = shape.tag(below), shape.tag(above)
+    if None not in tags and tags[0] != tags[1]:
+        return above
+    if EVERY in above and above[EVERY] is REMOVED:
+        return above
+    model = shape.model_for({**below, **above}) if shape.models else None
+    if model is not None:
+        return merged(model, below, above)
+    values = shape.values or Shape()
+    return {
+        **below,
+        **{
+            key: _combined(values, below[key], value) if key in below else value
+            for key, value in above.items()
+        },
+    }
+
+
+def over_default(shape: Shape, default: object, said: object) -> object:
+    """Lay what layers say of a field over its code default, so that they change only what they name.
+
+    Gives input; an instance where the default would not survive being validated again: one of a subclass,
+    or one whose validators change what they have made.
+
+    Raises:
+        LaidError: There, a value does not validate.
+    """
+    if not isinstance(said, Mapping):
+        return said
+    tags = shape.tag(default), shape.tag(said)
+    if None not in tags and tags[0] != tags[1]:
+        return without_removed(said)
+    values = set_values(default)
+    if values is None:
+        return _over_mapping(shape, default if isinstance(default, Mapping) else {}, said)
+    model = shape.model_for(said, default)
+    if model is None or not isinstance(default, model):
+        return without_removed(said)
+    if _survives(shape, default):
+        return _input_of(default, values, said)
+    return _assigned(default, said)
+
+
+def _over_mapping(shape: Shape, default: Mapping[Any, object], said: Input) -> dict[Any, object]:
+    below = {} if said.get(EVERY) is REMOVED else {**default}
+    names = {str(key): key for key in below}  # a flag's keys are text, the default's may be numbers
+    values = shape.values or Shape()
+    for text, value in said.items():
+        key = names.get(text, text)
+        if value is REMOVED:
+            below.pop(key, None)
+        else:
+            below[key] = over_default(values, below.get(key), value)
+    return below
+
+
+def _input_of(default: Any, values: Mapping[str, object], said: Input) -> dict[str, object]:
+    """The set values of a default as input, with what is said over them."""
+    made: dict[str, object] = {}
+    rest = dict(said)
+    for name, field in fields_of(type(default)).items():
+        new = next((key for key in field.names if key in rest), None)
+        if new is not None:
+            with _at(new):
+                made[new] = over_default(field.shape, getattr(default, name), rest.pop(new))
+        elif name in values and len(field.written) == 1:
+            made[str(field.written[0])] = values[name]
+    return overlay(made, rest)
+
+
+def _survives(shape: Shape, default: Any) -> bool:
+    """Whether the set values of a default, validated again, make the same default."""
+    if not any(member.kind is type(default) for member in shape.members):
+        return False  # an instance of a subclass
+    try:
+        again = TypeAdapter(type(default)).validate_python(_input_of(default, set_values(default) or {}, {}))
+        return bool(again == default)
+    except Exception:  # noqa: BLE001 - validators and comparisons of the caller's
+        return False
+
+
+def _assigned(default: Any, said: Input) -> object:
+    """A copy of the default with values assigned one after another, as far as its class allows that."""
+    made = deepcopy(default)
+    if getattr(type(default), "model_config", {}).get("frozen"):
+        return type(default).model_validate(_input_of(default, set_values(default) or {}, said))
+    for name, field in fields_of(type(default)).items():
+        key = next((key for key in field.names if key in said), None)
+        if key is not None:
+            with _at(key):
+                value = over_default(field.shape, getattr(default, name), said[key])
+                type(made).__pydantic_validator__.validate_assignment(made, name, value)
+    return made
+
+
+@contextmanager
+def _at(key: str) -> Iterator[None]:
+    """Let an error below tell where it was."""
+    try:
+        yield
+    except LaidError as error:
+        raise LaidError((key, *error.path), error.error) from error
+    except ValidationError as error:
+        raise LaidError((key,), error) from error
+
+
+def without_removed(said: object) -> object:
+    """What is left of input once the keys that it takes out are gone."""
+    if isinstance(said, Mapping):
+        return {key: without_removed(value) for key, value in said.items() if value is not REMOVED}
+    return said

@@ -1,0 +1,168 @@
+"""A trial: layers become the input of a settings class, which pydantic validates once."""
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, cast
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings.sources import DefaultSettingsSource
+
+from windsock.nested import FieldPath
+from windsock.settings.flag_input import to_input, with_removals
+from windsock.settings.layers import Layer
+from windsock.settings.merging import LaidError, merged, over_default, without_removed
+from windsock.settings.shapes import Member, Shape, below, by_name, fields_of
+
+
+class Fault(NamedTuple):
+    """An error of a trial.
+
+    Attributes:
+        path: Where, in the input's own keys; None where the error does not tell.
+        kind: What pydantic or Python calls it.
+        message: What it says.
+    """
+
+    path: FieldPath | None
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a trial: an instance, or an error and the faults that it is about."""
+
+    instance: BaseModel | None = None
+    error: Exception | None = None
+    faults: tuple[Fault, ...] = ()
+
+
+class Declared(Protocol):
+    """What resolving needs of a declared settings class."""
+
+    settings_class: type[Any]
+    code: BaseModel
+
+    def default(self, name: str) -> object:
+        """The code default of a field."""
+
+    def is_secret(self, path: FieldPath) -> bool:
+        """Whether the value at this path must not be shown."""
+
+
+class Trial:
+    """Tries layers on one settings class."""
+
+    def __init__(self, declared: Declared, defaults: DefaultSettingsSource | None = None) -> None:
+        self._declared = declared
+        self._class = declared.settings_class
+        self._overlays = getattr(self._class, "__windsock_named__", False)
+        self._defaults = DefaultSettingsSource(self._class) if defaults is None else defaults
+
+    def run(self, layers: Sequence[Layer], *, onto: BaseModel | None = None) -> Outcome:
+        """Validate what the layers say, weakest first; never raises an `Exception`."""
+        said: Mapping[str, object] = {}
+        instance: BaseModel = object.__new__(self._class) if onto is None else onto
+        try:
+            said = self.input_of(layers)
+            self._class.__pydantic_validator__.validate_python(said, self_instance=instance)
+        except LaidError as error:
+            faults = [Fault(error.path, each["type"], each["msg"]) for each in _errors(error.error)]
+            return Outcome(error=error.error, faults=tuple(faults))
+        except ValidationError as error:
+            faults = [
+                Fault(_located(self._class, said, each["loc"]), each["type"], each["msg"])
+                for each in _errors(error)
+            ]
+            return Outcome(error=error, faults=tuple(faults))
+        except Exception as error:  # noqa: BLE001 - a validator may raise anything
+            text = f"{type(error).__name__}: {error}"
+            return Outcome(error=error, faults=(Fault(None, type(error).__name__, text),))
+        return Outcome(instance)
+
+    def input_of(self, layers: Sequence[Layer]) -> dict[str, object]:
+        """Lay the layers over each other as what pydantic reads.
+
+        pydantic-settings itself merges what sources say; flags come below and above that. A flag changes only
+        what it names of a code default. What a source says replaces the default, as pydantic-settings has it,
+        except in a class with ``flag=``.
+        """
+        weak, sources, strong = _parts(layers)
+        tuned = {name for layer in weak for name in layer.values}
+        said = self._said_by(sources, tuned)
+        if self._overlays:
+            said = with_removals(self._class, said)
+        elif not weak and not strong:
+            return said
+        own = by_name(self._class, said)
+        merged_input: dict[str, object] = {}
+        for each in (*map(self._flag, weak), said, *map(self._flag, strong)):
+            merged_input = merged(self._class, merged_input, each)
+        for name, field in fields_of(self._class).items():
+            key = next((key for key in field.names if key in merged_input), None)
+            if key is None:
+                continue
+            value = merged_input[key]
+            alone = self._overlays or name in tuned or name not in own  # over the code default
+            merged_input[key] = (
+                over_default(field.shape, self._declared.default(name), value)
+                if alone
+                else without_removed(value)
+            )
+        return merged_input
+
+    def _flag(self, layer: Layer) -> dict[str, object]:
+        return to_input(self._class, layer.values, self._declared.code)
+
+    def _said_by(self, sources: Sequence[Layer], tuned: set[str]) -> dict[str, object]:
+        defaults = copy(self._defaults)
+        below = {
+            key for name, field in fields_of(self._class).items() if name in tuned for key in field.names
+        }
+        # a flag below the sources is over the default itself
+        defaults.defaults = {key: value for key, value in defaults.defaults.items() if key not in below}
+        said = (*map(_Said, reversed(sources)), defaults)
+        built: dict[str, object] = self._class._settings_build_values(said, {})  # noqa: SLF001 - its own merging
+        return built
+
+
+class _Said:
+    """A source that was read."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.__name__ = layer.origin.layer
+        self._input = layer.input
+
+    def __call__(self) -> Mapping[str, object]:
+        return self._input or {}
+
+
+def _parts(layers: Sequence[Layer]) -> tuple[Sequence[Layer], Sequence[Layer], Sequence[Layer]]:
+    """The flags below the sources, the sources, and the flags above them."""
+    places = [place for place, layer in enumerate(layers) if layer.input is not None]
+    if not places:
+        return layers, (), ()
+    return layers[: places[0]], layers[places[0] : places[-1] + 1], layers[places[-1] + 1 :]
+
+
+def _errors(error: ValidationError) -> list[ErrorDetails]:
+    return error.errors(include_url=False, include_context=False, include_input=False)
+
+
+def _located(kind: type, said: Mapping[str, object], location: Sequence[str | int]) -> FieldPath:
+    """Where in the input an error is: as deep as mappings go; pydantic also names the member of a union."""
+    shape, node = Shape((Member(kind),)), cast("object", said)
+    path: list[str] = []
+    rest = list(location)
+    while rest:
+        if shape.is_union:
+            del rest[0]
+        if not rest or not isinstance(node, Mapping):
+            break
+        step = rest.pop(0)
+        if isinstance(step, str) and step in node:
+            path.append(step)
+            shape, node = below(shape, node, step), node[step]
+    return tuple(path)
