@@ -100,3 +100,31 @@ def test_an_emptied_table_is_never_few(users, configurations, table):
         guard.check(0, users, configurations)
     guard.reset()
     guard.check(0, users, configurations)
+
+
+def test_a_deactivation_that_waits_to_be_published_is_forgiven_once(guard):
+    for _ in range(100):
+        assert not guard.allows(350, forgiven=50)
+    assert guard.allows(760, forgiven=50)
+
+
+def test_a_restart_continues_the_hour(guard, clock):
+    guard.published(810)
+    for _ in range(6):
+        clock.now += 60
+        restarted = ShrinkGuard(0.2, clock)
+        restarted.restore(guard.peaks, 810)
+        assert not restarted.allows(790)
+        guard = restarted
+
+
+def test_documents_that_cannot_be_read_do_not_lower_what_is_remembered(guard, clock):
+    for _ in range(3):
+        guard.restore(guard.peaks, 0)
+        clock.now += 10 * WINDOW_SECONDS
+    assert guard.before == 1000
+
+
+def test_documents_raise_what_is_remembered(guard):
+    guard.restore(guard.peaks, 1500)
+    assert guard.before == 1500

@@ -42,7 +42,7 @@ class Folder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            for leftover in self.path.glob(".*.flagd.json.*.tmp"):
+            for leftover in self.path.glob(".*.json.*.tmp"):
                 leftover.unlink(missing_ok=True)
         except OSError as error:
             raise MirrorError(f"{self.path}: the mirror cannot use this folder: {error.strerror}") from error

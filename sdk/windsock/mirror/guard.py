@@ -2,34 +2,54 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from windsock.errors import GuardError
 
 FEW = 10
 WINDOW_SECONDS = 3600.0
 
+Peak = tuple[float, int]
+"""When a number of assignments began to be published (seconds since 1970), and that number."""
+
 
 class ShrinkGuard:
     """Knows how many assignments the last hour had, and refuses to lose too many of them.
 
-    Over an hour and not over one publication, because a faulty job removes users in small batches too. The
-    hour stands still while nothing is published, so that waiting does not open the way.
+    It looks at an hour and not at one publication, because a faulty job removes users in small batches too.
+    Time passes only with publications, so waiting doesn't open the way, and `peaks` outlive the process.
 
     Args:
         max_shrink: The share of the assignments, 0 to 1, that an hour may remove.
-        clock: A monotonic clock, in seconds.
+        clock: Gives seconds since 1970.
     """
 
-    def __init__(self, max_shrink: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, max_shrink: float, clock: Callable[[], float] = time.time) -> None:
         self._max_shrink = max_shrink
         self._clock = clock
-        self._peaks: deque[tuple[float, int]] = deque()  # falling: the first is the hour's highest
+        self._peaks: deque[Peak] = deque()  # falling: the first is the hour's highest
 
     @property
     def before(self) -> int:
         """The most assignments that were published at one time of the last hour."""
         return self._peaks[0][1] if self._peaks else 0
+
+    @property
+    def peaks(self) -> tuple[Peak, ...]:
+        """What the guard remembers, for `restore`."""
+        return tuple(self._peaks)
+
+    def restore(self, peaks: Iterable[Peak], assigned: int) -> None:
+        """Continue the hour of another process.
+
+        Args:
+            peaks: What that process remembered last.
+            assigned: The assignments in the documents. A damaged document makes this too few, so it can
+                raise what is remembered and never lower it.
+        """
+        self._peaks = deque(peaks)
+        if assigned > self.before or not self._peaks:
+            self.published(assigned)
 
     def published(self, assigned: int) -> None:
         """Remember what a publication leaves."""
@@ -41,38 +61,45 @@ class ShrinkGuard:
             self._peaks.popleft()  # it ended when the next one began
 
     def forgive(self, count: int) -> None:
-        """Take assignments out of the account whose configuration was deactivated: that is meant."""
-        self._peaks = deque((at, max(0, assigned - count)) for at, assigned in self._peaks)
+        """Don't count assignments lost to a deactivated configuration; that loss is intentional.
+
+        Call this once, when the deactivation has been published.
+        """
+        if count:
+            self._peaks = deque((at, max(0, assigned - count)) for at, assigned in self._peaks)
 
     def reset(self) -> None:
-        """Forget the hour: the next publication is meant, whatever it removes."""
+        """Forget the hour: the next publication is intended, whatever it removes."""
         self._peaks.clear()
 
-    def allows(self, assigned: int) -> bool:
-        """Whether this many assignments may be left."""
-        return self.before - assigned <= max(FEW, self._max_shrink * self.before)
+    def allows(self, assigned: int, forgiven: int = 0) -> bool:
+        """Whether this many assignments may be left, apart from those that a deactivation removes."""
+        before = max(0, self.before - forgiven)
+        return before - assigned <= max(FEW, self._max_shrink * before)
 
-    def check(self, assigned: int, users: int, configurations: int) -> None:
-        """Refuse what would remove too much.
+    def check(self, assigned: int, users: int, configurations: int, forgiven: int = 0) -> None:
+        """Refuse a publication that would remove too much.
 
         Args:
             assigned: How many assignments would be left.
             users: The rows of `profiles`.
             configurations: The rows of `app_configurations`.
+            forgiven: How many published assignments belong to configurations that were deactivated.
 
         Raises:
-            GuardError: An emptied table, or too many assignments gone.
+            GuardError: A table was emptied, or too many assignments are gone.
         """
-        meant = "If it is meant, run `windsock mirror --once --allow-shrink`"
-        if self.before and not (users and configurations):
+        advice = "If this is intended, run `windsock mirror --once --allow-shrink`"
+        before = max(0, self.before - forgiven)
+        if before and not (users and configurations):
             empty = "app_configurations" if users else "profiles"
             raise GuardError(
-                f"table {empty} is empty, and {self.before:,} assignments are published: the last good files "
-                f"stay. {meant}"
+                f"table {empty} is empty, and {before:,} assignments are published: the last good files "
+                f"stay. {advice}"
             )
-        if not self.allows(assigned):
-            lost = self.before - assigned
+        if not self.allows(assigned, forgiven):
             raise GuardError(
-                f"{lost:,} of {self.before:,} published assignments are gone from profiles, more than "
-                f"the {self._max_shrink:.0%} that an hour may remove: the last good files stay. {meant}"
+                f"{before - assigned:,} of {before:,} published assignments are gone from profiles, "
+                f"more than the {self._max_shrink:.0%} that an hour may remove: the last good files stay. "
+                f"{advice}"
             )

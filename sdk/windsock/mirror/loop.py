@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from windsock.backoff import Backoff
-from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError, WindsockError
+from windsock.errors import ConfigurationError, DatabaseUnfitError, GuardError, MirrorError, WindsockError
 from windsock.mirror.alarm import Alarm
 from windsock.mirror.base_tables import BaseTables
 from windsock.mirror.checking import Fitting
 from windsock.mirror.documents import MAX_SHARDS, Layout, shard_count
 from windsock.mirror.files import Folder
+from windsock.mirror.guard import ShrinkGuard
 from windsock.mirror.health import Status
+from windsock.mirror.memory import Memory
 from windsock.mirror.postgres import DatabaseError, Source, connect
 from windsock.mirror.publish import Publisher, Written
 from windsock.settings.settings import Settings
@@ -92,7 +94,9 @@ class Mirror:
         self._folder = Folder(options.folder)
         layout = _layout(options)
         fitting = Fitting(options.settings, layout.flags, hold_back=options.hold_back_misfits)
-        self._publisher = Publisher(self._folder, layout, options.max_shrink, fitting)
+        self._memory = Memory(self._folder, options.group)
+        guard = ShrinkGuard(options.max_shrink)
+        self._publisher = Publisher(self._folder, layout, guard, fitting, self._memory)
         self._allow_shrink = options.allow_shrink
         self.status = Status()
         self._alarm = Alarm(self.status)
@@ -187,6 +191,7 @@ class Mirror:
                 self._alarm.sound(error)
                 cursor = None
                 pace.failures += 1
+                pace.is_guarded = isinstance(error, GuardError)
             self._bases.follow(source)
             if follows:
                 stop.wait(min(_LONGEST_REST_SECONDS, time.monotonic() - began))
@@ -221,14 +226,18 @@ class Mirror:
         """Wait for a wake-up, for the next poll, or for the end; do the chores meanwhile."""
         pace.chores(source)
         deadline = time.monotonic() + pace.pause
+        poll_at = time.monotonic() + self._options.poll_seconds
         while not stop.is_set() and (left := deadline - time.monotonic()) > 0:
-            if source.wait(min(left, _SLICE_SECONDS)) and not pace.failures:
+            is_woken = source.wait(min(left, _SLICE_SECONDS))
+            if (is_woken or self._bases.are_changed()) and not pace.failures:
                 return
-            if self._bases.are_changed() and not pace.failures:
-                return
+            if pace.is_guarded and (is_woken or time.monotonic() >= poll_at):
+                self._report(self._publisher.publish_configurations(source.configurations()))
+                poll_at = time.monotonic() + self._options.poll_seconds
 
     def _recovered(self, pace: "_Pace") -> None:
         pace.failures = 0
+        pace.is_guarded = False
         self.status.last_success = time.time()
         self.status.transactions_waiting = 0
         self._alarm.over("publishing again")
@@ -269,6 +278,7 @@ class Mirror:
     def _take_over(self) -> None:
         self._folder.prepare()
         self._publisher.load()
+        self._memory.check_owner()
 
 
 class _Pace:
@@ -277,6 +287,7 @@ class _Pace:
     def __init__(self, options: Options) -> None:
         self._options = options
         self.failures = 0
+        self.is_guarded = False  # the last failure was a guard's: configurations are published all the same
         self._full_at = -math.inf
         self._full_took = 0.0
         self._tested_at = self._cut_at = time.monotonic()

@@ -120,6 +120,13 @@ class Source:
                 self._withdrawn = self._read_withdrawn()
             yield Reading(self._connection, self._withdrawn, self._capability.id_type)
 
+    def configurations(self) -> tuple[ConfigurationRow, ...]:
+        """Read every row of `app_configurations`, and no assignment."""
+        with self._snapshot(), _deadline(self._connection, self._answer_seconds):
+            self._withdrawn = self._read_withdrawn()
+            rows = self._connection.execute(_queries["all_configurations"], {"limit": MAX_SETTINGS_BYTES})
+            return tuple(_configuration(row, self._withdrawn) for row in rows)
+
     def changes(self, since: str) -> Changes | None:
         """Read what changed after the snapshot `since`; None when everything must be read again.
 

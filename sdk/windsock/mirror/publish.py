@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from windsock.errors import ConfigurationError, MirrorError
+from windsock.errors import ConfigurationError, GuardError, MirrorError
 from windsock.flag_names import shard_of
 from windsock.mirror.checking import Fitting
 from windsock.mirror.documents import Layout, Profile, Shard, parse, render, shard_count
 from windsock.mirror.files import Folder
 from windsock.mirror.guard import ShrinkGuard
 from windsock.mirror.id_lists import IdList
+from windsock.mirror.memory import Memory
 from windsock.mirror.postgres import Reading
 from windsock.mirror.rows import (
     AssignmentList,
@@ -73,15 +74,19 @@ class Publisher:
     Args:
         folder: The folder of the documents.
         layout: The mirrored flags, and the number of files.
-        max_shrink: The share of the assignments, 0 to 1, that an hour may remove.
+        guard: Refuses mass removals.
         fitting: Checks profiles against the settings classes that are known here.
+        memory: What the folder remembers of the guard.
     """
 
-    def __init__(self, folder: Folder, layout: Layout, max_shrink: float, fitting: Fitting) -> None:
+    def __init__(
+        self, folder: Folder, layout: Layout, guard: ShrinkGuard, fitting: Fitting, memory: Memory
+    ) -> None:
         self._folder = folder
         self.layout = layout
-        self._guard = ShrinkGuard(max_shrink)
+        self._guard = guard
         self._fitting = fitting
+        self._memory = memory
         self.progress: Callable[[int, int], None] = lambda _done, _total: None
         self._complaints: dict[str, str] = {}
         self.published = Published()
@@ -104,7 +109,8 @@ class Publisher:
             if shard is not None:
                 self.published.profiles.update(shard.profiles)
                 self.published.counts[number] = _counts(shard)
-        self._guard.published(self.published.assigned)
+        self._memory.load()
+        self._guard.restore(self._memory.peaks, self.published.assigned)
 
     def _is_of_this_layout(self, first: str) -> bool:
         try:
@@ -127,20 +133,27 @@ class Publisher:
         """Write every document that a full reading changes.
 
         Raises:
-            GuardError: Too many assignments would be gone. Nothing was written.
+            GuardError: Too many assignments would be gone. They stay as they are published; what changed in
+                their configurations is published, deactivations among it.
         """
-        self._forgive(reading.configurations)
         if allow_shrink:
             self._guard.reset()
-        self._guard.check(reading.assigned, reading.users, len(reading.configurations))
+        forgiven = self._deactivated(reading.configurations)
+        try:
+            self._guard.check(reading.assigned, reading.users, len(reading.configurations), forgiven)
+        except GuardError:
+            self.publish_configurations(reading.configurations)
+            raise
         profiles = self._profiles(reading.configurations)
         before, self.published = self.published, Published(profiles=dict(profiles))
         try:
             with contextlib.closing(reading.assignments(self.layout.shards)) as rows:
-                return self._write_all(_first_last(self._shards(profiles, rows)))
+                written = self._write_all(_first_last(self._shards(profiles, rows)))
         except BaseException:
             self.published = before
             raise
+        self._remember(forgiven, written.assigned)
+        return written
 
     def publish_changes(self, changes: Changes) -> Written | None:
         """Write the documents that these changes touch; None when only a full reading can tell.
@@ -152,14 +165,57 @@ class Publisher:
         lost = sum(row.config_id is None for row in changes.assignments)
         if profiles is None or not self.is_intact() or not self._guard.allows(self.published.assigned - lost):
             return None
-        self._forgive(changes.configurations)
-        written = self._write_all(self._moved(profiles, changes))
+        forgiven = self._deactivated(changes.configurations)
+        written = self._write_all(self._moved(profiles, changes.assignments))
         self.published.profiles = profiles
+        self._remember(forgiven, written.assigned)
         return written
 
-    def _moved(self, profiles: Mapping[str, Profile], changes: Changes) -> Iterator[tuple[int, Shard]]:
-        """Give the shards that a change concerns, with the change applied."""
-        for number, rows in sorted(self._touched(profiles, changes).items()):
+    def publish_configurations(self, rows: Iterable[ConfigurationRow]) -> Written:
+        """Write what these rows change in published configurations, and leave assignments as they are.
+
+        A guard that stops assignments must not stop a deactivation or a correction.
+
+        Args:
+            rows: Rows of `app_configurations`. One that isn't published yet is left out.
+
+        Raises:
+            MirrorError: A document cannot be read or written.
+        """
+        self._leave_out_damaged()
+        known = [row for row in rows if row.id in self.published.profiles]
+        profiles = dict(self.published.profiles)
+        for row in known:
+            profile = self._profile(row)
+            if profile is None:
+                del profiles[row.id]
+            else:
+                profiles[row.id] = profile
+        forgiven = self._deactivated(known)
+        written = self._write_all(self._moved(profiles, ()))
+        self.published.profiles = profiles
+        self._remember(forgiven)
+        return written
+
+    def _leave_out_damaged(self) -> None:
+        for number, name in enumerate(self.layout.file_names):
+            if number in self.published.counts and not self._folder.is_ours(name):
+                shard = self._read(number, name)
+                if shard is None:
+                    del self.published.counts[number]
+
+    def _remember(self, forgiven: int, assigned: int | None = None) -> None:
+        """Tell the guard what a publication removed on purpose, and what it left if assignments changed."""
+        self._guard.forgive(forgiven)
+        if assigned is not None:
+            self._guard.published(assigned)
+        self._memory.save(self._guard.peaks)
+
+    def _moved(
+        self, profiles: Mapping[str, Profile], assignments: Iterable[AssignmentRow]
+    ) -> Iterator[tuple[int, Shard]]:
+        """Yield the shards that a change concerns, with the change applied."""
+        for number, rows in sorted(self._touched(profiles, assignments).items()):
             name = self.layout.file_names[number]
             shard = self._read(number, name, self.published.counts[number])
             if shard is None:
@@ -167,10 +223,12 @@ class Publisher:
             _move(shard, profiles, rows)
             yield number, shard
 
-    def _touched(self, profiles: Mapping[str, Profile], changes: Changes) -> dict[int, list[AssignmentRow]]:
-        """Give the shards that a change concerns, each with its changed assignments."""
+    def _touched(
+        self, profiles: Mapping[str, Profile], assignments: Iterable[AssignmentRow]
+    ) -> dict[int, list[AssignmentRow]]:
+        """Find the shards that a change concerns, each with its changed assignments."""
         touched: dict[int, list[AssignmentRow]] = defaultdict(list)
-        for row in changes.assignments:
+        for row in assignments:
             touched[shard_of(row.user_id, self.layout.shards)].append(row)
         before = self.published.profiles
         altered = {key for key in before.keys() | profiles.keys() if before.get(key) != profiles.get(key)}
@@ -200,7 +258,6 @@ class Publisher:
                 size += length
         if files:
             self._folder.sync()
-        self._guard.published(self.published.assigned)
         return Written(tuple(files), size, self.published.assigned)
 
     def _rendered(
@@ -213,16 +270,15 @@ class Publisher:
             made.append((number, len(data), _counts(shard)))
             yield self.layout.file_names[number], data
 
-    def _forgive(self, rows: Iterable[ConfigurationRow]) -> None:
+    def _deactivated(self, rows: Iterable[ConfigurationRow]) -> int:
+        """Count the published assignments whose configuration is inactive now."""
         inactive = {row.id for row in rows if not row.is_active}
-        lost = sum(
+        return sum(
             count
             for counts in self.published.counts.values()
             for config_id, count in counts.items()
             if config_id in inactive
         )
-        if lost:
-            self._guard.forgive(lost)
 
     def _shards(
         self, profiles: Mapping[str, Profile], rows: Iterable[AssignmentList]

@@ -1,0 +1,133 @@
+"""The guard of a mirror that publishes: what it stops, what it lets through, and what it remembers."""
+
+import json
+import time
+
+import pytest
+
+from windsock.errors import GuardError
+
+
+@pytest.fixture
+def crowd(world):
+    """A thousand users of the seed, and a second configuration with 50 of its own."""
+    other = world.configuration("other", {"retrieval_top_k": 3})
+    for config, count in ((world.seed, 950), (other, 50)):
+        world.execute(
+            "insert into profiles (id, config_id) select gen_random_uuid(), %s from generate_series(1, %s)",
+            config,
+            count,
+        )
+    return other
+
+
+def remove(world, count):
+    world.execute(
+        "delete from profiles where id in (select id from profiles where config_id = %s limit %s)",
+        world.seed,
+        count,
+    )
+
+
+def served_of(world, config):
+    """How many users have this configuration in the documents."""
+    wanted = world.execute("select settings from app_configurations where id = %s", config)[0][0]
+    return sum(settings == wanted for settings in world.served().values())
+
+
+def deactivate(world, config):
+    world.execute("update app_configurations set is_active = false where id = %s", config)
+
+
+def test_a_deactivation_goes_out_while_a_mass_removal_is_stopped(
+    *, world, crowd, watching, eventually, messages
+):
+    mirror = watching(world.mirror(poll_seconds=0.1))
+    eventually(lambda: len(world.served()) == 1000)
+    remove(world, 600)
+    eventually(lambda: any("that an hour may remove" in each for each in messages()))
+    deactivate(world, crowd)
+    eventually(lambda: len(world.served()) == 950, seconds=5)
+    for _ in range(8):  # each refusal used to forgive the 50 again
+        stops = mirror.status.guard_stops
+        deactivate(world, crowd)
+        time.sleep(0.3)
+    assert mirror.status.guard_stops > 2, stops
+    assert len(world.served()) == 950
+    assert mirror.status.trouble
+
+
+def test_retries_do_not_open_the_guard(world, crowd):
+    mirror = world.mirror()
+    mirror.once()
+    remove(world, 600)
+    deactivate(world, crowd)
+    for _ in range(40):
+        with pytest.raises(GuardError):
+            mirror.once()
+    assert len(world.served()) == 950
+    for _ in range(40):
+        with pytest.raises(GuardError):
+            world.mirror().once()
+    assert len(world.served()) == 950
+    assert world.mirror(allow_shrink=True).once().assigned == 350
+
+
+def test_a_correction_goes_out_while_a_mass_removal_is_stopped(
+    *, world, crowd, watching, eventually, messages
+):
+    watching(world.mirror(poll_seconds=60))
+    eventually(lambda: len(world.served()) == 1000)
+    remove(world, 600)
+    eventually(lambda: any("that an hour may remove" in each for each in messages()))
+    world.execute("update app_configurations set settings = '{\"retrieval_top_k\": 9}' where id = %s", crowd)
+    eventually(lambda: served_of(world, crowd) == 50, seconds=5)
+    assert len(world.served()) == 1000
+
+
+def test_restarts_do_not_open_the_guard(world, crowd):
+    world.mirror().once()
+    remove(world, 190)
+    assert world.mirror().once().assigned == 810
+    for _ in range(5):
+        remove(world, 100)
+        with pytest.raises(GuardError, match="of 1,000 published"):
+            world.mirror().once()
+    assert len(world.served()) == 810
+
+
+@pytest.mark.parametrize("damage", [b"{", b"", None], ids=["cut", "empty", "deleted"])
+def test_a_damaged_document_does_not_open_the_guard(world, crowd, damage):
+    world.mirror(shards=4).once()
+    damaged = world.folder / "profiles.02.flagd.json"
+    damaged.unlink() if damage is None else damaged.write_bytes(damage)
+    world.execute("delete from profiles where config_id = %s", world.seed)
+    deactivate(world, crowd)
+    for _ in range(2):
+        with pytest.raises(GuardError):
+            world.mirror(shards=4).once()
+    served = {
+        user
+        for number in (0, 1, 3)
+        for rule in [
+            world.flags(f"profiles.{number:02}.flagd.json")[f"teacher.profile.{number}"]["targeting"]["if"]
+        ]
+        for user in rule[0]["in"][1]
+    }
+    assert 500 < len(served) <= 950, "users of the deactivated configuration are gone, and no others"
+    world.execute(
+        "insert into profiles (id, config_id) select gen_random_uuid(), %s from generate_series(1, 1000)",
+        world.seed,
+    )
+    assert world.mirror(shards=4).once().assigned == 1000
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"group": 1}', '{"group": "default", "folder": "x", "peaks": 3}']
+)
+def test_a_damaged_memory_is_said_and_made_anew(world, crowd, messages, text):
+    world.mirror().once()
+    (world.folder / "mirror.json").write_text(text)
+    world.mirror().once()
+    assert any("not the mirror's memory" in each for each in messages())
+    assert json.loads((world.folder / "mirror.json").read_text())["peaks"][0][1] == 1000
