@@ -113,6 +113,16 @@ def test_long_ids_that_begin_alike_stay_apart(make_pending):
     assert len(first) <= MAX_TEXT
 
 
+@pytest.mark.parametrize("letter", ["x", "é", "用", "🙂"])
+@pytest.mark.parametrize("length", [249, 250, 251, 333, 334, 999, 1000, 1001, 5000])
+def test_ids_are_bounded_in_bytes(make_pending, letter, length):
+    first, second = (clean(make_pending(user_id=letter * length + end)).user_id for end in "12")
+    assert first != second
+    assert max(len(first.encode()), len(second.encode())) <= MAX_TEXT
+    if len((letter * length).encode()) < MAX_TEXT:
+        assert first == letter * length + "1"
+
+
 def test_a_keyed_hash_stands_for_the_user(make_pending):
     first, same, other_user, other_key = (
         clean(make_pending(user_id=user), key).user_id

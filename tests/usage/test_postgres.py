@@ -1,11 +1,14 @@
 """The PostgreSQL sink and the writer on a real server: exact rows, replays, restarts, kills and forks."""
 
 import contextlib
+import json
 import os
+import random
 import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from decimal import Decimal
 from uuid import uuid4
 
@@ -17,7 +20,16 @@ from hypothesis import strategies as st
 from windsock.errors import ConfigurationError
 from windsock.postgres import embedded
 from windsock.postgres.migrations import find_folder, migrate, read_migrations
-from windsock.usage import COLUMNS, Healed, Measured, Spool, UsageOptions, UsageRecord, UsageWriter
+from windsock.usage import (
+    COLUMNS,
+    Healed,
+    Measured,
+    RowsRefusedError,
+    Spool,
+    UsageOptions,
+    UsageRecord,
+    UsageWriter,
+)
 from windsock.usage.clean import clean
 from windsock.usage.postgres import PostgresSink
 
@@ -124,17 +136,113 @@ def test_a_batch_written_twice_is_there_once(sink, ask, make_pending):
     assert ask("select count(*) from public.usage_logs") == [(5,)]
 
 
-def test_a_row_that_the_table_refuses_is_logged_and_the_others_are_stored(
-    database, ask, make_pending, caplog
+INDEX_OF_VALUES = 'create index on public.usage_logs (("values"::text))'
+REFUSALS = {
+    "a constraint": "alter table public.usage_logs add check (user_id <> 'banned')",
+    "a trigger": """
+        create function refuse() returns trigger language plpgsql as $$
+        begin if new.user_id = 'banned' then raise 'no % here', new.user_id; end if; return new; end $$;
+        create trigger refuse before insert on public.usage_logs for each row execute function refuse()
+    """,
+    "an index": INDEX_OF_VALUES,
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+def test_a_row_that_the_table_refuses_is_put_away_and_the_others_are_stored(
+    *, database, ask, make_pending, spool, caplog, refusal
 ):
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(refusal)
+    # characters at random, as the server compresses others before it indexes them
+    noise = {"f": "".join(map(chr, random.Random(7).sample(range(0x4E00, 0x9FA0), 4_000)))}
+    bad = clean(make_pending(user_id="banned", values=noise))
+    spool.append([clean(make_pending()) for _ in range(5)] + [bad])
+    spool.append([clean(make_pending()) for _ in range(3)])
+    spool.release()
+    writer = UsageWriter(PostgresSink(database), spool, QUICK)
+    writer.put(make_pending())
+    eventually(lambda: ask("select count(*) from public.usage_logs") == [(9,)])
+    eventually(lambda: writer.health().refused == 1)
+    assert writer.flush()
+    writer.stop()
+    assert writer.health().last_error is None
+    assert not spool.waiting()
+    (kept,) = (spool.folder / "refused.jsonl").read_text().splitlines()
+    assert UsageRecord.from_line(json.loads(kept)["line"]) == bad
+    assert (spool.folder / "refused.jsonl").stat().st_mode & 0o777 == 0o600
+    assert f"refused and is kept in {spool.folder / 'refused.jsonl'}: row {bad.id}: " in caplog.text
+    assert noise["f"][:50] not in caplog.text
+
+
+def test_an_id_of_any_letters_is_stored(sink, ask, make_pending):
+    """A thousand random characters of three bytes, which the server can't compress, exceed an index entry."""
+    pick = random.Random(1)
+    for _ in range(20):
+        letters = pick.sample(range(0x4E00, 0x9FA0), 1_000)
+        text = "".join(map(chr, letters))
+        use = {"user_id": text, "variant": text, "reason": text, "experiment": text, "arm": text}
+        sink.write([clean(make_pending(Measured(request_id=text, trace_id=text), **use))])
+    assert ask("select count(*) from public.usage_logs") == [(20,)]
+
+
+def test_a_database_of_another_encoding_refuses_what_it_cannot_hold_and_takes_the_rest(
+    postgres, make_pending
+):
+    name = f"latin_{uuid4().hex}"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"create database {name} encoding 'LATIN1' locale 'C' template template0")
+    try:
+        url = postgres.database_url(name)
+        with psycopg.connect(url, autocommit=True, client_encoding="utf8") as connection:
+            migrate(connection, read_migrations(find_folder()))
+            rows = [clean(make_pending(user_id=user)) for user in ("ann", "Zoë", "用户")]
+            sink = PostgresSink(url)
+            with pytest.raises(RowsRefusedError) as caught:
+                sink.write(rows)
+            sink.close()
+            assert [row for row, _ in caught.value.refused] == [rows[2]]
+            stored = connection.execute("select user_id from usage_logs order by 1").fetchall()
+        assert stored == [("Zoë",), ("ann",)]
+    finally:
+        with psycopg.connect(postgres.url, autocommit=True) as connection:
+            connection.execute(f"drop database {name} with (force)")
+
+
+FOREIGN = {
+    "create table usage_logs (id bigserial primary key, message text)": "id is bigint, not uuid; no column requ",
+    "create table usage_logs (like windsock_usage_logs)": "id is not its primary key",
+    "create table usage_logs (like windsock_usage_logs including all, tenant text not null)": "tenant needs a v",
+    "create view usage_logs as select 1 as id": "id is integer, not uuid; no column requested_at",
+}
+
+
+@pytest.mark.parametrize("create", FOREIGN)
+def test_a_foreign_table_of_this_name_is_an_error_that_says_what_differs(database, make_pending, create):
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("alter table usage_logs rename to windsock_usage_logs")
+        connection.execute(create)
     sink = PostgresSink(database)
-    sink._connection.opened().execute("alter table public.usage_logs add check (user_id <> 'banned')")
-    rows = [clean(make_pending(user_id="banned" if n == 4 else "u")) for n in range(9)]
-    sink.write(rows)
-    assert ask("select count(*) from public.usage_logs") == [(8,)]
-    assert f"refuses row {rows[4].id}" in caplog.text
-    assert '"user_id":"banned"' in caplog.text
+    with pytest.raises(ConfigurationError, match=FOREIGN[create]):
+        sink.write([clean(make_pending()) for _ in range(3)])
     sink.close()
+
+
+def test_files_that_thousands_of_processes_left_are_replayed_in_seconds(database, ask, make_pending, spool):
+    spool.folder.mkdir()
+    template = clean(make_pending())
+    for number in range(20_000):
+        line = f"{replace(template, id=uuid4()).to_line()}\n"
+        (spool.folder / f"usage-{number}-left.jsonl").write_text(line)
+    writer = UsageWriter(PostgresSink(database), spool, QUICK)
+    began = time.monotonic()
+    writer.put(make_pending())
+    eventually(lambda: writer.health().replayed == 20_000, seconds=120)
+    took = time.monotonic() - began
+    writer.stop()
+    assert ask("select count(*) from public.usage_logs") == [(20_001,)]
+    assert took < 60, "3 a second would take two hours"
+    assert not list(spool.folder.glob("usage-*.jsonl"))
 
 
 anything = st.recursive(

@@ -1,6 +1,7 @@
 """Files of waiting records: held by their owner, free after it, replayed once."""
 
 import fcntl
+import json
 import os
 import resource
 import subprocess
@@ -118,6 +119,66 @@ def test_a_half_written_line_costs_itself_and_is_reported(spool, rows, caplog):
     with spool.claim() as claimed:
         assert claimed == rows[:2]
     assert f"{path}:3" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("id", 5),
+        ("user_id", {"a": 1}),
+        ("latency_ms", "fast"),
+        ("input_tokens", 1.5),
+        ("values_json", {"a": 1}),
+        ("requested_at", "yesterday"),
+        ("requested_at", 5),
+        ("cost", []),
+        ("config_id", "x"),
+        ("environment", None),
+        ("invented", 1),
+    ],
+)
+def test_a_line_of_a_wrong_type_costs_itself(spool, rows, field, value):
+    spool.append(rows)
+    spool.release()
+    (path,) = spool.folder.iterdir()
+    lines = path.read_text().splitlines()
+    lines[1] = json.dumps(json.loads(lines[1]) | {field: value})
+    path.write_text("\n".join([*lines, "[" * 100_000, "null", ""]))
+    with spool.claim() as claimed:
+        assert claimed == [rows[0], rows[2]]
+    refused = [json.loads(line) for line in (spool.folder / "refused.jsonl").read_text().splitlines()]
+    assert [each["line"].strip() for each in refused] == [lines[1], "[" * 100_000, "null"]
+    assert not spool.waiting()
+
+
+def test_lines_that_are_no_records_are_put_away_once(spool, rows):
+    spool.append(rows)
+    spool.release()
+    (path,) = spool.folder.iterdir()
+    path.write_text(path.read_text() + "half a li")
+    for _ in range(3):
+        with pytest.raises(ConnectionError), spool.claim():
+            raise ConnectionError
+    with spool.claim() as claimed:
+        assert claimed == rows
+    assert len((spool.folder / "refused.jsonl").read_text().splitlines()) == 1
+
+
+def test_what_is_no_file_or_cannot_be_opened_holds_up_nothing(spool, rows):
+    (spool.folder / "usage-1-folder.jsonl").mkdir(parents=True)
+    (spool.folder / "usage-2-loop.jsonl").symlink_to("usage-2-loop.jsonl")
+    spool.append(rows)
+    spool.release()
+    with spool.claim() as claimed:
+        assert claimed == rows
+
+
+def test_refused_rows_are_bounded(spool):
+    for _ in range(100):
+        spool.refuse("x" * 2**20, "too long")
+    sizes = [path.stat().st_size for path in spool.folder.glob("refused*")]
+    assert len(sizes) == 2
+    assert sum(sizes) < 40 * 2**20
 
 
 def test_the_folder_is_bounded(tmp_path, rows):

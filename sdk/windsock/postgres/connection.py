@@ -37,7 +37,7 @@ class KeptConnection:
         """Give the connection of this process, in autocommit mode.
 
         Raises:
-            psycopg.OperationalError: The database is away.
+            psycopg.OperationalError: The database cannot be reached.
         """
         if self._owner != os.getpid():
             # A forked child must not say goodbye on its parent's socket: keep the object, never close it.
@@ -49,6 +49,7 @@ class KeptConnection:
                 autocommit=True,
                 prepare_threshold=None,  # a transaction pooler mixes up whose prepared statements are whose
                 application_name=self._name,
+                client_encoding="utf8",  # the server converts, and refuses what it can't hold row by row
                 connect_timeout=5,  # seconds
                 tcp_user_timeout=15_000,  # milliseconds, libpq's unit: a peer that vanished is noticed
             )

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from windsock.usage.otel import OpenTelemetrySink
     from windsock.usage.record import COLUMNS, UsageRecord
     from windsock.usage.request import Request
-    from windsock.usage.sinks import LogSink, MemorySink, Sink
+    from windsock.usage.sinks import LogSink, MemorySink, RowsRefusedError, Sink
     from windsock.usage.spool import Spool
     from windsock.usage.writer import UsageOptions, UsageWriter
 
@@ -24,6 +24,7 @@ __all__ = [
     "OpenTelemetrySink",
     "Pending",
     "Request",
+    "RowsRefusedError",
     "Sink",
     "Sinks",
     "Spool",
@@ -47,6 +48,7 @@ __getattr__ = lazy_face(
         "OpenTelemetrySink": "otel",
         "Pending": "data",
         "Request": "request",
+        "RowsRefusedError": "sinks",
         "Sink": "sinks",
         "Sinks": "exposure",
         "Spool": "spool",

@@ -14,7 +14,8 @@ from windsock.usage.data import Healed, Measured, Pending, hashed_user_id
 from windsock.usage.record import UsageRecord
 
 MAX_TEXT = 1_000
-"""Characters kept of an id, a variant or a reason."""
+"""Bytes of UTF-8 kept of an id, a variant or a reason, because an entry of an index, with two of them, has
+at most 2,704; characters kept of a field's name."""
 MAX_ERROR = 2_000
 """Characters kept of an exception's message."""
 MAX_FIELD = 4_096
@@ -145,10 +146,12 @@ def _text(value: object) -> str | None:
     if value is None:
         return None
     text = printable(value, MAX_TEXT)
-    if isinstance(value, str) and len(value) > MAX_TEXT:
-        digest = sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        return f"{text[: MAX_TEXT - 25]}… sha256:{digest}"
-    return text
+    data = text.encode()
+    if len(data) <= MAX_TEXT:
+        return text
+    whole = str.encode(value if isinstance(value, str) else text, "utf-8", "surrogatepass")
+    end = f"… sha256:{sha256(whole).hexdigest()[:16]}"
+    return data[: MAX_TEXT - len(end.encode())].decode(errors="ignore") + end
 
 
 def _uuid(value: object) -> UUID | None:

@@ -102,6 +102,7 @@ class UsageHealth:
         written: Stored by the sink straight from memory.
         spooled: Written to disk because the sink was away or too slow.
         replayed: Read back from disk and stored; also those that another process had left.
+        refused: Rows that the sink can never store; they are in ``refused.jsonl`` of the spool's folder.
         dropped: Lost, because the queue was full or neither the sink nor the disk could be written.
         last_error: The sink's or the disk's last complaint, or None while all is well.
     """
@@ -110,6 +111,7 @@ class UsageHealth:
     written: int
     spooled: int
     replayed: int
+    refused: int
     dropped: int
     last_error: str | None
 

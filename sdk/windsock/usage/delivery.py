@@ -1,4 +1,4 @@
-"""The thread that is in the sink: one batch at a time, a pause while the sink is away, the spool after."""
+"""The delivery thread: writes batch by batch, backs off while the sink is down, then replays the spool."""
 
 import contextlib
 import logging
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from windsock.backoff import Backoff
 from windsock.usage.record import UsageRecord
-from windsock.usage.sinks import Sink
+from windsock.usage.sinks import RowsRefusedError, Sink
 from windsock.usage.spool import Spool
 
 log = logging.getLogger("windsock.usage")
@@ -48,6 +48,7 @@ class Delivery:
         self._next_try = 0.0
         self._next_look = 0.0
         self.replayed = 0
+        self.refused = 0
         self.last_error: str | None = None
 
     def start(self) -> None:
@@ -101,9 +102,18 @@ class Delivery:
     def _wait(self) -> float:
         return max(0.01, max(self._next_try, self._next_look) - time.monotonic())
 
-    def _try(self, rows: Sequence[UsageRecord]) -> bool:
+    def _write(self, rows: Sequence[UsageRecord]) -> None:
+        """Write rows; those that the sink can never store go to a file and don't hold up the others."""
         try:
             self._sink.write(rows)
+        except RowsRefusedError as refusal:
+            self.refused += len(refusal.refused)
+            for row, reason in refusal.refused:
+                self._spool.refuse(row.to_line(), f"row {row.id}: {reason}")
+
+    def _try(self, rows: Sequence[UsageRecord]) -> bool:
+        try:
+            self._write(rows)
         except Exception as error:  # noqa: BLE001 - whatever a sink raises, the records are kept
             self._failed(error)
             return False
@@ -129,18 +139,16 @@ class Delivery:
         self.last_error = None
 
     def _replay(self) -> None:
-        """Store what waits on disk, one file at a time, between the batches of the present."""
+        """Store some of what waits on disk, between the batches of the present."""
         self._next_look = time.monotonic() + _LOOK_INTERVAL
-        if not self._spool.waiting():
-            return
         self._spool.release()
         try:
             with self._spool.claim() as rows:
                 if rows is None:
                     return
                 for start in range(0, len(rows), self._batch_size):
-                    self._sink.write(rows[start : start + self._batch_size])
-        except Exception as error:  # noqa: BLE001 - the file stays; the sink is tried again after the pause
+                    self._write(rows[start : start + self._batch_size])
+        except Exception as error:  # noqa: BLE001 - the files stay; the sink is tried again after the pause
             self._failed(error)
             return
         self.replayed += len(rows)

@@ -7,7 +7,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from windsock.usage.record import UsageRecord
-from windsock.usage.sinks import Sink, destination
+from windsock.usage.sinks import RowsRefusedError, Sink, destination
 
 DEFAULT_WINDOW = 86_400.0
 _SEEN_MAX = 200_000
@@ -97,7 +97,7 @@ def _json(values: object) -> str:
 
 
 class Sinks:
-    """Several sinks as one: each gets every row. One that raises has the others wait with it.
+    """Fan out to several sinks. If one raises, the whole batch is retried.
 
     Args:
         sinks: In the order in which they are written.
@@ -111,9 +111,19 @@ class Sinks:
         self.destination = "-".join(map(destination, sinks))
 
     def write(self, rows: Sequence[UsageRecord]) -> None:
-        """Write to each; after a failure the writer comes again, so sinks must know rows by their id."""
+        """Write to each; after a failure the writer comes again, so sinks must know rows by their id.
+
+        Raises:
+            RowsRefusedError: Every sink has the rows but those that one of them refused.
+        """
+        refused: list[tuple[UsageRecord, str]] = []
         for sink in self._sinks:
-            sink.write(rows)
+            try:
+                sink.write(rows)
+            except RowsRefusedError as refusal:
+                refused += refusal.refused
+        if refused:
+            raise RowsRefusedError(refused)
 
     def close(self) -> None:
         """Close those that can be closed."""

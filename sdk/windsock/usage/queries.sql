@@ -40,3 +40,14 @@ WHERE (%(user)s::text IS NULL OR user_id = %(user)s::text)
   AND (NOT %(healed)s::boolean OR healed <> '[]'::jsonb)
 ORDER BY requested_at DESC, id
 LIMIT %(limit)s;
+
+-- name: shape
+-- The columns of the table that is there, its type, whether a row must give it a value, and whether it is unique by
+-- itself: to say what differs when rows are refused.
+SELECT attname::text, format_type(atttypid, NULL),
+       attnotnull AND NOT atthasdef AND attidentity = '' AND attgenerated = '',
+       EXISTS (SELECT FROM pg_catalog.pg_index
+               WHERE indrelid = attrelid AND indisunique AND indpred IS NULL AND indnkeyatts = 1
+                 AND indkey[0] = attnum)
+FROM pg_catalog.pg_attribute
+WHERE attrelid = pg_catalog.to_regclass('public.usage_logs') AND attnum > 0 AND NOT attisdropped;

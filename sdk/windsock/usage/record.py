@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
-from typing import Self
+from typing import Self, get_type_hints
 from uuid import UUID
 
 
@@ -48,13 +48,13 @@ class UsageRecord:
 
     @property
     def values(self) -> Mapping[str, object]:
-        """The values that were read, parsed anew on each call."""
+        """The values that were read, parsed on each call."""
         parsed: dict[str, object] = json.loads(self.values_json)
         return parsed
 
     @property
     def healed(self) -> Sequence[Mapping[str, object]]:
-        """The healed fields, parsed anew on each call."""
+        """The healed fields, parsed on each call."""
         parsed: list[dict[str, object]] = json.loads(self.healed_json)
         return parsed
 
@@ -76,7 +76,7 @@ class UsageRecord:
         """
         try:
             row = json.loads(line)
-            return cls(
+            record = cls(
                 **row
                 | {
                     "id": UUID(row["id"]),
@@ -85,11 +85,17 @@ class UsageRecord:
                     "cost": None if row["cost"] is None else Decimal(row["cost"]),
                 }
             )
-        except (AttributeError, KeyError, TypeError, ArithmeticError) as error:
+        except (AttributeError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
             raise ValueError(f"not a usage record: {error!r}") from error
+        for name, value in zip(_FIELDS, _in_order(record), strict=True):
+            if not isinstance(value, _KINDS[name]):
+                kind = type(value).__name__
+                raise ValueError(f"not a usage record: {name} is of the type {kind}")  # noqa: TRY004 - as above
+        return record
 
 
 _FIELDS = tuple(each.name for each in fields(UsageRecord))
+_KINDS = get_type_hints(UsageRecord) | {"latency_ms": float | int | None}
 # astuple() copies deeply, which is 30 times slower.
 _in_order: Callable[[UsageRecord], tuple[object, ...]] = attrgetter(*_FIELDS)
 

@@ -17,7 +17,24 @@ class Sink(Protocol):
     """
 
     def write(self, rows: Sequence[UsageRecord]) -> None:
-        """Store all of `rows`, or raise."""
+        """Store all of `rows`, or raise.
+
+        Raises:
+            RowsRefusedError: All rows are stored but these, which never will be.
+            Exception: Anything else means that the batch has to be written again.
+        """
+
+
+class RowsRefusedError(Exception):
+    """A sink has stored a batch except for rows that it can never store.
+
+    Args:
+        refused: Those rows, each with the sink's reason.
+    """
+
+    def __init__(self, refused: Sequence[tuple[UsageRecord, str]]) -> None:
+        super().__init__(f"{len(refused)} usage records were refused; the first: {refused[0][1]}")
+        self.refused = tuple(refused)
 
 
 def destination(sink: Sink) -> str:

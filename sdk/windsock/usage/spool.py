@@ -1,8 +1,11 @@
 """Records that wait on disk: one JSONL file per process, replayed once by whoever locks it."""
 
+import json
 import logging
 import os
+import stat
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +20,11 @@ DEFAULT_FOLDER = Path(".windsock/spool")
 DEFAULT_MAX_BYTES = 256 * 2**20
 _PATTERN = "usage-*.jsonl"
 _FILE_BYTES = 8 * 2**20  # a file is read whole to be replayed
+_FILES_AT_ONCE = 200  # each holds a descriptor while it is replayed
+
+REFUSED = "refused.jsonl"
+_REFUSED_BEFORE = "refused.old.jsonl"
+_REFUSED_BYTES = 16 * 2**20
 
 
 class Spool:
@@ -36,6 +44,7 @@ class Spool:
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
         self._fd: int | None = None
+        self._found: deque[Path] = deque()
 
     def append(self, rows: Sequence[UsageRecord]) -> None:
         """Write `rows` and force them to disk.
@@ -78,9 +87,10 @@ class Spool:
         total = 0
         for path in self.folder.glob(_PATTERN):
             try:
-                total += path.stat().st_size
+                status = path.lstat()
             except FileNotFoundError:  # replayed by another process a moment ago
                 continue
+            total += status.st_size if stat.S_ISREG(status.st_mode) else 0
         return total
 
     def waiting(self) -> bool:
@@ -89,20 +99,52 @@ class Spool:
 
     @contextmanager
     def claim(self) -> Iterator[list[UsageRecord] | None]:
-        """Take the oldest free file: gives its records, or None if no file is free.
+        """Take the oldest free files: gives their records, or None if no file is free.
 
-        The file is deleted when the block ends well, and stays, free again, when the block raises.
+        Takes at most 200 files, and no further one after 8 MiB. They are deleted when the block ends well,
+        and stay, free again, when it raises. A line that isn't a record, such as one that a dying process
+        left half written, is refused.
         """
         taken = self._take()
-        if taken is None:
+        if not taken:
             yield None
             return
-        fd, path = taken
         try:
-            yield _read(fd, path)
-            path.unlink()
+            rows: list[UsageRecord] = []
+            unreadable: list[tuple[str, str]] = []
+            for fd, path in taken:
+                _read(fd, path, rows, unreadable)
+            yield rows
+            for line, reason in unreadable:
+                self.refuse(line, reason)
+            for _, path in taken:
+                path.unlink(missing_ok=True)
         finally:
-            os.close(fd)
+            for fd, _ in taken:
+                os.close(fd)
+
+    def refuse(self, line: str, reason: str) -> None:
+        """Put away what can never be stored: into ``refused.jsonl``, whose older half is dropped at 32 MiB.
+
+        Args:
+            line: What was to be stored.
+            reason: Why it can't be; goes to the log at ERROR.
+        """
+        path = self.folder / REFUSED
+        entry = json.dumps({"reason": reason, "line": line}, ensure_ascii=False)
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if path.exists() and path.stat().st_size > _REFUSED_BYTES:
+                path.replace(self.folder / _REFUSED_BEFORE)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            try:
+                _write_all(fd, f"{entry}\n".encode("utf-8", "backslashreplace"))
+            finally:
+                os.close(fd)
+        except OSError as error:
+            log.error("a usage record is lost (%s; %s): %s", reason, error, line)  # noqa: TRY400 - no stack
+        else:
+            log.error("a usage record was refused and is kept in %s: %s", path, reason)
 
     def _close(self) -> None:
         if self._fd is not None:
@@ -116,23 +158,34 @@ class Spool:
         disk.sync_folder(self.folder)
         return fd
 
-    def _take(self) -> tuple[int, Path] | None:
-        for path in sorted(self.folder.glob(_PATTERN), key=_modified):
+    def _take(self) -> list[tuple[int, Path]]:
+        if not self._found:
+            self._found.extend(sorted(self.folder.glob(_PATTERN), key=_modified))
+        taken: list[tuple[int, Path]] = []
+        size = 0
+        while self._found and len(taken) < _FILES_AT_ONCE and size < _FILE_BYTES:
+            path = self._found.popleft()
             try:
-                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
+                fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            except OSError as error:
+                if not isinstance(error, FileNotFoundError):
+                    log.warning("%s: cannot be replayed: %s", path, error.strerror)
                 continue
             # Between the listing and the lock another process may have replayed and deleted it. An empty file
             # is one that its owner has made and not yet locked, or left at once: nothing to replay.
-            if disk.lock(fd, wait=False) and os.fstat(fd).st_nlink and os.fstat(fd).st_size:
-                return fd, path
-            os.close(fd)
-        return None
+            is_locked = stat.S_ISREG(os.fstat(fd).st_mode) and disk.lock(fd, wait=False)
+            status = os.fstat(fd)
+            if is_locked and status.st_nlink and status.st_size:
+                taken.append((fd, path))
+                size += status.st_size
+            else:
+                os.close(fd)
+        return taken
 
 
 def _modified(path: Path) -> float:
     try:
-        return path.stat().st_mtime
+        return path.lstat().st_mtime
     except FileNotFoundError:
         return 0.0
 
@@ -143,13 +196,11 @@ def _write_all(fd: int, data: bytes) -> None:
         rest = rest[os.write(fd, rest) :]
 
 
-def _read(fd: int, path: Path) -> list[UsageRecord]:
-    """Read what parses; a line that a dying process left half written is reported and left out."""
-    rows = []
+def _read(fd: int, path: Path, rows: list[UsageRecord], unreadable: list[tuple[str, str]]) -> None:
+    """Read a file's records into `rows`, and other lines, each with the reason, into `unreadable`."""
     with os.fdopen(os.dup(fd), encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(file, start=1):
             try:
                 rows.append(UsageRecord.from_line(line))
             except ValueError as error:
-                log.warning("%s:%d: left out, %s", path, number, error)
-    return rows
+                unreadable.append((line, f"{path}:{number}: {error}"))

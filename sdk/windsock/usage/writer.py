@@ -142,6 +142,7 @@ class UsageWriter:
             written=counts.written,
             spooled=counts.spooled,
             replayed=self._delivery.replayed,
+            refused=self._delivery.refused,
             dropped=counts.dropped,
             last_error=self._delivery.last_error or counts.disk_error,
         )
