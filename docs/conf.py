@@ -9,6 +9,7 @@ version = release
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 exclude_patterns = ["_build"]
+default_role = "literal"  # `name` in a docstring
 nitpicky = False  # docstrings name types of libraries that are not indexed here
 
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -21,5 +22,7 @@ autodoc_preserve_defaults = True
 
 html_theme = "furo"
 html_title = f"windsock {release}"
+html_show_copyright = False
+html_theme_options = {"top_of_page_buttons": []}
 html_static_path = ["_static"]
 html_css_files = ["windsock.css"]
