@@ -1,6 +1,6 @@
 """Whether the portable list explains what flagd's evaluators make of a rule for given attributes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from windsock.lint.portable.search import find_in_rule
@@ -34,7 +34,7 @@ def _written(rule: Any, context: Mapping[str, Any]) -> Any:
         return _attribute(arguments, context)
     if name in LISTINGS:
         return _listing(name, arguments, context)
-    return {name: _written(arguments, context)}
+    return _joined({name: _written(arguments, context)})
 
 
 def _attribute(arguments: Any, context: Mapping[str, Any]) -> Any:
@@ -42,7 +42,7 @@ def _attribute(arguments: Any, context: Mapping[str, Any]) -> Any:
     if (
         not isinstance(path, str)
         or path.startswith("$flagd")
-        or isinstance(default and default[0], (dict, list))
+        or (default and isinstance(default[0], (dict, list)))
     ):
         raise _UnportableError
     value: Any = context
@@ -63,10 +63,38 @@ def _attribute(arguments: Any, context: Mapping[str, Any]) -> Any:
 def _listing(name: str, arguments: list[Any], context: Mapping[str, Any]) -> Any:
     """The operator over the list; its condition is looked through with each element in the place of ``""``."""
     items = _written(arguments[0], context)
-    for element in items if isinstance(items, list) else []:
+    for element in _elements(items):
         if find_in_rule({"if": [_with(arguments[1], element), "a"]}):
             raise _UnportableError
+    if (
+        name == "filter"
+        and isinstance(items, list)
+        and not any(isinstance(each, (dict, list)) for each in items)
+    ):
+        return items  # what it leaves is of the same types
     return {name: [items, *arguments[1:]]}
+
+
+def _joined(rule: dict[str, Any]) -> Any:
+    """The list that a ``merge`` of literals gives, where everybody gives the same."""
+    lists = rule.get("merge")
+    if not isinstance(lists, list) or find_in_rule({"if": [rule, "a"]}) or not all(map(_is_literal, lists)):
+        return rule
+    return [item for each in lists for item in (each if isinstance(each, list) else [each])]
+
+
+def _is_literal(value: Any) -> bool:
+    return not isinstance(value, dict) and (not isinstance(value, list) or all(map(_is_literal, value)))
+
+
+def _elements(items: Any) -> Iterator[Any]:
+    """What a list holds; of a computed one, every literal that it is made of."""
+    if isinstance(items, list):
+        yield from items
+    elif isinstance(items, dict):
+        for arguments in items.values():
+            for part in arguments if isinstance(arguments, list) else [arguments]:
+                yield from _elements(part) if isinstance(part, (list, dict)) else (part,)
 
 
 def _with(condition: Any, element: Any) -> Any:

@@ -109,7 +109,7 @@ class PortableRules:
             }
         if pick < 0.85:
             return {choose((">", "<")): [{"var": "$flagd.timestamp"}, choose((1_000_000_000, 4_000_000_000))]}
-        return {"==": [{"var": choose(("tier", "country"))}, None]}
+        return {"===": [{"var": choose(("tier", "country"))}, None]}
 
     def context(self) -> dict[str, Any]:
         """Attributes of the types that the rules expect; text attributes may be missing."""

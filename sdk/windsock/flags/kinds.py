@@ -19,6 +19,9 @@ UNKNOWN: Final[Kinds] = frozenset()
 LIST_OPERATORS: Final = ("filter", "map", "all", "some", "none", "reduce")
 """They run a condition on each element of a list."""
 
+ARITHMETIC: Final = ("+", "-", "*", "/", "%", "min", "max")
+"""They give a number."""
+
 _NUMERAL: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _NULL: Final[Kinds] = frozenset({"null"})
 _TEXT: Final[Kinds] = frozenset({"text", "numeral"})
@@ -44,6 +47,11 @@ def kinds_of(value: JsonValue) -> Kinds:
         return UNKNOWN
     may_give_nothing = name == "fractional" or (name in ("if", "?:") and len(arguments) % 2 == 0)
     return (_NULL if may_give_nothing else UNKNOWN).union(*found)
+
+
+def without_numerals(kinds: Kinds) -> Kinds:
+    """The kinds with every text of one kind, whether it reads as a number or not."""
+    return frozenset("text" if kind == "numeral" else kind for kind in kinds)
 
 
 def may_be_object(value: object) -> bool:
@@ -117,7 +125,7 @@ _GIVEN: Final[Mapping[str, Kinds]] = {
     **dict.fromkeys(("==", "!=", "===", "!==", "<", "<=", ">", ">="), frozenset({"boolean"})),
     **dict.fromkeys(("!", "!!", "in", "all", "some", "none"), frozenset({"boolean"})),
     **dict.fromkeys(("starts_with", "ends_with", "sem_ver"), frozenset({"boolean", "null"})),
-    **dict.fromkeys(("+", "-", "*", "/", "%", "min", "max"), _PLAIN_NUMBER),
+    **dict.fromkeys(ARITHMETIC, _PLAIN_NUMBER),
     **dict.fromkeys(("cat", "substr"), _TEXT),
     **dict.fromkeys(("filter", "map", "merge", "missing", "missing_some"), _LIST),
 }

@@ -5,8 +5,12 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from windsock.flags.model import JsonValue
+from windsock.flags.raw import Tokens
 
 Dissenter: TypeAlias = Literal["npm", "python"]
+
+Found: TypeAlias = tuple[str, Tokens]
+"""A construct's code, and where in the rule it is."""
 
 
 @dataclass(frozen=True, slots=True)

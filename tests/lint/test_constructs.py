@@ -1,14 +1,14 @@
 """The list of constructs: its page in the documentation, and where it finds things in whole flags."""
 
 import pytest
-from tests.flags.portable_page import PAGE, page
+from tests.lint.portable_page import PAGE, page
 
 from windsock.flags import read_document
 from windsock.lint.portable.search import BY_CODE, CONSTRUCTS, find_in_flag, find_in_rule
 
 
 def test_the_page_says_what_the_code_says() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m tests.flags.portable_page"
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m tests.lint.portable_page"
 
 
 def test_codes_are_unique() -> None:

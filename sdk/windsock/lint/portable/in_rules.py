@@ -1,0 +1,291 @@
+"""The constructs that a rule shows by itself, on which flagd (Go), npm and Python disagree."""
+
+from typing import Final
+
+from windsock.lint.portable.construct import BOTH, NPM, PYTHON, Construct, var, when
+
+IN_RULES: Final[tuple[Construct, ...]] = (
+    Construct(
+        "in-mixed-list",
+        "`in` with a list that is not all text or all numbers",
+        "The server reads text as numbers for a number, takes an inner list for a range and fails on "
+        "other types; the others compare item by item. Write a list of one type.",
+        BOTH,
+        when({"in": [var("n"), [[1, 5]]]}),
+        {"n": 3},
+    ),
+    Construct(
+        "in-text-needle",
+        "`in` with literal text to search in, and no literal to search for",
+        "When the attribute is missing or no text the server fails with PARSE_ERROR; the others search "
+        "its text. Write a list of texts.",
+        BOTH,
+        when({"in": [var("missing_one"), "abc"]}),
+    ),
+    Construct(
+        "in-empty-text",
+        "`in` that looks for empty text in text",
+        "npm does not find empty text in empty text, the others do. Look for text that is not empty.",
+        NPM,
+        when({"in": ["", var("t")]}),
+        {"t": ""},
+    ),
+    Construct(
+        "compare-with-zero",
+        "`==`, `!=`, `<=` or `>=` with 0, false or blank text",
+        'Empty text and missing attributes differ: the server has "" == 0 and neither null == 0 nor null == '
+        "false, Python the reverse, npm both. Give the `var` a default, or negate it with `!`.",
+        PYTHON,
+        when({"==": [var("t"), 0]}),
+        {"t": ""},
+    ),
+    Construct(
+        "compare-with-null",
+        "`==` or `!=` with null",
+        "Only null equals null in the server; npm and Python also take 0 and false for it, and npm fails for "
+        "lists. Use `===` or `!==`.",
+        BOTH,
+        when({"==": [var("n"), None]}),
+        {"n": 0},
+    ),
+    Construct(
+        "argument-count",
+        "an operator with too few arguments, or `-` or `/` with more than two",
+        "The server takes all that `-` and `/` have, Python two; too few fail in one or another. Write two.",
+        PYTHON,
+        when({"==": [{"-": [5, 1, 1]}, 3]}),
+    ),
+    Construct(
+        "argument-type",
+        "an argument of a type that its operator is not made for",
+        "The server fails with PARSE_ERROR or counts it as nothing, the others convert it. Write text for "
+        "text, a number for a number.",
+        BOTH,
+        when({"+": [True, 1]}),
+    ),
+    Construct(
+        "compare-conditions",
+        "comparing what a condition gives, such as `in`",
+        "npm fails where it stands behind a literal. Use the condition itself, or negate it with `!`.",
+        NPM,
+        when({"==": [True, {"in": ["a", var("l")]}]}),
+        {"l": ["a"]},
+    ),
+    Construct(
+        "compare-computed",
+        "comparing with a choice, or with joined attributes, on the right",
+        "npm confuses the left side with what the right side reads, and fails if their types differ. Write "
+        "the computed value on the left, or use `===`.",
+        NPM,
+        when({"==": [var("n"), {"if": [{"==": [var("t"), "x"]}, 1, 2]}]}),
+        {"n": 2, "t": "a"},
+    ),
+    Construct(
+        "strict-boolean",
+        "`===` or `!==` with a boolean, 0 or 1",
+        "Python has 1 === true. Use `==` on attributes of one type.",
+        PYTHON,
+        when({"===": [var("n"), True]}),
+        {"n": 1},
+    ),
+    Construct(
+        "comparison-arguments",
+        "a comparison with more or fewer values than it takes",
+        "The server ignores what is too many, npm fails or compares it. Write two, or three for a range.",
+        NPM,
+        when({"==": [1, 1, 2]}),
+    ),
+    Construct(
+        "negation-without-list",
+        "`!` or `!!` of something not written in a list",
+        "Where that is a list, the server negates its first element, the others the list. Write a list.",
+        BOTH,
+        when({"!": var("l")}),
+        {"l": [0]},
+    ),
+    Construct(
+        "arguments-without-list",
+        "`if`, `and` or `or` without a list",
+        "The server and npm fail, Python takes it for one argument. Write a list.",
+        PYTHON,
+        {"if": "a"},
+    ),
+    Construct(
+        "missing",
+        "`missing` or `missing_some`",
+        "The server and npm count empty text as there, Python as missing; npm counts null as there. "
+        "Write `===` null.",
+        PYTHON,
+        when({"missing": ["t"]}),
+        {"t": ""},
+    ),
+    Construct(
+        "modulo",
+        "`%`",
+        "A negative number keeps its sign in the server and npm, and takes the divisor's in Python. Use "
+        "`fractional`.",
+        PYTHON,
+        when({"==": [{"%": [var("n"), 3]}, -1]}),
+        {"n": -7},
+    ),
+    Construct(
+        "division",
+        "`/` by anything but a literal that is not 0",
+        "Dividing by zero is infinity in the server and an error elsewhere. Divide by a literal.",
+        BOTH,
+        when({">": [{"/": [var("n"), 0]}, 1]}),
+        {"n": 7},
+    ),
+    Construct(
+        "cat-space",
+        "`cat` that begins or ends with white space, or with a `substr`, which may cut at a space",
+        "The server trims what it joins, the others do not. Leave the space out.",
+        BOTH,
+        when({"==": [{"cat": ["x", " "]}, "x "]}),
+    ),
+    Construct(
+        "cat-number",
+        "`cat` with a number that is computed, very small or very large",
+        "The server writes every digit. npm writes an exponent below 1e-6 and from 1e21, Python below 1e-4 "
+        "and from 1e15, rounded to 15 digits. Join text and whole numbers.",
+        BOTH,
+        when({"==": [{"cat": [0.00000015, ""]}, "0.00000015"]}),
+    ),
+    Construct(
+        "substr-start",
+        "`substr` that may start behind the end of the text, or before its beginning with a length",
+        "The server gives the whole text, the others nothing or a part. Start at 0, start from the end "
+        "without a length, or use `starts_with` or `ends_with`.",
+        BOTH,
+        {"substr": [var("t"), 5]},
+        {"t": "ab"},
+    ),
+    Construct(
+        "number-result",
+        "a number as the result of a rule",
+        '1.0 and 4 / 2 select the variant "1" or "2" in the server and npm, "1.0" or "2.0" in Python. '
+        "Name variants by text.",
+        PYTHON,
+        {"if": [True, {"/": [4, 2]}]},
+    ),
+    Construct(
+        "list-result",
+        "a list as the result of a rule",
+        "The server and Python look up its JSON text, npm another. Name variants by text.",
+        NPM,
+        {"if": [True, []]},
+    ),
+    Construct(
+        "rule-not-object",
+        "a rule that is no object",
+        "The server and npm take text for the variant's name, Python fails. Use `defaultVariant`.",
+        PYTHON,
+        "a",
+    ),
+    Construct(
+        "several-operators",
+        "an object with several operators",
+        "The server takes it as a value, true in a condition; npm takes the first operator. Write one "
+        "operator.",
+        NPM,
+        when({"==": [1, 2], "x": 1}),
+    ),
+    Construct(
+        "unknown-operator",
+        "an operator that not every flagd has",
+        "Unknown operators fail in the server where they are reached, in npm at once. The server alone has "
+        "`abs`, `set`, `contains_all`, `contains_any` and `contains_none`; npm alone `??`, `eachKey`, "
+        "`every`, `exists`, `get`, `keys`, `length`, `not`, `pipe`, `preserve`, `throw`, `try` and `val`; "
+        "Python alone `log`. Use an operator of JSONLogic or flagd.",
+        BOTH,
+        when({"abs": [-1]}),
+    ),
+    Construct(
+        "substr-length",
+        "`substr` with a length from the end",
+        "One that ends before it starts fails in the server, and is no text elsewhere. Use `ends_with`.",
+        BOTH,
+        {"substr": ["abc", 2, -2]},
+    ),
+    Construct(
+        "var-number",
+        "`var` with a number",
+        "The server and npm read the attribute of that name, Python does not. Write text.",
+        PYTHON,
+        when({"==": [{"var": 1}, "x"]}),
+        {"1": "x"},
+    ),
+    Construct(
+        "var-leading-dot",
+        "`var` with a dot at the start, at the end or doubled",
+        "The server ignores empty steps, the others look for an empty name. Write the plain path.",
+        BOTH,
+        when({"==": [var(".t"), "x"]}),
+        {"t": "x"},
+    ),
+    Construct(
+        "variable-in-list-condition",
+        'a variable other than "" inside `filter`, `map`, `all`, `some`, `none` or `reduce`',
+        "The server first looks in the whole context, the others only in the element. Test plain "
+        'elements with {"var": ""}.',
+        BOTH,
+        when({"some": [var("l"), {"==": [var("x"), 1]}]}),
+        {"l": [{"x": 1}], "x": 2},
+    ),
+    Construct(
+        "flagd-operator-in-list-condition",
+        "`starts_with`, `ends_with` or `sem_ver` inside `filter`, `map`, `all`, `some`, `none` or `reduce`",
+        "npm fails. Compare plain elements with `==` or `in`.",
+        NPM,
+        when({"some": [var("l"), {"starts_with": [var(""), "a"]}]}),
+        {"l": ["ab"]},
+    ),
+    Construct(
+        "version-literal",
+        "`sem_ver` against a literal that is not MAJOR.MINOR.PATCH",
+        "1.2-rc.1 is no version in the server and npm, and one in Python. Write all three numbers.",
+        PYTHON,
+        when({"sem_ver": ["1.1.0", "<", "1.2-rc.1"]}),
+    ),
+    Construct(
+        "fractional-key",
+        "`fractional` by a plain `var` or a value that is no text",
+        "Where the attribute is missing or no text the server falls back to the targeting key or gives "
+        'nothing, npm counts it as a bucket. Write {"cat": [{"var": "$flagd.flagKey"}, {"var": … }]}.',
+        NPM,
+        {"fractional": [var("missing_one"), ["a", 1], ["b", 1]]},
+        {"targetingKey": "u1"},
+    ),
+    Construct(
+        "fractional-weight",
+        "`fractional` with a weight that is not a whole number, or that an attribute gives",
+        "The server takes 50.0, null and a third element in a bucket, Python gives the default variant. "
+        "Write whole numbers.",
+        PYTHON,
+        {"fractional": [["a", 50.0], ["b", 50]]},
+        {"targetingKey": "u1"},
+    ),
+    Construct(
+        "fractional-non-ascii",
+        "`fractional` by text outside ASCII",
+        "npm hashes other bytes than the server. Bucket by an id.",
+        NPM,
+        {"fractional": ["ü-ä-7", ["a", 1], ["b", 1]]},
+        {"targetingKey": "u1"},
+    ),
+    Construct(
+        "big-integer",
+        "a number above 2^53",
+        "Every number is a double in the server and npm, so neighbours are equal; Python is exact. Use text.",
+        PYTHON,
+        when({"==": [9007199254740993, 9007199254740992]}),
+    ),
+    Construct(
+        "variant-characters",
+        "a variant with `&`, `<`, `>`, a quote, a backslash or a control character in its name",
+        "The server never finds it. Use plain names, such as an id.",
+        BOTH,
+        {"if": [True, "a&"]},
+    ),
+)
+"""In the order of the documentation."""

@@ -1,0 +1,237 @@
+"""What each operator contains on which the flagd implementations disagree."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, TypeAlias
+
+from windsock.flags.kinds import ARITHMETIC, LIST_OPERATORS, choices, kinds_of, without_numerals
+from windsock.flags.model import JsonValue
+from windsock.lint.portable.comparisons import COMPARISONS, comparison, is_astral
+from windsock.lint.portable.construct import Found
+
+Check: TypeAlias = Callable[[str, JsonValue], Iterator[Found]]
+"""Takes an operator's name and its arguments; gives codes, with their places below the operator."""
+
+_FULL_VERSION: Final = re.compile(
+    r"[vV]?\d{1,15}\.\d{1,15}\.\d{1,15}(-(?!.*\d{16})[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", re.ASCII
+)
+_RELATIONS: Final = ("=", "!=", "<", "<=", ">", ">=", "^", "~")
+
+
+def _always(code: str) -> Check:
+    return lambda _name, _arguments: iter([(code, ())])
+
+
+def _needs_list(code: str) -> Check:
+    return lambda _name, arguments: iter(() if isinstance(arguments, list) else [(code, ())])
+
+
+def _negation(_: str, arguments: JsonValue) -> Iterator[Found]:
+    if not isinstance(arguments, list):
+        yield "negation-without-list", ()
+    elif len(arguments) == 1 and "list" in kinds_of(arguments[0]):
+        yield "negation-of-list", (0,)
+
+
+def _in(_: str, arguments: JsonValue) -> Iterator[Found]:
+    if not isinstance(arguments, list) or len(arguments) != 2:
+        yield "in-mixed-list", ()
+        return
+    needle, haystack = arguments
+    needles, haystacks = without_numerals(kinds_of(needle)), without_numerals(kinds_of(haystack))
+    if "text" in haystacks and needles != {"text"}:
+        yield "in-text-needle", (1,)
+    if "list" not in haystacks and _may_be_empty(needle):
+        yield "in-empty-text", (0,)
+    if not haystacks <= {"text", "list"}:
+        yield "argument-type", (1,)
+    if not needles <= {"text", "number"}:
+        yield "argument-type", (0,)
+    if isinstance(haystack, list):
+        # texts are of one plain kind, so of a million the last one stands for all
+        each = {type(item) if isinstance(item, str) else id(item): item for item in haystack}
+        kinds = frozenset().union(*map(without_numerals, map(kinds_of, each.values())))
+        if len(kinds) > 1 or not kinds <= {"text", "number"} or (kinds and not needles <= kinds):
+            yield "in-mixed-list", (1,)
+
+
+def _may_be_empty(text: JsonValue) -> bool:
+    """Whether an expression, an attribute apart, may give empty text."""
+    if inner := choices(text):
+        return any(_may_be_empty(result) for _, result in inner)
+    return text == "" or (isinstance(text, dict) and next(iter(text), "") in ("cat", "substr"))
+
+
+def _division(_: str, arguments: JsonValue) -> Iterator[Found]:
+    divisors = arguments[1:] if isinstance(arguments, list) else [None]
+    if not all(isinstance(value, (int, float)) and value for value in divisors):
+        yield "division", ()
+
+
+def _cat(_: str, arguments: JsonValue) -> Iterator[Found]:
+    parts = arguments if isinstance(arguments, list) else [arguments]
+    for index, part in enumerate(parts):
+        if _may_be_trimmed(part, first=index == 0, last=index == len(parts) - 1):
+            yield "cat-space", (index,)
+        elif part is None or isinstance(part, (bool, list)):
+            yield "cat-missing", (index,)
+        elif part == 0 and str(part).startswith("-"):
+            yield "argument-type", (index,)
+        elif _is_written_differently(part):
+            yield "cat-number", (index,)
+
+
+def _may_be_trimmed(part: JsonValue, *, first: bool, last: bool) -> bool:
+    """Whether a part of joined text, an attribute apart, may put white space at the end of the text."""
+    if inner := choices(part):
+        return any(_may_be_trimmed(result, first=first, last=last) for _, result in inner)
+    if isinstance(part, str):
+        return (first and part[:1].isspace()) or part[-1:].isspace()
+    return (first or last) and isinstance(part, dict) and "substr" in part
+
+
+def _is_written_differently(value: JsonValue) -> bool:
+    """Whether an expression, an attribute apart, may give a number that languages write in different ways."""
+    if inner := choices(value):
+        return any(_is_written_differently(result) for _, result in inner)
+    if isinstance(value, float):
+        written = f"{value:.15g}"  # as Python's JSONLogic has it
+        return "e" in written or float(written) != value
+    return isinstance(value, dict) and next(iter(value), "") in ARITHMETIC
+
+
+def _var(_: str, arguments: JsonValue) -> Iterator[Found]:
+    name = arguments
+    if isinstance(arguments, list):
+        name = arguments[0] if 1 <= len(arguments) <= 2 else None
+    if isinstance(name, (int, float)) and not isinstance(name, bool):
+        yield "var-number", ()
+    elif not isinstance(name, (str, dict)):
+        yield "argument-type", ()
+    elif isinstance(name, str) and name and "" in name.split("."):
+        yield "var-leading-dot", ()
+
+
+def _listing(name: str, arguments: JsonValue) -> Iterator[Found]:
+    if isinstance(arguments, list) and len(arguments) >= 2:
+        if isinstance(arguments[0], list) and any(isinstance(item, (dict, list)) for item in arguments[0]):
+            yield "argument-type", (0,)
+        if not isinstance(arguments[1], dict):
+            yield "argument-type", (1,)
+        for index, condition in enumerate(arguments[1:], 1):
+            if any(reading != "" or name == "reduce" for reading in _variables(condition)):
+                yield "variable-in-list-condition", (index,)
+
+
+def _variables(rule: JsonValue) -> Iterator[JsonValue]:
+    if isinstance(rule, dict):
+        for name, value in rule.items():
+            if name == "var":
+                yield value
+            yield from _variables(value)
+    elif isinstance(rule, list):
+        for item in rule:
+            yield from _variables(item)
+
+
+def _sem_ver(_: str, arguments: JsonValue) -> Iterator[Found]:
+    versions = arguments[::2] if isinstance(arguments, list) else []
+    if isinstance(arguments, list) and len(arguments) == 3 and arguments[1] not in _RELATIONS:
+        yield "argument-type", (1,)
+    for index, version in enumerate(versions):
+        if not isinstance(version, dict) and not (
+            isinstance(version, str) and _FULL_VERSION.fullmatch(version)
+        ):
+            yield "version-literal", (index * 2,)
+
+
+def _fractional(_: str, arguments: JsonValue) -> Iterator[Found]:
+    if not isinstance(arguments, list) or not arguments:
+        yield "fractional-weight", ()
+        return
+    key, buckets, offset = arguments[0], arguments, 0
+    if not isinstance(key, list):
+        buckets, offset = arguments[1:], 1
+        if any(not text.isascii() for text in _texts(key)):
+            yield "fractional-non-ascii", (0,)
+        if not isinstance(key, str) and (not isinstance(key, dict) or next(iter(key), "") != "cat"):
+            yield "fractional-key", (0,)
+    for index, bucket in enumerate(buckets, offset):
+        if not isinstance(bucket, list) or not 1 <= len(bucket) <= 2 or not _is_weight(bucket[1:]):
+            yield "fractional-weight", (index,)
+        elif kinds_of(bucket[0]) & {"list", "object"}:
+            yield "argument-type", (index, 0)
+
+
+def _is_weight(weight: list[JsonValue]) -> bool:
+    """Whether there is no weight or a whole one; a computed one neither divides nor reads, for Python."""
+    if not weight:
+        return True
+    if isinstance(weight[0], dict):
+        return not any(operator in ("/", "%", "var") for operator in _operators(weight[0]))
+    return isinstance(weight[0], int) and not isinstance(weight[0], bool)
+
+
+def _operators(rule: JsonValue) -> Iterator[str]:
+    if isinstance(rule, dict):
+        for name, value in rule.items():
+            yield name
+            yield from _operators(value)
+    elif isinstance(rule, list):
+        for item in rule:
+            yield from _operators(item)
+
+
+def _texts(rule: JsonValue) -> Iterator[str]:
+    """The literal texts in a rule, the names of attributes apart."""
+    if isinstance(rule, str):
+        yield rule
+    elif isinstance(rule, list):
+        for item in rule:
+            yield from _texts(item)
+    elif isinstance(rule, dict):
+        for name, arguments in rule.items():
+            if name != "var":
+                yield from _texts(arguments)
+            elif isinstance(arguments, list):
+                yield from _texts(arguments[1:])
+
+
+def _substr(_: str, arguments: JsonValue) -> Iterator[Found]:
+    if not isinstance(arguments, list) or not 2 <= len(arguments) <= 3:
+        return
+    text, start, *length = arguments
+    if is_astral(text):
+        yield "substr-attribute", (0,)
+    if length and (not isinstance(length[0], (int, float)) or length[0] < 0):
+        yield "substr-length", (2,)
+    if not isinstance(start, (int, float)):
+        yield "substr-start", (1,)
+    elif isinstance(text, str):
+        if start > len(text) or (length and start < -len(text)):
+            yield "substr-start", (1,)
+    elif start > 0 or (length and start < 0):
+        yield "substr-start", (1,)
+
+
+CHECKS: Final[Mapping[str, Check]] = {
+    "in": _in,
+    "cat": _cat,
+    "substr": _substr,
+    "var": _var,
+    "/": _division,
+    "%": _always("modulo"),
+    "missing": _always("missing"),
+    "missing_some": _always("missing"),
+    "sem_ver": _sem_ver,
+    "fractional": _fractional,
+    "if": _needs_list("arguments-without-list"),
+    "?:": _needs_list("arguments-without-list"),
+    "and": _needs_list("arguments-without-list"),
+    "or": _needs_list("arguments-without-list"),
+    "!": _negation,
+    "!!": _negation,
+    **dict.fromkeys(COMPARISONS, comparison),
+    **dict.fromkeys(LIST_OPERATORS, _listing),
+}
+"""The checks by operator."""
