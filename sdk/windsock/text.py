@@ -28,6 +28,17 @@ def printable(value: object, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def escaped(text: str) -> str:
+    r"""The text on one line of a terminal or a log, with escapes for what these would act on or hide.
+
+    Control characters, line breaks, bidirectional marks, other invisible characters and halves of surrogate
+    pairs become ``\n``, ``\x1b``, ``\u202e``; a backslash stays as it is.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """The end of a message about an unknown name: the nearest known one, else all of them."""
     folded = {each.casefold().replace("_", "").replace("-", ""): each for each in known}

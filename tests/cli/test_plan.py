@@ -148,7 +148,7 @@ def test_an_edited_plan_is_refused(windsock, write, committed, tmp_path):
     assert done.returncode == 1
     assert "the plan was edited" in done.stderr
     path.write_text("{}")
-    assert "this is no plan" in windsock("apply", "plan.json").stderr
+    assert "this is not a plan" in windsock("apply", "plan.json").stderr
     assert windsock("apply", "nowhere.json").returncode == 4
 
 

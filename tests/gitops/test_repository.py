@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from windsock.errors import PlanError
+from windsock.errors import ConfigurationError, FlagFileError, PlanError
 from windsock.gitops.repository import Repository
 
 
@@ -60,3 +60,81 @@ def test_a_branch_that_is_checked_out_is_left_alone(git, tmp_path):
     with pytest.raises(PlanError, match="is checked out here"):
         Repository(tmp_path).commit("main", {"a": b"new"}, "four")
     assert git("rev-parse", "main") == before
+
+
+def flag_file(tmp_path: Path, name: str, content: str = '{"flags": {}}') -> Path:
+    path = tmp_path / "service" / "flagd" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return path
+
+
+def test_a_hook_of_a_linked_worktree_sees_the_same_files(git, tmp_path, monkeypatch):
+    flag_file(tmp_path, "a.flagd.json")
+    git("add", "-A")
+    git("commit", "-qm", "two")
+    git("worktree", "add", "-q", str(tmp_path / "linked"))
+    folder = tmp_path / "linked" / "service"
+    seen = Repository(folder).files_at("main", [Path("flagd")])
+    assert len(seen) == 1
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git" / "worktrees" / "linked"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / ".git" / "worktrees" / "linked" / "index"))
+    monkeypatch.setenv("GIT_PREFIX", "service/")
+    hooked = Repository(folder)
+    assert hooked.prefix == "service/"
+    assert hooked.files_at("main", [Path("flagd")]) == seen
+    assert len(hooked.commits([Path("flagd")], 10)) == 1
+    assert hooked.uncommitted([Path("flagd")]) == ()
+
+
+def test_a_git_folder_elsewhere_is_still_found_by_its_variable(git, tmp_path, tmp_path_factory, monkeypatch):
+    away = tmp_path_factory.mktemp("away")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
+    assert Repository(away).resolve("HEAD") == git("rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize("name", ["a\n.flagd.json", "a\x1b[2J.flagd.json", "a\u202e.flagd.json"])
+def test_a_name_that_cannot_be_seen_is_refused_and_shifts_no_other_files_content(git, tmp_path, name):
+    flag_file(tmp_path, name)
+    flag_file(tmp_path, "b.flagd.json")
+    git("add", "-A")
+    git("commit", "-qm", "two")
+    with pytest.raises(FlagFileError, match="character that cannot be seen") as refused:
+        Repository(tmp_path / "service").files_at("HEAD", [Path("flagd")])
+    assert str(refused.value).isprintable()
+
+
+def test_a_link_in_git_is_not_a_flag_file(git, tmp_path):
+    flag_file(tmp_path, "a.flagd.json").with_name("b.flagd.json").symlink_to("a.flagd.json")
+    git("add", "-A")
+    git("commit", "-qm", "two")
+    repository = Repository(tmp_path / "service")
+    with pytest.raises(PlanError, match=r"b.flagd.json: Git has a link"):
+        repository.files_at("HEAD", [Path("flagd")])
+    with pytest.raises(PlanError, match=r"b.flagd.json: Git has a link"):
+        repository.content("HEAD", "flagd/b.flagd.json")
+
+
+def test_a_path_is_not_a_pattern(git, tmp_path):
+    flag_file(tmp_path, "a.flagd.json")
+    git("add", "-A")
+    git("commit", "-qm", "two")
+    repository = Repository(tmp_path / "service")
+    assert repository.commits([Path("*")], 10) == ()
+    assert repository.files_at("HEAD", [Path(":(top)service")]) == ()
+
+
+@pytest.mark.parametrize("author", ["Ada\x85Lovelace", "Ada\u2028Lovelace", "Ada\x0bLovelace"])
+def test_an_authors_name_does_not_end_a_commit(git, tmp_path, monkeypatch, author):
+    monkeypatch.setenv("GIT_AUTHOR_NAME", author)
+    flag_file(tmp_path, "a.flagd.json")
+    git("add", "-A")
+    git("commit", "-qm", "two")
+    [commit] = Repository(tmp_path / "service").commits([Path("flagd")], 10)
+    assert (commit.author, commit.subject) == (author, "two")
+
+
+@pytest.mark.parametrize("name", ["-x", "HEAD", "a..b", "a b", "a~1", "a.lock", "", "a/", "@{-1}", "a\nb"])
+def test_branch_names_are_checked_as_git_does(git, tmp_path, name):
+    with pytest.raises(ConfigurationError, match="cannot be a branch's name"):
+        Repository(tmp_path).has_branch(name)

@@ -23,14 +23,14 @@ and fails nothing, except with `--strict`. The exit code is 1 if something was f
 Anything flagd's official schema rejects is an error, unless every engine accepts it: versions such as `v1.2`, `$ref` in
 any place, a bucket that is computed or alone, `?:`.
 
-You can silence a finding, with a reason, in the flag's metadata (or in the document's, for the whole file):
+You can silence a warning or a note, with a reason, in the flag's metadata (or in the document's, for the whole file):
 
 ```json
 "metadata": { "lint.unused-variant": "kept for the campaign in April" }
 ```
 
-A suppression is itself a finding if it has no reason, names an unknown code, or silences nothing. Codes marked *off by
-default* are policies. A project enables them, and can declare its attributes, in `pyproject.toml`:
+A suppression is itself a finding if it has no reason, names an error or an unknown code, or silences nothing. Codes
+marked *off by default* are policies. A project enables them, and can declare its attributes, in `pyproject.toml`:
 
 ```toml
 [tool.windsock.lint]

@@ -196,10 +196,29 @@ def test_a_suppression_needs_a_reason_and_something_to_silence():
         {"lint.unused-variant": " "},
         {"lint.nonsense": "because"},
         {"lint.big-number": "nothing there"},
+        {"lint.bad-state": "an error is not to be silenced"},
     ):
         assert "suppression" in [code for code, _ in found(document(**broken, metadata=metadata))]
     for_the_file = {**document(**broken), "metadata": {"lint.unused-variant": "kept for April"}}
     assert found(for_the_file) == []
+
+
+def test_an_error_cannot_be_silenced():
+    content = document(state="on", metadata={"lint.bad-state": "trust me"})
+    content["metadata"] = {"lint.bad-state": "trust me"}
+    linted = lint(json.dumps(content).encode(), "f.flagd.json")
+    assert sorted(finding.code for finding in linted.findings) == ["bad-state", "suppression", "suppression"]
+    assert linted.suppressed == ()
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[2Jb", "a\u202eb", "a\u200bb", "a\x85b", "a\u2028b", ""])
+def test_a_name_that_cannot_be_seen_is_an_error(name):
+    odd = {"state": "ENABLED", "variants": {name: True, "off": False}, "defaultVariant": name}
+    content = {"flags": {name: odd}, "$evaluators": {name: True}}
+    findings = lint(json.dumps(content).encode(), "f.flagd.json").findings
+    assert {"/flags/" + name, f"/flags/{name}/variants/{name}", "/$evaluators/" + name} <= {
+        finding.pointer for finding in findings if finding.code == "bad-flag"
+    }
 
 
 def test_lines_and_columns_are_those_of_the_text():

@@ -3,9 +3,12 @@
 import importlib
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
+from windsock.cli._say import warn
 from windsock.errors import MissingExtraError, UnreachableError, WindsockError
+from windsock.text import escaped
 
 try:
     import typer
@@ -88,13 +91,19 @@ def windsock() -> None:
 
 def fail(error: WindsockError, code: int = EXIT_ERROR) -> NoReturn:
     """Say what went wrong on stderr and leave with `code`."""
-    print(f"windsock: {error}", file=sys.stderr)
+    first, *more = str(error).split("\n")
+    warn(first)
+    for line in more:
+        print(escaped(line), file=sys.stderr)
     raise SystemExit(code)
 
 
 def main() -> None:
     """Run the command line; an error of windsock's own is one message, anything else is a traceback."""
     try:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):  # a locale may not have the arrow of a change
+                stream.reconfigure(errors="backslashreplace")
         app()
     except UnreachableError as error:
         fail(error, EXIT_IO)

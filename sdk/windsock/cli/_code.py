@@ -1,10 +1,10 @@
 """The Python code that a command looks through."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from windsock.cli._say import warn
 from windsock.errors import MissingExtraError, UnreachableError
 
 if TYPE_CHECKING:
@@ -27,5 +27,5 @@ def scanned(paths: Sequence[Path]) -> "Code":
             raise UnreachableError(f"{path}: No such file or directory")
     code = scan(paths)
     for fault in code.unread:
-        print(f"windsock: not looked through: {fault}", file=sys.stderr)
+        warn(f"not looked through: {fault}")
     return code

@@ -1,6 +1,5 @@
 """Findings as a person, a program, GitHub or a code-scanning service reads them."""
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -9,8 +8,10 @@ from enum import StrEnum
 from importlib.metadata import version
 from urllib.parse import quote
 
+from windsock.cli._say import print_json
 from windsock.lint.linter import Finding, Level
 from windsock.lint.rules import BY_CODE
+from windsock.text import escaped
 
 
 class Format(StrEnum):
@@ -29,12 +30,12 @@ def write(findings: Sequence[Finding], form: Format) -> None:
             for finding in findings:
                 print(_line(finding, colour=_coloured()))
         case Format.JSON:
-            print(json.dumps([_data(finding) for finding in findings], ensure_ascii=False, indent=2))
+            print_json([_data(finding) for finding in findings])
         case Format.GITHUB:
             for finding in findings:
                 print(_annotation(finding))
         case Format.SARIF:
-            print(json.dumps(_sarif(findings), ensure_ascii=False, indent=2))
+            print_json(_sarif(findings))
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
@@ -52,7 +53,7 @@ def _line(finding: Finding, *, colour: bool) -> str:
         shade = {Level.ERROR: 31, Level.WARNING: 33, Level.NOTE: 36}[finding.level]
         level = f"\x1b[{shade}m{level}\x1b[0m"
     flag = f"{finding.flag}: " if finding.flag is not None else ""
-    return f"{_place(finding)}  {level}  {finding.code}  {flag}{finding.message}"
+    return f"{escaped(_place(finding))}  {level}  {finding.code}  {escaped(flag + finding.message)}"
 
 
 def _place(finding: Finding) -> str:
@@ -71,7 +72,7 @@ def _annotation(finding: Finding) -> str:
     if finding.line:
         place += f",line={finding.line},col={finding.column}"
     flag = f"{finding.flag}: " if finding.flag is not None else ""
-    return f"::{kind} {place},title={finding.code}::{_escaped(flag + finding.message)}"
+    return f"::{kind} {place},title={finding.code}::{_escaped(escaped(flag + finding.message))}"
 
 
 def _escaped(text: str, *, property_value: bool = False) -> str:

@@ -1,21 +1,34 @@
-"""A plan for a person: in the terminal, and as a comment on a pull request."""
+"""A plan for a person: in the terminal, and as a comment on a pull request.
+
+Everything in a plan but its numbers comes from the author of the change, so it reaches the terminal and the
+page as text only.
+"""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
-from windsock.gitops.impact import Effect, Impact, Move
+from windsock.gitops.impact import Effect, Impact, Later, Move
 from windsock.gitops.plan import Plan
+from windsock.text import escaped
 
 _MARKS = {Effect.SAFE: " ", Effect.MOVES: "~", Effect.RESHUFFLES: "!", Effect.BREAKING: "X"}
 
 
 def text(plan: Plan) -> Iterator[str]:
     """The plan, step by step."""
+    return map(escaped, _lines(plan))
+
+
+def _lines(plan: Plan) -> Iterator[str]:
     for step in plan.steps:
         yield f"{'remove' if step.after is None else 'write'} {step.path}"
         for impact in step.impacts:
             yield f"  {_MARKS[impact.effect]} {impact.flag}: {_headline(impact)}"
             yield from (f"      {line}" for line in step.changes if _is_about(line, impact.flag))
             yield from (f"      {_move(move)}" for move in impact.moves)
+            yield from (f"      {_stage(impact, stage)}" for stage in impact.later)
+            if impact.open_ended:
+                yield f"      {_OPEN_ENDED}"
             yield from (f"      {message}" for message in impact.misfits)
     if not plan.steps:
         yield "no changes"
@@ -25,47 +38,95 @@ def markdown(plan: Plan) -> Iterator[str]:
     """The plan as the body of a comment."""
     yield f"### Flags: {plan.effect}" if plan.steps else "### Flags: no changes"
     yield ""
-    yield f"Against `{plan.base[:12]}`, for {plan.population}."
+    yield f"Against `{plan.base[:12]}`, for {_code(plan.population)}."
     for finding in plan.findings:
-        yield f"- **{_cell(finding)}**"
+        yield f"- {_code(finding)}"
     if plan.impacts:
         yield ""
         yield "| flag | effect | users | from | to | reason | such as |"
         yield "|---|---|--:|---|---|---|---|"
     for impact in plan.impacts:
-        name = f"`{_cell(impact.flag)}`"
-        if not impact.moves:
-            yield f"| {name} | {impact.effect} | 0 | | | | |"
-        for move in impact.moves:
-            users = f"{move.users:,} ({move.users / impact.population:.2%})"
-            ends = f"{_name(move.before)} | {_name(move.after)} | {move.reason}"
-            yield f"| {name} | {impact.effect} | {users} | {ends} | {_cell(', '.join(move.samples[:2]))} |"
+        yield from _rows(impact)
     for step in plan.steps:
         if step.changes:
-            lines = "\n".join(step.changes).replace("```", "` ` `")
-            yield f"\n<details><summary><code>{step.path}</code></summary>\n"
-            yield f"```diff\n{lines}\n```\n\n</details>"
+            lines = [escaped(line) for line in step.changes]
+            fence = "`" * (max((_longest_run(line) for line in lines), default=0) + 3)
+            yield f"\n<details><summary>{_code(step.path)}</summary>\n"
+            yield "\n".join([f"{fence}diff", *lines, f"{fence}\n\n</details>"])
+
+
+_OPEN_ENDED = "the rule computes with the time: nobody can say who moves later"
 
 
 def _headline(impact: Impact) -> str:
     if not impact.moves:
-        return f"{impact.effect}, nobody gets anything else"
-    return f"{impact.effect}, {impact.moved:,} of {impact.population:,} users ({impact.share:.2%})"
+        later = " now" if impact.later or impact.open_ended else ""
+        return f"{impact.effect}, nobody gets anything else{later}"
+    return f"{impact.effect}, {_of(impact, impact.moved)}"
+
+
+def _of(impact: Impact, users: int) -> str:
+    return f"{users:,} of {impact.population:,} users ({impact.share_of(users):.2%})"
 
 
 def _move(move: Move) -> str:
-    ends = f"{_name(move.before)} → {_name(move.after)}"
+    return f"{move.users:,} users: {_ends(move)}, {move.reason}, such as {', '.join(move.samples)}"
+
+
+def _ends(move: Move) -> str:
     if move.before == move.after:
-        ends = f"{_name(move.before)}, another value"
-    return f"{move.users:,} users: {ends}, {move.reason}, such as {', '.join(move.samples)}"
+        return f"{_name(move.before)}, another value"
+    return f"{_name(move.before)} → {_name(move.after)}"
+
+
+def _stage(impact: Impact, stage: Later) -> str:
+    moves = "; ".join(f"{move.users:,} {_ends(move)}" for move in stage.moves)
+    return f"from {_when(stage.at)}: {_of(impact, stage.moved)}{': ' if moves else ''}{moves}"
+
+
+def _effect_now(impact: Impact) -> str:
+    return f"{impact.effect}, later" if impact.later else str(impact.effect)
+
+
+def _rows(impact: Impact) -> Iterator[str]:
+    if not impact.moves:
+        yield f"| {_code(impact.flag)} | {_effect_now(impact)} | 0 | | | | |"
+    for move in impact.moves:
+        yield _row(impact, move, str(impact.effect))
+    for stage in impact.later:
+        for move in stage.moves:
+            yield _row(impact, move, f"from {_when(stage.at)}")
+    if impact.open_ended:
+        yield f"| {_code(impact.flag)} | {_OPEN_ENDED} | | | | | |"
+
+
+def _row(impact: Impact, move: Move, effect: str) -> str:
+    users = f"{move.users:,} ({impact.share_of(move.users):.2%})"
+    ends = f"{_code(_name(move.before))} | {_code(_name(move.after))} | {_code(move.reason)}"
+    return f"| {_code(impact.flag)} | {effect} | {users} | {ends} | {_code(', '.join(move.samples[:2]))} |"
+
+
+def _when(at: int) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _name(variant: str | None) -> str:
     return "code default" if variant is None else variant
 
 
-def _cell(value: str) -> str:
-    return value.replace("|", "\\|").replace("\n", " ")
+def _code(value: str) -> str:
+    """A text as code in HTML with entities for all marks, in which GitHub finds no markup or mention."""
+    letters = (each if each.isalnum() or each in " ,-" else f"&#{ord(each)};" for each in escaped(value))
+    return f"<code>{''.join(letters)}</code>"
+
+
+def _longest_run(line: str) -> int:
+    """The most backticks in a row."""
+    longest = count = 0
+    for each in line:
+        count = count + 1 if each == "`" else 0
+        longest = max(longest, count)
+    return longest
 
 
 def _is_about(line: str, flag: str) -> bool:

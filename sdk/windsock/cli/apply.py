@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from windsock.flagfiles.files import read_bytes
+from windsock.flagfiles.files import DEFAULT_FOLDER, read_bytes
 from windsock.gitops.applying import apply_to_branch, apply_to_folder
 from windsock.gitops.plan import load
 from windsock.gitops.repository import Repository
@@ -16,6 +16,10 @@ def command(
     plan: Annotated[Path, typer.Argument(help="What `windsock plan --out` wrote.")],
     *,
     to: Annotated[Path, typer.Option(help="The folder that the plan's paths are relative to.")] = Path(),
+    flags: Annotated[
+        list[Path] | None,
+        typer.Option(help="The folders or files that the plan may touch; by default flagd/."),
+    ] = None,
     branch: Annotated[
         str | None, typer.Option(help="Make a Git commit on this branch instead; the working tree stays.")
     ] = None,
@@ -23,17 +27,18 @@ def command(
         str, typer.Option("--message", "-m", help="The commit's message.")
     ] = "Apply flag changes",
 ) -> None:
-    """Apply a plan. It is refused, and nothing changes, where the base has moved since.
+    """Apply a plan to flag files. It is refused, and nothing changes, where the base has moved since.
 
     Example: windsock apply plan.json --to /srv/flags
     """
     loaded = load(read_bytes(plan), str(plan))
+    folders = flags or [DEFAULT_FOLDER]
     if branch is not None:
-        commit = apply_to_branch(loaded, branch, message, Repository())
+        commit = apply_to_branch(loaded, branch, message, Repository(), folders)
         print(commit or "nothing to do")
         return
-    written = apply_to_folder(loaded, to)
+    written = apply_to_folder(loaded, to, folders)
     for path in written:
         print(path)
     if not written:
-        print("nothing to do: all of it stands already", file=sys.stderr)
+        print("nothing to do: all of it is there already", file=sys.stderr)

@@ -10,6 +10,7 @@ import typer
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._findings import Format, count, write
 from windsock.cli._project import at_least_one, settings_classes
+from windsock.cli._say import warn
 from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files
 from windsock.flagfiles.sets import flag_set
 from windsock.flags.model import pointer_of
@@ -44,7 +45,7 @@ def command(
     for declaration in declarations:
         _tell_absent(declaration, served.flags)
     for problem in served.problems:
-        print(f"windsock: {problem}", file=sys.stderr)
+        warn(f"{problem}")
     findings = _located(misfits(served, declarations), files)
     write(findings, form)
     print(
@@ -59,10 +60,7 @@ def command(
 def _tell_absent(declaration: Declaration, flags: Mapping[str, object]) -> None:
     if declaration.flag not in flags:
         name = declaration.settings_class.__name__
-        print(
-            f"windsock: {name}: no file has the flag {declaration.flag!r}; code defaults serve",
-            file=sys.stderr,
-        )
+        warn(f"{name}: no file has the flag {declaration.flag!r}; code defaults serve")
 
 
 def _located(found: Sequence[Misfit], files: Sequence[FlagFile]) -> list[Finding]:

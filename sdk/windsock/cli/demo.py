@@ -1,6 +1,5 @@
 """`windsock demo`: from a row in a database to the next answer, on real parts, with what it measured."""
 
-import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._lines import console_of, print_lines
+from windsock.cli._say import print_json
 from windsock.cli.usage import as_data, tokens, values_healed, values_read
 from windsock.demo.example import System, Tale, find
 from windsock.demo.stage import Stage
@@ -62,7 +62,7 @@ def command(
             _stay(console, steps[0])
     broken = [promise for step in steps for promise in step.promises if not promise.kept]
     if as_json:
-        print(json.dumps(data(steps), ensure_ascii=False, indent=2, default=str))
+        print_json(data(steps))
     else:
         show_end(console, steps, broken)
     if broken:

@@ -1,6 +1,5 @@
 """`windsock diff`: what changed between two states of the flags, flag by flag."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._app import EXIT_CHANGES
+from windsock.cli._say import print_json, say
 from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files
 from windsock.flagfiles.sets import flag_set
 from windsock.gitops.changes import as_lines, changes
@@ -42,10 +42,10 @@ def command(
     before, after = _sides(given, against)
     found = changes(flag_set(before), flag_set(after))
     if as_json:
-        print(json.dumps([asdict(change) for change in found], ensure_ascii=False, indent=2))
+        print_json([asdict(change) for change in found])
     else:
         for change in found:
-            print(change)
+            say(str(change))
     if found:
         raise typer.Exit(EXIT_CHANGES)
 
@@ -63,4 +63,4 @@ def _textconv(paths: Sequence[Path]) -> None:
     if len(paths) != 1:
         raise typer.BadParameter("--textconv takes the one file that Git gives it")
     for line in as_lines(flag_set(read_files(paths)).flags):
-        print(line)
+        say(str(line))

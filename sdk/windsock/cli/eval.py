@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,14 +14,15 @@ import typer
 
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._complete import flag_keys
-from windsock.cli._context import context_of
+from windsock.cli._context import context_of, moment
+from windsock.cli._say import print_json, say, warn
 from windsock.errors import ConfigurationError, FlagFileError
 from windsock.evaluator import CompiledFlag, Outcome
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, FlagSet
 from windsock.provenance.rule import trace
-from windsock.text import did_you_mean
+from windsock.text import did_you_mean, escaped
 
 
 def command(
@@ -40,6 +41,10 @@ def command(
     environment: Annotated[
         str, typer.Option(envvar="ENVIRONMENT", help="The attribute `environment`.")
     ] = "production",
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="The moment that rules on the time see, ISO 8601; by default now."),
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show each condition and what it saw.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Evaluate again whenever a file changes.")] = False,
@@ -48,40 +53,59 @@ def command(
 
     Example: windsock eval teacher --user ada -c tier=pro --explain
     """
-    attributes = context_of(context or (), user, environment)
-    paths = flags or [path for path in (DEFAULT_FOLDER, DEFAULT_FOLDER / "mirror") if path.is_dir()]
+    question = _Question(
+        key,
+        context_of(context or (), user, environment),
+        tuple(flags or [path for path in (DEFAULT_FOLDER, DEFAULT_FOLDER / "mirror") if path.is_dir()]),
+        None if at is None else moment(at).timestamp(),
+    )
     if watch:
         with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how it ends, wherever it arrives
-            _watch(key, attributes, paths, explain=explain, as_json=as_json)
+            _watch(question, explain=explain, as_json=as_json)
         return
-    served, flag, outcome = _evaluate(key, attributes, paths)
+    served, flag, outcome = _evaluate(question)
     _tell(served)
-    _show(flag, outcome, attributes, explain=explain, as_json=as_json)
+    _show(question, flag, outcome, explain=explain, as_json=as_json)
     if outcome.error_code is not None:
         raise typer.Exit(EXIT_ERROR)
 
 
-def _evaluate(key: str, context: Mapping[str, object], paths: list[Path]) -> tuple[FlagSet, Flag, Outcome]:
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Which flag is evaluated, for whom, from which files, and when (None for now)."""
+
+    key: str
+    context: Mapping[str, object]
+    paths: tuple[Path, ...]
+    at: float | None
+
+    @property
+    def now(self) -> float:
+        return time.time() if self.at is None else self.at
+
+
+def _evaluate(question: _Question) -> tuple[FlagSet, Flag, Outcome]:
+    paths = question.paths
     served = flag_set(read_files([path for path in paths if _holds_flags(path)] or paths))
-    flag = served.flags.get(key)
+    flag = served.flags.get(question.key)
     if flag is None:
-        raise ConfigurationError(f"no flag is named {key!r}{did_you_mean(key, list(served.flags))}")
-    return served, flag, CompiledFlag(flag).evaluate(context)
+        raise ConfigurationError(
+            f"no flag is named {question.key!r}{did_you_mean(question.key, list(served.flags))}"
+        )
+    return served, flag, CompiledFlag(flag, clock=lambda: question.now).evaluate(question.context)
 
 
 def _tell(served: FlagSet) -> None:
     for problem in served.problems:
-        print(f"windsock: {problem}", file=sys.stderr)
+        warn(str(problem))
 
 
 def _holds_flags(path: Path) -> bool:
     return not path.is_dir() or any(path.glob("*.flagd.*"))
 
 
-def _show(
-    flag: Flag, outcome: Outcome, context: Mapping[str, object], *, explain: bool, as_json: bool
-) -> None:
-    steps = trace(flag, context, int(time.time())) if explain else ()
+def _show(question: _Question, flag: Flag, outcome: Outcome, *, explain: bool, as_json: bool) -> None:
+    steps = trace(flag, question.context, int(question.now)) if explain else ()
     where = f"{flag.source}:{flag.line}"
     if as_json:
         data = {
@@ -89,39 +113,36 @@ def _show(
             "reason": str(outcome.reason),
             "error": outcome.error_message, "metadata": outcome.flag_metadata,
             "source": where,
-            "context": context, "steps": [asdict(step) for step in steps],
+            "context": question.context, "steps": [asdict(step) for step in steps],
         }  # fmt: skip
-        print(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+        print_json(data)
         return
-    value = "the code default" if outcome.value is None else json.dumps(outcome.value, ensure_ascii=False)
-    print(value)
-    print(f"variant {outcome.variant or '-'}, {outcome.reason}, {where}", file=sys.stderr)
+    say("the code default" if outcome.value is None else json.dumps(outcome.value, ensure_ascii=False))
+    print(escaped(f"variant {outcome.variant or '-'}, {outcome.reason}, {where}"), file=sys.stderr)
     if outcome.error_message:
-        print(f"windsock: {outcome.error_message}", file=sys.stderr)
+        warn(outcome.error_message)
     for step in steps:
-        print(f"{'  ' * (step.depth + 1)}{step.text}  →  {step.found}", file=sys.stderr)
+        print(escaped(f"{'  ' * (step.depth + 1)}{step.text}  →  {step.found}"), file=sys.stderr)
 
 
-def _watch(
-    key: str, context: Mapping[str, object], paths: list[Path], *, explain: bool, as_json: bool
-) -> None:
+def _watch(question: _Question, *, explain: bool, as_json: bool) -> None:
     """Show the outcome, and again whenever it is another; a change that no event told is seen in a second."""
     from watchfiles import watch  # noqa: PLC0415 - only --watch needs it
 
     shown: object = None
     for _ in itertools.chain(
-        [None], watch(*paths, raise_interrupt=False, yield_on_timeout=True, rust_timeout=1000)
+        [None], watch(*question.paths, raise_interrupt=False, yield_on_timeout=True, rust_timeout=1000)
     ):
         try:
-            served, flag, outcome = _evaluate(key, context, paths)
+            served, flag, outcome = _evaluate(question)
         except (ConfigurationError, FlagFileError) as error:  # a file in the middle of an edit
             news: object = str(error)
             if news != shown:
-                print(f"windsock: {error}", file=sys.stderr)
+                warn(str(error))
         else:
             news = (outcome.value, outcome.variant, outcome.error_message)
             if news != shown:
                 _tell(served)
-                _show(flag, outcome, context, explain=explain, as_json=as_json)
+                _show(question, flag, outcome, explain=explain, as_json=as_json)
                 sys.stdout.flush()
         shown = news

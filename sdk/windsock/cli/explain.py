@@ -1,7 +1,5 @@
 """`windsock explain`: where each value of a user's settings comes from, now or at a past moment."""
 
-import json
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,8 +10,9 @@ from typing import Annotated
 import typer
 
 import windsock
-from windsock.cli._context import context_of
+from windsock.cli._context import context_of, moment
 from windsock.cli._project import settings_classes
+from windsock.cli._say import print_json, say
 from windsock.errors import ConfigurationError
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
 from windsock.flagfiles.sets import flag_set
@@ -35,10 +34,9 @@ def command(
     *,
     user: Annotated[str | None, typer.Option("--user", "-u", help="The targeting key.")] = None,
     at: Annotated[
-        datetime | None,
+        str | None,
         typer.Option(
-            formats=["%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ"],
-            help="A past moment in UTC, such as 2026-11-01T12:00Z; needs Git and the database.",
+            metavar="TIME", help="A past moment, such as 2026-11-01T12:00Z; needs Git and the database."
         ),
     ] = None,
     settings: Annotated[
@@ -60,7 +58,7 @@ def command(
     """Explain a user's settings. Example: windsock explain teacher --user ada --at 2026-11-01T12:00Z."""
     chosen = _class_of(flag, settings or ())
     attributes = context_of(context or (), None, environment)
-    when = datetime.now(UTC) if at is None else at.replace(tzinfo=UTC)
+    when = datetime.now(UTC) if at is None else moment(at)
     served = _files_now(folder) if at is None else _files_at(folder, when)
     history = History({}, {})
     logged: UsageRecord | None = None
@@ -137,11 +135,11 @@ def _show(view: Settings, said: list[str], rules: list[tuple[str, str, str]], *,
     explanation = windsock.explain(view)
     if as_json:
         data = {**explanation.to_dict(), "rules": rules, "log": said}
-        json.dump(data, sys.stdout, ensure_ascii=False, indent=2, default=str)
-        print()
+        print_json(data)
         return
-    print(explanation)
+    for line in str(explanation).split("\n"):
+        say(line)
     for key, text, found in rules:
-        print(f"  rule of {key}: {text}  ->  {found}")
+        say(f"  rule of {key}: {text}  ->  {found}")
     for line in said:
-        print(f"  {line}")
+        say(f"  {line}")

@@ -1,6 +1,5 @@
 """`windsock export`: settings classes for flag files and for other tools."""
 
-import json
 from enum import StrEnum
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from windsock.cli._new import document
 from windsock.cli._project import at_least_one, settings_classes
+from windsock.cli._say import print_json
 from windsock.flagfiles.exporting import manifest, schema, skeletons
 
 
@@ -40,4 +40,4 @@ def command(
         print(document(skeletons(declarations)).decode(), end="")
     else:
         made = schema(declarations) if kind is Kind.SCHEMA else manifest(declarations)
-        print(json.dumps(made, ensure_ascii=False, indent=2))
+        print_json(made)

@@ -1,14 +1,14 @@
 """`windsock fmt`: write flag files in the one common form."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from windsock.cli._app import EXIT_ERROR
+from windsock.cli._say import warn
 from windsock.errors import FlagFileError
-from windsock.flagfiles.files import read_files, write_bytes
+from windsock.flagfiles.files import read_files, replace_flag_file
 from windsock.flagfiles.formatting import formatted
 
 
@@ -32,13 +32,13 @@ def command(
         try:
             data = formatted(file.data, file.path)
         except FlagFileError as error:
-            print(f"windsock: {error}", file=sys.stderr)
+            warn(f"{error}")
             failed = True
             continue
         if data != file.data:
             print(file.path)
             failed |= check
             if not check:
-                write_bytes(Path(file.path), data)
+                replace_flag_file(Path(file.path), data)
     if failed:
         raise typer.Exit(EXIT_ERROR)

@@ -1,7 +1,5 @@
 """`windsock history`: the commits that changed one flag."""
 
-import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +7,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._complete import flag_keys
+from windsock.cli._say import print_json, say, warn
 from windsock.errors import ConfigurationError
 from windsock.flagfiles.files import DEFAULT_FOLDER
 from windsock.gitops.history import history
@@ -30,21 +29,18 @@ def command(
     repository = Repository()
     events = list(history(repository, key, paths or [DEFAULT_FOLDER]))
     if repository.is_shallow():
-        print(
-            "windsock: the clone is shallow, older commits are missing: git fetch --unshallow",
-            file=sys.stderr,
-        )
+        warn("the clone is shallow, older commits are missing: git fetch --unshallow")
     for event in events:
         if event.fault:
-            print(f"windsock: {event.commit.revision[:12]}: {event.fault}", file=sys.stderr)
+            warn(f"{event.commit.revision[:12]}: {event.fault}")
     told = [event for event in events if event.changes]
     if not told:
         raise ConfigurationError(f"no commit here changed a flag named {key!r}; is the name right?")
     if as_json:
-        print(json.dumps([asdict(event) for event in told], ensure_ascii=False, indent=2))
+        print_json([asdict(event) for event in told])
         return
     for event in told:
         commit = event.commit
-        print(f"{commit.revision[:12]}  {commit.date[:10]}  {commit.author}  {commit.subject}")
+        say(f"{commit.revision[:12]}  {commit.date[:10]}  {commit.author}  {commit.subject}")
         for change in event.changes:
-            print(f"  {change}")
+            say(f"  {change}")

@@ -10,7 +10,7 @@ import typer
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._findings import Format, count, write
 from windsock.cli._project import lint_options
-from windsock.flagfiles.files import FlagFile, read_files, write_bytes
+from windsock.flagfiles.files import FlagFile, read_files, replace_flag_file
 from windsock.flagfiles.fixing import fix
 from windsock.lint.linter import Finding, Level, Linted, lint, lint_overlaps
 from windsock.lint.rules import BY_CODE, CATALOGUE
@@ -63,7 +63,7 @@ def _all(linted: Sequence[Linted]) -> list[Finding]:
 def _mended(file: FlagFile) -> FlagFile:
     mended = fix(file)
     if mended.count:
-        write_bytes(Path(file.path), mended.data)
+        replace_flag_file(Path(file.path), mended.data)
         print(f"{file.path}: mended {mended.count}", file=sys.stderr)
     return FlagFile(file.path, mended.data)
 

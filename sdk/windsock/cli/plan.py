@@ -15,10 +15,12 @@ import typer
 
 from windsock import disk
 from windsock.cli._app import EXIT_CHANGES, EXIT_ERROR
+from windsock.cli._context import moment
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._findings import count
 from windsock.cli._plan_text import markdown, text
 from windsock.cli._project import settings_classes
+from windsock.cli._say import warn
 from windsock.errors import ConfigurationError, UnreachableError
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_files, write_bytes
 from windsock.flagfiles.sets import flag_set
@@ -64,9 +66,15 @@ def command(
         list[str] | None,
         typer.Option(metavar="MODULE:CLASS", help="A settings class that must go on fitting."),
     ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="The moment of the plan, ISO 8601; by default now."),
+    ] = None,
     max_moved: Annotated[
         str | None,
-        typer.Option(metavar="SHARE", help="Fail when one flag moves more of the users, such as 2%."),
+        typer.Option(
+            metavar="SHARE", help="Fail when one flag moves more of the users, now or later, such as 2%."
+        ),
     ] = None,
     allow_reshuffle: Annotated[
         bool, typer.Option("--allow-reshuffle", help="Let users of a running experiment lose their arm.")
@@ -76,7 +84,7 @@ def command(
     form: Annotated[Form, typer.Option("--format", help="How to write the plan.")] = Form.TEXT,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Plan a change: its steps, and who gets what else. Exit 0 no change, 3 changes, 1 findings.
+    """Plan a change: its steps, and who gets what else, now and later. Exit 0 nothing, 3 changes, 1 findings.
 
     Example: windsock plan --against origin/main --users users.parquet --max-moved 2%
     """
@@ -90,7 +98,13 @@ def command(
     declarations = [each.__windsock__.declaration for each in settings_classes(settings or ())]
     with _population(users, key, environment, database_url) as population, _written(who) as on_moved:
         request = Request(
-            repository.resolve(against), before, after, _told(population), declarations, limits, time.time()
+            repository.resolve(against),
+            before,
+            after,
+            _told(population),
+            declarations,
+            limits,
+            time.time() if at is None else moment(at).timestamp(),
         )
         plan = make(request, on_moved)
     if sys.stderr.isatty():
@@ -147,7 +161,7 @@ def _show(plan: Plan, form: Form) -> None:
         print(line)
     if form is Form.TEXT:
         for finding in plan.findings:
-            print(f"windsock: {finding}", file=sys.stderr)
+            warn(f"{finding}")
         print(f"{plan.effect}; {plan.population}; against {plan.base[:12]}", file=sys.stderr)
 
 

@@ -1,9 +1,7 @@
 """`windsock quarantine`: values that are withdrawn because they failed in use."""
 
-import difflib
-import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -14,11 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from windsock.cli._lines import console_of, print_lines
+from windsock.cli._say import print_json
 from windsock.errors import ConfigurationError
-from windsock.flagfiles.formatting import formatted
+from windsock.flagfiles.files import read_files
+from windsock.gitops.withdrawing import permanent
 from windsock.healing.boards import Board, FileBoard, PostgresBoard
 from windsock.healing.quarantine import Outbox, Withdrawal
-from windsock.settings.place import fingerprint
+from windsock.text import escaped
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
@@ -48,10 +48,9 @@ def list_withdrawn(
     """Show what is withdrawn. Example: windsock quarantine list --as-change | git apply."""
     withdrawals = _exchange(database_url, Outbox())
     if as_json:
-        json.dump([asdict(each) for each in withdrawals], sys.stdout, ensure_ascii=False, indent=2)
-        print()
+        print_json([asdict(each) for each in withdrawals])
     elif as_change:
-        sys.stdout.writelines(changes(withdrawals, folder))
+        sys.stdout.writelines(permanent(withdrawals, read_files([folder]) if folder.exists() else ()))
     elif withdrawals:
         print_lines(console_of(180), _table(withdrawals))
     else:
@@ -74,53 +73,6 @@ def lift(
         )
     _exchange(database_url, Outbox(lifted=tuple(found)))
     print(f"{field} of flag {flag!r} variant {variant!r} is served again, by every process within seconds")
-
-
-def changes(withdrawals: Sequence[Withdrawal], folder: Path) -> Iterator[str]:
-    """Write what would make the withdrawals permanent.
-
-    A value in a flag file becomes a diff that ``git apply`` takes; a value of a profile becomes an UPDATE
-    behind a comment sign.
-
-    Args:
-        withdrawals: What is withdrawn.
-        folder: The flag files in Git.
-    """
-    left = list(withdrawals)
-    for path in sorted(folder.glob("*.flagd.json")):
-        before = path.read_text(encoding="utf-8")
-        document = json.loads(before)
-        done = [each for each in left if _removed(document, each)]
-        if done:
-            left = [each for each in left if each not in done]
-            after = formatted(json.dumps(document).encode(), str(path)).decode()
-            yield from _diff(path, before, after)
-    for each in left:
-        if each.flag.endswith(".profile"):
-            field = each.field.replace("'", "''")
-            yield (
-                f"# update app_configurations set settings = settings - '{field}'"  # noqa: S608 - shown, not run
-                f" where id = '{each.variant}';\n"
-            )
-        else:
-            yield f"# {each.field} of flag {each.flag!r} variant {each.variant!r} is in no file of {folder}\n"
-
-
-def _diff(path: Path, before: str, after: str) -> Iterator[str]:
-    names = (f"a/{path.as_posix()}", f"b/{path.as_posix()}")
-    for line in difflib.unified_diff(
-        before.splitlines(keepends=True), after.splitlines(keepends=True), *names
-    ):
-        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-
-
-def _removed(document: dict[str, dict[str, dict[str, dict[str, object]]]], each: Withdrawal) -> bool:
-    """Take the withdrawn value out of a document, if it is there."""
-    variant = document.get("flags", {}).get(each.flag, {}).get("variants", {}).get(each.variant)
-    if not isinstance(variant, dict) or fingerprint(variant.get(each.field)) != each.fingerprint:
-        return False
-    del variant[each.field]
-    return True
 
 
 def _exchange(database_url: str | None, outbox: Outbox) -> list[Withdrawal]:
@@ -149,5 +101,5 @@ def _table(withdrawals: Sequence[Withdrawal]) -> Table:
             f"{each.left / 60:.0f}",
             each.reason,
         )
-        grid.add_row(*(Text(cell) for cell in cells))  # Text: a value with square brackets is no markup
+        grid.add_row(*(Text(escaped(cell)) for cell in cells))  # Text: no markup in values
     return grid

@@ -1,6 +1,5 @@
 """`windsock refs`: where flags and fields are used in Python."""
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ import typer
 
 from windsock.cli._code import scanned
 from windsock.cli._complete import flag_keys
+from windsock.cli._say import print_json, say
 from windsock.errors import ConfigurationError
 
 
@@ -36,9 +36,9 @@ def command(
     if key is not None and not uses:
         raise ConfigurationError(f"no Python file here uses {key!r}; windsock refs lists what is used")
     if as_json:
-        print(json.dumps([asdict(use) for use in uses], ensure_ascii=False, indent=2))
+        print_json([asdict(use) for use in uses])
         return
     for use in uses:
         name = use.flag if use.field is None else f"{use.flag}.{use.field}"
-        print(f"{use.path}:{use.line}:{use.column}  {use.kind:<7}  {name}")
+        say(f"{use.path}:{use.line}:{use.column}  {use.kind:<7}  {name}")
     print(f"{len(uses)} uses", file=sys.stderr)

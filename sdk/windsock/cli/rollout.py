@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from windsock.cli._complete import flag_keys
+from windsock.cli._context import moment
 from windsock.errors import ConfigurationError
 from windsock.flagfiles.editing import served_file, with_targeting
-from windsock.flagfiles.files import read_files, write_bytes
+from windsock.flagfiles.files import read_files, replace_flag_file
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag
 from windsock.gitops.rollout import Rollout, parse_duration, parse_steps, rule_for
@@ -53,7 +54,7 @@ def command(
         otherwise or _otherwise(found[flag], variant or "on"),
         parse_steps(_until(steps, to), to),
         parse_duration(every),
-        now if start is None else _moment(start),
+        now if start is None else int(moment(start).timestamp()),
     )
     rule = rule_for(found[flag], rollout, now)
     print(json.dumps(rule, ensure_ascii=False))
@@ -62,7 +63,7 @@ def command(
         print(f"{when:%Y-%m-%d %H:%M} UTC  {share:>3} % {rollout.variant}", file=sys.stderr)
     file = served_file(files, flag)
     if not dry_run and file is not None:
-        write_bytes(Path(file.path), with_targeting(file, flag, rule))
+        replace_flag_file(Path(file.path), with_targeting(file, flag, rule))
         print(f"wrote {file.path}; see `windsock plan`", file=sys.stderr)
 
 
@@ -80,11 +81,3 @@ def _otherwise(flag: Flag, variant: str) -> str:
     if len(others) != 1:
         raise ConfigurationError(f"flag {flag.key!r}: say what the others have, with --otherwise")
     return others[0]
-
-
-def _moment(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError(f"{text!r} is no time; write it as 2026-11-21T09:00+01:00") from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

@@ -1,6 +1,5 @@
 """`windsock stale`: flags and fields that can go."""
 
-import json
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ import typer
 
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._code import scanned
+from windsock.cli._say import print_json, say
 from windsock.code.stale import stale
 from windsock.flagfiles.files import read_files
 from windsock.flagfiles.sets import flag_set
@@ -33,10 +33,10 @@ def command(
     served = flag_set(read_files(flags or ()))
     found = list(stale(served.flags, scanned(code or [Path()]), datetime.now(UTC).date()))
     if as_json:
-        print(json.dumps([asdict(each) for each in found], ensure_ascii=False, indent=2))
+        print_json([asdict(each) for each in found])
     else:
         for each in found:
-            print(f"{each.source}:{each.line}  {each.why}  {each.flag}: {each.message}")
+            say(f"{each.source}:{each.line}  {each.why}  {each.flag}: {each.message}")
     print(f"{len(found)} can go or need a word", file=sys.stderr)
     if found:
         raise typer.Exit(EXIT_ERROR)

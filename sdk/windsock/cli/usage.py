@@ -1,7 +1,5 @@
 """`windsock usage`: what requests used, from `usage_logs`."""
 
-import json
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Annotated
@@ -14,6 +12,7 @@ from rich.text import Text
 
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._lines import console_of, print_lines
+from windsock.cli._say import print_json
 from windsock.postgres.migrations import connect
 from windsock.usage import UsageRecord, hashed_user_id
 from windsock.usage.reading import Selection, read
@@ -45,8 +44,7 @@ def command(
     with database(database_url) as url, connect(url) as connection:
         rows = read(connection, Selection(user, config, healed, limit))
     if as_json:
-        json.dump([as_data(row) for row in rows], sys.stdout, default=str, ensure_ascii=False, indent=2)
-        print()
+        print_json([as_data(row) for row in rows])
     elif rows:
         console = console_of(_WIDE)
         print_lines(console, table(rows, whole_ids=console.width >= _WIDE))

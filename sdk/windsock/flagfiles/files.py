@@ -1,12 +1,16 @@
 """Flag files on disk: finding, reading, and replacing them in one step."""
 
+import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from windsock import disk
-from windsock.errors import UnreachableError
+from windsock.errors import FlagFileError, UnreachableError
+from windsock.flags.reading import MAX_BYTES
+from windsock.text import escaped
 
 SUFFIXES: Final = (".flagd.json", ".flagd.yaml", ".flagd.yml")
 DEFAULT_FOLDER: Final = Path("flagd")
@@ -29,10 +33,12 @@ def read_files(paths: Sequence[Path]) -> tuple[FlagFile, ...]:
     """Read the files, and those of the folders, in the order in which they are merged.
 
     A folder stands for the flag files directly in it; without paths it is ``flagd/``. The mirror's folder
-    is read only when it is named.
+    is read only when it is named. A link in a folder is followed as far as the folder itself or the current
+    one reaches: what a stranger's branch links to elsewhere is not shown.
 
     Raises:
         UnreachableError: A path is not there or cannot be read, or there is no flag file at all.
+        FlagFileError: A file's name has a character that cannot be seen.
     """
     found = list(_found(paths or (DEFAULT_FOLDER,)))
     if not found:
@@ -43,16 +49,44 @@ def read_files(paths: Sequence[Path]) -> tuple[FlagFile, ...]:
     return tuple(FlagFile(str(path), read_bytes(path)) for path in found)
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read one file.
+def check_name(name: str) -> None:
+    """Refuse a file's name that could pass for something else where it is shown.
 
     Raises:
-        UnreachableError: It cannot be read.
+        FlagFileError: It has a line break or another character that cannot be seen.
+    """
+    if not name.isprintable():
+        raise FlagFileError(escaped(name), "the name has a character that cannot be seen; rename the file")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read one file or pipe, up to the size of the largest flag document.
+
+    Raises:
+        UnreachableError: It cannot be read, is a device or a folder, or is larger.
     """
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            kind = os.fstat(file.fileno()).st_mode
+            if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind)):
+                raise UnreachableError(f"{escaped(str(path))}: not a file")
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise UnreachableError(f"{path}: cannot be read: {error.strerror}") from error
+        raise UnreachableError(f"{escaped(str(path))}: cannot be read: {error.strerror}") from error
+    if len(data) > MAX_BYTES:
+        raise UnreachableError(f"{escaped(str(path))}: larger than {MAX_BYTES} bytes, which is the most")
+    return data
+
+
+def replace_flag_file(path: Path, data: bytes) -> None:
+    """Replace a flag file that is a plain file, never what a link points to.
+
+    Raises:
+        UnreachableError: It is a link, or cannot be written; the old file is as it was.
+    """
+    if path.is_symlink():
+        raise UnreachableError(f"{path}: a link; name the file that it points to")
+    write_bytes(path, data)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -72,9 +106,21 @@ def _found(paths: Iterable[Path]) -> Iterator[Path]:
         try:
             path.stat()
             if path.is_dir():
-                yield from sorted(each for each in path.iterdir() if each.name.endswith(SUFFIXES))
+                yield from map(
+                    _inside, sorted(each for each in path.iterdir() if each.name.endswith(SUFFIXES))
+                )
             else:
+                check_name(str(path))
                 yield path
         except OSError as error:
             hint = "; run `windsock init`, or name the files" if path == DEFAULT_FOLDER else ""
-            raise UnreachableError(f"{path}: {error.strerror}{hint}") from error
+            raise UnreachableError(f"{escaped(str(path))}: {error.strerror}{hint}") from error
+
+
+def _inside(path: Path) -> Path:
+    check_name(str(path))
+    if path.is_symlink():
+        target = path.resolve()
+        if not any(target.is_relative_to(folder) for folder in (path.parent.resolve(), Path.cwd())):
+            raise UnreachableError(f"{path}: a link that leads out of this folder; name its file to read it")
+    return path

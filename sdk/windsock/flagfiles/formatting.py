@@ -34,7 +34,17 @@ def formatted(data: bytes, source: str) -> bytes:
     twice = next((problem for problem in problems if "twice" in problem.message), None)
     if twice is not None:
         raise FlagFileError(source, twice.message, twice.line, twice.column)
-    content = json.loads(data, parse_float=_Number, parse_int=_Number)
+    return written(parsed(data))
+
+
+def parsed(data: bytes) -> dict[str, object]:
+    """A flag document's JSON with each number as it was written; `written` takes it."""
+    content: dict[str, object] = json.loads(data, parse_float=_Number, parse_int=_Number)
+    return content
+
+
+def written(content: Mapping[str, object]) -> bytes:
+    """Parsed JSON of a flag document in the common form."""
     return (_write(_ordered(content), 0, 0) + "\n").encode()
 
 

@@ -1,24 +1,41 @@
 """Applying a plan: all of its steps or none, and only where the base is what the plan was made for."""
 
 import contextlib
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Final
 
 from windsock.errors import PlanError, UnreachableError
-from windsock.flagfiles.files import read_bytes, write_bytes
+from windsock.flagfiles.files import DEFAULT_FOLDER, SUFFIXES, read_bytes, replace_flag_file
+from windsock.flags import read_document
 from windsock.gitops.plan import Plan, Step, sha256
 from windsock.gitops.repository import Repository
+from windsock.text import escaped
+
+_SPECIAL: Final = frozenset({"..", ".git"})
 
 
-def apply_to_folder(plan: Plan, root: Path) -> tuple[str, ...]:
+def apply_to_folder(plan: Plan, root: Path, flags: Sequence[Path] = (DEFAULT_FOLDER,)) -> tuple[str, ...]:
     """Write the plan's files below a folder.
 
+    A plan is a file that somebody hands over: only flag files below the folders of flags are touched, never
+    through a link, and only with content that is a flag document.
+
+    Args:
+        plan: The plan.
+        root: The folder that the plan's paths are relative to.
+        flags: The folders of flag files, or the files, that the plan may touch; relative to `root`.
+
     Returns:
-        The paths that were written or removed; none where all of it stands already.
+        The paths that were written or removed; none where all of it is there already.
 
     Raises:
-        PlanError: A file is not as it was at the plan's base; nothing was changed.
+        PlanError: A file is not as it was at the plan's base, or is none that may be touched; nothing was
+            changed.
+        FlagFileError: A file's new content is not a flag document; nothing was changed.
         UnreachableError: A file cannot be written; those before it were put back.
     """
+    _check(plan, flags)
     there = {step.path: _content(_inside(root, step.path)) for step in plan.steps}
     steps = _to_do(plan, there, str(root))
     done: list[Step] = []
@@ -34,15 +51,25 @@ def apply_to_folder(plan: Plan, root: Path) -> tuple[str, ...]:
     return tuple(step.path for step in steps)
 
 
-def apply_to_branch(plan: Plan, branch: str, message: str, repository: Repository) -> str | None:
-    """Commit the plan's files on a branch, without touching the working tree.
+def apply_to_branch(
+    plan: Plan,
+    branch: str,
+    message: str,
+    repository: Repository,
+    flags: Sequence[Path] = (DEFAULT_FOLDER,),
+) -> str | None:
+    """Commit the plan's files on a branch, without touching the working tree; see `apply_to_folder`.
 
     Returns:
         The commit, or None where the branch has all of it already.
 
     Raises:
-        PlanError: A file is not as it was at the plan's base, or the branch is checked out or moved.
+        PlanError: A file is not as it was at the plan's base or is none that may be touched, or the branch is
+            checked out or moved.
+        FlagFileError: A file's new content is not a flag document.
+        ConfigurationError: Git takes no branch of that name.
     """
+    _check(plan, flags)
     at = branch if repository.has_branch(branch) else "HEAD"
     there = {step.path: repository.content(at, step.path) for step in plan.steps}
     steps = _to_do(plan, there, at)
@@ -50,6 +77,22 @@ def apply_to_branch(plan: Plan, branch: str, message: str, repository: Repositor
         return None
     contents = {step.path: None if step.after is None else step.after.encode() for step in steps}
     return repository.commit(branch, contents, message)
+
+
+def _check(plan: Plan, flags: Sequence[Path]) -> None:
+    """Refuse a plan that touches anything but flag files, or puts anything but a flag document into one."""
+    for step in plan.steps:
+        path = PurePosixPath(step.path)
+        plain = step.path == str(path) and step.path.isprintable() and not _SPECIAL & set(path.parts)
+        below = any(path.is_relative_to(PurePosixPath(each.as_posix())) for each in flags)
+        if not plain or path.is_absolute() or not path.name.endswith(SUFFIXES) or not below:
+            allowed = ", ".join(map(str, flags))
+            raise PlanError(
+                f"{escaped(step.path)}: not a flag file below {allowed}, so the plan must not touch it; "
+                "nothing was changed: name the flags' folder with --flags"
+            )
+        if step.after is not None:
+            read_document(step.after.encode(errors="surrogatepass"), step.path)
 
 
 def _to_do(plan: Plan, there: dict[str, bytes | None], where: str) -> list[Step]:
@@ -74,10 +117,10 @@ def _to_do(plan: Plan, there: dict[str, bytes | None], where: str) -> list[Step]
 
 def _inside(root: Path, path: str) -> Path:
     found = root / path
-    if Path(path).is_absolute() or ".." in Path(path).parts:
-        raise PlanError(
-            f"{path}: the plan names a file outside of the folder; make it again with relative paths"
-        )
+    below = [found, *(parent for parent in found.parents if parent != root and parent.is_relative_to(root))]
+    linked = next((each for each in below if each.is_symlink()), None)
+    if linked is not None:
+        raise PlanError(f"{linked}: a link, which a plan is not applied through; nothing was changed")
     return found
 
 
@@ -87,7 +130,7 @@ def _content(path: Path) -> bytes | None:
 
 def _put(path: Path, data: bytes | None) -> None:
     if data is not None:
-        write_bytes(path, data)
+        replace_flag_file(path, data)
         return
     try:
         path.unlink(missing_ok=True)

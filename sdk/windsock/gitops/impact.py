@@ -1,4 +1,7 @@
-"""Exactly who moves when flags change: every user of a population, evaluated before and after."""
+"""Exactly who moves when flags change: every user of a population, evaluated before and after.
+
+A rule on the time moves users later, so a change is looked at now and at each later moment that it names.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,6 +13,7 @@ from windsock.evaluator import CompiledFlag, Outcome
 from windsock.flags import Flag, FlagSet
 from windsock.flags.model import same_json
 from windsock.gitops.changes import changed_keys
+from windsock.gitops.moments import moments
 from windsock.gitops.population import Context, Population
 
 SAMPLES: Final = 5
@@ -45,16 +49,36 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Later:
+    """What a change does from a later moment on, until the next one.
+
+    Attributes:
+        at: The moment, Unix seconds.
+        moves: The groups who get something else than they would without the change, largest first.
+    """
+
+    at: int
+    moves: tuple[Move, ...]
+
+    @property
+    def moved(self) -> int:
+        """How many users get something else."""
+        return sum(move.users for move in self.moves)
+
+
+@dataclass(frozen=True, slots=True)
 class Impact:
     """What a change of one flag does to the population.
 
     Attributes:
         flag: The flag's key.
-        effect: The class of the change.
+        effect: The class of the change: the worst of now and later.
         population: How many users were evaluated.
-        moves: The groups who get something else, largest first.
-        lost: How many users of a running experiment lose the arm that they are in.
+        moves: The groups who get something else at the moment of the plan, largest first.
+        lost: How many users of a running experiment lose the arm that they are in, now or later.
         misfits: Why declared settings classes refuse what the flag gives now.
+        later: What changes by itself at later moments.
+        open_ended: Whether the rule computes with the time, so that nobody can say who moves when.
     """
 
     flag: str
@@ -63,16 +87,27 @@ class Impact:
     moves: tuple[Move, ...] = ()
     lost: int = 0
     misfits: tuple[str, ...] = ()
+    later: tuple[Later, ...] = ()
+    open_ended: bool = False
 
     @property
     def moved(self) -> int:
-        """How many users get something else."""
+        """How many users get something else at the moment of the plan."""
         return sum(move.users for move in self.moves)
 
     @property
+    def most_moved(self) -> int:
+        """How many users get something else at the moment when they are most."""
+        return max((self.moved, *(stage.moved for stage in self.later)))
+
+    @property
     def share(self) -> float:
-        """The part of the population that gets something else, 0 to 1."""
-        return self.moved / self.population if self.population else 0.0
+        """The part of the population that gets something else at the moment of the plan, 0 to 1."""
+        return self.share_of(self.moved)
+
+    def share_of(self, users: int) -> float:
+        """Users as a part of the population, 0 to 1."""
+        return users / self.population if self.population else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +129,24 @@ def impacts(
     at: float,
     on_moved: Callable[[Moved], None] | None = None,
 ) -> tuple[Impact, ...]:
-    """Evaluate every changed flag for every user, before and after.
+    """Evaluate every changed flag for every user, before and after, now and at each moment of its rules.
 
     Args:
         before: The flags as they are served.
         after: The flags as they shall be.
         population: The users.
-        at: Unix seconds that rules see as ``$flagd.timestamp``.
-        on_moved: Called with each user who gets something else.
+        at: Unix seconds that rules see as ``$flagd.timestamp`` now.
+        on_moved: Called with each user who gets something else now.
     """
-    pairs = [
-        _Pair(key, before.flags.get(key), after.flags.get(key), at) for key in changed_keys(before, after)
+    changed = [
+        _Changed(key, before.flags.get(key), after.flags.get(key), at) for key in changed_keys(before, after)
     ]
     total = 0
-    for contexts in population.batches() if pairs else ():
+    for contexts in population.batches() if changed else ():
         total += len(contexts)
-        for pair in pairs:
-            pair.count(contexts, on_moved)
-    return tuple(pair.impact(total) for pair in pairs)
+        for each in changed:
+            each.count(contexts, on_moved)
+    return tuple(each.impact(total) for each in changed)
 
 
 _Served = tuple[Outcome | None, Outcome | None]
@@ -123,8 +158,42 @@ class _Group:
     samples: list[str] = field(default_factory=list)
 
 
+class _Changed:
+    """One flag before and after, at each moment that counts."""
+
+    def __init__(self, key: str, before: Flag | None, after: Flag | None, at: float) -> None:
+        self._key = key
+        self._moments = moments((before, after), at)
+        self._now = _Pair(key, before, after, at)
+        self._later = {when: _Pair(key, before, after, when) for when in self._moments.times}
+
+    def count(self, contexts: Sequence[Context], on_moved: Callable[[Moved], None] | None) -> None:
+        """Evaluate a batch."""
+        self._now.count(contexts, on_moved)
+        for pair in self._later.values():
+            pair.count(contexts, None)
+
+    def impact(self, total: int) -> Impact:
+        """What was counted; of moments that change nothing, none is told."""
+        now = self._now.moves()
+        stages: list[Later] = []
+        for when, pair in self._later.items():
+            moves = pair.moves()
+            if moves != (stages[-1].moves if stages else now):
+                stages.append(Later(when, moves))
+        every = [now, *(stage.moves for stage in stages)]
+        order = list(Effect)
+        effect = max(map(_effect, every), key=order.index)
+        if self._moments.computed:
+            effect = max(effect, Effect.MOVES, key=order.index)
+        lost = max(map(self._now.lost_arms, every))
+        return Impact(
+            self._key, effect, total, now, lost, later=tuple(stages), open_ended=self._moments.computed
+        )
+
+
 class _Pair:
-    """One flag before and after."""
+    """One flag before and after, at one moment."""
 
     def __init__(self, key: str, before: Flag | None, after: Flag | None, at: float) -> None:
         self._key = key
@@ -158,17 +227,17 @@ class _Pair:
             self._differs[pair] = not same_json(old.value, new.value) or old.variant != new.variant
         return self._differs[pair]
 
-    def impact(self, total: int) -> Impact:
+    def moves(self) -> tuple[Move, ...]:
         """What was counted."""
-        moves = tuple(
+        return tuple(
             Move(old, new, reason, group.users, tuple(group.samples))
             for (old, new, reason), group in sorted(
                 self._groups.items(), key=lambda item: (-item[1].users, str(item[0]))
             )
         )
-        return Impact(self._key, _effect(moves), total, moves, self._lost_arms(moves))
 
-    def _lost_arms(self, moves: Sequence[Move]) -> int:
+    def lost_arms(self, moves: Sequence[Move]) -> int:
+        """How many users of a running experiment lose their arm by moves."""
         flag = self._before
         if flag is None or not self._key.endswith(".experiment"):
             return 0

@@ -12,12 +12,12 @@ from windsock.flagfiles.files import FlagFile
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import FlagSet, read_document
 from windsock.gitops.changes import Change, changes
-from windsock.gitops.impact import Effect, Impact, Move, Moved, impacts
+from windsock.gitops.impact import Effect, Impact, Later, Move, Moved, impacts
 from windsock.gitops.misfits import misfits
 from windsock.gitops.population import Population
 from windsock.settings.declaration import Declaration
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of the plan file; another one is refused."""
 
 
@@ -140,8 +140,8 @@ def load(data: bytes, source: str) -> Plan:
         content: dict[str, Any] = json.loads(data)
         digest = content.pop("digest")
         version = content.pop("windsock_plan")
-    except (ValueError, KeyError, AttributeError) as error:
-        raise PlanError(f"{source}: this is no plan of `windsock plan --out`: {error}") from error
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise PlanError(f"{source}: this is not a plan of `windsock plan --out`: {error}") from error
     if version != FORMAT:
         raise PlanError(
             f"{source}: the plan has format {version}, this windsock reads {FORMAT}; make it again"
@@ -150,8 +150,11 @@ def load(data: bytes, source: str) -> Plan:
         raise PlanError(
             f"{source}: the plan was edited after it was made; change the flag files and make it again"
         )
-    steps = tuple(_step(step) for step in content.pop("steps"))
-    return Plan(**{**content, "steps": steps, "findings": tuple(content["findings"])})
+    try:
+        steps = tuple(_step(step) for step in content.pop("steps"))
+        return Plan(**{**content, "steps": steps, "findings": tuple(content["findings"])})
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise PlanError(f"{source}: this is not a plan of `windsock plan --out`: {error}") from error
 
 
 def sha256(data: bytes) -> str:
@@ -232,11 +235,17 @@ def _left_out(before: FlagSet, after: FlagSet) -> Iterator[str]:
 
 def _findings(impact: Impact, limits: Limits) -> list[str]:
     findings = [f"{impact.flag}: {message}" for message in impact.misfits]
-    if limits.max_moved is not None and impact.share > limits.max_moved:
+    share = impact.share_of(impact.most_moved)
+    if limits.max_moved is not None and share > limits.max_moved:
+        by_itself = ", by itself and later" if impact.most_moved > impact.moved else ""
         findings.append(
-            f"{impact.flag}: moves {impact.share:.2%} of the population, more than "
-            f"{limits.max_moved:.2%}; take "
-            "smaller steps (windsock rollout), or raise --max-moved"
+            f"{impact.flag}: moves {share:.2%} of the population{by_itself}, more than "
+            f"{limits.max_moved:.2%}; take smaller steps, or raise --max-moved"
+        )
+    if limits.max_moved is not None and impact.open_ended:
+        findings.append(
+            f"{impact.flag}: its rule computes with the time, so nobody can say how many users it moves; "
+            "compare $flagd.timestamp with numbers, or leave out --max-moved"
         )
     if impact.lost and not limits.allow_reshuffle:
         findings.append(
@@ -258,12 +267,15 @@ def _step(data: Mapping[str, Any]) -> Step:
             **{
                 **impact,
                 "effect": Effect(impact["effect"]),
-                "moves": tuple(
-                    Move(**{**move, "samples": tuple(move["samples"])}) for move in impact["moves"]
-                ),
+                "moves": _moves(impact["moves"]),
                 "misfits": tuple(impact["misfits"]),
+                "later": tuple(Later(each["at"], _moves(each["moves"])) for each in impact["later"]),
             }
         )
         for impact in data["impacts"]
     )
     return Step(data["path"], data["before"], data["after"], tuple(data["changes"]), found)
+
+
+def _moves(data: Sequence[Mapping[str, Any]]) -> tuple[Move, ...]:
+    return tuple(Move(**{**move, "samples": tuple(move["samples"])}) for move in data)

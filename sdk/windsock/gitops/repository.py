@@ -5,9 +5,16 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from windsock.errors import ConfigurationError, PlanError, UnreachableError
-from windsock.flagfiles.files import SUFFIXES, FlagFile
+from windsock.flagfiles.files import SUFFIXES, FlagFile, check_name
+
+_HOOK_VARIABLES: Final = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX")
+"""What Git sets for a hook. With GIT_DIR alone, Git takes the current folder for the top of the tree."""
+
+_PLAIN_FILES: Final = ("100644", "100755")
+"""The modes of files in a tree; 120000 is a link, 160000 a submodule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,7 @@ class Repository:
 
     def __init__(self, folder: Path = Path()) -> None:
         self._folder = folder
+        self._environment = self._without_hook()
         self.prefix = self._text("rev-parse", "--show-prefix").strip()
 
     def resolve(self, revision: str) -> str:
@@ -55,9 +63,8 @@ class Repository:
     def files_at(self, revision: str, paths: Sequence[Path]) -> tuple[FlagFile, ...]:
         """The flag files that the paths name, as they stood at a revision."""
         commit = self.resolve(revision)
-        names = [name for path in paths for name in self._names(commit, path)]
-        contents = self._contents(commit, names)
-        return tuple(FlagFile(name, contents[name]) for name in names)
+        blobs = {name: blob for path in paths for name, blob in self._blobs(commit, path).items()}
+        return tuple(map(FlagFile, blobs, self._contents(list(blobs.values()))))
 
     def revision_at(self, when: str) -> str | None:
         """The last commit of HEAD's first-parent line at a moment (ISO 8601); None before the first."""
@@ -65,15 +72,24 @@ class Repository:
         return found or None
 
     def has_branch(self, name: str) -> bool:
-        """Whether there is a branch of that name."""
-        return self._run("rev-parse", "--verify", "--quiet", f"refs/heads/{name}").returncode == 0
+        """Whether there is a branch of that name.
+
+        Raises:
+            ConfigurationError: Git takes no branch of that name.
+        """
+        reference = f"refs/heads/{name}"
+        if name.startswith("-") or name == "HEAD" or self._run("check-ref-format", reference).returncode:
+            raise ConfigurationError(f"{name!r} cannot be a branch's name; see `git help check-ref-format`")
+        return self._run("rev-parse", "--verify", "--quiet", reference).returncode == 0
 
     def content(self, revision: str, path: str) -> bytes | None:
-        """A file's bytes at a revision; None where it is not there."""
-        commit = self.resolve(revision)
-        if not self._text("ls-tree", "--name-only", commit, "--", path):
-            return None
-        return self._contents(commit, [path])[path]
+        """A file's bytes at a revision; None where it is not there.
+
+        Raises:
+            PlanError: It is a link or a submodule.
+        """
+        blob = self._tree_entries(self.resolve(revision), path).get(path)
+        return None if blob is None else self._contents([blob])[0]
 
     def uncommitted(self, paths: Sequence[Path]) -> tuple[str, ...]:
         """The paths that differ from HEAD in the working tree, or are not tracked."""
@@ -82,10 +98,11 @@ class Repository:
 
     def commits(self, paths: Sequence[Path], limit: int) -> tuple[Commit, ...]:
         """The commits that touched the paths, newest first."""
-        # %x00 cannot stand in an author's name or a subject
+        # a NUL can be in neither an author's name nor a subject; with -z it ends each commit too
         form = "--format=%H%x00%aI%x00%an%x00%s"
-        listed = self._text("log", form, f"--max-count={limit}", "--", *map(str, paths))
-        return tuple(Commit(*line.split("\0", 3)) for line in listed.splitlines())
+        listed = self._text("log", "-z", form, f"--max-count={limit}", "--", *map(str, paths))
+        parts = listed.split("\0")
+        return tuple(Commit(*parts[start : start + 4]) for start in range(0, len(parts) - 3, 4))
 
     def parent(self, revision: str) -> str | None:
         """The first parent of a commit; None where it has none, or the clone does not reach it."""
@@ -136,26 +153,49 @@ class Repository:
             self._text("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", variables=variables)
         return self._text("write-tree", variables=variables).strip()
 
-    def _names(self, commit: str, path: Path) -> list[str]:
+    def _blobs(self, commit: str, path: Path) -> dict[str, str]:
+        """The flag files that a path names at a commit, in order, each with the hash of its content."""
         name = path.as_posix().rstrip("/")
-        listed = self._text("ls-tree", "-z", "--name-only", commit, "--", name, f"{name}/")
-        names = [each for each in listed.split("\0") if each.endswith(SUFFIXES)]
-        return sorted(names) if names != [name] else names
+        found = self._tree_entries(commit, name, f"{name}/")
+        return {each: found[each] for each in sorted(found) if each.endswith(SUFFIXES)}
 
-    def _contents(self, commit: str, names: Sequence[str]) -> dict[str, bytes]:
-        if not names:
-            return {}
-        asked = "".join(f"{commit}:{self.prefix}{name}\n" for name in names).encode()
-        answer = self._checked("cat-file", "--batch", data=asked)
-        contents: dict[str, bytes] = {}
+    def _tree_entries(self, commit: str, *names: str) -> dict[str, str]:
+        """The files of a tree that are named, each with its hash; folders are left out."""
+        found: dict[str, str] = {}
+        for entry in self._text("ls-tree", "-z", commit, "--", *names).split("\0"):
+            head, _, name = entry.partition("\t")
+            mode, _, rest = head.partition(" ")
+            if not entry or mode == "040000" or not name.endswith(SUFFIXES):
+                continue
+            check_name(name)
+            if mode not in _PLAIN_FILES:
+                raise PlanError(f"{name}: Git has a link or a submodule here; flag files are plain files")
+            found[name] = rest.partition(" ")[2]
+        return found
+
+    def _contents(self, blobs: Sequence[str]) -> list[bytes]:
+        """The contents of blobs by their hashes, which unlike names cannot hold a line break."""
+        answer = self._checked("cat-file", "--batch", data="".join(f"{blob}\n" for blob in blobs).encode())
+        contents: list[bytes] = []
         at = 0
-        for name in names:
-            line, _, _ = answer[at:].partition(b"\n")
+        for blob in blobs:
+            line = answer[at : answer.index(b"\n", at)]
             at += len(line) + 1
-            size = int(line.rsplit(b" ", 1)[1])
-            contents[name] = answer[at : at + size]
-            at += size + 1
+            size = line.rpartition(b" ")[2]
+            if not size.isdigit():  # a partial clone, or a damaged one
+                raise UnreachableError(f"git cat-file: {blob} is missing in this clone; run git fetch")
+            contents.append(answer[at : at + int(size)])
+            at += int(size) + 1
         return contents
+
+    def _without_hook(self) -> Mapping[str, str]:
+        """The environment without what Git set for a hook, where the folder finds its repository itself."""
+        ours = dict(os.environ)
+        if "GIT_DIR" in ours and "GIT_WORK_TREE" not in ours:
+            without = {name: value for name, value in ours.items() if name not in _HOOK_VARIABLES}
+            if _git(self._folder, ["rev-parse", "--git-dir"], without).returncode == 0:
+                return without
+        return ours
 
     def _text(self, *arguments: str, data: bytes = b"", variables: Mapping[str, str] | None = None) -> str:
         return self._checked(*arguments, data=data, variables=variables).decode(errors="replace")
@@ -172,14 +212,20 @@ class Repository:
     def _run(
         self, *arguments: str, data: bytes = b"", variables: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        try:
-            return subprocess.run(
-                ["git", *arguments],
-                cwd=self._folder,
-                input=data,
-                capture_output=True,
-                check=False,
-                env={**os.environ, **(variables or {})},
-            )
-        except OSError as error:
-            raise UnreachableError(f"git cannot be run: {error.strerror}; install Git") from error
+        return _git(self._folder, arguments, {**self._environment, **(variables or {})}, data)
+
+
+def _git(
+    folder: Path, arguments: Sequence[str], environment: Mapping[str, str], data: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            ["git", "--literal-pathspecs", "--no-optional-locks", *arguments],
+            cwd=folder,
+            input=data,
+            capture_output=True,
+            check=False,
+            env=environment,
+        )
+    except OSError as error:
+        raise UnreachableError(f"git cannot be run: {error.strerror}; install Git") from error

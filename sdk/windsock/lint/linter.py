@@ -200,10 +200,10 @@ class _Linter:
         suppressed: list[Finding] = []
         used: set[tuple[str | None, str]] = set()
         for flag, code, tokens, reason in self._suppressions():
-            if isinstance(reason, str) and reason.strip() and code in BY_CODE:
+            what = _unfit(code, reason)
+            if not what:
                 reasons[flag, code] = tokens
             else:
-                what = "needs a reason as its text" if code in BY_CODE else "names no code of the linter"
                 kept.append(self._finding(Hit("suppression", tokens, f'"{SUPPRESSION}{code}" {what}')))
         for finding in findings:
             rule = BY_CODE[finding.code]
@@ -229,6 +229,15 @@ class _Linter:
             for name, reason in metadata.items():
                 if name.startswith(SUPPRESSION):
                     yield flag, name.removeprefix(SUPPRESSION), (*at, name), reason
+
+
+def _unfit(code: str, reason: JsonValue) -> str:
+    """Why a suppression does not count; empty where it does."""
+    if code not in BY_CODE:
+        return "is not a code of the linter"
+    if BY_CODE[code].level is Level.ERROR:
+        return "is an error, which cannot be silenced; mend it"
+    return "" if isinstance(reason, str) and reason.strip() else "needs a reason as its text"
 
 
 def _names(flag: FlagSite) -> Iterator[Hit]:

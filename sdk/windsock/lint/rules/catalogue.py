@@ -82,9 +82,10 @@ _DOCUMENT: Final = (
     Rule(
         "suppression",
         _W,
-        "a suppression that has no reason, or nothing to suppress",
-        'A finding is silenced by a flag\'s metadata, `"lint.CODE": "the reason"`. It needs a reason, a code '
-        "that exists, and a finding.",
+        "a suppression without a reason, of an error, or of nothing",
+        'A warning or a note is silenced by a flag\'s metadata, `"lint.CODE": "the reason"`. It needs a '
+        "reason, a code that exists, and a finding. An error cannot be silenced: a change must not be able "
+        "to hide what is wrong with it.",
     ),
 )
 _STRUCTURE: Final = (
@@ -101,8 +102,8 @@ _STRUCTURE: Final = (
         _E,
         "a flag that is not built as a flag",
         "`variants`, `defaultVariant`, `targeting`, `metadata` or the document's `$evaluators` is of another "
-        "type than the official schema says, or a name is empty or has a line break: windsock leaves such a "
-        "flag out where it must, and others refuse the file.",
+        "type than the official schema says, or a name is empty or has a character that cannot be seen: "
+        "windsock leaves such a flag out where it must, and others refuse the file.",
         fixable=True,
     ),
     Rule(

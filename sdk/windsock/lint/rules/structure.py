@@ -73,15 +73,15 @@ def types(site: FlagSite) -> Iterator[Hit]:
 
 
 def names(site: FlagSite) -> Iterator[Hit]:
-    """A key or a variant's name that cannot be written anywhere else."""
+    """A key or a variant's name that is empty or could pass for something else where it is shown."""
     yield from _plain("flag's key", site.key, site.tokens)
     for name in site.variants:
         yield from _plain("variant's name", name, site.at("variants", name))
 
 
 def _plain(kind: str, name: str, tokens: Tokens) -> Iterator[Hit]:
-    if not name or "\n" in name:
-        what = "has a line break" if name else "is empty"
+    if not name or not name.isprintable():
+        what = "has a line break or another character that cannot be seen" if name else "is empty"
         yield Hit("bad-flag", tokens, f"the {kind} {what}; give it a plain name", at_key=True)
 
 
