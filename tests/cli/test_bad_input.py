@@ -111,7 +111,6 @@ def test_a_link_to_itself_and_what_cannot_be_reached_are_exit_code_4(windsock, p
         ("check", "app:Teacher", "--flags", "loop.flagd.json"),
         ("lint", "nowhere"),
         ("plan", "--users", "nowhere.csv"),
-        ("plan", "--who", "nowhere/who.csv"),
         ("plan", "--who", "app.py/who.csv"),
         ("plan", "--out", "app.py/plan.json"),
         ("apply", "nowhere.json"),
@@ -124,14 +123,29 @@ def test_a_link_to_itself_and_what_cannot_be_reached_are_exit_code_4(windsock, p
     assert contents(project) == before
 
 
-def test_a_link_to_a_file_is_mended_behind_the_link(windsock, project):
+@pytest.mark.parametrize("command", [("lint", "--fix"), ("fmt",)])
+def test_nothing_is_written_through_a_link(windsock, project, command):
     real = project / "real.json"
     real.write_text('{"flags": {"f": {"variants": {"on": true}, "defaultVariant": "on"}}}')
     link = project / "flagd" / "linked.flagd.json"
     link.symlink_to("../real.json")
-    assert windsock("lint", "--fix").returncode == 0
+    before = real.read_text()
+    done = windsock(*command)
+    assert done.returncode == 4
+    assert "linked.flagd.json: a link; name the file that it points to" in done.stderr
     assert link.is_symlink()
-    assert json.loads(real.read_text())["flags"]["f"]["state"] == "ENABLED"
+    assert real.read_text() == before
+
+
+def test_a_link_out_of_the_folder_is_not_read(windsock, project, tmp_path_factory):
+    secret = tmp_path_factory.mktemp("elsewhere") / "secret.json"
+    secret.write_text('{"password": "hunter2"}')
+    (project / "flagd" / "linked.flagd.json").symlink_to(secret)
+    for command in ("lint", "plan", "fmt", "diff"):
+        done = windsock(command)
+        assert done.returncode == 4, command
+        assert "a link that leads out of this folder" in done.stderr
+        assert "hunter2" not in done.stdout + done.stderr
 
 
 def test_fifty_megabytes_are_read_and_warned_of(windsock, project):

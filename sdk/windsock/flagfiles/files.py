@@ -63,18 +63,21 @@ def read_bytes(path: Path) -> bytes:
     """Read one file or pipe, up to the size of the largest flag document.
 
     Raises:
-        UnreachableError: It cannot be read, is a device or a folder, or is larger.
+        UnreachableError: It cannot be read, or is a device or a folder.
+        FlagFileError: It is larger.
     """
+    name = escaped(str(path))
     try:
         with path.open("rb") as file:
-            kind = os.fstat(file.fileno()).st_mode
-            if not (stat.S_ISREG(kind) or stat.S_ISFIFO(kind)):
-                raise UnreachableError(f"{escaped(str(path))}: not a file")
-            data = file.read(MAX_BYTES + 1)
+            status = os.fstat(file.fileno())
+            if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
+                raise UnreachableError(f"{name}: not a file")
+            size = status.st_size
+            data = file.read(MAX_BYTES + 1) if size <= MAX_BYTES else b""
     except OSError as error:
-        raise UnreachableError(f"{escaped(str(path))}: cannot be read: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise UnreachableError(f"{escaped(str(path))}: larger than {MAX_BYTES} bytes, which is the most")
+        raise UnreachableError(f"{name}: cannot be read: {error.strerror}") from error
+    if max(size, len(data)) > MAX_BYTES:
+        raise FlagFileError(name, f"{max(size, len(data))} bytes are more than {MAX_BYTES}; split the file")
     return data
 
 
