@@ -29,6 +29,11 @@ need not have it.
 """
 
 
+_OVERLAY = re.compile(
+    rf"(.+?)(?:{re.escape(EXPERIMENT)}|{re.escape(PROFILE)}(?:{re.escape(COUNT)}|\.[0-9]+)?)"
+)
+
+
 def default_flag(class_name: str) -> str:
     """The flag of a class that names none: ``AuraSettings`` → ``aura``, ``LoopConfig`` → ``loop``."""
     stem = re.sub(r"(?<=.)(Settings|Config)$", "", class_name)
@@ -36,15 +41,20 @@ def default_flag(class_name: str) -> str:
 
 
 def checked_flag(class_name: str, flag: str) -> str:
-    """The flag key of a settings class.
+    """Return the flag key of a settings class.
 
     Raises:
-        DeclarationError: It cannot be a flag key.
+        DeclarationError: It can't be a flag key, or it's a name that windsock gives to other flags.
     """
     if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", flag):
         raise DeclarationError(
             f"{class_name}: {flag!r} cannot be a flag key;"
             " use letters, digits, `_` and `-`, in parts divided by `.`"
+        )
+    if class_flag(flag) != flag or flag == SENTINEL:
+        raise DeclarationError(
+            f"{class_name}: {flag!r} is reserved: windsock names experiments `<flag>{EXPERIMENT}`, profiles"
+            f" `<flag>{PROFILE}` and the flag that proves a set is loaded `{SENTINEL}`. Choose another flag"
         )
     return flag
 
@@ -61,9 +71,16 @@ def shard_of(targeting_key: str | None, shards: int) -> int:
 
 
 def class_flag(key: str) -> str:
-    """The base flag of the settings class that a flag belongs to; any other key is its own."""
-    for suffix in EXPERIMENT, PROFILE:
-        head, found, _ = key.partition(suffix)
-        if found:
-            return head
-    return key
+    """Return the base flag of the settings class that a flag belongs to; any other key is its own.
+
+    ``teacher.experiment``, ``teacher.profile``, ``teacher.profile.shards`` and ``teacher.profile.7`` belong
+    to ``teacher``; ``teacher.experimental_ui`` doesn't.
+    """
+    overlay = _OVERLAY.fullmatch(key)
+    return overlay[1] if overlay else key
+
+
+def is_profile(key: str) -> bool:
+    """Whether a flag holds profiles: a class's profile flag, or one shard of it."""
+    owner = class_flag(key)
+    return owner != key and key.startswith(owner + PROFILE)

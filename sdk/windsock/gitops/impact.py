@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from windsock.evaluator import CompiledFlag, Outcome
+from windsock.flag_names import EXPERIMENT
 from windsock.flags import Flag, FlagSet
 from windsock.flags.model import same_json
 from windsock.gitops.changes import changed_keys
@@ -239,7 +240,7 @@ class _Pair:
     def lost_arms(self, moves: Sequence[Move]) -> int:
         """How many users of a running experiment lose their arm by moves."""
         flag = self._before
-        if flag is None or not self._key.endswith(".experiment"):
+        if flag is None or not self._key.endswith(EXPERIMENT):
             return 0
         # a flag that is off or has no targeting gives nothing else, so that nobody loses an arm of it
         none = (None, flag.default_variant)

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError
+from windsock.flag_names import is_profile
 from windsock.flags import FlagSet, JsonValue
 from windsock.postgres.migrations import connect
 from windsock.postgres.queries import load_queries
@@ -60,12 +61,7 @@ def synthetic(count: int, environment: str) -> Population:
 def assigned(flag_set: FlagSet, environment: str) -> Population:
     """The users that the mirror's profile flags list."""
     users = sorted(
-        {
-            user
-            for key, flag in flag_set.flags.items()
-            if ".profile" in key
-            for user in _listed(flag.targeting)
-        }
+        {user for key, flag in flag_set.flags.items() if is_profile(key) for user in _listed(flag.targeting)}
     )
 
     def batches() -> Iterator[Sequence[Context]]:

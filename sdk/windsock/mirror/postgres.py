@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError, MissingExtraError
+from windsock.flag_names import PROFILE
 from windsock.mirror.id_lists import IdList
 from windsock.mirror.rows import MAX_SETTINGS_BYTES, AssignmentList, AssignmentRow, Changes, ConfigurationRow
 from windsock.postgres.queries import load_queries
@@ -181,7 +182,7 @@ class Source:
         found: _Withdrawn = {}
         if self._capability.has_withdrawals:
             for flag, variant, field, fingerprint in self._connection.execute(_queries["withdrawals"]):
-                found.setdefault(variant, {})[flag.removesuffix(".profile"), field] = fingerprint
+                found.setdefault(variant, {})[flag.removesuffix(PROFILE), field] = fingerprint
         return found
 
     def _assignments(self, user_ids: Sequence[str]) -> tuple[AssignmentRow, ...]:

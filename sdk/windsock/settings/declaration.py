@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, get_args
+from weakref import WeakValueDictionary
 
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 from pydantic_core import to_jsonable_python
@@ -21,6 +22,10 @@ _LONGEST = 16_384
 """Characters of a value that is shown as text because nothing else can be made of it."""
 
 
+_claimed: WeakValueDictionary[str, type[BaseModel]] = WeakValueDictionary()
+"""The settings classes of modules, by flag."""
+
+
 class Declaration:
     """One settings class: its flag names, its code defaults, and how values are checked against it.
 
@@ -36,6 +41,7 @@ class Declaration:
     def __init__(self, settings_class: type[BaseModel], flag: str) -> None:
         self.settings_class = settings_class
         self.flag = checked_flag(settings_class.__name__, flag)
+        _claim(settings_class, flag)
         self.experiment_flag = flag + EXPERIMENT
         self.profile_flag = flag + PROFILE
         self.fields = tuple(settings_class.model_fields)
@@ -93,6 +99,24 @@ class Declaration:
                 f"{self.settings_class.__name__}: the code defaults do not validate: {error}"
             ) from error
         return made
+
+
+def _claim(settings_class: type[BaseModel], flag: str) -> None:
+    """Refuse a second class with the same flag: each would read values that are meant for the other.
+
+    A class defined again under its own name replaces the first, as when a module is reloaded or a cell of a
+    notebook runs again. A class made in a function, as tests do, and a parametrized generic claim nothing.
+    """
+    if "<locals>" in settings_class.__qualname__ or settings_class.__pydantic_generic_metadata__["origin"]:
+        return
+    other = _claimed.setdefault(flag, settings_class)
+    name, other_name = (f"{each.__module__}.{each.__qualname__}" for each in (settings_class, other))
+    if name != other_name:
+        raise DeclarationError(
+            f"{name}: the flag {flag!r} belongs to {other_name}; give one of them another: class"
+            f' {settings_class.__name__}(windsock.Settings, flag="…")'
+        )
+    _claimed[flag] = settings_class
 
 
 def jsonable(value: object) -> object:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Final
 
+from windsock.flag_names import EXPERIMENT, PROFILE
 from windsock.flags.model import JsonValue
 from windsock.flags.raw import Tokens
 from windsock.flags.references import REF
@@ -13,7 +14,7 @@ from windsock.text import did_you_mean
 _MOST_EXACT: Final = 2**53
 _DEEPEST: Final = 20
 _LARGEST: Final = 256 * 1024
-_OVERLAYS: Final = (".experiment", ".profile")
+_OVERLAYS: Final = (EXPERIMENT, PROFILE)
 
 
 def presence(site: FlagSite) -> Iterator[Hit]:
