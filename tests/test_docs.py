@@ -1,6 +1,5 @@
 """Every command has help and is documented, and every command that the documents show exists."""
 
-import os
 import re
 import subprocess
 import sys
@@ -9,34 +8,27 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.blocks import PAGES, REPOSITORY, blocks, name
 from windsock.cli._app import VERBS
 
-REPOSITORY = Path(__file__).parents[1]
 WINDSOCK = Path(sys.executable).parent / "windsock"
 README = REPOSITORY / "README.md"
-EXAMPLES = sorted((REPOSITORY / "examples").glob("*/*.md"))
-DOCUMENTS = [README, *sorted((REPOSITORY / "docs").glob("*.md")), *EXAMPLES]
 CONTRIBUTING = REPOSITORY / "CONTRIBUTING.md"
 TESTING = REPOSITORY / "docs/testing.md"
+EXAMPLES = [page for page in PAGES if page.is_relative_to(REPOSITORY / "examples")]
 ONE_SCREEN = 60  # lines
 
 
 def fenced_lines(document: Path) -> Iterator[str]:
     """The lines inside ``` blocks, without a leading prompt."""
-    inside = False
-    for line in document.read_text().splitlines():
-        if line.lstrip().startswith("```"):
-            inside = not inside
-        elif inside:
-            yield line.strip().removeprefix("$ ")
+    for block in blocks(document):
+        if block.language != "setup":
+            for line in block.text.splitlines():
+                yield line.strip().removeprefix("$ ")
 
 
 def python_blocks(document: Path) -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```$", document.read_text(), re.MULTILINE | re.DOTALL)
-
-
-def named(document: Path) -> str:
-    return str(document.relative_to(REPOSITORY))
+    return [block.text for block in blocks(document) if block.language == "python"]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -62,11 +54,11 @@ def test_verb_has_help_of_its_own(verb):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_verb_is_documented(verb):
-    shown = [document.name for document in DOCUMENTS if f"windsock {verb}" in document.read_text()]
+    shown = [document.name for document in PAGES if f"windsock {verb}" in document.read_text()]
     assert shown, f"`windsock {verb}` appears in neither README.md nor docs/*.md"
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+@pytest.mark.parametrize("document", PAGES, ids=name)
 def test_commands_in_the_documents_exist(document):
     shown = {
         verb
@@ -76,18 +68,18 @@ def test_commands_in_the_documents_exist(document):
     assert shown <= set(VERBS)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+@pytest.mark.parametrize("document", PAGES, ids=name)
 def test_files_that_the_documents_link_to_exist(document):
     targets = re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", document.read_text())
     assert [target for target in targets if not (document.parent / target).exists()] == []
 
 
-@pytest.mark.parametrize("document", EXAMPLES, ids=named)
+@pytest.mark.parametrize("document", EXAMPLES, ids=name)
 def test_a_readme_of_an_example_fits_on_one_screen(document):
     assert len(document.read_text().splitlines()) <= ONE_SCREEN
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+@pytest.mark.parametrize("document", PAGES, ids=name)
 def test_modules_that_the_documents_run_exist(document):
     """`python -m a.b`, `uvicorn [--app-dir folder] a.b:c` and `celery -A a.b`, in the repository's folder or its own."""
     text = "\n".join(fenced_lines(document)) + "\n".join(re.findall(r"`([^`\n]+)`", document.read_text()))
@@ -101,10 +93,10 @@ def test_modules_that_the_documents_run_exist(document):
         assert any(place.with_suffix(".py").is_file() for place in places), module
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+@pytest.mark.parametrize("document", PAGES, ids=name)
 def test_tests_that_the_documents_name_exist(document):
-    for path, name in re.findall(r"`(tests/[\w/]+\.py)::(?:\w+::)?(\w+)`", document.read_text()):
-        assert re.search(rf"^ *(async )?def {name}\(", (REPOSITORY / path).read_text(), re.MULTILINE), name
+    for path, test in re.findall(r"`(tests/[\w/]+\.py)::(?:\w+::)?(\w+)`", document.read_text()):
+        assert re.search(rf"^ *(async )?def {test}\(", (REPOSITORY / path).read_text(), re.MULTILINE), test
 
 
 def test_each_fault_of_the_stock_provider_names_its_test():
@@ -112,22 +104,6 @@ def test_each_fault_of_the_stock_provider_names_its_test():
     lines = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("| ")][1:]
     assert len(lines) >= 15
     assert [line for line in lines if not re.search(r"`tests/providers/\w+\.py::\w+` \|$", line)] == []
-
-
-def test_the_test_file_without_containers_in_the_page_about_testing_passes(tmp_path):
-    """The one with containers is run by tests/containers/test_documentation.py."""
-    [text] = [block for block in python_blocks(TESTING) if "testcontainers" not in block]
-    (tmp_path / "test_it.py").write_text(text)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-W", "error", "--basetemp", tmp_path / "temporary"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert re.search(r"\b3 passed in", done.stdout), done.stdout + done.stderr
 
 
 def test_readme_gives_one_test_command_and_it_sets_up_everything_itself():
