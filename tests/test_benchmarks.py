@@ -1,6 +1,7 @@
-"""docs/benchmarks.md shows the results that are kept beside the benchmark, and those are complete."""
+"""docs/benchmarks.md and docs/comparison.md show the results that are kept beside the benchmark, and those are complete."""
 
 import json
+import re
 
 from bench.page import PAGE, RESULTS, WORKS, page
 from bench.peers import PEERS
@@ -15,3 +16,22 @@ def test_the_page_is_made_from_the_results():
 def test_every_peer_was_measured():
     measured = {name for works in FOUND["calls"].values() for name in works}
     assert (set(FOUND["calls"]), measured) == (set(WORKS), set(PEERS))
+
+
+def test_the_comparison_shows_the_same_results():
+    text = (PAGE.parent / "comparison.md").read_text()
+    _, _, measured = text.partition("## Measured")
+    assert f"measured on {FOUND['date']}" in measured.replace("\n", " ")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in measured.partition("\n## ")[0].splitlines()
+        if line.startswith("| ")
+    ][1:]
+    assert len(rows) == 6
+    for first, *cells in rows:
+        [peer] = [name for name in FOUND["calls"]["static"] if name.split(" ")[0] == first.split(" ")[0]]
+        assert set(re.findall(r"\d+\.\d+\.\d+", first)) <= set(FOUND["versions"].values())
+        for work, cell in zip(WORKS, cells, strict=True):
+            found, ours = FOUND["calls"][work].get(peer), FOUND["calls"][work]["windsock"]["min"]
+            ratio = f" ({found['min'] / ours:.0f}×)" if found and peer != "windsock" else ""
+            assert cell == (f"{found['min']:,.0f}{ratio}" if found else "-"), (peer, work)

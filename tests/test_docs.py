@@ -131,3 +131,16 @@ def test_the_tree_in_contributing_names_every_room():
     there = {path.name for path in package.iterdir() if path.is_dir() and any(path.rglob("*.py"))}
     modules = {path.name for path in package.glob("*.py")} - {"__init__.py"}
     assert named == there | modules
+
+
+def test_every_page_of_the_site_is_in_a_table_of_contents():
+    docs = REPOSITORY / "docs"
+    listed = {
+        (index.parent / found).relative_to(docs)
+        for index in (docs / "index.md", docs / "reference/index.md")
+        for tree in re.findall(r"^```\{toctree\}\n(.*?)^```", index.read_text(), re.MULTILINE | re.DOTALL)
+        for entry in tree.splitlines()
+        if entry and not entry.startswith(":")
+        for found in (path.relative_to(index.parent) for path in index.parent.glob(f"{entry}.md"))
+    }
+    assert {page.relative_to(docs) for page in docs.rglob("*.md")} - listed == {Path("index.md")}
