@@ -101,7 +101,7 @@ def test_a_profile_and_an_arm_that_only_together_do_not_fit(windsock, project):
     [
         ("app", "write module:Class"),
         ("nowhere:X", "cannot be imported"),
-        ("app:Search", "no windsock.Settings class"),
+        ("app:Search", "not a windsock.Settings class"),
     ],
 )
 def test_what_is_no_settings_class(windsock, project, name, words):
@@ -111,8 +111,41 @@ def test_what_is_no_settings_class(windsock, project, name, words):
     assert words in done.stderr
 
 
-def test_classes_may_stand_in_pyproject(windsock, project, tmp_path):
+def test_classes_that_pyproject_lists_are_imported_where_the_command_says_so(windsock, project, tmp_path):
     project({"production": {"retrieval_top_k": 500}, "development": {}})
-    assert windsock("check").returncode == 1
     (tmp_path / "pyproject.toml").write_text('[tool.windsock]\nsettings = ["app:Teacher"]\n')
-    assert "refuses 500" in windsock("check").stdout
+    assert "refuses 500" in windsock("check", "pyproject.toml").stdout
+    done = windsock("check")
+    assert done.returncode == 1
+    assert "or pyproject.toml for those that are listed there" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("check",),
+        ("plan", "--users", "10"),
+        ("explain", "teacher", "--user", "ada"),
+        ("export",),
+        ("init",),
+        ("lint",),
+        ("fmt", "--check"),
+        ("diff",),
+        ("eval", "teacher"),
+        ("refs", "--code", "app.py"),
+        ("stale", "--code", "app.py"),
+        ("history", "teacher"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_no_code_of_the_tree_runs_unasked(windsock, project, git, tmp_path, command):
+    project({"production": {}, "development": {}})
+    git("add", ".")
+    git("commit", "-qm", "one")
+    trap = "from pathlib import Path\nPath(__file__).with_name('pwned').touch()\n"
+    for name in ("app", "windsock", "typer", "yaml", "sitecustomize", "usercustomize", "json", "conftest"):
+        (tmp_path / f"{name}.py").write_text(trap)
+    (tmp_path / "pyproject.toml").write_text('[tool.windsock]\nsettings = ["app:Teacher"]\n')
+    done = windsock(*command)
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "pwned").exists()

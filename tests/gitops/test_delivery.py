@@ -38,7 +38,14 @@ def test_the_actions_script_runs(tmp_path, write, git):
     git("commit", "-qm", "one")
     write({"f": boolean({"fractional": [["on", 20], ["off", 80]]})})
 
-    _, lint, plan = action["runs"]["steps"]
+    install, lint, plan = action["runs"]["steps"]
+    assert "$GITHUB_ACTION_PATH" in install["run"], "the action installs its own release"
+    interpreter = tmp_path / "windsock" / "bin" / "python"
+    interpreter.parent.mkdir(parents=True)
+    interpreter.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    interpreter.chmod(0o755)
+    for name in ("windsock", "pip", "venv", "typer"):  # what a pull request may put into its tree
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the tree ran')")
     inputs = {name: each["default"] for name, each in action["inputs"].items()}
     files = {name: str(tmp_path / name.lower()) for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")}
 
@@ -47,7 +54,7 @@ def test_the_actions_script_runs(tmp_path, write, git):
             name: re.sub(r"\$\{\{ inputs\.([\w-]+).*?\}\}", lambda found: inputs[found[1]], value)
             for name, value in step["env"].items()
         }
-        path = f"{WINDSOCK.parent}:/usr/bin:/bin"
+        path = "/usr/bin:/bin"
         return subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
             cwd=tmp_path, env={"PATH": path, "RUNNER_TEMP": str(tmp_path), **files, **variables},
@@ -72,6 +79,14 @@ def test_the_actions_script_runs(tmp_path, write, git):
     broken = run(lint, **inputs)
     assert broken.returncode == 1
     assert broken.stdout.startswith("::error file=flagd/a.flagd.json,line=")
+
+
+def test_every_interpreter_of_the_action_is_isolated():
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    scripts = "\n".join(step["run"] for step in action["runs"]["steps"])
+    starts = re.findall(r"python3?\"? (\S+)", scripts)
+    assert len(starts) == 5
+    assert set(starts) == {"-I"}
 
 
 @pytest.fixture

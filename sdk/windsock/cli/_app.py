@@ -3,8 +3,9 @@
 import importlib
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from io import TextIOWrapper
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 from windsock.cli._say import warn
 from windsock.errors import MissingExtraError, UnreachableError, WindsockError
@@ -84,8 +85,18 @@ class LazyGroup(TyperGroup):
 app = typer.Typer(cls=LazyGroup, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
+def _version(value: bool) -> None:
+    if value:
+        print(f"windsock {version('windsock')}")
+        raise typer.Exit
+
+
 @app.callback()
-def windsock() -> None:
+def windsock(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
     """Typed settings that are flags: flagd files, profiles from Postgres, evaluated through OpenFeature."""
 
 

@@ -1,12 +1,17 @@
-"""What a project says about its flags in pyproject.toml, under ``[tool.windsock]``."""
+"""What a project says about its flags in pyproject.toml, under ``[tool.windsock]``.
+
+The file and the code around it may be a stranger's branch, so code is imported only if the command line names
+it.
+"""
 
 import importlib
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
 
 from windsock.errors import ConfigurationError, UnreachableError
 from windsock.lint.linter import Options
@@ -14,6 +19,9 @@ from windsock.lint.rules import BY_CODE
 from windsock.settings.declaration import Declaration
 from windsock.settings.settings import Settings
 from windsock.text import did_you_mean
+
+LISTED: Final = "pyproject.toml"
+"""Stands for the classes that the project lists, where a command takes the name of a class."""
 
 
 def lint_options(enabled: Sequence[str]) -> Options:
@@ -33,24 +41,29 @@ def lint_options(enabled: Sequence[str]) -> Options:
 
 
 def settings_classes(names: Sequence[str]) -> tuple[type[Settings], ...]:
-    """The classes that ``module:Class`` names, else those of ``settings`` under ``[tool.windsock]``.
+    """Import the settings classes that the command line names.
+
+    Args:
+        names: Each ``module:Class``, or ``pyproject.toml`` for those listed as ``settings`` in its
+            ``[tool.windsock]``.
 
     Raises:
-        ConfigurationError: A name is none, or is not there.
+        ConfigurationError: A name is malformed, or the class can't be found.
     """
-    return tuple(map(_settings_class, names or _names(_section(), "settings")))
+    listed = [_names(_section(), "settings") if name == LISTED else [name] for name in names]
+    return tuple(map(_settings_class, dict.fromkeys(chain.from_iterable(listed))))
 
 
 def at_least_one(classes: Sequence[type[Settings]]) -> list[Declaration]:
     """The classes' declarations, for a command that can do nothing without one.
 
     Raises:
-        ConfigurationError: There is none.
+        ConfigurationError: No settings class was given.
     """
     if not classes:
         raise ConfigurationError(
-            'name a settings class, such as app.settings:Teacher, or list them as settings = ["…"] under '
-            "[tool.windsock] in pyproject.toml"
+            "name a settings class, such as app.settings:Teacher, or pyproject.toml for those that are "
+            'listed there as settings = ["…"] under [tool.windsock]'
         )
     return [each.__windsock__.declaration for each in classes]
 
@@ -63,7 +76,7 @@ def _settings_class(name: str) -> type[Settings]:
     module_name, _, class_name = name.partition(":")
     if not module_name or not class_name:
         raise ConfigurationError(
-            f"{name!r} names no settings class; write module:Class, such as app.settings:Teacher"
+            f"{name!r} is not a settings class's name; write module:Class, such as app.settings:Teacher"
         )
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # a console script does not have it, `python -m` does
@@ -79,7 +92,9 @@ def _settings_class(name: str) -> type[Settings]:
     if not _is_settings(found):
         known = [each for each, value in vars(module).items() if _is_settings(value)]
         hint = did_you_mean(class_name, known)
-        raise ConfigurationError(f"{name}: {class_name} is no windsock.Settings class of that module{hint}")
+        raise ConfigurationError(
+            f"{name}: {class_name} is not a windsock.Settings class of that module{hint}"
+        )
     return found
 
 
@@ -95,7 +110,7 @@ def _section(*names: str) -> Mapping[str, Any]:
     for name in ("tool", "windsock", *names):
         data = data.get(name, {})
         if not isinstance(data, dict):
-            raise ConfigurationError(f"pyproject.toml: {name!r} is no table")
+            raise ConfigurationError(f"pyproject.toml: {name!r} is not a table")
     return data  # type: ignore[no-any-return]
 
 

@@ -24,7 +24,8 @@ def command(
     classes: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODULE:CLASS]...", help="Settings classes; by default those of pyproject.toml."
+            metavar="[MODULE:CLASS]...",
+            help="Settings classes to import; pyproject.toml for those listed there.",
         ),
     ] = None,
     *,

@@ -41,7 +41,7 @@ def command(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option(help="The class, as module:Class; by default those of pyproject's [tool.windsock]."),
+        typer.Option(help="The class to import, as module:Class, or pyproject.toml for those listed there."),
     ] = None,
     context: Annotated[
         list[str] | None, typer.Option("--context", "-c", metavar="NAME=VALUE", help="An attribute.")
@@ -55,7 +55,10 @@ def command(
         str | None, typer.Option(envvar="DATABASE_URL", show_envvar=True, help="The database.")
     ] = None,
 ) -> None:
-    """Explain a user's settings. Example: windsock explain teacher --user ada --at 2026-11-01T12:00Z."""
+    """Explain a user's settings, field by field, now or at a past moment.
+
+    Example: windsock explain teacher --user ada --settings app.settings:Teacher
+    """
     chosen = _class_of(flag, settings or ())
     attributes = context_of(context or (), None, environment)
     when = datetime.now(UTC) if at is None else moment(at)
@@ -82,8 +85,8 @@ def _class_of(flag: str, names: Sequence[str]) -> type[Settings]:
         if each.__windsock__.declaration.flag == flag:
             return each
     raise ConfigurationError(
-        f"no settings class has the flag {flag!r}; name it with --settings module:Class, or in pyproject.toml"
-        " under [tool.windsock] settings"
+        f"no settings class named here has the flag {flag!r}; name its class with --settings module:Class, "
+        "or --settings pyproject.toml for those listed there"
     )
 
 

@@ -64,7 +64,7 @@ def command(
     ] = "production",
     settings: Annotated[
         list[str] | None,
-        typer.Option(metavar="MODULE:CLASS", help="A settings class that must go on fitting."),
+        typer.Option(metavar="MODULE:CLASS", help="A settings class to import that must go on fitting."),
     ] = None,
     at: Annotated[
         str | None,
