@@ -138,3 +138,16 @@ def test_an_unknown_option_is_exit_code_2(windsock):
     assert windsock("--nonsense").returncode == 2
     assert windsock("--explain", "nonsense").returncode == 2
     assert windsock("--explain", "unreachable").returncode == 0
+
+
+def test_attributes_that_may_be_missing_are_found_when_asked(windsock, flagd):
+    rule = {"if": [{">": [{"+": [{"var": "age"}, 1]}, 18]}, "on", None]}
+    flag = GOOD["flags"]["f"] | {"targeting": rule, "metadata": {"lint.compare-types": "age is always sent"}}
+    (flagd / "a.flagd.json").write_text(json.dumps({"flags": {"f": flag}}))
+    assert (windsock().returncode, windsock().stdout) == (0, "")
+    found = windsock("--attributes")
+    assert found.returncode == 1
+    assert "arithmetic-on-missing  f: arithmetic on a missing attribute: The server fails" in found.stdout
+    assert "nothing of 'compare-types'" in found.stdout, (
+        "it silences nothing here, because the sum is a number"
+    )

@@ -1,6 +1,5 @@
 """One rule for one context in every flagd evaluator, each beside windsock with the same bucketing."""
 
-import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,25 +46,22 @@ def answers(
     mine_v2, mine_v3, core = FlagEvaluator(), FlagEvaluator(), python_core(v3)
     mine_v2.set_flags(v2)
     mine_v3.set_flags(v3)
-    with _server(v2) as server:
-        for context, of_npm in zip(contexts, npm.results(v2, contexts), strict=True):
-            of_server = server.evaluate_all(context) if server is not None else None
-            for key, rule in zip(flags, rules, strict=True):
-                same = {"windsock": windsock_result(mine_v2, key, context), "npm core": of_npm[key]}
-                if of_server is not None:
-                    found = of_server[key]
-                    same["flagd server"] = found.get("errorCode") or found.get("variant")
-                other = {
-                    "windsock": windsock_result(mine_v3, key, context),
-                    "Python core": python_result(core, key, context),
-                }
-                yield Answers(rule, context, same, other)
+    of_server = _of_server(v2, contexts)
+    for context, of_npm, served in zip(contexts, npm.results(v2, contexts), of_server, strict=True):
+        for key, rule in zip(flags, rules, strict=True):
+            same = {"windsock": windsock_result(mine_v2, key, context), "npm core": of_npm[key]}
+            if served:
+                same["flagd server"] = served[key].get("errorCode") or served[key].get("variant")
+            other = {
+                "windsock": windsock_result(mine_v3, key, context),
+                "Python core": python_result(core, key, context),
+            }
+            yield Answers(rule, context, same, other)
 
 
-@contextlib.contextmanager
-def _server(document: Mapping[str, Any]) -> Iterator[FlagdServer | None]:
+def _of_server(document: Mapping[str, Any], contexts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """For each context the server's result of every flag; nothing where there is no server."""
     if flagd_binary() is None:
-        yield None
-        return
+        return [{} for _ in contexts]
     with tempfile.TemporaryDirectory() as folder, FlagdServer.serving(Path(folder), document) as server:
-        yield server
+        return [server.evaluate_all(context) for context in contexts]

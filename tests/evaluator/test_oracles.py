@@ -19,7 +19,7 @@ from tests.flagd_server import FlagdServer
 
 from windsock.evaluator import FlagEvaluator
 from windsock.lint.linter import Level, lint
-from windsock.lint.portable.search import BY_CODE, CONSTRUCTS, Construct, find_in_rule
+from windsock.lint.portable.search import BY_CODE, CONSTRUCTS, Construct, find_by_attribute, find_in_rule
 
 MORE_VARIANTS = {name: name for name in (*VARIANTS, "anull", "2.0", "a&", "ba")}
 randomness = st.randoms(use_true_random=False)
@@ -102,6 +102,7 @@ def test_for_odd_attributes_they_differ_only_where_the_list_says_so(npm: NpmCore
     for found in answers(npm, rules, ORDINARY_VARIANTS, [source.odd_context() for _ in range(6)]):
         differ += not found.agree
         assert found.agree or is_explained(found.rule, found.context), found
+        assert found.agree or find_by_attribute(found.rule), found
     assert differ > 50, "odd attributes must be odd enough to tell the evaluators apart"
 
 

@@ -13,6 +13,7 @@ HEAD = """\
 windsock lint                          # the files in flagd/
 windsock lint flagd --format github    # annotations in a pull request; also json and sarif
 windsock lint flagd --fix              # repair what can be repaired without changing what anyone is served
+windsock lint flagd --attributes       # also what differs if an attribute is missing or of another type
 windsock lint --explain unreachable    # this page, in the terminal
 ```
 

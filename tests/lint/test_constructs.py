@@ -4,7 +4,14 @@ import pytest
 from tests.lint.portable_page import PAGE, page
 
 from windsock.flags import read_document
-from windsock.lint.portable.search import BY_CODE, CONSTRUCTS, find_in_flag, find_in_rule
+from windsock.lint.portable.search import (
+    BY_CODE,
+    CONSTRUCTS,
+    Construct,
+    find_by_attribute,
+    find_in_flag,
+    find_in_rule,
+)
 
 
 def test_the_page_says_what_the_code_says() -> None:
@@ -67,3 +74,24 @@ def test_findings_in_a_flag_point_at_their_place() -> None:
 )
 def test_what_is_found_in_a_rule(rule: object, codes: list[str]) -> None:
     assert [finding.construct.code for finding in find_in_rule(rule)] == codes
+
+
+@pytest.mark.parametrize(
+    "construct", [each for each in CONSTRUCTS if not each.in_rule], ids=lambda construct: construct.code
+)
+def test_what_depends_on_attributes_is_found_by_them(construct: Construct) -> None:
+    found = {finding.construct.code for finding in find_by_attribute(construct.rule)}
+    assert construct.code in found
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"if": [{"fractional": [["a", 1], ["b", 1]]}, "a", "b"]},
+        {"if": [{"===": ["pro", {"cat": ["a", "b"]}]}, "a", "b"]},
+        {"if": [{">": [{"var": "$flagd.timestamp"}, 1_000]}, "a", "b"]},
+    ],
+    ids=str,
+)
+def test_a_rule_that_reads_no_attribute_depends_on_none(rule: object) -> None:
+    assert {finding.construct.code for finding in find_by_attribute(rule)} <= {"targeting-key-non-ascii"}

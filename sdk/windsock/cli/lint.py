@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,12 @@ def command(
         bool, typer.Option("--fix", help="Mend what can be mended without changing what anybody is served.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Notes count as findings too.")] = False,
+    attributes: Annotated[
+        bool,
+        typer.Option(
+            "--attributes", help="Also find where evaluators differ if an attribute is missing or unexpected."
+        ),
+    ] = False,
     enable: Annotated[
         list[str] | None,
         typer.Option(metavar="CODE", help="Also apply a rule that is off by default, such as missing-owner."),
@@ -41,7 +48,7 @@ def command(
     if explain is not None:
         _explain(explain)
         return
-    options = lint_options(enable or ())
+    options = replace(lint_options(enable or ()), by_attribute=attributes)
     files = read_files(paths or ())
     if mend:
         files = tuple(_mended(file) for file in files)

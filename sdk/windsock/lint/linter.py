@@ -10,7 +10,8 @@ from windsock.flags.model import Document, JsonValue, pointer_of
 from windsock.flags.raw import Tokens
 from windsock.flags.reading import read_document
 from windsock.lint.places import Edit, LintText, YamlText, open_text
-from windsock.lint.portable.search import find_in_rule
+from windsock.lint.portable.known import BY_CODE as CONSTRUCTS
+from windsock.lint.portable.search import find_by_attribute, find_in_rule
 from windsock.lint.rules import BY_CODE, Level, buckets, operands, structure, targeting, variants
 from windsock.lint.rules import shared_rules as references
 from windsock.lint.rules.site import DocumentSite, FlagSite, Hit, Options
@@ -168,6 +169,8 @@ class _Linter:
         if isinstance(tree.rule, (dict, list)) or as_rule:
             # what no engine should get needs no word about how they differ
             yield from (hit for hit in _portable(tree.rule, at) if hit.tokens not in refused)
+            if self._options.by_attribute:
+                yield from _by_attribute(tree.rule, at)
 
     def _finding(self, hit: Hit) -> Finding:
         line, column = self._text.place_of(hit.tokens, at_key=hit.at_key)
@@ -213,7 +216,9 @@ class _Linter:
             used |= keys
             (suppressed if keys else kept).append(finding)
         for key, tokens in reasons.items():
-            if key not in used:
+            construct = CONSTRUCTS.get(key[1])
+            looked_for = self._options.by_attribute or construct is None or construct.in_rule
+            if key not in used and looked_for:
                 kept.append(
                     self._finding(Hit("suppression", tokens, f"nothing of {key[1]!r} is found; remove this"))
                 )
@@ -263,6 +268,13 @@ def _portable(rule: JsonValue, at: Tokens) -> Iterator[Hit]:
             yield Hit(code, (*inner, 1), finding.construct.explanation, change=("replace", change))
         else:
             yield Hit(code, inner, f"{finding.construct.name}: {finding.construct.explanation}")
+
+
+def _by_attribute(rule: JsonValue, at: Tokens) -> Iterator[Hit]:
+    for finding in find_by_attribute(rule):
+        construct = finding.construct
+        tokens = (*at, *_typed(rule, _tokens(finding.pointer)))
+        yield Hit(construct.code, tokens, f"{construct.name}: {construct.explanation}")
 
 
 def _whole_weights(rule: JsonValue, tokens: tuple[str, ...]) -> int | None:

@@ -9,12 +9,21 @@ from typing import Final
 from windsock.flags.kinds import ARITHMETIC, LIST_OPERATORS, choices, kinds_of, miscounted, unfit
 from windsock.flags.model import CONTAINERS, Flag, JsonValue, pointer_of
 from windsock.flags.raw import Tokens
+from windsock.lint.portable.attributes import find_attributes
 from windsock.lint.portable.comparisons import COMPARISONS
 from windsock.lint.portable.construct import Found
 from windsock.lint.portable.known import BY_CODE, CONSTRUCTS, Construct
 from windsock.lint.portable.operators import CHECKS
 
-__all__ = ["BY_CODE", "CONSTRUCTS", "Construct", "Finding", "find_in_flag", "find_in_rule"]
+__all__ = [
+    "BY_CODE",
+    "CONSTRUCTS",
+    "Construct",
+    "Finding",
+    "find_by_attribute",
+    "find_in_flag",
+    "find_in_rule",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,11 @@ def find_in_flag(flag: Flag) -> tuple[Finding, ...]:
 def find_in_rule(rule: JsonValue) -> tuple[Finding, ...]:
     """As ``find_in_flag``, for a rule by itself."""
     return tuple(Finding(BY_CODE[code], pointer_of(*tokens)) for code, tokens in _Finder().find(rule))
+
+
+def find_by_attribute(rule: JsonValue) -> tuple[Finding, ...]:
+    """The constructs that a rule meets only if an attribute is missing or of an unexpected type."""
+    return tuple(Finding(BY_CODE[code], pointer_of(*tokens)) for code, tokens in find_attributes(rule))
 
 
 _ESCAPED: Final = re.compile(r'["\\<>&\x00-\x1f\u2028\u2029]')

@@ -41,11 +41,13 @@ class Options:
         enabled: Codes of rules that are off unless asked for.
         attributes: All attributes that the project's evaluation contexts have; none when it does not say.
         today: The date that expiry dates are compared with; None leaves them alone.
+        by_attribute: Whether to find what depends on an attribute being there, and on its type.
     """
 
     enabled: frozenset[str] = frozenset()
     attributes: frozenset[str] = frozenset()
     today: date | None = None
+    by_attribute: bool = False
 
 
 @dataclass(frozen=True, slots=True)
