@@ -6,8 +6,8 @@ import pytest
 
 EXPORTED = {
     "windsock": [
-        "Settings", "WindsockError", "__version__", "aheal", "current_request", "explain", "feature", "heal", "health",
-        "reload", "request", "start", "stop",
+        "Fixed", "Settings", "Tunable", "WindsockError", "__version__", "aheal", "current_request", "explain",
+        "feature", "heal", "health", "reload", "request", "start", "stop",
     ],
     "windsock.evaluator": ["CompiledFlag", "FlagEvaluator", "Outcome"],
     "windsock.flags": ["Bucketing", "Document", "Flag", "FlagSet", "JsonValue", "Problem", "merge", "read_document"],
@@ -15,7 +15,7 @@ EXPORTED = {
     "windsock.provenance": ["Explanation", "Provenance", "explain"],
     "windsock.providers": ["CompiledProvider", "FilesProvider", "Serving"],
     "windsock.runtime": ["Health", "health", "reload", "start", "stop"],
-    "windsock.settings": ["Feature", "Settings", "feature"],
+    "windsock.settings": ["Feature", "Fixed", "Settings", "Tunable", "feature"],
     "windsock.usage": [
         "COLUMNS", "ExposureSink", "Healed", "LogSink", "Measured", "MemorySink", "OpenTelemetrySink", "Pending",
         "Request", "Sink", "Sinks", "Spool", "UsageHealth", "UsageOptions", "UsageRecord", "UsageWriter", "Use",

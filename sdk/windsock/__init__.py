@@ -13,11 +13,13 @@ from windsock.errors import WindsockError
 from windsock.healing import aheal, heal
 from windsock.provenance import explain
 from windsock.runtime import health, reload, start, stop
-from windsock.settings import Settings, feature
+from windsock.settings import Fixed, Settings, Tunable, feature
 from windsock.usage.request import current_request, request
 
 __all__ = [
+    "Fixed",
     "Settings",
+    "Tunable",
     "WindsockError",
     "__version__",
     "aheal",

@@ -8,6 +8,18 @@ UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 """What PostgreSQL's text and jsonb refuse: NUL, and halves of surrogate pairs."""
 
 
+MASK = "**********"
+"""Stands for a secret wherever a value is shown; pydantic's own mask."""
+
+_IN_URL = re.compile(r"(?<=://)([^\s:/@?#]*:)(?!\d{1,5}(?:[/?#]|$))\S+(?=@)")
+_IN_PAIRS = re.compile(r"((?:password|passwd|pwd)\s*=\s*)('[^']*'|[^\s&;,'\"]+)", re.IGNORECASE)
+
+
+def mask_passwords(text: str) -> str:
+    """Mask the passwords in URLs (``user:password@``), connection strings and queries (``password=``)."""
+    return _IN_PAIRS.sub(rf"\g<1>{MASK}", _IN_URL.sub(rf"\g<1>{MASK}", text))
+
+
 def short(value: object, limit: int = 80) -> str:
     """Give a value as Python writes it, or its beginning."""
     text = repr(value)

@@ -149,3 +149,45 @@ def test_no_code_of_the_tree_runs_unasked(windsock, project, git, tmp_path, comm
     done = windsock(*command)
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "pwned").exists()
+
+
+def test_a_base_that_repeats_the_default_and_a_field_that_a_profile_could_redirect(windsock, write, tmp_path):
+    (tmp_path / "app.py").write_text(
+        "from typing import Annotated\n"
+        "import windsock\n"
+        "from pydantic import BaseModel\n"
+        "class Store(BaseModel):\n"
+        "    s3_secret: str = ''\n"
+        "class Gateway(windsock.Settings):\n"
+        "    base_url: str = 'https://a.test'\n"
+        "    own_url: Annotated[str, windsock.Fixed] = 'https://a.test'\n"
+        "    hook_url: Annotated[str, windsock.Tunable] = 'https://a.test'\n"
+        "    top_k: int = 3\n"
+        "    store: Store = Store()\n"
+    )
+    write(
+        {
+            "gateway": {
+                "state": "ENABLED",
+                "variants": {"base": {"top_k": 3, "own_url": "https://b.test"}},
+                "defaultVariant": "base",
+            },
+            "gateway.profile": {
+                "state": "ENABLED",
+                "variants": {
+                    "none": {},
+                    "p1": {"own_url": "https://evil.test", "hook_url": "https://b.test"},
+                },
+                "defaultVariant": "none",
+            },
+        }
+    )
+    done = windsock("check", "app:Gateway")
+    assert done.returncode == 1
+    assert "settings-default  gateway: equals the default of Gateway.top_k" in done.stdout
+    assert (
+        "Gateway.own_url refuses 'https://evil.test': fixed: a profile or an experiment cannot" in done.stdout
+    )
+    assert "hook_url" not in done.stdout
+    assert "Gateway: a profile can set base_url, store.s3_secret; mark each" in done.stderr
+    assert done.stderr.endswith("1 value refused, 1 equal to the default\n")

@@ -92,6 +92,10 @@ def test_init_for_classes_and_without(windsock, app, tmp_path):
     (tmp_path / ".gitignore").write_text("*.pyc")
     assert windsock("init", "app:Teacher").returncode == 0
     assert (tmp_path / ".gitignore").read_text() == "*.pyc\nflagd/mirror/\n"
+    document = json.loads((tmp_path / "flagd" / "teacher.flagd.json").read_text())
+    assert document["flags"]["teacher"]["variants"] == {"base": {}}, (
+        "the code decides until somebody says otherwise"
+    )
     assert windsock("lint").returncode == 0
     assert windsock("check", "app:Teacher").stderr == "checked 1 settings class, 1 flag: 0 values refused\n"
     again = windsock("init", "app:Teacher")
@@ -101,3 +105,17 @@ def test_init_for_classes_and_without(windsock, app, tmp_path):
     assert windsock("eval", "example_feature").stdout == "false\n"
     (tmp_path / "flagd" / "features.flagd.json").write_text("{}")
     assert "is there already" in windsock("init").stderr
+
+
+def test_what_json_cannot_hold_is_left_out(windsock, tmp_path):
+    (tmp_path / "app.py").write_text(
+        "import windsock\n"
+        "class Salt(windsock.Settings):\n"
+        "    salt: bytes = b'\\x00\\xff'\n"
+        "    dsn: str = 'postgresql://ada:sesame@db/app'\n"
+        "    n: int = 1\n"
+    )
+    done = windsock("export", "app:Salt")
+    assert json.loads(done.stdout)["flags"]["salt"]["variants"] == {"base": {"n": 1}}
+    assert windsock("export", "app:Salt", "--format", "manifest").returncode == 0
+    assert windsock("init", "app:Salt").returncode == 0

@@ -8,9 +8,9 @@ from pydantic import BaseModel, SecretBytes, SecretStr, field_validator
 from tests.flagfiles import object_flag
 
 import windsock
-from windsock.settings.layers import MASK
 from windsock.settings.place import fingerprint
 from windsock.settings.process import process
+from windsock.text import MASK
 
 SECRET = "s3cret-value"
 Serve = Callable[..., Path]

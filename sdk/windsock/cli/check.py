@@ -14,7 +14,7 @@ from windsock.cli._say import warn
 from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files
 from windsock.flagfiles.sets import flag_set
 from windsock.flags.model import pointer_of
-from windsock.gitops.misfits import Misfit, misfits
+from windsock.gitops.misfits import Misfit, misfits, pins
 from windsock.lint.linter import Finding, Level
 from windsock.lint.places import open_text
 from windsock.settings.declaration import Declaration
@@ -45,17 +45,29 @@ def command(
     served = flag_set(files)
     for declaration in declarations:
         _tell_absent(declaration, served.flags)
+        _tell_unmarked(declaration)
     for problem in served.problems:
         warn(f"{problem}")
-    findings = _located(misfits(served, declarations), files)
-    write(findings, form)
+    refused = _located(misfits(served, declarations), files, "settings-value", Level.ERROR)
+    pinned = _located(pins(served, declarations), files, "settings-default", Level.WARNING)
+    write(sorted([*refused, *pinned], key=_place), form)
     print(
         f"checked {count(len(declarations), 'settings class', 'settings classes')}, "
-        f"{count(len(served.flags), 'flag')}: {count(len(findings), 'value')} refused",
+        f"{count(len(served.flags), 'flag')}: {count(len(refused), 'value')} refused"
+        + (f", {len(pinned)} equal to the default" if pinned else ""),
         file=sys.stderr,
     )
-    if findings:
+    if refused:
         raise typer.Exit(EXIT_ERROR)
+
+
+def _tell_unmarked(declaration: Declaration) -> None:
+    """Warn of text fields that look like an address or a credential and that a profile could redirect."""
+    if names := declaration.unmarked():
+        warn(
+            f"{declaration.settings_class.__name__}: a profile can set {', '.join(names)}; mark each as"
+            " `Annotated[str, windsock.Fixed]`, or `windsock.Tunable` where that is meant"
+        )
 
 
 def _tell_absent(declaration: Declaration, flags: Mapping[str, object]) -> None:
@@ -64,7 +76,7 @@ def _tell_absent(declaration: Declaration, flags: Mapping[str, object]) -> None:
         warn(f"{name}: no file has the flag {declaration.flag!r}; code defaults serve")
 
 
-def _located(found: Sequence[Misfit], files: Sequence[FlagFile]) -> list[Finding]:
+def _located(found: Sequence[Misfit], files: Sequence[FlagFile], code: str, level: Level) -> list[Finding]:
     texts = {file.path: open_text(file.data.decode(), file.path) for file in files}
     findings = []
     for misfit in found:
@@ -75,11 +87,15 @@ def _located(found: Sequence[Misfit], files: Sequence[FlagFile]) -> list[Finding
                 misfit.flag.source,
                 line,
                 column,
-                "settings-value",
-                Level.ERROR,
+                code,
+                level,
                 misfit.flag.key,
                 pointer_of(*tokens),
                 misfit.message,
             )
         )
-    return sorted(findings, key=lambda finding: (finding.source, finding.line, finding.column))
+    return findings
+
+
+def _place(finding: Finding) -> tuple[str, int, int]:
+    return finding.source, finding.line, finding.column

@@ -34,11 +34,11 @@ def command(
 ) -> None:
     """Print settings classes as flags with the code defaults, as JSON Schema, or as a manifest.
 
-    Example: windsock export app.settings:Teacher --format flags > flagd/teacher.flagd.json
+    Example: windsock export app.settings:Teacher --format schema
     """
     declarations = at_least_one(settings_classes(classes or ()))
     if kind is Kind.FLAGS:
-        print(document(skeletons(declarations)).decode(), end="")
+        print(document(skeletons(declarations, with_defaults=True)).decode(), end="")
     else:
         made = schema(declarations) if kind is Kind.SCHEMA else manifest(declarations)
         print_json(made)

@@ -35,7 +35,8 @@ def command(
     }
     if declarations:
         files = {
-            DEFAULT_FOLDER / f"{each.flag}.flagd.json": document(skeletons([each])) for each in declarations
+            DEFAULT_FOLDER / f"{each.flag}.flagd.json": document(skeletons([each], with_defaults=False))
+            for each in declarations
         }
     else:
         files = {DEFAULT_FOLDER / "features.flagd.json": document(example)}

@@ -7,14 +7,18 @@ from pydantic_core import to_jsonable_python
 
 from windsock.flags import JsonValue
 from windsock.settings.declaration import Declaration
+from windsock.text import MASK
 
 
-def skeletons(declarations: Sequence[Declaration]) -> Mapping[str, JsonValue]:
-    """A base flag for each class: one variant with the code defaults, secrets left out."""
+def skeletons(declarations: Sequence[Declaration], *, with_defaults: bool) -> Mapping[str, JsonValue]:
+    """A base flag for each class: one variant, empty or with the code defaults, secrets left out.
+
+    Empty is what a repository starts from: a default that changes in the code then has its effect.
+    """
     return {
         declaration.flag: {
             "state": "ENABLED",
-            "variants": {"base": _defaults(declaration)},
+            "variants": {"base": _defaults(declaration) if with_defaults else {}},
             "defaultVariant": "base",
         }
         for declaration in declarations
@@ -49,6 +53,14 @@ def manifest(declarations: Sequence[Declaration]) -> Mapping[str, JsonValue]:
 
 
 def _defaults(declaration: Declaration) -> JsonValue:
-    kept = {name: value for name, value in declaration.defaults.items() if name not in declaration.secrets}
-    made: JsonValue = json.loads(json.dumps(to_jsonable_python(kept, fallback=str)))
+    """The code defaults, without what JSON cannot hold, is secret or has a password in it."""
+    made: dict[str, JsonValue] = {}
+    for name, value in declaration.defaults.items():
+        try:
+            to_jsonable_python(value, fallback=str)
+        except ValueError:  # bytes that are no text
+            continue
+        text = json.dumps(declaration.shown({name: value})[name])
+        if MASK not in text:
+            made[name] = json.loads(text)
     return made

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from windsock.evaluator import CompiledFlag
 from windsock.flags import Flag, FlagSet, JsonValue
 from windsock.flags.raw import Tokens
+from windsock.nested import at, holds, leaf_paths
 from windsock.settings.declaration import Declaration
 from windsock.settings.falling import resolve
 from windsock.settings.layers import Layer, Origin
@@ -43,6 +44,21 @@ def misfits(flag_set: FlagSet, declarations: Sequence[Declaration]) -> tuple[Mis
         Misfit(misfit.flag, misfit.tokens, misfit.message + _in(environments))
         for misfit, environments in found.values()
     )
+
+
+def pins(flag_set: FlagSet, declarations: Sequence[Declaration]) -> tuple[Misfit, ...]:
+    """Values of base flags that equal the code default, and would hide a later change of it."""
+    found = []
+    for declaration in declarations:
+        flag = flag_set.flags.get(declaration.flag)
+        defaults = declaration.shown(declaration.defaults)
+        for variant in _variants(flag, "base"):
+            for path in leaf_paths(variant.layer.values):
+                if holds(defaults, path) and at(defaults, path) == at(variant.layer.values, path):
+                    name = f"{declaration.settings_class.__name__}.{'.'.join(path)}"
+                    message = f"equals the default of {name}; leave it out, so that the code decides"
+                    found.append(Misfit(variant.flag, ("variants", variant.name, *path), message))
+    return tuple(found)
 
 
 def environments_of(flag: Flag | None) -> tuple[str, ...]:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from windsock.settings.layers import MASK
-from windsock.text import printable
+from windsock.text import MASK, mask_passwords, printable
 
 ERROR_MAX = 500
 """Characters of an error's text that are judged, logged and kept."""
@@ -97,7 +96,7 @@ def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
     for secret in secrets:
         for written in (secret, repr(secret)[1:-1], json.dumps(secret)[1:-1]):
             text = text.replace(written, MASK)
-    return f"{type(error).__name__}: {' '.join(text.split())}"[:ERROR_MAX]
+    return f"{type(error).__name__}: {' '.join(mask_passwords(text).split())}"[:ERROR_MAX]
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

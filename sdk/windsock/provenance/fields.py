@@ -6,10 +6,11 @@ from itertools import takewhile
 
 from windsock.nested import FieldPath, at, says
 from windsock.settings.declaration import Declaration
-from windsock.settings.layers import MASK, Origin, Refusal, Resolved
+from windsock.settings.layers import Origin, Refusal, Resolved
 from windsock.settings.process import process
 from windsock.settings.resolution import Resolution
 from windsock.settings.settings import Settings, given_of, view_of
+from windsock.text import MASK
 
 
 @dataclass(frozen=True, slots=True)

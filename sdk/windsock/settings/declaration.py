@@ -1,6 +1,6 @@
 """What a settings class declares, checked once when the class is made."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, get_args
 from weakref import WeakValueDictionary
@@ -12,11 +12,15 @@ from windsock.errors import DeclarationError
 from windsock.flag_names import EXPERIMENT, PROFILE, checked_flag
 from windsock.nested import FieldPath
 from windsock.settings.flag_input import complaints
-from windsock.settings.layers import MASK, plain
-from windsock.text import printable
+from windsock.settings.layers import masked, plain
+from windsock.settings.shapes import fields_of
+from windsock.text import MASK, mask_passwords, printable
 
 # What `windsock.Settings` itself offers; a field of that name would hide it.
 RESERVED = frozenset({"for_user", "afor_user", "live"})
+
+_TELLING = ("_url", "_uri", "_dsn", "_key", "_token", "_secret", "_password")
+"""How the names of fields end that hold an address or a credential."""
 
 _LONGEST = 16_384
 """Characters of a value that is shown as text because nothing else can be made of it."""
@@ -76,6 +80,10 @@ class Declaration:
         fields = self.settings_class.model_fields.items()
         return frozenset(name for name, field in fields if _mentions_secret(field.annotation))
 
+    def unmarked(self) -> list[str]:
+        """Text fields, after dots where nested, that a profile may set though their name says otherwise."""
+        return list(_unmarked(self.settings_class, (), frozenset()))
+
     def _check_fields(self) -> None:
         name = self.settings_class.__name__
         for field_name, field in self.settings_class.model_fields.items():
@@ -119,10 +127,22 @@ def _claim(settings_class: type[BaseModel], flag: str) -> None:
     _claimed[flag] = settings_class
 
 
+def _unmarked(model: type, above: FieldPath, within: frozenset[type]) -> Iterator[str]:
+    for name, field in fields_of(model).items():
+        if field.fixed or field.tunable:
+            continue
+        path = (*above, name)
+        if name.lower().endswith(_TELLING) and any(member.kind is str for member in field.shape.members):
+            yield ".".join(path)
+        for member in field.shape.models:
+            if member.kind not in within:
+                yield from _unmarked(member.kind, path, within | {member.kind})
+
+
 def jsonable(value: object) -> object:
-    """A value as JSON can hold it; what a serializer or its bytes refuse becomes text."""
+    """A value as JSON can hold it, passwords in URLs masked; what a serializer refuses becomes text."""
     try:
-        return to_jsonable_python(value, fallback=str)
+        return masked(to_jsonable_python(value, fallback=str))
     except Exception:  # noqa: BLE001 - bytes that are no UTF-8, or a serializer of the class's own
         if isinstance(value, BaseModel):
             return {name: jsonable(getattr(value, name)) for name in type(value).model_fields}
@@ -130,7 +150,7 @@ def jsonable(value: object) -> object:
             return {str(key): jsonable(below) for key, below in value.items()}
         if isinstance(value, list | tuple | set | frozenset):
             return [jsonable(each) for each in value]
-        return printable(value, _LONGEST)
+        return mask_passwords(printable(value, _LONGEST))
 
 
 def _mentions_secret(annotation: Any, within: frozenset[type] = frozenset()) -> bool:

@@ -9,9 +9,10 @@ from pydantic_settings.sources import DefaultSettingsSource
 
 from windsock.nested import FieldPath, at, holds, leaf_paths, nest, overlay, without
 from windsock.settings.flag_input import complaints, to_input
-from windsock.settings.layers import MASK, Layer, Origin, Refusal, Resolved, plain
+from windsock.settings.layers import Layer, Origin, Refusal, Resolved, masked, plain
 from windsock.settings.shapes import by_name, fields_of, named_path
 from windsock.settings.trial import Declared, Fault, Outcome, Trial
+from windsock.text import MASK, mask_passwords
 
 ARGUMENTS = "arguments"
 """The layer of what a class is called with: what is wrong there is raised."""
@@ -181,7 +182,7 @@ class _Falling:
 
     def _without(self, layer: Layer, path: FieldPath, names: FieldPath, message: str) -> Layer:
         """Refuse what a layer says at a path, by keys of the input and by field names."""
-        shown = at(layer.values, names)
+        shown, message = masked(at(layer.values, names)), mask_passwords(message)
         if self._declared.is_secret(names):  # a validator's own message may quote the value
             shown, message = MASK, "not valid; the field is secret, so no more is said"
         self.refusals.append(Refusal(names, layer.origin, shown, message))

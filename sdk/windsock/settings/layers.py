@@ -10,9 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from windsock.nested import FieldPath, leaf_paths, says
-
-MASK = "**********"
-"""Stands for a secret wherever a value is shown; pydantic's own mask."""
+from windsock.text import mask_passwords
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +105,15 @@ class Resolved:
     def _origin(self, path: FieldPath) -> Origin:
         code, *layers = self.applied
         return next((layer.origin for layer in reversed(layers) if says(layer.values, path)), code.origin)
+
+
+def masked(value: object) -> object:
+    """A value with the passwords masked that stand in URLs and connection strings, at any depth."""
+    if isinstance(value, str):
+        return mask_passwords(value)
+    if isinstance(value, Mapping):
+        return {key: masked(below) for key, below in value.items()}
+    return [masked(each) for each in value] if isinstance(value, list) else value
 
 
 def plain(value: Any) -> Any:

@@ -16,12 +16,12 @@ from windsock.settings import sources
 from windsock.settings.declaration import Declaration
 from windsock.settings.falling import resolve
 from windsock.settings.handing import shared
-from windsock.settings.layers import MASK, Layer, Origin, Refusal, Resolved
+from windsock.settings.layers import Layer, Origin, Refusal, Resolved, masked
 from windsock.settings.place import ValueKey, Withdrawn, fingerprint
 from windsock.settings.process import process
 from windsock.settings.tally import Tally
 from windsock.settings.trial import Trial
-from windsock.text import short
+from windsock.text import MASK, short
 
 logger = logging.getLogger("windsock.settings")
 
@@ -194,7 +194,7 @@ class Resolver:
         """Write a value for people and other processes; None where the field is secret or it is too long."""
         if self.declaration.is_secret((field_name,)):
             return None
-        text = json.dumps(value, ensure_ascii=False, default=repr)
+        text = json.dumps(masked(value), ensure_ascii=False, default=repr)
         return text if len(text) <= _JSON_MAX else None
 
     def shadowed(self) -> list[str]:
@@ -312,7 +312,7 @@ class Resolver:
         return layers, refusals
 
     def _withdrawal(self, layer: Layer, name: str) -> Refusal:
-        value = MASK if self.declaration.is_secret((name,)) else layer.values[name]
+        value = MASK if self.declaration.is_secret((name,)) else masked(layer.values[name])
         return Refusal((name,), layer.origin, value, WITHDRAWN)
 
     def _log(self, refusals: tuple[Refusal, ...]) -> None:
