@@ -368,7 +368,7 @@ class TestWhatIsHandedOut:
 
 
 class TestWantedDifferences:
-    """The table of docs/settings.md, row by row."""
+    """The table of docs/from-pydantic-settings.md, row by row."""
 
     def test_empty_means_unset(self, setenv: SetEnv) -> None:
         class App(windsock.Settings):
