@@ -191,9 +191,11 @@ def _version(version: Any) -> Any:
 
 
 def _bucket(bucket: list[Any]) -> list[Any]:
-    """A variant or a weight that is computed."""
+    """A variant or a weight that is computed, and a boolean, which a condition may ask for."""
     fits = ("a", 1)
     return [
-        fits[place] if place < 2 and isinstance(item, Mapping) and item else item
+        fits[place]
+        if (place < 2 and isinstance(item, Mapping) and item) or (place == 0 and isinstance(item, bool))
+        else item
         for place, item in enumerate(bucket)
     ]

@@ -63,6 +63,7 @@ BROKEN = [
     ("unreachable", document(targeting={"if": [IN_A, "on", IN_A, "off"]}), "/flags/f/targeting/if/2"),
     ("unreachable", document(targeting={"if": [IN_A, "on", {"if": [IN_A, "off"]}]}), "/flags/f/targeting/if/2/if/0"),
     ("unreachable", document(targeting={"if": [IN_A, "on", {"==": [{"var": "email"}, "b"]}, "off"]}), "/flags/f/targeting/if/2"),
+    ("flags-as-list", {"flags": [{"key": "f", **GOOD}]}, "/flags"),
     ("listed-twice", document(targeting={"if": [IN_A, "on", {"in": [{"var": "email"}, ["b", "c"]]}, "off"]}), "/flags/f/targeting/if/2"),
     ("listed-twice", rule({"in": [{"var": "email"}, ["b", "c", "b"]]}), "/flags/f/targeting/if/0/in/1"),
     ("millisecond-timestamp", rule({">": [{"var": "$flagd.timestamp"}, 1_700_000_000_000]}), "/flags/f/targeting/if/0/>/1"),
@@ -264,13 +265,32 @@ def test_yaml_is_linted_with_places():
     assert [(finding.code, finding.line) for finding in findings] == [("default-not-variant", 5)]
 
 
+def test_a_word_in_yaml_that_is_a_boolean_elsewhere_is_found_as_key_and_value():
+    text = b"""flags:
+  f:
+    state: ENABLED
+    variants:
+      on: "yes"
+      'off': 'No'
+    defaultVariant: on
+    targeting:
+      if: [{in: [{var: country}, [NO, 'SE', true]]}, "on"]
+"""
+    found = [finding for finding in lint(text, "x.flagd.yaml").findings if finding.code == "yaml-boolean"]
+    assert [(finding.line, finding.message.split()[0]) for finding in found] == [
+        (5, "on"),
+        (7, "on"),
+        (9, "NO"),
+    ]
+
+
 def test_the_page_says_what_the_catalogue_says():
     assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m tests.lint.lint_page"
 
 
 def test_every_code_of_ours_has_an_example_here():
     shown = {code for code, _, _ in BROKEN} | {
-        "unreadable", "bad-value", "defined-twice", "suppression", "reference-cycle", "nested-reference",
+        "unreadable", "bad-value", "yaml-boolean", "defined-twice", "suppression", "reference-cycle", "nested-reference",
         "expired", "missing-owner", "weights-not-100", "unknown-attribute", "deep-value", "settings-value", "large-file",
     }  # fmt: skip
     from windsock.lint.portable.known import BY_CODE as CONSTRUCTS

@@ -46,6 +46,7 @@ class RawDocument:
         place_of: Finds the place of a value by its pointer's steps; searches the text again, so only for
             problems.
         mentions_references: False when no ``$ref`` can occur in it.
+        words: Text without quotes that YAML 1.1 parsers read as a boolean, such as ``on``: where, and which.
     """
 
     flags: tuple[RawFlag, ...]
@@ -54,3 +55,4 @@ class RawDocument:
     place_of: Callable[[Tokens], Place]
     faults: tuple[Fault, ...] = ()
     mentions_references: bool = True
+    words: tuple[tuple[Tokens, str], ...] = ()

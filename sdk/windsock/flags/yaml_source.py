@@ -34,6 +34,9 @@ _WORDS: Final[dict[str, JsonValue]] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+_BOOLEAN_IN_YAML_1_1: Final = frozenset(
+    written for word in ("yes", "no", "on", "off") for written in (word, word.capitalize(), word.upper())
+)
 _NOT_FINITE: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
@@ -58,6 +61,7 @@ class _Builder:
         self._places: dict[Tokens, Place] = {}
         self._key_places: dict[Tokens, Place] = {}
         self._faults: list[Fault] = []
+        self._words: list[tuple[Tokens, str]] = []
         self._unusable: set[str | int] = set()
         self._count = 0
 
@@ -78,6 +82,7 @@ class _Builder:
             metadata=root.get("metadata", {}),
             place_of=self._place_of,
             faults=tuple(self._faults),
+            words=tuple(self._words),
         )
 
     def _flags(self, flags: JsonValue) -> Iterator[RawFlag]:
@@ -158,6 +163,8 @@ class _Builder:
                 continue
             if key in seen:
                 self._fault((*tokens, key), place, written_twice(key, seen[key]))
+            if event.implicit[0] and key in _BOOLEAN_IN_YAML_1_1:
+                self._words.append(((*tokens, key), key))
             seen[key] = place[0]
             self._key_places[*tokens, key] = place
             made[key] = self._value(next(self._events), (*tokens, key))
@@ -188,6 +195,8 @@ class _Builder:
     def _plain(self, event: Any, text: str, tokens: Tokens) -> JsonValue:
         if text in _WORDS:
             return _WORDS[text]
+        if text in _BOOLEAN_IN_YAML_1_1:
+            self._words.append((tokens, text))
         if _INTEGER.fullmatch(text) and len(text) < 300:
             return int(text.replace("_", ""))
         if _BASED.fullmatch(text) and len(text) < 300:

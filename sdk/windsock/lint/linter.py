@@ -147,6 +147,9 @@ class _Linter:
                 yield Hit(
                     "bad-flag", (name,), f"{name} must be an object; leave it out", change=("replace", {})
                 )
+        for tokens, word in self._text.raw.words:
+            message = f'{word} is a boolean to other YAML parsers; write "{word}" in quotes'
+            yield Hit("yaml-boolean", tokens, message)
         for document_check in _DOCUMENT_CHECKS:
             yield from document_check(self._site)
         for name, tree in self._site.trees.items():

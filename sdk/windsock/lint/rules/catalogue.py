@@ -61,6 +61,21 @@ _DOCUMENT: Final = (
         "keeps the first of two keys' values and another the last. Keep one; write a finite number.",
     ),
     Rule(
+        "yaml-boolean",
+        _W,
+        "a word in YAML that some parsers read as a boolean",
+        "`on`, `off`, `yes` and `no` without quotes are text in YAML 1.2, which the flagd server and "
+        "windsock read. Python's flagd provider reads YAML 1.1, where they are booleans: a variant `on` "
+        "becomes `true`. Put the word in quotes.",
+    ),
+    Rule(
+        "flags-as-list",
+        _E,
+        "flags written as a list",
+        "The flagd server and windsock read a list of flags; the npm core finds no flag in it, and the "
+        "Python core refuses the document. Write an object whose keys are the flags' keys.",
+    ),
+    Rule(
         "defined-twice",
         _W,
         "a flag in two files",

@@ -136,8 +136,8 @@ def _buckets(operation: Operation) -> Iterator[Hit]:
 
 
 def _is_bucket(bucket: list[JsonValue]) -> bool:
-    """Whether it is a variant with or without a weight; both may be computed."""
-    if not 1 <= len(bucket) <= 2 or not isinstance(bucket[0], (str, dict)):
+    """Whether it is a variant, or a boolean, with or without a weight; both may be computed."""
+    if not 1 <= len(bucket) <= 2 or not isinstance(bucket[0], (str, bool, dict)):
         return False
     weight = bucket[1] if len(bucket) == 2 else 1
     return isinstance(weight, (int, float, dict)) and not isinstance(weight, bool)

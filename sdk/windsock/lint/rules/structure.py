@@ -28,6 +28,9 @@ def root(site: DocumentSite) -> Iterator[Hit]:
             "of users in the database (windsock mirror) or split the file"
         )
         yield Hit("large-file", (), message)
+    if any(isinstance(flag.tokens[-1], int) for flag in site.flags):
+        message = "only the flagd server and windsock read flags as a list; write an object of flags by key"
+        yield Hit("flags-as-list", ("flags",), message)
     for name in site.evaluators:
         yield from _plain("shared rule's name", name, ("$evaluators", name))
     if isinstance(site.metadata, dict):
