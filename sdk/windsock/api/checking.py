@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import to_jsonable_python
 
 from windsock.api.document import ENVIRONMENTS, Configuration, Values
 from windsock.flags import JsonValue
 from windsock.flags.model import pointer_of
 from windsock.lint.linter import Level, lint
 from windsock.nested import overlay
-from windsock.settings.declaration import Declaration
+from windsock.settings.declaration import Declaration, jsonable
 
 _LARGEST_INTEGER: Final = 2**53
 
@@ -119,10 +118,10 @@ def _without(
 
 
 def _invalid(declaration: Declaration, values: Values) -> Iterator[tuple[tuple[str, ...], str]]:
-    whole = overlay(_jsonable(declaration.defaults), values)
+    whole = overlay({name: jsonable(value) for name, value in declaration.defaults.items()}, values)
     settings_class: type[BaseModel] = declaration.settings_class
     try:
-        # not the class's own `__init__`, which reads the environment; see `Declaration.validate`
+        # not the class's own `__init__`, which reads the environment
         settings_class.__pydantic_validator__.validate_json(
             json.dumps(whole),
             strict=True,
@@ -132,12 +131,9 @@ def _invalid(declaration: Declaration, values: Values) -> Iterator[tuple[tuple[s
         )
     except ValidationError as error:
         for item in error.errors(include_url=False, include_context=False, include_input=False):
-            yield tuple(map(str, item["loc"])), item["msg"]
-
-
-def _jsonable(values: Mapping[str, object]) -> dict[str, object]:
-    jsonable: dict[str, object] = to_jsonable_python(dict(values), fallback=str)
-    return jsonable
+            path = tuple(map(str, item["loc"]))
+            if not path or path[0] in values:  # a default need not survive being written as JSON
+                yield path, item["msg"]
 
 
 def _unknown(declaration: Declaration, values: Values, above: tuple[str, ...]) -> Iterator[Fault]:

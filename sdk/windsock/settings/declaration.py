@@ -11,7 +11,7 @@ from pydantic_core import to_jsonable_python
 from windsock.errors import DeclarationError
 from windsock.flag_names import EXPERIMENT, PROFILE, checked_flag
 from windsock.nested import FieldPath
-from windsock.settings.flag_input import complaints
+from windsock.settings.flag_input import NO_BOOLEAN, NO_NUMBER, complaints
 from windsock.settings.layers import masked, plain
 from windsock.settings.shapes import fields_of
 from windsock.text import MASK, mask_passwords, printable
@@ -63,8 +63,9 @@ class Declaration:
         return info.default if info.default_factory is None else getattr(self.code, name)
 
     def unknown(self, values: Mapping[str, object]) -> Iterable[tuple[FieldPath, str]]:
-        """Name what a flag says that no field takes, also inside nested models."""
-        return list(complaints(self.settings_class, values, self.code))
+        """Name the keys of a flag that no field has, also inside nested models."""
+        found = complaints(self.settings_class, values, self.code)
+        return [(path, message) for path, message in found if message not in {NO_BOOLEAN, NO_NUMBER}]
 
     def is_secret(self, path: FieldPath) -> bool:
         """Whether the field at the head of `path` holds a secret."""

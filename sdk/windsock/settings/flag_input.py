@@ -23,6 +23,9 @@ REMOVED: Final = _Removed()
 FIXED = "fixed: a profile or an experiment cannot set it; the base flag and the environment can"
 """What is said of a value that a profile or an experiment sets although the field is the deployment's."""
 
+NO_BOOLEAN = "Input should be a number, not a boolean"
+NO_NUMBER = "Input should be a boolean, not a number"
+
 EVERY = "*"
 """The key that, with null, takes every key out of a mapping."""
 
@@ -144,7 +147,7 @@ def _confused(shape: Shape, value: object) -> str | None:
     """What pydantic would not mind: a boolean where a number belongs, and a number where a boolean does."""
     if isinstance(value, bool):
         wrong = shape.takes_numbers and not shape.takes_booleans
-        return "Input should be a number, not a boolean" if wrong else None
+        return NO_BOOLEAN if wrong else None
     if isinstance(value, int | float) and shape.takes_booleans and not shape.takes_numbers:
-        return "Input should be a boolean, not a number"
+        return NO_NUMBER
     return None

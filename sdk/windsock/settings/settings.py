@@ -18,7 +18,7 @@ from windsock.settings.handing import own
 from windsock.settings.process import process
 from windsock.settings.resolution import Given, Resolver
 from windsock.usage.data import Healed, Use
-from windsock.usage.request import _current, current_request
+from windsock.usage.request import _current, _writer, current_request
 
 S = TypeVar("S", bound="Settings")
 
@@ -63,9 +63,9 @@ class Settings(BaseSettings):
         DeclarationError: When the class is made: a field without a default, or one that hides a method.
     """
 
-    # Where a request or a heal must know what is read, a view's attributes start empty: reading a field goes
-    # through `Field`, which keeps the value in the view's `__dict__`. Elsewhere they start with all values
-    # that can be shared, and reading one is an ordinary attribute read.
+    # Where a recorded request or a heal must know what is read, a view's attributes start empty: reading a
+    # field goes through `Field`, which keeps the value in the view's `__dict__`. Elsewhere they start with
+    # all values that can be shared, and reading one is an ordinary attribute read.
     __slots__ = ("_windsock_view",)
 
     __windsock_flag__: ClassVar[str] = ""
@@ -125,7 +125,7 @@ class Settings(BaseSettings):
         given = cls.__windsock__.resolve(key, attributes)
         view = object.__new__(cls)
         _set_view(view, (given, key, (), None))
-        if _current.get() is None:
+        if _current.get() is None or not _writer:
             _set_attributes(view, given[0].shared.copy())
         else:
             _register(view)
