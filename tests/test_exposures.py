@@ -1,16 +1,25 @@
 """Requests: which views belong to them, what a row says, and that recording never costs an answer."""
 
 import asyncio
+import contextlib
+import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from openfeature import api
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.track import TrackingEventDetails
 from opentelemetry import trace as otel
 
-from windsock.usage import MemorySink, Spool, UsageOptions, UsageWriter
+from windsock.providers.files import FilesProvider
+from windsock.providers.remote import RemoteProvider
+from windsock.providers.stream import StreamProvider
+from windsock.usage import MemorySink, Spool, UsageOptions, UsageRecord, UsageWriter
 from windsock.usage.request import Healed, Use, current_request, install, installed, record, request
 
 USE = Use("teacher", "none", None, "0123456789ab", "DEFAULT", "test", "u1", {"retrieval_top_k": 10})
@@ -37,6 +46,7 @@ def rows(tmp_path):
         assert writer.flush()
         return sink.rows
 
+    flushed.sink = sink
     yield flushed
     install(before)
     writer.stop()
@@ -54,6 +64,97 @@ def test_a_request_leaves_one_row_with_what_it_measured(rows):
     assert (row.input_tokens, row.output_tokens, row.cost) == (101, 20, Decimal("0.3"))
     assert row.values == {"retrieval_top_k": 10}
     assert 0 <= row.latency_ms < 60_000
+
+
+def test_a_row_says_how_the_request_ended_and_who_answered(rows):
+    with request() as this:
+        this.record(View())
+        this.tokens(input=1, model="gpt-4o-2024-11-20")
+        this.tokens(input=1)
+    with contextlib.suppress(TimeoutError), request() as this:
+        this.record(View())
+        raise TimeoutError
+    with request() as this:
+        this.record(View())
+        this.failed("HTTP 503")
+    ended = [(row.status, row.error_class, row.answered_model) for row in rows()]
+    assert ended == [
+        ("ok", None, "gpt-4o-2024-11-20"),
+        ("error", "TimeoutError", None),
+        ("error", "HTTP 503", None),
+    ]
+
+
+def test_the_first_item_of_a_stream_is_timed_once(rows):
+    with request() as this:
+        this.record(View())
+        this.first_item()
+        time.sleep(0.02)
+        this.first_item()
+    with request() as this:
+        this.record(View())
+    streamed, plain = rows()
+    assert 0 <= streamed.first_item_ms < streamed.latency_ms - 15
+    assert plain.first_item_ms is None
+
+
+def test_events_and_scores_belong_to_their_request_and_its_user(rows):
+    with request(request_id="r-1") as this:
+        this.track("bought", 12.5, currency="CHF")
+        this.record(View())
+        this.score("judge", 1.0, label="pass")
+    with request(user_id="u2") as this:
+        this.track("opened")
+    rows()
+    bought, judged, opened = rows.sink.events
+    assert (bought.name, bought.value, bought.user_id, bought.request_id) == ("bought", 12.5, "u1", "r-1")
+    assert bought.attributes_json == '{"currency":"CHF"}'
+    assert json.loads(judged.attributes_json) == {"label": "pass", "gen_ai.evaluation": True}
+    assert (opened.value, opened.user_id) == (None, "u2")
+    assert len({each.id for each in rows.sink.events}) == 3
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "five", 10**400])
+def test_a_value_that_is_not_a_number_is_left_out(rows, value):
+    with request() as this:
+        this.track("bought", value)
+    rows()
+    assert [each.value for each in rows.sink.events] == [None]
+
+
+@pytest.mark.parametrize("make", [FilesProvider, RemoteProvider, StreamProvider])
+def test_the_standard_call_reaches_the_writer_through_each_provider(rows, make, tmp_path):
+    provider = FilesProvider(tmp_path) if make is FilesProvider else make()
+    client = api.get_client("tracking")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(client), "provider", provider)
+        context = EvaluationContext("u1", {"unit": "s-1", "email": "a@b.ch"})
+        client.track("bought", context, TrackingEventDetails(12.5, {"currency": "CHF"}))
+        client.track("opened")
+    rows()
+    bought, opened = rows.sink.events
+    assert (bought.name, bought.value, bought.user_id, bought.unit) == ("bought", 12.5, "u1", "s-1")
+    assert (bought.environment, bought.attributes_json) == ("production", '{"currency":"CHF"}')
+    assert (opened.user_id, opened.value) == (None, None)
+
+
+def test_a_sink_that_takes_usage_alone_gets_usage_alone(tmp_path):
+    class Plain:
+        def __init__(self):
+            self.rows = []
+
+        def write(self, rows):
+            self.rows.extend(rows)
+
+    sink = Plain()
+    writer = UsageWriter(sink, Spool(tmp_path / "spool"), UsageOptions(flush_interval=20))
+    before = install(writer)
+    with request() as this:
+        this.record(View())
+        this.track("bought")
+    install(before)
+    writer.stop()
+    assert [type(row) for row in sink.rows] == [UsageRecord]
 
 
 def test_views_of_one_flag_join_and_flags_stay_apart(rows):

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg import conninfo, sql
 
 from windsock.errors import ConfigurationError
 from windsock.postgres import embedded
@@ -29,8 +31,10 @@ from windsock.usage import (
     UsageOptions,
     UsageRecord,
     UsageWriter,
+    postgres,
 )
-from windsock.usage.clean import clean
+from windsock.usage.clean import clean, clean_event, clean_exposure
+from windsock.usage.data import Arm, Event, hashed_user_id, key_fingerprint
 from windsock.usage.postgres import PostgresSink
 
 QUICK = UsageOptions(flush_interval=0.2)
@@ -61,7 +65,9 @@ def eventually(condition, seconds=20.0):
 def test_a_row_holds_what_was_recorded(sink, ask, make_pending):
     config = uuid4()
     pending = make_pending(
-        Measured("r-1", 0.25, 100, 20, Decimal("0.0015"), "ab" * 16),
+        Measured(
+            "r-1", 0.25, 100, 20, Decimal("0.0015"), "ab" * 16, "error", "TimeoutError", "gpt-4o-2024", 0.05
+        ),
         variant=str(config),
         config_id=config,
         reason="TARGETING_MATCH",
@@ -99,6 +105,10 @@ def test_a_row_holds_what_was_recorded(sink, ask, make_pending):
         "trace_id": "ab" * 16,
         "experiment": "models-2026",
         "arm": "big",
+        "status": "error",
+        "error_class": "TimeoutError",
+        "answered_model": "gpt-4o-2024",
+        "first_item_ms": 50,
     }
 
 
@@ -268,8 +278,15 @@ def test_any_record_can_be_stored(sink, make_pending, values, text, numbers):
         variant=text,
         config_id=text,
         healed=[Healed(text, values, text, text)],
+        exposed_to=Arm(text, text, text, text, segments=tuple(values)),
+        attributes=values,
     )
-    sink._write([clean(pending)])  # below the level that would only log a refused row
+    event = Event(uuid4(), text, latency, pending.requested_at, text, text, text, text, values)
+    # below the level that would only log a refused row
+    sink._write([clean(pending)], postgres._USAGE)
+    sink._write([clean_event(event)], postgres._EVENTS)
+    if (exposure := clean_exposure(pending)) is not None:
+        sink._write([exposure], postgres._EXPOSURES)
 
 
 def test_without_the_table_records_wait_and_the_message_names_it(empty_database, make_pending, spool, caplog):
@@ -438,3 +455,85 @@ def test_a_destination_is_the_database_and_not_who_asks():
 def test_a_database_url_that_is_none_is_refused_at_once():
     with pytest.raises(ConfigurationError, match="usage_logs cannot be read"):
         PostgresSink("postgres//typo")
+
+
+ARM = Arm("cheaper", "control", "teacher.experiment", "SPLIT", 2, 0.5, segments=("country",))
+
+
+def exposed(ask):
+    return ask("select unit, arm, first_exposed_at, excluded from windsock.exposures order by unit")
+
+
+def test_an_exposure_is_one_row_over_processes_and_the_earliest_counts(database, ask, make_pending, tmp_path):
+    """Two processes meet the same unit, and the spool of a third brings an earlier time days late."""
+    late, early = make_pending(exposed_to=ARM), make_pending(exposed_to=ARM)
+    early = replace(early, requested_at=late.requested_at - timedelta(days=3))
+    waiting = Spool(tmp_path / "spool")
+    waiting.append([clean(early), clean_exposure(early)])
+    waiting.release()
+    others = UsageWriter(PostgresSink(database), Spool(tmp_path / "other"), QUICK)
+    for pending in (late, late, make_pending(exposed_to=replace(ARM, excluded="profile"))):
+        others.put(pending)
+    assert others.flush()
+    others.stop()
+    assert exposed(ask) == [("u1", "control", late.requested_at, None)]
+    writer = UsageWriter(PostgresSink(database), waiting, QUICK)
+    writer.put(make_pending(user_id="u2"))
+    eventually(lambda: writer.health().replayed == 2)
+    writer.stop()
+    assert exposed(ask) == [("u1", "control", early.requested_at, None)]
+
+
+def test_an_exposure_holds_all_that_an_analysis_asks_for(database, ask, make_pending, tmp_path):
+    options = UsageOptions(flush_interval=0.2, user_id_key=b"secret")
+    writer = UsageWriter(PostgresSink(database), Spool(tmp_path / "spool"), options)
+    pending = make_pending(exposed_to=ARM, attributes={"country": "CH", "email": "a@b.ch"})
+    writer.put(pending)
+    writer.stop()
+    (row,) = ask("select to_jsonb(e) - 'first_exposed_at' from windsock.exposures e")
+    assert row == (
+        {
+            "experiment": "cheaper",
+            "version": 2,
+            "environment": "test",
+            "unit": hashed_user_id("u1", b"secret"),
+            "arm": "control",
+            "allocation": 0.5,
+            "flag": "teacher.experiment",
+            "revision": "0123456789ab",
+            "reason": "SPLIT",
+            "key_fingerprint": key_fingerprint(b"secret"),
+            "attributes": {"country": "CH"},
+            "excluded": None,
+        },
+    )
+
+
+def test_the_writers_role_stores_usage_exposures_and_events(database, ask, make_pending, tmp_path):
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("alter role windsock_writer login")
+        name = connection.info.dbname
+        connection.execute(
+            sql.SQL("grant temporary on database {} to windsock_writer").format(sql.Identifier(name))
+        )
+    try:
+        url = conninfo.make_conninfo(database, user="windsock_writer")
+        writer = UsageWriter(PostgresSink(url), Spool(tmp_path / "spool"), QUICK)
+        pending = make_pending(exposed_to=ARM)
+        event = Event(uuid4(), "bought", 12.5, pending.requested_at, "test", "u1")
+        for each in (
+            pending,
+            event,
+            event,
+            replace(pending, requested_at=pending.requested_at - timedelta(1)),
+        ):
+            writer.put(each)
+        assert writer.flush()
+        writer.stop()
+        assert writer.health().last_error is None
+    finally:
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute("alter role windsock_writer nologin")
+    assert ask("select count(*) from usage_logs") == [(1,)]
+    assert len(exposed(ask)) == 1
+    assert ask("select name, user_id, value from windsock.metric_events") == [("bought", "u1", 12.5)]

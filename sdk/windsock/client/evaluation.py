@@ -97,18 +97,19 @@ class Evaluation:
 
     def object(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Outcome:
         """Evaluate an object flag with its hooks; equal results are one object, as compiled ones are."""
-        return self._outcome(self.details(hooks.OBJECT, flag_key, {}, targeting_key, dict(attributes)))
+        return self.outcome(self.details(hooks.OBJECT, flag_key, {}, targeting_key, dict(attributes)))
 
     async def aobject(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Outcome:
         """Do the same through the client's asynchronous call."""
         context = self._given(targeting_key, dict(attributes))
-        return self._outcome(await self.client.get_object_details_async(flag_key, {}, context))
+        return self.outcome(await self.client.get_object_details_async(flag_key, {}, context))
 
-    def _outcome(self, details: FlagEvaluationDetails[Any]) -> Outcome:
+    def outcome(self, details: FlagEvaluationDetails[Any]) -> Outcome:
         """Intern what the client answered by its content, so that settings are validated once per variant."""
         served = details.variant is not None and details.error_code is None
         value = details.value if served else None
-        key = (details.flag_key, details.variant, details.reason, details.error_code, _fingerprint(value))
+        said = (_fingerprint(value), tuple(sorted(details.flag_metadata.items())))
+        key = (details.flag_key, details.variant, details.reason, details.error_code, *said)
         known = self._interned.get(key)
         if known is None:
             if len(self._interned) >= _INTERNED_MAX:

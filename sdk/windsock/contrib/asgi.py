@@ -10,6 +10,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_SERVER_ERROR = 500
+
 
 class RequestMiddleware:
     """Opens `windsock.request` around every HTTP request; `windsock.current_request` gives it inside.
@@ -19,8 +21,8 @@ class RequestMiddleware:
         app.add_middleware(RequestMiddleware)
 
     The request's id is that of the header ``X-Request-ID``, where a proxy has set one. It lasts until the
-    application is done with it: a streamed answer and background tasks belong to it. A websocket is no
-    request: open one for each message.
+    application is done with it: a streamed answer and background tasks belong to it. An answer of 500 or more
+    is an error, as an exception is. A websocket isn't a request: open one for each message.
 
     Args:
         app: The application around which it stands.
@@ -35,5 +37,11 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        with request(request_id=headers.get(b"x-request-id", b"").decode("latin-1") or None):
-            await self._app(scope, receive, send)
+        with request(request_id=headers.get(b"x-request-id", b"").decode("latin-1") or None) as this:
+
+            async def watched(message: MutableMapping[str, Any]) -> None:
+                if message["type"] == "http.response.start" and message["status"] >= _SERVER_ERROR:
+                    this.failed(f"HTTP {message['status']}")
+                await send(message)
+
+            await self._app(scope, receive, watched)

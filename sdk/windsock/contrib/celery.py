@@ -15,11 +15,17 @@ def trace_tasks() -> None:
     """
     # The id makes a second call harmless; weak references would lose the functions at once.
     signals.task_prerun.connect(_begin, weak=False, dispatch_uid="windsock")
+    signals.task_failure.connect(_failed, weak=False, dispatch_uid="windsock")
     signals.task_postrun.connect(_end, weak=False, dispatch_uid="windsock")
 
 
 def _begin(task_id: str, **_: object) -> None:
     _open[task_id] = request(request_id=task_id).__enter__()
+
+
+def _failed(task_id: str, exception: BaseException, **_: object) -> None:
+    if (opened := _open.get(task_id)) is not None:
+        opened.failed(exception)
 
 
 def _end(task_id: str, **_: object) -> None:

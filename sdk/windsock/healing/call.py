@@ -9,6 +9,7 @@ from typing import TypeVar, cast, overload
 from windsock.healing.attempt import Attempt, within
 from windsock.healing.classify import Classifier, classify
 from windsock.settings.settings import Settings
+from windsock.usage.request import first_item
 
 S = TypeVar("S", bound=Settings)
 T = TypeVar("T")
@@ -139,6 +140,7 @@ def _begun(stream: Generator[T], attempt: Attempt[S]) -> Generator[T]:
         first = next(stream)
     except StopIteration:
         return stream
+    first_item()
 
     def rest() -> Generator[T]:
         try:
@@ -159,6 +161,7 @@ async def _abegun(stream: AsyncIterator[T], attempt: Attempt[S]) -> AsyncGenerat
         first = await anext(iterator)
     except StopAsyncIteration:
         return _nothing()
+    first_item()
 
     async def rest() -> AsyncGenerator[T]:
         try:

@@ -10,12 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode
 from openfeature.provider import AbstractProvider, ProviderStatus
+from openfeature.track import TrackingEventDetails
 
 from windsock.client.internals import status_of
 from windsock.evaluator.outcome import Rule
+from windsock.usage.tracking import track_event
 
 if TYPE_CHECKING:
     from windsock.flags import Problem
@@ -64,6 +67,15 @@ class ServingProvider(AbstractProvider):
         self.serving = Serving(source)
         self._starting = False
         self._teller: threading.Thread | None = None
+
+    def track(
+        self,
+        tracking_event_name: str,
+        evaluation_context: EvaluationContext | None = None,
+        tracking_event_details: TrackingEventDetails | None = None,
+    ) -> None:
+        """Record an event for metrics, as OpenFeature's `client.track()` asks."""
+        track_event(tracking_event_name, evaluation_context, tracking_event_details)
 
     @abstractmethod
     def ready(self) -> bool:

@@ -62,7 +62,7 @@ class Running:
             logger.error("flags cannot be served yet (%s); code defaults serve", error)  # noqa: TRY400
         usage = options.usage or os.environ.get("DATABASE_URL") or None
         self._writer = _writer(usage)
-        install(self._writer)
+        install(self._writer, options.environment)
         process.evaluation = Evaluation(options.domain, options.environment)
         self._sharing = Sharing(PostgresBoard(usage) if isinstance(usage, str) else FileBoard())
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from typing import Protocol
 
 from openfeature.evaluation_context import EvaluationContextAttribute
@@ -9,7 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from windsock.client.hooks import BOOLEAN
 from windsock.errors import DeclarationError
+from windsock.evaluator.outcome import Outcome
+from windsock.settings.arms import EXPERIMENT, arm_of
 from windsock.settings.process import process
+from windsock.usage.data import Use
+from windsock.usage.request import _current, current_request
 
 logger = logging.getLogger("windsock.settings")
 
@@ -72,7 +77,7 @@ class _Forced:
             return None
 
 
-def _switch(key: str, default: bool, forced: _Forced) -> Feature:  # noqa: FBT001 - one function, see below
+def _switch(key: str, default: bool, forced: _Forced) -> Feature:  # noqa: C901, FBT001 - one function, see below
     """What is called to ask for a feature."""
 
     # A function and not an object with `__call__`, which Python calls in a way that takes half as long again;
@@ -83,7 +88,10 @@ def _switch(key: str, default: bool, forced: _Forced) -> Feature:  # noqa: FBT00
         evaluation = process.evaluation or process.evaluating()
         provider = evaluation.provider()
         if provider is None:
-            on: bool = evaluation.details(BOOLEAN, key, default, targeting_key, attributes).value
+            details = evaluation.details(BOOLEAN, key, default, targeting_key, attributes)
+            on: bool = details.value
+            if _current.get() is not None:
+                _record(evaluation.outcome(details), on, targeting_key, attributes)
             return on
         flag = provider.compiled.get(key)
         if flag is None:
@@ -104,10 +112,51 @@ def _switch(key: str, default: bool, forced: _Forced) -> Feature:  # noqa: FBT00
             except Exception:  # noqa: BLE001 - the context does not suit the rule, or its values raise anything
                 return default
         value = outcome.value
-        return value if value is True or value is False else default
+        on = value if value is True or value is False else default
+        if _current.get() is not None:
+            _record(outcome, on, targeting_key, attributes)
+        return on
 
     is_on.__name__ = is_on.__qualname__ = f"feature {key}"
     return is_on
+
+
+def _record(outcome: Outcome, on: object, targeting_key: object, attributes: Mapping[str, object]) -> None:
+    """Let the request that is under way know that a feature was asked for."""
+    if (request := current_request()) is not None:
+        request.record(_Asked(outcome, on, targeting_key, attributes))
+
+
+class _Asked:
+    """What a feature was for a user: a use, as a settings view has one."""
+
+    __slots__ = ("_attributes", "_key", "_on", "_outcome")
+
+    def __init__(
+        self, outcome: Outcome, on: object, targeting_key: object, attributes: Mapping[str, object]
+    ) -> None:
+        self._outcome, self._on, self._key, self._attributes = outcome, on, targeting_key, attributes
+
+    def use(self) -> Use:
+        """Give the feature's value and where it came from."""
+        outcome = self._outcome
+        arm = arm_of(outcome, excluded=None) if EXPERIMENT in outcome.flag_metadata else None
+        evaluation = process.evaluating()
+        provider = evaluation.provider()
+        return Use(
+            flag=outcome.flag_key,
+            variant=outcome.variant,
+            config_id=None,
+            revision=provider.serving.revision if provider else None,
+            reason=outcome.reason,
+            environment=evaluation.environment,
+            user_id=str(self._key) if self._key else None,
+            values={outcome.flag_key: self._on},
+            experiment=arm.experiment if arm else None,
+            arm=arm.name if arm else None,
+            exposed_to=arm,
+            attributes=self._attributes,
+        )
 
 
 def feature(key: str, *, default: bool, env: str | None = None) -> Feature:

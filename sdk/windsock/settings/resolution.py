@@ -13,6 +13,7 @@ from windsock.evaluator.outcome import Outcome, Rule
 from windsock.flag_names import NO_CHANGE
 from windsock.providers.base import Serving
 from windsock.settings import sources
+from windsock.settings.arms import HAS_PROFILE, arm_fields, arm_of
 from windsock.settings.declaration import Declaration
 from windsock.settings.falling import resolve
 from windsock.settings.handing import shared
@@ -22,6 +23,7 @@ from windsock.settings.process import process
 from windsock.settings.tally import Tally
 from windsock.settings.trial import Trial
 from windsock.text import MASK, short
+from windsock.usage.data import Arm
 
 logger = logging.getLogger("windsock.settings")
 
@@ -30,7 +32,6 @@ WITHDRAWN = "withdrawn, because it failed in use; see `windsock quarantine list`
 LAST_GOOD = "last good"
 """The layer of a value that worked before the one that fails now."""
 
-_NOT_TARGETED = frozenset({"STATIC", "DEFAULT", "DISABLED", "ERROR"})
 _JSON_MAX = 16_384
 _CACHE_MAX = 65_536
 _LOGGED_MAX = 10_000
@@ -52,7 +53,8 @@ class Resolution:
             such as the control group's, counts too.
         excluded: Whether the user is left out of the running experiment because the profile sets a field of
             it.
-        arms: The fields that the arms of the experiment set; None over RPC, where they are not known.
+        arms: The fields that the arms of the experiment set; None where they are not known.
+        arm: The user's arm. Who has a profile of whatever content doesn't count; that depends on no arm.
         layers: The layers as they were found, withdrawn values included.
         tally: What became of the calls that used it.
         shared: Those of the values that users can share.
@@ -65,6 +67,7 @@ class Resolution:
     config_id: str | None
     excluded: bool
     arms: frozenset[str] | None = frozenset()
+    arm: Arm | None = None
     layers: tuple[Layer, ...] = ()
     tally: Tally = field(default_factory=Tally)
     shared: dict[str, object] = field(init=False)
@@ -81,15 +84,14 @@ class Resolution:
     def exposed(self, read: Iterable[str]) -> tuple[str, str] | None:
         """The experiment and the arm that reading these fields exposes to; None outside of any.
 
-        In an experiment is whom its targeting gave an arm, not who got the flag's default. Its name is the
-        flag's metadata `experiment`, else the flag's key.
+        A user whose profile sets a field of the experiment gets no arm's values, and is named in none.
         """
-        outcome = self.outcomes[1]
-        if self.excluded or outcome.variant is None or outcome.reason in _NOT_TARGETED:
-            return None
-        if self.arms is not None and self.arms.isdisjoint(read):
-            return None
-        return str(outcome.flag_metadata.get("experiment", outcome.flag_key)), outcome.variant
+        arm = None if self.excluded else self.met(read)
+        return None if arm is None else (arm.experiment, arm.name)
+
+    def met(self, read: Iterable[str]) -> Arm | None:
+        """The arm that reading these fields exposes to, also for who doesn't count; None outside of any."""
+        return None if self.arms is not None and self.arms.isdisjoint(read) else self.arm
 
 
 Given = tuple[Resolution, Serving | None]
@@ -228,7 +230,7 @@ class Resolver:
     def _same_or_new(self, outcomes: Outcomes, compiled: Mapping[str, Rule]) -> Resolution:
         """Settings are validated once per content: a profile is the same in every shard, after any edit."""
         _, experiment, profile = outcomes
-        arms = _arm_fields(experiment, compiled)
+        arms = arm_fields(experiment, compiled)
         content = (*((each.flag_key, each.variant, each.reason) for each in outcomes[:2]), profile.variant)
         values = json.dumps([each.value for each in outcomes], sort_keys=True, default=repr)
         key = (content, profile.reason, arms, experiment.flag_metadata.get("experiment"), values)
@@ -268,6 +270,7 @@ class Resolver:
             config_id=_assigned(profile),
             excluded=excluded,
             arms=arms,
+            arm=arm_of(experiment, excluded=HAS_PROFILE if _assigned(profile) else None),
             layers=tuple(found),
         )
 
@@ -336,13 +339,3 @@ class Resolver:
 def _assigned(profile: Outcome) -> str | None:
     """The id of the user's configuration, by which its variant is named."""
     return profile.variant if isinstance(profile.value, Mapping) and profile.variant != NO_CHANGE else None
-
-
-def _arm_fields(experiment: Outcome, compiled: Mapping[str, Rule]) -> frozenset[str] | None:
-    """Fields that any arm of the running experiment sets; over RPC only the user's own arm is known."""
-    flag = compiled.get(experiment.flag_key)
-    if flag is None:
-        return frozenset() if experiment.variant is None else None
-    return frozenset(
-        name for value in flag.flag.variants.values() if isinstance(value, Mapping) for name in value
-    )

@@ -128,7 +128,7 @@ class Settings(BaseSettings):
         if _current.get() is None or not _writer:
             _set_attributes(view, given[0].shared.copy())
         else:
-            _register(view)
+            _register(view, attributes)
         return view
 
     @classmethod
@@ -136,7 +136,7 @@ class Settings(BaseSettings):
         """Do what `for_user` does without blocking the event loop, where a remote flagd evaluates."""
         key = _key(targeting_key)
         view = new_view(cls, (await cls.__windsock__.aresolve(key, attributes), key, (), None))
-        _register(view)
+        _register(view, attributes)
         return view
 
     @classmethod
@@ -332,10 +332,11 @@ class Trace:
         instead: Values to tell of, in place of those that were read.
     """
 
-    __slots__ = ("_settings", "instead")
+    __slots__ = ("_attributes", "_settings", "instead")
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, attributes: Mapping[str, object] | None = None) -> None:
         self._settings = settings
+        self._attributes = {} if attributes is None else attributes
         self.instead: Mapping[str, object] = {}
 
     def use(self) -> Use:
@@ -357,14 +358,16 @@ class Trace:
             healed=healed,
             experiment=experiment,
             arm=arm,
+            exposed_to=resolution.met(read),
+            attributes=self._attributes,
         )
 
 
-def _register(view: Settings) -> None:
+def _register(view: Settings, attributes: Mapping[str, object]) -> None:
     """Let the request that is under way, if any, know of a view that was made in it."""
     request = current_request()
     if request is not None:
-        request.record(Trace(view))
+        request.record(Trace(view, attributes))
 
 
 def _key(targeting_key: object) -> str | None:

@@ -10,7 +10,8 @@ from itertools import islice
 from uuid import UUID
 
 from windsock.text import UNSTORABLE, printable
-from windsock.usage.data import Healed, Measured, Pending, hashed_user_id
+from windsock.usage.data import Arm, Event, Healed, Measured, Pending, Use, hashed_user_id, key_fingerprint
+from windsock.usage.experiment_records import EventRecord, ExposureRecord
 from windsock.usage.record import UsageRecord
 
 MAX_TEXT = 1_000
@@ -46,6 +47,79 @@ def clean(pending: Pending, user_id_key: bytes | None = None) -> UsageRecord:
         return _clean(replace(pending, use=bare, measured=Measured()))
 
 
+def clean_exposure(pending: Pending, key: bytes | None = None) -> ExposureRecord | None:
+    """Make the exposure that a use was; None where it was none, or the unit isn't known. Never raises.
+
+    Args:
+        pending: What the request left.
+        key: If given, the exposure has the unit's keyed hash instead of the unit, unless that is a request.
+    """
+    use, arm = pending.use, pending.use.exposed_to
+    if arm is None or (unit := _unit(use, arm, pending.measured.request_id)) is None:
+        return None
+    hashed = key is not None and arm.unit != "request"
+    segments = {name: use.attributes[name] for name in arm.segments if name in use.attributes}
+    return ExposureRecord(
+        experiment=_text(arm.experiment) or "",
+        version=arm.version,
+        environment=_text(use.environment) or "",
+        unit=hashed_user_id(unit, key) if hashed and key is not None else _text(unit) or "",
+        arm=_text(arm.name) or "",
+        first_exposed_at=pending.requested_at,
+        allocation=arm.allocation,
+        flag=_text(arm.flag),
+        revision=_text(use.revision),
+        reason=_text(arm.reason),
+        key_fingerprint=key_fingerprint(key) if hashed and key is not None else None,
+        attributes_json=_values(segments),
+        excluded=arm.excluded,
+    )
+
+
+def clean_event(event: Event, key: bytes | None = None) -> EventRecord:
+    """Make the row of one event. Never raises.
+
+    Args:
+        event: What was reported.
+        key: If given, the row has the keyed hashes of its user and its unit.
+    """
+    user_id, unit = _text(event.user_id), _text(event.unit)
+    if key is not None:
+        user_id = None if event.user_id is None else hashed_user_id(event.user_id, key)
+        unit = None if event.unit is None else hashed_user_id(event.unit, key)
+    return EventRecord(
+        id=event.id,
+        name=_text(event.name) or "",
+        unit=unit,
+        user_id=user_id,
+        value=_number(event.value),
+        occurred_at=event.occurred_at,
+        environment=_text(event.environment) or "",
+        request_id=_text(event.request_id),
+        attributes_json=_values(event.attributes),
+    )
+
+
+def _unit(use: Use, arm: Arm, request_id: str | None) -> str | None:
+    if arm.unit == "user":
+        unit: object = use.user_id
+    elif arm.unit == "request":
+        unit = use.attributes.get("request_id", request_id)
+    else:
+        unit = use.attributes.get(arm.unit)
+    return None if unit is None or unit == "" else printable(unit, MAX_FIELD)
+
+
+def _number(value: object) -> float | None:
+    if not isinstance(value, (int, float, Decimal)):
+        return None
+    try:
+        number = float(value)
+    except (OverflowError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
 def _clean(pending: Pending) -> UsageRecord:
     use, measured = pending.use, pending.measured
     return UsageRecord(
@@ -68,6 +142,10 @@ def _clean(pending: Pending) -> UsageRecord:
         trace_id=_text(measured.trace_id),
         experiment=_text(use.experiment),
         arm=_text(use.arm),
+        status=measured.status,
+        error_class=_text(measured.error_class),
+        answered_model=_text(measured.answered_model),
+        first_item_ms=_milliseconds(measured.first_item),
     )
 
 

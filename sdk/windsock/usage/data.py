@@ -5,7 +5,7 @@ Apart from `windsock.usage`, because that is loaded by `windsock.start` only.
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -29,6 +29,33 @@ class Healed:
 
 
 @dataclass(frozen=True, slots=True)
+class Arm:
+    """The arm that targeting gave a unit, and what the flag's metadata says of the experiment.
+
+    Attributes:
+        experiment: The experiment's name: the metadata `experiment`, else the flag's key.
+        name: The arm: the flag's variant.
+        flag: Key of the flag that decided.
+        reason: OpenFeature's reason.
+        version: Counts changes of arms, audience or allocation.
+        allocation: The arm's share of the traffic, 0 to 1; None where the metadata doesn't say.
+        unit: What is randomised: `user`, `request`, or an attribute of the evaluation context.
+        segments: Attributes that the report explores by.
+        excluded: Why the unit doesn't count; None if it does.
+    """
+
+    experiment: str
+    name: str
+    flag: str
+    reason: str
+    version: int = 1
+    allocation: float | None = None
+    unit: str = "user"
+    segments: tuple[str, ...] = ()
+    excluded: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Use:
     """What one settings view was used for: the flag that decided, and the values that were read.
 
@@ -44,6 +71,8 @@ class Use:
         healed: The fields that failed in use.
         experiment: The experiment that the user is in, where a field that its arms set was read.
         arm: The experiment's variant that the user has.
+        exposed_to: The same arm with all that an exposure says; also for a user who doesn't count.
+        attributes: The evaluation context that decided.
     """
 
     flag: str
@@ -57,6 +86,8 @@ class Use:
     healed: Sequence[Healed] = ()
     experiment: str | None = None
     arm: str | None = None
+    exposed_to: Arm | None = None
+    attributes: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +101,10 @@ class Measured:
         output_tokens: Tokens received, summed over the request's calls.
         cost: In the currency the caller counts in.
         trace_id: The OpenTelemetry trace, 32 hex digits.
+        status: ``ok`` or ``error``; None outside a request.
+        error_class: What the request ended in, where it was an error.
+        answered_model: The model that answered, as the caller was told by its vendor.
+        first_item: Seconds from the start of the request to the first item of a stream.
     """
 
     request_id: str | None = None
@@ -78,6 +113,37 @@ class Measured:
     output_tokens: int | None = None
     cost: Decimal | None = None
     trace_id: str | None = None
+    status: str | None = None
+    error_class: str | None = None
+    answered_model: str | None = None
+    first_item: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a service reports of a user or a request: a purchase, a rating, a judge's score.
+
+    Attributes:
+        id: Made when it was reported, so that an event written twice is one row.
+        name: What happened.
+        value: How much; None where it only happened.
+        occurred_at: Aware, UTC.
+        environment: The deployment environment.
+        user_id: The user, or None.
+        request_id: The request, or None.
+        unit: What an experiment is randomised by, if that is neither the user nor the request.
+        attributes: Whatever else is known. JSON-able.
+    """
+
+    id: UUID
+    name: str
+    value: float | None
+    occurred_at: datetime
+    environment: str
+    user_id: str | None = None
+    request_id: str | None = None
+    unit: str | None = None
+    attributes: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +190,8 @@ def hashed_user_id(user_id: str, key: bytes) -> str:
     """
     text = str(user_id).encode("utf-8", "surrogatepass")
     return f"hmac:{hmac.digest(key, text, 'sha256').hex()[:32]}"
+
+
+def key_fingerprint(key: bytes) -> str:
+    """Tell keys apart without telling them: 16 hex digits that depend on the key alone."""
+    return hmac.digest(key, b"windsock: which key is this?", "sha256").hex()[:16]

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from windsock.backoff import Backoff
-from windsock.usage.record import UsageRecord
-from windsock.usage.sinks import RowsRefusedError, Sink
+from windsock.usage.experiment_records import Record
+from windsock.usage.sinks import RowsRefusedError, Sink, store
 from windsock.usage.spool import Spool
 
 log = logging.getLogger("windsock.usage")
@@ -22,7 +22,7 @@ _LOOK_INTERVAL = 5.0  # seconds between looks for files that other processes hav
 
 @dataclass(slots=True)
 class _Job:
-    rows: Sequence[UsageRecord]
+    rows: Sequence[Record]
     settled: threading.Event = field(default_factory=threading.Event)
     stored: bool = False
 
@@ -56,7 +56,7 @@ class Delivery:
         self._thread = threading.Thread(target=self._run, name="windsock-usage-sink", daemon=True)
         self._thread.start()
 
-    def deliver(self, rows: Sequence[UsageRecord], give_up: Callable[[], float]) -> bool:
+    def deliver(self, rows: Sequence[Record], give_up: Callable[[], float]) -> bool:
         """Hand one batch to the sink and wait for it.
 
         Args:
@@ -102,16 +102,16 @@ class Delivery:
     def _wait(self) -> float:
         return max(0.01, max(self._next_try, self._next_look) - time.monotonic())
 
-    def _write(self, rows: Sequence[UsageRecord]) -> None:
+    def _write(self, rows: Sequence[Record]) -> None:
         """Write rows; those that the sink can never store go to a file and don't hold up the others."""
         try:
-            self._sink.write(rows)
+            store(self._sink, rows)
         except RowsRefusedError as refusal:
             self.refused += len(refusal.refused)
             for row, reason in refusal.refused:
                 self._spool.refuse(row.to_line(), f"row {row.id}: {reason}")
 
-    def _try(self, rows: Sequence[UsageRecord]) -> bool:
+    def _try(self, rows: Sequence[Record]) -> bool:
         try:
             self._write(rows)
         except Exception as error:  # noqa: BLE001 - whatever a sink raises, the records are kept

@@ -1,13 +1,17 @@
 """Exposure at use: the first time in a window that a user read a field under a variant, sent to any sink."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
+from typing import TypeVar
 from uuid import UUID
 
+from windsock.usage.experiment_records import EventRecord, ExposureRecord, Record
 from windsock.usage.record import UsageRecord
-from windsock.usage.sinks import RowsRefusedError, Sink, destination
+from windsock.usage.sinks import ExperimentSink, RowsRefusedError, Sink, destination
+
+S = TypeVar("S")
 
 DEFAULT_WINDOW = 86_400.0
 _SEEN_MAX = 200_000
@@ -53,6 +57,16 @@ class ExposureSink:
         self._seen |= fresh
         while len(self._seen) > _SEEN_MAX:
             del self._seen[next(iter(self._seen))]
+
+    def write_exposures(self, rows: Sequence[ExposureRecord]) -> None:
+        """Pass on the exposures of experiments, which are one for a unit and arm already."""
+        if isinstance(self._sink, ExperimentSink):
+            self._sink.write_exposures(rows)
+
+    def write_events(self, rows: Sequence[EventRecord]) -> None:
+        """Pass on events."""
+        if isinstance(self._sink, ExperimentSink):
+            self._sink.write_events(rows)
 
     def close(self) -> None:
         """Close the sink, where it can be closed."""
@@ -116,14 +130,18 @@ class Sinks:
         Raises:
             RowsRefusedError: Every sink has the rows but those that one of them refused.
         """
-        refused: list[tuple[UsageRecord, str]] = []
-        for sink in self._sinks:
-            try:
-                sink.write(rows)
-            except RowsRefusedError as refusal:
-                refused += refusal.refused
-        if refused:
-            raise RowsRefusedError(refused)
+        _each(self._sinks, lambda sink: sink.write(rows))
+
+    def write_exposures(self, rows: Sequence[ExposureRecord]) -> None:
+        """Write to each that takes exposures; raises as `write` does."""
+        _each(self._takers(), lambda sink: sink.write_exposures(rows))
+
+    def write_events(self, rows: Sequence[EventRecord]) -> None:
+        """Write to each that takes events; raises as `write` does."""
+        _each(self._takers(), lambda sink: sink.write_events(rows))
+
+    def _takers(self) -> list[ExperimentSink]:
+        return [sink for sink in self._sinks if isinstance(sink, ExperimentSink)]
 
     def close(self) -> None:
         """Close those that can be closed."""
@@ -131,3 +149,14 @@ class Sinks:
             close = getattr(sink, "close", None)
             if close is not None:
                 close()
+
+
+def _each(sinks: Sequence[S], write: Callable[[S], None]) -> None:
+    refused: list[tuple[Record, str]] = []
+    for sink in sinks:
+        try:
+            write(sink)
+        except RowsRefusedError as refusal:
+            refused += refusal.refused
+    if refused:
+        raise RowsRefusedError(refused)

@@ -4,16 +4,25 @@ Attributes are those of https://opentelemetry.io/docs/specs/semconv/feature-flag
 the conventions have no name for stands below ``windsock.``.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeAlias
 
 from windsock.errors import MissingExtraError
+from windsock.usage.experiment_records import EventRecord, ExposureRecord
 from windsock.usage.record import UsageRecord
+from windsock.usage.request import EVALUATION
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
 
 EVENT = "feature_flag.evaluation"
+EVALUATION_RESULT = "gen_ai.evaluation.result"
+"""https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-events/"""
+TRACKED = "windsock.metric_event"
+
+AttributeValue: TypeAlias = str | int | float
 
 _REASONS = {
     "STATIC": "static",
@@ -48,17 +57,49 @@ class OpenTelemetrySink:
     def write(self, rows: Sequence[UsageRecord]) -> None:
         """Emit the rows; the SDK behind the API batches and exports them."""
         for row in rows:
-            self._logger.emit(
-                self._logs.LogRecord(
-                    timestamp=int(row.requested_at.timestamp() * 1e9),
-                    severity_number=self._logs.SeverityNumber.INFO,
-                    event_name=EVENT,
-                    attributes=attributes(row),
-                )
+            self._emit(EVENT, row.requested_at, attributes(row))
+
+    def write_exposures(self, rows: Sequence[ExposureRecord]) -> None:
+        """Do nothing: the evaluation event of an exposure names the experiment and the arm."""
+
+    def write_events(self, rows: Sequence[EventRecord]) -> None:
+        """Emit ratings as `gen_ai.evaluation.result`, and other events under a name of ours."""
+        for row in rows:
+            said = json.loads(row.attributes_json)
+            rating = bool(said.pop(EVALUATION, False))
+            name = EVALUATION_RESULT if rating else TRACKED
+            self._emit(name, row.occurred_at, _of_event(row, said, rating=rating))
+
+    def _emit(self, name: str, at: datetime, attributes: dict[str, AttributeValue]) -> None:
+        self._logger.emit(
+            self._logs.LogRecord(
+                timestamp=int(at.timestamp() * 1e9),
+                severity_number=self._logs.SeverityNumber.INFO,
+                event_name=name,
+                attributes=attributes,
             )
+        )
 
 
-def attributes(row: UsageRecord) -> dict[str, str]:
+def _of_event(row: EventRecord, said: Mapping[str, object], *, rating: bool) -> dict[str, AttributeValue]:
+    """An event's attributes. Those of a rating that the conventions name: `label` and `explanation`."""
+    head = "gen_ai.evaluation." if rating else "windsock.event."
+    known = ("label", "explanation") if rating else ()
+    found = {
+        f"{head}name": row.name,
+        f"{head}score.value" if rating else f"{head}value": row.value,
+        **{f"{head}score.label" if name == "label" else f"{head}{name}": said.get(name) for name in known},
+        "feature_flag.context.id": row.user_id,
+        "deployment.environment.name": row.environment,
+        "windsock.unit": row.unit,
+        "windsock.request_id": row.request_id,
+        "windsock.record_id": str(row.id),
+        **{f"windsock.event.{name}": str(value) for name, value in said.items() if name not in known},
+    }
+    return {name: value for name, value in found.items() if isinstance(value, str | int | float)}
+
+
+def attributes(row: UsageRecord) -> dict[str, AttributeValue]:
     """Give a record's attributes; what it does not know is left out."""
     found = {
         "feature_flag.key": row.flag,
@@ -73,6 +114,8 @@ def attributes(row: UsageRecord) -> dict[str, str]:
         "windsock.experiment": row.experiment,
         "windsock.arm": row.arm,
         "windsock.request_id": row.request_id,
+        "error.type": row.error_class,
+        "gen_ai.response.model": row.answered_model,
         "windsock.healed": None if row.healed_json == "[]" else row.healed_json,
         "windsock.trace_id": row.trace_id,  # the event itself is emitted after the span, by another thread
         "windsock.record_id": str(row.id),

@@ -1,11 +1,19 @@
 """The PostgreSQL sink: one transaction per batch, by COPY and an insert that a replay cannot double."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 
 from windsock.errors import ConfigurationError
 from windsock.postgres.connection import KeptConnection
 from windsock.postgres.queries import load_queries
+from windsock.usage.experiment_records import (
+    EVENT_COLUMNS,
+    EXPOSURE_COLUMNS,
+    EventRecord,
+    ExposureRecord,
+    Record,
+)
 from windsock.usage.record import COLUMNS, UsageRecord
 from windsock.usage.sinks import RowsRefusedError
 
@@ -36,7 +44,7 @@ _NOT_THE_ROWS = frozenset(
     ]
 )
 
-_TYPES = {  # what a column of usage_logs may be
+_TYPES = {  # what a column may be
     "id": ("uuid",),
     "requested_at": ("timestamp with time zone",),
     "config_id": ("uuid",),
@@ -46,15 +54,39 @@ _TYPES = {  # what a column of usage_logs may be
     "input_tokens": ("bigint", "numeric"),
     "output_tokens": ("bigint", "numeric"),
     "cost": ("numeric",),
+    "first_item_ms": ("double precision", "numeric"),
+    "version": ("integer",),
+    "first_exposed_at": ("timestamp with time zone",),
+    "allocation": ("real",),
+    "attributes": ("jsonb",),
+    "value": ("double precision",),
+    "occurred_at": ("timestamp with time zone",),
 }
 _TEXT = ("text", "character varying")
 
 
-class PostgresSink:
-    """Writes records to ``public.usage_logs``, the table of windsock's migrations.
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table, its columns in the order of the records' fields, and the names of the queries that fill it."""
 
-    It works through any pooler, a transaction pooler included. The role needs SELECT and INSERT on the
-    table and may create temporary tables. The connection is opened at the first batch and again after any
+    name: str
+    columns: tuple[str, ...]
+    suffix: str = ""
+
+    def query(self, step: str) -> bytes:
+        return QUERIES[step + self.suffix]
+
+
+_USAGE = _Table("public.usage_logs", COLUMNS)
+_EXPOSURES = _Table("windsock.exposures", EXPOSURE_COLUMNS, "_exposures")
+_EVENTS = _Table("windsock.metric_events", EVENT_COLUMNS, "_events")
+
+
+class PostgresSink:
+    """Writes records to ``public.usage_logs``, ``windsock.exposures`` and ``windsock.metric_events``.
+
+    It works through any pooler, a transaction pooler included. The role needs what ``windsock_writer`` has,
+    and may create temporary tables. The connection is opened at the first batch and again after any
     fault.
 
     Args:
@@ -95,20 +127,31 @@ class PostgresSink:
             ConfigurationError: The table is missing or of another shape. The batch has to be written again.
             psycopg.Error: The database can't be reached or denies access. Likewise.
         """
-        refused: list[tuple[UsageRecord, str]] = []
-        self._store(rows, refused)
-        if refused:
-            self._check_shape()
-            raise RowsRefusedError(refused)
+        self._store_all(rows, _USAGE)
+
+    def write_exposures(self, rows: Sequence[ExposureRecord]) -> None:
+        """Store exposures as `write` stores rows; for a unit and arm known, the earlier time counts."""
+        self._store_all(rows, _EXPOSURES)
+
+    def write_events(self, rows: Sequence[EventRecord]) -> None:
+        """Store events as `write` stores rows."""
+        self._store_all(rows, _EVENTS)
 
     def close(self) -> None:
         """Close the connection if this process opened one."""
         self._connection.close()
 
-    def _store(self, rows: Sequence[UsageRecord], refused: list[tuple[UsageRecord, str]]) -> None:
+    def _store_all(self, rows: Sequence[Record], table: _Table) -> None:
+        refused: list[tuple[Record, str]] = []
+        self._store(rows, table, refused)
+        if refused:
+            self._check_shape(table)
+            raise RowsRefusedError(refused)
+
+    def _store(self, rows: Sequence[Record], table: _Table, refused: list[tuple[Record, str]]) -> None:
         """Store rows, and add those that are refused to `refused`."""
         try:
-            self._write(rows)
+            self._write(rows, table)
         except Exception as error:
             if not self._is_about_rows(error):
                 raise
@@ -116,21 +159,21 @@ class PostgresSink:
                 refused.append((rows[0], _reason(error)))
                 return
             middle = len(rows) // 2
-            self._store(rows[:middle], refused)
-            self._store(rows[middle:], refused)
+            self._store(rows[:middle], table, refused)
+            self._store(rows[middle:], table, refused)
 
-    def _write(self, rows: Sequence[UsageRecord]) -> None:
+    def _write(self, rows: Sequence[Record], table: _Table) -> None:
         connection = self._connection.opened()
         try:
             with connection.transaction(), connection.cursor() as cursor:
                 cursor.execute(QUERIES["limits"])
-                cursor.execute(QUERIES["stage"])
-                with cursor.copy(QUERIES["copy"]) as copy:
+                cursor.execute(table.query("stage"))
+                with cursor.copy(table.query("copy")) as copy:
                     for row in rows:
                         copy.write_row(row.to_tuple())
-                cursor.execute(QUERIES["insert"])
+                cursor.execute(table.query("insert"))
         except self._psycopg.ProgrammingError as error:
-            self._check_shape()
+            self._check_shape(table)
             if error.sqlstate is not None:
                 self.close()
             raise
@@ -147,35 +190,37 @@ class PostgresSink:
             return error.sqlstate[:2] not in _NOT_THE_ROWS
         return not isinstance(error, (self._psycopg.OperationalError, self._psycopg.InterfaceError))
 
-    def _check_shape(self) -> None:
+    def _check_shape(self, table: _Table) -> None:
         """Refuse a table that isn't the one of windsock's migrations.
 
         Raises:
             ConfigurationError: The message says what differs.
         """
-        found = self._connection.opened().execute(QUERIES["shape"]).fetchall()
+        found = self._connection.opened().execute(QUERIES["shape"], [table.name]).fetchall()
         if not found:
-            raise ConfigurationError('relation "public.usage_logs" does not exist: run `windsock migrate`')
-        wrong = _differences(found)
+            raise ConfigurationError(f'relation "{table.name}" does not exist: run `windsock migrate`')
+        wrong = _differences(found, table)
         if wrong:
             raise ConfigurationError(
-                f"public.usage_logs is not the table that windsock writes ({'; '.join(wrong)}): run "
+                f"{table.name} is not the table that windsock writes ({'; '.join(wrong)}): run "
                 "`windsock migrate`, and rename a table of your own that has this name"
             )
 
 
-def _differences(columns: Sequence[tuple[str, str, bool, bool]]) -> list[str]:
+def _differences(columns: Sequence[tuple[str, str, bool, bool]], table: _Table) -> list[str]:
     """Compare a table's columns (name, type, whether it needs a value, whether it is unique) with ours."""
     types = {name: kind for name, kind, _, _ in columns}
     wrong = [
         f"{name} is {types[name]}, not {kinds[0]}" if name in types else f"no column {name}"
-        for name, kinds in ((name, _TYPES.get(name, _TEXT)) for name in COLUMNS)
+        for name, kinds in ((name, _TYPES.get(name, _TEXT)) for name in table.columns)
         if types.get(name) not in kinds
     ]
     wrong += [
-        f"{name} needs a value" for name, _, is_needed, _ in columns if is_needed and name not in COLUMNS
+        f"{name} needs a value"
+        for name, _, is_needed, _ in columns
+        if is_needed and name not in table.columns
     ]
-    if not any(is_key for name, _, _, is_key in columns if name == "id"):
+    if "id" in table.columns and not any(is_key for name, _, _, is_key in columns if name == "id"):
         wrong.append("id is not its primary key")
     return wrong
 

@@ -9,7 +9,7 @@ SET LOCAL statement_timeout = '30s';
 CREATE TEMPORARY TABLE windsock_usage ON COMMIT DROP AS
 SELECT id, requested_at, user_id, request_id, environment, flag, variant, config_id, revision, reason,
        "values", healed, latency_ms, input_tokens, output_tokens, cost, trace_id,
-       experiment, arm
+       experiment, arm, status, error_class, answered_model, first_item_ms
 FROM public.usage_logs
 WITH NO DATA;
 
@@ -22,10 +22,10 @@ COPY pg_temp.windsock_usage FROM STDIN;
 INSERT INTO public.usage_logs (
     id, requested_at, user_id, request_id, environment, flag, variant, config_id, revision, reason,
     "values", healed, latency_ms, input_tokens, output_tokens, cost, trace_id,
-    experiment, arm)
+    experiment, arm, status, error_class, answered_model, first_item_ms)
 SELECT id, requested_at, user_id, request_id, environment, flag, variant, config_id, revision, reason,
        "values", healed, latency_ms, input_tokens, output_tokens, cost, trace_id,
-       experiment, arm
+       experiment, arm, status, error_class, answered_model, first_item_ms
 FROM pg_temp.windsock_usage
 ON CONFLICT (id) DO NOTHING;
 
@@ -33,7 +33,7 @@ ON CONFLICT (id) DO NOTHING;
 -- The newest rows, optionally of one user, of one profile, or only those in which something was healed.
 SELECT id, requested_at, user_id, request_id, environment, flag, variant, config_id, revision, reason,
        "values"::text, healed::text, latency_ms, input_tokens, output_tokens, cost, trace_id,
-       experiment, arm
+       experiment, arm, status, error_class, answered_model, first_item_ms
 FROM public.usage_logs
 WHERE (%(user)s::text IS NULL OR user_id = %(user)s::text)
   AND (%(config)s::uuid IS NULL OR config_id = %(config)s::uuid)
@@ -50,4 +50,48 @@ SELECT attname::text, format_type(atttypid, NULL),
                WHERE indrelid = attrelid AND indisunique AND indpred IS NULL AND indnkeyatts = 1
                  AND indkey[0] = attnum)
 FROM pg_catalog.pg_attribute
-WHERE attrelid = pg_catalog.to_regclass('public.usage_logs') AND attnum > 0 AND NOT attisdropped;
+WHERE attrelid = pg_catalog.to_regclass(%s) AND attnum > 0 AND NOT attisdropped;
+
+-- name: stage_exposures
+-- As `stage`, for exposures.
+CREATE TEMPORARY TABLE windsock_exposures ON COMMIT DROP AS
+SELECT experiment, version, environment, unit, arm, first_exposed_at, allocation, flag, revision, reason,
+       key_fingerprint, attributes, excluded
+FROM windsock.exposures
+WITH NO DATA;
+
+-- name: copy_exposures
+COPY pg_temp.windsock_exposures FROM STDIN;
+
+-- name: insert_exposures
+-- The first exposure counts, in whatever order they arrive: a replay may come days late. Sorted, so that two writers
+-- lock the rows that they share in the same order.
+INSERT INTO windsock.exposures AS known (
+    experiment, version, environment, unit, arm, first_exposed_at, allocation, flag, revision, reason,
+    key_fingerprint, attributes, excluded)
+SELECT DISTINCT ON (experiment, version, environment, unit, arm)
+       experiment, version, environment, unit, arm, first_exposed_at, allocation, flag, revision, reason,
+       key_fingerprint, attributes, excluded
+FROM pg_temp.windsock_exposures
+ORDER BY experiment, version, environment, unit, arm, first_exposed_at
+ON CONFLICT (experiment, version, environment, unit, arm)
+DO UPDATE SET first_exposed_at = least(known.first_exposed_at, excluded.first_exposed_at)
+WHERE known.first_exposed_at > excluded.first_exposed_at;
+
+-- name: stage_events
+-- As `stage`, for metric events.
+CREATE TEMPORARY TABLE windsock_events ON COMMIT DROP AS
+SELECT id, name, unit, user_id, value, occurred_at, environment, request_id, attributes
+FROM windsock.metric_events
+WITH NO DATA;
+
+-- name: copy_events
+COPY pg_temp.windsock_events FROM STDIN;
+
+-- name: insert_events
+-- An event that is there already is left as it is.
+INSERT INTO windsock.metric_events (
+    id, name, unit, user_id, value, occurred_at, environment, request_id, attributes)
+SELECT id, name, unit, user_id, value, occurred_at, environment, request_id, attributes
+FROM pg_temp.windsock_events
+ON CONFLICT (id) DO NOTHING;

@@ -24,6 +24,10 @@ class UsageRecord:
         trace_id: The OpenTelemetry trace, 32 hex digits.
         experiment: The experiment that the values exposed the user to, or None.
         arm: Its variant that the user has, or None.
+        status: ``ok`` or ``error``; None outside a request.
+        error_class: What the request ended in, where it was an error.
+        answered_model: The model that answered.
+        first_item_ms: Milliseconds to the first item of a stream.
     """
 
     id: UUID
@@ -45,6 +49,10 @@ class UsageRecord:
     trace_id: str | None = None
     experiment: str | None = None
     arm: str | None = None
+    status: str | None = None
+    error_class: str | None = None
+    answered_model: str | None = None
+    first_item_ms: float | None = None
 
     @property
     def values(self) -> Mapping[str, object]:
@@ -95,7 +103,7 @@ class UsageRecord:
 
 
 _FIELDS = tuple(each.name for each in fields(UsageRecord))
-_KINDS = get_type_hints(UsageRecord) | {"latency_ms": float | int | None}
+_KINDS = get_type_hints(UsageRecord) | dict.fromkeys(("latency_ms", "first_item_ms"), float | int | None)
 # astuple() copies deeply, which is 30 times slower.
 _in_order: Callable[[UsageRecord], tuple[object, ...]] = attrgetter(*_FIELDS)
 

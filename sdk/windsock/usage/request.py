@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,7 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 from uuid import uuid4
 
-from windsock.usage.data import Healed, Measured, Pending, Use
+from windsock.usage.data import Event, Healed, Measured, Pending, Use
+from windsock.variables import DEFAULT_ENVIRONMENT, environment_name
 
 if TYPE_CHECKING:
     from windsock.usage import UsageWriter
@@ -26,12 +28,17 @@ __all__ = [
     "installed",
     "record",
     "request",
+    "track",
 ]
 
 log = logging.getLogger("windsock.usage")
 
 _current: ContextVar["Request | None"] = ContextVar("windsock_request", default=None)
 _writer: "list[UsageWriter]" = []
+_environment: list[str] = [DEFAULT_ENVIRONMENT]
+
+EVALUATION = "gen_ai.evaluation"
+"""The attribute of an event that is somebody's rating of an answer."""
 
 
 class Trace(Protocol):
@@ -52,8 +59,12 @@ class Request:
     """
 
     __slots__ = (
+        "_answered_model",
         "_cost",
         "_ended",
+        "_error_class",
+        "_events",
+        "_first_item",
         "_input",
         "_output",
         "_request_id",
@@ -73,6 +84,10 @@ class Request:
         self._output: int | None = None
         self._cost: Decimal | None = None
         self._trace_id: str | None = None
+        self._answered_model: str | None = None
+        self._first_item: float | None = None
+        self._error_class: str | None = None
+        self._events: list[Event] = []
         self._traces: list[Trace] = []
         self._token: Token[Request | None] | None = None
         self._ended = False
@@ -97,6 +112,7 @@ class Request:
         input: int | None = None,  # noqa: A002 - the word that every model API uses
         output: int | None = None,
         cost: Decimal | float | None = None,
+        model: str | None = None,
     ) -> None:
         """Add what one call of a model took; several calls add up.
 
@@ -104,9 +120,11 @@ class Request:
             input: Tokens sent, or None where the API did not say.
             output: Tokens received, or None.
             cost: In the currency you count in. What is not a finite number is left out, and said in the log.
+            model: The model that answered, as the API names it; the last call's stays.
         """
         self._input = (self._input or 0) + (input or 0)
         self._output = (self._output or 0) + (output or 0)
+        self._answered_model = model or self._answered_model
         if cost is None:
             return
         added = Decimal(str(cost))
@@ -114,6 +132,44 @@ class Request:
             self._cost = (self._cost or Decimal(0)) + added
         else:
             log.warning("request %s: the cost %s is not a number and is left out", self.request_id, cost)
+
+    def first_item(self) -> None:
+        """Say that the first item of a streamed answer is there; later ones change nothing.
+
+        `windsock.heal` and `aheal` say it of their streams.
+        """
+        if self._first_item is None:
+            self._first_item = time.perf_counter() - self._started
+
+    def failed(self, error: BaseException | str) -> None:
+        """Say that the request did not end well, where no exception leaves the `with` block to say so.
+
+        Args:
+            error: What was caught, or a short class of your own: ``HTTP 503``.
+        """
+        self._error_class = error if isinstance(error, str) else type(error).__name__
+
+    def track(self, name: str, value: float | None = None, **attributes: object) -> None:
+        """Report an event of this request, for a metric: ``request.track("bought", 12.5)``.
+
+        Args:
+            name: What happened; the metric's source names it.
+            value: How much; None where it only happened.
+            attributes: Whatever else is known.
+        """
+        self._events.append(_event(name, value, attributes))
+
+    def score(self, name: str, value: float, **attributes: object) -> None:
+        """Report a rating of this request's answer: ``request.score("judge", 1.0, explanation=…)``.
+
+        As `track`, and in OpenTelemetry a `gen_ai.evaluation.result`.
+
+        Args:
+            name: Who or what rates: ``judge``, ``thumbs``.
+            value: The score.
+            attributes: Whatever else is known: ``label``, ``explanation``.
+        """
+        self._events.append(_event(name, value, {**attributes, EVALUATION: True}))
 
     def __enter__(self) -> Self:
         self._when = datetime.now(UTC)
@@ -126,6 +182,8 @@ class Request:
         self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
     ) -> None:
         self._ended = True
+        if error is not None:
+            self.failed(error)
         if self._token is not None:
             try:
                 _current.reset(self._token)
@@ -146,7 +204,7 @@ class Request:
         self.__exit__(kind, error, stack)
 
     def _finish(self) -> None:
-        if not _writer or not self._traces:
+        if not _writer or not (self._traces or self._events):
             return
         measured = Measured(
             request_id=self.request_id,
@@ -155,9 +213,17 @@ class Request:
             output_tokens=self._output,
             cost=self._cost,
             trace_id=self._trace_id or _trace_id(),
+            status="ok" if self._error_class is None else "error",
+            error_class=self._error_class,
+            answered_model=self._answered_model,
+            first_item=self._first_item,
         )
-        for use in _joined(self._uses()):
+        uses = _joined(self._uses())
+        for use in uses:
             _writer[0].put(Pending(uuid4(), self._when, use, measured))
+        for event in self._events:
+            user_id = self._user_id or next((use.user_id for use in uses if use.user_id), None)
+            _writer[0].put(replace(event, user_id=user_id, unit=_unit(uses), request_id=self.request_id))
 
     def _uses(self) -> list[Use]:
         uses = []
@@ -167,15 +233,15 @@ class Request:
             except Exception:
                 log.exception("request %s: a settings view gave no account of its use", self.request_id)
                 continue
-            if use.values or use.healed:
-                uses.append(use if use.user_id is not None else replace(use, user_id=self._user_id))
+            uses.append(use if use.user_id is not None else replace(use, user_id=self._user_id))
         return uses
 
 
 def _joined(uses: list[Use]) -> list[Use]:
     """Join the views of one flag, user and variant: later reads win.
 
-    A variant or revision that changed during the request keeps a row of its own: both were served.
+    A variant or revision that changed during the request keeps a row of its own: both were served. A view
+    that nobody read has no row; it tells with which attributes the flag was asked.
     """
     joined: dict[tuple[object, ...], Use] = {}
     for use in uses:
@@ -190,9 +256,19 @@ def _joined(uses: list[Use]) -> list[Use]:
                 healed=(*earlier.healed, *use.healed),
                 experiment=use.experiment or earlier.experiment,
                 arm=use.arm or earlier.arm,
+                exposed_to=use.exposed_to or earlier.exposed_to,
+                attributes=use.attributes or earlier.attributes,
             )
         )
-    return list(joined.values())
+    return [use for use in joined.values() if use.values or use.healed]
+
+
+def _unit(uses: list[Use]) -> str | None:
+    """What an experiment of this request is randomised by, where that is an attribute."""
+    for use in uses:
+        if use.exposed_to is not None and use.exposed_to.unit in use.attributes:
+            return str(use.attributes[use.exposed_to.unit])
+    return None
 
 
 def request(user_id: str | None = None, *, request_id: str | None = None) -> Request:
@@ -215,17 +291,44 @@ def current_request() -> Request | None:
     return None if request is None or request._ended else request  # noqa: SLF001 - same module
 
 
+def first_item() -> None:
+    """Tell the request that is under way, if any, that the first item of a streamed answer is there."""
+    if (request := current_request()) is not None:
+        request.first_item()
+
+
 def record(use: Use) -> None:
     """Record one use outside any request. Without an installed writer it goes nowhere; never raises."""
     if _writer:
         _writer[0].put(Pending(uuid4(), datetime.now(UTC), use, Measured(trace_id=_trace_id())))
 
 
-def install(writer: "UsageWriter | None") -> "UsageWriter | None":
-    """Let records go to `writer`, or nowhere for None; gives the writer before it, not stopped."""
+def track(event: Event) -> None:
+    """Record an event outside any request. Without an installed writer it goes nowhere; never raises."""
+    if _writer:
+        _writer[0].put(event)
+
+
+def _event(name: str, value: float | None, attributes: Mapping[str, object]) -> Event:
+    return Event(uuid4(), name, value, datetime.now(UTC), _environment[0], attributes=attributes)
+
+
+def install(writer: "UsageWriter | None", environment: str | None = None) -> "UsageWriter | None":
+    """Let records go to `writer`, or nowhere for None; gives the writer before it, not stopped.
+
+    Args:
+        writer: Where records go.
+        environment: The deployment environment of events; ``ENVIRONMENT`` by default.
+    """
     before = installed()
     _writer[:] = [] if writer is None else [writer]
+    _environment[:] = [environment or environment_name()]
     return before
+
+
+def environment() -> str:
+    """The deployment environment of events."""
+    return _environment[0]
 
 
 def installed() -> "UsageWriter | None":

@@ -1,9 +1,11 @@
 """Where usage records go: one method, and the two sinks that need nothing installed."""
 
 import logging
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol, runtime_checkable
 
+from windsock.usage.experiment_records import EventRecord, ExposureRecord, Record
 from windsock.usage.record import UsageRecord
 
 
@@ -32,9 +34,49 @@ class RowsRefusedError(Exception):
         refused: Those rows, each with the sink's reason.
     """
 
-    def __init__(self, refused: Sequence[tuple[UsageRecord, str]]) -> None:
+    def __init__(self, refused: Sequence[tuple[Record, str]]) -> None:
         super().__init__(f"{len(refused)} usage records were refused; the first: {refused[0][1]}")
         self.refused = tuple(refused)
+
+
+@runtime_checkable
+class ExperimentSink(Sink, Protocol):
+    """A sink that also takes what experiments are computed from, under the same terms.
+
+    A sink without these two methods gets usage records only.
+    """
+
+    def write_exposures(self, rows: Sequence[ExposureRecord]) -> None:
+        """Store all of `rows`, or raise. Of two with one ``key`` the earlier time counts."""
+
+    def write_events(self, rows: Sequence[EventRecord]) -> None:
+        """Store all of `rows`, or raise."""
+
+
+def store(sink: Sink, records: Sequence[Record]) -> None:
+    """Have a sink store a batch: usage, then exposures, then events.
+
+    Raises:
+        RowsRefusedError: The sink has the records but those that it refused.
+        Exception: What the sink raised. The batch may be stored again, whole.
+    """
+    parts: list[tuple[Callable[[Any], None], Sequence[Record]]] = [
+        (sink.write, [each for each in records if isinstance(each, UsageRecord)])
+    ]
+    if isinstance(sink, ExperimentSink):
+        parts += [
+            (sink.write_exposures, [each for each in records if isinstance(each, ExposureRecord)]),
+            (sink.write_events, [each for each in records if isinstance(each, EventRecord)]),
+        ]
+    refused: list[tuple[Record, str]] = []
+    for write, rows in parts:
+        try:
+            if rows:
+                write(rows)
+        except RowsRefusedError as refusal:
+            refused += refusal.refused
+    if refused:
+        raise RowsRefusedError(refused)
 
 
 def destination(sink: Sink) -> str:
@@ -43,14 +85,37 @@ def destination(sink: Sink) -> str:
 
 
 class MemorySink:
-    """Keeps the records in a list, for tests and notebooks."""
+    """Keeps the records in lists, for tests and notebooks.
+
+    Attributes:
+        rows: Usage.
+        exposures: Exposures, one for each unit and arm with its earliest time.
+        events: Metric events.
+    """
 
     def __init__(self) -> None:
         self.rows: list[UsageRecord] = []
+        self.exposures: list[ExposureRecord] = []
+        self.events: list[EventRecord] = []
 
     def write(self, rows: Sequence[UsageRecord]) -> None:
         """Append the rows."""
         self.rows.extend(rows)
+
+    def write_exposures(self, rows: Sequence[ExposureRecord]) -> None:
+        """Take those that are new or earlier."""
+        first: dict[object, ExposureRecord] = {each.key: each for each in self.exposures}
+        for row in rows:
+            known = first.get(row.key)
+            if known is None:
+                first[row.key] = row
+            elif row.first_exposed_at < known.first_exposed_at:
+                first[row.key] = replace(known, first_exposed_at=row.first_exposed_at)
+        self.exposures = list(first.values())
+
+    def write_events(self, rows: Sequence[EventRecord]) -> None:
+        """Append the events."""
+        self.events.extend(rows)
 
 
 class LogSink:
@@ -63,7 +128,15 @@ class LogSink:
     def __init__(self, logger: logging.Logger | None = None) -> None:
         self._logger = logger or logging.getLogger("windsock.usage.records")
 
-    def write(self, rows: Sequence[UsageRecord]) -> None:
+    def write(self, rows: Sequence[Record]) -> None:
         """Log the rows, one line each."""
         for row in rows:
             self._logger.info("%s", row.to_line())
+
+    def write_exposures(self, rows: Sequence[ExposureRecord]) -> None:
+        """Log the exposures; a line says `"kind":"exposure"`."""
+        self.write(rows)
+
+    def write_events(self, rows: Sequence[EventRecord]) -> None:
+        """Log the events; a line says `"kind":"event"`."""
+        self.write(rows)

@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from windsock import disk
-from windsock.usage.record import UsageRecord
+from windsock.usage.experiment_records import Record, read_line
 
 log = logging.getLogger("windsock.usage")
 
@@ -46,7 +46,7 @@ class Spool:
         self._fd: int | None = None
         self._found: deque[Path] = deque()
 
-    def append(self, rows: Sequence[UsageRecord]) -> None:
+    def append(self, rows: Sequence[Record]) -> None:
         """Write `rows` and force them to disk.
 
         Raises:
@@ -98,7 +98,7 @@ class Spool:
         return disk.CAN_LOCK and self.size() > 0
 
     @contextmanager
-    def claim(self) -> Iterator[list[UsageRecord] | None]:
+    def claim(self) -> Iterator[list[Record] | None]:
         """Take the oldest free files: gives their records, or None if no file is free.
 
         Takes at most 200 files, and no further one after 8 MiB. They are deleted when the block ends well,
@@ -110,7 +110,7 @@ class Spool:
             yield None
             return
         try:
-            rows: list[UsageRecord] = []
+            rows: list[Record] = []
             unreadable: list[tuple[str, str]] = []
             for fd, path in taken:
                 _read(fd, path, rows, unreadable)
@@ -196,11 +196,11 @@ def _write_all(fd: int, data: bytes) -> None:
         rest = rest[os.write(fd, rest) :]
 
 
-def _read(fd: int, path: Path, rows: list[UsageRecord], unreadable: list[tuple[str, str]]) -> None:
+def _read(fd: int, path: Path, rows: list[Record], unreadable: list[tuple[str, str]]) -> None:
     """Read a file's records into `rows`, and other lines, each with the reason, into `unreadable`."""
     with os.fdopen(os.dup(fd), encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(file, start=1):
             try:
-                rows.append(UsageRecord.from_line(line))
+                rows.append(read_line(line))
             except ValueError as error:
                 unreadable.append((line, f"{path}:{number}: {error}"))

@@ -6,15 +6,16 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
-from windsock.usage.clean import clean
-from windsock.usage.data import Pending, UsageHealth
+from windsock.usage.clean import clean, clean_event, clean_exposure
+from windsock.usage.data import Event, Pending, UsageHealth
 from windsock.usage.delivery import Delivery
-from windsock.usage.record import UsageRecord
-from windsock.usage.sinks import Sink, destination
+from windsock.usage.experiment_records import Record
+from windsock.usage.met import Met
+from windsock.usage.sinks import ExperimentSink, Sink, destination
 from windsock.usage.spool import DEFAULT_FOLDER, Spool
 
 log = logging.getLogger("windsock.usage")
@@ -76,7 +77,8 @@ class UsageWriter:
         _WRITERS.add(self)
 
     def _reset(self) -> None:
-        self._queue: deque[Pending | _Barrier] = deque()
+        self._queue: deque[Pending | Event | _Barrier] = deque()
+        self._met = Met()
         self._wake = threading.Event()
         self._starting = threading.Lock()
         self._collector: threading.Thread | None = None
@@ -85,7 +87,7 @@ class UsageWriter:
         self._counts = _Counts()
         self._delivery = Delivery(self._sink, self._spool, self._options.batch_size)
 
-    def put(self, pending: Pending) -> None:
+    def put(self, pending: Pending | Event) -> None:
         """Take one record. Never blocks and never raises; about a microsecond."""
         if len(self._queue) >= self._options.queue_size or self._stopped:
             self._drop(1, "the writer is stopped" if self._stopped else "the queue is full")
@@ -170,7 +172,7 @@ class UsageWriter:
         until = time.monotonic() + self._options.flush_interval / 2
         waiting = len(self._queue)
         while waiting > 0:
-            batch: list[UsageRecord] = []
+            batch: list[Record] = []
             barrier: _Barrier | None = None
             while waiting > 0 and barrier is None and len(batch) < self._options.batch_size:
                 item = self._queue.popleft()
@@ -178,13 +180,25 @@ class UsageWriter:
                 if isinstance(item, _Barrier):
                     barrier = item
                 else:
-                    batch.append(clean(item, self._options.user_id_key))
+                    batch.extend(self._records(item))
             if batch:
                 self._settle(batch, until)
             if barrier is not None:
                 barrier.set()
 
-    def _settle(self, batch: Sequence[UsageRecord], until: float) -> None:
+    def _records(self, item: Pending | Event) -> Iterator[Record]:
+        """The rows that one use or event leaves; an exposure that was passed on already isn't repeated."""
+        key = self._options.user_id_key
+        if isinstance(item, Pending):
+            yield clean(item, key)
+        if not isinstance(self._sink, ExperimentSink):
+            return
+        if isinstance(item, Event):
+            yield clean_event(item, key)
+        elif (exposure := clean_exposure(item, key)) is not None and self._met.is_new(exposure):
+            yield exposure
+
+    def _settle(self, batch: Sequence[Record], until: float) -> None:
         if self._delivery.deliver(batch, lambda: self._deadline if self._stopped else until):
             self._counts.written += len(batch)
             return
@@ -199,6 +213,7 @@ class UsageWriter:
 
     def _drop(self, count: int, why: str) -> None:
         self._counts.dropped += count
+        self._met.forget()  # an exposure may be among them; its unit's next one is passed on
         now = time.monotonic()
         if now - self._counts.complained > 60:
             self._counts.complained = now

@@ -1,0 +1,47 @@
+"""OpenFeature's `client.track()`: an event becomes a row of ``windsock.metric_events``."""
+
+import logging
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.track import TrackingEventDetails
+
+from windsock.usage.data import Event
+from windsock.usage.request import current_request, environment, track
+
+log = logging.getLogger("windsock.usage")
+
+UNIT = "unit"
+"""The attribute, of the event or of its context, that holds an experiment's unit which is not a user."""
+
+
+def track_event(name: str, context: EvaluationContext | None, details: TrackingEventDetails | None) -> None:
+    """Record an event for the context's user. Never raises: an event is not worth a request.
+
+    Args:
+        name: What happened; the metric's source names it.
+        context: Whose it is. Its attributes are not stored, but for `environment` and `unit`.
+        details: How much, and whatever else is known.
+    """
+    try:
+        track(_event(name, context or EvaluationContext(), details or TrackingEventDetails()))
+    except Exception:
+        log.exception("the event %r could not be recorded", name)
+
+
+def _event(name: str, context: EvaluationContext, details: TrackingEventDetails) -> Event:
+    request = current_request()
+    attributes = dict(details.attributes)
+    unit = attributes.pop(UNIT, context.attributes.get(UNIT))
+    return Event(
+        id=uuid4(),
+        name=name,
+        value=details.value,
+        occurred_at=datetime.now(UTC),
+        environment=str(context.attributes.get("environment") or environment()),
+        user_id=context.targeting_key or None,
+        request_id=None if request is None else request.request_id,
+        unit=None if unit is None else str(unit),
+        attributes=attributes,
+    )
