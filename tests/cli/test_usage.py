@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from windsock.usage import Healed, Measured, Pending, Use
+from windsock.usage import Healed, Measured, Pending, Use, hashed_user_id
 from windsock.usage.clean import clean
 from windsock.usage.postgres import PostgresSink
 
@@ -19,13 +19,14 @@ WINDSOCK = Path(sys.executable).parent / "windsock"
 CONFIG = uuid4()
 
 
-def run(*arguments, url, **variables):
+def run(*arguments, url, stdin="", **variables):
     environment = os.environ | {"DATABASE_URL": url, "NO_COLOR": "1"} | variables
     return subprocess.run(
         [WINDSOCK, "usage", *arguments],
         capture_output=True,
         text=True,
         env=environment,
+        input=stdin,
         timeout=60,
         check=False,
     )
@@ -111,3 +112,17 @@ def test_a_config_that_is_no_uuid_is_a_usage_error(database):
     done = run("--config", "experimental_v1", url=database)
     assert done.returncode == 2
     assert "--config" in done.stderr
+
+
+def test_hash_prints_what_the_tables_hold(database):
+    ids = ["ada", "Zoë 🙂"]
+    printed = run("hash", *ids, url=database, WINDSOCK_USER_ID_KEY="secret")
+    assert printed.stdout.splitlines() == [hashed_user_id(each, b"secret") for each in ids]
+    piped = run("hash", url=database, WINDSOCK_USER_ID_KEY="secret", stdin="ada\r\nZoë 🙂\n")
+    assert piped.stdout == printed.stdout
+
+
+def test_hash_without_a_key_says_that_ids_are_plain(database):
+    done = run("hash", "ada", url=database, WINDSOCK_USER_ID_KEY="")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "WINDSOCK_USER_ID_KEY is not set" in done.stderr

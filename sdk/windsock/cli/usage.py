@@ -1,5 +1,6 @@
 """`windsock usage`: what requests used, from `usage_logs`."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Annotated
@@ -13,6 +14,7 @@ from rich.text import Text
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._lines import console_of, print_lines
 from windsock.cli._say import print_json
+from windsock.errors import ConfigurationError
 from windsock.postgres.migrations import connect
 from windsock.usage import UsageRecord, hashed_user_id
 from windsock.usage.reading import Selection, read
@@ -22,7 +24,12 @@ _WIDE = 180
 """Columns that hold whole ids."""
 
 
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.callback(invoke_without_command=True)
 def command(
+    context: typer.Context,
     *,
     user: Annotated[
         str | None,
@@ -38,6 +45,8 @@ def command(
 
     Example: windsock usage --user 6b3f… --limit 5
     """
+    if context.invoked_subcommand is not None:
+        return
     key = user_id_key()
     if user is not None and key is not None:
         user = hashed_user_id(user, key)
@@ -50,6 +59,25 @@ def command(
         print_lines(console, table(rows, whole_ids=console.width >= _WIDE))
     else:
         print("no rows: nothing was recorded, or nothing matches the options")
+
+
+@app.command(name="hash")
+def hash_ids(
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="User ids; without any, one a line on stdin.")
+    ] = None,
+) -> None:
+    """Print the hash that a user id has in our tables, so that your own tables can be joined.
+
+    The key is WINDSOCK_USER_ID_KEY. In SQL: windsock.hashed_user_id(user_id, key).
+
+    Example: windsock usage hash ada bob
+    """
+    key = user_id_key()
+    if key is None:
+        raise ConfigurationError("WINDSOCK_USER_ID_KEY is not set: user ids are stored as they are")
+    for each in ids or (line.rstrip("\r\n") for line in sys.stdin):
+        print(hashed_user_id(each, key))
 
 
 def as_data(row: UsageRecord) -> dict[str, object]:
@@ -73,6 +101,11 @@ def values_healed(row: UsageRecord) -> Iterator[str]:
         yield f"{each['field']}={each['failed_value']} failed, fell to {each['fell_to']}"
 
 
+def ended(row: UsageRecord) -> str:
+    """Say what was healed, and what the request ended in where it was an error."""
+    return "; ".join(filter(None, [*values_healed(row), row.error_class and f"ended in {row.error_class}"]))
+
+
 def tokens(row: UsageRecord) -> str:
     """Give the tokens that were sent and received, as ``120+14``."""
     if row.input_tokens is None and row.output_tokens is None:
@@ -94,7 +127,7 @@ def table(rows: Iterable[UsageRecord], *, whole_ids: bool) -> Table:
     grid.add_column("flag", overflow="fold")
     grid.add_column("profile or variant", no_wrap=True, max_width=width)
     grid.add_column("values read", overflow="fold", ratio=2)
-    grid.add_column("healed", overflow="fold", ratio=1)
+    grid.add_column("healed, failed", overflow="fold", ratio=1)
     for heading in ("ms", "tokens"):
         grid.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
@@ -104,7 +137,7 @@ def table(rows: Iterable[UsageRecord], *, whole_ids: bool) -> Table:
             row.flag,
             str(row.config_id or row.variant or "-"),
             ", ".join(values_read(row)),
-            "; ".join(values_healed(row)) or "-",
+            ended(row) or "-",
             "-" if row.latency_ms is None else f"{row.latency_ms:.1f}",
             tokens(row),
         )

@@ -6,16 +6,20 @@ from windsock.lazy import lazy_face
 
 if TYPE_CHECKING:
     from windsock.usage.data import Healed, Measured, Pending, UsageHealth, Use, hashed_user_id
+    from windsock.usage.experiment_records import EventRecord, ExposureRecord
     from windsock.usage.exposure import ExposureSink, Sinks
     from windsock.usage.otel import OpenTelemetrySink
     from windsock.usage.record import COLUMNS, UsageRecord
     from windsock.usage.request import Request
-    from windsock.usage.sinks import LogSink, MemorySink, RowsRefusedError, Sink
+    from windsock.usage.sinks import ExperimentSink, LogSink, MemorySink, RowsRefusedError, Sink
     from windsock.usage.spool import Spool
     from windsock.usage.writer import UsageOptions, UsageWriter
 
 __all__ = [
     "COLUMNS",
+    "EventRecord",
+    "ExperimentSink",
+    "ExposureRecord",
     "ExposureSink",
     "Healed",
     "LogSink",
@@ -40,6 +44,9 @@ __getattr__ = lazy_face(
     __name__,
     {
         "COLUMNS": "record",
+        "EventRecord": "experiment_records",
+        "ExperimentSink": "sinks",
+        "ExposureRecord": "experiment_records",
         "ExposureSink": "exposure",
         "Healed": "data",
         "LogSink": "sinks",
