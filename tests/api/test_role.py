@@ -52,7 +52,9 @@ def test_a_write_is_ended_once(client, as_api, audit):
 
 
 def test_a_write_wakes_the_mirror_and_a_refused_one_does_not(client, connection):
-    connection.execute("listen windsock")
+    connection.execute(
+        "listen windsock; select pg_advisory_lock(8603657889541918571)"
+    )  # a mirror that sleeps
     assert client.put(PATH, json={"threshold": 1.5}).status_code == 422
     assert client.put(PATH, json={"threshold": 0.6}).status_code == 200
     connection.execute("notify windsock, 'after them'")

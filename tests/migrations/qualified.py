@@ -29,6 +29,9 @@ class _Names(Visitor):
     def visit_CommonTableExpr(self, _parents, node) -> None:  # noqa: N802 - pglast's name
         self._common.add(node.ctename)
 
+    def visit_LockingClause(self, _parents, node) -> None:  # noqa: N802 - `for update of` an alias
+        self._common.update(each.relname for each in node.lockedRels or ())
+
     def visit_RangeVar(self, _parents, node) -> None:  # noqa: N802
         if node.schemaname is None and node.relname not in TRANSITIONS:
             self.bare.append(f"relation {node.relname}")

@@ -92,6 +92,8 @@ CALLS = {
     "windsock.api_token(bytea)": "select * from windsock.api_token('\\x00')",
     "windsock.end_configuration_write(bigint)": "select windsock.end_configuration_write(1)",
     "windsock.hashed_user_id(text,bytea)": "select windsock.hashed_user_id('ada', 'key')",
+    "windsock.wake_mirror()": "select windsock.wake_mirror()",
+    "windsock.cut_log(interval,bigint)": "select windsock.cut_log('0', 10)",
     "json_to_double(jsonb)": "select public.json_to_double('1')",
     "get_winner_threshold(text)": "select public.get_winner_threshold('ctr_threshold')",
     "is_feature_enabled(text)": "select public.is_feature_enabled('rag_auto_indexing')",

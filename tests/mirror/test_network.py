@@ -128,6 +128,7 @@ def test_a_wake_up_that_arrives_during_the_self_test_is_not_lost(world):
         world.assign(world.user(), world.seed)
         assert source.hears_itself()
         assert source.wait(0.5)
+        assert source.wait(0.5), "before it sleeps it reads once more"
         assert not source.wait(0.1), "it wakes once"
 
 

@@ -35,6 +35,8 @@ _CUT_AT_ONCE = 100_000
 _FIRST_NONCE_SECONDS = 5.0  # a server that is slow to wake is not a pooler
 _NONCE_SECONDS = 2.0
 _READING_SECONDS = 300.0
+_LOOK_AGAIN_SECONDS = 0.02  # while changes are under way that notify nobody
+_LOOK_SECONDS = 0.1  # where nobody is ever notified
 
 
 _Withdrawn = dict[str, dict[tuple[str, str], str]]
@@ -81,6 +83,7 @@ class Source:
         self._capability = capability
         self._withdrawn: _Withdrawn = {}
         self._woken = False
+        self._sleeps = False
 
     @property
     def has_log(self) -> bool:
@@ -97,13 +100,29 @@ class Source:
             return bool(_one(self._connection, "try_lead", {"group": group})[0])
 
     def wait(self, seconds: float) -> bool:
-        """Wait until the triggers wake us, at most `seconds`; whether they did."""
+        """Wait for a change, at most `seconds`; whether the log is to be read.
+
+        The triggers notify only a mirror that sleeps. So before this one sleeps it says so, and reads the log
+        once more; what changes after that wakes it.
+        """
         if self._woken:
             self._woken = False
             return True
+        if self._capability.is_never_woken:
+            time.sleep(min(seconds, _LOOK_SECONDS))
+            return True
         with _deadline(self._connection, seconds + self._answer_seconds):
+            if not self._sleeps:
+                self._sleeps = bool(_one(self._connection, "fall_asleep")[0])
+                if not self._sleeps:
+                    time.sleep(min(seconds, _LOOK_AGAIN_SECONDS))
+                return True
             notices = list(self._connection.notifies(timeout=seconds, stop_after=1))
-        return any(notice.channel == "windsock" for notice in notices)
+            if not any(notice.channel == "windsock" for notice in notices):
+                return False
+            self._sleeps = False
+            _one(self._connection, "wake_up")
+        return True
 
     def hears_itself(self) -> bool:
         """Whether a notification still arrives here; a proxy can drop them while everything else works."""
@@ -292,11 +311,12 @@ def _hears(connection: "Connection", nonce: str, seconds: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Capability:
-    """What a database can serve: the type of `profiles.id`, and which of our own tables may be read."""
+    """What a database can serve: the type of `profiles.id`, what may be read, and whether triggers notify."""
 
     id_type: str
     has_log: bool
     has_withdrawals: bool
+    is_never_woken: bool
 
 
 def _read_capability(connection: "Connection") -> _Capability:
@@ -320,7 +340,8 @@ def _read_capability(connection: "Connection") -> _Capability:
             "read again at each poll; run `windsock migrate`, or grant the role windsock_mirror, for "
             "changes in milliseconds"
         )
-    return _Capability(str(id_type), bool(has_log), bool(has_withdrawals))
+    is_never_woken = bool(_one(connection, "never_woken")[0])
+    return _Capability(str(id_type), bool(has_log), bool(has_withdrawals), is_never_woken)
 
 
 @contextlib.contextmanager
@@ -334,7 +355,7 @@ def _said_clearly() -> Iterator[None]:
             "windsock_mirror (`alter role windsock_mirror login password '...'`), or give the role "
             "BYPASSRLS and the same grants"
         ) from error
-    except psycopg.errors.UndefinedTable as error:
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction) as error:
         raise DatabaseUnfitError(f"{error.diag.message_primary}: run `windsock migrate`") from error
     except psycopg.errors.QueryCanceled as error:
         raise MirrorError(f"a query of the mirror was cancelled: {error.diag.message_primary}") from error

@@ -51,6 +51,19 @@ listen windsock_self;
 -- The counterpart of both, for a session that turns out to be shared.
 unlisten *;
 
+-- name: never_woken
+-- Whether the triggers notify nobody: a transaction that has notified can't be prepared.
+select current_setting('max_prepared_transactions') <> '0';
+
+-- name: fall_asleep
+-- From now on the triggers notify; false while a change is under way whose transaction notifies nobody. The number is
+-- the one in windsock.wake_mirror().
+select pg_try_advisory_lock(8603657889541918571);
+
+-- name: wake_up
+-- The counterpart of fall_asleep.
+select pg_advisory_unlock(8603657889541918571);
+
 -- name: notify_self
 -- Proof that notifications still arrive.
 select pg_notify('windsock_self', %(nonce)s);
@@ -143,20 +156,6 @@ from public.profiles
 where id = any(%(ids)s::{id_type}[]);
 
 -- name: cut_log
--- Forget what every mirror should have read, and remember how far the log was cut. The oldest first and not all at
--- once: after a long time without a mirror the log may be longer than one statement has time for.
-with old as (
-    delete from windsock.change_log
-    where ctid = any(array(
-        select ctid from windsock.change_log
-        where logged_at < now() - %(keep)s::interval and xid < pg_snapshot_xmin(pg_current_snapshot())
-        order by xid
-        limit %(most)s
-    ))
-    returning xid
-), newest as (
-    select xid from old order by xid desc limit 1 -- max() knows xid8 only since PostgreSQL 15
-)
-update windsock.change_log_cut
-set xid = greatest(change_log_cut.xid, newest.xid)
-from newest;
+-- Forget what every mirror should have read, the oldest first and not all at once: after a long time without a mirror
+-- the log may be longer than one statement has time for.
+select windsock.cut_log(%(keep)s::interval, %(most)s);

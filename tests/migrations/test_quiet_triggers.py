@@ -1,0 +1,218 @@
+"""What the triggers cost an application: no notification that nobody waits for, and no failure of theirs."""
+
+import contextlib
+import threading
+import uuid
+
+import psycopg
+import pytest
+
+from windsock.mirror.postgres import connect as mirror_connect
+from windsock.postgres import embedded
+from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+
+SLEEP = "select pg_advisory_lock(8603657889541918571)"
+
+
+@pytest.fixture
+def application(database):
+    with connect(database) as connection:
+        connection.execute("insert into profiles (id) select gen_random_uuid() from generate_series(1, 10)")
+        yield connection
+
+
+@pytest.fixture
+def mirror(database):
+    """A session that listens as a mirror's does."""
+    with connect(database) as connection:
+        connection.execute("listen windsock")
+        yield connection
+
+
+def assign_all(connection):
+    connection.execute("update profiles set config_id = (select id from app_configurations limit 1)")
+
+
+def heard(mirror):
+    return [(each.channel, each.payload) for each in mirror.notifies(timeout=0.3)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update profiles set config_id = (select id from app_configurations limit 1)",
+        "update app_configurations set settings = '{}'",
+        "truncate profiles",
+        (
+            "insert into windsock.withdrawals (flag, variant, field, fingerprint, reason, expires_at)"
+            " values ('a.profile', '', gen_random_uuid()::text, 'c', '', now() + interval '1 hour')"
+        ),
+    ],
+)
+def test_a_mirror_is_notified_if_it_sleeps_and_not_otherwise(application, mirror, statement):
+    with application.transaction(force_rollback=True):
+        application.execute(statement)
+    application.execute("begin")
+    application.execute(statement)
+    application.execute("commit")
+    assert heard(mirror) == []
+    mirror.execute(SLEEP)
+    application.execute("update profiles set config_id = null")
+    application.execute(statement)
+    assert set(heard(mirror)) == {("windsock", "")}
+
+
+def test_a_mirror_does_not_fall_asleep_while_a_change_is_under_way_that_notifies_nobody(
+    database, application
+):
+    source = mirror_connect(database)
+    try:
+        application.execute("begin")
+        assign_all(application)
+        assert source.wait(0.1), "look again soon"
+        assert source.wait(0.1), "it is still awake"
+        application.execute("commit")
+        assert source.wait(0.1), "now it falls asleep, and reads the log once more"
+        assert not source.wait(0.1)
+        application.execute("update profiles set config_id = null")
+        assert source.wait(1.0), "this one was notified"
+    finally:
+        source.close()
+
+
+def test_a_change_of_many_writers_is_never_overlooked(database, application):
+    """Each of four writers changes rows as fast as it can; between two sleeps nothing may be missing."""
+    users = [user for (user,) in application.execute("select id from profiles")]
+    (config,) = application.execute("select id from app_configurations limit 1").fetchone()
+    done = threading.Event()
+
+    def write(user):
+        with psycopg.connect(database, autocommit=True) as connection:
+            while not done.is_set():
+                for value in (config, None):
+                    connection.execute("update profiles set config_id = %s where id = %s", [value, user])
+                done.wait(0.003)
+
+    writers = [threading.Thread(target=write, args=(user,)) for user in users[:4]]
+    source = mirror_connect(database)
+    try:
+        with source.read() as reading:
+            cursor = reading.cursor
+        for writer in writers:
+            writer.start()
+        seen: dict[str, str | None] = {}
+        for _ in range(200):
+            source.wait(0.5)
+            changes = source.changes(cursor)
+            seen.update((row.user_id, row.config_id) for row in changes.assignments)
+            cursor = changes.cursor
+        done.set()
+        for writer in writers:
+            writer.join()
+        while source.wait(0.2):
+            changes = source.changes(cursor)
+            seen.update((row.user_id, row.config_id) for row in changes.assignments)
+            cursor = changes.cursor
+    finally:
+        done.set()
+        source.close()
+    assert seen == dict.fromkeys(map(str, users[:4]))
+
+
+def test_a_transaction_of_an_application_can_be_prepared(postgres_folder):
+    with embedded.start(postgres_folder) as server, connect(server.url) as connection:
+        connection.execute("alter system set max_prepared_transactions = 2")
+    with embedded.start(postgres_folder) as server, connect(server.url) as connection:
+        migrate(connection, read_migrations(find_folder()))
+        connection.execute("insert into profiles (id) values (gen_random_uuid())")
+        with connect(server.url) as sleeper:
+            sleeper.execute(SLEEP)
+            connection.execute("begin")
+            assign_all(connection)
+            connection.execute("update app_configurations set settings = '{}'")
+            connection.execute("prepare transaction 'ours'")
+            connection.execute("commit prepared 'ours'")
+        assert connection.execute("select count(*) from windsock.change_log").fetchone() == (2,)
+        source = mirror_connect(server.url)
+        try:
+            with source.read() as reading:
+                cursor = reading.cursor
+            connection.execute("update profiles set config_id = null")
+            assert source.wait(1.0), "it is told to look, though nobody woke it"
+            assert len(source.changes(cursor).assignments) == 1
+        finally:
+            source.close()
+
+
+def test_a_full_queue_of_notifications_fails_nothing(postgres_folder):
+    with embedded.start(postgres_folder) as server, connect(server.url) as connection:
+        if connection.info.server_version < 170000:
+            pytest.skip("the queue of this PostgreSQL is 8 GB, and can't be made smaller")
+        connection.execute("alter system set max_notify_queue_pages = 64")
+    with embedded.start(postgres_folder) as server, connect(server.url) as connection:
+        migrate(connection, read_migrations(find_folder()))
+        connection.execute("insert into profiles (id) values (gen_random_uuid())")
+        with connect(server.url) as sleeper, connect(server.url) as idle:
+            sleeper.execute(SLEEP)
+            idle.execute("listen elsewhere")
+            idle.execute("begin")
+            filling = "select pg_notify('elsewhere', repeat('x', 7000) || n) from generate_series(1, 20) n"
+            with contextlib.suppress(psycopg.errors.ProgramLimitExceeded):
+                while True:
+                    connection.execute(filling)
+            assign_all(connection)
+            connection.execute("update app_configurations set settings = '{}'")
+        assert connection.execute("select count(*) from windsock.change_log").fetchone() == (2,)
+
+
+def test_who_is_assigned_again_and_again_grows_nothing_without_bound(application):
+    (user,) = application.execute("select id from profiles limit 1").fetchone()
+    (config,) = application.execute("select id from app_configurations limit 1").fetchone()
+    for _ in range(100):
+        with application.transaction():
+            for value in (config, None) * 5:
+                application.execute("update profiles set config_id = %s where id = %s", [value, user])
+    application.execute("update profiles set config_id = %s where id = %s", [config, user])
+    application.execute("set role windsock_mirror")
+    application.execute("select windsock.cut_log('0', 100000)")
+    application.execute("reset role")
+    history = application.execute(
+        "select config_id from windsock.assignment_history where user_id = %s order by changed_at, id",
+        [str(user)],
+    ).fetchall()
+    assert len(history) <= 3, "one row a minute"
+    assert history[-1] == (config,)
+    assert application.execute("select count(*) from windsock.change_log").fetchone() == (0,)
+
+
+def test_the_history_of_a_quiet_user_is_kept_whole(application):
+    assign_all(application)
+    application.execute("select windsock.cut_log('0', 100000)")
+    assert application.execute("select count(*) from windsock.assignment_history").fetchone() == (10,)
+
+
+def test_a_service_that_is_frozen_in_a_withdrawal_blocks_no_correction(database, application):
+    (config,) = application.execute("select id::text from app_configurations limit 1").fetchone()
+    application.execute(
+        "insert into windsock.withdrawals (flag, variant, field, fingerprint, reason, expires_at)"
+        " values ('a.profile', %s, 'temperature', 'f', '', now() + interval '1 hour')",
+        [config],
+    )
+    with psycopg.connect(database) as frozen:
+        frozen.execute("update windsock.withdrawals set reason = 'again'")
+        application.execute("set lock_timeout = '5s'")
+        application.execute("update app_configurations set settings = '{\"temperature\": 1}'")
+        frozen.rollback()
+    application.execute("update app_configurations set settings = '{\"temperature\": 0}'")
+    assert application.execute("select lifted_at is not null from windsock.withdrawals").fetchall() == [
+        (True,)
+    ]
+
+
+def test_an_id_that_no_index_takes_is_logged_all_the_same(empty_database):
+    with connect(empty_database) as connection:
+        connection.execute("create table profiles (id text)")
+        migrate(connection, read_migrations(find_folder()))
+        long = "".join(uuid.uuid4().hex for _ in range(300))
+        connection.execute("insert into profiles select %s, id from app_configurations limit 1", [long])
+        assert connection.execute("select row_id from windsock.change_log").fetchall()[-1] == (long,)
