@@ -13,8 +13,15 @@ HEAD = """\
 windsock lint                          # the files in flagd/
 windsock lint flagd --format github    # annotations in a pull request; also json and sarif
 windsock lint flagd --fix              # repair what can be repaired without changing what anyone is served
-windsock lint flagd --attributes       # also what differs if an attribute is missing or of another type
 windsock lint --explain unreachable    # this page, in the terminal
+```
+
+Almost every rule behaves differently in some engine if an attribute is missing or has an unexpected type, so lint reports
+that only on request:
+
+<!-- exit: 1 -->
+```sh
+windsock lint flagd --attributes
 ```
 
 A line reads `file:line:column  level  code  flag: message`. An **error** is served wrongly, or rejected by an engine. A
