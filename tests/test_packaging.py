@@ -55,12 +55,10 @@ def test_a_build_elsewhere_invents_no_address(tmp_path):
     assert "(docs/tutorial.md)" in metadata.get_payload()
 
 
-def test_files_for_other_repositories_name_this_version():
-    version = PROJECT["version"]
-    action = yaml.safe_load((REPOSITORY / "action.yml").read_text())
-    assert action["inputs"]["version"]["default"] == f"=={version}"
-    page = (REPOSITORY / "docs/delivery/pre-commit.md").read_text()
-    assert set(re.findall(r"(?:rev: |@)v(\d+\.\d+\.\d+)", page)) == {version}
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", "docs/delivery/pre-commit.md"])
+def test_what_others_copy_names_this_version(page):
+    named = re.findall(r"(?:rev: |@)v(\d+\.\d+\.\d+)", (REPOSITORY / page).read_text())
+    assert set(named) == {PROJECT["version"]}
 
 
 def test_ci_runs_the_one_script_on_every_supported_python():
