@@ -1,0 +1,69 @@
+"""What type checkers infer of the public API. Checked by tests/typing, never run."""
+
+import asyncio
+from typing import Annotated, assert_type
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+import windsock
+from windsock.provenance import Explanation
+
+
+class Plain(BaseSettings):
+    top_k: int = Field(default=10, ge=1)
+    model: str = "small"
+
+
+class Teacher(windsock.Settings, flag="teacher"):
+    top_k: int = Field(default=10, ge=1)
+    model: str = "small"
+    base_url: Annotated[str, windsock.Fixed] = "https://a.test"
+
+
+class Assistant(Teacher, flag="assistant"):
+    tone: str = "kind"
+
+
+def ask(teacher: Teacher) -> float:
+    return teacher.top_k / 2
+
+
+async def ask_later(teacher: Teacher) -> list[str]:
+    return [teacher.model]
+
+
+# made like a class on BaseSettings
+assert_type(Plain(), Plain)
+assert_type(Teacher(), Teacher)
+assert_type(Teacher(top_k=3, model="large"), Teacher)
+assert_type(Teacher(top_k=3).top_k, int)
+assert_type(Assistant(tone="dry").tone, str)
+
+# read
+assert_type(Teacher.for_user("ann"), Teacher)
+assert_type(Teacher.for_user("ann", tier="pro").top_k, int)
+assert_type(Assistant.for_user(7).base_url, str)
+assert_type(Assistant.live(), Assistant)
+assert_type(Teacher.live().model, str)
+
+
+async def read() -> None:
+    assert_type(await Teacher.afor_user("ann"), Teacher)
+    assert_type(await windsock.aheal(Teacher.live(), ask_later), list[str])
+
+
+asyncio.run(read())
+
+# features
+rag = windsock.feature("rag", default=False)
+assert_type(rag(), bool)
+assert_type(rag("ann", tier="pro"), bool)
+
+# heal
+assert_type(windsock.heal(Teacher.for_user("ann"), ask), float)
+assert_type(windsock.heal(Assistant.live(), lambda settings: settings.tone), str)
+
+# explain
+assert_type(windsock.explain(Teacher.live()), Explanation)
+assert_type(windsock.explain(Teacher.live())["top_k"].layer, str)

@@ -1,0 +1,16 @@
+"""What type checkers must refuse: each marked line, and nothing else. Checked by tests/typing, never run."""
+
+import windsock
+
+
+class Teacher(windsock.Settings, flag="teacher"):
+    top_k: int = 10
+
+
+Teacher(top_k="many")  # wrong, but the plugin lets text through as on BaseSettings
+Teacher.for_user()  # wrong
+missing = Teacher.for_user("ann").no_such  # wrong
+Teacher.live().top_k.upper()  # wrong
+windsock.feature("rag")  # wrong
+windsock.heal(Teacher.live(), lambda settings: settings.no_such)  # wrong
+windsock.heal("text", len)  # wrong
