@@ -24,7 +24,9 @@ class LinksMetadataHook(MetadataHookInterface):
         repository = os.environ.get("WINDSOCK_REPOSITORY", "").rstrip("/")
         files = f"{repository}/blob/v{metadata['version']}"
         if repository:
-            text = _RELATIVE_LINK.sub(rf"]({files}/\1)", text)
+            text = _RELATIVE_LINK.sub(rf"]({files}/\1)", text).replace(
+                "https://<this repository>", repository
+            )
             metadata["urls"] = {
                 "Source": repository,
                 "Documentation": f"{files}/docs/index.md",

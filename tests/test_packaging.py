@@ -44,6 +44,7 @@ def test_a_release_links_to_its_own_files(tmp_path):
         if link.startswith(ours):
             assert (REPOSITORY / link.removeprefix(ours)).exists(), link
     assert "<!--" not in readme
+    assert "<this repository>" not in readme
     addresses = dict(line.split(", ", 1) for line in metadata.get_all("Project-URL"))
     assert addresses["Source"] == "https://example.org/ours/windsock"
     assert set(addresses) == {"Source", "Documentation", "Changelog", "Issues"}

@@ -34,7 +34,7 @@ class Teacher(windsock.Settings, flag="teacher"):
     reasoning_model: str = Field("gpt-4o-mini", validation_alias="OPENAI_CHAT_MODEL")
     temperature: float = Field(0.7, ge=0, le=2)
 '''
-_TIMEOUT = 90  # seconds for one block's commands
+_TIMEOUT = 180  # seconds for one block's commands
 
 
 class Workspace:
