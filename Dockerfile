@@ -8,7 +8,7 @@ WORKDIR /src
 # Dependency groups besides the extras: docker-compose.yml builds the examples' image with "--group examples".
 ARG UV_GROUPS=""
 # The dependencies alone first: this layer is rebuilt only when the lock changes.
-COPY pyproject.toml uv.lock README.md LICENSE ./
+COPY pyproject.toml uv.lock README.md LICENSE hatch_build.py ./
 RUN uv sync --locked --no-default-groups $UV_GROUPS --no-install-project --extra cli --extra mirror --extra flagd --extra api
 COPY sdk ./sdk
 COPY migrations ./migrations
