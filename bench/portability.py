@@ -49,14 +49,15 @@ class Report:
     def page(self, options: argparse.Namespace, seconds: float) -> str:
         """The account that is committed."""
         server = "flagd server 0.16" if flagd_binary() else "no flagd server"
+        counts = f"{self.generated:,} generated rules, of which {self.rules:,} lint clean"
         return f"""# Rules that lint clean, in every evaluator
 
 ```sh
 FLAGD_BIN=… python -m bench.portability --rules {options.rules} --seed {options.seed}
 ```
 
-{self.generated:,} generated rules, of which {self.rules:,} lint clean. Each for {CONTEXTS} contexts of
-ordinary attributes, and for {CONTEXTS} with missing and odd ones. Compared: windsock, {server},
+{counts}. Each is evaluated for {CONTEXTS} contexts of ordinary
+attributes, and for {CONTEXTS} with missing and odd ones. Compared: windsock, {server},
 `@openfeature/flagd-core` 4.0.1, `openfeature-flagd-core` {version("openfeature-flagd-core")}.
 
 | attributes | cases | differ | of them not found by `lint --attributes` or not on the page |

@@ -99,7 +99,7 @@ class OrdinaryRules:
             "country": choose(("DE", "de", "FR", "")),
             "name": choose(("Ann", "Zoë", "日本", "ann b", "A")),
             "age": choose((0, 1, 7, 17, 18, 40, 65, 101)),
-            "score": choose((0.5, 1.5, -0.25, 0.0, 2.0, 0.1, 1e-7, 99.99, -7.5)),
+            "score": choose((0.5, 1.5, -0.25, 0.0, 2.0, 0.1, 0.01, 99.99, -7.5)),
             "beta": choose((True, False)),
             "roles": choose((["admin"], ["dev", "admin"], ["a", "pro"], ["x"], [])),
             "levels": choose(([1], [2, 7], [0, 1.5], [-1, 100], [])),

@@ -20,6 +20,7 @@ from tests.flagfiles import object_flag, profile_flag
 from tests.settings.teacher import Serve, SetEnv, Teacher
 
 import windsock
+from windsock.client import evaluation
 
 CONFIG = "3f0c2f5e-3a53-4a3f-9d6c-0b6f6f6d0001"
 
@@ -378,3 +379,39 @@ class TestCarriedOver:
 
         monkeypatch.setenv("PLAIN_NAME", "2")
         assert Carried().plain_name == 2
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class Answering(str):
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        raise RuntimeError("a text that is not its own")
+
+
+def nested_list(depth: int) -> list[object]:
+    inner: list[object] = []
+    for _ in range(depth):
+        inner = [inner]
+    return inner
+
+
+@pytest.mark.parametrize(
+    "key",
+    [Unspeakable(), 10**5000, nested_list(100_000)],
+    ids=lambda key: type(key).__name__,
+)
+def test_a_key_without_text_is_nobodys_and_a_warning_says_so(serve: Serve, caplog, key: object) -> None:
+    serve({"teacher.profile": profile_flag({CONFIG: {"retrieval_top_k": 25}}, {"ann": CONFIG})})
+    evaluation._warn_of_key.cache_clear()
+    assert Teacher.for_user(key, tier=key).retrieval_top_k == Teacher.for_user(None).retrieval_top_k
+    assert f"a targeting key of type {type(key).__name__} has no text" in caplog.text
+
+
+def test_a_text_that_overrides_its_own_text_is_taken_as_it_is(serve: Serve) -> None:
+    serve({"teacher.profile": profile_flag({CONFIG: {"retrieval_top_k": 25}}, {"ann": CONFIG})})
+    assert Teacher.for_user(Answering("ann")).retrieval_top_k == 25

@@ -7,6 +7,7 @@ observed, and the compiled rule is called directly; docs/benchmarks.md tells wha
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -26,6 +27,32 @@ from windsock.variables import environment_name
 Attributes = Mapping[str, EvaluationContextAttribute]
 
 _INTERNED_MAX = 4096
+logger = logging.getLogger("windsock.settings")
+
+
+@lru_cache(maxsize=64)  # once for each type and error
+def _warn_of_key(kind: str, error: str) -> None:
+    logger.warning(
+        "a targeting key of type %s has no text (%s); it counts as nobody, so pass the user's id as text",
+        kind,
+        error,
+    )
+
+
+def key_text(targeting_key: object) -> str | None:
+    """A user's id as text, which is how flags know it; None for nobody.
+
+    Never raises: an id whose ``__str__`` does, or an integer of thousands of digits, counts as nobody, and a
+    warning says so.
+    """
+    if targeting_key is None:
+        return None
+    try:
+        text = targeting_key if isinstance(targeting_key, str) else str(targeting_key)
+    except Exception as error:  # noqa: BLE001 - the caller's object may raise anything
+        _warn_of_key(type(targeting_key).__name__, type(error).__name__)
+        return None
+    return str.__str__(text)
 
 
 class Evaluation:
@@ -60,7 +87,7 @@ class Evaluation:
             targeting_key: The user's id, which becomes text; None or "" for nobody.
             attributes: The invocation's; completed in place, because copying them costs as much as the rule.
         """
-        key = targeting_key if type(targeting_key) is str or targeting_key is None else str(targeting_key)
+        key = targeting_key if type(targeting_key) is str else key_text(targeting_key)
         outer = self._outer()
         if outer is not None:
             attributes = {**outer.attributes, **attributes}

@@ -10,6 +10,7 @@ from pydantic import BaseModel, SerializerFunctionWrapHandler, ValidationError, 
 from pydantic_core import InitErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from windsock.client.evaluation import key_text
 from windsock.errors import DeclarationError
 from windsock.flag_names import default_flag
 from windsock.settings.declaration import Declaration
@@ -121,7 +122,7 @@ class Settings(BaseSettings):
         Returns:
             A view; its values are shared with every user of the same variants.
         """
-        key = targeting_key if type(targeting_key) is str else _key(targeting_key)
+        key = targeting_key if type(targeting_key) is str else key_text(targeting_key)
         given = cls.__windsock__.resolve(key, attributes)
         view = object.__new__(cls)
         _set_view(view, (given, key, (), None))
@@ -134,7 +135,7 @@ class Settings(BaseSettings):
     @classmethod
     async def afor_user(cls, targeting_key: object, /, **attributes: EvaluationContextAttribute) -> Self:
         """Do what `for_user` does without blocking the event loop, where a remote flagd evaluates."""
-        key = _key(targeting_key)
+        key = key_text(targeting_key)
         view = new_view(cls, (await cls.__windsock__.aresolve(key, attributes), key, (), None))
         _register(view, attributes)
         return view
@@ -368,7 +369,3 @@ def _register(view: Settings, attributes: Mapping[str, object]) -> None:
     request = current_request()
     if request is not None:
         request.record(Trace(view, attributes))
-
-
-def _key(targeting_key: object) -> str | None:
-    return None if targeting_key is None else str(targeting_key)

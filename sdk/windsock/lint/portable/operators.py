@@ -71,7 +71,9 @@ def _division(_: str, arguments: JsonValue) -> Iterator[Found]:
 def _cat(_: str, arguments: JsonValue) -> Iterator[Found]:
     parts = arguments if isinstance(arguments, list) else [arguments]
     for index, part in enumerate(parts):
-        if _may_be_trimmed(part, first=index == 0, last=index == len(parts) - 1):
+        first = all(map(_may_be_blank, parts[:index]))
+        last = all(map(_may_be_blank, parts[index + 1 :]))
+        if _may_be_trimmed(part, first=first, last=last):
             yield "cat-space", (index,)
         elif part is None or isinstance(part, (bool, list)):
             yield "cat-missing", (index,)
@@ -81,12 +83,19 @@ def _cat(_: str, arguments: JsonValue) -> Iterator[Found]:
             yield "cat-number", (index,)
 
 
+def _may_be_blank(part: JsonValue) -> bool:
+    """Whether a part of joined text may be nothing but white space."""
+    if isinstance(part, str):
+        return not part.strip()
+    return kinds_of(part) != {"number"} and part != {"var": "$flagd.flagKey"}
+
+
 def _may_be_trimmed(part: JsonValue, *, first: bool, last: bool) -> bool:
     """Whether a part of joined text, an attribute apart, may put white space at the end of the text."""
     if inner := choices(part):
         return any(_may_be_trimmed(result, first=first, last=last) for _, result in inner)
     if isinstance(part, str):
-        return (first and part[:1].isspace()) or part[-1:].isspace()
+        return (first and part[:1].isspace()) or (last and part[-1:].isspace())
     return (first or last) and isinstance(part, dict) and "substr" in part
 
 
