@@ -1,5 +1,5 @@
 -- name: store_report
--- What the platform says of an ad that is known, where it says something new.
+-- What the platform reports about a known ad, if it is new.
 insert into platform_reports (ad_id, impressions, clicks, spend, revenue)
 select ad_id, new.impressions, new.clicks, new.spend, new.revenue
 from (
@@ -66,7 +66,7 @@ where is_winner(
 on conflict do nothing;
 
 -- name: take_index_jobs
--- Winners that wait for their index; nobody else takes them until this transaction ends.
+-- Winners waiting to be indexed; no other worker takes them until this transaction ends.
 select job.id, job.attempts, ads.ad_id, ads.campaign_id, ads.video_id, ads.raw_data -> 'attributes'
 from pending_jobs as job left join ads on ads.ad_id = job.payload ->> 'ad_id'
 where job.job_type = 'rag_index_winner' and job.status = 'pending'
@@ -74,7 +74,7 @@ order by job.id limit %(limit)s
 for update of job skip locked;
 
 -- name: take_stale_winners
--- Winners whose place is by another model or dimension than the one in force.
+-- Winners whose vector was made by another model or dimension than the current one.
 select null, 0, ads.ad_id, ads.campaign_id, ads.video_id, ads.raw_data -> 'attributes'
 from winner_index as winner join ads using (ad_id)
 where (winner.model, winner.dimension) <> (%(model)s, %(dimension)s)
@@ -82,27 +82,27 @@ order by ads.ad_id limit %(limit)s
 for update of winner skip locked;
 
 -- name: store_index
--- One winner's place among the others.
+-- Store one winner's vector.
 insert into winner_index (ad_id, model, dimension, embedding)
 values (%(ad_id)s, %(model)s, %(dimension)s, %(embedding)s::double precision[])
 on conflict (ad_id) do update set
     model = excluded.model, dimension = excluded.dimension, embedding = excluded.embedding, indexed_at = now();
 
 -- name: nearest_winners
--- The winners that are most like a place, and how they did.
+-- The winners most similar to a vector, and how they performed.
 select ad_id, near.likeness, ads.ctr, json_to_double(ads.raw_data -> 'roas')
 from nearest_winners(%(place)s::double precision[], %(model)s, %(limit)s) as near join ads using (ad_id)
 order by near.likeness desc nulls last, ad_id;
 
 -- name: end_index_attempt
--- A job that is done, or that failed for the reason given; one that is still pending is tried again.
+-- Mark a job as done, or as failed with a reason; a job that stays pending is retried.
 update pending_jobs set
     status = %(status)s, error = %(error)s, attempts = attempts + 1,
     finished_at = case when %(status)s <> 'pending' then now() end
 where id = %(id)s;
 
 -- name: model_evaluation
--- How often each model was right, where enough is known.
+-- How often each model was right, if there is enough data.
 insert into model_accuracy (model, samples, accuracy)
 select model, count(*), avg((predicted = actual)::int)
 from predictions where actual is not null
@@ -110,7 +110,7 @@ group by model having count(*) >= %(min_samples)s
 on conflict (model) do update set samples = excluded.samples, accuracy = excluded.accuracy;
 
 -- name: auto_promoter
--- Ask for more budget for indexed winners, the best first, none of them too often.
+-- Ask for more budget for indexed winners, best first, none of them too often.
 insert into pending_jobs (job_type, payload)
 select 'budget_change', jsonb_build_object('ad_id', ad_id, 'change_pct', %(budget_increase_pct)s::float8)
 from ads join winner_index using (ad_id)
@@ -127,26 +127,26 @@ limit %(max_promotions_per_cycle)s;
 select pg_advisory_lock(hashtext('ad_learning.safe_executor'));
 
 -- name: executor_paused
--- Why no worker may act now; no row where all may.
+-- Why no worker may act now; no row if all may.
 select reason from executor_pause where until > clock_timestamp();
 
 -- name: executor_pause
--- No worker acts for a while; a longer pause that is under way stands.
+-- Pause all workers; a longer pause already in force stays.
 insert into executor_pause as known (until, reason)
 values (clock_timestamp() + make_interval(secs => %(seconds)s), %(reason)s)
 on conflict (only_row) do update set until = excluded.until, reason = excluded.reason
 where known.until < excluded.until;
 
 -- name: executor_counts
--- The actions of the last hour and of the last day; one that the platform refused is none.
+-- Actions in the last hour and the last day; those the platform refused do not count.
 select
     count(*) filter (where executed_at > clock_timestamp() - interval '1 hour'),
     count(*)
 from executor_actions where executed_at > clock_timestamp() - interval '1 day' and status <> 'refused';
 
 -- name: executor_take
--- The next budget change: one that was being sent goes first, and no other of its campaign before it has ended. With
--- the campaign's budget before the first action within the window of velocity.
+-- The next budget change. One that was being sent goes first, and no other change to its campaign starts before it has
+-- ended. Includes the campaign's budget before the first action in the velocity window.
 select
     job.id, job.attempts, ads.campaign_id, json_to_double(job.payload -> 'change_pct'),
     sent.id, sent.budget_before, sent.budget_after,
@@ -168,12 +168,12 @@ where job.job_type = 'budget_change' and job.status = 'pending'
 order by sent.id nulls last, job.id limit 1;
 
 -- name: executor_begin
--- The action that is counted, and that the platform is asked for next.
+-- Record the action that counts towards the limits, before the platform is asked for it.
 insert into executor_actions (job_id, campaign_id, budget_before, budget_after)
 values (%(id)s, %(campaign_id)s, %(before)s, %(after)s);
 
 -- name: executor_end
--- What became of a job, and of its action where there is one.
+-- Record the outcome of a job, and of its action if it has one.
 with ended as (
     update executor_actions set status = %(action)s where job_id = %(id)s
 )
@@ -182,7 +182,7 @@ update pending_jobs set
 where id = %(id)s;
 
 -- name: executor_retry
--- A job that waits, and why.
+-- Let a job wait, and say why.
 update pending_jobs set
     attempts = attempts + 1, error = %(error)s,
     retry_at = clock_timestamp() + make_interval(secs => %(seconds)s)
