@@ -8,8 +8,8 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     Construct(
         "in-number-among-texts",
         "`in` that looks for a number in a list of texts",
-        'The server finds 1 in ["1"], and 0 in any list of text that is no number; the others do not. '
-        "Send the attribute as text.",
+        'The server finds 1 in ["1"], and 0 in any list with text that is not a number; the others do '
+        "not. Send the attribute as text.",
         BOTH,
         when({"in": [var("n"), ["1", "2"]]}),
         {"n": 1},
@@ -37,7 +37,8 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     Construct(
         "compare-types",
         "comparing different types, the order of booleans, or that of text above U+FFFF",
-        "The server compares text that is no number as NaN, which is false; npm fails. Compare one type.",
+        "The server compares text that is not a number as NaN, which gives false; npm fails. Compare "
+        "values of one type.",
         NPM,
         when({"<": [var("t"), 10]}),
         {"t": "abc"},
@@ -46,7 +47,7 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     Construct(
         "compare-lists",
         "comparing a list or an object",
-        "None equals anything in the server; npm and Python compare contents. Use `in` or `all`.",
+        "In the server a list equals nothing; npm and Python compare contents. Use `in` or `all`.",
         BOTH,
         when({"===": [var("l"), var("l")]}),
         {"l": ["a"]},
@@ -55,7 +56,7 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     Construct(
         "object-as-condition",
         "an object as a condition",
-        "An empty object counts as false in the server and npm, as true in Python. Test a property.",
+        "An empty object is false in the server and npm, true in Python. Test a property.",
         PYTHON,
         when(var("o")),
         {"o": {}},
@@ -74,7 +75,7 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     Construct(
         "arithmetic-on-missing",
         "arithmetic on a missing attribute",
-        "The server fails with PARSE_ERROR, the others count it as 0. Give the `var` a default.",
+        "The server fails with PARSE_ERROR; the others treat it as 0. Give the `var` a default.",
         BOTH,
         when({"==": [{"+": [var("missing_one"), 1]}, 1]}),
         in_rule=False,
@@ -82,7 +83,7 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     Construct(
         "maximum-of-text",
         "`max` or `min` of text",
-        "The server and Python read it as a number, npm fails. Send numbers.",
+        "The server and Python read the text as a number; npm fails. Send numbers.",
         NPM,
         when({"==": [{"max": [var("t"), 3]}, 7]}),
         {"t": "7"},
@@ -91,7 +92,7 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     Construct(
         "cat-missing",
         "`cat` with a missing attribute, a boolean or a list",
-        'Nothing is added for null in the server, "null" elsewhere; booleans and lists fail in the '
+        'For null, the server adds nothing and the others add "null". Booleans and lists fail in the '
         "server. Give the `var` a default.",
         BOTH,
         {"cat": ["a", var("missing_one")]},
@@ -100,7 +101,7 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     Construct(
         "cat-space-attribute",
         "`cat` that begins or ends with an attribute that begins or ends with white space",
-        "The server trims what it joins, the others do not. Trim the attribute.",
+        "The server trims the joined text, the others do not. Trim the attribute.",
         BOTH,
         when({"==": [{"cat": ["x", var("t")]}, "x "]}),
         {"t": " "},
@@ -118,7 +119,7 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     ),
     Construct(
         "substr-attribute",
-        "`substr` of an attribute that is missing, no text, or text above U+FFFF",
+        "`substr` of an attribute that is missing, not text, or has characters above U+FFFF",
         "The server takes a missing attribute for empty text and fails for a boolean or a list; npm fails, "
         'and Python takes the text "null". npm counts a character above U+FFFF as two. Give the `var` a '
         "default.",
@@ -128,7 +129,7 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     ),
     Construct(
         "attribute-result",
-        "an attribute as the result of a rule, when it is a list or a whole number written as a decimal",
+        "an attribute as the result of a rule, if it is a list or a decimal such as 1.0",
         "For a list the server and Python look up its JSON text, npm another text. For 1.0 Python looks up "
         '"1.0", the others "1". Send text.',
         NPM,
@@ -157,7 +158,7 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     Construct(
         "default-of-null",
         "`var` with a default, of an attribute that is null",
-        "npm does not always use the default. Leave out what is null.",
+        "npm does not always use the default. Leave null attributes out.",
         NPM,
         {"if": [{"var": ["x", 7]}, "a"]},
         {"x": None},
@@ -165,8 +166,8 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     ),
     Construct(
         "list-of-no-list",
-        "`filter`, `map`, `all`, `some` or `none` of an attribute that is no list",
-        "The server fails with PARSE_ERROR, npm too, Python finds nothing in it. Send a list.",
+        "`filter`, `map`, `all`, `some` or `none` of an attribute that is not a list",
+        "The server and npm fail; Python finds nothing in it. Send a list.",
         BOTH,
         when({"some": [var("l"), {"==": [var(""), "a"]}]}),
         {"l": "a"},
@@ -175,7 +176,7 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     Construct(
         "in-neither",
         "`in` an attribute that is neither text nor list",
-        "False in the server and Python, an error in npm. Send a list.",
+        "The server and Python give false; npm fails. Send a list.",
         NPM,
         when({"in": ["a", var("l")]}),
         {"l": 5},
@@ -184,7 +185,7 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     Construct(
         "all-of-missing",
         "`all` of a missing list",
-        "False in the server and Python, true in npm. Give the `var` a default.",
+        "The server and Python give false, npm true. Give the `var` a default.",
         NPM,
         when({"all": [var("missing_one"), {"==": [var(""), "a"]}]}),
         in_rule=False,
@@ -192,8 +193,8 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     Construct(
         "version-shape",
         "`sem_ver` with a version that is not MAJOR.MINOR.PATCH",
-        "1.2-rc.1 is no version in the server and npm, and one in Python; npm ignores space around one. "
-        "Write all three numbers.",
+        "1.2-rc.1 is a version in Python, but not in the server and npm. npm ignores space around a "
+        "version. Write all three numbers.",
         PYTHON,
         when({"sem_ver": [var("v"), "<", "1.2.0"]}),
         {"v": "1.2-rc.1"},
@@ -202,7 +203,7 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     Construct(
         "targeting-key-non-ascii",
         "`fractional` for a targeting key, or by an attribute, outside ASCII",
-        "npm hashes other bytes than the server. Use ids.",
+        "npm hashes different bytes than the server. Use ids.",
         NPM,
         {"fractional": [["a", 1], ["b", 1]]},
         {"targetingKey": "ü-2"},

@@ -8,17 +8,17 @@ IN_RULES: Final[tuple[Construct, ...]] = (
     Construct(
         "in-mixed-list",
         "`in` with a list that is not all text or all numbers",
-        "The server reads text as numbers for a number, takes an inner list for a range and fails on "
-        "other types; the others compare item by item. Write a list of one type.",
+        "For a number, the server reads text as numbers; it takes an inner list for a range and fails on "
+        "other types. The others compare item by item. Write a list of one type.",
         BOTH,
         when({"in": [var("n"), [[1, 5]]]}),
         {"n": 3},
     ),
     Construct(
         "in-text-needle",
-        "`in` with literal text to search in, and no literal to search for",
-        "When the attribute is missing or no text the server fails with PARSE_ERROR; the others search "
-        "its text. Write a list of texts.",
+        "`in` with literal text to search, and a needle that is not a literal",
+        "If the attribute is missing or not text, the server fails with PARSE_ERROR; the others search "
+        "for its text. Write a list of texts.",
         BOTH,
         when({"in": [var("missing_one"), "abc"]}),
     ),
@@ -33,8 +33,9 @@ IN_RULES: Final[tuple[Construct, ...]] = (
     Construct(
         "compare-with-zero",
         "`==`, `!=`, `<=` or `>=` with 0, false or blank text",
-        'Empty text and missing attributes differ: the server has "" == 0 and neither null == 0 nor null == '
-        "false, Python the reverse, npm both. Give the `var` a default, or negate it with `!`.",
+        'Empty text and missing attributes differ. In the server "" == 0, and neither null == 0 nor null '
+        "== false; in Python it is the reverse, and in npm all are true. Give the `var` a default, or "
+        "negate it with `!`.",
         PYTHON,
         when({"==": [var("t"), 0]}),
         {"t": ""},
@@ -51,22 +52,23 @@ IN_RULES: Final[tuple[Construct, ...]] = (
     Construct(
         "argument-count",
         "an operator with too few arguments, or `-` or `/` with more than two",
-        "The server takes all that `-` and `/` have, Python two; too few fail in one or another. Write two.",
+        "The server takes any number for `-` and `/`, Python two; with too few, one or another fails. "
+        "Write two.",
         PYTHON,
         when({"==": [{"-": [5, 1, 1]}, 3]}),
     ),
     Construct(
         "argument-type",
-        "an argument of a type that its operator is not made for",
-        "The server fails with PARSE_ERROR or counts it as nothing, the others convert it. Write text for "
-        "text, a number for a number.",
+        "an argument of a type that its operator does not support",
+        "The server fails with PARSE_ERROR or ignores the argument; the others convert it. Write text "
+        "where text is expected, and a number where a number is.",
         BOTH,
         when({"+": [True, 1]}),
     ),
     Construct(
         "compare-conditions",
-        "comparing what a condition gives, such as `in`",
-        "npm fails where it stands behind a literal. Use the condition itself, or negate it with `!`.",
+        "comparing the result of a condition, such as `in`",
+        "npm fails if it comes after a literal. Use the condition itself, or negate it with `!`.",
         NPM,
         when({"==": [True, {"in": ["a", var("l")]}]}),
         {"l": ["a"]},
@@ -83,7 +85,7 @@ IN_RULES: Final[tuple[Construct, ...]] = (
     Construct(
         "strict-boolean",
         "`===` or `!==` with a boolean, 0 or 1",
-        "Python has 1 === true. Use `==` on attributes of one type.",
+        "In Python, 1 === true. Use `==` on attributes of one type.",
         PYTHON,
         when({"===": [var("n"), True]}),
         {"n": 1},
@@ -91,14 +93,15 @@ IN_RULES: Final[tuple[Construct, ...]] = (
     Construct(
         "comparison-arguments",
         "a comparison with more or fewer values than it takes",
-        "The server ignores what is too many, npm fails or compares it. Write two, or three for a range.",
+        "The server ignores the extra values; npm fails, or compares them. Write two, or three for a range.",
         NPM,
         when({"==": [1, 1, 2]}),
     ),
     Construct(
         "negation-without-list",
-        "`!` or `!!` of something not written in a list",
-        "Where that is a list, the server negates its first element, the others the list. Write a list.",
+        "`!` or `!!` whose argument is not in a list",
+        "If the argument is a list, the server negates its first element, the others negate the list. "
+        "Write a list.",
         BOTH,
         when({"!": var("l")}),
         {"l": [0]},
@@ -106,14 +109,14 @@ IN_RULES: Final[tuple[Construct, ...]] = (
     Construct(
         "arguments-without-list",
         "`if`, `and` or `or` without a list",
-        "The server and npm fail, Python takes it for one argument. Write a list.",
+        "The server and npm fail; Python takes it as the one argument. Write a list.",
         PYTHON,
         {"if": "a"},
     ),
     Construct(
         "missing",
         "`missing` or `missing_some`",
-        "The server and npm count empty text as there, Python as missing; npm counts null as there. "
+        "To the server and npm, empty text is present; to Python it is missing. To npm, null is present. "
         "Write `===` null.",
         PYTHON,
         when({"missing": ["t"]}),
@@ -122,7 +125,7 @@ IN_RULES: Final[tuple[Construct, ...]] = (
     Construct(
         "modulo",
         "`%`",
-        "A negative number keeps its sign in the server and npm, and takes the divisor's in Python. Use "
+        "For a negative number, the server and npm keep its sign; Python takes the divisor's. Use "
         "`fractional`.",
         PYTHON,
         when({"==": [{"%": [var("n"), 3]}, -1]}),
@@ -130,8 +133,8 @@ IN_RULES: Final[tuple[Construct, ...]] = (
     ),
     Construct(
         "division",
-        "`/` by anything but a literal that is not 0",
-        "Dividing by zero is infinity in the server and an error elsewhere. Divide by a literal.",
+        "`/` by anything but a literal other than 0",
+        "Dividing by zero gives infinity in the server and an error elsewhere. Divide by a literal.",
         BOTH,
         when({">": [{"/": [var("n"), 0]}, 1]}),
         {"n": 7},
@@ -139,7 +142,7 @@ IN_RULES: Final[tuple[Construct, ...]] = (
     Construct(
         "cat-space",
         "`cat` that begins or ends with white space, or with a `substr`, which may cut at a space",
-        "The server trims what it joins, the others do not. Leave the space out.",
+        "The server trims the joined text, the others do not. Leave the space out.",
         BOTH,
         when({"==": [{"cat": ["x", " "]}, "x "]}),
     ),
@@ -163,38 +166,38 @@ IN_RULES: Final[tuple[Construct, ...]] = (
     Construct(
         "number-result",
         "a number as the result of a rule",
-        '1.0 and 4 / 2 select the variant "1" or "2" in the server and npm, "1.0" or "2.0" in Python. '
-        "Name variants by text.",
+        '1.0 and 4 / 2 select the variant "1" or "2" in the server and npm, "1.0" or "2.0" in Python. Use '
+        "text for the names of variants.",
         PYTHON,
         {"if": [True, {"/": [4, 2]}]},
     ),
     Construct(
         "list-result",
         "a list as the result of a rule",
-        "The server and Python look up its JSON text, npm another. Name variants by text.",
+        "The server and Python look up its JSON text, npm another text. Use text for the names of variants.",
         NPM,
         {"if": [True, []]},
     ),
     Construct(
         "rule-not-object",
-        "a rule that is no object",
-        "The server and npm take text for the variant's name, Python fails. Use `defaultVariant`.",
+        "a rule that is not an object",
+        "The server and npm take text as the variant's name; Python fails. Use `defaultVariant`.",
         PYTHON,
         "a",
     ),
     Construct(
         "several-operators",
         "an object with several operators",
-        "The server takes it as a value, true in a condition; npm takes the first operator. Write one "
-        "operator.",
+        "The server treats it as a value, which is true as a condition; npm applies the first operator. "
+        "Write one operator.",
         NPM,
         when({"==": [1, 2], "x": 1}),
     ),
     Construct(
         "unknown-operator",
-        "an operator that not every flagd has",
-        "Unknown operators fail in the server where they are reached, in npm at once. The server alone has "
-        "`abs`, `set`, `contains_all`, `contains_any` and `contains_none`; npm alone `??`, `eachKey`, "
+        "an operator that some engines do not have",
+        "The server fails where it reaches an unknown operator, npm at once. Only the server has `abs`, "
+        "`set`, `contains_all`, `contains_any` and `contains_none`; only npm has `??`, `eachKey`, "
         "`every`, `exists`, `get`, `keys`, `length`, `not`, `pipe`, `preserve`, `throw`, `try` and `val`; "
         "Python alone `log`. Use an operator of JSONLogic or flagd.",
         BOTH,
@@ -202,8 +205,8 @@ IN_RULES: Final[tuple[Construct, ...]] = (
     ),
     Construct(
         "substr-length",
-        "`substr` with a length from the end",
-        "One that ends before it starts fails in the server, and is no text elsewhere. Use `ends_with`.",
+        "`substr` with a length counted from the end",
+        "If the end comes before the start, the server fails; the others give empty text. Use `ends_with`.",
         BOTH,
         {"substr": ["abc", 2, -2]},
     ),
@@ -218,7 +221,7 @@ IN_RULES: Final[tuple[Construct, ...]] = (
     Construct(
         "var-leading-dot",
         "`var` with a dot at the start, at the end or doubled",
-        "The server ignores empty steps, the others look for an empty name. Write the plain path.",
+        "The server ignores empty steps; the others look for an empty name. Write the plain path.",
         BOTH,
         when({"==": [var(".t"), "x"]}),
         {"t": "x"},
@@ -226,8 +229,8 @@ IN_RULES: Final[tuple[Construct, ...]] = (
     Construct(
         "variable-in-list-condition",
         'a variable other than "" inside `filter`, `map`, `all`, `some`, `none` or `reduce`',
-        "The server first looks in the whole context, the others only in the element. Test plain "
-        'elements with {"var": ""}.',
+        "The server looks in the whole context first, the others only in the element. Test plain elements "
+        'with {"var": ""}.',
         BOTH,
         when({"some": [var("l"), {"==": [var("x"), 1]}]}),
         {"l": [{"x": 1}], "x": 2},
@@ -243,24 +246,24 @@ IN_RULES: Final[tuple[Construct, ...]] = (
     Construct(
         "version-literal",
         "`sem_ver` against a literal that is not MAJOR.MINOR.PATCH",
-        "1.2-rc.1 is no version in the server and npm, and one in Python. Write all three numbers.",
+        "1.2-rc.1 is a version in Python, but not in the server and npm. Write all three numbers.",
         PYTHON,
         when({"sem_ver": ["1.1.0", "<", "1.2-rc.1"]}),
     ),
     Construct(
         "fractional-key",
-        "`fractional` by a plain `var` or a value that is no text",
-        "Where the attribute is missing or no text the server falls back to the targeting key or gives "
-        'nothing, npm counts it as a bucket. Write {"cat": [{"var": "$flagd.flagKey"}, {"var": … }]}.',
+        "`fractional` by a plain `var`, or by a value that is not text",
+        "If the attribute is missing or not text, the server uses the targeting key or selects nothing; "
+        'npm counts it as a bucket. Write {"cat": [{"var": "$flagd.flagKey"}, {"var": … }]}.',
         NPM,
         {"fractional": [var("missing_one"), ["a", 1], ["b", 1]]},
         {"targetingKey": "u1"},
     ),
     Construct(
         "fractional-weight",
-        "`fractional` with a weight that is not a whole number, or that an attribute gives",
-        "The server takes 50.0, null and a third element in a bucket, Python gives the default variant. "
-        "Write whole numbers.",
+        "`fractional` with a weight that is not a whole number, or that comes from an attribute",
+        "The server accepts 50.0, null and a third element in a bucket; Python returns the default "
+        "variant. Write whole numbers.",
         PYTHON,
         {"fractional": [["a", 50.0], ["b", 50]]},
         {"targetingKey": "u1"},
@@ -268,7 +271,7 @@ IN_RULES: Final[tuple[Construct, ...]] = (
     Construct(
         "fractional-non-ascii",
         "`fractional` by text outside ASCII",
-        "npm hashes other bytes than the server. Bucket by an id.",
+        "npm hashes different bytes than the server. Bucket by an id.",
         NPM,
         {"fractional": ["ü-ä-7", ["a", 1], ["b", 1]]},
         {"targetingKey": "u1"},
@@ -276,7 +279,8 @@ IN_RULES: Final[tuple[Construct, ...]] = (
     Construct(
         "big-integer",
         "a number above 2^53",
-        "Every number is a double in the server and npm, so neighbours are equal; Python is exact. Use text.",
+        "The server and npm store every number as a double, so neighbours are equal; Python is exact. Use "
+        "text.",
         PYTHON,
         when({"==": [9007199254740993, 9007199254740992]}),
     ),

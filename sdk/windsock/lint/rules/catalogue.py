@@ -48,17 +48,17 @@ _DOCUMENT: Final = (
         "unreadable",
         _E,
         "a file that cannot be read",
-        "Not JSON, not UTF-8, cut off, a merge conflict, a comment: flagd keeps the set that it served last, "
-        "or starts with none. The message says where and what to mend.",
+        "Not JSON, not UTF-8, truncated, a merge conflict, a comment: flagd keeps the set it served last, "
+        "or starts with none. The message says where, and what to correct.",
         fixable=True,
     ),
     Rule(
         "bad-value",
         _E,
         "a value that cannot be used",
-        "A key written twice, NaN, a number beyond a double, half of a surrogate pair, 200 levels: "
-        "one engine "
-        "keeps the first of two keys' values and another the last. Keep one; write a finite number.",
+        "A key written twice, NaN, a number beyond a double, half of a surrogate pair, 200 levels: of two "
+        "values for a key, one engine keeps the first and another the last. Keep one; write a finite "
+        "number.",
     ),
     Rule(
         "yaml-boolean",
@@ -85,14 +85,14 @@ _DOCUMENT: Final = (
         "large-file",
         _W,
         "a file of more than 4 MB",
-        "Clients of flagd's stream take 4 MB unless told otherwise; a set that grows past that leaves them "
-        "on old flags, in silence. Lists of users belong into the database, see docs/mirror.md.",
+        "Clients of flagd's stream accept 4 MB by default. Beyond that they silently keep the old flags. "
+        "Keep lists of users in the database, see docs/mirror.md.",
     ),
     Rule(
         "unknown-root",
         _E,
         "a misspelt property of the document",
-        "`evaluators` for `$evaluators` is ignored in silence. Write the name of the message.",
+        "`evaluators` instead of `$evaluators` is silently ignored. Write the name in the message.",
     ),
     Rule(
         "suppression",
@@ -108,17 +108,16 @@ _STRUCTURE: Final = (
         "unknown-property",
         _E,
         "a property that flags do not have",
-        "`targetting` leaves the flag without targeting, in silence; and flagd-core for Python refuses the "
-        "whole file for any property that it does not know, `description` among them. Keep notes in "
-        "metadata.",
+        "`targetting` silently leaves the flag without targeting. flagd-core for Python refuses the whole "
+        "file for any unknown property, `description` among them. Keep notes in metadata.",
     ),
     Rule(
         "bad-flag",
         _E,
-        "a flag that is not built as a flag",
-        "`variants`, `defaultVariant`, `targeting`, `metadata` or the document's `$evaluators` is of another "
-        "type than the official schema says, or a name is empty or has a character that cannot be seen: "
-        "windsock leaves such a flag out where it must, and others refuse the file.",
+        "a flag with the wrong structure",
+        "`variants`, `defaultVariant`, `targeting`, `metadata` or the document's `$evaluators` has a type "
+        "that the official schema does not allow, or a name is empty or contains an invisible character. "
+        "windsock leaves such a flag out if it must; others refuse the file.",
         fixable=True,
     ),
     Rule(
@@ -126,8 +125,8 @@ _STRUCTURE: Final = (
         _E,
         "a state that is missing, or neither ENABLED nor DISABLED",
         (
-            "flagd takes it for ENABLED, flagd-core for Python refuses the whole file. Write the state "
-            "in capitals."
+            "flagd treats it as ENABLED; flagd-core for Python refuses the whole file. Write the state in "
+            "capitals."
         ),
         fixable=True,
     ),
@@ -155,121 +154,120 @@ _VARIANTS: Final = (
     Rule(
         "default-not-variant",
         _E,
-        "a default variant that is none of the variants",
-        "flagd refuses the whole file, flagd-core for Python serves an error.",
+        "a default variant that does not exist",
+        "flagd refuses the whole file; flagd-core for Python serves an error.",
     ),
     Rule(
         "missing-default",
         _N,
         "no default variant",
-        "The code default is served, except by the OFREP provider, which gives an error. Where that matters, "
-        "name a variant; an overlay's is `none`.",
+        "The code default is served, except by the OFREP provider, which returns an error. If that "
+        "matters, name a variant; for an overlay, `none`.",
     ),
     Rule(
         "mixed-types",
         _E,
         "variants of different types",
-        "Each caller asks for one type and gets an error for variants of another. Give all the same type.",
+        "A caller asks for one type and gets an error for variants of another. Use the same type for all.",
     ),
     Rule(
         "mixed-numbers",
         _W,
         "whole and decimal numbers among the variants",
-        "A caller that asks for an integer gets an error, or a number cut off, for 1.5. Where the flag is a "
-        "decimal number write all with a point.",
+        "A caller that asks for an integer gets an error, or a truncated number, for 1.5. If the flag is "
+        "a decimal number, write every value with a decimal point.",
     ),
     Rule(
         "null-variant",
         _E,
         "a variant that is null, or a list",
-        "It has no type that flagd can serve. Leave the default out to serve the code default; put a list "
-        "into an object.",
+        "flagd cannot serve it, because it has no type. To serve the code default, leave the default out; "
+        "to serve a list, put it into an object.",
     ),
     Rule(
         "unused-variant",
         _N,
-        "a variant that no rule gives",
-        "The targeting never gives it and it is not the default. Remove it, or use it.",
+        "a variant that no rule returns",
+        "No rule returns it and it is not the default. Remove it, or use it.",
     ),
     Rule(
         "overlay-default",
         _W,
         "an overlay without `none: {}` as its default",
-        'A flag named `….experiment` or `….profile` is laid over others; `"none": {}` as its default '
-        "variant is "
-        "the one shape that every provider reads as no change.",
+        'A flag named `….experiment` or `….profile` is laid over others. Only `"none": {}` as its default '
+        'variant means "no change" to every provider.',
     ),
     Rule(
         "big-number",
         _W,
         "a number above 2^53 in a value",
-        "It is rounded by every engine whose numbers are doubles. Write text.",
+        "Engines that store numbers as doubles round it. Write text.",
     ),
     Rule(
         "deep-value",
         _W,
         "a value nested more than 20 deep",
-        "gRPC clients refuse it from about 40. Flatten it.",
+        "gRPC clients refuse values nested about 40 deep. Flatten it.",
     ),
     Rule(
         "large-value",
         _W,
         "a value of more than 256 kB",
-        "It is sent whole at every evaluation; the default limit of gRPC clients is 4 MB. Keep it elsewhere.",
+        "Every evaluation sends it whole, and gRPC clients accept 4 MB by default. Keep it elsewhere.",
     ),
     Rule(
         "reference-in-value",
         _E,
         "`$ref` inside a value",
-        "flagd replaces it by the shared rule of that name, as text, wherever it stands. Use another key.",
+        "flagd replaces it with the text of the shared rule of that name, wherever it occurs. Use another "
+        "key.",
     ),
 )
 _TARGETING: Final = (
     Rule(
         "unknown-variant",
         _E,
-        "a rule that gives what is no variant",
-        "Whoever reaches it gets an error and the code default. The message names the nearest "
-        "variant. A bare "
-        "condition gives `true` or `false`; write `if`.",
+        "a rule that returns something that is not a variant",
+        "A user who reaches it gets an error and the code default. The message names the nearest variant. "
+        "A bare condition returns `true` or `false`; write `if`.",
     ),
     Rule(
         "unreachable",
         _W,
-        "a branch that nobody reaches",
-        "An earlier condition always holds, is the same, or has all of its values. Remove it or reorder.",
+        "a branch that no user reaches",
+        "An earlier condition always holds, is the same, or covers all of its values. Remove it or reorder.",
     ),
     Rule(
         "listed-twice",
         _W,
         "a value in two lists of one chain, or twice in a list",
-        "The first list wins. Keep the value in one.",
+        "The first list wins. Keep the value in one of them.",
         fixable=True,
     ),
     Rule(
         "millisecond-timestamp",
         _E,
         "`$flagd.timestamp` compared with milliseconds",
-        "It counts Unix seconds, so this is thousands of years away. Divide by 1000.",
+        "It counts Unix seconds, so this date is thousands of years away. Divide by 1000.",
     ),
     Rule(
         "attribute-typo",
         _W,
         "an attribute that looks misspelt",
-        "A missing attribute is null: the rule is never true and a rollout serves nobody, in silence.",
+        "A missing attribute is null, so the rule is never true and the rollout silently reaches no one.",
     ),
     Rule(
         "operator-arguments",
         _E,
-        "an operator with too few, too many or unfit arguments",
-        "The official schema refuses it, and engines fail on it or guess. The message says what the operator "
+        "an operator with too few, too many or unsuitable arguments",
+        "The official schema refuses it; engines fail on it or guess. The message says what the operator "
         "takes.",
     ),
     Rule(
         "flagd-attribute",
         _E,
         "a `$flagd` attribute that does not exist",
-        "There are `$flagd.flagKey` and `$flagd.timestamp`; any other is null, so the rule is never true.",
+        "Only `$flagd.flagKey` and `$flagd.timestamp` exist; any other is null, so the rule is never true.",
     ),
 )
 _BUCKETS: Final = (
@@ -280,7 +278,10 @@ _BUCKETS: Final = (
         "`fractional` takes its buckets one by one, not in a list.",
     ),
     Rule(
-        "no-weight", _E, "buckets whose weights are all zero", "Nobody is bucketed and the default is served."
+        "no-weight",
+        _E,
+        "buckets whose weights are all zero",
+        "No user is bucketed, and the default is served.",
     ),
     Rule(
         "bucketing-without-flag-key",
@@ -293,15 +294,14 @@ _BUCKETS: Final = (
         "constant-bucketing-key",
         _E,
         "buckets chosen by a literal",
-        "Every user hashes to the same bucket, so one variant goes to all. Leave the key out to "
-        "bucket by the "
+        "Every user hashes to the same bucket, so all get one variant. Leave the key out to bucket by the "
         'targeting key, or write `{"cat": ["seed", {"var": …}]}`.',
     ),
     Rule(
         "weights-not-100",
         _W,
         "weights that do not add up to 100",
-        "They are shares of their sum; as percentages they are misread.",
+        "Weights are shares of their sum; readers take them for percentages.",
         opt_in=True,
     ),
 )
@@ -309,22 +309,21 @@ _REFERENCES: Final = (
     Rule(
         "unknown-reference",
         _E,
-        "a reference to no shared rule",
-        "Every evaluation that reaches it is an error.",
+        "a reference to a shared rule that does not exist",
+        "Every evaluation that reaches it fails.",
     ),
     Rule(
         "reference-cycle",
         _E,
         "shared rules that refer to each other in a circle",
-        "No engine can evaluate it.",
+        "No engine can evaluate them.",
     ),
     Rule(
         "nested-reference",
         _E,
         "a shared rule that refers to another",
-        "flagd resolves none of these in indented JSON and a random part in compact JSON; Python "
-        "needs the outer "
-        "rule first. Write the inner rule out.",
+        "flagd resolves none of these in indented JSON and an arbitrary part in compact JSON; Python "
+        "needs the outer rule first. Write the inner rule out.",
     ),
     Rule("unused-evaluator", _N, "a shared rule that no flag uses", "Remove it."),
     Rule(
@@ -340,15 +339,15 @@ _UPKEEP: Final = (
         _W,
         "a flag past its expiry date",
         (
-            "Its metadata `expires` (YYYY-MM-DD) lies in the past, or is no date. Remove the flag or "
-            "move the date."
+            "Its metadata `expires` (YYYY-MM-DD) is in the past, or not a date. Remove the flag or move the "
+            "date."
         ),
     ),
     Rule(
         "missing-owner",
         _W,
         "a flag without an owner",
-        "Nobody can be asked. Write the metadata `owner`, or the set's.",
+        "Nobody knows who to ask. Set the metadata `owner`, on the flag or on the set.",
         opt_in=True,
     ),
     Rule(
@@ -363,8 +362,8 @@ _SETTINGS: Final = (
         "settings-value",
         _E,
         "a value that a settings class refuses",
-        "Found by `windsock check`, which knows the classes. The service falls back to the layer below for "
-        "that field; correct the value or the class.",
+        "Found by `windsock check`, which knows the classes. The service falls back to the layer below "
+        "for that field. Correct the value or the class.",
     ),
 )
 _NEVER_MEANT: Final = frozenset(("several-operators", "unknown-operator", "variant-characters"))
