@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import windsock
 from tests.docs.blocks import PAGES, REPOSITORY, blocks, name
 from windsock.cli._app import VERBS
 
@@ -144,3 +145,9 @@ def test_every_page_of_the_site_is_in_a_table_of_contents():
         for found in (path.relative_to(index.parent) for path in index.parent.glob(f"{entry}.md"))
     }
     assert {page.relative_to(docs) for page in docs.rglob("*.md")} - listed == {Path("index.md")}
+
+
+def test_the_reference_has_every_public_name():
+    page = (REPOSITORY / "docs/reference/windsock.md").read_text()
+    documented = set(re.findall(r"^\.\. auto\w+:: windsock\.(\w+)$", page, re.MULTILINE))
+    assert set(windsock.__all__) - documented == {"WindsockError", "__version__"}  # the errors have a page
