@@ -5,28 +5,33 @@ import subprocess
 import sys
 from pathlib import Path
 
+from windsock.api.tokens import Role, create_token
+
 PROGRAM = """
 import sys
 from pathlib import Path
 import psycopg
 from tests.api.conftest import Thing
 from windsock.api.store import Change, Store, Stored
-name, path, url = sys.argv[1:]
+from windsock.api.tokens import authenticate
+name, path, url, token = sys.argv[1:]
 store = Store(Path(path), Thing.__windsock__.declaration)
 print("ready", flush=True)
 sys.stdin.readline()
 with psycopg.connect(url, autocommit=True) as connection:
+    actor = authenticate(connection, token)
     for number in range(15):
-        written = store.write(connection, Change({"extra": {f"{name}_{number}": number}}, name))
+        written = store.write(connection, Change({"extra": {f"{name}_{number}": number}}, actor))
         assert isinstance(written, Stored), written
 """
 
 
-def test_changes_of_three_processes_at_once_lose_nothing(flag_file, api_database, audit):
+def test_changes_of_three_processes_at_once_lose_nothing(flag_file, api_database, connection, audit):
     names = ["ann", "ben", "eve"]
+    tokens = {name: create_token(connection, name, Role.ADMIN) for name in names}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, name, flag_file, api_database],
+            [sys.executable, "-c", PROGRAM, name, flag_file, api_database, tokens[name]],
             cwd=Path(__file__).parents[2],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,5 +1,8 @@
 """The API's role in the database: what the router does with it is allowed (see `api_database`), and nothing else."""
 
+import hashlib
+import json
+
 import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
@@ -24,6 +27,11 @@ def as_api(api_database):
         "update windsock.configuration_audit set written_at = null",
         "select actor from windsock.configuration_audit",
         "insert into windsock.configuration_audit (requested_at) values (now() - interval '1 year')",
+        (
+            "insert into windsock.configuration_audit"
+            " (actor, flag, file, revision_before, revision_after, request, changed)"
+            " values ('the admin', 'f', 'f', '', '', '{}', '{}')"
+        ),
         "select token_sha256 from windsock.api_tokens",
         "select name from windsock.api_tokens",
         "insert into windsock.api_tokens (name, role, token_sha256) values ('me', 'admin', sha256('me'))",
@@ -42,6 +50,24 @@ def test_it_may_not(client, as_api, audit, tokens, statement):
     with pytest.raises(InsufficientPrivilege):
         as_api.execute(statement)
     assert audit() == before
+
+
+BEGIN = "select windsock.begin_configuration_write(%s, 'f', 'f', '', '', %s, '{}')"
+
+
+@pytest.mark.parametrize("role", [None, Role.READER])
+def test_a_row_of_the_audit_needs_the_token_of_an_admin(as_api, audit, tokens, role):
+    digest = hashlib.sha256(tokens[role].encode() if role else b"nobody's").digest()
+    assert as_api.execute(BEGIN, [digest, "{}"]).fetchone() == (None,)
+    assert audit() == []
+
+
+def test_a_row_of_the_audit_has_the_name_of_its_token_and_an_end(as_api, audit, tokens):
+    digest = hashlib.sha256(tokens[Role.ADMIN].encode()).digest()
+    as_api.execute(BEGIN, [digest, "{}"])
+    assert [row["actor"] for row in audit()] == ["the admin"]
+    with pytest.raises(psycopg.errors.CheckViolation):
+        as_api.execute(BEGIN, [digest, json.dumps("x" * 3_000_000)])
 
 
 def test_a_write_is_ended_once(client, as_api, audit):

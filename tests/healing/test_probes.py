@@ -91,6 +91,26 @@ def test_a_value_that_the_mirror_took_away_is_probed_and_comes_back(database, sq
     assert heal(ANN, provider) == TYPO
 
 
+def test_a_value_that_this_process_never_loaded_is_not_tried(database, sql, configure, tmp_path):
+    """The board's rows are other processes' words: the role windsock_writer may write any value there."""
+    config = configure(temperature=0.2)
+    folder = tmp_path / "flagd"
+    Mirror(Options(url=database, folder=folder, flags=("teacher",), max_shrink=1.0)).once()
+    sql(
+        "insert into windsock.withdrawals (flag, variant, field, fingerprint, value, reason, expires_at)"
+        " values ('teacher.profile', %s, 'reasoning_model', %s, %s, '', now() + interval '1 hour') returning flag",
+        config,
+        fingerprint("attacker/model"),
+        json.dumps("attacker/model"),
+    )
+    provider = Provider("attacker/model", "gpt-4o-mini")
+    windsock.start(flags=folder, usage=database)
+    eventually(quarantine.in_force)
+    for _ in range(3 * PROBE_EVERY):
+        heal(ANN, provider)
+    assert set(provider.asked) == {"gpt-4o-mini"}
+
+
 def test_of_several_that_were_withdrawn_together_the_innocent_come_back(serve):
     serve(profiles(["ann"], reasoning_model=TYPO, temperature=0.2))
 

@@ -92,6 +92,9 @@ CALLS = {
     "windsock.api_token(bytea)": "select * from windsock.api_token('\\x00')",
     "windsock.end_configuration_write(bigint)": "select windsock.end_configuration_write(1)",
     "windsock.hashed_user_id(text,bytea)": "select windsock.hashed_user_id('ada', 'key')",
+    "windsock.begin_configuration_write(bytea,text,text,text,text,jsonb,jsonb)": (
+        "select windsock.begin_configuration_write('\\x00', 'f', 'f', '', '', '{}', '{}')"
+    ),
     "windsock.wake_mirror()": "select windsock.wake_mirror()",
     "windsock.cut_log(interval,bigint)": "select windsock.cut_log('0', 10)",
     "json_to_double(jsonb)": "select public.json_to_double('1')",

@@ -16,12 +16,10 @@ where name = %(name)s and revoked_at is null
 returning name;
 
 -- name: begin_write
--- A write that is about to happen.
-insert into windsock.configuration_audit (actor, flag, file, revision_before, revision_after, request, changed)
-values (
-    %(actor)s, %(flag)s, %(file)s, %(revision_before)s, %(revision_after)s, %(request)s::jsonb, %(changed)s::jsonb
-)
-returning id;
+-- A write that is about to happen, by the admin whose token has this hash; null if it has been revoked.
+select windsock.begin_configuration_write(
+    %(digest)s, %(flag)s, %(file)s, %(revision_before)s, %(revision_after)s, %(request)s::jsonb, %(changed)s::jsonb
+);
 
 -- name: end_write
 -- The file has been replaced.

@@ -96,7 +96,7 @@ def configuration_router(api: Api) -> APIRouter:
         values = parse(await _body(request))
         if isinstance(values, Fault):
             raise _unprocessable((values,))
-        change = Change(values, token.name, _expected(if_match))
+        change = Change(values, token, _expected(if_match))
         stored = await run_in_threadpool(_write, api, change)
         response.headers["ETag"] = _etag(stored.revision)
         return {
@@ -195,7 +195,7 @@ def _write(api: Api, change: Change) -> Stored:
         )
     if not isinstance(outcome, Stored):
         raise _unprocessable(outcome)
-    logger.info("%s: changed by %s, revision %s", api.flag_file, change.actor, outcome.revision)
+    logger.info("%s: changed by %s, revision %s", api.flag_file, change.actor.name, outcome.revision)
     return outcome
 
 

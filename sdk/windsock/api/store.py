@@ -12,6 +12,7 @@ import psycopg
 from windsock import disk
 from windsock.api.checking import Fault, check_document, check_request, check_values, without
 from windsock.api.document import Configuration, Values
+from windsock.api.tokens import Token
 from windsock.errors import ConfigurationError, FlagFileError
 from windsock.flagfiles.files import read_bytes, write_bytes
 from windsock.flagfiles.formatting import formatted
@@ -44,12 +45,12 @@ class Change:
 
     Attributes:
         request: Partial values, and perhaps overrides by environment.
-        actor: Who asks, as the audit will say.
+        actor: Whose token asks; the database takes the audit's name from it.
         expected: Revisions of which the file must be one; None merges over whatever it is.
     """
 
     request: Values
-    actor: str
+    actor: Token
     expected: frozenset[str] | None = None
 
 
@@ -148,7 +149,7 @@ class Store:
         data: bytes,
     ) -> None:
         values = {
-            "actor": change.actor,
+            "digest": change.actor.digest,
             "flag": self._declaration.flag,
             "file": str(self.path),
             "revision_before": before.revision,
@@ -157,8 +158,12 @@ class Store:
             "changed": json.dumps(before.configuration.changes(after.configuration)),
         }
         row = connection.execute(_queries["begin_write"], values).fetchone()
+        if row is None or row[0] is None:
+            raise ConfigurationError(
+                f"the token {change.actor.name!r} was revoked meanwhile; nothing was written"
+            )
         write_bytes(self.path, data)
-        connection.execute(_queries["end_write"], {"id": row[0] if row else None})
+        connection.execute(_queries["end_write"], {"id": row[0]})
 
 
 def _revision(data: bytes) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -29,10 +29,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token that may be used: its name, which the audit shows, and its role."""
+    """A token that may be used: its name, which the audit shows, its role, and the hash that proves it."""
 
     name: str
     role: Role
+    digest: bytes = field(default=b"", repr=False, compare=False)
 
 
 def create_token(connection: "psycopg.Connection[Any]", name: str, role: Role) -> str:
@@ -69,8 +70,9 @@ def revoke_token(connection: "psycopg.Connection[Any]", name: str) -> None:
 
 def authenticate(connection: "psycopg.Connection[Any]", text: str) -> Token | None:
     """Find the token, if it may be used; the hashes stay in the database."""
-    row = connection.execute(_queries["token"], {"digest": _digest(text)}).fetchone()
-    return Token(row[0], Role(row[1])) if row else None
+    digest = _digest(text)
+    row = connection.execute(_queries["token"], {"digest": digest}).fetchone()
+    return Token(row[0], Role(row[1]), digest) if row else None
 
 
 def _done(connection: "psycopg.Connection[Any]", query: str, values: Mapping[str, object]) -> bool:

@@ -130,6 +130,8 @@ class Quarantine:
         # each value's requests that had a fault, and when, by monotonic time
         self._counts: dict[tuple[ValueKey, str], dict[str, float]] = {}
         self._held: dict[ValueKey, _Held] = {}
+        # withdrawn values that this process loaded itself, as JSON: only those are ever tried again
+        self._loaded: dict[tuple[ValueKey, str], str] = {}
         self._places: dict[tuple[str, str | None], list[ValueKey]] = {}
         self._outbox = Outbox()
         self._turn = itertools.count(1)
@@ -159,6 +161,7 @@ class Quarantine:
             for each in withdrawals:
                 if self._is_held(each):
                     continue
+                self._remember(each)
                 self._held[each.key] = _Held(each, time.monotonic() + min(each.left, EXPIRY))
                 self._send(self._outbox._replace(withdrawn=(*self._outbox.withdrawn, each)[-_OUTBOX_MAX:]))
                 logger.error(
@@ -240,7 +243,7 @@ class Quarantine:
         """Give one call in a hundred a value that is withdrawn for it, and say which.
 
         One value at a time: of several that were withdrawn together, those that are innocent come back. A
-        value that the mirror has taken out of the flag is known from its withdrawal.
+        value that the mirror has taken out of the flag is tried if this process had loaded it before.
         """
         resolution, serving = given
         resolver: Resolver = settings_class.__windsock__  # type: ignore[attr-defined]  # a Settings class
@@ -295,6 +298,7 @@ class Quarantine:
         with self._lock:
             self._counts.clear()
             self._held.clear()
+            self._loaded.clear()
             self._outbox = Outbox()
             self.news.clear()
             self.last_good.clear()
@@ -322,10 +326,18 @@ class Quarantine:
             if name in layer.values:
                 value = layer.values[name]
                 return value if fingerprint(value) == withdrawal.fingerprint else None
-            if self.mirrored and layer.origin.layer == "profile" and withdrawal.value is not None:
-                kept: object = json.loads(withdrawal.value)
+            # what the board says of the value is another process's word, so it isn't served
+            loaded = self._loaded.get((withdrawal.key, withdrawal.fingerprint))
+            if self.mirrored and layer.origin.layer == "profile" and loaded is not None:
+                kept: object = json.loads(loaded)
                 return kept
         return None
+
+    def _remember(self, own: Withdrawal) -> None:
+        if own.value is not None:
+            self._loaded[own.key, own.fingerprint] = own.value
+            while len(self._loaded) > _PLACES_MAX:
+                del self._loaded[next(iter(self._loaded))]
 
     def _is_held(self, withdrawal: Withdrawal) -> bool:
         held = self._held.get(withdrawal.key)

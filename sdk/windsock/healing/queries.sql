@@ -7,13 +7,16 @@ set local statement_timeout = '10s';
 -- name: report
 -- One fault; a repeated report changes nothing.
 insert into windsock.faults (id, flag, variant, field, fingerprint, value, error, request_id)
-values (%(id)s, %(flag)s, %(variant)s, %(field)s, %(fingerprint)s, %(value)s, %(error)s, %(request_id)s)
+values (
+    %(id)s, %(flag)s, %(variant)s, %(field)s, %(fingerprint)s, %(value)s, left(%(error)s, 2000),
+    left(%(request_id)s, 200)
+)
 on conflict (id) do nothing;
 
 -- name: withdraw
 -- One value that a process has withdrawn. One that is in force stays as it is.
 insert into windsock.withdrawals as w (flag, variant, field, fingerprint, value, reason, expires_at)
-values (%(flag)s, %(variant)s, %(field)s, %(fingerprint)s, %(value)s, %(reason)s, now() + %(left)s * interval '1 second')
+values (%(flag)s, %(variant)s, %(field)s, %(fingerprint)s, %(value)s, left(%(reason)s, 2000), now() + %(left)s * interval '1 second')
 on conflict (flag, variant, field, fingerprint) do update
 set reason = excluded.reason, withdrawn_at = now(), expires_at = excluded.expires_at, lifted_at = null
 where w.lifted_at is not null or w.expires_at <= now();
@@ -22,7 +25,7 @@ where w.lifted_at is not null or w.expires_at <= now();
 -- What failed in enough requests of all processes together, since it was last withdrawn or lifted.
 insert into windsock.withdrawals as w (flag, variant, field, fingerprint, value, reason, expires_at)
 select f.flag, f.variant, f.field, f.fingerprint, max(f.value),
-       format('failed in %%s requests: %%s', count(distinct f.request_id), max(f.error)),
+       left(format('failed in %%s requests: %%s', count(distinct f.request_id), max(f.error)), 2000),
        now() + %(expiry)s * interval '1 second'
 from windsock.faults f
 left join windsock.withdrawals old using (flag, variant, field, fingerprint)
