@@ -34,6 +34,16 @@ class Teacher(windsock.Settings, flag="teacher"):
     reasoning_model: str = Field("gpt-4o-mini", validation_alias="OPENAI_CHAT_MODEL")
     temperature: float = Field(0.7, ge=0, le=2)
 '''
+_SWITCH = """{
+  "flags": {
+    "rag_v2": {
+      "state": "ENABLED",
+      "variants": { "on": true, "off": false },
+      "defaultVariant": "off"
+    }
+  }
+}
+"""
 _TIMEOUT = 180  # seconds for one block's commands
 
 
@@ -53,13 +63,17 @@ class Workspace:
         }  # fmt: skip
 
     def make_project(self) -> None:
-        """A small repository: one settings class, one flag file, one commit on ``main``."""
+        """A small repository: one settings class, two flag files, one commit on ``main`` and ``origin/main``."""
         (self.folder / "app").mkdir()
         (self.folder / "app/settings.py").write_text(_SETTINGS)
         (self.folder / "pyproject.toml").write_text(_PROJECT)
         (self.folder / "flagd").mkdir()
         shutil.copy(REPOSITORY / "flagd/teacher.flagd.json", self.folder / "flagd")
-        self.shell("git init -q -b main && git add -A && git commit -qm 'first flags'")
+        (self.folder / "flagd/rag.flagd.json").write_text(_SWITCH)
+        self.shell(
+            "git init -q -b main && git add -A && git commit -qm 'first flags'"
+            " && git update-ref refs/remotes/origin/main main"
+        )
 
     def run(self, block: Block) -> None:
         """Carry out a block.
