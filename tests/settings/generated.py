@@ -484,7 +484,7 @@ def _configs() -> st.SearchStrategy[dict[str, Any]]:
             "env_prefix": st.sampled_from(["", "APP_", "app-"]),
             "case_sensitive": st.booleans(),
             "extra": st.sampled_from(["ignore", "allow"]),
-            "env_file_encoding": st.just("utf-8"),
+            "env_file_encoding": st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
             "env_nested_max_split": st.sampled_from([1, 2]),
             "env_parse_none_str": st.just("null"),
             "env_parse_enums": st.booleans(),
@@ -535,7 +535,7 @@ def surroundings(draw: st.DrawFn, of: Drawn) -> Surroundings:
             if _is_json(value):
                 document[head] = value
     environment["UNRELATED"] = "1"
-    encoding = "utf-8"
+    encoding = of.config.get("env_file_encoding", "utf-8")
     return Surroundings(environment, dotenv, encoding, secrets, json.dumps(document), arguments)
 
 
@@ -550,7 +550,7 @@ def _at_path(text: str, path: tuple[Any, ...]) -> str:
 
 
 def _case(draw: st.DrawFn, name: str) -> str:
-    return name
+    return draw(st.sampled_from([name, name, name.upper(), name.lower()]))
 
 
 def _is_json(value: Any) -> bool:
