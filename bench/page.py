@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results" / "evaluation.json"
+READS = Path(__file__).parent / "results" / "reads.json"
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 Found = dict[str, Any]
@@ -52,6 +53,14 @@ ratios. The other libraries are set up in their favour: flags in memory, no netw
 objects made before the clock starts.
 """
 
+_READS = """## Reading what was made
+
+`windsock.Settings.for_user` and reads of its twenty fields: microseconds, the least of many rounds, written
+by `python -m bench.reads`. A view starts with all values that users can share. In a recorded request and in
+a healed call, each first read is remembered, because the record says what was used.
+
+"""
+
 _WITH_HOOK = """## With one hook
 
 One hook with all four stages is registered; every contender calls it the same way. A static flag, ns.
@@ -69,7 +78,8 @@ returning user among 100 ids.
 
 def tables(found: Found) -> str:
     """All tables, as Markdown that a terminal shows well enough."""
-    return "\n".join([_calls(found["calls"]), _hook(found["hook"]), _ids(found), _rest(found)])
+    reads = _READS + reads_table(json.loads(READS.read_text()))
+    return "\n".join([_calls(found["calls"]), reads, _hook(found["hook"]), _ids(found), _rest(found)])
 
 
 def page(found: Found) -> str:
@@ -145,6 +155,16 @@ def _rest(found: Found) -> str:
         ["gRPC loaded by `import windsock`", "yes" if found["import"]["grpc_loaded"] else "no"],
     ]
     return "## Loading, replacing, importing\n\n" + _table(["", ""], rows)
+
+
+def reads_table(found: Found) -> str:
+    """Microseconds by place and number of reads."""
+    counts = next(iter(found.values()))
+    rows = [
+        [place, *(f"{each['min'] / 1000:.2f}" for each in figures.values())]
+        for place, figures in found.items()
+    ]
+    return _table(["`for_user` and", *(f"{count} reads" for count in counts)], rows)
 
 
 def _ns(figures: dict[str, float]) -> str:

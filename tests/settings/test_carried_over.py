@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PostgresDsn,
     PrivateAttr,
     ValidationError,
     ValidationInfo,
@@ -302,6 +303,23 @@ class TestClasses:
 
         setenv("N", "4")
         assert Bare.live().n == 4
+
+    def test_fields_that_the_sources_must_give(self, setenv: SetEnv, serve: Serve) -> None:
+        class Required(windsock.Settings):
+            url: PostgresDsn
+            low: int = Field(0, ge=1)
+            n: int = 1
+
+        for make in (Required, lambda: Required.for_user("ann")):
+            with pytest.raises(ValidationError) as raised:
+                make()
+            assert {error["loc"] for error in raised.value.errors()} == {("url",), ("low",)}
+        setenv("URL", "postgresql://db/app")
+        setenv("LOW", "2")
+        assert {(str(each.url), each.low) for each in every_way(Required)} == {("postgresql://db/app", 2)}
+        serve({"required": object_flag({"on": {"n": "x", "low": 3}}, "on")})
+        assert (Required.for_user("ann").n, Required.for_user("ann").low) == (1, 2)
+        assert windsock.explain(Required.live())["url"].layer == "environment"
 
 
 class Tree(windsock.Settings):

@@ -112,7 +112,7 @@ def _combinations(arms: Sequence[_Variant], profiles: Sequence[_Variant]) -> Ite
 def _refused(declaration: Declaration, variants: Sequence[_Variant]) -> Iterator[Misfit]:
     name = declaration.settings_class.__name__
     by_origin = {id(variant.layer.origin): variant for variant in variants}
-    for refusal in resolve(declaration, [variant.layer for variant in variants]).refusals:
+    for refusal in resolve(declaration, [variant.layer for variant in variants], lenient=True).refusals:
         variant = by_origin[id(refusal.origin)]
         field = ".".join(refusal.path)
         message = f"{name}.{field} refuses {refusal.value!r:.80}: {refusal.message}"

@@ -60,7 +60,7 @@ class Fitting:
                 layer = Layer(Origin("profile", declaration.profile_flag, config_id), json.loads(text))
                 found += [
                     f"{declaration.settings_class.__name__}.{'.'.join(refusal.path)}: {refusal.message}"
-                    for refusal in resolve(declaration, [layer]).refusals
+                    for refusal in resolve(declaration, [layer], lenient=True).refusals
                 ]
         if found and self._hold_back:
             raise HeldBackError("; ".join(found))

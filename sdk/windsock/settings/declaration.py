@@ -37,9 +37,14 @@ class Declaration:
         settings_class: A complete pydantic class.
         flag: Key of its base flag.
 
+    Attributes:
+        code: An instance of the code defaults alone.
+        complete: Whether they are valid by themselves. A class with ``flag=`` must be complete; any other may
+            have fields that its sources must give, as with pydantic-settings.
+
     Raises:
-        DeclarationError: A field has no default or hides a method, a default is invalid, or the name of the
-            flag cannot be one.
+        DeclarationError: A field hides a method, the flag's name cannot be one, or a class with ``flag=`` has
+            a field without a default or with an invalid one.
     """
 
     def __init__(self, settings_class: type[BaseModel], flag: str) -> None:
@@ -49,18 +54,19 @@ class Declaration:
         self.experiment_flag = flag + EXPERIMENT
         self.profile_flag = flag + PROFILE
         self.fields = tuple(settings_class.model_fields)
+        self._must_be_complete = getattr(settings_class, "__windsock_named__", True)
         self._check_fields()
-        self.code = self._code()
+        self.code, self.complete = self._code()
 
     @property
     def defaults(self) -> Mapping[str, object]:
         """The code defaults as plain nested data."""
-        return {name: plain(getattr(self.code, name)) for name in self.fields}
+        return {name: plain(self.code.__dict__[name]) for name in self.fields if name in self.code.__dict__}
 
     def default(self, name: str) -> object:
         """The code default of a field as it was written; what a factory made once, where one makes it."""
         info = self.settings_class.model_fields[name]
-        return info.default if info.default_factory is None else getattr(self.code, name)
+        return info.default if info.default_factory is None else getattr(self.code, name, None)
 
     def unknown(self, values: Mapping[str, object]) -> Iterable[tuple[FieldPath, str]]:
         """Name the keys of a flag that no field has, also inside nested models."""
@@ -92,22 +98,25 @@ class Declaration:
                 raise DeclarationError(
                     f"{name}.{field_name} hides windsock's own `{field_name}`: rename the field"
                 )
-            if field.is_required():
+            if field.is_required() and self._must_be_complete:
                 raise DeclarationError(
                     f"{name}.{field_name} has no default: settings fall back to code defaults, so every field"
                     f" needs one. Write `{field_name}: … = Field(<default>)`"
                 )
 
-    def _code(self) -> BaseModel:
-        """An instance of the code defaults alone, proven valid."""
+    def _code(self) -> tuple[BaseModel, bool]:
         made = self.settings_class.__new__(self.settings_class)
         try:
             self.settings_class.__pydantic_validator__.validate_python({}, self_instance=made)
-        except ValidationError as error:
+        except Exception as error:
+            if not self._must_be_complete:
+                return self.settings_class.model_construct(), False
+            if not isinstance(error, ValidationError):
+                raise
             raise DeclarationError(
                 f"{self.settings_class.__name__}: the code defaults do not validate: {error}"
             ) from error
-        return made
+        return made, True
 
 
 def _claim(settings_class: type[BaseModel], flag: str) -> None:

@@ -9,7 +9,7 @@ from pydantic_settings.sources import DefaultSettingsSource
 
 from windsock.nested import FieldPath, at, holds, leaf_paths, nest, overlay, without
 from windsock.settings.flag_input import complaints, to_input
-from windsock.settings.layers import Layer, Origin, Refusal, Resolved, masked, plain
+from windsock.settings.layers import Layer, Origin, Refusal, Resolved, masked
 from windsock.settings.shapes import by_name, fields_of, named_path
 from windsock.settings.trial import Declared, Fault, Outcome, Trial
 from windsock.text import MASK, mask_passwords
@@ -23,7 +23,11 @@ _ROUNDS = 64
 
 
 def resolve(
-    declared: Declared, layers: Sequence[Layer], defaults: DefaultSettingsSource | None = None
+    declared: Declared,
+    layers: Sequence[Layer],
+    defaults: DefaultSettingsSource | None = None,
+    *,
+    lenient: bool = False,
 ) -> Resolved:
     """Lay layers, weakest first, over the code defaults, and let pydantic validate the result.
 
@@ -34,19 +38,22 @@ def resolve(
         declared: The settings class.
         layers: What is said of it.
         defaults: What pydantic-settings takes for the code defaults, where it is not asked as usual.
+        lenient: Whether fields without a value may be missing, because only some layers are checked.
 
     Raises:
-        Exception: What pydantic or a validator raised, where it is about `ARGUMENTS`.
+        Exception: What pydantic or a validator raised, where it is about `ARGUMENTS`, or about a class that
+            needs more than its code defaults.
     """
     falling = _Falling(declared, layers, Trial(declared, defaults))
-    instance = falling.instance()
-    code = Layer(
-        Origin("default"),
-        {name: plain(getattr(declared.code, name)) for name in type(declared.code).model_fields},
-    )
+    instance = falling.instance(lenient=lenient)
+    code = Layer(Origin("default"), declared.defaults)
     applied = (code, *(layer for layer in falling.layers if layer.values))
-    origins = {name: layer.origin for layer in applied for name in layer.values if name in code.values}
-    values = {name: getattr(instance, name) for name in code.values}
+    values = {
+        name: instance.__dict__[name]
+        for name in declared.settings_class.model_fields
+        if name in instance.__dict__
+    }
+    origins = {name: layer.origin for layer in applied for name in layer.values if name in values}
     return Resolved(instance, values, origins, tuple(falling.refusals), applied)
 
 
@@ -71,7 +78,7 @@ class _Falling:
         self._trial = trial
         self.layers = [self._heard(layer) for layer in layers]
 
-    def instance(self) -> BaseModel:
+    def instance(self, *, lenient: bool) -> BaseModel:
         """Try until it validates."""
         for _ in range(_ROUNDS):
             outcome = self._trial.run(self.layers)
@@ -79,7 +86,11 @@ class _Falling:
                 return outcome.instance
             if not self._let_fall(outcome):
                 break
-        return self._of_whole_layers()
+        if self._declared.complete:
+            return self._of_whole_layers()
+        if not lenient and outcome.error is not None:
+            raise outcome.error
+        return self._declared.code
 
     def _heard(self, layer: Layer) -> Layer:
         """Refuse what no field takes from a flag; pydantic would take some of it for something else."""
@@ -99,7 +110,7 @@ class _Falling:
             if place is not None:
                 wrong.setdefault(place, []).append(fault)
         raised = [place for place in wrong if self.layers[place].origin.layer == ARGUMENTS]
-        if outcome.error is not None and len(raised) == len(wrong):
+        if outcome.error is not None and raised and len(raised) == len(wrong):
             raise outcome.error
         before = len(self.refusals)
         for place in wrong.keys() - raised:

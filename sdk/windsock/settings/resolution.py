@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from windsock.client.evaluation import missing
@@ -133,7 +134,9 @@ class Resolver:
         if trial.run(said.layers, onto=instance).instance is None:
             resolved = resolve(self.declaration, said.layers, said.defaults)
             self._log(resolved.refusals)
-            trial.run(resolved.applied[1:], onto=instance)
+            made = trial.run(resolved.applied[1:], onto=instance)
+            if made.error is not None:
+                raise made.error
 
     def resolve(self, targeting_key: str | None, attributes: dict[str, Any]) -> Given:
         """Settings of one user (or of none), through OpenFeature; `attributes` are completed in place."""
@@ -201,7 +204,10 @@ class Resolver:
 
     def shadowed(self) -> list[str]:
         """Fields that the base flag sets and the process overrides, as ``flag.field``."""
-        applied = self.resolve(None, {})[0].resolved.applied
+        try:
+            applied = self.resolve(None, {})[0].resolved.applied
+        except ValidationError:  # the sources lack a required field; whoever reads the settings is told
+            return []
         base = {name for layer in applied if layer.origin.layer == "base" for name in layer.values}
         above = {name for layer in self.process_layers() for name in layer.values}
         return [f"{self.declaration.flag}.{name}" for name in self.declaration.fields if name in base & above]

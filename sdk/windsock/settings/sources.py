@@ -83,9 +83,9 @@ def read(settings_class: type[BaseSettings], options: Values, arguments: Values)
         said = _said(source, settings_class)
         states[getattr(source, "__name__", type(source).__name__)] = said
         state = overlay(said, state)
-        if said:
+        if heard := _heard(source, said, settings_class):
             origin = Origin(_name(source), variables=_variables(source, settings_class))
-            layers.append(Layer(origin, by_name(settings_class, said), said))
+            layers.append(Layer(origin, by_name(settings_class, heard), heard))
     return Sources(tuple(reversed(layers)), defaults)
 
 
@@ -154,12 +154,17 @@ def _said(source: PydanticBaseSettingsSource, settings_class: type[BaseSettings]
             "%s: settings source %s failed and is left out: %s", settings_class.__name__, name, error
         )
         return {}
-    if type(source) is DotEnvSettingsSource and settings_class.model_config.get("extra") != "allow":
-        known = {str(key[0]) for field in fields_of(settings_class).values() for key in field.keys}
-        said = {key: value for key, value in said.items() if key in known}  # the file serves others too
     for _, keys, _, text in _aliased(source, settings_class):
         said = overlay(said, nest(keys, text))
     return said
+
+
+def _heard(source: object, said: dict[str, Any], settings_class: type[BaseSettings]) -> dict[str, Any]:
+    """What counts of it: a ``.env`` file serves other programs too, and what it tells those is left out."""
+    if type(source) is not DotEnvSettingsSource or settings_class.model_config.get("extra") == "allow":
+        return said
+    known = {str(key[0]) for field in fields_of(settings_class).values() for key in field.keys}
+    return {key: value for key, value in said.items() if key in known}
 
 
 def _leave_out_what_fails(

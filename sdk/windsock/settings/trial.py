@@ -44,6 +44,11 @@ class Declared(Protocol):
 
     settings_class: type[Any]
     code: BaseModel
+    complete: bool
+
+    @property
+    def defaults(self) -> Mapping[str, object]:
+        """The code defaults as plain nested data."""
 
     def default(self, name: str) -> object:
         """The code default of a field."""
