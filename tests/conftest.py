@@ -13,20 +13,12 @@ from psycopg import sql
 from tests.flagd_server import flagd_binary
 from windsock.postgres import embedded
 from windsock.postgres.migrations import find_folder, migrate, read_migrations
-from windsock.settings import declaration
 
 _numbers = itertools.count(1)
 
 
-def pytest_collectstart(collector: pytest.Collector) -> None:
-    """Let each test module declare classes of its own for the same flags: no service imports two of them."""
-    if isinstance(collector, pytest.Module):
-        declaration._claimed.clear()
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what needs a flagd server where there is none; and let a test import another service."""
-    declaration._claimed.clear()
+    """Skip what needs a flagd server where there is none."""
     if item.get_closest_marker("flagd") is not None and flagd_binary() is None:
         pytest.skip("no flagd server: set FLAGD_BIN to its path")
 

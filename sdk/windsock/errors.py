@@ -6,6 +6,7 @@
     ├── DeclarationError       a settings class or feature is declared wrongly (at import, by its author)
     ├── ConfigurationError     start() or a command was given something it cannot use
     │   └── MissingExtraError  an optional dependency is not installed; names the extra
+    ├── OverrideError          a test forces a value that nothing asks for or that doesn't fit
     ├── FlagFileError          a flag document cannot be read as a whole
     ├── UnreachableError       a file, folder, repository or server that a command needs cannot be reached
     ├── PlanError              a plan cannot be made or applied; nothing was changed
@@ -42,6 +43,10 @@ class MissingExtraError(ConfigurationError):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f'{what} needs an optional dependency: pip install "windsock[{extra}]"')
         self.extra = extra
+
+
+class OverrideError(WindsockError):
+    """A test's override names what isn't there, or a value that doesn't fit; nothing is overridden."""
 
 
 class FlagFileError(WindsockError):

@@ -17,6 +17,9 @@ NO_CHANGE = "none"
 """The default variant of every flag of profiles: nobody's configuration."""
 
 
+OVERRIDE: Final = "override"
+"""The variant of a value that a test forces; it counts in no analysis."""
+
 COUNT = ".shards"
 """What follows a flag's key in the key of the flag that says over how many it is spread."""
 

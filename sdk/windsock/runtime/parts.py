@@ -62,7 +62,7 @@ class Running:
             logger.error("flags cannot be served yet (%s); code defaults serve", error)  # noqa: TRY400
         usage = options.usage or os.environ.get("DATABASE_URL") or None
         self._writer = _writer(usage)
-        install(self._writer, options.environment)
+        self._before = None if self._writer is None else install(self._writer, options.environment)
         process.evaluation = Evaluation(options.domain, options.environment)
         self._sharing = Sharing(PostgresBoard(usage) if isinstance(usage, str) else FileBoard())
 
@@ -75,8 +75,8 @@ class Running:
         """Tell what is left to tell, flush usage, and give OpenFeature's place back."""
         self._sharing.stop()
         quarantine.reset()
-        install(None)
         if self._writer is not None:
+            install(self._before)
             self._writer.stop()
         if isinstance(self._provider, CompiledProvider):
             self._provider.shutdown()  # now: OpenFeature shuts a replaced provider down later

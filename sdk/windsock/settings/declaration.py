@@ -119,6 +119,11 @@ class Declaration:
         return made, True
 
 
+def forget_claims() -> None:
+    """Let other classes have the flags of those declared so far: each module of a test suite has its own."""
+    _claimed.clear()
+
+
 def _claim(settings_class: type[BaseModel], flag: str) -> None:
     """Refuse a second class with the same flag: each would read values that are meant for the other.
 

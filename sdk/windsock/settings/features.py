@@ -33,18 +33,19 @@ class Feature(Protocol):
         """
 
 
-class _Forced:
-    """What the environment says of a feature.
+class DeclaredFeature:
+    """A feature that code declares, and what the environment says of it.
 
     Attributes:
+        key: The flag's key.
         decides: Whether it does, or has not been asked yet.
     """
 
-    __slots__ = ("__weakref__", "_env", "_key", "_read", "_value", "decides")
+    __slots__ = ("__weakref__", "_env", "_read", "_value", "decides", "key")
 
     def __init__(self, key: str, env: str | None) -> None:
         self.decides = True
-        self._key = key
+        self.key = key
         self._env = env
         self._read = False
         self._value: bool | None = None
@@ -72,12 +73,12 @@ class _Forced:
                 "%s=%r is no boolean for feature %r: use true or false. The flag decides.",
                 self._env,
                 raw,
-                self._key,
+                self.key,
             )
             return None
 
 
-def _switch(key: str, default: bool, forced: _Forced) -> Feature:  # noqa: C901, FBT001 - one function, see below
+def _switch(key: str, default: bool, forced: DeclaredFeature) -> Feature:  # noqa: C901, FBT001 - one function, see below
     """What is called to ask for a feature."""
 
     # A function and not an object with `__call__`, which Python calls in a way that takes half as long again;
@@ -177,4 +178,4 @@ def feature(key: str, *, default: bool, env: str | None = None) -> Feature:
     """
     if type(default) is not bool:
         raise DeclarationError(f"feature {key!r}: the default must be True or False, not {default!r}")
-    return _switch(key, default, _Forced(key, env))
+    return _switch(key, default, DeclaredFeature(key, env))

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings
 
 from windsock.client.evaluation import missing
 from windsock.evaluator.outcome import Outcome, Rule
-from windsock.flag_names import NO_CHANGE
+from windsock.flag_names import NO_CHANGE, OVERRIDE
 from windsock.providers.base import Serving
 from windsock.settings import sources
 from windsock.settings.arms import HAS_PROFILE, arm_fields, arm_of
@@ -32,6 +32,9 @@ WITHDRAWN = "withdrawn, because it failed in use; see `windsock quarantine list`
 
 LAST_GOOD = "last good"
 """The layer of a value that worked before the one that fails now."""
+
+_NOBODYS = frozenset({NO_CHANGE, OVERRIDE})
+"""Variants of a profile flag that name no configuration."""
 
 _JSON_MAX = 16_384
 _CACHE_MAX = 65_536
@@ -276,7 +279,9 @@ class Resolver:
             config_id=_assigned(profile),
             excluded=excluded,
             arms=arms,
-            arm=arm_of(experiment, excluded=HAS_PROFILE if _assigned(profile) else None),
+            arm=None
+            if _overridden(outcomes)
+            else arm_of(experiment, excluded=HAS_PROFILE if _assigned(profile) else None),
             layers=tuple(found),
         )
 
@@ -288,6 +293,7 @@ class Resolver:
         own_arm = experiment.value if isinstance(experiment.value, Mapping) else {}
         in_question = own_arm.keys() if arms is None else arms
         excluded = any(in_question & layer.values.keys() for layer in profile_layer)
+        excluded = excluded or _overridden((base, experiment, profile))
         experiment_layer = [] if excluded else self._flag_layer("experiment", experiment)
         base_layer = self._flag_layer("base", base)
         return [*base_layer, *self.process_layers(), *experiment_layer, *profile_layer], excluded
@@ -302,7 +308,7 @@ class Resolver:
                 outcome.flag_key, outcome.variant,
             )  # fmt: skip
             return []
-        config_id = outcome.variant if layer == "profile" and outcome.value else None
+        config_id = _assigned(outcome) if layer == "profile" and outcome.value else None
         return [Layer(Origin(layer, outcome.flag_key, outcome.variant, config_id), outcome.value)]
 
     def _serving(self, found: Iterable[Layer], withdrawn: Withdrawn) -> tuple[list[Layer], list[Refusal]]:
@@ -342,6 +348,18 @@ class Resolver:
             logger.log(level, message, *arguments)
 
 
+def _arm(outcomes: Outcomes) -> Arm | None:
+    _, experiment, profile = outcomes
+    if _overridden(outcomes):
+        return None
+    return arm_of(experiment, excluded=HAS_PROFILE if _assigned(profile) else None)
+
+
+def _overridden(outcomes: Outcomes) -> bool:
+    """Whether a test forces any of these values."""
+    return any(outcome.variant == OVERRIDE for outcome in outcomes)
+
+
 def _assigned(profile: Outcome) -> str | None:
     """The id of the user's configuration, by which its variant is named."""
-    return profile.variant if isinstance(profile.value, Mapping) and profile.variant != NO_CHANGE else None
+    return profile.variant if isinstance(profile.value, Mapping) and profile.variant not in _NOBODYS else None

@@ -1,0 +1,112 @@
+"""The pytest plugin ``windsock``: markers and fixtures over `windsock.testing.override`.
+
+pytest loads this file wherever windsock is installed. So it is outside the package, whose import takes
+a while, and imports nothing of it before a test asks.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from windsock.usage import MemorySink, UsageRecord, UsageWriter
+
+
+class Override(Protocol):
+    """What the fixture ``flags`` is: `windsock.testing.override` until the test ends."""
+
+    def __call__(self, target: Any, values: Any = None, /, **fields: object) -> None:
+        """Force values; see `windsock.testing.override`."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers."""
+    config.addinivalue_line(
+        "markers",
+        "flags(values, **values): force features and flags: @pytest.mark.flags(checkout=True), or"
+        ' @pytest.mark.flags({"checkout.v2": True}) for keys that aren\'t Python names',
+    )
+    config.addinivalue_line(
+        "markers",
+        "settings(cls, values, **fields): force fields of a windsock settings class:"
+        " @pytest.mark.settings(Teacher, top_k=25)",
+    )
+
+
+@pytest.fixture
+def flags() -> Iterator[Override]:
+    """Force values until the test ends: ``flags(Teacher, top_k=25)``, ``flags({"checkout.v2": True})``."""
+    from windsock.testing import override  # noqa: PLC0415 - see the module
+
+    with ExitStack() as stack:
+        yield lambda target, values=None, /, **fields: stack.enter_context(override(target, values, **fields))
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Let each test module declare settings classes of its own for the same flags."""
+    if isinstance(collector, pytest.Module):
+        _forget_claims()
+
+
+def pytest_runtest_setup() -> None:
+    """Let a test import the service under test after a module that declared a stand-in for it."""
+    _forget_claims()
+
+
+def _forget_claims() -> None:
+    declaration = sys.modules.get("windsock.settings.declaration")
+    if declaration is not None:
+        declaration.forget_claims()
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the fixture ``usage`` is."""
+
+    sink: "MemorySink"
+    writer: "UsageWriter"
+
+    @property
+    def rows(self) -> "list[UsageRecord]":
+        """The rows recorded so far, in order."""
+        self.writer.flush()
+        return list(self.sink.rows)
+
+
+@pytest.fixture
+def usage(tmp_path: Path) -> Iterator[Recorded]:
+    """Record usage in memory, also after the application's own `windsock.start` if that records nowhere."""
+    from windsock.usage import MemorySink, Spool, UsageWriter  # noqa: PLC0415 - see the module
+    from windsock.usage.request import install  # noqa: PLC0415 - likewise
+
+    sink = MemorySink()
+    writer = UsageWriter(sink, Spool(tmp_path / "windsock-spool"))
+    before = install(writer)
+    try:
+        yield Recorded(sink, writer)
+    finally:
+        install(before)
+        writer.stop()
+
+
+@pytest.fixture(autouse=True)
+def _windsock_markers(request: pytest.FixtureRequest) -> Iterator[None]:
+    marked = [mark for name in ("settings", "flags") for mark in request.node.iter_markers(name)]
+    if not marked:
+        yield
+        return
+    from windsock.testing import override  # noqa: PLC0415 - see the module
+
+    with ExitStack() as stack:
+        for mark in reversed(marked):  # the closest to the test wins
+            if mark.name == "settings":
+                stack.enter_context(override(*mark.args, **mark.kwargs))
+            else:
+                values = {**(mark.args[0] if mark.args else {}), **mark.kwargs}
+                stack.enter_context(override(values))
+        yield

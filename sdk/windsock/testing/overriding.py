@@ -1,0 +1,214 @@
+"""`override`: values that hold inside a `with` block, in this task or thread only.
+
+An OpenFeature hook replaces what an evaluation answers. So features, settings and plain OpenFeature clients
+see the same, whatever provider serves and however often the application calls `windsock.start`.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final
+
+from openfeature import api, hook
+from openfeature.flag_evaluation import FlagEvaluationDetails, FlagType, FlagValueType, Reason
+from openfeature.hook import Hook, HookContext, HookHints
+
+from windsock.errors import OverrideError
+from windsock.evaluator.outcome import copy_json
+from windsock.flag_names import OVERRIDE
+from windsock.nested import overlay
+from windsock.settings import Settings
+from windsock.settings.falling import resolve
+from windsock.settings.features import DeclaredFeature
+from windsock.settings.layers import Layer, Origin
+from windsock.settings.process import process
+from windsock.settings.settings import view_of
+from windsock.settings.shapes import fields_of
+from windsock.text import did_you_mean
+
+_TYPES: Final[Mapping[FlagType, tuple[type, ...]]] = {
+    FlagType.BOOLEAN: (bool,),
+    FlagType.STRING: (str,),
+    FlagType.INTEGER: (int,),
+    FlagType.FLOAT: (int, float),
+    FlagType.OBJECT: (dict, list),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Override:
+    """Values by flag key, for everybody or for one user; `laid` ones are laid over what the flag says."""
+
+    values: Mapping[str, Any]
+    laid: bool
+    user: str | None
+
+
+_in_force: ContextVar[tuple[_Override, ...]] = ContextVar("windsock_overrides", default=())
+_lock = threading.Lock()
+_holders = 0
+
+
+class _Replacing(Hook):
+    """Writes the overrides of the current context into an evaluation's answer, as its last stage."""
+
+    def finally_after(
+        self,
+        hook_context: HookContext,
+        details: FlagEvaluationDetails[FlagValueType],
+        hints: HookHints,  # noqa: ARG002 - the hook's signature
+    ) -> None:
+        for each in _in_force.get():
+            if hook_context.flag_key in each.values and each.user in {
+                None,
+                hook_context.evaluation_context.targeting_key,
+            }:
+                _replace(details, each.values[hook_context.flag_key], hook_context.flag_type, laid=each.laid)
+
+
+_hook: Final = _Replacing()
+
+
+@contextmanager
+def override(
+    target: type[Settings] | Settings | Mapping[str, object],
+    values: Mapping[str, object] | None = None,
+    /,
+    **fields: object,
+) -> Iterator[None]:
+    """Force values inside a ``with`` block.
+
+    ::
+
+        with windsock.testing.override(Teacher, retrieval_top_k=25): ...
+        with windsock.testing.override(Teacher.for_user("ada"), temperature=0.1): ...
+        with windsock.testing.override({"checkout.v2": True}): ...
+
+    They hold for this context and the tasks that it starts; other tasks and threads never see them. Blocks
+    nest, and the inner one wins. Fields that aren't named keep their values. A view that was made before the
+    block keeps its values; `Settings.live` follows. What is recorded under an override has the variant
+    ``override`` and counts in no experiment.
+
+    Args:
+        target: A settings class, for everybody; what `Settings.for_user` returned, for that user; or values
+            by flag key, for features and other flags.
+        values: Fields as a mapping: ``{"retrieval": {"top_k": 5}}``.
+        **fields: Fields of the settings class.
+
+    Raises:
+        OverrideError: A field or flag that is neither declared nor loaded, or a value that doesn't fit.
+    """
+    if isinstance(target, Mapping):
+        made = [_of_flags(target)]
+    else:
+        made = _of_settings(target, {**(values or {}), **fields})
+    with _hooked():
+        token = _in_force.set((*_in_force.get(), *made))
+        try:
+            yield
+        finally:
+            _in_force.reset(token)
+
+
+def active() -> bool:
+    """Whether any override holds in this context."""
+    return bool(_in_force.get())
+
+
+def _of_settings(target: type[Settings] | Settings, fields: Mapping[str, object]) -> list[_Override]:
+    settings_class = target if isinstance(target, type) else type(target)
+    declaration = settings_class.__windsock__.declaration
+    name = settings_class.__name__
+    for field in fields:
+        if field not in declaration.fields:
+            raise OverrideError(f"{name} has no field {field!r}{did_you_mean(field, declaration.fields)}")
+    declared = fields_of(settings_class)
+    fixed = {field: value for field, value in fields.items() if declared[field].fixed}
+    tuned = {field: value for field, value in fields.items() if field not in fixed}
+    layers = [
+        Layer(Origin("base", declaration.flag, OVERRIDE), fixed),
+        Layer(Origin("profile", declaration.profile_flag, OVERRIDE), tuned),
+    ]
+    for refusal in resolve(declaration, layers).refusals:
+        raise OverrideError(f"{name}.{'.'.join(refusal.path)} cannot be {refusal.value!r}: {refusal.message}")
+    for layer in settings_class.__windsock__.process_layers():
+        for field in fixed.keys() & layer.values.keys():
+            raise OverrideError(
+                f"{name}.{field} is set by {layer.origin.variable((field,)) or layer.origin}, which wins over"
+                " a base value; change it there, with pytest's monkeypatch.setenv for instance"
+            )
+    user = None if isinstance(target, type) else _user(target)
+    plain = {declaration.flag: fixed, declaration.profile_flag: tuned}
+    return [_Override({flag: value for flag, value in plain.items() if value}, laid=True, user=user)]
+
+
+def _user(settings: Settings) -> str | None:
+    view, name = view_of(settings), type(settings).__name__
+    if view is None:
+        raise OverrideError(
+            f"{name}(…) is an ordinary instance; override {name}, or what {name}.for_user(…) returned"
+        )
+    return view[1]
+
+
+def _of_flags(values: Mapping[str, object]) -> _Override:
+    features = {each.key: each for each in process.readers if isinstance(each, DeclaredFeature)}
+    provider = process.evaluating().in_process()
+    loaded = provider.compiled if provider is not None else {}
+    known = sorted({*features, *loaded})
+    for key, value in values.items():
+        if key not in features and key not in loaded:
+            raise OverrideError(
+                f"flag {key!r} is neither declared in imported code nor loaded{did_you_mean(key, known)}"
+            )
+        if key in features and type(value) is not bool:
+            raise OverrideError(f"feature {key!r} cannot be {value!r}: it is True or False")
+        if key in features and features[key].value() is not None:
+            raise OverrideError(
+                f"feature {key!r} is decided by an environment variable, which wins; unset it in the test,"
+                " with pytest's monkeypatch.delenv for instance"
+            )
+        if key not in features and type(value) not in (kinds := _kinds(loaded[key].flag.variants.values())):
+            expected = " or ".join(sorted(kind.__name__ for kind in kinds))
+            raise OverrideError(f"flag {key!r} cannot be {value!r}: its variants are {expected}")
+    return _Override(dict(values), laid=False, user=None)
+
+
+def _kinds(variants: Any) -> set[type]:
+    kinds = {type(value) for value in variants}
+    return kinds | {int, float} if kinds & {int, float} else kinds
+
+
+def _replace(details: FlagEvaluationDetails[Any], value: Any, kind: FlagType, *, laid: bool) -> None:
+    fits = isinstance(value, _TYPES[kind]) and (kind is FlagType.BOOLEAN or not isinstance(value, bool))
+    if not fits:
+        return  # asked for as another type: the client's own answer to that holds
+    if laid and details.error_code is None and isinstance(details.value, dict):
+        value = overlay(details.value, value)
+    details.value = copy_json(value)
+    details.variant, details.reason = OVERRIDE, Reason.STATIC
+    details.error_code = details.error_message = None
+
+
+@contextmanager
+def _hooked() -> Iterator[None]:
+    """Keep the hook registered while any override is in force in the process; its last stage runs last."""
+    global _holders  # noqa: PLW0603 - counts what one registration serves
+    with _lock:
+        _holders += 1
+        if _holders == 1:
+            _register([_hook, *hook.get_hooks()])
+    try:
+        yield
+    finally:
+        with _lock:
+            _holders -= 1
+            if _holders == 0:
+                _register([each for each in hook.get_hooks() if each is not _hook])
+
+
+def _register(hooks: list[Hook]) -> None:
+    api.clear_hooks()
+    api.add_hooks(hooks)

@@ -1,0 +1,111 @@
+"""The pytest plugin, in real runs of pytest of its own."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+APP = """
+    import windsock
+
+    class Tutor(windsock.Settings, flag="tutor"):
+        top_k: int = 10
+        model: str = "small"
+
+    checkout = windsock.feature("checkout", default=False)
+    beta = windsock.feature("beta.v2", default=False)
+"""
+TESTS = """
+    import pytest
+    import windsock
+    from app import Tutor, beta, checkout
+
+    @pytest.mark.flags(checkout=True)
+    def test_marked():
+        assert checkout("ada") and not beta("ada")
+
+    @pytest.mark.flags({"beta.v2": True})
+    @pytest.mark.settings(Tutor, top_k=25)
+    class TestMarkedClass:
+        def test_inherits(self):
+            assert (beta(), Tutor.live().top_k) == (True, 25)
+
+        @pytest.mark.settings(Tutor, {"top_k": 30})
+        def test_the_closest_wins(self):
+            assert Tutor.live().top_k == 30
+
+    def test_fixture(flags):
+        flags(Tutor, top_k=7)
+        flags({"checkout": True})
+        assert (Tutor.for_user("ada").top_k, checkout()) == (7, True)
+
+    @pytest.mark.parametrize("n", range(20))
+    def test_nothing_leaks(n):
+        assert (Tutor.live().top_k, checkout(), beta()) == (10, False, False)
+
+    def test_usage(usage, tmp_path):
+        windsock.start(flags=tmp_path)  # the application's own, which records nowhere
+        with windsock.request(user_id="ada"):
+            Tutor.for_user("ada").top_k
+        [row] = usage.rows
+        assert (row.flag, row.user_id, row.values_json) == ('tutor', 'ada', '{"top_k":10}')
+        windsock.stop()
+"""
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "error",
+        "--strict-markers",
+        *arguments,
+    ]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "app.py").write_text(textwrap.dedent(APP))
+    (tmp_path / "test_app.py").write_text(textwrap.dedent(TESTS))
+    (tmp_path / "conftest.py").write_text("import sys\nsys.path.insert(0, '.')\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_markers_and_fixtures(project: Path, workers: str) -> None:
+    done = run(project, "-n", workers)
+    assert "25 passed" in done.stdout, done.stdout + done.stderr
+    assert not (project / ".windsock").exists()
+
+
+def test_a_marker_that_does_not_fit_fails_its_test_alone(project: Path) -> None:
+    (project / "test_app.py").write_text(
+        "import pytest\nimport app\n"
+        "@pytest.mark.settings(app.Tutor, topk=1)\ndef test_bad(): ...\n"
+        "def test_good(): ...\n"
+    )
+    done = run(project, "-n", "0")
+    assert "1 passed, 1 error" in done.stdout
+    assert "Tutor has no field 'topk'; did you mean 'top_k'?" in done.stdout
+
+
+def test_a_project_that_does_not_use_it_imports_nothing_of_windsock(tmp_path: Path) -> None:
+    (tmp_path / "test_plain.py").write_text(
+        "import sys\ndef test_plain():\n"
+        "    ours = sorted(name for name in sys.modules if name.startswith(('windsock', 'openfeature', 'pydantic')))\n"
+        "    assert [name for name in ours if name.startswith('windsock')] == WINDSOCK, ours\n"
+        "    assert not [name for name in ours if not name.startswith('windsock')], ours\n"
+        "WINDSOCK = []\n"
+    )
+    done = run(
+        tmp_path, "-n", "0", "-p", "no:logfire", "-p", "no:hypothesispytest", "-p", "no:langsmith_plugin"
+    )
+    assert "1 passed" in done.stdout, done.stdout
