@@ -16,10 +16,11 @@ EXPORTED = {
     "windsock.providers": ["CompiledProvider", "FilesProvider", "Serving"],
     "windsock.runtime": ["Health", "health", "reload", "start", "stop"],
     "windsock.settings": ["Feature", "Fixed", "Settings", "Tunable", "feature"],
+    "windsock.testing": ["each_variant", "override"],
     "windsock.usage": [
-        "COLUMNS", "ExposureSink", "Healed", "LogSink", "Measured", "MemorySink", "OpenTelemetrySink", "Pending",
-        "Request", "Sink", "Sinks", "Spool", "UsageHealth", "UsageOptions", "UsageRecord", "UsageWriter", "Use",
-        "hashed_user_id",
+        "COLUMNS", "EventRecord", "ExperimentSink", "ExposureRecord", "ExposureSink", "Healed", "LogSink", "Measured",
+        "MemorySink", "OpenTelemetrySink", "Pending", "Request", "RowsRefusedError", "Sink", "Sinks", "Spool",
+        "UsageHealth", "UsageOptions", "UsageRecord", "UsageWriter", "Use", "hashed_user_id",
     ],
 }  # fmt: skip
 
