@@ -1,8 +1,11 @@
 """The ad-learning document's configuration, every section and environment, there and back."""
 
+import ast
+import importlib
 import importlib.util
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,8 @@ import yaml
 
 from windsock.errors import ConfigurationError, FlagFileError
 from windsock.evaluator import FlagEvaluator
-from windsock.flagfiles.importing import convert, convert_joined, read_configuration, with_suffix
+from windsock.flagfiles.configuration import read_configuration
+from windsock.flagfiles.importing import convert, convert_joined, with_suffix
 from windsock.lint.linter import lint
 
 CONFIGURATION = Path(__file__).with_name("learning_config.yaml")
@@ -133,8 +137,8 @@ def test_top_level_values_go_into_a_class_of_their_own():
     [
         ("a: [", FlagFileError, "c.yaml:1:5: not YAML"),
         ("- a", FlagFileError, "must be a mapping of sections"),
-        ("a: {b: 2026-01-01}", FlagFileError, "a.b: .* is a date, which JSON has not; quote it"),
-        ("a: {1: x}", FlagFileError, "the key 1 is no text"),
+        ("a: {b: 2026-01-01}", FlagFileError, "a.b: .* is a date, which JSON can't hold; quote it"),
+        ("a: {1: x}", FlagFileError, "the key 1 is not a text"),
         ("a: {class: x}", ConfigurationError, "cannot be a field's name"),
         ("feature_flags: {a: 1}", ConfigurationError, "must be a mapping of names to true or false"),
         ("a: {b: 1}\nenvironments: {base: {}}", ConfigurationError, "`base` is the variant of the others"),
@@ -144,3 +148,124 @@ def test_top_level_values_go_into_a_class_of_their_own():
 def test_what_cannot_be_imported(text, error, words):
     with pytest.raises(error, match=words):
         convert(read_configuration(text.encode(), "c.yaml"), "c")
+
+
+HOSTILE = 'x"); import os; os.system("touch pwned"); ("'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {HOSTILE: {"a": 1}},
+        {"feature_flags": {HOSTILE: True}},
+        {"a": {"b": HOSTILE, "c": [HOSTILE], "d": {HOSTILE: 1}, "e": {"f": HOSTILE}}},
+        {"a": {"b": 1}, "environments": {HOSTILE: {"a": {"b": 2}}}},
+        {"a\\": {"b": 1}},
+        {"a{__import__('os')}": {"b": 1}},
+    ],
+)
+def test_a_name_never_becomes_code(content):
+    """The module has imports, classes, annotated fields and calls of `windsock.feature` with literals; nothing else."""
+    try:
+        tree = ast.parse(convert(content, "c").module)
+    except ConfigurationError:
+        return
+    calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    models = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    assert set(calls) <= {"windsock.feature", *models}
+    assert all(
+        isinstance(node, (ast.Expr, ast.Import, ast.ImportFrom, ast.ClassDef, ast.Assign))
+        for node in tree.body
+    )
+    named = [node.args[0] for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    assert all(isinstance(each, ast.Constant) for each in named)
+
+
+def test_fields_named_like_the_types_of_others(tmp_path, monkeypatch):
+    names = ["bool", "dict", "float", "int", "list", "object", "str"]
+    values = {
+        "true": True,
+        "list": [],
+        "str": "s",
+        "int": 1,
+        "float": 1.5,
+        "bool": True,
+        "object": None,
+        "last": ["a"],
+    }
+    module = convert({"section": {**values, "nested": {"int": 3, "x": 4}}}, "c").module
+    (tmp_path / "named_like_types.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    made = importlib.import_module("named_like_types").Section.live()
+    assert {name: getattr(made, name) for name in values} == values
+    assert (made.nested.int, made.nested.x) == (3, 4)
+    assert set(names) - {"dict"} <= set(type(made).model_fields)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"a-b": {"x": 1}, "a_b": {"x": 1}}, "would be named AB"),
+        ({"a": {"b": {"x": 1}}, "a_b": {"x": 1}}, "would be named AB"),
+        ({"windsock": {"a": 1}, "feature_flags": {"Windsock": True}}, "would be named Windsock"),
+        ({"feature_flags": {"windsock": True}}, "would be named windsock"),
+        ({"none": {"a": 1}}, "cannot name a class"),
+        ({"é": {"a": 1}}, "cannot name a class"),
+        ({"a": {"live": 1}}, "cannot be a field's name"),
+        ({"a": {"model_config": 1}}, "cannot be a field's name"),
+        ({"a": {"ﬁ": 1}}, "cannot be a field's name"),
+        ({"a": {"AB": 1, "b": {"x": 1}}}, "is a field and a class"),
+    ],
+)
+def test_names_that_would_clash(content, words):
+    with pytest.raises(ConfigurationError, match=words):
+        convert(content, "c")
+
+
+BOMB = (
+    "a: &a ["
+    + ",".join("x" * 9)
+    + "]\n"
+    + "".join(
+        f"{chr(98 + each)}: &{chr(98 + each)} [" + ",".join([f"*{chr(97 + each)}"] * 9) + "]\n"
+        for each in range(9)
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"a: &x [*x]", "or in itself"),
+        (b"a: &x {b: *x}", "or in itself"),
+        (BOMB.encode(), "once aliases are written out"),
+        (b"[" * 5_000, "nested more than 50 deep"),
+        (b"{a: " * 5_000, "nested more than 50 deep"),
+        (b"a: " + b"[" * 60 + b"]" * 60, "nested more than 50 deep"),
+        (b'a: {b: "\\ud800"}', "half a surrogate pair"),
+        (b'a: {"\\ud800": 1}', "cannot be seen"),
+        (b'a: {b: "\\0"}', "U\\+0000"),
+        (b"a: {b: .inf}", "JSON can't hold"),
+        (b"a: {b: .nan}", "JSON can't hold"),
+        (b"a: {b: 1" + b"0" * 4_000 + b"}", "JSON can't hold"),
+        (b"a: {b: 1" + b"0" * 5_000 + b"}", "cannot be read"),
+        (b"a: {b: 2026-99-99}", "cannot be read"),
+        (b"a: {? [1] : 2}", "not YAML"),
+        (b"a: " + b"x" * 600_000, "split the configuration"),
+        (b"\xff\xfe\xff", "not YAML"),
+        (b"a: 1\n---\nb: 2\n", "not YAML"),
+        (b"", "must be a mapping"),
+        (b'{"version": 1, "features": [{"name": "a", "strategies": []}]}', "an export of Unleash"),
+        (b'{"flags": {"a": {"on": true, "variations": [true]}}}', "an export of LaunchDarkly"),
+        (b'{"items": [], "_links": {}}', "an export of LaunchDarkly"),
+        (b'{"features": {"a": {"defaultValue": true}}}', "an export of GrowthBook"),
+        (b'{"feature_gates": [], "dynamic_configs": []}', "an export of Statsig"),
+        (b'{"flags": {"a": {"state": "ENABLED", "variants": {}}}}', "a flagd file"),
+    ],
+)
+def test_what_is_hostile_or_not_a_configuration_ends_in_one_line(data, words):
+    began = time.process_time()
+    with pytest.raises(FlagFileError, match=words) as refused:
+        read_configuration(data, "c.yaml")
+    assert "\n" not in str(refused.value)
+    assert time.process_time() - began < 10

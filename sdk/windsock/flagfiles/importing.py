@@ -1,12 +1,11 @@
 """A YAML configuration with environment overrides becomes flags and settings classes, value for value."""
 
-import keyword
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from windsock.errors import ConfigurationError, FlagFileError, MissingExtraError
+from windsock.errors import ConfigurationError
+from windsock.flagfiles.settings_module import SettingsModule
 from windsock.flags import JsonValue
 from windsock.nested import overlay
 
@@ -26,31 +25,6 @@ class Imported:
 
     flags: Mapping[str, JsonValue]
     module: str
-
-
-def read_configuration(data: bytes, source: str) -> Mapping[str, JsonValue]:
-    """Read the YAML.
-
-    Raises:
-        FlagFileError: It is no YAML mapping of texts to values, or holds what JSON has not.
-        MissingExtraError: The ``yaml`` extra is not installed.
-    """
-    try:
-        import yaml  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise MissingExtraError("reading a YAML configuration", "yaml") from error
-    try:
-        content = yaml.safe_load(data)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        raise FlagFileError(source, f"not YAML: {error.problem or error.context}", *place) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FlagFileError(source, f"not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise FlagFileError(source, "the configuration must be a mapping of sections")
-    _check(content, source, "")
-    return content
 
 
 def effective(configuration: Mapping[str, JsonValue], environment: str | None) -> Mapping[str, JsonValue]:
@@ -81,7 +55,7 @@ def convert(configuration: Mapping[str, JsonValue], stem: str) -> Imported:
     }
     loose = [name for name, value in base.items() if not isinstance(value, Mapping)]
     flags: dict[str, JsonValue] = {}
-    parts: list[str] = []
+    module = SettingsModule()
     for name, values in {
         **sections,
         **({stem: {each: base[each] for each in loose}} if loose else {}),
@@ -96,7 +70,7 @@ def convert(configuration: Mapping[str, JsonValue], stem: str) -> Imported:
             if seen != values:
                 variants[environment] = seen  # type: ignore[assignment]
         flags[name] = _flag(variants, _BASE)
-        parts.append(_class(name, values))
+        module.add_class(name, values)
     for name, value in _features(base).items():
         if name in flags:
             raise ConfigurationError(
@@ -106,8 +80,8 @@ def convert(configuration: Mapping[str, JsonValue], stem: str) -> Imported:
             )
         served = {environment: _features(view).get(name, value) for environment, view in views.items()}
         flags[name] = _boolean(value, served)
-        parts.append(f'{_identifier(name)} = windsock.feature("{name}", default={value})\n')
-    return Imported(flags, _MODULE + "\n\n".join(parts))
+        module.add_feature(name, default=value)
+    return Imported(flags, str(module))
 
 
 def convert_joined(configuration: Mapping[str, JsonValue], flag: str) -> Imported:
@@ -126,7 +100,9 @@ def convert_joined(configuration: Mapping[str, JsonValue], flag: str) -> Importe
         view = effective(configuration, environment)
         if view != base:
             variants[environment] = view
-    return Imported({flag: _flag(variants, _BASE)}, _MODULE + _class(flag, base))
+    module = SettingsModule()
+    module.add_class(flag, base)
+    return Imported({flag: _flag(variants, _BASE)}, str(module))
 
 
 def with_suffix(configuration: Mapping[str, JsonValue], suffix: str) -> Mapping[str, JsonValue]:
@@ -142,16 +118,6 @@ def with_suffix(configuration: Mapping[str, JsonValue], suffix: str) -> Mapping[
     changed = renamed(configuration)
     changed[_ENVIRONMENTS] = {name: renamed(view) for name, view in _environments(configuration).items()}
     return changed
-
-
-_MODULE: Final = '''\
-"""Settings and features, with the configuration's values as code defaults."""
-
-import windsock
-from pydantic import BaseModel
-
-
-'''
 
 
 def _flag(variants: Mapping[str, JsonValue], default: str) -> JsonValue:
@@ -193,66 +159,3 @@ def _features(view: Mapping[str, JsonValue]) -> Mapping[str, bool]:
     if not isinstance(found, Mapping) or not all(isinstance(value, bool) for value in found.values()):
         raise ConfigurationError(f"`{_FEATURES}` must be a mapping of names to true or false")
     return found  # type: ignore[return-value]
-
-
-def _check(value: JsonValue, source: str, path: str) -> None:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise FlagFileError(source, f"{path or 'the top'}: the key {key!r} is no text; quote it")
-            _check(item, source, f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
-        for item in value:
-            _check(item, source, path)
-    elif value is not None and not isinstance(value, (bool, int, float, str)):
-        raise FlagFileError(
-            source, f"{path}: {value!r} is a {type(value).__name__}, which JSON has not; quote it"
-        )
-
-
-def _class(section: str, values: JsonValue) -> str:
-    fields = values if isinstance(values, Mapping) else {}
-    nested: list[str] = []
-    body = list(_fields(_camel(section), fields, nested))
-    head = f'class {_camel(section)}(windsock.Settings, flag="{section}"):'
-    return (
-        "".join(f"{each}\n\n" for each in nested)
-        + "\n".join([head, *(f"    {line}" for line in body or ["pass"])])
-        + "\n"
-    )
-
-
-def _fields(owner: str, values: Mapping[str, JsonValue], nested: list[str]) -> Iterator[str]:
-    for name, value in values.items():
-        if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
-            raise ConfigurationError(f"{owner}: {name!r} cannot be a field's name; rename it in the YAML")
-        if isinstance(value, Mapping) and value and all(key.isidentifier() for key in value):
-            model = f"{owner}{_camel(name)}"
-            lines = list(_fields(model, value, nested))
-            nested.append(
-                "\n".join([f"class {model}(BaseModel):", *(f"    {line}" for line in lines)]) + "\n"
-            )
-            yield f"{name}: {model} = {model}()"
-        else:
-            yield f"{name}: {_type(value)} = {value!r}"
-
-
-def _type(value: JsonValue) -> str:
-    if isinstance(value, list):
-        kinds = {_type(item) for item in value}
-        return f"list[{kinds.pop()}]" if len(kinds) == 1 else "list[object]"
-    if isinstance(value, Mapping):
-        return "dict[str, object]"
-    return "object" if value is None else type(value).__name__
-
-
-def _camel(name: str) -> str:
-    made = "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", name))
-    if not made.isidentifier():
-        raise ConfigurationError(f"section {name!r} cannot name a class; rename it in the YAML")
-    return made
-
-
-def _identifier(name: str) -> str:
-    made = re.sub(r"\W", "_", name)
-    return f"{made}_" if keyword.iskeyword(made) or not made.isidentifier() else made

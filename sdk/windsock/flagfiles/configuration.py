@@ -1,0 +1,126 @@
+"""A YAML configuration that is imported: read within bounds, and refused if it is something else."""
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+from windsock.errors import FlagFileError, MissingExtraError
+from windsock.flags import JsonValue
+
+MAX_BYTES: Final = 512 * 1024
+"""Largest configuration that is read: PyYAML takes some seconds for so much."""
+
+MAX_VALUES: Final = 100_000
+"""Most values once each alias is counted where it is used."""
+
+MAX_DEPTH: Final = 50
+
+
+def read_configuration(data: bytes, source: str) -> Mapping[str, JsonValue]:
+    """Read the YAML.
+
+    Raises:
+        FlagFileError: It is not a YAML mapping of texts to values, holds what JSON can't, is too large, or is
+            another tool's export.
+        MissingExtraError: The ``yaml`` extra is not installed.
+    """
+    if len(data) > MAX_BYTES:
+        raise FlagFileError(source, f"{len(data)} bytes are more than {MAX_BYTES}; split the configuration")
+    content = _loaded(data, source)
+    if not isinstance(content, dict):
+        raise FlagFileError(source, "the configuration must be a mapping of sections")
+    tool = _other_tool(content)
+    if tool is not None:
+        raise FlagFileError(
+            source,
+            f"this is {tool}, not a configuration; windsock does not import it, so write its flags anew",
+        )
+    _Checker(source).check(content, "", 0)
+    return content
+
+
+def _loaded(data: bytes, source: str) -> object:
+    try:
+        import yaml  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise MissingExtraError("reading a YAML configuration", "yaml") from error
+    try:
+        return yaml.safe_load(data)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        raise FlagFileError(source, f"not YAML: {error.problem or error.context}", *place) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise FlagFileError(source, f"not YAML: {str(error).splitlines()[0]}") from error
+    except RecursionError:
+        raise FlagFileError(source, f"nested more than {MAX_DEPTH} deep; flatten it") from None
+    except (ValueError, OverflowError, TypeError) as error:  # a date, number or key that Python can't hold
+        raise FlagFileError(source, f"a value cannot be read: {error}; quote it") from error
+
+
+def _other_tool(content: Mapping[object, object]) -> str | None:
+    """What a document is that people take for a configuration."""
+    features, flags = content.get("features"), content.get("flags")
+    known = {
+        "a flagd file": ("$schema" in content and flags is not None) or _each_has(flags, "variants"),
+        "an export of LaunchDarkly": _each_has(flags, "variations") or {"items", "_links"} <= content.keys(),
+        "an export of Unleash": _each_has(features, "strategies") or "featureStrategies" in content,
+        "an export of GrowthBook": _each_has(features, "defaultValue"),
+        "an export of Statsig": {"feature_gates", "dynamic_configs"} <= content.keys(),
+        "another tool's list of flags": _each_has(features, "feature_state_value")
+        or _each_has(flags, "flagType"),
+    }
+    return next((tool for tool, found in known.items() if found), None)
+
+
+def _each_has(entries: object, name: str) -> bool:
+    listed = list(entries.values()) if isinstance(entries, Mapping) else entries
+    if not isinstance(listed, list) or not listed:
+        return False
+    return all(isinstance(each, Mapping) and name in each for each in listed)
+
+
+class _Checker:
+    """Walks a configuration, which aliases can make endless or as large as they like."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._count = 0
+
+    def check(self, value: object, path: str, depth: int) -> None:
+        """Refuse what JSON can't hold or what is too much."""
+        self._count += 1
+        if self._count > MAX_VALUES:
+            raise FlagFileError(self._source, f"more than {MAX_VALUES} values once aliases are written out")
+        if depth > MAX_DEPTH:
+            where = path[:80]
+            raise FlagFileError(self._source, f"{where}…: nested more than {MAX_DEPTH} deep, or in itself")
+        if isinstance(value, Mapping):
+            for key, item in value.items():
+                if not isinstance(key, str) or not key.isprintable():
+                    what = "has a character that cannot be seen" if isinstance(key, str) else "is not a text"
+                    raise FlagFileError(
+                        self._source, f"{path or 'the top'}: the key {key!r} {what}; quote or rename it"
+                    )
+                self.check(item, f"{path}.{key}" if path else key, depth + 1)
+        elif isinstance(value, list):
+            for item in value:
+                self.check(item, path, depth + 1)
+        elif (message := _unfit(value)) is not None:
+            raise FlagFileError(self._source, f"{path}: {message}")
+
+
+def _unfit(value: object) -> str | None:
+    """Why JSON can't hold a single value."""
+    if isinstance(value, str):
+        fit = value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
+        return None if fit and "\0" not in value else "half a surrogate pair or U+0000, which JSON can't hold"
+    if value is None or isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
+        try:
+            fit = math.isfinite(value)
+        except OverflowError:
+            fit = False
+        return None if fit else "a number that JSON can't hold"
+    return f"{value!r:.60} is a {type(value).__name__}, which JSON can't hold; quote it"
