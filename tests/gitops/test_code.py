@@ -1,5 +1,10 @@
 """Uses of flags and fields in Python code, found through imports, aliases, views and lambdas."""
 
+import time
+from pathlib import Path
+
+import pytest
+
 from windsock.code.uses import scan
 
 SETTINGS = """\
@@ -149,3 +154,90 @@ def test_installed_packages_are_left_out(tmp_path):
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "x.py").write_text(SETTINGS)
     assert found(tmp_path).classes == []
+
+
+def written(tmp_path, files: dict[str, str | bytes]):
+    for name, content in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    code = scan([tmp_path])
+    return code, {(use.flag, use.field, use.kind, Path(use.path).name, use.line) for use in code.uses}
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        "from app.settings import settings\nprint(settings.top_k)\n",
+        "from .settings import settings\nprint(settings.top_k)\n",
+        "from app.settings import settings as s\nprint(s.top_k)\n",
+        "from app import settings\nprint(settings.settings.top_k)\n",
+        "import app.settings\nprint(app.settings.settings.top_k)\n",
+        "def f():\n    from app.settings import settings; return settings.top_k\n",
+        "from app.again import handed_on\nprint(handed_on.top_k)\n",
+    ],
+)
+def test_live_settings_of_another_module_are_followed(tmp_path, app):
+    settings = (
+        "import windsock\nclass Teacher(windsock.Settings):\n    top_k: int = 3\nsettings = Teacher.live()\n"
+    )
+    again = "from app.settings import settings\nhanded_on = settings\n"
+    files = {"app/__init__.py": "", "app/settings.py": settings, "app/again.py": again, "app/main.py": app}
+    _, uses = written(tmp_path, files)
+    assert ("teacher", "top_k", "read", "main.py", 2) in uses
+
+
+def test_calls_of_features_are_uses(tmp_path):
+    flags = "import windsock\nbeta = windsock.feature('beta', default=False)\n"
+    main = "from flags import beta as is_beta\ndef f(user):\n    return is_beta(user)\n"
+    _, uses = written(tmp_path, {"flags.py": flags, "main.py": main})
+    assert uses == {("beta", None, "feature", "flags.py", 2), ("beta", None, "call", "main.py", 3)}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1", "cp1251", "shift_jis"])
+def test_sources_in_other_encodings(tmp_path, encoding):
+    text = f"# -*- coding: {encoding} -*-\nimport windsock\nx = 'ü' if 0 else ''\nbeta = windsock.feature('beta', default=False)\n"
+    if encoding in ("cp1251", "shift_jis"):
+        text = text.replace("ü", "ж")
+    code, uses = written(tmp_path, {"a.py": text.encode(encoding)})
+    assert code.unread == []
+    assert ("beta", None, "feature", "a.py", 4) in uses
+
+
+HOSTILE = {
+    "5,000 parentheses": "x = " + "(" * 5_000 + "1" + ")" * 5_000,
+    "199 parentheses": "x = " + "(" * 199 + "1" + ")" * 199,
+    "5,000 minus signs": "x = " + "-" * 5_000 + "1",
+    "5,000 sums": "x = " + "+".join("1" * 5_000),
+    "5,000 attributes": "x = a" + ".b" * 5_000,
+    "5,000 calls": "x = a" + "()" * 5_000,
+    "5,000 elifs": "if a: pass\n" + "elif b: pass\n" * 5_000,
+    "2,000 lambdas": "x = " + "lambda: " * 2_000 + "1",
+    "138 lists": "x = " + "[" * 138 + "]" * 138,
+    "70 brackets of a pattern": "match x:\n case " + "[" * 70 + "]" * 70 + ": pass",
+    "40 groups of a pattern": "match x:\n case " + "(" * 40 + "a" + ")" * 40 + ": pass",
+    "an unknown encoding": "# coding: nonsense\nx = 1",
+    "a null byte": "x = 1\0",
+    "other bytes": b"\xff\xfe\xff",
+    "two megabytes": "x = 1\n" * 400_000,
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_told_in_a_line_and_costs_little(tmp_path, name):
+    began = time.process_time()
+    code, uses = written(
+        tmp_path,
+        {"a.py": HOSTILE[name], "b.py": "import windsock\nf = windsock.feature('b', default=True)\n"},
+    )
+    assert time.process_time() - began < 10
+    assert ("b", None, "feature", "b.py", 2) in uses
+    assert all("\n" not in line for line in code.unread)
+    assert bool(code.unread) is (name not in ("199 parentheses", "nothing"))
+
+
+def test_a_link_to_a_device_is_not_read(tmp_path):
+    (tmp_path / "a.py").symlink_to("/dev/zero")
+    code = scan([tmp_path])
+    assert code.unread == [f"{tmp_path / 'a.py'}: not a file"]

@@ -1,9 +1,12 @@
 """Each code: a document that breaks the rule, at which line and column, and one that does not."""
 
 import json
+import time
 from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.lint.lint_page import PAGE, page
 
 from windsock.lint.linter import Level, Options, lint, lint_overlaps
@@ -304,3 +307,35 @@ def test_a_value_nested_too_deep():
     for _ in range(25):
         value = {"x": value}
     assert "deep-value" in [code for code, _ in found(document(variants={"on": value, "off": {}}))]
+
+
+@given(st.dictionaries(st.integers(0, 6), st.lists(st.integers(0, 6), max_size=3), max_size=7))
+def test_a_reference_is_in_a_circle_where_it_leads_back_to_its_rule(graph):
+    def reaches(at: int, goal: int, seen: frozenset[int] = frozenset()) -> bool:
+        return at == goal or any(
+            reaches(other, goal, seen | {at}) for other in graph.get(at, []) if other not in seen | {at}
+        )
+
+    rules = {
+        f"e{name}": {"and": [{"$ref": f"e{other}"} for other in others]} for name, others in graph.items()
+    }
+    content = {**document(), "$evaluators": rules}
+    found_here = lint(json.dumps(content).encode(), "f.flagd.json").findings
+    circles = sorted(finding.pointer for finding in found_here if finding.code == "reference-cycle")
+    assert circles == sorted(
+        f"/$evaluators/e{name}/and/{place}"
+        for name, others in graph.items()
+        for place, other in enumerate(others)
+        if other in graph and reaches(other, name)
+    )
+
+
+@pytest.mark.parametrize("last", [True, {"$ref": "e0"}, {"$ref": "e"}])
+def test_thousands_of_references_take_seconds(last):
+    rules = {f"e{each}": {"and": [{"$ref": f"e{each + 1}"}]} for each in range(5000)} | {"e5000": last}
+    began = time.process_time()
+    lint(
+        json.dumps({**document(targeting={"if": [{"$ref": "e0"}, "on"]}), "$evaluators": rules}).encode(),
+        "f.flagd.json",
+    )
+    assert time.process_time() - began < 10

@@ -2,7 +2,8 @@
 
 Found are ``windsock.feature("key")``, the OpenFeature client's ``get_…("key")`` and ``resolve_…("key")``,
 settings classes and their flags, and reads of their fields: on what ``for_user``, ``afor_user``,
-``live`` or a call of the class gave, also once it is an attribute of an object; on what is annotated with
+``live`` or a call of the class gave, also once it is an attribute of an object or imported from the module
+that holds it; on what is annotated with
 the class, be it a parameter, a variable or a dataclass's field; and in the function that ``heal`` or
 ``aheal`` runs. Classes are told apart by their names. What reaches code through untyped containers,
 functions' results or inheritance is not found.
@@ -11,7 +12,7 @@ functions' results or inheritance is not found.
 # ruff: noqa: N802 - LibCST finds a visitor's methods by the names of its nodes
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -19,12 +20,14 @@ from typing import Final, TypeAlias
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider, QualifiedNameProvider
 
+from windsock.code.sources import UnfitError, python_files, source_of
 from windsock.flag_names import default_flag
 
 _CLIENT: Final = re.compile(r"(get|resolve)_(boolean|string|integer|float|object)_(value|details)(_async)?")
 _VIEWS: Final = ("for_user", "afor_user", "live")
+_FEATURE: Final = frozenset({"windsock.feature", "windsock.settings.features.feature"})
+_MOST_ROUNDS: Final = 5
 _WRAPPERS: Final = ("Annotated", "Optional", "Final", "ClassVar")
-_SKIPPED: Final = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox", "build", "dist"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Use:
         path: The file.
         line: One-based line.
         column: One-based column.
-        kind: ``class``, ``feature``, ``client`` or ``read``.
+        kind: ``class``, ``feature``, ``call`` (of a feature), ``client`` or ``read``.
     """
 
     flag: str
@@ -66,7 +69,14 @@ class _Holder:
     members: "dict[str, _Known]" = field(default_factory=dict)
 
 
-_Known: TypeAlias = Declared | _Holder
+@dataclass(frozen=True, slots=True)
+class _Feature:
+    """What `windsock.feature` gave: asked by being called."""
+
+    flag: str
+
+
+_Known: TypeAlias = Declared | _Holder | _Feature
 """What a name or an attribute stands for."""
 
 
@@ -83,32 +93,29 @@ def scan(paths: Sequence[Path]) -> Code:
     """Look through Python files and folders of them."""
     code = Code()
     modules = []
-    for path in _python_files(paths):
+    for path in python_files(paths):
         try:
-            modules.append(
-                (str(path), MetadataWrapper(cst.parse_module(path.read_bytes()), unsafe_skip_copy=True))
-            )
-        except (cst.ParserSyntaxError, UnicodeDecodeError, OSError) as error:
-            code.unread.append(f"{path}: {str(error).splitlines()[0]}")
-    for name, module in modules:
-        module.visit(_Classes(name, code))
+            module = cst.parse_module(source_of(path))
+        except (UnfitError, cst.ParserSyntaxError, OSError) as error:
+            code.unread.append(f"{path}: {str(error).partition(chr(10))[0]}")
+        else:
+            modules.append((str(path), MetadataWrapper(module, unsafe_skip_copy=True)))
+    for name, wrapped in modules:
+        wrapped.visit(_Classes(name, code))
     classes: dict[str, _Known] = {declared.name: declared for declared in code.classes}
-    # once to learn what classes hold, wherever they stand, then to find the uses
-    for found in (Code(), code):
-        for name, module in modules:
-            module.visit(_Uses(name, found, classes))
+    # Learn what classes and modules hold, wherever it is written, until nothing is added (a module may hand
+    # on what another gave it); then find the uses.
+    shared = _Shared(classes)
+    for _ in range(_MOST_ROUNDS):
+        known = len(shared.globals)
+        for name, wrapped in modules:
+            wrapped.visit(_Uses(name, Code(), shared))
+        if len(shared.globals) == known:
+            break
+    for name, wrapped in modules:
+        wrapped.visit(_Uses(name, code, shared))
     code.uses.sort(key=lambda use: (use.flag, use.path, use.line, use.column))
     return code
-
-
-def _python_files(paths: Sequence[Path]) -> Iterator[Path]:
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(
-                each for each in path.rglob("*.py") if not _SKIPPED & set(each.relative_to(path).parts[:-1])
-            )
-        else:
-            yield path
 
 
 class _Visitor(cst.CSTVisitor):
@@ -151,12 +158,30 @@ class _Classes(_Visitor):
         self._code.uses.append(Use(flag, None, self._path, line, column, "class"))
 
 
+@dataclass(slots=True)
+class _Shared:
+    """What all modules know: classes by name, and what each module's global names stand for."""
+
+    classes: dict[str, _Known]
+    globals: dict[str, _Known] = field(default_factory=dict)
+
+    def find(self, name: str) -> _Known | None:
+        """What ``package.module.name`` stands for; a file's path may begin above the package."""
+        if "." not in name:
+            return None
+        if name in self.globals:
+            return self.globals[name]
+        return next((known for full, known in self.globals.items() if full.endswith(f".{name}")), None)
+
+
 class _Uses(_Visitor):
     """Finds uses; names that hold settings are known per function and class, the module's below them."""
 
-    def __init__(self, path: str, code: Code, classes: dict[str, _Known]) -> None:
+    def __init__(self, path: str, code: Code, shared: "_Shared") -> None:
         super().__init__(path, code)
-        self._classes = classes
+        self._shared = shared
+        self._classes = shared.classes
+        self._module = _module_name(path)
         self._scopes: list[dict[str, _Known]] = [{}]
         self._inside: list[_Known | None] = [None]
         """The class whose body is walked, outermost first; None in a function."""
@@ -209,11 +234,13 @@ class _Uses(_Visitor):
             owner, name = self._known(target.value), target.attr.value
         if isinstance(owner, _Holder) and known is not None:
             owner.members[name] = known
+        if isinstance(target, cst.Name) and len(self._scopes) == 1 and known is not None:
+            self._shared.globals[f"{self._module}.{name}"] = known
 
     def visit_Call(self, node: cst.Call) -> bool | None:
         names = self.names(node.func)
         first = node.args[0].value if node.args else None
-        if names & {"windsock.feature", "windsock.settings.features.feature"} and first is not None:
+        if names & _FEATURE and first is not None:
             self._note(_text(first), None, node, "feature")
         elif (
             isinstance(node.func, cst.Attribute)
@@ -227,6 +254,8 @@ class _Uses(_Visitor):
                 self._read_in(action, action.params.params[0].name.value, declared)
         elif "builtins.getattr" in names and len(node.args) > 1 and first is not None:
             self._read(first, _text(node.args[1].value) or "", node)
+        elif isinstance(feature := self._known(node.func), _Feature):
+            self._note(feature.flag, None, node, "call")
         return None
 
     def visit_Attribute(self, node: cst.Attribute) -> None:
@@ -257,15 +286,25 @@ class _Uses(_Visitor):
         if isinstance(node, cst.Await):
             return self._known(node.expression)
         if isinstance(node, cst.Name):
-            return next((scope[node.value] for scope in reversed(self._scopes) if node.value in scope), None)
+            held = next((scope[node.value] for scope in reversed(self._scopes) if node.value in scope), None)
+            return held or self._imported(node)
         if isinstance(node, cst.Attribute):
             owner = self._known(node.value)
-            return owner.members.get(node.attr.value) if isinstance(owner, _Holder) else None
+            return owner.members.get(node.attr.value) if isinstance(owner, _Holder) else self._imported(node)
         if isinstance(node, cst.Call):
             function = node.func
-            if isinstance(function, cst.Attribute) and function.attr.value in _VIEWS:
-                return self._class(function.value)
-            return self._class(function)
+            if self.names(function) & _FEATURE and node.args and (key := _text(node.args[0].value)):
+                return _Feature(key)
+            viewed = isinstance(function, cst.Attribute) and function.attr.value in _VIEWS
+            return self._class(function.value if viewed else function)  # type: ignore[attr-defined]
+        return None
+
+    def _imported(self, node: cst.BaseExpression) -> _Known | None:
+        """What a name that another module gives stands for there."""
+        for name in self.names(node):
+            found = self._shared.find(name.lstrip("."))
+            if found is not None:
+                return found
         return None
 
     def _class(self, node: cst.BaseExpression) -> _Known | None:
@@ -299,6 +338,12 @@ class _Uses(_Visitor):
     def _note(self, flag: str | None, name: str | None, node: cst.CSTNode, kind: str) -> None:
         if flag is not None:
             self._code.uses.append(Use(flag, name, self._path, *self.place(node), kind))
+
+
+def _module_name(path: str) -> str:
+    """A file's path as a module is named: the last steps are those of its import."""
+    parts = Path(path).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def _is_validator(node: cst.FunctionDef) -> bool:

@@ -1,5 +1,6 @@
 """Shared rules and the references to them."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -9,6 +10,8 @@ from windsock.lint.rules.site import DocumentSite, Hit
 from windsock.text import did_you_mean
 
 _SECTION: Final = "$evaluators"
+_MOST_SHOWN: Final = 20
+"""Circles that are written out, and misspelt names that are looked up, in one document: each is a search."""
 
 
 def references(site: DocumentSite) -> Iterator[Hit]:
@@ -21,15 +24,17 @@ def references(site: DocumentSite) -> Iterator[Hit]:
     ]
     used = {name for _, name in places}
     inner = {name: [other for _, other in tree.references] for name, tree in site.trees.items()}
+    circular, circles, unknown = _components(inner), 0, 0
     for name, tree in site.trees.items():
         for tokens, other in tree.references:
             used.add(other)
             places.append(((_SECTION, name, *tokens), other))
             if other not in site.evaluators:
                 continue
-            circle = _circle(name, other, inner)
-            if circle:
-                message = f"shared rules refer to each other in a circle: {' → '.join(circle)}; break it"
+            if circular[name] == circular[other]:
+                circles += 1
+                way = f": {_way(name, other, inner)}" if circles <= _MOST_SHOWN else ""
+                message = f"shared rules refer to each other in a circle{way}; break it"
                 yield Hit("reference-cycle", (_SECTION, name, *tokens), message)
             else:
                 message = (
@@ -38,7 +43,8 @@ def references(site: DocumentSite) -> Iterator[Hit]:
                 yield Hit("nested-reference", (_SECTION, name, *tokens), message)
     for tokens, name in places:
         if name not in site.evaluators:
-            hint = did_you_mean(name, list(site.evaluators))
+            unknown += 1
+            hint = did_you_mean(name, list(site.evaluators)) if unknown <= _MOST_SHOWN else "; write one"
             message = f"no shared rule is named {name!r}{hint or '; the document has no $evaluators'}"
             yield Hit("unknown-reference", tokens, message)
     for name in site.evaluators:
@@ -60,18 +66,57 @@ def characters(site: DocumentSite) -> Iterator[Hit]:
             yield Hit("evaluator-characters", (_SECTION, name), message, at_key=True)
 
 
-def _circle(start: str, at: str, inner: Mapping[str, list[str]]) -> list[str]:
-    """The way from a rule back to itself, or nothing."""
-    path, seen = [[start, at]], {at}
-    while path:
-        way = path.pop()
-        if way[-1] == start:
-            return way
-        for following in inner.get(way[-1], []):
-            if following not in seen:
-                seen.add(following)
-                path.append([*way, following])
-    return []
+def _components(inner: Mapping[str, list[str]]) -> Mapping[str, int]:
+    """Number the strongly connected components: two rules have one number if each leads to the other.
+
+    Tarjan's algorithm (1972), without recursion. A rule that does not lead to itself has a number of its own.
+    """
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    component: dict[str, int] = {}
+    stack: list[str] = []
+    for root in inner:
+        if root in index:
+            continue
+        work = [(root, iter(inner[root]))]
+        index[root] = low[root] = len(index)
+        stack.append(root)
+        while work:
+            name, following = work[-1]
+            for other in following:
+                if other not in inner or other in component:
+                    continue
+                if other in index:
+                    low[name] = min(low[name], index[other])
+                    continue
+                index[other] = low[other] = len(index)
+                stack.append(other)
+                work.append((other, iter(inner[other])))
+                break
+            else:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[name])
+                if low[name] == index[name]:
+                    while name not in component:
+                        component[stack.pop()] = index[name]
+    return component
+
+
+def _way(start: str, at: str, inner: Mapping[str, list[str]]) -> str:
+    """The shortest way from a rule back to itself, its middle left out where it is long."""
+    came: dict[str, str] = {at: start}
+    queue = deque([at])
+    while queue and (name := queue.popleft()) != start:
+        for other in inner.get(name, []):
+            if other not in came:
+                came[other] = name
+                queue.append(other)
+    way = [start]
+    while len(way) == 1 or way[-1] != start:
+        way.append(came[way[-1]])
+    way.reverse()
+    return " → ".join(way if len(way) <= 10 else [*way[:5], "…", *way[-4:]])
 
 
 def _texts(value: JsonValue) -> Iterator[str]:

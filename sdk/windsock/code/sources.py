@@ -1,0 +1,88 @@
+"""Python files found and read: what a parser would fall over is refused before it gets there."""
+
+import ast
+import io
+import tokenize
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+MAX_BYTES: Final = 1024 * 1024
+"""Largest file that is looked through."""
+
+MAX_DEPTH: Final = 90
+"""Levels of the syntax tree; LibCST's parser crashes on a few thousand, its visitors on some 140."""
+
+MAX_PATTERN_DEPTH: Final = 8
+"""Brackets around each other in a pattern of `match`, each of which doubles LibCST's time at least."""
+
+_SKIPPED: Final = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox", "build", "dist"})
+
+
+class UnfitError(Exception):
+    """A file that is not looked through, and why."""
+
+
+def python_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """The Python files among the paths and below the folders among them, without installed packages."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(
+                each for each in path.rglob("*.py") if not _SKIPPED & set(each.relative_to(path).parts[:-1])
+            )
+        else:
+            yield path
+
+
+def source_of(path: Path) -> str:
+    """A file's text, in whatever encoding it says (PEP 263), and proven to be Python that can be walked.
+
+    Raises:
+        UnfitError: It is not a file, too large, in an encoding that Python does not know, not Python, or
+            nested too deep.
+        OSError: It cannot be read.
+    """
+    if not path.is_file():
+        raise UnfitError("not a file")
+    if path.stat().st_size > MAX_BYTES:
+        raise UnfitError(f"larger than {MAX_BYTES} bytes")
+    data = path.read_bytes()
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        text = data.decode(encoding)
+        with warnings.catch_warnings(action="ignore"):  # an escape that Python does not know
+            tree = ast.parse(data)
+    except (SyntaxError, ValueError, LookupError) as error:
+        raise UnfitError(f"not Python: {error}") from error
+    except (RecursionError, MemoryError):
+        raise UnfitError("nested too deep") from None
+    if _is_deeper(tree, MAX_DEPTH):
+        raise UnfitError(f"nested more than {MAX_DEPTH} levels deep")
+    if any(
+        _brackets(text, each) > MAX_PATTERN_DEPTH
+        for each in ast.walk(tree)
+        if isinstance(each, ast.match_case)
+    ):
+        raise UnfitError(f"a pattern nested more than {MAX_PATTERN_DEPTH} levels deep")
+    return text
+
+
+def _is_deeper(tree: ast.AST, levels: int) -> bool:
+    """Whether a tree has more levels, found without recursion."""
+    level = [tree]
+    for _ in range(levels):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return False
+    return True
+
+
+def _brackets(text: str, case: ast.match_case) -> int:
+    """How many brackets are around each other on the lines of a pattern, those in texts included."""
+    deepest = depth = 0
+    for line in text.splitlines()[case.pattern.lineno - 1 : case.body[0].lineno]:
+        for letter in line:
+            depth += (letter in "([{") - (letter in ")]}")
+            deepest = max(deepest, depth)
+    return deepest
