@@ -107,6 +107,8 @@ def _section(*names: str) -> Mapping[str, Any]:
         raise UnreachableError(f"pyproject.toml: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"pyproject.toml: {error}") from error
+    except RecursionError:
+        raise ConfigurationError("pyproject.toml: nested too deep") from None
     for name in ("tool", "windsock", *names):
         data = data.get(name, {})
         if not isinstance(data, dict):

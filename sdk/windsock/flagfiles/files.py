@@ -123,7 +123,7 @@ def _found(paths: Iterable[Path]) -> Iterator[Path]:
 def _inside(path: Path) -> Path:
     check_name(str(path))
     if path.is_symlink():
-        target = path.resolve()
+        target = Path(os.path.realpath(path))  # `resolve` raises for a link to itself
         if not any(target.is_relative_to(folder) for folder in (path.parent.resolve(), Path.cwd())):
             raise UnreachableError(f"{path}: a link that leads out of this folder; name its file to read it")
     return path

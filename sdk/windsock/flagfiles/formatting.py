@@ -26,7 +26,8 @@ def formatted(data: bytes, source: str) -> bytes:
     Flags and variants keep their order, which people chose; the properties of a flag get a fixed one.
 
     Raises:
-        FlagFileError: It cannot be read, is YAML, or writes a key twice, of which one would be lost.
+        FlagFileError: It cannot be read, is YAML, writes a key twice, of which one would be lost, or has
+            half a surrogate pair.
     """
     if source.lower().endswith((".yaml", ".yml")):
         raise FlagFileError(source, "fmt writes JSON; YAML keeps its own form and comments")
@@ -34,7 +35,12 @@ def formatted(data: bytes, source: str) -> bytes:
     twice = next((problem for problem in problems if "twice" in problem.message), None)
     if twice is not None:
         raise FlagFileError(source, twice.message, twice.line, twice.column)
-    return written(parsed(data))
+    try:
+        return written(parsed(data))
+    except UnicodeEncodeError:
+        raise FlagFileError(
+            source, "half a surrogate pair is not text that a file can hold; remove it"
+        ) from None
 
 
 def parsed(data: bytes) -> dict[str, object]:

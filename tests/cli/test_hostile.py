@@ -1,0 +1,163 @@
+"""Every command over hostile files: it ends by itself, soon, within bounds, with lines and never a traceback."""
+
+import json
+import os
+import resource
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import WINDSOCK, boolean
+
+SECONDS = 10
+MEGABYTES = 1024
+
+
+def document(**flags: object) -> bytes:
+    return json.dumps({"flags": flags}).encode()
+
+
+def rule(targeting: object) -> bytes:
+    return document(f=boolean(targeting))
+
+
+def nested(levels: int) -> bytes:
+    return b'{"flags": {"f": ' + b'{"a": ' * levels + b"1" + b"}" * levels + b"}}"
+
+
+RULES = {f"e{each}": {"and": [{"$ref": f"e{each + 1}"}]} for each in range(5_000)}
+DOUBLED = {f"e{each}": {"and": [{"$ref": f"e{each + 1}"}] * 2} for each in range(60)} | {"e60": True}
+FLAG_FILES = {
+    "nested 100,000 deep": nested(100_000),
+    "an open bracket 100,000 times": b"[" * 100_000,
+    "a rule 5,000 deep": b'{"flags": {"f": {"state": "ENABLED", "variants": {"on": true}, "defaultVariant": "on", "targeting": '
+    + b'{"!": ' * 5_000 + b"1" + b"}" * 5_000 + b"}}}",
+    "5,000 references in a row": json.dumps(
+        {"flags": {"f": boolean({"if": [{"$ref": "e0"}, "on"]})}, "$evaluators": RULES}
+    ).encode(),
+    "references that double 60 times": json.dumps(
+        {"flags": {"f": boolean({"if": [{"$ref": "e0"}, "on"]})}, "$evaluators": DOUBLED}
+    ).encode(),
+    "names that act on a terminal": document(**{"\x1b[2J\x1b]0;x\x07\u202e\n": boolean()}),
+    "halves of surrogate pairs": b'{"flags": {"\\ud800": {"state": "ENABLED", "variants": {"\\udfff": "\\ud800"}}}}',
+    "a number of 100,000 digits": document(f={"variants": {"a": 1}}).replace(b"1", b"1" * 100_000),
+    "an exponent": document(f={"variants": {"a": 1}}).replace(b"1", b"1e999999999"),
+    "utf-16": document(f=boolean()).decode().encode("utf-16"),
+    "latin-1": document(f=boolean()).replace(b'"on"', b'"\xff"'),
+    "null bytes": b"\0" * 1_000,
+    "keys twice": b'{"flags": {' + b'"f": {},' * 20_000 + b'"f": {}}}',
+    "a bucket with 20,000 arms": rule({"fractional": [[f"v{each}", 1] for each in range(20_000)]}),
+    "nothing": b"",
+}  # fmt: skip
+YAML_FILES = {
+    "a bomb": b"a: &a [x,x,x,x,x,x,x,x,x]\n"
+    + b"".join(
+        f"{chr(98 + each)}: &{chr(98 + each)} [{','.join([f'*{chr(97 + each)}'] * 9)}]\n".encode()
+        for each in range(9)
+    ),
+    "a cycle": b"flags: &x {f: *x}\n",
+    "nested 5,000 deep": b"[" * 5_000,
+    "nested mappings": b"{a: " * 5_000,
+    "code": b"flags: !!python/object/apply:os.system ['touch pwned']\n",
+    "surrogates": b'flags: {"\\ud800": 1}\n',
+    "dates": b"flags: {f: 2026-99-99}\n",
+}
+COMMANDS = [
+    ("lint", "--fix"), ("fmt",), ("plan", "--users", "10", "--format", "markdown"), ("eval", "f", "--explain"),
+    ("stale", "--code", "code.py"), ("rollout", "f"), ("apply", "plan.json"),
+]  # fmt: skip
+
+
+def checked(folder: Path, command: tuple[str, ...]) -> None:
+    """Run one command and hold it to its bounds."""
+    began = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    process = subprocess.Popen(
+        ["bash", "-c", f'ulimit -d {MEGABYTES * 1024}; exec "$@"', "bash", WINDSOCK, *command], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=os.environ | {"NO_COLOR": "1"},
+    )  # fmt: skip
+    out, err = process.communicate(timeout=120)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+    said = out.decode(errors="replace") + err.decode(errors="replace")
+    assert process.returncode in (0, 1, 2, 3, 4), (command, process.returncode, said[-500:])
+    assert "Traceback" not in said, (command, said[-500:])
+    assert seconds < SECONDS, (command, seconds, time.monotonic() - began)
+    assert all(line.isprintable() for line in said.replace("\t", " ").split("\n")), command
+    assert not (folder / "pwned").exists()
+
+
+@pytest.fixture
+def folder(tmp_path, git):
+    (tmp_path / "code.py").write_text("import windsock\nclass Teacher(windsock.Settings):\n    k: int = 3\n")
+    (tmp_path / "flagd").mkdir()
+    git("commit", "-q", "--allow-empty", "-m", "one")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", FLAG_FILES)
+def test_json(folder, git, name):
+    path = folder / "flagd" / "a.flagd.json"
+    for command in COMMANDS:
+        path.write_bytes(FLAG_FILES[name])
+        (folder / "plan.json").write_bytes(FLAG_FILES[name])
+        checked(folder, command)
+
+
+@pytest.mark.parametrize("name", YAML_FILES)
+def test_yaml(folder, name):
+    (folder / "flagd" / "a.flagd.yaml").write_bytes(YAML_FILES[name])
+    (folder / "c.yaml").write_bytes(YAML_FILES[name])
+    for command in (("lint",), ("plan", "--users", "10"), ("eval", "f"), ("import", "c.yaml")):
+        checked(folder, command)
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", ".", "a.flagd.json"])
+def test_links_to_what_is_not_a_file(folder, target):
+    (folder / "flagd" / "a.flagd.json").symlink_to(target)
+    (folder / "b.py").symlink_to(target)
+    for command in (
+        ("lint",), ("fmt",), ("plan",), ("eval", "f"), ("lint", "flagd/a.flagd.json"), ("import", "flagd/a.flagd.json"),
+        ("apply", "flagd/a.flagd.json"), ("refs", "--code", "b.py"), ("plan", "--users", "flagd/a.flagd.json"),
+    ):  # fmt: skip
+        checked(folder, command)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = " + "(" * 5_000 + ")" * 5_000,
+        "match x:\n case " + "[" * 70 + "]" * 70 + ": pass",
+        "x = " + "-" * 100_000 + "1",
+    ],
+    ids=["parentheses", "pattern", "signs"],
+)
+def test_python(folder, source):
+    (folder / "b.py").write_text(source)
+    for command in (("refs", "--code", "."), ("refs", "--code", "b.py")):
+        checked(folder, command)
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml"])
+def test_the_projects_own_file(folder, name):
+    for content in (
+        b"\xff",
+        b"[tool",
+        b"[tool.windsock]\nsettings = 7\n",
+        b"a = " + b"[" * 5_000,
+        b"tool = 1\n",
+    ):
+        (folder / name).write_bytes(content)
+        for command in (("lint",), ("check", "pyproject.toml")):
+            checked(folder, command)
+
+
+def test_a_population(folder, write):
+    write({"f": boolean({"fractional": [["on", 1], ["off", 1]]})})
+    for number, content in enumerate(
+        (b"\0" * 1_000, b"id\n" + b"x" * 5_000_000, b"\xff\xfe", b"", b'id\n"a\nb"\n\x1b[2J\n')
+    ):
+        path = folder / f"users{number}.csv"
+        path.write_bytes(content)
+        checked(folder, ("plan", "--users", path.name))
