@@ -2,10 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import BeforeValidator, PlainSerializer
 from tea_tasting.aggr import Aggregates
 
 Pair = tuple[str, str]
+
+
+def _as_text(products: Mapping[Pair, float]) -> dict[str, float]:
+    return {"*".join(pair): value for pair, value in products.items()}
+
+
+def _as_pairs(products: object) -> object:
+    if not isinstance(products, Mapping):
+        return products
+    return {
+        tuple(pair.split("*")) if isinstance(pair, str) else pair: value for pair, value in products.items()
+    }
+
+
+Products = Annotated[Mapping[Pair, float], BeforeValidator(_as_pairs), PlainSerializer(_as_text)]
+"""A number for each pair of columns; in JSON the key is `one*other`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +43,7 @@ class ShiftedSums:
     units: int
     shifts: Mapping[str, float]
     sums: Mapping[str, float]
-    products: Mapping[Pair, float]
+    products: Products
 
 
 def aggregates(arm: ShiftedSums) -> Aggregates:

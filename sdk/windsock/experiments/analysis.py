@@ -1,0 +1,361 @@
+"""From a collection to intervals and p-values: pure, so that the same collection gives the same answer."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from windsock.experiments.data.collecting import ArmSums, Collected
+from windsock.experiments.data.unit_table import columns_of
+from windsock.experiments.documents import Experiment, PlannedLooks
+from windsock.experiments.metrics import Kind, Metric
+from windsock.experiments.reading import Declared
+from windsock.experiments.statistics import designs, gates
+from windsock.experiments.statistics.e_processes import (
+    event_ratio_bounds,
+    event_ratio_evidence,
+    sample_ratio_evidence,
+)
+from windsock.experiments.statistics.effects import Effect, compare
+from windsock.experiments.statistics.moments import aggregates
+from windsock.experiments.statistics.multiplicity import e_bh, e_from_p, holm
+
+MISMATCH_ALPHA: Final = 0.001
+"""A sample ratio mismatch is called at this error over all looks."""
+
+TIGHT_AT: Final = 10_000
+"""Units at which an open-ended interval is tightest; fixed, since it must not depend on the data."""
+
+_ROUNDING: Final = 1e-9
+"""A standard error smaller than this part of the mean is rounding: nothing varies."""
+
+Interval = tuple[float, float]
+
+
+class Role(StrEnum):
+    """What a metric decides."""
+
+    GOAL = "goal"
+    GUARDRAIL = "guardrail"
+    SECONDARY = "secondary"
+
+
+class Outcome(StrEnum):
+    """What a comparison says at this look.
+
+    Attributes:
+        BETTER: Significantly better.
+        WORSE: Significantly worse; a guardrail: by more than its margin.
+        WITHIN: A guardrail that is shown to be within its margin; a goal within the minimum effect.
+        OPEN: Not decided.
+        NOTHING: No number can be given; the note says why.
+    """
+
+    BETTER = "better"
+    WORSE = "worse"
+    WITHIN = "within"
+    OPEN = "open"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One metric of one arm against control.
+
+    Attributes:
+        metric: The metric's name.
+        arm: The arm.
+        role: What the metric decides.
+        outcome: What it says at this look.
+        confidence: Of the interval, over all looks.
+        units: Matured units of control and of the arm.
+        events: Units of each whose value is not zero.
+        effect: The effect; none where there is no number.
+        interval: Of the absolute effect; none for an exact test.
+        relative: Interval of the relative effect.
+        p_value: Valid at every look of the design: of a goal, adjusted for the others; of a guardrail,
+        against
+            "it got no worse".
+        margin: A guardrail's accepted relative worsening.
+        exact: An exact e-process instead of a normal approximation.
+        note: Why there is no number, or what to know about it.
+    """
+
+    metric: str
+    arm: str
+    role: Role
+    outcome: Outcome
+    confidence: float
+    units: tuple[int, int]
+    events: tuple[int, int] = (0, 0)
+    effect: Effect | None = None
+    interval: Interval | None = None
+    relative: Interval | None = None
+    p_value: float | None = None
+    margin: float | None = None
+    exact: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRatio:
+    """Whether units fell into the arms as declared.
+
+    Attributes:
+        counts: Units of each declared arm.
+        shares: Declared share of each.
+        p_value: Valid at every look; below `MISMATCH_ALPHA` is a mismatch.
+    """
+
+    counts: Mapping[str, int]
+    shares: Mapping[str, float]
+    p_value: float
+
+    @property
+    def mismatch(self) -> bool:
+        """Whether the arms differ from the declared shares by more than chance."""
+        return self.p_value < MISMATCH_ALPHA
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """The analysis of one version of an experiment at one look.
+
+    Attributes:
+        declared: The experiment and its metrics.
+        collected: What it was computed from.
+        ratio: Whether units fell into the arms as declared.
+        fraction: How much of the declared maximum is in; none without a maximum.
+        comparisons: Every metric of every arm, goals first.
+    """
+
+    declared: Declared
+    collected: Collected
+    ratio: SampleRatio
+    fraction: float | None
+    comparisons: tuple[Comparison, ...]
+
+    def of_role(self, role: Role) -> list[Comparison]:
+        """The comparisons of one role."""
+        return [each for each in self.comparisons if each.role is role]
+
+
+def analyse(declared: Declared, collected: Collected) -> Analysis:
+    """Compute every comparison of an experiment.
+
+    Args:
+        declared: The experiment and its metrics.
+        collected: From `collect`, or from a snapshot.
+    """
+    ratio = _ratio(declared.experiment, collected)
+    fraction = _fraction(declared, collected)
+    return Analysis(
+        declared, collected, ratio, fraction, tuple(_Comparing(declared, collected, fraction).all())
+    )
+
+
+def _ratio(experiment: Experiment, collected: Collected) -> SampleRatio:
+    counts = {arm: collected.exposed.counted.get(arm, 0) for arm in experiment.arms}
+    shares = experiment.shares
+    evidence = sample_ratio_evidence(list(counts.values()), [shares[arm] for arm in counts])
+    return SampleRatio(counts, shares, min(1.0, 1 / evidence))
+
+
+def _fraction(declared: Declared, collected: Collected) -> float | None:
+    """Matured units over the maximum, or the time in which units matured over the longest duration."""
+    maximum = declared.experiment.maximum
+    if maximum is None:
+        return None
+    horizon = max((each.delay + each.window for each in declared.metrics.values()), default=timedelta(0))
+    if maximum.units is not None:
+        matured = (sum(arm.sums.units for arm in arms.values()) for arms in collected.metrics.values())
+        return min(1.0, min(matured, default=0) / maximum.units)
+    if maximum.duration is None or collected.exposed.first is None:
+        return 0.0
+    elapsed = collected.now - horizon - collected.exposed.first
+    return min(1.0, max(0.0, elapsed / maximum.duration))
+
+
+class _Comparing:
+    def __init__(self, declared: Declared, collected: Collected, fraction: float | None) -> None:
+        self._experiment = declared.experiment
+        self._metrics = declared.metrics
+        self._collected = collected
+        self._fraction = fraction
+        roles = declared.experiment.metrics
+        self._margins = {each.metric: each.margin for each in roles.guardrails}
+        arms = len(declared.experiment.treatments)
+        self._goals, self._guards = len(roles.goal) * arms, max(1, len(roles.guardrails) * arms)
+
+    def all(self) -> Iterator[Comparison]:
+        roles = self._experiment.metrics
+        arms = self._experiment.treatments
+        goals = [self._compare(name, arm, Role.GOAL) for name in roles.goal for arm in arms]
+        yield from self._corrected(goals)
+        for guardrail in roles.guardrails:
+            for arm in arms:
+                yield self._compare(guardrail.metric, arm, Role.GUARDRAIL)
+        rest = [self._compare(name, arm, Role.SECONDARY) for name in roles.secondary for arm in arms]
+        yield from _discovered(rest, self._experiment.alpha)
+
+    def _corrected(self, goals: list[Comparison]) -> Iterator[Comparison]:
+        """Goals with p-values adjusted by Holm, which decides more than intervals at its first level."""
+        tested = [each for each in goals if each.p_value is not None]
+        adjusted = dict(zip(map(id, tested), holm([each.p_value or 0.0 for each in tested]), strict=True))
+        for each in goals:
+            p_value = adjusted.get(id(each))
+            if p_value is None or each.effect is None:
+                yield each
+                continue
+            found = replace(each, p_value=p_value)
+            if each.outcome is Outcome.OPEN and p_value <= self._experiment.alpha and self._gated(each):
+                better = _improvement(each.effect.absolute, self._metrics[each.metric]) > 0
+                found = replace(found, outcome=Outcome.BETTER if better else Outcome.WORSE)
+            yield found
+
+    def _gated(self, each: Comparison) -> bool:
+        proportion = self._metrics[each.metric].kind is Kind.PROPORTION
+        return gates.enough(min(each.events), proportion=proportion)
+
+    def _compare(self, name: str, arm: str, role: Role) -> Comparison:
+        metric, sums = self._metrics[name], self._collected.metrics.get(name, {})
+        control, treatment = sums.get(self._experiment.control), sums.get(arm)
+        tests = {Role.GOAL: self._goals, Role.GUARDRAIL: self._guards, Role.SECONDARY: 1}[role]
+        alpha = self._experiment.alpha / tests
+        empty = Comparison(
+            name,
+            arm,
+            role,
+            Outcome.NOTHING,
+            1 - alpha,
+            (control.sums.units if control else 0, treatment.sums.units if treatment else 0),
+            (control.events if control else 0, treatment.events if treatment else 0),
+            margin=self._margins.get(name) if role is Role.GUARDRAIL else None,
+        )
+        if control is None or treatment is None or min(empty.units) < 2:
+            return replace(empty, note=self._waiting(metric, empty.units))
+        if not control.seen + treatment.seen:
+            return replace(empty, note=_nothing_seen(metric))
+        if role is Role.GUARDRAIL and metric.kind is Kind.PROPORTION:
+            return self._exact(empty, metric, alpha)
+        return self._normal(empty, metric, (control, treatment), alpha)
+
+    def _waiting(self, metric: Metric, units: tuple[int, int]) -> str:
+        days = (metric.delay + metric.window) / timedelta(days=1)
+        return f"{units[0]} and {units[1]} units have been in for the {days:g} days that this metric takes"
+
+    def _design(self, effect: Effect) -> designs.Design:
+        if self._fraction is None:
+            return designs.OpenEnded(max(1, self._collected.exposed.total), TIGHT_AT)
+        declared = self._experiment.design
+        if declared == "fixed":
+            return (
+                designs.FixedHorizon(effect.freedom)
+                if self._fraction >= 1
+                else designs.PlannedLooks((1.0,), 0)
+            )
+        if isinstance(declared, PlannedLooks):
+            return designs.PlannedLooks(
+                declared.looks, sum(look <= self._fraction for look in declared.looks)
+            )
+        return designs.UpToMaximum(max(self._fraction, 1e-6))
+
+    def _normal(
+        self, empty: Comparison, metric: Metric, arms: tuple[ArmSums, ArmSums], alpha: float
+    ) -> Comparison:
+        """Compare by a normal approximation, once there are events enough for one."""
+        moments = [aggregates(arm.sums) for arm in arms]
+        columns = columns_of(empty.metric, metric)
+        if not all(moment.mean(columns.denominator) for moment in moments):
+            return replace(empty, note="an arm has no event to divide by")
+        effect = compare(moments[0], moments[1], columns)
+        if effect.absolute_error <= _ROUNDING * max(abs(effect.control), abs(effect.treatment)):
+            return replace(
+                empty, effect=effect, note="the metric does not vary: every unit has the same value"
+            )
+        design = self._design(effect)
+        two_sided = empty.role is not Role.GUARDRAIL
+        width = design.multiplier(alpha, two_sided=two_sided)
+        gain = _improvement(effect.absolute, metric) / effect.absolute_error
+        found = replace(
+            empty,
+            effect=effect,
+            interval=effect.absolute_interval(width),
+            relative=effect.relative_interval(width),
+            p_value=design.p_value(gain if two_sided else -gain, two_sided=two_sided),
+        )
+        if not self._gated(empty):
+            needed = gates.RATE_EVENTS if metric.kind is Kind.PROPORTION else gates.MEAN_EVENTS
+            note = f"{min(empty.events)} units with an event in the smaller arm; it decides from {needed} on"
+            return replace(found, outcome=Outcome.OPEN, note=note)
+        if effect.control < 0 or effect.treatment < 0:
+            found = replace(found, note="negative values: there is no relative effect")
+        return replace(found, outcome=self._outcome(found, metric))
+
+    def _outcome(self, found: Comparison, metric: Metric) -> Outcome:
+        low, high = _improvements(found.relative, metric) if found.relative else (None, None)
+        worst, best = _improvements(found.interval or (0.0, 0.0), metric)
+        if found.margin is not None:
+            if low is None or high is None:
+                low, high = worst, best
+            if high < -found.margin:
+                return Outcome.WORSE
+            return Outcome.WITHIN if low > -found.margin else Outcome.OPEN
+        if best < 0:
+            return Outcome.WORSE
+        if worst > 0:
+            return Outcome.BETTER
+        smallest = self._experiment.minimum_effect
+        if low is not None and high is not None and -smallest < low and high < smallest:
+            return Outcome.WITHIN
+        return Outcome.OPEN
+
+    def _exact(self, empty: Comparison, metric: Metric, alpha: float) -> Comparison:
+        """A guardrail on a proportion of units: exact at every count, from who had the event."""
+        shares = self._experiment.shares
+        odds = shares[empty.arm] / shares[self._experiment.control]
+        control, treatment = empty.events
+        more_is_worse = metric.better == "lower"
+        margin = empty.margin or 0.0
+        limit = 1 + margin if more_is_worse else 1 - margin
+        harm = event_ratio_evidence(control, treatment, odds, limit, above_limit=more_is_worse)
+        safe = event_ratio_evidence(control, treatment, odds, limit, above_limit=not more_is_worse)
+        low, high = event_ratio_bounds(control, treatment, odds, alpha)
+        outcome = (
+            Outcome.WORSE if harm * alpha >= 1 else Outcome.WITHIN if safe * alpha >= 1 else Outcome.OPEN
+        )
+        rates = [events / units for events, units in zip(empty.events, empty.units, strict=True)]
+        effect = Effect(rates[0], rates[1], rates[1] - rates[0], 0.0, 0.0)
+        return replace(
+            empty, outcome=outcome, effect=effect, relative=(low - 1, high - 1), p_value=min(1.0, 1 / harm),
+            exact=True, note="exact test" if control + treatment else "no unit had the event",
+        )  # fmt: skip
+
+
+def _nothing_seen(metric: Metric) -> str:
+    if metric.value is None:
+        return "no event of this metric was found after an exposure"
+    return (
+        f"no event with a {metric.value} was found after an exposure: the column is empty, or nobody had one"
+    )
+
+
+def _improvement(value: float, metric: Metric) -> float:
+    return value if metric.better == "higher" else -value
+
+
+def _improvements(interval: Interval, metric: Metric) -> Interval:
+    return interval if metric.better == "higher" else (-interval[1], -interval[0])
+
+
+def _discovered(rest: list[Comparison], alpha: float) -> list[Comparison]:
+    """Secondary metrics, significant only where e-BH keeps the false discovery rate at alpha."""
+    tested = [each for each in rest if each.p_value is not None]
+    found = e_bh([e_from_p(each.p_value or 0.0) for each in tested], alpha)
+    kept = {id(each) for each, keep in zip(tested, found, strict=True) if keep}
+    decided = (Outcome.BETTER, Outcome.WORSE)
+    return [
+        replace(each, outcome=Outcome.OPEN) if each.outcome in decided and id(each) not in kept else each
+        for each in rest
+    ]

@@ -1,0 +1,1 @@
+"""From tables to sums: exposures joined to outcomes where the data is, and only aggregates brought back."""

@@ -1,0 +1,331 @@
+"""What an analysis is computed from, collected by a handful of aggregating queries: the snapshot."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from windsock.errors import ConfigurationError
+from windsock.experiments.data import unit_table
+from windsock.experiments.data.sources import Scope, rows_of
+from windsock.experiments.data.unit_table import Moment
+from windsock.experiments.data.warehouse import Row, Warehouse
+from windsock.experiments.documents import Experiment
+from windsock.experiments.metrics import Metric, Quantile
+from windsock.experiments.reading import Declared
+from windsock.experiments.statistics.effects import Columns
+from windsock.experiments.statistics.moments import ShiftedSums
+
+_FAR: Final = 1e-3
+"""A variance smaller than this part of the squared mean is computed again around the mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSums:
+    """One arm's sums for one metric.
+
+    Attributes:
+        sums: Shifted sums over the arm's matured units.
+        events: Units whose value is not zero.
+        seen: Events that have a value.
+    """
+
+    sums: ShiftedSums
+    events: int
+    seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """Units first exposed on a day."""
+
+    date: str
+    arm: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """Who was exposed.
+
+    Attributes:
+        counted: Units of each arm that count, matured or not.
+        crossed: Units in two arms, left out.
+        excluded: Units left out by reason.
+        later: Units exposed after the time of the analysis: a clock that jumps.
+        beyond: Units beyond the declared maximum.
+        days: Units that count, by day of their first exposure and arm.
+        other_versions: Units of other versions, left out.
+        other_environments: Units of other environments, left out.
+        allocations: Smallest and largest recorded allocation of each arm.
+        keys: Fingerprints of the keys that hashed the units.
+        first: The first exposure.
+    """
+
+    counted: Mapping[str, int]
+    crossed: int
+    excluded: Mapping[str, int]
+    later: int
+    beyond: int
+    days: tuple[Day, ...]
+    other_versions: Mapping[int, int]
+    other_environments: Mapping[str, int]
+    allocations: Mapping[str, tuple[float, float]]
+    keys: tuple[str, ...]
+    first: datetime | None
+
+    @property
+    def total(self) -> int:
+        """Units that count."""
+        return sum(self.counted.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """Everything that an analysis needs; the same collection gives the same decision.
+
+    Attributes:
+        environment: Where the exposures are from.
+        now: The time of the analysis.
+        until: First exposures later than this are beyond the maximum; none where it is not reached.
+        exposed: Who was exposed.
+        metrics: By metric and arm.
+        caps: The cap of each capped metric.
+        sql: The queries that ran, by what they answer.
+    """
+
+    environment: str
+    now: datetime
+    until: datetime | None
+    exposed: Exposed
+    metrics: Mapping[str, Mapping[str, ArmSums]]
+    caps: Mapping[str, float] = field(default_factory=dict)
+    sql: Mapping[str, str] = field(default_factory=dict)
+
+
+def collect(
+    warehouse: Warehouse, declared: Declared, environment: str, now: datetime | None = None
+) -> Collected:
+    """Collect what an experiment's analysis needs.
+
+    Args:
+        warehouse: Where the tables are.
+        declared: The experiment and its metrics.
+        environment: The environment to analyse.
+        now: The time of the analysis, with a zone; the current time without it.
+
+    Raises:
+        ConfigurationError: A table or column is missing, or holds what is not a number.
+        UnreachableError: The warehouse went away.
+    """
+    return _Collector(
+        warehouse, declared, Scope(declared.experiment, environment), now or datetime.now(UTC)
+    ).run()
+
+
+class _Collector:
+    def __init__(self, warehouse: Warehouse, declared: Declared, scope: Scope, now: datetime) -> None:
+        self._warehouse = warehouse
+        self._declared = declared
+        self._scope = scope
+        self._now = now
+        self._sql: dict[str, str] = {}
+        self._caps: dict[str, float] = {}
+
+    def run(self) -> Collected:
+        experiment = self._declared.experiment
+        chosen = unit_table.exposures(self._warehouse, self._scope, experiment.version)
+        every = unit_table.units(chosen)
+        until = self._until(every, experiment)
+        moment = Moment(self._now, until)
+        exposed = self._exposed(every, chosen, moment)
+        metrics = self._metrics(unit_table.analysed(every, moment)) if exposed.total else {}
+        environment = self._scope.environment
+        return Collected(environment, self._now, until, exposed, metrics, self._caps, self._sql)
+
+    def _rows(self, question: str, expression: ir.Table) -> list[Row]:
+        self._sql[question] = self._warehouse.sql(expression)
+        return self._warehouse.rows(expression)
+
+    def _until(self, every: ir.Table, experiment: Experiment) -> datetime | None:
+        """The first exposure of the last unit within the maximum, where there are more."""
+        maximum = experiment.maximum
+        kept = unit_table.analysed(every, Moment(self._now))
+        if maximum is None:
+            return None
+        if maximum.units is not None:
+            last = kept.order_by("exposed_at").select("exposed_at").limit(1, offset=maximum.units - 1)
+            found = self._rows("the last unit within the maximum", last)
+            return _utc(found[0]["exposed_at"]) if found else None
+        assert maximum.duration is not None  # noqa: S101 - the model has one of the two
+        found = self._rows("the first exposure", kept.aggregate(first=kept.exposed_at.min()))
+        first = found[0]["first"]
+        return _utc(first) + maximum.duration if first is not None else None
+
+    def _exposed(self, every: ir.Table, chosen: ir.Table, moment: Moment) -> Exposed:
+        status = ibis.cases(
+            (every.crossed, "crossed"),
+            (every.excluded.notnull(), "excluded"),
+            (every.exposed_at > ibis.literal(moment.now, type="timestamp('UTC')"), "later"),
+            else_="counted",
+        )
+        if moment.until is not None:
+            beyond = every.exposed_at > ibis.literal(moment.until, type="timestamp('UTC')")
+            status = ((status == "counted") & beyond).ifelse("beyond", status)
+        day = every.exposed_at.strftime("%Y-%m-%d")
+        summary = every.mutate(status=status, day=day)
+        grouped = summary.group_by("status", "arm", "excluded", "day").aggregate(
+            units=summary.unit.count(), first=summary.exposed_at.min()
+        )
+        rows = self._rows("who was exposed", grouped)
+        return _exposed(rows, self._left_out(), self._served(chosen))
+
+    def _left_out(self) -> list[Row]:
+        """Units of the experiment's other versions and environments."""
+        experiment, environment = self._declared.experiment, self._scope.environment
+        table = self._warehouse.table("windsock.exposures")
+        others = table.filter(
+            table.experiment == experiment.name,
+            (table.version != experiment.version) | (table.environment != environment),
+        )
+        grouped = others.group_by("version", "environment").aggregate(units=others.unit.nunique())
+        return self._rows("what was left out", grouped)
+
+    def _served(self, chosen: ir.Table) -> list[Row]:
+        """Recorded allocations and key fingerprints."""
+        grouped = chosen.group_by("arm", key=chosen.key_fingerprint.cast("string")).aggregate(
+            low=chosen.allocation.cast("float64").min(), high=chosen.allocation.cast("float64").max()
+        )
+        return self._rows("which allocation was served", grouped)
+
+    def _metrics(self, kept: ir.Table) -> dict[str, dict[str, ArmSums]]:
+        found: dict[str, dict[str, ArmSums]] = {}
+        for number, group in enumerate(_alike(self._declared.metrics), 1):
+            rows = rows_of(self._warehouse, self._scope, group)
+            table = unit_table.outcomes(kept, rows, group, self._now)
+            caps = {name: cap for name, metric in group.items() if (cap := self._cap(table, name, metric))}
+            self._caps |= caps
+            question = f"the sums of {', '.join(group)}" if len(group) < 4 else f"the sums of source {number}"
+            found |= self._sums(question, unit_table.capped(table, caps), group)
+        return found
+
+    def _cap(self, table: ir.Table, name: str, metric: Metric) -> float | None:
+        """A declared cap, or the quantile of what units had before their first exposure."""
+        if not isinstance(metric.cap, Quantile):
+            return metric.cap
+        before = table[f"n0_{name}"]
+        row = self._rows(f"the cap of {name}", table.aggregate(cap=before.quantile(metric.cap.quantile)))[0]
+        cap = row["cap"]
+        return float(str(cap)) if cap is not None and float(str(cap)) > 0 else None
+
+    def _sums(
+        self, question: str, table: ir.Table, group: Mapping[str, Metric]
+    ) -> dict[str, dict[str, ArmSums]]:
+        columns = {name: unit_table.columns_of(name, metric) for name, metric in group.items()}
+        rows = self._rows(question, unit_table.sums(table, list(columns.values()), {}))
+        shifts = _shifts(rows, columns.values())
+        if shifts:
+            rows = self._rows(question, unit_table.sums(table, list(columns.values()), shifts))
+        return {
+            name: {str(row["arm"]): _arm_sums(row, name, metric, shifts) for row in rows}
+            for name, metric in columns.items()
+        }
+
+
+def _alike(metrics: Mapping[str, Metric]) -> Iterator[dict[str, Metric]]:
+    """Metrics that one query can answer: the same source, and units that mature at the same time."""
+    groups: defaultdict[object, dict[str, Metric]] = defaultdict(dict)
+    for name, metric in metrics.items():
+        source = metric.source if isinstance(metric.source, str) else metric.source.model_dump_json()
+        groups[source, metric.delay + metric.window][name] = metric
+    yield from groups.values()
+
+
+def _exposed(rows: list[Row], others: list[Row], served: list[Row]) -> Exposed:
+    counts: defaultdict[str, int] = defaultdict(int)
+    counted: defaultdict[str, int] = defaultdict(int)
+    excluded: defaultdict[str, int] = defaultdict(int)
+    days: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for row in rows:
+        units, status = _int(row["units"]), str(row["status"])
+        counts[status] += units
+        if status == "excluded":
+            excluded[str(row["excluded"])] += units
+        elif status == "counted":
+            counted[str(row["arm"])] += units
+            days[str(row["day"]), str(row["arm"])] += units
+    versions: defaultdict[int, int] = defaultdict(int)
+    environments: defaultdict[str, int] = defaultdict(int)
+    for row in others:
+        environments[str(row["environment"])] += _int(row["units"])
+        versions[_int(row["version"])] += _int(row["units"])
+    firsts = [_utc(row["first"]) for row in rows if row["status"] == "counted"]
+    return Exposed(
+        counted=dict(counted),
+        crossed=counts["crossed"],
+        excluded=dict(excluded),
+        later=counts["later"],
+        beyond=counts["beyond"],
+        days=tuple(Day(day, arm, units) for (day, arm), units in sorted(days.items())),
+        other_versions=dict(versions),
+        other_environments=dict(environments),
+        allocations=_allocations(served),
+        keys=tuple(sorted({str(row["key"]) for row in served if row["key"] is not None})),
+        first=min(firsts, default=None),
+    )
+
+
+def _allocations(served: list[Row]) -> dict[str, tuple[float, float]]:
+    found: dict[str, tuple[float, float]] = {}
+    for row in served:
+        if row["low"] is None:
+            continue
+        arm, low, high = str(row["arm"]), float(str(row["low"])), float(str(row["high"]))
+        known = found.get(arm, (low, high))
+        found[arm] = min(known[0], low), max(known[1], high)
+    return found
+
+
+def _shifts(rows: list[Row], metrics: Iterable[Columns]) -> dict[str, float]:
+    """The means of the columns whose spread is small against their mean; mostly there are none."""
+    shifts = {}
+    for metric in metrics:
+        for column in metric.names:
+            units = sum(_int(row["units"]) for row in rows)
+            total = sum(float(str(row[f"s__{column}"])) for row in rows)
+            squares = sum(float(str(row[f"p__{column}__{column}"])) for row in rows)
+            mean = total / units if units else 0.0
+            if isfinite(mean) and mean and abs(squares / units / mean**2 - 1) < _FAR:
+                shifts[column] = mean
+    return shifts
+
+
+def _arm_sums(row: Row, name: str, columns: Columns, shifts: Mapping[str, float]) -> ArmSums:
+    values = {key: float(str(value)) for key, value in row.items() if key.startswith(("s__", "p__"))}
+    if not all(map(isfinite, (values[f"s__{column}"] for column in columns.names))):
+        raise ConfigurationError(
+            f"metric {name}: arm {row['arm']} has infinite values or NaN; leave them out in the source"
+        )
+    sums = ShiftedSums(
+        units=_int(row["units"]),
+        shifts={column: shifts.get(column, 0.0) for column in columns.names},
+        sums={column: values[f"s__{column}"] for column in columns.names},
+        products={(one, other): values[f"p__{one}__{other}"] for one, other in unit_table.pairs(columns)},
+    )
+    return ArmSums(sums, _int(row[f"events_{name}"]), _int(row[f"seen_{name}"]))
+
+
+def _int(value: object) -> int:
+    return int(float(str(value))) if value is not None else 0
+
+
+def _utc(value: object) -> datetime:
+    """A time from a row; without a zone it is UTC."""
+    if not isinstance(value, datetime):
+        raise ConfigurationError(f"exposures: first_exposed_at is {type(value).__name__}, not a time")
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -1,0 +1,60 @@
+"""A metric's SELECT is hostile until it is proven to be one, and only one, that reads."""
+
+from typing import Final
+
+import sqlglot
+from sqlglot import expressions as exp
+
+from windsock.errors import ConfigurationError
+
+_REFUSED: Final[tuple[type[exp.Expression], ...]] = (
+    exp.Insert,
+    exp.Update,
+    exp.Delete,
+    exp.Merge,
+    exp.Create,
+    exp.Drop,
+    exp.Alter,
+    exp.Command,
+    exp.Copy,
+    exp.Set,
+    exp.Into,
+    exp.Lock,
+    exp.ReadCSV,
+    exp.ReadParquet,
+)
+_FUNCTIONS: Final = frozenset(
+    {"jsonb_array_length", "jsonb_extract_path_text", "json_array_length", "date_bin"}
+)
+"""Functions that sqlglot does not know and that a metric may call; others belong into a view."""
+
+
+def checked_select(sql: str, dialect: str, where: str) -> str:
+    """Parse a metric's SQL and write it anew.
+
+    The role it runs as decides which tables it may read; this decides that it reads, and calls nothing that
+    could change the role, the session or a file (`set_config`, `pg_read_file`, `dblink`).
+
+    Args:
+        sql: What was declared.
+        dialect: sqlglot's name of the warehouse's dialect.
+        where: The metric, for the message.
+
+    Raises:
+        ConfigurationError: It is not one SELECT, or does more than read.
+    """
+    try:
+        statements = [each for each in sqlglot.parse(sql, read=dialect) if each is not None]
+    except (sqlglot.ParseError, sqlglot.TokenError, RecursionError) as error:
+        first = str(error).splitlines()[0][:200]
+        raise ConfigurationError(f"{where}: the SQL cannot be parsed: {first}") from None
+    if len(statements) != 1 or not isinstance(statements[0], exp.Query):
+        raise ConfigurationError(f"{where}: the SQL must be one SELECT")
+    for node in statements[0].walk():
+        if isinstance(node, _REFUSED):
+            raise ConfigurationError(f"{where}: the SELECT may only read; it has {node.key.upper()}")
+        if isinstance(node, exp.Anonymous) and str(node.this).lower() not in _FUNCTIONS:
+            raise ConfigurationError(
+                f"{where}: {str(node.this)[:60]}() may not be called here; put it into a view and read that"
+            )
+    return statements[0].sql(dialect=dialect, comments=False)

@@ -1,0 +1,150 @@
+"""The rows that a metric is made of, as one table with a unit, a time, and columns for each metric."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from windsock.errors import ConfigurationError
+from windsock.experiments.data.warehouse import Warehouse
+from windsock.experiments.documents import Experiment
+from windsock.experiments.metrics import EventSource, Kind, Metric, SqlSource, TableSource
+
+_UNIT_COLUMNS: Final = {"user": "user_id", "request": "request_id"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which rows of windsock's own tables are the experiment's.
+
+    Attributes:
+        experiment: The experiment.
+        environment: The environment that is analysed.
+    """
+
+    experiment: Experiment
+    environment: str
+
+
+def rows_of(warehouse: Warehouse, scope: Scope, metrics: Mapping[str, Metric]) -> ir.Table:
+    """The rows of one source, with `value_<metric>` and `per_<metric>` for each of its metrics.
+
+    Args:
+        warehouse: Where the tables are.
+        scope: The experiment and the environment.
+        metrics: Metrics that share one source.
+
+    Raises:
+        ConfigurationError: A column is missing, or of a type that cannot be summed.
+    """
+    name, first = next(iter(metrics.items()))
+    table, unit, at = _table(warehouse, scope, name, first)
+    columns = {"unit": _unit(table, unit, name), "at": _time(table, at, name)}
+    for metric_name, metric in metrics.items():
+        columns[f"value_{metric_name}"] = _value(table, metric, metric_name)
+        columns[f"per_{metric_name}"] = _per(table, metric, metric_name)
+    return table.select(**columns)
+
+
+def _table(warehouse: Warehouse, scope: Scope, name: str, metric: Metric) -> tuple[ir.Table, str, str]:
+    """The source's table, its column of units, and its column of times."""
+    source, unit = metric.source, scope.experiment.unit
+    if isinstance(source, TableSource):
+        return warehouse.table(source.table), source.unit, source.at
+    if isinstance(source, SqlSource):
+        return warehouse.select(source.sql, f"metric {name}"), "unit", "at"
+    if isinstance(source, EventSource):
+        events = warehouse.table("windsock.metric_events")
+        chosen = events.filter(events.name == source.event, events.environment == scope.environment)
+        return chosen, _UNIT_COLUMNS.get(unit, "unit"), "occurred_at"
+    if unit not in _UNIT_COLUMNS:
+        raise ConfigurationError(
+            f"metric {name}: requests know their user and request, not {unit!r}; "
+            f"use an event, or a table of your own with a column for {unit!r}"
+        )
+    return _requests(warehouse, scope), _UNIT_COLUMNS[unit], "requested_at"
+
+
+def _requests(warehouse: Warehouse, scope: Scope) -> ir.Table:
+    """usage_logs, one row for each request that used the flag, with what the built-in metrics need."""
+    logs = warehouse.table("public.usage_logs")
+    chosen = logs.filter(
+        logs.environment == scope.environment, logs.flag == scope.experiment.flag, logs.latency_ms.notnull()
+    )
+    added = {
+        "was_healed": _one(chosen.healed.cast("string") != "[]"),
+        "tokens": chosen.input_tokens.fill_null(0) + chosen.output_tokens.fill_null(0),
+    }
+    if "status" in chosen.columns:
+        added["failed"] = _one(chosen.status == "error")
+    model = next((field for field in _fields(scope.experiment) if "model" in field), None)
+    if "answered_model" in chosen.columns and model is not None:
+        # the values as text: the JSON operators of the warehouses have nothing in common
+        key, values = ibis.literal(f'"{model}":'), chosen["values"].cast("string").replace('": "', '":"')
+        served = values.contains(key.concat('"', chosen.answered_model, '"'))
+        added["answered_by_assigned"] = _one(served)
+    return chosen.mutate(**added)
+
+
+def _fields(experiment: Experiment) -> list[str]:
+    return sorted({field for arm in experiment.arms.values() if isinstance(arm, dict) for field in arm})
+
+
+def _one(condition: ir.Value) -> ir.Value:
+    """1 where it holds, 0 where not, and nothing where it is unknown."""
+    return ibis.cases((condition, 1.0), (~condition, 0.0))
+
+
+def _column(table: ir.Table, column: str, metric: str) -> ir.Value:
+    if column not in table.columns:
+        have = ", ".join(table.columns)
+        raise ConfigurationError(f"metric {metric}: there is no column {column!r}; there are: {have}")
+    return table[column]
+
+
+def _unit(table: ir.Table, column: str, metric: str) -> ir.Value:
+    """The unit as text, whatever it is: a uuid and its text are one unit."""
+    return _column(table, column, metric).cast("string")
+
+
+def _time(table: ir.Table, column: str, metric: str) -> ir.Value:
+    """The time in UTC; a timestamp without a zone is taken for UTC."""
+    value = _column(table, column, metric)
+    kind = value.type()
+    if kind.is_timestamp() or kind.is_date():
+        return value.cast("timestamp('UTC')")
+    raise ConfigurationError(f"metric {metric}: the column {column!r} is {kind}, not a timestamp")
+
+
+def number(table: ir.Table, column: str, metric: str) -> ir.Value:
+    """A column as a float.
+
+    Raises:
+        ConfigurationError: It is missing, or not a number.
+    """
+    value = _column(table, column, metric)
+    kind = value.type()
+    if kind.is_boolean():
+        return _one(value)
+    if not kind.is_numeric():
+        raise ConfigurationError(f"metric {metric}: the column {column!r} is {kind}, not a number; cast it")
+    return value.cast("float64")
+
+
+def _value(table: ir.Table, metric: Metric, name: str) -> ir.Value:
+    if metric.value is None:
+        return ibis.literal(1.0)
+    value = number(table, metric.value, name)
+    if metric.kind is Kind.SHARE:
+        return _one(value > metric.threshold)
+    return value
+
+
+def _per(table: ir.Table, metric: Metric, name: str) -> ir.Value:
+    if metric.per is not None:
+        return number(table, metric.per, name)
+    if metric.value is None:
+        return ibis.literal(1.0)
+    return table[metric.value].notnull().ifelse(1.0, 0.0)

@@ -1,0 +1,251 @@
+"""Where the data is: PostgreSQL, files through DuckDB, Spark, or any other Ibis backend."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+
+import ibis
+import ibis.expr.types as ir
+
+from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError, WindsockError
+from windsock.experiments.data.select import checked_select
+
+if TYPE_CHECKING:
+    import psycopg
+
+ANALYST: Final = "windsock_analyst"
+STATEMENT_SECONDS: Final = 600
+TESTED: Final = frozenset({"postgres", "duckdb", "pyspark"})
+"""Backends whose numbers tests compare; others only compile in tests."""
+
+Row = dict[str, object]
+
+
+class Backend(Protocol):
+    """What is needed of an Ibis backend."""
+
+    name: str
+
+    def sql(self, query: str, /, *, schema: object = None) -> ir.Table:
+        """A table from a query."""
+
+    def to_pyarrow(self, expr: ir.Expr, /) -> Any:
+        """Run an expression."""
+
+    def raw_sql(self, query: str, /) -> Any:
+        """Run a statement."""
+
+    def disconnect(self) -> None:
+        """Close the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Warehouse:
+    """A place to run expressions.
+
+    Attributes:
+        backend: Ibis's connection.
+        connection: The PostgreSQL connection below it, where it is one.
+        as_analyst: Statements run as the role `windsock_analyst`, read-only.
+        owned: Opened here, and closed when the block ends.
+    """
+
+    backend: Backend
+    connection: "psycopg.Connection | None" = None
+    as_analyst: bool = False
+    owned: bool = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close what was opened here; an Ibis connection of the caller's stays open."""
+        if self.owned:
+            self.backend.disconnect()
+
+    @property
+    def dialect(self) -> str:
+        """Sqlglot's name of the dialect."""
+        return {"pyspark": "spark"}.get(self.backend.name, self.backend.name)
+
+    def table(self, name: str) -> ir.Table:
+        """A table by its name with its schema; where the warehouse has no such schema, by its name alone.
+
+        Raises:
+            ConfigurationError: There is no such table.
+        """
+        *schema, bare = name.split(".")
+        tries = [{"database": tuple(schema) if len(schema) > 1 else schema[0]}, {}] if schema else [{}]
+        for options in tries:
+            with contextlib.suppress(Exception):  # each backend has an error of its own for a missing table
+                return self.backend.table(bare, **options)  # type: ignore[attr-defined]
+        raise ConfigurationError(
+            f"{self.backend.name}: the table {name} is missing, or may not be read; "
+            "windsock migrate makes windsock's own tables"
+        )
+
+    def select(self, sql: str, where: str) -> ir.Table:
+        """A table from a declared SELECT.
+
+        Raises:
+            ConfigurationError: It is not one SELECT that reads, or may not run here.
+        """
+        query = checked_select(sql, self.dialect, where)
+        if self.connection is None:
+            with self._failing(where):
+                return self.backend.sql(query)
+        if not self.as_analyst:
+            raise ConfigurationError(
+                f"{where}: a declared SELECT runs as the role {ANALYST}, which this connection may not "
+                f"become: run windsock migrate, then grant {ANALYST} to the connection's user"
+            )
+        with self._failing(where):
+            return self.backend.sql(query, schema=_schema(self.connection, query))
+
+    def rows(self, expression: ir.Table) -> list[Row]:
+        """Run an expression and give its rows.
+
+        Raises:
+            UnreachableError: The warehouse went away.
+            ConfigurationError: The warehouse refuses the statement.
+        """
+        with self._failing(self.backend.name):
+            if self.connection is not None:
+                cursor = self.connection.execute(self.sql(expression).encode())
+                names = [column.name for column in cursor.description or ()]
+                return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            if self.backend.name == "pyspark":
+                return [row.asDict() for row in self.backend.raw_sql(self.sql(expression)).collect()]
+            found: list[Row] = self.backend.to_pyarrow(expression).to_pylist()
+            return found
+
+    def sql(self, expression: ir.Table) -> str:
+        """The SQL of an expression, as it runs."""
+        return str(ibis.to_sql(expression, dialect=self.backend.name))
+
+    @contextlib.contextmanager
+    def _failing(self, where: str) -> Iterator[None]:
+        try:
+            yield
+        except WindsockError:
+            raise
+        except Exception as error:  # every driver has a family of its own
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+            if self.connection is not None and self.connection.closed:
+                raise UnreachableError(f"{where}: the database went away: {reason}") from error
+            raise ConfigurationError(f"{where}: the query failed: {reason}") from error
+
+
+def open_warehouse(place: "str | Path | Backend") -> Warehouse:
+    """Open the place where the data is.
+
+    Args:
+        place: A PostgreSQL URL, a folder of Parquet and CSV files, the URL of another backend as
+            `ibis.connect` takes it, or an Ibis connection.
+
+    Raises:
+        UnreachableError: It cannot be reached.
+        ConfigurationError: It is none of these.
+    """
+    if isinstance(place, Path):
+        return open_folder(place)
+    if not isinstance(place, str):
+        return Warehouse(place)
+    if place.startswith(("postgres://", "postgresql://")):
+        return open_postgres(place)
+    if "://" not in place:
+        return open_folder(Path(place))
+    try:
+        return Warehouse(ibis.connect(place), owned=True)
+    except Exception as error:  # noqa: BLE001 - each backend has a family of errors of its own
+        scheme = place.partition("://")[0]
+        raise UnreachableError(f"{scheme}: cannot be opened: {str(error)[:200]}") from None
+
+
+def open_postgres(url: str) -> Warehouse:
+    """Connect to PostgreSQL: read-only, with a statement timeout, as `windsock_analyst` where allowed.
+
+    Raises:
+        UnreachableError: The database does not answer.
+        MissingExtraError: psycopg is not installed.
+    """
+    try:
+        import psycopg  # noqa: PLC0415 - an extra
+    except ImportError as missing:
+        raise MissingExtraError("reading PostgreSQL", "experiments") from missing
+    try:
+        connection = psycopg.connect(
+            url, autocommit=True, connect_timeout=10, application_name="windsock experiment"
+        )
+    except psycopg.OperationalError as error:
+        raise UnreachableError(f"the database does not answer: {str(error).strip()[:200]}") from None
+    connection.execute("set session characteristics as transaction read only")
+    connection.execute(f"set statement_timeout = '{STATEMENT_SECONDS}s'")
+    member = connection.execute(
+        "select pg_catalog.pg_has_role(oid, 'member') from pg_catalog.pg_roles where rolname = %s", (ANALYST,)
+    ).fetchone()
+    as_analyst = member is not None and bool(member[0])
+    if as_analyst:
+        connection.execute(f"set role {ANALYST}")
+    return Warehouse(ibis.postgres.from_connection(connection), connection, as_analyst, owned=True)
+
+
+def open_folder(folder: Path) -> Warehouse:
+    """Open a folder of `<table>.parquet`, `<table>.csv` or `<table>/*.parquet` with DuckDB, alone.
+
+    Raises:
+        UnreachableError: There is no such folder.
+        ConfigurationError: It has no table.
+    """
+    if not folder.is_dir():
+        raise UnreachableError(f"{folder}: there is no such folder")
+    backend = ibis.duckdb.connect()
+    backend.raw_sql("set TimeZone = 'UTC'")
+    backend.raw_sql(f"set allowed_directories = ['{str(folder.resolve()).replace(chr(39), chr(39) * 2)}/']")
+    found = 0
+    for path in sorted(folder.resolve().iterdir()):
+        name = path.stem.rpartition(".")[2] or path.stem
+        if path.is_dir() and any(path.glob("*.parquet")):
+            backend.read_parquet(str(path / "*.parquet"), table_name=path.name)
+        elif path.suffix == ".parquet":
+            backend.read_parquet(str(path), table_name=name)
+        elif path.suffix == ".csv":
+            backend.read_csv(str(path), table_name=name)
+        else:
+            continue
+        found += 1
+    if not found:
+        raise ConfigurationError(f"{folder}: has no .parquet or .csv file")
+    backend.raw_sql("set enable_external_access = false")
+    backend.raw_sql("set lock_configuration = true")
+    return Warehouse(backend, owned=True)
+
+
+def _schema(connection: "psycopg.Connection", query: str) -> ibis.Schema:
+    """The columns of a query, asked of PostgreSQL without running it."""
+    cursor = connection.execute(f"select * from ({query}) as metric limit 0")  # noqa: S608 - parsed, and written by sqlglot
+    names = [column.name for column in cursor.description or ()]
+    oids = [column.type_code for column in cursor.description or ()]
+    known = {
+        16: "boolean",
+        20: "int64",
+        21: "int16",
+        23: "int32",
+        25: "string",
+        700: "float32",
+        701: "float64",
+    }
+    known |= {
+        1043: "string",
+        1082: "date",
+        1114: "timestamp",
+        1184: "timestamp('UTC')",
+        1700: "decimal",
+        2950: "uuid",
+    }
+    return ibis.schema({name: known.get(oid, "unknown") for name, oid in zip(names, oids, strict=True)})

@@ -1,0 +1,152 @@
+"""What an analysis says to do: the first of six states that applies."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from windsock.experiments.analysis import Analysis, Comparison, Outcome, Role
+from windsock.experiments.wording import effect_sentence, percent
+
+_CROSSING: Final = 0.02
+"""Share of units in two arms above which the arms are no longer comparable."""
+
+_ALLOCATION: Final = 0.01
+"""Difference between declared and served allocation that is still rounding."""
+
+
+class State(StrEnum):
+    """Where an experiment is, from the first check to the last.
+
+    Attributes:
+        INVALID: The arms cannot be compared.
+        COLLECTING: Nothing is decided yet.
+        HARMFUL: A goal or a guardrail is worse.
+        WIN: A goal is better, and no guardrail with a margin is open.
+        NO_EFFECT: Every goal is shown to lie within the minimum effect.
+        INCONCLUSIVE: The maximum is reached and nothing is shown.
+    """
+
+    COLLECTING = "collecting"
+    INVALID = "invalid"
+    HARMFUL = "harmful"
+    WIN = "win"
+    NO_EFFECT = "no effect"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Action(StrEnum):
+    """The one change that is proposed."""
+
+    SHIP = "ship"
+    STOP = "stop"
+    GO_ON = "go on"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The state, and what follows from it.
+
+    Attributes:
+        state: Where the experiment is.
+        action: What is proposed.
+        arm: The arm to ship; none otherwise.
+        sentence: One sentence for somebody who decides.
+        reasons: The evidence, most important first.
+    """
+
+    state: State
+    action: Action
+    arm: str | None
+    sentence: str
+    reasons: tuple[str, ...]
+
+
+def decide(analysis: Analysis) -> Decision:
+    """Decide, from nothing but the analysis.
+
+    Args:
+        analysis: From `analyse`.
+    """
+    name = analysis.declared.experiment.name
+    if faults := tuple(_faults(analysis)):
+        sentence = f"{name} cannot be judged: {faults[0]}."
+        return Decision(State.INVALID, Action.STOP, None, sentence, faults)
+    if not analysis.collected.exposed.total:
+        sentence = f"{name} has no exposures in {analysis.collected.environment} yet."
+        return Decision(State.COLLECTING, Action.GO_ON, None, sentence, ())
+    if harm := [each for each in _deciding(analysis) if each.outcome is Outcome.WORSE]:
+        reasons = tuple(effect_sentence(each, analysis) for each in harm)
+        if winner := _winner(analysis):
+            return _won(analysis, winner)
+        return Decision(State.HARMFUL, Action.STOP, None, f"{reasons[0]} Stop it.", reasons)
+    if winner := _winner(analysis):
+        return _won(analysis, winner)
+    return _undecided(analysis)
+
+
+def _deciding(analysis: Analysis) -> list[Comparison]:
+    return [*analysis.of_role(Role.GUARDRAIL), *analysis.of_role(Role.GOAL)]
+
+
+def _faults(analysis: Analysis) -> Iterator[str]:
+    """Why the arms cannot be compared."""
+    exposed, experiment = analysis.collected.exposed, analysis.declared.experiment
+    if unknown := sorted(set(exposed.counted) - set(experiment.arms)):
+        yield f"units were exposed to {', '.join(unknown)}, which the declaration does not have"
+    if len(exposed.keys) > 1:
+        yield f"units were hashed with {len(exposed.keys)} different keys, so one person may be several units"
+    for reason in sorted(exposed.excluded):
+        if reason.startswith("contaminated"):
+            yield f"version {experiment.version} is {reason}: declare a new version"
+    if analysis.ratio.mismatch:
+        counts = ", ".join(f"{count:,} in {arm}" for arm, count in analysis.ratio.counts.items())
+        shares = ", ".join(percent(share) for share in analysis.ratio.shares.values())
+        p_value = f"always-valid p {analysis.ratio.p_value:.2g}"
+        yield f"the arms differ from the declared sizes ({counts}; declared {shares}; {p_value})"
+    everybody = exposed.total + exposed.crossed
+    if everybody and exposed.crossed / everybody > _CROSSING:
+        yield f"{exposed.crossed:,} of {everybody:,} units were in two arms"
+    for arm, (low, high) in sorted(exposed.allocations.items()):
+        declared = experiment.shares.get(arm)
+        served = f"{percent(low)} to {percent(high)}" if high - low > _ALLOCATION else percent(low)
+        if declared is not None and max(abs(low - declared), abs(high - declared)) > _ALLOCATION:
+            yield f"{arm} was served to {served} and is declared with {percent(declared)}"
+
+
+def _winner(analysis: Analysis) -> Comparison | None:
+    """The best goal of an arm without harm and with every margin shown."""
+    for goal in sorted(analysis.of_role(Role.GOAL), key=lambda each: each.p_value or 0.0):
+        others = [each for each in _deciding(analysis) if each.arm == goal.arm and each is not goal]
+        harmed = any(each.outcome is Outcome.WORSE for each in others)
+        open_margin = any(each.margin and each.outcome is not Outcome.WITHIN for each in others)
+        if goal.outcome is Outcome.BETTER and not harmed and not open_margin:
+            return goal
+    return None
+
+
+def _won(analysis: Analysis, goal: Comparison) -> Decision:
+    guardrails = [each for each in analysis.of_role(Role.GUARDRAIL) if each.arm == goal.arm]
+    reasons = tuple(effect_sentence(each, analysis) for each in (goal, *guardrails))
+    return Decision(State.WIN, Action.SHIP, goal.arm, f"{reasons[0]} Ship {goal.arm}.", reasons)
+
+
+def _undecided(analysis: Analysis) -> Decision:
+    goals = analysis.of_role(Role.GOAL)
+    reasons = tuple(effect_sentence(each, analysis) for each in _deciding(analysis))
+    smallest = percent(analysis.declared.experiment.minimum_effect)
+    control = analysis.declared.experiment.control
+    if goals and all(each.outcome is Outcome.WITHIN for each in goals):
+        sentence = f"No arm changes a goal by {smallest} or more: keep {control}."
+        return Decision(State.NO_EFFECT, Action.STOP, None, sentence, reasons)
+    better = [effect_sentence(each, analysis) for each in goals if each.outcome is Outcome.BETTER]
+    if analysis.fraction is not None and analysis.fraction >= 1:
+        missing = "a guardrail's margin is not" if better else f"a difference of {smallest} is neither"
+        ending = "shown." if better else "shown nor ruled out."
+        sentence = " ".join([*better[:1], f"The maximum is reached, and {missing} {ending} Keep {control}."])
+        return Decision(State.INCONCLUSIVE, Action.STOP, None, sentence, reasons)
+    progress = f" {percent(analysis.fraction)} of the maximum is in." if analysis.fraction is not None else ""
+    sentence = f"Nothing is decided yet.{progress} Go on."
+    if better:
+        sentence = f"{better[0]} A guardrail's margin is still open: go on."
+    return Decision(State.COLLECTING, Action.GO_ON, None, sentence, reasons)

@@ -1,0 +1,161 @@
+"""What an experiment is: `flagd/experiments/<name>.yaml` as a model."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+
+from windsock.experiments.metrics import Guardrail, Name
+from windsock.experiments.quantities import Duration, Share
+
+Unit = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,62}$")]
+ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$")]
+Arm = dict[str, JsonValue] | bool | str
+"""The fields that an arm changes, a feature's value, or the name of a profile."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Maximum(_Model):
+    """Where the experiment ends at the latest.
+
+    Attributes:
+        units: So many units over all arms.
+        duration: So long after the start.
+    """
+
+    units: Annotated[int, Field(ge=2)] | None = None
+    duration: Duration | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.units is None) == (self.duration is None):
+            raise ValueError("a maximum is either `units` or `duration`")
+        return self
+
+
+class Roles(_Model):
+    """The metrics by what they decide.
+
+    Attributes:
+        goal: Each wins on its own, together corrected by Holm's method.
+        guardrails: Must not get worse; one that does makes the experiment harmful.
+        secondary: Reported, and decide nothing.
+    """
+
+    goal: Annotated[list[Name], Field(min_length=1)]
+    guardrails: list[Guardrail] = Field(default_factory=list)
+    secondary: list[Name] = Field(default_factory=list)
+
+    @field_validator("guardrails", mode="before")
+    @classmethod
+    def _names_alone(cls, value: object) -> object:
+        if isinstance(value, list):
+            return [{"metric": each} if isinstance(each, str) else each for each in value]
+        return value
+
+    @property
+    def every(self) -> list[str]:
+        """All metrics, each once."""
+        return list(dict.fromkeys([*self.goal, *(each.metric for each in self.guardrails), *self.secondary]))
+
+
+class PlannedLooks(_Model):
+    """Looks at these shares of the maximum; the last one is 1."""
+
+    looks: Annotated[list[Share], Field(min_length=1, max_length=50)]
+
+    @field_validator("looks")
+    @classmethod
+    def _increasing(cls, value: list[float]) -> list[float]:
+        if value != sorted(set(value)) or value[0] <= 0 or value[-1] != 1:
+            raise ValueError("planned looks increase from above 0 to 1")
+        return value
+
+
+class Experiment(_Model):
+    """An experiment, as it is declared in Git.
+
+    Attributes:
+        name: The file's name.
+        hypothesis: What is expected, and why.
+        owner: Who decides.
+        settings: The flag of the settings class that it changes.
+        feature: The feature that it switches, instead of `settings`.
+        unit: What is randomised: `user`, `request`, or an attribute of the evaluation context.
+        audience: A portable targeting rule; everybody without it.
+        traffic: Share of the audience that takes part.
+        arms: The fields that each arm changes; control is named `control`, else it is the first one.
+        allocation: Weights of the arms; equal without it.
+        metrics: Metrics by role.
+        minimum_effect: The smallest relative change of the goal that matters.
+        maximum: Where it ends at the latest; none makes it open-ended.
+        design: When it may be looked at: any time, once at the end, or at planned looks.
+        alpha: Error over all looks.
+        holdout: The name of a holdout whose units take no part.
+        exclusion_group: A unit takes part in one experiment of a group at most.
+        segments: Attributes by which the report explores.
+        version: Counts changes of arms, audience or allocation.
+        reason: Why there is a version above 1.
+    """
+
+    name: Name
+    hypothesis: Annotated[str, Field(min_length=1)]
+    owner: Annotated[str, Field(min_length=1)]
+    settings: str | None = None
+    feature: str | None = None
+    unit: Unit = "user"
+    audience: JsonValue = None
+    traffic: Share = 1.0
+    arms: Annotated[dict[ArmName, Arm], Field(min_length=2, max_length=20)]
+    allocation: dict[ArmName, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None
+    metrics: Roles
+    minimum_effect: Share
+    maximum: Maximum | None = None
+    design: Literal["any_time", "fixed"] | PlannedLooks = "any_time"
+    alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.05
+    holdout: Name | None = None
+    exclusion_group: Name | None = None
+    segments: list[Unit] = Field(default_factory=list)
+    version: Annotated[int, Field(ge=1)] = 1
+    reason: str = ""
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if (self.settings is None) == (self.feature is None):
+            raise ValueError("an experiment names either `settings`, the flag of a class, or `feature`")
+        if self.allocation is not None and set(self.allocation) != set(self.arms):
+            raise ValueError("`allocation` names the same arms as `arms`, each once")
+        if self.maximum is None and self.design != "any_time":
+            raise ValueError("a fixed horizon and planned looks need `maximum`")
+        if self.version > 1 and not self.reason:
+            raise ValueError("a version above 1 needs `reason`")
+        kinds = {type(arm) for arm in self.arms.values()}
+        if len(kinds) > 1:
+            raise ValueError("arms are all mappings of fields, all true or false, or all names of profiles")
+        if kinds == {str} and self.unit != "user":
+            raise ValueError("profiles are assigned to users: `unit` must be user")
+        return self
+
+    @property
+    def flag(self) -> str:
+        """The flag whose requests it changes."""
+        return self.settings or self.feature or ""
+
+    @property
+    def control(self) -> str:
+        """The arm that the others are compared with."""
+        return "control" if "control" in self.arms else next(iter(self.arms))
+
+    @property
+    def treatments(self) -> list[str]:
+        """The other arms."""
+        return [arm for arm in self.arms if arm != self.control]
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of each arm, adding up to 1."""
+        weights = self.allocation or dict.fromkeys(self.arms, 1.0)
+        total = sum(weights.values())
+        return {arm: weights[arm] / total for arm in self.arms}

@@ -1,0 +1,179 @@
+"""Experiments and metrics from a folder of flags, each mistake in one line with its file and line."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, JsonValue, ValidationError
+
+from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError
+from windsock.experiments.documents import Experiment
+from windsock.experiments.metrics import BUILT_IN, Metric, Metrics
+
+MAX_BYTES: Final = 1_000_000
+MAX_VALUES: Final = 20_000
+MAX_DEPTH: Final = 40
+
+_Document = TypeVar("_Document", bound=BaseModel)
+_NUMBER: Final = re.compile(r"[-+]?\d{1,18}(\.\d{1,18})?([eE][-+]?\d{1,2})?")
+_WORDS: Final[dict[str, JsonValue]] = {"null": None, "~": None, "": None, "true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """An experiment and the metrics that it names."""
+
+    experiment: Experiment
+    metrics: Mapping[str, Metric]
+
+
+def experiment_files(folder: Path) -> list[Path]:
+    """The documents below a folder of flags, sorted by name."""
+    return sorted((folder / "experiments").glob("*.yaml"))
+
+
+def read_declared(folder: Path, name: str) -> Declared:
+    """Read an experiment and its metrics.
+
+    Args:
+        folder: The folder of the flags.
+        name: The experiment's name.
+
+    Raises:
+        ConfigurationError: A document is wrong, or a metric is not declared; says where.
+        UnreachableError: There is no such document.
+    """
+    path = folder / "experiments" / f"{name}.yaml"
+    if path not in experiment_files(folder):
+        known = ", ".join(each.stem for each in experiment_files(folder)) or "none"
+        raise UnreachableError(f"{path}: no such experiment; there are: {known}")
+    experiment = read_experiment(path)
+    metrics = read_metrics(folder / "metrics.yaml")
+    for metric in experiment.metrics.every:
+        if metric not in metrics:
+            raise ConfigurationError(
+                f"{path}: the metric {metric!r} is neither built in nor declared in {folder / 'metrics.yaml'}"
+            )
+    return Declared(experiment, {metric: metrics[metric] for metric in experiment.metrics.every})
+
+
+def read_experiment(path: Path) -> Experiment:
+    """Read one experiment; its name is the file's.
+
+    Raises:
+        ConfigurationError: The document is wrong; says in which line.
+        UnreachableError: It cannot be read.
+    """
+    experiment = _read(path, Experiment)
+    if experiment.name != path.stem:
+        raise ConfigurationError(f"{path}: the name {experiment.name!r} must be the file's, {path.stem!r}")
+    return experiment
+
+
+def read_metrics(path: Path) -> dict[str, Metric]:
+    """Read the declared metrics and add the built-in ones; no file is no declared metric.
+
+    Raises:
+        ConfigurationError: The document is wrong; says in which line.
+        UnreachableError: It cannot be read.
+    """
+    return BUILT_IN | (_read(path, Metrics).metrics if path.exists() else {})
+
+
+def _read(path: Path, model: type[_Document]) -> _Document:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UnreachableError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(data) > MAX_BYTES:
+        raise ConfigurationError(f"{path}: larger than {MAX_BYTES} bytes")
+    value, lines = _parse(data, path)
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(_messages(error, path, lines))) from None
+
+
+def _messages(error: ValidationError, path: Path, lines: Mapping[tuple[object, ...], int]) -> Iterator[str]:
+    said = set()
+    for each in error.errors(include_url=False, include_context=False, include_input=False):
+        known = [each["loc"][:length] for length in range(len(each["loc"]), -1, -1)]
+        place = next((found for found in known if found in lines), ())
+        where = ".".join(map(str, place))
+        message = each["msg"].removeprefix("Value error, ")
+        if each["type"] == "missing":
+            message = f"`{each['loc'][-1]}` is missing"
+        elif each["type"] == "extra_forbidden":
+            message = f"`{each['loc'][-1]}` is not known here"
+        line = f"{path}:{lines.get(place, 1)}: {where + ': ' if where else ''}{message}"
+        if line not in said:
+            said.add(line)
+            yield line
+
+
+def _parse(data: bytes, path: Path) -> tuple[JsonValue, dict[tuple[object, ...], int]]:
+    try:
+        import yaml  # noqa: PLC0415 - an extra
+    except ImportError as missing:
+        raise MissingExtraError("reading experiments", "experiments") from missing
+    try:
+        root = yaml.compose(data.decode("utf-8"), Loader=yaml.SafeLoader)
+        builder = _Builder(path)
+        return builder.value(root, ()), builder.lines
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: not UTF-8 at byte {error.start}") from None
+    except RecursionError:
+        raise ConfigurationError(f"{path}: nested too deeply") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigurationError(f"{path}:{line}: not YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path}: not YAML: {error}") from None
+
+
+@dataclass(slots=True)
+class _Builder:
+    """Plain values from YAML nodes, as the flagd server reads them: `on` is text, an alias is refused."""
+
+    path: Path
+    lines: dict[tuple[object, ...], int] = field(default_factory=dict)
+    _seen: set[int] = field(default_factory=set)
+
+    def value(self, node: Any, place: tuple[object, ...]) -> JsonValue:
+        if node is None:
+            return None
+        line = node.start_mark.line + 1
+        self.lines[place] = line
+        if id(node) in self._seen or len(self._seen) > MAX_VALUES or len(place) > MAX_DEPTH:
+            raise ConfigurationError(
+                f"{self.path}:{line}: anchors, deep nesting and huge documents are not read"
+            )
+        self._seen.add(id(node))
+        if node.id == "mapping":
+            return self._mapping(node, place)
+        if node.id == "sequence":
+            return [self.value(each, (*place, index)) for index, each in enumerate(node.value)]
+        return _scalar(node)
+
+    def _mapping(self, node: Any, place: tuple[object, ...]) -> JsonValue:
+        result: dict[str, JsonValue] = {}
+        for key_node, value_node in node.value:
+            key, line = str(key_node.value), key_node.start_mark.line + 1
+            if key in result:
+                raise ConfigurationError(f"{self.path}:{line}: {key!r} is written twice")
+            result[key] = self.value(value_node, (*place, key))
+            self.lines[*place, key] = line
+        return result
+
+
+def _scalar(node: Any) -> JsonValue:
+    text: str = node.value
+    if node.style is not None:  # quoted, or a block of text
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    if _NUMBER.fullmatch(text):
+        return float(text) if set(text) & set(".eE") else int(text)
+    return text

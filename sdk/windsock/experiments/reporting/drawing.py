@@ -1,0 +1,139 @@
+"""SVG by hand: intervals, and lines over time. Widths suit a phone; the page scales them up."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+
+WIDTH, LEFT, RIGHT = 360, 8, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One interval of a plot of intervals.
+
+    Attributes:
+        label: What it is of.
+        low: Lower end; `middle` and `high` likewise.
+        tone: A class of the style sheet: `better`, `worse`, `open` or `within`.
+        text: The numbers in words.
+    """
+
+    label: str
+    low: float
+    middle: float
+    high: float
+    tone: str
+    text: str
+
+
+def intervals(bars: Sequence[Bar], title: str) -> str:
+    """Intervals under each other around a line at zero."""
+    edge = max((abs(end) for bar in bars for end in (bar.low, bar.high)), default=0.0) * 1.08 or 1.0
+    edge = min(edge, 3 * max((abs(bar.middle) for bar in bars), default=edge) + 0.25)
+
+    def x(value: float) -> float:
+        clipped = max(-edge, min(edge, value))
+        return LEFT + (clipped + edge) / (2 * edge) * (WIDTH - LEFT - RIGHT)
+
+    height = 44 * len(bars) + 8
+    parts = [f'<line class="zero" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="2" y2="{height - 2}"/>']
+    for number, bar in enumerate(bars):
+        y = 44 * number + 30
+        parts.append(
+            f'<text class="label" x="{LEFT}" y="{y - 14}">{escape(bar.label)}</text>'
+            f'<text class="value" x="{WIDTH - RIGHT}" y="{y - 14}">{escape(bar.text)}</text>'
+            f'<line class="bar {bar.tone}" x1="{x(bar.low):.1f}" x2="{x(bar.high):.1f}" y1="{y}" y2="{y}"/>'
+            f'<circle class="dot {bar.tone}" cx="{x(bar.middle):.1f}" cy="{y}" r="4.5"/>'
+        )
+    return _svg(height, title, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """An interval at one time."""
+
+    at: datetime
+    low: float
+    middle: float
+    high: float
+
+
+def over_time(looks: Sequence[Look], title: str) -> str:
+    """An effect with its interval as a band over time, and a line at zero."""
+    top, bottom, left = 12.0, 150.0, 44.0
+    edge = 3 * max(0.02, *(abs(look.middle) for look in looks))
+    edge = min(edge, max(max(abs(look.low), abs(look.high)) for look in looks) * 1.05)
+    first, last = looks[0].at, looks[-1].at
+    span = (last - first).total_seconds() or 1.0
+
+    def x(at: datetime) -> float:
+        return left + (at - first).total_seconds() / span * (WIDTH - left - RIGHT)
+
+    def y(value: float) -> float:
+        return top + (edge - max(-edge, min(edge, value))) / (2 * edge) * (bottom - top)
+
+    band = [f"{x(look.at):.1f},{y(look.high):.1f}" for look in looks]
+    band += [f"{x(look.at):.1f},{y(look.low):.1f}" for look in reversed(looks)]
+    middle = " ".join(f"{x(look.at):.1f},{y(look.middle):.1f}" for look in looks)
+    parts = [
+        *(
+            f'<text class="tick end" x="{left - 6}" y="{y(value) + 4:.1f}">{100 * value:+.0f} %</text>'
+            for value in (edge, 0.0, -edge)
+        ),
+        f'<line class="zero" x1="{left}" x2="{WIDTH - RIGHT}" y1="{y(0):.1f}" y2="{y(0):.1f}"/>',
+        f'<polygon class="band" points="{" ".join(band)}"/><polyline class="line a0" points="{middle}"/>',
+        _dates(first, last, left, bottom + 18),
+    ]
+    return _svg(int(bottom) + 26, title, parts)
+
+
+def cumulative(series: Mapping[str, Sequence[tuple[str, int]]], title: str) -> str:
+    """Units of each arm, day by day, added up."""
+    top, bottom, left = 12.0, 150.0, 44.0
+    days = sorted({day for points in series.values() for day, _ in points})
+    sums = {arm: _running(dict(points), days) for arm, points in series.items()}
+    most = max((values[-1] for values in sums.values()), default=1) or 1
+
+    def at(index: int, value: int) -> str:
+        x = left + index / max(len(days) - 1, 1) * (WIDTH - left - RIGHT)
+        return f"{x:.1f},{bottom - value / most * (bottom - top):.1f}"
+
+    parts = [
+        f'<text class="tick end" x="{left - 6}" y="{top + 4}">{most:,}</text>',
+        f'<text class="tick end" x="{left - 6}" y="{bottom + 4}">0</text>',
+        f'<line class="zero" x1="{left}" x2="{WIDTH - RIGHT}" y1="{bottom}" y2="{bottom}"/>',
+    ]
+    for number, (arm, values) in enumerate(sums.items()):
+        points = " ".join(at(index, value) for index, value in enumerate(values))
+        tone, y, text = f"a{number % 4}", top + 2 + 16 * number, f"{escape(arm)}: {values[-1]:,}"
+        parts.append(
+            f'<polyline class="line {tone}" points="{points}"/>'
+            f'<rect class="key {tone}" x="{left + 6}" y="{y}" width="10" height="4"/>'
+            f'<text class="tick" x="{left + 22}" y="{y + 6}">{text}</text>'
+        )
+    first, last = (datetime.fromisoformat(day).replace(tzinfo=UTC) for day in (days[0], days[-1]))
+    parts.append(_dates(first, last, left, bottom + 18))
+    return _svg(int(bottom) + 26, title, parts)
+
+
+def _running(points: Mapping[str, int], days: Sequence[str]) -> list[int]:
+    total, values = 0, []
+    for day in days:
+        total += points.get(day, 0)
+        values.append(total)
+    return values
+
+
+def _dates(first: datetime, last: datetime, left: float, y: float) -> str:
+    return (
+        f'<text class="tick" x="{left}" y="{y}">{first:%d %b %Y}</text>'
+        f'<text class="tick end" x="{WIDTH - RIGHT}" y="{y}">{last:%d %b %Y}</text>'
+    )
+
+
+def _svg(height: int, title: str, parts: Sequence[str]) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">'
+        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
+    )

@@ -1,0 +1,217 @@
+"""The report as one HTML page: the sentence first, then how it looks, then how it was computed."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from html import escape
+from importlib.resources import files
+from math import isfinite
+
+from windsock.experiments.analysis import Analysis, Comparison, Outcome, Role
+from windsock.experiments.decision import Decision
+from windsock.experiments.reporting import drawing
+from windsock.experiments.wording import interval_text, method, metric_title, number, percent, signed
+
+_OUTCOMES = {
+    Outcome.BETTER: "better",
+    Outcome.WORSE: "worse",
+    Outcome.WITHIN: "within what is accepted",
+    Outcome.OPEN: "not decided",
+    Outcome.NOTHING: "no number",
+}
+
+
+def page(analysis: Analysis, decision: Decision, history: Sequence[Analysis] = ()) -> str:
+    """Write the report.
+
+    Args:
+        analysis: The analysis.
+        decision: What it decides.
+        history: The same experiment at earlier looks, oldest first, for the effect over time.
+
+    Returns:
+        A complete HTML document that loads nothing.
+    """
+    experiment = analysis.declared.experiment
+    style = files(__package__ or "").joinpath("style.css").read_text(encoding="utf-8")
+    sections = (
+        _head(analysis, decision),
+        _effects(analysis),
+        _over_time(analysis, history),
+        _allocation(analysis),
+        _metrics(analysis),
+        _left_out(analysis),
+        _computed(analysis),
+    )
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f"<title>{escape(experiment.name)}</title>"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f"<style>{style}</style></head><body>{''.join(sections)}</body></html>\n"
+    )
+
+
+def _head(analysis: Analysis, decision: Decision) -> str:
+    experiment, collected = analysis.declared.experiment, analysis.collected
+    reasons = "".join(
+        f"<li>{escape(each)}</li>" for each in decision.reasons if each not in decision.sentence
+    )
+    state = decision.state.value
+    return (
+        f"<h1>{escape(metric_title(experiment.name).capitalize())}</h1>"
+        f'<p class="soft">Version {experiment.version} in {escape(collected.environment)}, '
+        f"{collected.now:%d %B %Y, %H:%M} UTC. Owner: {escape(experiment.owner)}</p>"
+        f'<div class="verdict {state.replace(" ", "-")}"><b>{state}</b>{escape(decision.sentence)}</div>'
+        f"<p>Hypothesis: {escape(experiment.hypothesis)}</p>" + (f"<ul>{reasons}</ul>" if reasons else "")
+    )
+
+
+def _shown(found: Sequence[Comparison]) -> Iterator[drawing.Bar]:
+    for each in found:
+        if each.effect is None or each.relative is None or not isfinite(each.effect.relative):
+            continue
+        low, high = each.relative
+        middle = each.effect.relative
+        text = f"{signed(middle)} ({interval_text(low, high)})"
+        label = f"{metric_title(each.metric)}, {each.arm}"
+        yield drawing.Bar(label, low, middle, high if isfinite(high) else 10.0, each.outcome.value, text)
+
+
+def _effects(analysis: Analysis) -> str:
+    parts = ["<h2>Effect</h2>"]
+    for role, title in ((Role.GOAL, "Goals"), (Role.GUARDRAIL, "Guardrails")):
+        if bars := list(_shown(analysis.of_role(role))):
+            control = analysis.declared.experiment.control
+            caption = f"{title}: change against {control}, with the interval that holds at every look"
+            parts.append(_figure(drawing.intervals(bars, caption), caption))
+    return "".join(parts) if len(parts) > 1 else ""
+
+
+def _over_time(analysis: Analysis, history: Sequence[Analysis]) -> str:
+    looks: defaultdict[tuple[str, str], list[drawing.Look]] = defaultdict(list)
+    for each in (*history, analysis):
+        for goal in each.of_role(Role.GOAL):
+            if goal.effect is not None and goal.relative is not None and isfinite(goal.effect.relative):
+                look = drawing.Look(
+                    each.collected.now, goal.relative[0], goal.effect.relative, goal.relative[1]
+                )
+                looks[goal.metric, goal.arm].append(look)
+    parts = [
+        _figure(drawing.over_time(found, caption), caption)
+        for (metric, arm), found in looks.items()
+        if len(found) > 1 and (caption := f"{metric_title(metric).capitalize()} in {arm}, look by look")
+    ]
+    return f"<h2>Over time</h2>{''.join(parts)}" if parts else ""
+
+
+def _allocation(analysis: Analysis) -> str:
+    ratio, exposed = analysis.ratio, analysis.collected.exposed
+    total = sum(ratio.counts.values())
+    rows = "".join(
+        f'<tr><td>{escape(arm)}</td><td class="n">{count:,}</td>'
+        f'<td class="n">{percent(count / total, 2) if total else "–"}</td>'
+        f'<td class="n">{percent(ratio.shares[arm], 2)}</td></tr>'
+        for arm, count in ratio.counts.items()
+    )
+    verdict = (
+        "The arms differ from the declared sizes by more than chance explains: do not trust any effect below."
+        if ratio.mismatch
+        else "The arms have the declared sizes, as far as chance lets them."
+    )
+    series: dict[str, list[tuple[str, int]]] = {arm: [] for arm in ratio.counts}
+    for day in exposed.days:
+        series.setdefault(day.arm, []).append((day.date, day.units))
+    chart = ""
+    if exposed.days:
+        caption = "Units exposed, added up by day"
+        chart = _figure(drawing.cumulative(series, caption), caption)
+    return (
+        '<h2>Who was exposed</h2><div class="wide"><table><thead><tr><th>Arm</th><th class="n">Units</th>'
+        f'<th class="n">Share</th><th class="n">Declared</th></tr></thead><tbody>{rows}</tbody></table></div>'
+        f"<p>{verdict} (Sample ratio mismatch: p = {ratio.p_value:.3g}, valid at every look.)</p>{chart}"
+    )
+
+
+def _metrics(analysis: Analysis) -> str:
+    names = ("Metric", "Arm", "Control", "Treatment", "Change", "Interval", "p", "Says")
+    head = "".join(f"<th{' class=n' if name in names[2:7] else ''}>{name}</th>" for name in names)
+    rows = "".join(_metric_row(each, names) for each in analysis.comparisons)
+    table = f'<table class="metrics"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    return f"<h2>Every metric</h2>{table}"
+
+
+def _metric_row(each: Comparison, names: Sequence[str]) -> str:
+    effect = each.effect
+    change, interval = "–", "–"
+    if effect is not None and each.relative is not None and isfinite(effect.relative):
+        change, interval = signed(effect.relative), interval_text(*each.relative)
+    elif effect is not None and each.interval is not None:
+        change = number(effect.absolute)
+        interval = f"{number(each.interval[0])} to {number(each.interval[1])}"
+    p_value = "–" if each.p_value is None else f"{each.p_value:.3f}" if each.p_value >= 0.001 else "< 0.001"
+    tone = f' class="{each.outcome.value}"' if each.outcome in (Outcome.BETTER, Outcome.WORSE) else ""
+    margin = f", margin {percent(each.margin)}" if each.margin else ""
+    note = f'<div class="soft">{escape(each.note)}</div>' if each.note else ""
+    cells = (
+        f"{escape(metric_title(each.metric))}<div class=soft>{each.role.value}{margin}</div>",
+        escape(each.arm),
+        number(effect.control) if effect else "–",
+        number(effect.treatment) if effect else "–",
+        change,
+        interval,
+        p_value,
+        f"<span{tone}>{_OUTCOMES[each.outcome]}</span>{note}",
+    )
+    numeric = ("", "", ' class="n"', ' class="n"', ' class="n"', ' class="n"', ' class="n"', "")
+    return "<tr>" + "".join(
+        f'<td data-name="{name}"{kind}><span>{cell}</span></td>'
+        for name, kind, cell in zip(names, numeric, cells, strict=True)
+    ) + "</tr>"  # fmt: skip
+
+
+def left_out(analysis: Analysis) -> Iterator[str]:
+    """What does not count, and why, a sentence each."""
+    exposed, experiment = analysis.collected.exposed, analysis.declared.experiment
+    if exposed.crossed:
+        yield f"{exposed.crossed:,} units were in two arms and count in none."
+    for reason, units in sorted(exposed.excluded.items()):
+        yield f"{units:,} units are excluded: {reason}."
+    if exposed.beyond:
+        yield f"{exposed.beyond:,} units were exposed after the declared maximum."
+    if exposed.later:
+        yield f"{exposed.later:,} units were exposed after the time of this analysis: a clock is wrong."
+    waiting = {
+        name: exposed.total - sum(arm.sums.units for arm in arms.values())
+        for name, arms in analysis.collected.metrics.items()
+    }
+    if waiting and max(waiting.values()):
+        most = max(waiting, key=waiting.__getitem__)
+        yield f"{waiting[most]:,} units are too young for {metric_title(most)}: its window has not passed."
+    for version, units in sorted(exposed.other_versions.items()):
+        if version != experiment.version:
+            yield f"{units:,} units belong to version {version}, which is analysed on its own."
+    for environment, units in sorted(exposed.other_environments.items()):
+        if environment != analysis.collected.environment:
+            yield f"{units:,} units were exposed in {environment}."
+
+
+def _left_out(analysis: Analysis) -> str:
+    items = "".join(f"<li>{escape(each)}</li>" for each in left_out(analysis))
+    return f"<h2>What was left out</h2>{f'<ul>{items}</ul>' if items else '<p>Nothing.</p>'}"
+
+
+def _computed(analysis: Analysis) -> str:
+    caps = "".join(
+        f"<li>{escape(metric_title(name)).capitalize()} is capped at {number(cap)} per unit.</li>"
+        for name, cap in analysis.collected.caps.items()
+    )
+    queries = "".join(
+        f"<details><summary>{escape(question)}</summary><pre>{escape(query)}</pre></details>"
+        for question, query in analysis.collected.sql.items()
+    )
+    steps = "".join(f"<li>{escape(each)}</li>" for each in method(analysis))
+    return f"<h2>How it was computed</h2><ul>{steps}{caps}</ul><h3>Queries</h3>{queries}"
+
+
+def _figure(svg: str, caption: str) -> str:
+    return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"

@@ -1,0 +1,45 @@
+"""What a decision was made from, as JSON: the same snapshot gives the same decision, whenever it is read."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from windsock.errors import ConfigurationError
+from windsock.experiments.data.collecting import Collected
+from windsock.experiments.reading import Declared
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An experiment as it was declared, and what was collected.
+
+    Attributes:
+        declared: The experiment and its metrics.
+        collected: Sums and counts.
+    """
+
+    declared: Declared
+    collected: Collected
+
+
+_ADAPTER: Final[TypeAdapter[Snapshot]] = TypeAdapter(Snapshot)
+
+
+def to_json(snapshot: Snapshot) -> str:
+    """Write a snapshot."""
+    return _ADAPTER.dump_json(snapshot).decode()
+
+
+def from_json(text: str) -> Snapshot:
+    """Read a snapshot.
+
+    Raises:
+        ConfigurationError: It is not one.
+    """
+    try:
+        return _ADAPTER.validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ConfigurationError(f"this is no snapshot of an experiment: {where}: {first['msg']}") from None

@@ -1,0 +1,93 @@
+"""Numbers and effects in words."""
+
+from collections.abc import Iterator
+from math import isfinite
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from windsock.experiments.analysis import Analysis, Comparison
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share in percent: `5 %`; with a decimal where it would round to nothing."""
+    if share and abs(share) < 0.0095:
+        digits = max(digits, 1)
+    return f"{100 * share:.{digits}f} %"
+
+
+def signed(share: float) -> str:
+    """A relative change: `+5.2 %`, `−3.1 %`."""
+    text = f"{100 * share:+.1f} %" if abs(share) < 10 else f"{100 * share:+.0f} %"
+    return text.replace("-", "−")
+
+
+def number(value: float) -> str:
+    """A value of a metric: four digits that count."""
+    if not isfinite(value):
+        return "–"
+    text = f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    return text.replace("-", "−")
+
+
+def interval_text(low: float, high: float) -> str:
+    """A relative interval: `−3.1 % to +5.2 %`."""
+    return f"{signed(low)} to {signed(high) if isfinite(high) else 'any increase'}"
+
+
+def metric_title(name: str) -> str:
+    """A metric's name as words."""
+    return name.replace("_", " ")
+
+
+def effect_sentence(found: "Comparison", analysis: "Analysis") -> str:
+    """One comparison as a sentence, without its statistics' names."""
+    title, control = metric_title(found.metric), analysis.declared.experiment.control
+    if found.effect is None:
+        return f"{title.capitalize()} in {found.arm}: {found.note}."
+    confidence = percent(found.confidence, 1 if round(found.confidence, 2) != found.confidence else 0)
+    if found.relative is not None and isfinite(found.effect.relative):
+        change, span = signed(found.effect.relative), interval_text(*found.relative)
+    elif found.interval is not None:
+        change = number(found.effect.absolute)
+        span = f"{number(found.interval[0])} to {number(found.interval[1])}"
+    else:
+        return f"{title.capitalize()} in {found.arm}: {found.note}."
+    words = {
+        "better": "is better",
+        "worse": "is worse",
+        "within": "stays within what is accepted",
+        "open": "is not decided",
+        "nothing": "cannot be judged",
+    }[found.outcome]
+    return (
+        f"{title.capitalize()} {words} in {found.arm}: {change} against {control} "
+        f"({confidence} interval {span})."
+    )
+
+
+def method(analysis: "Analysis") -> Iterator[str]:
+    """How the numbers were computed, a sentence each."""
+    experiment = analysis.declared.experiment
+    yield f"Every {experiment.unit} counts once, by its own total: what was randomised is what is analysed."
+    if analysis.fraction is None:
+        yield (
+            "Intervals hold at every look, without an end (asymptotic confidence sequences, Waudby-Smith et "
+            "al. 2024). A declared maximum would find the same effect with about 27 points more power."
+        )
+    elif experiment.design == "any_time":
+        yield (
+            f"Intervals hold at every look up to the declared maximum, of which {percent(analysis.fraction)} "
+            "is in (the continuous O'Brien-Fleming boundary)."
+        )
+    elif experiment.design == "fixed":
+        yield "There is one look, at the end: nothing is decided before it (Welch's test)."
+    else:
+        yield "Looks are planned: error is spent in O'Brien and Fleming's shape (Lan and DeMets 1983)."
+    yield "Ratios use the delta method (Deng et al. 2018)."
+    if any(metric.covariate for metric in analysis.declared.metrics.values()):
+        yield "What a unit did before its first exposure narrows the interval (CUPED, Deng et al. 2013)."
+    if len(experiment.metrics.goal) * len(experiment.treatments) > 1:
+        yield "p-values of the goals are adjusted by Holm's method."
+    if experiment.metrics.secondary:
+        yield "A secondary metric is called better or worse only where e-BH allows it (Wang and Ramdas 2022)."
+    yield "The arms' sizes are tested exactly and at every look (Lindon and Malek 2022)."

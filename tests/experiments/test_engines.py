@@ -1,0 +1,172 @@
+"""The same numbers on every engine, and the same as computed from the rows by hand."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import ibis
+import pytest
+
+from tests.experiments import engines
+from tests.experiments.data import NOW, Rows, experiment_rows
+from windsock.experiments.data.collecting import ArmSums, Collected, collect
+from windsock.experiments.data.unit_table import columns_of
+from windsock.experiments.data.warehouse import Warehouse
+from windsock.experiments.documents import Experiment
+from windsock.experiments.metrics import BUILT_IN, Metric
+from windsock.experiments.reading import Declared
+from windsock.experiments.statistics.effects import compare
+from windsock.experiments.statistics.moments import aggregates
+
+OWN = {
+    "revenue": Metric.model_validate(
+        {"source": {"event": "revenue"}, "kind": "mean", "value": "value", "better": "higher"}
+    ),
+    "buyers": Metric.model_validate(
+        {"source": {"event": "revenue"}, "kind": "proportion", "better": "higher"}
+    ),
+}
+EVERY = BUILT_IN | OWN
+EXPERIMENT = Experiment.model_validate(
+    {
+        "name": "cheaper_model", "hypothesis": "the small model costs less", "owner": "ann", "settings": "teacher",
+        "arms": {"control": {}, "cheaper": {"reasoning_model": "small"}},
+        "metrics": {"goal": ["cost_per_request"], "secondary": [name for name in EVERY if name != "cost_per_request"]},
+        "minimum_effect": "5%", "maximum": {"units": 10_000},
+    }
+)  # fmt: skip
+DECLARED = Declared(EXPERIMENT, {name: EVERY[name] for name in EXPERIMENT.metrics.every})
+
+
+@pytest.fixture(scope="module")
+def rows() -> Rows:
+    return experiment_rows()
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[object]:
+    pytest.importorskip("pyspark", reason="no pyspark: uv sync --group spark; it needs Java")
+    from pyspark.sql import SparkSession
+
+    session = (
+        SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+        .config("spark.sql.shuffle.partitions", "1").config("spark.sql.session.timeZone", "UTC").getOrCreate()
+    )  # fmt: skip
+    yield session
+    session.stop()
+
+
+@pytest.fixture(params=["parquet", "csv", "postgres", "spark"])
+def warehouse(request, rows, tmp_path) -> Iterator[Warehouse]:
+    if request.param == "spark":
+        session = request.getfixturevalue("spark")
+        engines.parquet(rows, tmp_path)
+        for table in engines.TABLES:
+            session.read.parquet(str(tmp_path / f"{table}.parquet")).createOrReplaceTempView(table)
+        yield Warehouse(ibis.pyspark.connect(session))
+        return
+    place = request.getfixturevalue("database") if request.param == "postgres" else tmp_path
+    with getattr(engines, request.param)(rows, place) as opened:
+        yield opened
+
+
+def by_hand(rows: Rows) -> dict[str, dict[str, tuple[int, float, float]]]:
+    """Units, numerator and denominator of two metrics by arm, in plain Python."""
+    at = {row["unit"]: (row["arm"], row["first_exposed_at"]) for row in rows.exposures}
+    found: dict = defaultdict(lambda: defaultdict(lambda: [0, 0.0, 0.0]))
+    for arm, _ in at.values():
+        for metric in ("cost_per_request", "revenue"):
+            found[metric][arm][0] += 1
+    for row in rows.usage_logs:
+        arm, exposed = at[row["user_id"]]
+        if exposed <= row["requested_at"] < exposed + timedelta(days=7):
+            found["cost_per_request"][arm][1] += row["cost"]
+            found["cost_per_request"][arm][2] += 1
+    for row in rows.metric_events:
+        arm, exposed = at[row["user_id"]]
+        if row["name"] == "revenue" and exposed <= row["occurred_at"] < exposed + timedelta(days=7):
+            found["revenue"][arm][1] += row["value"]
+    return found
+
+
+def test_sums_are_those_of_the_rows(warehouse, rows) -> None:
+    collected = collect(warehouse, DECLARED, "production", NOW)
+    assert collected.exposed.counted == {"control": 200, "cheaper": 200}
+    expected = by_hand(rows)
+    for metric, arms in expected.items():
+        for arm, (units, numerator, denominator) in arms.items():
+            sums = collected.metrics[metric][arm].sums
+            totals = {name: value + sums.units * sums.shifts[name] for name, value in sums.sums.items()}
+            assert sums.units == units
+            assert totals[f"n_{metric}"] == pytest.approx(numerator, rel=1e-12)
+            if denominator:
+                assert totals[f"d_{metric}"] == denominator
+
+
+@pytest.fixture(scope="module")
+def reference(rows, tmp_path_factory) -> Collected:
+    with engines.parquet(rows, tmp_path_factory.mktemp("reference")) as opened:
+        return collect(opened, DECLARED, "production", NOW)
+
+
+def effect_of(metric: str, arms: Mapping[str, ArmSums]):
+    return compare(
+        aggregates(arms["control"].sums), aggregates(arms["cheaper"].sums), columns_of(metric, EVERY[metric])
+    )
+
+
+def test_every_engine_gives_the_same_effects(warehouse, reference) -> None:
+    collected = collect(warehouse, DECLARED, "production", NOW)
+    assert collected.exposed == reference.exposed
+    assert set(collected.metrics) == set(EVERY)
+    for metric in set(EVERY) - {"judge_pass"}:
+        ours, theirs = (
+            effect_of(metric, collected.metrics[metric]),
+            effect_of(metric, reference.metrics[metric]),
+        )
+        for name in ("absolute", "absolute_error", "relative", "log_ratio_error"):
+            assert getattr(ours, name) == pytest.approx(getattr(theirs, name), rel=1e-9), (metric, name)
+    assert {arm.seen for arm in collected.metrics["judge_pass"].values()} == {0}
+
+
+def test_an_offset_of_1e8_keeps_its_digits(make_database, migrated_template, tmp_path) -> None:
+    plain, far = (experiment_rows(offset=offset) for offset in (0.0, 1e8))
+    for each in (plain, far):  # every unit has one event, so that the offset is the same for all
+        each.metric_events = [row for row in each.metric_events if row["name"] == "revenue"]
+        bought = {row["user_id"] for row in each.metric_events}
+        each.exposures = [row for row in each.exposures if row["unit"] in bought]
+    errors = []
+    declared = Declared(EXPERIMENT, {"revenue": OWN["revenue"]})
+    for number, each in enumerate((plain, far)):
+        (folder := Path(tmp_path / str(number))).mkdir()
+        database = make_database(migrated_template)
+        for opened in (engines.parquet(each, folder), engines.postgres(each, database)):
+            with opened:
+                found = collect(opened, declared, "production", NOW).metrics["revenue"]
+            errors.append(((effect := effect_of("revenue", found)).absolute, effect.absolute_error))
+    for absolute, error in errors[1:]:
+        assert absolute == pytest.approx(errors[0][0], abs=3e-8)  # a float near 1e8 has steps of 1.5e-8
+        assert error == pytest.approx(errors[0][1], rel=1e-9)
+    assert errors[2] == pytest.approx(errors[3], rel=1e-9, abs=3e-8)
+
+
+@pytest.mark.parametrize("backend", ["bigquery", "snowflake", "databricks", "clickhouse"])
+def test_other_warehouses_compile(backend, reference, rows, tmp_path) -> None:
+    """Untested beyond this: no such server is here. The SQL of every query compiles to the dialect."""
+    warehouse = engines.parquet(rows, tmp_path)
+    seen = []
+
+    class Compiling:
+        name = warehouse.backend.name
+
+        def table(self, *names, **options):
+            return warehouse.backend.table(*names, **options)
+
+        def to_pyarrow(self, expression):
+            seen.append(ibis.to_sql(expression, dialect=backend))
+            return warehouse.backend.to_pyarrow(expression)
+
+    collect(Warehouse(Compiling()), DECLARED, "production", NOW)
+    assert len(seen) >= 6
+    assert all(each.startswith(("SELECT", "WITH")) for each in seen)
