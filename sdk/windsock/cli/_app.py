@@ -40,6 +40,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "fmt": ("fmt", "Write flag files in the one common form."),
     "diff": ("diff", "Show what changed between two states of the flags, flag by flag."),
     "eval": ("eval", "Evaluate one flag for one context, and say why."),
+    "experiment": ("experiment", "Plan, follow, report and decide experiments."),
     "doctor": ("doctor", "Say what serves, and who buckets users otherwise than the flag files say."),
 }
 

@@ -155,6 +155,12 @@ def analyse(declared: Declared, collected: Collected) -> Analysis:
     )
 
 
+def analyse_goals(goals: Declared, collected: Collected) -> Analysis:
+    """The same with nothing but the goals, which is all that was collected."""
+    ratio, fraction = _ratio(goals.experiment, collected), _fraction(goals, collected)
+    return Analysis(goals, collected, ratio, fraction, tuple(_Comparing(goals, collected, fraction).goals()))
+
+
 def _ratio(experiment: Experiment, collected: Collected) -> SampleRatio:
     counts = {arm: collected.exposed.counted.get(arm, 0) for arm in experiment.arms}
     shares = experiment.shares
@@ -189,15 +195,21 @@ class _Comparing:
         self._goals, self._guards = len(roles.goal) * arms, max(1, len(roles.guardrails) * arms)
 
     def all(self) -> Iterator[Comparison]:
+        """Every comparison, goals first."""
         roles = self._experiment.metrics
         arms = self._experiment.treatments
-        goals = [self._compare(name, arm, Role.GOAL) for name in roles.goal for arm in arms]
-        yield from self._corrected(goals)
+        yield from self.goals()
         for guardrail in roles.guardrails:
             for arm in arms:
                 yield self._compare(guardrail.metric, arm, Role.GUARDRAIL)
         rest = [self._compare(name, arm, Role.SECONDARY) for name in roles.secondary for arm in arms]
         yield from _discovered(rest, self._experiment.alpha)
+
+    def goals(self) -> Iterator[Comparison]:
+        """The goals, corrected for each other."""
+        arms = self._experiment.treatments
+        names = self._experiment.metrics.goal
+        yield from self._corrected([self._compare(name, arm, Role.GOAL) for name in names for arm in arms])
 
     def _corrected(self, goals: list[Comparison]) -> Iterator[Comparison]:
         """Goals with p-values adjusted by Holm, which decides more than intervals at its first level."""

@@ -1,6 +1,6 @@
 """What an experiment is: `flagd/experiments/<name>.yaml` as a model."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
@@ -35,6 +35,11 @@ class Maximum(_Model):
         return self
 
 
+def _or_name(schema: dict[str, Any]) -> None:
+    """A guardrail without a margin is written as its name."""
+    schema["items"] = {"anyOf": [schema["items"], {"type": "string"}]}
+
+
 class Roles(_Model):
     """The metrics by what they decide.
 
@@ -45,7 +50,7 @@ class Roles(_Model):
     """
 
     goal: Annotated[list[Name], Field(min_length=1)]
-    guardrails: list[Guardrail] = Field(default_factory=list)
+    guardrails: Annotated[list[Guardrail], Field(json_schema_extra=_or_name)] = Field(default_factory=list)
     secondary: list[Name] = Field(default_factory=list)
 
     @field_validator("guardrails", mode="before")

@@ -1,15 +1,17 @@
 """The functions of `windsock.experiments`: analyse, decide and report in one call each."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from windsock.errors import ConfigurationError
-from windsock.experiments.analysis import Analysis, analyse
-from windsock.experiments.data.collecting import collect
+from windsock.experiments.analysis import Analysis, analyse, analyse_goals
+from windsock.experiments.data.collecting import Collected, collect
 from windsock.experiments.data.warehouse import Backend, Warehouse, open_warehouse
 from windsock.experiments.decision import Decision, decide
-from windsock.experiments.reading import read_declared
+from windsock.experiments.reading import Declared, read_declared
 from windsock.experiments.reporting.page import page
 from windsock.experiments.snapshot import Snapshot, from_json, to_json
 
@@ -21,14 +23,16 @@ class Result:
     Attributes:
         analysis: Every comparison.
         decision: The state and the proposal.
+        history: The same experiment as earlier looks would have shown it, oldest first.
     """
 
     analysis: Analysis
     decision: Decision
+    history: tuple[Analysis, ...] = ()
 
     def report(self) -> str:
         """The report, one HTML file without scripts."""
-        return page(self.analysis, self.decision)
+        return page(self.analysis, self.decision, self.history)
 
     def snapshot(self) -> str:
         """What it was computed from, as JSON; `restore` computes it again."""
@@ -50,7 +54,8 @@ def restore(snapshot: str) -> Result:
         ConfigurationError: It is not a snapshot.
     """
     read = from_json(snapshot)
-    return _result(analyse(read.declared, read.collected))
+    analysis = analyse(read.declared, read.collected)
+    return Result(analysis, decide(analysis))
 
 
 def analyze(
@@ -60,6 +65,7 @@ def analyze(
     flags: str | Path = "flagd",
     environment: str = "production",
     now: datetime | None = None,
+    looks: int = 0,
 ) -> Result:
     """Analyse a declared experiment.
 
@@ -69,6 +75,7 @@ def analyze(
         flags: The folder of the flags.
         environment: Whose exposures and outcomes count.
         now: The time of the analysis, with a zone; the current time without it.
+        looks: How many earlier looks to compute as well, for the report's effect over time.
 
     Raises:
         ConfigurationError: A document is wrong, a table or column is missing, or a value cannot be summed.
@@ -77,16 +84,31 @@ def analyze(
     if now is not None and now.tzinfo is None:
         raise ConfigurationError("now: the time of an analysis needs its zone")
     declared = read_declared(Path(flags), name)
-    if isinstance(data, Warehouse):
-        return _result(analyse(declared, collect(data, declared, environment, now)))
-    with open_warehouse(data) as warehouse:
-        return _result(analyse(declared, collect(warehouse, declared, environment, now)))
+    warehouse = data if isinstance(data, Warehouse) else open_warehouse(data)
+    with contextlib.nullcontext() if isinstance(data, Warehouse) else warehouse:
+        collected = collect(warehouse, declared, environment, now)
+        history = tuple(_earlier(warehouse, declared, collected, looks))
+    analysis = analyse(declared, collected)
+    return Result(analysis, decide(analysis), history)
+
+
+def _earlier(warehouse: Warehouse, declared: Declared, last: Collected, looks: int) -> Iterator[Analysis]:
+    """The goals at earlier looks, evenly spaced since the first unit matured."""
+    goals = Declared(
+        declared.experiment, {name: declared.metrics[name] for name in declared.experiment.metrics.goal}
+    )
+    horizon = max(metric.delay + metric.window for metric in goals.metrics.values())
+    if last.exposed.first is None or looks < 1:
+        return
+    start = last.exposed.first + horizon
+    newest = datetime.fromisoformat(last.exposed.days[-1].date).replace(tzinfo=UTC) + timedelta(days=1)
+    end = min(last.now, newest + horizon)
+    for look in range(1, looks + 1):
+        at = start + (end - start) * look / (looks + 1)
+        if start < at < last.now:
+            yield analyse_goals(goals, collect(warehouse, goals, last.environment, at))
 
 
 def report(result: Result, path: str | Path) -> None:
     """Write the report of an analysis: one HTML file that needs nothing else."""
     Path(path).write_text(result.report(), encoding="utf-8")
-
-
-def _result(analysis: Analysis) -> Result:
-    return Result(analysis, decide(analysis))

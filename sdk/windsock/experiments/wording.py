@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from windsock.experiments.analysis import Analysis, Comparison
 
+_PERCENT = "\N{NO-BREAK SPACE}%"
+
 
 def percent(share: float, digits: int = 0) -> str:
     """A share in percent: `5 %`; with a decimal where it would round to nothing."""
     if share and abs(share) < 0.0095:
         digits = max(digits, 1)
-    return f"{100 * share:.{digits}f} %"
+    return f"{100 * share:.{digits}f}{_PERCENT}"
 
 
-def signed(share: float) -> str:
-    """A relative change: `+5.2 %`, `−3.1 %`."""
-    text = f"{100 * share:+.1f} %" if abs(share) < 10 else f"{100 * share:+.0f} %"
+def signed(share: float, digits: int = 1) -> str:
+    """A relative change: `+5.2 %`, `−3.1 %`, `0 %`."""
+    if not share:
+        return f"0{_PERCENT}"
+    text = f"{100 * share:+.{digits if abs(share) < 10 else 0}f}{_PERCENT}"
     return text.replace("-", "−")
 
 

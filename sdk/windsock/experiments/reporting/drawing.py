@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 
+from windsock.experiments.wording import signed
+
 WIDTH, LEFT, RIGHT = 360, 8, 8
 
 
@@ -37,12 +39,13 @@ def intervals(bars: Sequence[Bar], title: str) -> str:
         return LEFT + (clipped + edge) / (2 * edge) * (WIDTH - LEFT - RIGHT)
 
     height = 44 * len(bars) + 8
-    parts = [f'<line class="zero" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="2" y2="{height - 2}"/>']
+    parts = []
     for number, bar in enumerate(bars):
         y = 44 * number + 30
         parts.append(
             f'<text class="label" x="{LEFT}" y="{y - 14}">{escape(bar.label)}</text>'
             f'<text class="value" x="{WIDTH - RIGHT}" y="{y - 14}">{escape(bar.text)}</text>'
+            f'<line class="zero" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="{y - 9}" y2="{y + 9}"/>'
             f'<line class="bar {bar.tone}" x1="{x(bar.low):.1f}" x2="{x(bar.high):.1f}" y1="{y}" y2="{y}"/>'
             f'<circle class="dot {bar.tone}" cx="{x(bar.middle):.1f}" cy="{y}" r="4.5"/>'
         )
@@ -78,7 +81,7 @@ def over_time(looks: Sequence[Look], title: str) -> str:
     middle = " ".join(f"{x(look.at):.1f},{y(look.middle):.1f}" for look in looks)
     parts = [
         *(
-            f'<text class="tick end" x="{left - 6}" y="{y(value) + 4:.1f}">{100 * value:+.0f} %</text>'
+            f'<text class="tick end" x="{left - 6}" y="{y(value) + 4:.1f}">{signed(value, 0)}</text>'
             for value in (edge, 0.0, -edge)
         ),
         f'<line class="zero" x1="{left}" x2="{WIDTH - RIGHT}" y1="{y(0):.1f}" y2="{y(0):.1f}"/>',

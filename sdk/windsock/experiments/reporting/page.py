@@ -11,6 +11,7 @@ from windsock.experiments.decision import Decision
 from windsock.experiments.reporting import drawing
 from windsock.experiments.wording import interval_text, method, metric_title, number, percent, signed
 
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _OUTCOMES = {
     Outcome.BETTER: "better",
     Outcome.WORSE: "worse",
@@ -46,7 +47,7 @@ def page(analysis: Analysis, decision: Decision, history: Sequence[Analysis] = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f"<title>{escape(experiment.name)}</title>"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f"<style>{style}</style></head><body>{''.join(sections)}</body></html>\n"
     )
 

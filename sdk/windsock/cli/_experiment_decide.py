@@ -1,0 +1,68 @@
+"""`windsock experiment decide`: the proposal, its evidence, and a snapshot to compute it from again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.cli._experiment_options import Data, Environment, Flags, Name, Now, moment, place
+from windsock.cli._lines import console_of, print_lines
+from windsock.errors import UnreachableError
+from windsock.experiments.result import Result, analyze, restore
+
+
+def command(
+    name: Name,
+    *,
+    flags: Flags = Path("flagd"),
+    data: Data = None,
+    environment: Environment = "production",
+    at: Now = None,
+    snapshot: Annotated[Path | None, typer.Option(help="Write what it was computed from here.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="Decide from such a file instead of data.")] = None,
+) -> None:
+    """Say what to do (ship, stop, go on) as a commit message with its evidence. Nothing is changed.
+
+    Example: windsock experiment decide cheaper_model --snapshot cheaper_model.json
+    """
+    result = _replayed(replay) if replay is not None else None
+    if result is None:
+        with place(data) as where:
+            result = analyze(name, where, flags=flags, environment=environment, now=moment(at))
+    if snapshot is not None:
+        _write(snapshot, result.snapshot())
+    console = console_of(80)
+    for line in message(result):
+        print_lines(console, line)
+
+
+def message(result: Result) -> list[str]:
+    """The proposal as a commit message: what, then why."""
+    decision, experiment = result.decision, result.analysis.declared.experiment
+    what = {"ship": f"Ship {decision.arm} of {experiment.name}", "stop": f"Stop {experiment.name}"}
+    first = what.get(decision.action.value, f"Go on with {experiment.name}")
+    collected = result.analysis.collected
+    where = f"Version {experiment.version} in {collected.environment}, {collected.now:%Y-%m-%d %H:%M} UTC."
+    reasons = [f"- {each}" for each in decision.reasons]
+    return [
+        f"{first}: {decision.state.value}",
+        "",
+        decision.sentence,
+        where,
+        *([""] if reasons else []),
+        *reasons,
+    ]
+
+
+def _replayed(path: Path) -> Result:
+    try:
+        return restore(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UnreachableError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UnreachableError(f"{path}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,56 @@
+"""What the sub-commands of `windsock experiment` have in common."""
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.cli._database import database
+from windsock.errors import ConfigurationError, MissingExtraError
+
+try:
+    import windsock.experiments.result
+except ImportError as missing:
+    raise SystemExit(str(MissingExtraError("windsock experiment", "experiments"))) from missing
+
+__all__ = ["Data", "Environment", "Flags", "Name", "Now", "moment", "place", "windsock"]
+
+Name = Annotated[str, typer.Argument(help="The experiment, declared in <flags>/experiments/<name>.yaml.")]
+Flags = Annotated[Path, typer.Option(help="The folder of the flags.")]
+Environment = Annotated[str, typer.Option(help="Whose exposures and outcomes count.")]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DATABASE_URL",
+        show_envvar=True,
+        help="A PostgreSQL URL, or a folder of Parquet and CSV files; without it the embedded PostgreSQL.",
+    ),
+]
+Now = Annotated[
+    str | None, typer.Option("--at", help="Analyse as of this time, as 2026-11-28T12:00Z; now without it.")
+]
+
+
+@contextlib.contextmanager
+def place(data: str | None) -> Iterator[str]:
+    """Where the data is: what was named, or the embedded PostgreSQL for as long as it is used."""
+    with contextlib.nullcontext(data) if data and "://" not in data else database(data) as url:
+        yield str(url)
+
+
+def moment(text: str | None) -> datetime | None:
+    """Read a time; without a zone it is UTC.
+
+    Raises:
+        ConfigurationError: It is not a time.
+    """
+    if text is None:
+        return None
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(f"--at {text}: write a time as 2026-11-28T12:00Z") from None
+    return read if read.tzinfo else read.replace(tzinfo=UTC)

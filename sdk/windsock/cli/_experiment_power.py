@@ -1,0 +1,77 @@
+"""`windsock experiment power`: units and days, for each way of looking."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from windsock.cli._experiment_options import Data, Environment, Flags, Name, Now, moment, place
+from windsock.cli._lines import console_of, print_lines
+from windsock.errors import ConfigurationError
+from windsock.experiments.planning import Assumed, Power, power
+from windsock.experiments.wording import metric_title, number, percent
+
+
+def command(
+    name: Name,
+    *,
+    flags: Flags = Path("flagd"),
+    data: Data = None,
+    environment: Environment = "production",
+    at: Now = None,
+    mean: Annotated[float | None, typer.Option(help="The goal now, instead of reading its past.")] = None,
+    deviation: Annotated[float | None, typer.Option(min=0, help="Its standard deviation per unit.")] = None,
+    per_day: Annotated[float | None, typer.Option(min=0, help="New units a day.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Say how many units and days an experiment needs to find its minimum effect in four of five cases.
+
+    Example: windsock experiment power cheaper_model --mean 0.012 --deviation 0.02 --per-day 900
+    """
+    if (mean is None) != (deviation is None):
+        raise ConfigurationError("--mean and --deviation go together")
+    if mean is not None and deviation is not None:
+        found = power(name, Assumed(mean, deviation, per_day), flags=flags)
+    else:
+        with place(data) as where:
+            found = power(name, where, flags=flags, environment=environment, now=moment(at))
+    if as_json:
+        print(json.dumps(asdict(found), indent=2))
+        return
+    console = console_of(80)
+    for line in lines(found):
+        print_lines(console, Text(line))
+    print_lines(console, table(found))
+
+
+def lines(found: Power) -> Iterator[str]:
+    """The sentences above the table."""
+    title = metric_title(found.metric).capitalize()
+    yield f"{title} is {number(found.mean)} now; its standard deviation per unit {number(found.deviation)}."
+    yield f"To find a change of {number(found.effect)} in four of five experiments:"
+    if found.maximum is not None:
+        units, effect = found.maximum
+        yield f"The declared maximum of {units:,} units finds a change of {percent(effect, 1)}."
+    if found.replayed is not None:
+        false, right = found.replayed
+        yield (
+            f"Replayed on the past, 50 looks: {percent(false, 1)} false alarms; a change of "
+            f"{number(found.effect)} in the units that are there is found in {percent(right)}."
+        )
+
+
+def table(found: Power) -> Table:
+    """Units and days of each way of looking."""
+    grid = Table(box=box.SIMPLE, pad_edge=False)
+    grid.add_column("looking")
+    grid.add_column("units", justify="right")
+    grid.add_column("days", justify="right")
+    for design in found.designs:
+        grid.add_row(design.name, f"{design.units:,}", "–" if design.days is None else f"{design.days:,.0f}")
+    return grid

@@ -1,0 +1,34 @@
+"""`windsock experiment report`: the report as a file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.cli._experiment_options import Data, Environment, Flags, Name, Now, moment, place
+from windsock.errors import UnreachableError
+from windsock.experiments.result import analyze, report
+
+
+def command(
+    name: Name,
+    *,
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("report.html"),
+    flags: Flags = Path("flagd"),
+    data: Data = None,
+    environment: Environment = "production",
+    at: Now = None,
+    looks: Annotated[int, typer.Option(min=0, max=60, help="Earlier looks in the effect over time.")] = 12,
+) -> None:
+    """Write the report: one HTML file without scripts, to read, print and send.
+
+    Example: windsock experiment report cheaper_model --out report.html
+    """
+    with place(data) as where:
+        result = analyze(name, where, flags=flags, environment=environment, now=moment(at), looks=looks)
+    try:
+        report(result, out)
+    except OSError as error:
+        raise UnreachableError(f"{out}: cannot be written: {error.strerror}") from error
+    print(result.decision.sentence)
+    print(f"wrote {out}")

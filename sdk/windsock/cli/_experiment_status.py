@@ -1,0 +1,115 @@
+"""`windsock experiment status`: the table at the terminal."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from windsock.cli._experiment_options import Data, Environment, Flags, Name, Now, moment, place
+from windsock.cli._lines import console_of, print_lines
+from windsock.experiments.analysis import Comparison, Outcome
+from windsock.experiments.reporting.page import left_out
+from windsock.experiments.result import Result, analyze
+from windsock.experiments.wording import interval_text, metric_title, number, percent, signed
+
+_STYLES = {Outcome.BETTER: "green", Outcome.WORSE: "red"}
+
+
+def command(
+    name: Name,
+    *,
+    flags: Flags = Path("flagd"),
+    data: Data = None,
+    environment: Environment = "production",
+    at: Now = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The snapshot and the decision as JSON.")] = False,
+) -> None:
+    """Show where an experiment is: effects, guardrails, and what is left out.
+
+    Example: windsock experiment status cheaper_model
+    """
+    with place(data) as where:
+        result = analyze(name, where, flags=flags, environment=environment, now=moment(at))
+    if as_json:
+        print(json.dumps(as_data(result), ensure_ascii=False, indent=2))
+        return
+    console = console_of(80)
+    for line in lines(result):
+        print_lines(console, Text(line))
+    print_lines(console, table(result))
+    for line in left_out(result.analysis):
+        print_lines(console, Text(line))
+
+
+def as_data(result: Result) -> dict[str, object]:
+    """The decision, each comparison, and the snapshot that they come from."""
+    decision = result.decision
+    return {
+        "state": decision.state.value,
+        "action": decision.action.value,
+        "arm": decision.arm,
+        "sentence": decision.sentence,
+        "reasons": list(decision.reasons),
+        "comparisons": [_comparison(each) for each in result.analysis.comparisons],
+        "snapshot": json.loads(result.snapshot()),
+    }
+
+
+def _comparison(each: Comparison) -> dict[str, object]:
+    effect = each.effect
+    return {
+        "metric": each.metric,
+        "arm": each.arm,
+        "role": each.role.value,
+        "outcome": each.outcome.value,
+        "control": effect.control if effect else None,
+        "treatment": effect.treatment if effect else None,
+        "absolute": effect.absolute if effect else None,
+        "absolute_interval": each.interval,
+        "relative_interval": [_finite(end) for end in each.relative] if each.relative else None,
+        "confidence": each.confidence,
+        "p_value": each.p_value,
+        "units": each.units,
+        "events": each.events,
+        "note": each.note,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if abs(value) != float("inf") else None
+
+
+def lines(result: Result) -> Iterator[str]:
+    """The sentences above the table."""
+    analysis, decision = result.analysis, result.decision
+    yield f"{decision.state.value.upper()}: {decision.sentence}"
+    counts = ", ".join(f"{count:,} {arm}" for arm, count in analysis.ratio.counts.items())
+    progress = "" if analysis.fraction is None else f", {percent(analysis.fraction)} of the maximum"
+    yield f"Units: {counts}{progress}. Sample ratio: p = {analysis.ratio.p_value:.2g} at every look."
+
+
+def table(result: Result) -> Table:
+    """Every comparison, for 80 columns."""
+    grid = Table(box=box.SIMPLE, pad_edge=False)
+    for heading in ("metric", "arm"):
+        grid.add_column(heading, overflow="fold")
+    for heading in ("control", "change"):
+        grid.add_column(heading, justify="right", no_wrap=True)
+    grid.add_column("interval", no_wrap=True)
+    grid.add_column("says", overflow="fold", ratio=1)
+    for each in result.analysis.comparisons:
+        change = interval = "–"
+        if each.effect is not None and each.relative is not None:
+            change, interval = signed(each.effect.relative), interval_text(*each.relative)
+        elif each.effect is not None and each.interval is not None:
+            change = number(each.effect.absolute)
+            interval = f"{number(each.interval[0])} to {number(each.interval[1])}"
+        says = Text(each.outcome.value, style=_STYLES.get(each.outcome, ""))
+        control = number(each.effect.control) if each.effect else "–"
+        grid.add_row(metric_title(each.metric), each.arm, control, change, interval, says)
+    return grid

@@ -1,0 +1,52 @@
+"""`windsock experiment`: one file per sub-command, imported when that one is used."""
+
+import importlib
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+COMMANDS: dict[str, str] = {
+    # sub-command: one line of help; its module is windsock.cli._experiment_<name>
+    "power": "Say how many units and days an experiment needs.",
+    "status": "Show where an experiment is: effects, guardrails, and what is left out.",
+    "report": "Write the report, one HTML file.",
+    "decide": "Say what to do, with the evidence.",
+}
+
+
+class _Commands(TyperGroup):
+    """Lists sub-commands without importing them: their libraries take more than a second."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's signature
+        """Give the sub-commands in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - typer's signature
+        """Import one sub-command."""
+        if cmd_name not in COMMANDS:
+            return None
+        verb = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        verb.command(name=cmd_name)(importlib.import_module(f"windsock.cli._experiment_{cmd_name}").command)
+        command = typer.main.get_command(verb)
+        command.name, command.short_help = cmd_name, COMMANDS[cmd_name]
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - typer's signature
+        """Write the list of sub-commands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+app = typer.Typer(
+    cls=_Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def command() -> None:
+    """Plan, follow, report and decide experiments that are declared in flagd/experiments/."""

@@ -1,0 +1,110 @@
+"""Champion against challenger: both answer the same items, and four criteria decide which one serves.
+
+Scoring the same items needs a seventh of the items that two separate samples need at 5 % disagreement.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import comb
+from typing import Protocol
+
+from windsock.experiments.statistics.e_processes import share_evidence
+
+
+class Criteria(Protocol):
+    """What a challenger has to reach."""
+
+    @property
+    def min_improvement_pct(self) -> float:
+        """Least relative improvement of the accuracy, in percent."""
+
+    @property
+    def min_samples(self) -> int:
+        """Least number of items."""
+
+    @property
+    def confidence_level(self) -> float:
+        """Least confidence that the challenger is right more often, in (0, 1)."""
+
+    @property
+    def min_accuracy_delta(self) -> float:
+        """Least difference of the accuracies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the comparison says.
+
+    Attributes:
+        challenger_wins: Every criterion is met.
+        unmet: The criteria that are not, by name.
+        samples: Items that both answered.
+        champion_accuracy: Share of them that the champion got right.
+        challenger_accuracy: Likewise the challenger.
+        confidence: One minus the p-value of "the challenger is right no more often".
+    """
+
+    challenger_wins: bool
+    unmet: tuple[str, ...]
+    samples: int
+    champion_accuracy: float
+    challenger_accuracy: float
+    confidence: float
+
+    @property
+    def accuracy_delta(self) -> float:
+        """Challenger's accuracy - champion's."""
+        return self.challenger_accuracy - self.champion_accuracy
+
+    @property
+    def improvement_pct(self) -> float:
+        """The same as a percentage of the champion's."""
+        relative = (
+            self.accuracy_delta / self.champion_accuracy if self.champion_accuracy else self.accuracy_delta
+        )
+        return 100 * relative
+
+
+def judge(
+    champion: Sequence[bool], challenger: Sequence[bool], criteria: Criteria, *, always_valid: bool = True
+) -> Verdict:
+    """Compare two models on the same items.
+
+    Only items on which just one is right say which is better (McNemar, Psychometrika 12, 1947). The confidence
+    comes from an exact e-process over them, so that it holds however often one compares while items arrive.
+
+    Args:
+        champion: Whether the champion got each item right.
+        challenger: Whether the challenger did, in the same order.
+        criteria: What the challenger has to reach.
+        always_valid: Off, it is McNemar's exact one-sided test, which holds for a single look.
+
+    Raises:
+        ValueError: The two have not answered the same number of items.
+    """
+    pairs = list(zip(champion, challenger, strict=True))
+    won, lost = pairs.count((False, True)), pairs.count((True, False))
+    samples = len(pairs)
+    accuracies = [sum(right) / samples if samples else 0.0 for right in (champion, challenger)]
+    p_value = min(1.0, 1 / share_evidence(won, lost, 0.5)) if always_valid else _mcnemar(won, lost)
+    delta, percent = accuracies[1] - accuracies[0], _improvement_pct(*accuracies)
+    met = {
+        "min_samples": samples >= criteria.min_samples,
+        "min_accuracy_delta": delta >= criteria.min_accuracy_delta,
+        "min_improvement_pct": percent >= criteria.min_improvement_pct,
+        "confidence_level": 1 - p_value >= criteria.confidence_level,
+    }
+    unmet = tuple(name for name, enough in met.items() if not enough)
+    return Verdict(not unmet, unmet, samples, accuracies[0], accuracies[1], 1 - p_value)
+
+
+def _improvement_pct(champion: float, challenger: float) -> float:
+    """In percent of the champion's accuracy, or of 1 where that is zero."""
+    return 100 * (challenger - champion) / (champion or 1.0)
+
+
+def _mcnemar(won: int, lost: int) -> float:
+    """Probability of so many wins or more, were each a coin toss; exact, in whole numbers."""
+    tosses = won + lost
+    tail = sum(comb(tosses, wins) for wins in range(won, tosses + 1))
+    return float(tail / 2**tosses)

@@ -1,0 +1,154 @@
+"""Experiments and metrics as documents: what is read, and what is said about a mistake."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import jsonschema_rs
+import pytest
+
+from windsock.errors import ConfigurationError, UnreachableError
+from windsock.experiments.documents import Experiment, Maximum, PlannedLooks
+from windsock.experiments.metrics import BUILT_IN, Metrics, Quantile
+from windsock.experiments.reading import read_declared, read_experiment, read_metrics
+
+GOOD = """\
+name: cheaper_model
+hypothesis: The small model answers as well and costs a fifth less
+owner: ann@example.org
+settings: teacher
+arms:
+  control: {}
+  cheaper: {reasoning_model: small}
+metrics:
+  goal: [cost_per_request]
+  guardrails:
+    - error_rate
+    - {metric: failing_units, margin: 50%}
+  secondary: [revenue]
+minimum_effect: 5%
+maximum: {units: 5000}
+"""
+METRICS = """\
+metrics:
+  revenue:
+    source: {event: revenue}
+    kind: mean
+    value: value
+    better: higher
+    window: 2w
+    cap: {quantile: 0.99}
+"""
+
+
+@pytest.fixture
+def flags(tmp_path) -> Path:
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "cheaper_model.yaml").write_text(GOOD)
+    (tmp_path / "metrics.yaml").write_text(METRICS)
+    return tmp_path
+
+
+def test_an_experiment_is_read_with_its_metrics(flags) -> None:
+    declared = read_declared(flags, "cheaper_model")
+    experiment = declared.experiment
+    assert experiment.control == "control"
+    assert experiment.treatments == ["cheaper"]
+    assert experiment.shares == {"control": 0.5, "cheaper": 0.5}
+    assert experiment.minimum_effect == 0.05
+    assert [(each.metric, each.margin) for each in experiment.metrics.guardrails] == [
+        ("error_rate", 0.0),
+        ("failing_units", 0.5),
+    ]
+    assert experiment.maximum == Maximum(units=5000)
+    assert declared.metrics["revenue"].window == timedelta(days=14)
+    assert declared.metrics["revenue"].cap == Quantile(quantile=0.99)
+    assert declared.metrics["cost_per_request"] == BUILT_IN["cost_per_request"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("owner: ann@example.org\n", ""), "cheaper_model.yaml:1: `owner` is missing"),
+        (("owner:", "ownr:"), "cheaper_model.yaml:3: ownr: `ownr` is not known here"),
+        (("minimum_effect: 5%", "minimum_effect: five"), ":14: minimum_effect: a share is written as 5% or 0.05"),
+        (("maximum: {units: 5000}", "maximum: {duration: 28}"), ":15: maximum.duration: a duration needs its unit"),
+        (("maximum: {units: 5000}", "maximum: {}"), ":15: maximum: a maximum is either `units` or `duration`"),
+        (("settings: teacher", "settings: teacher\nfeature: beta"), "names either `settings`"),
+        (("  control: {}\n", "  control: true\n"), "arms are all mappings of fields"),
+        (("maximum: {units: 5000}", "design: fixed"), "need `maximum`"),
+        (("maximum: {units: 5000}", "maximum: {units: 50}\ndesign: {looks: [0.5, 0.4, 1]}"), ":16: design"),
+        (("maximum: {units: 5000}", "maximum: {units: 50}\nversion: 2"), "needs `reason`"),
+        (("settings: teacher", "settings: teacher\nallocation: {control: 1, small: 1}"), "the same arms as `arms`"),
+        (("settings: teacher", "settings: teacher\nallocation: {control: 1, cheaper: 0}"), "greater than 0"),
+        (("owner:", "hypothesis: again\nowner:"), ":3: 'hypothesis' is written twice"),
+        (("name: cheaper_model", "name: other"), "must be the file's"),
+        (("arms:", "arms: &a"), None),
+        (("  cheaper: {reasoning_model: small}", "  cheaper: &a {x: 1}\n  third: *a"), "anchors"),
+        (("name:", "name: ["), "not YAML"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_said_with_its_line(flags, change, message) -> None:
+    path = flags / "experiments" / "cheaper_model.yaml"
+    path.write_text(GOOD.replace(*change))
+    if message is None:
+        assert read_experiment(path)
+        return
+    with pytest.raises(ConfigurationError) as raised:
+        read_experiment(path)
+    assert message in str(raised.value)
+    assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("kind: mean", "kind: median"), "metrics.yaml:4: metrics.revenue.kind"),
+        (("    value: value\n", ""), "a mean needs `value`"),
+        (("kind: mean", "kind: share"), "`threshold` goes with kind: share"),
+        (("window: 2w", "window: 0d"), "`window` must be longer than nothing"),
+        (("better: higher", "better: higher\n    covariate: 0d"), "a cap by quantile needs `covariate`"),
+        (("source: {event: revenue}", "source: {table: 'x; drop table y'}"), "metrics.yaml:3: metrics.revenue.source"),
+        (("value: value", "value: 'a b'"), "metrics.yaml:5: metrics.revenue.value"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_metric_is_said_with_its_line(flags, change, message) -> None:
+    (flags / "metrics.yaml").write_text(METRICS.replace(*change))
+    with pytest.raises(ConfigurationError) as raised:
+        read_metrics(flags / "metrics.yaml")
+    assert message in str(raised.value)
+
+
+def test_what_is_not_there_is_named(flags) -> None:
+    with pytest.raises(UnreachableError, match="no such experiment; there are: cheaper_model"):
+        read_declared(flags, "../metrics")
+    (flags / "metrics.yaml").unlink()
+    with pytest.raises(ConfigurationError, match="the metric 'revenue' is neither built in nor declared"):
+        read_declared(flags, "cheaper_model")
+
+
+def test_words_of_yaml_are_text_as_in_flag_files(flags) -> None:
+    path = flags / "experiments" / "cheaper_model.yaml"
+    path.write_text(GOOD.replace("  control: {}\n", "  off: {}\n").replace("  cheaper: {", "  on: {"))
+    assert list(read_experiment(path).arms) == ["off", "on"]
+
+
+def test_planned_looks_and_profiles_are_read(flags) -> None:
+    path = flags / "experiments" / "cheaper_model.yaml"
+    arms = "arms: {control: control_v1, tuned: experimental_v1}\n"
+    text = GOOD[: GOOD.index("arms:")] + arms + GOOD[GOOD.index("metrics:") :] + "design: {looks: [50%, 1]}\n"
+    path.write_text(text)
+    experiment = read_experiment(path)
+    assert experiment.arms == {"control": "control_v1", "tuned": "experimental_v1"}
+    assert experiment.design == PlannedLooks(looks=[0.5, 1.0])
+
+
+@pytest.mark.parametrize("model", [Experiment, Metrics])
+def test_the_json_schema_accepts_what_the_model_accepts(model) -> None:
+    import yaml
+
+    schema = json.loads(json.dumps(model.model_json_schema()))
+    document = yaml.safe_load(GOOD if model is Experiment else METRICS)
+    validator = jsonschema_rs.validator_for(schema)
+    assert validator.is_valid(document)
+    assert not validator.is_valid(document | {"surprise": 1})
