@@ -40,9 +40,11 @@ def promoted(counts: tuple[np.ndarray, np.ndarray, np.ndarray]) -> tuple[bool, b
     delta = (won - lost) / samples
     may = (samples >= CRITERIA.min_samples) & (delta >= CRITERIA.min_accuracy_delta)
     may &= 100 * delta * samples / right >= CRITERIA.min_improvement_pct
-    plain = bool(np.any(may & (binom.sf(won - 1, won + lost, 0.5) <= 1 - CRITERIA.confidence_level)))
+    may &= binom.sf(won - 1, won + lost, 0.5) <= 1 - CRITERIA.confidence_level
     level = 1 / (1 - CRITERIA.confidence_level)
-    return plain, any(share_evidence(won[hour], lost[hour], 0.5) >= level for hour in np.flatnonzero(may))
+    # an e-value reaches the level only where the plain test is significant
+    valid = any(share_evidence(won[hour], lost[hour], 0.5) >= level for hour in np.flatnonzero(may))
+    return bool(np.any(may)), valid
 
 
 def agrees(random: np.random.Generator) -> bool:

@@ -1,5 +1,4 @@
--- What an experiment's analysis reads and leaves: a role that reads the tables and nothing else, and snapshots of
--- the sums that a decision was made from.
+-- What an experiment's analysis leaves behind, the sums that a decision was made from, and what its role may read.
 
 create table if not exists windsock.analysis_snapshots (
     id bigint generated always as identity primary key,
@@ -17,21 +16,8 @@ create index if not exists analysis_snapshots_experiment_idx
 
 do $$
 begin
-    if not exists (select from pg_catalog.pg_roles where rolname = 'windsock_analyst') then
-        create role windsock_analyst nologin;
-    end if;
-exception
-    when insufficient_privilege then
-        raise warning 'windsock: the role windsock_analyst was not created: %', sqlerrm;
-    when duplicate_object or unique_violation then
-        null; -- another database of this server is being migrated at the same moment
-end
-$$;
-
-do $$
-begin
     if exists (select from pg_catalog.pg_roles where rolname = 'windsock_analyst') then
-        grant usage on schema public, windsock to windsock_analyst;
+        grant usage on schema public to windsock_analyst;
         grant select on public.usage_logs to windsock_analyst;
         if exists (
             select from pg_catalog.pg_class

@@ -33,8 +33,6 @@ def csv(rows: Rows, folder: Path) -> Warehouse:
 def postgres(rows: Rows, url: str) -> Warehouse:
     """PostgreSQL, migrated."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute((Path(__file__).parent / "tables.sql").read_text())
-        connection.execute("grant select on windsock.exposures, windsock.metric_events to windsock_analyst")
         for table in TABLES:
             schema = "public" if table == "usage_logs" else "windsock"
             for row in getattr(rows, table):

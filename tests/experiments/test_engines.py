@@ -57,7 +57,13 @@ def spark() -> Iterator[object]:
     session.stop()
 
 
-@pytest.fixture(params=["parquet", "csv", "postgres", "spark"])
+# py4j leaves its sockets to the garbage collector
+SPARK = pytest.param(
+    "spark", marks=pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+)
+
+
+@pytest.fixture(params=["parquet", "csv", "postgres", SPARK])
 def warehouse(request, rows, tmp_path) -> Iterator[Warehouse]:
     if request.param == "spark":
         session = request.getfixturevalue("spark")

@@ -8,6 +8,7 @@ import typer
 from windsock.cli._experiment_options import Data, Environment, Flags, Name, Now, moment, place
 from windsock.cli._lines import console_of, print_lines
 from windsock.errors import UnreachableError
+from windsock.experiments.data.keeping import keep
 from windsock.experiments.result import Result, analyze, restore
 
 
@@ -19,6 +20,9 @@ def command(
     environment: Environment = "production",
     at: Now = None,
     snapshot: Annotated[Path | None, typer.Option(help="Write what it was computed from here.")] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep it in the database, in windsock.analysis_snapshots.")
+    ] = False,
     replay: Annotated[Path | None, typer.Option(help="Decide from such a file instead of data.")] = None,
 ) -> None:
     """Say what to do (ship, stop, go on) as a commit message with its evidence. Nothing is changed.
@@ -29,6 +33,8 @@ def command(
     if result is None:
         with place(data) as where:
             result = analyze(name, where, flags=flags, environment=environment, now=moment(at))
+            if record:
+                keep(result, where)
     if snapshot is not None:
         _write(snapshot, result.snapshot())
     console = console_of(80)

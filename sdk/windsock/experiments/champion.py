@@ -70,8 +70,9 @@ def judge(
 ) -> Verdict:
     """Compare two models on the same items.
 
-    Only items on which just one is right say which is better (McNemar, Psychometrika 12, 1947). The confidence
-    comes from an exact e-process over them, so that it holds however often one compares while items arrive.
+    Only items on which just one is right say which is better (McNemar, Psychometrika 12, 1947). The
+    confidence comes from an exact e-process over them, so that it holds however often one compares while
+    items arrive.
 
     Args:
         champion: Whether the champion got each item right.

@@ -70,9 +70,10 @@ def _table(warehouse: Warehouse, scope: Scope, name: str, metric: Metric) -> tup
 def _requests(warehouse: Warehouse, scope: Scope) -> ir.Table:
     """usage_logs, one row for each request that used the flag, with what the built-in metrics need."""
     logs = warehouse.table("public.usage_logs")
-    chosen = logs.filter(
-        logs.environment == scope.environment, logs.flag == scope.experiment.flag, logs.latency_ms.notnull()
-    )
+    ended = logs.latency_ms.notnull()
+    if "status" in logs.columns:  # it came later; a row without either is not of a request
+        ended |= logs.status.notnull()
+    chosen = logs.filter(logs.environment == scope.environment, logs.flag == scope.experiment.flag, ended)
     added = {
         "was_healed": _one(chosen.healed.cast("string") != "[]"),
         "tokens": chosen.input_tokens.fill_null(0) + chosen.output_tokens.fill_null(0),

@@ -1,6 +1,7 @@
 """Where the data is: PostgreSQL, files through DuckDB, Spark, or any other Ibis backend."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,8 @@ class Warehouse:
         """
         query = checked_select(sql, self.dialect, where)
         if self.connection is None:
-            with self._failing(where):
+            with self._failing(where), warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # ibis 12 calls what duckdb has renamed
                 return self.backend.sql(query)
         if not self.as_analyst:
             raise ConfigurationError(

@@ -1,0 +1,44 @@
+"""A decision's snapshot, kept in the database beside the exposures."""
+
+import json
+from typing import TYPE_CHECKING
+
+from windsock.errors import ConfigurationError
+from windsock.postgres.migrations import connect
+from windsock.postgres.queries import load_queries
+
+if TYPE_CHECKING:
+    from windsock.experiments.result import Result
+
+
+def keep(result: "Result", url: str) -> None:
+    """Write what a decision was made from into `windsock.analysis_snapshots`.
+
+    Args:
+        result: The analysis and its decision.
+        url: The PostgreSQL database; a user that may insert there.
+
+    Raises:
+        ConfigurationError: It is not a PostgreSQL database, or may not be written to.
+        UnreachableError: It does not answer.
+    """
+    import psycopg  # noqa: PLC0415 - an extra
+
+    if "://" not in url:
+        raise ConfigurationError(f"{url}: a snapshot is kept in PostgreSQL; write it to a file instead")
+    read = json.loads(result.snapshot())
+    experiment, collected = result.analysis.declared.experiment, result.analysis.collected
+    row = {
+        "experiment": experiment.name,
+        "version": experiment.version,
+        "environment": collected.environment,
+        "taken_at": collected.now,
+        "decision": result.decision.state.value,
+        "declared": json.dumps(read["declared"]),
+        "collected": json.dumps(read["collected"]),
+    }
+    with connect(url) as connection:
+        try:
+            connection.execute(load_queries("windsock.experiments.data", "queries.sql")["keep_snapshot"], row)
+        except psycopg.Error as error:
+            raise ConfigurationError(f"the snapshot cannot be kept: {str(error).splitlines()[0]}") from error

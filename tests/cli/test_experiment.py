@@ -1,0 +1,114 @@
+"""`windsock experiment`: from data in a folder or a database to a table, a report and a decision."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from tests.experiments import engines
+from tests.experiments.data import START
+from tests.experiments.test_decision import many
+from tests.experiments.test_documents import GOOD
+
+NOW = f"{START + timedelta(days=30):%Y-%m-%dT%H:%MZ}"
+
+
+@pytest.fixture
+def declared(tmp_path, windsock):
+    folder = tmp_path / "flagd" / "experiments"
+    folder.mkdir(parents=True)
+    text = GOOD.replace("  secondary: [revenue]\n", "").replace(", margin: 50%", "").replace("5000", "900")
+    (folder / "cheaper_model.yaml").write_text(text)
+    rows = many(1000, costs={"control": 0.02, "cheaper": 0.015})
+    (tmp_path / "data").mkdir()
+    with engines.parquet(rows, tmp_path / "data"):
+        pass
+    return rows
+
+
+def test_status_is_a_table_of_80_columns(declared, windsock) -> None:
+    done = windsock("experiment", "status", "cheaper_model", "--data", "data", "--at", NOW)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("WIN: Cost per request is better in cheaper")
+    assert "cost per request" in done.stdout
+    assert "100 units were exposed after the declared maximum." in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_json_holds_the_decision_and_its_snapshot(declared, windsock, tmp_path) -> None:
+    done = windsock("experiment", "status", "cheaper_model", "--data", "data", "--at", NOW, "--json")
+    read = json.loads(done.stdout)
+    assert (read["state"], read["action"], read["arm"]) == ("win", "ship", "cheaper")
+    assert read["comparisons"][0]["relative_interval"][1] < 0
+    (tmp_path / "snapshot.json").write_text(json.dumps(read["snapshot"]))
+    again = windsock("experiment", "decide", "cheaper_model", "--replay", "snapshot.json")
+    assert again.stdout.splitlines()[0] == "Ship cheaper of cheaper_model: win"
+
+
+def test_decide_writes_a_commit_message_and_a_snapshot(declared, windsock) -> None:
+    options = ("--data", "data", "--at", NOW, "--snapshot", "made.json")
+    done = windsock("experiment", "decide", "cheaper_model", *options)
+    assert done.stdout.startswith("Ship cheaper of cheaper_model: win\n\n")
+    assert "- Error rate" in done.stdout
+    again = windsock("experiment", "decide", "cheaper_model", "--replay", "made.json")
+    assert again.stdout == done.stdout
+
+
+def test_report_is_written(declared, windsock, tmp_path) -> None:
+    done = windsock("experiment", "report", "cheaper_model", "--data", "data", "--at", NOW, "--looks", "3")
+    assert done.stdout.endswith("wrote report.html\n")
+    page = (tmp_path / "report.html").read_text()
+    assert "<h2>Over time</h2>" in page
+    assert "SELECT" in page
+
+
+def test_power_is_told_for_each_way_of_looking(declared, windsock) -> None:
+    stated = ("--mean", "0.01", "--deviation", "0.02", "--per-day", "500")
+    done = windsock("experiment", "power", "cheaper_model", *stated)
+    assert "any time up to a maximum   53,111    113" in done.stdout
+    at = f"{START + timedelta(days=4):%Y-%m-%d}"
+    past = windsock("experiment", "power", "cheaper_model", "--data", "data", "--at", at, "--json")
+    units = {design["name"]: design["units"] for design in json.loads(past.stdout)["designs"]}
+    assert units["one look at the end"] < units["any time up to a maximum"] < units["no maximum"]
+
+
+def test_a_database_is_read_as_it_is(declared, windsock, database) -> None:
+    with engines.postgres(declared, database):
+        pass
+    done = windsock("experiment", "decide", "cheaper_model", "--at", NOW, "--record", DATABASE_URL=database)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Ship cheaper of cheaper_model: win")
+    import psycopg
+
+    with psycopg.connect(database) as connection:
+        row = connection.execute(
+            "select experiment, version, decision, collected -> 'exposed' -> 'counted' ->> 'control'"
+            " from windsock.analysis_snapshots"
+        ).fetchall()
+    assert [each[:3] for each in row] == [("cheaper_model", 1, "win")]
+    assert int(row[0][3]) > 400
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("status", "other", "--data", "data"), "no such experiment; there are: cheaper_model"),
+        (("status", "cheaper_model", "--data", "nowhere"), "nowhere: there is no such folder"),
+        (("status", "cheaper_model", "--data", "flagd"), "flagd: has no .parquet or .csv file"),
+        (("status", "cheaper_model", "--data", "data", "--at", "soon"), "--at soon: write a time as"),
+        (("power", "cheaper_model", "--mean", "1"), "--mean and --deviation go together"),
+        (("power", "cheaper_model", "--data", "data", "--at", "2020-01-01"), "0 units had a row in the last 7 days"),
+        (("decide", "cheaper_model", "--replay", "nothing.json"), "nothing.json: cannot be read"),
+        (("status", "cheaper_model", "--data", "postgresql://127.0.0.1:9/x"), "the database does not answer"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_message(declared, windsock, arguments, message) -> None:
+    done = windsock("experiment", *arguments)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_lists_the_commands_without_loading_them(windsock) -> None:
+    done = windsock("experiment", "--help")
+    for name in ("power", "status", "report", "decide"):
+        assert f"  {name} " in done.stdout
