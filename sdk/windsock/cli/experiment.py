@@ -1,6 +1,7 @@
 """`windsock experiment`: one file per sub-command, imported when that one is used."""
 
 import importlib
+from collections.abc import MutableMapping
 from typing import Any
 
 import typer
@@ -17,6 +18,15 @@ COMMANDS: dict[str, str] = {
 
 class _Commands(TyperGroup):
     """Lists sub-commands without importing them: their libraries take more than a second."""
+
+    @property
+    def commands(self) -> MutableMapping[str, Any]:
+        """Every sub-command, imported: for whoever walks over all of them."""
+        return {name: self.get_command(None, name) for name in COMMANDS}
+
+    @commands.setter
+    def commands(self, _: MutableMapping[str, Any]) -> None:
+        """Typer has none to set: none is registered."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's signature
         """Give the sub-commands in the order of `COMMANDS`."""
