@@ -11,11 +11,8 @@ from windsock.nested import FieldPath, at, holds, leaf_paths, nest, overlay, wit
 from windsock.settings.flag_input import complaints, to_input
 from windsock.settings.layers import Layer, Origin, Refusal, Resolved, masked
 from windsock.settings.shapes import by_name, fields_of, named_path
-from windsock.settings.trial import Declared, Fault, Outcome, Trial
+from windsock.settings.trial import ARGUMENTS, Declared, Fault, Outcome, Trial
 from windsock.text import MASK, mask_passwords
-
-ARGUMENTS = "arguments"
-"""The layer of what a class is called with: what is wrong there is raised."""
 
 _TUNED = frozenset({"experiment", "profile"})
 _ROUNDS = 64

@@ -25,9 +25,9 @@ from pydantic_settings import (
 from pydantic_settings.sources import DefaultSettingsSource, PydanticBaseEnvSettingsSource
 
 from windsock.nested import FieldPath, nest, overlay
-from windsock.settings.falling import ARGUMENTS
 from windsock.settings.layers import Layer, Origin
 from windsock.settings.shapes import Field, by_name, fields_of
+from windsock.settings.trial import ARGUMENTS
 
 logger = logging.getLogger("windsock.settings")
 

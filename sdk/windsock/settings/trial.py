@@ -15,6 +15,9 @@ from windsock.settings.layers import Layer
 from windsock.settings.merging import LaidError, merged, over_default, without_removed
 from windsock.settings.shapes import Member, Shape, below, by_name, fields_of
 
+ARGUMENTS = "arguments"
+"""The layer of what a class is called with."""
+
 
 class Fault(NamedTuple):
     """An error of a trial.
@@ -129,7 +132,8 @@ class Trial:
         # a flag below the sources is over the default itself
         defaults.defaults = {key: value for key, value in defaults.defaults.items() if key not in below}
         said = (*map(_Said, reversed(sources)), defaults)
-        built: dict[str, object] = self._class._settings_build_values(said, {})  # noqa: SLF001 - its own merging
+        given = next((layer.input for layer in sources if layer.origin.layer == ARGUMENTS), {})
+        built: dict[str, object] = self._class._settings_build_values(said, given)  # noqa: SLF001 - its merging
         return built
 
 
