@@ -1,6 +1,7 @@
 """What carries over from pydantic-settings by changing the base, shape by shape, and what differs on purpose."""
 
 import threading
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, Optional, TypeVar
@@ -112,6 +113,12 @@ class Item(BaseModel):
     size: int = Field(1, validation_alias=AliasChoices("itemSize", "item_size"))
 
 
+@dataclass
+class Point:
+    x: int = 0
+    y: int = 0
+
+
 class Policy(BaseModel):
     name: str = "none"
 
@@ -170,6 +177,13 @@ class TestNested:
 
         serve({"deep": object_flag({"on": {"slashed": {"depth": 2}}}, "on")})
         assert Deep.for_user("ann").slashed.model_dump() == {"path": "/q", "depth": 2}
+
+    def test_a_default_that_is_a_dataclass(self, serve: Serve) -> None:
+        class Drawn(windsock.Settings):
+            point: Point = Point(x=1, y=2)
+
+        serve({"drawn": object_flag({"on": {"point": {"y": 5}}}, "on")})
+        assert Drawn.for_user("ann").point == Point(x=1, y=5)
 
     def test_a_flag_changes_only_what_it_names_of_a_default(self, serve: Serve) -> None:
         class Shop(windsock.Settings):

@@ -78,12 +78,12 @@ def over_default(shape: Shape, default: object, said: object) -> object:
     values = set_values(default)
     if values is None:
         return _over_mapping(shape, default if isinstance(default, Mapping) else {}, said)
+    if not fields_of(type(default)):  # a dataclass of the standard library has no aliases
+        return _over_mapping(Shape(), values, said)
     model = shape.model_for(said, default)
     if model is None or not isinstance(default, model):
         return without_removed(said)
-    if _survives(shape, default):
-        return _input_of(default, values, said)
-    return _assigned(default, said)
+    return _input_of(default, values, said) if _survives(shape, default) else _assigned(default, said)
 
 
 def _over_mapping(shape: Shape, default: Mapping[Any, object], said: Input) -> dict[Any, object]:
