@@ -73,7 +73,7 @@ def test_a_variable_that_is_no_boolean_is_told_and_passed_by(
     monkeypatch.setenv("RAG_AUTO_INDEXING_ENABLED", "perhaps")
     serve({"rag_auto_indexing": boolean("on")})
     assert RAG() is True
-    assert "RAG_AUTO_INDEXING_ENABLED='perhaps' is no boolean" in caplog.text
+    assert "RAG_AUTO_INDEXING_ENABLED='perhaps' is not a boolean" in caplog.text
 
 
 def test_hooks_are_run(serve: Serve) -> None:

@@ -222,7 +222,7 @@ class TestLayers:
     def test_a_variant_that_is_no_object(self, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
         serve({"teacher": object_flag({"base": [1, 2]}, "base")})
         assert Teacher.for_user("ann").retrieval_top_k == 10
-        assert "flag 'teacher' variant 'base' is no object" in caplog.text
+        assert "flag 'teacher' variant 'base' is not an object" in caplog.text
 
     def test_a_profile_that_sets_a_field_of_a_running_arm_leaves_the_experiment(self, serve: Serve) -> None:
         serve(

@@ -22,7 +22,7 @@ _NOT_TARGETED: Final = frozenset({"STATIC", "DEFAULT", "DISABLED", "ERROR"})
 
 
 def arm_of(outcome: Outcome, *, excluded: str | None) -> Arm | None:
-    """The arm that targeting gave; None for a flag's default, which puts nobody into an experiment.
+    """The arm that targeting gave; None for a flag's default, which puts no user into an experiment.
 
     Args:
         outcome: What the experiment's flag gave.

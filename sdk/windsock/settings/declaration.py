@@ -20,10 +20,10 @@ from windsock.text import MASK, mask_passwords, printable
 RESERVED = frozenset({"for_user", "afor_user", "live"})
 
 _TELLING = ("_url", "_uri", "_dsn", "_key", "_token", "_secret", "_password")
-"""How the names of fields end that hold an address or a credential."""
+"""Endings of the names of fields that hold an address or a credential."""
 
 _LONGEST = 16_384
-"""Characters of a value that is shown as text because nothing else can be made of it."""
+"""Maximum length of a value that can only be shown as text."""
 
 
 _claimed: WeakValueDictionary[str, type[BaseModel]] = WeakValueDictionary()
@@ -88,7 +88,7 @@ class Declaration:
         return frozenset(name for name, field in fields if _mentions_secret(field.annotation))
 
     def unmarked(self) -> list[str]:
-        """Text fields, after dots where nested, that a profile may set though their name says otherwise."""
+        """Text fields that a profile may set although their name suggests an address or a credential."""
         return list(_unmarked(self.settings_class, (), frozenset()))
 
     def _check_fields(self) -> None:
@@ -155,10 +155,10 @@ def _unmarked(model: type, above: FieldPath, within: frozenset[type]) -> Iterato
 
 
 def jsonable(value: object) -> object:
-    """A value as JSON can hold it, passwords in URLs masked; what a serializer refuses becomes text."""
+    """Convert a value to JSON types and mask passwords in URLs; what cannot be serialized becomes text."""
     try:
         return masked(to_jsonable_python(value, fallback=str))
-    except Exception:  # noqa: BLE001 - bytes that are no UTF-8, or a serializer of the class's own
+    except Exception:  # noqa: BLE001 - bytes that aren't UTF-8, or the class's own serializer
         if isinstance(value, BaseModel):
             return {name: jsonable(getattr(value, name)) for name in type(value).model_fields}
         if isinstance(value, Mapping):
@@ -169,7 +169,7 @@ def jsonable(value: object) -> object:
 
 
 def _mentions_secret(annotation: Any, within: frozenset[type] = frozenset()) -> bool:
-    """Whether a secret stands in a type; `within` are the models around it, which may hold themselves."""
+    """Whether a type contains a secret; `within` are the enclosing models, which may contain themselves."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         fields = () if annotation in within else annotation.model_fields.values()
         return any(_mentions_secret(field.annotation, within | {annotation}) for field in fields)

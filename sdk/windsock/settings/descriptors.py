@@ -1,4 +1,4 @@
-"""What stands before the attributes of a settings class, for the sake of its views."""
+"""Descriptors on a settings class that serve its views."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 class Field:
-    """Reads a field from a view the first time.
+    """Reads a field from a view for the first time.
 
-    Not a data descriptor, so an ordinary instance, and a view that has the value already, never come here.
+    It is not a data descriptor: an ordinary instance, or a view that already has the value, never calls it.
     """
 
     __slots__ = ("name",)
@@ -38,7 +38,7 @@ class Field:
 
 
 class Cached(cached_property[Any]):
-    """A cached property of a settings class: the live object is always in force, so nothing is kept there."""
+    """A cached property that is not cached on the live object, whose values may change at any time."""
 
     def __init__(self, name: str, cached: cached_property[Any]) -> None:
         super().__init__(cached.func)
@@ -54,7 +54,7 @@ class Cached(cached_property[Any]):
 
 
 def cached_properties(settings_class: type) -> dict[str, cached_property[Any]]:
-    """The cached properties of a class that are not `Cached` yet."""
+    """Find the cached properties of a class that are not wrapped in `Cached` yet."""
     attributes: dict[str, object] = {}
     for kind in reversed(settings_class.__mro__):
         attributes |= vars(kind)

@@ -1,4 +1,4 @@
-"""What does not validate falls, to the layer below and alone, until the rest validates."""
+"""Drop what does not validate, value by value, until the rest validates."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from windsock.text import MASK, mask_passwords
 
 _TUNED = frozenset({"experiment", "profile"})
 _ROUNDS = 64
-"""Trials until whole layers fall; one round finds every error that pydantic reports at once."""
+"""Trials before whole layers are dropped. One trial reports every error that pydantic finds."""
 
 
 def resolve(
@@ -55,7 +55,7 @@ def resolve(
 
 
 def without_fields(settings_class: type[Any], layer: Layer, names: Collection[str]) -> Layer:
-    """What a layer says, without some of the fields."""
+    """Copy a layer without some of its fields."""
     values = {name: value for name, value in layer.values.items() if name not in names}
     if layer.input is None:
         return replace(layer, values=values)
@@ -66,7 +66,7 @@ def without_fields(settings_class: type[Any], layer: Layer, names: Collection[st
 
 
 class _Falling:
-    """Layers, of which what does not count is taken away."""
+    """Layers from which invalid values are dropped."""
 
     def __init__(self, declared: Declared, layers: Sequence[Layer], trial: Trial) -> None:
         self.refusals: list[Refusal] = []
@@ -76,7 +76,7 @@ class _Falling:
         self.layers = [self._heard(layer) for layer in layers]
 
     def instance(self, *, lenient: bool) -> BaseModel:
-        """Try until it validates."""
+        """Try until the layers validate."""
         for _ in range(_ROUNDS):
             outcome = self._trial.run(self.layers)
             if outcome.instance is not None:
@@ -90,7 +90,7 @@ class _Falling:
         return self._declared.code
 
     def _heard(self, layer: Layer) -> Layer:
-        """Refuse what no field takes from a flag; pydantic would take some of it for something else."""
+        """Refuse what a flag must not say; pydantic would accept some of it."""
         if layer.input is not None:
             return layer
         tuned = layer.origin.layer in _TUNED
@@ -99,7 +99,7 @@ class _Falling:
         return layer
 
     def _let_fall(self, outcome: Outcome) -> bool:
-        """Take away what the faults are about; False where that is nothing."""
+        """Drop what the faults are about; False if there is nothing to drop."""
         wrong: dict[int, list[Fault]] = {}
         prefixes: dict[int, tuple[Fault, ...]] = {}
         for fault in outcome.faults:
@@ -118,10 +118,10 @@ class _Falling:
         return len(self.refusals) > before
 
     def _culprit(self, fault: Fault, prefixes: dict[int, tuple[Fault, ...]]) -> int | None:
-        """Whose word brings a fault: the strongest of the fewest weakest layers that have it together.
+        """Find the layer that causes a fault: the last one of the shortest prefix that has it.
 
-        Not simply the strongest layer that holds the value: a validator may read other fields. None where the
-        code defaults alone have it.
+        The strongest layer that holds the value may be innocent: a validator can read other fields. None if
+        the code defaults alone have the fault.
         """
         for count in range(len(self.layers)):
             if count not in prefixes:
@@ -131,7 +131,7 @@ class _Falling:
         return len(self.layers) - 1 if self.layers else None
 
     def _blamed(self, place: int, faults: Sequence[Fault]) -> dict[FieldPath, str]:
-        """What of a layer each fault is about; all of it, where it holds nothing there."""
+        """Find what each fault is about in a layer; everything, if the layer holds nothing at that path."""
         said = self._input(self.layers[place])
         blamed: dict[FieldPath, str] = {}
         for fault in faults:
@@ -144,7 +144,7 @@ class _Falling:
                 found = [held] if held else [(key,) for key in said]
             for path in found:
                 blamed.setdefault(path, fault.message)
-        # what is refused takes what is in it along
+        # a dropped mapping takes its contents along
         return {
             path: text
             for path, text in blamed.items()
@@ -152,7 +152,7 @@ class _Falling:
         }
 
     def _raising(self, place: int) -> list[FieldPath]:
-        """Which leaves of a layer make a validator raise an error that names no field."""
+        """Find the leaves of a layer that make a validator raise an error without a location."""
         layer = self.layers[place]
         said = layer.values if layer.input is None else layer.input
         kept: Mapping[str, object] = {}
@@ -167,7 +167,7 @@ class _Falling:
         return raising or [(key,) for key in said]
 
     def _of_whole_layers(self) -> BaseModel:
-        """Keep the layers that validate as they are, weakest first."""
+        """Keep only layers that validate unchanged, weakest first."""
         instance = self._declared.code
         kept: list[Layer] = []
         for layer in self.layers:
@@ -189,7 +189,7 @@ class _Falling:
         )
 
     def _without(self, layer: Layer, path: FieldPath, names: FieldPath, message: str) -> Layer:
-        """Refuse what a layer says at a path, by keys of the input and by field names."""
+        """Drop what a layer says at a path, in input keys and in field names, and record the refusal."""
         shown, message = masked(at(layer.values, names)), mask_passwords(message)
         if self._declared.is_secret(names):  # a validator's own message may quote the value
             shown, message = MASK, "not valid; the field is secret, so no more is said"

@@ -70,7 +70,7 @@ class DeclaredFeature:
             return _BOOL.validate_python(raw)
         except ValidationError:
             logger.warning(
-                "%s=%r is no boolean for feature %r: use true or false. The flag decides.",
+                "%s=%r is not a boolean for feature %r: use true or false. The flag decides.",
                 self._env,
                 raw,
                 self.key,
@@ -139,7 +139,7 @@ class _Asked:
         self._outcome, self._on, self._key, self._attributes = outcome, on, targeting_key, attributes
 
     def use(self) -> Use:
-        """Give the feature's value and where it came from."""
+        """The feature's value and where it came from."""
         outcome = self._outcome
         arm = arm_of(outcome, excluded=None) if EXPERIMENT in outcome.flag_metadata else None
         evaluation = process.evaluating()
@@ -174,7 +174,7 @@ def feature(key: str, *, default: bool, env: str | None = None) -> Feature:
         env: An environment variable that decides before the flag does, where it is set and not empty.
 
     Raises:
-        DeclarationError: The default is no bool.
+        DeclarationError: The default isn't a bool.
     """
     if type(default) is not bool:
         raise DeclarationError(f"feature {key!r}: the default must be True or False, not {default!r}")

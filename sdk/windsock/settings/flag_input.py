@@ -1,4 +1,4 @@
-"""What flags say, which speak field names, as the input that pydantic reads."""
+"""Translate what flags say, by field name, into the input that pydantic reads."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -10,7 +10,7 @@ from windsock.settings.shapes import Shape, fields_of
 
 
 class _Removed:
-    """Stands in input where a flag takes a key out of a mapping."""
+    """Marks a key that a flag removes from a mapping."""
 
     __slots__ = ()
 
@@ -21,13 +21,13 @@ class _Removed:
 REMOVED: Final = _Removed()
 
 FIXED = "fixed: a profile or an experiment cannot set it; the base flag and the environment can"
-"""What is said of a value that a profile or an experiment sets although the field is the deployment's."""
+"""The message for a profile or an experiment that sets a fixed field."""
 
 NO_BOOLEAN = "Input should be a number, not a boolean"
 NO_NUMBER = "Input should be a boolean, not a number"
 
 EVERY = "*"
-"""The key that, with null, takes every key out of a mapping."""
+"""With null, this key removes every other key of a mapping."""
 
 
 def to_input(kind: Any, values: Mapping[str, object], default: object = None) -> dict[str, object]:
@@ -51,7 +51,7 @@ def to_input(kind: Any, values: Mapping[str, object], default: object = None) ->
 
 
 def with_removals(kind: Any, said: Mapping[str, object]) -> dict[str, object]:
-    """Let null take a key out of a mapping also in input, which speaks the keys that pydantic reads."""
+    """Let null remove a key of a mapping in the input of sources, too."""
     shapes = {key: field.shape for field in fields_of(kind).values() for key in field.names}
     return {key: _removals(shapes[key], value) if key in shapes else value for key, value in said.items()}
 
@@ -85,20 +85,20 @@ def _input(shape: Shape, value: object, default: object) -> object:
 
 
 def _removes(values: Shape, value: object) -> bool:
-    """Whether null takes a key out of a mapping: where it is not a value."""
+    """Whether null removes a key of a mapping: it does unless null is a valid value there."""
     return value is None and not values.optional and not any(member.kind is Any for member in values.members)
 
 
 def complaints(
     kind: Any, values: Mapping[str, object], default: object = None, *, tuned: bool = False
 ) -> Iterator[tuple[FieldPath, str]]:
-    """Name what a flag says that no field takes, or not from it.
+    """List the values of a flag that no field accepts, or that this flag must not set.
 
     Args:
         kind: The model.
         values: What the flag says of it, by field name.
         default: The code default that it may be laid over.
-        tuned: Whether it is a profile or an experiment, which must not set what is fixed.
+        tuned: Whether the flag is a profile or an experiment, which must not set fixed fields.
     """
     yield from _of_model(kind, values, (), default, tuned=tuned)
 
@@ -138,13 +138,13 @@ def _of_value(
                 yield from _of_value(values, each, (*path, str(key)), defaults.get(key), tuned=tuned)
     elif isinstance(value, list) and (items := shape.items) is not None:
         found = (message for each in value for _, message in _of_value(items, each, path, None, tuned=tuned))
-        yield from ((path, message) for message in islice(found, 1))  # a list falls as a whole
+        yield from ((path, message) for message in islice(found, 1))  # a list is dropped as a whole
     elif (message := _confused(shape, value)) is not None:
         yield path, message
 
 
 def _confused(shape: Shape, value: object) -> str | None:
-    """What pydantic would not mind: a boolean where a number belongs, and a number where a boolean does."""
+    """What pydantic would convert: a boolean where a number belongs, or a number where a boolean does."""
     if isinstance(value, bool):
         wrong = shape.takes_numbers and not shape.takes_booleans
         return NO_BOOLEAN if wrong else None

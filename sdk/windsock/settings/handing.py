@@ -1,4 +1,4 @@
-"""How values are handed out: users share those that cannot change, and each gets a copy of the others."""
+"""Handing out values: users share immutable ones and get their own copies of the others."""
 
 import datetime as dt
 import re
@@ -27,7 +27,7 @@ _IMMUTABLE_BASES = (Enum, PurePath, _BaseUrl, _BaseMultiHostUrl)
 
 
 def is_immutable(value: object) -> bool:
-    """Whether a value can be shared: nothing that is done to it shows elsewhere."""
+    """Whether a value can be shared between users."""
     kind = type(value)
     if kind in _IMMUTABLE or isinstance(value, _IMMUTABLE_BASES):
         return True
@@ -35,12 +35,12 @@ def is_immutable(value: object) -> bool:
 
 
 def shared(values: Mapping[str, object]) -> dict[str, object]:
-    """Those of the values that can be shared."""
+    """Select the values that users can share."""
     return {name: value for name, value in values.items() if is_immutable(value)}
 
 
 def own(value: T) -> T:
-    """A copy that may be changed; what cannot be copied, a lock or a client, is handed out as it is."""
+    """Copy a value; one that cannot be copied, such as a lock or a client, is returned itself."""
     if is_immutable(value):
         return value
     try:

@@ -1,7 +1,4 @@
-"""Layers: what says something of a settings class, and what became of it.
-
-Pure data: a layer is a mapping with a name; what was refused says why.
-"""
+"""Layers of a settings class, and the result of resolving them: pure data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,13 +41,13 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer: what it says, partial, nested as the fields are.
+    """One layer: partial values, nested as the fields are.
 
     Attributes:
-        origin: Its name and place.
-        values: What it says, by field name.
-        input: The same in the keys that pydantic reads, where a source of pydantic-settings says it; None for
-            flags, which speak field names.
+        origin: Where the values come from.
+        values: The values by field name.
+        input: The same values under the keys that pydantic reads, if a pydantic-settings source gave them;
+            None for flags, which use field names.
     """
 
     origin: Origin
@@ -87,7 +84,7 @@ class Resolved:
     Attributes:
         instance: The validated settings; shared between users, never handed out to be changed.
         values: Its values by field name.
-        origins: The strongest layer whose word counted, by field name.
+        origins: The strongest layer whose value counted, by field name.
         refusals: What did not count.
         applied: What each layer contributed after refusals, weakest (the code defaults) first.
     """
@@ -108,7 +105,7 @@ class Resolved:
 
 
 def masked(value: object) -> object:
-    """A value with the passwords masked that stand in URLs and connection strings, at any depth."""
+    """Mask passwords in URLs and connection strings, at any depth."""
     if isinstance(value, str):
         return mask_passwords(value)
     if isinstance(value, Mapping):

@@ -9,7 +9,7 @@ from pydantic_core import MultiHostUrl, Url
 
 
 class Mark:
-    """What ``Annotated`` says of a field beside its type: `Fixed` or `Tunable`."""
+    """A marker in ``Annotated``: `Fixed` or `Tunable`."""
 
     __slots__ = ("_name",)
 
@@ -28,13 +28,13 @@ pydantic's URL and DSN types are fixed without this mark.
 """
 
 Tunable: Final = Mark("Tunable")
-"""Lets profiles and experiments set a field, and all below it, that is fixed by its type."""
+"""Lets profiles and experiments set a field that its type would fix, and everything below it."""
 
 _FIXED_TYPES = (SecretStr, SecretBytes, Secret, AnyUrl, _BaseUrl, _BaseMultiHostUrl, Url, MultiHostUrl)
 
 
 def is_fixed(annotation: Any, metadata: Sequence[object]) -> bool:
-    """Whether a field is the deployment's alone: by its mark, else by its type."""
+    """Whether only the deployment may set a field: decided by its mark, otherwise by its type."""
     marks = [mark for mark in metadata if isinstance(mark, Mark)]
     return marks[-1] is Fixed if marks else any(issubclass(kind, _FIXED_TYPES) for kind in _types(annotation))
 
@@ -45,7 +45,7 @@ def is_tunable(metadata: Sequence[object]) -> bool:
 
 
 def _types(annotation: Any) -> Iterator[type]:
-    """The types in an annotation, at any depth; fields of models have marks of their own."""
+    """The types in an annotation, at any depth, without the fields of models, which have their own marks."""
     if isinstance(annotation, type):
         yield annotation
     for argument in get_args(annotation):

@@ -1,4 +1,4 @@
-"""Input laid over input: layers over each other, and what flags say over the code defaults."""
+"""Merge the input of layers, and lay what flags say over the code defaults."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ Input = Mapping[str, object]
 
 
 class LaidError(Exception):
-    """A value that a flag lays over part of a default does not validate there."""
+    """A value that a flag lays over part of a default is invalid there."""
 
     def __init__(self, path: tuple[str, ...], error: ValidationError) -> None:
         super().__init__(str(error))
@@ -24,7 +24,7 @@ class LaidError(Exception):
 
 
 def merged(kind: Any, below: Input, above: Input) -> dict[str, object]:
-    """Lay input of a model over other input of it: what is said under one alias replaces every other one."""
+    """Lay one input of a model over another; a value under one alias replaces those under the others."""
     said = dict(below)
     rest = dict(above)
     for field in fields_of(kind).values():
@@ -62,13 +62,14 @@ def _combined(shape: Shape, below: object, above: object) -> object:
 
 
 def over_default(shape: Shape, default: object, said: object) -> object:
-    """Lay what layers say of a field over its code default, so that they change only what they name.
+    """Lay a field's values over its code default, so that layers change only what they name.
 
-    Gives input; an instance where the default would not survive being validated again: one of a subclass,
-    or one whose validators change what they have made.
+    Returns:
+        Input; or an instance, if the default would not survive a second validation because it is an instance
+        of a subclass or its validators are not idempotent.
 
     Raises:
-        LaidError: There, a value does not validate.
+        LaidError: A value assigned to such an instance is invalid.
     """
     if not isinstance(said, Mapping):
         return said
@@ -100,7 +101,7 @@ def _over_mapping(shape: Shape, default: Mapping[Any, object], said: Input) -> d
 
 
 def _input_of(default: Any, values: Mapping[str, object], said: Input) -> dict[str, object]:
-    """The set values of a default as input, with what is said over them."""
+    """Turn the set values of a default into input, and lay values over it."""
     made: dict[str, object] = {}
     rest = dict(said)
     for name, field in fields_of(type(default)).items():
@@ -114,7 +115,7 @@ def _input_of(default: Any, values: Mapping[str, object], said: Input) -> dict[s
 
 
 def _survives(shape: Shape, default: Any) -> bool:
-    """Whether the set values of a default, validated again, make the same default."""
+    """Whether validating the set values of a default again gives an equal instance."""
     if not any(member.kind is type(default) for member in shape.members):
         return False  # an instance of a subclass
     try:
@@ -125,7 +126,7 @@ def _survives(shape: Shape, default: Any) -> bool:
 
 
 def _assigned(default: Any, said: Input) -> object:
-    """A copy of the default with values assigned one after another, as far as its class allows that."""
+    """Copy a default and assign values to it; a frozen one is validated again instead."""
     made = deepcopy(default)
     if getattr(type(default), "model_config", {}).get("frozen"):
         return type(default).model_validate(_input_of(default, set_values(default) or {}, said))
@@ -140,7 +141,7 @@ def _assigned(default: Any, said: Input) -> object:
 
 @contextmanager
 def _at(key: str) -> Iterator[None]:
-    """Let an error below tell where it was."""
+    """Add a key to the path of an error raised inside."""
     try:
         yield
     except LaidError as error:
@@ -150,7 +151,7 @@ def _at(key: str) -> Iterator[None]:
 
 
 def without_removed(said: object) -> object:
-    """What is left of input once the keys that it takes out are gone."""
+    """Leave out the keys that a flag removes."""
     if isinstance(said, Mapping):
         return {key: without_removed(value) for key, value in said.items() if value is not REMOVED}
     return said

@@ -1,14 +1,14 @@
-"""Values in use: where they stand, how they are told apart, and how the calls that used them went."""
+"""Values in use: their place and their fingerprint."""
 
 import json
 from collections.abc import Mapping
 from hashlib import sha256
 
 ValueKey = tuple[str, str, str]
-"""Where a value stands: (flag key, variant, top-level field). A sharded flag has one key."""
+"""The place of a value: (flag key, variant, top-level field). A sharded flag has one key."""
 
 Withdrawn = Mapping[ValueKey, str]
-"""Values not to be served, by where they stand: their fingerprint. Another value there is served."""
+"""Fingerprints of values not to be served, by place. Another value at that place is served."""
 
 
 def fingerprint(value: object) -> str:

@@ -21,7 +21,7 @@ class Process:
         evaluation: The way to the flags, made at first use.
         withdrawn: Values that are not served.
         readers: What has read the environment.
-        epoch: A new object whenever something other than the flags changed; settings are resolved anew then.
+        epoch: A new object whenever something other than the flags changed; settings are then resolved again.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Process:
         self.epoch = object()
 
     def evaluating(self) -> Evaluation:
-        """Give the way to the flags."""
+        """The way to the flags."""
         if self.evaluation is None:
             self.evaluation = Evaluation()
         return self.evaluation

@@ -194,7 +194,7 @@ class Resolver:
         return self._combined(outcomes, _NONE), None
 
     def place(self, origin: Origin, field_name: str) -> ValueKey | None:
-        """Where the value of a field stands, if a flag's variant holds it."""
+        """The place of a field's value, if a flag's variant holds it."""
         flag = self._declared.get(origin.layer)
         return None if flag is None or origin.variant is None else (flag, origin.variant, field_name)
 
@@ -304,7 +304,7 @@ class Resolver:
             return []
         if not isinstance(outcome.value, Mapping):
             self._log_once((outcome.flag_key, outcome.variant), logging.ERROR,
-                "flag %r variant %r is no object; give it one key per field. The layers below serve.",
+                "flag %r variant %r is not an object; give it one key per field. The layers below serve.",
                 outcome.flag_key, outcome.variant,
             )  # fmt: skip
             return []

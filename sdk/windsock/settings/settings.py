@@ -32,7 +32,7 @@ fell to."""
 
 
 class _Prefix(str):
-    """A prefix of environment variables that the class did not choose."""
+    """A prefix of environment variables that windsock chose, not the class."""
 
     __slots__ = ()
 
@@ -112,11 +112,11 @@ class Settings(BaseSettings):
 
     @classmethod
     def for_user(cls, targeting_key: object, /, **attributes: EvaluationContextAttribute) -> Self:
-        """Give the settings in force for one user: frozen, always valid, in one to two microseconds.
+        """The settings in force for one user: read-only, always valid, in one to two microseconds.
 
         Args:
             targeting_key: The user's id as flags and profiles know it; a UUID or an integer is taken as its
-                text. None or "" stands for nobody: the values of the deployment.
+                text. None or "" means no user: the values of the deployment.
             attributes: What targeting rules may ask of the user: ``tier="pro"``.
 
         Returns:
@@ -142,7 +142,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def live(cls) -> Self:
-        """Give the one object whose attributes always read the values in force for the whole deployment.
+        """The one object whose attributes always read the values in force for the whole deployment.
 
         Code that holds it, ``settings = Teacher.live()`` at module level, hot-swaps without a change.
         """
@@ -216,7 +216,7 @@ class Settings(BaseSettings):
 
 
 class _Unfinished:
-    """The resolver of a class that names types which aren't defined yet; finishes the class at first use."""
+    """The resolver of a class with undefined forward references; completes the class at first use."""
 
     def __init__(self, settings_class: type[Settings]) -> None:
         self._settings_class = settings_class
@@ -228,7 +228,7 @@ class _Unfinished:
 
 
 def _finish(settings_class: type[Settings]) -> Resolver:
-    """Have pydantic finish a class, now that what it names is there."""
+    """Let pydantic complete a class, now that its forward references are defined."""
     settings_class.model_rebuild()
     if settings_class.__windsock_live__ is None:
         name = settings_class.__name__
@@ -295,7 +295,7 @@ def whole(settings: S) -> S:
 
 
 def _detached(settings: S) -> S:
-    """An ordinary instance with the values of a view, and nothing shared with other users."""
+    """Copy a view into an ordinary instance that shares nothing with other users."""
     instance = whole(settings)
     copied = BaseSettings.__copy__(instance)
     copied.__dict__.update({name: own(value) for name, value in instance.__dict__.items()})
@@ -303,7 +303,7 @@ def _detached(settings: S) -> S:
 
 
 def _own_private(settings: Settings, name: str) -> Any:
-    """A private attribute of a view: from the whole instance at first, then the view's own."""
+    """A private attribute of a view: copied from the shared instance at first use, then the view's own."""
     try:
         private: dict[str, Any] = object.__getattribute__(settings, "__pydantic_private__")
     except AttributeError:
@@ -341,7 +341,7 @@ class Trace:
         self.instead: Mapping[str, object] = {}
 
     def use(self) -> Use:
-        """Give the values that were read so far and where they came from."""
+        """The values read so far and where they came from."""
         settings = self._settings
         (resolution, serving), key, healed, _ = _get_view(settings)
         declaration = type(settings).__windsock__.declaration

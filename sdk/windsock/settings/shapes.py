@@ -1,4 +1,4 @@
-"""Shapes: what the types of a settings class say about its input."""
+"""Shapes: what the type annotations of a settings class say about its input."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -20,7 +20,7 @@ from windsock.settings.marks import is_fixed, is_tunable
 _ABSENT = object()
 
 _ALIKE = ((), (Ellipsis,))
-"""What follows the first argument of a sequence whose items are all of one type."""
+"""Type arguments after the first, for a sequence whose items all have one type."""
 
 Key = tuple[str | int, ...]
 """Where a field is read from: one key, or the steps of an ``AliasPath``."""
@@ -32,7 +32,7 @@ class Member:
 
     Attributes:
         kind: The type, without ``Annotated`` and named aliases.
-        tag: What a function that discriminates calls it.
+        tag: Its `Tag`, if a function discriminates the union.
     """
 
     kind: Any
@@ -41,12 +41,12 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What one annotation takes.
+    """What one annotation accepts.
 
     Attributes:
-        members: The types it takes, ``None`` apart.
-        optional: Whether it takes ``None``.
-        discriminator: What tells the members apart: the name of a field, or a function of the input.
+        members: The types it accepts, except ``None``.
+        optional: Whether it accepts ``None``.
+        discriminator: The field name or function that tells the members apart.
     """
 
     members: tuple[Member, ...] = ()
@@ -64,7 +64,7 @@ class Shape:
         return tuple(member for member in self.members if fields_of(member.kind))
 
     def tag(self, value: object) -> Hashable:
-        """What a value, raw or validated, says it is; None where it does not say."""
+        """The tag of a value, raw or validated; None if it has none."""
         if self.discriminator is None:
             return None
         if not isinstance(self.discriminator, str):
@@ -78,11 +78,11 @@ class Shape:
         return next((_plain_tag(value[key]) for key in keys if key in value), None)
 
     def model_for(self, value: object, default: object = None) -> Any:
-        """The type with fields that a mapping is for; None where that cannot be told.
+        """The model that a mapping is input for; None if that is unclear.
 
         Args:
             value: Input, by keys or by field names.
-            default: What it may be laid over: a subclass is met as what it is.
+            default: The default it may be laid over; an instance of a subclass counts as that subclass.
         """
         models = [member.kind for member in self.models]
         if (tag := self.tag(value)) is not None:
@@ -108,17 +108,17 @@ class Shape:
 
     @property
     def takes_booleans(self) -> bool:
-        """Whether a boolean is meant by one of the types."""
+        """Whether one of the types is a boolean."""
         return any(_takes(member.kind, bool) for member in self.members)
 
     @property
     def takes_numbers(self) -> bool:
-        """Whether a number is meant by one of the types."""
+        """Whether one of the types is a number."""
         return any(_takes(member.kind, (int, float, Decimal)) for member in self.members)
 
     @property
     def values(self) -> "Shape | None":
-        """What the values of a mapping are; None where the annotation takes no mapping, or any."""
+        """The shape of a mapping's values; None if there is no mapping, or its values may be anything."""
         for member in self.members:
             if _is_a(member.kind, Mapping) and len(arguments := get_args(member.kind)) == 2:
                 return shape_of(arguments[1])
@@ -126,7 +126,7 @@ class Shape:
 
     @property
     def items(self) -> "Shape | None":
-        """What the items of a sequence or set are; None where it takes none, or any."""
+        """The shape of a collection's items; None if there is no collection, or its items may be anything."""
         for member in self.members:
             arguments = get_args(member.kind)
             if (
@@ -144,8 +144,8 @@ class Field:
 
     Attributes:
         keys: Where it is read from; the first that is there counts.
-        shape: What it takes.
-        info: What pydantic knows of it.
+        shape: What it accepts.
+        info: Pydantic's description of it.
         fixed: Whether profiles and experiments must not set it.
         tunable: Whether they may also set what is fixed by its type below it.
     """
@@ -163,7 +163,7 @@ class Field:
 
     @property
     def written(self) -> Key:
-        """Where to write it, so that nothing said under another key counts before it."""
+        """The key to write it to, so that no value under another key takes precedence."""
         return self.keys[0]
 
 
@@ -291,7 +291,7 @@ def _read(said: object, key: Key) -> object:
 
 
 def set_values(instance: object) -> dict[str, object] | None:
-    """What was said of a model when it was made, by field name; None for what has no fields."""
+    """The values a model was created with, by field name; None for types without fields."""
     if isinstance(instance, BaseModel) and not isinstance(instance, RootModel):
         return {
             name: instance.__dict__[name]

@@ -1,7 +1,7 @@
-"""What the process says of a settings class: pydantic-settings' own sources, each read and named.
+"""Read the pydantic-settings sources of a class, each as a layer with a name.
 
-They are those of `BaseSettings`, in the order of the class's ``settings_customise_sources``. Nothing here
-raises for what one variable or file says: that is logged and left out, and everything else counts.
+The sources are those of `BaseSettings`, in the order of the class's ``settings_customise_sources``. A
+variable or file that cannot be read raises nothing: it is logged and left out, and everything else counts.
 """
 
 import inspect
@@ -36,7 +36,7 @@ OPTIONS = frozenset(
     for name in inspect.signature(BaseSettings.__init__).parameters
     if name.startswith("_") and name[1] != "_"
 )
-"""What `BaseSettings` takes beside the fields: ``_env_file``, ``_env_prefix`` and the like."""
+"""Keyword arguments of `BaseSettings` that are not fields, such as ``_env_file`` and ``_env_prefix``."""
 
 _NAMES: Mapping[type, str] = {
     InitSettingsSource: ARGUMENTS,
@@ -45,18 +45,18 @@ _NAMES: Mapping[type, str] = {
     SecretsSettingsSource: "secrets",
 }
 _DEEPEST = 8
-"""Levels of nested models whose aliases are read; a model may hold itself."""
+"""Maximum depth at which nested aliases are read; a model may contain itself."""
 
 Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What sources say.
+    """What the sources gave.
 
     Attributes:
-        layers: One for each source that says something, weakest first.
-        defaults: The source of pydantic-settings that stands for the code defaults.
+        layers: One for each source with values, weakest first.
+        defaults: The pydantic-settings source of the code defaults.
     """
 
     layers: tuple[Layer, ...]
@@ -64,12 +64,12 @@ class Sources:
 
 
 def read(settings_class: type[BaseSettings], options: Values, arguments: Values) -> Sources:
-    """Read what the process says of a settings class.
+    """Read the sources of a settings class.
 
     Args:
         settings_class: The class.
         options: Those of `OPTIONS` that were given.
-        arguments: What it is called with beside them.
+        arguments: The other keyword arguments of the call.
     """
     arguments = _by_alias(settings_class, arguments)
     layers: list[Layer] = []
@@ -90,7 +90,7 @@ def read(settings_class: type[BaseSettings], options: Values, arguments: Values)
 
 
 def _by_alias(settings_class: type[BaseSettings], arguments: Values) -> dict[str, Any]:
-    """Let arguments be named by the fields, also where these have an alias."""
+    """Rename arguments given by field name to the field's alias."""
     fields = fields_of(settings_class)
     names = {
         name: field.names[0] for name, field in fields.items() if field.names and name not in field.names
@@ -102,7 +102,7 @@ def _by_alias(settings_class: type[BaseSettings], arguments: Values) -> dict[str
 def _sources(
     settings_class: type[BaseSettings], options: Values, arguments: Values
 ) -> tuple[Sequence[PydanticBaseSettingsSource], DefaultSettingsSource]:
-    """The class's sources, strongest first; without a ``.env`` file that cannot be read."""
+    """The class's sources, strongest first, without unreadable ``.env`` files."""
     readable = {**options, "_env_file": _readable(settings_class, options)}
     try:
         made, _ = settings_class._settings_init_sources(**readable, _init_kwargs=dict(arguments))  # noqa: SLF001
@@ -143,7 +143,7 @@ def _is_readable(settings_class: type[BaseSettings], file: Path | str, encoding:
 
 
 def _said(source: PydanticBaseSettingsSource, settings_class: type[BaseSettings]) -> dict[str, Any]:
-    """What one source says, in the keys that pydantic reads."""
+    """The values of one source, under the keys that pydantic reads."""
     name = _name(source)
     if isinstance(source, PydanticBaseEnvSettingsSource):
         _leave_out_what_fails(source, settings_class, name)
@@ -160,7 +160,7 @@ def _said(source: PydanticBaseSettingsSource, settings_class: type[BaseSettings]
 
 
 def _heard(source: object, said: dict[str, Any], settings_class: type[BaseSettings]) -> dict[str, Any]:
-    """What counts of it: a ``.env`` file serves other programs too, and what it tells those is left out."""
+    """The values that count: keys of a ``.env`` file that no field has are for other programs."""
     if type(source) is not DotEnvSettingsSource or settings_class.model_config.get("extra") == "allow":
         return said
     known = {str(key[0]) for field in fields_of(settings_class).values() for key in field.keys}
@@ -170,7 +170,7 @@ def _heard(source: object, said: dict[str, Any], settings_class: type[BaseSettin
 def _leave_out_what_fails(
     source: PydanticBaseEnvSettingsSource, settings_class: type[BaseSettings], name: str
 ) -> None:
-    """Have a source skip a variable or file that it cannot read, instead of raising for all of them."""
+    """Make a source skip a variable or file that it cannot read, instead of raising for all of them."""
     get, prepare = source.get_field_value, source.prepare_field_value
 
     def tell(field_name: str, field: FieldInfo, error: Exception) -> None:
@@ -203,7 +203,7 @@ def _name(source: object) -> str:
 
 
 def _variables(source: object, settings_class: type[BaseSettings]) -> dict[str, str]:
-    """The variable that each field was read from; of nested ones each, after dots."""
+    """The variable that each field was read from; nested fields after dots."""
     if not isinstance(source, EnvSettingsSource):
         return {}
     found: dict[str, str] = {}
@@ -219,7 +219,7 @@ def _variables(source: object, settings_class: type[BaseSettings]) -> dict[str, 
 
 
 def _below(source: EnvSettingsSource, variable: str) -> Iterator[tuple[str, list[str]]]:
-    """The variables that are set for a field: its own, and those of what is nested in it."""
+    """The variables set for a field: its own, and those of nested fields."""
     if source.env_vars.get(variable) is not None:
         yield variable, []
     if delimiter := source.env_nested_delimiter:
@@ -235,7 +235,7 @@ def _variable(source: PydanticBaseEnvSettingsSource, name: str, field: FieldInfo
 
 
 def _spelled(source: PydanticBaseEnvSettingsSource, variable: str, field: FieldInfo) -> str:
-    """A variable as it is written where it is set; sources know it in lower case."""
+    """The name of a variable as it was set; sources only know it in lower case."""
     if source.case_sensitive:
         return variable
     names = [*aliases(field), *([field.alias] if field.alias else [])]
@@ -254,7 +254,7 @@ class _Aliased(NamedTuple):
 
 
 def _aliased(source: object, settings_class: type[BaseSettings]) -> Iterator[_Aliased]:
-    """Find them; in classes with ``flag=`` alone, as pydantic-settings reads no such variables."""
+    """Find such fields, only in classes with ``flag=``: pydantic-settings itself reads no such variables."""
     if type(source) not in (EnvSettingsSource, DotEnvSettingsSource):
         return
     if isinstance(source, EnvSettingsSource) and getattr(settings_class, "__windsock_named__", False):
@@ -278,7 +278,7 @@ def _aliased_below(
 
 
 def aliases(info: FieldInfo) -> list[str]:
-    """The names that a ``validation_alias`` gives a field, first choice first; paths are none."""
+    """The names that a ``validation_alias`` gives a field, first choice first, without paths."""
     alias = None if info.alias is not None else info.validation_alias
     choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
     return [choice for choice in choices if isinstance(choice, str)]

@@ -1,4 +1,4 @@
-"""A trial: layers become the input of a settings class, which pydantic validates once."""
+"""A trial: turn layers into input for a settings class and validate it once."""
 
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -16,16 +16,16 @@ from windsock.settings.merging import LaidError, merged, over_default, without_r
 from windsock.settings.shapes import Member, Shape, below, by_name, fields_of
 
 ARGUMENTS = "arguments"
-"""The layer of what a class is called with."""
+"""The layer of the arguments of a call."""
 
 
 class Fault(NamedTuple):
-    """An error of a trial.
+    """One error of a trial.
 
     Attributes:
-        path: Where, in the input's own keys; None where the error does not tell.
-        kind: What pydantic or Python calls it.
-        message: What it says.
+        path: Its location by input keys; None if the error has none.
+        kind: Pydantic's error type, or the exception's class name.
+        message: The text for people.
     """
 
     path: FieldPath | None
@@ -35,7 +35,7 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a trial: an instance, or an error and the faults that it is about."""
+    """The result of a trial: an instance, or an error and its faults."""
 
     instance: BaseModel | None = None
     error: Exception | None = None
@@ -70,7 +70,7 @@ class Trial:
         self._defaults = DefaultSettingsSource(self._class) if defaults is None else defaults
 
     def run(self, layers: Sequence[Layer], *, onto: BaseModel | None = None) -> Outcome:
-        """Validate what the layers say, weakest first; never raises an `Exception`."""
+        """Lay the layers, weakest first, and validate; never raises an `Exception`."""
         said: Mapping[str, object] = {}
         instance: BaseModel = object.__new__(self._class) if onto is None else onto
         try:
@@ -91,11 +91,11 @@ class Trial:
         return Outcome(instance)
 
     def input_of(self, layers: Sequence[Layer]) -> dict[str, object]:
-        """Lay the layers over each other as what pydantic reads.
+        """Merge the layers into what pydantic reads.
 
-        pydantic-settings itself merges what sources say; flags come below and above that. A flag changes only
-        what it names of a code default. What a source says replaces the default, as pydantic-settings has it,
-        except in a class with ``flag=``.
+        pydantic-settings itself merges the sources; flags go below and above them. A flag changes only the
+        parts of a code default that it names. A source replaces the default, as in pydantic-settings, except
+        in a class with ``flag=``.
         """
         weak, sources, strong = _parts(layers)
         tuned = {name for layer in weak for name in layer.values}
@@ -138,7 +138,7 @@ class Trial:
 
 
 class _Said:
-    """A source that was read."""
+    """A pydantic-settings source that has already been read."""
 
     def __init__(self, layer: Layer) -> None:
         self.__name__ = layer.origin.layer
@@ -161,7 +161,7 @@ def _errors(error: ValidationError) -> list[ErrorDetails]:
 
 
 def _located(kind: type, said: Mapping[str, object], location: Sequence[str | int]) -> FieldPath:
-    """Where in the input an error is: as deep as mappings go; pydantic also names the member of a union."""
+    """The input path of an error, as deep as mappings go, without the union members that pydantic adds."""
     shape, node = Shape((Member(kind),)), cast("object", said)
     path: list[str] = []
     rest = list(location)
