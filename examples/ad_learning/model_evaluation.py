@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Protocol, cast
 
 import joblib
-from scipy.stats import binomtest
 
 from windsock.errors import ConfigurationError
+from windsock.experiments.champion import judge
 
 from .settings import ModelEvaluation
 
@@ -87,43 +87,32 @@ class Models:
 def evaluate_champion_vs_challenger(
     models: Models, challenger: Path, model_type: str, criteria: ModelEvaluation
 ) -> dict[str, object]:
-    """Compare two models on the same rows.
+    """Compare two models on the same rows, by `windsock.experiments.champion.judge`.
 
-    The confidence is that of McNemar's exact test, one-sided: among the rows on which just one of the two is
-    right, the challenger is right more often than by a fair coin (McNemar, Psychometrika 12, 1947).
+    The confidence holds however often a model is compared while rows are added.
 
     Returns:
         ``status`` ``evaluated``, ``challenger_wins``, the ``metrics``, and the criteria that were ``unmet``.
     """
     rows, classes = models.holdout(model_type)
-    right = [
+    champion, challenging = (
         [bool(predicted == actual) for predicted, actual in zip(model.predict(rows), classes, strict=True)]
         if rows
         else []
         for model in (models.load(models.champion(model_type)), models.load(challenger))
-    ]
-    metrics = _metrics(*right)
-    met = {
-        "min_samples": metrics["samples"] >= criteria.min_samples,
-        "min_accuracy_delta": metrics["accuracy_delta"] >= criteria.min_accuracy_delta,
-        "min_improvement_pct": metrics["improvement_pct"] >= criteria.min_improvement_pct,
-        "confidence_level": metrics["confidence"] >= criteria.confidence_level,
-    }
-    unmet = [name for name, enough in met.items() if not enough]
-    return {"status": "evaluated", "challenger_wins": not unmet, "metrics": metrics, "unmet": unmet}
-
-
-def _metrics(champion: Sequence[bool], challenger: Sequence[bool]) -> dict[str, float]:
-    samples = len(champion)
-    before, after = (sum(right) / samples if samples else 0.0 for right in (champion, challenger))
-    pairs = list(zip(champion, challenger, strict=True))
-    won, lost = pairs.count((False, True)), pairs.count((True, False))
-    p_value = float(binomtest(won, won + lost, alternative="greater").pvalue) if won + lost else 1.0
+    )
+    verdict = judge(champion, challenging, criteria)
+    names = (
+        "samples",
+        "champion_accuracy",
+        "challenger_accuracy",
+        "accuracy_delta",
+        "improvement_pct",
+        "confidence",
+    )
     return {
-        "samples": samples,
-        "champion_accuracy": before,
-        "challenger_accuracy": after,
-        "accuracy_delta": after - before,
-        "improvement_pct": 100 * (after - before) / before if before else 100 * after,
-        "confidence": 1 - p_value,
+        "status": "evaluated",
+        "challenger_wins": verdict.challenger_wins,
+        "metrics": {name: getattr(verdict, name) for name in names},
+        "unmet": list(verdict.unmet),
     }

@@ -86,8 +86,11 @@ def test_a_small_lead_on_few_rows_is_not_confident(folder, configure):
     (folder / "winner.holdout.csv").write_text("\n".join(lines[:20]))
     configure("model_evaluation", min_samples=1)
     result = evaluate()
-    assert (result["unmet"], result["metrics"]["confidence"]) == (["confidence_level"], 1 - 0.5**4)
-    configure("model_evaluation", confidence_level=0.93)
+    assert (result["unmet"], result["metrics"]["confidence"]) == (
+        ["confidence_level"],
+        pytest.approx(1 - 5 / 31),  # four wins of four: the e-value is 2 · 16 · (1 - 1/32) / 5
+    )
+    configure("model_evaluation", confidence_level=0.83)
     assert evaluate()["status"] == "promoted"
 
 

@@ -197,8 +197,12 @@ def open_postgres(url: str) -> Warehouse:
     return Warehouse(ibis.postgres.from_connection(connection), connection, as_analyst, owned=True)
 
 
-def open_folder(folder: Path) -> Warehouse:
+def open_folder(folder: Path, *, memory: str | None = None) -> Warehouse:
     """Open a folder of `<table>.parquet`, `<table>.csv` or `<table>/*.parquet` with DuckDB, alone.
+
+    Args:
+        folder: Where the files are.
+        memory: DuckDB's memory limit, such as `4GB`; its own default without it, most of the machine's.
 
     Raises:
         UnreachableError: There is no such folder.
@@ -206,7 +210,7 @@ def open_folder(folder: Path) -> Warehouse:
     """
     if not folder.is_dir():
         raise UnreachableError(f"{folder}: there is no such folder")
-    backend = ibis.duckdb.connect()
+    backend = ibis.duckdb.connect(**({"memory_limit": memory} if memory else {}))
     backend.raw_sql("set TimeZone = 'UTC'")
     backend.raw_sql(f"set allowed_directories = ['{str(folder.resolve()).replace(chr(39), chr(39) * 2)}/']")
     found = 0
