@@ -23,7 +23,7 @@ class Vault:
         return {}
 
 
-class Job(windsock.Settings, flag="job"):
+class Job(windsock.Settings, flag="night_job"):
     top_k: int = 10
     model: str = Field("small", validation_alias=AliasChoices("JOB_MODEL", "OPENAI_MODEL"))
 
@@ -38,7 +38,7 @@ def test_a_source_that_fails_is_left_out_and_named(
     setenv: SetEnv, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(Vault, "down", True)
-    setenv("JOB_TOP_K", "5")
+    setenv("NIGHT_JOB_TOP_K", "5")
     assert Job.live().top_k == 5
     assert "Job: settings source Vault failed and is left out: no route to the vault" in caplog.text
 

@@ -2,6 +2,7 @@
 
 import sys
 import textwrap
+import types
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,20 @@ def test_a_flag_is_free_again_when_its_class_is_gone(run) -> None:
     del sys.modules["claims_four"]
     gc.collect()
     assert run("claims_five", "Five", "c").Five().x == 1
+
+
+def test_two_classes_that_name_no_flag_are_only_warned_about(caplog: pytest.LogCaptureFixture) -> None:
+    def declared(module: str) -> type[windsock.Settings]:
+        namespace = {
+            "__module__": module,
+            "__qualname__": "CarriedSettings",
+            "__annotations__": {"n": int},
+            "n": 1,
+        }
+        return types.new_class(
+            "CarriedSettings", (windsock.Settings,), {}, lambda given: given.update(namespace)
+        )
+
+    first, second = declared("carried_one"), declared("carried_two")
+    assert first().n == second().n == 1
+    assert "carried_two.CarriedSettings: the flag 'carried' belongs to carried_one" in caplog.text

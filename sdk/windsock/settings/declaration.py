@@ -1,5 +1,6 @@
 """What a settings class declares, checked once when the class is made."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, get_args
@@ -15,6 +16,8 @@ from windsock.settings.flag_input import NO_BOOLEAN, NO_NUMBER, complaints
 from windsock.settings.layers import masked, plain
 from windsock.settings.shapes import fields_of
 from windsock.text import MASK, mask_passwords, printable
+
+logger = logging.getLogger("windsock.settings")
 
 # What `windsock.Settings` itself offers; a field of that name would hide it.
 RESERVED = frozenset({"for_user", "afor_user", "live"})
@@ -129,16 +132,20 @@ def _claim(settings_class: type[BaseModel], flag: str) -> None:
 
     A class defined again under its own name replaces the first, as when a module is reloaded or a cell of a
     notebook runs again. A class made in a function, as tests do, and a parametrized generic claim nothing.
+    Two classes that name no flag are only warned about: carried over, both may be called `Settings`.
     """
     if "<locals>" in settings_class.__qualname__ or settings_class.__pydantic_generic_metadata__["origin"]:
         return
     other = _claimed.setdefault(flag, settings_class)
     name, other_name = (f"{each.__module__}.{each.__qualname__}" for each in (settings_class, other))
     if name != other_name:
-        raise DeclarationError(
+        message = (
             f"{name}: the flag {flag!r} belongs to {other_name}; give one of them another: class"
             f' {settings_class.__name__}(windsock.Settings, flag="…")'
         )
+        if any(getattr(each, "__windsock_named__", True) for each in (settings_class, other)):
+            raise DeclarationError(message)
+        logger.warning(message)
     _claimed[flag] = settings_class
 
 
