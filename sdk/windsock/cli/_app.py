@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "See it work in seven steps, with what it measured."),
     "usage": ("usage", "Show what requests used: profiles, values, healed fields."),
     "explain": ("explain", "Say where each value of a user's settings comes from, now or at a past moment."),
+    "profile": ("profile", "List, tune and assign profiles; each change can be undone."),
     "quarantine": ("quarantine", "List and lift values that are withdrawn because they failed in use."),
     "migrate": ("migrate", "Bring the database's tables up to date."),
     "mirror": ("mirror", "Write the assignments of the database into flagd files."),

@@ -172,6 +172,8 @@ class PostgresSink:
                     for row in rows:
                         copy.write_row(row.to_tuple())
                 cursor.execute(table.query("insert"))
+                if table is _USAGE:
+                    cursor.execute(QUERIES["expose_assigned"])
         except self._psycopg.ProgrammingError as error:
             self._check_shape(table)
             if error.sqlstate is not None:

@@ -78,6 +78,21 @@ ON CONFLICT (experiment, version, environment, unit, arm)
 DO UPDATE SET first_exposed_at = least(known.first_exposed_at, excluded.first_exposed_at)
 WHERE known.first_exposed_at > excluded.first_exposed_at;
 
+-- name: expose_assigned
+-- Where the arms are profiles, the database knows who was assigned which: a request that read a field of an arm exposes.
+INSERT INTO windsock.exposures AS known (
+    experiment, version, environment, unit, arm, first_exposed_at, allocation, flag, revision, reason, key_fingerprint)
+SELECT DISTINCT ON (a.experiment, a.version, u.environment, a.unit, a.arm)
+       a.experiment, a.version, u.environment, a.unit, a.arm, u.requested_at, a.allocation, u.flag, u.revision,
+       u.reason, a.key_fingerprint
+FROM pg_temp.windsock_usage u
+JOIN windsock.experiment_assignments a ON a.unit = u.user_id AND a.flag = u.flag
+WHERE a.undone_at IS NULL AND u."values" ?| a.fields AND u.requested_at >= a.assigned_at
+ORDER BY a.experiment, a.version, u.environment, a.unit, a.arm, u.requested_at
+ON CONFLICT (experiment, version, environment, unit, arm)
+DO UPDATE SET first_exposed_at = least(known.first_exposed_at, excluded.first_exposed_at)
+WHERE known.first_exposed_at > excluded.first_exposed_at;
+
 -- name: stage_events
 -- As `stage`, for metric events.
 CREATE TEMPORARY TABLE windsock_events ON COMMIT DROP AS

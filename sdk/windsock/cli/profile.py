@@ -1,0 +1,202 @@
+"""`windsock profile`: tune profiles and assign them, without SQL."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from windsock.cli._database import DatabaseUrl, database
+from windsock.cli._lines import console_of, print_lines
+from windsock.cli._say import print_json, say
+from windsock.errors import ConfigurationError
+from windsock.mirror import profiles
+from windsock.mirror.profiles import Noted, ProfileRow
+from windsock.postgres.migrations import connect
+
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
+)
+
+Name = Annotated[str, typer.Argument(help="The profile's name.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="A field's value, as JSON or as text."),
+]
+Users = Annotated[list[str] | None, typer.Argument(help="User ids; without any, one a line on stdin.")]
+
+
+@app.callback()
+def command() -> None:
+    """List, tune and assign profiles. Every change shows its plan, is audited, and can be undone."""
+
+
+@app.command("list")
+def list_profiles(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Show every profile. Example: windsock profile list."""
+    with database(database_url) as url, connect(url) as connection:
+        rows = profiles.listed(connection)
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    grid = Table(box=box.SIMPLE, pad_edge=False)
+    for heading in ("profile", "active", "users", "sets"):
+        grid.add_column(heading, justify="right" if heading == "users" else "left", overflow="fold")
+    for row in rows:
+        cells = (
+            row.name,
+            "yes" if row.active else "no",
+            f"{row.users:,}",
+            ", ".join(row.fields) or "nothing",
+        )
+        grid.add_row(*map(Text, cells))
+    print_lines(console_of(80), grid)
+
+
+@app.command()
+def show(
+    name: Name,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Show a profile, and its newest changes. Example: windsock profile show experimental_v1."""
+    with database(database_url) as url, connect(url) as connection:
+        row, users = profiles.found(connection, name)
+        changes = profiles.history(connection, name, 10)
+    if as_json:
+        print_json(
+            {"name": name, "users": users, **row.as_data(), "changes": [asdict(each) for each in changes]}
+        )
+        return
+    say(f"{name}: {users:,} users, {'active' if row.active else 'not active'}")
+    if row.description:
+        say(f"  {row.description}")
+    for field, value in row.settings.items():
+        say(f"  {field} = {json.dumps(value, ensure_ascii=False)}")
+    for each in changes:
+        say(_line(each))
+
+
+@app.command()
+def create(
+    name: Name,
+    *,
+    changed: Set = None,
+    description: Annotated[str | None, typer.Option(help="For people.")] = None,
+    dry_run: DryRun = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Make a profile. Example: windsock profile create warm --set temperature=1.1."""
+    after = ProfileRow(_values(changed), description)
+    with database(database_url) as url, connect(url) as connection, connection.transaction():
+        if profiles.exists(connection, name):
+            raise ConfigurationError(f"there is a profile {name!r} already: `windsock profile edit {name}`")
+        _plan(profiles.differences(None, after), "a new profile; nobody has it")
+        if not dry_run:
+            _done(profiles.saved(connection, name, None, after))
+
+
+@app.command()
+def edit(
+    name: Name,
+    *,
+    changed: Set = None,
+    unset: Annotated[list[str] | None, typer.Option(metavar="FIELD", help="Say nothing of a field.")] = None,
+    active: Annotated[bool | None, typer.Option("--activate/--deactivate", help="Serve it or not.")] = None,
+    description: Annotated[str | None, typer.Option(help="For people.")] = None,
+    dry_run: DryRun = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Change a profile for all who have it. Example: windsock profile edit warm --set temperature=1.2."""
+    with database(database_url) as url, connect(url) as connection, connection.transaction():
+        before, users = profiles.found(connection, name)
+        if missing := [field for field in unset or () if field not in before.settings]:
+            raise ConfigurationError(f"{name} says nothing of {', '.join(missing)}")
+        kept = {field: value for field, value in before.settings.items() if field not in (unset or ())}
+        after = replace(
+            before,
+            settings=kept | _values(changed),
+            active=before.active if active is None else active,
+            description=before.description if description is None else description,
+        )
+        if after == before:
+            print("nothing to do: it is like this already")
+            return
+        _plan(profiles.differences(before, after), f"{users:,} users have it")
+        if not dry_run:
+            _done(profiles.saved(connection, name, before, after))
+
+
+@app.command()
+def assign(
+    name: Name, users: Users = None, *, dry_run: DryRun = False, database_url: DatabaseUrl = None
+) -> None:
+    """Give users a profile. Example: windsock profile assign warm 6b3f… 81aa…."""
+    _assign(name, users, database_url, dry_run=dry_run)
+
+
+@app.command()
+def unassign(users: Users = None, *, dry_run: DryRun = False, database_url: DatabaseUrl = None) -> None:
+    """Take the profile from users. Example: windsock profile unassign 6b3f…."""
+    _assign(None, users, database_url, dry_run=dry_run)
+
+
+@app.command()
+def undo(
+    change: Annotated[int, typer.Argument(help="The change's number, as `show` lists it.")],
+    *,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Take a change back, if nothing changed since. Example: windsock profile undo 12."""
+    with database(database_url) as url, connect(url) as connection, connection.transaction():
+        say(_line(profiles.undone(connection, change)))
+
+
+def _assign(name: str | None, users: list[str] | None, url: str | None, *, dry_run: bool) -> None:
+    named = list(dict.fromkeys(users or (line.strip() for line in sys.stdin if line.strip())))
+    with database(url) as found, connect(found) as connection, connection.transaction():
+        before, after = profiles.moves(connection, name, named)
+        had = sum(config_id is not None for config_id in before.values())
+        what = f"get {name}" if name else "lose their profile"
+        print(f"{len(after):,} of {len(named):,} users {what}; {had:,} of them have another now")
+        if after and not dry_run:
+            _done(profiles.assigned(connection, name, before, after))
+
+
+def _values(changed: Sequence[str] | None) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for each in changed or ():
+        field, found, text = each.partition("=")
+        if not found or not field:
+            raise ConfigurationError(f"--set {each}: write the field and its value, as temperature=0.2")
+        try:
+            values[field] = json.loads(text)
+        except ValueError:
+            values[field] = text
+    return values
+
+
+def _plan(differences: Iterable[str], audience: str) -> None:
+    for line in differences:
+        say(line)
+    print(audience)
+
+
+def _done(change: int) -> None:
+    print(f"done; `windsock profile undo {change}` takes it back")
+
+
+def _line(noted: Noted) -> str:
+    undone = f", undone by {noted.undone_by}" if noted.undone_by is not None else ""
+    return f"  change {noted.id}  {noted.changed_at:%Y-%m-%d %H:%M}  {noted.actor}  {noted.action}{undone}"

@@ -1,0 +1,229 @@
+"""Profiles and assignments changed by people: planned, audited, and undone."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from windsock.errors import ConfigurationError
+from windsock.postgres.queries import load_queries
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+QUERIES: Final = load_queries("windsock.mirror", "profiles.sql")
+MOST_USERS: Final = 10_000
+"""Users that one command assigns at most; more are an experiment's, or a migration's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A profile in a list.
+
+    Attributes:
+        name: Its name.
+        active: Whether it is served.
+        users: How many users have it.
+        fields: The fields that it sets, or the flags where settings nest by flag.
+    """
+
+    name: str
+    active: bool
+    users: int
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileRow:
+    """What a profile says.
+
+    Attributes:
+        settings: A partial set of settings.
+        description: For people.
+        active: Whether it is served.
+    """
+
+    settings: Mapping[str, object]
+    description: str | None = None
+    active: bool = True
+
+    def as_data(self) -> dict[str, object]:
+        """The row as the audit keeps it."""
+        return {"settings": dict(self.settings), "description": self.description, "active": self.active}
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A change in the audit.
+
+    Attributes:
+        id: What `undo` takes.
+        changed_at: When.
+        actor: The database's role.
+        action: ``create``, ``edit``, ``assign`` or ``undo``.
+        profile: Its name; None where users were unassigned.
+        before: What was there.
+        after: What is there since.
+        undone_by: The change that took it back.
+    """
+
+    id: int
+    changed_at: datetime
+    actor: str
+    action: str
+    profile: str | None
+    before: Mapping[str, object]
+    after: Mapping[str, object]
+    undone_by: int | None
+
+
+def listed(connection: "Connection") -> list[Listed]:
+    """Every profile by name."""
+    rows = connection.execute(QUERIES["list"]).fetchall()
+    return [Listed(name, active, users, tuple(fields)) for name, active, users, fields in rows]
+
+
+def found(connection: "Connection", name: str) -> tuple[ProfileRow, int]:
+    """A profile, locked until the transaction ends, and how many users have it.
+
+    Raises:
+        ConfigurationError: There is no such profile.
+    """
+    row = connection.execute(QUERIES["row"], [name]).fetchone()
+    if row is None:
+        names = ", ".join(each.name for each in listed(connection)) or "none"
+        raise ConfigurationError(f"there is no profile {name!r}; there are: {names}")
+    config_id, _, description, settings, active = row
+    users = connection.execute(QUERIES["users"], [config_id]).fetchone()
+    return ProfileRow(settings, description, active), users[0] if users else 0
+
+
+def exists(connection: "Connection", name: str) -> bool:
+    """Whether there is a profile of this name."""
+    return connection.execute(QUERIES["row"], [name]).fetchone() is not None
+
+
+def saved(connection: "Connection", name: str, before: ProfileRow | None, after: ProfileRow) -> int:
+    """Write a profile and the audit; gives the change's number."""
+    _save(connection, name, after)
+    was = {} if before is None else before.as_data()
+    return _noted(connection, "create" if before is None else "edit", name, was, after.as_data())
+
+
+def differences(before: ProfileRow | None, after: ProfileRow) -> Iterator[str]:
+    """What a change does, a line each."""
+    old = {} if before is None else before.settings
+    for field in dict.fromkeys((*old, *after.settings)):
+        if field not in old:
+            yield f"+ {field}  {_json(after.settings[field])}"
+        elif field not in after.settings:
+            yield f"- {field}  {_json(old[field])}"
+        elif old[field] != after.settings[field]:
+            yield f"~ {field}  {_json(old[field])} → {_json(after.settings[field])}"
+    if before is not None and before.active != after.active:
+        yield f"~ {'activated' if after.active else 'deactivated: its users get the layers below'}"
+    if before is not None and before.description != after.description:
+        yield f"~ description  {_json(before.description)} → {_json(after.description)}"
+
+
+def moves(
+    connection: "Connection", name: str | None, users: Sequence[str]
+) -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """What users have and what they are to have, for those whom it changes; locked in the transaction.
+
+    Args:
+        connection: Of the assigning role or the owner.
+        name: The profile; None unassigns.
+        users: Their ids in `profiles`.
+
+    Raises:
+        ConfigurationError: The profile isn't there or isn't active, or a user has no row.
+    """
+    if len(users) > MOST_USERS:
+        raise ConfigurationError(
+            f"{len(users):,} users at once; assign at most {MOST_USERS:,} in one command"
+        )
+    config_id = None
+    if name is not None:
+        row = connection.execute(QUERIES["id_of"], [name]).fetchone()
+        if row is None:
+            raise ConfigurationError(f"there is no active profile {name!r}; see `windsock profile list`")
+        config_id = str(row[0])
+    have: dict[str, str | None] = dict(connection.execute(QUERIES["assigned"], [list(users)]).fetchall())
+    if unknown := [user for user in users if user not in have]:
+        shown = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+        raise ConfigurationError(f"no row in profiles for {shown}; nothing was changed")
+    before = {user: had for user, had in have.items() if had != config_id}
+    return before, dict.fromkeys(before, config_id)
+
+
+def assigned(
+    connection: "Connection", name: str | None, before: Mapping[str, object], after: Mapping[str, object]
+) -> int:
+    """Assign what `moves` gave and write the audit; gives the change's number."""
+    connection.execute(QUERIES["assign"], [_json(after)])
+    return _noted(connection, "assign", name, before, after)
+
+
+def undone(connection: "Connection", number: int) -> Noted:
+    """Take a change back, if what it made is still there.
+
+    Raises:
+        ConfigurationError: There is no such change, it was undone already, or something changed since.
+    """
+    row = connection.execute(QUERIES["change"], [number]).fetchone()
+    if row is None:
+        raise ConfigurationError(f"there is no change {number}; see `windsock profile show NAME`")
+    action, profile, before, after, undone_by = row
+    if undone_by is not None:
+        raise ConfigurationError(f"change {number} was undone already, by change {undone_by}")
+    if action == "undo":
+        raise ConfigurationError(f"change {number} is an undo itself; make the change again")
+    if (action in ("create", "edit") and _now(connection, profile) != after) or (
+        action not in ("create", "edit") and not _is_assigned(connection, after)
+    ):
+        raise ConfigurationError(
+            f"change {number} can't be undone: what it made was changed since; nothing was changed"
+        )
+    if action == "create":
+        connection.execute(QUERIES["remove"], [profile])
+    elif action == "edit":
+        _save(connection, profile, ProfileRow(before["settings"], before["description"], before["active"]))
+    else:
+        connection.execute(QUERIES["assign"], [_json(before)])
+    undo = _noted(connection, "undo", profile, after, before)
+    connection.execute(QUERIES["undone"], [undo, number])
+    return history(connection, None, 1)[0]
+
+
+def history(connection: "Connection", name: str | None, limit: int) -> list[Noted]:
+    """The newest changes of a profile, or of all of them."""
+    rows = connection.execute(QUERIES["noted"], {"profile": name, "limit": limit}).fetchall()
+    return [Noted(*row) for row in rows]
+
+
+def _save(connection: "Connection", name: str, row: ProfileRow) -> None:
+    said = {"name": name, "description": row.description, "active": row.active}
+    connection.execute(QUERIES["save"], said | {"settings": _json(row.settings)})
+
+
+def _noted(connection: "Connection", action: str, name: str | None, before: object, after: object) -> int:
+    row = connection.execute(QUERIES["note"], [action, name, _json(before), _json(after)]).fetchone()
+    assert row is not None  # noqa: S101 - RETURNING gives the row
+    return int(row[0])
+
+
+def _now(connection: "Connection", name: str) -> dict[str, object] | None:
+    return found(connection, name)[0].as_data() if exists(connection, name) else None
+
+
+def _is_assigned(connection: "Connection", after: Mapping[str, object]) -> bool:
+    rows = connection.execute(QUERIES["assigned"], [list(after)]).fetchall()
+    return dict(rows) == dict(after)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

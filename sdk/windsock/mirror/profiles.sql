@@ -1,0 +1,66 @@
+-- `windsock profile`, each query by the name in its first line.
+
+-- name: list
+-- Every profile, how many users have it, and the fields that it sets.
+SELECT c.name, coalesce(c.is_active, true),
+       (SELECT count(*) FROM public.profiles p WHERE p.config_id = c.id),
+       ARRAY(SELECT jsonb_object_keys(c.settings) ORDER BY 1)
+FROM public.app_configurations c
+ORDER BY c.name;
+
+-- name: row
+-- One profile, locked, so that what was planned is what is changed.
+SELECT id, name, description, settings, coalesce(is_active, true)
+FROM public.app_configurations
+WHERE name = %s
+FOR UPDATE;
+
+-- name: users
+-- How many users have a profile.
+SELECT count(*) FROM public.profiles WHERE config_id = %s;
+
+-- name: save
+-- A new profile, or another content of one.
+INSERT INTO public.app_configurations (name, description, settings, is_active)
+VALUES (%(name)s, %(description)s, %(settings)s, %(active)s)
+ON CONFLICT (name) DO UPDATE
+SET description = excluded.description, settings = excluded.settings, is_active = excluded.is_active,
+    updated_at = now();
+
+-- name: remove
+-- Takes back a profile that was created; its users are unassigned.
+DELETE FROM public.app_configurations WHERE name = %s;
+
+-- name: id_of
+-- The active profile of this name; without a lock, because who assigns may not write profiles.
+SELECT id FROM public.app_configurations WHERE name = %s AND coalesce(is_active, true);
+
+-- name: assigned
+-- What these users have, locked, in the order of their ids: two commands at once don't wait for each other.
+SELECT id::text, config_id::text FROM public.profiles WHERE id::text = ANY(%s) ORDER BY id FOR NO KEY UPDATE;
+
+-- name: assign
+-- Each user's configuration; null unassigns.
+UPDATE public.profiles p
+SET config_id = given.value::uuid
+FROM jsonb_each_text(%s) AS given
+WHERE p.id::text = given.key AND p.config_id IS DISTINCT FROM given.value::uuid;
+
+-- name: note
+-- One change in the audit.
+INSERT INTO windsock.profile_changes (action, profile, before, after) VALUES (%s, %s, %s, %s) RETURNING id;
+
+-- name: noted
+-- The newest changes of a profile, or of all.
+SELECT id, changed_at, actor, action, profile, before, after, undone_by
+FROM windsock.profile_changes
+WHERE %(profile)s::text IS NULL OR profile = %(profile)s::text
+ORDER BY id DESC
+LIMIT %(limit)s;
+
+-- name: change
+-- One change, to be undone.
+SELECT action, profile, before, after, undone_by FROM windsock.profile_changes WHERE id = %s;
+
+-- name: undone
+UPDATE windsock.profile_changes SET undone_by = %s WHERE id = %s;

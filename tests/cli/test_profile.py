@@ -1,0 +1,134 @@
+"""`windsock profile` as a program: plan, audit and undo, as the owner and as the role that assigns."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import conninfo
+
+WINDSOCK = Path(sys.executable).parent / "windsock"
+
+
+@pytest.fixture
+def run(database):
+    def call(*arguments, url=database, stdin=""):
+        done = subprocess.run(
+            [WINDSOCK, "profile", *arguments],
+            capture_output=True,
+            text=True,
+            input=stdin,
+            env=os.environ | {"DATABASE_URL": url, "NO_COLOR": "1"},
+            timeout=60,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        return done
+
+    return call
+
+
+@pytest.fixture
+def ask(database):
+    with psycopg.connect(database, autocommit=True) as connection:
+        yield lambda query, values=(): connection.execute(query, values).fetchall()
+
+
+@pytest.fixture
+def users(database):
+    ids = [str(uuid4()) for _ in range(3)]
+    with psycopg.connect(database, autocommit=True) as connection:
+        for user in ids:
+            connection.execute("insert into profiles (id) values (%s)", [user])
+    return ids
+
+
+def number(done):
+    """The change that a command printed."""
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("windsock profile undo ")[1].split("`")[0]
+
+
+def test_create_edit_and_undo(run, ask):
+    planned = run("create", "warm", "--set", "temperature=1.1", "--dry-run")
+    assert planned.stdout.startswith("+ temperature  1.1\n")
+    assert ask("select 1 from app_configurations where name = 'warm'") == []
+    created = number(run("create", "warm", "--set", "temperature=1.1", "--set", "reasoning_model=gpt-4o"))
+    edited = run("edit", "warm", "--set", "temperature=1.2", "--unset", "reasoning_model", "--deactivate")
+    assert '~ temperature  1.1 → 1.2\n- reasoning_model  "gpt-4o"\n~ deactivated' in edited.stdout
+    query = "select settings, is_active from app_configurations where name = 'warm'"
+    assert ask(query) == [({"temperature": 1.2}, False)]
+    refused = run("undo", created)
+    assert (refused.returncode, "changed since" in refused.stderr) == (1, True)
+    assert run("undo", number(edited)).returncode == 0
+    assert ask(query) == [({"temperature": 1.1, "reasoning_model": "gpt-4o"}, True)]
+    assert "undone already" in run("undo", number(edited)).stderr
+    assert run("undo", created).returncode == 0
+    assert ask(query) == []
+    actions = ask("select action, actor = session_user from windsock.profile_changes order by id")
+    assert actions == [("create", True), ("edit", True), ("undo", True), ("undo", True)]
+
+
+def test_assign_unassign_and_undo(run, ask, users):
+    number(run("create", "warm", "--set", "temperature=1.1"))
+    first = run("assign", "warm", users[0])
+    assert first.stdout.startswith("1 of 1 users get warm; 0 of them have another now")
+    both = number(run("assign", "experimental_v1", stdin="\n".join(users[:2])))
+    have = "select p.id::text, c.name from profiles p left join app_configurations c on c.id = config_id"
+    assert dict(ask(have)) == {users[0]: "experimental_v1", users[1]: "experimental_v1", users[2]: None}
+    assert run("undo", both).returncode == 0
+    assert dict(ask(have)) == {users[0]: "warm", users[1]: None, users[2]: None}
+    number(run("unassign", users[0]))
+    assert dict(ask(have))[users[0]] is None
+    assert run("unassign", users[0]).stdout == "0 of 1 users lose their profile; 0 of them have another now\n"
+
+
+def test_list_and_show(run, users):
+    run("assign", "experimental_v1", users[0])
+    run("edit", "experimental_v1", "--description", "Tried [red]first[/red]")
+    (row,) = json.loads(run("list", "--json").stdout)
+    assert (row["name"], row["users"], row["active"]) == ("experimental_v1", 1, True)
+    table = run("list").stdout
+    assert max(map(len, table.splitlines())) <= 80
+    assert "temperature" in table
+    shown = run("show", "experimental_v1").stdout
+    assert "experimental_v1: 1 users, active\n  Tried [red]first[/red]\n" in shown
+    assert '  reasoning_model = "gpt-4o"\n' in shown
+    assert json.loads(run("show", "experimental_v1", "--json").stdout)["changes"][0]["action"] == "edit"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("show", "cold"), "there is no profile 'cold'; there are: experimental_v1"),
+        (("create", "experimental_v1"), "there is a profile 'experimental_v1' already"),
+        (("edit", "experimental_v1", "--unset", "color"), "says nothing of color"),
+        (("edit", "experimental_v1", "--set", "temperature"), "write the field and its value"),
+        (("assign", "cold", "x"), "there is no active profile 'cold'"),
+        (("assign", "experimental_v1", "nobody"), "no row in profiles for nobody; nothing was changed"),
+        (("undo", "4711"), "there is no change 4711"),
+    ],
+)
+def test_mistakes_are_one_sentence(run, arguments, message):
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert message in done.stderr
+
+
+def test_the_role_that_assigns_is_enough_to_assign_and_too_little_to_tune(run, database, ask, users):
+    ask("alter role windsock_assigner login; select 1")
+    try:
+        url = conninfo.make_conninfo(database, user="windsock_assigner")
+        change = number(run("assign", "experimental_v1", *users, url=url))
+        assert ask("select count(*) from profiles where config_id is not null") == [(3,)]
+        assert run("undo", change, url=url).returncode == 0
+        assert ask("select count(*) from profiles where config_id is not null") == [(0,)]
+        assert ask("select distinct actor from windsock.profile_changes") == [("windsock_assigner",)]
+        refused = run("edit", "experimental_v1", "--set", "temperature=2", url=url)
+        assert refused.returncode != 0
+    finally:
+        ask("alter role windsock_assigner nologin; select 1")
