@@ -252,10 +252,23 @@ def test_the_roles_have_these_grants_and_no_others(plain):
         "windsock_api: select configuration_audit.id",
         "windsock_api: execute begin_configuration_write()",
         *(f"windsock_definer: insert {each}" for each in audit),
+        "windsock_assigner: usage windsock",
+        *(
+            f"windsock_assigner: {right} {table}"
+            for right in ("select", "insert")
+            for table in ("profile_changes", "experiment_assignments")
+        ),
+        "windsock_assigner: update profile_changes.undone_by",
+        "windsock_assigner: update experiment_assignments.undone_at",
+        "windsock_writer: select experiment_assignments",
+        "windsock_analyst: select experiment_assignments",
         "windsock_assigner: usage public",
         *(f"windsock_assigner: {each}" for each in ("select profiles.id", "select profiles.config_id")),
         "windsock_assigner: update profiles.config_id",
-        *(f"windsock_assigner: select app_configurations.{each}" for each in ("id", "name", "is_active")),
+        *(
+            f"windsock_assigner: select app_configurations.{each}"
+            for each in ("id", "name", "is_active", "settings")
+        ),
         "windsock_definer: usage windsock",
         *(
             f"windsock_definer: insert {each}"

@@ -105,6 +105,8 @@ def test_an_arm_that_fails_is_still_the_user_s_arm(serve, rows):
             windsock.heal(Teacher.for_user(f"u{number + 2}"), Provider())
     assert set(rows().values()) == {("e", "typo")}
     assert rows.memory.rows[-1].healed == []
+    reasons = [each.excluded for each in rows.memory.exposures]
+    assert reasons == [*[None] * 5, *["contaminated: reasoning_model was withdrawn"] * 2]
 
 
 def test_several_views_of_a_request_are_one_exposure(serve, rows):

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Annotated
 
@@ -44,7 +45,7 @@ def list_profiles(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Show every profile. Example: windsock profile list."""
-    with database(database_url) as url, connect(url) as connection:
+    with _connected(database_url) as connection:
         rows = profiles.listed(connection)
     if as_json:
         print_json([asdict(row) for row in rows])
@@ -71,7 +72,7 @@ def show(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Show a profile, and its newest changes. Example: windsock profile show experimental_v1."""
-    with database(database_url) as url, connect(url) as connection:
+    with _connected(database_url) as connection:
         row, users = profiles.found(connection, name)
         changes = profiles.history(connection, name, 10)
     if as_json:
@@ -99,7 +100,7 @@ def create(
 ) -> None:
     """Make a profile. Example: windsock profile create warm --set temperature=1.1."""
     after = ProfileRow(_values(changed), description)
-    with database(database_url) as url, connect(url) as connection, connection.transaction():
+    with _connected(database_url) as connection:
         if profiles.exists(connection, name):
             raise ConfigurationError(f"there is a profile {name!r} already: `windsock profile edit {name}`")
         _plan(profiles.differences(None, after), "a new profile; nobody has it")
@@ -119,7 +120,7 @@ def edit(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Change a profile for all who have it. Example: windsock profile edit warm --set temperature=1.2."""
-    with database(database_url) as url, connect(url) as connection, connection.transaction():
+    with _connected(database_url) as connection:
         before, users = profiles.found(connection, name)
         if missing := [field for field in unset or () if field not in before.settings]:
             raise ConfigurationError(f"{name} says nothing of {', '.join(missing)}")
@@ -159,13 +160,30 @@ def undo(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Take a change back, if nothing changed since. Example: windsock profile undo 12."""
-    with database(database_url) as url, connect(url) as connection, connection.transaction():
+    with _connected(database_url) as connection:
         say(_line(profiles.undone(connection, change)))
+
+
+@contextmanager
+def _connected(url: str | None) -> Iterator["profiles.Connection"]:
+    """A connection in one transaction; what the database denies is said in a sentence."""
+    with database(url) as found, connect(found) as connection:
+        from psycopg import errors  # noqa: PLC0415 - an extra; whoever has a connection has it
+
+        try:
+            with connection.transaction():
+                yield connection
+        except errors.InsufficientPrivilege as error:
+            raise ConfigurationError(
+                f"{error.diag.message_primary}: windsock_assigner may assign; to tune, use the tables' owner"
+            ) from error
+        except (errors.UndefinedTable, errors.UndefinedColumn) as error:
+            raise ConfigurationError(f"{error.diag.message_primary}: run `windsock migrate` first") from error
 
 
 def _assign(name: str | None, users: list[str] | None, url: str | None, *, dry_run: bool) -> None:
     named = list(dict.fromkeys(users or (line.strip() for line in sys.stdin if line.strip())))
-    with database(url) as found, connect(found) as connection, connection.transaction():
+    with _connected(url) as connection:
         before, after = profiles.moves(connection, name, named)
         had = sum(config_id is not None for config_id in before.values())
         what = f"get {name}" if name else "lose their profile"

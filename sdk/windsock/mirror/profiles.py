@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from windsock.errors import ConfigurationError
 from windsock.postgres.queries import load_queries
@@ -12,7 +12,7 @@ from windsock.postgres.queries import load_queries
 if TYPE_CHECKING:
     import psycopg
 
-    Connection = psycopg.Connection[tuple[Any, ...]]
+    Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 QUERIES: Final = load_queries("windsock.mirror", "profiles.sql")
 MOST_USERS: Final = 10_000

@@ -1,6 +1,6 @@
 """Which experiment a flag's targeting put somebody in, as the flag's metadata declares it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from windsock.evaluator.outcome import Outcome, Rule
@@ -43,6 +43,11 @@ def arm_of(outcome: Outcome, *, excluded: str | None) -> Arm | None:
         segments=tuple(str(said.get(SEGMENTS, "")).split()),
         excluded=excluded,
     )
+
+
+def contaminated(fields: Iterable[str]) -> str:
+    """Why units of an arm that lost values don't count: the version is no longer what was declared."""
+    return f"contaminated: {', '.join(fields)} was withdrawn"
 
 
 def arm_fields(experiment: Outcome, compiled: Mapping[str, Rule]) -> frozenset[str] | None:

@@ -14,7 +14,7 @@ from windsock.evaluator.outcome import Outcome, Rule
 from windsock.flag_names import NO_CHANGE, OVERRIDE
 from windsock.providers.base import Serving
 from windsock.settings import sources
-from windsock.settings.arms import HAS_PROFILE, arm_fields, arm_of
+from windsock.settings.arms import HAS_PROFILE, arm_fields, arm_of, contaminated
 from windsock.settings.declaration import Declaration
 from windsock.settings.falling import resolve
 from windsock.settings.handing import shared
@@ -267,6 +267,9 @@ class Resolver:
         resolved = resolve(self.declaration, layers)
         resolved = replace(resolved, refusals=(*resolved.refusals, *gone))
         self._log(resolved.refusals)
+        # healing leaves values out of one call; what is withdrawn is left out of everybody's
+        lost = [each.path[0] for each in gone if each.origin.layer == "experiment"]
+        closed = contaminated(lost) if lost and withdrawn is process.withdrawn else None
         contributed = {layer.origin.layer: layer.origin for layer in resolved.applied}
         deciding = (
             profile if "profile" in contributed else experiment if "experiment" in contributed else base
@@ -281,7 +284,7 @@ class Resolver:
             arms=arms,
             arm=None
             if _overridden(outcomes)
-            else arm_of(experiment, excluded=HAS_PROFILE if _assigned(profile) else None),
+            else arm_of(experiment, excluded=HAS_PROFILE if _assigned(profile) else closed),
             layers=tuple(found),
         )
 

@@ -80,11 +80,18 @@ WHERE known.first_exposed_at > excluded.first_exposed_at;
 
 -- name: expose_assigned
 -- Where the arms are profiles, the database knows who was assigned which: a request that read a field of an arm exposes.
+-- An arm of which a value is withdrawn isn't what it was: the version is contaminated.
 INSERT INTO windsock.exposures AS known (
-    experiment, version, environment, unit, arm, first_exposed_at, allocation, flag, revision, reason, key_fingerprint)
+    experiment, version, environment, unit, arm, first_exposed_at, allocation, flag, revision, reason, key_fingerprint,
+    excluded)
 SELECT DISTINCT ON (a.experiment, a.version, u.environment, a.unit, a.arm)
        a.experiment, a.version, u.environment, a.unit, a.arm, u.requested_at, a.allocation, u.flag, u.revision,
-       u.reason, a.key_fingerprint
+       u.reason, a.key_fingerprint,
+       (SELECT 'contaminated: ' || w.field || ' was withdrawn'
+        FROM windsock.withdrawals w
+        WHERE w.variant = a.config_id::text AND w.field = ANY(a.fields) AND w.lifted_at IS NULL
+          AND u.requested_at BETWEEN w.withdrawn_at AND w.expires_at
+        LIMIT 1)
 FROM pg_temp.windsock_usage u
 JOIN windsock.experiment_assignments a ON a.unit = u.user_id AND a.flag = u.flag
 WHERE a.undone_at IS NULL AND u."values" ?| a.fields AND u.requested_at >= a.assigned_at
