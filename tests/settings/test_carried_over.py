@@ -276,6 +276,18 @@ class TestSources:
 
         assert web(windsock.Settings)(**options).model_dump() == web(BaseSettings)(**options).model_dump()
 
+    def test_the_options_that_a_class_passes_on_itself(self, tmp_path: Path) -> None:
+        class Own(windsock.Settings):
+            port: int = 1
+            name: str = "a"
+
+            def __init__(self, **values: Any) -> None:
+                super().__init__(_env_file="own.env", **{"name": "b", **values})
+
+        (tmp_path / "own.env").write_text("PORT=9\n")
+        assert [(each.port, each.name) for each in every_way(Own)] == [(9, "b")] * 3
+        assert Own(name="c").name == "c"
+
     def test_a_dotenv_file_that_cannot_be_decoded_is_named_and_left_out(
         self, tmp_path: Path, serve: Serve, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -114,6 +114,7 @@ class Resolver:
         self._missing = tuple(map(missing, self.flags))  # one outcome each: identity is the cache's key
         self._declared = dict(zip(("base", "experiment", "profile"), self.flags, strict=True))
         self._process_layers: tuple[Layer, ...] | None = None
+        self._passed: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
         self._cache: dict[Outcomes, Resolution] = {}
         self._made: dict[tuple[object, ...], Resolution] = {}
         self._epoch: object = None
@@ -122,16 +123,28 @@ class Resolver:
 
     def reload(self) -> None:
         """Read the environment again."""
-        self._process_layers = sources.read(self._settings_class, {}, {}).layers
+        self._process_layers = sources.read(self._settings_class, *self._own_arguments()).layers
+
+    def _own_arguments(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The options and values that the class's own ``__init__`` passes on, if it has one."""
+        if getattr(self._settings_class.__init__, "__wrapped__", None) is BaseSettings.__init__:
+            return {}, {}
+        self._passed = ({}, {})
+        try:
+            self._settings_class()
+        except Exception as error:  # noqa: BLE001 - whatever the class's own code raises
+            logger.warning("%s() failed: %s", self._settings_class.__name__, type(error).__name__)
+        return self._passed
 
     def construct(self, instance: BaseSettings, values: dict[str, Any]) -> None:
-        """Do what ``BaseSettings.__init__`` does; what a variable or file says that is not valid falls.
+        """Do what ``BaseSettings.__init__`` does, but drop what is invalid in a variable or file.
 
         Args:
             instance: The new instance.
             values: What its class was called with.
         """
         options = {name: values.pop(name) for name in sources.OPTIONS & values.keys()}
+        self._passed = (options, values)
         said = sources.read(self._settings_class, options, values)
         trial = Trial(self.declaration, said.defaults)
         if trial.run(said.layers, onto=instance).instance is None:
@@ -218,8 +231,8 @@ class Resolver:
     def process_layers(self) -> tuple[Layer, ...]:
         """What `.env` and the environment say."""
         if self._process_layers is None:
-            self._process_layers = sources.read(self._settings_class, {}, {}).layers
-        return self._process_layers
+            self.reload()
+        return self._process_layers or ()
 
     def _combined(self, outcomes: Outcomes, compiled: Mapping[str, Rule]) -> Resolution:
         """Find the settings of this combination of variants, or make them.
