@@ -6,6 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from windsock.postgres import embedded
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 
 SUPABASE = Path(__file__).with_name("supabase_shape.sql").read_bytes()
@@ -125,3 +126,25 @@ def test_a_configuration_that_is_deleted_unassigns_users_who_may_not(supabase):
     supabase.execute("update profiles set config_id = %s", [CONFIG])
     supabase.execute("delete from app_configurations where id = %s", [CONFIG])
     assert set(assigned(supabase).values()) == {None}
+
+
+def test_where_no_role_may_bypass_row_security_policies_let_the_assigner(postgres_folder):
+    with embedded.start(postgres_folder) as server, connect(server.url) as owner:
+        owner.execute(SUPABASE)
+        owner.execute("create role migrator login createrole; alter table profiles owner to migrator")
+        owner.execute("grant create on database postgres to migrator; alter schema public owner to migrator")
+        with connect(f"{server.url}&user=migrator") as migrator:
+            migrate(migrator, read_migrations(find_folder()))
+        (bypasses,) = owner.execute(
+            "select rolbypassrls from pg_roles where rolname = 'windsock_assigner'"
+        ).fetchone()
+        assert not bypasses
+        owner.execute("insert into app_configurations (id, name) values (%s, 'one')", [CONFIG])
+        owner.execute("insert into auth.users (id) values (%s)", [USER])
+        owner.execute("set role windsock_assigner")
+        assert owner.execute("select name from app_configurations").fetchall() == [
+            ("experimental_v1",),
+            ("one",),
+        ]
+        owner.execute("update profiles set config_id = %s where id = %s", [CONFIG, USER])
+        assert assigned(owner) == {USER: CONFIG}
