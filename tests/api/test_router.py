@@ -252,13 +252,13 @@ class TestRefusing:
     @pytest.mark.parametrize(
         ("body", "message"),
         [
-            (b"", "no JSON"),
+            (b"", "not JSON"),
             (b"[]", "must be a JSON object"),
-            (b'{"threshold": NaN}', "NaN is no number of JSON"),
+            (b'{"threshold": NaN}', "NaN is not a number of JSON"),
             (b'{"threshold": 1e400}', "beyond what a double holds"),
-            (b'{"name": "a", "name": "b"}', "'name' stands twice"),
+            (b'{"name": "a", "name": "b"}', "'name' is in one object twice"),
             (b'{"extra": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deep"),
-            (b'{"name": "\xff"}', "no JSON"),
+            (b'{"name": "\xff"}', "not JSON"),
         ],
     )
     def test_a_body_that_is_no_configuration(self, client, flag_file, body, message):
@@ -339,9 +339,9 @@ def test_the_page_of_the_api_says_what_to_send_and_what_may_be_answered(client):
     paths = client.get("/openapi.json").json()["paths"]
     put = paths[PATH]["put"]
     assert put["requestBody"]["content"]["application/json"]["schema"]["type"] == "object"
-    assert set(put["responses"]) == {"200", "401", "403", "412", "413", "422", "503"}
+    assert set(put["responses"]) == {"200", "401", "403", "412", "413", "422", "429", "503"}
     assert "JSON pointer" in put["responses"]["422"]["description"]
-    assert set(paths[f"{PATH}/reload"]["post"]["responses"]) == {"200", "401", "403", "503"}
+    assert set(paths[f"{PATH}/reload"]["post"]["responses"]) == {"200", "401", "403", "429", "503"}
     assert client.get("/docs").status_code == 200
 
 

@@ -14,6 +14,7 @@ from windsock.flags.model import pointer_of
 from windsock.lint.linter import Level, lint
 from windsock.nested import overlay
 from windsock.settings.declaration import Declaration, jsonable
+from windsock.text import UNSTORABLE
 
 _LARGEST_INTEGER: Final = 2**53
 
@@ -41,7 +42,7 @@ def parse(body: bytes) -> Mapping[str, JsonValue] | Fault:
     except RecursionError:  # its own words differ between versions of Python
         return Fault("", "the request is nested too deep")
     except ValueError as error:
-        return Fault("", f"the request is no JSON: {error}")
+        return Fault("", f"the request is not JSON: {error}")
     if not isinstance(parsed, dict):
         return Fault("", "the request must be a JSON object of the fields to change")
     return parsed
@@ -55,7 +56,7 @@ def check_request(declaration: Declaration, current: Configuration, request: Val
     environments = request.get(ENVIRONMENTS, {})
     if not isinstance(environments, Mapping):
         return [*faults, Fault(f"/{ENVIRONMENTS}", "must be an object, with one object per environment")]
-    known = [name for name in current.variants if name != current.default]
+    known = [name for name in current.variants if name in current.environments]
     for name, values in environments.items():
         at = (ENVIRONMENTS, name)
         if name not in known:
@@ -156,8 +157,8 @@ def _unportable(value: JsonValue, at: tuple[str | int, ...]) -> Iterator[Fault]:
 
 
 def _unportable_scalar(value: JsonValue) -> str | None:
-    if isinstance(value, str) and "\0" in value:
-        return "a text cannot hold the character U+0000"
+    if isinstance(value, str) and UNSTORABLE.search(value):
+        return "a text cannot hold the character U+0000, nor half a surrogate pair"
     if isinstance(value, float) and not math.isfinite(value):
         return "the number is beyond what a double holds"
     if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
@@ -173,13 +174,13 @@ def _no_environment(name: str, default: str, known: list[str]) -> str:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 def _each_once(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} stands twice in one object")
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice!r:.80} is in one object twice")
     return found

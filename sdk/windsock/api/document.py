@@ -23,11 +23,14 @@ class Configuration:
 
     Attributes:
         default: Name of the default variant, the base of all others.
-        variants: Values by variant name; every variant but the default is named after an environment.
+        variants: Values by variant name.
+        environments: The variants that are named after an environment which the rule asks for; the others are
+            for users whom it finds by other attributes.
     """
 
     default: str
     variants: Mapping[str, Values]
+    environments: frozenset[str] = frozenset()
 
     @property
     def base(self) -> Values:
@@ -39,7 +42,7 @@ class Configuration:
         return {
             name: _different(values, self.base)
             for name, values in self.variants.items()
-            if name != self.default
+            if name in self.environments
         }
 
     def merged(self, request: Values) -> "Configuration":
@@ -56,7 +59,7 @@ class Configuration:
         for name, values in self.variants.items():
             followed = _follow(values, self.base, patch) if name != self.default else overlay(values, patch)
             variants[name] = _values(overlay(followed, _mapping(environments.get(name))))
-        return Configuration(self.default, variants)
+        return Configuration(self.default, variants, self.environments)
 
     def changes(self, after: "Configuration") -> dict[str, list[JsonValue]]:
         """Give [before, after] of every value that differs, by JSON pointer into the configuration."""
@@ -72,7 +75,9 @@ class Configuration:
 
     def tokens(self, variant: str) -> tuple[str, ...]:
         """Where a variant's values stand in the configuration."""
-        return () if variant == self.default else (ENVIRONMENTS, variant)
+        if variant == self.default:
+            return ()
+        return (ENVIRONMENTS if variant in self.environments else "variants", variant)
 
 
 def _follow(values: Values, before: Values, patch: Values) -> dict[str, JsonValue]:

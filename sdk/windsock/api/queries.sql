@@ -2,6 +2,10 @@
 -- The token with this hash, if it may be used; compared where the hashes are, in a time that tells nothing.
 select name, role from windsock.api_token(%(digest)s);
 
+-- name: patience
+-- How long this transaction waits for a token that somebody has locked.
+select set_config('statement_timeout', '3000', true);
+
 -- name: add_token
 -- A new token; nothing when the name is taken.
 insert into windsock.api_tokens (name, role, token_sha256)

@@ -1,22 +1,26 @@
 """The routes: read, change and reload one settings class."""
 
 import logging
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, ParamSpec, TypeVar
 
 import psycopg
+from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
 from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response, Security, status
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from starlette.concurrency import run_in_threadpool
 
 from windsock.api.checking import Fault, parse
 from windsock.api.document import ENVIRONMENTS, Configuration, Values
+from windsock.api.rates import Rates
 from windsock.api.settings import ConfigurationApi
 from windsock.api.store import Change, Stale, Store, Stored
-from windsock.api.tokens import Role, Token, authenticate
+from windsock.api.tokens import Role, Token, authenticate, digest
 from windsock.errors import ConfigurationError, FlagFileError, UnreachableError
 from windsock.nested import holds, leaf_paths
 from windsock.providers.files import FilesProvider
@@ -27,7 +31,15 @@ from windsock.settings.settings import Settings
 
 logger = logging.getLogger("windsock.api")
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 _CONNECT_SECONDS = 5
+
+_THREADS: Final = 8
+"""Threads of one event loop that wait for the API's database and file."""
+
+_limiter: RunVar[CapacityLimiter] = RunVar("windsock.api")
 
 _bearer = HTTPBearer(auto_error=False, description="A token made by `windsock token`.")
 _Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
@@ -71,19 +83,24 @@ def configuration_router(api: Api) -> APIRouter:
     router = APIRouter()
     store = api.store  # says at once where the system cannot lock
     connection = _connections(api)
-    reader = Depends(_guard(connection, {Role.READER, Role.ADMIN}))
-    admin = Depends(_guard(connection, {Role.ADMIN}))
+    rates = Rates()
+    reader = Depends(_guard(connection, rates, {Role.READER, Role.ADMIN}))
+    admin = Depends(_guard(connection, rates, {Role.ADMIN}))
 
-    @router.get(api.path, dependencies=[reader], responses=_answers(401, 403, 503))
-    def read_configuration(response: Response) -> dict[str, object]:
-        """Give the values in force here, and what each environment overrides."""
+    def read() -> tuple[Stored, dict[str, object]]:
         with _problems():
             stored = store.read()
+        return stored, _shown(api.settings, stored.configuration)
+
+    @router.get(api.path, dependencies=[reader], responses=_answers(401, 403, 429, 503))
+    async def read_configuration(response: Response) -> dict[str, object]:
+        """The values in force here, and what each environment overrides."""
+        stored, shown = await _in_pool(read)
         response.headers["ETag"] = _etag(stored.revision)
-        return _shown(api.settings, stored.configuration)
+        return shown
 
     @router.put(
-        api.path, openapi_extra={"requestBody": _BODY}, responses=_answers(401, 403, 412, 413, 422, 503)
+        api.path, openapi_extra={"requestBody": _BODY}, responses=_answers(401, 403, 412, 413, 422, 429, 503)
     )
     async def change_configuration(
         request: Request,
@@ -93,29 +110,28 @@ def configuration_router(api: Api) -> APIRouter:
     ) -> dict[str, object]:
         """Merge the request over the configuration; the result is validated before anything is written."""
         _refuse_unless_writable()
-        values = parse(await _body(request))
+        values = await _in_pool(parse, await _body(request))
         if isinstance(values, Fault):
             raise _unprocessable((values,))
         change = Change(values, token, _expected(if_match))
-        stored = await run_in_threadpool(_write, api, change)
+        stored = await _in_pool(_write, api, change)
         response.headers["ETag"] = _etag(stored.revision)
         return {
             "status": "updated",
-            "config": _shown(api.settings, stored.configuration),
+            "config": await _in_pool(_shown, api.settings, stored.configuration),
             "shadowed": _shadowed(api.settings, values),
         }
 
-    @router.post(f"{api.path}/reload", dependencies=[admin], responses=_answers(401, 403, 503))
-    def reload_configuration(response: Response) -> dict[str, object]:
+    @router.post(f"{api.path}/reload", dependencies=[admin], responses=_answers(401, 403, 429, 503))
+    async def reload_configuration(response: Response) -> dict[str, object]:
         """Read the environment and the flag files again, now; a changed file is seen without it too."""
-        reload()
-        with _problems():
-            stored = store.read()
+        await _in_pool(reload)
+        stored, shown = await _in_pool(read)
         response.headers["ETag"] = _etag(stored.revision)
         stale = health().stale
         return {
             "status": "stale" if stale else "reloaded",
-            "config": _shown(api.settings, stored.configuration),
+            "config": shown,
             **({"reason": stale} if stale else {}),
         }
 
@@ -137,9 +153,10 @@ _BODY: Final[dict[str, object]] = {
 
 _ANSWERS: Final = {
     401: "No token, or one that is not in use.",
-    403: "The token's role does not do, or writing is switched off.",
+    403: "The token's role is not allowed to, or writing is switched off.",
     412: "The file is not what `If-Match` says; the newest `ETag` is in the header.",
     413: "The request is too long.",
+    429: "The token asks too often; `Retry-After` says how many seconds to wait.",
     422: "Nothing was written; each fault has a JSON pointer into the request.",
     503: "The flag file or the database cannot be used.",
 }
@@ -159,14 +176,18 @@ def _connections(api: Api) -> Connect:
     return connect
 
 
-def _guard(connect: Connect, allowed: set[Role]) -> Callable[..., Token]:
-    """Give a dependency that lets tokens of these roles pass."""
+def _guard(connect: Connect, rates: Rates, allowed: set[Role]) -> Callable[..., Awaitable[Token]]:
+    """A dependency that lets tokens of these roles pass."""
 
-    def guard(credentials: _Credentials) -> Token:
+    def known(text: str) -> Token | None:
+        with _problems(), connect() as connection:
+            return authenticate(connection, text)
+
+    async def guard(credentials: _Credentials) -> Token:
         token = None
         if credentials is not None:
-            with _problems(), connect() as connection:
-                token = authenticate(connection, credentials.credentials)
+            _refuse_beyond_rate(rates, credentials.credentials)
+            token = await _in_pool(known, credentials.credentials)
         if token is None:
             raise HTTPException(
                 status.HTTP_401_UNAUTHORIZED,
@@ -182,6 +203,29 @@ def _guard(connect: Connect, allowed: set[Role]) -> Callable[..., Token]:
         return token
 
     return guard
+
+
+def _refuse_beyond_rate(rates: Rates, token: str) -> None:
+    wait = rates.take(digest(token), ConfigurationApi.live().requests_per_second)
+    if wait:
+        raise HTTPException(
+            status.HTTP_429_TOO_MANY_REQUESTS,
+            f"the token asks more often than CONFIGURATION_API_REQUESTS_PER_SECOND allows; wait {wait:.1f} s",
+            {"Retry-After": str(math.ceil(wait))},
+        )
+
+
+async def _in_pool(function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
+    """Run what waits for the database, a file or much text in threads of the API's own.
+
+    The service's own pages, its health among them, keep theirs, and the loop goes on.
+    """
+    try:
+        limiter = _limiter.get()
+    except LookupError:
+        limiter = CapacityLimiter(_THREADS)
+        _limiter.set(limiter)
+    return await to_thread.run_sync(partial(function, *arguments, **options), limiter=limiter)
 
 
 def _write(api: Api, change: Change) -> Stored:
@@ -248,13 +292,18 @@ def _etag(revision: str) -> str:
 
 
 def _unprocessable(faults: tuple[Fault, ...]) -> HTTPException:
-    detail = [{"pointer": fault.pointer, "message": fault.message} for fault in faults]
+    detail = [{"pointer": _sendable(each.pointer), "message": _sendable(each.message)} for each in faults]
     return HTTPException(status.HTTP_422_UNPROCESSABLE_CONTENT, detail)
+
+
+def _sendable(text: str) -> str:
+    """A text with halves of surrogate pairs written as escapes, which UTF-8 does not have."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 @contextmanager
 def _problems() -> Iterator[None]:
-    """Answer 503 where the file or the database does not do."""
+    """Turn file and database failures into a 503."""
     try:
         yield
     except (UnreachableError, FlagFileError) as error:

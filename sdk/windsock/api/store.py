@@ -17,6 +17,7 @@ from windsock.errors import ConfigurationError, FlagFileError
 from windsock.flagfiles.files import read_bytes, write_bytes
 from windsock.flagfiles.formatting import formatted
 from windsock.flags import JsonValue, read_document
+from windsock.gitops.misfits import environments_of
 from windsock.postgres.queries import load_queries
 from windsock.settings.declaration import Declaration
 
@@ -95,7 +96,8 @@ class Store:
                 flag.line,
             )
         content: Mapping[str, JsonValue] = json.loads(data)
-        return Stored(document.revision, content, Configuration(flag.default_variant, variants))
+        asked = frozenset(environments_of(flag)) & variants.keys() - {flag.default_variant}
+        return Stored(document.revision, content, Configuration(flag.default_variant, variants, asked))
 
     def write(
         self, connection: "psycopg.Connection[Any]", change: Change

@@ -50,7 +50,7 @@ def create_token(connection: "psycopg.Connection[Any]", name: str, role: Role) -
     text = _PREFIX + secrets.token_urlsafe(_ENTROPY_BYTES)
     if not name:
         raise ConfigurationError("a token needs a name: it is what the audit shows")
-    values = {"name": name, "role": role.value, "digest": _digest(text)}
+    values = {"name": name, "role": role.value, "digest": digest(text)}
     if not _done(connection, "add_token", values):
         raise ConfigurationError(
             f"there is a token {name!r} already, perhaps a revoked one; choose another name"
@@ -70,9 +70,11 @@ def revoke_token(connection: "psycopg.Connection[Any]", name: str) -> None:
 
 def authenticate(connection: "psycopg.Connection[Any]", text: str) -> Token | None:
     """Find the token, if it may be used; the hashes stay in the database."""
-    digest = _digest(text)
-    row = connection.execute(_queries["token"], {"digest": digest}).fetchone()
-    return Token(row[0], Role(row[1]), digest) if row else None
+    hashed = digest(text)
+    with connection.transaction():
+        connection.execute(_queries["patience"])
+        row = connection.execute(_queries["token"], {"digest": hashed}).fetchone()
+    return Token(row[0], Role(row[1]), hashed) if row else None
 
 
 def _done(connection: "psycopg.Connection[Any]", query: str, values: Mapping[str, object]) -> bool:
@@ -80,9 +82,10 @@ def _done(connection: "psycopg.Connection[Any]", query: str, values: Mapping[str
         return connection.execute(_queries[query], values).fetchone() is not None
     except psycopg.errors.UndefinedTable as error:
         raise ConfigurationError(
-            "the table windsock.api_tokens is not there; run `windsock migrate` first"
+            "the table windsock.api_tokens is missing; run `windsock migrate` first"
         ) from error
 
 
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
+def digest(text: str) -> bytes:
+    """The hash by which a token is known."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()

@@ -129,7 +129,8 @@ class Delivery:
                 str(error).strip(),
                 self._spool.folder,
             )
-        self.last_error = str(error).strip() or type(error).__name__
+        # A health page is anybody's to read, and a driver's message names the host; the log has all of it.
+        self.last_error = f"{type(error).__name__}: records cannot be stored; the log says why"
 
     def _recovered(self) -> None:
         self._failures, self._next_try = 0, 0.0

@@ -1,0 +1,107 @@
+"""What somebody with a token, or without one, can do to the service beside the API."""
+
+import json
+import threading
+import time
+
+import psycopg
+import pytest
+from tests.api.conftest import PATH
+
+from windsock.api.checking import Fault, parse
+from windsock.api.rates import BURST_SECONDS, Rates
+
+
+def test_a_body_of_repeated_keys_is_refused_in_no_time():
+    body = b"{" + b",".join(b'"k%d": 1' % number for number in range(25_000)) + b', "k24999": 1}'
+    began = time.process_time()
+    fault = parse(body)
+    assert isinstance(fault, Fault)
+    assert "'k24999' is in one object twice" in fault.message
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"name": "\\ud800"}',
+        b'{"\\udfff": 1}',
+        b'{"extra": {"\\ud800": 1}}',
+        b'{"environments": {"\\ud800": {}}}',
+        b'{"\\ud800": 1, "\\ud800": 2}',
+        b'{"name": "\xed\xa0\x80"}',
+        b'{"extra": {"a\\u0000": 1}}',
+    ],
+)
+def test_half_a_surrogate_pair_is_refused_with_a_pointer(client, flag_file, body):
+    before = flag_file.read_bytes()
+    answer = client.put(PATH, content=body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["message"]
+    assert flag_file.read_bytes() == before
+
+
+def test_a_token_that_is_not_text_is_not_in_use(client):
+    assert client.get(PATH, headers={"Authorization": b"Bearer \xff\xfe"}).status_code == 401
+
+
+def test_a_locked_token_table_holds_up_nothing_but_the_api(app, client, connection, database):
+    app.add_api_route("/health", lambda: "well")
+    with psycopg.connect(database) as locking:
+        locking.execute("lock table windsock.api_tokens in access exclusive mode")
+        answers: list[int] = []
+        threads = [
+            threading.Thread(target=lambda: answers.append(client.get(PATH).status_code)) for _ in range(60)
+        ]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.5)
+        began = time.monotonic()
+        assert client.get("/health").status_code == 200
+        assert time.monotonic() - began < 1
+        locking.rollback()
+        for thread in threads:
+            thread.join()
+    assert set(answers) == {200}
+
+
+def test_who_asks_too_often_waits(client, monkeypatch):
+    monkeypatch.setenv("CONFIGURATION_API_REQUESTS_PER_SECOND", "1")
+    client.post(f"{PATH}/reload")
+    answers = [client.get(PATH) for _ in range(8)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    assert int(refused[0].headers["Retry-After"]) >= 1
+    other = {"Authorization": "Bearer another"}
+    assert client.get(PATH, headers=other).status_code == 401, "one token's budget is not another's"
+
+
+def test_a_budget_grows_back_and_is_no_larger_than_its_burst():
+    now = [0.0]
+    rates = Rates(lambda: now[0])
+
+    def taken() -> int:
+        count = 0
+        while not rates.take(b"t", 2.0):
+            count += 1
+        return count
+
+    assert taken() == 2 * BURST_SECONDS
+    now[0] += 1.0
+    assert taken() == 2
+    now[0] += 1_000.0
+    assert taken() == 2 * BURST_SECONDS
+    assert 0 < rates.take(b"t", 2.0) <= 0.5
+
+
+def test_a_variant_for_other_attributes_is_no_environment(client, flag_file):
+    content = json.loads(flag_file.read_text())
+    flag = content["flags"]["thing"]
+    flag["variants"]["vip"] = {"threshold": 0.9}
+    flag["targeting"]["if"][:0] = [{"==": [{"var": "tier"}, "vip"]}, "vip"]
+    flag_file.write_text(json.dumps(content))
+    assert set(client.get(PATH).json()["environments"]) == {"development", "staging"}
+    answer = client.put(PATH, json={"environments": {"vip": {"threshold": 0.1}}})
+    assert answer.status_code == 422
+    assert client.put(PATH, json={"count": 7}).status_code == 200
+    assert json.loads(flag_file.read_text())["flags"]["thing"]["variants"]["vip"]["threshold"] == 0.9
