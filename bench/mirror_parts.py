@@ -15,7 +15,8 @@ from pathlib import Path
 
 import psycopg
 
-from windsock.mirror.documents import Layout, shard_of
+from windsock.flag_names import shard_of
+from windsock.mirror.documents import Layout
 
 CONFIGURATIONS = 8
 WINDSOCK = [sys.executable, "-c", "from windsock.cli import main; main()"]

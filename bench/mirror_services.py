@@ -15,7 +15,8 @@ from pathlib import Path
 from bench.mirror_parts import Bench, memory, spread
 from tests.flagd_server import FlagdServer, flagd_binary
 
-from windsock.mirror.documents import Layout, shard_of
+from windsock.flag_names import shard_of
+from windsock.mirror.documents import Layout
 
 CHANGES = 150
 _SETTLING = 10  # the first are answered while a server still reads its sources

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 import uuid
 
 import psycopg
@@ -76,6 +77,26 @@ def test_a_mirror_does_not_fall_asleep_while_a_change_is_under_way_that_notifies
         assert not source.wait(0.1)
         application.execute("update profiles set config_id = null")
         assert source.wait(1.0), "this one was notified"
+    finally:
+        source.close()
+
+
+def test_a_transaction_that_stays_open_keeps_no_mirror_busy(database, application):
+    source = mirror_connect(database)
+    try:
+        with source.read() as reading:
+            cursor = reading.cursor
+        application.execute("begin")
+        assign_all(application)
+        looks, end = 0, time.monotonic() + 2.0
+        while time.monotonic() < end:
+            assert source.wait(1.0)
+            assert source.changes(cursor).assignments == ()
+            looks += 1
+        assert looks <= 13
+        application.execute("commit")
+        assert source.wait(1.0)
+        assert len(source.changes(cursor).assignments) == 10
     finally:
         source.close()
 

@@ -36,6 +36,7 @@ _FIRST_NONCE_SECONDS = 5.0  # a server that is slow to wake is not a pooler
 _NONCE_SECONDS = 2.0
 _READING_SECONDS = 300.0
 _LOOK_AGAIN_SECONDS = 0.02  # while changes are under way that notify nobody
+_LONGEST_LOOK_SECONDS = 0.25  # if nothing comes of them: a transaction that stays open
 _LOOK_SECONDS = 0.1  # where nobody is ever notified
 
 
@@ -84,6 +85,7 @@ class Source:
         self._withdrawn: _Withdrawn = {}
         self._woken = False
         self._sleeps = False
+        self._look_again = _LOOK_AGAIN_SECONDS
 
     @property
     def has_log(self) -> bool:
@@ -115,7 +117,8 @@ class Source:
             if not self._sleeps:
                 self._sleeps = bool(_one(self._connection, "fall_asleep")[0])
                 if not self._sleeps:
-                    time.sleep(min(seconds, _LOOK_AGAIN_SECONDS))
+                    time.sleep(min(seconds, self._look_again))
+                    self._look_again = min(2 * self._look_again, _LONGEST_LOOK_SECONDS)
                 return True
             notices = list(self._connection.notifies(timeout=seconds, stop_after=1))
             if not any(notice.channel == "windsock" for notice in notices):
@@ -168,6 +171,8 @@ class Source:
             configurations = self._configurations(sorted(changed))
             gone = changed - {row.id for row in configurations}
             transactions = _one(self._connection, "transactions_since", {"since": since})[0] if rows else 0
+            if rows:
+                self._look_again = _LOOK_AGAIN_SECONDS
             return Changes(
                 configurations, tuple(sorted(gone)), self._assignments(users), cursor, transactions
             )

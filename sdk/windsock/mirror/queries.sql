@@ -109,7 +109,7 @@ left join public.app_configurations c on c.id = p.config_id and coalesce(c.is_ac
 
 -- name: all_assignments
 -- Every assignment, gathered by the server into one list a shard and configuration, in the documents' own form:
--- JSON strings in code point order. The shard is that of windsock.mirror.documents.shard_of. An empty id would
+-- JSON strings in code point order. The shard is that of windsock.flag_names.shard_of. An empty id would
 -- be everybody who sends an empty targeting key, so it is left out. {key} is the id as it sorts in that order, for
 -- which a uuid need not become text; most of the time goes into sorting.
 copy (
