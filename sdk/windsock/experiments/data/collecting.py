@@ -140,7 +140,9 @@ class _Collector:
     def run(self) -> Collected:
         experiment = self._declared.experiment
         chosen = unit_table.exposures(self._warehouse, self._scope, experiment.version)
-        every = unit_table.units(chosen)
+        units = unit_table.units(chosen)
+        self._sql["the units"] = self._warehouse.sql(units)
+        every = self._warehouse.kept(units)
         until = self._until(every, experiment)
         moment = Moment(self._now, until)
         exposed = self._exposed(every, chosen, moment)
@@ -177,7 +179,7 @@ class _Collector:
         if moment.until is not None:
             beyond = every.exposed_at > ibis.literal(moment.until, type="timestamp('UTC')")
             status = ((status == "counted") & beyond).ifelse("beyond", status)
-        day = every.exposed_at.strftime("%Y-%m-%d")
+        day = every.exposed_at.date()
         summary = every.mutate(status=status, day=day)
         grouped = summary.group_by("status", "arm", "excluded", "day").aggregate(
             units=summary.unit.count(), first=summary.exposed_at.min()
@@ -258,7 +260,7 @@ def _exposed(rows: list[Row], others: list[Row], served: list[Row]) -> Exposed:
             excluded[str(row["excluded"])] += units
         elif status == "counted":
             counted[str(row["arm"])] += units
-            days[str(row["day"]), str(row["arm"])] += units
+            days[str(row["day"])[:10], str(row["arm"])] += units
     versions: defaultdict[int, int] = defaultdict(int)
     environments: defaultdict[str, int] = defaultdict(int)
     for row in others:

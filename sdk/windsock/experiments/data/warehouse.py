@@ -36,6 +36,9 @@ class Backend(Protocol):
     def to_pyarrow(self, expr: ir.Expr, /) -> Any:
         """Run an expression."""
 
+    def create_table(self, name: str, obj: ir.Table, /, *, temp: bool, overwrite: bool) -> ir.Table:
+        """A temporary table of an expression."""
+
     def raw_sql(self, query: str, /) -> Any:
         """Run a statement."""
 
@@ -125,6 +128,13 @@ class Warehouse:
                 return [row.asDict() for row in self.backend.raw_sql(self.sql(expression)).collect()]
             found: list[Row] = self.backend.to_pyarrow(expression).to_pylist()
             return found
+
+    def kept(self, table: ir.Table) -> ir.Table:
+        """A table that several queries read, computed once where that writes to nobody's database."""
+        if self.backend.name != "duckdb" or not self.owned:
+            return table
+        with self._failing("units"):
+            return self.backend.create_table("windsock_units", table, temp=True, overwrite=True)
 
     def sql(self, expression: ir.Table) -> str:
         """The SQL of an expression, as it runs."""
