@@ -9,10 +9,15 @@ from typer.core import TyperGroup
 
 COMMANDS: dict[str, str] = {
     # sub-command: one line of help; its module is windsock.cli._experiment_<name>
+    "new": "Write an experiment's document, to be filled in.",
+    "check": "Check documents, metrics, and that the flags say the same.",
     "power": "Say how many units and days an experiment needs.",
+    "start": "Make the document a flag: who gets which arm.",
+    "assign": "Give users the arms that are profiles.",
     "status": "Show where an experiment is: effects, guardrails, and what is left out.",
     "report": "Write the report, one HTML file.",
     "decide": "Say what to do, with the evidence.",
+    "stop": "End an experiment: everybody has the default again.",
 }
 
 

@@ -11,7 +11,8 @@ import typer
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._findings import Format, count, write
 from windsock.cli._project import lint_options
-from windsock.flagfiles.files import FlagFile, read_files, replace_flag_file
+from windsock.cli._say import warn
+from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files, replace_flag_file
 from windsock.flagfiles.fixing import fix
 from windsock.lint.linter import Finding, Level, Linted, lint, lint_overlaps
 from windsock.lint.rules import BY_CODE, CATALOGUE
@@ -57,8 +58,21 @@ def command(
     write(findings, form)
     counted = [finding for finding in findings if strict or finding.level is not Level.NOTE]
     _summary(files, findings, linted)
-    if counted:
+    differing = _experiments(paths or [DEFAULT_FOLDER])
+    for each in differing:
+        warn(each)
+    if counted or differing:
         raise typer.Exit(EXIT_ERROR)
+
+
+def _experiments(paths: Sequence[Path]) -> list[str]:
+    """What is wrong with the experiments that are declared in the folders."""
+    folders = [path for path in paths if (path / "experiments").is_dir()]
+    if not folders:
+        return []
+    from windsock.experiments.running.checking import problems  # noqa: PLC0415 - only where there are any
+
+    return [problem for folder in folders for problem in problems(folder)]
 
 
 def _all(linted: Sequence[Linted]) -> list[Finding]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError
 from windsock.experiments.documents import Experiment
+from windsock.experiments.holdouts import Holdouts
 from windsock.experiments.metrics import BUILT_IN, Metric, Metrics
 
 MAX_BYTES: Final = 1_000_000
@@ -80,6 +81,16 @@ def read_metrics(path: Path) -> dict[str, Metric]:
         UnreachableError: It cannot be read.
     """
     return BUILT_IN | (_read(path, Metrics).metrics if path.exists() else {})
+
+
+def read_holdouts(path: Path) -> Holdouts:
+    """Read the declared holdouts; without a file there are none.
+
+    Raises:
+        ConfigurationError: The document is wrong; says in which line.
+        UnreachableError: It cannot be read.
+    """
+    return _read(path, Holdouts) if path.exists() else Holdouts()
 
 
 def _read(path: Path, model: type[_Document]) -> _Document:

@@ -4,7 +4,7 @@ from windsock.errors import ConfigurationError, FlagFileError
 from windsock.flagfiles.files import FlagFile
 from windsock.flagfiles.formatting import formatted
 from windsock.flags import JsonValue, read_document
-from windsock.lint.places import LintText
+from windsock.lint.places import Edit, LintText
 
 
 def with_targeting(file: FlagFile, key: str, rule: JsonValue) -> bytes:
@@ -16,17 +16,30 @@ def with_targeting(file: FlagFile, key: str, rule: JsonValue) -> bytes:
         ConfigurationError: The file is YAML.
         FlagFileError: It cannot be read.
     """
+    linted = _opened(file)
+    body, tokens = next((raw.value, raw.tokens) for raw in linted.raw.flags if raw.key == key)
+    if isinstance(body, dict) and "targeting" in body:
+        return _edited(file, linted.edit((*tokens, "targeting"), ("replace", rule)))
+    return _edited(file, linted.edit(tokens, ("insert", {"targeting": rule})))
+
+
+def with_flag(file: FlagFile, key: str, body: JsonValue) -> bytes:
+    """The file with another definition of a flag that it has; form and errors as of `with_targeting`."""
+    linted = _opened(file)
+    tokens = next(raw.tokens for raw in linted.raw.flags if raw.key == key)
+    return _edited(file, linted.edit(tokens, ("replace", body)))
+
+
+def _opened(file: FlagFile) -> LintText:
     if not file.path.endswith(".json"):
         raise ConfigurationError(
             f"{file.path}: YAML is not rewritten, since its comments would be lost; edit it by hand"
         )
+    return LintText(file.data.decode(), file.path)
+
+
+def _edited(file: FlagFile, edit: Edit) -> bytes:
     text = file.data.decode()
-    linted = LintText(text, file.path)
-    body = next(raw.value for raw in linted.raw.flags if raw.key == key)
-    has_rule = isinstance(body, dict) and "targeting" in body
-    tokens = next(raw.tokens for raw in linted.raw.flags if raw.key == key)
-    change = ("replace", rule) if has_rule else ("insert", {"targeting": rule})
-    edit = linted.edit((*tokens, "targeting") if has_rule else tokens, change)  # type: ignore[arg-type]
     made = (text[: edit.start] + edit.text + text[edit.end :]).encode()
     return formatted(made, file.path) if _is_formatted(file) else made
 

@@ -1,0 +1,48 @@
+"""`windsock experiment assign`: profiles as arms."""
+
+import sys
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from windsock.cli._database import DatabaseUrl, database
+from windsock.cli._experiment_start import Flags, Name
+from windsock.experiments.reading import read_declared
+from windsock.experiments.running.assigning import Options, assign, undo
+from windsock.flagfiles.files import DEFAULT_FOLDER
+from windsock.postgres.migrations import connect
+from windsock.variables import user_id_key
+
+
+def command(
+    name: Name,
+    *,
+    flags: Flags = DEFAULT_FOLDER,
+    batch: Annotated[int, typer.Option(min=1, max=100_000, help="Users in one transaction.")] = 5_000,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and change nothing.")] = False,
+    undone: Annotated[
+        bool, typer.Option("--undo", help="Take this version's profiles from whoever still has them.")
+    ] = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Give users without a profile their arm's. Run it again to go on, and for new sign-ups.
+
+    Example: windsock experiment assign tuned_profile --dry-run
+    """
+    experiment = read_declared(flags, name).experiment
+    options = Options(batch, user_id_key(), dry_run)
+    with database(database_url) as url, connect(url) as connection:
+        if undone:
+            print(f"{undo(connection, experiment, options):,} users have no profile again")
+            return
+        count = assign(connection, experiment, options, _show)
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr)
+    for arm, users in count.items():
+        print(f"{arm} ({experiment.arms[arm]}): {users:,} users {'would get it' if dry_run else 'more'}")
+
+
+def _show(count: Mapping[str, int]) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{sum(count.values()):,} users", end="", file=sys.stderr, flush=True)

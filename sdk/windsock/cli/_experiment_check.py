@@ -1,0 +1,24 @@
+"""`windsock experiment check`: documents, metrics and flags fit together."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.cli._app import EXIT_ERROR
+from windsock.cli._say import warn
+from windsock.experiments.reading import experiment_files
+from windsock.experiments.running.checking import problems
+
+
+def command(*, flags: Annotated[Path, typer.Option(help="The folder of the flags.")] = Path("flagd")) -> None:
+    """Check every experiment: its document, its metrics, and that its flag says the same. Exit 1 if not.
+
+    Example: windsock experiment check
+    """
+    found = list(problems(flags))
+    for line in found:
+        warn(line)
+    print(f"{len(experiment_files(flags))} experiments, {len(found)} problems")
+    if found:
+        raise typer.Exit(EXIT_ERROR)

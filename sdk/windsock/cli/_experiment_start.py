@@ -1,0 +1,65 @@
+"""`windsock experiment start`: the document becomes a flag."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.cli._plan_text import text
+from windsock.cli._say import warn
+from windsock.experiments.reading import read_declared, read_holdouts
+from windsock.experiments.running.starting import started
+from windsock.flagfiles.files import FlagFile, read_files, write_bytes
+from windsock.gitops.applying import apply_to_folder
+from windsock.gitops.plan import Limits, Plan, Request, dump, make
+from windsock.gitops.population import synthetic
+
+Name = Annotated[str, typer.Argument(help="The experiment, declared in <flags>/experiments/<name>.yaml.")]
+Flags = Annotated[Path, typer.Option(help="The folder of the flags.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
+Out = Annotated[
+    Path | None, typer.Option(help="Write the plan here, for `windsock apply`, and change nothing.")
+]
+
+_MADE_UP = 10_000
+
+
+def command(
+    name: Name,
+    *,
+    flags: Flags = Path("flagd"),
+    environment: Annotated[
+        str, typer.Option(envvar="ENVIRONMENT", help="Of the plan's users.")
+    ] = "production",
+    dry_run: DryRun = False,
+    out: Out = None,
+) -> None:
+    """Start an experiment, or bring its flag up to date. It serves once the flag file is deployed.
+
+    Example: windsock experiment start cheaper_model
+    """
+    experiment = read_declared(flags, name).experiment
+    files = read_files([flags])
+    after = started(experiment, files, read_holdouts(flags / "holdouts.yaml"), flags)
+    carry_out(planned(files, after, environment), flags, out, dry_run=dry_run)
+
+
+def planned(before: tuple[FlagFile, ...], after: tuple[FlagFile, ...], environment: str) -> Plan:
+    """The plan of a change that an experiment makes to the files."""
+    population = synthetic(_MADE_UP, environment)
+    limits = Limits(allow_reshuffle=True)  # a new version says so, and without one nobody changes arms
+    return make(Request("the working tree", before, after, population, (), limits, time.time()))
+
+
+def carry_out(plan: Plan, flags: Path, out: Path | None, *, dry_run: bool) -> None:
+    """Show a plan, and write or apply it."""
+    for line in text(plan):
+        print(line)
+    for finding in plan.findings:
+        warn(finding)
+    if out is not None:
+        write_bytes(out, dump(plan).encode())
+    elif not dry_run:
+        written = apply_to_folder(plan, Path(), [flags])
+        print("\n".join(f"wrote {path}" for path in written) or "nothing to do: it runs like this already")

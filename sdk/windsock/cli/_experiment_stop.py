@@ -1,0 +1,30 @@
+"""`windsock experiment stop`: everybody has the flag's default again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.cli._experiment_start import DryRun, Flags, Name, Out, carry_out, planned
+from windsock.experiments.reading import read_declared
+from windsock.experiments.running.starting import stopped
+from windsock.flagfiles.files import read_files
+
+
+def command(
+    name: Name,
+    *,
+    flags: Flags = Path("flagd"),
+    environment: Annotated[
+        str, typer.Option(envvar="ENVIRONMENT", help="Of the plan's users.")
+    ] = "production",
+    dry_run: DryRun = False,
+    out: Out = None,
+) -> None:
+    """Stop an experiment: no unit gets an arm any more. Its rows stay, and so do `status` and `report`.
+
+    Example: windsock experiment stop cheaper_model
+    """
+    files = read_files([flags])
+    after = stopped(read_declared(flags, name).experiment, files)
+    carry_out(planned(files, after, environment), flags, out, dry_run=dry_run)

@@ -1,0 +1,1 @@
+"""Running an experiment: its document becomes a flag, by the same plan and apply as any change."""

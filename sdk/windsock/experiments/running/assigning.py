@@ -1,0 +1,161 @@
+"""Profiles as arms: users without a profile are given one, by a hash of their id."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+from windsock.errors import ConfigurationError
+from windsock.experiments.documents import Experiment
+from windsock.postgres.queries import load_queries
+from windsock.usage.data import hashed_user_id, key_fingerprint
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+QUERIES: Final = load_queries("windsock.experiments.running", "assigning.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How users are assigned.
+
+    Attributes:
+        size: Users looked at in one transaction.
+        user_id_key: The key that hashes user ids in our tables, if any.
+        dry_run: Count, and change nothing.
+    """
+
+    size: int = 5_000
+    user_id_key: bytes | None = None
+    dry_run: bool = False
+
+
+def arm_for(experiment: Experiment, unit: str) -> str | None:
+    """The arm of a unit; None outside the traffic. The same for every run of this version.
+
+    More traffic keeps those who are in, because the arm is drawn apart from taking part.
+    """
+    salt = f"{experiment.name}.{experiment.version}.{unit}"
+    if _draw(f"traffic.{salt}") >= experiment.traffic:
+        return None
+    left = _draw(salt)
+    for arm, share in experiment.shares.items():
+        left -= share
+        if left < 0:
+            return arm
+    return next(reversed(experiment.shares))
+
+
+def assign(
+    connection: "Connection",
+    experiment: Experiment,
+    options: Options,
+    on_batch: Callable[[Mapping[str, int]], None],
+) -> Mapping[str, int]:
+    """Give users who have no profile their arm's. Run again, it goes on, and enrols whoever is new.
+
+    Args:
+        connection: Of the role that assigns; in autocommit, since each batch is a transaction.
+        experiment: The document; its arms are names of profiles.
+        options: How.
+        on_batch: Told the users by arm so far, after each batch.
+
+    Returns:
+        Users by arm that this run assigned, or would have.
+
+    Raises:
+        ConfigurationError: The arms aren't profiles, one isn't there or active, or there is an audience.
+    """
+    ids, fields = _profiles(connection, experiment)
+    count: Counter[str] = Counter(dict.fromkeys(experiment.arms, 0))
+    after: str | None = None
+    while True:
+        with connection.transaction():
+            page = connection.execute(QUERIES["page"], {"after": after, "size": options.size}).fetchall()
+            users = [user for (user,) in page]
+            given = [
+                {
+                    "unit": _stored(user, options.user_id_key),
+                    "arm": arm,
+                    "allocation": experiment.shares[arm],
+                    "profile_id": user,
+                    "config_id": ids[arm],
+                }
+                for user in users
+                if (arm := arm_for(experiment, user)) is not None
+            ]
+            if options.dry_run:
+                count.update(str(each["arm"]) for each in given)
+            elif given:
+                count.update(_enrolled(connection, experiment, options, fields, given))
+        if not users:
+            return count
+        after = users[-1]
+        on_batch(count)
+
+
+def undo(connection: "Connection", experiment: Experiment, options: Options) -> int:
+    """Take the profiles of this version from whoever still has them; gives how many users that were."""
+    freed = 0
+    said = {"experiment": experiment.name, "version": experiment.version, "size": options.size}
+    while True:
+        row = connection.execute(QUERIES["undo"], said).fetchone()
+        assert row is not None  # noqa: S101 - a row of two counts
+        freed += int(row[0])
+        if not row[1]:
+            return freed
+
+
+def _enrolled(
+    connection: "Connection",
+    experiment: Experiment,
+    options: Options,
+    fields: Sequence[str],
+    given: Sequence[Mapping[str, object]],
+) -> dict[str, int]:
+    key = options.user_id_key
+    said = {
+        "experiment": experiment.name,
+        "version": experiment.version,
+        "flag": experiment.flag,
+        "fields": list(fields),
+        "key_fingerprint": None if key is None else key_fingerprint(key),
+        "given": json.dumps(given),
+    }
+    return dict(connection.execute(QUERIES["enrol"], said).fetchall())
+
+
+def _profiles(connection: "Connection", experiment: Experiment) -> tuple[dict[str, str], list[str]]:
+    """The configuration of each arm, and the fields that any of them sets."""
+    names = {arm: value for arm, value in experiment.arms.items() if isinstance(value, str)}
+    if len(names) < len(experiment.arms):
+        raise ConfigurationError(
+            f"{experiment.name}: its arms are no profiles; run `windsock experiment start {experiment.name}`"
+        )
+    if experiment.audience is not None:
+        raise ConfigurationError(
+            f"{experiment.name}: an audience needs attributes, which profiles don't have; use `traffic`"
+        )
+    rows = connection.execute(
+        QUERIES["profiles"], {"names": list(names.values()), "flag": experiment.flag}
+    ).fetchall()
+    ids = {name: str(config_id) for name, config_id, _ in rows}
+    if missing := [name for name in names.values() if name not in ids]:
+        raise ConfigurationError(
+            f"{experiment.name}: no active profile {', '.join(missing)}; see `windsock profile list`"
+        )
+    return {arm: ids[name] for arm, name in names.items()}, sorted({f for *_, sets in rows for f in sets})
+
+
+def _stored(user: str, key: bytes | None) -> str:
+    return user if key is None else hashed_user_id(user, key)
+
+
+def _draw(text: str) -> float:
+    """A number from 0 to below 1 that depends on the text alone."""
+    return int.from_bytes(sha256(text.encode()).digest()[:6], "big") / 2**48

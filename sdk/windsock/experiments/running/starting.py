@@ -1,0 +1,202 @@
+"""Starting and stopping an experiment: the flag files as they shall be."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from windsock.errors import ConfigurationError
+from windsock.experiments.documents import Experiment
+from windsock.experiments.holdouts import Holdouts
+from windsock.experiments.running.compiling import (
+    GROUP,
+    GROUP_START,
+    GROUP_STOP,
+    WEIGHTS,
+    Slot,
+    compiled,
+    flag_key,
+)
+from windsock.flagfiles.editing import served_file, with_flag
+from windsock.flagfiles.files import FlagFile
+from windsock.flagfiles.formatting import formatted
+from windsock.flagfiles.sets import flag_set
+from windsock.flags import Flag, JsonValue
+from windsock.gitops.changes import content
+from windsock.settings.arms import EXPERIMENT, VERSION
+
+_SCHEMA: Final = "https://flagd.dev/schema/v0/flags.json"
+_GATES: Final = ("traffic.", "group.")
+
+
+def started(
+    experiment: Experiment, files: Sequence[FlagFile], holdouts: Holdouts, folder: Path
+) -> tuple[FlagFile, ...]:
+    """The flag files with the experiment running.
+
+    Args:
+        experiment: The document.
+        files: The flag files as they are.
+        holdouts: The declared holdouts.
+        folder: Where a file is made if none has the experiment's flag.
+
+    Raises:
+        ConfigurationError: Another experiment runs on the flag, a change needs a new version, or the
+            exclusion group is full.
+    """
+    flags = flag_set(files).flags
+    key = flag_key(experiment)
+    now = flags.get(key)
+    _check_free(experiment, now)
+    body = _body(experiment, flags, holdouts)
+    if now is not None and _runs(now):
+        _check_version(experiment, content(now), body)
+    file = served_file(tuple(files), key)
+    if file is not None:
+        return tuple(
+            FlagFile(each.path, with_flag(each, key, body)) if each is file else each for each in files
+        )
+    path = str(folder / f"{key}.flagd.json")
+    data = json.dumps({"$schema": _SCHEMA, "flags": {key: body}}).encode()
+    return (*files, FlagFile(path, formatted(data, path)))
+
+
+def stopped(experiment: Experiment, files: Sequence[FlagFile]) -> tuple[FlagFile, ...]:
+    """The flag files with the experiment ended: everybody has the flag's default.
+
+    Raises:
+        ConfigurationError: It doesn't run.
+    """
+    key = flag_key(experiment)
+    now = flag_set(files).flags.get(key)
+    file = served_file(tuple(files), key)
+    if now is None or file is None or now.metadata.get(EXPERIMENT) != experiment.name:
+        raise ConfigurationError(f"{experiment.name} doesn't run: {key} has another experiment or none")
+    body = content(now)
+    assert isinstance(body, dict)  # noqa: S101 - what a flag is
+    kept = {name: part for name, part in body.items() if name not in ("targeting", "metadata")}
+    if experiment.feature is not None:
+        kept["variants"] = {
+            name: value
+            for name, value in now.variants.items()
+            if name not in experiment.arms or name == now.default_variant
+        }
+    return tuple(FlagFile(each.path, with_flag(each, key, kept)) if each is file else each for each in files)
+
+
+def difference(experiment: Experiment, flags: Mapping[str, Flag], holdouts: Holdouts) -> str | None:
+    """How the flag that runs differs from the document; None where it doesn't, or the experiment doesn't run.
+
+    Raises:
+        ConfigurationError: The document can't be compiled.
+    """
+    now = flags.get(flag_key(experiment))
+    if now is None or now.metadata.get(EXPERIMENT) != experiment.name:
+        return None
+    said, body = content(now), _body(experiment, flags, holdouts)
+    assert isinstance(said, dict)  # noqa: S101 - what a flag is
+    parts = [part for part in dict.fromkeys((*said, *body)) if said.get(part) != body.get(part)]
+    return ", ".join(parts) or None
+
+
+def _body(experiment: Experiment, flags: Mapping[str, Flag], holdouts: Holdouts) -> dict[str, JsonValue]:
+    now = flags.get(flag_key(experiment))
+    feature = None
+    if experiment.feature is not None and now is not None:
+        whole = content(now)
+        assert isinstance(whole, dict)  # noqa: S101 - what a flag is
+        feature = {k: v for k, v in whole.items() if not (_runs(now) and k in ("targeting", "metadata"))}
+    return compiled(
+        experiment,
+        holdout=holdouts.share_of(experiment),
+        slot=_slot(experiment, flags),
+        feature=feature,
+    )
+
+
+def _runs(flag: Flag) -> bool:
+    return EXPERIMENT in flag.metadata and flag.targeting is not None
+
+
+def _check_free(experiment: Experiment, now: Flag | None) -> None:
+    if now is None or (experiment.feature is not None and EXPERIMENT not in now.metadata):
+        return
+    other = now.metadata.get(EXPERIMENT)
+    if now.targeting is not None and other != experiment.name:
+        what = f"the experiment {other!r}" if other else "one that nobody declared"
+        raise ConfigurationError(
+            f"{experiment.name}: {now.key} runs {what}, and one runs at a time; stop that one first"
+        )
+
+
+def _check_version(experiment: Experiment, now: JsonValue, body: dict[str, JsonValue]) -> None:
+    """Refuse what would give units another arm under the same version."""
+    assert isinstance(now, dict)  # noqa: S101 - what a flag is
+    metadata = now.get("metadata")
+    version = metadata.get(VERSION) if isinstance(metadata, dict) else None
+    running = int(version) if isinstance(version, int | float) else 1
+    if experiment.version > running:
+        return
+    before, after = _parts(now), _parts(body)
+    if experiment.version < running or before[0] != after[0] or before[1] > after[1]:
+        raise ConfigurationError(
+            f"{experiment.name}: version {running} runs, and this changes its arms, its audience or its "
+            f"allocation, or takes traffic away; write `version: {running + 1}` and a `reason`"
+        )
+
+
+def _parts(flag: dict[str, JsonValue]) -> tuple[str, int]:
+    """What makes a version, as text; and the part of all units that takes part, of `WEIGHTS`."""
+    said = {name: part for name, part in flag.items() if name != "targeting"}
+    metadata = said.pop("metadata", None)
+    if isinstance(metadata, dict):
+        said["metadata"] = {k: v for k, v in metadata.items() if k not in (GROUP_START, GROUP_STOP)}
+    rule = json.loads(json.dumps(flag.get("targeting")))
+    share = WEIGHTS
+    if isinstance(rule, dict) and isinstance(rule.get("if"), list):
+        conditions = rule["if"][0].get("and", [rule["if"][0]]) if isinstance(rule["if"][0], dict) else []
+        share = next(filter(None, map(_gate, conditions)), WEIGHTS)
+        rule["if"][0] = [each for each in conditions if not _gate(each)]
+    return json.dumps([said, rule], sort_keys=True), share
+
+
+def _gate(condition: object) -> int:
+    """How wide a condition on the traffic or on a group's slot is; 0 for another one."""
+    text = json.dumps(condition)
+    if not any(f'{{"cat": ["{gate}' in text for gate in _GATES):
+        return 0
+    assert isinstance(condition, dict)  # noqa: S101 - as it was compiled
+    buckets = condition["=="][0]["fractional"][1:]
+    return next((int(weight) for name, weight in buckets if name == "in"), 0)
+
+
+def _slot(experiment: Experiment, flags: Mapping[str, Flag]) -> Slot | None:
+    """An experiment's part of its group: where it is, longer with more traffic; else the first free one."""
+    if experiment.exclusion_group is None:
+        return None
+    width = round(experiment.traffic * WEIGHTS)
+    own, others = None, []
+    for name, slot in _slots(experiment.exclusion_group, flags):
+        if name == experiment.name:
+            own = slot
+        else:
+            others.append(slot)
+    starts = [own.start] if own else [0, *(slot.stop for slot in others)]
+    for start in sorted(starts):
+        found = Slot(start, start + width)
+        if found.stop <= WEIGHTS and all(found.stop <= o.start or o.stop <= found.start for o in others):
+            return found
+    taken = ", ".join(f"{slot.start / 100:g} to {slot.stop / 100:g} %" for slot in others)
+    raise ConfigurationError(
+        f"{experiment.name}: {width / 100:g} % of the group {experiment.exclusion_group!r} is not free in "
+        f"one piece; others have {taken or 'nothing'}: lower `traffic`, or stop one of them"
+    )
+
+
+def _slots(group: str, flags: Mapping[str, Flag]) -> Iterator[tuple[str, Slot]]:
+    for flag in flags.values():
+        said = flag.metadata
+        if said.get(GROUP) == group and _runs(flag):
+            start, stop = said.get(GROUP_START), said.get(GROUP_STOP)
+            if isinstance(start, int | float) and isinstance(stop, int | float):
+                yield str(said.get(EXPERIMENT)), Slot(int(start), int(stop))
