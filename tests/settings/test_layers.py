@@ -120,3 +120,8 @@ def test_a_configuration_that_changes_nothing_is_one_all_the_same(serve: Serve) 
     serve({"job.profile": profile_flag({CONFIG: {}}, {"ann": CONFIG})})
     assert windsock.explain(Job.for_user("ann")).config_id == CONFIG
     assert windsock.explain(Job.for_user("bob")).config_id is None
+
+
+def test_without_a_start_nobody_has_a_configuration() -> None:
+    """OpenFeature's own provider names a variant with the caller's default, `Passed in default`."""
+    assert windsock.explain(Job.for_user("ann")).config_id is None

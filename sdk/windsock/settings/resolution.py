@@ -377,5 +377,6 @@ def _overridden(outcomes: Outcomes) -> bool:
 
 
 def _assigned(profile: Outcome) -> str | None:
-    """The id of the user's configuration, by which its variant is named."""
-    return profile.variant if isinstance(profile.value, Mapping) and profile.variant not in _NOBODYS else None
+    """The id of the user's configuration, by which its variant is named; a default assigns nothing."""
+    assigns = isinstance(profile.value, Mapping) and profile.reason != "DEFAULT"
+    return profile.variant if assigns and profile.variant not in _NOBODYS else None
