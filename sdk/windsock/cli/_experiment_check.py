@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._app import EXIT_ERROR
+from windsock.cli._findings import count
 from windsock.cli._say import warn
 from windsock.experiments.reading import experiment_files
 from windsock.experiments.running.checking import problems
@@ -19,6 +20,6 @@ def command(*, flags: Annotated[Path, typer.Option(help="The folder of the flags
     found = list(problems(flags))
     for line in found:
         warn(line)
-    print(f"{len(experiment_files(flags))} experiments, {len(found)} problems")
+    print(f"{count(len(experiment_files(flags)), 'experiment')}, {count(len(found), 'problem')}")
     if found:
         raise typer.Exit(EXIT_ERROR)

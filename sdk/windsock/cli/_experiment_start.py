@@ -9,8 +9,8 @@ import typer
 from windsock.cli._plan_text import text
 from windsock.cli._say import warn
 from windsock.experiments.reading import read_declared, read_holdouts
-from windsock.experiments.running.starting import started
-from windsock.flagfiles.files import FlagFile, read_files, write_bytes
+from windsock.experiments.running.starting import flag_files, started
+from windsock.flagfiles.files import FlagFile, write_bytes
 from windsock.gitops.applying import apply_to_folder
 from windsock.gitops.plan import Limits, Plan, Request, dump, make
 from windsock.gitops.population import synthetic
@@ -40,7 +40,7 @@ def command(
     Example: windsock experiment start cheaper_model
     """
     experiment = read_declared(flags, name).experiment
-    files = read_files([flags])
+    files = flag_files(flags)
     after = started(experiment, files, read_holdouts(flags / "holdouts.yaml"), flags)
     carry_out(planned(files, after, environment), flags, out, dry_run=dry_run)
 

@@ -7,8 +7,7 @@ import typer
 
 from windsock.cli._experiment_start import DryRun, Flags, Name, Out, carry_out, planned
 from windsock.experiments.reading import read_declared
-from windsock.experiments.running.starting import stopped
-from windsock.flagfiles.files import read_files
+from windsock.experiments.running.starting import flag_files, stopped
 
 
 def command(
@@ -25,6 +24,6 @@ def command(
 
     Example: windsock experiment stop cheaper_model
     """
-    files = read_files([flags])
+    files = flag_files(flags)
     after = stopped(read_declared(flags, name).experiment, files)
     carry_out(planned(files, after, environment), flags, out, dry_run=dry_run)

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from windsock.errors import WindsockError
 from windsock.experiments.reading import experiment_files, read_declared, read_holdouts
-from windsock.experiments.running.starting import difference
-from windsock.flagfiles.files import read_files
+from windsock.experiments.running.starting import difference, flag_files
 from windsock.flagfiles.sets import flag_set
 
 
@@ -20,7 +19,7 @@ def problems(folder: Path) -> Iterator[str]:
     if not paths:
         return
     try:
-        flags, holdouts = flag_set(read_files([folder])).flags, read_holdouts(folder / "holdouts.yaml")
+        flags, holdouts = flag_set(flag_files(folder)).flags, read_holdouts(folder / "holdouts.yaml")
     except WindsockError as error:
         yield str(error)
         return

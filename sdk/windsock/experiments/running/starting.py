@@ -18,7 +18,7 @@ from windsock.experiments.running.compiling import (
     flag_key,
 )
 from windsock.flagfiles.editing import served_file, with_flag
-from windsock.flagfiles.files import FlagFile
+from windsock.flagfiles.files import SUFFIXES, FlagFile, read_files
 from windsock.flagfiles.formatting import formatted
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, JsonValue
@@ -27,6 +27,16 @@ from windsock.settings.arms import EXPERIMENT, VERSION
 
 _SCHEMA: Final = "https://flagd.dev/schema/v0/flags.json"
 _GATES: Final = ("traffic.", "group.")
+
+
+def flag_files(folder: Path) -> tuple[FlagFile, ...]:
+    """The flag files of a folder; none where there is no flag yet.
+
+    Raises:
+        UnreachableError: One can't be read.
+    """
+    there = any(path.name.endswith(SUFFIXES) for path in folder.glob("*.flagd.*"))
+    return read_files([folder]) if there else ()
 
 
 def started(
