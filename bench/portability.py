@@ -1,7 +1,7 @@
 """Asks all of flagd's evaluators about rules that lint clean: ``python -m bench.portability --rules 10000``.
 
 The rules are those of ``tests/evaluator/ordinary_rules.py``, as far as the linter finds nothing in them. With
-ordinary attributes nobody may differ; with missing and odd ones, every difference must be one that
+ordinary attributes no evaluator may differ; with missing and odd ones, every difference must be one that
 docs/portable-rules.md names, in a rule in which `windsock lint --attributes` finds something. FLAGD_BIN is
 the path of a flagd server; without one it is left out. Ends with status 1 when there is a difference that
 must not be.

@@ -19,7 +19,7 @@ UNREADABLE = [
         "a merge conflict",
         b"{\n<<<<<<< HEAD\n" + GOOD.encode()[2:],
         "2:1",
-        "a merge conflict stands here; resolve it in Git",
+        "there is a merge conflict here; resolve it in Git",
     ),
     ("nothing", b"", "", "is empty"),
     ("another document", b'{"name": "a package"}', "1:1", 'has no "flags"'),
@@ -157,7 +157,7 @@ def test_fifty_megabytes_are_read_and_warned_of(windsock, project):
     done = windsock("lint")
     assert done.returncode == 1
     assert done.stdout.count("\n") == 1
-    assert "large-file  47 MB, more than clients of flagd's stream take" in done.stdout
+    assert "large-file  47 MB, more than clients of flagd's stream accept" in done.stdout
     done = windsock("eval", "large", "-u", users[-1])
     assert (done.returncode, done.stdout) == (0, "true\n")
 

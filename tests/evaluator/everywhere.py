@@ -30,7 +30,7 @@ class Answers:
 
     @property
     def agree(self) -> bool:
-        """Whether nobody differs."""
+        """Whether all evaluators agree."""
         return len(set(self.v2.values())) == len(set(self.v3.values())) == 1
 
 
@@ -60,7 +60,7 @@ def answers(
 
 
 def _of_server(document: Mapping[str, Any], contexts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """For each context the server's result of every flag; nothing where there is no server."""
+    """For each context the server's result of every flag; empty without a server."""
     if flagd_binary() is None:
         return [{} for _ in contexts]
     with tempfile.TemporaryDirectory() as folder, FlagdServer.serving(Path(folder), document) as server:

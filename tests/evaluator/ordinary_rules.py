@@ -67,7 +67,7 @@ ODD = (
     ),
     *([], [0], [1, "1"], ["a", None], [[1, 5]], {}, {"plan": None}, {"size": "5", "tags": "a"}, [{"x": 1}]),
 )
-"""Values that nobody expects where they are found."""
+"""Values that a rule does not expect."""
 
 
 def var(name: str) -> Any:

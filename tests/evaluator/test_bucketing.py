@@ -55,7 +55,7 @@ def test_a_v3_value_of_any_type_is_hashed_and_whole_floats_are_integers(value: o
     assert hash_value_v2(value) is None or isinstance(value, str)
 
 
-def test_null_buckets_nobody() -> None:
+def test_null_does_not_bucket() -> None:
     assert hash_value_v2(None) is None
     assert hash_value_v3(None) is None
 
@@ -96,7 +96,7 @@ def test_limits_are_the_integer_buckets_of_the_specification(hashed: int, weight
         [["a", float("nan")]],
     ],
 )
-def test_what_gives_no_split(buckets: list[object]) -> None:
+def test_malformed_buckets_give_no_split(buckets: list[object]) -> None:
     assert parse_split(buckets) is None
 
 
@@ -125,7 +125,7 @@ def test_the_clauses_of_the_specification(rule: object, context: dict[str, objec
     assert where(rule, context) == expected
 
 
-def test_versions_differ_on_values_that_are_no_text() -> None:
+def test_versions_differ_on_values_other_than_text() -> None:
     rule = {"fractional": [{"var": "n"}, ["a", 1]]}
     assert where(rule, {"n": 5}, bucketing="v3") == "a"
     assert where(rule, {"n": 5}, bucketing="v2") == "c"

@@ -46,7 +46,7 @@ def test_a_chain_of_id_lists_is_one_look_up_and_the_first_list_wins(nested: bool
         rule = {"if": [{"in": [{"var": "targetingKey"}, ids]}, name, rule]}
     flag = compiled(rule if nested else {"if": [*flat, "c"]})
     keys = ["u1", "u2", "u3", "7", "u4", None, 7, 0, True, ["u1"], {}]
-    # 7 reads as "7"; 0 is what text that is no number reads as, in the first list
+    # 7 reads as "7"; 0 is what text that is not a number reads as, in the first list
     assert "".join(flag.evaluate({"targetingKey": key}).variant or "" for key in keys) == "aabbccbaccc"
     assert flag.evaluate({}).variant == "c"
 
@@ -114,7 +114,7 @@ def test_attributes_of_other_types_count_as_their_json(value: object, literal: o
 
 
 @pytest.mark.parametrize("value", [Tier.PRO, UUID(int=1), datetime(2026, 1, 2, tzinfo=UTC)])
-def test_so_do_those_in_a_list(value: object) -> None:
+def test_attributes_of_other_types_in_a_list_count_as_their_json(value: object) -> None:
     literal = value.value if isinstance(value, Enum) else str(value).replace(" ", "T")
     tests = (
         {"in": [literal, {"var": "x"}]},
@@ -176,7 +176,7 @@ def test_a_list_that_holds_itself_becomes_an_error() -> None:
     assert outcome.error_code is ErrorCode.PARSE_ERROR
 
 
-def test_an_unknown_variant_says_which_there_are() -> None:
+def test_an_unknown_variant_lists_those_of_the_flag() -> None:
     outcome = compiled({"if": [True, "z"]}).evaluate({})
     assert outcome.error_code is ErrorCode.GENERAL
     assert "the rule gives 'z', which is not a variant; the variants are: 'a', 'b', 'c'" in str(

@@ -81,7 +81,7 @@ def test_whole_floats_are_integers_and_integers_are_floats() -> None:
     assert (value, type(value)) == (float(2**63), float)
 
 
-def test_what_a_caller_gets_is_its_own() -> None:
+def test_a_caller_gets_its_own_copy() -> None:
     evaluator = serving(
         a={"variants": {"v": {"list": [1, {"k": 1}]}}, "defaultVariant": "v", "metadata": {"m": 1}}
     )
@@ -94,7 +94,7 @@ def test_what_a_caller_gets_is_its_own() -> None:
     assert second.flag_metadata == {"team": "core", "m": 1}
 
 
-def test_a_rule_that_names_no_variant_says_which_there_are() -> None:
+def test_an_unknown_variant_lists_the_known_ones() -> None:
     evaluator = serving(a={"variants": {"on": True}, "targeting": {"if": [True, "none-such"]}})
     with pytest.raises(GeneralError, match=r"'none-such'.*'on'"):
         evaluator.resolve_boolean_value("a", False)
@@ -127,7 +127,7 @@ def test_a_load_that_fails_keeps_the_last_good_set(broken: str) -> None:
     assert evaluator.resolve_boolean_value("a", False).value is True
 
 
-def test_objects_that_are_no_json_are_refused() -> None:
+def test_objects_that_json_cannot_write_are_refused() -> None:
     with pytest.raises(ParseError, match="JSON"):
         FlagEvaluator().set_flags({"flags": {"a": {"variants": {"x": object()}}}})
 

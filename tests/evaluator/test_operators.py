@@ -121,7 +121,7 @@ def var(name: object) -> dict[str, object]:
         ({"<": [0, "Infinity"]}, True),
         ({">": [{"+": ["1e400"]}, 0]}, True),
         ({"substr": ["abc", 1e25]}, "abc"),
-        # an element that is no object buckets nobody
+        # an element that is not an object is not bucketed
         ({"some": [var("tags"), {"fractional": ["salt", ["a", 1]]}]}, False),
         ({"some": [var("people"), {"fractional": ["salt", ["a", 1]]}]}, True),
         ({"some": [var("tags"), {"==": [var(""), "b"]}]}, True),
@@ -238,7 +238,7 @@ def test_versions(left: object, relation: object, right: object, holds: bool | N
     assert compare_versions(left, relation, right) is holds
 
 
-def test_an_enormous_version_is_none() -> None:
+def test_an_enormous_version_is_invalid() -> None:
     assert parse_version("1." * 100_000) is None
 
 

@@ -108,7 +108,7 @@ def test_for_odd_attributes_they_differ_only_where_the_list_says_so(npm: NpmCore
 
 @settings(max_examples=300, deadline=None)
 @given(randomness)
-def test_no_rule_and_no_context_raises_or_gives_what_is_no_variant(source: random.Random) -> None:
+def test_every_rule_gives_a_variant_or_an_error_for_every_context(source: random.Random) -> None:
     rules = WildRules(source)
     evaluator = serving(rules.rule(5), source.choice(("v2", "v3")))
     for _ in range(3):

@@ -42,7 +42,7 @@ PRO = {"==": [TIER, "pro"]}
         ),
     ],
 )
-def test_a_rule_on_one_attribute_names_it(rule: object, attribute: str) -> None:
+def test_a_rule_on_one_attribute_is_decided_by_it(rule: object, attribute: str) -> None:
     assert deciding_attribute(rule) == attribute
 
 
@@ -54,7 +54,7 @@ def test_a_rule_on_one_attribute_names_it(rule: object, attribute: str) -> None:
         {"if": [True, "a"]},
         {"and": [PRO, {"var": "country"}]},
         {"if": [PRO, {"fractional": [["a", 1]]}]},
-        {"fractional": [TIER, ["a", 1]]},  # v2: a value that is no text leaves it to the targeting key
+        {"fractional": [TIER, ["a", 1]]},  # v2: for a value other than text the targeting key decides
         {"var": "tier.name"},
         {"var": ["tier", "free"]},
         {"var": TIER},
@@ -70,11 +70,11 @@ def test_a_rule_on_one_attribute_names_it(rule: object, attribute: str) -> None:
         {"no_such_operator": [TIER]},
     ],
 )
-def test_any_other_rule_names_none(rule: object) -> None:
+def test_any_other_rule_has_no_deciding_attribute(rule: object) -> None:
     assert deciding_attribute(rule) is None
 
 
-def test_a_rule_too_deep_to_walk_names_none() -> None:
+def test_a_rule_too_deep_to_walk_has_no_deciding_attribute() -> None:
     rule: object = TIER
     for _ in range(20_000):
         rule = {"!": [rule]}

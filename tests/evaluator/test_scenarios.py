@@ -162,7 +162,7 @@ def test_a_flag_s_own_metadata_wins(evaluator: FlagEvaluator) -> None:
     assert evaluator.get_flag_set_metadata() == DOCUMENT["metadata"]
 
 
-def test_without_metadata_there_is_none() -> None:
+def test_without_metadata_it_is_empty() -> None:
     evaluator = FlagEvaluator()
     evaluator.set_flags({"flags": {"it": flag({"a": "x"}, "a")}})
     assert resolve(evaluator, "it", "string", {}).flag_metadata == {}

@@ -75,7 +75,7 @@ def test_users_are_bucketed_as_their_flag_says_and_not_as_the_core_does() -> Non
     assert v2 != v3
 
 
-def test_a_change_of_the_file_is_told_with_the_flags_that_changed(path: Path) -> None:
+def test_a_change_of_the_file_is_reported_with_the_flags_that_changed(path: Path) -> None:
     changed: list[EventDetails] = []
     api.add_handler(ProviderEvent.PROVIDER_CONFIGURATION_CHANGED, changed.append)
     flags = {key: flag(value) for key, value in VALUES.items()}

@@ -101,7 +101,7 @@ def test_a_bad_flag_is_left_out_and_placed(flag: str, at: str, pointer: str, say
     assert says in message
 
 
-def test_many_brackets_that_are_not_nested_are_no_depth() -> None:
+def test_many_brackets_side_by_side_do_not_count_as_depth() -> None:
     text = json.dumps({"flags": {"a": {"variants": {"x": ["[" * 300, *([1] for _ in range(300))]}}}})
     document = read(text)
     assert document.problems == ()
@@ -162,7 +162,7 @@ def test_what_cannot_be_read_at_all_is_refused_with_its_place(text: bytes, says:
     assert str(caught.value).startswith("app.flagd.json:")
 
 
-def test_the_text_is_let_go_of_at_once() -> None:
+def test_the_text_is_freed_at_once() -> None:
     """A text of 40 MB that waits for the garbage collector is 40 MB of every large set."""
     gc.collect()
     gc.disable()

@@ -51,7 +51,7 @@ def test_a_shared_rule_is_one_object_wherever_it_is_used() -> None:
     assert rule["if"][0]["in"][1] is rule["if"][2]["in"][1]
 
 
-def test_an_unknown_name_stays_and_says_which_there_are() -> None:
+def test_an_unknown_name_stays_and_the_problem_lists_the_known_ones() -> None:
     document = read({"if": [ref("betta"), "a"]}, {"beta": True, "alpha": True})
     assert document.flags["f"].targeting == {"if": [ref("betta"), "a"]}
     [problem] = document.problems
@@ -98,7 +98,7 @@ def test_a_chain_of_rules_that_grows_too_deep_is_refused() -> None:
     assert "nested more than 200 deep" in document.problems[0].message
 
 
-def test_evaluators_that_are_no_object_are_named() -> None:
+def test_evaluators_that_are_not_an_object_are_a_problem() -> None:
     document = read({"if": [True, "a"]}, [])
     assert str(document.problems[0]).startswith(
         "a.flagd.json:1:17: /$evaluators: $evaluators must be an object"

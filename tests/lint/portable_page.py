@@ -65,7 +65,7 @@ _DOCUMENTS = """
 | a property in another case (`Variants`) | read | ignored | refuses the document | ignored, and says so |
 | metadata whose values are objects | kept | kept | refuses the document | kept |
 | `flags` as a list | read | finds no flag in it | refuses the document | read |
-| `defaultVariant` that names no variant | refuses the document | refuses the document | general error | leaves the flag out |
+| `defaultVariant` that is not a variant | refuses the document | refuses the document | general error | leaves the flag out |
 | `"variants": {}` | caller's default | caller's default | refuses the document | caller's default |
 | `"targeting": null` | reason DEFAULT | reason STATIC | reason STATIC | reason STATIC |
 | a shared rule that uses another | not resolved, or at random | parents must come first | parents must come first | resolved, any order |

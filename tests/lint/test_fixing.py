@@ -1,4 +1,4 @@
-"""`--fix` mends spelling and nothing else: whoever is served what stays the same."""
+"""`--fix` corrects spelling and nothing else: every user is served the same."""
 
 import json
 
@@ -12,7 +12,7 @@ from windsock.lint.linter import lint
 BODY = '"variants": {"on": true, "off": false}, "defaultVariant": "off"'
 
 
-def mended(text: str) -> str:
+def corrected(text: str) -> str:
     return fix(FlagFile("f.flagd.json", text.encode())).data.decode()
 
 
@@ -51,9 +51,9 @@ def mended(text: str) -> str:
         ),
     ],
 )
-def test_what_can_be_mended_is_and_the_rest_of_the_text_stays(before, after):
-    assert mended(before) == after
-    assert mended(after) == after
+def test_what_can_be_corrected_is_and_the_rest_of_the_text_stays(before, after):
+    assert corrected(before) == after
+    assert corrected(after) == after
     assert lint(after.encode(), "f.flagd.json").findings == ()
 
 
@@ -61,18 +61,18 @@ def test_users_get_what_they_got():
     text = '{"flags": {"f": {"targeting": {"fractional": [["on", 33.0], ["off", 67.0]]}, ' + BODY + "}}}"
     before, after = FlagEvaluator(), FlagEvaluator()
     before.set_flags(text)
-    after.set_flags(mended(text))
+    after.set_flags(corrected(text))
     for user in range(500):
         context = {"targetingKey": f"user-{user}"}
         assert before.compiled["f"].evaluate(context).variant == after.compiled["f"].evaluate(context).variant
 
 
-def test_what_would_change_the_served_is_left_alone():
+def test_a_correction_that_would_change_what_is_served_is_not_made():
     typo = {
         "flags": {"f": {"state": "ENABLED", "variants": {"on": 1}, "defaultVariant": "onn", "targetting": {}}}
     }
     text = json.dumps(typo)
-    assert mended(text) == text
+    assert corrected(text) == text
 
 
 def test_a_list_of_numbers_and_booleans_keeps_both():
@@ -80,5 +80,5 @@ def test_a_list_of_numbers_and_booleans_keeps_both():
     variants = {"on": True, "off": False}
     flag = {"state": "ENABLED", "variants": variants, "defaultVariant": "off", "targeting": rule}
     text = json.dumps({"flags": {"f": flag}})
-    assert mended(text) == text
+    assert corrected(text) == text
     assert "listed-twice" in [finding.code for finding in lint(text.encode(), "f.flagd.json").findings]

@@ -61,7 +61,7 @@ MISTAKES = [
     ("metadata that is an object", flag(metadata={"a": {}}), "metadata-value", E),
     ("no default", flag(defaultVariant=...), "missing-default", N),
     ("a null default: the OFREP provider's error", flag(defaultVariant=None), "missing-default", N),
-    ("a default that is no variant: Go refuses the file", flag(defaultVariant="of"), "default-not-variant", E),
+    ("a default that is not a variant: Go refuses the file", flag(defaultVariant="of"), "default-not-variant", E),
     ("no variants: the file provider refuses the set", flag(variants={}), "no-variants", E),
     ("an unused variant", flag(targeting={"if": [BY_EMAIL, "off"]}), "unused-variant", N),
     ("whole and decimal variants", numbers(1, 1.5), "mixed-numbers", W),
@@ -76,7 +76,7 @@ MISTAKES = [
     # rules
     ("an unknown variant in a rule", flag(targeting={"if": [BY_EMAIL, "onn"]}), "unknown-variant", E),
     ("an unknown variant in a bucket", flag(targeting={"fractional": [["onn", 1], ["off", 1]]}), "unknown-variant", E),
-    ("a bare condition: `false` is no variant", flag(targeting=BY_EMAIL), "unknown-variant", E),
+    ("a bare condition: `false` is not a variant", flag(targeting=BY_EMAIL), "unknown-variant", E),
     ("a branch behind one that always holds", flag(targeting={"if": [True, "on", "off"]}), "unreachable", W),
     ("a branch for users of an earlier one", lists(["a", "b"], ["b"]), "unreachable", W),
     ("a user in two lists", lists(["a", "b"], ["b", "c"]), "listed-twice", W),
@@ -139,13 +139,13 @@ def test_a_misspelt_bucketing_attribute_is_found_where_the_project_declares_its_
     assert "did you mean 'email'?" in finding.message
 
 
-def test_a_duplicate_key_is_told_at_the_second():
+def test_a_duplicate_key_is_found_at_the_second():
     text = b'{"flags": {\n"f": {"state": "ENABLED", "variants": {"on": true,\n"on": false}, "defaultVariant": "on"}}}'
     [finding] = lint(text, "f.flagd.json").findings
     assert (finding.code, finding.line, finding.column) == ("bad-value", 3, 1)
 
 
-def test_a_set_too_large_for_the_stream_is_told_once():
+def test_a_set_too_large_for_the_stream_is_one_finding():
     users = [f"user-{number:040d}" for number in range(90_000)]
     [finding] = found(lists(users))
     assert (finding.code, finding.level, finding.flag) == ("large-file", W, None)

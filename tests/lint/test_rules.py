@@ -144,7 +144,7 @@ def test_shared_rules_may_give_variants_and_are_checked_for_each_flag():
     assert found(content) == []
 
 
-def test_a_circle_of_shared_rules_is_told_as_one():
+def test_a_circle_of_shared_rules_is_one_finding():
     evaluators = {
         "a": {"if": [{"$ref": "b"}, "on"]},
         "b": {"!": [{"$ref": "a"}]},
@@ -157,7 +157,7 @@ def test_a_circle_of_shared_rules_is_told_as_one():
     assert ("nested-reference", "/$evaluators/c") in codes
 
 
-def test_policies_are_off_until_asked_for():
+def test_policies_are_off_by_default():
     content = document(targeting={"fractional": [["on", 1], ["off", 2]]})
     assert found(content) == []
     asked = Options(frozenset({"missing-owner", "weights-not-100"}))
@@ -165,7 +165,7 @@ def test_policies_are_off_until_asked_for():
     assert found({**document(), "metadata": {"owner": "us"}}, asked) == []
 
 
-def test_what_only_looks_like_a_mistake_is_none():
+def test_what_only_looks_like_a_mistake_is_not_found():
     def asks(*names: str) -> object:
         return rule({"or": [{"==": [{"var": name}, number]} for number, name in enumerate(names, 1)]})
 
@@ -255,7 +255,7 @@ def test_what_reading_refuses_is_never_lost():
     assert {finding.code for finding in lint(text, "x.flagd.json").findings} == {"bad-value"}
 
 
-def test_a_flag_in_two_files_is_told_at_the_second():
+def test_a_flag_in_two_files_is_found_at_the_second():
     data = json.dumps(document()).encode()
     documents = [lint(data, name).document for name in ("a.flagd.json", "b.flagd.json")]
     [finding] = lint_overlaps(documents)

@@ -112,7 +112,7 @@ def test_operands_that_the_schema_takes_are_not_refused(official, seed: int):
         {"?:": [{"in": [{"var": "v"}, ["x"]]}, "a", "b"]},
     ],
 )  # fmt: skip
-def test_what_every_engine_takes_is_no_error_though_the_schema_refuses_it(official, rule):
+def test_what_every_engine_accepts_is_not_an_error_though_the_schema_refuses_it(official, rule):
     content = document([rule]) | {"$evaluators": {"shared": {"var": "v"}}}
     assert not official.is_valid(content)
     assert official.is_valid(without_what_engines_take(content))

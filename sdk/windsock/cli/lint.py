@@ -24,8 +24,9 @@ def command(
     ] = None,
     *,
     form: Annotated[Format, typer.Option("--format", help="How to write what was found.")] = Format.TABLE,
-    mend: Annotated[
-        bool, typer.Option("--fix", help="Mend what can be mended without changing what anybody is served.")
+    correct: Annotated[
+        bool,
+        typer.Option("--fix", help="Correct what can be corrected without changing what users are served."),
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Notes count as findings too.")] = False,
     attributes: Annotated[
@@ -51,8 +52,8 @@ def command(
         return
     options = replace(lint_options(enable or ()), by_attribute=attributes)
     files = read_files(paths or ())
-    if mend:
-        files = tuple(_mended(file) for file in files)
+    if correct:
+        files = tuple(_corrected(file) for file in files)
     linted = [lint(file.data, file.path, options) for file in files]
     findings = _all(linted)
     write(findings, form)
@@ -81,12 +82,12 @@ def _all(linted: Sequence[Linted]) -> list[Finding]:
     return [*findings, *lint_overlaps(documents)]
 
 
-def _mended(file: FlagFile) -> FlagFile:
-    mended = fix(file)
-    if mended.count:
-        replace_flag_file(Path(file.path), mended.data)
-        print(f"{file.path}: mended {mended.count}", file=sys.stderr)
-    return FlagFile(file.path, mended.data)
+def _corrected(file: FlagFile) -> FlagFile:
+    fixed = fix(file)
+    if fixed.count:
+        replace_flag_file(Path(file.path), fixed.data)
+        print(f"{file.path}: corrected {fixed.count}", file=sys.stderr)
+    return FlagFile(file.path, fixed.data)
 
 
 def _summary(files: Sequence[FlagFile], findings: Sequence[Finding], linted: Sequence[Linted]) -> None:
@@ -94,7 +95,7 @@ def _summary(files: Sequence[FlagFile], findings: Sequence[Finding], linted: Seq
     silenced = sum(len(each.suppressed) for each in linted)
     fixable = sum(finding.edit is not None for finding in findings)
     parts = [count(len(files), "file"), *counts, *([f"{silenced} silenced"] if silenced else [])]
-    hint = f"; --fix mends {fixable}" if fixable else ""
+    hint = f"; --fix corrects {fixable}" if fixable else ""
     print(", ".join(parts) + hint, file=sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""``fractional``: which bucket a user falls into, v2 as the flagd server has it, v3 as flagd-core 2.0.
+"""``fractional``: which bucket a user falls into: v2 as in the flagd server, v3 as in flagd-core 2.0.
 
 Both hash with murmur3 (32 bit) and cut the hash space by the weights with integer arithmetic. They differ
 in what is hashed: v2 the bytes of the flag key and the targeting key, or of the bucketing text; v3
@@ -39,7 +39,7 @@ class Split(NamedTuple, Generic[T]):
     choices: tuple[T, ...]
 
     def at(self, hashed: int) -> T:
-        """What the hash's bucket gives."""
+        """What the bucket of a hash gives."""
         return self.choices[bisect_right(self.limits, hashed)]
 
 
@@ -79,7 +79,7 @@ def _weight(value: Value) -> int | None:
 
 
 def _encoded(text: str) -> bytes:
-    """UTF-8, half a surrogate pair as U+FFFD, as Go reads it; mmh3 ends the process when it is given one."""
+    """UTF-8, with U+FFFD for half a surrogate pair, as Go does; mmh3 crashes the process when given one."""
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -87,7 +87,7 @@ def _encoded(text: str) -> bytes:
 
 
 def hash_key_v2(flag_key: str) -> HashKey:
-    """The v2 hash of a targeting key: murmur3 of flag key and targeting key, one behind the other."""
+    """The v2 hash of a targeting key: murmur3 of the flag key followed by the targeting key."""
 
     def hashed(targeting_key: str) -> int:
         text = flag_key + targeting_key
@@ -97,7 +97,7 @@ def hash_key_v2(flag_key: str) -> HashKey:
 
 
 def hash_value_v2(value: Value) -> int | None:
-    """The v2 hash of a bucketing value: text only; anything else leaves the choice to the targeting key."""
+    """The v2 hash of a bucketing value: text only; for anything else the targeting key decides."""
     return _hash(_encoded(value), 0, False) if type(value) is str else None  # noqa: FBT003 - positional only
 
 
@@ -123,11 +123,11 @@ def hash_value_v3(value: Value) -> int | None:
 
 
 _TEXT_HEADS: Final = tuple(bytes([0x60 + n] if n < 24 else [0x78, n]) for n in range(256))
-"""How CBOR begins a text of n bytes; a UUID is encoded in 100 ns this way and in 8 µs by the library."""
+"""The CBOR head of a text of n bytes. It encodes a UUID in 100 ns; the library takes 8 µs."""
 
 
 def _cbor(value: Value) -> bytes:
-    """Canonical CBOR; the library is imported by the first v3 flag, because v2 never needs it."""
+    """Canonical CBOR. The first v3 flag imports the library; v2 never needs it."""
     import cbor2  # noqa: PLC0415 - a tenth of what `import windsock` takes
 
     encoded: bytes = cbor2.dumps(value, canonical=True)
@@ -135,7 +135,7 @@ def _cbor(value: Value) -> bytes:
 
 
 def _whole(value: Value) -> Value:
-    """Whole floats that fit in 64 bits as integers, so that 5 and 5.0 are one bucketing value."""
+    """Whole floats that fit in 64 bits become integers, so that 5 and 5.0 are the same bucketing value."""
     if isinstance(value, dict):
         return {key: _whole(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -11,7 +11,7 @@ from windsock.evaluator.work import spend_on
 
 
 def against(name: str, compare: Callable[[Value, Value], bool], left: Expression, right: Value) -> Expression:
-    """A comparison with a literal on the right; a literal number spares its conversion each time."""
+    """A comparison with a literal on the right; a literal number is converted once."""
     quick = _NUMERIC.get(name) if is_number(right) else None
     if quick is None:
         return lambda data: compare(left(data), right)
@@ -27,7 +27,7 @@ def against(name: str, compare: Callable[[Value, Value], bool], left: Expression
 
 
 def metered_comparison(compare: Callable[[Value, Value], bool]) -> Callable[[Value, Value], bool]:
-    """A comparison that takes steps for the text it reads: one that runs on elements."""
+    """A comparison for use on elements: it takes steps for the text that it reads."""
 
     def run(left: Value, right: Value) -> bool:
         spend_on(left)
@@ -56,4 +56,4 @@ _NUMERIC: Final[dict[str, Callable[[float, float], bool]]] = {
 }
 
 _EXACT: Final = 2**53
-"""Integers below it compare with a double as they would as doubles."""
+"""Integers below this compare with a double as exactly as doubles do."""

@@ -21,10 +21,10 @@ from windsock.flags import Flag
 from windsock.flags.kinds import may_be_object
 
 Evaluate: TypeAlias = Callable[[Mapping[str, object]], Outcome]
-"""From attributes, with ``targetingKey`` among them where there is one, to the outcome; never raises."""
+"""From attributes (``targetingKey`` among them, if there is one) to the outcome; never raises."""
 
 Clock: TypeAlias = Callable[[], float]
-"""Gives Unix seconds; read for rules that use ``$flagd.timestamp`` only."""
+"""Returns Unix seconds; only read for rules that use ``$flagd.timestamp``."""
 
 _Tail: TypeAlias = Callable[[Value], Outcome]
 
@@ -40,7 +40,7 @@ class CompiledFlag:
     Attributes:
         key: The flag's key.
         flag: The flag.
-        constant: The outcome of a flag without a rule, the same for everybody; None for the others.
+        constant: The outcome of a flag without a rule, which is the same for every user; else None.
         decided_by: The one attribute that the rule reads, as `deciding_attribute` tells it.
         rule: From context to outcome; it raises where the context's values do not suit the rule.
         evaluate: The same, with an outcome for that too; it never raises.
@@ -103,7 +103,7 @@ def _guarded(rule: Evaluate, outcomes: "Outcomes") -> Evaluate:
 
 
 def _reported(error: Exception) -> str:
-    """An error of the caller's objects as text, which their own ``__str__`` may refuse to be."""
+    """The text of an error raised by the caller's objects, whose ``__str__`` may itself raise."""
     try:
         return f"{type(error).__name__}: {error}"
     except Exception:  # noqa: BLE001 - likewise
@@ -167,7 +167,7 @@ class Outcomes:
 
 
 class _Tails:
-    """Compiles the parts of a rule whose value is the rule's value, so that they give outcomes directly."""
+    """Compiles the parts of a rule whose value is the rule's own, so that they give outcomes directly."""
 
     def __init__(self, compiler: Compiler, outcomes: Outcomes) -> None:
         self._compiler = compiler
@@ -195,7 +195,7 @@ class _Tails:
     def _constant(self, value: Value) -> _Tail:
         try:
             return _Always(self._outcomes.of(value))
-        except RuleError:  # raised again at each evaluation, where it becomes an outcome
+        except RuleError:  # each evaluation raises it again, and there it becomes an outcome
             return lambda _: self._outcomes.of(value)
 
     def _branch(self, rule: Value) -> _Tail:
@@ -204,7 +204,7 @@ class _Tails:
         return self._result(self._compiler.compile(rule), rule)
 
     def _conditional(self, clauses: list[Value]) -> _Tail:
-        """From the last clause to the first; clauses that test one attribute's texts become one look-up."""
+        """From the last clause to the first; clauses on the texts of one attribute become one lookup."""
         clauses = _flattened(clauses)
         otherwise = self._branch(clauses[-1]) if len(clauses) % 2 else _Always(self._outcomes.fallback)
         run: list[tuple[Membership, _Tail]] = []
@@ -248,7 +248,7 @@ class _Always:
 
 
 def _flattened(clauses: list[Value]) -> list[Value]:
-    """Join the clauses of an ``if`` that stands as another's otherwise: else-if as people write it."""
+    """Flatten an ``if`` in the else branch of another, which is how people write else-if."""
     flat = list(clauses)
     while len(flat) % 2 and type(flat[-1]) is dict and len(flat[-1]) == 1:
         ((name, inner),) = flat[-1].items()
@@ -266,7 +266,7 @@ def _either(condition: Expression, value: _Tail, otherwise: _Tail) -> _Tail:
 
 
 def _choose(run: list[tuple[Membership, _Tail]], otherwise: _Tail, sets: LiteralSets) -> _Tail:
-    """Clauses on one attribute, the last one first, as one look-up."""
+    """Clauses on one attribute, the last one first, as one lookup."""
     tests = run[::-1]
     name = tests[0][0].name
     if isinstance(otherwise, _Always):
@@ -289,7 +289,7 @@ def _choose(run: list[tuple[Membership, _Tail]], otherwise: _Tail, sets: Literal
 
 
 def _choose_between(name: str, texts: TextSet, chosen: Outcome, otherwise: Outcome) -> _Tail:
-    """One list: a set is half the size of a dict, and shared with other flags that have the list."""
+    """For one list: a set takes half the memory of a dict, and flags with the same list share it."""
     known, holds = texts.texts, texts.holds
 
     def run(data: Value) -> Outcome:
@@ -300,7 +300,7 @@ def _choose_between(name: str, texts: TextSet, chosen: Outcome, otherwise: Outco
 
 
 def _choose_equal(name: str, text: str, chosen: Outcome, otherwise: Outcome) -> _Tail:
-    """One text that no number reads as."""
+    """For one text that is not a number."""
 
     def run(data: Value) -> Outcome:
         value = data.get(name)  # type: ignore[attr-defined]

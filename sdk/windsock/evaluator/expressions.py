@@ -1,4 +1,4 @@
-"""Compiling a rule into closures: what its text tells is worked out once, the rest at each evaluation."""
+"""Compiling a rule into closures: what the rule alone determines is computed once."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -53,15 +53,15 @@ class Constant:
         self.value = value
 
     def __call__(self, _: Value) -> Value:
-        """Give the value."""
+        """Return the value."""
         return self.value
 
 
 _COMPILING: Final = 40
-"""What compiling the smallest rule takes, in steps."""
+"""The cost of compiling the smallest rule, in steps."""
 
 _COMPILING_EACH: Final = 4
-"""What compiling takes for each value in a rule, in steps."""
+"""The cost of compiling each value of a rule, in steps."""
 
 
 class Scope(NamedTuple):
@@ -84,11 +84,11 @@ class Scope(NamedTuple):
         return cls(hashing_for(bucketing, flag_key), flag_key, cls(hashing_for(bucketing, ""), None))
 
     def compile(self, rule: Value) -> Expression:
-        """Compile a rule of which nothing is kept."""
+        """Compile a rule without keeping anything of it."""
         return Compiler(self, LiteralSets()).compile(rule)
 
     def compile_found(self, rule: Value) -> Expression:
-        """Compile a rule that only an evaluation brought up, which costs that evaluation steps."""
+        """Compile a rule found during an evaluation, at that evaluation's cost."""
         spend(_COMPILING + _COMPILING_EACH * size_of(rule))
         return self.compile(rule)
 
@@ -110,11 +110,11 @@ class Compiler:
         self.sets = sets
 
     def compile(self, rule: Value) -> Expression:
-        """Compile one rule; what cannot be evaluated raises ``RuleError`` where evaluation reaches it."""
+        """Compile one rule; what cannot be evaluated raises ``RuleError`` when reached."""
         if type(rule) is list:
             return self._list(rule)
         if type(rule) is not dict or len(rule) != 1:
-            return Constant(rule)  # an object with several keys, or none, stands for itself
+            return Constant(rule)  # an object with several keys, or none, is a value
         ((name, arguments),) = rule.items()
         special = _SPECIAL.get(name)
         if special is not None:
@@ -139,7 +139,7 @@ class Compiler:
 
     def setting(self, arguments: Value) -> Expression:
         """``set``."""
-        self.reads_flagd = True  # what it sets is evaluated once more
+        self.reads_flagd = True  # flagd evaluates what it sets again
         return compile_set(self.compile(arguments), self.scope.compile_found)
 
     # -- var and comparison ---------------------------------------------------------------------------------
@@ -160,12 +160,12 @@ class Compiler:
         return lambda data: default if data is None else walk(data, path, default)
 
     def missing(self, name: str, arguments: Value) -> Expression:
-        """``missing`` and ``missing_some``, which read what their arguments name."""
+        """``missing`` and ``missing_some``, which read the attributes that their arguments name."""
         self.reads_flagd = True
         return self._applied(EAGER[name], self.compile(arguments))
 
     def comparison(self, name: str, arguments: Value) -> Expression:
-        """``==``, ``<`` and their like between two values, where one is often literal."""
+        """``==``, ``<`` and so on between two values, one of which is often a literal."""
         if type(arguments) is not list or len(arguments) != 2:
             return self._applied(EAGER[name], self.compile(arguments))
         left, right = map(self.compile, arguments)
@@ -230,7 +230,7 @@ class Compiler:
         return run
 
     def conditional(self, arguments: Value) -> Expression:
-        """``if``: pairs of condition and value, then the value for otherwise."""
+        """``if``: pairs of condition and value, then the value for else."""
         if type(arguments) is not list:
             return _failing("if needs a list of conditions and values")
         compiled = [self.compile(argument) for argument in arguments]
@@ -265,7 +265,7 @@ class Compiler:
         return _LISTING[name](subject, condition)
 
     def cat(self, arguments: Value) -> Expression:
-        """``cat``; flag key or text before one attribute, the usual bucketing value, is joined directly."""
+        """``cat``; the usual bucketing value, a flag key or text before one attribute, has a shortcut."""
         general = self._applied(EAGER["cat"], self.compile(arguments))
         if type(arguments) is not list or len(arguments) != 2 or self.scope.flag_key is None:
             return general
@@ -288,7 +288,7 @@ class Compiler:
         return literal
 
     def literal_split(self, arguments: Value) -> LiteralSplit[Value] | Expression:
-        """The split of a ``fractional`` with literal, well-formed buckets, else what evaluates it whole."""
+        """The split of a ``fractional`` with literal, well-formed buckets; else an expression."""
         hashing = self.scope.hashing
         if type(arguments) is not list or not arguments:
             evaluate = self.compile(arguments)
@@ -298,7 +298,7 @@ class Compiler:
         def general(data: Value) -> Value:
             return split_arguments([part(data) for part in parts], data, hashing)
 
-        if self.scope.flag_key is None:  # an element may be no object, and then nothing is hashed
+        if self.scope.flag_key is None:  # an element that is not an object is not hashed
             return general
         own_key = type(arguments[0]) is not list
         buckets = [part.value for part in parts[own_key:] if isinstance(part, Constant)]
@@ -309,7 +309,7 @@ class Compiler:
 
 
 def again(result: Value, data: Value, scope: Scope) -> Value:
-    """The value of an ``if``'s branch: flagd evaluates it once more when it is an object."""
+    """The value of a branch of ``if``: if it is an object, flagd evaluates it again."""
     return scope.compile_found(result)(data) if type(result) is dict else result
 
 
@@ -329,7 +329,7 @@ def _attribute(name: str) -> Expression:
 
 
 def _literal_name(arguments: Value) -> tuple[str | None, Value]:
-    """The literal path and default of a ``var``; None when it is computed or means the whole data."""
+    """The literal path and default of a ``var``; None if it is computed, or means the whole data."""
     default: Value = None
     if type(arguments) is list and 1 <= len(arguments) <= 2:
         if len(arguments) == 2:

@@ -1,4 +1,4 @@
-"""The official evaluator protocol of flagd's Python providers, on compiled flags."""
+"""The evaluator protocol of flagd's Python providers, over compiled flags."""
 
 import json
 import time
@@ -31,7 +31,7 @@ _RAISED: Final[Mapping[ErrorCode, Callable[[str | None], OpenFeatureError]]] = {
 
 
 class _UnfitError(Exception):
-    """A value that is not of the type asked for."""
+    """A value of another type than requested."""
 
 
 class _Served(NamedTuple):
@@ -44,8 +44,8 @@ class _Served(NamedTuple):
 class FlagEvaluator:
     """Evaluates flags; usable wherever ``openfeature.contrib.tools.flagd.core.FlagdCore`` is.
 
-    There is no lock: a new set is compiled aside and put in place by one assignment, so readers see the old
-    set or the new one. Of two loads at once the last to finish is served.
+    It needs no lock: one assignment puts a newly compiled set in place, so readers see either the old set or
+    the new one. Of two concurrent loads, the last to finish is served.
 
     Args:
         source: The name that problems give a set handed in as text or mapping.
@@ -59,7 +59,7 @@ class FlagEvaluator:
 
     @property
     def compiled(self) -> Mapping[str, CompiledFlag]:
-        """The compiled flags by key; each load puts another mapping in its place, none is changed."""
+        """The compiled flags by key; each load replaces the mapping and never changes it."""
         return self._served.compiled
 
     @property
@@ -130,7 +130,7 @@ class FlagEvaluator:
     def resolve_integer_value(
         self, flag_key: str, default_value: int, ctx: EvaluationContext | None = None
     ) -> FlagResolutionDetails[int]:
-        """Evaluate a whole-number flag; 1.0 is whole, 1.5 is a type mismatch instead of a silent 1."""
+        """Evaluate a whole-number flag; 1.0 is whole, 1.5 is a type mismatch rather than a silent 1."""
         return self._resolve(flag_key, default_value, ctx, _integer)
 
     def resolve_float_value(
@@ -210,4 +210,4 @@ def _unfit(wanted: str, value: JsonValue) -> _UnfitError:
         list: "a list",
         dict: "an object",
     }
-    return _UnfitError(f"{kinds.get(type(value), type(value).__name__)}, but {wanted} is asked for")
+    return _UnfitError(f"{kinds.get(type(value), type(value).__name__)}, but {wanted} is requested")

@@ -1,4 +1,4 @@
-"""Compiling ``fractional``: literal buckets are laid out once, computed ones at each evaluation."""
+"""Compiling ``fractional``: literal buckets are laid out once, computed ones per evaluation."""
 
 from collections.abc import Callable, Mapping
 from typing import Generic, NamedTuple, TypeVar
@@ -42,13 +42,13 @@ def hashing_for(bucketing: Bucketing, flag_key: str) -> Hashing:
 
 
 def hash_targeting_key(data: Value, hashing: Hashing) -> int | None:
-    """The hash of the data's targeting key, or None when it has no usable one."""
+    """The hash of the targeting key in the data, or None without a usable one."""
     key = data.get("targetingKey") if type(data) is dict or isinstance(data, Mapping) else None
     return hashing.key(key) if isinstance(key, str) and key else None
 
 
 def split_arguments(arguments: Value, data: Value, hashing: Hashing) -> Value:
-    """Evaluate ``fractional`` from evaluated arguments; None leads to the default variant."""
+    """Evaluate ``fractional`` from evaluated arguments; None means the default variant."""
     if type(arguments) is not list or not arguments or not isinstance(data, Mapping):
         return None
     first, buckets = arguments[0], arguments

@@ -52,14 +52,14 @@ class Condition:
         return self._compile(rule)(data)
 
     def solved(self, rule: Value, data: Value) -> Value:
-        """The rule with the variables that the data knows replaced."""
+        """The rule, with the variables that are in the data replaced by their values."""
         if not self._names:
             return rule
         spend(size_of(rule))
         return solve(rule, data, self.evaluate)
 
     def of(self, rule: Value) -> Expression:
-        """What evaluates a rule: compiled ahead if it is the one written, else it takes its own steps."""
+        """The compiled rule: the one as written is ready, any other is compiled and takes its own steps."""
         if rule is self.rule:
             return self._ready
         steps, run = size_of(rule), self._compile(rule)
@@ -78,7 +78,7 @@ class Condition:
 
 
 class Subject(NamedTuple):
-    """The list that an operator runs over: as written, or what an operator gives; anything else is none."""
+    """The list that an operator runs over: a literal or an operator's result, or None."""
 
     written: Value
     evaluate: Expression
@@ -91,7 +91,7 @@ class Subject(NamedTuple):
 
 
 def elements(subject: Value, condition: Condition) -> Iterator[Value]:
-    """The subject's elements, each of which takes the steps of a condition."""
+    """The elements of the subject; each takes the steps of one run of the condition."""
     if type(subject) is not list:
         raise RuleError(f"a list is needed, not {describe(subject)}")
     for item in subject:
@@ -124,7 +124,7 @@ def compile_map(subject: Subject, condition: Condition) -> Expression:
 
 
 def compile_all(subject: Subject, condition: Condition) -> Expression:
-    """``all``: every element fulfils the condition; false for an empty list."""
+    """``all``: every element meets the condition; false for an empty list."""
 
     def run(data: Value) -> Value:
         found = subject.of(data)
@@ -137,7 +137,7 @@ def compile_all(subject: Subject, condition: Condition) -> Expression:
 
 
 def compile_some(subject: Subject, condition: Condition) -> Expression:
-    """``some``: at least one element fulfils the condition."""
+    """``some``: at least one element meets the condition."""
 
     def run(data: Value) -> Value:
         found = subject.of(data)
@@ -153,7 +153,7 @@ def compile_some(subject: Subject, condition: Condition) -> Expression:
 
 
 def compile_none(subject: Subject, condition: Condition) -> Expression:
-    """``none``: no element fulfils the condition; true for an empty list."""
+    """``none``: no element meets the condition; true for an empty list."""
 
     def run(data: Value) -> Value:
         found = subject.of(data)
@@ -166,7 +166,7 @@ def compile_none(subject: Subject, condition: Condition) -> Expression:
 
 
 def compile_reduce(subject: Subject, condition: Condition, initial: Expression) -> Expression:
-    """``reduce``: an accumulator carried over the elements; it keeps the type of its initial value."""
+    """``reduce``: an accumulator carried over the elements, which keeps the type of its initial value."""
 
     def run(data: Value) -> Value:
         start = initial(data)
@@ -192,7 +192,7 @@ def compile_reduce(subject: Subject, condition: Condition, initial: Expression) 
 
 
 def compile_without_condition(name: str, arguments: Value, compile_rule: Compile) -> Expression:
-    """A list operator without its condition, which some of them miss only where there are elements."""
+    """A list operator without its condition, which some operators need only if there are elements."""
 
     def fail(_: Value) -> Value:
         raise RuleError(f"{name} needs a list and a condition")
@@ -208,7 +208,7 @@ def compile_without_condition(name: str, arguments: Value, compile_rule: Compile
 
 
 _OF_NOTHING: Final = {"all": False, "some": False, "none": True}
-"""What these give for an empty list."""
+"""Their result for an empty list."""
 
 _KEEP: Final[dict[type, Callable[[Value], Value]]] = {bool: truthy, int: number, float: number, str: text_of}
 _NAMES: Final = {bool: "bool", int: "number", float: "number", str: "string"}

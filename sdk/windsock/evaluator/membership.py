@@ -1,4 +1,4 @@
-"""Tests of one attribute against literal values, as one look-up instead of a search."""
+"""Tests of one attribute against literal values, as one lookup instead of a search."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
@@ -20,7 +20,7 @@ class Membership(NamedTuple):
         name: The attribute.
         texts: The texts, as the rule has them.
         reads_numbers: Whether a number also matches a text that reads as it, as flagd's ``in`` does and
-            ``==`` with text that is no number does not.
+            ``==`` with other text does not.
     """
 
     name: str
@@ -87,12 +87,12 @@ class Choices(Generic[T]):
         self._by_number: dict[float, T] | None = None
 
     def other(self, value: object) -> T:
-        """The choice for an attribute that is not exactly text."""
+        """The choice for an attribute of another type than ``str`` itself."""
         value = plain(value)
         if type(value) is str:
             return self.by_text.get(value, self._otherwise)
         if type(value) is int or type(value) is float:
-            if self._by_number is None:  # built by the first number; two threads build the same
+            if self._by_number is None:  # built for the first number; two threads build the same
                 self._by_number = self._read_numbers()
             return self._by_number.get(as_float(value), self._otherwise)
         return self._otherwise
@@ -106,7 +106,7 @@ class Choices(Generic[T]):
 
 
 def _set_of(texts: Sequence[str]) -> set[str]:
-    """A set, made from small ones: they fit in the processor's cache, and a million texts at once do not."""
+    """A set built from small ones, which fit in the processor's cache; a million texts at once do not."""
     made: set[str] = set()
     for start in range(0, len(texts), _CHUNK):
         made |= set(texts[start : start + _CHUNK])
@@ -134,14 +134,14 @@ class TextSet:
         if type(value) is str:
             return value in self.texts
         if type(value) is int or type(value) is float:
-            if self._numbers is None:  # built by the first number; two threads build the same
+            if self._numbers is None:  # built for the first number; two threads build the same
                 self._numbers = frozenset(parse_float(text) or 0.0 for text in self.texts)
             return as_float(value) in self._numbers
         return False
 
 
 class LiteralSets:
-    """Sets made from literal lists, each list once: shared rules give the same list to many flags."""
+    """One set per literal list: shared rules give the same list to many flags."""
 
     def __init__(self) -> None:
         self._texts: dict[int, tuple[Sequence[str], TextSet]] = {}
@@ -149,12 +149,12 @@ class LiteralSets:
     def of(self, texts: Sequence[str]) -> TextSet:
         """The set of a literal list of texts."""
         kept = self._texts.get(id(texts))
-        if kept is None:  # the list is kept too, so that its id stays its own
+        if kept is None:  # keeping the list keeps its id unique
             kept = self._texts[id(texts)] = (texts, TextSet(texts))
         return kept[1]
 
     def test_for(self, values: Value) -> Callable[[Value], bool] | None:
-        """The test whether a value is in a literal list, by a set; None for mixed types or no list."""
+        """A test for membership in a literal list, by a set; None for mixed types and anything but a list."""
         if type(values) is not list:
             return None
         if is_texts(values):

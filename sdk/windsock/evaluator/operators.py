@@ -1,4 +1,4 @@
-"""Operators that see evaluated arguments, each as the flagd server's library computes it."""
+"""Operators over evaluated arguments, each as the flagd server's library computes it."""
 
 from collections.abc import Callable
 from math import copysign, fmod, inf, isnan, nan
@@ -95,7 +95,7 @@ def contains(needle: Value, haystack: Value) -> bool:
     """Whether a list or text holds a value; a number also finds text that reads as that number."""
     if type(haystack) is str:
         if type(needle) is not str:
-            raise RuleError(f"in looks for text in text, not for {describe(needle)}")
+            raise RuleError(f"in finds only text in text, not {describe(needle)}")
         return needle in haystack
     return type(haystack) is list and any(_matches(needle, element) for element in haystack)
 
@@ -111,7 +111,7 @@ def _matches(needle: Value, element: Value) -> bool:
         element = plain(element)
     if type(element) is list:
         if len(element) < 2:
-            raise RuleError("a list inside the list of an in is a range and needs two numbers")
+            raise RuleError("a list inside the list of in is a range, which needs two numbers")
         return number(element[0]) <= number(needle) <= number(element[1])
     if is_number(needle):
         return number(element) == number(needle)
@@ -134,7 +134,7 @@ def cat(arguments: Value, _: Value) -> str:
 
 
 def substr(arguments: Value, _: Value) -> str:
-    """``substr``: from a position, negative from the end, for a length or up to one from the end."""
+    """``substr``: from a position, for a length; both count from the end if negative."""
     values = _list(arguments, 2)
     text = text_of(values[0])
     start = index_of(number(values[1]))
@@ -193,7 +193,7 @@ def multiply(arguments: Value, _: Value) -> float:
 
 
 def divide(arguments: Value, _: Value) -> float:
-    """``/``: a quotient; dividing by zero gives infinity, of the sign that IEEE 754 says, or NaN."""
+    """``/``: a quotient; division by zero gives infinity or NaN, as in IEEE 754."""
     values = _list(arguments)
     if not values:
         return 0.0
@@ -235,7 +235,7 @@ def _extreme(better: Callable[[float, float], bool]) -> Operator:
 
 
 def _texts(test: Callable[[str, str], bool]) -> Operator:
-    """A test of two texts; null when an argument is no text or their number is not two."""
+    """A test of two texts; null for another number of arguments, and for any that is not text."""
 
     def operator(arguments: Value, _: Value) -> Value:
         if type(arguments) is not list or len(arguments) != 2:
@@ -247,7 +247,7 @@ def _texts(test: Callable[[str, str], bool]) -> Operator:
 
 
 def sem_ver(arguments: Value, _: Value) -> bool | None:
-    """``sem_ver``: two versions and a relation; null when one of them is none."""
+    """``sem_ver``: two versions and a relation; null if one of them is invalid."""
     if type(arguments) is not list or len(arguments) != 3:
         return None
     return compare_versions(*arguments)
@@ -272,7 +272,7 @@ def _identical(left: Value, right: Value) -> bool:
 def compile_set(
     arguments: Callable[[Value], Value], compile_rule: Callable[[Value], Callable[[Value], Value]]
 ) -> Callable[[Value], Value]:
-    """``set``: a copy of an object with one property more, or another value in it.
+    """``set``: a copy of an object with one property added or replaced.
 
     Args:
         arguments: Gives the object, the property's name and the value.

@@ -1,6 +1,6 @@
-"""What evaluating one flag gives, and what it may be asked of.
+"""The result of evaluating one flag, and the protocol of what evaluates it.
 
-Apart from the evaluator and the providers, because those are loaded by `windsock.start` only.
+Separate from the evaluator and the providers, which only `windsock.start` loads.
 """
 
 from collections.abc import Callable, Mapping
@@ -49,7 +49,7 @@ class Rule(Protocol):
 
     @property
     def constant(self) -> Outcome | None:
-        """The outcome of a flag without a rule, the same for everybody; None for the others."""
+        """The outcome of a flag without a rule, which is the same for every user; else None."""
 
     @property
     def decided_by(self) -> str | None:
@@ -57,15 +57,15 @@ class Rule(Protocol):
 
     @property
     def rule(self) -> Callable[[Mapping[str, object]], Outcome]:
-        """From attributes to the outcome; raises where their values do not suit the rule."""
+        """From attributes to the outcome; raises if the rule cannot be evaluated for their values."""
 
     @property
     def evaluate(self) -> Callable[[Mapping[str, object]], Outcome]:
-        """The same, with an outcome for that too; never raises."""
+        """The same, but gives an outcome in that case too; never raises."""
 
 
 def attributes_of(context: EvaluationContext | None) -> Mapping[str, object]:
-    """The attributes that rules see: the context's, and its targeting key as ``targetingKey``."""
+    """The attributes that rules see: those of the context, and its targeting key as ``targetingKey``."""
     if context is None:
         return {}
     if context.targeting_key is None:
@@ -74,7 +74,7 @@ def attributes_of(context: EvaluationContext | None) -> Mapping[str, object]:
 
 
 def copy_json(value: "JsonValue") -> "JsonValue":
-    """A copy whose objects and lists are new, for callers that may change what they get."""
+    """A copy with new objects and lists, for callers that may change it."""
     if isinstance(value, dict):
         return {key: copy_json(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Which attribute decides a rule, as far as the rule's text tells."""
+"""Which attribute decides a rule, as far as the rule alone shows."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -31,7 +31,7 @@ def deciding_attribute(rule: Value) -> str | None:
 
 
 def _names(rule: Value) -> Iterator[str | None]:
-    """The attributes that a rule reads, with None for what its text does not tell."""
+    """The attributes that a rule reads; None for those that the rule alone does not show."""
     if type(rule) is list:
         if CONTAINERS.isdisjoint(map(type, rule)):
             return
@@ -40,7 +40,7 @@ def _names(rule: Value) -> Iterator[str | None]:
     elif type(rule) is dict and len(rule) == 1:
         ((operator, arguments),) = rule.items()
         if operator == "var":
-            if arguments != "$flagd.flagKey":  # the flag's own, put in by the compiler
+            if arguments != "$flagd.flagKey":  # a constant to the compiler
                 yield attribute_name(rule)
             return
         if operator == "fractional":
@@ -51,7 +51,7 @@ def _names(rule: Value) -> Iterator[str | None]:
 
 
 def _is_plain_choice(operator: str, arguments: Value) -> bool:
-    """Whether this is an ``if`` none of whose results can be an object, which would be a rule once more."""
+    """Whether this is an ``if`` without objects as results, which flagd would evaluate as rules."""
     if operator not in ("if", "?:") or type(arguments) is not list:
         return False
     return all(

@@ -15,7 +15,7 @@ _VERSION: Final = re.compile(
 )
 _LONGEST: Final = 1024
 _EXPONENT_FROM: Final = 1e6
-"""From here on flagd writes a version that is a number with an exponent, and then it is none."""
+"""From this value up, flagd formats numbers in exponent notation, which is not a valid version."""
 
 _Version: TypeAlias = tuple[int, int, int, tuple[tuple[int, int, str], ...]]
 
@@ -32,7 +32,7 @@ _RELATIONS: Final[dict[str, Callable[[_Version, _Version], bool]]] = {
 
 
 def compare_versions(left: Value, relation: Value, right: Value) -> bool | None:
-    """Whether two versions stand in a relation; None when one is no version or the relation is unknown.
+    """Whether a relation holds between two versions; None if a version is invalid or the relation unknown.
 
     Args:
         left: A version such as ``1.2.3-rc.1``; minor and patch may be left out, a leading ``v`` or ``V`` is
@@ -47,7 +47,7 @@ def compare_versions(left: Value, relation: Value, right: Value) -> bool | None:
 
 
 def parse_version(value: Value) -> _Version | None:
-    """A version as something that sorts, or None. Numbers below a million are read as their text: 1.5."""
+    """A version as a sortable tuple, or None. A number below a million is read as its text: 1.5."""
     if type(value) is str:
         return _parse(value) if len(value) <= _LONGEST else None
     if type(value) in (int, float):
@@ -66,7 +66,7 @@ def _parse(text: str) -> _Version | None:
 
 
 def _order(pre: str | None) -> tuple[tuple[int, int, str], ...]:
-    """Identifiers as they sort: numbers, then text, then the release without any."""
+    """Identifiers in sort order: numbers, then text; last the release, which has none."""
     if pre is None:
         return ((2, 0, ""),)
     return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in pre.split("."))

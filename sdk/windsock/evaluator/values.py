@@ -1,4 +1,4 @@
-"""How the flagd server sees values: its numbers, strings, truth, equality and order.
+"""Values as the flagd server treats them: numbers, strings, truth, equality and order.
 
 flagd evaluates rules with the Go library ``diegoholiveira/jsonlogic``. Every number is a double there, and
 the library converts in two ways: ``js_number`` where it imitates JavaScript (comparison), ``number`` where
@@ -15,11 +15,11 @@ from numbers import Integral, Real
 from typing import Final, TypeAlias
 
 Value: TypeAlias = object
-"""None, bool, int, float, str, list or dict: what JSON gives. ``plain`` makes other objects fit."""
+"""None, bool, int, float, str, list or dict, as in JSON. ``plain`` converts other objects."""
 
 
 class RuleError(Exception):
-    """The rule cannot be evaluated for this context; becomes PARSE_ERROR and never leaves the evaluator."""
+    """The rule cannot be evaluated for this context. Becomes PARSE_ERROR; never leaves the evaluator."""
 
 
 PLAIN: Final = frozenset({type(None), bool, int, float, str, list, dict})
@@ -37,7 +37,7 @@ MAX_NUMBER: Final = 1024
 
 
 def plain(value: object) -> Value:  # noqa: PLR0911 - a line for each type
-    """A context attribute as JSON would carry it: tuples as lists, dates as ISO 8601, others as text."""
+    """A context attribute as JSON has it: tuples as lists, dates as ISO 8601, other objects as text."""
     if type(value) in PLAIN:
         return value
     if isinstance(value, str):
@@ -62,7 +62,7 @@ def is_number(value: Value) -> bool:
 
 
 def as_float(value: float) -> float:
-    """A number as the double that Go would read; integers above 2**53 round."""
+    """A number as a double, as Go reads it; integers above 2**53 are rounded."""
     try:
         return float(value)
     except OverflowError:
@@ -89,7 +89,7 @@ def parse_float(text: str) -> float | None:
 
 
 def number(value: Value) -> float:
-    """Convert as arithmetic does: text that is no number is 0; null, booleans, lists and objects fail."""
+    """Convert as arithmetic does: text that is not a number is 0; null, booleans, lists and objects fail."""
     kind = type(value)
     if kind is float:
         return value  # type: ignore[return-value]
@@ -102,7 +102,7 @@ def number(value: Value) -> float:
 
 
 def js_number(value: Value) -> float:  # noqa: PLR0911 - a line for each type
-    """Convert as comparison does: null and blank text are 0, booleans 0 and 1, what is unreadable NaN.
+    """Convert as comparison does: null and blank text are 0, booleans 0 and 1, anything unreadable NaN.
 
     Text whose number no double holds, such as ``1e400``, is NaN too; ``inf`` and ``infinity`` are not.
     """
@@ -137,7 +137,7 @@ def text_of(value: Value) -> str:
 
 
 def number_text(value: float) -> str:
-    """Write a number with the fewest digits that read back, never with an exponent."""
+    """Write a number with the fewest digits that read back as it, never with an exponent."""
     if not isfinite(value):
         return "NaN" if value != value else ("+Inf" if value > 0 else "-Inf")  # noqa: PLR0124 - NaN
     if value.is_integer():
@@ -147,7 +147,7 @@ def number_text(value: float) -> str:
 
 
 def truthy(value: Value) -> bool:
-    """Whether a value counts as true: not 0, not empty, not null, not false."""
+    """Whether a value is true as a condition: not 0, empty, null or false."""
     return bool(value)
 
 
@@ -182,7 +182,7 @@ def trim(text: str) -> str:
 
 
 def describe(value: Value) -> str:
-    """A value for a message: short, and naming its JSON type."""
+    """A value for a message: shortened, with its JSON type."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -26,7 +26,7 @@ def look_up(data: Value, name: Value) -> Value:
         name: A path of keys and list positions separated by dots, a number, or a list of path and default.
 
     Raises:
-        RuleError: The argument is no name.
+        RuleError: The argument is not a name.
     """
     if name is None:
         return data if isinstance(data, (bool, int, float, str)) else None
@@ -45,7 +45,7 @@ def look_up(data: Value, name: Value) -> Value:
 
 
 def walk(data: Value, path: tuple[str, ...], default: Value) -> Value:
-    """Follow a path of keys and list positions; the default where it leads nowhere or to null."""
+    """Follow a path of keys and list positions; the default if it leads nowhere or to null."""
     value = plain(data)
     for step in path:
         if type(value) is dict or isinstance(value, Mapping):
@@ -63,12 +63,12 @@ def walk(data: Value, path: tuple[str, ...], default: Value) -> Value:
 
 
 def index_of(value: float) -> int:
-    """A number as an index, cut towards zero; what no 64-bit integer holds is the least of them."""
+    """A number as an index, truncated; the smallest 64-bit integer if it does not fit in 64 bits."""
     return int(value) if isfinite(value) and abs(value) < 2.0**63 else _OUT_OF_RANGE
 
 
 def missing(data: Value, names: Value) -> list[Value]:
-    """The names whose value is null or not there."""
+    """The names whose value is null or missing."""
     if type(names) is str:
         names = [names]
     if type(names) is not list:
@@ -77,7 +77,7 @@ def missing(data: Value, names: Value) -> list[Value]:
 
 
 def missing_some(data: Value, arguments: Value) -> list[Value]:
-    """The missing names, unless at least the given number of them is there."""
+    """The missing names, unless at least the given number of them is present."""
     if type(arguments) is not list or len(arguments) < 2 or type(arguments[1]) is not list:
         raise RuleError("missing_some needs a number and a list of names")
     absent = missing(data, arguments[1])
@@ -85,7 +85,7 @@ def missing_some(data: Value, arguments: Value) -> list[Value]:
 
 
 def solve(rule: Value, data: Value, evaluate: Callable[[Value, Value], Value]) -> Value:
-    """Replace each ``var`` of a rule that the data has by its value; the same object where none has.
+    """Replace each ``var`` that the data has by its value; the same object if it has none.
 
     flagd's ``filter``, ``all``, ``none`` and ``some`` do this to their condition before they look at an
     element, so an attribute of the context hides an element's property of the same name.

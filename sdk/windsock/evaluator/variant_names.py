@@ -1,4 +1,4 @@
-"""From what a rule gives to a variant's name, as flagd does it: its JSON text without the quotes."""
+"""From a rule's result to a variant's name, as flagd does it: the JSON text without quotes."""
 
 import re
 from typing import Final
@@ -10,7 +10,7 @@ _SHORT: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name reaches flagd's look-up unchanged, without an escaped character."""
+    """Whether a name reaches flagd's lookup unchanged, without an escaped character."""
     return _ESCAPED.search(name) is None
 
 
@@ -41,7 +41,7 @@ def _json_text(value: Value) -> str:
         return "{" + ",".join(members) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(_json_text, value)) + "]"
-    raise RuleError(f"a result of type {type(value).__name__} names no variant")
+    raise RuleError(f"a result of type {type(value).__name__} cannot name a variant")
 
 
 def _escape(found: re.Match[str]) -> str:

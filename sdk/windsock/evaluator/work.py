@@ -1,4 +1,4 @@
-"""How much one evaluation may do: a rule that runs over lists in lists ends as an error instead of never."""
+"""The work limit of one evaluation: a rule over lists in lists ends as an error instead of never."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -7,7 +7,7 @@ from typing import Final
 from windsock.evaluator.values import RuleError, Value
 
 MAX_STEPS: Final = 2_000_000
-"""Most steps of one evaluation: operators run on elements, and what they copy. They take a second."""
+"""Most steps of one evaluation: operators run on elements, and what they copy. They take about a second."""
 
 MAX_TEXT: Final = 1_000_000
 """Longest text that ``cat`` joins, in characters."""
@@ -27,7 +27,7 @@ _meter: ContextVar[_Meter] = ContextVar("steps left")
 
 
 def begin() -> _Meter:
-    """Begin an evaluation that may spend steps."""
+    """Start counting the steps of an evaluation."""
     meter = _Meter()
     _meter.set(meter)
     return meter
@@ -56,7 +56,7 @@ def spend_on(value: Value) -> None:
 
 
 def metered(operator: Callable[[Value, Value], Value]) -> Callable[[Value, Value], Value]:
-    """An operator that takes steps for what it reads and writes: one that runs on elements."""
+    """An operator for use on elements: it takes steps for what it reads and writes."""
 
     def run(arguments: Value, data: Value) -> Value:
         spend_on(arguments)

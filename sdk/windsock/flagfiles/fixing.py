@@ -12,7 +12,7 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """A mended file: its bytes, and how many findings are gone."""
+    """A corrected file: its bytes, and how many findings are gone."""
 
     data: bytes
     count: int
@@ -29,8 +29,8 @@ def fix(file: FlagFile) -> Fixed:
     edits = [finding.edit for finding in lint(file.data, file.path).findings if finding.edit is not None]
     if not edits:
         return Fixed(file.data, 0)
-    mended = _edited(file.data.decode(), edits).encode()
-    return Fixed(mended, len(edits)) if _serves_the_same(file, mended) else Fixed(file.data, 0)
+    corrected = _edited(file.data.decode(), edits).encode()
+    return Fixed(corrected, len(edits)) if _serves_the_same(file, corrected) else Fixed(file.data, 0)
 
 
 def _edited(text: str, edits: list[Edit]) -> str:
@@ -39,9 +39,9 @@ def _edited(text: str, edits: list[Edit]) -> str:
     return text
 
 
-def _serves_the_same(file: FlagFile, mended: bytes) -> bool:
+def _serves_the_same(file: FlagFile, corrected: bytes) -> bool:
     try:
-        before, after = read_document(file.data, file.path), read_document(mended, file.path)
+        before, after = read_document(file.data, file.path), read_document(corrected, file.path)
     except FlagFileError:
         return False
     return before.flags.keys() == after.flags.keys() and all(

@@ -45,9 +45,9 @@ class _Reader:
             raise text.fail(at, f'a flagd document is a JSON object with "flags"; this {found}')
         end = text.skip_space(text.members(at, self._section))
         if end != len(text.text):
-            raise text.fail(end, "there is something behind the end of the document; remove it")
+            raise text.fail(end, "there is text after the end of the document; remove it")
         if self._flags_at is None:
-            raise text.fail(at, 'the document has no "flags"; an intended empty set is written {"flags": {}}')
+            raise text.fail(at, 'the document has no "flags"; write an empty set as {"flags": {}}')
         return RawDocument(
             flags=tuple(self._flags.values()),
             evaluators=self._sections.get("$evaluators", {}),

@@ -23,7 +23,7 @@ _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class RefusedNumberError(ValueError):
-    """A token that Python's scanner takes and JSON numbers or flagd do not: NaN, Infinity, 1e400."""
+    """A token that Python's scanner accepts, but JSON or flagd does not: NaN, Infinity, 1e400."""
 
 
 class Decoded(NamedTuple):
@@ -36,7 +36,7 @@ class Decoded(NamedTuple):
 
 
 class JsonText:
-    """A JSON text that can be walked member by member and asked for positions.
+    """A JSON text that can be walked member by member, with the positions of its values.
 
     Args:
         text: The text.
@@ -49,7 +49,7 @@ class JsonText:
         self._duplicates: list[str] = []
         self._line_ends: array[int] | None = None
         self._places: dict[int, dict[str | int, int]] = {}
-        # not a method of its own: in a cycle a text of 40 MB waits for the garbage collector
+        # not a bound method: a reference cycle would leave a text of 40 MB to the garbage collector
         paired = partial(_object, self._duplicates)
         self._strict = json.JSONDecoder(
             object_pairs_hook=paired, parse_float=_finite, parse_constant=_refuse, parse_int=_integer
@@ -82,7 +82,7 @@ class JsonText:
         return Decoded(value, at, end, tuple(self._duplicates))
 
     def end_of(self, at: int) -> int:
-        """Where the value at ``at`` ends, whatever its numbers are."""
+        """The end of the value at ``at``, whatever its numbers are."""
         return self._run(_LENIENT, at)[1]
 
     def _run(self, decoder: json.JSONDecoder, at: int) -> tuple[JsonValue, int]:
@@ -159,7 +159,7 @@ class JsonText:
             decoded, at = self._run(_LENIENT, at)
             at = _space(text, at)
             if text[at : at + 1] != ":":
-                raise self.fail(at, f"expected ':' behind the property name{_found(text, at)}")
+                raise self.fail(at, f"expected ':' after the property name{_found(text, at)}")
             at = _space(text, read(str(decoded), key_at, _space(text, at + 1)))
             if text[at : at + 1] == "}":
                 return at + 1
@@ -193,7 +193,7 @@ class JsonText:
         return at
 
     def _inner(self, at: int) -> dict[str | int, int]:
-        """The offset of each value in what stands at ``at``; kept, so that many look-ups stay linear."""
+        """The offset of each value in the container at ``at``; cached, so that lookups stay linear."""
         found = self._places.get(at)
         if found is not None:
             return found
@@ -264,7 +264,7 @@ def _syntax_message(text: str, error: json.JSONDecodeError) -> str:
 
 
 def _object(duplicates: list[str], pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
-    """An object from its members; keys that come again are noted, and the last one counts."""
+    """An object from its members; repeated keys are noted, and the last one counts."""
     made = dict(pairs)
     if len(made) != len(pairs):
         seen: set[str] = set()

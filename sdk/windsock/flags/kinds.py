@@ -1,4 +1,4 @@
-"""What kind of value an expression gives, and which kinds of argument every flagd takes alike."""
+"""The kinds of value that an expression can give, and those that all evaluators treat alike."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ Kind: TypeAlias = Literal["null", "boolean", "number", "numeral", "text", "list"
 """A numeral is text that reads as a number in every language; text is any other."""
 
 Kinds: TypeAlias = frozenset[Kind]
-"""What an expression can give; empty where only attributes tell."""
+"""The kinds that an expression can give; empty if that depends on attributes."""
 
 UNKNOWN: Final[Kinds] = frozenset()
 
@@ -55,7 +55,7 @@ def without_numerals(kinds: Kinds) -> Kinds:
 
 
 def may_be_object(value: object) -> bool:
-    """Whether an expression, which is no literal, may give an object."""
+    """Whether an expression, unless it is a literal, may give an object."""
     if not isinstance(value, dict):
         return False
     kinds = kinds_of(value)
@@ -63,7 +63,7 @@ def may_be_object(value: object) -> bool:
 
 
 def choices(value: JsonValue) -> list[tuple[tuple[str | int, ...], JsonValue]]:
-    """Of a choice: the expressions that can be its result, each with its place; of anything else none."""
+    """The expressions that can be the result of a choice, each with its place; none for anything else."""
     if not isinstance(value, dict) or len(value) != 1:
         return []
     ((name, arguments),) = value.items()
@@ -80,7 +80,7 @@ def choices(value: JsonValue) -> list[tuple[tuple[str | int, ...], JsonValue]]:
 
 
 def branches(arguments: Sequence[T]) -> list[tuple[int, T]]:
-    """Of the arguments of ``if``: those that can be its result, each with its position."""
+    """The arguments of ``if`` that can be its result, each with its position."""
     last = len(arguments) - 1
     return [(index, result) for index, result in enumerate(arguments) if index % 2 or index == last]
 
@@ -102,13 +102,13 @@ def _kind_of_literal(value: JsonValue) -> Kind:
 
 
 def miscounted(name: str, arguments: JsonValue) -> bool:
-    """Whether an operator has more or fewer arguments than every flagd takes."""
+    """Whether an operator has more or fewer arguments than all evaluators take."""
     least, most = _COUNTS.get(name, (0, _MANY))
     return name in _COUNTS and (not isinstance(arguments, list) or not least <= len(arguments) <= most)
 
 
 def unfit(name: str, arguments: JsonValue) -> Iterator[int]:
-    """The positions of arguments of a kind that not every flagd takes alike."""
+    """The positions of arguments of a kind that evaluators treat differently."""
     wanted = _WANTED.get(name)
     if wanted is None or not isinstance(arguments, list):
         return
@@ -147,4 +147,4 @@ _WANTED: Final[Mapping[str, tuple[Kinds, ...]]] = {
     **dict.fromkeys(LIST_OPERATORS, (_LIST, frozenset({"boolean", "number", "list", "null", *_TEXT}))),
     **dict.fromkeys(("starts_with", "ends_with"), (_TEXT,)),
 }
-"""By position; the last one counts for every further argument."""
+"""By position; the last one applies to all further arguments."""

@@ -1,4 +1,4 @@
-"""What a flagd document is once it has been read: flags, the set they make, and problems."""
+"""A flagd document after reading: its flags, the set they make, and its problems."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,10 +23,10 @@ class Problem:
 
     Attributes:
         source: The file or stream that the document came from.
-        line: One-based line, 0 where there is none.
-        column: One-based column in characters, 0 where there is none.
+        line: One-based line, or 0.
+        column: One-based column in characters, or 0.
         flag: The flag concerned, or None when it is the document itself.
-        pointer: Where it stands, as a JSON pointer (RFC 6901).
+        pointer: Its place, as a JSON pointer (RFC 6901).
         message: What is wrong and what to do next.
     """
 
@@ -54,10 +54,10 @@ class Flag:
         enabled: False when its state is ``DISABLED``: the caller's default is served then.
         variants: Variant name to value.
         default_variant: The variant served when targeting gives none; None for the caller's default.
-        targeting: The rule, its ``$ref`` replaced by the shared rules; None when there is no rule.
+        targeting: The rule, with each ``$ref`` replaced by the shared rule; None without a rule.
         metadata: The flag's own metadata over the set's.
         source: Where the flag was read from.
-        line: One-based line of its key, 0 where there is none.
+        line: One-based line of its key, or 0.
     """
 
     key: str
@@ -75,7 +75,7 @@ class Flag:
         return "v3" if self.metadata.get("bucketing") == "v3" else DEFAULT_BUCKETING
 
     def same_as(self, other: "Flag") -> bool:
-        """Whether both define the same flag, wherever they stand; ``1``, ``1.0`` and ``true`` differ."""
+        """Whether both define the same flag, wherever they are; ``1``, ``1.0`` and ``true`` differ."""
         return self is other or (
             self == other
             and same_json(self.variants, other.variants)
@@ -121,7 +121,7 @@ class FlagSet:
 
 
 def same_json(left: JsonValue, right: JsonValue) -> bool:
-    """Whether two values are the same JSON; unlike ``==``, ``1``, ``1.0`` and ``True`` are three values."""
+    """Whether two values are the same JSON; unlike with ``==``, ``1``, ``1.0`` and ``True`` differ."""
     if left is right:
         return True
     if type(left) is not type(right) or left != right:

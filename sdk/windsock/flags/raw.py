@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, TypeAlias
 from windsock.flags.model import JsonValue
 
 MAX_FAULTS: Final = 100
-"""Faults noted in one document; whoever corrects these sees the next ones."""
+"""Most faults noted in one document; correcting these reveals the next."""
 
 Tokens: TypeAlias = tuple[str | int, ...]
 """The unescaped steps of a JSON pointer."""
@@ -17,7 +17,7 @@ Place: TypeAlias = tuple[int, int]
 
 
 class Fault(NamedTuple):
-    """Something wrong at one place of a document; ``flag`` is the key of the flag that it stands in."""
+    """Something wrong at one place of a document; ``flag`` is the key of the flag around it."""
 
     tokens: Tokens
     place: Place
@@ -40,8 +40,8 @@ class RawDocument:
 
     Attributes:
         flags: The flags that could be decoded, in the order written.
-        evaluators: The value of ``$evaluators``, an empty mapping where there is none.
-        metadata: The value of ``metadata``, an empty mapping where there is none.
+        evaluators: The value of ``$evaluators``; an empty mapping without one.
+        metadata: The value of ``metadata``; an empty mapping without one.
         faults: What decoding found wrong without refusing the document.
         place_of: Finds the place of a value by its pointer's steps; searches the text again, so only for
             problems.

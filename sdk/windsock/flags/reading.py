@@ -1,4 +1,4 @@
-"""Reading a flagd document: what flagd accepts is accepted, and a bad flag takes no other down."""
+"""Reading a flagd document: accepts what flagd accepts, and leaves a bad flag out without the others."""
 
 import hashlib
 from collections.abc import Mapping
@@ -55,11 +55,11 @@ def _raw(text: str, source: str) -> RawDocument:
 
 
 def _meant(text: str, error: FlagFileError) -> str | None:
-    """What stands where the text is no JSON, where that is something that people leave there."""
+    """Recognize common non-JSON leftovers (a merge conflict, a comment) at the error's position."""
     lines = ["", *text.split("\n")]  # YAML counts more of them: a carriage return alone ends one
     line = lines[error.line].lstrip() if error.line < len(lines) else ""
     if line.startswith(("<<<<<<<", "=======", ">>>>>>>", "|||||||")):
-        return "a merge conflict stands here; resolve it in Git"
+        return "there is a merge conflict here; resolve it in Git"
     if line.startswith(("//", "/*", "#")) and not error.source.lower().endswith((".yaml", ".yml")):
         return "JSON has no comments; move the text into metadata or remove it"
     return None
@@ -191,7 +191,7 @@ class _Checker:
         if bucketing is not None and bucketing not in BUCKETINGS:
             message = f"bucketing {bucketing!r} is not known, and guessing would move users; write v2 or v3"
             raise _BadFlagError(("metadata", "bucketing"), message)
-        # a null takes nothing away: flagd skips it too
+        # a null removes nothing: flagd skips it too
         return {**self._metadata, **{key: value for key, value in (own or {}).items() if value is not None}}
 
     def _note_misspelt(self, raw: RawFlag, body: Mapping[str, JsonValue]) -> None:

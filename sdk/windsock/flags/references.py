@@ -1,4 +1,4 @@
-"""Shared rules: ``{"$ref": "name"}`` in a rule stands for the rule of that name under ``$evaluators``."""
+"""Shared rules: ``{"$ref": "name"}`` in a rule means the rule of that name under ``$evaluators``."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -17,7 +17,7 @@ class Resolved(NamedTuple):
     Attributes:
         value: The rule. A shared rule is one object wherever it is used; a reference that cannot be
             resolved stays.
-        faults: Where a reference stands that cannot be resolved, and why.
+        faults: The place of each reference that cannot be resolved, and why.
     """
 
     value: JsonValue
@@ -76,7 +76,8 @@ class References:
         if name in self._open:
             cycle = " → ".join([*self._open[self._open.index(name) :], name])
             return _Shared(
-                {REF: name}, f"the shared rules refer to each other in a circle: {cycle}; break it"
+                {REF: name},
+                f"the shared rules refer to each other in a circle: {cycle}; remove one of these references",
             )
         self._open.append(name)
         try:

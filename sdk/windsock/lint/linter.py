@@ -41,14 +41,14 @@ class Finding:
 
     Attributes:
         source: The file.
-        line: One-based line, 0 where there is none.
+        line: One-based line, or 0.
         column: One-based column in characters.
         code: The rule's code.
         level: How bad it is.
         flag: The flag, or None when it is the document itself.
         pointer: Where, as a JSON pointer (RFC 6901).
         message: What is wrong and what to do next.
-        edit: What mends it without changing what anybody is served, or None.
+        edit: The edit that corrects it without changing what users are served, or None.
     """
 
     source: str
@@ -170,7 +170,7 @@ class _Linter:
                     refused.add(tokens)
                 yield replace(hit, tokens=tokens)
         if isinstance(tree.rule, (dict, list)) or as_rule:
-            # what no engine should get needs no word about how they differ
+            # an error says enough; how engines differ on it does not matter
             yield from (hit for hit in _portable(tree.rule, at) if hit.tokens not in refused)
             if self._options.by_attribute:
                 yield from _by_attribute(tree.rule, at)
@@ -191,7 +191,7 @@ class _Linter:
         return next((flag.key for flag in self._site.flags if flag.tokens == tokens[:2]), None)
 
     def _unexplained(self, pointers: set[str]) -> Iterator[Finding]:
-        """What reading found wrong and no rule did: duplicate keys, numbers that JSON has not, depth."""
+        """What reading found and no rule did: duplicate keys, numbers that JSON does not have, depth."""
         for problem in self._document.problems:
             if problem.pointer not in pointers:
                 yield Finding(
@@ -200,7 +200,7 @@ class _Linter:
                 )  # fmt: skip
 
     def _without_suppressed(self, findings: list[Finding]) -> tuple[list[Finding], list[Finding]]:
-        """Drop what the project did not ask for, and what metadata silences with a reason."""
+        """Drop what the project did not enable, and what metadata silences with a reason."""
         reasons: dict[tuple[str | None, str], Tokens] = {}
         kept: list[Finding] = []
         suppressed: list[Finding] = []
@@ -223,7 +223,13 @@ class _Linter:
             looked_for = self._options.by_attribute or construct is None or construct.in_rule
             if key not in used and looked_for:
                 kept.append(
-                    self._finding(Hit("suppression", tokens, f"nothing of {key[1]!r} is found; remove this"))
+                    self._finding(
+                        Hit(
+                            "suppression",
+                            tokens,
+                            f"it silences nothing: there is no {key[1]!r} here; remove it",
+                        )
+                    )
                 )
         return kept, suppressed
 
@@ -244,7 +250,7 @@ def _unfit(code: str, reason: JsonValue) -> str:
     if code not in BY_CODE:
         return "is not a code of the linter"
     if BY_CODE[code].level is Level.ERROR:
-        return "is an error, which cannot be silenced; mend it"
+        return "is an error, which cannot be silenced; correct it"
     return "" if isinstance(reason, str) and reason.strip() else "needs a reason as its text"
 
 
@@ -255,7 +261,7 @@ def _names(flag: FlagSite) -> Iterator[Hit]:
     for finding in find_in_rule(rule) if names else ():
         if finding.construct.code == "variant-characters":
             name = names[int(finding.pointer.rpartition("/")[2]) // 2]
-            message = f"flagd never finds variant {name!r}; name it plainly"
+            message = f"flagd never finds variant {name!r}; give it a plain name"
             yield Hit("variant-characters", flag.at("variants", name), message, at_key=True)
 
 
@@ -281,7 +287,7 @@ def _by_attribute(rule: JsonValue, at: Tokens) -> Iterator[Hit]:
 
 
 def _whole_weights(rule: JsonValue, tokens: tuple[str, ...]) -> int | None:
-    """The whole number that a decimal weight stands for."""
+    """A decimal weight as the whole number that it means."""
     value = _at(rule, tokens)
     weight = value[1] if isinstance(value, list) and len(value) == 2 else None
     return int(weight) if isinstance(weight, float) and weight.is_integer() else None

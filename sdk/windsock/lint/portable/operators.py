@@ -48,7 +48,7 @@ def _in(_: str, arguments: JsonValue) -> Iterator[Found]:
     if not needles <= {"text", "number"}:
         yield "argument-type", (0,)
     if isinstance(haystack, list):
-        # texts are of one plain kind, so of a million the last one stands for all
+        # all texts are of one plain kind, so one of a million is enough
         each = {type(item) if isinstance(item, str) else id(item): item for item in haystack}
         kinds = frozenset().union(*map(without_numerals, map(kinds_of, each.values())))
         if len(kinds) > 1 or not kinds <= {"text", "number"} or (kinds and not needles <= kinds):
@@ -173,7 +173,7 @@ def _fractional(_: str, arguments: JsonValue) -> Iterator[Found]:
 
 
 def _is_weight(weight: list[JsonValue]) -> bool:
-    """Whether there is no weight or a whole one; a computed one neither divides nor reads, for Python."""
+    """Whether the weight is missing or a whole number; a computed one must not divide or read attributes."""
     if not weight:
         return True
     if isinstance(weight[0], dict):

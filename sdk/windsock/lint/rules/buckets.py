@@ -8,7 +8,7 @@ from windsock.lint.rules.tree import Operation, Tree
 
 
 def fractional(tree: Tree) -> Iterator[Hit]:
-    """Buckets that are not what they look like."""
+    """Malformed buckets, and weights that bucket no user."""
     for operation in tree.operations:
         if operation.name == "fractional":
             yield from _buckets(operation)
@@ -19,7 +19,7 @@ def _buckets(operation: Operation) -> Iterator[Hit]:
     listed = operation.listed
     for index, bucket in enumerate(listed):
         if isinstance(bucket, list) and bucket and isinstance(bucket[0], list):
-            message = "these buckets stand in one list too many, so nobody is bucketed; write them one by one"
+            message = "these buckets are in one list too many, so no user is bucketed; write them one by one"
             yield Hit("nested-buckets", (*operation.tokens, index), message)
             return
     weights = _weights([bucket for bucket in listed if isinstance(bucket, list)])
@@ -28,7 +28,7 @@ def _buckets(operation: Operation) -> Iterator[Hit]:
     total = sum(weights)
     if total == 0:
         yield Hit(
-            "no-weight", operation.tokens, "all weights are zero, so nobody is bucketed; give one a weight"
+            "no-weight", operation.tokens, "all weights are zero, so no user is bucketed; give one a weight"
         )
     elif total != 100 and len(weights) > 1:
         message = f"the weights add up to {total:g}, not 100; they are shares of their sum"
@@ -60,9 +60,7 @@ def _key(operation: Operation) -> Iterator[Hit]:
         for operation in tree.operations
         for part in operation.listed
     )
-    if (
-        names and "$flagd.flagKey" not in names and not salted
-    ):  # a text of its own is a seed shared on purpose
+    if names and "$flagd.flagKey" not in names and not salted:  # literal text is a seed, shared on purpose
         message = (
             f"users are bucketed by {names[0]!r} alone, alike in every flag that does so; write "
             f'{{"cat": [{{"var": "$flagd.flagKey"}}, {{"var": "{names[0]}"}}]}}'

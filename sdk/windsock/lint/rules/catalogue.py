@@ -30,7 +30,7 @@ class Rule:
         title: What it finds, in a few words.
         explanation: Why that matters and what to do instead.
         opt_in: Whether a project must ask for it.
-        fixable: Whether ``--fix`` can mend it.
+        fixable: Whether ``--fix`` can correct it.
     """
 
     code: str
@@ -63,7 +63,7 @@ _DOCUMENT: Final = (
     Rule(
         "yaml-boolean",
         _W,
-        "a word in YAML that some parsers read as a boolean",
+        "a YAML word that some parsers read as a boolean",
         "`on`, `off`, `yes` and `no` without quotes are text in YAML 1.2, which the flagd server and "
         "windsock read. Python's flagd provider reads YAML 1.1, where they are booleans: a variant `on` "
         "becomes `true`. Put the word in quotes.",

@@ -22,7 +22,7 @@ _COUNTS: Final[Mapping[str, tuple[int, int]]] = {
     "missing_some": (2, 2),
     "fractional": (1, _ANY),
 }
-"""The least and the most arguments, which stand in a list."""
+"""The least and the most arguments, which are in a list."""
 
 _RELATIONS: Final = ("=", "!=", "<", "<=", ">", ">=", "^", "~")
 _FLAGD: Final = ("$flagd.flagKey", "$flagd.timestamp")
@@ -30,7 +30,7 @@ _NUMBER: Final = "(0|[1-9][0-9]*)"
 _VERSION: Final = re.compile(
     rf"[vV]?{_NUMBER}(\.{_NUMBER}(\.{_NUMBER}(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?)?)?"
 )
-"""What every engine reads as a version: minor and patch may be left out, and a ``v`` may stand before it."""
+"""What every engine reads as a version: minor and patch are optional, and so is a leading ``v``."""
 
 
 def operands(tree: Tree) -> Iterator[Hit]:
@@ -108,7 +108,7 @@ def _versions(operation: Operation) -> Iterator[Hit]:
         number = isinstance(version, (int, float)) and not isinstance(version, bool)
         if isinstance(version, str) and not _VERSION.fullmatch(version):
             yield _wrong(
-                (*operation.tokens, index), f"{version[:40]!r} is no version; write MAJOR.MINOR.PATCH"
+                (*operation.tokens, index), f"{version[:40]!r} is not a version; write MAJOR.MINOR.PATCH"
             )
         elif not isinstance(version, (str, dict)) and not number:
             yield _wrong((*operation.tokens, index), "sem_ver takes a version as text, or a rule for it")
@@ -121,7 +121,7 @@ def _names(operation: Operation, names: JsonValue) -> Iterator[Hit]:
 
 def _buckets(operation: Operation) -> Iterator[Hit]:
     if not any(isinstance(bucket, list) for bucket in operation.listed):
-        yield _wrong(operation.tokens, "fractional has no bucket, so nobody is bucketed")
+        yield _wrong(operation.tokens, "fractional has no bucket, so no user is bucketed; add one")
     for index, bucket in enumerate(operation.listed):
         if isinstance(bucket, list):
             if bucket and isinstance(bucket[0], list):

@@ -1,4 +1,4 @@
-"""What a lint rule looks at, and what it answers."""
+"""What a lint rule sees, and what it reports."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from windsock.flags.raw import Tokens
 from windsock.lint.rules.tree import Tree
 
 Change: TypeAlias = tuple[Literal["replace", "insert"], JsonValue]
-"""How a hit can be mended: replace the value at its place, or insert a member at the head of its object."""
+"""How to correct a hit: replace the value at its place, or insert a member first in its object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Hit:
         tokens: Where in the document, as the unescaped steps of a pointer.
         message: What is wrong and what to do next.
         at_key: Place the finding at the property's name instead of its value.
-        change: What mends it without changing what anybody is served, where there is such a thing.
+        change: The change that corrects it without changing what users are served, if there is one.
     """
 
     code: str
@@ -93,19 +93,19 @@ class FlagSite:
 
     @cached_property
     def variants(self) -> Mapping[str, JsonValue]:
-        """The variants, or none where they are no object."""
+        """The variants; empty if they are not an object."""
         variants = self.body.get("variants")
         return variants if isinstance(variants, dict) else {}
 
     @cached_property
     def metadata(self) -> Mapping[str, JsonValue]:
-        """The flag's own metadata, or none where it is no object."""
+        """The flag's own metadata; empty if it is not an object."""
         metadata = self.body.get("metadata")
         return metadata if isinstance(metadata, dict) else {}
 
     @cached_property
     def tree(self) -> Tree | None:
-        """The targeting rule, walked; None where there is none."""
+        """The targeting rule, walked; None without one."""
         rule = self.body.get("targeting")
         return None if rule is None or rule == {} else Tree(rule)
 

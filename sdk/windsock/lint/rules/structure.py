@@ -17,19 +17,21 @@ _PROPERTIES: Final = ("state", "variants", "defaultVariant", "targeting", "metad
 
 
 def root(site: DocumentSite) -> Iterator[Hit]:
-    """Misspelt properties of the document itself; others are nobody's business."""
+    """Misspelt properties of the document itself; unknown ones are left alone."""
     for name in site.root:
         near = get_close_matches(name, _ROOT, n=1, cutoff=0.75)
         if name not in _ROOT and near:
             yield Hit("unknown-root", (name,), f"{name!r} is ignored{did_you_mean(name, _ROOT)}", at_key=True)
     if site.size > _LARGEST:
         message = (
-            f"{site.size / 1024 / 1024:.0f} MB, more than clients of flagd's stream take (4 MB); keep lists "
-            "of users in the database (windsock mirror) or split the file"
+            f"{site.size / 1024 / 1024:.0f} MB, more than clients of flagd's stream accept (4 MB); keep "
+            "lists of users in the database (windsock mirror) or split the file"
         )
         yield Hit("large-file", (), message)
     if any(isinstance(flag.tokens[-1], int) for flag in site.flags):
-        message = "only the flagd server and windsock read flags as a list; write an object of flags by key"
+        message = (
+            "only the flagd server and windsock read a list of flags; write an object with the flags by key"
+        )
         yield Hit("flags-as-list", ("flags",), message)
     for name in site.evaluators:
         yield from _plain("shared rule's name", name, ("$evaluators", name))
@@ -114,7 +116,7 @@ def metadata(site: FlagSite) -> Iterator[Hit]:
     try:
         late = date.fromisoformat(str(expires)) < site.options.today
     except ValueError:
-        message = f"expires {str(expires)[:40]!r} is no date; write YYYY-MM-DD"
+        message = f"expires {str(expires)[:40]!r} is not a date; write YYYY-MM-DD"
         yield Hit("expired", site.at("metadata", "expires"), message)
         return
     if late:

@@ -1,4 +1,4 @@
-"""What targeting rules give, ask for and never reach."""
+"""What targeting rules return, read and never reach."""
 
 import re
 from collections import Counter
@@ -19,7 +19,7 @@ _MILLISECONDS: Final = 100_000_000_000
 
 
 def results(site: FlagSite) -> Iterator[Hit]:
-    """Whether everything that the rule can give is a variant, and every variant can be given."""
+    """Whether the rule returns only variants, and can return every variant."""
     if site.tree is None or not site.variants:
         return
     given: set[str] = set()
@@ -35,7 +35,9 @@ def results(site: FlagSite) -> Iterator[Hit]:
     if not computed:
         for name in site.variants:
             if name not in given and name != site.body.get("defaultVariant"):
-                message = f"the targeting never gives {name!r} and it is not the default; remove or use it"
+                message = (
+                    f"the targeting never returns {name!r}, and it is not the default; remove it or use it"
+                )
                 yield Hit("unused-variant", site.at("variants", name), message, at_key=True)
 
 
@@ -69,12 +71,12 @@ def _name(value: JsonValue) -> str:
 
 def _not_a_variant(result: Result, name: str, site: FlagSite) -> str:
     if isinstance(result.value, bool):
-        return f'the condition gives {name}, which is not a variant; write {{"if": [condition, variant]}}'
+        return f'the condition returns {name}, which is not a variant; write {{"if": [condition, variant]}}'
     return f"{name!r} is not a variant{did_you_mean(name, list(site.variants))}"
 
 
 def reachable(site: FlagSite) -> Iterator[Hit]:
-    """Branches that nobody reaches, and values that two branches list."""
+    """Branches that no user reaches, and values that two branches list."""
     if site.tree is not None:
         for chain in site.tree.chains():
             yield from _chain(chain, site)
@@ -95,9 +97,7 @@ def _chain(chain: Chain, site: FlagSite) -> Iterator[Hit]:
             else:
                 yield Hit("unreachable", at, "this condition never holds; remove its branch")
         elif condition in seen:
-            message = (
-                f"the same condition stands before as number {seen.index(condition) + 1}; remove this branch"
-            )
+            message = f"condition {seen.index(condition) + 1} of this chain is the same; remove this branch"
             yield Hit("unreachable", at, message)
         elif (test := membership(condition)) is not None:
             yield from _members(test, at, number, listed.setdefault(test[0], {}))
@@ -113,11 +113,11 @@ def _members(
     attribute, values = test
     both = [value for value in values if value in listed]
     if values and len(both) == len(values):
-        message = f"every value of {attribute!r} here stands in an earlier condition; remove this branch"
+        message = f"earlier conditions cover every value of {attribute!r} here; remove this branch"
         yield Hit("unreachable", at, message)
     elif both:
         message = (
-            f"{both[0]!r}{_more(both)} also stands in condition {listed[both[0]]} of this chain, which wins; "
+            f"{both[0]!r}{_more(both)} is also in condition {listed[both[0]]} of this chain, which wins; "
             "keep it in one"
         )
         yield Hit("listed-twice", at, message)
@@ -126,7 +126,7 @@ def _members(
 
 
 def duplicates(site: FlagSite) -> Iterator[Hit]:
-    """Values that stand twice in one list."""
+    """Values that a list has twice."""
     for operation in site.tree.operations if site.tree else ():
         if operation.name != "in" or len(operation.listed) != 2 or not isinstance(operation.listed[1], list):
             continue
@@ -134,7 +134,7 @@ def duplicates(site: FlagSite) -> Iterator[Hit]:
         if not CONTAINERS.isdisjoint(map(type, values)) or len(set(values)) == len(values):
             continue
         twice = [value for value, times in Counter(values).items() if times > 1]
-        message = f"{twice[0]!r}{_more(twice)} stands in this list more than once; keep one"
+        message = f"{twice[0]!r}{_more(twice)} is in this list more than once; keep one"
         # a dict keeps the first of each and their order; True and 1 would be one, so those are left alone
         kept: JsonValue = list(dict.fromkeys(values))
         change = ("replace", kept) if len({type(value) for value in values}) == 1 else None
@@ -184,7 +184,7 @@ def attributes(site: DocumentSite) -> Iterator[Hit]:
 
 
 def _meant(name: str, uses: Mapping[str, int]) -> str | None:
-    """What a name probably stands for: a well-known attribute, or one that the document uses more often."""
+    """What a misspelt name probably means: a well-known attribute, or one used more often."""
     folded = _folded(name)
     for known in _KNOWN:
         if folded == _folded(known):

@@ -28,7 +28,9 @@ def presence(site: FlagSite) -> Iterator[Hit]:
     default = site.body.get("defaultVariant")
     if not default:
         at = site.at("defaultVariant") if "defaultVariant" in site.body else site.tokens
-        message = "no default variant: the code default is served, and an error by the OFREP provider"
+        message = (
+            "no default variant: the code default is served, but by the OFREP provider an error; name one"
+        )
         yield Hit("missing-default", at, message, at_key=at == site.tokens)
     elif isinstance(default, str) and default not in site.variants:
         message = f"defaultVariant {default!r} is not a variant{did_you_mean(default, list(site.variants))}"
@@ -93,7 +95,7 @@ def _inside(value: JsonValue, at: Tokens, depth: int) -> Iterator[Hit]:
             yield Hit("deep-value", at, f"nested more than {_DEEPEST} deep; flatten it")
             return
         if isinstance(value, dict) and REF in value:
-            message = f'"{REF}" is replaced by a shared rule, as text, wherever it stands; use another key'
+            message = f'"{REF}" is replaced by the text of a shared rule wherever it occurs; use another key'
             yield Hit("reference-in-value", (*at, REF), message)
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:
