@@ -108,6 +108,11 @@ def test_what_is_wrong_is_one_message(declared, windsock, arguments, message) ->
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("options", "title"), [((), "Experiment"), (("--metrics",), "Metrics")])
+def test_schema_is_printed_for_editors(windsock, options, title) -> None:
+    assert json.loads(windsock("experiment", "schema", *options).stdout)["title"] == title
+
+
 def test_help_lists_the_commands_without_loading_them(windsock) -> None:
     done = windsock("experiment", "--help")
     for name in ("power", "status", "report", "decide"):

@@ -4,9 +4,10 @@ import pytest
 
 from tests.experiments import engines
 from tests.experiments.data import NOW, experiment_rows
-from windsock.errors import ConfigurationError
+from windsock.errors import ConfigurationError, UnreachableError
 from windsock.experiments.data.collecting import collect
 from windsock.experiments.data.select import checked_select
+from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import Metric
 from windsock.experiments.reading import Declared
@@ -108,6 +109,28 @@ def test_the_connection_writes_nothing(database) -> None:
 
     with engines.postgres(experiment_rows(6), database) as opened, pytest.raises(psycopg.errors.Error):
         opened.connection.execute("insert into public.usage_logs (id) values (gen_random_uuid())")
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_a_database_that_goes_away_half_way_is_said(database, after) -> None:
+    import psycopg
+
+    with engines.postgres(experiment_rows(6), database) as opened:
+        count, process = 0, opened.connection.info.backend_pid
+        run = Warehouse.rows
+
+        class Watched(Warehouse):
+            def rows(self, expression):
+                nonlocal count
+                if count == after:
+                    with psycopg.connect(database, autocommit=True) as other:
+                        other.execute("select pg_terminate_backend(%s)", (process,))
+                count += 1
+                return run(self, expression)
+
+        watched = Watched(opened.backend, opened.connection, opened.as_analyst)
+        with pytest.raises(UnreachableError, match="the database went away"):
+            collect(watched, declared(READS), "production", NOW)
 
 
 def test_a_folder_is_all_that_duckdb_reads(tmp_path) -> None:

@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "report": "Write the report, one HTML file.",
     "decide": "Say what to do, with the evidence.",
     "stop": "End an experiment: everybody has the default again.",
+    "schema": "Print the JSON Schema of the documents, for editors.",
 }
 
 

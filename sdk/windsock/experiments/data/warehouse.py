@@ -86,8 +86,11 @@ class Warehouse:
         *schema, bare = name.split(".")
         tries = [{"database": tuple(schema) if len(schema) > 1 else schema[0]}, {}] if schema else [{}]
         for options in tries:
-            with contextlib.suppress(Exception):  # each backend has an error of its own for a missing table
+            try:
                 return self.backend.table(bare, **options)  # type: ignore[attr-defined]
+            except Exception as error:
+                if self.connection is not None and self.connection.closed:
+                    raise UnreachableError(f"{name}: the database went away") from error
         raise ConfigurationError(
             f"{self.backend.name}: the table {name} is missing, or may not be read; "
             "windsock migrate makes windsock's own tables"

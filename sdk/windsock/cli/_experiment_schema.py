@@ -1,0 +1,19 @@
+"""`windsock experiment schema`: JSON Schema, for editors."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from windsock.experiments.documents import Experiment
+from windsock.experiments.metrics import Metrics
+
+
+def command(
+    *, metrics: Annotated[bool, typer.Option("--metrics", help="Of flagd/metrics.yaml instead.")] = False
+) -> None:
+    """Print the JSON Schema of an experiment's document, for editors and other tools.
+
+    Example: windsock experiment schema > experiment.schema.json
+    """
+    print(json.dumps((Metrics if metrics else Experiment).model_json_schema(), indent=2))
