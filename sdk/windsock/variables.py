@@ -13,3 +13,8 @@ def environment_name() -> str:
 def user_id_key() -> bytes | None:
     """The secret that hashes user ids in usage logs: ``WINDSOCK_USER_ID_KEY``; None keeps them plain."""
     return os.environ.get("WINDSOCK_USER_ID_KEY", "").encode() or None
+
+
+def usage_is_off() -> bool:
+    """Whether ``WINDSOCK_USAGE`` is ``off``: then ``DATABASE_URL`` alone starts no recording."""
+    return os.environ.get("WINDSOCK_USAGE", "").strip().lower() in {"off", "false", "0", "no"}

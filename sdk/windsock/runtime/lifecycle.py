@@ -2,7 +2,7 @@
 
 import atexit
 import os
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from openfeature.provider import AbstractProvider
 
@@ -34,7 +34,7 @@ def start(
     flags: str | os.PathLike[str] | None = None,
     provider: AbstractProvider | None = None,
     environment: str | None = None,
-    usage: "Sink | UsageWriter | str | None" = None,
+    usage: "Sink | UsageWriter | str | Literal[False] | None" = None,
     domain: str | None = None,
 ) -> Started:
     """Begin to serve flags, and to record usage. A second call replaces what the first started.
@@ -46,7 +46,8 @@ def start(
         provider: An OpenFeature provider of your own, instead of files or flagd.
         environment: What base flags target. Default: ``ENVIRONMENT``, else ``production``.
         usage: Where ``usage_logs`` rows go: a PostgreSQL URL, a sink, or a writer with options of its own
-            (`stop` stops it too). Default: ``DATABASE_URL``; unset, nowhere.
+            (`stop` stops it too). Default: ``DATABASE_URL`` if that is PostgreSQL's, else nowhere; ``False``
+            and ``WINDSOCK_USAGE=off`` keep it from being used.
         domain: OpenFeature domain to serve. Default: the default provider, which plain OpenFeature calls use
             too.
 

@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContextAttribute
@@ -16,6 +17,7 @@ from openfeature.provider import AbstractProvider
 from openfeature.provider.no_op_provider import NoOpProvider
 
 from windsock.client.evaluation import Evaluation
+from windsock.errors import ConfigurationError
 from windsock.healing.boards import FileBoard, PostgresBoard
 from windsock.healing.quarantine import quarantine
 from windsock.healing.sharing import Sharing
@@ -23,10 +25,11 @@ from windsock.providers.choice import choose
 from windsock.providers.compiled import CompiledProvider
 from windsock.providers.files import FilesProvider
 from windsock.settings.process import process
-from windsock.usage import Sink, UsageOptions, UsageWriter
-from windsock.usage.postgres import PostgresSink
 from windsock.usage.request import install
-from windsock.variables import user_id_key
+from windsock.variables import usage_is_off, user_id_key
+
+if TYPE_CHECKING:
+    from windsock.usage import Sink, UsageWriter
 
 logger = logging.getLogger("windsock")
 
@@ -38,7 +41,7 @@ class Options:
     flags: str | os.PathLike[str] | None
     provider: AbstractProvider | None
     environment: str
-    usage: Sink | UsageWriter | str | None
+    usage: "Sink | UsageWriter | str | Literal[False] | None"
     domain: str | None
 
 
@@ -53,6 +56,8 @@ class Running:
     """
 
     def __init__(self, options: Options) -> None:
+        usage = options.usage if options.usage is not None else _database_url()
+        self._writer = _writer(usage)
         context: Mapping[str, EvaluationContextAttribute] = {"environment": options.environment}
         self._domain = options.domain
         self._provider = options.provider or choose(options.flags, context)
@@ -60,8 +65,6 @@ class Running:
             _set_provider(self._provider, options.domain)
         except (OpenFeatureError, OSError) as error:
             logger.error("flags cannot be served yet (%s); code defaults serve", error)  # noqa: TRY400
-        usage = options.usage or os.environ.get("DATABASE_URL") or None
-        self._writer = _writer(usage)
         self._before = None if self._writer is None else install(self._writer, options.environment)
         process.evaluation = Evaluation(options.domain, options.environment)
         self._sharing = Sharing(PostgresBoard(usage) if isinstance(usage, str) else FileBoard())
@@ -92,8 +95,42 @@ def _set_provider(provider: AbstractProvider, domain: str | None) -> None:
         api.set_provider_and_wait(provider, domain)
 
 
-def _writer(usage: Sink | UsageWriter | str | None) -> UsageWriter | None:
-    if usage is None or isinstance(usage, UsageWriter):
+def _database_url() -> str | None:
+    """``DATABASE_URL``, if it is PostgreSQL's and usage isn't switched off.
+
+    The variable may be meant for something else, so another database is no reason not to start.
+    """
+    url = os.environ.get("DATABASE_URL") or None
+    if url is None or usage_is_off():
+        return None
+    if not _is_postgres(url):
+        logger.warning(
+            "DATABASE_URL is not a PostgreSQL URL (postgresql://…), so no usage is recorded; pass"
+            " windsock.start(usage=…), or set WINDSOCK_USAGE=off to be told no more"
+        )
+        return None
+    return url
+
+
+def _is_postgres(url: str) -> bool:
+    """Whether libpq reads it: a URL of its two schemes, or ``key=value`` pairs."""
+    scheme, found, _ = url.partition("://")
+    return scheme in {"postgres", "postgresql"} if found else "=" in url
+
+
+def _writer(usage: "Sink | UsageWriter | str | Literal[False] | None") -> "UsageWriter | None":
+    if usage is None or usage is False:
+        return None
+    if isinstance(usage, str) and not _is_postgres(usage):
+        raise ConfigurationError(
+            "windsock.start(usage=…): this is not a PostgreSQL URL; write postgresql://user@host/database,"
+            " without the name of a driver such as +asyncpg"
+        )
+    # a service that records nothing loads none of this
+    from windsock.usage import UsageOptions, UsageWriter  # noqa: PLC0415
+    from windsock.usage.postgres import PostgresSink  # noqa: PLC0415
+
+    if isinstance(usage, UsageWriter):
         return usage
     sink = PostgresSink(usage) if isinstance(usage, str) else usage
     return UsageWriter(sink, options=UsageOptions(user_id_key=user_id_key()))
