@@ -21,7 +21,7 @@ begin
         grant select on public.usage_logs to windsock_analyst;
         if exists (
             select from pg_catalog.pg_class
-            where oid = 'public.usage_logs'::regclass and relrowsecurity
+            where oid = 'public.usage_logs'::pg_catalog.regclass and relrowsecurity
         ) then
             create policy windsock_analyst_reads on public.usage_logs
                 for select to windsock_analyst using (true);
