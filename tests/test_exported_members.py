@@ -56,3 +56,12 @@ def test_start_is_a_context_manager(tmp_path) -> None:
     with windsock.start(flags=tmp_path, usage=None):
         assert windsock.health().source == str(tmp_path)
     assert windsock.health().source == ""
+
+
+def test_without_a_start_nothing_is_ready_and_health_says_what_to_do() -> None:
+    import windsock
+
+    windsock.stop()
+    health = windsock.health()
+    assert (health.ready, health.status) == (False, "NOT_READY")
+    assert "call windsock.start()" in health.stale

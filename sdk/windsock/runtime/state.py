@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from openfeature.provider import ProviderStatus
+from openfeature.provider.no_op_provider import NoOpProvider
 
 from windsock.healing.quarantine import Withdrawal, quarantine
 from windsock.providers.base import Serving, ServingProvider
@@ -57,6 +58,9 @@ def health() -> Health:
     if isinstance(provider, ServingProvider):
         serving = provider.serving
         ready = status not in _NOT_EVALUATING and provider.ready()
+    elif isinstance(provider, NoOpProvider):  # OpenFeature's own, which it calls ready
+        status, ready = ProviderStatus.NOT_READY, False
+        serving = Serving("", stale="no flags are served: call windsock.start()")
     else:
         serving = Serving("", revision="unknown")
         ready = status in {ProviderStatus.READY, ProviderStatus.STALE}
