@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -21,6 +22,7 @@ from windsock.demo.example import System, Tale, find
 from windsock.demo.stage import Stage
 from windsock.demo.story import Promise, Step, Story
 from windsock.demo.teacher import OwnTeaching
+from windsock.errors import MissingExtraError
 
 _INTRODUCTION = (
     "An AI teacher answers questions. How much it searches, how it ranks and which model it asks are "
@@ -33,7 +35,8 @@ def command(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="The same as data: one JSON object.")] = False,
     system: Annotated[
-        System | None, typer.Option(help="One of the three services in examples/, from the checkout.")
+        System | None,
+        typer.Option(help="A service in examples/, from the checkout; or an experiment, to its decision."),
     ] = None,
     stay: Annotated[
         bool, typer.Option("--stay", help="With --system: serve after the story, until Ctrl-C.")
@@ -46,6 +49,9 @@ def command(
     console = console_of(110, quiet=as_json)
     if stay and system is None:
         raise typer.BadParameter("goes with --system: the demo without it is no service", param_hint="--stay")
+    if system is System.EXPERIMENT:
+        _experiment(console, as_json=as_json)
+        return
     example = find(system) if system else None
     print_lines(console, Text(example.INTRODUCTION if example else _INTRODUCTION))
     print_lines(console, Text("PostgreSQL, the mirror and the endpoint are starting.", style="dim"))
@@ -67,6 +73,32 @@ def command(
         show_end(console, steps, broken)
     if broken:
         raise typer.Exit(EXIT_ERROR)
+
+
+def _experiment(console: Console, *, as_json: bool) -> None:
+    """Five thousand users meet three models; the report is a file in the current folder."""
+    try:
+        from windsock.demo import experiment  # noqa: PLC0415 - its libraries take a second
+    except ImportError as missing:
+        raise MissingExtraError("the experiment's demo", "experiments") from missing
+    print_lines(console, Text(experiment.INTRODUCTION))
+
+    def on_users(users: int) -> None:
+        if console.is_terminal:
+            console.print(f"\r{users:,} of {experiment.USERS:,} users have asked", end="")
+
+    told = experiment.tell(on_users)
+    if as_json:
+        print(told.result.snapshot())
+        return
+    path = Path("windsock-experiment.html")
+    experiment.report(told.result, path)
+    decision = told.result.decision
+    print_lines(console, Text(f"\r{told.users:,} users asked in {told.seconds:.1f} s. Eight days later:\n"))
+    print_lines(console, Text(decision.sentence, style="bold"))
+    for reason in decision.reasons:
+        print_lines(console, Text(f"- {reason}"))
+    print_lines(console, Text(f"\nThe report is {path}."))
 
 
 def data(steps: list[Step]) -> dict[str, object]:

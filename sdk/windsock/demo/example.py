@@ -24,11 +24,12 @@ FLAGS_FOLDER = Path("flagd")
 
 
 class System(StrEnum):
-    """The services that the repository shows."""
+    """The services that the repository shows, and the experiment that the package has."""
 
     AI_TEACHER = "ai-teacher"
     AD_LEARNING = "ad-learning"
     AURA = "aura"
+    EXPERIMENT = "experiment"
 
 
 class Tale(Protocol):
