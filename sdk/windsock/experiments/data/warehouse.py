@@ -201,7 +201,7 @@ def open_postgres(url: str) -> Warehouse:
         raise UnreachableError(f"the database does not answer: {str(error).strip()[:200]}") from None
     connection.execute("set session characteristics as transaction read only")
     connection.execute(f"set statement_timeout = '{STATEMENT_SECONDS}s'")
-    # Nobody has statistics on a filter by experiment and version: the planner guesses one unit and loops for minutes.
+    # Without statistics on an experiment and its version the planner guesses one unit, and loops for minutes.
     connection.execute("set enable_nestloop = off")
     member = connection.execute(
         "select pg_catalog.pg_has_role(oid, 'member') from pg_catalog.pg_roles where rolname = %s", (ANALYST,)
