@@ -22,7 +22,7 @@ def command(
     batch: Annotated[int, typer.Option(min=1, max=100_000, help="Users in one transaction.")] = 5_000,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and change nothing.")] = False,
     undone: Annotated[
-        bool, typer.Option("--undo", help="Take this version's profiles from whoever still has them.")
+        bool, typer.Option("--undo", help="Take this version's profiles from users who still have them.")
     ] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
