@@ -347,6 +347,20 @@ class TestClasses:
         assert (Required.for_user("ann").n, Required.for_user("ann").low) == (1, 2)
         assert windsock.explain(Required.live())["url"].layer == "environment"
 
+    def test_health_holds_whatever_a_validator_raises(self) -> None:
+        class Raising(windsock.Settings):
+            name: str
+            url: str | None = None
+
+            @field_validator("url", mode="before")
+            @classmethod
+            def build(cls, url: Any, info: ValidationInfo) -> Any:
+                return url or info.data["name"]
+
+        with pytest.raises(KeyError):
+            Raising.for_user("ann")
+        assert windsock.health().shadowed == ()
+
 
 class Tree(windsock.Settings):
     n: int = 0

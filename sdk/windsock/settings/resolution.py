@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from windsock.client.evaluation import missing
@@ -222,7 +221,7 @@ class Resolver:
         """Fields that the base flag sets and the process overrides, as ``flag.field``."""
         try:
             applied = self.resolve(None, {})[0].resolved.applied
-        except ValidationError:  # the sources lack a required field; whoever reads the settings is told
+        except Exception:  # noqa: BLE001 - a required field is missing, or a validator raises; a reader is told
             return []
         base = {name for layer in applied if layer.origin.layer == "base" for name in layer.values}
         above = {name for layer in self.process_layers() for name in layer.values}
