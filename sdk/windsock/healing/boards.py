@@ -7,13 +7,18 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from windsock import disk
 from windsock.errors import ConfigurationError
-from windsock.healing.quarantine import EXPIRY, FAULTS, MEMORY, Outbox, Withdrawal
+from windsock.healing.quarantine import EXPIRY, FAULTS, MEMORY, Fault, Outbox, Withdrawal
 from windsock.postgres.connection import KeptConnection
 from windsock.postgres.queries import load_queries
+from windsock.postgres.refusals import is_about_the_row
+from windsock.text import UNSTORABLE
+
+if TYPE_CHECKING:
+    import psycopg
 
 logger = logging.getLogger("windsock.healing")
 
@@ -125,22 +130,23 @@ class PostgresBoard:
         self.mirrored = True
 
     def exchange(self, outbox: Outbox) -> Sequence[Withdrawal]:
-        """Do it all in one transaction.
+        """Do it all in one transaction; an entry that the tables refuse is logged, and the others are shared.
 
         Raises:
-            ConfigurationError: The tables are not there.
-            psycopg.Error: The database is away, or denies the tables.
+            ConfigurationError: The tables are missing.
+            psycopg.Error: The database can't be reached, or denies the tables.
         """
         try:
             connection = self._connection.opened()
             with connection.transaction():
                 connection.execute(_queries["limits"])
-                for fault in outbox.faults:
-                    connection.execute(_queries["report"], asdict(fault))
-                for withdrawal in outbox.withdrawn:
-                    connection.execute(_queries["withdraw"], asdict(withdrawal))
-                for lifted in outbox.lifted:
-                    connection.execute(_queries["lift"], asdict(lifted))
+                for name, entries in (
+                    ("report", outbox.faults),
+                    ("withdraw", outbox.withdrawn),
+                    ("lift", outbox.lifted),
+                ):
+                    for entry in entries:
+                        _tell(connection, name, entry)
                 if outbox.faults:
                     limits = {"memory": MEMORY, "expiry": EXPIRY, "faults": FAULTS}
                     connection.execute(_queries["withdraw_reported"], limits)
@@ -156,3 +162,24 @@ class PostgresBoard:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def _tell(connection: "psycopg.Connection[tuple[object, ...]]", name: str, entry: Fault | Withdrawal) -> None:
+    """Run one statement in a savepoint; text that PostgreSQL can't hold is replaced."""
+    row = {
+        key: UNSTORABLE.sub("�", value) if isinstance(value, str) else value
+        for key, value in asdict(entry).items()
+    }
+    try:
+        with connection.transaction():
+            connection.execute(_queries[name], row)
+    except Exception as error:
+        if not is_about_the_row(error):
+            raise
+        why = " ".join(str(error).partition("\n")[0].split())
+        logger.error(  # noqa: TRY400 - the reason, not the stack
+            "what happened to %s of %.80s is not shared with other processes: %s",
+            entry.field,
+            entry.flag,
+            why,
+        )

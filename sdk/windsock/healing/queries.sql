@@ -1,8 +1,9 @@
 -- The quarantine's statements, each by the name in its first line.
 
 -- name: limits
--- Bounds a wait on a lock. Local to the transaction, so that a transaction pooler is no hindrance.
-set local statement_timeout = '10s';
+-- Bounds a wait on a lock, and how long this process holds its own when it is frozen. Local to the transaction, so
+-- that it works through a transaction pooler.
+select set_config('statement_timeout', '10s', true), set_config('idle_in_transaction_session_timeout', '10s', true);
 
 -- name: report
 -- One fault; a repeated report changes nothing.

@@ -163,6 +163,10 @@ class Mirror:
                 lost = f"the connection to the database is lost, and opened again: {error}"
                 self._alarm.sound(MirrorError(lost) if isinstance(error, DatabaseError) else error)
                 failures += 1
+            except Exception as error:  # noqa: BLE001 - a mistake of ours must not end what serves everybody
+                _log.debug("unexpected", exc_info=True)
+                self._alarm.sound(MirrorError(f"unexpected {type(error).__name__}, tried again: {error}"))
+                failures += 1
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[Source]:

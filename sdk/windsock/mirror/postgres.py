@@ -252,6 +252,7 @@ def connect(url: str, answer_seconds: float = 10.0) -> Source:
         with _deadline(connection, answer_seconds):
             _refuse_transaction_pooler(url, connection)
             _one(connection, "prepare_session")  # only a session of our own may be changed
+            connection.execute(_queries["lift_limits"])
             capability = _read_capability(connection)
     except psycopg.Error as error:
         connection.close()
@@ -268,6 +269,7 @@ def _open(url: str) -> "Connection":
             url,
             autocommit=True,
             application_name="windsock mirror",
+            client_encoding="utf8",
             target_session_attrs="read-write",  # a standby grants the leader's lock, but cannot LISTEN
             connect_timeout=10,
             keepalives_idle=5,

@@ -8,6 +8,13 @@ select set_config('row_security', 'off', false),
        set_config('bytea_output', 'hex', false),
        set_config('jit', 'off', false);
 
+-- name: lift_limits
+-- Limits of the database or the role that would end a session which waits for changes, or a long reading. By name,
+-- because no version has them all.
+select set_config(name, '0', false)
+from pg_catalog.pg_settings
+where name in ('idle_session_timeout', 'transaction_timeout', 'lock_timeout');
+
 -- name: read_capability
 -- What this database can serve: the assignment's key type, whether changes are logged by enabled triggers, and
 -- whether the table of withdrawn values may be read; databases of older migrations do not have it.

@@ -7,6 +7,7 @@ from hashlib import sha256
 from windsock.errors import ConfigurationError
 from windsock.postgres.connection import KeptConnection
 from windsock.postgres.queries import load_queries
+from windsock.postgres.refusals import is_about_the_row
 from windsock.usage.experiment_records import (
     EVENT_COLUMNS,
     EXPOSURE_COLUMNS,
@@ -18,31 +19,6 @@ from windsock.usage.record import COLUMNS, UsageRecord
 from windsock.usage.sinks import RowsRefusedError
 
 QUERIES = load_queries("windsock.usage", "queries.sql")
-
-# Classes of SQLSTATE (PostgreSQL manual, appendix A) that concern the connection, the session, the schema or
-# the server, so that every batch would meet them. Any other one is about what a row says.
-_NOT_THE_ROWS = frozenset(
-    [
-        "08",
-        "0A",
-        "25",
-        "26",
-        "28",
-        "2D",
-        "34",
-        "3B",
-        "3D",
-        "3F",
-        "40",
-        "42",
-        "53",
-        "55",
-        "57",
-        "58",
-        "F0",
-        "XX",
-    ]
-)
 
 _TYPES = {  # what a column may be
     "id": ("uuid",),
@@ -153,7 +129,7 @@ class PostgresSink:
         try:
             self._write(rows, table)
         except Exception as error:
-            if not self._is_about_rows(error):
+            if not is_about_the_row(error):
                 raise
             if len(rows) == 1:
                 refused.append((rows[0], _reason(error)))
@@ -180,17 +156,9 @@ class PostgresSink:
                 self.close()
             raise
         except BaseException as error:
-            if not self._is_about_rows(error):
+            if not is_about_the_row(error):
                 self.close()
             raise
-
-    def _is_about_rows(self, error: BaseException) -> bool:
-        """Whether the database objects to what a row says, and would take other rows."""
-        if not isinstance(error, self._psycopg.Error):
-            return isinstance(error, (ValueError, TypeError, ArithmeticError))  # a value that can't be sent
-        if error.sqlstate is not None:
-            return error.sqlstate[:2] not in _NOT_THE_ROWS
-        return not isinstance(error, (self._psycopg.OperationalError, self._psycopg.InterfaceError))
 
     def _check_shape(self, table: _Table) -> None:
         """Refuse a table that isn't the one of windsock's migrations.

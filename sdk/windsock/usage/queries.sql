@@ -1,8 +1,9 @@
 -- The usage sink's statements, each by the name in its first line. They share one transaction per batch.
 
 -- name: limits
--- Bounds a batch's wait on a lock or a slow disk. Local to the transaction, so that a transaction pooler is no hindrance.
-SET LOCAL statement_timeout = '30s';
+-- Bounds a batch's wait on a lock or a slow disk, and how long this process holds its own locks when it is frozen.
+-- Local to the transaction, so that it works through a transaction pooler.
+SELECT set_config('statement_timeout', '30s', true), set_config('idle_in_transaction_session_timeout', '30s', true);
 
 -- name: stage
 -- An empty table of the columns that a record fills, gone at commit. COPY itself knows no ON CONFLICT.

@@ -1,0 +1,86 @@
+"""Sharing goes on whatever a request id or an error says, and whoever is frozen in the middle of it."""
+
+import contextlib
+import json
+import threading
+
+import psycopg
+import pytest
+from tests.healing.teachers import CONFIG, TYPO
+
+from windsock.healing.boards import PostgresBoard, _queries
+from windsock.healing.quarantine import Fault, Outbox, Withdrawal
+from windsock.settings.place import fingerprint
+
+KEY = ("teacher.profile", CONFIG, "reasoning_model", fingerprint(TYPO), json.dumps(TYPO))
+WITHDRAWN = Withdrawal(*KEY, "a test")
+
+
+@pytest.fixture
+def board(database):
+    board = PostgresBoard(database)
+    yield board
+    board.close()
+
+
+@pytest.mark.parametrize(
+    "text", ["a\0b", "\ud800", "\udfff" * 5_000], ids=["NUL", "half a surrogate", "many"]
+)
+def test_text_that_the_database_cannot_hold_stops_nothing(board, text):
+    faults = [Fault(*KEY, f"404 {text}", f"{text}{number}") for number in range(5)]
+    assert [each.key for each in board.exchange(Outbox(faults=tuple(faults)))] == [WITHDRAWN.key]
+
+
+def test_an_entry_that_the_table_refuses_stops_no_other(board, database, caplog):
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("alter table windsock.withdrawals add check (field <> 'hostile')")
+    hostile = Withdrawal("teacher.profile", CONFIG, "hostile", "f", None, "a test")
+    huge = Withdrawal("teacher.profile", "".join(map(chr, range(0x4E00, 0x5E00))), "f", "f", None, "too long")
+    assert [each.key for each in board.exchange(Outbox(withdrawn=(hostile, huge, WITHDRAWN)))] == [
+        WITHDRAWN.key
+    ]
+    assert "what happened to hostile of teacher.profile is not shared" in caplog.text
+
+
+@pytest.mark.parametrize("correction", ['settings = \'{"reasoning_model": "gpt-4o"}\'', None])
+def test_a_frozen_service_does_not_block_the_correction_of_a_configuration(board, database, correction):
+    with psycopg.connect(database, autocommit=True) as connection:
+        insert = "insert into app_configurations (id, name, settings) values (%s, 'typo', %s::jsonb)"
+        connection.execute(insert, [CONFIG, json.dumps({"reasoning_model": TYPO})])
+        board.exchange(Outbox(withdrawn=(WITHDRAWN,)))
+        with psycopg.connect(database) as frozen:
+            frozen.execute("update windsock.withdrawals set reason = reason")
+            connection.execute("set statement_timeout = '2s'")
+            connection.execute(
+                f"update app_configurations set {correction} where id = %s"
+                if correction
+                else "delete from app_configurations where id = %s",
+                [CONFIG],
+            )
+            lifted = connection.execute("select count(lifted_at) from windsock.withdrawals").fetchone()
+        assert lifted == (0,), "it is of the value from before, and expires"
+
+
+def test_a_process_that_is_frozen_in_its_exchange_lets_go_of_its_locks(board):
+    held, over = threading.Event(), threading.Event()
+    connection = board._connection.opened()
+
+    def freeze():
+        with contextlib.suppress(psycopg.Error), connection.transaction():
+            connection.execute(_queries["limits"])
+            held.set()
+            over.wait(30)
+
+    frozen = threading.Thread(target=freeze)
+    frozen.start()
+    held.wait(10)
+    with psycopg.connect(board._connection._url, autocommit=True) as other:
+        ask = "select count(*) from pg_stat_activity where application_name = 'windsock-quarantine'"
+        for _ in range(300):
+            if other.execute(ask).fetchone() == (0,):
+                break
+            over.wait(0.1)
+        else:
+            pytest.fail("the server did not end the frozen session")
+    over.set()
+    frozen.join()

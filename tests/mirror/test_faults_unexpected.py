@@ -1,0 +1,47 @@
+"""What nobody expects is an alarm and another attempt, never the end of the mirror."""
+
+import time
+
+import pytest
+
+
+def test_an_unexpected_error_is_an_alarm_and_tried_again(
+    *, world, watching, eventually, monkeypatch, recovered
+):
+    world.user(world.seed)
+    mirror = world.mirror(poll_seconds=0.1)
+    publish, errors = mirror._publish, [KeyError("boom"), AttributeError("boom"), RecursionError("boom")]
+
+    def fail(*arguments):
+        if errors:
+            raise errors.pop()
+        return publish(*arguments)
+
+    monkeypatch.setattr(mirror, "_publish", fail)
+    watching(mirror)
+    eventually(lambda: not errors)
+    recovered(world, "unexpected RecursionError, tried again: boom")
+
+
+def test_a_folder_that_is_deleted_is_made_again(*, world, watching, eventually, messages, tmp_path):
+    ann = world.user(world.seed)
+    watching(world.mirror(poll_seconds=0.1, shards=3))
+    eventually((world.folder / "mirror.json").exists)
+    world.folder.rename(tmp_path / "gone")
+    eventually(lambda: ann in world.served())
+    eventually((world.folder / "mirror.json").exists)
+    assert messages() == []
+
+
+@pytest.mark.parametrize("limit", ["idle_session_timeout", "transaction_timeout", "lock_timeout"])
+def test_limits_of_the_database_do_not_end_the_session(world, watching, eventually, messages, limit):
+    if not world.execute("select name from pg_settings where name = %s", limit):
+        pytest.skip(f"this PostgreSQL has no {limit}")
+    ann = world.user()
+    world.execute(f"alter database {world.connection.info.dbname} set {limit} = '500ms'")
+    watching(world.mirror(poll_seconds=2))
+    eventually(lambda: "teacher.profile" in world.flags())
+    time.sleep(3)
+    world.assign(ann, world.seed)
+    eventually(lambda: ann in world.served())
+    assert messages() == []
