@@ -2,6 +2,17 @@
 
 from windsock.healing.call import aheal, heal
 from windsock.healing.classify import Blame, Classifier, Verdict, classify
+from windsock.healing.mirrors import MirrorReport
 from windsock.healing.quarantine import Fault, Withdrawal
 
-__all__ = ["Blame", "Classifier", "Fault", "Verdict", "Withdrawal", "aheal", "classify", "heal"]
+__all__ = [
+    "Blame",
+    "Classifier",
+    "Fault",
+    "MirrorReport",
+    "Verdict",
+    "Withdrawal",
+    "aheal",
+    "classify",
+    "heal",
+]

@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from windsock import disk
 from windsock.errors import ConfigurationError
+from windsock.healing.mirrors import MirrorReport
 from windsock.healing.quarantine import EXPIRY, FAULTS, MEMORY, Fault, Outbox, Withdrawal
 from windsock.postgres.connection import KeptConnection
 from windsock.postgres.queries import load_queries
@@ -35,10 +36,12 @@ class Board(Protocol):
     Attributes:
         interval: Seconds between exchanges in which nothing is new here.
         mirrored: Whether the mirror reads along, and takes what is withdrawn out of profiles.
+        mirrors: What the mirrors reported, as of the last exchange.
     """
 
     interval: float
     mirrored: bool
+    mirrors: tuple[MirrorReport, ...]
 
     def exchange(self, outbox: Outbox) -> Sequence[Withdrawal]:
         """Tell what is new here, and give everything that is in force."""
@@ -58,6 +61,7 @@ class FileBoard:
         self.path = path.absolute()  # the process may change its folder later
         self.interval = 2.0
         self.mirrored = False
+        self.mirrors: tuple[MirrorReport, ...] = ()
 
     def exchange(self, outbox: Outbox) -> Sequence[Withdrawal]:
         """Read the file; where something is new, write it anew in one step.
@@ -128,6 +132,7 @@ class PostgresBoard:
         self._connection = KeptConnection(database_url, "windsock-quarantine", purpose)
         self.interval = 5.0
         self.mirrored = True
+        self.mirrors: tuple[MirrorReport, ...] = ()
 
     def exchange(self, outbox: Outbox) -> Sequence[Withdrawal]:
         """Do it all in one transaction; an entry that the tables refuse is logged, and the others are shared.
@@ -151,6 +156,7 @@ class PostgresBoard:
                     limits = {"memory": MEMORY, "expiry": EXPIRY, "faults": FAULTS}
                     connection.execute(_queries["withdraw_reported"], limits)
                     connection.execute(_queries["forget"])
+                self.mirrors = _reports(connection)
                 return [Withdrawal(*row) for row in connection.execute(_queries["in_force"])]
         except BaseException as error:
             self.close()
@@ -164,7 +170,7 @@ class PostgresBoard:
         self._connection.close()
 
 
-def _tell(connection: "psycopg.Connection[tuple[object, ...]]", name: str, entry: Fault | Withdrawal) -> None:
+def _tell(connection: "psycopg.Connection[tuple[Any, ...]]", name: str, entry: Fault | Withdrawal) -> None:
     """Run one statement in a savepoint; text that PostgreSQL can't hold is replaced."""
     row = {
         key: UNSTORABLE.sub("�", value) if isinstance(value, str) else value
@@ -183,3 +189,11 @@ def _tell(connection: "psycopg.Connection[tuple[object, ...]]", name: str, entry
             entry.flag,
             why,
         )
+
+
+def _reports(connection: "psycopg.Connection[tuple[Any, ...]]") -> tuple[MirrorReport, ...]:
+    if connection.execute(_queries["sees_mirrors"]).fetchone() != (True,):
+        return ()
+    now = time.monotonic()
+    rows = connection.execute(_queries["mirrors"])
+    return tuple(MirrorReport(group, right, trouble, now) for group, right, trouble in rows)

@@ -52,6 +52,18 @@ from windsock.withdrawals
 where lifted_at is null and expires_at > now()
 order by withdrawn_at, flag, variant, field;
 
+-- name: sees_mirrors
+-- Whether this role may know what the mirrors report; databases of older migrations don't have the table.
+select coalesce(has_table_privilege(to_regclass('windsock.mirrors'), 'select'), false);
+
+-- name: mirrors
+-- What each mirror that leads a group last reported: seconds since its documents were known to be right, and what is
+-- wrong. One that no longer reports has stopped.
+select group_name, extract(epoch from now() - right_at)::float8,
+       case when now() - reported_at > interval '1 minute' then 'it no longer reports' else trouble end
+from windsock.mirrors
+order by group_name;
+
 -- name: forget
 -- Faults that no count will include again.
 delete from windsock.faults where reported_at < now() - interval '1 day';

@@ -6,6 +6,7 @@ import threading
 
 from windsock.backoff import Backoff
 from windsock.healing.boards import Board
+from windsock.healing.mirrors import heard
 from windsock.healing.quarantine import quarantine
 
 logger = logging.getLogger("windsock.healing")
@@ -16,7 +17,7 @@ _BACKOFF = Backoff(first=1.0, longest=60.0)
 class Sharing:
     """Exchanges at once when something is withdrawn here, and else every few seconds.
 
-    A board that is away costs nothing: what this process has withdrawn stays so, and is told later.
+    If the board is unreachable, local withdrawals stay in force and are shared once it's back.
 
     Args:
         board: The table or the file.
@@ -39,6 +40,7 @@ class Sharing:
         self._stopping.set()
         quarantine.news.set()
         self._thread.join(deadline)
+        heard.reports = ()
 
     def _start(self) -> None:
         global _running  # noqa: PLW0603 - as above
@@ -69,6 +71,7 @@ class Sharing:
             self._complain(" ".join(str(error).split()) or type(error).__name__)
             return False
         quarantine.shared(in_force)
+        heard.reports = self._board.mirrors
         self._complain("")
         return True
 

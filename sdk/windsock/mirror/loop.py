@@ -22,6 +22,7 @@ from windsock.mirror.health import Status
 from windsock.mirror.memory import Memory
 from windsock.mirror.postgres import DatabaseError, Source, connect
 from windsock.mirror.publish import Publisher, Written
+from windsock.mirror.standby import trouble
 from windsock.settings.settings import Settings
 
 _log = logging.getLogger("windsock.mirror")
@@ -31,7 +32,9 @@ _SLICE_SECONDS = 0.5  # how long a stop waits for a mirror that waits for change
 _CUT_SECONDS = 60.0
 _KEEP_LOG_SECONDS = 600.0
 _LONGEST_PAUSE_SECONDS = 30.0
-_RECONNECT = Backoff(first=1.0, longest=_LONGEST_PAUSE_SECONDS)
+# Short, because every user waits for a database that is back; with jitter, because all of its clients do.
+_RECONNECT = Backoff(first=0.5, longest=1.5, jitter=0.5)
+_REPORT_SECONDS = 5.0
 _LEAD_SECONDS = 10.0
 # A rest as long as the round of changes before it leaves half of the time to those who write and who read
 # documents; the next round takes all that changed meanwhile at once. A lone change is a round of some
@@ -229,15 +232,23 @@ class Mirror:
     def _wait(self, source: Source, stop: threading.Event, pace: "_Pace") -> None:
         """Wait for a wake-up, for the next poll, or for the end; do the chores meanwhile."""
         pace.chores(source)
+        self._tell_others(source, pace)
         deadline = time.monotonic() + pace.pause
         poll_at = time.monotonic() + self._options.poll_seconds
         while not stop.is_set() and (left := deadline - time.monotonic()) > 0:
             is_woken = source.wait(min(left, _SLICE_SECONDS))
+            self._tell_others(source, pace)
             if (is_woken or self._bases.are_changed()) and not pace.failures:
                 return
             if pace.is_guarded and (is_woken or time.monotonic() >= poll_at):
                 self._report(self._publisher.publish_configurations(source.configurations()))
                 poll_at = time.monotonic() + self._options.poll_seconds
+
+    def _tell_others(self, source: Source, pace: "_Pace") -> None:
+        """Report to mirrors on standby and to services: every few seconds, and when the trouble changes."""
+        if pace.report_is_due(self.status.trouble):
+            age = self.status.age if self.status.last_success else None
+            source.report(self._options.group, self._publisher.folder_id, age, self.status.trouble)
 
     def _recovered(self, pace: "_Pace") -> None:
         pace.failures = 0
@@ -262,6 +273,7 @@ class Mirror:
         """Become the leader of the group, if it takes until another one's end; False when stopped before."""
         # After a trouble the lock may still be held by this mirror's own lost session.
         believed_at = time.monotonic() + (self._options.answer_seconds if self.status.trouble else 0.0)
+        began = time.monotonic()
         stands_by = False
         while not stop.is_set():
             if source.try_lead(self._options.group):
@@ -274,15 +286,28 @@ class Mirror:
                 if not stands_by:
                     _log.info("another mirror of the group %r leads; standing by", self._options.group)
                 stands_by = True
-                self.status.last_success = time.time()
-                self._alarm.over("another mirror publishes")
+                self._look_at_leader(source, time.monotonic() - began)
             stop.wait(_SLICE_SECONDS)
         return False
+
+    def _look_at_leader(self, source: Source, waited: float) -> None:
+        """Be ready as long as the leader is at work; else sound the alarm."""
+        group, path = self._options.group, self._options.folder
+        leader = source.leader(group)
+        if leader is None:  # the database can't tell
+            wrong: str | None = "" if path.is_dir() else f"{path}: there is no such folder"
+        else:
+            wrong = trouble(leader, group, path, self._memory.read().folder, waited)
+        if wrong:
+            self._alarm.sound(MirrorError(wrong))
+        elif wrong is not None:
+            self.status.last_success = time.time()
+            self._alarm.over("another mirror publishes")
 
     def _take_over(self) -> None:
         self._folder.prepare()
         self._publisher.load()
-        self._memory.check_owner()
+        self._publisher.claim()
 
 
 class _Pace:
@@ -295,6 +320,7 @@ class _Pace:
         self._full_at = -math.inf
         self._full_took = 0.0
         self._tested_at = self._cut_at = time.monotonic()
+        self._reported: tuple[float, str] = (-math.inf, "")
 
     def full_is_due(self, source: Source) -> bool:
         """Whether it is time to read everything; without a change log nothing else shows a change."""
@@ -311,6 +337,15 @@ class _Pace:
         """The seconds until the next poll, longer after each failure in a row."""
         longest = max(_LONGEST_PAUSE_SECONDS, self._options.poll_seconds)
         return Backoff(self._options.poll_seconds, longest).pause(self.failures + 1)
+
+    def report_is_due(self, trouble: str) -> bool:
+        """Whether it is time to report; takes it as reported."""
+        at, said = self._reported
+        now = time.monotonic()
+        if now - at < _REPORT_SECONDS and trouble == said:
+            return False
+        self._reported = (now, trouble)
+        return True
 
     def chores(self, source: Source) -> None:
         """Prove that notifications arrive, and keep the change log short."""

@@ -75,6 +75,25 @@ class Reading:
                 yield AssignmentList(shard, config_id, IdList(text, count))
 
 
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """What the mirror that leads a group last said of itself.
+
+    Attributes:
+        folder: What tells its folder from others; None if no mirror of the group has ever reported.
+        reported: Seconds since it was last at work; None likewise.
+        right: Seconds since its documents were last known to be right; None for never.
+        trouble: What was wrong then; empty or None when nothing was.
+        holder: Who holds the group's lock, for people; None if that can't be seen.
+    """
+
+    folder: str | None
+    reported: float | None
+    right: float | None
+    trouble: str | None
+    holder: str | None
+
+
 class Source:
     """One connection to the database, fit to serve a mirror; see `connect`."""
 
@@ -100,6 +119,27 @@ class Source:
         """Become the leader of a group of mirrors, if there is none."""
         with _deadline(self._connection, self._answer_seconds):
             return bool(_one(self._connection, "try_lead", {"group": group})[0])
+
+    def report(self, group: str, folder: str, age: float | None, trouble: str) -> None:
+        """Tell mirrors on standby and services that this mirror is at work.
+
+        Args:
+            group: The group that this mirror leads.
+            folder: What tells its folder from others.
+            age: Seconds since its documents were last known to be right; None for never.
+            trouble: What is wrong; empty when nothing is.
+        """
+        if self._capability.has_mirrors:
+            with self.asking() as connection:
+                parameters = {"group": group, "folder": folder, "age": age, "trouble": trouble}
+                connection.execute(_queries["report"], parameters)
+
+    def leader(self, group: str) -> "Leader | None":
+        """What the mirror that leads a group last said; None where the database can't tell."""
+        if not self._capability.has_mirrors:
+            return None
+        with _deadline(self._connection, self._answer_seconds), _said_clearly():
+            return Leader(*_one(self._connection, "leader", {"group": group}))
 
     def wait(self, seconds: float) -> bool:
         """Wait for a change, at most `seconds`; whether the log is to be read.
@@ -324,10 +364,13 @@ class _Capability:
     has_log: bool
     has_withdrawals: bool
     is_never_woken: bool
+    has_mirrors: bool
 
 
 def _read_capability(connection: "Connection") -> _Capability:
-    id_type, has_config_id, has_configurations, has_log, has_withdrawals = _one(connection, "read_capability")
+    id_type, has_config_id, has_configurations, has_log, has_withdrawals, has_mirrors = _one(
+        connection, "read_capability"
+    )
     missing_parts = [
         what
         for what, there in (
@@ -348,7 +391,9 @@ def _read_capability(connection: "Connection") -> _Capability:
             "changes in milliseconds"
         )
     is_never_woken = bool(_one(connection, "never_woken")[0])
-    return _Capability(str(id_type), bool(has_log), bool(has_withdrawals), is_never_woken)
+    return _Capability(
+        str(id_type), bool(has_log), bool(has_withdrawals), is_never_woken, bool(has_mirrors)
+    )
 
 
 @contextlib.contextmanager

@@ -77,6 +77,10 @@ class Publisher:
         guard: Refuses mass removals.
         fitting: Checks profiles against the settings classes that are known here.
         memory: What the folder remembers of the guard.
+
+    Attributes:
+        published: What the documents say.
+        folder_id: Tells the folder from others, once it is claimed.
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class Publisher:
         self.progress: Callable[[int, int], None] = lambda _done, _total: None
         self._complaints: dict[str, str] = {}
         self.published = Published()
+        self.folder_id = ""
 
     def load(self) -> None:
         """Learn from the documents what was published last.
@@ -109,8 +114,15 @@ class Publisher:
             if shard is not None:
                 self.published.profiles.update(shard.profiles)
                 self.published.counts[number] = _counts(shard)
-        self._memory.load()
-        self._guard.restore(self._memory.peaks, self.published.assigned)
+        self._guard.restore(self._memory.read().peaks, self.published.assigned)
+
+    def claim(self) -> None:
+        """Take the folder for this group, or make sure that it is taken.
+
+        Raises:
+            ConfigurationError: The folder belongs to another group of mirrors.
+        """
+        self.folder_id = self._memory.write(self._guard.peaks)
 
     def _is_of_this_layout(self, first: str) -> bool:
         try:
@@ -209,7 +221,7 @@ class Publisher:
         self._guard.forgive(forgiven)
         if assigned is not None:
             self._guard.published(assigned)
-        self._memory.save(self._guard.peaks)
+        self.claim()
 
     def _moved(
         self, profiles: Mapping[str, Profile], assignments: Iterable[AssignmentRow]

@@ -32,7 +32,32 @@ select
                  and tgenabled <> 'D'
                  and tgrelid in (to_regclass('public.profiles'), to_regclass('public.app_configurations'))) = 8,
     coalesce(has_schema_privilege(to_regnamespace('windsock'), 'usage'), false)
-        and coalesce(has_table_privilege(to_regclass('windsock.withdrawals'), 'select'), false);
+        and coalesce(has_table_privilege(to_regclass('windsock.withdrawals'), 'select'), false),
+    coalesce(has_schema_privilege(to_regnamespace('windsock'), 'usage'), false)
+        and coalesce(has_table_privilege(to_regclass('windsock.mirrors'), 'select, insert, update'), false)
+        and coalesce(has_table_privilege(to_regclass('windsock.mirrors'), 'update'), false);
+
+-- name: report
+-- The mirror that leads is at work; how long ago its documents were right, by this server's clock.
+insert into windsock.mirrors as mirrors (group_name, folder, reported_at, right_at, trouble)
+values (%(group)s, %(folder)s, now(), now() - %(age)s * interval '1 second', %(trouble)s)
+on conflict (group_name) do update
+set folder = excluded.folder, reported_at = excluded.reported_at,
+    right_at = coalesce(excluded.right_at, mirrors.right_at), trouble = excluded.trouble;
+
+-- name: leader
+-- What the mirror that leads a group last said, and how many seconds ago; beside it, who holds the lock.
+select mirrors.folder, extract(epoch from now() - mirrors.reported_at)::float8,
+       extract(epoch from now() - mirrors.right_at)::float8, mirrors.trouble,
+       (select format('session %%s of role %%s', activity.pid, activity.usename)
+        from pg_catalog.pg_locks locks
+        join pg_catalog.pg_stat_activity activity using (pid)
+        where locks.locktype = 'advisory' and locks.granted
+            and (locks.classid::bigint << 32 | locks.objid::bigint)
+                = hashtextextended('windsock mirror ' || %(group)s, 0)
+        limit 1)
+from (select) one
+left join windsock.mirrors on group_name = %(group)s;
 
 -- name: try_lead
 -- One leader for each group of mirrors, for as long as its session lives.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from openfeature.provider import ProviderStatus
 from openfeature.provider.no_op_provider import NoOpProvider
 
+from windsock.healing.mirrors import MirrorReport, heard
 from windsock.healing.quarantine import Withdrawal, quarantine
 from windsock.providers.base import Serving, ServingProvider
 from windsock.settings.process import process
@@ -33,6 +34,8 @@ class Health:
         problems: Flags that turned themselves off, one message each.
         shadowed: Fields of a base flag that the environment overrides, as ``flag.field``.
         withdrawn: Values that are not served because they failed in use.
+        mirrors: What `windsock mirror` last reported to the database, group by group: how old its word is,
+            and what is wrong with it. Empty without a database, and until the first exchange with it.
         usage: What the usage writer has done; None where nothing is recorded.
     """
 
@@ -47,6 +50,7 @@ class Health:
     problems: tuple[str, ...] = ()
     shadowed: tuple[str, ...] = ()
     withdrawn: tuple[Withdrawal, ...] = ()
+    mirrors: tuple[MirrorReport, ...] = ()
     usage: UsageHealth | None = None
 
 
@@ -77,5 +81,6 @@ def health() -> Health:
         problems=tuple(str(problem) for problem in serving.problems),
         shadowed=tuple(sorted({name for resolver in resolvers for name in resolver.shadowed()})),
         withdrawn=quarantine.in_force(),
+        mirrors=heard.reports,
         usage=None if (writer := installed()) is None else writer.health(),
     )

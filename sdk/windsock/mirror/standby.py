@@ -1,0 +1,49 @@
+"""What a mirror on standby makes sure of: the leader of its group is at work, and writes the same folder."""
+
+from pathlib import Path
+
+from windsock.mirror import health
+from windsock.mirror.postgres import Leader
+
+_PATIENCE_SECONDS = 10.0
+"""How long the first report of a leader that starts at the same time may take."""
+
+
+def trouble(leader: Leader, group: str, path: Path, folder: str, waited: float) -> str | None:
+    """Say what is wrong with the leader, if anything.
+
+    Args:
+        leader: What it said last.
+        group: The group of both.
+        path: The folder of the mirror on standby.
+        folder: What tells that folder from others; empty if it doesn't exist or nothing was published in it.
+        waited: Seconds since the standby began.
+
+    Returns:
+        A message; empty when all is well, None when it can't be told yet.
+    """
+    stale = health.STALE_SECONDS
+    if leader.reported is None or leader.reported > stale:
+        return _silence(leader, group, stale, waited)
+    if leader.trouble:
+        return f"the mirror that leads the group {group!r} reports: {leader.trouble}"
+    if leader.right is None:
+        return None
+    if leader.right > stale:
+        return f"the mirror that leads the group {group!r} hasn't published for more than {stale:.0f} s"
+    if leader.folder == folder:
+        return ""
+    return (
+        f"the mirror that leads the group {group!r} writes another folder than {path.resolve()}: mirrors of "
+        "one group share a folder; pass its --folder, or a --group for this one"
+    )
+
+
+def _silence(leader: Leader, group: str, stale: float, waited: float) -> str | None:
+    if leader.reported is None and waited < _PATIENCE_SECONDS:
+        return None
+    since = "yet" if leader.reported is None else f"for more than {stale:.0f} s"
+    return (
+        f"{leader.holder or 'another session'} holds the lock of the group {group!r}, and no mirror of that "
+        f"group has reported {since}: if it is a mirror, it is frozen; end that session"
+    )

@@ -1,0 +1,105 @@
+"""A mirror on standby is ready only as long as the leader of its group is at work, in the same folder."""
+
+import signal
+import threading
+
+import psycopg
+import pytest
+
+from windsock.mirror import health, standby
+
+LOCK = "select pg_advisory_lock(hashtextextended('windsock mirror default', 0))"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(standby, "_PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(health, "STALE_SECONDS", 8.0)
+
+
+def test_a_role_without_rights_that_holds_the_lock_is_an_alarm(
+    *, world, role, watching, eventually, messages
+):
+    ann = world.user(world.seed)
+    with psycopg.connect(world.url, user=role, autocommit=True) as stranger:
+        stranger.execute(LOCK)
+        mirror = watching(world.mirror())
+        eventually(lambda: mirror.status.trouble)
+        assert f"of role {role} holds the lock of the group 'default', and no mirror" in mirror.status.trouble
+        assert not mirror.status.is_ready
+    eventually(lambda: ann in world.served())
+    eventually(lambda: mirror.status.is_ready)
+
+
+def test_a_leader_that_is_frozen_is_an_alarm(*, world, start_mirror, watching, eventually, messages):
+    world.user(world.seed)
+    leader = start_mirror()
+    eventually(lambda: world.served() == world.assigned(), seconds=30)
+    mirror = watching(world.mirror(shards=4))
+    eventually(lambda: mirror.status.is_ready)
+    leader.send_signal(signal.SIGSTOP)
+    eventually(lambda: "has reported for more than 8 s" in mirror.status.trouble, seconds=30)
+    assert not mirror.status.is_ready
+    leader.send_signal(signal.SIGCONT)
+    eventually(lambda: mirror.status.is_ready, seconds=30)
+    assert not mirror.status.leading
+
+
+def test_the_leaders_trouble_is_the_standbys(*, world, watching, eventually, tmp_path):
+    users = [world.user(world.seed) for _ in range(30)]
+    leader = watching(world.mirror())
+    eventually(lambda: len(world.served()) == len(users))
+    mirror = watching(world.mirror())
+    eventually(lambda: mirror.status.is_ready)
+    world.execute("update profiles set config_id = null")
+    eventually(lambda: "that an hour may remove" in mirror.status.trouble)
+    assert mirror.status.trouble.startswith("the mirror that leads the group 'default' reports: ")
+    assert not mirror.status.is_ready
+    world.execute("update profiles set config_id = %s", world.seed)
+    eventually(lambda: leader.status.is_ready and mirror.status.is_ready, seconds=60)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_another_folder_than_the_leaders_is_an_alarm(*, world, watching, eventually, tmp_path, exists):
+    world.user(world.seed)
+    watching(world.mirror())
+    eventually(lambda: world.served() == world.assigned())
+    elsewhere = tmp_path / "elsewhere"
+    if exists:
+        elsewhere.mkdir()
+    mirror = watching(world.mirror(folder=elsewhere))
+    eventually(lambda: f"writes another folder than {elsewhere}" in mirror.status.trouble)
+    assert not mirror.status.is_ready
+    assert elsewhere.exists() is exists
+
+
+def test_two_groups_cannot_share_a_folder(*, world, watching, eventually):
+    world.user(world.seed)
+    first = watching(world.mirror(poll_seconds=0.1))
+    eventually(lambda: world.served() == world.assigned())
+    second = watching(world.mirror(group="other", poll_seconds=0.1))
+    eventually(lambda: "belongs to mirrors of the group 'default'" in second.status.trouble)
+    assert not second.status.is_ready
+    world.user(world.seed)
+    eventually(lambda: world.served() == world.assigned())
+    assert first.status.is_ready
+
+
+def test_two_groups_that_begin_at_once_are_found_out(*, world, watching, eventually):
+    for _ in range(20):
+        world.user(world.seed)
+    mirrors = [world.mirror(group=name, poll_seconds=0.1) for name in ("one", "two")]
+    together = threading.Barrier(2)
+    for mirror in mirrors:
+        take_over = mirror._take_over
+
+        def both(take_over=take_over):
+            together.wait(5)
+            take_over()
+
+        mirror._take_over = both
+        watching(mirror)
+    eventually(lambda: any("belongs to mirrors of the group" in each.status.trouble for each in mirrors))
+    together.abort()
+    world.user(world.seed)
+    eventually(lambda: world.served() == world.assigned())
