@@ -279,7 +279,7 @@ def test_the_roles_have_these_grants_and_no_others(plain):
         ),
         *(
             f"windsock_definer: select withdrawals.{each}"
-            for each in ("flag", "variant", "field", "fingerprint", "lifted_at")
+            for each in ("flag", "variant", "field", "lifted_at")
         ),
         "windsock_definer: select withdrawals",
         "windsock_definer: update withdrawals.lifted_at",

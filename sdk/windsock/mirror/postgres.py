@@ -391,9 +391,7 @@ def _read_capability(connection: "Connection") -> _Capability:
             "changes in milliseconds"
         )
     is_never_woken = bool(_one(connection, "never_woken")[0])
-    return _Capability(
-        str(id_type), bool(has_log), bool(has_withdrawals), is_never_woken, bool(has_mirrors)
-    )
+    return _Capability(str(id_type), bool(has_log), bool(has_withdrawals), is_never_woken, bool(has_mirrors))
 
 
 @contextlib.contextmanager
