@@ -13,7 +13,7 @@ from windsock.demo.story import Promise, Step
 from .demo_system import FLAG_FILE, PATH, System
 
 FLAG = "learning"
-MIRROR = ("--learning-config", "learning")
+MIRROR = ("--learning-config", "learning", "--settings", "examples.ad_learning.settings:Learning")
 INTRODUCTION = (
     "Ad learning finds winning ads, learns from them and changes budgets. All its numbers are in one flag. "
     "Two services, a learning worker, two executors and a Celery worker go by them, processes of their own, "

@@ -97,7 +97,8 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="FLAG[:TABLE]",
-            help="Also write this flag's base values into a table (learning_config) for SQL; repeat it.",
+            help="Also write this flag's base values into a table (learning_config) for SQL; needs the flag's"
+            " class in --settings. Repeat it.",
         ),
     ] = None,
     git_folder: GitFolder = Path("flagd"),

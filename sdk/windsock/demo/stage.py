@@ -186,7 +186,9 @@ def _mirror(url: str, arguments: Sequence[str]) -> Iterator[None]:
     """Run ``windsock mirror --watch`` as a process of its own, until it has published once and to the end."""
     program = [sys.executable, "-c", "from windsock.cli import main; main()", *arguments]
     log = Path("mirror.log")
-    with running(program, {"DATABASE_URL": url}, log) as process:
+    # its settings class may be in an example, which is a package of the repository
+    variables = {"DATABASE_URL": url, "PYTHONPATH": str(Path(windsock.__file__).parents[2])}
+    with running(program, variables, log) as process:
         wait(lambda: MIRRORED.exists() or process.poll() is not None, "the mirror's first publication")
         if process.poll() is not None:
             raise ConfigurationError(f"the mirror ended at once: {log.read_text().strip()}")

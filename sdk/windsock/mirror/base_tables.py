@@ -1,7 +1,9 @@
 """Tables that say what base flags say, so that SQL reads the same values as the services."""
 
 import logging
-from collections.abc import Iterable
+import math
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -12,6 +14,7 @@ from windsock.mirror.base_values import BaseReader, BaseValues
 from windsock.mirror.id_lists import json_text
 from windsock.mirror.postgres import Source, quoted
 from windsock.postgres.queries import load_queries
+from windsock.settings.settings import Settings
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("windsock.mirror")
 _queries = load_queries("windsock.mirror", "base_tables.sql")
 
+_LOOK_SECONDS = 2.0
 _DEFAULT = "learning_config"
 _COLUMNS = {  # what a column may be; the first is what is advised
     "key": ("text", "character varying"),
@@ -112,25 +116,36 @@ class BaseTables:
 
     Args:
         targets: ``flag``, whose table is ``learning_config``, or ``flag:table``, or ``flag:schema.table``.
+        classes: The settings classes that read these flags.
         folder: The folder of Git's flag files.
         environment: The environment that the values are for.
 
     Raises:
-        ConfigurationError: A target names no table, or two flags name one.
+        ConfigurationError: A target has no table or no class, or two flags name one table.
     """
 
-    def __init__(self, targets: Iterable[str], folder: Path, environment: str) -> None:
+    def __init__(
+        self, targets: Iterable[str], classes: Iterable[type[Settings]], folder: Path, environment: str
+    ) -> None:
+        declarations = {each.__windsock__.declaration.flag: each.__windsock__.declaration for each in classes}
         self._readers: dict[BaseTable, BaseReader] = {}
+        self._written: dict[BaseTable, BaseValues] = {}
+        self._looked_at = -math.inf
         self._said = ""
         for target in targets:
             flag, colon, name = target.partition(":")
+            if flag not in declarations:
+                raise ConfigurationError(
+                    f"--learning-config {target} needs the settings class that reads the flag {flag!r}, "
+                    "because its code defaults count too: add --settings module:Class"
+                )
             table = BaseTable.named(name if colon else _DEFAULT)
             if table in self._readers:
                 raise ConfigurationError(
                     f"two flags cannot share the table {table}: give one a table of its own, as "
                     f"--learning-config {flag}:TABLE"
                 )
-            self._readers[table] = BaseReader(flag, folder, environment)
+            self._readers[table] = BaseReader(declarations[flag], folder, environment)
 
     def are_changed(self) -> bool:
         """Whether a file changed since its values were written."""
@@ -152,18 +167,37 @@ class BaseTables:
             except BaseException:
                 reader.forget()
                 raise
+            self._written[table] = base
             _log.info("%s says what the flag %s says, revision %s", table, reader.flag, base.revision)
 
     def follow(self, source: Source) -> None:
         """Write what changed; a table that cannot take it is said once, and the documents go on."""
         try:
             self.write(source)
+            self._repair(source)
         except MirrorError as error:
             if str(error) != self._said:
                 _log.error("base values are not in SQL: %s", error)
             self._said = str(error)
         else:
             self._said = ""
+
+    def _repair(self, source: Source) -> None:
+        """Undo what somebody else did to our rows, and say so."""
+        if time.monotonic() - self._looked_at < _LOOK_SECONDS:
+            return
+        self._looked_at = time.monotonic()
+        for table, base in self._written.items():
+            with source.asking() as connection:
+                there = table.read(connection)
+                wrong = _different(base, there)
+                if wrong:
+                    table.write(connection, base)
+                    _log.warning(
+                        "%s was changed by hand (%s) and is as the flag says again: change the flag instead",
+                        table,
+                        ", ".join(wrong),
+                    )
 
     def differences(self, source: Source) -> list[str]:
         """One line for each row that is not what the flags say."""
@@ -172,12 +206,13 @@ class BaseTables:
             base = reader.read_if_changed()
             if base is None:
                 continue
-            wanted = {key: (value, base.revision) for key, value in base.values.items()}
             with source.asking() as connection:
                 there = table.read(connection)
-            found += [
-                f"{table}, key {key}: differs from {base.revision}"
-                for key in sorted(wanted.keys() | there.keys())
-                if wanted.get(key) != there.get(key)
-            ]
+            found += [f"{table}, key {key}: differs from {base.revision}" for key in _different(base, there)]
         return found
+
+
+def _different(base: BaseValues, there: Mapping[str, tuple[JsonValue, str]]) -> list[str]:
+    """The keys whose rows aren't what they should be."""
+    wanted = {key: (value, base.revision) for key, value in base.values.items()}
+    return [key for key in sorted(wanted.keys() | there.keys()) if wanted.get(key) != there.get(key)]

@@ -1,4 +1,4 @@
-"""The base values of one flag, read from Git's files for the table that SQL reads."""
+"""What a settings class makes of its code defaults and its base flag alone, for the table that SQL reads."""
 
 import logging
 import os
@@ -9,6 +9,9 @@ from pathlib import Path
 from windsock.errors import FlagFileError
 from windsock.evaluator import FlagEvaluator
 from windsock.flags import JsonValue, merge, read_document
+from windsock.settings.declaration import Declaration
+from windsock.settings.falling import resolve
+from windsock.settings.layers import Layer, Origin
 
 _log = logging.getLogger("windsock.mirror")
 
@@ -18,10 +21,10 @@ _SUFFIXES = (".flagd.json", ".flagd.yaml", ".flagd.yml")
 
 @dataclass(frozen=True, slots=True)
 class BaseValues:
-    """What the base flag says for one environment, without any user.
+    """What a settings class resolves to for one environment, without any user.
 
     Attributes:
-        values: The fields of the flag's object.
+        values: Every field but the secret ones, as JSON.
         revision: The revision of the file that defines the flag.
     """
 
@@ -30,16 +33,20 @@ class BaseValues:
 
 
 class BaseReader:
-    """Reads one flag's base values, again whenever a file of the folder changed.
+    """Reads the base values of one class, again whenever a file of the folder changed.
+
+    They are what the class makes of its code defaults and the base flag, validated and typed, and nothing of
+    this process's variables: what services read that set no variable.
 
     Args:
-        flag: The flag's key, which is the settings class's flag name; readable as `flag`.
+        declaration: The settings class. Its flag's key is readable as `flag`.
         folder: The folder of Git's flag files.
         environment: The value of the context's ``environment``.
     """
 
-    def __init__(self, flag: str, folder: Path, environment: str) -> None:
-        self.flag = flag
+    def __init__(self, declaration: Declaration, folder: Path, environment: str) -> None:
+        self.flag = declaration.flag
+        self._declaration = declaration
         self._folder = folder
         self._environment = environment
         self._seen: list[tuple[Path, _Signature]] | None = None
@@ -83,8 +90,30 @@ class BaseReader:
                 why,
             )
             return None
+        values = self._resolve(outcome.value, outcome.variant)
         revisions = {document.source: document.revision for document in documents}
-        return BaseValues(outcome.value, revisions[compiled.flag.source])
+        return values and BaseValues(values, revisions[compiled.flag.source])
+
+    def _resolve(self, said: Mapping[str, JsonValue], variant: str | None) -> Mapping[str, JsonValue] | None:
+        """Lay the base over the code defaults; None when the class refuses a part of it."""
+        layer = Layer(Origin("base", self.flag, variant), said)
+        name = self._declaration.settings_class.__name__
+        try:
+            resolved = resolve(self._declaration, [layer])
+        except Exception as error:  # noqa: BLE001 - a class's own validators may raise anything
+            refusals = f"{name}: {' '.join(str(error).split())}"
+        else:
+            refusals = "; ".join(
+                f"{name}.{'.'.join(each.path)}: {each.message}" for each in resolved.refusals
+            )
+        if refusals:
+            _log.error(
+                "%s: the flag %s does not fit (%s); SQL keeps what it has", self._folder, self.flag, refusals
+            )
+            return None
+        shown = {each for each in resolved.values if not self._declaration.is_secret((each,))}
+        values: dict[str, JsonValue] = resolved.instance.model_dump(mode="json", include=shown)
+        return values
 
 
 def _signature(path: Path) -> _Signature:

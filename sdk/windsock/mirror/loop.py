@@ -62,7 +62,7 @@ class Options:
         settings: Settings classes that configurations are checked against; what does not fit is named.
         hold_back_misfits: Keep what does not fit from being published: its last good settings stay.
         learning_config: Flags whose base values are written into a table: ``flag``, whose table is
-            `learning_config`, or ``flag:table``, or ``flag:schema.table``.
+            `learning_config`, or ``flag:table``, or ``flag:schema.table``. `settings` holds their classes.
         git_folder: The folder of Git's flag files, for the base values.
         environment: The environment that the base values are for.
     """
@@ -96,14 +96,18 @@ class Mirror:
         self._options = options
         self._folder = Folder(options.folder)
         layout = _layout(options)
-        fitting = Fitting(options.settings, layout.flags, hold_back=options.hold_back_misfits)
+        written = {target.partition(":")[0] for target in options.learning_config} - set(layout.flags)
+        checked = [each for each in options.settings if each.__windsock__.declaration.flag not in written]
+        fitting = Fitting(checked, layout.flags, hold_back=options.hold_back_misfits)
         self._memory = Memory(self._folder, options.group)
         guard = ShrinkGuard(options.max_shrink)
         self._publisher = Publisher(self._folder, layout, guard, fitting, self._memory)
         self._allow_shrink = options.allow_shrink
         self.status = Status()
         self._alarm = Alarm(self.status)
-        self._bases = BaseTables(options.learning_config, options.git_folder, options.environment)
+        self._bases = BaseTables(
+            options.learning_config, options.settings, options.git_folder, options.environment
+        )
 
     def show_progress(self, show: Callable[[int, int], None]) -> None:
         """Call `show` with the number of documents done, and of all, before each one."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from examples.ad_learning.settings import Learning
 from psycopg import sql
 from tests.examples.conftest import eventually
 
@@ -103,6 +104,7 @@ def mirror(database, connection, learning_file, tmp_path):
         url=database,
         folder=tmp_path / "mirror",
         flags=("learning",),
+        settings=(Learning,),
         learning_config=("learning",),
         git_folder=learning_file.parent,
     )
