@@ -107,3 +107,78 @@ async def test_an_empty_stream(serve):
 
     assert [part async for part in await windsock.aheal(Teacher.for_user("ann"), nothing)] == []
     assert list(windsock.heal(Teacher.for_user("ann"), plain)) == []
+
+
+def test_a_generator_is_passed_on_whole(serve):
+    """What is sent and thrown, the first time too, and what is returned."""
+    serve(profiles(["ann"], reasoning_model="gpt-4o"))
+
+    def talk(settings):
+        heard = []
+        for number in range(3):
+            try:
+                heard.append((yield f"{settings.reasoning_model} {number}"))
+            except KeyError as error:
+                heard.append(error.args[0])
+        return heard
+
+    stream = windsock.heal(Teacher.for_user("ann"), talk)
+    assert next(stream) == "gpt-4o 0"
+    assert stream.send("first") == "gpt-4o 1"
+    assert stream.throw(KeyError("second")) == "gpt-4o 2"
+    with pytest.raises(StopIteration) as end:
+        stream.send("third")
+    assert end.value.value == ["first", "second", "third"]
+
+
+def test_a_generator_hears_what_is_thrown_first_and_one_without_items_returns(serve):
+    serve(profiles(["ann"], reasoning_model="gpt-4o"))
+
+    def catch(settings):
+        try:
+            yield settings.reasoning_model
+        except KeyError:
+            yield "caught"
+
+    stream = windsock.heal(Teacher.for_user("ann"), catch)
+    assert next(stream) == "gpt-4o"
+    assert stream.throw(KeyError()) == "caught"
+
+    def empty(settings):
+        yield from ()
+        return settings.reasoning_model
+
+    with pytest.raises(StopIteration) as end:
+        next(windsock.heal(Teacher.for_user("ann"), empty))
+    assert end.value.value == "gpt-4o"
+
+
+@pytest.mark.anyio
+async def test_an_asynchronous_generator_hears_what_is_sent_first(serve):
+    serve(profiles(["ann"], reasoning_model="gpt-4o"))
+
+    async def talk(settings):
+        heard = yield settings.reasoning_model
+        yield heard
+
+    stream = await windsock.aheal(Teacher.for_user("ann"), talk)
+    assert await anext(stream) == "gpt-4o"
+    assert await stream.asend("first") == "first"
+    assert [part async for part in stream] == []
+
+
+@pytest.mark.anyio
+async def test_an_infinite_deadline_is_none(serve):
+    serve(profiles(["ann"], reasoning_model=TYPO))
+
+    def call(settings):
+        if settings.reasoning_model == TYPO:
+            raise not_found(TYPO)
+        return settings.reasoning_model
+
+    async def acall(settings):
+        return call(settings)
+
+    healed = windsock.heal(Teacher.for_user("ann"), call, deadline=float("inf"))
+    assert healed == await windsock.aheal(Teacher.for_user("ann"), acall, deadline=float("inf"))
+    assert healed == "gpt-4o-mini"

@@ -324,3 +324,25 @@ def test_the_log_sink_writes_lines_of_json(start, make_pending, caplog):
     writer.put(pending)
     assert writer.flush()
     assert f'"id":"{pending.id}"' in caplog.text
+
+
+def test_where_no_thread_can_be_made_a_record_waits_for_the_next_one(
+    start, make_pending, monkeypatch, caplog
+):
+    sink = MemorySink()
+    writer = start(sink, QUICK)
+    begin, left = threading.Thread.start, [1, 1, 1]
+
+    def refuse(thread):
+        if left and thread.name.startswith("windsock-usage"):
+            left.pop()
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for _ in range(4):
+        writer.put(make_pending())
+    assert writer.flush()
+    assert len(sink.rows) == 4
+    assert writer.health().dropped == 0
+    assert caplog.text.count("can't start new thread") == 1

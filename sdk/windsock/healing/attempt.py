@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -51,7 +52,7 @@ class Attempt(Generic[S]):
     Args:
         settings: What the caller gave to `heal`.
         classifier: Judges the errors.
-        deadline: Seconds for all runs, or None.
+        deadline: Seconds for all runs; None or infinity for no limit.
 
     Attributes:
         settings: What the next run gets.
@@ -76,7 +77,7 @@ class Attempt(Generic[S]):
         self.settings: S = settings
         self._caller = settings
         self._classifier = classifier
-        if deadline is not None:
+        if deadline is not None and deadline != math.inf:
             self._end = time.monotonic() + deadline
         view = view_of(settings)
         if view is None:

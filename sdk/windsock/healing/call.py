@@ -50,9 +50,10 @@ def heal(
     attempt = Attempt(settings, classify, deadline)
     while True:
         try:
-            if deadline is None or attempt.error is None:
+            left = attempt.left()
+            if left is None or attempt.error is None:
                 answer = _run(call, attempt)
-            elif answers := within(attempt.left(), lambda: _run(call, attempt)):
+            elif answers := within(left, lambda: _run(call, attempt)):
                 (answer,) = answers
             else:
                 raise attempt.error  # noqa: TRY301 - handled as what it is, the call's own
@@ -104,11 +105,8 @@ async def aheal(
     attempt = Attempt(settings, classify, deadline)
     while True:
         try:
-            if deadline is None:
+            async with asyncio.timeout(attempt.left()):
                 answer = await _arun(call, attempt)
-            else:
-                async with asyncio.timeout(attempt.left()):
-                    answer = await _arun(call, attempt)
         except Exception as error:
             if not attempt.lower(error):
                 if isinstance(error, TimeoutError) and attempt.error is not None and attempt.left() == 0:
@@ -123,7 +121,7 @@ async def aheal(
 def _run(call: Callable[[S], T], attempt: Attempt[S]) -> T:
     answer = call(attempt.settings)
     if type(answer) is GeneratorType:
-        return cast("T", _begun(cast("Generator[object]", answer), attempt))
+        return cast("T", _begun(cast("Generator[object, object, object]", answer), attempt))
     return answer
 
 
@@ -134,18 +132,19 @@ async def _arun(call: Callable[[S], Awaitable[T] | AsyncIterator[T]], attempt: A
     return cast("T", await _abegun(answer, attempt))
 
 
-def _begun(stream: Generator[T], attempt: Attempt[S]) -> Generator[T]:
-    """Take the first item, and give a stream that begins with it."""
+def _begun(
+    stream: Generator[object, object, object], attempt: Attempt[S]
+) -> Generator[object, object, object]:
+    """Take the first item, and make a generator that begins with it and passes on what is sent and thrown."""
     try:
         first = next(stream)
-    except StopIteration:
-        return stream
+    except StopIteration as end:
+        return _ended(end.value)
     first_item()
 
-    def rest() -> Generator[T]:
+    def rest() -> Generator[object, object, object]:
         try:
-            yield first
-            yield from stream
+            return (yield from _resumed(stream, first))
         except Exception as error:
             attempt.failed_midway(error)
             raise
@@ -155,8 +154,29 @@ def _begun(stream: Generator[T], attempt: Attempt[S]) -> Generator[T]:
     return rest()
 
 
+def _resumed(stream: Generator[object, object, object], item: object) -> Generator[object, object, object]:
+    """Go on with a stream whose next item is already taken: ``yield from`` would lose what is sent for it."""
+    while True:
+        try:
+            try:
+                sent = yield item
+            except GeneratorExit:
+                raise
+            except BaseException as error:  # noqa: BLE001 - thrown in by the reader, and the stream's to handle
+                item = stream.throw(error)
+            else:
+                item = stream.send(sent)
+        except StopIteration as end:
+            return end.value
+
+
+def _ended(value: object) -> Generator[object, object, object]:
+    return value
+    yield
+
+
 async def _abegun(stream: AsyncIterator[T], attempt: Attempt[S]) -> AsyncGenerator[T]:
-    iterator = aiter(stream)
+    iterator = cast("AsyncGenerator[T, object]", aiter(stream))  # one that isn't can't be sent anything
     try:
         first = await anext(iterator)
     except StopAsyncIteration:
@@ -165,9 +185,12 @@ async def _abegun(stream: AsyncIterator[T], attempt: Attempt[S]) -> AsyncGenerat
 
     async def rest() -> AsyncGenerator[T]:
         try:
-            yield first
-            async for item in iterator:
-                yield item
+            item = first
+            while True:
+                sent = yield item
+                item = await (anext(iterator) if sent is None else iterator.asend(sent))
+        except StopAsyncIteration:
+            return
         except Exception as error:
             attempt.failed_midway(error)
             raise

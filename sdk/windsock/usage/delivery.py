@@ -52,9 +52,15 @@ class Delivery:
         self.last_error: str | None = None
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread = threading.Thread(target=self._run, name="windsock-usage-sink", daemon=True)
-        self._thread.start()
+        """Start the thread, if it isn't running.
+
+        Raises:
+            RuntimeError: The system makes no more threads now.
+        """
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="windsock-usage-sink", daemon=True)
+            thread.start()
+            self._thread = thread
 
     def deliver(self, rows: Sequence[Record], give_up: Callable[[], float]) -> bool:
         """Hand one batch to the sink and wait for it.

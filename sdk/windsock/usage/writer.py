@@ -133,6 +133,8 @@ class UsageWriter:
         self._wake.set()
         if collector is not None:
             collector.join(deadline)
+        else:
+            self._drain()
         self._delivery.stop(max(0.0, end - time.monotonic()))
         self._spool.release()
 
@@ -152,9 +154,14 @@ class UsageWriter:
     def _start(self) -> None:
         with self._starting:
             if self._collector is None and not self._stopped:
-                self._delivery.start()
-                self._collector = threading.Thread(target=self._collect, name="windsock-usage", daemon=True)
-                self._collector.start()
+                collector = threading.Thread(target=self._collect, name="windsock-usage", daemon=True)
+                try:
+                    self._delivery.start()
+                    collector.start()
+                except RuntimeError as error:  # no thread can be made now; the next record tries again
+                    self._complain(f"records wait in memory: {error}")
+                else:
+                    self._collector = collector
 
     def _collect(self) -> None:
         while not self._stopped:
@@ -214,10 +221,13 @@ class UsageWriter:
     def _drop(self, count: int, why: str) -> None:
         self._counts.dropped += count
         self._met.forget()  # an exposure may be among them; its unit's next one is passed on
+        self._complain(f"records are being lost ({self._counts.dropped} so far): {why}")
+
+    def _complain(self, what: str) -> None:
         now = time.monotonic()
         if now - self._counts.complained > 60:
             self._counts.complained = now
-            log.error("usage records are being lost (%d so far): %s", self._counts.dropped, why)
+            log.error("usage %s", what)
 
     def _after_fork(self) -> None:
         """In the child: the parent's records, threads, file and connection are the parent's."""
