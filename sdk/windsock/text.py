@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
+from hashlib import sha256
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 """What PostgreSQL's text and jsonb refuse: NUL, and halves of surrogate pairs."""
@@ -49,6 +50,20 @@ def escaped(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def bounded(value: object, limit: int) -> str:
+    """Give an object's text, storable and at most `limit` bytes of UTF-8; never raises.
+
+    Two long ids that begin alike must not become one, so a text that is cut ends in its hash.
+    """
+    text = printable(value, limit)
+    data = text.encode()
+    if len(data) <= limit:
+        return text
+    whole = str.encode(value if isinstance(value, str) else text, "utf-8", "surrogatepass")
+    end = f"… sha256:{sha256(whole).hexdigest()[:16]}"
+    return data[: limit - len(end.encode())].decode(errors="ignore") + end
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:

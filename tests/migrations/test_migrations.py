@@ -1,10 +1,12 @@
 """Applying migrations: the ledger, the lock, and every way in which a migration can be refused."""
 
 import threading
+import time
 
 import pytest
 
 from windsock.errors import MigrationError, UnreachableError
+from windsock.postgres import migrations
 from windsock.postgres.migrations import State, connect, find_folder, inspect, migrate, read_migrations
 
 
@@ -155,3 +157,55 @@ def test_two_at_once_apply_each_migration_once(empty_database, folder):
 def test_an_unreachable_database_is_a_message():
     with pytest.raises(UnreachableError, match="cannot be reached"):
         connect("postgresql://127.0.0.1:1/x?connect_timeout=2")
+
+
+def test_a_migration_does_not_hold_up_others_behind_an_idle_reader(database, folder):
+    """It waits for the table briefly and again, and is applied once the reader ends."""
+    (folder / "20990101000000_app.sql").write_text("alter table public.profiles add column note text;")
+    release, started = threading.Event(), threading.Event()
+
+    def use():
+        with connect(database) as reader, reader.transaction():
+            reader.execute("select count(*) from public.profiles")
+            started.set()
+            release.wait(20)
+
+    idle = threading.Thread(target=use)
+    idle.start()
+    started.wait(10)
+    with connect(database) as connection, connect(database) as service:
+        migrating = threading.Thread(target=migrate, args=[connection, read_migrations(folder)])
+        migrating.start()
+        service.execute("set statement_timeout = '5s'")
+        for _ in range(20):
+            service.execute("select count(*) from public.profiles").fetchone()
+            time.sleep(0.1)
+        release.set()
+        migrating.join(60)
+        columns = service.execute("select * from public.profiles limit 0").description
+    idle.join()
+    assert "note" in [column.name for column in columns]
+
+
+def test_a_lock_that_stays_is_a_message_and_changes_nothing(database, folder, monkeypatch):
+    monkeypatch.setattr(migrations, "_ATTEMPTS", 2)
+    (folder / "20990101000000_app.sql").write_text("alter table public.profiles add column note text;")
+    with connect(database) as connection, connect(database) as reader, reader.transaction():
+        reader.execute("select count(*) from public.profiles")
+        with pytest.raises(
+            MigrationError, match="other sessions hold a table.*after 2 attempts; nothing of it"
+        ):
+            migrate(connection, read_migrations(folder))
+        assert "note" not in [
+            each.name for each in reader.execute("select * from public.profiles").description
+        ]
+
+
+def test_a_read_only_server_and_a_missing_right_are_one_line(empty_database):
+    with connect(empty_database) as connection:
+        connection.execute("set default_transaction_read_only = on")
+        with pytest.raises(
+            MigrationError, match=r"refuses migrations: cannot execute .* read-only transaction"
+        ) as told:
+            migrate(connection, read_migrations(find_folder()))
+    assert "\n" not in str(told.value)

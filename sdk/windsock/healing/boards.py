@@ -16,7 +16,7 @@ from windsock.healing.quarantine import EXPIRY, FAULTS, MEMORY, Fault, Outbox, W
 from windsock.postgres.connection import KeptConnection
 from windsock.postgres.queries import load_queries
 from windsock.postgres.refusals import is_about_the_row
-from windsock.text import UNSTORABLE
+from windsock.text import bounded
 
 if TYPE_CHECKING:
     import psycopg
@@ -27,6 +27,8 @@ _UNDEFINED_TABLE = "42P01"  # PostgreSQL's error codes, appendix A of its manual
 DEFAULT_FILE = Path(".windsock/quarantine.json")
 
 _queries = load_queries("windsock.healing", "queries.sql")
+_LIMITS = {"request_id": 1_000, "error": 5_000, "reason": 5_000}  # bytes; the tables take as much or more
+_MAX_VALUE = 300_000
 _NAMES = tuple(each.name for each in fields(Withdrawal) if each.name != "left")
 
 
@@ -171,9 +173,9 @@ class PostgresBoard:
 
 
 def _tell(connection: "psycopg.Connection[tuple[Any, ...]]", name: str, entry: Fault | Withdrawal) -> None:
-    """Run one statement in a savepoint; text that PostgreSQL can't hold is replaced."""
+    """Run one statement in a savepoint; text that the tables can't hold is replaced or cut."""
     row = {
-        key: UNSTORABLE.sub("�", value) if isinstance(value, str) else value
+        key: bounded(value, _LIMITS.get(key, _MAX_VALUE)) if isinstance(value, str) else value
         for key, value in asdict(entry).items()
     }
     try:

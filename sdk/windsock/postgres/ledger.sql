@@ -31,6 +31,11 @@ order by version;
 -- One migration at a time in one database. Until the end of the transaction, so that it holds through any pooler.
 select pg_advisory_xact_lock(hashtextextended('windsock migrate', 0));
 
+-- name: limit_waits
+-- A statement that waits for a table holds up everybody behind it, also those who only read. Until the end of the
+-- transaction, so that it works through any pooler.
+select set_config('lock_timeout', '2s', true);
+
 -- name: record
 -- One applied migration.
 insert into supabase_migrations.schema_migrations (version, name, statements)

@@ -1,18 +1,27 @@
 """Applying the plain SQL migrations in order, a transaction each, recorded in the Supabase CLI's ledger."""
 
+import contextlib
+import logging
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from windsock.backoff import Backoff
 from windsock.errors import ConfigurationError, MigrationError, MissingExtraError, UnreachableError
 from windsock.postgres.queries import load_queries
 from windsock.postgres.statements import Statement, split
 
 if TYPE_CHECKING:
     import psycopg
+
+_log = logging.getLogger("windsock.migrate")
+
+_ATTEMPTS = 10
+_BACKOFF = Backoff(first=0.5, longest=8.0, jitter=0.2)  # those that waited behind us go first
 
 _FILE_NAME = re.compile(r"^([0-9]+)_(.*)\.sql$")
 _TRANSACTION_CONTROL = re.compile(
@@ -133,7 +142,8 @@ def inspect(
     Raises:
         MigrationError: An applied migration was changed, or its file is gone.
     """
-    recorded = _read_ledger(connection)
+    with _refused_in_a_line():
+        recorded = _read_ledger(connection)
     by_version = {migration.version: migration for migration in migrations}
     entries = []
     for version in sorted(by_version.keys() | recorded.keys()):
@@ -147,6 +157,21 @@ def inspect(
         elif record is not None:
             entries.append(_unknown(version, record[0], migrations, whole_history=whole_history))
     return tuple(entries)
+
+
+@contextlib.contextmanager
+def _refused_in_a_line() -> Iterator[None]:
+    """Turn what the database refuses (a read-only server, a missing right) into one message."""
+    import psycopg  # noqa: PLC0415 - an extra
+
+    try:
+        yield
+    except psycopg.Error as error:
+        why = error.diag.message_primary or " ".join(str(error).split())
+        raise MigrationError(
+            f"the database refuses migrations: {why}. Nothing was changed; connect with the owner's role, to "
+            "a server that can be written"
+        ) from error
 
 
 def _read_ledger(connection: "psycopg.Connection") -> Mapping[str, tuple[str, list[str] | None]]:
@@ -208,7 +233,8 @@ def migrate(
     pending = {entry.version for entry in entries if entry.state is State.PENDING}
     waiting = [migration for migration in migrations if migration.version in pending]
     if waiting:
-        _create_ledger(connection)
+        with _refused_in_a_line():
+            _create_ledger(connection)
     return tuple(migration for migration in waiting if _apply(connection, migration))
 
 
@@ -225,10 +251,29 @@ def _create_ledger(connection: "psycopg.Connection") -> None:
 
 
 def _apply(connection: "psycopg.Connection", migration: Migration) -> bool:
+    """Apply one migration; whoever waits behind it, reads included, waits for a short time only."""
+    import psycopg  # noqa: PLC0415 - an extra
+
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return _try(connection, migration)
+        except psycopg.errors.LockNotAvailable as error:
+            reason = error.diag.message_primary
+            _log.info("%s waits for a lock (attempt %d of %d)", migration.path.name, attempt, _ATTEMPTS)
+            time.sleep(_BACKOFF.pause(attempt))
+    raise MigrationError(
+        f"{migration.path}: other sessions hold a table that this migration changes ({reason}), after "
+        f"{_ATTEMPTS} attempts; nothing of it was applied. Find them with pg_blocking_pids() or pg_stat_activity, or run "
+        "`windsock migrate` again at a quieter time"
+    )
+
+
+def _try(connection: "psycopg.Connection", migration: Migration) -> bool:
     queries = load_queries("windsock.postgres", "ledger.sql")
     connection.execute(queries["reset"])
     with connection.transaction():
         connection.execute(queries["lock"])
+        connection.execute(queries["limit_waits"])
         if migration.version in _read_ledger(connection):
             return False  # somebody else applied it while we waited for the lock
         for statement in migration.statements:
@@ -243,6 +288,8 @@ def _execute(connection: "psycopg.Connection", migration: Migration, statement: 
 
     try:
         connection.execute(statement.text.encode())
+    except psycopg.errors.LockNotAvailable:
+        raise
     except psycopg.Error as error:
         diagnosis = error.diag
         line = statement.line_at(int(diagnosis.statement_position or 0))

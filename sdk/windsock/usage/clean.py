@@ -5,11 +5,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from hashlib import sha256
 from itertools import islice
 from uuid import UUID
 
-from windsock.text import UNSTORABLE, printable
+from windsock.text import UNSTORABLE, bounded, printable
 from windsock.usage.data import Arm, Event, Healed, Measured, Pending, Use, hashed_user_id, key_fingerprint
 from windsock.usage.experiment_records import EventRecord, ExposureRecord
 from windsock.usage.record import UsageRecord
@@ -220,16 +219,7 @@ def _scalar(value: object) -> object:
 
 
 def _text(value: object) -> str | None:
-    """Keep a short text. Two long ids that begin alike must not become one, so a cut one carries its hash."""
-    if value is None:
-        return None
-    text = printable(value, MAX_TEXT)
-    data = text.encode()
-    if len(data) <= MAX_TEXT:
-        return text
-    whole = str.encode(value if isinstance(value, str) else text, "utf-8", "surrogatepass")
-    end = f"… sha256:{sha256(whole).hexdigest()[:16]}"
-    return data[: MAX_TEXT - len(end.encode())].decode(errors="ignore") + end
+    return None if value is None else bounded(value, MAX_TEXT)
 
 
 def _uuid(value: object) -> UUID | None:
