@@ -193,7 +193,7 @@ def test_a_lock_that_stays_is_a_message_and_changes_nothing(database, folder, mo
     with connect(database) as connection, connect(database) as reader, reader.transaction():
         reader.execute("select count(*) from public.profiles")
         with pytest.raises(
-            MigrationError, match="other sessions hold a table.*after 2 attempts; nothing of it"
+            MigrationError, match=r"other sessions hold a table.*after 2 attempts; nothing of it"
         ):
             migrate(connection, read_migrations(folder))
         assert "note" not in [

@@ -263,8 +263,8 @@ def _apply(connection: "psycopg.Connection", migration: Migration) -> bool:
             time.sleep(_BACKOFF.pause(attempt))
     raise MigrationError(
         f"{migration.path}: other sessions hold a table that this migration changes ({reason}), after "
-        f"{_ATTEMPTS} attempts; nothing of it was applied. Find them with pg_blocking_pids() or pg_stat_activity, or run "
-        "`windsock migrate` again at a quieter time"
+        f"{_ATTEMPTS} attempts; nothing of it was applied. Find them with pg_blocking_pids() or "
+        "pg_stat_activity, or run `windsock migrate` again at a quieter time"
     )
 
 
