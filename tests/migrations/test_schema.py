@@ -430,3 +430,17 @@ def test_supabase_sign_up_and_sign_off_are_unharmed(supabase):
     supabase.execute("delete from auth.users where id = %s", [user])
     assert supabase.execute("select count(*) from profiles").fetchone() == (0,)
     assert logged(supabase)[-1] == ("profiles", str(user))
+
+
+def test_updated_at_moves_with_each_change(plain):
+    config = plain.execute("insert into app_configurations (name) values ('one') returning id").fetchone()[0]
+    plain.execute("update app_configurations set updated_at = '2020-01-01'")
+    moves = []
+    for change in ("settings = '{\"a\": 1}'", "settings = '{\"a\": 1}'", "is_active = false", "name = 'two'"):
+        plain.execute(f"update app_configurations set {change} where id = %s", [config])
+        moves.append(
+            plain.execute("select updated_at from app_configurations where id = %s", [config]).fetchone()[0]
+        )
+    assert moves[0] == moves[1], "nothing changed"
+    assert moves[0].year > 2020
+    assert moves[1] < moves[2] < moves[3]
