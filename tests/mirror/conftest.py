@@ -14,7 +14,8 @@ import uuid
 import psycopg
 import pytest
 
-from windsock.mirror.loop import Mirror, Options
+from windsock.mirror.loop import Mirror
+from windsock.mirror.options import Options
 
 
 class World:
@@ -159,7 +160,8 @@ def watching():
 
 MIRROR = """
 import pathlib, sys, threading
-from windsock.mirror.loop import Mirror, Options
+from windsock.mirror.loop import Mirror
+from windsock.mirror.options import Options
 Mirror(Options(url=sys.argv[1], folder=pathlib.Path(sys.argv[2]), flags=("teacher",), shards=4)).watch(threading.Event())
 """
 

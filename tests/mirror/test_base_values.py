@@ -10,7 +10,7 @@ import windsock
 from windsock.errors import ConfigurationError, DatabaseUnfitError
 
 
-class Ads(windsock.Settings, flag="ads"):
+class Ads(windsock.Settings, flag="bids"):
     k: float = 0.5
     limit: int = Field(46, ge=10)
     winner_detection: dict[str, float] = {}
@@ -32,7 +32,7 @@ def git(tmp_path):
             "defaultVariant": "base",
             "targeting": {"if": [{"==": [{"var": "environment"}, "staging"]}, "staging"]},
         }
-        (folder / "ads.flagd.json").write_text(json.dumps({"flags": {"ads": flag}}))
+        (folder / "ads.flagd.json").write_text(json.dumps({"flags": {"bids": flag}}))
         return folder
 
     return write
@@ -46,7 +46,7 @@ def test_base_values_arrive_follow_the_file_and_leave_other_rows_alone(world, gi
     world.execute("insert into learning_config (key, value) values ('theirs', '1')")
     winner = {"ctr_threshold": 0.03, "min_impressions": 1000}
     folder = git({"winner_detection": winner, "limit": 47})
-    watching(world.mirror(settings=(Ads,), learning_config=("ads",), git_folder=folder, poll_seconds=30))
+    watching(world.mirror(settings=(Ads,), learning_config=("bids",), git_folder=folder, poll_seconds=30))
     eventually(lambda: rows(world) == DEFAULTS | {"winner_detection": winner, "limit": 47})
     git({"winner_detection": winner | {"ctr_threshold": 0.04}})
     changed = DEFAULTS | {"winner_detection": winner | {"ctr_threshold": 0.04}}
@@ -58,7 +58,7 @@ def test_the_environment_decides_and_verify_compares(world, git):
     folder = git({"k": 1}, staging={"k": 2})
     options = {
         "settings": (Ads,),
-        "learning_config": ("ads",),
+        "learning_config": ("bids",),
         "git_folder": folder,
         "environment": "staging",
     }
@@ -71,15 +71,15 @@ def test_the_environment_decides_and_verify_compares(world, git):
 
 
 @pytest.mark.parametrize(
-    "content", ["{", '{"flags": {}}', '{"flags": {"ads": {"state": "DISABLED", "variants": {}}}}']
+    "content", ["{", '{"flags": {}}', '{"flags": {"bids": {"state": "DISABLED", "variants": {}}}}']
 )
 def test_a_file_that_cannot_be_used_keeps_the_rows_and_says_so(world, git, messages, content):
     folder = git({"k": 1})
-    world.mirror(settings=(Ads,), learning_config=("ads",), git_folder=folder).once()
+    world.mirror(settings=(Ads,), learning_config=("bids",), git_folder=folder).once()
     (folder / "ads.flagd.json").write_text(content)
-    world.mirror(settings=(Ads,), learning_config=("ads",), git_folder=folder).once()
+    world.mirror(settings=(Ads,), learning_config=("bids",), git_folder=folder).once()
     assert rows(world) == DEFAULTS | {"k": 1}
-    assert any("ads" in message for message in messages())
+    assert any("bids" in message for message in messages())
 
 
 def test_a_missing_table_is_one_alarm_and_profiles_are_published_all_the_same(
@@ -88,7 +88,7 @@ def test_a_missing_table_is_one_alarm_and_profiles_are_published_all_the_same(
     world.execute("drop table learning_config")
     ann, bob = world.user(world.seed), world.user()
     mirror = watching(
-        world.mirror(settings=(Ads,), learning_config=("ads",), git_folder=git({"k": 1}), poll_seconds=0.2)
+        world.mirror(settings=(Ads,), learning_config=("bids",), git_folder=git({"k": 1}), poll_seconds=0.2)
     )
     eventually(lambda: ann in world.served())
     eventually(lambda: messages(logging.ERROR))
@@ -107,9 +107,9 @@ CREATE = "create table {} (key text primary key, value jsonb not null, revision 
 @pytest.mark.parametrize(
     ("target", "table"),
     [
-        ("ads:ads_values", "ads_values"),
-        ("ads:tuning.ads", "tuning.ads"),
-        ('ads:a "quoted" Name; drop table profiles', '"a ""quoted"" Name; drop table profiles"'),
+        ("bids:ads_values", "ads_values"),
+        ("bids:tuning.ads", "tuning.ads"),
+        ('bids:a "quoted" Name; drop table profiles', '"a ""quoted"" Name; drop table profiles"'),
     ],
 )
 def test_the_table_can_be_told(world, git, target, table):
@@ -123,7 +123,7 @@ def test_the_table_can_be_told(world, git, target, table):
     (difference,) = world.mirror(
         settings=(Ads,), learning_config=(target,), git_folder=git({"k": 1})
     ).differences()
-    assert f"{target.removeprefix('ads:')}, key k: differs from " in difference
+    assert f"{target.removeprefix('bids:')}, key k: differs from " in difference
 
 
 @pytest.mark.parametrize(
@@ -145,11 +145,11 @@ def test_a_table_that_cannot_take_them_is_told_what_it_lacks(world, git, stateme
     world.execute(statement)
     ann = world.user(world.seed)
     with pytest.raises(DatabaseUnfitError, match=message):
-        world.mirror(settings=(Ads,), learning_config=("ads:told",), git_folder=git({"k": 1})).once()
+        world.mirror(settings=(Ads,), learning_config=("bids:told",), git_folder=git({"k": 1})).once()
     assert ann in world.served(), "the documents come first"
 
 
-@pytest.mark.parametrize("target", ["ads:", "ads:a.b.c", "ads:.b", "ads:a."])
+@pytest.mark.parametrize("target", ["bids:", "bids:a.b.c", "bids:.b", "bids:a."])
 def test_a_target_that_names_no_table_is_refused(world, target):
     with pytest.raises(ConfigurationError, match="names no table"):
         world.mirror(settings=(Ads,), learning_config=(target,))
@@ -157,21 +157,21 @@ def test_a_target_that_names_no_table_is_refused(world, target):
 
 def test_two_flags_need_two_tables(world, git):
     with pytest.raises(ConfigurationError, match=r"two flags cannot share the table public\.learning_config"):
-        world.mirror(settings=(Ads,), learning_config=("ads", "ads:public.learning_config"))
+        world.mirror(settings=(Ads,), learning_config=("bids", "bids:public.learning_config"))
 
 
 def test_without_its_class_a_flag_is_refused(world, git):
     with pytest.raises(
-        ConfigurationError, match=r"needs the settings class that reads the flag 'ads'.*--settings"
+        ConfigurationError, match=r"needs the settings class that reads the flag 'bids'.*--settings"
     ):
-        world.mirror(learning_config=("ads",), git_folder=git({"k": 1}))
+        world.mirror(learning_config=("bids",), git_folder=git({"k": 1}))
 
 
 def test_the_command_takes_flags_and_tables(world, git, windsock_command, tmp_path):
     world.execute(CREATE.format("tuning"))
     folder = git({"k": 1})
     (tmp_path / "ads.py").write_text(
-        'import windsock\n\n\nclass Ads(windsock.Settings, flag="ads"):\n    k: float = 0.5\n'
+        'import windsock\n\n\nclass Ads(windsock.Settings, flag="bids"):\n    k: float = 0.5\n'
     )
     windsock_command(
         *(
@@ -184,7 +184,7 @@ def test_the_command_takes_flags_and_tables(world, git, windsock_command, tmp_pa
             "--git-folder",
             str(folder),
         ),
-        *("--learning-config", "ads", "--learning-config", "ads:tuning", "--settings", "ads:Ads"),
+        *("--learning-config", "bids", "--learning-config", "bids:tuning", "--settings", "ads:Ads"),
         expect=0,
         DATABASE_URL=world.url,
     )
@@ -205,7 +205,7 @@ def test_the_command_takes_flags_and_tables(world, git, windsock_command, tmp_pa
 )
 def test_sql_has_what_the_class_makes_of_a_partial_or_odd_base(world, git, monkeypatch, base, wanted):
     monkeypatch.setenv("K", "9")  # the mirror's own variables don't count
-    world.mirror(settings=(Ads,), learning_config=("ads",), git_folder=git(base)).once()
+    world.mirror(settings=(Ads,), learning_config=("bids",), git_folder=git(base)).once()
     found = rows(world)
     assert found == DEFAULTS | wanted
     assert type(found["limit"]) is int
@@ -213,9 +213,9 @@ def test_sql_has_what_the_class_makes_of_a_partial_or_odd_base(world, git, monke
 
 def test_what_the_class_refuses_is_named_and_the_last_good_rows_stay(world, git, messages):
     folder = git({"k": 1})
-    world.mirror(settings=(Ads,), learning_config=("ads",), git_folder=folder).once()
+    world.mirror(settings=(Ads,), learning_config=("bids",), git_folder=folder).once()
     git({"k": 2, "limit": 3, "winner_detection": "no"})
-    world.mirror(settings=(Ads,), learning_config=("ads",), git_folder=folder).once()
+    world.mirror(settings=(Ads,), learning_config=("bids",), git_folder=folder).once()
     assert rows(world) == DEFAULTS | {"k": 1}
     (error,) = messages(logging.ERROR)
     assert "Ads.limit" in error
@@ -224,7 +224,7 @@ def test_what_the_class_refuses_is_named_and_the_last_good_rows_stay(world, git,
 
 def test_an_edit_by_hand_is_found_and_undone(*, world, git, watching, eventually, messages):
     watching(
-        world.mirror(settings=(Ads,), learning_config=("ads",), git_folder=git({"k": 1}), poll_seconds=0.2)
+        world.mirror(settings=(Ads,), learning_config=("bids",), git_folder=git({"k": 1}), poll_seconds=0.2)
     )
     eventually(lambda: rows(world) == DEFAULTS | {"k": 1})
     world.execute("update learning_config set value = '7' where key in ('k', 'limit')")

@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from windsock.errors import ConfigurationError, DatabaseUnfitError, GuardError
-from windsock.mirror.loop import Mirror, Options
+from windsock.mirror.loop import Mirror
+from windsock.mirror.options import Options
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 
 SETTINGS = {"retrieval_top_k": 25, "rerank_top_n": 5, "reasoning_model": "gpt-4o", "temperature": 0.2}

@@ -19,7 +19,8 @@ from tests.healing.teachers import TYPO, Provider, StatusError, Teacher
 
 import windsock
 from windsock.flags import merge, read_document
-from windsock.mirror.loop import Mirror, Options
+from windsock.mirror.loop import Mirror
+from windsock.mirror.options import Options
 from windsock.provenance.past import History, Past, read_history
 from windsock.usage import MemorySink, UsageOptions, UsageWriter
 from windsock.usage.postgres import PostgresSink

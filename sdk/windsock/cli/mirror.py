@@ -16,7 +16,8 @@ from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._project import settings_classes
 from windsock.mirror.documents import Layout
 from windsock.mirror.health import serve_health
-from windsock.mirror.loop import Mirror, Options
+from windsock.mirror.loop import Mirror
+from windsock.mirror.options import Options
 
 
 class Unfit(StrEnum):

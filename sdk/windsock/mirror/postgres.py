@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -187,16 +187,21 @@ class Source:
         """Read every row of `app_configurations`, and no assignment."""
         with self._snapshot(), _deadline(self._connection, self._answer_seconds):
             self._withdrawn = self._read_withdrawn()
-            rows = self._connection.execute(_queries["all_configurations"], {"limit": MAX_SETTINGS_BYTES})
-            return tuple(_configuration(row, self._withdrawn) for row in rows)
+            return self._every_configuration()
 
-    def changes(self, since: str) -> Changes | None:
+    def changes(self, since: str, audited: Collection[str] | None = None) -> Changes | None:
         """Read what changed after the snapshot `since`; None when everything must be read again.
 
         That is so after a TRUNCATE, when the log was cut behind us, and when more than `MAX_CHANGES` rows
         changed.
+
+        Args:
+            since: A snapshot.
+            audited: The published configurations, to look for changes that were not logged: every
+                configuration is read, and how many users each has.
         """
-        with self._snapshot(), _deadline(self._connection, self._answer_seconds):
+        seconds = self._answer_seconds if audited is None else _READING_SECONDS
+        with self._snapshot(), _deadline(self._connection, seconds):
             cursor = str(_one(self._connection, "snapshot")[0])
             if _one(self._connection, "log_was_cut", {"since": since})[0]:
                 _log.warning("the change log was cut before it was read here: reading everything again")
@@ -208,14 +213,19 @@ class Source:
             changed = {row_id for table, row_id in rows if table == "app_configurations"}
             changed |= self._newly_withdrawn()
             users = [row_id for table, row_id in rows if table == "profiles"]
-            configurations = self._configurations(sorted(changed))
+            counts = None
+            if audited is None:
+                configurations = self._configurations(sorted(changed))
+            else:
+                changed |= set(audited)
+                configurations = self._every_configuration()
+                counts = dict(self._connection.execute(_queries["assignment_counts"]).fetchall())
             gone = changed - {row.id for row in configurations}
             transactions = _one(self._connection, "transactions_since", {"since": since})[0] if rows else 0
             if rows:
                 self._look_again = _LOOK_AGAIN_SECONDS
-            return Changes(
-                configurations, tuple(sorted(gone)), self._assignments(users), cursor, transactions
-            )
+            assignments = self._assignments(users)
+            return Changes(configurations, tuple(sorted(gone)), assignments, cursor, transactions, counts)
 
     @contextlib.contextmanager
     def asking(self) -> Iterator["Connection"]:
@@ -228,6 +238,10 @@ class Source:
         with self.asking() as connection:
             parameters = {"keep": f"{keep_seconds} seconds", "most": _CUT_AT_ONCE}
             connection.execute(_queries["cut_log"], parameters)
+
+    def _every_configuration(self) -> tuple[ConfigurationRow, ...]:
+        rows = self._connection.execute(_queries["all_configurations"], {"limit": MAX_SETTINGS_BYTES})
+        return tuple(_configuration(row, self._withdrawn) for row in rows)
 
     def _configurations(self, ids: Sequence[str]) -> tuple[ConfigurationRow, ...]:
         if not ids:

@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -182,6 +182,13 @@ class Publisher:
         self.published.profiles = profiles
         self._remember(forgiven, written.assigned)
         return written
+
+    def agrees(self, counts: Mapping[str, int]) -> bool:
+        """Whether each published configuration has as many users in the documents as in the database."""
+        mine: Counter[str] = Counter()
+        for shard in self.published.counts.values():
+            mine.update(shard)
+        return all(mine[config_id] == counts.get(config_id, 0) for config_id in self.published.profiles)
 
     def publish_configurations(self, rows: Iterable[ConfigurationRow]) -> Written:
         """Write what these rows change in published configurations, and leave assignments as they are.

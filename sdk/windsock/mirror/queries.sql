@@ -139,6 +139,13 @@ select count(*), count(c.id)
 from public.profiles p
 left join public.app_configurations c on c.id = p.config_id and coalesce(c.is_active, true);
 
+-- name: assignment_counts
+-- How many users each configuration has: what nobody logged shows in them.
+select config_id::text, count(*)
+from public.profiles
+where config_id is not null and id::text <> ''
+group by config_id;
+
 -- name: all_assignments
 -- Every assignment, gathered by the server into one list a shard and configuration, in the documents' own form:
 -- JSON strings in code point order. The shard is that of windsock.flag_names.shard_of. An empty id would
@@ -163,11 +170,13 @@ copy (
 
 -- name: changes_since
 -- The keys that transactions changed which the snapshot :since did not see. By snapshot and not by sequence or
--- time, because transactions do not end in the order in which they began.
+-- time, because transactions do not end in the order in which they began. A transaction number of the future is of
+-- another server: the log came with a dump.
 select distinct changed_table, row_id
 from windsock.change_log
 where xid >= pg_snapshot_xmin(%(since)s::pg_snapshot)
     and not pg_visible_in_snapshot(xid, %(since)s::pg_snapshot)
+    and xid < pg_snapshot_xmax(pg_current_snapshot())
 limit %(limit)s;
 
 -- name: transactions_since
@@ -175,11 +184,13 @@ limit %(limit)s;
 select count(distinct xid)
 from windsock.change_log
 where xid >= pg_snapshot_xmin(%(since)s::pg_snapshot)
-    and not pg_visible_in_snapshot(xid, %(since)s::pg_snapshot);
+    and not pg_visible_in_snapshot(xid, %(since)s::pg_snapshot)
+    and xid < pg_snapshot_xmax(pg_current_snapshot());
 
 -- name: log_was_cut
 -- Whether the log has lost rows that the snapshot :since did not see.
-select xid >= pg_snapshot_xmin(%(since)s::pg_snapshot) from windsock.change_log_cut;
+select xid >= pg_snapshot_xmin(%(since)s::pg_snapshot) and xid < pg_snapshot_xmax(pg_current_snapshot())
+from windsock.change_log_cut;
 
 -- name: some_assignments
 -- The assignments that changed; one that is missing from the answer is gone. {id_type} is the type of profiles.id.

@@ -65,6 +65,7 @@ class Changes:
         assignments: The assignments that changed.
         cursor: The newer snapshot.
         transactions: How many transactions that was.
+        counts: How many users each configuration has, where changes that were not logged are looked for.
     """
 
     configurations: tuple[ConfigurationRow, ...]
@@ -72,6 +73,7 @@ class Changes:
     assignments: tuple[AssignmentRow, ...]
     cursor: str
     transactions: int
+    counts: Mapping[str, int] | None = None
 
     def __len__(self) -> int:
         return len(self.configurations) + len(self.gone) + len(self.assignments)

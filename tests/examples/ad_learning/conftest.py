@@ -13,7 +13,8 @@ from tests.examples.conftest import eventually
 
 import windsock
 from examples.ad_learning import config_loader
-from windsock.mirror.loop import Mirror, Options
+from windsock.mirror.loop import Mirror
+from windsock.mirror.options import Options
 from windsock.nested import overlay
 from windsock.postgres.migrations import find_folder, migrate, read_migrations
 

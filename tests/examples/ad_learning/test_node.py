@@ -18,7 +18,8 @@ from tests.node_packages import node_packages_unavailable
 import windsock
 from examples.ad_learning import config_loader
 from windsock.flag_names import shard_of
-from windsock.mirror.loop import Mirror, Options
+from windsock.mirror.loop import Mirror
+from windsock.mirror.options import Options
 
 NODE = REPOSITORY / "examples/ad_learning/node"
 ENVIRONMENTS = ["production", "development", "staging", "elsewhere"]

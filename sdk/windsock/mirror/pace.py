@@ -1,0 +1,79 @@
+"""When the mirror does what, on one connection."""
+
+import logging
+import math
+import time
+
+from windsock.backoff import Backoff
+from windsock.errors import DatabaseUnfitError
+from windsock.mirror.options import Options
+from windsock.mirror.postgres import Source
+
+_log = logging.getLogger("windsock.mirror")
+
+_CUT_SECONDS = 60.0
+_KEEP_LOG_SECONDS = 600.0
+_REPORT_SECONDS = 5.0
+_LONGEST_PAUSE_SECONDS = 30.0
+
+
+class Pace:
+    """When to do what, on one connection."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self.failures = 0
+        self.is_guarded = False  # the last failure was a guard's: configurations are published all the same
+        self._full_at = -math.inf
+        self._full_took = 0.0
+        self._tested_at = self._cut_at = self._audited_at = time.monotonic()
+        self._reported: tuple[float, str] = (-math.inf, "")
+
+    def full_is_due(self, source: Source) -> bool:
+        """Whether it is time to read everything; without a change log nothing else shows a change."""
+        every = self._options.reconcile_seconds if source.has_log else 10 * self._full_took
+        return time.monotonic() - self._full_at >= every
+
+    def full_done(self, began: float) -> None:
+        """Remember a full publication that began at `began`, a monotonic time."""
+        self._full_at = time.monotonic()
+        self._full_took = self._full_at - began
+
+    @property
+    def pause(self) -> float:
+        """The seconds until the next poll, longer after each failure in a row."""
+        longest = max(_LONGEST_PAUSE_SECONDS, self._options.poll_seconds)
+        return Backoff(self._options.poll_seconds, longest).pause(self.failures + 1)
+
+    def audit_is_due(self) -> bool:
+        """Whether it is time to look for changes that no trigger logged; takes it as done."""
+        now = time.monotonic()
+        is_due = now - self._audited_at >= self._options.audit_seconds
+        if is_due:
+            self._audited_at = now
+        return is_due
+
+    def report_is_due(self, trouble: str) -> bool:
+        """Whether it is time to report; takes it as reported."""
+        at, said = self._reported
+        now = time.monotonic()
+        if now - at < _REPORT_SECONDS and trouble == said:
+            return False
+        self._reported = (now, trouble)
+        return True
+
+    def chores(self, source: Source) -> None:
+        """Prove that notifications arrive, and keep the change log short."""
+        now = time.monotonic()
+        if now - self._tested_at >= self._options.self_test_seconds:
+            self._tested_at = now
+            if not source.hears_itself():
+                raise DatabaseUnfitError(
+                    "the database's notifications are lost on this connection; connecting again"
+                )
+        if source.has_log and now - self._cut_at >= _CUT_SECONDS:
+            self._cut_at = now
+            try:
+                source.cut_log(_KEEP_LOG_SECONDS)
+            except DatabaseUnfitError as error:
+                _log.warning("the change log is not cut, and grows: %s", error)
