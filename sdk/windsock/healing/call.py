@@ -171,8 +171,8 @@ def _resumed(stream: Generator[object, object, object], item: object) -> Generat
 
 
 def _ended(value: object) -> Generator[object, object, object]:
+    yield from ()
     return value
-    yield
 
 
 async def _abegun(stream: AsyncIterator[T], attempt: Attempt[S]) -> AsyncGenerator[T]:

@@ -92,7 +92,7 @@ class BaseReader:
             return None
         values = self._resolve(outcome.value, outcome.variant)
         revisions = {document.source: document.revision for document in documents}
-        return values and BaseValues(values, revisions[compiled.flag.source])
+        return None if values is None else BaseValues(values, revisions[compiled.flag.source])
 
     def _resolve(self, said: Mapping[str, JsonValue], variant: str | None) -> Mapping[str, JsonValue] | None:
         """Lay the base over the code defaults; None when the class refuses a part of it."""
