@@ -213,7 +213,7 @@ class Source:
             changed = {row_id for table, row_id in rows if table == "app_configurations"}
             changed |= self._newly_withdrawn()
             users = [row_id for table, row_id in rows if table == "profiles"]
-            counts = None
+            counts: dict[str, int] | None = None
             if audited is None:
                 configurations = self._configurations(sorted(changed))
             else:
