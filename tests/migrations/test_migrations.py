@@ -159,13 +159,21 @@ def test_an_unreachable_database_is_a_message():
         connect("postgresql://127.0.0.1:1/x?connect_timeout=2")
 
 
-def test_a_migration_does_not_hold_up_others_behind_an_idle_reader(database, folder):
+@pytest.fixture
+def used_database(empty_database):
+    """A database with the one table of an application that the folder's migration changes."""
+    with connect(empty_database) as connection:
+        connection.execute("create table public.profiles (id int)")
+    return empty_database
+
+
+def test_a_migration_does_not_hold_up_others_behind_an_idle_reader(used_database, folder):
     """It waits for the table briefly and again, and is applied once the reader ends."""
     (folder / "20990101000000_app.sql").write_text("alter table public.profiles add column note text;")
     release, started = threading.Event(), threading.Event()
 
     def use():
-        with connect(database) as reader, reader.transaction():
+        with connect(used_database) as reader, reader.transaction():
             reader.execute("select count(*) from public.profiles")
             started.set()
             release.wait(20)
@@ -173,7 +181,7 @@ def test_a_migration_does_not_hold_up_others_behind_an_idle_reader(database, fol
     idle = threading.Thread(target=use)
     idle.start()
     started.wait(10)
-    with connect(database) as connection, connect(database) as service:
+    with connect(used_database) as connection, connect(used_database) as service:
         migrating = threading.Thread(target=migrate, args=[connection, read_migrations(folder)])
         migrating.start()
         service.execute("set statement_timeout = '5s'")
@@ -187,10 +195,10 @@ def test_a_migration_does_not_hold_up_others_behind_an_idle_reader(database, fol
     assert "note" in [column.name for column in columns]
 
 
-def test_a_lock_that_stays_is_a_message_and_changes_nothing(database, folder, monkeypatch):
+def test_a_lock_that_stays_is_a_message_and_changes_nothing(used_database, folder, monkeypatch):
     monkeypatch.setattr(migrations, "_ATTEMPTS", 2)
     (folder / "20990101000000_app.sql").write_text("alter table public.profiles add column note text;")
-    with connect(database) as connection, connect(database) as reader, reader.transaction():
+    with connect(used_database) as connection, connect(used_database) as reader, reader.transaction():
         reader.execute("select count(*) from public.profiles")
         with pytest.raises(
             MigrationError, match=r"other sessions hold a table.*after 2 attempts; nothing of it"

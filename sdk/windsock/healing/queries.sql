@@ -8,10 +8,7 @@ select set_config('statement_timeout', '10s', true), set_config('idle_in_transac
 -- name: report
 -- One fault; a repeated report changes nothing.
 insert into windsock.faults (id, flag, variant, field, fingerprint, value, error, request_id)
-values (
-    %(id)s, %(flag)s, %(variant)s, %(field)s, %(fingerprint)s, %(value)s, left(%(error)s, 2000),
-    left(%(request_id)s, 200)
-)
+values (%(id)s, %(flag)s, %(variant)s, %(field)s, %(fingerprint)s, %(value)s, left(%(error)s, 2000), %(request_id)s)
 on conflict (id) do nothing;
 
 -- name: withdraw
