@@ -38,13 +38,13 @@ def intervals(bars: Sequence[Bar], title: str) -> str:
         clipped = max(-edge, min(edge, value))
         return LEFT + (clipped + edge) / (2 * edge) * (WIDTH - LEFT - RIGHT)
 
-    height = 44 * len(bars) + 8
+    height = 56 * len(bars)
     parts = []
     for number, bar in enumerate(bars):
-        y = 44 * number + 30
+        y = 56 * number + 26
         parts.append(
             f'<text class="label" x="{LEFT}" y="{y - 14}">{escape(bar.label)}</text>'
-            f'<text class="value" x="{WIDTH - RIGHT}" y="{y - 14}">{escape(bar.text)}</text>'
+            f'<text class="value" x="{WIDTH - RIGHT}" y="{y + 19}">{escape(bar.text)}</text>'
             f'<line class="zero" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="{y - 9}" y2="{y + 9}"/>'
             f'<line class="bar {bar.tone}" x1="{x(bar.low):.1f}" x2="{x(bar.high):.1f}" y1="{y}" y2="{y}"/>'
             f'<circle class="dot {bar.tone}" cx="{x(bar.middle):.1f}" cy="{y}" r="4.5"/>'
