@@ -83,7 +83,7 @@ def _pgbench(bench: Bench, seconds: float) -> Iterator[subprocess.Popen]:
 
 
 def _stale(bench: Bench) -> int:
-    options = ["mirror", "--verify", "--flag", "teacher", "--folder", str(bench.folder)]
+    options = ["mirror", "verify", "--flag", "teacher", "--folder", str(bench.folder)]
     verify = subprocess.run(
         [*WINDSOCK, *options], env=os.environ | {"DATABASE_URL": bench.url}, capture_output=True, check=False
     )

@@ -81,7 +81,7 @@ def memory(process_id: int, key: str) -> float:
 
 @contextmanager
 def mirror(url: str, folder: Path, shards: int) -> Iterator[subprocess.Popen]:
-    options = ["mirror", "--watch", "--flag", "teacher", "--folder", str(folder), "--shards", str(shards)]
+    options = ["mirror", "run", "--flag", "teacher", "--folder", str(folder), "--shards", str(shards)]
     process = subprocess.Popen(
         [*WINDSOCK, *options], env=os.environ | {"DATABASE_URL": url}, stderr=subprocess.DEVNULL
     )

@@ -12,7 +12,7 @@ import typer
 from tests.cli.conftest import WINDSOCK, boolean
 from typer.testing import CliRunner
 
-from windsock.cli._app import VERBS, LazyGroup, app
+from windsock.cli._app import GROUPS, VERBS, LazyGroup, app
 
 DOCS = Path(__file__).parents[2] / "docs"
 GROUP = typer.main.get_command(app)
@@ -157,3 +157,27 @@ def test_completion_is_silent_where_a_file_is_broken(windsock, keys, tmp_path):
     (tmp_path / "flagd" / "broken.flagd.json").write_text("{")
     done = windsock(_WINDSOCK_COMPLETE="complete_bash", COMP_WORDS="windsock eval te", COMP_CWORD="2")
     assert (done.stdout.strip(), done.stderr) == ("", "")
+
+
+def test_a_misspelt_command_is_told_with_the_nearest():
+    done = invoke("lnt")
+    assert done.exit_code == 2
+    assert "there is no command 'lnt'; did you mean 'lint'?" in done.stderr
+    assert "windsock --help lists them" in invoke("xyzzy").stderr
+
+
+def test_the_version():
+    assert re.fullmatch(r"windsock \d+\.\d+\.\d+\n", invoke("--version").stdout)
+
+
+@pytest.mark.parametrize("command", [(), *COMMANDS], ids=" ".join)
+def test_help_fits_into_80_columns(command):
+    done = CliRunner(env={"COLUMNS": "80"}).invoke(app, [*command, "--help"], prog_name="windsock")
+    assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
+
+
+def test_every_command_is_in_one_group():
+    listed = invoke("--help").stdout
+    for group, verbs in GROUPS.items():
+        assert f"{group}:\n  {next(iter(verbs))}" in listed
+    assert sum(map(len, GROUPS.values())) == len(VERBS)

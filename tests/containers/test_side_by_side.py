@@ -60,7 +60,7 @@ class System:
         """Publish what the database says."""
         run(
             "mirror",
-            "--once",
+            "once",
             "--flag",
             "teacher",
             "--folder",
@@ -113,7 +113,7 @@ def system(postgres_url, start_flagd, tmp_path_factory) -> Iterator[System]:
     run("migrate", url=postgres_url)
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         fill(connection)
-        run("mirror", "--once", "--flag", "teacher", "--folder", str(folder / "mirror"), url=postgres_url)
+        run("mirror", "once", "--flag", "teacher", "--folder", str(folder / "mirror"), url=postgres_url)
         # flagd gets its sources from windsock's own command, so the test covers that too.
         printed = run(
             "mirror", "flagd-config", "--git-folder", str(folder), "--folder", str(folder / "mirror"), url=""

@@ -79,7 +79,7 @@ def database_url(database, monkeypatch):
 
 @pytest.fixture
 def mirror(database, flags):
-    """Run the mirror of one flag, as `windsock mirror --watch` does, until the end of the test."""
+    """Run the mirror of one flag, as `windsock mirror run` does, until the end of the test."""
     stop, threads = threading.Event(), []
 
     def run(flag):

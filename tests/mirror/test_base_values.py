@@ -176,7 +176,7 @@ def test_the_command_takes_flags_and_tables(world, git, windsock_command, tmp_pa
     windsock_command(
         *(
             "mirror",
-            "--once",
+            "once",
             "--flag",
             "teacher",
             "--folder",

@@ -32,7 +32,7 @@ def test_migrate_lists_applies_and_has_nothing_left(windsock_command, empty_data
 def test_without_a_database_the_embedded_one_is_used(windsock_command, tmp_path):
     windsock_command("migrate", expect=0)
     assert (tmp_path / ".windsock" / "postgres" / "PG_VERSION").exists()
-    windsock_command("mirror", "--once", "--flag", "teacher", expect=0)
+    windsock_command("mirror", "once", "--flag", "teacher", expect=0)
     assert (tmp_path / "flagd" / "mirror" / "profiles.flagd.json").exists()
 
 
@@ -48,16 +48,18 @@ def test_a_failing_migration_ends_with_a_message_and_no_traceback(windsock_comma
 
 def test_once_then_verify_then_dry_run(windsock_command, world):
     ann = world.user(world.seed)
-    options = ["mirror", "--flag", "teacher", "--folder", str(world.folder)]
-    missing = windsock_command(*options, "--verify", expect=1, DATABASE_URL=world.url)
+    options = ["--flag", "teacher", "--folder", str(world.folder)]
+    missing = windsock_command("mirror", "verify", *options, expect=1, DATABASE_URL=world.url)
     assert "profiles.flagd.json: missing" in missing.stdout
-    windsock_command(*options, "--dry-run", expect=0, DATABASE_URL=world.url)
+    windsock_command("mirror", "once", "--dry-run", *options, expect=0, DATABASE_URL=world.url)
     assert not world.folder.exists()
-    once = windsock_command(*options, "--once", expect=0, DATABASE_URL=world.url)
+    once = windsock_command("mirror", "once", *options, expect=0, DATABASE_URL=world.url)
     assert once.stdout == "1 users have a profile; 1 files written\n"
-    windsock_command(*options, "--verify", expect=0, DATABASE_URL=world.url)
+    windsock_command("mirror", "verify", *options, expect=0, DATABASE_URL=world.url)
     world.assign(ann, None)
-    assert "differs" in windsock_command(*options, "--verify", expect=1, DATABASE_URL=world.url).stdout
+    assert (
+        "differs" in windsock_command("mirror", "verify", *options, expect=1, DATABASE_URL=world.url).stdout
+    )
 
 
 def test_flags_may_come_from_the_environment(windsock_command, world):
@@ -65,7 +67,7 @@ def test_flags_may_come_from_the_environment(windsock_command, world):
     folder = str(world.folder)
     windsock_command(
         "mirror",
-        "--once",
+        "once",
         "--folder",
         folder,
         expect=0,
@@ -78,9 +80,11 @@ def test_flags_may_come_from_the_environment(windsock_command, world):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--once"], "flag name"),
-        (["--flag", "teacher"], "exactly one of"),
-        (["--flag", "teacher", "--once", "--watch"], "exactly one of"),
+        (["once"], "--flag"),
+        (["run"], "--flag"),
+        (["verify"], "--flag"),
+        (["--flag", "teacher"], "--flag"),
+        (["once", "--flag", "teacher", "--watch"], "--watch"),
     ],
 )
 def test_usage_errors_exit_2(windsock_command, arguments, message):
@@ -89,27 +93,27 @@ def test_usage_errors_exit_2(windsock_command, arguments, message):
 
 def test_an_unreachable_database_is_one_message(windsock_command):
     url = "postgresql://127.0.0.1:1/x?connect_timeout=2"
-    done = windsock_command("mirror", "--once", "--flag", "teacher", expect=1, DATABASE_URL=url)
+    done = windsock_command("mirror", "once", "--flag", "teacher", expect=1, DATABASE_URL=url)
     assert "the database cannot be reached" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_without_the_driver_the_extra_is_named():
     program = "import sys; sys.modules['psycopg'] = None; from windsock.cli import main; main()"
-    command = [sys.executable, "-c", program, "mirror", "--once", "--flag", "teacher"]
+    command = [sys.executable, "-c", program, "mirror", "once", "--flag", "teacher"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert 'pip install "windsock[mirror]"' in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_watch_ends_by_a_signal(windsock_command, world, tmp_path, eventually):
+def test_run_ends_by_a_signal(windsock_command, world, tmp_path, eventually):
     ann = world.user(world.seed)
     process = subprocess.Popen(
         [
             *WINDSOCK,
             "mirror",
-            "--watch",
+            "run",
             "--flag",
             "teacher",
             "--folder",
@@ -129,7 +133,7 @@ def test_watch_ends_by_a_signal(windsock_command, world, tmp_path, eventually):
 
 
 def first_load(world, folder, stderr):
-    options = ["mirror", "--once", "--flag", "teacher", "--shards", "20", "--folder", str(folder)]
+    options = ["mirror", "once", "--flag", "teacher", "--shards", "20", "--folder", str(folder)]
     return subprocess.Popen(
         [*WINDSOCK, *options],
         env=os.environ | {"DATABASE_URL": world.url},

@@ -111,7 +111,7 @@ def test_the_command_takes_a_class_and_writes_json_lines(world, windsock_command
     world.user(world.configuration("misfit", {"k": "many"}))
     done = windsock_command(
         "mirror",
-        *("--once", "--flag", "teacher", "--folder", str(world.folder), "--log-format", "json"),
+        *("once", "--flag", "teacher", "--folder", str(world.folder), "--log-format", "json"),
         *("--settings", "app_settings:Teacher", "--unfit", "hold-back"),
         expect=0,
         DATABASE_URL=world.url,

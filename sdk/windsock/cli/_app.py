@@ -3,13 +3,14 @@
 import importlib
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Annotated, Any, NoReturn
 
 from windsock.cli._say import warn
 from windsock.errors import MissingExtraError, UnreachableError, WindsockError
-from windsock.text import escaped
+from windsock.text import did_you_mean, escaped
 
 try:
     import typer
@@ -17,33 +18,47 @@ try:
 except ImportError as missing:
     raise SystemExit(str(MissingExtraError("the windsock command", "cli"))) from missing
 
-VERBS: dict[str, tuple[str, str]] = {
-    # verb: (module below windsock.cli, one line of help); the order is the order of `windsock --help`
-    "demo": ("demo", "See it work in seven steps, with what it measured."),
-    "usage": ("usage", "Show what requests used: profiles, values, healed fields."),
-    "explain": ("explain", "Say where each value of a user's settings comes from, now or at a past moment."),
-    "profile": ("profile", "List, tune and assign profiles; each change can be undone."),
-    "quarantine": ("quarantine", "List and lift values that are withdrawn because they failed in use."),
-    "migrate": ("migrate", "Bring the database's tables up to date."),
-    "mirror": ("mirror", "Write the assignments of the database into flagd files."),
-    "token": ("token", "Make or revoke a token of the configuration API."),
-    "lint": ("lint", "Find what flag files get wrong before they serve."),
-    "init": ("init", "Write a repository's first flag files."),
-    "import": ("import_", "Turn a YAML configuration into flag files and settings classes."),
-    "export": ("export", "Print settings classes as flags, JSON Schema or an OpenFeature manifest."),
-    "plan": ("plan", "Plan a change of the flags: its steps, and exactly who gets something else."),
-    "apply": ("apply", "Apply a plan to a folder or as a Git commit."),
-    "rollout": ("rollout", "Add users to a variant step by step, by a rule on the time."),
-    "history": ("history", "Show who changed a flag, when, and what."),
-    "refs": ("refs", "Show where flags and fields are used in Python."),
-    "stale": ("stale", "Show flags and fields that can go."),
-    "check": ("check", "Check flag files against the settings classes that read them."),
-    "fmt": ("fmt", "Write flag files in the one common form."),
-    "diff": ("diff", "Show what changed between two states of the flags, flag by flag."),
-    "eval": ("eval", "Evaluate one flag for one context, and say why."),
-    "experiment": ("experiment", "Plan, follow, report and decide experiments."),
-    "doctor": ("doctor", "Say what serves, and who buckets users otherwise than the flag files say."),
+GROUPS: dict[str, dict[str, tuple[str, str]]] = {
+    # group: verb: (module below windsock.cli, one line of help); in the order of `windsock --help`
+    "See": {
+        "demo": ("demo", "See it work in seven steps, with what it measured."),
+        "eval": ("eval", "Evaluate one flag for one context, and say why."),
+        "explain": (
+            "explain",
+            "Say where each value of a user's settings comes from, now or at a past moment.",
+        ),
+        "usage": ("usage", "Show what requests used: profiles, values, healed fields."),
+        "doctor": ("doctor", "Say what serves, and who buckets users otherwise than the flag files say."),
+    },
+    "Flags as code": {
+        "init": ("init", "Write a repository's first flag files."),
+        "import": ("import_", "Turn a YAML configuration into flag files and settings classes."),
+        "export": ("export", "Print settings classes as flags, JSON Schema or an OpenFeature manifest."),
+        "lint": ("lint", "Find what flag files get wrong before they serve."),
+        "fmt": ("fmt", "Write flag files in the one common form."),
+        "check": ("check", "Check flag files against the settings classes that read them."),
+        "diff": ("diff", "Show what changed between two states of the flags, flag by flag."),
+        "plan": ("plan", "Plan a change of the flags: its steps, and exactly who gets something else."),
+        "apply": ("apply", "Apply a plan to a folder or as a Git commit."),
+        "rollout": ("rollout", "Add users to a variant step by step, by a rule on the time."),
+        "history": ("history", "Show who changed a flag, when, and what."),
+        "refs": ("refs", "Show where flags and fields are used in Python."),
+        "stale": ("stale", "Show flags and fields that can go."),
+    },
+    "Profiles and healing": {
+        "profile": ("profile", "List, tune and assign profiles; each change can be undone."),
+        "quarantine": ("quarantine", "List and lift values that are withdrawn because they failed in use."),
+    },
+    "Experiments": {
+        "experiment": ("experiment", "Plan, follow, report and decide experiments."),
+    },
+    "Database and mirror": {
+        "migrate": ("migrate", "Bring the database's tables up to date."),
+        "mirror": ("mirror", "Write the assignments of the database into flagd files."),
+        "token": ("token", "Make or revoke a token of the configuration API."),
+    },
 }
+VERBS = {verb: entry for verbs in GROUPS.values() for verb, entry in verbs.items()}
 
 EXIT_ERROR = 1
 EXIT_USAGE = 2
@@ -52,13 +67,13 @@ EXIT_IO = 4
 
 
 class LazyGroup(TyperGroup):
-    """Lists the verbs from `VERBS` and imports a verb's module only to run it or to show its help.
+    """Lists the verbs from `GROUPS` and imports a verb's module only to run it or to show its help.
 
     Typer brings its own copy of click since 0.29, an external one before; `Any` stands for whichever it is.
     """
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's signature
-        """Give the verbs in the order of `VERBS`."""
+        """The verbs in the order of `GROUPS`."""
         return list(VERBS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - typer's signature
@@ -79,8 +94,16 @@ class LazyGroup(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - typer's signature
         """Write the list of verbs without importing any of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(verb, help_line) for verb, (_, help_line) in VERBS.items()])
+        for group, verbs in GROUPS.items():
+            with formatter.section(group):
+                formatter.write_dl([(verb, help_line) for verb, (_, help_line) in verbs.items()])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the verb; a misspelt one is told with the nearest."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            near = did_you_mean(args[0], list(VERBS)) if get_close_matches(args[0], VERBS, n=1) else ""
+            ctx.fail(f"there is no command {args[0]!r}{near or '; windsock --help lists them'}")
+        return super().resolve_command(ctx, args)
 
 
 # No markup mode: plain help needs no `rich`, so that `windsock --help` answers at once and pipes well.

@@ -5,6 +5,7 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Annotated
 
 import typer
 
+from windsock.cli._app import EXIT_ERROR
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._project import settings_classes
+from windsock.cli._say import say
 from windsock.mirror.documents import Layout
 from windsock.mirror.health import serve_health
 from windsock.mirror.loop import Mirror
@@ -35,15 +38,11 @@ class LogFormat(StrEnum):
 
 
 app = typer.Typer(
-    add_completion=False,
-    invoke_without_command=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
+    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
 )
 
 Flags = Annotated[
-    list[str] | None,
+    list[str],
     typer.Option(
         "--flag",
         envvar="WINDSOCK_MIRROR_FLAGS",
@@ -56,101 +55,152 @@ Shards = Annotated[
     int | None,
     typer.Option(help="How many files; fixed when the folder is set up. Default: as set up, else 1."),
 ]
+Group = Annotated[
+    str, typer.Option(help="Mirrors of one group share a folder: one leads, the others stand by.")
+]
+AllowShrink = Annotated[
+    bool, typer.Option("--allow-shrink", help="Let one publication remove many assignments.")
+]
+SettingsClasses = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A settings class to import, module:Class, that configurations are checked against. With several"
+        " flags each class gets the keys that are its fields. Repeat it."
+    ),
+]
+WhenUnfit = Annotated[
+    Unfit, typer.Option(help="What to do with a configuration that does not fit its settings class.")
+]
+Log = Annotated[LogFormat, typer.Option(help="Lines for people, or one JSON object a line.")]
+LearningConfig = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FLAG[:TABLE]",
+        help="Also write this flag's base values into a table (learning_config) for SQL; needs the flag's"
+        " class in --settings. Repeat it.",
+    ),
+]
+Environment = Annotated[str, typer.Option(envvar="ENVIRONMENT", help="The environment of those base values.")]
 
 
 @app.callback()
-def command(
-    context: typer.Context,
+def command() -> None:
+    """Write who is assigned to which configuration into flagd files."""
+
+
+@app.command()
+def run(
     *,
-    flag: Flags = None,
+    flag: Flags,
     database_url: DatabaseUrl = None,
     folder: Folder = Path("flagd/mirror"),
     shards: Shards = None,
-    group: Annotated[
-        str, typer.Option(help="Mirrors of one group share a folder: one leads, the others stand by.")
-    ] = "default",
-    once: Annotated[bool, typer.Option("--once", help="Publish once and end.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Publish, and follow the changes.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which files would be written.")] = False,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Exit 1 where the files are not the database.")
-    ] = False,
-    allow_shrink: Annotated[
-        bool, typer.Option("--allow-shrink", help="Let one publication remove many assignments.")
-    ] = False,
+    group: Group = "default",
+    allow_shrink: AllowShrink = False,
     health_port: Annotated[
         int | None, typer.Option(help="Serve /healthz, /readyz and /metrics on this port of the loopback.")
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A settings class, module:Class, that configurations are checked against. With several flags"
-            " each class gets the keys that are its fields. Repeat it."
-        ),
-    ] = None,
-    unfit: Annotated[
-        Unfit, typer.Option(help="What to do with a configuration that does not fit its settings class.")
-    ] = Unfit.PUBLISH,
-    log_format: Annotated[
-        LogFormat, typer.Option(help="Lines for people, or one JSON object a line.")
-    ] = LogFormat.TEXT,
-    learning_config: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FLAG[:TABLE]",
-            help="Also write this flag's base values into a table (learning_config) for SQL; needs the flag's"
-            " class in --settings. Repeat it.",
-        ),
-    ] = None,
+    settings: SettingsClasses = None,
+    unfit: WhenUnfit = Unfit.PUBLISH,
+    log_format: Log = LogFormat.TEXT,
+    learning_config: LearningConfig = None,
     git_folder: GitFolder = Path("flagd"),
-    environment: Annotated[
-        str, typer.Option(envvar="ENVIRONMENT", help="The environment of those base values.")
-    ] = "production",
+    environment: Environment = "production",
     poll: Annotated[float, typer.Option(help="Seconds between polls that back up the wake-ups.")] = 2.0,
 ) -> None:
-    """Write who is assigned to which configuration into flagd files.
-
-    Example: windsock mirror --flag teacher --watch
-    """
-    if context.invoked_subcommand is not None:
-        return
-    if not flag:
-        raise typer.BadParameter(
-            "give the settings class's flag name, such as --flag teacher", param_hint="--flag"
-        )
-    if once + watch + dry_run + verify != 1:
-        raise typer.BadParameter("give exactly one of --once, --watch, --dry-run and --verify")
+    """Publish, and follow every change. Example: windsock mirror run --flag teacher."""
     _log_to_stderr(log_format)
     with database(database_url) as url:
-        mirror = Mirror(
+        mirror = _mirror(
             Options(
-                url=url,
-                folder=folder,
-                flags=tuple(flag),
-                shards=shards,
-                group=group,
-                poll_seconds=poll,
-                allow_shrink=allow_shrink,
-                settings=settings_classes(settings) if settings else (),
-                hold_back_misfits=unfit is Unfit.HOLD_BACK,
-                learning_config=tuple(learning_config or ()),
-                git_folder=git_folder,
-                environment=environment,
+                url=url, folder=folder, flags=tuple(flag), shards=shards, group=group, poll_seconds=poll,
+                allow_shrink=allow_shrink, settings=settings_classes(settings or ()),
+                hold_back_misfits=unfit is Unfit.HOLD_BACK, learning_config=tuple(learning_config or ()),
+                git_folder=git_folder, environment=environment,
             )
-        )
-        if sys.stderr.isatty():
-            mirror.show_progress(_progress)
-        if watch:
-            with serve_health(mirror.status, health_port):
-                mirror.watch(_stopped_by_signals())
-        elif once:
-            written = mirror.once()
-            print(f"{written.assigned:,} users have a profile; {len(written.files)} files written")
-        elif differences := mirror.differences():
-            print("\n".join(differences))
-            raise typer.Exit(1 if verify else 0)
-        else:
-            print("the files are what the database says")
+        )  # fmt: skip
+        with serve_health(mirror.status, health_port):
+            mirror.watch(_stopped_by_signals())
+
+
+@app.command()
+def once(
+    *,
+    flag: Flags,
+    database_url: DatabaseUrl = None,
+    folder: Folder = Path("flagd/mirror"),
+    shards: Shards = None,
+    group: Group = "default",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which files would be written.")] = False,
+    allow_shrink: AllowShrink = False,
+    settings: SettingsClasses = None,
+    unfit: WhenUnfit = Unfit.PUBLISH,
+    log_format: Log = LogFormat.TEXT,
+    learning_config: LearningConfig = None,
+    git_folder: GitFolder = Path("flagd"),
+    environment: Environment = "production",
+) -> None:
+    """Publish and end. Example: windsock mirror once --flag teacher --dry-run."""
+    _log_to_stderr(log_format)
+    with database(database_url) as url:
+        mirror = _mirror(
+            Options(
+                url=url, folder=folder, flags=tuple(flag), shards=shards, group=group,
+                allow_shrink=allow_shrink, settings=settings_classes(settings or ()),
+                hold_back_misfits=unfit is Unfit.HOLD_BACK, learning_config=tuple(learning_config or ()),
+                git_folder=git_folder, environment=environment,
+            )
+        )  # fmt: skip
+        if dry_run:
+            _tell(mirror.differences())
+            return
+        written = mirror.once()
+    print(f"{written.assigned:,} users have a profile; {len(written.files)} files written")
+
+
+@app.command()
+def verify(
+    *,
+    flag: Flags,
+    database_url: DatabaseUrl = None,
+    folder: Folder = Path("flagd/mirror"),
+    shards: Shards = None,
+    settings: SettingsClasses = None,
+    unfit: WhenUnfit = Unfit.PUBLISH,
+    log_format: Log = LogFormat.TEXT,
+    learning_config: LearningConfig = None,
+    git_folder: GitFolder = Path("flagd"),
+    environment: Environment = "production",
+) -> None:
+    """Compare the files with the database; exit 1 where they differ.
+
+    Example: windsock mirror verify --flag teacher
+    """
+    _log_to_stderr(log_format)
+    with database(database_url) as url:
+        mirror = _mirror(
+            Options(
+                url=url, folder=folder, flags=tuple(flag), shards=shards,
+                settings=settings_classes(settings or ()), hold_back_misfits=unfit is Unfit.HOLD_BACK,
+                learning_config=tuple(learning_config or ()), git_folder=git_folder, environment=environment,
+            )
+        )  # fmt: skip
+        differences = mirror.differences()
+    _tell(differences)
+    if differences:
+        raise typer.Exit(EXIT_ERROR)
+
+
+def _mirror(options: Options) -> Mirror:
+    mirror = Mirror(options)
+    if sys.stderr.isatty():
+        mirror.show_progress(_progress)
+    return mirror
+
+
+def _tell(differences: Sequence[str]) -> None:
+    for line in differences or ["the files are what the database says"]:
+        say(line)
 
 
 @app.command("flagd-config")

@@ -56,7 +56,7 @@ class Stage:
 
     def __init__(self, flag: str = "teacher", mirror: Sequence[str] = ()) -> None:
         self.flag = flag
-        self.mirror_arguments = ("mirror", "--watch", "--flag", flag, *mirror)
+        self.mirror_arguments = ("mirror", "run", "--flag", flag, *mirror)
         self.folder = Path()
         self.log: list[str] = []
         self.applied = 0
@@ -183,7 +183,7 @@ def running(
 
 @contextlib.contextmanager
 def _mirror(url: str, arguments: Sequence[str]) -> Iterator[None]:
-    """Run ``windsock mirror --watch`` as a process of its own, until it has published once and to the end."""
+    """Run ``windsock mirror run`` as a process of its own, until it has published once and to the end."""
     program = [sys.executable, "-c", "from windsock.cli import main; main()", *arguments]
     log = Path("mirror.log")
     # its settings class may be in an example, which is a package of the repository

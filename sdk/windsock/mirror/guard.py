@@ -89,7 +89,7 @@ class ShrinkGuard:
         Raises:
             GuardError: A table was emptied, or too many assignments are gone.
         """
-        advice = "If this is intended, run `windsock mirror --once --allow-shrink`"
+        advice = "If this is intended, run `windsock mirror once --allow-shrink`"
         before = max(0, self.before - forgiven)
         if before and not (users and configurations):
             empty = "app_configurations" if users else "profiles"
