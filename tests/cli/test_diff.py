@@ -66,3 +66,12 @@ def test_outside_a_repository(windsock, write):
     done = windsock("diff", GIT_CEILING_DIRECTORIES="/")
     assert done.returncode == 4
     assert "git rev-parse: not a git repository" in done.stderr
+
+
+def test_a_path_that_is_nowhere_is_told(windsock, write, git):
+    write({"f": boolean()})
+    git("add", ".")
+    git("commit", "-qm", "one")
+    done = windsock("diff", "flagd/nowhere.flagd.json")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "flagd/nowhere.flagd.json: neither here nor in HEAD" in done.stderr

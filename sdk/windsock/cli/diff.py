@@ -9,6 +9,7 @@ import typer
 
 from windsock.cli._app import EXIT_CHANGES
 from windsock.cli._say import print_json, say
+from windsock.errors import UnreachableError
 from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files
 from windsock.flagfiles.sets import flag_set
 from windsock.gitops.changes import as_lines, changes
@@ -56,6 +57,9 @@ def _sides(paths: Sequence[Path], against: str | None) -> tuple[Sequence[FlagFil
     named = paths or (DEFAULT_FOLDER,)
     before = Repository().files_at(against or "HEAD", named)
     here = [path for path in named if path.exists()]
+    for path in named:
+        if path not in here and not any(Path(file.path).is_relative_to(path) for file in before):
+            raise UnreachableError(f"{path}: neither here nor in {against or 'HEAD'}")
     return before, read_files(here) if here or not before else ()
 
 
