@@ -1,24 +1,20 @@
 """`windsock quarantine`: values that are withdrawn because they failed in use."""
 
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
-from windsock.cli._lines import console_of, print_lines
-from windsock.cli._say import print_json
+from windsock.cli._say import print_json, say
 from windsock.errors import ConfigurationError
 from windsock.flagfiles.files import read_files
 from windsock.gitops.withdrawing import permanent
 from windsock.healing.boards import Board, FileBoard, PostgresBoard
 from windsock.healing.quarantine import Outbox, Withdrawal
-from windsock.text import escaped
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
@@ -52,7 +48,9 @@ def list_withdrawn(
     elif as_change:
         sys.stdout.writelines(permanent(withdrawals, read_files([folder]) if folder.exists() else ()))
     elif withdrawals:
-        print_lines(console_of(180), _table(withdrawals))
+        for each in withdrawals:
+            for line in _lines(each):
+                say(line)
     else:
         print("nothing is withdrawn")
 
@@ -88,18 +86,8 @@ def _exchange(database_url: str | None, outbox: Outbox) -> list[Withdrawal]:
         board.close()
 
 
-def _table(withdrawals: Sequence[Withdrawal]) -> Table:
-    grid = Table(box=box.SIMPLE, pad_edge=False)
-    for heading in ("flag", "variant", "field", "value", "minutes left", "why"):
-        grid.add_column(heading, overflow="fold")
-    for each in withdrawals:
-        cells = (
-            each.flag,
-            each.variant,
-            each.field,
-            each.value or "(not kept)",
-            f"{each.left / 60:.0f}",
-            each.reason,
-        )
-        grid.add_row(*(Text(escaped(cell)) for cell in cells))  # Text: no markup in values
-    return grid
+def _lines(each: Withdrawal) -> Iterator[str]:
+    """A withdrawal in whole lines, so that what `lift` needs can be copied at any width."""
+    yield f"{each.flag} {each.variant} {each.field} = {each.value or '(not kept)'}"
+    yield f"  for another {each.left / 60:.0f} min: {each.reason}"
+    yield f"  windsock quarantine lift {shlex.join(each.key)}"
