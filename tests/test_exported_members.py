@@ -11,7 +11,7 @@ EXPORTED = {
     ],
     "windsock.evaluator": ["CompiledFlag", "FlagEvaluator", "Outcome"],
     "windsock.flags": ["Bucketing", "Document", "Flag", "FlagSet", "JsonValue", "Problem", "merge", "read_document"],
-    "windsock.healing": ["Blame", "Classifier", "Fault", "Verdict", "Withdrawal", "aheal", "classify", "heal"],
+    "windsock.healing": ["Blame", "Classifier", "Fault", "MirrorReport", "Verdict", "Withdrawal", "aheal", "classify", "heal"],
     "windsock.provenance": ["Explanation", "Provenance", "explain"],
     "windsock.providers": ["CompiledProvider", "FilesProvider", "Serving"],
     "windsock.runtime": ["Health", "health", "reload", "start", "stop"],
