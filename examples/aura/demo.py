@@ -12,7 +12,7 @@ import httpx
 
 from windsock.demo.example import FLAGS_FOLDER, Service, serve
 from windsock.demo.stage import Stage, wait
-from windsock.demo.story import ASSIGN, Promise, Step, written
+from windsock.demo.story import ASSIGN, Promise, Scene, written
 from windsock.demo.vendors import OPENROUTER_KEY, ollama, openrouter
 from windsock.usage import UsageRecord
 from windsock.usage.reading import Selection, read
@@ -50,7 +50,7 @@ class Tale:
         self._stage, self._service = stage, service
         self._ada, self._ben = str(uuid4()), str(uuid4())
 
-    def tell(self) -> Iterator[Step]:
+    def tell(self) -> Iterator[Scene]:
         """Run the steps one by one."""
         yield self._opening()
         yield self._defaults()
@@ -61,19 +61,19 @@ class Tale:
         yield self._dimension()
         yield self._usage_logs()
 
-    def _opening(self) -> Step:
+    def _opening(self) -> Scene:
         self._stage.sql("INSERT INTO profiles (id) VALUES (%s), (%s)", self._ada, self._ben)
         self._stage.sql((Path(__file__).parent / "db/presets.sql").read_text())
-        return Step(
+        return Scene(
             "PostgreSQL, the mirror, two model endpoints and the service start",
             "No model is named by a variable. The five presets are variants of a flag, and profiles.",
             did=f"windsock {' '.join(self._stage.mirror_arguments)} & uvicorn aura.main:app",
             seen={"service": self._service.url},
         )
 
-    def _defaults(self) -> Step:
+    def _defaults(self) -> Scene:
         reply = self._say(self._ada)
-        return Step(
+        return Scene(
             "Nobody has configured anything",
             "The defaults of src/aura/config.py are sensible.",
             seen={
@@ -86,10 +86,10 @@ class Tale:
             ],
         )
 
-    def _preset(self) -> Step:
+    def _preset(self) -> Scene:
         took = self._switch("budget", "google/gemini-flash-1.5")
         reply = self._say(self._ada)
-        return Step(
+        return Scene(
             "Somebody lets the flag's default variant be budget",
             "A one-line change in Git. The engines read settings.l3_model, and now it is another model.",
             seen={"GET /health": self._models(), "Aura": reply["answer"]},
@@ -99,7 +99,7 @@ class Tale:
             ],
         )
 
-    def _under_load(self) -> Step:
+    def _under_load(self) -> Scene:
         def talk(number: int) -> tuple[int, str]:
             if number == MESSAGES // 2:
                 self._write("performance")
@@ -110,7 +110,7 @@ class Tale:
             replies = list(pool.map(talk, range(MESSAGES)))
         failed = sum(status != httpx.codes.OK for status, _ in replies)
         models = list(dict.fromkeys(model for _, model in replies))
-        return Step(
+        return Scene(
             f"{MESSAGES} messages, four at a time; in the middle the preset becomes performance",
             "A hot swap that drops a request is a restart by another name.",
             seen={"answered by": ", then ".join(models)},
@@ -120,11 +120,11 @@ class Tale:
             ],
         )
 
-    def _profile(self) -> Step:
+    def _profile(self) -> Scene:
         self._stage.sql(ASSIGN, "hybrid", self._ada)
         wait(lambda: "phi-3" in (self._say(self._ada)["instinct"] or ""), "Ada's profile")
         ada, ben = self._say(self._ada), self._say(self._ben)
-        return Step(
+        return Scene(
             "Ada gets the preset hybrid, as her profile",
             "Her L1 runs on a local Ollama from the next message on; nobody else's does.",
             did=written(ASSIGN, "hybrid", self._ada),
@@ -135,11 +135,11 @@ class Tale:
             ],
         )
 
-    def _misspelled(self) -> Step:
+    def _misspelled(self) -> Scene:
         self._switch("default", "deepseek/deepseek-chatt", l3_model="deepseek/deepseek-chatt")
         reply = self._say(self._ben)
         errors = self._service.lines("ERROR windsock.healing")
-        return Step(
+        return Scene(
             "Somebody misspells the model of L3: deepseek/deepseek-chatt",
             "OpenRouter refuses it. The answer comes from the layer below, in the same request.",
             seen={"Aura": reply["answer"], "the log says": "\n".join(errors[-1:])},
@@ -149,12 +149,12 @@ class Tale:
             ],
         )
 
-    def _dimension(self) -> Step:
+    def _dimension(self) -> Scene:
         self._write("default", embeddings_dimension=768)
         wait(lambda: self._health()["memory_refuses"] != "", "the refusal")
         reason = self._health()["memory_refuses"]
         status = self._post(self._ben).status_code
-        return Step(
+        return Scene(
             "Somebody sets embeddings_dimension to 768",
             "What is stored has 1536. Comparing the two would give memories without sense.",
             seen={"GET /health": reason},
@@ -164,11 +164,11 @@ class Tale:
             ],
         )
 
-    def _usage_logs(self) -> Step:
+    def _usage_logs(self) -> Scene:
         ((config,),) = self._stage.sql("SELECT id FROM app_configurations WHERE name = 'hybrid'")
         wait(lambda: any(row.config_id == config for row in self._rows()), "Ada's rows")
         rows = self._rows()[:4]
-        return Step(
+        return Scene(
             "usage_logs has models, tokens and profile of each message",
             "What a preset costs is a query.",
             did="windsock usage",

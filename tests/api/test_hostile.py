@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from tests.api.conftest import PATH
 
-from windsock.api.checking import Fault, parse
+from windsock.api.checking import Mistake, parse
 from windsock.api.rates import BURST_SECONDS, Rates
 
 
@@ -16,7 +16,7 @@ def test_a_body_of_repeated_keys_is_refused_in_no_time():
     body = b"{" + b",".join(b'"k%d": 1' % number for number in range(25_000)) + b', "k24999": 1}'
     began = time.process_time()
     fault = parse(body)
-    assert isinstance(fault, Fault)
+    assert isinstance(fault, Mistake)
     assert "'k24999' is in one object twice" in fault.message
     assert time.process_time() - began < 1
 

@@ -9,7 +9,7 @@ import pytest
 
 from windsock.demo.endpoint import LlmEndpoint
 from windsock.mirror.loop import Mirror
-from windsock.mirror.options import Options
+from windsock.mirror.options import MirrorOptions
 
 FOREIGN = (
     "AD_",
@@ -83,7 +83,7 @@ def mirror(database, flags):
     stop, threads = threading.Event(), []
 
     def run(flag):
-        mirror = Mirror(Options(url=database, folder=flags / "mirror", flags=(flag,), poll_seconds=0.5))
+        mirror = Mirror(MirrorOptions(url=database, folder=flags / "mirror", flags=(flag,), poll_seconds=0.5))
         threads.append(threading.Thread(target=mirror.watch, args=[stop]))
         threads[-1].start()
         eventually((flags / "mirror/profiles.flagd.json").exists)

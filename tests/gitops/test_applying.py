@@ -7,7 +7,7 @@ import pytest
 
 from windsock.errors import FlagFileError, PlanError, UnreachableError
 from windsock.gitops.applying import apply_to_branch, apply_to_folder
-from windsock.gitops.plan import FORMAT, Plan, Step, dump, load, sha256
+from windsock.gitops.plan import FORMAT, Plan, PlanStep, dump, load, sha256
 from windsock.gitops.repository import Repository
 
 NEW = '{"flags": {}}\n'
@@ -15,7 +15,7 @@ NEW = '{"flags": {}}\n'
 
 def plan(*steps: tuple[str, str | None, str | None]) -> Plan:
     made = (
-        Step(path, None if before is None else sha256(before.encode()), after, (), ())
+        PlanStep(path, None if before is None else sha256(before.encode()), after, (), ())
         for path, before, after in steps
     )
     return Plan("0" * 40, "2026-01-01T00:00:00+00:00", "nobody", tuple(made), ())

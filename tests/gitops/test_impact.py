@@ -12,7 +12,7 @@ from tests.evaluator.wild_rules import VARIANTS, WildRules
 from windsock.evaluator import FlagEvaluator
 from windsock.flags import FlagSet, merge, read_document
 from windsock.flags.model import same_json
-from windsock.gitops.impact import Effect, Moved, impacts
+from windsock.gitops.impact import Moved, PlanEffect, impacts
 from windsock.gitops.population import Population, synthetic
 
 AT = 1_800_000_000.0
@@ -87,10 +87,10 @@ def test_the_counts_are_those_of_brute_force(seed: int) -> None:
 @pytest.mark.parametrize(
     ("after", "effect", "share"),
     [
-        ([["on", 20], ["off", 80]], Effect.MOVES, 0.10),
-        ([["off", 90], ["on", 10]], Effect.RESHUFFLES, 0.198),
-        ([["on", 1], ["off", 9]], Effect.SAFE, 0.0),
-        ([{"var": "targetingKey"}, ["on", 10], ["off", 90]], Effect.RESHUFFLES, 0.179),
+        ([["on", 20], ["off", 80]], PlanEffect.MOVES, 0.10),
+        ([["off", 90], ["on", 10]], PlanEffect.RESHUFFLES, 0.198),
+        ([["on", 1], ["off", 9]], PlanEffect.SAFE, 0.0),
+        ([{"var": "targetingKey"}, ["on", 10], ["off", 90]], PlanEffect.RESHUFFLES, 0.179),
     ],
 )
 def test_the_shares_are_those_that_were_measured(after, effect, share):

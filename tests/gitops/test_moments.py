@@ -7,9 +7,9 @@ from tests.cli.conftest import boolean
 
 from windsock.flagfiles.files import FlagFile
 from windsock.flags import FlagSet, merge, read_document
-from windsock.gitops.impact import Effect, impacts
+from windsock.gitops.impact import PlanEffect, impacts
 from windsock.gitops.moments import MOST, moments
-from windsock.gitops.plan import Limits, Request, dump, load, make
+from windsock.gitops.plan import Limits, PlanRequest, dump, load, make
 from windsock.gitops.population import synthetic
 
 NOW = 1_800_000_000
@@ -87,7 +87,7 @@ def test_a_rollout_that_moves_users_later_is_not_safe():
     rule = {"if": [{"<": [TIME, NOW + DAY]}, "off", {"<": [TIME, NOW + 2 * DAY]}, SPLIT, "on"]}
     [impact] = impacts(flags(None), flags(rule), synthetic(1000, "test"), at=NOW)
     assert impact.moved == 0
-    assert impact.effect is Effect.MOVES
+    assert impact.effect is PlanEffect.MOVES
     assert [(stage.at, stage.moved) for stage in impact.later] == [
         (NOW + DAY, pytest.approx(500, abs=60)),
         (NOW + 2 * DAY, 1000),
@@ -107,7 +107,7 @@ def test_the_limit_sees_what_happens_later():
 def test_the_limit_refuses_what_nobody_can_say():
     rule = {"if": [{">": [{"-": [TIME, DAY]}, NOW]}, "on", "off"]}
     assert "computes with the time" in make(request(None, rule, Limits(max_moved=0.02))).findings[0]
-    assert make(request(None, rule, Limits())).effect is Effect.MOVES
+    assert make(request(None, rule, Limits())).effect is PlanEffect.MOVES
 
 
 def test_a_moment_that_the_flag_had_before_is_no_change():
@@ -115,8 +115,8 @@ def test_a_moment_that_the_flag_had_before_is_no_change():
     assert make(request(rule, {"if": [*rule["if"]]}, Limits(max_moved=0.0))).findings == ()
 
 
-def request(before: object, after: object, limits: Limits) -> Request:
+def request(before: object, after: object, limits: Limits) -> PlanRequest:
     def files(rule: object) -> list[FlagFile]:
         return [FlagFile("flagd/f.flagd.json", json.dumps({"flags": {"f": boolean(rule)}}).encode())]
 
-    return Request("0" * 40, files(before), files(after), synthetic(100, "test"), (), limits, NOW)
+    return PlanRequest("0" * 40, files(before), files(after), synthetic(100, "test"), (), limits, NOW)

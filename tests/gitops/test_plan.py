@@ -3,7 +3,7 @@
 import json
 
 from windsock.flagfiles.files import FlagFile
-from windsock.gitops.plan import Limits, Request, make
+from windsock.gitops.plan import Limits, PlanRequest, make
 from windsock.gitops.population import synthetic
 
 
@@ -21,8 +21,8 @@ def file(path: str, **flags: bool) -> FlagFile:
     return FlagFile(path, json.dumps(content).encode())
 
 
-def request(before: list[FlagFile], after: list[FlagFile], max_moved: float | None = None) -> Request:
-    return Request("0" * 40, before, after, synthetic(10, "production"), limits=Limits(max_moved))
+def request(before: list[FlagFile], after: list[FlagFile], max_moved: float | None = None) -> PlanRequest:
+    return PlanRequest("0" * 40, before, after, synthetic(10, "production"), limits=Limits(max_moved))
 
 
 def test_a_flag_that_moves_to_another_file_is_told_there():

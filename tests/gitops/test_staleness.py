@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from windsock.code.stale import Why, only_variant, stale
-from windsock.code.uses import Code, Declared, Use
+from windsock.code.uses import Code, FoundClass, Reference
 from windsock.flags import Flag, read_document
 
 IN = {"in": [{"var": "email"}, ["a"]]}
@@ -55,10 +55,13 @@ def test_a_flag_that_is_switched_off_gives_no_variant():
 
 def test_each_reason():
     code = Code(
-        uses=[Use("used", None, "a.py", 1, 1, "feature"), Use("teacher", "read", "a.py", 2, 1, "read")],
-        classes=[Declared("Teacher", "teacher", ("read", "never"), "a.py", 1)],
+        uses=[
+            Reference("used", None, "a.py", 1, 1, "feature"),
+            Reference("teacher", "read", "a.py", 2, 1, "read"),
+        ],
+        classes=[FoundClass("Teacher", "teacher", ("read", "never"), "a.py", 1)],
     )
-    code.uses.append(Use("teacher", None, "a.py", 1, 1, "class"))
+    code.uses.append(Reference("teacher", None, "a.py", 1, 1, "class"))
     flags = [
         flag("used", {"if": [IN, "on", "on"]}, owner="us"),
         flag("unused", owner="us"),

@@ -11,7 +11,7 @@ from tests.healing.teachers import CONFIG, TYPO, Provider, StatusError, Teacher,
 import windsock
 from windsock.healing.quarantine import PROBE_EVERY, Withdrawal, quarantine
 from windsock.mirror.loop import Mirror
-from windsock.mirror.options import Options
+from windsock.mirror.options import MirrorOptions
 from windsock.settings.place import fingerprint
 
 ANN = "6f6b4b53-6b0a-4c39-a2f3-8d4f6dd0a9f0"
@@ -59,7 +59,7 @@ def configure(sql):
 def test_a_value_that_the_mirror_took_away_is_probed_and_comes_back(database, sql, configure, tmp_path, more):
     config = configure(reasoning_model=TYPO, **more)
     folder = tmp_path / "flagd"
-    mirror = Mirror(Options(url=database, folder=folder, flags=("teacher",), max_shrink=1.0))
+    mirror = Mirror(MirrorOptions(url=database, folder=folder, flags=("teacher",), max_shrink=1.0))
     mirror.once()
     provider = Provider()
     windsock.start(flags=folder, usage=database)
@@ -96,7 +96,7 @@ def test_a_value_that_this_process_never_loaded_is_not_tried(database, sql, conf
     """The board's rows are other processes' words: the role windsock_writer may write any value there."""
     config = configure(temperature=0.2)
     folder = tmp_path / "flagd"
-    Mirror(Options(url=database, folder=folder, flags=("teacher",), max_shrink=1.0)).once()
+    Mirror(MirrorOptions(url=database, folder=folder, flags=("teacher",), max_shrink=1.0)).once()
     sql(
         "insert into windsock.withdrawals (flag, variant, field, fingerprint, value, reason, expires_at)"
         " values ('teacher.profile', %s, 'reasoning_model', %s, %s, '', now() + interval '1 hour') returning flag",

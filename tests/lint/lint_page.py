@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from windsock.lint.rules.catalogue import GROUPS, Rule
+from windsock.lint.rules.catalogue import GROUPS, LintRule
 
 PAGE = Path(__file__).parents[2] / "docs" / "lint.md"
 
@@ -63,7 +63,7 @@ def page() -> str:
     return "".join(parts)
 
 
-def _section(rule: Rule) -> str:
+def _section(rule: LintRule) -> str:
     marks = [rule.level.value, *["off by default"] * rule.opt_in, *["`--fix`"] * rule.fixable]
     title = rule.title[0].upper() + rule.title[1:]
     return f"\n### {rule.code}\n\n*{', '.join(marks)}* — {title}. {rule.explanation}\n"

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from windsock.lint.linter import Finding, Level, Options, lint
+from windsock.lint.linter import Finding, Level, LintOptions, lint
 
 FLAG: dict[str, Any] = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
 EMAIL = {"var": "email"}
 KEY = {"cat": [{"var": "$flagd.flagKey"}, EMAIL]}
 BY_EMAIL = {"in": [EMAIL, ["ada@example.org"]]}
 SPLIT = [["on", 10], ["off", 90]]
-ASKED = Options(frozenset({"missing-owner", "weights-not-100"}), today=date(2026, 6, 1))
+ASKED = LintOptions(frozenset({"missing-owner", "weights-not-100"}), today=date(2026, 6, 1))
 
 
 def flag(**changes: object) -> dict[str, Any]:
@@ -118,7 +118,7 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-def found(content: object, options: Options = ASKED) -> tuple[Finding, ...]:
+def found(content: object, options: LintOptions = ASKED) -> tuple[Finding, ...]:
     return lint(json.dumps(content, indent=1).encode(), "f.flagd.json", options).findings
 
 
@@ -134,7 +134,7 @@ def test_a_mistake_is_found_and_placed(content, code, level):
 
 def test_a_misspelt_bucketing_attribute_is_found_where_the_project_declares_its_attributes():
     content = flag(targeting={"fractional": [{"cat": [{"var": "$flagd.flagKey"}, {"var": "emial"}]}, *SPLIT]})
-    [finding] = found(content, Options(attributes=frozenset({"email"})))
+    [finding] = found(content, LintOptions(attributes=frozenset({"email"})))
     assert (finding.code, finding.flag) == ("unknown-attribute", "f")
     assert "did you mean 'email'?" in finding.message
 

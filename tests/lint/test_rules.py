@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.lint.lint_page import PAGE, page
 
-from windsock.lint.linter import Level, Options, lint, lint_overlaps
+from windsock.lint.linter import Level, LintOptions, lint, lint_overlaps
 from windsock.lint.rules import BY_CODE, CATALOGUE
 
 GOOD = {
@@ -24,7 +24,7 @@ def document(**changes: object) -> dict[str, object]:
     return {"flags": {"f": GOOD | changes}}
 
 
-def found(content: object, options: Options | None = None) -> list[tuple[str, str]]:
+def found(content: object, options: LintOptions | None = None) -> list[tuple[str, str]]:
     linted = lint(json.dumps(content).encode(), "f.flagd.json", options)
     return [(finding.code, finding.pointer) for finding in linted.findings]
 
@@ -160,7 +160,7 @@ def test_a_circle_of_shared_rules_is_one_finding():
 def test_policies_are_off_by_default():
     content = document(targeting={"fractional": [["on", 1], ["off", 2]]})
     assert found(content) == []
-    asked = Options(frozenset({"missing-owner", "weights-not-100"}))
+    asked = LintOptions(frozenset({"missing-owner", "weights-not-100"}))
     assert {code for code, _ in found(content, asked)} == {"missing-owner", "weights-not-100"}
     assert found({**document(), "metadata": {"owner": "us"}}, asked) == []
 
@@ -173,11 +173,11 @@ def test_what_only_looks_like_a_mistake_is_not_found():
     assert found(asks("tier", "tiers")) == [], "neither is used more than the other"
     assert found(document(targeting={"fractional": [{"cat": ["a seed", {"var": "email"}]}, *SPLIT]})) == []
     one = document(targeting={"fractional": [["on", 10]]}, defaultVariant="off")
-    assert found(one, Options(frozenset({"weights-not-100"}))) == []
+    assert found(one, LintOptions(frozenset({"weights-not-100"}))) == []
 
 
 def test_declared_attributes_are_the_only_ones():
-    options = Options(attributes=frozenset({"company"}))
+    options = LintOptions(attributes=frozenset({"company"}))
     assert found(rule({"==": [{"var": "company.size"}, 5]}), options) == []
     assert found(document(), options) == [("unknown-attribute", "/flags/f/targeting/if/0/in/0/var")]
 
@@ -187,7 +187,7 @@ def test_declared_attributes_are_the_only_ones():
 )
 def test_a_flag_expires_the_day_after(expires, codes):
     content = document(metadata={"expires": expires})
-    assert [code for code, _ in found(content, Options(today=date(2026, 6, 1)))] == codes
+    assert [code for code, _ in found(content, LintOptions(today=date(2026, 6, 1)))] == codes
 
 
 def test_a_suppression_needs_a_reason_and_something_to_silence():

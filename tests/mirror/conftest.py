@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from windsock.mirror.loop import Mirror
-from windsock.mirror.options import Options
+from windsock.mirror.options import MirrorOptions
 
 
 class World:
@@ -92,7 +92,7 @@ class World:
             "flags": ("teacher",),
             "poll_seconds": 0.5,
         } | options
-        return Mirror(Options(**chosen))
+        return Mirror(MirrorOptions(**chosen))
 
     def flags(self, name="profiles.flagd.json"):
         return json.loads((self.folder / name).read_bytes())["flags"]
@@ -161,8 +161,8 @@ def watching():
 MIRROR = """
 import pathlib, sys, threading
 from windsock.mirror.loop import Mirror
-from windsock.mirror.options import Options
-Mirror(Options(url=sys.argv[1], folder=pathlib.Path(sys.argv[2]), flags=("teacher",), shards=4)).watch(threading.Event())
+from windsock.mirror.options import MirrorOptions
+Mirror(MirrorOptions(url=sys.argv[1], folder=pathlib.Path(sys.argv[2]), flags=("teacher",), shards=4)).watch(threading.Event())
 """
 
 

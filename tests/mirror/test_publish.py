@@ -9,7 +9,7 @@ import pytest
 
 from windsock.errors import ConfigurationError, DatabaseUnfitError, GuardError
 from windsock.mirror.loop import Mirror
-from windsock.mirror.options import Options
+from windsock.mirror.options import MirrorOptions
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 
 SETTINGS = {"retrieval_top_k": 25, "rerank_top_n": 5, "reasoning_model": "gpt-4o", "temperature": 0.2}
@@ -279,7 +279,7 @@ def test_the_migrations_role_is_enough(world):
 
 
 def test_a_database_without_the_tables_says_what_to_run(empty_database, tmp_path):
-    mirror = Mirror(Options(url=empty_database, folder=tmp_path, flags=("teacher",)))
+    mirror = Mirror(MirrorOptions(url=empty_database, folder=tmp_path, flags=("teacher",)))
     with pytest.raises(DatabaseUnfitError, match=r"no table public\.profiles .*run `windsock migrate`"):
         mirror.once()
 

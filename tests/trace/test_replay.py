@@ -20,7 +20,7 @@ from tests.healing.teachers import TYPO, Provider, StatusError, Teacher
 import windsock
 from windsock.flags import merge, read_document
 from windsock.mirror.loop import Mirror
-from windsock.mirror.options import Options
+from windsock.mirror.options import MirrorOptions
 from windsock.provenance.past import History, Past, read_history
 from windsock.usage import MemorySink, UsageOptions, UsageWriter
 from windsock.usage.postgres import PostgresSink
@@ -60,7 +60,7 @@ def git_flags(epoch):
 
 def test_ten_thousand_logged_exposures_are_replayed(database, sql, users, tmp_path):
     folder = tmp_path / "flagd"
-    mirror = Mirror(Options(url=database, folder=folder, flags=("teacher",), max_shrink=1.0))
+    mirror = Mirror(MirrorOptions(url=database, folder=folder, flags=("teacher",), max_shrink=1.0))
     memory = MemorySink()
     random_ = random.Random(7)
     flag_sets, configs = [], []
@@ -161,7 +161,7 @@ def test_the_command_tells_the_past_and_checks_it_against_the_log(database, sql,
     ((config,),) = sql("select id::text from app_configurations where name = 'experimental_v1'").fetchall()
     sql("update profiles set config_id = %s where id = %s", config, users[0])
     folder = tmp_path / "flagd"
-    Mirror(Options(url=database, folder=folder / "mirror", flags=("teacher",), shards=shards)).once()
+    Mirror(MirrorOptions(url=database, folder=folder / "mirror", flags=("teacher",), shards=shards)).once()
     assert len(list((folder / "mirror").glob("profiles*.flagd.json"))) == shards
     windsock.start(flags=folder, usage=PostgresSink(database))
     with windsock.request():

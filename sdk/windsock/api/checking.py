@@ -23,7 +23,7 @@ _DEEPEST: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Mistake:
     """Something in a request that keeps it from being written.
 
     Attributes:
@@ -35,53 +35,53 @@ class Fault:
     message: str
 
 
-def parse(body: bytes) -> Mapping[str, JsonValue] | Fault:
+def parse(body: bytes) -> Mapping[str, JsonValue] | Mistake:
     """Read a request's body: one JSON object, each key once."""
     try:
         parsed = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_each_once)
     except RecursionError:  # its own words differ between versions of Python
-        return Fault("", "the request is nested too deep")
+        return Mistake("", "the request is nested too deep")
     except ValueError as error:
-        return Fault("", f"the request is not JSON: {error}")
+        return Mistake("", f"the request is not JSON: {error}")
     if not isinstance(parsed, dict):
-        return Fault("", "the request must be a JSON object of the fields to change")
+        return Mistake("", "the request must be a JSON object of the fields to change")
     return parsed
 
 
-def check_request(declaration: Declaration, current: Configuration, request: Values) -> list[Fault]:
+def check_request(declaration: Declaration, current: Configuration, request: Values) -> list[Mistake]:
     """Find values that JSON or a database cannot carry, unknown fields and unknown environments."""
     faults = list(_unportable(request, ()))
     patch = {key: value for key, value in request.items() if key != ENVIRONMENTS}
     faults += _unknown(declaration, patch, ())
     environments = request.get(ENVIRONMENTS, {})
     if not isinstance(environments, Mapping):
-        return [*faults, Fault(f"/{ENVIRONMENTS}", "must be an object, with one object per environment")]
+        return [*faults, Mistake(f"/{ENVIRONMENTS}", "must be an object, with one object per environment")]
     known = [name for name in current.variants if name in current.environments]
     for name, values in environments.items():
         at = (ENVIRONMENTS, name)
         if name not in known:
-            faults.append(Fault(pointer_of(*at), _no_environment(name, current.default, known)))
+            faults.append(Mistake(pointer_of(*at), _no_environment(name, current.default, known)))
         elif not isinstance(values, Mapping):
-            faults.append(Fault(pointer_of(*at), "must be an object of the fields to change"))
+            faults.append(Mistake(pointer_of(*at), "must be an object of the fields to change"))
         else:
             faults += _unknown(declaration, values, at)
     return faults
 
 
-def check_values(declaration: Declaration, configuration: Configuration) -> list[Fault]:
+def check_values(declaration: Declaration, configuration: Configuration) -> list[Mistake]:
     """Validate every variant over the code defaults, without turning a text into a number."""
-    faults: list[Fault] = []
+    faults: list[Mistake] = []
     seen: set[tuple[tuple[str, ...], str]] = set()
     names = sorted(configuration.variants, key=lambda name: name != configuration.default)
     for name in names:
         for path, message in _invalid(declaration, configuration.variants[name]):
             if (path, message) not in seen:  # an environment that follows the base repeats its faults
                 seen.add((path, message))
-                faults.append(Fault(pointer_of(*configuration.tokens(name), *path), message))
+                faults.append(Mistake(pointer_of(*configuration.tokens(name), *path), message))
     return faults
 
 
-def check_document(data: bytes, source: str, flag: str, configuration: Configuration) -> list[Fault]:
+def check_document(data: bytes, source: str, flag: str, configuration: Configuration) -> list[Mistake]:
     """Lint the document as it would be written; errors count."""
     prefixes = {
         pointer_of("flags", flag, "variants", name): pointer_of(*configuration.tokens(name))
@@ -94,11 +94,11 @@ def check_document(data: bytes, source: str, flag: str, configuration: Configura
             for prefix, replacement in prefixes.items():
                 if pointer == prefix or pointer.startswith(f"{prefix}/"):
                     pointer = replacement + pointer.removeprefix(prefix)
-            faults.append(Fault(pointer, f"{finding.code}: {finding.message}"))
+            faults.append(Mistake(pointer, f"{finding.code}: {finding.message}"))
     return faults
 
 
-def without(request: Values, faults: Sequence[Fault]) -> Values:
+def without(request: Values, faults: Sequence[Mistake]) -> Values:
     """Leave out of a request what faults point at; of a list that holds such a value, all of it."""
     wrong = frozenset(fault.pointer for fault in faults)
     above = {pointer[:at] for pointer in wrong for at, letter in enumerate(pointer) if letter == "/"}
@@ -137,14 +137,14 @@ def _invalid(declaration: Declaration, values: Values) -> Iterator[tuple[tuple[s
                 yield path, item["msg"]
 
 
-def _unknown(declaration: Declaration, values: Values, above: tuple[str, ...]) -> Iterator[Fault]:
+def _unknown(declaration: Declaration, values: Values, above: tuple[str, ...]) -> Iterator[Mistake]:
     for path, message in declaration.unknown(values):
-        yield Fault(pointer_of(*above, *path), message)
+        yield Mistake(pointer_of(*above, *path), message)
 
 
-def _unportable(value: JsonValue, at: tuple[str | int, ...]) -> Iterator[Fault]:
+def _unportable(value: JsonValue, at: tuple[str | int, ...]) -> Iterator[Mistake]:
     if len(at) > _DEEPEST:
-        yield Fault(pointer_of(*at), f"deeper than {_DEEPEST} levels, which some readers refuse")
+        yield Mistake(pointer_of(*at), f"deeper than {_DEEPEST} levels, which some readers refuse")
     elif isinstance(value, Mapping):
         for key, below in value.items():
             yield from _unportable(key, (*at, key))
@@ -153,7 +153,7 @@ def _unportable(value: JsonValue, at: tuple[str | int, ...]) -> Iterator[Fault]:
         for index, below in enumerate(value):
             yield from _unportable(below, (*at, index))
     elif message := _unportable_scalar(value):
-        yield Fault(pointer_of(*at), message)
+        yield Mistake(pointer_of(*at), message)
 
 
 def _unportable_scalar(value: JsonValue) -> str | None:

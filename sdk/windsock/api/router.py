@@ -15,11 +15,11 @@ from anyio.lowlevel import RunVar
 from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response, Security, status
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from windsock.api.checking import Fault, parse
+from windsock.api.checking import Mistake, parse
 from windsock.api.document import ENVIRONMENTS, Configuration, Values
 from windsock.api.rates import Rates
 from windsock.api.settings import ConfigurationApi
-from windsock.api.store import Change, Stale, Store, Stored
+from windsock.api.store import StaleRevision, Store, Stored, Write
 from windsock.api.tokens import Role, Token, authenticate, digest
 from windsock.errors import ConfigurationError, FlagFileError, UnreachableError
 from windsock.nested import holds, leaf_paths
@@ -111,9 +111,9 @@ def configuration_router(api: Api) -> APIRouter:
         """Merge the request over the configuration; the result is validated before anything is written."""
         _refuse_unless_writable()
         values = await _in_pool(parse, await _body(request))
-        if isinstance(values, Fault):
+        if isinstance(values, Mistake):
             raise _unprocessable((values,))
-        change = Change(values, token, _expected(if_match))
+        change = Write(values, token, _expected(if_match))
         stored = await _in_pool(_write, api, change)
         response.headers["ETag"] = _etag(stored.revision)
         return {
@@ -228,10 +228,10 @@ async def _in_pool(function: Callable[P, R], *arguments: P.args, **options: P.kw
     return await to_thread.run_sync(partial(function, *arguments, **options), limiter=limiter)
 
 
-def _write(api: Api, change: Change) -> Stored:
+def _write(api: Api, change: Write) -> Stored:
     with _problems(), _connections(api)() as connection:
         outcome = api.store.write(connection, change)
-    if isinstance(outcome, Stale):
+    if isinstance(outcome, StaleRevision):
         raise HTTPException(
             status.HTTP_412_PRECONDITION_FAILED,
             "the configuration has changed since it was read; read it again, then repeat the change",
@@ -291,7 +291,7 @@ def _etag(revision: str) -> str:
     return f'"{revision}"'
 
 
-def _unprocessable(faults: tuple[Fault, ...]) -> HTTPException:
+def _unprocessable(faults: tuple[Mistake, ...]) -> HTTPException:
     detail = [{"pointer": _sendable(each.pointer), "message": _sendable(each.message)} for each in faults]
     return HTTPException(status.HTTP_422_UNPROCESSABLE_CONTENT, detail)
 

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from windsock import disk
-from windsock.api.checking import Fault, check_document, check_request, check_values, without
+from windsock.api.checking import Mistake, check_document, check_request, check_values, without
 from windsock.api.document import Configuration, Values
 from windsock.api.tokens import Token
 from windsock.errors import ConfigurationError, FlagFileError
@@ -34,14 +34,14 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Stale:
+class StaleRevision:
     """The file is not any more what the caller has seen; `revision` is what it is."""
 
     revision: str
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Write:
     """A request to change the configuration.
 
     Attributes:
@@ -100,8 +100,8 @@ class Store:
         return Stored(document.revision, content, Configuration(flag.default_variant, variants, asked))
 
     def write(
-        self, connection: "psycopg.Connection[Any]", change: Change
-    ) -> Stored | Stale | tuple[Fault, ...]:
+        self, connection: "psycopg.Connection[Any]", change: Write
+    ) -> Stored | StaleRevision | tuple[Mistake, ...]:
         """Merge a change over the newest version and replace the file, if everything about it is right.
 
         Args:
@@ -119,7 +119,7 @@ class Store:
         with disk.locked(self.path.resolve().parent):
             before = self.read()
             if change.expected is not None and before.revision not in change.expected:
-                return Stale(before.revision)
+                return StaleRevision(before.revision)
             # Each check looks at what the one before has left, so that nothing wrong hides another.
             faults = check_request(self._declaration, before.configuration, change.request)
             after = before.configuration.merged(without(change.request, faults))
@@ -145,7 +145,7 @@ class Store:
     def _replace(
         self,
         connection: "psycopg.Connection[Any]",
-        change: Change,
+        change: Write,
         before: Stored,
         after: Stored,
         data: bytes,

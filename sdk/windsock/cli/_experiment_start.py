@@ -12,7 +12,7 @@ from windsock.experiments.reading import read_declared, read_holdouts
 from windsock.experiments.running.starting import flag_files, started
 from windsock.flagfiles.files import FlagFile, write_bytes
 from windsock.gitops.applying import apply_to_folder
-from windsock.gitops.plan import Limits, Plan, Request, dump, make
+from windsock.gitops.plan import Limits, Plan, PlanRequest, dump, make
 from windsock.gitops.population import synthetic
 
 Name = Annotated[str, typer.Argument(help="The experiment, declared in <flags>/experiments/<name>.yaml.")]
@@ -49,7 +49,7 @@ def planned(before: tuple[FlagFile, ...], after: tuple[FlagFile, ...], environme
     """The plan of a change that an experiment makes to the files."""
     population = synthetic(_MADE_UP, environment)
     limits = Limits(allow_reshuffle=True)  # a new version says so, and without one nobody changes arms
-    return make(Request("the working tree", before, after, population, (), limits, time.time()))
+    return make(PlanRequest("the working tree", before, after, population, (), limits, time.time()))
 
 
 def carry_out(plan: Plan, flags: Path, out: Path | None, *, dry_run: bool) -> None:

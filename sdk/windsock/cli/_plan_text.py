@@ -7,11 +7,11 @@ page as text only.
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from windsock.gitops.impact import Effect, Impact, Later, Move
+from windsock.gitops.impact import Impact, Later, Move, PlanEffect
 from windsock.gitops.plan import Plan
 from windsock.text import escaped
 
-_MARKS = {Effect.SAFE: " ", Effect.MOVES: "~", Effect.RESHUFFLES: "!", Effect.BREAKING: "X"}
+_MARKS = {PlanEffect.SAFE: " ", PlanEffect.MOVES: "~", PlanEffect.RESHUFFLES: "!", PlanEffect.BREAKING: "X"}
 
 
 def text(plan: Plan) -> Iterator[str]:

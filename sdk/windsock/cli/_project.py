@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeGuard
 
 from windsock.errors import ConfigurationError, UnreachableError
-from windsock.lint.linter import Options
+from windsock.lint.linter import LintOptions
 from windsock.lint.rules import BY_CODE
 from windsock.settings.declaration import Declaration
 from windsock.settings.settings import Settings
@@ -24,7 +24,7 @@ LISTED: Final = "pyproject.toml"
 """Stands for the classes that the project lists, where a command takes the name of a class."""
 
 
-def lint_options(enabled: Sequence[str]) -> Options:
+def lint_options(enabled: Sequence[str]) -> LintOptions:
     """The linter's options: ``enable`` and ``attributes`` of ``[tool.windsock.lint]``, and the command's.
 
     Raises:
@@ -37,7 +37,7 @@ def lint_options(enabled: Sequence[str]) -> Options:
             raise ConfigurationError(
                 f"the linter has no code {code!r}; `windsock lint --explain all` lists them"
             )
-    return Options(frozenset(codes), frozenset(_names(section, "attributes")), datetime.now(UTC).date())
+    return LintOptions(frozenset(codes), frozenset(_names(section, "attributes")), datetime.now(UTC).date())
 
 
 def settings_classes(names: Sequence[str]) -> tuple[type[Settings], ...]:

@@ -20,7 +20,7 @@ from windsock.cli._say import print_json
 from windsock.cli.usage import as_data, tokens, values_healed, values_read
 from windsock.demo.example import System, Tale, find
 from windsock.demo.stage import Stage
-from windsock.demo.story import Promise, Step, Story
+from windsock.demo.story import Promise, Scene, Story
 from windsock.demo.teacher import OwnTeaching
 from windsock.errors import MissingExtraError
 
@@ -101,7 +101,7 @@ def _experiment(console: Console, *, as_json: bool) -> None:
     print_lines(console, Text(f"\nThe report is {path}."))
 
 
-def data(steps: list[Step]) -> dict[str, object]:
+def data(steps: list[Scene]) -> dict[str, object]:
     """Give the story as plain data."""
     return {
         "ok": all(promise.kept for step in steps for promise in step.promises),
@@ -109,7 +109,7 @@ def data(steps: list[Step]) -> dict[str, object]:
     }
 
 
-def show(console: Console, number: int, step: Step) -> None:
+def show(console: Console, number: int, step: Scene) -> None:
     """Print one step."""
     console.print()
     print_lines(console, Text(f"{number}. {step.title}", style="bold"))
@@ -127,7 +127,7 @@ def show(console: Console, number: int, step: Step) -> None:
         _show_promise(console, promise)
 
 
-def show_end(console: Console, steps: list[Step], broken: list[Promise]) -> None:
+def show_end(console: Console, steps: list[Scene], broken: list[Promise]) -> None:
     """Print the sum of it."""
     count = sum(len(step.promises) for step in steps)
     console.print()
@@ -140,14 +140,14 @@ def show_end(console: Console, steps: list[Step], broken: list[Promise]) -> None
         print_lines(console, Text(kept, style="bold"))
 
 
-def _told(tale: Tale, stage: Stage) -> Iterator[Step]:
+def _told(tale: Tale, stage: Stage) -> Iterator[Scene]:
     """Tell the story; a step that does not come to its end is a broken promise, and ends it."""
     try:
         yield from tale.tell()
     except Exception as error:  # noqa: BLE001 - whatever breaks the story is its news
         log = {"the log says": "\n".join(stage.log[-10:])} if stage.log else {}
         found = f"{type(error).__name__}: {error}"
-        yield Step(
+        yield Scene(
             "The story breaks off",
             "A step did not come to its end.",
             seen=log,
@@ -155,7 +155,7 @@ def _told(tale: Tale, stage: Stage) -> Iterator[Step]:
         )
 
 
-def _stay(console: Console, opening: Step) -> None:
+def _stay(console: Console, opening: Scene) -> None:
     """Let the service serve until Ctrl-C."""
     console.print(Text(f"\nServing until Ctrl-C: {opening.seen['service']}", style="bold"))
     with suppress(KeyboardInterrupt):
@@ -179,7 +179,7 @@ def _show_promise(console: Console, promise: Promise) -> None:
     print_lines(console, line, indent=3, hanging=len(mark) + 2)
 
 
-def _table(step: Step) -> Table:
+def _table(step: Scene) -> Table:
     grid = Table(box=box.SIMPLE, pad_edge=False)
     for heading in ("user", "profile", "values read", "healed"):
         grid.add_column(heading, overflow="fold")

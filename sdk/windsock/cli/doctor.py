@@ -42,7 +42,7 @@ _READ: Final[Mapping[str, set[str]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckResult:
     """What one evaluator does with one flag.
 
     Attributes:
@@ -153,12 +153,12 @@ def _servers(
     return asked
 
 
-def _ask_all(flags: list[Flag], attributes: Mapping[str, object], ask: Ask) -> list[Verdict]:
+def _ask_all(flags: list[Flag], attributes: Mapping[str, object], ask: Ask) -> list[CheckResult]:
     verdicts = []
     for flag in flags:
         probed = probes(flag, attributes)
         if probed:
-            verdicts.append(Verdict(flag.key, flag.bucketing, answered(flag, probed, ask)))
+            verdicts.append(CheckResult(flag.key, flag.bucketing, answered(flag, probed, ask)))
         else:
             print(f"flag {flag.key!r} is not probed: no user gets to its split; give --attribute NAME=VALUE")
     return verdicts
@@ -169,14 +169,14 @@ def _by_bucketing(flags: list[Flag]) -> str:
     return "".join(f", {count} {each}" for each, count in counts if count)
 
 
-def _summary(verdicts: list[Verdict]) -> str:
+def _summary(verdicts: list[CheckResult]) -> str:
     if not verdicts:
         return "nothing to ask"
     used = {each: sum(verdict.done == each for verdict in verdicts) for each in ("v2", "v3", "neither")}
     return ", ".join(f"{count} of {len(verdicts)} flags {each}" for each, count in used.items() if count)
 
 
-def _verdict(disagree: list[tuple[str, Verdict]], splits: list[Flag], package: Package | None) -> str:
+def _verdict(disagree: list[tuple[str, CheckResult]], splits: list[Flag], package: Package | None) -> str:
     """Say in one line who disagrees with the flag files."""
     if disagree:
         name, first = disagree[0]

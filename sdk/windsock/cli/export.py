@@ -11,7 +11,7 @@ from windsock.cli._say import print_json
 from windsock.flagfiles.exporting import manifest, schema, skeletons
 
 
-class Kind(StrEnum):
+class Form(StrEnum):
     """What is exported."""
 
     FLAGS = "flags"
@@ -29,16 +29,16 @@ def command(
     ] = None,
     *,
     kind: Annotated[
-        Kind, typer.Option("--format", help="A flag file, a JSON Schema, or an OpenFeature CLI manifest.")
-    ] = Kind.FLAGS,
+        Form, typer.Option("--format", help="A flag file, a JSON Schema, or an OpenFeature CLI manifest.")
+    ] = Form.FLAGS,
 ) -> None:
     """Print settings classes as flags with the code defaults, as JSON Schema, or as a manifest.
 
     Example: windsock export app.settings:Teacher --format schema
     """
     declarations = at_least_one(settings_classes(classes or ()))
-    if kind is Kind.FLAGS:
+    if kind is Form.FLAGS:
         print(document(skeletons(declarations, with_defaults=True)).decode(), end="")
     else:
-        made = schema(declarations) if kind is Kind.SCHEMA else manifest(declarations)
+        made = schema(declarations) if kind is Form.SCHEMA else manifest(declarations)
         print_json(made)

@@ -20,7 +20,7 @@ from windsock.cli._say import say
 from windsock.mirror.documents import Layout
 from windsock.mirror.health import serve_health
 from windsock.mirror.loop import Mirror
-from windsock.mirror.options import Options
+from windsock.mirror.options import MirrorOptions
 
 
 class Unfit(StrEnum):
@@ -112,7 +112,7 @@ def run(
     _log_to_stderr(log_format)
     with database(database_url) as url:
         mirror = _mirror(
-            Options(
+            MirrorOptions(
                 url=url, folder=folder, flags=tuple(flag), shards=shards, group=group, poll_seconds=poll,
                 allow_shrink=allow_shrink, settings=settings_classes(settings or ()),
                 hold_back_misfits=unfit is Unfit.HOLD_BACK, learning_config=tuple(learning_config or ()),
@@ -144,7 +144,7 @@ def once(
     _log_to_stderr(log_format)
     with database(database_url) as url:
         mirror = _mirror(
-            Options(
+            MirrorOptions(
                 url=url, folder=folder, flags=tuple(flag), shards=shards, group=group,
                 allow_shrink=allow_shrink, settings=settings_classes(settings or ()),
                 hold_back_misfits=unfit is Unfit.HOLD_BACK, learning_config=tuple(learning_config or ()),
@@ -179,7 +179,7 @@ def verify(
     _log_to_stderr(log_format)
     with database(database_url) as url:
         mirror = _mirror(
-            Options(
+            MirrorOptions(
                 url=url, folder=folder, flags=tuple(flag), shards=shards,
                 settings=settings_classes(settings or ()), hold_back_misfits=unfit is Unfit.HOLD_BACK,
                 learning_config=tuple(learning_config or ()), git_folder=git_folder, environment=environment,
@@ -191,7 +191,7 @@ def verify(
         raise typer.Exit(EXIT_ERROR)
 
 
-def _mirror(options: Options) -> Mirror:
+def _mirror(options: MirrorOptions) -> Mirror:
     mirror = Mirror(options)
     if sys.stderr.isatty():
         mirror.show_progress(_progress)

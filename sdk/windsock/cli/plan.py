@@ -25,7 +25,7 @@ from windsock.errors import ConfigurationError, UnreachableError
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_files, write_bytes
 from windsock.flagfiles.sets import flag_set
 from windsock.gitops.impact import Moved
-from windsock.gitops.plan import Limits, Plan, Request, dump, make, parse_share
+from windsock.gitops.plan import Limits, Plan, PlanRequest, dump, make, parse_share
 from windsock.gitops.population import Context, Population, assigned, exposed, from_file, synthetic
 from windsock.gitops.repository import Repository
 from windsock.variables import user_id_key
@@ -97,7 +97,7 @@ def command(
         print(f"planned from the working tree, with {count(len(dirty), 'uncommitted file')}", file=sys.stderr)
     declarations = [each.__windsock__.declaration for each in settings_classes(settings or ())]
     with _population(users, key, environment, database_url) as population, _written(who) as on_moved:
-        request = Request(
+        request = PlanRequest(
             repository.resolve(against),
             before,
             after,

@@ -23,7 +23,7 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Stale:
+class Removable:
     """A flag or a field that can go: where it stands, why, and what to do next."""
 
     flag: str
@@ -33,7 +33,7 @@ class Stale:
     message: str
 
 
-def stale(flags: Mapping[str, Flag], code: Code, today: date) -> Iterator[Stale]:
+def stale(flags: Mapping[str, Flag], code: Code, today: date) -> Iterator[Removable]:
     """Judge every flag by its file and by the code."""
     used = {use.flag for use in code.uses}
     settings = {declared.flag for declared in code.classes}
@@ -60,7 +60,7 @@ def stale(flags: Mapping[str, Flag], code: Code, today: date) -> Iterator[Stale]
         for name in declared.fields:
             if (declared.flag, name) not in read:
                 message = f"no code reads {declared.name}.{name}; remove the field"
-                yield Stale(declared.flag, Why.UNUSED_FIELD, declared.path, declared.line, message)
+                yield Removable(declared.flag, Why.UNUSED_FIELD, declared.path, declared.line, message)
 
 
 def only_variant(flag: Flag) -> str | None:
@@ -106,8 +106,8 @@ def _is_total(rule: object) -> bool:
     return len(listed) % 2 == 1 and all(_is_total(result) for _, result in branches(listed))
 
 
-def _of(flag: Flag, why: Why, message: str) -> Stale:
-    return Stale(flag.key, why, flag.source, flag.line, message)
+def _of(flag: Flag, why: Why, message: str) -> Removable:
+    return Removable(flag.key, why, flag.source, flag.line, message)
 
 
 def _is_past(text: str, today: date) -> bool:

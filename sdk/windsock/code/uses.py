@@ -31,7 +31,7 @@ _WRAPPERS: Final = ("Annotated", "Optional", "Final", "ClassVar")
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class Reference:
     """A use of a flag, or of a field of a settings flag.
 
     Attributes:
@@ -52,7 +52,7 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class FoundClass:
     """A settings class in the code: its flag and fields, and where it stands."""
 
     name: str
@@ -76,7 +76,7 @@ class _Feature:
     flag: str
 
 
-_Known: TypeAlias = Declared | _Holder | _Feature
+_Known: TypeAlias = FoundClass | _Holder | _Feature
 """What a name or an attribute stands for."""
 
 
@@ -84,8 +84,8 @@ _Known: TypeAlias = Declared | _Holder | _Feature
 class Code:
     """What was found, and the files that could not be parsed, each with the reason."""
 
-    uses: list[Use] = field(default_factory=list)
-    classes: list[Declared] = field(default_factory=list)
+    uses: list[Reference] = field(default_factory=list)
+    classes: list[FoundClass] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
 
 
@@ -154,8 +154,8 @@ class _Classes(_Visitor):
             for statement in part.body
             if isinstance(statement, cst.AnnAssign) and isinstance(statement.target, cst.Name)
         )
-        self._code.classes.append(Declared(node.name.value, flag, fields, self._path, line))
-        self._code.uses.append(Use(flag, None, self._path, line, column, "class"))
+        self._code.classes.append(FoundClass(node.name.value, flag, fields, self._path, line))
+        self._code.uses.append(Reference(flag, None, self._path, line, column, "class"))
 
 
 @dataclass(slots=True)
@@ -250,7 +250,7 @@ class _Uses(_Visitor):
             self._note(_text(first), None, node, "client")
         elif names & {"windsock.heal", "windsock.aheal"} and len(node.args) > 1 and first is not None:
             declared, action = self._known(first), node.args[1].value
-            if isinstance(declared, Declared) and isinstance(action, cst.Lambda) and action.params.params:
+            if isinstance(declared, FoundClass) and isinstance(action, cst.Lambda) and action.params.params:
                 self._read_in(action, action.params.params[0].name.value, declared)
         elif "builtins.getattr" in names and len(node.args) > 1 and first is not None:
             self._read(first, _text(node.args[1].value) or "", node)
@@ -263,10 +263,10 @@ class _Uses(_Visitor):
 
     def _read(self, value: cst.BaseExpression, name: str, node: cst.CSTNode) -> None:
         declared = self._known(value)
-        if isinstance(declared, Declared) and name in declared.fields:
+        if isinstance(declared, FoundClass) and name in declared.fields:
             self._note(declared.flag, name, node, "read")
 
-    def _read_in(self, action: cst.Lambda, name: str, declared: Declared) -> None:
+    def _read_in(self, action: cst.Lambda, name: str, declared: FoundClass) -> None:
         """Note the fields that a lambda reads of its argument."""
         visitor = self
 
@@ -337,7 +337,7 @@ class _Uses(_Visitor):
 
     def _note(self, flag: str | None, name: str | None, node: cst.CSTNode, kind: str) -> None:
         if flag is not None:
-            self._code.uses.append(Use(flag, name, self._path, *self.place(node), kind))
+            self._code.uses.append(Reference(flag, name, self._path, *self.place(node), kind))
 
 
 def _module_name(path: str) -> str:

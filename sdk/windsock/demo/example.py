@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import windsock
 from windsock.demo.stage import Stage, running, wait
-from windsock.demo.story import Step
+from windsock.demo.story import Scene
 from windsock.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class System(StrEnum):
 class Tale(Protocol):
     """What happens to a running service, step by step."""
 
-    def tell(self) -> Iterator[Step]:
+    def tell(self) -> Iterator[Scene]:
         """Run the steps one by one. The first one's ``seen["service"]`` is where the service listens."""
 
 

@@ -45,7 +45,7 @@ class Promise:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Scene:
     """One step of the story.
 
     Attributes:
@@ -112,12 +112,12 @@ class Story:
         self._ada, self._ben = str(uuid4()), str(uuid4())
         self._sent = 0
 
-    def tell(self) -> Iterator[Step]:
+    def tell(self) -> Iterator[Scene]:
         """Run the steps one by one."""
         for step in self.steps():
             yield step()
 
-    def steps(self) -> list[Callable[[], Step]]:
+    def steps(self) -> list[Callable[[], Scene]]:
         """Give the steps in their order, not run yet."""
         return [
             self._opening,
@@ -129,11 +129,11 @@ class Story:
             self._usage_logs,
         ]
 
-    def _opening(self) -> Step:
+    def _opening(self) -> Scene:
         stage = self._stage
         stage.sql("INSERT INTO profiles (id) VALUES (%s), (%s)", self._ada, self._ben)
         ((version,),) = stage.sql("SELECT current_setting('server_version')")
-        return Step(
+        return Scene(
             "A database, a mirror and a model endpoint start",
             "Tables, commands and clients are those of a deployment; the language model is a stand-in.",
             did=f"windsock migrate && windsock {' '.join(stage.mirror_arguments)}",
@@ -145,9 +145,9 @@ class Story:
             milliseconds={"all of it started in": stage.startup * 1000},
         )
 
-    def _defaults(self) -> Step:
+    def _defaults(self) -> Scene:
         message = self._ask(self._ada)
-        return Step(
+        return Scene(
             "Ada asks a question",
             "Nobody has tuned anything for her: the service works with the defaults in its code.",
             seen={"settings": message.explanation, "answer": message.answer},
@@ -158,11 +158,11 @@ class Story:
             promises=[_used("she gets the code's defaults", message, DEFAULTS)],
         )
 
-    def _assignment(self) -> Step:
+    def _assignment(self) -> Scene:
         self._stage.sql(ASSIGN, PROFILE, self._ada)
         took = self._until("retrieval_top_k", 25)
         ada, ben = self._ask(self._ada), self._ask(self._ben)
-        return Step(
+        return Scene(
             f"Somebody assigns Ada the profile {PROFILE}",
             "One UPDATE in the database, no deployment: the next message already uses it.",
             did=written(ASSIGN, PROFILE, self._ada),
@@ -175,10 +175,10 @@ class Story:
             ],
         )
 
-    def _change(self) -> Step:
+    def _change(self) -> Scene:
         taken = [self._set_top_k(top_k) for top_k in range(31, 41)]
         message = self._ask(self._ada)
-        return Step(
+        return Scene(
             "retrieval_top_k is changed in the database, ten times: 31, 32, … 40",
             "Tuning is a loop of changing and looking; milliseconds make it feel like editing a file.",
             did=written(SET_TOP_K, "40", PROFILE),
@@ -190,7 +190,7 @@ class Story:
             promises=[_used("her next message uses the new value", message, TUNED | {"retrieval_top_k": 40})],
         )
 
-    def _misspelled_model(self) -> Step:
+    def _misspelled_model(self) -> Scene:
         copied = (NEXT_PROFILE, json.dumps(MISSPELLED), PROFILE)
         self._stage.sql(COPY_MISSPELLED, *copied)
         self._stage.sql(ASSIGN, NEXT_PROFILE, self._ada)
@@ -200,7 +200,7 @@ class Story:
         replies = [f"{each.model} {each.status}" for each in self._stage.endpoint.served[served:]]
         lines = [line for line in self._teaching.log()[logged:] if "ERROR" in line]
         named = any("reasoning_model" in line and "gpt-4o-mini" in line for line in lines)
-        return Step(
+        return Scene(
             f"Somebody gives Ada the profile {NEXT_PROFILE}, in which the model is misspelled: {MISSPELLED}",
             "The value is valid text, so only the call can tell. It fails, and Ada is answered all the same.",
             did=f"{written(COPY_MISSPELLED, *copied)}\n{written(ASSIGN, NEXT_PROFILE, self._ada)}",
@@ -226,7 +226,7 @@ class Story:
             ],
         )
 
-    def _database_away(self) -> Step:
+    def _database_away(self) -> Scene:
         logged = len(self._teaching.log())
         self._stage.stop_database()
         message = self._ask(self._ada)
@@ -236,7 +236,7 @@ class Story:
         self._until("reasoning_model", "gpt-4o")
         corrected = self._ask(self._ada)
         lines = [line for line in self._teaching.log()[logged:] if "usage records" in line]
-        return Step(
+        return Scene(
             "The database goes away and comes back; then somebody corrects the model",
             "A request never waits for it: the last settings serve, and the usage record waits on disk.",
             did=written(SET_MODEL, json.dumps("gpt-4o"), NEXT_PROFILE),
@@ -263,7 +263,7 @@ class Story:
             ],
         )
 
-    def _usage_logs(self) -> Step:
+    def _usage_logs(self) -> Scene:
         wait(lambda: len(self._rows()) >= self._sent, "a row for each message")
         rows = self._rows()
         configs = self._stage.sql(
@@ -273,7 +273,7 @@ class Story:
         )
         profiles = [row.config_id for row in rows if row.user_id == self._ada]
         healed = [row for row in rows if row.healed]
-        return Step(
+        return Scene(
             "What was used is in usage_logs",
             "Each answer can be traced to its profile and values; experiments are computed from them.",
             did="windsock usage",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from windsock.flags.json_text import TOO_DEEP, JsonText, RefusedNumberError
 from windsock.flags.model import JsonValue
-from windsock.flags.raw import MAX_FAULTS, Fault, Place, RawDocument, RawFlag, Tokens
+from windsock.flags.raw import MAX_FAULTS, Malformed, Place, RawDocument, RawFlag, Tokens
 
 
 def read_json(text: str, source: str) -> RawDocument:
@@ -29,7 +29,7 @@ class _Reader:
     def __init__(self, text: JsonText) -> None:
         self._text = text
         self._flags: dict[str, RawFlag] = {}
-        self._faults: list[Fault] = []
+        self._faults: list[Malformed] = []
         self._sections: dict[str, JsonValue] = {}
         self._flags_at: int | None = None
         self._line = 1
@@ -117,7 +117,7 @@ class _Reader:
         if flag.key in seen:
             first = seen[flag.key][0]
             message = f"the flag is defined twice (first in line {first}) and the last one counts; keep one"
-            self._note(Fault(flag.tokens, flag.place, message, flag.key))
+            self._note(Malformed(flag.tokens, flag.place, message, flag.key))
             self._flags.pop(flag.key, None)
         seen[flag.key] = flag.place
         if usable:
@@ -153,9 +153,9 @@ class _Reader:
 
     def _fault(self, tokens: Tokens, at: int, message: str, flag: str | None = None) -> None:
         if len(self._faults) < MAX_FAULTS:  # each place is counted from the start of the text
-            self._note(Fault(tokens, self._text.position(at), message, flag))
+            self._note(Malformed(tokens, self._text.position(at), message, flag))
 
-    def _note(self, fault: Fault) -> None:
+    def _note(self, fault: Malformed) -> None:
         if len(self._faults) < MAX_FAULTS:
             self._faults.append(fault)
 

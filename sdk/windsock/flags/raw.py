@@ -16,7 +16,7 @@ Place: TypeAlias = tuple[int, int]
 """One-based line and column."""
 
 
-class Fault(NamedTuple):
+class Malformed(NamedTuple):
     """Something wrong at one place of a document; ``flag`` is the key of the flag around it."""
 
     tokens: Tokens
@@ -53,6 +53,6 @@ class RawDocument:
     evaluators: JsonValue
     metadata: JsonValue
     place_of: Callable[[Tokens], Place]
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[Malformed, ...] = ()
     mentions_references: bool = True
     words: tuple[tuple[Tokens, str], ...] = ()

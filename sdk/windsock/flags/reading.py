@@ -8,7 +8,7 @@ from windsock.errors import FlagFileError
 from windsock.flags.json_source import read_json
 from windsock.flags.json_text import MAX_DEPTH
 from windsock.flags.model import BUCKETINGS, Document, Flag, JsonValue, Problem, pointer_of
-from windsock.flags.raw import Fault, RawDocument, RawFlag, Tokens
+from windsock.flags.raw import Malformed, RawDocument, RawFlag, Tokens
 from windsock.flags.references import MAX_OPERATIONS, References, expanded_size
 
 MAX_BYTES: Final = 256 * 1024 * 1024
@@ -96,7 +96,7 @@ class _Checker:
     def __init__(self, raw: RawDocument, source: str) -> None:
         self._raw = raw
         self._source = source
-        self._faults: list[Fault] = list(raw.faults)
+        self._faults: list[Malformed] = list(raw.faults)
         self._metadata = self._set_metadata()
         self._references = References(self._evaluators())
 
@@ -129,7 +129,7 @@ class _Checker:
             return evaluators
         if evaluators is not None:
             message = f"$evaluators must be an object of shared rules by name, not {_kind(evaluators)}"
-            self._faults.append(Fault(("$evaluators",), self._raw.place_of(("$evaluators",)), message))
+            self._faults.append(Malformed(("$evaluators",), self._raw.place_of(("$evaluators",)), message))
         return {}
 
     def _refused(self, tokens: Tokens, message: str) -> FlagFileError:
@@ -203,9 +203,9 @@ class _Checker:
 
     def _fault(self, raw: RawFlag, tokens: Tokens, message: str) -> None:
         place = self._raw.place_of((*raw.tokens, *tokens)) if tokens else raw.place
-        self._faults.append(Fault((*raw.tokens, *tokens), place, message, raw.key))
+        self._faults.append(Malformed((*raw.tokens, *tokens), place, message, raw.key))
 
-    def _problem(self, fault: Fault) -> Problem:
+    def _problem(self, fault: Malformed) -> Problem:
         return Problem(self._source, *fault.place, fault.flag, pointer_of(*fault.tokens), fault.message)
 
 

@@ -11,7 +11,7 @@ MAX_OPERATIONS: Final = 100_000
 """Most operators and lists that one rule may have once its shared rules are counted at every place of use."""
 
 
-class Resolved(NamedTuple):
+class Expanded(NamedTuple):
     """A rule without references.
 
     Attributes:
@@ -41,10 +41,10 @@ class References:
         self._shared: dict[str, _Shared] = {}
         self._open: list[str] = []
 
-    def resolve(self, rule: JsonValue) -> Resolved:
+    def resolve(self, rule: JsonValue) -> Expanded:
         """Replace the references in one rule."""
         faults: list[tuple[tuple[str | int, ...], str]] = []
-        return Resolved(self._replace(rule, (), faults), tuple(faults))
+        return Expanded(self._replace(rule, (), faults), tuple(faults))
 
     def _replace(
         self,

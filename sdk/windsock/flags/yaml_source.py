@@ -12,7 +12,7 @@ from typing import Any, Final
 from windsock.errors import FlagFileError, MissingExtraError
 from windsock.flags.json_text import MAX_DEPTH, TOO_DEEP, written_twice
 from windsock.flags.model import JsonValue
-from windsock.flags.raw import MAX_FAULTS, Fault, Place, RawDocument, RawFlag, Tokens
+from windsock.flags.raw import MAX_FAULTS, Malformed, Place, RawDocument, RawFlag, Tokens
 
 try:
     import yaml
@@ -60,7 +60,7 @@ class _Builder:
         self._anchors: dict[str, tuple[JsonValue, int]] = {}
         self._places: dict[Tokens, Place] = {}
         self._key_places: dict[Tokens, Place] = {}
-        self._faults: list[Fault] = []
+        self._faults: list[Malformed] = []
         self._words: list[tuple[Tokens, str]] = []
         self._unusable: set[str | int] = set()
         self._count = 0
@@ -213,7 +213,7 @@ class _Builder:
     def _fault(self, tokens: Tokens, place: Place, message: str) -> None:
         flag = str(tokens[1]) if len(tokens) > 1 and tokens[0] == "flags" else None
         if len(self._faults) < MAX_FAULTS:
-            self._faults.append(Fault(tokens, place, message, flag))
+            self._faults.append(Malformed(tokens, place, message, flag))
 
     def _fail(self, event: Any, message: str) -> FlagFileError:
         return FlagFileError(self._source, message, *_place(event))

@@ -8,7 +8,7 @@ from typing import Final
 from windsock.errors import PlanError, UnreachableError
 from windsock.flagfiles.files import DEFAULT_FOLDER, SUFFIXES, read_bytes, replace_flag_file
 from windsock.flags import read_document
-from windsock.gitops.plan import Plan, Step, sha256
+from windsock.gitops.plan import Plan, PlanStep, sha256
 from windsock.gitops.repository import Repository
 from windsock.text import escaped
 
@@ -38,7 +38,7 @@ def apply_to_folder(plan: Plan, root: Path, flags: Sequence[Path] = (DEFAULT_FOL
     _check(plan, flags)
     there = {step.path: _content(_inside(root, step.path)) for step in plan.steps}
     steps = _to_do(plan, there, str(root))
-    done: list[Step] = []
+    done: list[PlanStep] = []
     try:
         for step in steps:
             _put(_inside(root, step.path), None if step.after is None else step.after.encode())
@@ -95,7 +95,7 @@ def _check(plan: Plan, flags: Sequence[Path]) -> None:
             read_document(step.after.encode(errors="surrogatepass"), step.path)
 
 
-def _to_do(plan: Plan, there: dict[str, bytes | None], where: str) -> list[Step]:
+def _to_do(plan: Plan, there: dict[str, bytes | None], where: str) -> list[PlanStep]:
     """The steps that are not done yet; refuses when one starts from something else."""
     if plan.findings:
         listed = "\n  ".join(plan.findings)

@@ -21,7 +21,7 @@ SAMPLES: Final = 5
 """Users named for each move; the whole list is written by ``--who``."""
 
 
-class Effect(StrEnum):
+class PlanEffect(StrEnum):
     """What a change does to users, from harmless to harmful."""
 
     SAFE = "safe"
@@ -83,7 +83,7 @@ class Impact:
     """
 
     flag: str
-    effect: Effect
+    effect: PlanEffect
     population: int
     moves: tuple[Move, ...] = ()
     lost: int = 0
@@ -183,10 +183,10 @@ class _Changed:
             if moves != (stages[-1].moves if stages else now):
                 stages.append(Later(when, moves))
         every = [now, *(stage.moves for stage in stages)]
-        order = list(Effect)
+        order = list(PlanEffect)
         effect = max(map(_effect, every), key=order.index)
         if self._moments.computed:
-            effect = max(effect, Effect.MOVES, key=order.index)
+            effect = max(effect, PlanEffect.MOVES, key=order.index)
         lost = max(map(self._now.lost_arms, every))
         return Impact(
             self._key, effect, total, now, lost, later=tuple(stages), open_ended=self._moments.computed
@@ -263,7 +263,7 @@ def _ends(pair: _Served) -> tuple[str | None, str | None, str]:
     return _variant(old), _variant(new), "REMOVED" if new is None else str(new.reason)
 
 
-def _effect(moves: Sequence[Move]) -> Effect:
+def _effect(moves: Sequence[Move]) -> PlanEffect:
     """Whether some variant both wins and loses users: they are exchanged, not only added."""
     won, lost = Counter[str | None](), Counter[str | None]()
     for move in moves:
@@ -271,5 +271,5 @@ def _effect(moves: Sequence[Move]) -> Effect:
             lost[move.before] += move.users
             won[move.after] += move.users
     if won.keys() & lost.keys():
-        return Effect.RESHUFFLES
-    return Effect.MOVES if moves else Effect.SAFE
+        return PlanEffect.RESHUFFLES
+    return PlanEffect.MOVES if moves else PlanEffect.SAFE

@@ -12,7 +12,7 @@ from windsock.flagfiles.files import FlagFile
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import FlagSet, read_document
 from windsock.gitops.changes import Change, changes
-from windsock.gitops.impact import Effect, Impact, Later, Move, Moved, impacts
+from windsock.gitops.impact import Impact, Later, Move, Moved, PlanEffect, impacts
 from windsock.gitops.misfits import misfits
 from windsock.gitops.population import Population
 from windsock.settings.declaration import Declaration
@@ -22,7 +22,7 @@ FORMAT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PlanStep:
     """One file to write or to remove.
 
     Attributes:
@@ -68,7 +68,7 @@ class Plan:
     base: str
     at: str
     population: str
-    steps: tuple[Step, ...]
+    steps: tuple[PlanStep, ...]
     findings: tuple[str, ...]
 
     @property
@@ -77,14 +77,14 @@ class Plan:
         return tuple(impact for step in self.steps for impact in step.impacts)
 
     @property
-    def effect(self) -> Effect:
+    def effect(self) -> PlanEffect:
         """The worst effect of all flags."""
-        order = list(Effect)
-        return max((impact.effect for impact in self.impacts), key=order.index, default=Effect.SAFE)
+        order = list(PlanEffect)
+        return max((impact.effect for impact in self.impacts), key=order.index, default=PlanEffect.SAFE)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PlanRequest:
     """What a plan is made from.
 
     Attributes:
@@ -106,7 +106,7 @@ class Request:
     at: float = 0.0
 
 
-def make(request: Request, on_moved: Callable[[Moved], None] | None = None) -> Plan:
+def make(request: PlanRequest, on_moved: Callable[[Moved], None] | None = None) -> Plan:
     """Work out a plan.
 
     Raises:
@@ -177,7 +177,7 @@ def parse_share(text: str) -> float:
     return share
 
 
-def _steps(request: Request, changed: Sequence[Change], found: Sequence[Impact]) -> tuple[Step, ...]:
+def _steps(request: PlanRequest, changed: Sequence[Change], found: Sequence[Impact]) -> tuple[PlanStep, ...]:
     before = {file.path: file.data for file in request.before}
     after = {file.path: file.data for file in request.after}
     homes = _homes(request)
@@ -187,7 +187,7 @@ def _steps(request: Request, changed: Sequence[Change], found: Sequence[Impact])
         key: homes[key] if homes.get(key) in paths else paths[0] for key in (impact.flag for impact in found)
     }
     return tuple(
-        Step(
+        PlanStep(
             path,
             sha256(before[path]) if path in before else None,
             after[path].decode() if path in after else None,
@@ -198,7 +198,7 @@ def _steps(request: Request, changed: Sequence[Change], found: Sequence[Impact])
     )
 
 
-def _homes(request: Request) -> Mapping[str, str]:
+def _homes(request: PlanRequest) -> Mapping[str, str]:
     """The file in which each flag stands, afterwards if it can be."""
     return {
         key: file.path
@@ -217,7 +217,7 @@ def _breaking(
         if (misfit.flag.key, misfit.message) not in known:
             news.setdefault(misfit.flag.key, []).append(misfit.message)
     return tuple(
-        replace(impact, effect=Effect.BREAKING, misfits=tuple(news[impact.flag]))
+        replace(impact, effect=PlanEffect.BREAKING, misfits=tuple(news[impact.flag]))
         if impact.flag in news
         else impact
         for impact in found
@@ -261,12 +261,12 @@ def _digest(content: Mapping[str, object]) -> str:
     return hashlib.sha256(written.encode()).hexdigest()
 
 
-def _step(data: Mapping[str, Any]) -> Step:
+def _step(data: Mapping[str, Any]) -> PlanStep:
     found = tuple(
         Impact(
             **{
                 **impact,
-                "effect": Effect(impact["effect"]),
+                "effect": PlanEffect(impact["effect"]),
                 "moves": _moves(impact["moves"]),
                 "misfits": tuple(impact["misfits"]),
                 "later": tuple(Later(each["at"], _moves(each["moves"])) for each in impact["later"]),
@@ -274,7 +274,7 @@ def _step(data: Mapping[str, Any]) -> Step:
         )
         for impact in data["impacts"]
     )
-    return Step(data["path"], data["before"], data["after"], tuple(data["changes"]), found)
+    return PlanStep(data["path"], data["before"], data["after"], tuple(data["changes"]), found)
 
 
 def _moves(data: Sequence[Mapping[str, Any]]) -> tuple[Move, ...]:

@@ -22,7 +22,7 @@ from windsock.settings.resolution import Given, Resolution
 from windsock.settings.settings import (
     Fallen,
     Settings,
-    Trace,
+    ViewTrace,
     fields_read,
     given_of,
     new_view,
@@ -71,7 +71,7 @@ class Attempt(Generic[S]):
     _named_only = False
     _faults: tuple[Fault, ...] = ()
     _probe: ValueKey | None = None
-    _traces: tuple[Trace, ...] = ()
+    _traces: tuple[ViewTrace, ...] = ()
 
     def __init__(self, settings: S, classifier: Classifier, deadline: float | None) -> None:
         self.settings: S = settings
@@ -120,7 +120,7 @@ class Attempt(Generic[S]):
             elif self._fresh:
                 self._went_well(self._given[0])
             if self._request is None and installed() is not None:
-                record(Trace(self.settings).use())
+                record(ViewTrace(self.settings).use())
         except KeyboardInterrupt:
             raise
         except BaseException:
@@ -299,7 +299,7 @@ class Attempt(Generic[S]):
         self._given = given
         self.settings = new_view(type(self.settings), (given, self._key, (), None))
         if self._request is not None:
-            trace = Trace(self.settings)
+            trace = ViewTrace(self.settings)
             self._traces = (*self._traces, trace)
             self._request.record(trace)
 

@@ -14,10 +14,10 @@ from windsock.lint.portable.known import BY_CODE as CONSTRUCTS
 from windsock.lint.portable.search import find_by_attribute, find_in_rule
 from windsock.lint.rules import BY_CODE, Level, buckets, operands, structure, targeting, variants
 from windsock.lint.rules import shared_rules as references
-from windsock.lint.rules.site import DocumentSite, FlagSite, Hit, Options
+from windsock.lint.rules.site import DocumentSite, FlagSite, Hit, LintOptions
 from windsock.lint.rules.tree import Tree
 
-__all__ = ["Edit", "Finding", "Level", "Linted", "Options", "lint", "lint_overlaps"]
+__all__ = ["Edit", "Finding", "Level", "LintOptions", "Linted", "lint", "lint_overlaps"]
 
 SUPPRESSION: Final = "lint."
 """Beginning of the metadata keys that silence a code for a flag, or in the set's metadata for the file."""
@@ -81,7 +81,7 @@ class Linted:
     document: Document | None = None
 
 
-def lint(data: bytes, source: str, options: Options | None = None) -> Linted:
+def lint(data: bytes, source: str, options: LintOptions | None = None) -> Linted:
     """Lint one document.
 
     Args:
@@ -94,7 +94,7 @@ def lint(data: bytes, source: str, options: Options | None = None) -> Linted:
         text = open_text(data.decode(), source)
     except FlagFileError as error:
         return Linted((_unreadable(error, data),))
-    return _Linter(text, document, options or Options(), len(data)).run()
+    return _Linter(text, document, options or LintOptions(), len(data)).run()
 
 
 def lint_overlaps(documents: Sequence[Document]) -> Iterator[Finding]:
@@ -116,7 +116,9 @@ def _unreadable(error: FlagFileError, data: bytes) -> Finding:
 class _Linter:
     """Runs every rule over one document."""
 
-    def __init__(self, text: LintText | YamlText, document: Document, options: Options, size: int) -> None:
+    def __init__(
+        self, text: LintText | YamlText, document: Document, options: LintOptions, size: int
+    ) -> None:
         self._text = text
         self._document = document
         self._options = options

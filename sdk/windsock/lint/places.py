@@ -9,7 +9,7 @@ from functools import cached_property
 from windsock.flags.json_source import read_json
 from windsock.flags.json_text import JsonText
 from windsock.flags.raw import Place, RawDocument, Tokens
-from windsock.lint.rules.site import Change
+from windsock.lint.rules.site import Mending
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class LintText:
             return self._position(self._key_offset(tokens))
         return self._position(self._offset(tokens))
 
-    def edit(self, tokens: Tokens, change: Change) -> Edit:
+    def edit(self, tokens: Tokens, change: Mending) -> Edit:
         """Write a change as an edit of the text."""
         kind, value = change
         at = self._offset(tokens)
@@ -134,7 +134,7 @@ class YamlText:
         """Line and column of a value."""
         return self.raw.place_of(tokens)
 
-    def edit(self, tokens: Tokens, change: Change) -> Edit | None:  # noqa: ARG002 - as JSON's
+    def edit(self, tokens: Tokens, change: Mending) -> Edit | None:  # noqa: ARG002 - as JSON's
         """Nothing."""
         return None
 

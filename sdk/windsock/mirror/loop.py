@@ -15,7 +15,7 @@ from windsock.mirror.files import Folder
 from windsock.mirror.guard import ShrinkGuard
 from windsock.mirror.health import Status
 from windsock.mirror.memory import Memory
-from windsock.mirror.options import Options, layout_of
+from windsock.mirror.options import MirrorOptions, layout_of
 from windsock.mirror.pace import Pace
 from windsock.mirror.postgres import DatabaseError, Source, connect
 from windsock.mirror.publish import Publisher, Written
@@ -40,7 +40,7 @@ class Mirror:
         ConfigurationError: A flag name or the number of shards cannot be used.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: MirrorOptions) -> None:
         self._options = options
         self._folder = Folder(options.folder)
         layout = layout_of(options)

@@ -12,7 +12,7 @@ _FLAG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class MirrorOptions:
     """What a mirror needs to know.
 
     Attributes:
@@ -57,7 +57,7 @@ class Options:
     environment: str = "production"
 
 
-def layout_of(options: Options) -> Layout:
+def layout_of(options: MirrorOptions) -> Layout:
     """The flags and the number of documents.
 
     Raises:

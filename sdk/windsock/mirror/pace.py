@@ -6,7 +6,7 @@ import time
 
 from windsock.backoff import Backoff
 from windsock.errors import DatabaseUnfitError
-from windsock.mirror.options import Options
+from windsock.mirror.options import MirrorOptions
 from windsock.mirror.postgres import Source
 
 _log = logging.getLogger("windsock.mirror")
@@ -20,7 +20,7 @@ _LONGEST_PAUSE_SECONDS = 30.0
 class Pace:
     """When to do what, on one connection."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: MirrorOptions) -> None:
         self._options = options
         self.failures = 0
         self.is_guarded = False  # the last failure was a guard's: configurations are published all the same

@@ -12,7 +12,7 @@ from windsock.flags import Flag, JsonValue
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RuleStep:
     """One thing that the evaluation looked at.
 
     Attributes:
@@ -26,7 +26,7 @@ class Step:
     found: str
 
 
-def trace(flag: Flag, context: Mapping[str, object], timestamp: int) -> tuple[Step, ...]:
+def trace(flag: Flag, context: Mapping[str, object], timestamp: int) -> tuple[RuleStep, ...]:
     """Follow a flag's rule for one context.
 
     Args:
@@ -35,9 +35,9 @@ def trace(flag: Flag, context: Mapping[str, object], timestamp: int) -> tuple[St
         timestamp: Unix seconds, for ``$flagd.timestamp``.
     """
     if not flag.enabled:
-        return (Step(0, "state", "DISABLED: the code default is used"),)
+        return (RuleStep(0, "state", "DISABLED: the code default is used"),)
     if flag.targeting is None:
-        return (Step(0, "no targeting", f"the default variant {flag.default_variant!r}"),)
+        return (RuleStep(0, "no targeting", f"the default variant {flag.default_variant!r}"),)
     data = {**context, FLAGD: {"flagKey": flag.key, "timestamp": timestamp}}
     return tuple(_Trace(flag, data).follow(flag.targeting, 0))
 
@@ -50,7 +50,7 @@ class _Trace:
         self._scope = Scope.of(flag.bucketing, flag.key)
         self._hashing = hashing_for(flag.bucketing, flag.key)
 
-    def follow(self, rule: JsonValue, depth: int) -> Iterator[Step]:
+    def follow(self, rule: JsonValue, depth: int) -> Iterator[RuleStep]:
         """The steps of one branch."""
         if isinstance(rule, Mapping) and len(rule) == 1:
             ((name, arguments),) = rule.items()
@@ -60,19 +60,19 @@ class _Trace:
             if name == "fractional" and isinstance(arguments, list):
                 yield self._split(rule, arguments, depth)
                 return
-        yield Step(depth, "gives", self._shown(rule))
+        yield RuleStep(depth, "gives", self._shown(rule))
 
-    def _conditions(self, clauses: list[JsonValue], depth: int) -> Iterator[Step]:
+    def _conditions(self, clauses: list[JsonValue], depth: int) -> Iterator[RuleStep]:
         for index in range(0, len(clauses) - 1, 2):
             try:
                 holds = truthy(self._value(clauses[index]))
             except RuleError as error:
-                yield Step(depth, _written(clauses[index]), f"fails: {error}")
+                yield RuleStep(depth, _written(clauses[index]), f"fails: {error}")
                 return
             seen = ", ".join(
                 f"{name} = {_written(value)}" for name, value in self._attributes(clauses[index])
             )
-            yield Step(
+            yield RuleStep(
                 depth, _written(clauses[index]), f"{str(holds).lower()}{f'  ({seen})' if seen else ''}"
             )
             if holds:
@@ -81,9 +81,9 @@ class _Trace:
         if len(clauses) % 2:
             yield from self.follow(clauses[-1], depth + 1)
         else:
-            yield Step(depth, "no condition holds", f"the default variant {self._flag.default_variant!r}")
+            yield RuleStep(depth, "no condition holds", f"the default variant {self._flag.default_variant!r}")
 
-    def _split(self, rule: JsonValue, arguments: list[JsonValue], depth: int) -> Step:
+    def _split(self, rule: JsonValue, arguments: list[JsonValue], depth: int) -> RuleStep:
         key = arguments[0] if arguments and not isinstance(arguments[0], list) else None
         try:
             by = self._value(key) if key is not None else self._data.get("targetingKey")
@@ -91,11 +91,11 @@ class _Trace:
                 self._hashing.value(by) if key is not None else hash_targeting_key(self._data, self._hashing)
             )
         except RuleError as error:
-            return Step(depth, _written(rule), f"fails: {error}")
+            return RuleStep(depth, _written(rule), f"fails: {error}")
         if hashed is None:
-            return Step(depth, _written(rule), f"{_written(by)} is not bucketed; {self._shown(rule)}")
+            return RuleStep(depth, _written(rule), f"{_written(by)} is not bucketed; {self._shown(rule)}")
         share = 100 * (hashed % 2**32) / 2**32
-        return Step(
+        return RuleStep(
             depth,
             _written(rule),
             f"{_written(by)} stands at {share:.2f} % ({self._flag.bucketing}): {self._shown(rule)}",

@@ -55,11 +55,11 @@ def start(
         ConfigurationError: An argument or variable cannot be used. Unreadable flags or a flagd that is down
             are no error: code defaults serve, `health` and the log say so, and the provider goes on trying.
     """
-    from windsock.runtime.parts import Options, Running  # noqa: PLC0415 - see there
+    from windsock.runtime.parts import Running, StartOptions  # noqa: PLC0415 - see there
 
     global _running  # noqa: PLW0603 - one runtime per process is the point
     stop()
-    _running = Running(Options(flags, provider, environment or environment_name(), usage, domain))
+    _running = Running(StartOptions(flags, provider, environment or environment_name(), usage, domain))
     atexit.register(stop)
     process.reload()
     return Started()

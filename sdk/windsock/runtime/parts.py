@@ -35,7 +35,7 @@ logger = logging.getLogger("windsock")
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class StartOptions:
     """What `windsock.start` was given; see there."""
 
     flags: str | os.PathLike[str] | None
@@ -55,7 +55,7 @@ class Running:
         ConfigurationError: An argument or variable cannot be used.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: StartOptions) -> None:
         usage = options.usage if options.usage is not None else _database_url()
         self._writer = _writer(usage)
         context: Mapping[str, EvaluationContextAttribute] = {"environment": options.environment}

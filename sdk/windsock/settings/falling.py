@@ -11,7 +11,7 @@ from windsock.nested import FieldPath, at, holds, leaf_paths, nest, overlay, wit
 from windsock.settings.flag_input import complaints, to_input
 from windsock.settings.layers import Layer, Origin, Refusal, Resolved, masked
 from windsock.settings.shapes import by_name, fields_of, named_path
-from windsock.settings.trial import ARGUMENTS, Declared, Fault, Outcome, Trial
+from windsock.settings.trial import ARGUMENTS, Declared, Trial, TrialFault, TrialResult
 from windsock.text import MASK, mask_passwords
 
 _TUNED = frozenset({"experiment", "profile"})
@@ -98,10 +98,10 @@ class _Falling:
             layer = self._without(layer, path, path, message)
         return layer
 
-    def _let_fall(self, outcome: Outcome) -> bool:
+    def _let_fall(self, outcome: TrialResult) -> bool:
         """Drop what the faults are about; False if there is nothing to drop."""
-        wrong: dict[int, list[Fault]] = {}
-        prefixes: dict[int, tuple[Fault, ...]] = {}
+        wrong: dict[int, list[TrialFault]] = {}
+        prefixes: dict[int, tuple[TrialFault, ...]] = {}
         for fault in outcome.faults:
             place = self._culprit(fault, prefixes)
             if place is not None:
@@ -117,7 +117,7 @@ class _Falling:
                 self.layers[place] = self._without(layer, path, names, message)
         return len(self.refusals) > before
 
-    def _culprit(self, fault: Fault, prefixes: dict[int, tuple[Fault, ...]]) -> int | None:
+    def _culprit(self, fault: TrialFault, prefixes: dict[int, tuple[TrialFault, ...]]) -> int | None:
         """Find the layer that causes a fault: the last one of the shortest prefix that has it.
 
         The strongest layer that holds the value may be innocent: a validator can read other fields. None if
@@ -130,7 +130,7 @@ class _Falling:
                 return count - 1 if count else None
         return len(self.layers) - 1 if self.layers else None
 
-    def _blamed(self, place: int, faults: Sequence[Fault]) -> dict[FieldPath, str]:
+    def _blamed(self, place: int, faults: Sequence[TrialFault]) -> dict[FieldPath, str]:
         """Find what each fault is about in a layer; everything, if the layer holds nothing at that path."""
         said = self._input(self.layers[place])
         blamed: dict[FieldPath, str] = {}

@@ -326,7 +326,7 @@ def fields_read(settings: Settings) -> list[str]:
     return [name for name in type(settings).model_fields if name in settings.__dict__]
 
 
-class Trace:
+class ViewTrace:
     """Tells the request that a view was made in what the view was used for.
 
     Attributes:
@@ -368,4 +368,4 @@ def _register(view: Settings, attributes: Mapping[str, object]) -> None:
     """Let the request that is under way, if any, know of a view that was made in it."""
     request = current_request()
     if request is not None:
-        request.record(Trace(view, attributes))
+        request.record(ViewTrace(view, attributes))

@@ -19,7 +19,7 @@ ARGUMENTS = "arguments"
 """The layer of the arguments of a call."""
 
 
-class Fault(NamedTuple):
+class TrialFault(NamedTuple):
     """One error of a trial.
 
     Attributes:
@@ -34,12 +34,12 @@ class Fault(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TrialResult:
     """The result of a trial: an instance, or an error and its faults."""
 
     instance: BaseModel | None = None
     error: Exception | None = None
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[TrialFault, ...] = ()
 
 
 class Declared(Protocol):
@@ -69,7 +69,7 @@ class Trial:
         self._overlays = getattr(self._class, "__windsock_named__", False)
         self._defaults = DefaultSettingsSource(self._class) if defaults is None else defaults
 
-    def run(self, layers: Sequence[Layer], *, onto: BaseModel | None = None) -> Outcome:
+    def run(self, layers: Sequence[Layer], *, onto: BaseModel | None = None) -> TrialResult:
         """Lay the layers, weakest first, and validate; never raises an `Exception`."""
         said: Mapping[str, object] = {}
         instance: BaseModel = object.__new__(self._class) if onto is None else onto
@@ -77,18 +77,18 @@ class Trial:
             said = self.input_of(layers)
             self._class.__pydantic_validator__.validate_python(said, self_instance=instance)
         except LaidError as error:
-            faults = [Fault(error.path, each["type"], each["msg"]) for each in _errors(error.error)]
-            return Outcome(error=error.error, faults=tuple(faults))
+            faults = [TrialFault(error.path, each["type"], each["msg"]) for each in _errors(error.error)]
+            return TrialResult(error=error.error, faults=tuple(faults))
         except ValidationError as error:
             faults = [
-                Fault(_located(self._class, said, each["loc"]), each["type"], each["msg"])
+                TrialFault(_located(self._class, said, each["loc"]), each["type"], each["msg"])
                 for each in _errors(error)
             ]
-            return Outcome(error=error, faults=tuple(faults))
+            return TrialResult(error=error, faults=tuple(faults))
         except Exception as error:  # noqa: BLE001 - a validator may raise anything
             text = f"{type(error).__name__}: {error}"
-            return Outcome(error=error, faults=(Fault(None, type(error).__name__, text),))
-        return Outcome(instance)
+            return TrialResult(error=error, faults=(TrialFault(None, type(error).__name__, text),))
+        return TrialResult(instance)
 
     def input_of(self, layers: Sequence[Layer]) -> dict[str, object]:
         """Merge the layers into what pydantic reads.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Healed",
     "Request",
-    "Trace",
+    "Traced",
     "Use",
     "current_request",
     "install",
@@ -41,7 +41,7 @@ EVALUATION = "gen_ai.evaluation"
 """The attribute of an event that is somebody's rating of an answer."""
 
 
-class Trace(Protocol):
+class Traced(Protocol):
     """What a settings view registers with the request it was made in."""
 
     def use(self) -> Use:
@@ -88,7 +88,7 @@ class Request:
         self._first_item: float | None = None
         self._error_class: str | None = None
         self._events: list[Event] = []
-        self._traces: list[Trace] = []
+        self._traces: list[Traced] = []
         self._token: Token[Request | None] | None = None
         self._ended = False
         self._when = datetime.now(UTC)
@@ -102,7 +102,7 @@ class Request:
             self._request_id = uuid4().hex
         return self._request_id
 
-    def record(self, trace: Trace) -> None:
+    def record(self, trace: Traced) -> None:
         """Register a settings view; it is asked for its use when the request ends."""
         self._traces.append(trace)
 

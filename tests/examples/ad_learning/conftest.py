@@ -14,7 +14,7 @@ from tests.examples.conftest import eventually
 import windsock
 from examples.ad_learning import config_loader
 from windsock.mirror.loop import Mirror
-from windsock.mirror.options import Options
+from windsock.mirror.options import MirrorOptions
 from windsock.nested import overlay
 from windsock.postgres.migrations import find_folder, migrate, read_migrations
 
@@ -101,7 +101,7 @@ def embeddings(endpoint, monkeypatch):
 @pytest.fixture
 def mirror(database, connection, learning_file, tmp_path):
     """The mirror, which writes the flag into `learning_config`; not at work yet."""
-    options = Options(
+    options = MirrorOptions(
         url=database,
         folder=tmp_path / "mirror",
         flags=("learning",),

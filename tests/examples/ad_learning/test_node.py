@@ -19,7 +19,7 @@ import windsock
 from examples.ad_learning import config_loader
 from windsock.flag_names import shard_of
 from windsock.mirror.loop import Mirror
-from windsock.mirror.options import Options
+from windsock.mirror.options import MirrorOptions
 
 NODE = REPOSITORY / "examples/ad_learning/node"
 ENVIRONMENTS = ["production", "development", "staging", "elsewhere"]
@@ -59,7 +59,9 @@ def shards(database, connection, learning_file):
         connection.execute(
             "insert into profiles (id, config_id) values (%s, %s)", [UUID(int=number), config_id]
         )
-    options = Options(url=database, folder=learning_file.parent / "mirror", flags=("learning",), shards=3)
+    options = MirrorOptions(
+        url=database, folder=learning_file.parent / "mirror", flags=("learning",), shards=3
+    )
     Mirror(options).once()
     return sorted(options.folder.glob("*.flagd.json"))
 

@@ -19,7 +19,7 @@ __all__ = [
     "BY_CODE",
     "CONSTRUCTS",
     "Construct",
-    "Finding",
+    "Nonportable",
     "find_by_attribute",
     "find_in_flag",
     "find_in_rule",
@@ -27,7 +27,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Nonportable:
     """A construct at one place.
 
     Attributes:
@@ -39,25 +39,27 @@ class Finding:
     pointer: str
 
 
-def find_in_flag(flag: Flag) -> tuple[Finding, ...]:
+def find_in_flag(flag: Flag) -> tuple[Nonportable, ...]:
     """The constructs in a flag's rule and variant names; those that only attributes show are not found."""
     names = tuple(
-        Finding(BY_CODE["variant-characters"], pointer_of("variants", name))
+        Nonportable(BY_CODE["variant-characters"], pointer_of("variants", name))
         for name in flag.variants
         if _ESCAPED.search(name)
     )
     found = _Finder().find(flag.targeting) if flag.targeting is not None else ()
-    return names + tuple(Finding(BY_CODE[code], pointer_of("targeting", *tokens)) for code, tokens in found)
+    return names + tuple(
+        Nonportable(BY_CODE[code], pointer_of("targeting", *tokens)) for code, tokens in found
+    )
 
 
-def find_in_rule(rule: JsonValue) -> tuple[Finding, ...]:
+def find_in_rule(rule: JsonValue) -> tuple[Nonportable, ...]:
     """As ``find_in_flag``, for a rule by itself."""
-    return tuple(Finding(BY_CODE[code], pointer_of(*tokens)) for code, tokens in _Finder().find(rule))
+    return tuple(Nonportable(BY_CODE[code], pointer_of(*tokens)) for code, tokens in _Finder().find(rule))
 
 
-def find_by_attribute(rule: JsonValue) -> tuple[Finding, ...]:
+def find_by_attribute(rule: JsonValue) -> tuple[Nonportable, ...]:
     """The constructs that a rule meets only if an attribute is missing or of an unexpected type."""
-    return tuple(Finding(BY_CODE[code], pointer_of(*tokens)) for code, tokens in find_attributes(rule))
+    return tuple(Nonportable(BY_CODE[code], pointer_of(*tokens)) for code, tokens in find_attributes(rule))
 
 
 _ESCAPED: Final = re.compile(r'["\\<>&\x00-\x1f\u2028\u2029]')

@@ -1,5 +1,5 @@
 """The lint rules: one file per subject, each a few pure functions from a flag to hits."""
 
-from windsock.lint.rules.catalogue import BY_CODE, CATALOGUE, Level, Rule
+from windsock.lint.rules.catalogue import BY_CODE, CATALOGUE, Level, LintRule
 
-__all__ = ["BY_CODE", "CATALOGUE", "Level", "Rule"]
+__all__ = ["BY_CODE", "CATALOGUE", "Level", "LintRule"]

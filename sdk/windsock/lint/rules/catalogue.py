@@ -21,7 +21,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class LintRule:
     """One lint rule.
 
     Attributes:
@@ -44,7 +44,7 @@ class Rule:
 _E, _W, _N = Level.ERROR, Level.WARNING, Level.NOTE
 
 _DOCUMENT: Final = (
-    Rule(
+    LintRule(
         "unreadable",
         _E,
         "a file that cannot be read",
@@ -52,7 +52,7 @@ _DOCUMENT: Final = (
         "or starts with none. The message says where, and what to correct.",
         fixable=True,
     ),
-    Rule(
+    LintRule(
         "bad-value",
         _E,
         "a value that cannot be used",
@@ -60,7 +60,7 @@ _DOCUMENT: Final = (
         "values for a key, one engine keeps the first and another the last. Keep one; write a finite "
         "number.",
     ),
-    Rule(
+    LintRule(
         "yaml-boolean",
         _W,
         "a YAML word that some parsers read as a boolean",
@@ -68,33 +68,33 @@ _DOCUMENT: Final = (
         "windsock read. Python's flagd provider reads YAML 1.1, where they are booleans: a variant `on` "
         "becomes `true`. Put the word in quotes.",
     ),
-    Rule(
+    LintRule(
         "flags-as-list",
         _E,
         "flags written as a list",
         "The flagd server and windsock read a list of flags; the npm core finds no flag in it, and the "
         "Python core refuses the document. Write an object whose keys are the flags' keys.",
     ),
-    Rule(
+    LintRule(
         "defined-twice",
         _W,
         "a flag in two files",
         "The later file wins in windsock and in flagd, by the order of flagd's sources. Keep one of them.",
     ),
-    Rule(
+    LintRule(
         "large-file",
         _W,
         "a file of more than 4 MB",
         "Clients of flagd's stream accept 4 MB by default. Beyond that they silently keep the old flags. "
         "Keep lists of users in the database, see docs/mirror.md.",
     ),
-    Rule(
+    LintRule(
         "unknown-root",
         _E,
         "a misspelt property of the document",
         "`evaluators` instead of `$evaluators` is silently ignored. Write the name in the message.",
     ),
-    Rule(
+    LintRule(
         "suppression",
         _W,
         "a suppression without a reason, of an error, or of nothing",
@@ -104,14 +104,14 @@ _DOCUMENT: Final = (
     ),
 )
 _STRUCTURE: Final = (
-    Rule(
+    LintRule(
         "unknown-property",
         _E,
         "a property that flags do not have",
         "`targetting` silently leaves the flag without targeting. flagd-core for Python refuses the whole "
         "file for any unknown property, `description` among them. Keep notes in metadata.",
     ),
-    Rule(
+    LintRule(
         "bad-flag",
         _E,
         "a flag with the wrong structure",
@@ -120,7 +120,7 @@ _STRUCTURE: Final = (
         "windsock leaves such a flag out if it must; others refuse the file.",
         fixable=True,
     ),
-    Rule(
+    LintRule(
         "bad-state",
         _E,
         "a state that is missing, or neither ENABLED nor DISABLED",
@@ -130,13 +130,13 @@ _STRUCTURE: Final = (
         ),
         fixable=True,
     ),
-    Rule(
+    LintRule(
         "metadata-value",
         _E,
         "metadata that is neither text, number nor boolean",
         "flagd-core for Python refuses the whole file. Write text.",
     ),
-    Rule(
+    LintRule(
         "bad-bucketing",
         _E,
         "metadata `bucketing` that is not v2 or v3",
@@ -144,78 +144,78 @@ _STRUCTURE: Final = (
     ),
 )
 _VARIANTS: Final = (
-    Rule(
+    LintRule(
         "no-variants",
         _E,
         "a flag without variants",
         "The in-process and file providers refuse the whole set. An overlay that changes nothing is "
         '`"variants": {"none": {}}`.',
     ),
-    Rule(
+    LintRule(
         "default-not-variant",
         _E,
         "a default variant that does not exist",
         "flagd refuses the whole file; flagd-core for Python serves an error.",
     ),
-    Rule(
+    LintRule(
         "missing-default",
         _N,
         "no default variant",
         "The code default is served, except by the OFREP provider, which returns an error. If that "
         "matters, name a variant; for an overlay, `none`.",
     ),
-    Rule(
+    LintRule(
         "mixed-types",
         _E,
         "variants of different types",
         "A caller asks for one type and gets an error for variants of another. Use the same type for all.",
     ),
-    Rule(
+    LintRule(
         "mixed-numbers",
         _W,
         "whole and decimal numbers among the variants",
         "A caller that asks for an integer gets an error, or a truncated number, for 1.5. If the flag is "
         "a decimal number, write every value with a decimal point.",
     ),
-    Rule(
+    LintRule(
         "null-variant",
         _E,
         "a variant that is null, or a list",
         "flagd cannot serve it, because it has no type. To serve the code default, leave the default out; "
         "to serve a list, put it into an object.",
     ),
-    Rule(
+    LintRule(
         "unused-variant",
         _N,
         "a variant that no rule returns",
         "No rule returns it and it is not the default. Remove it, or use it.",
     ),
-    Rule(
+    LintRule(
         "overlay-default",
         _W,
         "an overlay without `none: {}` as its default",
         'A flag named `….experiment` or `….profile` is laid over others. Only `"none": {}` as its default '
         'variant means "no change" to every provider.',
     ),
-    Rule(
+    LintRule(
         "big-number",
         _W,
         "a number above 2^53 in a value",
         "Engines that store numbers as doubles round it. Write text.",
     ),
-    Rule(
+    LintRule(
         "deep-value",
         _W,
         "a value nested more than 20 deep",
         "gRPC clients refuse values nested about 40 deep. Flatten it.",
     ),
-    Rule(
+    LintRule(
         "large-value",
         _W,
         "a value of more than 256 kB",
         "Every evaluation sends it whole, and gRPC clients accept 4 MB by default. Keep it elsewhere.",
     ),
-    Rule(
+    LintRule(
         "reference-in-value",
         _E,
         "`$ref` inside a value",
@@ -224,46 +224,46 @@ _VARIANTS: Final = (
     ),
 )
 _TARGETING: Final = (
-    Rule(
+    LintRule(
         "unknown-variant",
         _E,
         "a rule that returns something that is not a variant",
         "A user who reaches it gets an error and the code default. The message names the nearest variant. "
         "A bare condition returns `true` or `false`; write `if`.",
     ),
-    Rule(
+    LintRule(
         "unreachable",
         _W,
         "a branch that no user reaches",
         "An earlier condition always holds, is the same, or covers all of its values. Remove it or reorder.",
     ),
-    Rule(
+    LintRule(
         "listed-twice",
         _W,
         "a value in two lists of one chain, or twice in a list",
         "The first list wins. Keep the value in one of them.",
         fixable=True,
     ),
-    Rule(
+    LintRule(
         "millisecond-timestamp",
         _E,
         "`$flagd.timestamp` compared with milliseconds",
         "It counts Unix seconds, so this date is thousands of years away. Divide by 1000.",
     ),
-    Rule(
+    LintRule(
         "attribute-typo",
         _W,
         "an attribute that looks misspelt",
         "A missing attribute is null, so the rule is never true and the rollout silently reaches no one.",
     ),
-    Rule(
+    LintRule(
         "operator-arguments",
         _E,
         "an operator with too few, too many or unsuitable arguments",
         "The official schema refuses it; engines fail on it or guess. The message says what the operator "
         "takes.",
     ),
-    Rule(
+    LintRule(
         "flagd-attribute",
         _E,
         "a `$flagd` attribute that does not exist",
@@ -271,33 +271,33 @@ _TARGETING: Final = (
     ),
 )
 _BUCKETS: Final = (
-    Rule(
+    LintRule(
         "nested-buckets",
         _E,
         "buckets in one list too many",
         "`fractional` takes its buckets one by one, not in a list.",
     ),
-    Rule(
+    LintRule(
         "no-weight",
         _E,
         "buckets whose weights are all zero",
         "No user is bucketed, and the default is served.",
     ),
-    Rule(
+    LintRule(
         "bucketing-without-flag-key",
         _W,
         "a bucketing key without the flag's key",
         "The same users come first in every flag that buckets like this, so experiments overlap. Write "
         '`{"cat": [{"var": "$flagd.flagKey"}, …]}`.',
     ),
-    Rule(
+    LintRule(
         "constant-bucketing-key",
         _E,
         "buckets chosen by a literal",
         "Every user hashes to the same bucket, so all get one variant. Leave the key out to bucket by the "
         'targeting key, or write `{"cat": ["seed", {"var": …}]}`.',
     ),
-    Rule(
+    LintRule(
         "weights-not-100",
         _W,
         "weights that do not add up to 100",
@@ -306,27 +306,27 @@ _BUCKETS: Final = (
     ),
 )
 _REFERENCES: Final = (
-    Rule(
+    LintRule(
         "unknown-reference",
         _E,
         "a reference to a shared rule that does not exist",
         "Every evaluation that reaches it fails.",
     ),
-    Rule(
+    LintRule(
         "reference-cycle",
         _E,
         "shared rules that refer to each other in a circle",
         "No engine can evaluate them.",
     ),
-    Rule(
+    LintRule(
         "nested-reference",
         _E,
         "a shared rule that refers to another",
         "flagd resolves none of these in indented JSON and an arbitrary part in compact JSON; Python "
         "needs the outer rule first. Write the inner rule out.",
     ),
-    Rule("unused-evaluator", _N, "a shared rule that no flag uses", "Remove it."),
-    Rule(
+    LintRule("unused-evaluator", _N, "a shared rule that no flag uses", "Remove it."),
+    LintRule(
         "evaluator-characters",
         _E,
         "a shared rule with a backslash, a line break or text outside ASCII",
@@ -334,7 +334,7 @@ _REFERENCES: Final = (
     ),
 )
 _UPKEEP: Final = (
-    Rule(
+    LintRule(
         "expired",
         _W,
         "a flag past its expiry date",
@@ -343,14 +343,14 @@ _UPKEEP: Final = (
             "date."
         ),
     ),
-    Rule(
+    LintRule(
         "missing-owner",
         _W,
         "a flag without an owner",
         "Nobody knows who to ask. Set the metadata `owner`, on the flag or on the set.",
         opt_in=True,
     ),
-    Rule(
+    LintRule(
         "unknown-attribute",
         _W,
         "an attribute that the project does not declare",
@@ -358,7 +358,7 @@ _UPKEEP: Final = (
     ),
 )
 _SETTINGS: Final = (
-    Rule(
+    LintRule(
         "settings-value",
         _E,
         "a value that a settings class refuses",
@@ -370,7 +370,7 @@ _NEVER_MEANT: Final = frozenset(("several-operators", "unknown-operator", "varia
 """Constructs that some engine refuses or never finds, whatever the attributes are."""
 
 _PORTABLE: Final = tuple(
-    Rule(
+    LintRule(
         each.code,
         _E if each.code in _NEVER_MEANT else _W,
         each.name,
@@ -380,7 +380,7 @@ _PORTABLE: Final = tuple(
     for each in CONSTRUCTS
 )
 
-GROUPS: Final[Mapping[str, tuple[Rule, ...]]] = {
+GROUPS: Final[Mapping[str, tuple[LintRule, ...]]] = {
     "The file": _DOCUMENT,
     "How a flag is built": _STRUCTURE,
     "Variants": _VARIANTS,
@@ -393,5 +393,5 @@ GROUPS: Final[Mapping[str, tuple[Rule, ...]]] = {
 }
 """The rules by subject, in the order of the documentation."""
 
-CATALOGUE: Final[tuple[Rule, ...]] = tuple(rule for rules in GROUPS.values() for rule in rules)
-BY_CODE: Final[Mapping[str, Rule]] = {rule.code: rule for rule in CATALOGUE}
+CATALOGUE: Final[tuple[LintRule, ...]] = tuple(rule for rules in GROUPS.values() for rule in rules)
+BY_CODE: Final[Mapping[str, LintRule]] = {rule.code: rule for rule in CATALOGUE}

@@ -10,7 +10,7 @@ from windsock.flags.model import JsonValue
 from windsock.flags.raw import Tokens
 from windsock.lint.rules.tree import Tree
 
-Change: TypeAlias = tuple[Literal["replace", "insert"], JsonValue]
+Mending: TypeAlias = tuple[Literal["replace", "insert"], JsonValue]
 """How to correct a hit: replace the value at its place, or insert a member first in its object."""
 
 
@@ -30,11 +30,11 @@ class Hit:
     tokens: Tokens
     message: str
     at_key: bool = False
-    change: Change | None = None
+    change: Mending | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class LintOptions:
     """What a project decides about its lint.
 
     Attributes:
@@ -68,7 +68,7 @@ class DocumentSite:
     evaluators: Mapping[str, JsonValue]
     metadata: JsonValue
     flags: "tuple[FlagSite, ...]"
-    options: Options
+    options: LintOptions
     size: int
     trees: Mapping[str, Tree] = field(default_factory=dict)
 
@@ -89,7 +89,7 @@ class FlagSite:
     tokens: Tokens
     body: Mapping[str, JsonValue]
     evaluators: Mapping[str, Tree]
-    options: Options
+    options: LintOptions
 
     @cached_property
     def variants(self) -> Mapping[str, JsonValue]:
