@@ -22,7 +22,7 @@ from openfeature.provider import ProviderStatus
 
 from windsock.errors import FlagFileError
 from windsock.flags import Document, FlagSet, merge, read_document
-from windsock.providers import forking
+from windsock.providers import forking, greenlets
 from windsock.providers.compiled import CompiledProvider
 from windsock.providers.flagd_options import GRACE_PERIOD
 
@@ -171,6 +171,17 @@ class FilesProvider(CompiledProvider):
             self._watcher.start()
 
     def _run(self) -> None:
+        if greenlets.threads_are_greenlets():
+            self._poll_folder()
+        else:
+            self._watch_folder()
+
+    def _poll_folder(self) -> None:
+        """Look every few moments: waiting for file events would block every greenlet of the process."""
+        while not self._stop.wait(self._poll):
+            self._refresh_safely()
+
+    def _watch_folder(self) -> None:
         from watchfiles import watch  # noqa: PLC0415 - `import windsock` must not load it
 
         logging.getLogger("watchfiles.main").addFilter(_is_not_ours)  # twice is once

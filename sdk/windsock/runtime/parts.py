@@ -24,6 +24,7 @@ from windsock.healing.sharing import Sharing
 from windsock.providers.choice import choose
 from windsock.providers.compiled import CompiledProvider
 from windsock.providers.files import FilesProvider
+from windsock.providers.greenlets import refuse_eventlet
 from windsock.settings.process import process
 from windsock.usage.request import install
 from windsock.variables import usage_is_off, user_id_key
@@ -56,6 +57,7 @@ class Running:
     """
 
     def __init__(self, options: StartOptions) -> None:
+        refuse_eventlet()
         usage = options.usage if options.usage is not None else _database_url()
         self._writer = _writer(usage)
         context: Mapping[str, EvaluationContextAttribute] = {"environment": options.environment}

@@ -1,0 +1,122 @@
+"""Real gunicorn workers: they answer, read a changed flag file, and stop on SIGTERM."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from tests.flagfiles import write_flags
+
+pytest.importorskip("fcntl", reason="gunicorn needs a Unix system")
+
+_APP = """
+from openfeature import api
+
+import windsock
+
+windsock.start(flags={folder!r}, usage=False)
+
+
+def wsgi(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [_answer()]
+
+
+async def asgi(scope, receive, send):
+    if scope["type"] == "http":
+        await send({{"type": "http.response.start", "status": 200, "headers": []}})
+        await send({{"type": "http.response.body", "body": _answer()}})
+
+
+def _answer():
+    return api.get_client().get_string_value("greeting", "from code").encode()
+"""
+
+_SECONDS = 10.0
+"""Longest wait for an answer; a worker that hangs fails the test."""
+
+_PRELOAD = pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["import in worker", "preload"])
+
+
+def _write(folder: Path, greeting: str) -> None:
+    flag = {"state": "ENABLED", "variants": {"it": greeting}, "defaultVariant": "it"}
+    write_flags(folder / "app.flagd.json", {"greeting": flag})
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def _gunicorn(folder: Path, *options: str, app: str = "wsgi") -> Iterator[str]:
+    """Serve the app on a free port; yield its address; at the end it must stop on SIGTERM, with status 0."""
+    (folder.parent / "greeter.py").write_text(_APP.format(folder=str(folder)))
+    address = f"127.0.0.1:{_free_port()}"
+    command = [sys.executable, "-W", "ignore", "-m", "gunicorn", "--no-control-socket", "-b", address]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder.parent), *sys.path])}
+    with (folder.parent / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [*command, *options, f"greeter:{app}"], env=environment, stdout=log, stderr=log
+        )
+    try:
+        yield f"http://{address}/"
+        server.terminate()
+        assert server.wait(_SECONDS) == 0
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _await_answer(address: str, expected: str) -> None:
+    answer, until = "", time.monotonic() + _SECONDS
+    while answer != expected:
+        assert time.monotonic() < until, f"the last answer was {answer!r}, not {expected!r}"
+        time.sleep(0.05)
+        with suppress(OSError), urllib.request.urlopen(address, timeout=1) as response:
+            answer = response.read().decode()
+
+
+@_PRELOAD
+@pytest.mark.parametrize("worker", ["sync", "gthread", "gevent"])
+def test_a_worker_answers_follows_the_files_and_stops(tmp_path, worker, preload):
+    folder = tmp_path / "flagd"
+    _write(folder, "hello")
+    with _gunicorn(folder, "--worker-class", worker, *preload) as address:
+        _await_answer(address, "hello")
+        _write(folder, "ciao")
+        _await_answer(address, "ciao")
+
+
+@_PRELOAD
+def test_an_asgi_worker_too(tmp_path, preload):
+    folder = tmp_path / "flagd"
+    _write(folder, "hello")
+    options = ("--worker-class", "uvicorn.workers.UvicornWorker", *preload)
+    with _gunicorn(folder, *options, app="asgi") as address:
+        _await_answer(address, "hello")
+        _write(folder, "ciao")
+        _await_answer(address, "ciao")
+
+
+def test_eventlet_is_refused_in_a_sentence(tmp_path):
+    code = "import eventlet; eventlet.monkey_patch(); import windsock; windsock.start(flags='flagd', usage=False)"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_SECONDS,
+    )
+    assert done.stderr.splitlines()[-1] == (
+        "windsock.errors.ConfigurationError: windsock.start() can't run in a process that eventlet has"
+        " monkey-patched; use gevent or threads"
+    )
