@@ -17,6 +17,24 @@ from windsock.postgres.migrations import find_folder, migrate, read_migrations
 _numbers = itertools.count(1)
 
 
+_SLOW = (
+    "api/test_processes.py", "cli", "containers", "examples", "experiments/test_demo.py", "experiments/test_engines.py",
+    "healing/test_retired_model.py", "lint/test_schema.py", "migrations/test_attacks.py", "mirror/test_command.py",
+    "mirror/test_faults.py", "mirror/test_faults_mirror.py", "mirror/test_faults_rows.py", "mirror/test_network.py",
+    "mirror/test_poolers.py", "testing/test_plugin.py", "test_packaging.py", "trace/test_replay.py", "typing",
+)  # fmt: skip
+"""What starts programs, servers and whole systems, or many of them, below this folder; `.ci/run` runs these apart."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of `_SLOW` as slow."""
+    here = Path(__file__).parent
+    slow = tuple(str(here / each) for each in _SLOW)
+    for item in items:
+        if str(item.path).startswith(slow):
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs a flagd server where there is none."""
     if item.get_closest_marker("flagd") is not None and flagd_binary() is None:

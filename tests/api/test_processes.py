@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 import psycopg
 from tests.api.conftest import Thing
-from windsock.api.store import Change, Store, Stored
+from windsock.api.store import Write, Store, Stored
 from windsock.api.tokens import authenticate
 name, path, url, token = sys.argv[1:]
 store = Store(Path(path), Thing.__windsock__.declaration)
@@ -21,7 +21,7 @@ sys.stdin.readline()
 with psycopg.connect(url, autocommit=True) as connection:
     actor = authenticate(connection, token)
     for number in range(15):
-        written = store.write(connection, Change({"extra": {f"{name}_{number}": number}}, actor))
+        written = store.write(connection, Write({"extra": {f"{name}_{number}": number}}, actor))
         assert isinstance(written, Stored), written
 """
 
