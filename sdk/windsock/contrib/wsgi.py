@@ -1,0 +1,84 @@
+"""WSGI middleware (Flask, Bottle, Django's WSGI): each HTTP request is one in `usage_logs`."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from contextvars import Context, copy_context
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from windsock.usage.request import Request, request
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+_SERVER_ERROR = 500
+
+Raised = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+
+class RequestMiddleware:
+    """Opens `windsock.request` around every HTTP request; `windsock.current_request` returns it inside.
+
+    ::
+
+        app.wsgi_app = RequestMiddleware(app.wsgi_app)  # Flask
+
+    The request's id is the header ``X-Request-ID`` if a proxy has set one. The request lasts until the server
+    closes the response (PEP 3333), so a streamed response belongs to it. A status of 500 or more is an error,
+    and so is an exception.
+
+    Args:
+        app: The application to wrap.
+    """
+
+    def __init__(self, app: "WSGIApplication") -> None:
+        self._app = app
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer one request."""
+        this = request(request_id=environ.get("HTTP_X_REQUEST_ID") or None)
+
+        def watched(
+            status: str, headers: list[tuple[str, str]], raised: Raised | None = None, /
+        ) -> Callable[[bytes], object]:
+            if int(status[:3]) >= _SERVER_ERROR:
+                this.failed(f"HTTP {status[:3]}")
+            return start_response(status, headers, raised)
+
+        # A context of its own: a response that is never closed leaves no request open in the thread.
+        context = copy_context()
+        context.run(this.__enter__)
+        try:
+            return _Body(context.run(self._app, environ, watched), this, context)
+        except BaseException as error:
+            context.run(this.__exit__, type(error), error, error.__traceback__)
+            raise
+
+
+class _Body:
+    """A response's parts, each made inside the request; closing it ends the request."""
+
+    def __init__(self, parts: Iterable[bytes], this: Request, context: Context) -> None:
+        self._iterator = context.run(iter, parts)
+        self._request = this
+        self._context = context
+        self._ending = ExitStack()
+        self._ending.callback(context.run, this.__exit__, None, None, None)
+        if (close := getattr(parts, "close", None)) is not None:
+            self._ending.callback(context.run, close)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return self._context.run(next, self._iterator)
+        except StopIteration:
+            raise
+        except BaseException as error:
+            self._request.failed(error)
+            raise
+
+    def close(self) -> None:
+        """End the request, after the application's own `close`; a second call does nothing."""
+        self._ending.close()
