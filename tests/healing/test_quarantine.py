@@ -284,6 +284,7 @@ class SlowBoard:
 
     interval = 3600.0
     mirrored = False
+    mirrors = ()
 
     def __init__(self, failures=0):
         self.failures = failures

@@ -109,7 +109,6 @@ def test_the_assigner_the_service_and_the_owner_assign(supabase, role):
         "select username from profiles",
         "insert into profiles (id) values (gen_random_uuid())",
         "delete from profiles",
-        "select settings from app_configurations",
         "update app_configurations set settings = '{}'",
         "select * from usage_logs",
         "select * from windsock.change_log",
