@@ -131,6 +131,24 @@ def test_of_several_that_were_withdrawn_together_the_innocent_come_back(serve):
     assert Teacher.for_user("ann").reasoning_model == "gpt-4o-mini"
 
 
+def test_the_innocent_come_back_in_whatever_order_a_board_lists_them(serve):
+    serve(profiles(["ann"], reasoning_model=TYPO, temperature=0.2))
+    withdraw("reasoning_model", TYPO)
+    withdraw("temperature", 0.2)
+    quarantine.take_outbox()
+
+    def unspecific(settings):
+        if settings.reasoning_model == TYPO:
+            raise StatusError(400, "bad request")
+        return settings.temperature
+
+    for turn in range(6):
+        quarantine.shared(sorted(quarantine.in_force(), key=lambda each: each.field, reverse=turn % 2 == 0))
+        for _ in range(PROBE_EVERY):
+            heal("ann", unspecific)
+    assert [each.field for each in quarantine.in_force()] == ["reasoning_model"]
+
+
 def test_a_probe_that_fails_begins_the_count_anew(serve):
     serve(profiles(["ann"], reasoning_model="gpt-4o"))
     withdraw("reasoning_model", "gpt-4o")

@@ -315,6 +315,19 @@ def test_what_is_withdrawn_during_the_last_exchange_is_told_before_the_end():
     assert board.told == [WITHDRAWN]
 
 
+def test_a_board_that_answers_after_the_stop_changes_nothing():
+    board = SlowBoard()
+    board.told = [WITHDRAWN]
+    sharing = Sharing(board)
+    assert board.entered.wait(20)
+    sharing.stop(deadline=0)
+    successor = Sharing(FileBoard())
+    board.open.set()
+    sharing._thread.join(20)
+    assert quarantine.in_force() == ()
+    successor.stop()
+
+
 def test_what_a_board_that_was_away_has_missed_it_is_told_later():
     board = SlowBoard(failures=1)
     board.open.set()

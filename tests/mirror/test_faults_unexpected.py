@@ -25,8 +25,9 @@ def test_an_unexpected_error_is_an_alarm_and_tried_again(
 
 def test_a_folder_that_is_deleted_is_made_again(*, world, watching, eventually, messages, tmp_path):
     ann = world.user(world.seed)
-    watching(world.mirror(poll_seconds=0.1, shards=3))
-    eventually((world.folder / "mirror.json").exists)
+    mirror = world.mirror(poll_seconds=0.1, shards=3)
+    watching(mirror)
+    eventually(lambda: mirror.status.is_ready)  # nothing is being written now
     world.folder.rename(tmp_path / "gone")
     eventually(lambda: ann in world.served())
     eventually((world.folder / "mirror.json").exists)

@@ -101,11 +101,19 @@ class Withdrawal:
 
 @dataclass(slots=True)
 class _Held:
-    """A value that is held back: until when, by monotonic time, and the probes in a row that went well."""
+    """A value that is held back.
+
+    Attributes:
+        withdrawal: Which value.
+        until: When it expires, by monotonic time.
+        probes: Probes in a row that went well.
+        tried: The turn of its last probe; 0 before the first.
+    """
 
     withdrawal: Withdrawal
     until: float
     probes: int = 0
+    tried: int = 0
 
 
 class Outbox(NamedTuple):
@@ -233,17 +241,18 @@ class Quarantine:
             for each in withdrawals:
                 if (each.key, each.fingerprint) in lifted:
                     continue
-                before = self._held.get(each.key)
-                probes = before.probes if before else 0
-                held.setdefault(each.key, _Held(each, now + min(max(each.left, 0.0), EXPIRY), probes))
+                until = now + min(max(each.left, 0.0), EXPIRY)
+                known = self._held[each.key] if self._is_held(each) else _Held(each, until)
+                held.setdefault(each.key, replace(known, withdrawal=each, until=until))
             self._held = held
             self._apply()
 
     def probed(self, settings_class: type, given: Given) -> tuple[Given, ValueKey | None]:
-        """Give one call in a hundred a value that is withdrawn for it, and say which.
+        """Let one call in a hundred try a value that is withdrawn for it, and tell which.
 
-        One value at a time: of several that were withdrawn together, those that are innocent come back. A
-        value that the mirror has taken out of the flag is tried if this process had loaded it before.
+        One value at a time, the one whose last probe is longest ago: of several that were withdrawn together,
+        those that are innocent come back. A value that the mirror has taken out of the flag is tried if this
+        process had loaded it before.
         """
         resolution, serving = given
         resolver: Resolver = settings_class.__windsock__  # type: ignore[attr-defined]  # a Settings class
@@ -255,11 +264,15 @@ class Quarantine:
         if not keys or (turn := next(self._turn)) % PROBE_EVERY:
             return given, None
         self.expire()
-        key = keys[turn // PROBE_EVERY % len(keys)]
-        held = self._held.get(key)
-        value = None if held is None else self._value_of(held.withdrawal, resolver, resolution)
+        with self._lock:
+            held = min((self._held[key] for key in keys if key in self._held), key=_last_tried, default=None)
+            if held is None:
+                return given, None
+            held.tried = turn
+        value = self._value_of(held.withdrawal, resolver, resolution)
         if value is None:
             return given, None
+        key = held.withdrawal.key
         return (on_probation(resolver, resolution, key, value), serving), key
 
     def probe_went_well(self, key: ValueKey) -> None:
@@ -352,6 +365,10 @@ class Quarantine:
         wanted = {key: held.withdrawal.fingerprint for key, held in self._held.items()}
         if wanted != process.withdrawn:
             process.withdraw(wanted)
+
+
+def _last_tried(held: _Held) -> int:
+    return held.tried
 
 
 def _withdrawal(fault: Fault, reason: str) -> Withdrawal:

@@ -33,7 +33,8 @@ class Sharing:
         """Tell what is left to tell and end the thread.
 
         Args:
-            deadline: Seconds. A board that is stuck longer keeps the thread, which ends with the process.
+            deadline: Seconds. A board that is stuck longer keeps the thread, which ends with the process;
+                what the board says by then changes nothing here.
         """
         global _running  # noqa: PLW0603 - one of them in a process
         _running = None
@@ -55,6 +56,8 @@ class Sharing:
             if not self._stopping.is_set():
                 quarantine.news.wait(pause)
             last = self._stopping.is_set()  # asked before the exchange: what is new during one is told too
+            if _running not in {self, None}:
+                break  # stuck until another has begun: what is new is for that one to tell
             failures = 0 if self._exchange() else failures + 1
             pause = _BACKOFF.pause(failures) or self._board.interval
             if self._complaint:
@@ -70,6 +73,8 @@ class Sharing:
             quarantine.put_back(outbox)
             self._complain(" ".join(str(error).split()) or type(error).__name__)
             return False
+        if self._stopping.is_set():
+            return True
         quarantine.shared(in_force)
         heard.reports = self._board.mirrors
         self._complain("")
