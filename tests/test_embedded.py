@@ -26,6 +26,7 @@ def test_starts_serves_and_stops(postgres_folder):
     assert not running(folder)
 
 
+@pytest.mark.slow
 def test_data_is_there_after_a_restart(postgres_folder):
     with embedded.start(postgres_folder) as server, psycopg.connect(server.url) as connection:
         connection.execute("create table kept (id int)")

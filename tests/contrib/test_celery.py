@@ -35,6 +35,7 @@ def app(monkeypatch):
     signals.task_postrun.disconnect(_end, dispatch_uid="windsock")
 
 
+@pytest.mark.slow
 def test_each_run_of_a_task_is_a_row(serve, app):
     memory = MemorySink()
     serve(profiles(["ann"], reasoning_model=TYPO), usage=memory)

@@ -73,6 +73,7 @@ def test_a_rule_that_the_context_brings_ends_too() -> None:
     assert outcome(loop, x=loop).error_code is ErrorCode.PARSE_ERROR
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_what_doubles_is_bounded_in_memory() -> None:
     text: object = {"var": "text"}
@@ -119,6 +120,7 @@ def test_long_text_takes_milliseconds_whatever_reads_it(rule: object) -> None:
     assert max(seconds(flag, {"a": text, "b": inputs.text()}) for text in texts) < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_operators_inside_each_other_take_seconds_at_most() -> None:
     slowest, stopped = 0.0, 0
@@ -131,6 +133,7 @@ def test_operators_inside_each_other_take_seconds_at_most() -> None:
     assert stopped >= 3, "the inputs must be costly enough to meet the bound"
 
 
+@pytest.mark.slow
 def test_a_rule_within_its_steps_can_be_evaluated_again_and_again() -> None:
     flag = compiled({"all": [[*IDS, *IDS], {"and": [{"!==": [ITEM, "z"]}, {"!==": [ITEM, "y"]}]}]})
     for _ in range(20):  # each takes a twentieth of the steps and more

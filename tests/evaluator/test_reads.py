@@ -88,6 +88,7 @@ def compiled(rule: object, bucketing: str) -> CompiledFlag:
     return evaluator.compiled["flag"]
 
 
+@pytest.mark.slow
 @settings(max_examples=1000, deadline=None)
 @given(source=st.randoms(use_true_random=False), wild=st.booleans())
 def test_the_rest_of_the_context_changes_nothing(source: random.Random, *, wild: bool) -> None:

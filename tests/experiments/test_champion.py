@@ -49,6 +49,7 @@ def test_one_look_is_mcnemars_exact_test(won, lost) -> None:
     assert 1 - verdict.confidence == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_looking_every_hour_promotes_an_equal_model_in_less_than_one_week_of_fifty() -> None:
     random = np.random.default_rng(9)
     promoted = {True: 0, False: 0}

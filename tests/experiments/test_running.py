@@ -192,6 +192,7 @@ def project(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_from_a_document_to_a_running_flag_and_back(project):
     assert run(project, "experiment", "check").returncode == 0
     dry = run(project, "experiment", "start", "cheaper_model", "--dry-run")

@@ -83,6 +83,7 @@ def test_any_shape(flags: object, evaluators: object, metadata: object) -> None:
     use(json.dumps(content).encode(errors="surrogatepass"), "f.flagd.json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data",
     [

@@ -29,6 +29,7 @@ def test_hooks_name_verbs_that_exist():
         assert not re.search(hook["files"], "package.json")
 
 
+@pytest.mark.slow
 def test_the_actions_script_runs(tmp_path, write, git):
     """The steps behind the installation, as the runner would run them, on a real repository."""
     action = yaml.safe_load((ROOT / "action.yml").read_text())
@@ -111,6 +112,7 @@ def hooked(tmp_path, git):
     return run
 
 
+@pytest.mark.slow
 def test_the_hooks_stop_a_commit(hooked, write, tmp_path):
     path = write({"f": boolean()})
     (tmp_path / "package.json").write_text("{}")
@@ -124,6 +126,7 @@ def test_the_hooks_stop_a_commit(hooked, write, tmp_path):
     assert "flagd/a.flagd.json:6:25  error    default-not-variant" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_check_hook_knows_the_settings_classes(hooked, write, tmp_path):
     (tmp_path / "app.py").write_text(
         "import windsock\nfrom pydantic import Field\n"

@@ -283,6 +283,7 @@ async def test_a_cancellation_in_a_stream_closes_it_and_is_not_its_failure(serve
     assert "not healed" not in caplog.text
 
 
+@pytest.mark.slow
 def test_a_sink_that_blocks_for_a_minute_holds_up_no_request(serve, tmp_path):
     class Blocked(MemorySink):
         open = threading.Event()

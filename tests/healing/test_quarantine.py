@@ -248,6 +248,7 @@ def test_faults_of_several_processes_count_together_in_the_database(database):
         board.close()
 
 
+@pytest.mark.slow
 def test_a_withdrawal_reaches_the_other_process_through_the_database(serve, database):
     provider = Provider()
     serve(profiles(["ann"], reasoning_model=TYPO), usage=database)

@@ -61,6 +61,7 @@ def test_a_frozen_service_does_not_block_the_correction_of_a_configuration(board
         assert lifted == (0,), "it is of the value from before, and expires"
 
 
+@pytest.mark.slow
 def test_a_process_that_is_frozen_in_its_exchange_lets_go_of_its_locks(board):
     held, over = threading.Event(), threading.Event()
     connection = board._connection.opened()

@@ -167,6 +167,7 @@ def used_database(empty_database):
     return empty_database
 
 
+@pytest.mark.slow
 def test_a_migration_does_not_hold_up_others_behind_an_idle_reader(used_database, folder):
     """It waits for the table briefly and again, and is applied once the reader ends."""
     (folder / "20990101000000_app.sql").write_text("alter table public.profiles add column note text;")
@@ -195,6 +196,7 @@ def test_a_migration_does_not_hold_up_others_behind_an_idle_reader(used_database
     assert "note" in [column.name for column in columns]
 
 
+@pytest.mark.slow
 def test_a_lock_that_stays_is_a_message_and_changes_nothing(used_database, folder, monkeypatch):
     monkeypatch.setattr(migrations, "_ATTEMPTS", 2)
     (folder / "20990101000000_app.sql").write_text("alter table public.profiles add column note text;")

@@ -32,6 +32,7 @@ def test_a_role_without_rights_that_holds_the_lock_is_an_alarm(
     eventually(lambda: mirror.status.is_ready)
 
 
+@pytest.mark.slow
 def test_a_leader_that_is_frozen_is_an_alarm(*, world, start_mirror, watching, eventually, messages):
     world.user(world.seed)
     leader = start_mirror()

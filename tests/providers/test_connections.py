@@ -100,6 +100,7 @@ def test_a_server_that_is_frozen(server: SyncServer) -> None:
     assert nothing_is_left(server.port)
 
 
+@pytest.mark.slow
 def test_a_server_that_accepts_and_never_answers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]

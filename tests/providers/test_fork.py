@@ -113,6 +113,7 @@ def test_a_child_serves_the_inherited_set_at_once_and_ends_cleanly(source: Sourc
     assert ended(forked(child)) == 0
 
 
+@pytest.mark.slow
 def test_a_child_of_a_child(source: Source) -> None:
     def child() -> bool:
         return ended(forked(lambda: until(lambda: value() == "blue", 20)), 30) == 0

@@ -146,6 +146,7 @@ def test_yml_is_yaml(tmp_path: Path) -> None:
 # The sync stream
 
 
+@pytest.mark.slow
 def test_a_set_above_4_mib_is_served_from_the_start() -> None:
     with SyncServer({"colour": text("red"), "big": text("x" * 5_000_000)}) as server:
         stock, windsock = stream_pair(server.port)
@@ -195,6 +196,7 @@ def test_a_push_that_one_cannot_read_does_not_end_the_following(push: str) -> No
         assert (value("stock"), status("stock")) == ("red", ProviderStatus.READY), "its thread is dead"
 
 
+@pytest.mark.slow
 def test_an_empty_metadata_answer_does_not_end_the_following() -> None:
     with SyncServer(RED, metadata="empty") as server:
         stock, windsock = stream_pair(server.port)
@@ -220,6 +222,7 @@ def stock_child(child: Callable[[], bool]) -> int:
     return forked(quiet)
 
 
+@pytest.mark.slow
 def test_a_forked_child_follows_files(path: Path) -> None:
     with served(*file_pair(path)):
         assert until(lambda: value("stock") == "red")

@@ -181,6 +181,7 @@ def test_many_writers_leave_a_whole_copy(tmp_path: Path) -> None:
     assert saved.flags in texts
 
 
+@pytest.mark.slow
 def test_kill_9_while_it_is_written_leaves_the_last_copy(tmp_path: Path) -> None:
     copy = OfflineCopy(tmp_path, "localhost:1", "")
     copy.save("first", {})

@@ -163,6 +163,7 @@ anything = st.recursive(
 any_text = st.text(st.characters()) | st.none()  # characters() without limits draws surrogates and NUL too
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.too_slow])  # the first draw reads the tables of Unicode
 @given(
     values=st.dictionaries(st.text(st.characters()), anything), user=any_text, error=st.text(st.characters())

@@ -238,6 +238,7 @@ def test_a_foreign_table_of_this_name_is_an_error_that_says_what_differs(databas
     sink.close()
 
 
+@pytest.mark.slow
 def test_files_that_thousands_of_processes_left_are_replayed_in_seconds(database, ask, make_pending, spool):
     spool.folder.mkdir()
     template = clean(make_pending())
@@ -263,6 +264,7 @@ anything = st.recursive(
 texts = st.text(st.characters())
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
 @given(
     values=st.dictionaries(texts, anything),
@@ -298,6 +300,7 @@ def test_without_the_table_records_wait_and_the_message_names_it(empty_database,
     writer.stop()
 
 
+@pytest.mark.slow
 def test_a_database_that_restarts_loses_nothing_and_doubles_nothing(make_pending, tmp_path, spool):
     folder = tmp_path / "postgres"
     server = embedded.start(folder)
@@ -350,6 +353,7 @@ PROGRAM = textwrap.dedent("""
 """)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alive", [True, False], ids=["database up", "database down"])
 def test_a_killed_process_loses_at_most_the_flush_interval(database, spool, ask, alive):
     interval = 1.0

@@ -120,6 +120,7 @@ def test_a_blocked_sink_sends_records_to_disk_and_later_gets_them(start, make_pe
     assert {row.id for row in sink.rows} == {each.id for each in sent}
 
 
+@pytest.mark.slow
 def test_a_slow_sink_does_not_keep_records_in_memory_for_longer(start, make_pending):
     class SlowSink(MemorySink):
         def write(self, rows) -> None:
@@ -326,6 +327,7 @@ def test_the_log_sink_writes_lines_of_json(start, make_pending, caplog):
     assert f'"id":"{pending.id}"' in caplog.text
 
 
+@pytest.mark.slow
 def test_where_no_thread_can_be_made_a_record_waits_for_the_next_one(
     start, make_pending, monkeypatch, caplog
 ):
