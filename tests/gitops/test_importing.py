@@ -97,6 +97,14 @@ def test_what_is_written_lints_clean_and_fits_its_classes(imported, module):
     assert misfits(served, [each.__windsock__.declaration for each in classes]) == ()
 
 
+def test_a_number_that_most_engines_round_is_exact_in_the_code_and_a_warning_in_the_flag():
+    made = convert({"worker": {"big": 12345678901234567890}}, "app")
+    assert "    big: int = 12345678901234567890\n" in made.module
+    assert made.flags["worker"]["variants"] == {"base": {"big": 12345678901234567890}}
+    linted = lint(json.dumps({"flags": made.flags}).encode(), "f.flagd.json")
+    assert [each.code for each in linted.findings] == ["big-number"]
+
+
 def test_a_section_and_a_feature_of_one_name_are_refused():
     configuration = read_configuration(CONFIGURATION.read_bytes(), "learning_config.yaml")
     with pytest.raises(ConfigurationError, match="'self_learning_cycle' is a section and a feature"):

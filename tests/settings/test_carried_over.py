@@ -442,6 +442,27 @@ class TestWantedDifferences:
         (tmp_path / ".env").write_text("N=2\nUNRELATED=1\n")
         assert App().n == 2
 
+    @pytest.mark.parametrize("extra", ["ignore", "allow"])
+    def test_a_class_that_sets_extra_is_told_what_dotenv_says_of_others(
+        self, tmp_path: Path, extra: Literal["ignore", "allow"]
+    ) -> None:
+        def counting(base: Any) -> Any:
+            class Counting(base):
+                model_config = SettingsConfigDict(env_file=".env", extra=extra)
+                said: list[str] = []
+
+                @model_validator(mode="before")
+                @classmethod
+                def keep(cls, said: dict[str, Any]) -> dict[str, Any]:
+                    return {**said, "said": sorted(said)}
+
+            return Counting
+
+        (tmp_path / ".env").write_text("UNRELATED=1\n")
+        before, after = counting(BaseSettings)(), counting(windsock.Settings)
+        assert before.said == ["unrelated"]
+        assert [each.said for each in every_way(after)] == [before.said] * 3
+
     def test_what_is_wrong_falls_but_arguments_must_be_valid(
         self, setenv: SetEnv, caplog: pytest.LogCaptureFixture
     ) -> None:

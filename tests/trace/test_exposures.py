@@ -234,3 +234,21 @@ except OSError as error:
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert "no flock" in done.stdout, done.stderr
+
+
+def test_a_request_and_a_heal_outside_of_one_leave_a_row_each_of_bytes_that_are_no_text(serve):
+    class Salt(windsock.Settings):
+        salt: bytes = b"\x00\xff"
+        n: int = 1
+
+    memory = MemorySink()
+    serve({}, usage=memory)
+    with windsock.request(user_id="ann"):
+        read = Salt.for_user("ann")
+        assert (read.salt, read.n) == (b"\x00\xff", 1)
+    assert windsock.heal(Salt.for_user("ben"), lambda salt: salt.n) == 1
+    windsock.stop()
+    assert [(each.user_id, dict(each.values)) for each in memory.rows] == [
+        ("ann", {"salt": "b'\\x00\\xff'", "n": 1}),
+        ("ben", {"n": 1}),
+    ]

@@ -160,8 +160,8 @@ def _said(source: PydanticBaseSettingsSource, settings_class: type[BaseSettings]
 
 
 def _heard(source: object, said: dict[str, Any], settings_class: type[BaseSettings]) -> dict[str, Any]:
-    """The values that count: keys of a ``.env`` file that no field has are for other programs."""
-    if type(source) is not DotEnvSettingsSource or settings_class.model_config.get("extra") == "allow":
+    """The values that count: where extra keys are an error, those of `.env` are for other programs."""
+    if type(source) is not DotEnvSettingsSource or settings_class.model_config.get("extra") != "forbid":
         return said
     known = {str(key[0]) for field in fields_of(settings_class).values() for key in field.keys}
     return {key: value for key, value in said.items() if key in known}
