@@ -30,7 +30,7 @@ def test_a_change_says_exactly_who(windsock, write, committed, tmp_path):
     done = windsock("plan", "--users", "users.csv", "--who", "who.csv", "--out", "plan.json")
     assert done.returncode == 3, done.stderr
     assert "write flagd/a.flagd.json" in done.stdout
-    assert '~ f/targeting  {"fractional": [["on", 10]' in done.stdout
+    assert "~ f/targeting  on: 10 % → 20 %" in done.stdout
     assert "1,000 users: code default → on, STATIC" in done.stdout
     rows = (tmp_path / "who.csv").read_text().splitlines()
     moved = [row for row in rows if row.startswith("f,")]

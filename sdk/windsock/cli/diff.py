@@ -46,7 +46,8 @@ def command(
         print_json([asdict(change) for change in found])
     else:
         for change in found:
-            say(str(change))
+            for line in change.lines():
+                say(line)
     if found:
         raise typer.Exit(EXIT_CHANGES)
 

@@ -43,4 +43,5 @@ def command(
         commit = event.commit
         say(f"{commit.revision[:12]}  {commit.date[:10]}  {commit.author}  {commit.subject}")
         for change in event.changes:
-            say(f"  {change}")
+            for line in change.lines():
+                say(f"  {line}")

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from windsock.flags import Flag, FlagSet, JsonValue
 from windsock.flags.model import pointer_of, same_json
+from windsock.flags.words import gives_in_words, rule_in_words
+from windsock.gitops.rule_changes import rule_changes
 
 
 class Kind(StrEnum):
@@ -27,6 +29,7 @@ class Change:
         pointer: The part, as a JSON pointer from the flag; empty for the whole flag.
         before: Its value before; None where it was not there.
         after: Its value now; None where it is not there.
+        words: A rule's change in words, a line for each branch; empty for values and where words fail.
     """
 
     flag: str
@@ -34,17 +37,20 @@ class Change:
     pointer: str
     before: JsonValue
     after: JsonValue
+    words: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
+    def lines(self) -> Iterator[str]:
+        """The change for a person, such as ``~ checkout/targeting  on: 10 % → 20 %``."""
         mark = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}[self.kind]
         name = f"{mark} {self.flag}{self.pointer}"
-        match self.kind:
-            case Kind.ADDED:
-                return f"{name}  {_short(self.after)}"
-            case Kind.REMOVED:
-                return f"{name}  {_short(self.before)}"
-            case _:
-                return f"{name}  {_short(self.before)} → {_short(self.after)}"
+        if not self.pointer:
+            yield from _whole(name, self.after if self.kind is Kind.ADDED else self.before)
+        elif self.words:
+            yield from (f"{name}  {line}" for line in self.words)
+        elif self.kind is Kind.CHANGED:
+            yield f"{name}  {_short(self.before)} → {_short(self.after)}"
+        else:
+            yield f"{name}  {_short(self.after if self.kind is Kind.ADDED else self.before)}"
 
 
 def changed_keys(before: FlagSet, after: FlagSet) -> tuple[str, ...]:
@@ -68,7 +74,9 @@ def flag_changes(key: str, before: Flag | None, after: Flag | None) -> Iterator[
     if before is None or after is None:
         yield Change(key, Kind.ADDED if before is None else Kind.REMOVED, "", old, new)
         return
-    yield from _inside(key, "", old, new)
+    for change in _inside(key, "", old, new):
+        is_rule = change.pointer == "/targeting"
+        yield replace(change, words=rule_changes(before, after)) if is_rule else change
 
 
 def content(flag: Flag | None) -> JsonValue:
@@ -119,8 +127,30 @@ def as_lines(flags: Mapping[str, Flag]) -> Iterator[str]:
                 yield f"{key} {part}: {_long(value)}"
 
 
+def _whole(name: str, content: JsonValue) -> Iterator[str]:
+    """A flag that was added or removed: its values, its rule and its metadata."""
+    if not isinstance(content, Mapping):
+        return
+    variants, served, metadata = (content.get(part) for part in ("variants", "defaultVariant", "metadata"))
+    default = served if isinstance(served, str) else None
+    values = f"{_pairs(variants)}; {gives_in_words(None, default)}"
+    yield f"{name}  {values}{'; DISABLED' if content['state'] == 'DISABLED' else ''}"
+    if content.get("targeting") is not None:
+        yield from (f"{name}/targeting  {line}" for line in rule_in_words(content["targeting"], default))
+    if metadata:
+        yield f"{name}/metadata  {_pairs(metadata)}"
+
+
+def _pairs(values: JsonValue) -> str:
+    pairs = values.items() if isinstance(values, Mapping) else ()
+    return _cut(", ".join(f"{name} = {_long(value)}" for name, value in pairs))
+
+
 def _short(value: JsonValue) -> str:
-    text = _long(value)
+    return _cut(_long(value))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= 200 else f"{text[:197]}…"
 
 

@@ -191,7 +191,7 @@ def _steps(request: PlanRequest, changed: Sequence[Change], found: Sequence[Impa
             path,
             sha256(before[path]) if path in before else None,
             after[path].decode() if path in after else None,
-            tuple(str(change) for change in changed if home.get(change.flag) == path),
+            tuple(line for change in changed if home.get(change.flag) == path for line in change.lines()),
             tuple(impact for impact in found if home[impact.flag] == path),
         )
         for path in paths

@@ -9,6 +9,7 @@ from windsock.evaluator.fractional import hash_targeting_key, hashing_for
 from windsock.evaluator.values import RuleError, truthy
 from windsock.evaluator.work import begin
 from windsock.flags import Flag, JsonValue
+from windsock.flags.words import condition_in_words, gives_in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +68,13 @@ class _Trace:
             try:
                 holds = truthy(self._value(clauses[index]))
             except RuleError as error:
-                yield RuleStep(depth, _written(clauses[index]), f"fails: {error}")
+                yield RuleStep(depth, condition_in_words(clauses[index]), f"fails: {error}")
                 return
             seen = ", ".join(
                 f"{name} = {_written(value)}" for name, value in self._attributes(clauses[index])
             )
-            yield RuleStep(
-                depth, _written(clauses[index]), f"{str(holds).lower()}{f'  ({seen})' if seen else ''}"
-            )
+            text = condition_in_words(clauses[index])
+            yield RuleStep(depth, text, f"{str(holds).lower()}{f'  ({seen})' if seen else ''}")
             if holds:
                 yield from self.follow(clauses[index + 1], depth + 1)
                 return
@@ -84,6 +84,7 @@ class _Trace:
             yield RuleStep(depth, "no condition holds", f"the default variant {self._flag.default_variant!r}")
 
     def _split(self, rule: JsonValue, arguments: list[JsonValue], depth: int) -> RuleStep:
+        words = gives_in_words(rule, None)
         key = arguments[0] if arguments and not isinstance(arguments[0], list) else None
         try:
             by = self._value(key) if key is not None else self._data.get("targetingKey")
@@ -91,15 +92,12 @@ class _Trace:
                 self._hashing.value(by) if key is not None else hash_targeting_key(self._data, self._hashing)
             )
         except RuleError as error:
-            return RuleStep(depth, _written(rule), f"fails: {error}")
+            return RuleStep(depth, words, f"fails: {error}")
         if hashed is None:
-            return RuleStep(depth, _written(rule), f"{_written(by)} is not bucketed; {self._shown(rule)}")
+            return RuleStep(depth, words, f"{_written(by)} is not bucketed; {self._shown(rule)}")
         share = 100 * (hashed % 2**32) / 2**32
-        return RuleStep(
-            depth,
-            _written(rule),
-            f"{_written(by)} stands at {share:.2f} % ({self._flag.bucketing}): {self._shown(rule)}",
-        )
+        found = f"{_written(by)} is at {share:.2f} % ({self._flag.bucketing}): {self._shown(rule)}"
+        return RuleStep(depth, words, found)
 
     def _shown(self, rule: JsonValue) -> str:
         try:
