@@ -146,7 +146,7 @@ def test_what_windsock_cannot_note_down_happens_all_the_same(plain, lost, statem
     config, _ = seed(plain)
     add_user(plain, config)
     withdraw(plain, config)
-    plain.execute(f"drop table windsock.{lost}")
+    plain.execute(f"drop table windsock.{lost} cascade")
     assert plain.execute(statement).rowcount != 0
     assert any(each.startswith(f"windsock: {warning} not") for each in warnings)
 
@@ -248,6 +248,19 @@ def test_the_roles_have_these_grants_and_no_others(plain):
         "windsock_analyst: select usage_logs",
         "windsock_analyst: select exposures",
         "windsock_analyst: select metric_events",
+        "windsock_analyst: select profile_history",
+        *(
+            f"windsock_analyst: select withdrawals.{each}"
+            for each in (
+                "flag",
+                "variant",
+                "field",
+                "fingerprint",
+                "withdrawn_at",
+                "expires_at",
+                "lifted_at",
+            )
+        ),
         "windsock_analyst: execute hashed_user_id()",
         "windsock_api: usage windsock",
         "windsock_api: execute api_token()",

@@ -86,6 +86,29 @@ def test_a_user_whose_profile_sets_the_field_is_not_in_it(serve, rows):
     assert found["u2"] != (None, None)
 
 
+def test_a_profile_that_is_given_later_is_served_and_leaves_the_unit_in_its_arm(serve, rows):
+    arms = {"control": {}, "both": {"temperature": 1.1, "retrieval_top_k": 3}}
+    folder = serve(experiment(arms, IN_IT, experiment="e"), usage=rows.memory)
+    treated = next(user for user in IN_IT if Teacher.for_user(user).retrieval_top_k == 3)
+    read(treated, "temperature")
+    profile = profile_flag({CONFIG: {"temperature": 0.1}}, {treated: CONFIG})
+    write_flags(
+        folder / "test.flagd.json", {**experiment(arms, IN_IT, experiment="e"), "teacher.profile": profile}
+    )
+    windsock.reload()
+    # the profile wins, and an arm is served whole or not at all
+    assert Teacher.for_user(treated).temperature == 0.1
+    assert Teacher.for_user(treated).retrieval_top_k != 3
+    read(treated, "temperature")
+    windsock.stop()
+    assert [(row.arm, str(row.config_id)) for row in rows.memory.rows][-2:] == [
+        ("both", "None"),
+        (None, CONFIG),
+    ]
+    (exposure,) = [each for each in rows.memory.exposures if each.unit == treated]
+    assert (exposure.arm, exposure.excluded) == ("both", None)
+
+
 def test_the_next_experiment_has_its_own_name_though_nothing_else_changed(serve, rows):
     folder = serve(experiment(ARMS, IN_IT, experiment="first"), usage=rows.memory)
     read("u1", "temperature")

@@ -13,7 +13,7 @@ from rich.text import Text
 from windsock.cli._experiment_options import Data, Environment, Flags, Name, Now, moment, place
 from windsock.cli._lines import console_of, print_lines
 from windsock.experiments.analysis import Comparison, Outcome
-from windsock.experiments.reporting.page import left_out
+from windsock.experiments.reporting.left_out import left_out
 from windsock.experiments.result import Result, analyze
 from windsock.experiments.wording import interval_text, metric_title, number, percent, signed
 

@@ -99,6 +99,9 @@ def _faults(analysis: Analysis) -> Iterator[str]:
     for reason in sorted(exposed.excluded):
         if reason.startswith("contaminated"):
             yield f"version {experiment.version} is {reason}: declare a new version"
+    for what, units in exposed.lapses.items():
+        meanwhile = f"while {units:,} of its units were being counted"
+        yield f"version {experiment.version} is contaminated: {what}, {meanwhile}; declare a new version"
     if analysis.ratio.mismatch:
         counts = ", ".join(f"{count:,} in {arm}" for arm, count in analysis.ratio.counts.items())
         shares = ", ".join(percent(share) for share in analysis.ratio.shares.values())

@@ -144,6 +144,11 @@ class Experiment(_Model):
         return self
 
     @property
+    def are_profiles(self) -> bool:
+        """Whether the arms are names of profiles, which are assigned to users."""
+        return all(isinstance(arm, str) for arm in self.arms.values())
+
+    @property
     def flag(self) -> str:
         """The flag whose requests it changes."""
         return self.settings or self.feature or ""

@@ -1,8 +1,8 @@
 """What an analysis is computed from, collected by a handful of aggregating queries: the snapshot."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Final
@@ -11,10 +11,10 @@ import ibis
 import ibis.expr.types as ir
 
 from windsock.errors import ConfigurationError
-from windsock.experiments.data import unit_table
+from windsock.experiments.data import lapses, unit_table
 from windsock.experiments.data.sources import Scope, rows_of
 from windsock.experiments.data.unit_table import Moment
-from windsock.experiments.data.warehouse import Row, Warehouse
+from windsock.experiments.data.warehouse import Row, Warehouse, utc
 from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import Metric, Quantile
 from windsock.experiments.reading import Declared
@@ -65,6 +65,9 @@ class Exposed:
         allocations: Smallest and largest recorded allocation of each arm.
         keys: Fingerprints of the keys that hashed the units.
         first: The first exposure.
+        lapses: Units that count and met an arm that wasn't served as declared, by what happened.
+        moved: Units of each arm that got another profile after their first exposure; they count in their arm.
+        unchecked: Tables that the data lacks, so that what they tell wasn't checked.
     """
 
     counted: Mapping[str, int]
@@ -78,6 +81,9 @@ class Exposed:
     allocations: Mapping[str, tuple[float, float]]
     keys: tuple[str, ...]
     first: datetime | None
+    lapses: Mapping[str, int] = field(default_factory=dict)
+    moved: Mapping[str, int] = field(default_factory=dict)
+    unchecked: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -146,6 +152,8 @@ class _Collector:
         until = self._until(every, experiment)
         moment = Moment(self._now, until)
         exposed = self._exposed(every, chosen, moment)
+        if exposed.total:
+            exposed = self._as_served(exposed, unit_table.analysed(every, moment))
         metrics = self._metrics(unit_table.analysed(every, moment)) if exposed.total else {}
         environment = self._scope.environment
         return Collected(environment, self._now, until, exposed, metrics, self._caps, self._sql)
@@ -163,11 +171,11 @@ class _Collector:
         if maximum.units is not None:
             last = kept.order_by("exposed_at").select("exposed_at").limit(1, offset=maximum.units - 1)
             found = self._rows("the last unit within the maximum", last)
-            return _utc(found[0]["exposed_at"]) if found else None
+            return utc(found[0]["exposed_at"]) if found else None
         assert maximum.duration is not None  # noqa: S101 - the model has one of the two
         found = self._rows("the first exposure", kept.aggregate(first=kept.exposed_at.min()))
         first = found[0]["first"]
-        return _utc(first) + maximum.duration if first is not None else None
+        return utc(first) + maximum.duration if first is not None else None
 
     def _exposed(self, every: ir.Table, chosen: ir.Table, moment: Moment) -> Exposed:
         status = ibis.cases(
@@ -186,6 +194,27 @@ class _Collector:
         )
         rows = self._rows("who was exposed", grouped)
         return _exposed(rows, self._left_out(), self._served(chosen))
+
+    def _as_served(self, exposed: Exposed, kept: ir.Table) -> Exposed:
+        """The same with what units were served that their arm isn't."""
+        experiment = self._declared.experiment
+        horizon = max(metric.delay + metric.window for metric in self._declared.metrics.values())
+        arms = lapses.profiles(self._warehouse, experiment)
+        found = [each for each in lapses.lapses(self._warehouse, experiment, arms) if each.start <= self._now]
+        met: Counter[str] = Counter()
+        if found:
+            row = self._rows("who met an arm that wasn't served", lapses.met(kept, found, horizon))[0]
+            for number, each in enumerate(found):
+                met[each.said] += _int(row[f"lapse_{number}"])
+        moved = lapses.moved(self._warehouse, self._scope, kept, arms, horizon)
+        rows = self._rows("who got another profile", moved) if moved is not None else []
+        needed = lapses.TABLES if experiment.are_profiles else (lapses.WITHDRAWALS,)
+        return replace(
+            exposed,
+            lapses={what: units for what, units in met.items() if units},
+            moved={str(row["arm"]): _int(row["units"]) for row in rows},
+            unchecked=tuple(name for name in needed if self._warehouse.find(name) is None),
+        )
 
     def _left_out(self) -> list[Row]:
         """Units of the experiment's other versions and environments."""
@@ -266,7 +295,7 @@ def _exposed(rows: list[Row], others: list[Row], served: list[Row]) -> Exposed:
     for row in others:
         environments[str(row["environment"])] += _int(row["units"])
         versions[_int(row["version"])] += _int(row["units"])
-    firsts = [_utc(row["first"]) for row in rows if row["status"] == "counted"]
+    firsts = [utc(row["first"]) for row in rows if row["status"] == "counted"]
     return Exposed(
         counted=dict(counted),
         crossed=counts["crossed"],
@@ -324,10 +353,3 @@ def _arm_sums(row: Row, name: str, columns: Columns, shifts: Mapping[str, float]
 
 def _int(value: object) -> int:
     return int(float(str(value))) if value is not None else 0
-
-
-def _utc(value: object) -> datetime:
-    """A time from a row; without a zone it is UTC."""
-    if not isinstance(value, datetime):
-        raise ConfigurationError(f"exposures: first_exposed_at is {type(value).__name__}, not a time")
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

@@ -41,7 +41,7 @@ def rows_of(warehouse: Warehouse, scope: Scope, metrics: Mapping[str, Metric]) -
     """
     name, first = next(iter(metrics.items()))
     table, unit, at = _table(warehouse, scope, name, first)
-    columns = {"unit": _unit(table, unit, name), "at": _time(table, at, name)}
+    columns = {"unit": _unit(table, unit, name), "at": in_utc(table, at, name)}
     for metric_name, metric in metrics.items():
         columns[f"value_{metric_name}"] = _value(table, metric, metric_name)
         columns[f"per_{metric_name}"] = _per(table, metric, metric_name)
@@ -110,7 +110,7 @@ def _unit(table: ir.Table, column: str, metric: str) -> ir.Value:
     return _column(table, column, metric).cast("string")
 
 
-def _time(table: ir.Table, column: str, metric: str) -> ir.Value:
+def in_utc(table: ir.Table, column: str, metric: str) -> ir.Value:
     """The time in UTC; a timestamp without a zone is taken for UTC."""
     value = _column(table, column, metric)
     kind = value.type()

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import ibis
 import ibis.expr.types as ir
 
-from windsock.experiments.data.sources import Scope, _time
+from windsock.experiments.data.sources import Scope, in_utc
 from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.metrics import Kind, Metric
 from windsock.experiments.statistics.effects import Columns
@@ -49,7 +49,7 @@ def exposures(warehouse: Warehouse, scope: Scope, version: int) -> ir.Table:
         table.version == version,
     )
     return chosen.mutate(
-        unit=chosen.unit.cast("string"), first_exposed_at=_time(chosen, "first_exposed_at", "exposures")
+        unit=chosen.unit.cast("string"), first_exposed_at=in_utc(chosen, "first_exposed_at", "exposures")
     )
 
 

@@ -4,6 +4,7 @@ import contextlib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
@@ -83,6 +84,16 @@ class Warehouse:
         Raises:
             ConfigurationError: There is no such table.
         """
+        found = self.find(name)
+        if found is None:
+            raise ConfigurationError(
+                f"{self.backend.name}: the table {name} is missing, or may not be read; "
+                "windsock migrate makes windsock's own tables"
+            )
+        return found
+
+    def find(self, name: str) -> ir.Table | None:
+        """The same; None where there is no such table."""
         *schema, bare = name.split(".")
         tries = [{"database": tuple(schema) if len(schema) > 1 else schema[0]}, {}] if schema else [{}]
         for options in tries:
@@ -91,10 +102,7 @@ class Warehouse:
             except Exception as error:
                 if self.connection is not None and self.connection.closed:
                     raise UnreachableError(f"{name}: the database went away") from error
-        raise ConfigurationError(
-            f"{self.backend.name}: the table {name} is missing, or may not be read; "
-            "windsock migrate makes windsock's own tables"
-        )
+        return None
 
     def select(self, sql: str, where: str) -> ir.Table:
         """A table from a declared SELECT.
@@ -154,6 +162,17 @@ class Warehouse:
             if self.connection is not None and self.connection.closed:
                 raise UnreachableError(f"{where}: the database went away: {reason}") from error
             raise ConfigurationError(f"{where}: the query failed: {reason}") from error
+
+
+def utc(value: object) -> datetime:
+    """A time from a row; without a zone it is UTC.
+
+    Raises:
+        ConfigurationError: It is not a time.
+    """
+    if not isinstance(value, datetime):
+        raise ConfigurationError(f"a time is expected, and a {type(value).__name__} was found")
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def open_warehouse(place: "str | Path | Backend") -> Warehouse:

@@ -9,6 +9,7 @@ from math import isfinite
 from windsock.experiments.analysis import Analysis, Comparison, Outcome, Role
 from windsock.experiments.decision import Decision
 from windsock.experiments.reporting import drawing
+from windsock.experiments.reporting.left_out import left_out
 from windsock.experiments.wording import interval_text, method, metric_title, number, percent, signed
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -168,32 +169,6 @@ def _metric_row(each: Comparison, names: Sequence[str]) -> str:
         f'<td data-name="{name}"{kind}><span>{cell}</span></td>'
         for name, kind, cell in zip(names, numeric, cells, strict=True)
     ) + "</tr>"  # fmt: skip
-
-
-def left_out(analysis: Analysis) -> Iterator[str]:
-    """What does not count, and why, a sentence each."""
-    exposed, experiment = analysis.collected.exposed, analysis.declared.experiment
-    if exposed.crossed:
-        yield f"{exposed.crossed:,} units were in two arms and count in none."
-    for reason, units in sorted(exposed.excluded.items()):
-        yield f"{units:,} units are excluded: {reason}."
-    if exposed.beyond:
-        yield f"{exposed.beyond:,} units were exposed after the declared maximum."
-    if exposed.later:
-        yield f"{exposed.later:,} units were exposed after the time of this analysis: a clock is wrong."
-    waiting = {
-        name: exposed.total - sum(arm.sums.units for arm in arms.values())
-        for name, arms in analysis.collected.metrics.items()
-    }
-    if waiting and max(waiting.values()):
-        most = max(waiting, key=waiting.__getitem__)
-        yield f"{waiting[most]:,} units are too young for {metric_title(most)}: its window has not passed."
-    for version, units in sorted(exposed.other_versions.items()):
-        if version != experiment.version:
-            yield f"{units:,} units belong to version {version}, which is analysed on its own."
-    for environment, units in sorted(exposed.other_environments.items()):
-        if environment != analysis.collected.environment:
-            yield f"{units:,} units were exposed in {environment}."
 
 
 def _left_out(analysis: Analysis) -> str:

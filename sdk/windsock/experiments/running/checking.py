@@ -26,7 +26,7 @@ def problems(folder: Path) -> Iterator[str]:
     for path in paths:
         try:
             experiment = read_declared(folder, path.stem).experiment
-            if any(isinstance(arm, str) for arm in experiment.arms.values()):
+            if experiment.are_profiles:
                 continue  # profiles are assigned in the database
             differs = difference(experiment, flags, holdouts)
         except WindsockError as error:

@@ -63,7 +63,7 @@ def compiled(
     Raises:
         ConfigurationError: The arms are profiles, or the feature's flag can't carry an experiment.
     """
-    if any(isinstance(arm, str) for arm in experiment.arms.values()):
+    if experiment.are_profiles:
         raise ConfigurationError(
             f"{experiment.name}: its arms are profiles, which are assigned and not targeted: run "
             f"`windsock experiment assign {experiment.name}`"

@@ -1,0 +1,193 @@
+"""When an arm wasn't served as declared, and how many units that met.
+
+A withdrawn value, or a deactivated or edited profile, turns a treatment into something else without a word.
+Units first exposed before that carry no mark, so their windows are compared with the times of the change.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from windsock.experiments.data.sources import Scope, in_utc
+from windsock.experiments.data.warehouse import Row, Warehouse, utc
+from windsock.experiments.documents import Experiment
+from windsock.flag_names import EXPERIMENT as EXPERIMENT_FLAG
+from windsock.settings.place import fingerprint
+
+WITHDRAWALS: Final = "windsock.withdrawals"
+ASSIGNMENTS: Final = "windsock.experiment_assignments"
+PROFILES: Final = "windsock.profile_history"
+TABLES: Final = (WITHDRAWALS, ASSIGNMENTS, PROFILES)
+
+
+@dataclass(frozen=True, slots=True)
+class Lapse:
+    """A time in which an arm wasn't what it was declared to be.
+
+    Attributes:
+        arm: The arm.
+        what: What happened, as the rest of a sentence.
+        start: When it began.
+        end: When it ended; none where it goes on.
+    """
+
+    arm: str
+    what: str
+    start: datetime
+    end: datetime | None
+
+    @property
+    def said(self) -> str:
+        """What happened, and when."""
+        return f"{self.what} on {self.start:%Y-%m-%d at %H:%M} UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A profile that is an arm.
+
+    Attributes:
+        config_id: The configuration's id.
+        fields: The fields that any arm sets.
+    """
+
+    config_id: str
+    fields: frozenset[str]
+
+
+def profiles(warehouse: Warehouse, experiment: Experiment) -> dict[str, Profile]:
+    """The profile that each arm was assigned with; empty where the arms aren't profiles."""
+    if not experiment.are_profiles or (table := warehouse.find(ASSIGNMENTS)) is None:
+        return {}
+    chosen = table.filter(table.experiment == experiment.name, table.version == experiment.version)
+    rows = warehouse.rows(chosen.select("arm", "config_id", "fields").distinct())
+    return {str(row["arm"]): Profile(str(row["config_id"]), _words(row["fields"])) for row in rows}
+
+
+def lapses(warehouse: Warehouse, experiment: Experiment, arms: Mapping[str, Profile]) -> Iterator[Lapse]:
+    """Every lapse of the experiment's arms, whenever it was.
+
+    Args:
+        warehouse: Where the tables are; a folder needn't have them.
+        experiment: The experiment.
+        arms: From `profiles`.
+    """
+    yield from _withdrawn(warehouse, experiment, arms)
+    if not arms or (table := warehouse.find(PROFILES)) is None:
+        return
+    ids = {profile.config_id: arm for arm, profile in arms.items()}
+    config_id = table.config_id.cast("string")
+    rows = warehouse.rows(
+        table.filter(config_id.isin(list(ids))).select(
+            "is_active", "changed", config_id=config_id, at=in_utc(table, "changed_at", PROFILES)
+        )
+    )
+    for found, arm in ids.items():
+        yield from _changed(
+            experiment, arm, arms[arm], sorted((r for r in rows if r["config_id"] == found), key=_at)
+        )
+
+
+def _withdrawn(warehouse: Warehouse, experiment: Experiment, arms: Mapping[str, Profile]) -> Iterator[Lapse]:
+    table = warehouse.find(WITHDRAWALS)
+    if table is None:
+        return
+    if experiment.are_profiles:
+        chosen = table.filter(table.variant.isin([profile.config_id for profile in arms.values()] or [""]))
+    else:
+        flag = f"{experiment.flag}{EXPERIMENT_FLAG}"
+        chosen = table.filter(table.flag == flag, table.variant.isin(list(experiment.arms)))
+    times = {each: in_utc(chosen, each, WITHDRAWALS) for each in ("withdrawn_at", "expires_at", "lifted_at")}
+    by_id = {profile.config_id: arm for arm, profile in arms.items()}
+    for row in warehouse.rows(chosen.select("variant", "field", "fingerprint", **times)):
+        arm = by_id.get(str(row["variant"]), str(row["variant"]))
+        if _is_arms(experiment, arms, arm, row):
+            end = min(utc(row[each]) for each in ("expires_at", "lifted_at") if row[each] is not None)
+            yield Lapse(arm, f"{row['field']} of {arm} was withdrawn", utc(row["withdrawn_at"]), end)
+
+
+def _is_arms(experiment: Experiment, arms: Mapping[str, Profile], arm: str, row: Row) -> bool:
+    """Whether a withdrawn value is the arm's; another value at its place is another version's."""
+    if arm in arms:
+        return row["field"] in arms[arm].fields
+    value = experiment.arms.get(arm)
+    name = str(row["field"])
+    return isinstance(value, Mapping) and name in value and fingerprint(value[name]) == row["fingerprint"]
+
+
+def _changed(experiment: Experiment, arm: str, profile: Profile, rows: list[Row]) -> Iterator[Lapse]:
+    """Deactivations, each until it ends, and edits, which only concern units from before them."""
+    gone: datetime | None = None
+    matters = profile.fields | {experiment.flag}
+    named = f"the profile {experiment.arms.get(arm)} of {arm} was"
+    for row in rows:
+        if not row["is_active"]:
+            gone = gone or utc(row["at"])
+            continue
+        if gone is not None:
+            yield Lapse(arm, f"{named} deactivated", gone, utc(row["at"]))
+            gone = None
+        if edited := sorted(_words(row["changed"]) & matters):
+            at = utc(row["at"])
+            yield Lapse(arm, f"{named} edited ({', '.join(edited)})", at, at)
+    if gone is not None:
+        yield Lapse(arm, f"{named} deactivated", gone, None)
+
+
+def met(kept: ir.Table, found: list[Lapse], horizon: timedelta) -> ir.Table:
+    """One row: for each lapse, by its position, the units that it met in the time in which they count.
+
+    Args:
+        kept: The units that count, from `analysed`.
+        found: Lapses, at least one.
+        horizon: How long a unit counts after its first exposure.
+    """
+    counts = {}
+    for number, lapse in enumerate(found):
+        in_it = (kept.arm == lapse.arm) & (kept.exposed_at > _literal(lapse.start - horizon))
+        if lapse.end is not None:
+            in_it &= kept.exposed_at < _literal(lapse.end)
+        counts[f"lapse_{number}"] = in_it.ifelse(1, 0).sum()
+    return kept.aggregate(**counts)
+
+
+def moved(
+    warehouse: Warehouse, scope: Scope, kept: ir.Table, arms: Mapping[str, Profile], horizon: timedelta
+) -> ir.Table | None:
+    """Units of each arm that were served another profile while they count; none where that isn't known."""
+    logs = warehouse.find("public.usage_logs")
+    if scope.experiment.unit != "user" or logs is None or "config_id" not in logs.columns:
+        return None
+    chosen = logs.filter(logs.environment == scope.environment, logs.flag == scope.experiment.flag)
+    served = chosen.select(
+        user=chosen.user_id.cast("string"),
+        served=chosen.config_id.cast("string").fill_null(""),
+        at=in_utc(chosen, "requested_at", "usage_logs"),
+    )
+    if not arms:
+        served = served.filter(served.served != "")
+    joined = kept.join(served, kept.unit == served.user)
+    near = joined.filter(
+        joined.at > joined.exposed_at,
+        joined.at < joined.exposed_at + ibis.interval(seconds=round(horizon.total_seconds())),
+    )
+    if arms:
+        own = ibis.cases(*((near.arm == arm, arms[arm].config_id) for arm in arms), else_="")
+        near = near.filter(near.served != own)
+    return near.group_by("arm").aggregate(units=near.unit.nunique())
+
+
+def _at(row: Row) -> datetime:
+    return utc(row["at"])
+
+
+def _words(value: object) -> frozenset[str]:
+    return frozenset(value.split() if isinstance(value, str) else map(str, value or ()))  # type: ignore[call-overload]
+
+
+def _literal(moment: datetime) -> ir.Value:
+    return ibis.literal(moment, type="timestamp('UTC')")
