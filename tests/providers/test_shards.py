@@ -57,7 +57,7 @@ def test_a_plain_openfeature_call_asks_for_the_one_flag(folder: Path) -> None:
 
 def test_the_same_profile_in_several_shards_is_validated_once(folder: Path) -> None:
     windsock.start(flags=folder)
-    resolutions = {id(Teacher.__windsock__.resolve(user, {})[0]) for user in USERS[:30]}
+    resolutions = {id(Teacher.__windsock__.resolve(user, {}).resolution) for user in USERS[:30]}
     assert len(resolutions) == 1
 
 

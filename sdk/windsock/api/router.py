@@ -268,7 +268,7 @@ def _shown(settings: type[Settings], configuration: Configuration) -> dict[str, 
     if isinstance(provider, FilesProvider):
         provider.refresh()  # so that what is shown is never older than the revision beside it
     declaration = settings.__windsock__.declaration
-    shown = declaration.shown(settings.__windsock__.resolve(None, {})[0].values)
+    shown = declaration.shown(settings.__windsock__.resolve(None, {}).resolution.values)
     overrides = {name: declaration.shown(values) for name, values in configuration.overrides().items()}
     return {**shown, ENVIRONMENTS: overrides}
 

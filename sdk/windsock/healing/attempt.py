@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import copy_context
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 from uuid import uuid4
 
 from pydantic import BaseModel, SecretBytes, SecretStr
@@ -20,15 +20,15 @@ from windsock.settings.place import ValueKey, fingerprint
 from windsock.settings.process import process
 from windsock.settings.resolution import Given, Resolution
 from windsock.settings.settings import (
-    Fallen,
     Settings,
     ViewTrace,
+    fallen_of,
     fields_read,
     given_of,
+    key_of,
     new_view,
     set_fallen,
     set_healed,
-    view_of,
 )
 from windsock.text import short
 from windsock.usage.data import Healed, hashed_user_id
@@ -79,21 +79,17 @@ class Attempt(Generic[S]):
         self._classifier = classifier
         if deadline is not None and deadline != math.inf:
             self._end = time.monotonic() + deadline
-        view = view_of(settings)
-        if view is None:
-            return
-        given, self._key, _, fallen = view
-        self._request = request = current_request()
-        if given is None:
-            fallen = None if request is None else cast("Fallen | None", request.notes.get(type(settings)))
-            given = given_of(settings)
+        given = given_of(settings)
         if given is None:
             return
+        self._key = key_of(settings)
+        self._request = current_request()
+        fallen = fallen_of(settings)
         if fallen is None and process.withdrawn:
             given, self._probe = quarantine.probed(type(settings), given)
-        self._first = given[0]
+        self._first = given.resolution
         if fallen is not None:
-            (given, self._healed), self._fresh = fallen, False
+            given, self._healed, self._fresh = fallen.to, fallen.unrecorded, False
         self._pass(given)
 
     def left(self) -> float | None:
@@ -118,7 +114,7 @@ class Attempt(Generic[S]):
             if self._healed:
                 self._blame()
             elif self._fresh:
-                self._went_well(self._given[0])
+                self._went_well(self._given.resolution)
             if self._request is None and installed() is not None:
                 record(ViewTrace(self.settings).use())
         except KeyboardInterrupt:
@@ -148,7 +144,7 @@ class Attempt(Generic[S]):
         self._follow(error)
         if self._given is None:
             return False
-        resolution, serving = self._given
+        resolution = self._given.resolution
         resolver = type(self.settings).__windsock__
         first = self._last is error and self.error is error
         if first and self._fresh:
@@ -172,8 +168,9 @@ class Attempt(Generic[S]):
         if verdict.blame is Blame.VALUE:
             self._faults += self._faults_of(error, resolution, verdict.fields or tuple(suspects))
         self._fell |= set(falling)
-        set_fallen(self._caller, ((below, serving), self._healed))
-        self._pass((below, serving))
+        given = Given(below, self._given.serving)
+        set_fallen(self._caller, given, self._healed)
+        self._pass(given)
         return True
 
     def _follow(self, error: Exception) -> None:
@@ -188,7 +185,7 @@ class Attempt(Generic[S]):
         """The tuned fields that the call read, without those that a heal inside it has already lowered."""
         if self._given is None:
             return []
-        origins = self._given[0].resolved.origins
+        origins = self._given.resolution.resolved.origins
         flag = type(self.settings).__windsock__.declaration.flag
         exhausted = {mark for each in chain(error) for mark in _marks(each)}
         return [
@@ -211,7 +208,7 @@ class Attempt(Generic[S]):
         if self._given is None:
             return Verdict(Blame.UNKNOWN)
         secrets = type(self.settings).__windsock__.declaration.secrets
-        values = {name: self._given[0].values[name] for name in suspects if name not in secrets}
+        values = {name: self._given.resolution.values[name] for name in suspects if name not in secrets}
         try:
             if self._end is None:
                 verdict = self._classifier(error, values)
@@ -231,13 +228,13 @@ class Attempt(Generic[S]):
             return ()
         declaration = type(self.settings).__windsock__.declaration
         text = self._text(error)
-        shown = declaration.shown({name: self._given[0].values[name] for name in fell_to})
+        shown = declaration.shown({name: self._given.resolution.values[name] for name in fell_to})
         return tuple(Healed(name, shown[name], text, layer) for name, layer in fell_to.items())
 
     def _text(self, error: Exception) -> str:
         if self._given is None:
             return describe(error)
-        values = self._given[0].values
+        values = self._given.resolution.values
         secrets = type(self.settings).__windsock__.declaration.secrets
         return describe(error, _secrets_in([values[name] for name in secrets]))
 
@@ -262,7 +259,7 @@ class Attempt(Generic[S]):
         """A lower rung has answered: tell, and count what was the values' own fault."""
         set_healed(self.settings, self._healed)
         if self._given is not None:
-            set_fallen(self._caller, (self._given, ()))  # told once, also where the call is made again
+            set_fallen(self._caller, self._given, ())  # told once, also where the call is made again
         user = self._key
         if user is not None and (secret := user_id_key()) is not None:
             user = hashed_user_id(user, secret)
@@ -297,7 +294,7 @@ class Attempt(Generic[S]):
     def _pass(self, given: Given) -> None:
         """Make the view that the call gets; its own, so that its reads are those of the call."""
         self._given = given
-        self.settings = new_view(type(self.settings), (given, self._key, (), None))
+        self.settings = new_view(type(self.settings), given, self._key)
         if self._request is not None:
             trace = ViewTrace(self.settings)
             self._traces = (*self._traces, trace)

@@ -254,7 +254,7 @@ class Quarantine:
         those that are innocent come back. A value that the mirror has taken out of the flag is tried if this
         process had loaded it before.
         """
-        resolution, serving = given
+        resolution = given.resolution
         resolver: Resolver = settings_class.__windsock__  # type: ignore[attr-defined]  # a Settings class
         keys = [
             key
@@ -273,7 +273,7 @@ class Quarantine:
         if value is None:
             return given, None
         key = held.withdrawal.key
-        return (on_probation(resolver, resolution, key, value), serving), key
+        return Given(on_probation(resolver, resolution, key, value), given.serving), key
 
     def probe_went_well(self, key: ValueKey) -> None:
         """Count a probe; the third in a row lifts the value."""

@@ -9,7 +9,7 @@ from windsock.settings.declaration import Declaration
 from windsock.settings.layers import Origin, Refusal, Resolved
 from windsock.settings.process import process
 from windsock.settings.resolution import Resolution
-from windsock.settings.settings import Settings, given_of, view_of
+from windsock.settings.settings import Settings, given_of, key_of
 from windsock.text import MASK
 
 
@@ -100,18 +100,17 @@ def explain(settings: Settings) -> Explanation:
         TypeError: An instance made by calling the class: nobody resolved it, so there is nothing to tell.
     """
     given = given_of(settings)
-    view = view_of(settings)
-    if given is None or view is None:
+    if given is None:
         name = type(settings).__name__
         raise TypeError(
             f"{name}(…) is an ordinary instance; explain what {name}.for_user(…) or {name}.live() gives"
         )
-    resolution, serving = given
+    resolution, serving = given.resolution, given.serving
     declaration = type(settings).__windsock__.declaration
     return Explanation(
         name=type(settings).__name__,
         flag=declaration.flag,
-        user=view[1],
+        user=key_of(settings),
         environment=process.evaluating().environment,
         revision=serving.revision if serving else "",
         age=serving.age if serving else 0.0,

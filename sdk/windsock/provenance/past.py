@@ -15,7 +15,7 @@ from windsock.postgres.queries import load_queries
 from windsock.providers.base import Serving
 from windsock.providers.compiled import AnyFlag
 from windsock.providers.shards import sharded
-from windsock.settings.resolution import Resolution
+from windsock.settings.resolution import Given, Resolution
 from windsock.settings.settings import Settings, given_of, new_view
 from windsock.usage import UsageRecord
 
@@ -101,7 +101,7 @@ class Past:
         context = {"environment": self._environment, **attributes, "targetingKey": user}
         resolution = self._resolver.resolve_with(flags, context)
         revision = self._sets[index].revision if index >= 0 else ""
-        return new_view(self._class, ((resolution, Serving("Git", revision)), user, (), None))
+        return new_view(self._class, Given(resolution, Serving("Git", revision)), user)
 
     def differences(
         self, row: UsageRecord, attributes: Mapping[str, object] | None = None, lag: timedelta = LAG
@@ -183,4 +183,4 @@ def given(settings: Settings) -> Resolution:
     found = given_of(settings)
     if found is None:
         raise TypeError("an ordinary instance was resolved by nobody")
-    return found[0]
+    return found.resolution

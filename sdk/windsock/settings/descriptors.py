@@ -23,12 +23,12 @@ class Field:
     def __get__(self, instance: "Settings | None", owner: "type[Settings]") -> Any:
         name = self.name
         try:
-            given = instance._windsock_view[0]  # type: ignore[union-attr]  # noqa: SLF001 - fast, and a slot
+            given = instance._windsock_given  # type: ignore[union-attr]  # noqa: SLF001 - fast, and a slot
         except AttributeError:  # the class, or an ordinary instance without the field
             raise AttributeError(f"{owner.__name__!r} has no attribute {name!r}") from None
         if given is None:
-            return own(owner.__windsock__.resolve(None, {})[0].values[name])
-        resolution = given[0]
+            return own(owner.__windsock__.resolve(None, {}).resolution.values[name])
+        resolution = given.resolution
         try:
             value = resolution.shared[name]
         except KeyError:

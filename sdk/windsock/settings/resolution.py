@@ -97,8 +97,18 @@ class Resolution:
         return None if self.arms is not None and self.arms.isdisjoint(read) else self.arm
 
 
-Given = tuple[Resolution, Serving | None]
-"""Settings, and the set of flags they came from; None where the provider does not tell."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """What a user gets, shared between users.
+
+    Attributes:
+        resolution: The settings.
+        serving: The set of flags they came from; None where the provider doesn't tell.
+    """
+
+    resolution: Resolution
+    serving: Serving | None
+
 
 _NONE: Mapping[str, Rule] = {}
 
@@ -114,7 +124,7 @@ class Resolver:
         self._declared = dict(zip(("base", "experiment", "profile"), self.flags, strict=True))
         self._process_layers: tuple[Layer, ...] | None = None
         self._passed: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-        self._cache: dict[Outcomes, Resolution] = {}
+        self._cache: dict[Outcomes, Given] = {}
         self._made: dict[tuple[object, ...], Resolution] = {}
         self._epoch: object = None
         self._logged: set[tuple[object, ...]] = set()
@@ -164,7 +174,7 @@ class Resolver:
                 evaluation.object(experiment, targeting_key, attributes),
                 evaluation.object(profile, targeting_key, attributes),
             )
-            return self._combined(outcomes, _NONE), None
+            return self._combined(outcomes, _NONE, None)
         serving, compiled = provider.serving, provider.compiled
         context = evaluation.context(targeting_key, attributes)
         try:  # one for three rules: a guard around each would be a call more for each
@@ -174,8 +184,11 @@ class Resolver:
                 flag.rule(context) if (flag := compiled.get(profile)) else self._missing[2],
             )
         except Exception:  # noqa: BLE001 - the context does not suit a rule: its failure becomes an outcome
-            return self.resolve_with(compiled, context), serving
-        return self._combined(outcomes, compiled), serving
+            outcomes = self._each_guarded(compiled, context)
+        given = self._cache.get(outcomes)
+        if given is not None and given.serving is serving and process.epoch is self._epoch:
+            return given  # the ordinary case, without another call
+        return self._combined(outcomes, compiled, serving)
 
     def resolve_with(self, flags: Mapping[str, Rule], context: Mapping[str, Any]) -> Resolution:
         """Settings by flags that are not the process's own: those of another time.
@@ -184,13 +197,16 @@ class Resolver:
             flags: The flags by key; what is not there gives the layers below.
             context: The attributes, with ``targetingKey`` and ``environment``.
         """
+        return self._combined(self._each_guarded(flags, context), flags, None).resolution
+
+    def _each_guarded(self, flags: Mapping[str, Rule], context: Mapping[str, Any]) -> Outcomes:
+        """Evaluate the three flags; a rule that fails has an outcome that says so."""
         base, experiment, profile = self.flags
-        outcomes = (
+        return (
             flag.evaluate(context) if (flag := flags.get(base)) else self._missing[0],
             flag.evaluate(context) if (flag := flags.get(experiment)) else self._missing[1],
             flag.evaluate(context) if (flag := flags.get(profile)) else self._missing[2],
         )
-        return self._combined(outcomes, flags)
 
     async def aresolve(self, targeting_key: str | None, attributes: dict[str, Any]) -> Given:
         """Do the same without blocking the event loop where the provider has an asynchronous call."""
@@ -203,7 +219,7 @@ class Resolver:
             await evaluation.aobject(experiment, targeting_key, attributes),
             await evaluation.aobject(profile, targeting_key, attributes),
         )
-        return self._combined(outcomes, _NONE), None
+        return self._combined(outcomes, _NONE, None)
 
     def place(self, origin: Origin, field_name: str) -> ValueKey | None:
         """The place of a field's value, if a flag's variant holds it."""
@@ -220,7 +236,7 @@ class Resolver:
     def shadowed(self) -> list[str]:
         """Fields that the base flag sets and the process overrides, as ``flag.field``."""
         try:
-            applied = self.resolve(None, {})[0].resolved.applied
+            applied = self.resolve(None, {}).resolution.resolved.applied
         except Exception:  # noqa: BLE001 - a required field is missing, or a validator raises; a reader is told
             return []
         base = {name for layer in applied if layer.origin.layer == "base" for name in layer.values}
@@ -233,7 +249,7 @@ class Resolver:
             self.reload()
         return self._process_layers or ()
 
-    def _combined(self, outcomes: Outcomes, compiled: Mapping[str, Rule]) -> Resolution:
+    def _combined(self, outcomes: Outcomes, compiled: Mapping[str, Rule], serving: Serving | None) -> Given:
         """Find the settings of this combination of variants, or make them.
 
         An outcome is one object for as long as its flag stays the same, so a set that changed elsewhere costs
@@ -245,7 +261,9 @@ class Resolver:
         if found is None:
             if len(self._cache) >= _CACHE_MAX:
                 self._cache, self._made = {}, {}
-            found = self._cache[outcomes] = self._same_or_new(outcomes, compiled)
+            found = self._cache[outcomes] = Given(self._same_or_new(outcomes, compiled), serving)
+        elif found.serving is not serving:  # another flag of the set has changed, or another set has it
+            found = self._cache[outcomes] = Given(found.resolution, serving)
         return found
 
     def _same_or_new(self, outcomes: Outcomes, compiled: Mapping[str, Rule]) -> Resolution:
@@ -361,13 +379,6 @@ class Resolver:
                 self._logged.clear()
             self._logged.add(key)
             logger.log(level, message, *arguments)
-
-
-def _arm(outcomes: Outcomes) -> Arm | None:
-    _, experiment, profile = outcomes
-    if _overridden(outcomes):
-        return None
-    return arm_of(experiment, excluded=HAS_PROFILE if _assigned(profile) else None)
 
 
 def _overridden(outcomes: Outcomes) -> bool:

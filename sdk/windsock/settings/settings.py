@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Generator, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
@@ -23,12 +24,18 @@ from windsock.usage.request import _current, _writer, current_request
 
 S = TypeVar("S", bound="Settings")
 
-Fallen = tuple[Given, tuple[Healed, ...]]
-"""The values that a view fell to when it was healed, and what failed before them and is not recorded yet."""
 
-View = tuple[Given | None, str | None, tuple[Healed, ...], Fallen | None]
-"""What a view knows: its values (None: those in force), the targeting key, what was healed in it, and what it
-fell to."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Fallen(Given):
+    """What a user was given, and what healing put in its place.
+
+    Attributes:
+        to: The values that answered, or are tried next.
+        unrecorded: What failed before them and is in no row yet.
+    """
+
+    to: Given
+    unrecorded: tuple[Healed, ...]
 
 
 class _Prefix(str):
@@ -67,7 +74,10 @@ class Settings(BaseSettings):
     # Where a recorded request or a heal must know what is read, a view's attributes start empty: reading a
     # field goes through `Field`, which keeps the value in the view's `__dict__`. Elsewhere they start with
     # all values that can be shared, and reading one is an ordinary attribute read.
-    __slots__ = ("_windsock_view",)
+    #
+    # Only a view has the slots: its values (None: always those in force), its targeting key, and what failed
+    # in it, if a healed call got it.
+    __slots__ = ("_windsock_given", "_windsock_healed", "_windsock_key")
 
     __windsock_flag__: ClassVar[str] = ""
     __windsock_named__: ClassVar[bool] = False
@@ -99,7 +109,7 @@ class Settings(BaseSettings):
                 setattr(cls, name, Field(name))
             for name, cached in cached_properties(cls).items():
                 setattr(cls, name, Cached(name, cached))
-            cls.__windsock_live__ = new_view(cls, (None, None, (), None))
+            cls.__windsock_live__ = new_view(cls, None, None)
 
     if not TYPE_CHECKING:
 
@@ -125,9 +135,10 @@ class Settings(BaseSettings):
         key = targeting_key if type(targeting_key) is str else key_text(targeting_key)
         given = cls.__windsock__.resolve(key, attributes)
         view = object.__new__(cls)
-        _set_view(view, (given, key, (), None))
+        _set_given(view, given)
+        _set_key(view, key)
         if _current.get() is None or not _writer:
-            _set_attributes(view, given[0].shared.copy())
+            _set_attributes(view, given.resolution.shared.copy())
         else:
             _register(view, attributes)
         return view
@@ -136,7 +147,7 @@ class Settings(BaseSettings):
     async def afor_user(cls, targeting_key: object, /, **attributes: EvaluationContextAttribute) -> Self:
         """Do what `for_user` does without blocking the event loop, where a remote flagd evaluates."""
         key = key_text(targeting_key)
-        view = new_view(cls, (await cls.__windsock__.aresolve(key, attributes), key, (), None))
+        view = new_view(cls, await cls.__windsock__.aresolve(key, attributes), key)
         _register(view, attributes)
         return view
 
@@ -169,7 +180,7 @@ class Settings(BaseSettings):
         return BaseSettings.__eq__(whole(self), whole(other) if isinstance(other, Settings) else other)
 
     def __hash__(self) -> int:
-        if view_of(self) is None and not type(self).model_config.get("frozen"):
+        if not is_view(self) and not type(self).model_config.get("frozen"):
             raise TypeError(f"unhashable type: {type(self).__name__!r}")  # as pydantic has it
         return hash((type(self), *(whole(self).__dict__[name] for name in type(self).model_fields)))
 
@@ -177,7 +188,7 @@ class Settings(BaseSettings):
         return BaseSettings.__getstate__(whole(self))
 
     def __copy__(self) -> Self:
-        return BaseSettings.__copy__(self) if view_of(self) is None else _detached(self)
+        return _detached(self) if is_view(self) else BaseSettings.__copy__(self)
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         return BaseSettings.__deepcopy__(whole(self), memo)
@@ -194,15 +205,15 @@ class Settings(BaseSettings):
 
         def __getattr__(self, name: str) -> Any:
             """Private attributes and pydantic's own bookkeeping are those of the whole instance."""
-            view = None if name == "_windsock_view" else view_of(self)
-            if view is None:
+            if name in Settings.__slots__ or not is_view(self):
                 return super().__getattr__(name)
-            if view[0] is not None and name in {"__pydantic_private__", *type(self).__private_attributes__}:
+            own_private = {"__pydantic_private__", *type(self).__private_attributes__}
+            if name in own_private and self is not type(self).__windsock_live__:
                 return _own_private(self, name)
             return getattr(whole(self), name)
 
         def __setattr__(self, name: str, value: Any) -> None:
-            if view_of(self) is None:
+            if not is_view(self):
                 super().__setattr__(name, value)
             elif name in type(self).__private_attributes__:
                 self.__pydantic_private__[name] = value
@@ -210,7 +221,7 @@ class Settings(BaseSettings):
                 raise _frozen(self, name, value)
 
         def __delattr__(self, name: str) -> None:
-            if view_of(self) is not None:
+            if is_view(self):
                 raise _frozen(self, name, None)
             super().__delattr__(name)
 
@@ -236,49 +247,85 @@ def _finish(settings_class: type[Settings]) -> Resolver:
     return settings_class.__windsock__
 
 
-_slot = Settings.__dict__["_windsock_view"]
-_set_view = _slot.__set__
-_get_view = _slot.__get__
+_given, _key, _healed = (Settings.__dict__[f"_windsock_{name}"] for name in ("given", "key", "healed"))
+_set_given, _get_given = _given.__set__, _given.__get__
+_set_key, _get_key = _key.__set__, _key.__get__
 _set_attributes = BaseModel.__dict__["__dict__"].__set__
 
 
-def new_view(settings_class: type[S], view: View) -> S:
-    """Make a view without running pydantic: its values were validated when they were resolved."""
-    made = object.__new__(settings_class)
-    _set_view(made, view)
-    return made
+def new_view(settings_class: type[S], given: Given | None, key: str | None) -> S:
+    """Make a view without running pydantic: its values were validated when they were resolved.
 
-
-def view_of(settings: Settings) -> View | None:
-    """What a view knows; None for an ordinary instance."""
-    try:
-        view: View = _get_view(settings)
-    except AttributeError:
-        return None
+    Args:
+        settings_class: The class of the view.
+        given: Its values; None for those in force whenever it is read.
+        key: The targeting key of its user, if any.
+    """
+    view = object.__new__(settings_class)
+    _set_given(view, given)
+    _set_key(view, key)
     return view
+
+
+def is_view(settings: Settings) -> bool:
+    """Whether this is a view and not an ordinary instance."""
+    try:
+        _get_given(settings)
+    except AttributeError:
+        return False
+    return True
 
 
 def given_of(settings: Settings) -> Given | None:
     """The values behind a view, for the live view those in force; None for an ordinary instance."""
-    view = view_of(settings)
-    if view is None:
+    try:
+        given: Given | None = _get_given(settings)
+    except AttributeError:
         return None
-    return view[0] or type(settings).__windsock__.resolve(None, {})
+    return given or type(settings).__windsock__.resolve(None, {})
 
 
-def set_fallen(settings: Settings, fallen: Fallen) -> None:
-    """Remember what a view fell to; the live view remembers it for the request that is under way."""
-    if settings is not type(settings).__windsock_live__:
-        before, key, healed, _ = _get_view(settings)
-        _set_view(settings, (before, key, healed, fallen))
+def key_of(view: Settings) -> str | None:
+    """The targeting key of a view; None for the live view, and where it was made without a user."""
+    key: str | None = _get_key(view)
+    return key
+
+
+def fallen_of(view: Settings) -> Fallen | None:
+    """What a view fell to, the live view during this request; None if it wasn't healed."""
+    given = _get_given(view)
+    if given is None and (request := current_request()) is not None:
+        given = request.notes.get(type(view))
+    return given if type(given) is Fallen else None
+
+
+def set_fallen(view: Settings, to: Given, unrecorded: tuple[Healed, ...]) -> None:
+    """Remember what a view fell to; the live view remembers it for the current request.
+
+    Args:
+        view: The view that the caller of `heal` holds.
+        to: The values that answered, or are tried next.
+        unrecorded: What failed before them and is in no row yet.
+    """
+    given = given_of(view) or to
+    fallen = Fallen(given.resolution, given.serving, to, unrecorded)
+    if view is not type(view).__windsock_live__:
+        _set_given(view, fallen)
     elif (request := current_request()) is not None:
-        request.notes[type(settings)] = fallen
+        request.notes[type(view)] = fallen
 
 
-def set_healed(settings: Settings, healed: tuple[Healed, ...]) -> None:
+def _healed_in(view: Settings) -> tuple[Healed, ...]:
+    try:
+        healed: tuple[Healed, ...] = _healed.__get__(view)
+    except AttributeError:
+        return ()
+    return healed
+
+
+def set_healed(view: Settings, healed: tuple[Healed, ...]) -> None:
     """Let a view tell what was healed in it."""
-    given, key, _, fallen = _get_view(settings)
-    _set_view(settings, (given, key, healed, fallen))
+    _healed.__set__(view, healed)
 
 
 def whole(settings: S) -> S:
@@ -286,7 +333,7 @@ def whole(settings: S) -> S:
     given = given_of(settings)
     if given is None:
         return settings
-    resolution = given[0]
+    resolution = given.resolution
     if settings is not type(settings).__windsock_live__:
         for name in resolution.values:
             getattr(settings, name)
@@ -343,7 +390,8 @@ class ViewTrace:
     def use(self) -> Use:
         """The values read so far and where they came from."""
         settings = self._settings
-        (resolution, serving), key, healed, _ = _get_view(settings)
+        given: Given = _get_given(settings)
+        resolution, serving = given.resolution, given.serving
         declaration = type(settings).__windsock__.declaration
         read = {name: self.instead.get(name, settings.__dict__[name]) for name in fields_read(settings)}
         experiment, arm = resolution.exposed(read) or (None, None)
@@ -354,9 +402,9 @@ class ViewTrace:
             revision=serving.revision if serving else None,
             reason=resolution.deciding.reason,
             environment=process.evaluating().environment,
-            user_id=key,
+            user_id=key_of(settings),
             values=declaration.shown(read),
-            healed=healed,
+            healed=_healed_in(settings),
             experiment=experiment,
             arm=arm,
             exposed_to=resolution.met(read),

@@ -24,7 +24,7 @@ from windsock.settings.falling import resolve
 from windsock.settings.features import DeclaredFeature
 from windsock.settings.layers import Layer, Origin
 from windsock.settings.process import process
-from windsock.settings.settings import view_of
+from windsock.settings.settings import is_view, key_of
 from windsock.settings.shapes import fields_of
 from windsock.text import did_you_mean
 
@@ -145,12 +145,12 @@ def _of_settings(target: type[Settings] | Settings, fields: Mapping[str, object]
 
 
 def _user(settings: Settings) -> str | None:
-    view, name = view_of(settings), type(settings).__name__
-    if view is None:
+    if not is_view(settings):
+        name = type(settings).__name__
         raise OverrideError(
             f"{name}(…) is an ordinary instance; override {name}, or what {name}.for_user(…) returned"
         )
-    return view[1]
+    return key_of(settings)
 
 
 def _of_flags(values: Mapping[str, object]) -> _Override:
