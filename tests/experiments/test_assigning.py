@@ -122,12 +122,41 @@ def test_a_dry_run_counts_and_changes_nothing(connection):
     [
         ({"arms": {"control": {}, "tuned": {"temperature": 1}}}, "its arms are no profiles"),
         ({"arms": {"control": "control_v1", "tuned": "gone"}}, "no active profile gone"),
-        ({"audience": {"==": [{"var": "tier"}, "pro"]}}, "an audience needs attributes"),
+        ({"audience": {"==": [{"var": "tier"}, "pro"]}}, "reads tier, which isn't a column of profiles"),
+        ({"audience": {"==": [{"var": "user.tier"}, "pro"]}}, "the audience reads 'user.tier'"),
+        ({"audience": {"missing": ["tier"]}}, "the audience has 'missing'"),
+        ({"audience": {"==": [{"var": 'x" from y; --'}, 1]}}, "isn't a column of profiles"),
     ],
 )
 def test_what_cannot_be_assigned(connection, changed, message):
     with pytest.raises(ConfigurationError, match=message):
         assign(connection, declared(**changed), QUICK, lambda _: None)
+
+
+PRO = {"and": [{"==": [{"var": "plan"}, "pro"]}, {">": [{"var": "seats"}, 2]}]}
+
+
+def test_an_audience_reads_columns_of_profiles(connection):
+    as_owner(connection, "alter table profiles add plan text, add seats integer")
+    as_owner(connection, "update profiles set plan = 'pro' where id > '80000000-0000-0000-0000-000000000000'")
+    as_owner(connection, "update profiles set seats = case when id::text like '%0' then null else 3 end")
+    with pytest.raises(
+        ConfigurationError, match=r"grant select \(plan, seats\) on public.profiles to windsock_assigner"
+    ):
+        assign(connection, declared(audience=PRO), QUICK, lambda _: None)
+    as_owner(connection, "grant select (plan, seats) on profiles to windsock_assigner")
+    dry = assign(connection, declared(audience=PRO), replace(QUICK, dry_run=True), lambda _: None)
+    assert assign(connection, declared(audience=PRO), QUICK, lambda _: None) == dry
+    fits = "plan = 'pro' and seats > 2"
+    ((within, of_them, without),) = as_owner(
+        connection,
+        f"select count(*) filter (where config_id is not null and {fits}), count(*) filter (where {fits}),"
+        f" count(*) filter (where config_id is not null and ({fits}) is not true) from profiles",
+    )
+    assert within == of_them == sum(dry.values()) > 300
+    assert without == 0
+    rest = {"!": [{"==": [{"var": "plan"}, "pro"]}]}
+    assert sum(assign(connection, declared(audience=rest), QUICK, lambda _: None).values()) > 300
 
 
 @pytest.mark.parametrize("key", [None, b"secret"])

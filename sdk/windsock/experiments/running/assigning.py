@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from windsock.errors import ConfigurationError
 from windsock.experiments.documents import Experiment
+from windsock.experiments.running.audience import audience
 from windsock.postgres.queries import load_queries
 from windsock.usage.data import hashed_user_id, key_fingerprint
 
@@ -69,15 +70,17 @@ def assign(
         Users by arm that this run assigned, or would have.
 
     Raises:
-        ConfigurationError: The arms aren't profiles, one isn't there or active, or there is an audience.
+        ConfigurationError: The arms aren't profiles, one isn't there or active, or the audience doesn't fit.
     """
     ids, fields = _profiles(connection, experiment)
+    within = audience(experiment, dict(connection.execute(QUERIES["columns"]).fetchall()))
+    page_query = QUERIES["page"].replace(b"{attributes}", within.selected(connection))
     count: Counter[str] = Counter(dict.fromkeys(experiment.arms, 0))
     after: str | None = None
     while True:
         with connection.transaction():
-            page = connection.execute(QUERIES["page"], {"after": after, "size": options.size}).fetchall()
-            users = [user for (user,) in page]
+            page = connection.execute(page_query, {"after": after, "size": options.size}).fetchall()
+            users = [user for user, attributes in page if within.includes(user, attributes)]
             given = [
                 {
                     "unit": _stored(user, options.user_id_key),
@@ -93,9 +96,9 @@ def assign(
                 count.update(str(each["arm"]) for each in given)
             elif given:
                 count.update(_enrolled(connection, experiment, options, fields, given))
-        if not users:
+        if not page:
             return count
-        after = users[-1]
+        after = page[-1][0]
         on_batch(count)
 
 
@@ -136,10 +139,6 @@ def _profiles(connection: "Connection", experiment: Experiment) -> tuple[dict[st
     if len(names) < len(experiment.arms):
         raise ConfigurationError(
             f"{experiment.name}: its arms are no profiles; run `windsock experiment start {experiment.name}`"
-        )
-    if experiment.audience is not None:
-        raise ConfigurationError(
-            f"{experiment.name}: an audience needs attributes, which profiles don't have; use `traffic`"
         )
     rows = connection.execute(
         QUERIES["profiles"], {"names": list(names.values()), "flag": experiment.flag}

@@ -7,9 +7,16 @@ SELECT name, id, ARRAY(SELECT jsonb_object_keys(
 FROM public.app_configurations
 WHERE name = ANY(%(names)s) AND coalesce(is_active, true);
 
+-- name: columns
+-- The columns of profiles, and whether this role may read each: an audience reads them.
+SELECT attname::text, has_column_privilege('public.profiles', attnum, 'select')
+FROM pg_catalog.pg_attribute
+WHERE attrelid = 'public.profiles'::regclass AND attnum > 0 AND NOT attisdropped;
+
 -- name: page
--- The next users who have no profile. Who is locked is being assigned by somebody else, and the next run sees why.
-SELECT id::text
+-- The next users who have no profile, with the columns that the audience reads, as one JSON object. Who is locked is being
+-- assigned by somebody else, and the next run sees why.
+SELECT id::text, {attributes}
 FROM public.profiles
 WHERE config_id IS NULL AND (%(after)s::uuid IS NULL OR id > %(after)s::uuid)
 ORDER BY id
