@@ -89,8 +89,8 @@ def _reads(rule: JsonValue, experiment: Experiment) -> Iterator[str]:
         for operator, arguments in rule.items():
             if operator in ("missing", "missing_some", "$ref", "fractional"):
                 raise ConfigurationError(
-                    f"{experiment.name}: the audience has {operator!r}, which can't be used where the arms are "
-                    "profiles; compare columns of profiles"
+                    f"{experiment.name}: the audience has {operator!r}, which can't be used where the arms "
+                    "are profiles; compare columns of profiles"
                 )
             if operator != "var":
                 yield from _reads(arguments, experiment)
