@@ -6,11 +6,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import psutil
 import pytest
+from tests.waiting import until
 
 WINDSOCK = Path(sys.executable).parent / "windsock"
 FOREIGN = {
@@ -49,10 +49,7 @@ def demo(tmp_path):
             process.communicate(timeout=60)
         assert list(Path(short).glob("windsock-demo-*")) == []
         assert list(tmp_path.iterdir()) == []
-        deadline = time.monotonic() + 10
-        while left := processes(short):
-            assert time.monotonic() < deadline, f"left running: {left}"
-            time.sleep(0.1)
+        assert until(lambda: not processes(short)), f"left running: {processes(short)}"
 
 
 def processes(folder):

@@ -8,9 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,6 +22,7 @@ import pytest
 import yaml
 from tests.containers.conftest import REPOSITORY, missing_image
 from tests.ports import free_ports
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.containers, pytest.mark.xdist_group("containers"), pytest.mark.timeout(900)]
 
@@ -95,6 +96,9 @@ class Deployment:
             return cursor.fetchall() if cursor.description else []
 
 
+wait = partial(eventually, not_yet=(httpx.TransportError,))
+
+
 @pytest.fixture(scope="module")
 def deployment(
     engine: docker.DockerClient, image_of: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
@@ -130,7 +134,7 @@ def deployment(
     try:
         deployment.compose("up", "--detach", "--no-build")
         for port in ("AI_TEACHER_PORT", "AURA_PORT", "AD_LEARNING_PORT"):
-            eventually(lambda port=port: httpx.get(f"{deployment.url(port)}/health").is_success, 120)
+            wait(lambda port=port: httpx.get(f"{deployment.url(port)}/health").is_success, 120)
         yield deployment
     finally:
         deployment.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
@@ -173,19 +177,6 @@ def _models(image: str) -> Iterator[tuple[str, dict[str, object]]]:
         )
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if condition():
-                return
-            said = "it is not so"
-        except httpx.TransportError as error:
-            said = repr(error)
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {said}"
-        time.sleep(0.1)
-
-
 def test_ai_teacher_answers_with_a_profile_from_the_next_message_on(deployment):
     ada, ben = str(uuid4()), str(uuid4())
     for user in (ada, ben):
@@ -197,16 +188,14 @@ def test_ai_teacher_answers_with_a_profile_from_the_next_message_on(deployment):
         answer = httpx.post(f"{deployment.url('AI_TEACHER_PORT')}/chat", json=body, timeout=30)
         return (found := answer.json()).get("model"), found.get("passages_found")
 
-    eventually(lambda: ask(ada) == ("gpt-4o-mini", 10))
+    wait(lambda: ask(ada) == ("gpt-4o-mini", 10))
     deployment.sql(
         "update profiles set config_id = (select id from app_configurations where name = 'experimental_v1') where id = %s",
         ada,
     )
-    eventually(lambda: ask(ada) == ("gpt-4o", 25))
+    wait(lambda: ask(ada) == ("gpt-4o", 25))
     assert ask(ben) == ("gpt-4o-mini", 10)
-    eventually(
-        lambda: deployment.sql("select count(*) > 0 from usage_logs where config_id is not null")[0][0]
-    )
+    wait(lambda: deployment.sql("select count(*) > 0 from usage_logs where config_id is not null")[0][0])
 
 
 def test_aura_swaps_its_models_while_it_runs(deployment):
@@ -219,14 +208,14 @@ def test_aura_swaps_its_models_while_it_runs(deployment):
         return httpx.post(f"{deployment.url('AURA_PORT')}/chat", json=body, timeout=60).json().get("model")
 
     assert models()["l1_model"] == "mistralai/mistral-7b-instruct"
-    eventually(lambda: answered_by() == "deepseek/deepseek-chat")
+    wait(lambda: answered_by() == "deepseek/deepseek-chat")
     path = deployment.folder / "flagd/aura.flagd.json"
     document = json.loads(path.read_text())
     document["flags"]["aura"]["defaultVariant"] = "budget"
     new = path.with_suffix(".new")
     new.write_text(json.dumps(document))
     new.replace(path)
-    eventually(lambda: models()["l3_model"] == "google/gemini-flash-1.5")
+    wait(lambda: models()["l3_model"] == "google/gemini-flash-1.5")
     assert answered_by() == "google/gemini-flash-1.5"
     assert "Using model: google/gemini-flash-1.5" in deployment.compose("logs", "aura")
     carl = str(uuid4())
@@ -235,7 +224,7 @@ def test_aura_swaps_its_models_while_it_runs(deployment):
         "insert into profiles (id, config_id) select %s, id from app_configurations where name = 'performance'",
         carl,
     )
-    eventually(lambda: answered_by(carl) == "anthropic/claude-3.5-sonnet")
+    wait(lambda: answered_by(carl) == "anthropic/claude-3.5-sonnet")
     assert answered_by() == "google/gemini-flash-1.5"
 
 
@@ -252,15 +241,15 @@ def test_ad_learning_takes_a_change_through_its_api_in_every_part_and_keeps_it(d
 
     token = deployment.compose("run", "--rm", "--no-deps", "-T", "migrate", "token", "ann", "--role", "admin")
     as_ann = {"Authorization": f"Bearer {token.strip()}"}
-    eventually(lambda: winner() == (True, True))
+    wait(lambda: winner() == (True, True))
     change = {"winner_detection": {"ctr_threshold": 0.05}}
     answer = httpx.put(f"{service}{LEARNING}", json=change, headers=as_ann, timeout=30)
     assert (answer.status_code, answer.json().get("status")) == (200, "updated"), answer.text
-    eventually(lambda: winner() == (False, False))
+    wait(lambda: winner() == (False, False))
     deployment.sql(TWO_ADS)
-    eventually(lambda: deployment.sql("select ad_id from winner_index") == [("above",)], 60)
+    wait(lambda: deployment.sql("select ad_id from winner_index") == [("above",)], 60)
     deployment.compose("restart", "--timeout", "5", "ad-learning")
-    eventually(lambda: httpx.get(f"{service}/winner", params=ad).json() == {"winner": False}, 60)
+    wait(lambda: httpx.get(f"{service}/winner", params=ad).json() == {"winner": False}, 60)
     for program in (["-m", "examples.ad_learning.train"], ["-c", EVALUATE]):
         said = deployment.compose("exec", "-T", "ad-learning-celery", "python", *program)
     assert said.strip() == "promoted"

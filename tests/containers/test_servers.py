@@ -2,11 +2,11 @@
 
 import json
 import os
-import time
 
 import docker
 import psycopg
 import pytest
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.containers, pytest.mark.xdist_group("containers")]
 
@@ -22,10 +22,7 @@ def test_flagd_serves_a_file_that_is_renamed_over_in_the_mounted_folder(start_fl
         assert flagd.evaluate("greeting", "u1").json()["value"] == "old"
         (tmp_path / "a.tmp").write_bytes(document("new"))
         os.replace(tmp_path / "a.tmp", tmp_path / "a.flagd.json")  # noqa: PTH105 - the call under test
-        deadline = time.monotonic() + 5
-        while flagd.evaluate("greeting", "u1").json()["value"] != "new":
-            assert time.monotonic() < deadline, "the rename did not cross the mount within 5 s"
-            time.sleep(0.02)
+        eventually(lambda: flagd.evaluate("greeting", "u1").json()["value"] == "new", 5)
 
 
 def test_a_later_source_wins_over_an_earlier_one(start_flagd, tmp_path):

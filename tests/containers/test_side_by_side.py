@@ -5,8 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from openfeature.contrib.provider.flagd.config import ResolverType
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.provider.no_op_provider import NoOpProvider
 from pydantic import Field
+from tests.waiting import eventually
 
 import windsock
 
@@ -157,18 +157,6 @@ def served(mode, system, monkeypatch) -> Iterator[None]:
     windsock.stop()
 
 
-def eventually(check: Callable[[], None]) -> None:
-    """Repeat a check until it holds; fail as it fails when it does not within the time."""
-    deadline = time.monotonic() + SEEN_WITHIN
-    while True:
-        try:
-            return check()
-        except AssertionError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-
-
 def profile_of(teacher: Teacher) -> tuple[str | None, dict[str, object]]:
     """The configuration that windsock says the user has, and the fields that it decides."""
     fields = [field for field in windsock.explain(teacher).fields if field.layer == "profile"]
@@ -189,10 +177,10 @@ def test_every_user_has_the_same_profile_in_both(system, stock, served):
     expected[first] = (system.config_id("experimental_v1"), TUNED)
     expected[second] = (system.config_id("cheap"), CHEAP)
 
-    def all_agree() -> None:
-        assert {user: assert_same(stock, user) for user in expected} == expected
+    def all_agree() -> bool:
+        return {user: assert_same(stock, user) for user in expected} == expected
 
-    eventually(all_agree)  # the test before may have changed something
+    eventually(all_agree, SEEN_WITHIN)  # the test before may have changed something
 
 
 def test_a_change_in_the_database_reaches_both(system, stock, served):
@@ -202,10 +190,10 @@ def test_a_change_in_the_database_reaches_both(system, stock, served):
         system.database.execute(change, ("50", "experimental_v1"))
         system.mirror()
 
-        def both_see_it() -> None:
-            assert assert_same(stock, user)[1] == {**TUNED, "retrieval_top_k": 50}
+        def both_see_it() -> bool:
+            return assert_same(stock, user)[1] == {**TUNED, "retrieval_top_k": 50}
 
-        eventually(both_see_it)
+        eventually(both_see_it, SEEN_WITHIN)
         assert Teacher.for_user(user).retrieval_top_k == 50
     finally:
         system.database.execute(change, ("25", "experimental_v1"))
@@ -219,10 +207,10 @@ def test_a_user_who_is_taken_off_the_profile_has_the_defaults_in_both(system, st
         system.database.execute(assign, (None, user))
         system.mirror()
 
-        def both_see_it() -> None:
-            assert assert_same(stock, user) == (None, {})
+        def both_see_it() -> bool:
+            return assert_same(stock, user) == (None, {})
 
-        eventually(both_see_it)
+        eventually(both_see_it, SEEN_WITHIN)
         assert Teacher.for_user(user).retrieval_top_k == 10
     finally:
         system.database.execute(assign, (system.config_id("experimental_v1"), user))

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import socket
 import threading
-import time
 import types
 import uuid
 
@@ -19,6 +18,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client, override_settings
 from django.urls import path
 from tests.healing.teachers import CONFIG, TYPO, Provider, Teacher, profiles
+from tests.waiting import eventually
 
 import windsock
 from windsock.usage import MemorySink
@@ -180,8 +180,7 @@ def served():
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
-            while not server.started:
-                time.sleep(0.01)
+            eventually(lambda: server.started)
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True

@@ -1,6 +1,5 @@
 """The stock flagd provider runs on our evaluator in place of its own core: file, events and every type."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import EventDetails, ProviderEvent
 from openfeature.exception import ErrorCode
 from tests.flagfiles import write_flags
+from tests.waiting import eventually
 
 from windsock.evaluator import FlagEvaluator
 
@@ -80,9 +80,6 @@ def test_a_change_of_the_file_is_reported_with_the_flags_that_changed(path: Path
     api.add_handler(ProviderEvent.PROVIDER_CONFIGURATION_CHANGED, changed.append)
     flags = {key: flag(value) for key, value in VALUES.items()}
     write_flags(path, flags | {"text": flag("blue"), "v2": split("v2"), "v3": split("v3")})
-    deadline = time.monotonic() + 15
-    while not changed:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    eventually(lambda: changed)
     assert changed[0].flags_changed == ["text"]
     assert api.get_client().get_string_value("text", "") == "blue"

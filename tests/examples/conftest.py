@@ -2,10 +2,10 @@
 
 import os
 import threading
-import time
 
 import psycopg
 import pytest
+from tests.waiting import eventually
 
 from windsock.demo.endpoint import LlmEndpoint
 from windsock.mirror.loop import Mirror
@@ -93,11 +93,3 @@ def mirror(database, flags):
     for thread in threads:
         thread.join(timeout=30)
         assert not thread.is_alive(), "the mirror did not stop"
-
-
-def eventually(condition, seconds=20.0):
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.01)

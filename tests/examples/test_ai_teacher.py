@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from openfeature import api
 from openfeature.hook import Hook
 from pydantic import ValidationError
-from tests.examples.conftest import eventually
+from tests.waiting import eventually
 
 import windsock
 

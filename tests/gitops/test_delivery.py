@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import kubernetes_validate
@@ -14,6 +13,7 @@ import pytest
 import yaml
 from tests.cli.conftest import WINDSOCK, boolean
 from tests.flagd_server import FlagdServer
+from tests.waiting import eventually
 
 from windsock.cli._app import VERBS
 
@@ -182,7 +182,5 @@ def test_flagd_follows_a_folder_as_kubernetes_mounts_it(tmp_path):
         for revision in range(4):
             if revision:
                 publish(revision)
-            deadline = time.monotonic() + 30
-            while server.evaluate("teacher", {}).get("value") != {"revision": revision}:
-                assert time.monotonic() < deadline, f"revision {revision} is not served"
-                time.sleep(0.05)
+            expected = {"revision": revision}
+            eventually(lambda expected=expected: server.evaluate("teacher", {}).get("value") == expected)

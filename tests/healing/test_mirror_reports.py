@@ -4,6 +4,7 @@ import time
 
 import psycopg
 import pytest
+from tests.waiting import eventually
 
 import windsock
 
@@ -12,13 +13,6 @@ import windsock
 def ask(database):
     with psycopg.connect(database, autocommit=True) as connection:
         yield connection.execute
-
-
-def eventually(condition, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "did not happen in time"
-        time.sleep(0.02)
 
 
 def report(ask, group, seconds, trouble=""):

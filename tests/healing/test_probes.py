@@ -1,12 +1,12 @@
 """Probes: one call in a hundred tries one withdrawn value again, also one that the mirror has taken away."""
 
 import json
-import time
 
 import psycopg
 import pytest
 from tests.flagfiles import object_flag, write_flags
 from tests.healing.teachers import CONFIG, TYPO, Provider, StatusError, Teacher, profiles
+from tests.waiting import eventually
 
 import windsock
 from windsock.healing.quarantine import PROBE_EVERY, Withdrawal, quarantine
@@ -25,13 +25,6 @@ def heal(user, call, settings_class=Teacher):
 def withdraw(field, value, config=CONFIG, flag="teacher.profile"):
     kept = None if field == "api_key" else json.dumps(value)
     quarantine.withdraw([Withdrawal(flag, config, field, fingerprint(value), kept, "a test")])
-
-
-def eventually(condition, seconds=30.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "did not happen in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture

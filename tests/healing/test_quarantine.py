@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.flagfiles import object_flag, write_flags
 from tests.healing.teachers import CONFIG, TYPO, Provider, StatusError, Teacher, profiles
+from tests.waiting import eventually
 
 import windsock
 from windsock.healing import quarantine as module
@@ -27,13 +28,6 @@ WITHDRAWN = Withdrawal(
 def heal(user, provider):
     with windsock.request():
         return windsock.heal(Teacher.for_user(user), provider)
-
-
-def eventually(condition, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "did not happen in time"
-        time.sleep(0.02)
 
 
 def test_the_fifth_request_withdraws_the_value(serve, caplog):

@@ -22,6 +22,7 @@ import tenacity
 from opentelemetry import trace as otel
 from tests.flagfiles import object_flag, profile_flag, write_flags
 from tests.healing.teachers import CONFIG, OTHER, Teacher
+from tests.waiting import eventually
 
 import windsock
 from windsock.demo.endpoint import LlmEndpoint
@@ -171,13 +172,6 @@ class Working:
                 return
             self.service.ask(user)
             time.sleep(0.05)  # people take their time: the test is to be about the clock, not about load
-
-
-def eventually(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "did not happen in time"
-        time.sleep(0.02)
 
 
 MODELS = {CONFIG: RETIRED, OTHER: HEALTHY}

@@ -8,11 +8,11 @@ import re
 import subprocess
 import sys
 import threading
-import time
 import uuid
 
 import psycopg
 import pytest
+from tests.waiting import eventually
 
 from windsock.mirror.loop import Mirror
 from windsock.mirror.options import MirrorOptions
@@ -184,22 +184,6 @@ def start_mirror(world):
 
 
 @pytest.fixture
-def eventually():
-    def wait(condition, seconds=15.0):
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                if condition():
-                    return
-            except (FileNotFoundError, KeyError):
-                pass
-            assert time.monotonic() < deadline, "it did not come true in time"
-            time.sleep(0.01)
-
-    return wait
-
-
-@pytest.fixture
 def messages(caplog):
     caplog.set_level(logging.INFO, logger="windsock.mirror")
 
@@ -210,7 +194,7 @@ def messages(caplog):
 
 
 @pytest.fixture
-def recovered(eventually, messages):
+def recovered(messages):
     """Nothing lost, nothing invented, and the one alarm that says what happened; None for no alarm."""
 
     def check(world, alarm, seconds=60.0):

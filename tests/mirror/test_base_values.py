@@ -5,6 +5,7 @@ import logging
 
 import pytest
 from pydantic import Field, SecretStr
+from tests.waiting import eventually
 
 import windsock
 from windsock.errors import ConfigurationError, DatabaseUnfitError
@@ -42,7 +43,7 @@ def rows(world):
     return dict(world.execute("select key, value from learning_config where revision is not null"))
 
 
-def test_base_values_arrive_follow_the_file_and_leave_other_rows_alone(world, git, watching, eventually):
+def test_base_values_arrive_follow_the_file_and_leave_other_rows_alone(world, git, watching):
     world.execute("insert into learning_config (key, value) values ('theirs', '1')")
     winner = {"ctr_threshold": 0.03, "min_impressions": 1000}
     folder = git({"winner_detection": winner, "limit": 47})
@@ -83,7 +84,7 @@ def test_a_file_that_cannot_be_used_keeps_the_rows_and_says_so(world, git, messa
 
 
 def test_a_missing_table_is_one_alarm_and_profiles_are_published_all_the_same(
-    *, world, git, watching, eventually, messages
+    *, world, git, watching, messages
 ):
     world.execute("drop table learning_config")
     ann, bob = world.user(world.seed), world.user()
@@ -222,7 +223,7 @@ def test_what_the_class_refuses_is_named_and_the_last_good_rows_stay(world, git,
     assert "Ads.winner_detection" in error
 
 
-def test_an_edit_by_hand_is_found_and_undone(*, world, git, watching, eventually, messages):
+def test_an_edit_by_hand_is_found_and_undone(*, world, git, watching, messages):
     watching(
         world.mirror(settings=(Ads,), learning_config=("bids",), git_folder=git({"k": 1}), poll_seconds=0.2)
     )

@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+from tests.waiting import eventually
 
 WINDSOCK = [sys.executable, "-c", "from windsock.cli import main; main()"]
 
@@ -107,7 +108,7 @@ def test_without_the_driver_the_extra_is_named():
     assert "Traceback" not in done.stderr
 
 
-def test_run_ends_by_a_signal(windsock_command, world, tmp_path, eventually):
+def test_run_ends_by_a_signal(windsock_command, world, tmp_path):
     ann = world.user(world.seed)
     process = subprocess.Popen(
         [

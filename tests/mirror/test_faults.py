@@ -13,6 +13,7 @@ import time
 import psutil
 import psycopg
 import pytest
+from tests.waiting import eventually
 
 from windsock.postgres import embedded
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
@@ -28,7 +29,7 @@ def own_server(postgres_folder):
 
 
 @pytest.fixture
-def serve(watching, eventually):
+def serve(watching):
     """Start a mirror, and wait until it serves what the tables say."""
 
     def start(world, **options):
@@ -40,9 +41,7 @@ def serve(watching, eventually):
     return start
 
 
-def test_a_restarted_database_is_found_again(
-    *, own_server, make_world, serve, eventually, messages, recovered
-):
+def test_a_restarted_database_is_found_again(*, own_server, make_world, serve, messages, recovered):
     world = make_world(own_server.url)
     world.user(world.seed)
     serve(world)
@@ -129,7 +128,7 @@ def standby(own_server):
 
 
 def test_a_promoted_standby_is_found_and_read_as_a_whole(
-    *, own_server, standby, make_world, serve, eventually, messages, recovered
+    *, own_server, standby, make_world, serve, messages, recovered
 ):
     """One connection string with both servers; the mirror takes whichever can be written to."""
     world = make_world(own_server.url)
@@ -170,7 +169,7 @@ WAITING = """
 """
 
 
-def test_a_cancelled_query_is_an_alarm_and_asked_again(world, serve, eventually, messages, recovered):
+def test_a_cancelled_query_is_an_alarm_and_asked_again(world, serve, messages, recovered):
     """Cancelled by `statement_timeout` or by a person: PostgreSQL says it in one way."""
     world.user(world.seed)
     serve(world)
@@ -182,7 +181,7 @@ def test_a_cancelled_query_is_an_alarm_and_asked_again(world, serve, eventually,
     recovered(world, "a query of the mirror was cancelled")
 
 
-def test_the_statement_timeout_of_the_database_is_not_the_mirrors(world, serve, eventually, recovered):
+def test_the_statement_timeout_of_the_database_is_not_the_mirrors(world, serve, recovered):
     """Supabase gives its roles a few seconds; a first load of a million takes longer."""
     world.execute(f"alter database {world.connection.info.dbname} set statement_timeout = '200ms'")
     world.user(world.seed)
@@ -195,7 +194,7 @@ def test_the_statement_timeout_of_the_database_is_not_the_mirrors(world, serve, 
 
 
 def test_row_level_security_that_is_switched_on_is_an_alarm_and_hides_nothing(
-    *, world, role, serve, eventually, messages, recovered
+    *, world, role, serve, messages, recovered
 ):
     """A role without BYPASSRLS would read no row, and say nothing."""
     world.execute(f"grant select on profiles, app_configurations to {role}")
@@ -213,7 +212,7 @@ def test_row_level_security_that_is_switched_on_is_an_alarm_and_hides_nothing(
     recovered(world, 'row-level security policy for table "profiles"')
 
 
-def test_a_long_transaction_hides_nothing_of_the_others_and_comes_later(world, serve, eventually, recovered):
+def test_a_long_transaction_hides_nothing_of_the_others_and_comes_later(world, serve, recovered):
     """It holds the horizon: everything that is logged after its begin stays above the oldest snapshot."""
     ann, bob = world.user(), world.user()
     serve(world, poll_seconds=60)
@@ -260,9 +259,7 @@ def test_a_change_log_that_is_pruned_under_a_stopped_mirror_costs_nothing(world,
     recovered(world, None)
 
 
-def test_a_truncate_stops_at_the_guard_until_the_rows_are_back(
-    *, world, serve, eventually, messages, recovered
-):
+def test_a_truncate_stops_at_the_guard_until_the_rows_are_back(*, world, serve, messages, recovered):
     users = [world.user(world.seed) for _ in range(20)]
     mirror = serve(world, poll_seconds=0.05)
     with world.serving():

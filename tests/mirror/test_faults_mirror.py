@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.waiting import eventually
 
 from windsock.errors import MirrorError
 
@@ -24,7 +25,7 @@ def newest(folder):
     return max((path.stat().st_mtime_ns for path in folder.glob("*.flagd.json")), default=0)
 
 
-def test_killed_at_random_moments_under_load_it_loses_and_invents_nothing(world, start_mirror, eventually):
+def test_killed_at_random_moments_under_load_it_loses_and_invents_nothing(world, start_mirror):
     """WINDSOCK_TEST_KILLS says how often: half of them anywhere in its start, half while it publishes."""
     dice = random.Random(2026)
     users = [world.user() for _ in range(200)]
@@ -60,7 +61,7 @@ def test_killed_at_random_moments_under_load_it_loses_and_invents_nothing(world,
 
 
 def test_a_standby_mirror_takes_over_from_one_that_is_killed(
-    *, world, start_mirror, watching, eventually, messages, recovered
+    *, world, start_mirror, watching, messages, recovered
 ):
     world.user(world.seed)
     leader = start_mirror()
@@ -75,9 +76,7 @@ def test_a_standby_mirror_takes_over_from_one_that_is_killed(
     assert messages() == ["the mirror that led the group 'default' is gone; this one leads"]
 
 
-def test_the_second_mirror_stands_by_while_the_first_leads(
-    *, world, watching, eventually, messages, recovered
-):
+def test_the_second_mirror_stands_by_while_the_first_leads(*, world, watching, messages, recovered):
     world.user(world.seed)
     stop = threading.Event()
     leader = threading.Thread(target=world.mirror().watch, args=[stop])
@@ -115,7 +114,7 @@ def without_rights():
 
 
 def test_a_folder_that_turned_read_only_is_one_alarm_and_recovers(
-    *, world, shared_folder, watching, eventually, messages, recovered
+    *, world, shared_folder, watching, messages, recovered
 ):
     world.folder = shared_folder / "mirror"
     world.user(world.seed)
@@ -135,7 +134,7 @@ def test_a_folder_that_turned_read_only_is_one_alarm_and_recovers(
     eventually(lambda: mirror.status.transactions_waiting == 0)
 
 
-def test_a_folder_that_cannot_be_made_is_tried_again(world, watching, eventually, messages, recovered):
+def test_a_folder_that_cannot_be_made_is_tried_again(world, watching, messages, recovered):
     world.user(world.seed)
     world.folder.write_text("a file where the folder should be")
     watching(world.mirror(poll_seconds=0.1))
@@ -145,7 +144,7 @@ def test_a_folder_that_cannot_be_made_is_tried_again(world, watching, eventually
 
 
 def test_a_full_disk_is_one_alarm_and_recovers_when_there_is_room(
-    *, world, small_disk, watching, eventually, messages, recovered
+    *, world, small_disk, watching, messages, recovered
 ):
     world.folder = small_disk
     ann = world.user(world.seed)
@@ -163,7 +162,7 @@ def test_a_full_disk_is_one_alarm_and_recovers_when_there_is_room(
     assert not list(small_disk.glob(".*")), "no half a document is left behind"
 
 
-def test_a_clock_that_was_set_back_still_gives_newer_files(world, watching, eventually, recovered):
+def test_a_clock_that_was_set_back_still_gives_newer_files(world, watching, recovered):
     """Readers that compare modification times must see each document, also one from before the clock."""
     ann = world.user(world.seed)
     path = world.folder / "profiles.flagd.json"

@@ -3,10 +3,11 @@
 import logging
 
 import pytest
+from tests.waiting import eventually
 
 
 @pytest.fixture
-def served_world(world, watching, eventually):
+def served_world(world, watching):
     """Ann has the configuration that the test spoils, and Bob another one."""
     world.spoiled = world.configuration("spoiled", {"retrieval_top_k": 5})
     world.ann, world.bob = world.user(world.spoiled), world.user(world.seed)
@@ -19,7 +20,7 @@ def spoil(world, change):
     world.execute(f"update app_configurations set {change} where id = %s", world.spoiled)
 
 
-def test_a_renamed_configuration_keeps_its_users(served_world, eventually, recovered):
+def test_a_renamed_configuration_keeps_its_users(served_world, recovered):
     with served_world.serving():
         spoil(served_world, "name = 'renamed'")
         name = f"config.{served_world.spoiled}"
@@ -27,7 +28,7 @@ def test_a_renamed_configuration_keeps_its_users(served_world, eventually, recov
     recovered(served_world, None)
 
 
-def test_a_deactivated_configuration_gives_its_users_the_defaults(served_world, eventually, recovered):
+def test_a_deactivated_configuration_gives_its_users_the_defaults(served_world, recovered):
     """It is meant, so it is no alarm: deactivating is how a bad configuration is stopped."""
     spoil(served_world, "is_active = false")
     eventually(lambda: set(served_world.served()) == {served_world.bob})
@@ -50,7 +51,7 @@ def test_a_deleted_configuration_gives_its_users_the_defaults(served_world, reco
 
 @pytest.mark.parametrize("broken", ["[]", '{"retrieval_top_k": 1e400}', '{"a": {"$ref": "x"}}'])
 def test_broken_settings_are_one_alarm_and_the_last_good_ones_serve(
-    served_world, eventually, messages, recovered, broken
+    served_world, messages, recovered, broken
 ):
     with served_world.serving():
         spoil(served_world, f"settings = '{broken}'")

@@ -3,11 +3,10 @@
 import time
 
 import pytest
+from tests.waiting import eventually
 
 
-def test_an_unexpected_error_is_an_alarm_and_tried_again(
-    *, world, watching, eventually, monkeypatch, recovered
-):
+def test_an_unexpected_error_is_an_alarm_and_tried_again(*, world, watching, monkeypatch, recovered):
     world.user(world.seed)
     mirror = world.mirror(poll_seconds=0.1)
     publish, errors = mirror._publish, [KeyError("boom"), AttributeError("boom"), RecursionError("boom")]
@@ -23,7 +22,7 @@ def test_an_unexpected_error_is_an_alarm_and_tried_again(
     recovered(world, "unexpected RecursionError, tried again: boom")
 
 
-def test_a_folder_that_is_deleted_is_made_again(*, world, watching, eventually, messages, tmp_path):
+def test_a_folder_that_is_deleted_is_made_again(*, world, watching, messages, tmp_path):
     ann = world.user(world.seed)
     mirror = world.mirror(poll_seconds=0.1, shards=3)
     watching(mirror)
@@ -35,7 +34,7 @@ def test_a_folder_that_is_deleted_is_made_again(*, world, watching, eventually, 
 
 
 @pytest.mark.parametrize("limit", ["idle_session_timeout", "transaction_timeout", "lock_timeout"])
-def test_limits_of_the_database_do_not_end_the_session(world, watching, eventually, messages, limit):
+def test_limits_of_the_database_do_not_end_the_session(world, watching, messages, limit):
     if not world.execute("select name from pg_settings where name = %s", limit):
         pytest.skip(f"this PostgreSQL has no {limit}")
     ann = world.user()

@@ -5,6 +5,7 @@ import logging
 
 import pytest
 from pydantic import Field, SecretStr, field_validator
+from tests.waiting import eventually
 
 import windsock
 from windsock.errors import ConfigurationError
@@ -76,7 +77,7 @@ class Aura(windsock.Settings, flag="aura"):
     temperature: float = 0.3
 
 
-def test_one_row_serves_two_classes_by_their_fields(world, watching, eventually, messages):
+def test_one_row_serves_two_classes_by_their_fields(world, watching, messages):
     """The migrations' own row is the Teacher's; another one tunes both services."""
     both = world.configuration("both", {"retrieval_top_k": 7, "l1_model": "large"})
     ann, bob = world.user(world.seed), world.user(both)

@@ -7,6 +7,7 @@ import urllib.request
 import pytest
 from tests.flagd_server import flagd_binary
 from tests.ports import free_ports
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def start_flagd(world):
 
 @pytest.mark.flagd
 def test_flagd_ends_without_the_first_document_and_serves_when_it_is_started_again(
-    world, start_flagd, watching, eventually, recovered
+    world, start_flagd, watching, recovered
 ):
     start, answer = start_flagd
     ann, bob = world.user(world.seed), world.user()

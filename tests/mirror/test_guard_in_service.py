@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+from tests.waiting import eventually
 
 from windsock.errors import GuardError
 
@@ -39,9 +40,7 @@ def deactivate(world, config):
     world.execute("update app_configurations set is_active = false where id = %s", config)
 
 
-def test_a_deactivation_goes_out_while_a_mass_removal_is_stopped(
-    *, world, crowd, watching, eventually, messages
-):
+def test_a_deactivation_goes_out_while_a_mass_removal_is_stopped(*, world, crowd, watching, messages):
     mirror = watching(world.mirror(poll_seconds=0.1))
     eventually(lambda: len(world.served()) == 1000)
     remove(world, 600)
@@ -73,9 +72,7 @@ def test_retries_do_not_open_the_guard(world, crowd):
     assert world.mirror(allow_shrink=True).once().assigned == 350
 
 
-def test_a_correction_goes_out_while_a_mass_removal_is_stopped(
-    *, world, crowd, watching, eventually, messages
-):
+def test_a_correction_goes_out_while_a_mass_removal_is_stopped(*, world, crowd, watching, messages):
     watching(world.mirror(poll_seconds=60))
     eventually(lambda: len(world.served()) == 1000)
     remove(world, 600)

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests.waiting import eventually
 
 from windsock.errors import ConfigurationError
 from windsock.mirror.health import serve_health
@@ -17,7 +18,7 @@ def get():
         yield lambda port, path: client.get(f"http://127.0.0.1:{port}{path}")
 
 
-def test_a_mirror_becomes_ready_says_what_is_wrong_and_recovers(world, watching, eventually, get):
+def test_a_mirror_becomes_ready_says_what_is_wrong_and_recovers(world, watching, get):
     for _ in range(12):
         world.user(world.seed)
     mirror = world.mirror(poll_seconds=0.1)
@@ -45,7 +46,7 @@ def scraped(get, port):
     return {sample.name: sample.value for family in families for sample in family.samples}
 
 
-def test_a_scrape_tells_the_whole_state(world, watching, eventually, get):
+def test_a_scrape_tells_the_whole_state(world, watching, get):
     users = [world.user(world.seed) for _ in range(3)]
     mirror = world.mirror(poll_seconds=0.1)
     began = time.time()

@@ -4,11 +4,12 @@ import threading
 import time
 
 import pytest
+from tests.waiting import eventually
 
 from windsock.errors import DatabaseUnfitError
 
 
-def test_a_change_is_published_because_the_trigger_woke_us(world, watching, eventually):
+def test_a_change_is_published_because_the_trigger_woke_us(world, watching):
     ann = world.user()
     watching(world.mirror(poll_seconds=60))
     eventually(lambda: "teacher.profile" in world.flags())
@@ -24,7 +25,7 @@ def test_a_change_is_published_because_the_trigger_woke_us(world, watching, even
     eventually(lambda: world.served() == {}, seconds=5)
 
 
-def test_without_a_change_log_the_poll_finds_changes_and_says_so(world, watching, eventually, messages):
+def test_without_a_change_log_the_poll_finds_changes_and_says_so(world, watching, messages):
     world.execute("drop schema windsock cascade")
     ann = world.user()
     watching(world.mirror(poll_seconds=0.1))
@@ -34,7 +35,7 @@ def test_without_a_change_log_the_poll_finds_changes_and_says_so(world, watching
     assert any("the change log cannot be read" in message for message in messages())
 
 
-def test_a_disabled_trigger_counts_as_no_change_log(world, watching, eventually, messages):
+def test_a_disabled_trigger_counts_as_no_change_log(world, watching, messages):
     world.execute("alter table profiles disable trigger user")
     ann = world.user(world.seed)
     watching(world.mirror(poll_seconds=0.1))
@@ -42,7 +43,7 @@ def test_a_disabled_trigger_counts_as_no_change_log(world, watching, eventually,
     assert any("the change log cannot be read" in message for message in messages())
 
 
-def test_a_lost_wake_up_is_caught_by_the_poll(world, watching, eventually):
+def test_a_lost_wake_up_is_caught_by_the_poll(world, watching):
     """A row in the log whose NOTIFY nobody heard, as after a proxy dropped it."""
     ann = world.user()
     watching(world.mirror(poll_seconds=0.2))
@@ -81,7 +82,7 @@ def test_a_log_that_grew_without_a_mirror_is_cut_in_pieces(world):
     assert world.execute("select xid::text from windsock.change_log_cut") == newest
 
 
-def test_more_changes_than_are_followed_singly_are_read_as_a_whole(world, watching, eventually):
+def test_more_changes_than_are_followed_singly_are_read_as_a_whole(world, watching):
     watching(world.mirror())
     eventually(lambda: "teacher.profile" in world.flags())
     world.execute(
@@ -111,7 +112,7 @@ def test_a_statement_over_more_users_than_are_followed_singly_is_logged_as_any_r
     assert any_rows() == whole
 
 
-def test_many_small_removals_stop_at_the_guard_too(world, watching, eventually, messages):
+def test_many_small_removals_stop_at_the_guard_too(world, watching, messages):
     users = [world.user(world.seed) for _ in range(100)]
     watching(world.mirror())
     eventually(lambda: len(world.served()) == 100)
@@ -127,7 +128,7 @@ def test_many_small_removals_stop_at_the_guard_too(world, watching, eventually, 
     eventually(lambda: len(world.served()) == 100)
 
 
-def test_a_document_that_somebody_changed_or_deleted_is_written_anew(world, watching, eventually):
+def test_a_document_that_somebody_changed_or_deleted_is_written_anew(world, watching):
     ann = world.user(world.seed)
     watching(world.mirror(poll_seconds=0.1))
     eventually(lambda: ann in world.served())
@@ -137,7 +138,7 @@ def test_a_document_that_somebody_changed_or_deleted_is_written_anew(world, watc
     eventually(lambda: ann in world.served())
 
 
-def test_mirrors_of_two_groups_each_write_their_folder(world, watching, eventually, tmp_path):
+def test_mirrors_of_two_groups_each_write_their_folder(world, watching, tmp_path):
     ann = world.user(world.seed)
     watching(world.mirror())
     watching(world.mirror(group="other", folder=tmp_path / "other"))

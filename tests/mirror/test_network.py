@@ -8,6 +8,7 @@ import struct
 import threading
 
 import pytest
+from tests.waiting import eventually
 
 from windsock.errors import DatabaseUnfitError
 
@@ -108,7 +109,7 @@ def test_a_connection_that_drops_notifications_is_refused_at_the_start(world, pr
 
 
 def test_notifications_lost_later_are_noticed_and_the_poll_serves_meanwhile(
-    *, world, proxied, watching, eventually, messages, recovered
+    *, world, proxied, watching, messages, recovered
 ):
     ann = world.user()
     watching(world.mirror(url=proxied, poll_seconds=0.3, self_test_seconds=1.0))
@@ -132,9 +133,7 @@ def test_a_wake_up_that_arrives_during_the_self_test_is_not_lost(world):
         assert not source.wait(0.1), "it wakes once"
 
 
-def test_a_stalled_connection_is_broken_and_opened_again(
-    *, world, proxied, watching, eventually, messages, recovered
-):
+def test_a_stalled_connection_is_broken_and_opened_again(*, world, proxied, watching, messages, recovered):
     world.user(world.seed)
     watching(world.mirror(url=proxied, answer_seconds=2.0))
     eventually(lambda: world.served() == world.assigned())

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from tests.ports import free_ports
+from tests.waiting import eventually
 
 from windsock.errors import DatabaseUnfitError
 
@@ -28,7 +29,7 @@ default_pool_size = {size}
 
 
 @pytest.fixture
-def pooler(postgres, world, eventually):
+def pooler(postgres, world):
     """Start PgBouncer in a mode; the world's connection string through it."""
     program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
@@ -61,7 +62,7 @@ def answers(url):
     return True
 
 
-def test_a_session_pooler_carries_the_mirror(pooler, world, watching, eventually, recovered):
+def test_a_session_pooler_carries_the_mirror(pooler, world, watching, recovered):
     ann = world.user()
     mirror = watching(world.mirror(url=pooler("session"), poll_seconds=60, self_test_seconds=0.1))
     eventually(lambda: "teacher.profile" in world.flags())

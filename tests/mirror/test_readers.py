@@ -8,6 +8,7 @@ from openfeature.contrib.provider.flagd import FlagdProvider
 from openfeature.contrib.provider.flagd.config import ResolverType
 from openfeature.evaluation_context import EvaluationContext
 from tests.flagd_server import FlagdServer
+from tests.waiting import eventually
 
 from windsock.flag_names import shard_of
 
@@ -71,7 +72,7 @@ def test_the_flagd_server_reads_the_files(world, population, flagd, shards):
 
 
 @pytest.mark.flagd
-def test_the_flagd_server_follows_the_mirror(world, flagd, watching, eventually):
+def test_the_flagd_server_follows_the_mirror(world, flagd, watching):
     ann = world.user()
     watching(world.mirror())
     eventually(lambda: "teacher.profile" in world.flags())

@@ -6,6 +6,7 @@ import threading
 
 import psycopg
 import pytest
+from tests.waiting import eventually
 
 from windsock.mirror import health, standby
 
@@ -18,9 +19,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr(health, "STALE_SECONDS", 8.0)
 
 
-def test_a_role_without_rights_that_holds_the_lock_is_an_alarm(
-    *, world, role, watching, eventually, messages
-):
+def test_a_role_without_rights_that_holds_the_lock_is_an_alarm(*, world, role, watching, messages):
     ann = world.user(world.seed)
     with psycopg.connect(world.url, user=role, autocommit=True) as stranger:
         stranger.execute(LOCK)
@@ -33,7 +32,7 @@ def test_a_role_without_rights_that_holds_the_lock_is_an_alarm(
 
 
 @pytest.mark.slow
-def test_a_leader_that_is_frozen_is_an_alarm(*, world, start_mirror, watching, eventually, messages):
+def test_a_leader_that_is_frozen_is_an_alarm(*, world, start_mirror, watching, messages):
     world.user(world.seed)
     leader = start_mirror()
     eventually(lambda: world.served() == world.assigned(), seconds=30)
@@ -47,7 +46,7 @@ def test_a_leader_that_is_frozen_is_an_alarm(*, world, start_mirror, watching, e
     assert not mirror.status.leading
 
 
-def test_the_leaders_trouble_is_the_standbys(*, world, watching, eventually, tmp_path):
+def test_the_leaders_trouble_is_the_standbys(*, world, watching, tmp_path):
     users = [world.user(world.seed) for _ in range(30)]
     leader = watching(world.mirror())
     eventually(lambda: len(world.served()) == len(users))
@@ -62,7 +61,7 @@ def test_the_leaders_trouble_is_the_standbys(*, world, watching, eventually, tmp
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_another_folder_than_the_leaders_is_an_alarm(*, world, watching, eventually, tmp_path, exists):
+def test_another_folder_than_the_leaders_is_an_alarm(*, world, watching, tmp_path, exists):
     world.user(world.seed)
     watching(world.mirror())
     eventually(lambda: world.served() == world.assigned())
@@ -75,7 +74,7 @@ def test_another_folder_than_the_leaders_is_an_alarm(*, world, watching, eventua
     assert elsewhere.exists() is exists
 
 
-def test_two_groups_cannot_share_a_folder(*, world, watching, eventually):
+def test_two_groups_cannot_share_a_folder(*, world, watching):
     world.user(world.seed)
     first = watching(world.mirror(poll_seconds=0.1))
     eventually(lambda: world.served() == world.assigned())
@@ -87,7 +86,7 @@ def test_two_groups_cannot_share_a_folder(*, world, watching, eventually):
     assert first.status.is_ready
 
 
-def test_two_groups_that_begin_at_once_are_found_out(*, world, watching, eventually):
+def test_two_groups_that_begin_at_once_are_found_out(*, world, watching):
     for _ in range(20):
         world.user(world.seed)
     mirrors = [world.mirror(group=name, poll_seconds=0.1) for name in ("one", "two")]

@@ -4,6 +4,7 @@ import time
 
 import psycopg
 import pytest
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ UNLOGGED = {
 
 
 @pytest.mark.parametrize("statement", UNLOGGED.values(), ids=UNLOGGED)
-def test_what_no_trigger_logged_is_found(*, world, replica, watching, eventually, statement):
+def test_what_no_trigger_logged_is_found(*, world, replica, watching, statement):
     world.configuration("other", {"retrieval_top_k": 3})
     for _ in range(5):
         world.user(world.seed)
@@ -38,7 +39,7 @@ def test_what_no_trigger_logged_is_found(*, world, replica, watching, eventually
     eventually(lambda: world.served() == world.assigned(), seconds=10)
 
 
-def test_a_configuration_that_no_trigger_logged_is_found(*, world, replica, watching, eventually):
+def test_a_configuration_that_no_trigger_logged_is_found(*, world, replica, watching):
     world.user(world.seed)
     watching(world.mirror(poll_seconds=0.1, audit_seconds=1))
     eventually(lambda: len(world.served()) == 1)
@@ -50,7 +51,7 @@ def test_a_configuration_that_no_trigger_logged_is_found(*, world, replica, watc
     eventually(lambda: world.served() == world.assigned(), seconds=10)
 
 
-def test_a_log_of_another_server_costs_no_reading_after_another(*, world, watching, eventually, messages):
+def test_a_log_of_another_server_costs_no_reading_after_another(*, world, watching, messages):
     ann = world.user()
     world.execute(
         "insert into windsock.change_log (xid, changed_table, row_id)"

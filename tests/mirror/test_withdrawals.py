@@ -2,6 +2,7 @@
 
 import psycopg
 import pytest
+from tests.waiting import eventually
 
 from windsock.healing.boards import PostgresBoard
 from windsock.healing.quarantine import Outbox, Withdrawal
@@ -19,7 +20,7 @@ def withdrawal(config, flag="teacher.profile", field="reasoning_model", value="t
     return Withdrawal(flag, config, field, fingerprint(value), None, "a test")
 
 
-def test_a_withdrawn_value_leaves_the_documents_and_comes_back(world, watching, eventually, board):
+def test_a_withdrawn_value_leaves_the_documents_and_comes_back(world, watching, board):
     config = world.configuration("typo", {"reasoning_model": "typo", "temperature": 0.2})
     user = world.user(config)
     watching(world.mirror(poll_seconds=30))
@@ -30,7 +31,7 @@ def test_a_withdrawn_value_leaves_the_documents_and_comes_back(world, watching, 
     eventually(lambda: world.served()[user]["reasoning_model"] == "typo")
 
 
-def test_a_value_that_changes_is_served(world, watching, eventually, board):
+def test_a_value_that_changes_is_served(world, watching, board):
     config = world.configuration("typo", {"reasoning_model": "typo"})
     user = world.user(config)
     board.exchange(Outbox(withdrawn=(withdrawal(config),)))
@@ -61,7 +62,7 @@ def test_what_expired_is_served(world, board):
     assert world.served()[user] == {"reasoning_model": "typo"}
 
 
-def test_a_running_mirror_notices_that_one_expires(world, watching, eventually, board):
+def test_a_running_mirror_notices_that_one_expires(world, watching, board):
     config = world.configuration("typo", {"reasoning_model": "typo"})
     user = world.user(config)
     board.exchange(Outbox(withdrawn=(withdrawal(config),)))
@@ -71,7 +72,7 @@ def test_a_running_mirror_notices_that_one_expires(world, watching, eventually, 
     eventually(lambda: world.served()[user] == {"reasoning_model": "typo"}, seconds=10)
 
 
-def test_what_is_withdrawn_of_a_flag_in_git_is_not_the_mirrors(world, watching, eventually, board, messages):
+def test_what_is_withdrawn_of_a_flag_in_git_is_not_the_mirrors(world, watching, board, messages):
     user = world.user(world.seed)
     watching(world.mirror(poll_seconds=0.1))
     eventually(lambda: user in world.served())
@@ -81,7 +82,7 @@ def test_what_is_withdrawn_of_a_flag_in_git_is_not_the_mirrors(world, watching, 
     assert not messages()
 
 
-def test_a_withdrawn_value_is_left_out_of_the_last_good_settings_too(world, watching, eventually, board):
+def test_a_withdrawn_value_is_left_out_of_the_last_good_settings_too(world, watching, board):
     """A row that turned bad keeps its last good settings; a value of those may fail in use all the same."""
     config = world.configuration("typo", {"reasoning_model": "typo", "temperature": 0.2})
     user = world.user(config)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.providers.sync_server import SyncServer
-from tests.providers.waiting import until
+from tests.waiting import until
 
 import windsock
 from windsock.errors import ConfigurationError

@@ -16,7 +16,7 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ProviderNotReadyError
 from tests.flagd_server import FlagdServer
 from tests.providers.sync_server import SyncServer
-from tests.providers.waiting import until
+from tests.waiting import until
 
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.providers.remote import RemoteProvider

@@ -16,7 +16,7 @@ from openfeature.event import ProviderEvent
 from openfeature.exception import ProviderNotReadyError
 from openfeature.provider import ProviderStatus
 from tests.flagfiles import write_flags, write_text
-from tests.providers.waiting import until
+from tests.waiting import until
 from watchfiles import watch
 
 import windsock

@@ -10,7 +10,7 @@ import pytest
 from openfeature import api
 from openfeature.provider import ProviderStatus
 from tests.flagfiles import write_flags
-from tests.providers.waiting import until
+from tests.waiting import until
 
 from windsock.providers import FilesProvider
 

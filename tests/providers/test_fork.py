@@ -15,7 +15,7 @@ from openfeature.event import ProviderEvent
 from openfeature.provider import AbstractProvider
 from tests.flagfiles import write_flags
 from tests.providers.sync_server import SyncServer
-from tests.providers.waiting import until
+from tests.waiting import until
 
 from windsock.providers import FilesProvider
 from windsock.providers.flagd_options import FlagdOptions

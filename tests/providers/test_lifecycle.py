@@ -11,7 +11,7 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import OpenFeatureError
 from openfeature.provider import AbstractProvider
 from tests.flagfiles import write_flags
-from tests.providers.waiting import until
+from tests.waiting import until
 
 from windsock.providers import FilesProvider
 from windsock.providers.flagd_options import FlagdOptions

@@ -12,7 +12,7 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.provider import AbstractProvider, ProviderStatus
 from tests.flagd_server import FlagdServer
 from tests.flagfiles import object_flag
-from tests.providers.waiting import until
+from tests.waiting import until
 
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.providers.remote import RemoteProvider

@@ -12,7 +12,7 @@ from openfeature.provider import AbstractProvider, ProviderStatus
 from tests.flagd_server import FlagdServer
 from tests.flagfiles import write_flags, write_text
 from tests.providers.sync_server import SyncServer
-from tests.providers.waiting import until
+from tests.waiting import until
 
 import windsock
 from windsock.flag_names import SENTINEL

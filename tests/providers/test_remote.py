@@ -20,7 +20,7 @@ from openfeature.flag_evaluation import Reason
 from openfeature.provider import ProviderStatus
 from tests.flagd_server import FlagdServer
 from tests.flagfiles import object_flag
-from tests.providers.waiting import until
+from tests.waiting import until
 
 import windsock
 from windsock.providers.flagd_options import FlagdOptions

@@ -14,7 +14,7 @@ from openfeature.provider import ProviderStatus
 from openfeature.schemas.protobuf.flagd.evaluation.v2 import evaluation_pb2, evaluation_pb2_grpc
 from tests.flagd_server import FlagdServer
 from tests.providers.test_remote import FLAGS, asking, status, value
-from tests.providers.waiting import until
+from tests.waiting import until
 
 LATE, AT_ONCE = "DEADLINE_EXCEEDED", "gives no answer within"
 THREADS = 8

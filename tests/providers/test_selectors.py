@@ -11,7 +11,7 @@ from tests.flagd_server import FlagdServer
 from tests.flagfiles import write_text
 from tests.providers.test_remote import asking
 from tests.providers.test_stream import following
-from tests.providers.waiting import until
+from tests.waiting import until
 
 from windsock.providers.base import ServingProvider
 

@@ -10,7 +10,7 @@ from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 from tests.flagd_server import FlagdServer
 from tests.flagfiles import object_flag, profile_flag, write_flags
-from tests.providers.waiting import until
+from tests.waiting import until
 
 import windsock
 from windsock.flag_names import shard_of

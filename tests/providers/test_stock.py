@@ -25,7 +25,7 @@ from openfeature.provider import AbstractProvider, ProviderStatus
 from tests.flagfiles import write_flags
 from tests.providers.sync_server import SyncServer
 from tests.providers.test_fork import ended, forked
-from tests.providers.waiting import until
+from tests.waiting import until
 
 from windsock.errors import ConfigurationError
 from windsock.evaluator import FlagEvaluator

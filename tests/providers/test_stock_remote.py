@@ -13,7 +13,7 @@ from tests.flagd_server import FlagdServer
 from tests.flagfiles import object_flag
 from tests.providers.test_fork import ended, forked
 from tests.providers.test_stock import BLUE, served, stock_child, text, value
-from tests.providers.waiting import until
+from tests.waiting import until
 
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.providers.remote import RemoteProvider

@@ -17,7 +17,7 @@ from openfeature.event import ProviderEvent
 from openfeature.exception import ErrorCode, ProviderFatalError, ProviderNotReadyError
 from openfeature.provider import ProviderStatus
 from tests.providers.sync_server import SyncServer
-from tests.providers.waiting import until
+from tests.waiting import until
 
 from windsock.client.evaluation import Evaluation
 from windsock.providers.flagd_options import FlagdOptions

@@ -11,7 +11,7 @@ from openfeature.provider import ProviderStatus
 from tests.flagd_server import FlagdServer
 from tests.flagfiles import object_flag
 from tests.providers.test_stream import following, status, value
-from tests.providers.waiting import until
+from tests.waiting import until
 
 pytestmark = pytest.mark.flagd
 

@@ -14,7 +14,7 @@ from openfeature import api
 from openfeature.provider import ProviderStatus
 from tests.providers.sync_server import SyncServer
 from tests.providers.test_stream import BLUE, RED, flag, following, status, value
-from tests.providers.waiting import until
+from tests.waiting import until
 
 from windsock.providers.offline_copy import OfflineCopy
 

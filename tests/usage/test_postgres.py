@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import conninfo, sql
+from tests.waiting import eventually
 
 from windsock.errors import ConfigurationError
 from windsock.postgres import embedded
@@ -53,13 +54,6 @@ def ask(database):
     """Ask the test's database something."""
     with psycopg.connect(database, autocommit=True) as connection:
         yield lambda query: connection.execute(query).fetchall()
-
-
-def eventually(condition, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "did not happen in time"
-        time.sleep(0.02)
 
 
 def test_a_row_holds_what_was_recorded(sink, ask, make_pending):

@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from tests.waiting import eventually
 
 from windsock.usage import LogSink, MemorySink, Spool, UsageOptions, UsageWriter
 
@@ -56,13 +57,6 @@ def start(spool):
     yield start_writer
     for writer in writers:
         writer.stop()
-
-
-def eventually(condition, seconds=10.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "did not happen in time"
-        time.sleep(0.01)
 
 
 def test_records_arrive_in_order_and_once(start, make_pending, spool):

@@ -11,12 +11,11 @@ from pydantic import BaseModel, ValidationError
 from windsock.api.document import ENVIRONMENTS, Configuration, Values
 from windsock.flags import JsonValue
 from windsock.flags.model import pointer_of
+from windsock.flags.values import MOST_EXACT
 from windsock.lint.linter import Level, lint
 from windsock.nested import overlay
 from windsock.settings.declaration import Declaration, jsonable
 from windsock.text import UNSTORABLE
-
-_LARGEST_INTEGER: Final = 2**53
 
 _DEEPEST: Final = 20
 """Levels of a value; an object that is much deeper fails over gRPC."""
@@ -161,7 +160,7 @@ def _unportable_scalar(value: JsonValue) -> str | None:
         return "a text cannot hold the character U+0000, nor half a surrogate pair"
     if isinstance(value, float) and not math.isfinite(value):
         return "the number is beyond what a double holds"
-    if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
+    if isinstance(value, int) and abs(value) > MOST_EXACT:
         return "integers beyond 2^53 are rounded by some readers"
     return None
 

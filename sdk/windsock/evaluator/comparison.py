@@ -8,6 +8,7 @@ from windsock.evaluator.list_operators import Expression
 from windsock.evaluator.operators import at_least, at_most, more
 from windsock.evaluator.values import Value, equals, is_number, js_number, less
 from windsock.evaluator.work import spend_on
+from windsock.flags.values import MOST_EXACT
 
 
 def against(name: str, compare: Callable[[Value, Value], bool], left: Expression, right: Value) -> Expression:
@@ -19,7 +20,7 @@ def against(name: str, compare: Callable[[Value, Value], bool], left: Expression
 
     def run(data: Value) -> Value:
         value = left(data)
-        if type(value) is float or (type(value) is int and -_EXACT < value < _EXACT):
+        if type(value) is float or (type(value) is int and -MOST_EXACT < value < MOST_EXACT):
             return quick(value, limit)
         return compare(value, right)
 
@@ -54,6 +55,3 @@ _NUMERIC: Final[dict[str, Callable[[float, float], bool]]] = {
     ">": gt,
     ">=": ge,
 }
-
-_EXACT: Final = 2**53
-"""Integers below this compare with a double as exactly as doubles do."""

@@ -21,6 +21,7 @@ from windsock.evaluator.compiled import Clock, CompiledFlag
 from windsock.evaluator.membership import LiteralSets
 from windsock.evaluator.outcome import attributes_of, copy_json
 from windsock.flags import Flag, FlagSet, JsonValue, merge, read_document
+from windsock.flags.values import kind
 
 T = TypeVar("T")
 
@@ -202,12 +203,4 @@ def _object(value: JsonValue) -> Sequence[FlagValueType] | Mapping[str, FlagValu
 
 
 def _unfit(wanted: str, value: JsonValue) -> _UnfitError:
-    kinds = {
-        bool: "a boolean",
-        int: "a whole number",
-        float: "a number",
-        str: "text",
-        list: "a list",
-        dict: "an object",
-    }
-    return _UnfitError(f"{kinds.get(type(value), type(value).__name__)}, but {wanted} is requested")
+    return _UnfitError(f"{kind(value)}, but {wanted} is requested")

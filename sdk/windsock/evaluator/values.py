@@ -14,6 +14,8 @@ from math import copysign, inf, isfinite, isinf, nan
 from numbers import Integral, Real
 from typing import Final, TypeAlias
 
+from windsock.flags.values import described
+
 Value: TypeAlias = object
 """None, bool, int, float, str, list or dict, as in JSON. ``plain`` converts other objects."""
 
@@ -183,12 +185,6 @@ def trim(text: str) -> str:
 
 def describe(value: Value) -> str:
     """A value for a message: shortened, with its JSON type."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (int, float)):
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         return f"the number {as_float(value):.17g}"
-    if isinstance(value, str):
-        return repr(value if len(value) <= 60 else f"{value[:57]}…")
-    return "a list" if isinstance(value, (list, tuple)) else "an object"
+    return described(value)

@@ -10,6 +10,7 @@ from windsock.flags.json_text import MAX_DEPTH
 from windsock.flags.model import BUCKETINGS, Document, Flag, JsonValue, Problem, pointer_of
 from windsock.flags.raw import Malformed, RawDocument, RawFlag, Tokens
 from windsock.flags.references import MAX_OPERATIONS, References, expanded_size
+from windsock.flags.values import described, quoted
 
 MAX_BYTES: Final = 256 * 1024 * 1024
 """Largest document that is read."""
@@ -116,7 +117,7 @@ class _Checker:
         if metadata is None:
             return {}
         if not isinstance(metadata, dict):
-            raise self._refused(("metadata",), f"metadata must be an object, not {_kind(metadata)}")
+            raise self._refused(("metadata",), f"metadata must be an object, not {described(metadata)}")
         bucketing = metadata.get("bucketing")
         if bucketing is not None and bucketing not in BUCKETINGS:
             message = f"bucketing {bucketing!r} is not known, and guessing would move users; write v2 or v3"
@@ -128,7 +129,7 @@ class _Checker:
         if isinstance(evaluators, dict):
             return evaluators
         if evaluators is not None:
-            message = f"$evaluators must be an object of shared rules by name, not {_kind(evaluators)}"
+            message = f"$evaluators must be an object of shared rules by name, not {described(evaluators)}"
             self._faults.append(Malformed(("$evaluators",), self._raw.place_of(("$evaluators",)), message))
         return {}
 
@@ -138,7 +139,7 @@ class _Checker:
     def _flag(self, raw: RawFlag) -> Flag:
         body = raw.value
         if not isinstance(body, dict):
-            raise _BadFlagError((), f"a flag must be an object, not {_kind(body)}")
+            raise _BadFlagError((), f"a flag must be an object, not {described(body)}")
         self._note_misspelt(raw, body)
         variants = _variants(body)
         return Flag(
@@ -155,10 +156,10 @@ class _Checker:
     def _enabled(self, raw: RawFlag, body: Mapping[str, JsonValue]) -> bool:
         state = body.get("state", "ENABLED")
         if state is not None and not isinstance(state, str):
-            raise _BadFlagError(("state",), f'state must be "ENABLED" or "DISABLED", not {_kind(state)}')
+            raise _BadFlagError(("state",), f'state must be "ENABLED" or "DISABLED", not {described(state)}')
         if state not in (None, "ENABLED", "DISABLED"):
             message = (
-                f'state {_quoted(state)} counts as ENABLED, as flagd reads it; write "ENABLED" or "DISABLED"'
+                f'state {quoted(state)} counts as ENABLED, as flagd reads it; write "ENABLED" or "DISABLED"'
             )
             self._fault(raw, ("state",), message)
         return state != "DISABLED"
@@ -186,7 +187,7 @@ class _Checker:
     def _flag_metadata(self, body: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
         own = body.get("metadata")
         if own is not None and not isinstance(own, dict):
-            raise _BadFlagError(("metadata",), f"metadata must be an object, not {_kind(own)}")
+            raise _BadFlagError(("metadata",), f"metadata must be an object, not {described(own)}")
         bucketing = own.get("bucketing") if own else None
         if bucketing is not None and bucketing not in BUCKETINGS:
             message = f"bucketing {bucketing!r} is not known, and guessing would move users; write v2 or v3"
@@ -198,7 +199,7 @@ class _Checker:
         for name in body:
             meant = _FOLDED.get(name.lower())
             if meant is not None and meant != name:
-                message = f"{_quoted(name)} is ignored here and read by some flagd providers; write {meant!r}"
+                message = f"{quoted(name)} is ignored here and read by some flagd providers; write {meant!r}"
                 self._fault(raw, (name,), message)
 
     def _fault(self, raw: RawFlag, tokens: Tokens, message: str) -> None:
@@ -215,7 +216,7 @@ def _variants(body: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
         return {}
     if not isinstance(variants, dict):
         raise _BadFlagError(
-            ("variants",), f"variants must be an object of values by name, not {_kind(variants)}"
+            ("variants",), f"variants must be an object of values by name, not {described(variants)}"
         )
     return variants
 
@@ -226,28 +227,11 @@ def _default_variant(body: Mapping[str, JsonValue], variants: Mapping[str, JsonV
         return None
     if not isinstance(name, str):
         raise _BadFlagError(
-            ("defaultVariant",), f"defaultVariant must be a variant's name, not {_kind(name)}"
+            ("defaultVariant",), f"defaultVariant must be a variant's name, not {described(name)}"
         )
     if name not in variants:
-        names = ", ".join(map(_quoted, list(variants)[:10])) or "none"
+        names = ", ".join(map(quoted, list(variants)[:10])) or "none"
         raise _BadFlagError(
-            ("defaultVariant",), f"defaultVariant {_quoted(name)} is not a variant; the variants are: {names}"
+            ("defaultVariant",), f"defaultVariant {quoted(name)} is not a variant; the variants are: {names}"
         )
     return name
-
-
-def _kind(value: JsonValue) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f"the string {_quoted(value)}"
-    if isinstance(value, (int, float)):
-        return f"the number {value}"
-    return "a list" if isinstance(value, list) else "an object"
-
-
-def _quoted(text: object) -> str:
-    shown = str(text)
-    return repr(shown if len(shown) <= 60 else f"{shown[:57]}…")

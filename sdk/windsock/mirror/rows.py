@@ -5,6 +5,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from windsock.flags.values import MOST_EXACT, kind
 from windsock.mirror.documents import Profile
 from windsock.mirror.id_lists import IdList, json_text
 from windsock.settings.place import fingerprint
@@ -13,7 +14,6 @@ MAX_SETTINGS_BYTES = (
     256 * 1024
 )  # flagd's default client refuses messages of 4 MiB; a shard carries many settings
 MAX_DEPTH = 20  # depth 40 fails over gRPC
-_MAX_SAFE_INTEGER = 2**53  # flagd and JavaScript hold numbers as doubles
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _split(
         if key in flags:
             if not isinstance(value, dict):
                 raise HeldBackError(
-                    f"settings.{key} is {_kind(value)}, not an object of that class's settings"
+                    f"settings.{key} is {kind(value)}, not an object of that class's settings"
                 )
             nested[key] = value
             continue
@@ -169,7 +169,7 @@ def _decode(row: ConfigurationRow) -> dict[str, object]:
     except ValueError as error:  # an integer of more digits than Python reads
         raise HeldBackError("settings hold a number too large for a double") from error
     if not isinstance(settings, dict):
-        raise HeldBackError(f"settings are {_kind(settings)}, not an object")
+        raise HeldBackError(f"settings are {kind(settings)}, not an object")
     for problem in _problems(settings, "settings", 1):
         raise HeldBackError(problem)
     return settings
@@ -186,19 +186,7 @@ def _problems(value: object, where: str, depth: int) -> Iterator[str]:
             if key == "$ref":
                 yield f"{path}: flagd would replace a $ref inside settings; rename the key"
             yield from _problems(item, path, depth + 1)
-    elif isinstance(value, int) and not isinstance(value, bool) and abs(value) > _MAX_SAFE_INTEGER:
+    elif isinstance(value, int) and not isinstance(value, bool) and abs(value) > MOST_EXACT:
         yield f"{where}: an integer beyond 2^53 is rounded by flagd; write it as a string"
     elif isinstance(value, float) and not math.isfinite(value):
         yield f"{where}: the number is too large for a double"
-
-
-def _kind(value: object) -> str:
-    names = {
-        list: "a list",
-        str: "a string",
-        bool: "a boolean",
-        int: "a number",
-        float: "a number",
-        dict: "an object",
-    }
-    return names.get(type(value), "null")

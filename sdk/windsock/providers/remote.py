@@ -34,6 +34,7 @@ from openfeature.provider import FeatureProvider, Metadata, ProviderStatus
 
 from windsock.errors import MissingExtraError
 from windsock.flag_names import COUNT, PROFILE, shard_of
+from windsock.flags.values import MOST_EXACT
 from windsock.providers import forking
 from windsock.providers.base import ServingProvider
 from windsock.providers.flagd_options import FlagdOptions
@@ -58,8 +59,6 @@ _CHANGED: Final = ProviderEvent.PROVIDER_CONFIGURATION_CHANGED
 
 _FIRST_RETRY: Final = 0.1
 """Seconds between questions while the start waits for an answer."""
-
-_LARGEST_WHOLE: Final = 2.0**53
 
 
 class RemoteProvider(ServingProvider):
@@ -379,7 +378,7 @@ class RemoteProvider(ServingProvider):
 
 def _whole_numbers(value: object) -> object:
     """Whole floats as integers, below 2**53 where a float still tells them apart."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_WHOLE:
+    if isinstance(value, float) and value.is_integer() and abs(value) < MOST_EXACT:
         return int(value)
     if isinstance(value, Mapping):
         return {key: _whole_numbers(item) for key, item in value.items()}

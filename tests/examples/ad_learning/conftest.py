@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from examples.ad_learning.settings import Learning
 from psycopg import sql
-from tests.examples.conftest import eventually
+from tests.waiting import eventually
 
 import windsock
 from examples.ad_learning import config_loader

@@ -13,7 +13,7 @@ from examples.ad_learning.main import create_app
 from fastapi.testclient import TestClient
 from openfeature import api as openfeature
 from tests.examples.ad_learning.conftest import REPOSITORY, eventually_true
-from tests.examples.conftest import eventually
+from tests.waiting import eventually
 
 import windsock
 from examples.ad_learning import config_loader

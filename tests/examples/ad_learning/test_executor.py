@@ -12,7 +12,7 @@ from examples.ad_learning.ad_platform_endpoint import AdPlatformEndpoint
 from examples.ad_learning.safe_executor import MAX_ATTEMPTS, Outcome, SafeExecutor
 from examples.ad_learning.settings import Learning
 from tests.examples.ad_learning.conftest import REPOSITORY
-from tests.examples.conftest import eventually
+from tests.waiting import eventually
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from examples.ad_learning.indexing import find_similar, index_winners
 from psycopg import sql
 from tests.examples.ad_learning.conftest import REPOSITORY
-from tests.examples.conftest import eventually
+from tests.waiting import eventually
 
 from windsock.errors import ConfigurationError
 from windsock.postgres.migrations import read_migrations

@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 from examples.ad_learning.settings import Learning
 from tests.examples.ad_learning.conftest import REPOSITORY
-from tests.examples.conftest import eventually
 from tests.flagd_server import FlagdServer
 from tests.flagfiles import profile_flag
 from tests.node_packages import node_packages_unavailable
+from tests.waiting import eventually
 
 import windsock
 from examples.ad_learning import config_loader

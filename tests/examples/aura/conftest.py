@@ -7,7 +7,7 @@ import pytest
 from aura.config import settings
 from aura.main import app
 from fastapi.testclient import TestClient
-from tests.examples.conftest import eventually
+from tests.waiting import eventually
 
 import windsock
 from windsock.demo.vendors import OPENROUTER_KEY, ollama, openrouter

@@ -7,7 +7,7 @@ import pytest
 from aura.config import AuraSettings, settings
 from aura.main import app
 from tests.examples.aura.conftest import DEFAULT, EXAMPLE, LAYERS, PRESETS, in_force
-from tests.examples.conftest import eventually
+from tests.waiting import eventually
 
 from windsock.demo.vendors import DOLLARS_A_TOKEN
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from aura.config import settings
-from tests.examples.conftest import eventually
+from tests.waiting import eventually
 
 import windsock
 from windsock.demo.endpoint import LlmEndpoint

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from aura.config import AuraSettings, settings
 from tests.examples.aura.conftest import DEFAULT, EXAMPLE, LAYERS, PRESETS, REPOSITORY, in_force
-from tests.examples.conftest import eventually
+from tests.waiting import eventually
 
 VARIABLES = ("AURA_L1_MODEL", "AURA_L2_MODEL", "AURA_L3_MODEL")
 

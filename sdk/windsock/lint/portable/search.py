@@ -9,6 +9,7 @@ from typing import Final
 from windsock.flags.kinds import ARITHMETIC, LIST_OPERATORS, choices, kinds_of, miscounted, unfit
 from windsock.flags.model import CONTAINERS, Flag, JsonValue, pointer_of
 from windsock.flags.raw import Tokens
+from windsock.flags.values import MOST_EXACT
 from windsock.lint.portable.attributes import find_attributes
 from windsock.lint.portable.comparisons import COMPARISONS
 from windsock.lint.portable.construct import Found
@@ -68,7 +69,6 @@ _OTHERS: Final = ("var", "missing", "missing_some", "in", "cat", "substr", "merg
 _TEXT_TESTS: Final = ("sem_ver", "starts_with", "ends_with")
 _FLAGD: Final = ("fractional", *_TEXT_TESTS)
 _KNOWN: Final = frozenset((*COMPARISONS, *ARITHMETIC, *LIST_OPERATORS, *_LOGIC, *_OTHERS, *_FLAGD))
-_MOST_EXACT: Final = 2**53
 _TOLD: Final = CONTAINERS | {int, float}  # types of what `_walk` has to look at
 
 
@@ -139,7 +139,7 @@ def _in_condition(at: Tokens) -> bool:
 
 
 def _is_big(value: JsonValue) -> bool:
-    return isinstance(value, (int, float)) and abs(value) > _MOST_EXACT
+    return isinstance(value, (int, float)) and abs(value) > MOST_EXACT
 
 
 def _arguments(name: str, arguments: JsonValue) -> Iterator[Found]:

@@ -8,10 +8,10 @@ from windsock.flag_names import EXPERIMENT, PROFILE
 from windsock.flags.model import JsonValue
 from windsock.flags.raw import Tokens
 from windsock.flags.references import REF
+from windsock.flags.values import MOST_EXACT, kind
 from windsock.lint.rules.site import FlagSite, Hit
 from windsock.text import did_you_mean
 
-_MOST_EXACT: Final = 2**53
 _DEEPEST: Final = 20
 _LARGEST: Final = 256 * 1024
 _OVERLAYS: Final = (EXPERIMENT, PROFILE)
@@ -41,21 +41,19 @@ def types(site: FlagSite) -> Iterator[Hit]:
     """Whether all variants have one type that flagd can serve."""
     kinds: dict[str, str] = {}
     for name, value in site.variants.items():
-        kind = _kind(value)
-        if kind in ("null", "list"):
-            message = (
-                f"variant {name!r} is {'a list' if kind == 'list' else 'null'}, which flagd cannot serve"
-            )
+        its = kind(value)
+        if its in ("null", "a list"):
+            message = f"variant {name!r} is {its}, which flagd cannot serve"
             yield Hit("null-variant", site.at("variants", name), message)
         else:
-            kinds[name] = kind
+            kinds[name] = its
     first = next(iter(kinds), None)
-    for name, kind in kinds.items():
-        if first is not None and kind != kinds[first]:
-            message = f"variant {name!r} is {kind}, {first!r} is {kinds[first]}; give all the same type"
+    for name, its in kinds.items():
+        if first is not None and its != kinds[first]:
+            message = f"variant {name!r} is {its}, {first!r} is {kinds[first]}; give all the same type"
             yield Hit("mixed-types", site.at("variants", name), message)
             return
-    if first is not None and kinds[first] == "number":
+    if first is not None and kinds[first] == "a number":
         yield from _mixed_numbers(site)
 
 
@@ -100,14 +98,9 @@ def _inside(value: JsonValue, at: Tokens, depth: int) -> Iterator[Hit]:
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:
             yield from _inside(item, (*at, key), depth + 1)
-    elif isinstance(value, (int, float)) and abs(value) > _MOST_EXACT and value == int(value):
+    elif isinstance(value, (int, float)) and abs(value) > MOST_EXACT and value == int(value):
         yield Hit("big-number", at, f"{value} is rounded by most engines (above 2^53); write text")
 
 
 def _is_large(value: JsonValue) -> bool:
     return len(json.dumps(value)) > _LARGEST
-
-
-def _kind(value: JsonValue) -> str:
-    names = {bool: "a boolean", str: "text", int: "number", float: "number", dict: "an object", list: "list"}
-    return names.get(type(value), "null")

@@ -1,0 +1,38 @@
+"""JSON values in messages, and the largest integer that every reader of them holds exactly."""
+
+from typing import Final
+
+MOST_EXACT: Final = 2**53
+"""Integers up to this are exact as doubles, which is how flagd and JavaScript hold numbers (RFC 8259, 6)."""
+
+_KINDS: Final = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "a list",
+    tuple: "a list",
+}
+
+
+def kind(value: object) -> str:
+    """The JSON type of a value, as messages name it: ``null``, ``a number``, ``an object``."""
+    return _KINDS.get(type(value), "an object")
+
+
+def described(value: object) -> str:
+    """A value with its type, shortened: ``the number 3``, ``the string 'x'``; a list is ``a list``."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f"the string {quoted(value)}"
+    if isinstance(value, (int, float)):
+        return f"the number {value}"
+    return kind(value)
+
+
+def quoted(value: object) -> str:
+    """The beginning of a text, in quotes."""
+    text = str(value)
+    return repr(text if len(text) <= 60 else f"{text[:57]}…")
