@@ -53,6 +53,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "experiment": ("experiment", "Plan, follow, report and decide experiments."),
     },
     "Database and mirror": {
+        "dev": ("dev", "Run a database and the mirror on your machine, until Ctrl-C."),
         "migrate": ("migrate", "Bring the database's tables up to date."),
         "mirror": ("mirror", "Write the assignments of the database into flagd files."),
         "token": ("token", "Make or revoke a token of the configuration API."),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from windsock.cli._signals import leaving_on_signals, signals_later
 from windsock.postgres import embedded
 
 DatabaseUrl = Annotated[
@@ -24,5 +25,8 @@ def database(url: str | None) -> Iterator[str]:
     if url:
         yield url
         return
-    with embedded.start() as server:
-        yield server.url
+    with leaving_on_signals():
+        with signals_later():
+            server = embedded.start()
+        with server:
+            yield server.url

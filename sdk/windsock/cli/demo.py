@@ -2,11 +2,10 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich import box
@@ -17,6 +16,7 @@ from rich.text import Text
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._lines import console_of, print_lines
 from windsock.cli._say import print_json
+from windsock.cli._signals import leaving_on_signals
 from windsock.cli.usage import as_data, tokens, values_healed, values_read
 from windsock.demo.example import System, Tale, find
 from windsock.demo.stage import Stage
@@ -57,7 +57,7 @@ def command(
     print_lines(console, Text("PostgreSQL, the mirror and the endpoint are starting.", style="dim"))
     steps = []
     with (
-        _terminated_like_interrupted(),
+        leaving_on_signals(),
         Stage(example.FLAG, example.MIRROR) if example else Stage() as stage,
         example.running(stage) if example else nullcontext(Story(stage, OwnTeaching(stage))) as tale,
     ):
@@ -200,17 +200,3 @@ def _table(step: Scene) -> Table:
 
 def _milliseconds(value: float) -> str:
     return f"{value * 1000:.1f} µs" if value < 0.1 else f"{value:,.1f} ms"
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Take everything down on SIGTERM as on Ctrl-C."""
-
-    def leave(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signal module's
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -1,12 +1,8 @@
 """`windsock mirror`: assignments in the database become flagd files."""
 
 import json
-import logging
-import signal
 import sys
-import threading
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +13,8 @@ from windsock.cli._app import EXIT_ERROR
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._project import settings_classes
 from windsock.cli._say import say
+from windsock.cli._service_log import LogFormat, log_to_stderr
+from windsock.cli._signals import stop_event
 from windsock.mirror.documents import Layout
 from windsock.mirror.health import serve_health
 from windsock.mirror.loop import Mirror
@@ -28,13 +26,6 @@ class Unfit(StrEnum):
 
     PUBLISH = "publish"
     HOLD_BACK = "hold-back"
-
-
-class LogFormat(StrEnum):
-    """How the log is written."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 app = typer.Typer(
@@ -109,7 +100,7 @@ def run(
     poll: Annotated[float, typer.Option(help="Seconds between polls that back up the wake-ups.")] = 2.0,
 ) -> None:
     """Publish, and follow every change. Example: windsock mirror run --flag teacher."""
-    _log_to_stderr(log_format)
+    log_to_stderr(log_format)
     with database(database_url) as url:
         mirror = _mirror(
             MirrorOptions(
@@ -119,8 +110,8 @@ def run(
                 git_folder=git_folder, environment=environment,
             )
         )  # fmt: skip
-        with serve_health(mirror.status, health_port):
-            mirror.watch(_stopped_by_signals())
+        with serve_health(mirror.status, health_port), stop_event() as stop:
+            mirror.watch(stop)
 
 
 @app.command()
@@ -141,7 +132,7 @@ def once(
     environment: Environment = "production",
 ) -> None:
     """Publish and end. Example: windsock mirror once --flag teacher --dry-run."""
-    _log_to_stderr(log_format)
+    log_to_stderr(log_format)
     with database(database_url) as url:
         mirror = _mirror(
             MirrorOptions(
@@ -176,7 +167,7 @@ def verify(
 
     Example: windsock mirror verify --flag teacher
     """
-    _log_to_stderr(log_format)
+    log_to_stderr(log_format)
     with database(database_url) as url:
         mirror = _mirror(
             MirrorOptions(
@@ -228,33 +219,3 @@ def _progress(done: int, total: int) -> None:
         bar = "#" * (done * 40 // total)
         sys.stderr.write(f"\r{bar:40} {done}/{total} documents" if done + 1 < total else f"\r{'':70}\r")
         sys.stderr.flush()
-
-
-class _JsonLines(logging.Formatter):
-    """One JSON object a line: time (UTC), level, logger, message, and the traceback where there is one."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
-
-
-def _log_to_stderr(log_format: LogFormat) -> None:
-    handler = logging.StreamHandler()
-    text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
-    handler.setFormatter(_JsonLines() if log_format is LogFormat.JSON else text)
-    logging.basicConfig(handlers=[handler])
-    logging.getLogger("windsock").setLevel(logging.INFO)
-
-
-def _stopped_by_signals() -> threading.Event:
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
