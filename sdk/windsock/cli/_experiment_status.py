@@ -1,7 +1,7 @@
 """`windsock experiment status`: the table at the terminal."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +15,8 @@ from windsock.cli._lines import console_of, print_lines
 from windsock.experiments.analysis import Comparison, Outcome
 from windsock.experiments.reporting.left_out import left_out
 from windsock.experiments.result import Result, analyze
-from windsock.experiments.wording import interval_text, metric_title, number, percent, signed
+from windsock.experiments.segments import Segment, segments
+from windsock.experiments.wording import SEGMENTS_NOTE, interval_text, metric_title, number, percent, signed
 
 _STYLES = {Outcome.BETTER: "green", Outcome.WORSE: "red"}
 
@@ -41,7 +42,11 @@ def command(
     console = console_of(80)
     for line in lines(result):
         print_lines(console, Text(line))
-    print_lines(console, table(result))
+    metrics = [(metric_title(each.metric), each) for each in result.analysis.comparisons]
+    print_lines(console, grid("metric", metrics))
+    if found := segments(result.analysis):
+        print_lines(console, Text(SEGMENTS_NOTE))
+        print_lines(console, grid("segment", [(_title(each), each.comparison) for each in found]))
     for line in left_out(result.analysis):
         print_lines(console, Text(line))
 
@@ -56,6 +61,10 @@ def as_data(result: Result) -> dict[str, object]:
         "sentence": decision.sentence,
         "reasons": list(decision.reasons),
         "comparisons": [_comparison(each) for each in result.analysis.comparisons],
+        "segments": [
+            {"attribute": each.attribute, "value": each.value, **_comparison(each.comparison)}
+            for each in segments(result.analysis)
+        ],
         "snapshot": json.loads(result.snapshot()),
     }
 
@@ -93,16 +102,20 @@ def lines(result: Result) -> Iterator[str]:
     yield f"Units: {counts}{progress}. Sample ratio: p = {analysis.ratio.p_value:.2g} at every look."
 
 
-def table(result: Result) -> Table:
-    """Every comparison, for 80 columns."""
-    grid = Table(box=box.SIMPLE, pad_edge=False)
-    for heading in ("metric", "arm"):
-        grid.add_column(heading, overflow="fold")
+def _title(each: Segment) -> str:
+    return f"{each.attribute}: {each.value}, {metric_title(each.comparison.metric)}"
+
+
+def grid(what: str, rows: Sequence[tuple[str, Comparison]]) -> Table:
+    """Comparisons with a title each, for 80 columns."""
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for heading in (what, "arm"):
+        table.add_column(heading, overflow="fold")
     for heading in ("control", "change"):
-        grid.add_column(heading, justify="right", no_wrap=True)
-    grid.add_column("interval", no_wrap=True)
-    grid.add_column("says", overflow="fold", ratio=1)
-    for each in result.analysis.comparisons:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("interval", no_wrap=True)
+    table.add_column("says", overflow="fold", ratio=1)
+    for title, each in rows:
         change = interval = "–"
         if each.effect is not None and each.relative is not None:
             change, interval = signed(each.effect.relative), interval_text(*each.relative)
@@ -111,5 +124,5 @@ def table(result: Result) -> Table:
             interval = f"{number(each.interval[0])} to {number(each.interval[1])}"
         says = Text(each.outcome.value, style=_STYLES.get(each.outcome, ""))
         control = number(each.effect.control) if each.effect else "–"
-        grid.add_row(metric_title(each.metric), each.arm, control, change, interval, says)
-    return grid
+        table.add_row(title, each.arm, control, change, interval, says)
+    return table

@@ -6,7 +6,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from windsock.experiments.data.collecting import ArmSums, Collected
+from windsock.experiments.data.collecting import Collected
+from windsock.experiments.data.parts import ArmSums
 from windsock.experiments.data.unit_table import columns_of
 from windsock.experiments.documents import Experiment, PlannedLooks
 from windsock.experiments.metrics import Kind, Metric
@@ -151,14 +152,14 @@ def analyse(declared: Declared, collected: Collected) -> Analysis:
     ratio = _ratio(declared.experiment, collected)
     fraction = _fraction(declared, collected)
     return Analysis(
-        declared, collected, ratio, fraction, tuple(_Comparing(declared, collected, fraction).all())
+        declared, collected, ratio, fraction, tuple(Comparing(declared, collected, fraction).all())
     )
 
 
 def analyse_goals(goals: Declared, collected: Collected) -> Analysis:
     """The same with nothing but the goals, which is all that was collected."""
     ratio, fraction = _ratio(goals.experiment, collected), _fraction(goals, collected)
-    return Analysis(goals, collected, ratio, fraction, tuple(_Comparing(goals, collected, fraction).goals()))
+    return Analysis(goals, collected, ratio, fraction, tuple(Comparing(goals, collected, fraction).goals()))
 
 
 def _ratio(experiment: Experiment, collected: Collected) -> SampleRatio:
@@ -183,8 +184,19 @@ def _fraction(declared: Declared, collected: Collected) -> float | None:
     return min(1.0, max(0.0, elapsed / maximum.duration))
 
 
-class _Comparing:
-    def __init__(self, declared: Declared, collected: Collected, fraction: float | None) -> None:
+class Comparing:
+    """Compares arms with control.
+
+    Args:
+        declared: The experiment and its metrics.
+        collected: The sums that are compared.
+        fraction: How much of the declared maximum is in; none without a maximum.
+        parts: Into how many parts the units are split; each goal is corrected for all of them.
+    """
+
+    def __init__(
+        self, declared: Declared, collected: Collected, fraction: float | None, parts: int = 1
+    ) -> None:
         self._experiment = declared.experiment
         self._metrics = declared.metrics
         self._collected = collected
@@ -192,7 +204,8 @@ class _Comparing:
         roles = declared.experiment.metrics
         self._margins = {each.metric: each.margin for each in roles.guardrails}
         arms = len(declared.experiment.treatments)
-        self._goals, self._guards = len(roles.goal) * arms, max(1, len(roles.guardrails) * arms)
+        self._goals = len(roles.goal) * arms * max(1, parts)
+        self._guards = max(1, len(roles.guardrails) * arms)
 
     def all(self) -> Iterator[Comparison]:
         """Every comparison, goals first."""
@@ -207,11 +220,14 @@ class _Comparing:
 
     def goals(self) -> Iterator[Comparison]:
         """The goals, corrected for each other."""
-        arms = self._experiment.treatments
-        names = self._experiment.metrics.goal
-        yield from self._corrected([self._compare(name, arm, Role.GOAL) for name in names for arm in arms])
+        yield from self.corrected(self.each_goal())
 
-    def _corrected(self, goals: list[Comparison]) -> Iterator[Comparison]:
+    def each_goal(self) -> list[Comparison]:
+        """The goals, each for itself."""
+        arms, names = self._experiment.treatments, self._experiment.metrics.goal
+        return [self._compare(name, arm, Role.GOAL) for name in names for arm in arms]
+
+    def corrected(self, goals: list[Comparison]) -> Iterator[Comparison]:
         """Goals with p-values adjusted by Holm, which decides more than intervals at its first level."""
         tested = [each for each in goals if each.p_value is not None]
         adjusted = dict(zip(map(id, tested), holm([each.p_value or 0.0 for each in tested]), strict=True))

@@ -95,7 +95,8 @@ def analyze(
 def _earlier(warehouse: Warehouse, declared: Declared, last: Collected, looks: int) -> Iterator[Analysis]:
     """The goals at earlier looks, evenly spaced since the first unit matured."""
     goals = Declared(
-        declared.experiment, {name: declared.metrics[name] for name in declared.experiment.metrics.goal}
+        declared.experiment.model_copy(update={"segments": []}),
+        {name: declared.metrics[name] for name in declared.experiment.metrics.goal},
     )
     horizon = max(metric.delay + metric.window for metric in goals.metrics.values())
     if last.exposed.first is None or looks < 1:

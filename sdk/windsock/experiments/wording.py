@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from windsock.experiments.analysis import Analysis, Comparison
 
 _PERCENT = "\N{NO-BREAK SPACE}%"
+
+SEGMENTS_NOTE: Final = (
+    "Exploratory: segments suggest what to test next and decide nothing. Intervals and p-values are "
+    "corrected for all of them."
+)
 
 
 def percent(share: float, digits: int = 0) -> str:

@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 
 from windsock.errors import ConfigurationError
 from windsock.experiments.data import lapses, unit_table
+from windsock.experiments.data.parts import MAX_COMBINATIONS, ArmSums, Part, parts, total
 from windsock.experiments.data.sources import Scope, rows_of
 from windsock.experiments.data.unit_table import Moment
 from windsock.experiments.data.warehouse import Row, Warehouse, utc
@@ -23,21 +24,6 @@ from windsock.experiments.statistics.moments import ShiftedSums
 
 _FAR: Final = 1e-3
 """A variance smaller than this part of the squared mean is computed again around the mean."""
-
-
-@dataclass(frozen=True, slots=True)
-class ArmSums:
-    """One arm's sums for one metric.
-
-    Attributes:
-        sums: Shifted sums over the arm's matured units.
-        events: Units whose value is not zero.
-        seen: Events that have a value.
-    """
-
-    sums: ShiftedSums
-    events: int
-    seen: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +89,8 @@ class Collected:
         metrics: By metric and arm.
         caps: The cap of each capped metric.
         sql: The queries that ran, by what they answer.
+        segments: The goals' sums by the values of the declared segments.
+        unsplit: Why there are none though segments are declared.
     """
 
     environment: str
@@ -112,6 +100,8 @@ class Collected:
     metrics: Mapping[str, Mapping[str, ArmSums]]
     caps: Mapping[str, float] = field(default_factory=dict)
     sql: Mapping[str, str] = field(default_factory=dict)
+    segments: tuple[Part, ...] = ()
+    unsplit: str = ""
 
 
 def collect(
@@ -146,7 +136,8 @@ class _Collector:
     def run(self) -> Collected:
         experiment = self._declared.experiment
         chosen = unit_table.exposures(self._warehouse, self._scope, experiment.version)
-        units = unit_table.units(chosen)
+        unsplit = self._unsplit(chosen)
+        units = unit_table.units(chosen, split=bool(experiment.segments) and not unsplit)
         self._sql["the units"] = self._warehouse.sql(units)
         every = self._warehouse.kept(units)
         until = self._until(every, experiment)
@@ -154,9 +145,32 @@ class _Collector:
         exposed = self._exposed(every, chosen, moment)
         if exposed.total:
             exposed = self._as_served(exposed, unit_table.analysed(every, moment))
-        metrics = self._metrics(unit_table.analysed(every, moment)) if exposed.total else {}
-        environment = self._scope.environment
-        return Collected(environment, self._now, until, exposed, metrics, self._caps, self._sql)
+        groups = self._metrics(unit_table.analysed(every, moment)) if exposed.total else {}
+        goals = {name: groups[name] for name in experiment.metrics.goal if name in groups}
+        return Collected(
+            environment=self._scope.environment,
+            now=self._now,
+            until=until,
+            exposed=exposed,
+            metrics={name: total(group) for name, group in groups.items()},
+            caps=self._caps,
+            sql=self._sql,
+            segments=() if unsplit or not goals else tuple(parts(goals, experiment.segments)),
+            unsplit=unsplit,
+        )
+
+    def _unsplit(self, chosen: ir.Table) -> str:
+        """Why units can't be split into the declared segments; empty where they can."""
+        if not self._declared.experiment.segments:
+            return ""
+        if "attributes" not in chosen.columns:
+            return "the exposures have no column `attributes`"
+        texts = chosen.attributes.cast("string")
+        found = self._rows("combinations of attributes", chosen.aggregate(combinations=texts.nunique()))
+        combinations = _int(found[0]["combinations"])
+        if combinations <= MAX_COMBINATIONS:
+            return ""
+        return f"they have {combinations:,} combinations of values; name attributes with fewer"
 
     def _rows(self, question: str, expression: ir.Table) -> list[Row]:
         self._sql[question] = self._warehouse.sql(expression)
@@ -234,8 +248,8 @@ class _Collector:
         )
         return self._rows("which allocation was served", grouped)
 
-    def _metrics(self, kept: ir.Table) -> dict[str, dict[str, ArmSums]]:
-        found: dict[str, dict[str, ArmSums]] = {}
+    def _metrics(self, kept: ir.Table) -> dict[str, dict[tuple[str, str], ArmSums]]:
+        found: dict[str, dict[tuple[str, str], ArmSums]] = {}
         for number, group in enumerate(_alike(self._declared.metrics), 1):
             rows = rows_of(self._warehouse, self._scope, group)
             table = unit_table.outcomes(kept, rows, group, self._now)
@@ -256,14 +270,17 @@ class _Collector:
 
     def _sums(
         self, question: str, table: ir.Table, group: Mapping[str, Metric]
-    ) -> dict[str, dict[str, ArmSums]]:
+    ) -> dict[str, dict[tuple[str, str], ArmSums]]:
         columns = {name: unit_table.columns_of(name, metric) for name, metric in group.items()}
         rows = self._rows(question, unit_table.sums(table, list(columns.values()), {}))
         shifts = _shifts(rows, columns.values())
         if shifts:
             rows = self._rows(question, unit_table.sums(table, list(columns.values()), shifts))
         return {
-            name: {str(row["arm"]): _arm_sums(row, name, metric, shifts) for row in rows}
+            name: {
+                (str(row["arm"]), str(row.get("attributes"))): _arm_sums(row, name, metric, shifts)
+                for row in rows
+            }
             for name, metric in columns.items()
         }
 

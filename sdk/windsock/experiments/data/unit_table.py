@@ -53,13 +53,20 @@ def exposures(warehouse: Warehouse, scope: Scope, version: int) -> ir.Table:
     )
 
 
-def units(chosen: ir.Table) -> ir.Table:
-    """Each unit once: its arm, whether it was in two, why it is excluded, when it was first exposed."""
+def units(chosen: ir.Table, *, split: bool = False) -> ir.Table:
+    """Each unit once: its arm, whether it was in two, why it is excluded, when it was first exposed.
+
+    Args:
+        chosen: From `exposures`.
+        split: Keep the attributes too, as text.
+    """
+    attributes = {"attributes": chosen.attributes.cast("string").max()} if split else {}
     return chosen.group_by("unit").aggregate(
         arm=chosen.arm.min(),
         crossed=chosen.arm.min() != chosen.arm.max(),
         excluded=chosen.excluded.cast("string").max(),
         exposed_at=chosen.first_exposed_at.min(),
+        **attributes,
     )
 
 
@@ -68,7 +75,12 @@ def analysed(every: ir.Table, moment: Moment) -> ir.Table:
     kept = every.filter(~every.crossed, every.excluded.isnull(), every.exposed_at <= _at(moment.now))
     if moment.until is not None:
         kept = kept.filter(kept.exposed_at <= _at(moment.until))
-    return kept.select("unit", "arm", "exposed_at")
+    return kept.select("unit", "exposed_at", *grouping(kept))
+
+
+def grouping(table: ir.Table) -> list[str]:
+    """The columns that sums are grouped by: the arm, and the attributes where units are split by them."""
+    return [name for name in ("arm", "attributes") if name in table.columns]
 
 
 def _at(moment: datetime) -> ir.Value:
@@ -95,7 +107,7 @@ def outcomes(kept: ir.Table, rows: ir.Table, metrics: Mapping[str, Metric], now:
     sums = {key: value for name, metric in metrics.items() for key, value in _per_unit(near, name, metric)}
     summed = near.group_by("unit").aggregate(**sums)
     table = matured.left_join(summed, "unit")
-    return table.select("unit", "arm", **{key: table[key].fill_null(0.0) for key in sums})
+    return table.select("unit", *grouping(table), **{key: table[key].fill_null(0.0) for key in sums})
 
 
 def _interval(length: timedelta) -> ir.Value:
@@ -140,7 +152,7 @@ def pairs(columns: Columns) -> list[tuple[str, str]]:
 
 
 def sums(table: ir.Table, columns: Sequence[Columns], shifts: Mapping[str, float]) -> ir.Table:
-    """One row for each arm: how many units, and the shifted sums that the moments are made of."""
+    """One row for each arm, or arm and attributes: how many units, and the sums that moments are made of."""
     wanted: dict[str, ir.Value] = {"units": table.unit.count()}
 
     def shifted(name: str) -> ir.Value:
@@ -154,4 +166,4 @@ def sums(table: ir.Table, columns: Sequence[Columns], shifts: Mapping[str, float
             wanted[f"s__{column}"] = shifted(column).sum()
         for one, other in pairs(metric):
             wanted[f"p__{one}__{other}"] = (shifted(one) * shifted(other)).sum()
-    return table.group_by("arm").aggregate(**wanted)
+    return table.group_by(*grouping(table)).aggregate(**wanted)

@@ -10,7 +10,16 @@ from windsock.experiments.analysis import Analysis, Comparison, Outcome, Role
 from windsock.experiments.decision import Decision
 from windsock.experiments.reporting import drawing
 from windsock.experiments.reporting.left_out import left_out
-from windsock.experiments.wording import interval_text, method, metric_title, number, percent, signed
+from windsock.experiments.segments import Segment, segments
+from windsock.experiments.wording import (
+    SEGMENTS_NOTE,
+    interval_text,
+    method,
+    metric_title,
+    number,
+    percent,
+    signed,
+)
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _OUTCOMES = {
@@ -41,6 +50,7 @@ def page(analysis: Analysis, decision: Decision, history: Sequence[Analysis] = (
         _over_time(analysis, history),
         _allocation(analysis),
         _metrics(analysis),
+        _segments(analysis),
         _left_out(analysis),
         _computed(analysis),
     )
@@ -142,7 +152,35 @@ def _metrics(analysis: Analysis) -> str:
     return f"<h2>Every metric</h2>{table}"
 
 
+def _segments(analysis: Analysis) -> str:
+    """The goals by segment, below a sentence that says what they are worth."""
+    found = segments(analysis)
+    if not found:
+        why = analysis.collected.unsplit
+        return f"<h2>Segments</h2><p>Units cannot be split: {escape(why)}.</p>" if why else ""
+    names = ("Segment", "Arm", "Control", "Treatment", "Change", "Interval", "p", "Says")
+    head = "".join(f"<th{' class=n' if name in names[2:7] else ''}>{name}</th>" for name in names)
+    rows = "".join(
+        _row(each.comparison, names, f"{escape(each.attribute)}: {escape(each.value)}", _segment_note(each))
+        for each in found
+    )
+    return (
+        f"<h2>Segments</h2><p>{escape(SEGMENTS_NOTE)}</p>"
+        f'<table class="metrics"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    )
+
+
+def _segment_note(each: Segment) -> str:
+    control, treatment = each.comparison.units
+    return f"{escape(metric_title(each.comparison.metric))}, {control:,} and {treatment:,} units"
+
+
 def _metric_row(each: Comparison, names: Sequence[str]) -> str:
+    margin = f", margin {percent(each.margin)}" if each.margin else ""
+    return _row(each, names, escape(metric_title(each.metric)), f"{each.role.value}{margin}")
+
+
+def _row(each: Comparison, names: Sequence[str], title: str, below: str) -> str:
     effect = each.effect
     change, interval = "–", "–"
     if effect is not None and each.relative is not None and isfinite(effect.relative):
@@ -152,10 +190,9 @@ def _metric_row(each: Comparison, names: Sequence[str]) -> str:
         interval = f"{number(each.interval[0])} to {number(each.interval[1])}"
     p_value = "–" if each.p_value is None else f"{each.p_value:.3f}" if each.p_value >= 0.001 else "< 0.001"
     tone = f' class="{each.outcome.value}"' if each.outcome in (Outcome.BETTER, Outcome.WORSE) else ""
-    margin = f", margin {percent(each.margin)}" if each.margin else ""
     note = f'<div class="soft">{escape(each.note)}</div>' if each.note else ""
     cells = (
-        f"{escape(metric_title(each.metric))}<div class=soft>{each.role.value}{margin}</div>",
+        f"{title}<div class=soft>{below}</div>",
         escape(each.arm),
         number(effect.control) if effect else "–",
         number(effect.treatment) if effect else "–",

@@ -45,6 +45,21 @@ class ShiftedSums:
     sums: Mapping[str, float]
     products: Products
 
+    def __add__(self, other: "ShiftedSums") -> "ShiftedSums":
+        """The sums over the units of both.
+
+        Raises:
+            ValueError: They have different shifts.
+        """
+        if self.shifts != other.shifts:
+            raise ValueError("sums with different shifts cannot be added")
+        return ShiftedSums(
+            self.units + other.units,
+            self.shifts,
+            {name: value + other.sums[name] for name, value in self.sums.items()},
+            {pair: value + other.products[pair] for pair, value in self.products.items()},
+        )
+
 
 def aggregates(arm: ShiftedSums) -> Aggregates:
     """Turn sums into tea-tasting's aggregates: count, means, sample variances and covariances.

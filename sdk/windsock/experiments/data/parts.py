@@ -1,0 +1,117 @@
+"""Sums by segment: the attributes that an experiment names, as they were at a unit's first exposure.
+
+Warehouses share no JSON operator, so units are grouped by the text of their attributes, and groups with a
+value in common are added up here.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from windsock.experiments.statistics.moments import ShiftedSums
+from windsock.text import printable
+
+MAX_COMBINATIONS: Final = 1_000
+"""Combinations of values above which units aren't split."""
+
+MAX_VALUES: Final = 12
+"""Values of one attribute that are told apart, the most frequent ones; the rest are `OTHER`."""
+
+OTHER: Final = "all others"
+UNKNOWN: Final = "unknown"
+_MAX_TEXT: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSums:
+    """One arm's sums for one metric.
+
+    Attributes:
+        sums: Shifted sums over the arm's matured units.
+        events: Units whose value is not zero.
+        seen: Events that have a value.
+    """
+
+    sums: ShiftedSums
+    events: int
+    seen: int
+
+    def __add__(self, other: "ArmSums") -> "ArmSums":
+        """Both together; they have the same shifts."""
+        return ArmSums(self.sums + other.sums, self.events + other.events, self.seen + other.seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The units that have one value of an attribute.
+
+    Attributes:
+        attribute: The attribute.
+        value: Its value as text; `UNKNOWN` where a unit has none, `OTHER` for the rarer ones.
+        metrics: By metric and arm.
+    """
+
+    attribute: str
+    value: str
+    metrics: Mapping[str, Mapping[str, ArmSums]]
+
+
+Groups = Mapping[str, Mapping[tuple[str, str], ArmSums]]
+"""By metric: sums of an arm and a text of attributes."""
+
+
+def total(groups: Mapping[tuple[str, str], ArmSums]) -> dict[str, ArmSums]:
+    """One metric's sums by arm, whatever the attributes."""
+    found: dict[str, ArmSums] = {}
+    for (arm, _), sums in groups.items():
+        found[arm] = found[arm] + sums if arm in found else sums
+    return found
+
+
+def parts(groups: Groups, attributes: Sequence[str]) -> Iterator[Part]:
+    """The parts of each attribute, the most frequent value first.
+
+    Args:
+        groups: The metrics that are split.
+        attributes: The attributes that the experiment names.
+    """
+    for attribute in attributes:
+        found: defaultdict[str, defaultdict[str, dict[str, ArmSums]]]
+        found = defaultdict(lambda: defaultdict(dict))
+        values = _values(groups, attribute)
+        for metric, each in groups.items():
+            for (arm, text), sums in each.items():
+                have = found[values[text]][metric]
+                have[arm] = have[arm] + sums if arm in have else sums
+        ranked = sorted(found, key=lambda value: (value == OTHER, -_units(found[value]), value))
+        for value in ranked:
+            yield Part(attribute, value, {metric: dict(arms) for metric, arms in found[value].items()})
+
+
+def _values(groups: Groups, attribute: str) -> dict[str, str]:
+    """The value that each text of attributes counts as."""
+    units: defaultdict[str, int] = defaultdict(int)
+    said: dict[str, str] = {}
+    for each in groups.values():
+        for (_, text), sums in each.items():
+            said[text] = _value(text, attribute)
+            units[said[text]] += sums.sums.units
+    kept = sorted(units, key=lambda value: (-units[value], value))[:MAX_VALUES]
+    return {text: value if value in kept else OTHER for text, value in said.items()}
+
+
+def _value(text: str, attribute: str) -> str:
+    try:
+        read = json.loads(text)
+    except ValueError:
+        return UNKNOWN
+    value = read.get(attribute) if isinstance(read, dict) else None
+    if value is None:
+        return UNKNOWN
+    return printable(value if isinstance(value, str) else json.dumps(value), _MAX_TEXT)
+
+
+def _units(metrics: Mapping[str, Mapping[str, ArmSums]]) -> int:
+    return max(sum(arm.sums.units for arm in arms.values()) for arms in metrics.values())

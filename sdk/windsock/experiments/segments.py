@@ -1,0 +1,49 @@
+"""Goals by segment: exploratory, and corrected for all the comparisons that are looked at."""
+
+from dataclasses import dataclass, replace
+
+from windsock.experiments.analysis import Analysis, Comparing, Comparison
+from windsock.experiments.data.parts import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A goal of one arm among the units that have one value of an attribute.
+
+    Attributes:
+        attribute: The attribute, declared in `segments`.
+        value: Its value as text.
+        comparison: The effect there. The interval holds for all segments at once (Bonferroni); the p-value is
+            adjusted for all of them by Holm's method.
+    """
+
+    attribute: str
+    value: str
+    comparison: Comparison
+
+
+def segments(analysis: Analysis) -> tuple[Segment, ...]:
+    """The goals in each declared segment; they explore, and decide nothing.
+
+    Args:
+        analysis: From `analyse`.
+    """
+    parts = analysis.collected.segments
+    found = [
+        Segment(part.attribute, part.value, each)
+        for part in parts
+        for each in _goals(analysis, part, len(parts))
+    ]
+    together = Comparing(analysis.declared, analysis.collected, analysis.fraction, len(parts))
+    corrected = together.corrected([each.comparison for each in found])
+    return tuple(replace(each, comparison=new) for each, new in zip(found, corrected, strict=True))
+
+
+def _goals(analysis: Analysis, part: Part, parts: int) -> list[Comparison]:
+    """The goals among one part's units, each for itself."""
+    collected = analysis.collected
+    counted: dict[str, int] = {}
+    for arms in part.metrics.values():
+        counted |= {arm: max(counted.get(arm, 0), sums.sums.units) for arm, sums in arms.items()}
+    within = replace(collected, metrics=part.metrics, exposed=replace(collected.exposed, counted=counted))
+    return Comparing(analysis.declared, within, analysis.fraction, parts).each_goal()
