@@ -11,6 +11,7 @@ import pytest
 from psycopg import sql
 
 from tests.flagd_server import flagd_binary
+from tests.postgres_proxy import Proxy
 from windsock.postgres import embedded
 from windsock.postgres.migrations import find_folder, migrate, read_migrations
 
@@ -133,3 +134,11 @@ def empty_database(make_database) -> str:
 def database(make_database, migrated_template) -> str:
     """The connection string of a fresh database with every migration applied."""
     return make_database(migrated_template)
+
+
+@pytest.fixture
+def proxy(postgres) -> Iterator[Proxy]:
+    """A proxy before the server, to connect through over TCP."""
+    proxy = Proxy(postgres.folder)
+    yield proxy
+    proxy.close()
