@@ -2,11 +2,15 @@
 
 import json
 import logging
+import os
+import signal
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
+import psycopg
 import pytest
 from app.core.config import Prices, Settings, settings
 from app.main import app
@@ -28,6 +32,7 @@ DEFAULTS = {
     "temperature": 0.7,
     "max_answer_tokens": 600,
     "message_credits": 1,
+    "answer_without_wallet": 3,
 }
 EXPERIMENTAL_V1 = DEFAULTS | {
     "retrieval_top_k": 25,
@@ -74,6 +79,9 @@ class School:
     def serves(self, user_id, name, value):
         eventually(lambda: getattr(Settings.for_user(user_id), name) == value)
 
+    def balance(self, user_id):
+        return self.sql("select balance from wallets where user_id = %s", user_id)[0][0]
+
     def ask(self, user_id, message=QUESTION):
         return self.client.post("/chat", json={"user_id": user_id, "message": message})
 
@@ -107,10 +115,32 @@ def variables(monkeypatch, flags, endpoint):
 
 
 @pytest.fixture
-def school(variables, database_url, mirror, sql, endpoint):
+def school(*, variables, database_url, mirror, sql, endpoint, monkeypatch):
+    monkeypatch.setenv("WALLET_SECONDS", "30")  # a loaded machine is no outage
     mirror("teacher")
     with TestClient(app) as client:
         yield School(client, endpoint, sql)
+
+
+@pytest.fixture
+def impatient(school, monkeypatch):
+    """The same service, which gives the database so little time that tests can wait for it to pass."""
+    monkeypatch.setenv("WALLET_SECONDS", "0.2")
+    with TestClient(app) as client:
+        yield School(client, school.endpoint, school.sql)
+
+
+@pytest.fixture
+def locked(database):
+    """Hold a lock on the wallets, as a migration or a person at an SQL editor does."""
+
+    @contextmanager
+    def hold():
+        with psycopg.connect(database) as holder:
+            holder.execute("lock table wallets")
+            yield
+
+    return hold
 
 
 def test_without_a_profile_every_value_is_the_codes_default(school):
@@ -186,6 +216,14 @@ def test_a_configuration_that_is_switched_off_counts_no_more_from_the_next_messa
     assert (reply["model"], reply["config"], reply["config_id"]) == ("gpt-4o-mini", {}, None)
 
 
+def errors_of(caplog, logger):
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno == logging.ERROR and record.name == logger
+    ]
+
+
 def test_a_bad_model_name_is_logged_with_its_fallback_and_answered_with_the_default(school, caplog):
     pupil = school.pupil(config_id=school.profile)
     school.change(school.profile, "reasoning_model", "gpt-4oo")
@@ -196,21 +234,83 @@ def test_a_bad_model_name_is_logged_with_its_fallback_and_answered_with_the_defa
         ("gpt-4oo", 404),
         ("gpt-4o-mini", 200),
     ]
-    errors = {
-        record.name: record.getMessage() for record in caplog.records if record.levelno == logging.ERROR
-    }
-    assert errors["ai_teacher"].startswith("Config parameter gpt-4oo failed: Error code: 404")
-    assert errors["ai_teacher"].endswith(". Falling back to default.")
-    assert "Settings.reasoning_model='gpt-4oo'" in errors["windsock.healing"]
-    assert "falling back to 'gpt-4o-mini'" in errors["windsock.healing"]
+    [own] = errors_of(caplog, "ai_teacher")
+    assert own.startswith("Config parameter gpt-4oo failed: Error code: 404")
+    assert own.endswith("have access to it. Falling back to default.")
+    [healing] = errors_of(caplog, "windsock.healing")
+    assert "Settings.reasoning_model='gpt-4oo'" in healing
+    assert "falling back to 'gpt-4o-mini'" in healing
 
 
-def test_a_model_that_worked_until_now_comes_before_the_default(school):
+def test_a_model_that_worked_until_now_comes_before_the_default_and_the_log_says_so(school, caplog):
     pupil = school.pupil(config_id=school.profile)
     assert school.answered(pupil)["model"] == "gpt-4o"
     school.change(school.profile, "reasoning_model", "gpt-4oo")
     school.serves(pupil, "reasoning_model", "gpt-4oo")
     assert school.answered(pupil)["model"] == "gpt-4o"
+    [line] = errors_of(caplog, "ai_teacher")
+    assert line.startswith("Config parameter gpt-4oo failed: ")
+    assert line.endswith(". Falling back to reasoning_model=gpt-4o, the last value that worked.")
+
+
+def test_the_line_blames_the_parameter_that_was_refused(school, caplog):
+    school.endpoint.hottest = 1.0  # this model takes less than the settings allow
+    hot = school.configuration("hot", {"retrieval_top_k": 4, "reasoning_model": "gpt-4o", "temperature": 1.5})
+    reply = school.answered(school.pupil(config_id=hot))
+    assert reply["model"] == "gpt-4o"
+    [line] = errors_of(caplog, "ai_teacher")
+    assert line.startswith("Config parameter temperature=1.5 failed: ")
+    assert line.endswith(". Falling back to default.")
+
+
+def test_a_fall_that_answers_nothing_is_not_announced(school, caplog):
+    pupil = school.pupil(config_id=school.profile)
+    school.endpoint.down = True
+    assert school.ask(pupil).status_code == 502
+    assert errors_of(caplog, "ai_teacher") == []
+
+
+def test_an_error_that_ends_in_a_full_stop_ends_in_one(school, caplog):
+    school.endpoint.models = ("gpt-4o-mini",)
+    school.endpoint.refusal = lambda model: (404, None)
+    school.answered(school.pupil(config_id=school.profile))
+    [line] = errors_of(caplog, "ai_teacher")
+    assert ".." not in line
+
+
+def streamed(school, user_id):
+    body = {"user_id": user_id, "message": QUESTION}
+    with school.client.stream("POST", "/chat/stream", json=body) as reply:
+        return reply.status_code, list(reply.iter_text())
+
+
+def test_an_answer_is_streamed_counted_and_charged(school):
+    pupil = school.pupil(config_id=school.profile, balance=7)
+    status, parts = streamed(school, pupil)
+    assert (status, "".join(parts)) == (200, f"gpt-4o answers: {QUESTION}")
+    assert len(parts) > 1
+    assert school.balance(pupil) == 6
+    eventually(lambda: len(school.usage(pupil)) == 1)
+    [(config_id, *_, sent, received, cost)] = school.usage(pupil)
+    assert (config_id, received) == (school.profile, 7)
+    assert cost == sent * Decimal("0.0000025") + received * Decimal("0.00001")
+
+
+def test_a_streamed_answer_is_healed_before_its_first_part(school, caplog):
+    pupil = school.pupil(config_id=school.profile)
+    school.change(school.profile, "reasoning_model", "gpt-4oo")
+    school.serves(pupil, "reasoning_model", "gpt-4oo")
+    status, parts = streamed(school, pupil)
+    assert (status, "".join(parts)) == (200, f"gpt-4o-mini answers: {QUESTION}")
+    [line] = errors_of(caplog, "ai_teacher")
+    assert line.startswith("Config parameter gpt-4oo failed: Error code: 404")
+
+
+def test_a_stream_that_no_model_begins_is_an_error_and_takes_nothing(school):
+    pupil = school.pupil(balance=5)
+    school.endpoint.down = True
+    assert streamed(school, pupil)[0] == 502
+    assert school.balance(pupil) == 5
 
 
 def test_usage_logs_record_the_configuration_the_values_and_what_was_healed(school):
@@ -337,24 +437,82 @@ def test_a_message_that_is_none_is_refused(school, body):
     assert school.client.post("/chat", json=body).status_code == 422
 
 
-def test_with_the_database_down_a_message_is_answered_with_defaults(variables, monkeypatch, caplog, endpoint):
+def test_during_a_lock_no_message_of_an_empty_wallet_is_answered(impatient, locked):
+    """Seen empty, emptied meanwhile or never seen: who has no credits gets no answer from an outage."""
+    seen, unseen = impatient.pupil(balance=0), impatient.pupil(balance=0)
+    assert impatient.ask(seen).status_code == 402
+    with locked(), ThreadPoolExecutor(20) as pool:
+        replies = list(pool.map(impatient.ask, [seen, unseen] * 20))
+    assert {reply.status_code for reply in replies} == {503}
+    assert "cannot be read now" in replies[0].json()["detail"]
+    assert impatient.endpoint.served == []
+
+
+def test_answers_on_credit_are_bounded_recorded_and_charged_afterwards(impatient, locked, caplog):
+    rich, poor = impatient.pupil(balance=10), impatient.pupil(balance=2)
+    for pupil in (rich, poor):
+        impatient.answered(pupil)
+    with locked(), ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(impatient.ask, [rich] * 8))
+        assert sorted(reply.status_code for reply in replies) == [200] * 3 + [503] * 5
+        assert [impatient.ask(poor).status_code for _ in range(2)] == [200, 503], "its last credit"
+    assert "1 credits of" in caplog.text
+    eventually(lambda: impatient.ask(rich).status_code == 200 and impatient.balance(poor) == 0)
+    taken = sum(reply.status_code == 200 for reply in replies)
+    charges = impatient.sql("select count(*) from wallet_charges where user_id = %s and credits = 1", rich)
+    assert impatient.balance(rich) == 10 - charges[0][0]
+    assert charges[0][0] >= 1 + taken + 1
+
+
+def test_a_deployment_may_answer_nobody_on_credit(impatient, locked):
+    none = impatient.configuration("none", {"retrieval_top_k": 4, "answer_without_wallet": 0})
+    pupil = impatient.pupil(config_id=none)
+    impatient.answered(pupil)
+    with locked():
+        assert impatient.ask(pupil).status_code == 503
+
+
+def test_what_is_owed_outlives_the_service(impatient, locked):
+    pupil = impatient.pupil(balance=10)
+    impatient.answered(pupil)
+    with locked():
+        impatient.answered(pupil)
+    with TestClient(app):
+        eventually(lambda: impatient.balance(pupil) == 8)
+
+
+def test_a_server_that_is_paused_holds_no_message(impatient, monkeypatch):
+    pupil = impatient.pupil(balance=10)
+    impatient.answered(pupil)
+    backends = impatient.sql(
+        "select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    )
+    for (pid,) in backends:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        assert impatient.answered(pupil)["model"] == "gpt-4o-mini"
+    finally:
+        for (pid,) in backends:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_with_the_database_down_from_the_start_nobody_is_answered_for_nothing(
+    variables, monkeypatch, endpoint
+):
     monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/none")
     with TestClient(app) as client:
         reply = client.post("/chat", json={"user_id": str(uuid.uuid4()), "message": QUESTION})
-    assert (reply.status_code, reply.json()["model"], reply.json()["passages_found"]) == (
-        200,
-        "gpt-4o-mini",
-        10,
-    )
-    assert "Answering without." in caplog.text
-    assert "were not charged" not in caplog.text, "who is answered without a wallet is not charged"
+    assert (reply.status_code, reply.headers["Retry-After"], endpoint.served) == (503, "5", [])
 
 
-def test_wallets_count_once_the_database_is_back_that_was_away_at_the_start(variables, database_url, sql):
+def test_wallets_count_once_the_database_is_back_that_was_away_at_the_start(
+    variables, database_url, sql, monkeypatch
+):
+    monkeypatch.setenv("WALLET_SECONDS", "30")
     sql("alter table profiles rename to away")
     with TestClient(app) as client:
         message = {"user_id": str(uuid.uuid4()), "message": QUESTION}
-        assert client.post("/chat", json=message).status_code == 200
+        assert client.post("/chat", json=message).status_code == 503
         sql("alter table away rename to profiles")
         assert client.post("/chat", json=message).status_code == 402
 

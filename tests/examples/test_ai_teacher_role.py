@@ -1,11 +1,13 @@
 """The AI Teacher's role in the database: it reads and charges wallets, and nothing else."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
-from app.services.wallet import Standing, Wallets
+from app.core.config import WalletOptions
+from app.services.wallet import Refused, Wallets
 from psycopg.errors import InsufficientPrivilege
 
 DB = Path(__file__).parents[2] / "examples/ai_teacher/db"
@@ -28,16 +30,64 @@ def pupil(role, sql):
     return pupil
 
 
-def test_it_reads_and_charges_wallets(role, sql, pupil, caplog):
-    wallets = Wallets(role)
+@pytest.fixture
+def wallets(role, tmp_path):
+    options = WalletOptions(database_url=role, wallet_seconds=30, wallet_ledger=tmp_path / "owed.sqlite")
+    wallets = Wallets(options)
     wallets.open()
-    try:
-        assert wallets.check(pupil) == Standing("free")
-        wallets.charge(pupil, 3)
-    finally:
-        wallets.close()
+    yield wallets
+    wallets.close()
+
+
+def test_it_reads_and_charges_wallets(wallets, sql, pupil, caplog):
+    assert wallets.check(pupil) == "free"
+    with wallets.charged(pupil, 3, on_credit=0):
+        pass
     assert sql("select balance from wallets") == [(7,)]
+    assert sql("select user_id, credits from wallet_charges") == [(pupil, 3)]
     assert caplog.text == ""
+
+
+def test_an_answer_that_fails_takes_nothing(wallets, sql, pupil):
+    def fail():
+        with wallets.charged(pupil, 30, on_credit=0):
+            assert sql("select balance from wallets") == [(0,)]
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert sql("select balance from wallets") == [(10,)]
+    assert sql("select credits from wallet_charges") == [(0,)]
+
+
+def test_a_charge_that_is_sent_twice_is_taken_once(wallets, sql, pupil):
+    statement = (DB / "charge_wallet.sql").read_text()
+    charge = {"id": uuid4(), "user_id": pupil, "credits": 4}
+    with psycopg.connect(wallets._pool.conninfo) as own:
+        for _ in range(2):
+            own.execute(statement, charge)
+    assert sql("select balance from wallets") == [(6,)]
+
+
+def test_a_charge_that_arrives_after_it_was_given_back_takes_nothing(wallets, sql, pupil):
+    charge = {"id": uuid4(), "user_id": pupil, "credits": 4}
+    with psycopg.connect(wallets._pool.conninfo) as own:
+        own.execute((DB / "give_back.sql").read_text(), charge)
+        own.execute((DB / "charge_wallet.sql").read_text(), charge)
+    assert sql("select balance from wallets") == [(10,)]
+
+
+def test_forty_messages_at_once_get_what_the_balance_pays_for(wallets, sql, pupil):
+    def message(_):
+        try:
+            with wallets.charged(pupil, 3, on_credit=0):
+                return True
+        except Refused:
+            return False
+
+    with ThreadPoolExecutor(40) as pool:
+        assert sum(pool.map(message, range(40))) == 4  # 3 + 3 + 3 + the last credit
+    assert sql("select balance from wallets") == [(0,)]
 
 
 @pytest.mark.parametrize(
@@ -46,6 +96,8 @@ def test_it_reads_and_charges_wallets(role, sql, pupil, caplog):
         "update wallets set tier = 'school'",
         "insert into wallets (user_id) values (gen_random_uuid())",
         "delete from wallets",
+        "delete from wallet_charges",
+        "update wallet_charges set user_id = gen_random_uuid()",
         "select settings from app_configurations",
         "update profiles set config_id = null",
         "delete from usage_logs",

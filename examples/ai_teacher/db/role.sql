@@ -8,13 +8,8 @@ begin
 end
 $$;
 grant select, update (balance) on public.wallets to ai_teacher;
-do $$
-begin
-    if not exists (
-        select from pg_catalog.pg_policy
-        where polrelid = 'public.wallets'::pg_catalog.regclass and polname = 'ai_teacher'
-    ) then
-        create policy ai_teacher on public.wallets to ai_teacher using (true) with check (true);
-    end if;
-end
-$$;
+grant select, insert, update (credits) on public.wallet_charges to ai_teacher;
+drop policy if exists ai_teacher on public.wallets;
+create policy ai_teacher on public.wallets to ai_teacher using (true) with check (true);
+drop policy if exists ai_teacher on public.wallet_charges;
+create policy ai_teacher on public.wallet_charges to ai_teacher using (true) with check (true);

@@ -11,6 +11,7 @@ import threading
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -49,6 +50,7 @@ class LlmEndpoint:
         embeddings: The embedding models it knows, and how many dimensions each has at most.
         refusal: How an unknown model is refused; other vendors of the same protocol say it differently.
         api_key: The key that requests must carry, or None for any.
+        hottest: The highest temperature that its models take.
         dollars_a_token: What a token costs. As OpenRouter does, it says so of answers where it is asked, and
             of embeddings always.
         port: Where it listens; 0 for any free port.
@@ -60,6 +62,7 @@ class LlmEndpoint:
     embeddings: dict[str, int] = field(default_factory=DEFAULT_EMBEDDINGS.copy)
     refusal: Callable[[str], Refusal] = unknown_model
     api_key: str | None = None
+    hottest: float = 2
     dollars_a_token: float | None = None
     port: int = 0
     down: bool = False
@@ -143,13 +146,14 @@ class LlmEndpoint:
         if not isinstance(temperature, (int, float)) or isinstance(temperature, bool):
             message = f"Invalid type for 'temperature': expected a decimal, but got {temperature!r} instead."
             return 400, _error(message, param="temperature", code="invalid_type")
-        if not 0 <= temperature <= 2:
-            bound, word = ("maximum", "<= 2") if temperature > 2 else ("minimum", ">= 0")
+        if not 0 <= temperature <= self.hottest:
+            above = temperature > self.hottest
+            bound, word = ("maximum", f"<= {self.hottest:g}") if above else ("minimum", ">= 0")
             message = (
-                f"Invalid 'temperature': decimal {'above' if temperature > 2 else 'below'} {bound} value. "
+                f"Invalid 'temperature': decimal {'above' if above else 'below'} {bound} value. "
                 f"Expected a value {word}, but got {temperature} instead."
             )
-            code = "decimal_above_max_value" if temperature > 2 else "decimal_below_min_value"
+            code = "decimal_above_max_value" if above else "decimal_below_min_value"
             return 400, _error(message, param="temperature", code=code)
         messages = request.get("messages")
         if not isinstance(messages, list) or not messages:
@@ -187,7 +191,11 @@ class _Handler(BaseHTTPRequestHandler):
         if not isinstance(request, dict):
             self._send(400, _error("We could not parse the JSON body of your request."))
             return
-        self._send(*answer(request))
+        status, reply = answer(request)
+        if status == HTTPStatus.OK and request.get("stream") is True:
+            self._stream(reply, request.get("stream_options") == {"include_usage": True})
+        else:
+            self._send(status, reply)
 
     def do_GET(self) -> None:
         """List the models."""
@@ -196,6 +204,24 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Keep quiet: `LlmEndpoint.served` has it."""
+
+    def _stream(self, completion: dict[str, Any], with_usage: bool) -> None:  # noqa: FBT001 - the request's own
+        """Send a completion word by word, as server-sent events."""
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        same = {key: completion[key] for key in ("id", "created", "model")} | {
+            "object": "chat.completion.chunk"
+        }
+        chunks = [
+            same | {"choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]}
+            for word in re.findall(r"\s*\S+", completion["choices"][0]["message"]["content"])
+        ]
+        chunks.append(same | {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+        if with_usage:
+            chunks.append(same | {"choices": [], "usage": completion["usage"]})
+        for event in (*map(json.dumps, chunks), "[DONE]"):
+            self.wfile.write(f"data: {event}\n\n".encode())
 
     def _send(self, status: int, body: dict[str, object]) -> None:
         data = json.dumps(body).encode()

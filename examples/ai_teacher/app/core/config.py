@@ -2,6 +2,7 @@
 
 import logging
 from decimal import Decimal
+from pathlib import Path
 
 from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,6 +21,9 @@ class Settings(windsock.Settings, flag="teacher"):
     temperature: float = Field(0.7, ge=0, le=2)
     max_answer_tokens: int = Field(600, ge=16, description="Bounds what one answer costs")
     message_credits: int = Field(1, ge=0, le=100, description="What one answer takes from the wallet")
+    answer_without_wallet: int = Field(
+        3, ge=0, le=100, description="Answers on credit while the wallet cannot be read; 0 refuses"
+    )
 
     @property
     def OPENAI_CHAT_MODEL(self) -> str:  # noqa: N802 - the name that the service had before it was tunable
@@ -53,3 +57,17 @@ class Prices(BaseSettings):
         """Give the dollars for so many tokens; None for a model without a price."""
         price = self.prices.get(model)
         return (price.sent * sent + price.received * received) / 1_000_000 if price else None
+
+
+class WalletOptions(BaseSettings):
+    """Where the wallets are: for the deployment to say, in `DATABASE_URL` and `WALLET_…`."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+    database_url: str | None = None
+    wallet_seconds: float = Field(
+        0.5, gt=0, le=60, description="How long a message waits for a connection, and for each statement"
+    )
+    wallet_ledger: Path = Field(
+        Path(".windsock/owed.sqlite"), description="Where answers on credit wait for the database"
+    )
