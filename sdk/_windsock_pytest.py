@@ -4,8 +4,11 @@ pytest loads this file wherever windsock is installed. So it is outside the pack
 a while, and imports nothing of it before a test asks.
 """
 
+import os
+import shutil
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
     from windsock.usage import MemorySink, UsageRecord, UsageWriter
 
 
+_FOLDER = "WINDSOCK_FOLDER"
+_MARKERS = frozenset({"flags", "profile", "settings"})
+
+
 class Override(Protocol):
     """What the fixture ``flags`` is: `windsock.testing.override` until the test ends."""
 
@@ -24,8 +31,18 @@ class Override(Protocol):
         """Force values; see `windsock.testing.override`."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--flags-strict``."""
+    parser.getgroup("windsock").addoption(
+        "--flags-strict",
+        action="store_true",
+        help="fail a test that overrides a flag or a settings class that no code asks for",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers."""
+    """Register the markers, and keep windsock's own files of this run in a folder that ends with it."""
+    config.add_cleanup(_own_folder())
     config.addinivalue_line(
         "markers",
         "flags(values, **values): force features and flags: @pytest.mark.flags(checkout=True), or"
@@ -36,6 +53,28 @@ def pytest_configure(config: pytest.Config) -> None:
         "settings(cls, values, **fields): force fields of a windsock settings class:"
         " @pytest.mark.settings(Teacher, top_k=25)",
     )
+    config.addinivalue_line(
+        "markers",
+        "profile(name, *paths): force what a profile of the flag files sets:"
+        ' @pytest.mark.profile("experimental_v1")',
+    )
+
+
+def _own_folder() -> Callable[[], None]:
+    """Point ``WINDSOCK_FOLDER`` to a new folder: what a run withdraws or spools must not reach the next."""
+    before = os.environ.get(_FOLDER)
+    folder = Path(tempfile.mkdtemp(prefix="windsock-pytest-"))
+    folder.chmod(0o711)  # as root, the embedded PostgreSQL runs as another user
+    os.environ[_FOLDER] = str(folder)
+
+    def remove() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        if before is None:
+            os.environ.pop(_FOLDER, None)
+        else:
+            os.environ[_FOLDER] = before
+
+    return remove
 
 
 @pytest.fixture
@@ -94,18 +133,30 @@ def usage(tmp_path: Path) -> Iterator[Recorded]:
         writer.stop()
 
 
+@pytest.fixture
+def healed(usage: Recorded) -> "Callable[[], list[Mapping[str, object]]]":
+    """Call it for what was healed so far: ``field``, ``failed_value``, ``error``, ``fell_to`` of each."""
+    return lambda: [each for row in usage.rows for each in row.healed]
+
+
 @pytest.fixture(autouse=True)
 def _windsock_markers(request: pytest.FixtureRequest) -> Iterator[None]:
-    marked = [mark for name in ("settings", "flags") for mark in request.node.iter_markers(name)]
+    if request.config.getoption("flags_strict"):
+        from windsock.testing.overriding import be_strict  # noqa: PLC0415 - see the module
+
+        be_strict()
+    marked = [mark for mark in request.node.iter_markers() if mark.name in _MARKERS]
     if not marked:
         yield
         return
-    from windsock.testing import override  # noqa: PLC0415 - see the module
+    from windsock.testing import override, profile  # noqa: PLC0415 - see the module
 
     with ExitStack() as stack:
         for mark in reversed(marked):  # the closest to the test wins
             if mark.name == "settings":
                 stack.enter_context(override(*mark.args, **mark.kwargs))
+            elif mark.name == "profile":
+                stack.enter_context(override(profile(*mark.args)))
             else:
                 values = {**(mark.args[0] if mark.args else {}), **mark.kwargs}
                 stack.enter_context(override(values))

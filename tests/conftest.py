@@ -27,6 +27,11 @@ _SLOW = (
 """What starts programs, servers and whole systems, or many of them, below this folder; `.ci/run` runs these apart."""
 
 
+def pytest_sessionstart() -> None:
+    """Undo what the plugin does for other projects: these tests look at `.windsock` in folders of their own."""
+    os.environ.pop("WINDSOCK_FOLDER", None)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of `_SLOW` as slow."""
     here = Path(__file__).parent

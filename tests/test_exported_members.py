@@ -16,7 +16,7 @@ EXPORTED = {
     "windsock.providers": ["CompiledProvider", "FilesProvider", "Serving"],
     "windsock.runtime": ["Health", "health", "reload", "start", "stop"],
     "windsock.settings": ["Feature", "Fixed", "Settings", "Tunable", "feature"],
-    "windsock.testing": ["each_variant", "override"],
+    "windsock.testing": ["at", "each_variant", "override", "pairwise", "profile"],
     "windsock.usage": [
         "COLUMNS", "EventRecord", "ExperimentSink", "ExposureRecord", "ExposureSink", "Healed", "LogSink", "Measured",
         "MemorySink", "OpenTelemetrySink", "Pending", "Request", "RowsRefusedError", "Sink", "Sinks", "Spool",

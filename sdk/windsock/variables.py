@@ -1,6 +1,7 @@
 """The environment variables that windsock itself reads."""
 
 import os
+from pathlib import Path
 
 DEFAULT_ENVIRONMENT = "production"
 
@@ -8,6 +9,11 @@ DEFAULT_ENVIRONMENT = "production"
 def environment_name() -> str:
     """The deployment environment that base flags target: ``ENVIRONMENT``, by default ``production``."""
     return os.environ.get("ENVIRONMENT", "").strip() or DEFAULT_ENVIRONMENT
+
+
+def data_folder() -> Path:
+    """Where windsock keeps its own files: ``WINDSOCK_FOLDER``, by default ``.windsock``."""
+    return Path(os.environ.get("WINDSOCK_FOLDER", "").strip() or ".windsock")
 
 
 def user_id_key() -> bytes | None:

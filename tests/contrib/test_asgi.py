@@ -2,16 +2,21 @@
 
 import asyncio
 import uuid
+from typing import Annotated
 
 import httpx
 import pytest
-from fastapi import BackgroundTasks, FastAPI, HTTPException, WebSocket
+from fastapi import BackgroundTasks, FastAPI, Header, HTTPException, WebSocket
 from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
+from openfeature import api
+from openfeature.evaluation_context import EvaluationContext
+from tests.contrib.conftest import served
 from tests.healing.teachers import CONFIG, TYPO, Provider, Teacher, profiles
 
 import windsock
-from windsock.contrib.asgi import RequestMiddleware
+from windsock.contrib.asgi import RequestMiddleware, lifespan
+from windsock.contrib.fastapi import for_user
 from windsock.usage import MemorySink
 from windsock.usage.request import current_request
 
@@ -102,6 +107,56 @@ def test_whatever_becomes_of_it(get, path, status, values):
     found, _, (row,) = get(path)
     assert (found, row.values) == (status, values)
     assert uuid.UUID(row.request_id)
+
+
+def context(scope):
+    user = dict(scope["headers"]).get(b"x-user")
+    return EvaluationContext(user.decode(), {"tier": "pro"}) if user else None
+
+
+def user_id(x_user: Annotated[str | None, Header()] = None) -> str | None:
+    return x_user
+
+
+@pytest.fixture
+def with_context(serve):
+    """An application that knows its users, started and stopped by its lifespan."""
+    serve(profiles(["ann"], reasoning_model=TYPO))  # writes flagd/ in the current folder
+    windsock.stop()
+    application = FastAPI(lifespan=lifespan)
+    application.add_middleware(RequestMiddleware, context=context)
+
+    @application.get("/context")
+    def read_context() -> list[str | None]:
+        found = api.get_transaction_context()
+        return [Teacher.for_user(None).reasoning_model, found.targeting_key, found.attributes.get("tier")]
+
+    @application.get("/dependency")
+    def dependency(teacher: Annotated[Teacher, for_user(Teacher, user_id)]) -> str:
+        return teacher.reasoning_model
+
+    return application
+
+
+def ask_with_context(get):
+    assert get("/context", headers={"X-User": "ann"}).json() == [TYPO, "ann", "pro"]
+    assert get("/context").json() == ["gpt-4o-mini", "", None] or get("/context").json()[1] is None
+    assert get("/dependency", headers={"X-User": "ann"}).json() == TYPO
+    assert get("/dependency").json() == "gpt-4o-mini"
+
+
+def test_context_dependency_and_lifespan(with_context, usage):
+    with TestClient(with_context) as client:
+        assert windsock.health().ready
+        ask_with_context(client.get)
+    assert not windsock.health().ready
+    assert {row.user_id for row in usage.rows} == {"ann", None}
+
+
+def test_on_a_real_server(with_context):
+    with served(with_context, lifespan="on") as address, httpx.Client(base_url=address) as client:
+        ask_with_context(client.get)
+    assert not windsock.health().ready
 
 
 def test_what_reads_nothing_leaves_nothing(get):

@@ -3,6 +3,7 @@
 import celery
 import pytest
 from celery import signals
+from openfeature.evaluation_context import EvaluationContext
 from tests.celery_worker import celery_worker
 from tests.healing.teachers import TYPO, Provider, Teacher, profiles
 
@@ -19,20 +20,36 @@ def app(monkeypatch):
     )  # ad learning's, which starts windsock on its flags
     app = celery.Celery(broker="memory://", backend="cache+memory://", set_as_current=False)
 
-    @app.task(name="answer")
+    @app.task(name="answer", shared=False)
     def answer(user):
         current_request().tokens(input=3, output=4)
         return windsock.heal(Teacher.for_user(user), Provider())
 
-    @app.task(name="fail")
+    @app.task(name="fail", shared=False)
     def fail(user):
         raise RuntimeError(Teacher.for_user(user).reasoning_model)
 
-    trace_tasks()
-    trace_tasks()  # a second call changes nothing
+    @app.task(name="nobody", shared=False)
+    def nobody(user):
+        return Teacher.for_user(None).reasoning_model
+
+    trace_tasks(lambda task: EvaluationContext(task.request.args[0]) if task.name == "nobody" else None)
+    trace_tasks(lambda task: EvaluationContext(task.request.args[0]) if task.name == "nobody" else None)
     yield app
     signals.task_prerun.disconnect(_begin, dispatch_uid="windsock")
     signals.task_postrun.disconnect(_end, dispatch_uid="windsock")
+
+
+@pytest.mark.slow
+def test_the_transaction_context_of_a_task_ends_with_it(serve, app):
+    memory = MemorySink()
+    serve(profiles(["ann"], reasoning_model=TYPO), usage=memory)
+    with celery_worker(app):
+        assert app.send_task("nobody", ["ann"]).get(30) == TYPO
+        assert app.send_task("nobody", ["bob"]).get(30) == "gpt-4o-mini"
+        assert app.send_task("answer", ["eve"]).get(30) == "gpt-4o-mini"
+    windsock.stop()
+    assert [row.user_id for row in memory.rows] == ["ann", "bob", "eve"]
 
 
 @pytest.mark.slow

@@ -1,24 +1,21 @@
 """The Django middleware, with Django's own clients and on a real ASGI server."""
 
 import asyncio
-import contextlib
-import socket
-import threading
 import types
 import uuid
 
 import django
 import httpx
 import pytest
-import uvicorn
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client, override_settings
 from django.urls import path
+from openfeature.evaluation_context import EvaluationContext
+from tests.contrib.conftest import served
 from tests.healing.teachers import CONFIG, TYPO, Provider, Teacher, profiles
-from tests.waiting import eventually
 
 import windsock
 from windsock.usage import MemorySink
@@ -76,8 +73,8 @@ def nobody(http):
     return HttpResponse(Teacher.for_user(None).reasoning_model)
 
 
-def user_id(http):
-    return http.GET.get("user")
+def context(http):
+    return EvaluationContext(http.GET["user"]) if "user" in http.GET else None
 
 
 VIEWS = [plain, plain_async, stream, stream_async, cut, refused, broken, down]
@@ -163,32 +160,17 @@ def test_an_exception_in_a_streamed_response_is_an_error(rows):
 
 
 @pytest.mark.anyio
-async def test_the_setting_names_the_user_of_what_was_asked_without_one(rows):
-    with override_settings(WINDSOCK_USER_ID=f"{__name__}.user_id"):
-        await asyncio.to_thread(Client().get, "/nobody?user=ann")
-        await AsyncClient().get("/nobody?user=bob")
-        await AsyncClient().get("/nobody")
-    assert [row.user_id for row in rows()] == ["ann", "bob", None]
-
-
-@contextlib.contextmanager
-def served():
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(get_asgi_application(), lifespan="off", log_config=None)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            eventually(lambda: server.started)
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
+async def test_the_setting_names_the_user_of_what_is_asked_without_one(rows):
+    with override_settings(WINDSOCK_CONTEXT=f"{__name__}.context"):
+        assert (await asyncio.to_thread(Client().get, "/nobody?user=ann")).text == TYPO
+        assert (await AsyncClient().get("/nobody?user=bob")).text == "gpt-4o-mini"
+        assert (await AsyncClient().get("/nobody?user=ann")).text == TYPO
+        assert (await AsyncClient().get("/nobody")).text == "gpt-4o-mini"
+    assert [row.user_id for row in rows()] == ["ann", "bob", "ann", None]
 
 
 def test_on_a_real_server(rows):
-    with served() as address:
+    with served(get_asgi_application()) as address:
         assert httpx.get(f"{address}/plain/ann").text == "gpt-4o-mini"
         assert httpx.get(f"{address}/stream_async/ann").text == f"{TYPO}0.7"
         assert httpx.get(f"{address}/broken/ann").status_code == 500

@@ -8,6 +8,8 @@ from wsgiref.validate import validator
 import flask
 import httpx
 import pytest
+import werkzeug.test
+from openfeature.evaluation_context import EvaluationContext
 from tests.healing.teachers import CONFIG, TYPO, Provider, Teacher, profiles
 
 import windsock
@@ -119,6 +121,21 @@ def test_a_response_that_is_not_closed_leaves_no_request_open(rows):
     answer = app.test_client().get("/stream/ann")
     assert windsock.current_request() is None
     answer.close()
+
+
+def test_the_transaction_context_of_a_request_ends_with_it(rows):
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return [Teacher.for_user(None).reasoning_model.encode()]
+
+    def context(environ):
+        user = environ.get("HTTP_X_USER")
+        return EvaluationContext(user) if user else None
+
+    wrapped = werkzeug.test.Client(RequestMiddleware(application, context=context))
+    assert wrapped.get("/", headers={"X-User": "ann"}, buffered=True).text == TYPO
+    assert wrapped.get("/", buffered=True).text == "gpt-4o-mini"
+    assert [row.user_id for row in rows()] == ["ann", None]
 
 
 class _Quiet(WSGIRequestHandler):

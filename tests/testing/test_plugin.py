@@ -86,6 +86,50 @@ def test_markers_and_fixtures(project: Path, workers: str) -> None:
     assert not (project / ".windsock").exists()
 
 
+MORE = """
+    import pytest
+    import windsock
+    from app import Tutor, beta, checkout
+
+    @pytest.mark.profile("experimental_v1")
+    def test_profile():
+        assert Tutor.for_user("ada").top_k == 25
+
+    @pytest.mark.settings(Tutor, model="gone")
+    def test_healed(healed):
+        def call(settings):
+            if settings.model == "gone":
+                raise LookupError("404: there is no such model")
+
+        with windsock.request(user_id="ada"):
+            windsock.heal(Tutor.for_user("ada"), call)
+        [found] = healed()
+        assert (found["field"], found["failed_value"], found["fell_to"]) == ("model", "gone", "default")
+
+    @pytest.mark.flags(checkout=True)
+    def test_asks_for_nothing():
+        assert not beta()
+
+    @pytest.mark.flags(checkout=True)
+    def test_asks():
+        assert checkout()
+"""
+
+
+def test_profiles_healed_values_and_strict_overrides(project: Path) -> None:
+    (project / "test_app.py").write_text(textwrap.dedent(MORE))
+    (project / "flagd").mkdir()
+    (project / "flagd/tutor.flagd.json").write_text(
+        '{"flags": {"tutor.profile": {"state": "ENABLED", "variants": {"none": {}, "experimental_v1": {"top_k": 25}},'
+        ' "defaultVariant": "none"}}}'
+    )
+    done = run(project, "-n", "0")
+    assert "4 passed" in done.stdout, done.stdout + done.stderr
+    done = run(project, "-n", "0", "--flags-strict")
+    assert "4 passed, 1 error" in done.stdout, done.stdout + done.stderr
+    assert "no code asked for 'checkout' while it was overridden (--flags-strict)" in done.stdout
+
+
 def test_a_marker_that_does_not_fit_fails_its_test_alone(project: Path) -> None:
     (project / "test_app.py").write_text(
         "import pytest\nimport app\n"
@@ -95,6 +139,40 @@ def test_a_marker_that_does_not_fit_fails_its_test_alone(project: Path) -> None:
     done = run(project, "-n", "0")
     assert "1 passed, 1 error" in done.stdout
     assert "Tutor has no field 'topk'; did you mean 'top_k'?" in done.stdout
+
+
+LEAKING = """
+    import pytest
+    import windsock
+    from app import Tutor
+
+    def test_a_model_fails_until_it_is_withdrawn(monkeypatch, tmp_path):
+        flag = '{"state": "ENABLED", "variants": {"b": {"model": "gone"}}, "defaultVariant": "b"}'
+        (tmp_path / "a.flagd.json").write_text('{"flags": {"tutor": %s}}' % flag)
+        windsock.start(flags=tmp_path)
+
+        def call(settings):
+            if settings.model == "gone":
+                raise LookupError("404: there is no such model")
+
+        assert Tutor.live().model == "gone"
+        for user in range(5):
+            with windsock.request(user_id=str(user)):
+                windsock.heal(Tutor.for_user(str(user)), call)
+        assert Tutor.live().model == "small"
+        windsock.stop()
+"""
+
+
+def test_what_a_run_withdraws_does_not_reach_the_next(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "test_app.py").write_text(textwrap.dedent(LEAKING))
+    (project / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(project / "temporary"))
+    for _ in range(2):
+        done = run(project, "-n", "0")
+        assert "1 passed" in done.stdout, done.stdout + done.stderr
+    assert not (project / ".windsock").exists()
+    assert list((project / "temporary").glob("windsock-*")) == []
 
 
 def test_a_project_that_does_not_use_it_imports_nothing_of_windsock(tmp_path: Path) -> None:

@@ -6,12 +6,12 @@ from contextvars import Context, copy_context
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from windsock.usage.request import Request, request
+from openfeature.evaluation_context import EvaluationContext
+
+from windsock.contrib._opening import Opening, answered
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-
-_SERVER_ERROR = 500
 
 Raised = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
@@ -29,41 +29,48 @@ class RequestMiddleware:
 
     Args:
         app: The application to wrap.
+        context: From the WSGI environment to OpenFeature's transaction context: the user's id as targeting
+            key, and the attributes that rules may ask for. None from it leaves the context alone.
     """
 
-    def __init__(self, app: "WSGIApplication") -> None:
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        context: "Callable[[WSGIEnvironment], EvaluationContext | None] | None" = None,
+    ) -> None:
         self._app = app
+        self._context = context
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
-        this = request(request_id=environ.get("HTTP_X_REQUEST_ID") or None)
+        laid = None if self._context is None else self._context(environ)
+        opening = Opening(laid, environ.get("HTTP_X_REQUEST_ID"))
+        # A context of its own: a response that is never closed leaves no request open in the thread.
+        context = copy_context()
+        this = context.run(opening.__enter__)
 
         def watched(
             status: str, headers: list[tuple[str, str]], raised: Raised | None = None, /
         ) -> Callable[[bytes], object]:
-            if int(status[:3]) >= _SERVER_ERROR:
-                this.failed(f"HTTP {status[:3]}")
+            answered(this, int(status[:3]))
             return start_response(status, headers, raised)
 
-        # A context of its own: a response that is never closed leaves no request open in the thread.
-        context = copy_context()
-        context.run(this.__enter__)
         try:
-            return _Body(context.run(self._app, environ, watched), this, context)
+            return _Body(context.run(self._app, environ, watched), opening, context)
         except BaseException as error:
-            context.run(this.__exit__, type(error), error, error.__traceback__)
+            context.run(opening.__exit__, type(error), error, error.__traceback__)
             raise
 
 
 class _Body:
     """A response's parts, each made inside the request; closing it ends the request."""
 
-    def __init__(self, parts: Iterable[bytes], this: Request, context: Context) -> None:
+    def __init__(self, parts: Iterable[bytes], opening: Opening, context: Context) -> None:
         self._iterator = context.run(iter, parts)
-        self._request = this
+        self._request = opening.request
         self._context = context
         self._ending = ExitStack()
-        self._ending.callback(context.run, this.__exit__, None, None, None)
+        self._ending.callback(context.run, opening.__exit__, None, None, None)
         if (close := getattr(parts, "close", None)) is not None:
             self._ending.callback(context.run, close)
 

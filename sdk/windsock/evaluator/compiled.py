@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Final, TypeAlias
 
 from openfeature.exception import ErrorCode
@@ -26,6 +27,16 @@ Evaluate: TypeAlias = Callable[[Mapping[str, object]], Outcome]
 Clock: TypeAlias = Callable[[], float]
 """Returns Unix seconds; only read for rules that use ``$flagd.timestamp``."""
 
+frozen_at: Final[ContextVar[float | None]] = ContextVar("windsock_frozen_at", default=None)
+"""The Unix time that rules see in this context, where a test froze it; see `windsock.testing.at`."""
+
+
+def unix_time() -> float:
+    """The time for ``$flagd.timestamp``."""
+    frozen = frozen_at.get()
+    return time.time() if frozen is None else frozen
+
+
 _Tail: TypeAlias = Callable[[Value], Outcome]
 
 
@@ -48,7 +59,7 @@ class CompiledFlag:
 
     __slots__ = ("constant", "decided_by", "evaluate", "flag", "key", "rule")
 
-    def __init__(self, flag: Flag, sets: LiteralSets | None = None, clock: Clock = time.time) -> None:
+    def __init__(self, flag: Flag, sets: LiteralSets | None = None, clock: Clock = unix_time) -> None:
         self.key: Final = flag.key
         self.flag: Final = flag
         outcomes = Outcomes(flag)

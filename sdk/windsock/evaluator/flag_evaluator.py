@@ -1,7 +1,6 @@
 """The evaluator protocol of flagd's Python providers, over compiled flags."""
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar, cast
 
@@ -17,7 +16,7 @@ from openfeature.exception import (
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
 
 from windsock.errors import FlagFileError
-from windsock.evaluator.compiled import Clock, CompiledFlag
+from windsock.evaluator.compiled import Clock, CompiledFlag, unix_time
 from windsock.evaluator.membership import LiteralSets
 from windsock.evaluator.outcome import attributes_of, copy_json
 from windsock.flags import Flag, FlagSet, JsonValue, merge, read_document
@@ -53,7 +52,7 @@ class FlagEvaluator:
         clock: Unix seconds, for ``$flagd.timestamp``.
     """
 
-    def __init__(self, source: str = "flags", clock: Clock = time.time) -> None:
+    def __init__(self, source: str = "flags", clock: Clock = unix_time) -> None:
         self._source = source
         self._clock = clock
         self._served = _Served(FlagSet({}, ""), {})

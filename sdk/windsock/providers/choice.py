@@ -12,7 +12,6 @@ from windsock.providers.files import FilesProvider
 from windsock.providers.flagd_options import grace_period
 
 DEFAULT_FOLDER = "flagd"
-DEFAULT_COPY_FOLDER = ".windsock/stream"
 
 _SERVER_VARIABLES = ("FLAGD_HOST", "FLAGD_TARGET_URI", "FLAGD_SOCKET_PATH")
 
@@ -62,7 +61,7 @@ def _files(
 def _stream(context: Mapping[str, EvaluationContextAttribute]) -> AbstractProvider:
     from windsock.providers.stream import StreamProvider  # noqa: PLC0415 - loads gRPC
 
-    folder = os.environ.get("WINDSOCK_OFFLINE_COPY") or DEFAULT_COPY_FOLDER
+    folder = os.environ.get("WINDSOCK_OFFLINE_COPY", "")
     return StreamProvider(None, context, None if folder.lower() == "off" else folder)
 
 

@@ -25,6 +25,7 @@ from windsock.providers import forking
 from windsock.providers.compiled import CompiledProvider
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.providers.offline_copy import OfflineCopy
+from windsock.variables import data_folder
 
 try:
     from windsock.providers.sync_connection import LostError, Push, SyncConnection
@@ -32,8 +33,6 @@ except ImportError as missing:
     raise MissingExtraError("flagd's sync stream", "flagd") from missing
 
 logger = logging.getLogger("windsock.flags")
-
-DEFAULT_COPY_FOLDER = Path(".windsock/stream")
 
 _FIRST_RETRY: Final = 0.1
 """Seconds between attempts while the start waits for the first set."""
@@ -48,21 +47,23 @@ class StreamProvider(CompiledProvider):
     Args:
         options: How the server is reached. Default: what ``FLAGD_*`` says.
         context: Attributes laid below every evaluation context, and above those that the server sends.
-        copy_folder: Folder of the offline copy, or None for none.
+        copy_folder: Folder of the offline copy, or None for none. Default: ``stream`` in `data_folder`.
     """
 
     def __init__(
         self,
         options: FlagdOptions | None = None,
         context: Mapping[str, EvaluationContextAttribute] | None = None,
-        copy_folder: str | os.PathLike[str] | None = DEFAULT_COPY_FOLDER,
+        copy_folder: str | os.PathLike[str] | None = "",
     ) -> None:
         self._options = options or FlagdOptions.from_environment("in-process")
         super().__init__("windsock-stream", self._options.target, context or {})
         self._copy = (
             None
             if copy_folder is None
-            else OfflineCopy(Path(copy_folder), self._options.target, self._options.selector)
+            else OfflineCopy(
+                Path(copy_folder or data_folder() / "stream"), self._options.target, self._options.selector
+            )
         )
         self._follower: _Follower | None = None
         self._first = threading.Event()

@@ -4,8 +4,9 @@ An OpenFeature hook replaces what an evaluation answers. So features, settings a
 see the same, whatever provider serves and however often the application calls `windsock.start`.
 """
 
+import dataclasses
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from openfeature.hook import Hook, HookContext, HookHints
 
 from windsock.errors import OverrideError
 from windsock.evaluator.outcome import copy_json
-from windsock.flag_names import OVERRIDE
+from windsock.flag_names import OVERRIDE, class_flag
 from windsock.nested import overlay
 from windsock.settings import Settings
 from windsock.settings.falling import resolve
@@ -37,16 +38,31 @@ _TYPES: Final[Mapping[FlagType, tuple[type, ...]]] = {
 }
 
 
+Forced = (
+    Mapping[str, object]
+    | Mapping[type[Settings], Mapping[str, object]]
+    | Mapping[type[Settings] | str, object]
+)
+"""Values by flag key, fields by settings class, or both."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Override:
-    """Values by flag key, for everybody or for one user; `laid` ones are laid over what the flag says."""
+    """Values by flag key, for everybody or for one user.
+
+    Attributes:
+        laid: Whether they are laid over what the flag says.
+        asked: The keys that code has asked for.
+    """
 
     values: Mapping[str, Any]
     laid: bool
     user: str | None
+    asked: set[str] = dataclasses.field(default_factory=set)
 
 
 _in_force: ContextVar[tuple[_Override, ...]] = ContextVar("windsock_overrides", default=())
+_strict = False
 _lock = threading.Lock()
 _holders = 0
 
@@ -65,6 +81,7 @@ class _Replacing(Hook):
                 None,
                 hook_context.evaluation_context.targeting_key,
             }:
+                each.asked.add(hook_context.flag_key)
                 _replace(details, each.values[hook_context.flag_key], hook_context.flag_type, laid=each.laid)
 
 
@@ -73,7 +90,7 @@ _hook: Final = _Replacing()
 
 @contextmanager
 def override(
-    target: type[Settings] | Settings | Mapping[str, object],
+    target: type[Settings] | Settings | Forced,
     values: Mapping[str, object] | None = None,
     /,
     **fields: object,
@@ -85,6 +102,7 @@ def override(
         with windsock.testing.override(Teacher, retrieval_top_k=25): ...
         with windsock.testing.override(Teacher.for_user("ada"), temperature=0.1): ...
         with windsock.testing.override({"checkout.v2": True}): ...
+        with windsock.testing.override(windsock.testing.profile("experimental_v1")): ...
 
     They hold for this context and the tasks that it starts; other tasks and threads never see them. Blocks
     nest, and the inner one wins. Fields that aren't named keep their values. A view that was made before the
@@ -92,16 +110,17 @@ def override(
     ``override`` and counts in no experiment.
 
     Args:
-        target: A settings class, for everybody; what `Settings.for_user` returned, for that user; or values
-            by flag key, for features and other flags.
+        target: A settings class, for everybody; what `Settings.for_user` returned, for that user; or a
+            mapping of values by flag key, for features and other flags, and of fields by settings class.
         values: Fields as a mapping: ``{"retrieval": {"top_k": 5}}``.
         **fields: Fields of the settings class.
 
     Raises:
-        OverrideError: A field or flag that is neither declared nor loaded, or a value that doesn't fit.
+        OverrideError: A field or flag that is neither declared nor loaded, or a value that doesn't fit; at
+            the end of the block, with pytest's ``--flags-strict``, a flag that no code asked for.
     """
     if isinstance(target, Mapping):
-        made = [_of_flags(target)]
+        made = _of_mapping(target)
     else:
         made = _of_settings(target, {**(values or {}), **fields})
     with _hooked():
@@ -110,11 +129,36 @@ def override(
             yield
         finally:
             _in_force.reset(token)
+    if _strict:
+        _check_asked(made)
+
+
+def be_strict() -> None:
+    """Refuse overrides that no code asks for, from now on."""
+    global _strict  # noqa: PLW0603 - one run of tests is strict or isn't
+    _strict = True
 
 
 def active() -> bool:
     """Whether any override holds in this context."""
     return bool(_in_force.get())
+
+
+def _check_asked(made: Sequence[_Override]) -> None:
+    asked = {class_flag(key) for each in made for key in each.asked}
+    if unasked := sorted({class_flag(key) for each in made for key in each.values} - asked):
+        raise OverrideError(
+            f"no code asked for {', '.join(map(repr, unasked))} while it was overridden (--flags-strict):"
+            " remove the override, or let the test reach the code that reads it"
+        )
+
+
+def _of_mapping(target: Mapping[Any, Any]) -> list[_Override]:
+    flags = {key: value for key, value in target.items() if not isinstance(key, type)}
+    made = [
+        each for key, fields in target.items() if isinstance(key, type) for each in _of_settings(key, fields)
+    ]
+    return [*made, _of_flags(flags)] if flags else made
 
 
 def _of_settings(target: type[Settings] | Settings, fields: Mapping[str, object]) -> list[_Override]:

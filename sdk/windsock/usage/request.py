@@ -102,6 +102,14 @@ class Request:
             self._request_id = uuid4().hex
         return self._request_id
 
+    def identify(self, user_id: str) -> None:
+        """Say who the request is for, if that is known only after it began.
+
+        Args:
+            user_id: For views that were not made for a user of their own.
+        """
+        self._user_id = user_id
+
     def record(self, trace: Traced) -> None:
         """Register a settings view; it is asked for its use when the request ends."""
         self._traces.append(trace)

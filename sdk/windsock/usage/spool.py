@@ -13,10 +13,10 @@ from uuid import uuid4
 
 from windsock import disk
 from windsock.usage.experiment_records import Record, read_line
+from windsock.variables import data_folder
 
 log = logging.getLogger("windsock.usage")
 
-DEFAULT_FOLDER = Path(".windsock/spool")
 DEFAULT_MAX_BYTES = 256 * 2**20
 _PATTERN = "usage-*.jsonl"
 _FILE_BYTES = 8 * 2**20  # a file is read whole to be replayed
@@ -35,12 +35,13 @@ class Spool:
     however it ended, because the kernel drops the lock. Two processes never replay the same file.
 
     Args:
-        folder: Made when the first batch is appended; only its owner may read it (mode 700).
+        folder: Made when the first batch is appended; only its owner may read it (mode 700). Default:
+            ``spool`` in `data_folder`.
         max_bytes: Bound on the whole folder, in bytes. A batch that does not fit is refused.
     """
 
-    def __init__(self, folder: Path = DEFAULT_FOLDER, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None = None, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+        self.folder = folder or data_folder() / "spool"
         self.max_bytes = max_bytes
         self._lock = threading.Lock()
         self._fd: int | None = None

@@ -16,7 +16,8 @@ from windsock.usage.delivery import Delivery
 from windsock.usage.experiment_records import Record
 from windsock.usage.met import Met
 from windsock.usage.sinks import ExperimentSink, Sink, destination
-from windsock.usage.spool import DEFAULT_FOLDER, Spool
+from windsock.usage.spool import Spool
+from windsock.variables import data_folder
 
 log = logging.getLogger("windsock.usage")
 
@@ -70,7 +71,7 @@ class UsageWriter:
 
     def __init__(self, sink: Sink, spool: Spool | None = None, options: UsageOptions | None = None) -> None:
         self._sink = sink
-        self._spool = spool or Spool(DEFAULT_FOLDER / destination(sink))
+        self._spool = spool or Spool(data_folder() / "spool" / destination(sink))
         self._options = options or UsageOptions()
         self._reset()
         atexit.register(self.stop)

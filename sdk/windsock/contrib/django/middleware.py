@@ -1,4 +1,4 @@
-"""Django middleware, for WSGI and ASGI: each HTTP request is one in `usage_logs`."""
+"""The middleware, for WSGI and ASGI: each HTTP request is one in `usage_logs`."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
@@ -8,11 +8,10 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
+from openfeature.evaluation_context import EvaluationContext
 
-from windsock.usage.request import Request, current_request, request
-
-_SERVER_ERROR = 500
-_RAISED = "windsock.contrib.django"
+from windsock.contrib._opening import RAISED, Opening, answered
+from windsock.usage.request import Request, current_request
 
 
 class RequestMiddleware:
@@ -21,11 +20,12 @@ class RequestMiddleware:
     ::
 
         MIDDLEWARE = [..., "windsock.contrib.django.RequestMiddleware"]
-        WINDSOCK_USER_ID = "app.users.user_id"  # optional: a function of the HttpRequest
+        WINDSOCK_CONTEXT = "app.flags.context"  # optional: a function of the HttpRequest
 
-    The function returns the id for what is asked without a user, or None. If it reads
-    ``request.user``, list the middleware after Django's ``AuthenticationMiddleware``. It may query the
-    database: under ASGI it runs in Django's thread for synchronous code.
+    The function returns OpenFeature's transaction context: the user's id as targeting key, and the attributes
+    that rules may ask for; or None. If it reads ``request.user``, list the middleware after Django's
+    ``AuthenticationMiddleware``. It may query the database: under ASGI it runs in Django's thread for
+    synchronous code.
 
     The request's id is the header ``X-Request-ID`` if a proxy has set one. A streamed response belongs to the
     request, which ends when the server closes the response. A status of 500 or more is an error, named after
@@ -42,8 +42,10 @@ class RequestMiddleware:
         self, get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
     ) -> None:
         self._get_response = get_response
-        path = getattr(settings, "WINDSOCK_USER_ID", None)
-        self._user_id: Callable[[HttpRequest], object] = import_string(path) if path else _nobody
+        path = getattr(settings, "WINDSOCK_CONTEXT", None)
+        self._context: Callable[[HttpRequest], EvaluationContext | None] | None = (
+            import_string(path) if path else None
+        )
         self._asynchronous = iscoroutinefunction(get_response)
         if self._asynchronous:
             markcoroutinefunction(self)
@@ -52,49 +54,44 @@ class RequestMiddleware:
         """Answer one request."""
         if self._asynchronous:
             return self._answer(http)
-        this = _opened(http, self._user_id(http))
+        opening = _opened(http, self._context(http) if self._context else None)
         try:
-            return _ended(this, self._get_response(http))
+            return _ended(opening, self._get_response(http))
         except BaseException as error:
-            this.__exit__(type(error), error, error.__traceback__)
+            opening.__exit__(type(error), error, error.__traceback__)
             raise
 
     async def _answer(self, http: HttpRequest) -> HttpResponseBase:
-        this = _opened(http, await sync_to_async(self._user_id)(http))
+        opening = _opened(http, await sync_to_async(self._context)(http) if self._context else None)
         try:
-            return _ended(this, await self._get_response(http))
+            return _ended(opening, await self._get_response(http))
         except BaseException as error:
-            this.__exit__(type(error), error, error.__traceback__)
+            opening.__exit__(type(error), error, error.__traceback__)
             raise
 
     def process_exception(self, http: HttpRequest, exception: Exception) -> None:  # noqa: ARG002 - Django's
         """Remember what a view raised; Django turns it into a response before the middleware sees it."""
         if (this := current_request()) is not None:
-            this.notes[_RAISED] = exception
+            this.notes[RAISED] = exception
 
 
-def _nobody(http: HttpRequest) -> None:
-    """No user id, without the setting."""
+def _opened(http: HttpRequest, context: EvaluationContext | None) -> Opening:
+    opening = Opening(context, http.headers.get("X-Request-ID"))
+    opening.__enter__()
+    return opening
 
 
-def _opened(http: HttpRequest, user_id: object) -> Request:
-    return request(
-        None if user_id is None else str(user_id), request_id=http.headers.get("X-Request-ID") or None
-    ).__enter__()
-
-
-def _ended(this: Request, response: HttpResponseBase) -> HttpResponseBase:
+def _ended(opening: Opening, response: HttpResponseBase) -> HttpResponseBase:
     """End the request, or have a streamed response end it when the server closes the response."""
-    if response.status_code >= _SERVER_ERROR:
-        raised = this.notes.get(_RAISED)
-        this.failed(raised if isinstance(raised, Exception) else f"HTTP {response.status_code}")
+    this = opening.request
+    answered(this, response.status_code)
     if not response.streaming:
-        this.__exit__(None, None, None)
+        opening.__exit__(None, None, None)
         return response
     watched = _watched_async if response.is_async else _watched
     response.streaming_content = watched(this, response.streaming_content)
     ending = ExitStack()
-    ending.callback(this.__exit__, None, None, None)
+    ending.callback(opening.__exit__, None, None, None)
     ending.callback(response.close)
     response.close = ending.close  # a second call does nothing
     return response

@@ -1,0 +1,43 @@
+"""The system check: what the flags get wrong, in ``manage.py check`` and before every server starts."""
+
+from collections.abc import Iterable
+
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's names
+
+from windsock.flags import FlagSet
+from windsock.gitops.misfits import misfits
+from windsock.runtime import health
+from windsock.settings.process import process
+from windsock.settings.resolution import Resolver
+
+
+def check_flags(**_: object) -> list[CheckMessage]:
+    """Compare the flags that serve with the settings classes that are imported.
+
+    ``windsock.E001`` is a value that its class refuses, so that the layer below serves. ``windsock.W001`` is
+    a flag that turned itself off, ``windsock.W002`` means that no flags serve.
+    """
+    serving = health()
+    return [
+        *_refused(),
+        *(Warning(problem, id="windsock.W001") for problem in serving.problems),
+        *(
+            [Warning(f"no flags serve, code defaults do: {serving.stale}", id="windsock.W002")]
+            if not serving.ready
+            else []
+        ),
+    ]
+
+
+def _refused() -> Iterable[CheckMessage]:
+    provider = process.evaluating().in_process()
+    if provider is None:
+        return
+    served = FlagSet({key: each.flag for key, each in provider.compiled.items()}, "")
+    declarations = [each.declaration for each in process.readers if isinstance(each, Resolver)]
+    for misfit in misfits(served, declarations):
+        yield Error(
+            f"flag {misfit.flag.key!r}: {misfit.message}",
+            hint=f"mend {misfit.flag.source}; `manage.py windsock check` has the line",
+            id="windsock.E001",
+        )
