@@ -59,3 +59,18 @@ def test_watch_evaluates_again_when_a_file_changes(write, tmp_path):
         finally:
             process.send_signal(signal.SIGINT)
     assert process.returncode == 0
+
+
+def test_a_class_that_reads_the_command_line_is_explained_by_its_own(windsock, tmp_path):
+    (tmp_path / "served.py").write_text(
+        "import windsock\n"
+        "from pydantic_settings import SettingsConfigDict\n\n\n"
+        "class Served(windsock.Settings):\n"
+        "    model_config = SettingsConfigDict(cli_parse_args=True)\n"
+        "    port: int = 1\n"
+    )
+    assert windsock("init", "served:Served").returncode == 0
+    ran = windsock("explain", "served", "--settings", "served:Served", PORT="4")
+    assert ran.returncode == 0, ran.stderr
+    assert "port" in ran.stdout
+    assert "unrecognized arguments" not in ran.stderr

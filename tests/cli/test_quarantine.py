@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.flagfiles import object_flag, write_flags
 
-from windsock.healing.boards import FileBoard, PostgresBoard
+from windsock.healing.boards import FileBoard
+from windsock.healing.postgres_board import PostgresBoard
 from windsock.healing.quarantine import Outbox, Withdrawal
 from windsock.settings.place import fingerprint
 

@@ -15,7 +15,8 @@ from tests.waiting import eventually
 
 import windsock
 from windsock.healing import quarantine as module
-from windsock.healing.boards import FileBoard, PostgresBoard
+from windsock.healing.boards import FileBoard
+from windsock.healing.postgres_board import PostgresBoard
 from windsock.healing.quarantine import Outbox, Withdrawal, quarantine
 from windsock.healing.sharing import Sharing
 from windsock.settings.place import fingerprint

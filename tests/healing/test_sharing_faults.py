@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from tests.healing.teachers import CONFIG, TYPO
 
-from windsock.healing.boards import PostgresBoard, _queries
+from windsock.healing.postgres_board import PostgresBoard, _queries
 from windsock.healing.quarantine import Fault, Outbox, Withdrawal
 from windsock.settings.place import fingerprint
 

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from tests.waiting import eventually
 
-from windsock.healing.boards import PostgresBoard
+from windsock.healing.postgres_board import PostgresBoard
 from windsock.healing.quarantine import Outbox, Withdrawal
 from windsock.settings.place import fingerprint
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 from pydantic_settings import BaseSettings
 from tests.settings.generated import Drawn, Surroundings
 
@@ -70,6 +71,7 @@ def _seen(make: Callable[[], BaseSettings]) -> dict[str, Any]:
         "unset left out": made.model_dump(exclude_unset=True),
         "set": sorted(made.model_fields_set),
         "repr": repr(made),
+        "nested": TypeAdapter(list[type(made)]).dump_python([make()]),
         "pairs": {name: repr(value) for name, value in made},
         "extra": made.model_extra,
         "copy": repr(copy.copy(made)),

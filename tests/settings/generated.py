@@ -351,6 +351,13 @@ def _own_model_serializer(namespace: dict[str, Any], names: list[str]) -> None:
     namespace["whole"] = model_serializer(whole)
 
 
+def _own_wrap_serializer(namespace: dict[str, Any], names: list[str]) -> None:
+    def around(self: Any, handler: Any) -> dict[str, Any]:
+        return {"around": True, **handler(self)}
+
+    namespace["around"] = model_serializer(mode="wrap")(around)
+
+
 class _Vault(PydanticBaseSettingsSource):
     """A source of the project's own, which asks what the others said."""
 
@@ -409,6 +416,7 @@ PARTS: Mapping[str, Callable[[dict[str, Any], list[str]], None]] = {
     "post init": _post_init,
     "serializer": _own_serializer,
     "model serializer": _own_model_serializer,
+    "wrap serializer": _own_wrap_serializer,
     "dotenv first": _sources("dotenv first"),
     "environment first": _sources("environment first"),
     "json": _sources("json"),
@@ -458,8 +466,8 @@ def drawn(draw: st.DrawFn) -> Drawn:
     parts = draw(
         st.lists(st.sampled_from([each for each in PARTS if each not in _SOURCES]), unique=True, max_size=4)
     )
-    if "model serializer" in parts and "serializer" in parts:
-        parts.remove("serializer")
+    if "model serializer" in parts:
+        parts = [each for each in parts if each not in {"serializer", "wrap serializer"}]
     sources = draw(st.sampled_from([None, None, *_SOURCES]))
     config = draw(_configs())
     if config.get("extra") == "allow":

@@ -15,10 +15,12 @@ from pydantic import (
     Field,
     PostgresDsn,
     PrivateAttr,
+    SerializerFunctionWrapHandler,
     ValidationError,
     ValidationInfo,
     computed_field,
     field_validator,
+    model_serializer,
     model_validator,
 )
 from pydantic_settings import (
@@ -225,6 +227,8 @@ def sourced(base: Any, kind: str) -> Any:
             if kind == "toml first":
                 file = TomlConfigSettingsSource(settings_cls, toml_file="c.toml")
                 return file, init_settings, env_settings
+            if kind == "raises":
+                raise ConnectionError("no vault")
             if kind == "asks":
                 return init_settings, dotenv_settings, Region(settings_cls)
             return dotenv_settings, env_settings
@@ -299,11 +303,8 @@ class TestSources:
         assert (Den.for_user("ann").n, Den().n) == (5, 1)
         assert "Den: .env cannot be read and is left out" in caplog.text
 
-    def test_sources_that_cannot_be_made_leave_the_usual_ones(
-        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        (tmp_path / "c.json").write_text("{")
-        broken = sourced(windsock.Settings, "json")
+    def test_sources_that_cannot_be_made_leave_the_usual_ones(self, caplog: pytest.LogCaptureFixture) -> None:
+        broken = sourced(windsock.Settings, "raises")
         assert (broken.live().host, broken.live().port) == ("env-host", 8)
         assert "Cfg: its settings sources cannot be made" in caplog.text
 
@@ -423,6 +424,41 @@ class TestWhatIsHandedOut:
 
         assert Held.for_user("ann").lock is Held.live().lock is lock
         assert dict(Held.for_user("ann")) == {"lock": lock}
+
+    @pytest.mark.parametrize("mode", ["wrap", "plain"])
+    def test_a_serializer_of_the_class_sees_the_whole_of_a_nested_view(
+        self, mode: Literal["wrap", "plain"]
+    ) -> None:
+        def serialized(base: Any) -> Any:
+            class Told(base):
+                n: int = 1
+                words: list[str] = ["a"]
+
+                if mode == "wrap":
+
+                    @model_serializer(mode="wrap")
+                    def around(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+                        return {"around": True, **handler(self)}
+
+                else:
+
+                    @model_serializer
+                    def alone(self) -> dict[str, Any]:
+                        return {"alone": dict(self.__dict__)}
+
+            return Told
+
+        before, after = serialized(BaseSettings), serialized(windsock.Settings)
+
+        def told(of: Any, settings: Any) -> str:
+            class Answer(BaseModel):
+                settings: list[of]
+
+            answer = Answer(settings=[settings])
+            assert Answer.model_json_schema(mode="serialization")
+            return f"{answer.model_dump()} {answer.model_dump_json()}"
+
+        assert {told(after, each) for each in every_way(after)} == {told(before, before())}
 
 
 class TestWantedDifferences:

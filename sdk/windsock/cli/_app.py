@@ -8,9 +8,9 @@ from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Annotated, Any, NoReturn
 
-from windsock.cli._say import note, warn
+from windsock.cli._say import warn
 from windsock.errors import MissingExtraError, UnreachableError, WindsockError
-from windsock.text import did_you_mean
+from windsock.text import did_you_mean, escaped
 
 try:
     import typer
@@ -119,11 +119,12 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def windsock(
-    show_version: Annotated[
+    show_version: Annotated[  # noqa: ARG001 - its callback has done it
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
     ] = False,
 ) -> None:
     """Typed settings that are flags: flagd files, profiles from Postgres, evaluated through OpenFeature."""
+    del sys.argv[1:]  # parsed; a settings class that reads the command line reads its service's, not this one
 
 
 def fail(error: WindsockError, code: int = EXIT_ERROR) -> NoReturn:
@@ -131,7 +132,7 @@ def fail(error: WindsockError, code: int = EXIT_ERROR) -> NoReturn:
     first, *more = str(error).split("\n")
     warn(first)
     for line in more:
-        note(line)
+        print(escaped(line), file=sys.stderr)
     raise SystemExit(code)
 
 

@@ -18,7 +18,7 @@ from openfeature.provider.no_op_provider import NoOpProvider
 
 from windsock.client.evaluation import Evaluation
 from windsock.errors import ConfigurationError
-from windsock.healing.boards import FileBoard, PostgresBoard
+from windsock.healing.boards import Board, FileBoard
 from windsock.healing.quarantine import quarantine
 from windsock.healing.sharing import Sharing
 from windsock.providers.choice import choose
@@ -69,7 +69,7 @@ class Running:
             logger.error("flags cannot be served yet (%s); code defaults serve", error)  # noqa: TRY400
         self._before = None if self._writer is None else install(self._writer, options.environment)
         process.evaluation = Evaluation(options.domain, options.environment)
-        self._sharing = Sharing(PostgresBoard(usage) if isinstance(usage, str) else FileBoard())
+        self._sharing = Sharing(_board(usage))
 
     def reload(self) -> None:
         """Read the flag files again."""
@@ -118,6 +118,15 @@ def _is_postgres(url: str) -> bool:
     """Whether libpq reads it: a URL of its two schemes, or ``key=value`` pairs."""
     scheme, found, _ = url.partition("://")
     return scheme in {"postgres", "postgresql"} if found else "=" in url
+
+
+def _board(usage: object) -> Board:
+    """The tables where usage goes into a database; else a file."""
+    if not isinstance(usage, str):
+        return FileBoard()
+    from windsock.healing.postgres_board import PostgresBoard  # noqa: PLC0415 - only with a database
+
+    return PostgresBoard(usage)
 
 
 def _writer(usage: "Sink | UsageWriter | str | Literal[False] | None") -> "UsageWriter | None":

@@ -25,6 +25,7 @@ def resolve(
     defaults: DefaultSettingsSource | None = None,
     *,
     lenient: bool = False,
+    strict: Collection[str] = (ARGUMENTS,),
 ) -> Resolved:
     """Lay layers, weakest first, over the code defaults, and let pydantic validate the result.
 
@@ -36,12 +37,13 @@ def resolve(
         layers: What is said of it.
         defaults: What pydantic-settings takes for the code defaults, where it is not asked as usual.
         lenient: Whether fields without a value may be missing, because only some layers are checked.
+        strict: Layers whose values must be valid.
 
     Raises:
-        Exception: What pydantic or a validator raised, where it is about `ARGUMENTS`, or about a class that
-            needs more than its code defaults.
+        Exception: What pydantic or a validator raised about a strict layer, or about a class that needs more
+            than its code defaults.
     """
-    falling = _Falling(declared, layers, Trial(declared, defaults))
+    falling = _Falling(declared, layers, Trial(declared, defaults), strict)
     instance = falling.instance(lenient=lenient)
     code = Layer(Origin("default"), declared.defaults)
     applied = (code, *(layer for layer in falling.layers if layer.values))
@@ -68,7 +70,10 @@ def without_fields(settings_class: type[Any], layer: Layer, names: Collection[st
 class _Falling:
     """Layers from which invalid values are dropped."""
 
-    def __init__(self, declared: Declared, layers: Sequence[Layer], trial: Trial) -> None:
+    def __init__(
+        self, declared: Declared, layers: Sequence[Layer], trial: Trial, strict: Collection[str]
+    ) -> None:
+        self._strict = strict
         self.refusals: list[Refusal] = []
         self._declared = declared
         self._class = declared.settings_class
@@ -106,7 +111,7 @@ class _Falling:
             place = self._culprit(fault, prefixes)
             if place is not None:
                 wrong.setdefault(place, []).append(fault)
-        raised = [place for place in wrong if self.layers[place].origin.layer == ARGUMENTS]
+        raised = [place for place in wrong if self.layers[place].origin.layer in self._strict]
         if outcome.error is not None and raised and len(raised) == len(wrong):
             raise outcome.error
         before = len(self.refusals)
@@ -176,7 +181,7 @@ class _Falling:
                 instance = outcome.instance
                 kept.append(layer)
                 continue
-            if layer.origin.layer == ARGUMENTS and outcome.error is not None:
+            if layer.origin.layer in self._strict and outcome.error is not None:
                 raise outcome.error
             for name in layer.values:
                 self._without(layer, (name,), (name,), f"not valid: {type(outcome.error).__name__}")

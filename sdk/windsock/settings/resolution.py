@@ -14,6 +14,7 @@ from windsock.flag_names import NO_CHANGE, OVERRIDE
 from windsock.providers.base import Serving
 from windsock.settings import sources
 from windsock.settings.arms import HAS_PROFILE, arm_fields, arm_of, contaminated
+from windsock.settings.construction import construct, passed_on
 from windsock.settings.declaration import Declaration
 from windsock.settings.falling import resolve
 from windsock.settings.handing import shared
@@ -21,7 +22,6 @@ from windsock.settings.layers import Layer, Origin, Refusal, Resolved, masked
 from windsock.settings.place import ValueKey, Withdrawn, fingerprint
 from windsock.settings.process import process
 from windsock.settings.tally import Tally
-from windsock.settings.trial import Trial
 from windsock.text import MASK, short
 from windsock.usage.data import Arm
 
@@ -113,6 +113,17 @@ class Given:
 _NONE: Mapping[str, Rule] = {}
 
 
+class _Made:
+    """The settings made since something other than the flags changed."""
+
+    __slots__ = ("by_content", "by_outcomes", "epoch")
+
+    def __init__(self, epoch: object) -> None:
+        self.epoch = epoch
+        self.by_outcomes: dict[Outcomes, Given] = {}
+        self.by_content: dict[tuple[object, ...], Resolution] = {}
+
+
 class Resolver:
     """Resolves one settings class for any user; settings are validated once per combination of variants."""
 
@@ -123,45 +134,24 @@ class Resolver:
         self._missing = tuple(map(missing, self.flags))  # one outcome each: identity is the cache's key
         self._declared = dict(zip(("base", "experiment", "profile"), self.flags, strict=True))
         self._process_layers: tuple[Layer, ...] | None = None
-        self._passed: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-        self._cache: dict[Outcomes, Given] = {}
-        self._made: dict[tuple[object, ...], Resolution] = {}
-        self._epoch: object = None
+        self._made = _Made(None)
         self._logged: set[tuple[object, ...]] = set()
         process.readers.add(self)
 
     def reload(self) -> None:
         """Read the environment again."""
-        self._process_layers = sources.read(self._settings_class, *self._own_arguments()).layers
+        passed = passed_on(self._settings_class)
+        said = sources.read(self._settings_class, passed.options, passed.values, for_views=True)
+        self._process_layers = said.layers
 
-    def _own_arguments(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The options and values that the class's own ``__init__`` passes on, if it has one."""
-        if getattr(self._settings_class.__init__, "__wrapped__", None) is BaseSettings.__init__:
-            return {}, {}
-        self._passed = ({}, {})
-        try:
-            self._settings_class()
-        except Exception as error:  # noqa: BLE001 - whatever the class's own code raises
-            logger.warning("%s() failed: %s", self._settings_class.__name__, type(error).__name__)
-        return self._passed
-
-    def construct(self, instance: BaseSettings, values: dict[str, Any]) -> None:
+    def construct(self, instance: BaseSettings, given: dict[str, Any]) -> None:
         """Do what ``BaseSettings.__init__`` does, but drop what is invalid in a variable or file.
 
         Args:
             instance: The new instance.
-            values: What its class was called with.
+            given: What its class was called with.
         """
-        options = {name: values.pop(name) for name in sources.OPTIONS & values.keys()}
-        self._passed = (options, values)
-        said = sources.read(self._settings_class, options, values)
-        trial = Trial(self.declaration, said.defaults)
-        if trial.run(said.layers, onto=instance).instance is None:
-            resolved = resolve(self.declaration, said.layers, said.defaults)
-            self._log(resolved.refusals)
-            made = trial.run(resolved.applied[1:], onto=instance)
-            if made.error is not None:
-                raise made.error
+        self._log(construct(self.declaration, instance, given))
 
     def resolve(self, targeting_key: str | None, attributes: dict[str, Any]) -> Given:
         """Settings of one user (or of none), through OpenFeature; `attributes` are completed in place."""
@@ -185,8 +175,9 @@ class Resolver:
             )
         except Exception:  # noqa: BLE001 - the context does not suit a rule: its failure becomes an outcome
             outcomes = self._each_guarded(compiled, context)
-        given = self._cache.get(outcomes)
-        if given is not None and given.serving is serving and process.epoch is self._epoch:
+        made = self._made
+        given = made.by_outcomes.get(outcomes)
+        if given is not None and given.serving is serving and made.epoch is process.epoch:
             return given  # the ordinary case, without another call
         return self._combined(outcomes, compiled, serving)
 
@@ -255,27 +246,29 @@ class Resolver:
         An outcome is one object for as long as its flag stays the same, so a set that changed elsewhere costs
         nothing here; what stays behind of flags that changed is dropped with the rest when there is too much.
         """
-        if process.epoch is not self._epoch:
-            self._epoch, self._cache, self._made = process.epoch, {}, {}
-        found = self._cache.get(outcomes)
+        made = self._made  # what another thread makes in an older epoch goes into that one's
+        if made.epoch is not process.epoch:
+            made = self._made = _Made(process.epoch)
+        found = made.by_outcomes.get(outcomes)
         if found is None:
-            if len(self._cache) >= _CACHE_MAX:
-                self._cache, self._made = {}, {}
-            found = self._cache[outcomes] = Given(self._same_or_new(outcomes, compiled), serving)
+            if len(made.by_outcomes) >= _CACHE_MAX:
+                made = self._made = _Made(made.epoch)
+            resolution = self._same_or_new(outcomes, compiled, made)
+            found = made.by_outcomes[outcomes] = Given(resolution, serving)
         elif found.serving is not serving:  # another flag of the set has changed, or another set has it
-            found = self._cache[outcomes] = Given(found.resolution, serving)
+            found = made.by_outcomes[outcomes] = Given(found.resolution, serving)
         return found
 
-    def _same_or_new(self, outcomes: Outcomes, compiled: Mapping[str, Rule]) -> Resolution:
+    def _same_or_new(self, outcomes: Outcomes, compiled: Mapping[str, Rule], made: "_Made") -> Resolution:
         """Settings are validated once per content: a profile is the same in every shard, after any edit."""
         _, experiment, profile = outcomes
         arms = arm_fields(experiment, compiled)
         content = (*((each.flag_key, each.variant, each.reason) for each in outcomes[:2]), profile.variant)
         values = json.dumps([each.value for each in outcomes], sort_keys=True, default=repr)
         key = (content, profile.reason, arms, experiment.flag_metadata.get("experiment"), values)
-        found = self._made.get(key)
+        found = made.by_content.get(key)
         if found is None:
-            found = self._made[key] = self._make(outcomes, arms)
+            found = made.by_content[key] = self._make(outcomes, arms)
         return found
 
     def _make(self, outcomes: Outcomes, arms: frozenset[str] | None) -> Resolution:

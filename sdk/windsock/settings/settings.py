@@ -7,8 +7,8 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from openfeature.evaluation_context import EvaluationContextAttribute
-from pydantic import BaseModel, SerializerFunctionWrapHandler, ValidationError, model_serializer
-from pydantic_core import InitErrorDetails
+from pydantic import BaseModel, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, InitErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from windsock.client.evaluation import key_text
@@ -19,6 +19,7 @@ from windsock.settings.descriptors import Cached, Field, cached_properties
 from windsock.settings.handing import own
 from windsock.settings.process import process
 from windsock.settings.resolution import Given, Resolver
+from windsock.settings.serializing import serialize_whole
 from windsock.usage.data import Healed, Use
 from windsock.usage.request import _current, _writer, current_request
 
@@ -165,10 +166,13 @@ class Settings(BaseSettings):
     # pydantic reads `__dict__` wherever it treats a model as a whole; a view is replaced by its whole
     # instance there
 
-    # without the annotation of what it returns, which would be all that the JSON schema says
-    @model_serializer(mode="wrap")
-    def _windsock_serialize(self, handler: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # noqa: ANN202
-        return handler(whole(self))
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Make pydantic's schema; a serializer gets the whole instance, also where a view is nested."""
+        schema = handler(source)
+        if cls.__windsock_flag__:
+            serialize_whole(handler.resolve_ref_schema(schema), whole)
+        return schema
 
     def __repr_args__(self) -> Any:
         return BaseSettings.__repr_args__(whole(self))
@@ -196,11 +200,11 @@ class Settings(BaseSettings):
     if not TYPE_CHECKING:
 
         def model_dump(self, **options: Any) -> dict[str, Any]:
-            """Do what pydantic does; here because a serializer of the class's own replaces the one above."""
+            """Do what pydantic does; what a required field without a value raises comes as it is."""
             return BaseSettings.model_dump(whole(self), **options)
 
         def model_dump_json(self, **options: Any) -> str:
-            """Do what pydantic does."""
+            """Do what pydantic does, likewise."""
             return BaseSettings.model_dump_json(whole(self), **options)
 
         def __getattr__(self, name: str) -> Any:

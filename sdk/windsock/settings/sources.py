@@ -8,6 +8,7 @@ import inspect
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -16,18 +17,20 @@ from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    CliSettingsSource,
     DotEnvSettingsSource,
     EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SecretsSettingsSource,
+    SettingsError,
 )
 from pydantic_settings.sources import DefaultSettingsSource, PydanticBaseEnvSettingsSource
 
 from windsock.nested import FieldPath, nest, overlay
 from windsock.settings.layers import Layer, Origin
 from windsock.settings.shapes import Field, by_name, fields_of
-from windsock.settings.trial import ARGUMENTS
+from windsock.settings.trial import ARGUMENTS, COMMAND_LINE
 
 logger = logging.getLogger("windsock.settings")
 
@@ -44,6 +47,9 @@ _NAMES: Mapping[type, str] = {
     EnvSettingsSource: "environment",
     SecretsSettingsSource: "secrets",
 }
+_UNPARSED = "error parsing CLI"
+"""How pydantic-settings says that it cannot parse the command line."""
+
 _DEEPEST = 8
 """Maximum depth at which nested aliases are read; a model may contain itself."""
 
@@ -63,19 +69,35 @@ class Sources:
     defaults: DefaultSettingsSource
 
 
-def read(settings_class: type[BaseSettings], options: Values, arguments: Values) -> Sources:
+def read(
+    settings_class: type[BaseSettings], options: Values, arguments: Values, *, for_views: bool = False
+) -> Sources:
     """Read the sources of a settings class.
 
     Args:
         settings_class: The class.
         options: Those of `OPTIONS` that were given.
         arguments: The other keyword arguments of the call.
+        for_views: Whether nobody called the class: a command line that cannot be parsed may then be another
+            program's, such as a server's, and is left out.
+
+    Raises:
+        SettingsError: The command line cannot be parsed, and the class says that this raises.
+        SystemExit: The command line cannot be parsed, or asks for help.
     """
     arguments = _by_alias(settings_class, arguments)
     layers: list[Layer] = []
     state: dict[str, object] = {}
     states: dict[str, dict[str, Any]] = {}
-    found, defaults = _sources(settings_class, options, arguments)
+    if for_views:
+        options = {"_cli_exit_on_error": False, **options}
+    try:
+        found, defaults = _sources(settings_class, options, arguments)
+    except (SettingsError, SystemExit) as error:
+        if not for_views or (isinstance(error, SystemExit) and not error.code):  # no code: it was for help
+            raise
+        logger.error("%s: the command line is left out: %s", settings_class.__name__, error)  # noqa: TRY400 - the message names what failed
+        found, defaults = _sources(settings_class, {**options, "_cli_parse_args": False}, arguments)
     for source in found:
         if isinstance(source, PydanticBaseSettingsSource):
             source._set_current_state(state)  # noqa: SLF001 - what `BaseSettings` does before it reads one
@@ -105,8 +127,11 @@ def _sources(
     """The class's sources, strongest first, without unreadable ``.env`` files."""
     readable = {**options, "_env_file": _readable(settings_class, options)}
     try:
-        made, _ = settings_class._settings_init_sources(**readable, _init_kwargs=dict(arguments))  # noqa: SLF001
-    except Exception as error:  # noqa: BLE001 - a source of the class's own may raise anything
+        with _surviving_broken_files(settings_class):
+            made, _ = settings_class._settings_init_sources(**readable, _init_kwargs=dict(arguments))  # noqa: SLF001
+    except Exception as error:
+        if isinstance(error, SettingsError) and str(error).startswith(_UNPARSED):
+            raise
         logger.error(  # noqa: TRY400 - the message names what failed
             "%s: its settings sources cannot be made (%s: %s); the usual ones serve",
             settings_class.__name__, type(error).__name__, error,
@@ -120,6 +145,15 @@ def _sources(
         SecretsSettingsSource(settings_class),
     )
     return usual, DefaultSettingsSource(settings_class)
+
+
+def _surviving_broken_files(settings_class: type[BaseSettings]) -> AbstractContextManager[None]:
+    own = settings_class.settings_customise_sources.__func__  # type: ignore[attr-defined]  # a class method
+    if own is BaseSettings.settings_customise_sources.__func__:  # type: ignore[attr-defined]
+        return nullcontext()
+    from windsock.settings.files import each_on_its_own  # noqa: PLC0415 - most classes have no such sources
+
+    return each_on_its_own(settings_class)
 
 
 def _readable(settings_class: type[BaseSettings], options: Values) -> tuple[Path | str, ...] | None:
@@ -199,12 +233,14 @@ def _leave_out_what_fails(
 
 
 def _name(source: object) -> str:
+    if isinstance(source, CliSettingsSource):  # it may be parametrized by a parser's type
+        return COMMAND_LINE
     return _NAMES.get(type(source)) or str(getattr(source, "__name__", type(source).__name__))
 
 
 def _variables(source: object, settings_class: type[BaseSettings]) -> dict[str, str]:
     """The variable that each field was read from; nested fields after dots."""
-    if not isinstance(source, EnvSettingsSource):
+    if not isinstance(source, EnvSettingsSource) or isinstance(source, CliSettingsSource):
         return {}
     found: dict[str, str] = {}
     for name, field in settings_class.model_fields.items():

@@ -18,6 +18,9 @@ from windsock.settings.shapes import Member, Shape, below, by_name, fields_of
 ARGUMENTS = "arguments"
 """The layer of the arguments of a call."""
 
+COMMAND_LINE = "command line"
+"""The layer of what pydantic-settings read from the command line."""
+
 
 class TrialFault(NamedTuple):
     """One error of a trial.

@@ -1,0 +1,81 @@
+"""``Teacher(...)``: what `BaseSettings.__init__` does, without what is invalid in a variable or file."""
+
+import logging
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_settings import BaseSettings
+
+from windsock.settings import sources
+from windsock.settings.declaration import Declaration
+from windsock.settings.falling import resolve
+from windsock.settings.layers import Refusal
+from windsock.settings.trial import ARGUMENTS, COMMAND_LINE, Trial
+
+logger = logging.getLogger("windsock.settings")
+
+
+@dataclass(slots=True)
+class Passed:
+    """What a class's own ``__init__`` passes on to that of `BaseSettings`.
+
+    Attributes:
+        settings_class: The class.
+        options: Those of `sources.OPTIONS`.
+        values: The other keyword arguments.
+    """
+
+    settings_class: type[BaseSettings]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+_asking: ContextVar[Passed | None] = ContextVar("windsock_passed", default=None)
+
+
+def passed_on(settings_class: type[BaseSettings]) -> Passed:
+    """Ask a class's own ``__init__``, if it has one, what it passes on."""
+    passed = Passed(settings_class)
+    if getattr(settings_class.__init__, "__wrapped__", None) is BaseSettings.__init__:
+        return passed
+    token = _asking.set(passed)
+    try:
+        settings_class()
+    except Exception as error:  # noqa: BLE001 - whatever the class's own code raises
+        logger.warning("%s() failed: %s", settings_class.__name__, type(error).__name__)
+    finally:
+        _asking.reset(token)
+    return passed
+
+
+def construct(declaration: Declaration, instance: BaseSettings, given: dict[str, Any]) -> tuple[Refusal, ...]:
+    """Validate into a new instance.
+
+    Args:
+        declaration: That of its class.
+        instance: The instance.
+        given: What its class was called with.
+
+    Returns:
+        What is invalid in a variable or file, and does not count.
+
+    Raises:
+        Exception: What pydantic or a validator raised about an argument or the command line.
+    """
+    settings_class = type(instance)
+    options = {name: given[name] for name in sources.OPTIONS & given.keys()}
+    values = {name: value for name, value in given.items() if name not in options}
+    passed = _asking.get()
+    if passed is not None and passed.settings_class is settings_class:
+        passed.options, passed.values = options, values
+    said = sources.read(settings_class, options, values)
+    trial = Trial(declaration, said.defaults)
+    if trial.run(said.layers, onto=instance).instance is not None:
+        return ()
+    resolved = resolve(declaration, said.layers, said.defaults, strict=(ARGUMENTS, COMMAND_LINE))
+    made = trial.run(resolved.applied[1:], onto=instance)
+    if made.error is not None:
+        raise made.error
+    return resolved.refusals
