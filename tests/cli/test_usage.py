@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from windsock.usage import Healed, Measured, Pending, Use, hashed_user_id
@@ -108,10 +109,20 @@ def test_an_empty_table_says_so(database):
     assert "no rows" in run(url=database).stdout
 
 
-def test_a_config_that_is_no_uuid_is_a_usage_error(database):
+def test_a_profile_is_named_by_its_name(database):
+    with psycopg.connect(database) as connection:
+        query = "select id from app_configurations where name = 'experimental_v1'"
+        [config] = connection.execute(query).fetchone()
+    tuned = Use("teacher", str(config), config, "r1", "TARGETING_MATCH", "test", "bob", {"top_k": 25})
+    sink = PostgresSink(database)
+    sink.write([clean(Pending(uuid4(), datetime.now(UTC), tuned, Measured()))])
+    sink.close()
     done = run("--config", "experimental_v1", url=database)
-    assert done.returncode == 2
-    assert "--config" in done.stderr
+    assert "experimental_v1" in done.stdout
+    assert str(config) not in done.stdout
+    done = run("--config", "experimental_v2", url=database)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no profile is named 'experimental_v2'; did you mean 'experimental_v1'?" in done.stderr
 
 
 def test_hash_prints_what_the_tables_hold(database):

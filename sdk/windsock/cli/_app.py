@@ -8,9 +8,9 @@ from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Annotated, Any, NoReturn
 
-from windsock.cli._say import warn
+from windsock.cli._say import note, warn
 from windsock.errors import MissingExtraError, UnreachableError, WindsockError
-from windsock.text import did_you_mean, escaped
+from windsock.text import did_you_mean
 
 try:
     import typer
@@ -132,7 +132,7 @@ def fail(error: WindsockError, code: int = EXIT_ERROR) -> NoReturn:
     first, *more = str(error).split("\n")
     warn(first)
     for line in more:
-        print(escaped(line), file=sys.stderr)
+        note(line)
     raise SystemExit(code)
 
 

@@ -8,6 +8,7 @@ import typer
 
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._experiment_start import Flags, Name
+from windsock.cli._say import say
 from windsock.experiments.reading import read_declared
 from windsock.experiments.running.assigning import Options, assign, undo
 from windsock.flagfiles.files import DEFAULT_FOLDER
@@ -40,7 +41,7 @@ def command(
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
     for arm, users in count.items():
-        print(f"{arm} ({experiment.arms[arm]}): {users:,} users {'would get it' if dry_run else 'more'}")
+        say(f"{arm} ({experiment.arms[arm]}): {users:,} users {'would get it' if dry_run else 'more'}")
 
 
 def _show(count: Mapping[str, int]) -> None:

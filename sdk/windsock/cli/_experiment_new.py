@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from windsock.cli._new import write_new
+from windsock.cli._say import say
 from windsock.errors import ConfigurationError
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -62,8 +63,8 @@ def command(
     )
     path = flags / "experiments" / f"{name}.yaml"
     write_new({path: text.encode()}, force=False)
-    print(f"wrote {path}")
-    print(f"Fill it in, then run `windsock experiment check` and `windsock experiment start {name}`.")
+    say(f"wrote {path}")
+    say(f"Fill it in, then run `windsock experiment check` and `windsock experiment start {name}`.")
 
 
 def _scalar(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._experiment_options import Data, Environment, Flags, Name, Now, moment, place
+from windsock.cli._say import say
 from windsock.errors import UnreachableError
 from windsock.experiments.result import analyze, report
 
@@ -30,5 +31,5 @@ def command(
         report(result, out)
     except OSError as error:
         raise UnreachableError(f"{out}: cannot be written: {error.strerror}") from error
-    print(result.decision.sentence)
-    print(f"wrote {out}")
+    say(result.decision.sentence)
+    say(f"wrote {out}")

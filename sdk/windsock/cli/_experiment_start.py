@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._plan_text import text
-from windsock.cli._say import warn
+from windsock.cli._say import say, warn
 from windsock.experiments.reading import read_declared, read_holdouts
 from windsock.experiments.running.starting import flag_files, started
 from windsock.flagfiles.files import FlagFile, write_bytes
@@ -55,7 +55,7 @@ def planned(before: tuple[FlagFile, ...], after: tuple[FlagFile, ...], environme
 def carry_out(plan: Plan, flags: Path, out: Path | None, *, dry_run: bool) -> None:
     """Show a plan, and write or apply it."""
     for line in text(plan):
-        print(line)
+        say(line)
     for finding in plan.findings:
         warn(finding)
     if out is not None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from importlib.metadata import version
 from urllib.parse import quote
 
-from windsock.cli._say import print_json
+from windsock.cli._say import print_json, wrapped
 from windsock.lint.linter import Finding, Level
 from windsock.lint.rules import BY_CODE
 from windsock.text import escaped
@@ -48,12 +48,14 @@ def _coloured() -> bool:
 
 
 def _line(finding: Finding, *, colour: bool) -> str:
+    flag = f"{finding.flag}: " if finding.flag is not None else ""
     level = f"{finding.level:<7}"
+    place, text = escaped(_place(finding)), escaped(flag + finding.message)
+    first, *more = wrapped(f"{place}  {level}  {finding.code}  {text}", sys.stdout)
     if colour:
         shade = {Level.ERROR: 31, Level.WARNING: 33, Level.NOTE: 36}[finding.level]
-        level = f"\x1b[{shade}m{level}\x1b[0m"
-    flag = f"{finding.flag}: " if finding.flag is not None else ""
-    return f"{escaped(_place(finding))}  {level}  {finding.code}  {escaped(flag + finding.message)}"
+        first = first.replace(f"  {level}", f"  \x1b[{shade}m{level}\x1b[0m", 1)
+    return "\n".join([first, *more])
 
 
 def _place(finding: Finding) -> str:

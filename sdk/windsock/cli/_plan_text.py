@@ -16,10 +16,6 @@ _MARKS = {PlanEffect.SAFE: " ", PlanEffect.MOVES: "~", PlanEffect.RESHUFFLES: "!
 
 def text(plan: Plan) -> Iterator[str]:
     """The plan, step by step."""
-    return map(escaped, _lines(plan))
-
-
-def _lines(plan: Plan) -> Iterator[str]:
     for step in plan.steps:
         yield f"{'remove' if step.after is None else 'write'} {step.path}"
         for impact in step.impacts:

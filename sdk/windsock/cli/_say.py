@@ -1,19 +1,46 @@
 """What every command prints through: lines that nothing in a flag, a file or a database can break or fake."""
 
 import json
+import shutil
 import sys
+import textwrap
+from typing import TextIO
 
 from windsock.text import escaped
 
 
 def say(line: str) -> None:
     """Print one line of data to stdout."""
-    print(escaped(line))
+    _print(line, sys.stdout)
+
+
+def note(line: str) -> None:
+    """Print what goes beside the data to stderr."""
+    _print(line, sys.stderr)
 
 
 def warn(message: str) -> None:
     """Print one message to stderr."""
-    print(f"windsock: {escaped(message)}", file=sys.stderr)
+    _print(f"windsock: {message}", sys.stderr)
+
+
+def wrapped(line: str, stream: TextIO) -> list[str]:
+    """A line as a terminal should show it: broken between words, further lines indented.
+
+    A word is never broken, so that an id or a path can be copied. In a pipe or a file a line stays whole.
+    """
+    if not stream.isatty():
+        return [line]
+    columns = shutil.get_terminal_size().columns
+    indent = " " * (len(line) - len(line.lstrip(" ")) + 4)
+    return textwrap.wrap(
+        line, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    ) or [""]
+
+
+def _print(line: str, stream: TextIO) -> None:
+    for each in wrapped(escaped(line), stream):
+        print(each, file=stream)
 
 
 def print_json(data: object) -> None:

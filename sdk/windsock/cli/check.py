@@ -1,6 +1,5 @@
 """`windsock check`: do the flag files fit the settings classes that read them?"""
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ import typer
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._findings import Format, count, write
 from windsock.cli._project import at_least_one, settings_classes
-from windsock.cli._say import warn
+from windsock.cli._say import note, warn
 from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files
 from windsock.flagfiles.sets import flag_set
 from windsock.flags.model import pointer_of
@@ -51,11 +50,10 @@ def command(
     refused = _located(misfits(served, declarations), files, "settings-value", Level.ERROR)
     pinned = _located(pins(served, declarations), files, "settings-default", Level.WARNING)
     write(sorted([*refused, *pinned], key=_place), form)
-    print(
+    note(
         f"checked {count(len(declarations), 'settings class', 'settings classes')}, "
         f"{count(len(served.flags), 'flag')}: {count(len(refused), 'value')} refused"
-        + (f", {len(pinned)} equal to the default" if pinned else ""),
-        file=sys.stderr,
+        + (f", {len(pinned)} equal to the default" if pinned else "")
     )
     if refused:
         raise typer.Exit(EXIT_ERROR)

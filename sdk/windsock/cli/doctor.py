@@ -16,6 +16,7 @@ from windsock.cli._app import EXIT_ERROR
 from windsock.cli._bucketing_probes import Answered, Ask, answered, buckets, probes
 from windsock.cli._context import context_of
 from windsock.cli._evaluators import Package, installed, ofrep, remote
+from windsock.cli._say import say
 from windsock.errors import UnreachableError
 from windsock.flag_names import SENTINEL
 from windsock.flags import Flag
@@ -87,16 +88,16 @@ def command(
         served = _served(serving)
         _print_variables(serving.get_metadata().name, rpc=rpc)
         splits = [flag for flag in served.values() if buckets(flag)]
-        print(f"flags       {len(served)}, of which {len(splits)} bucket users{_by_bucketing(splits)}")
+        say(f"flags       {len(served)}, of which {len(splits)} bucket users{_by_bucketing(splits)}")
         disagree = []
         for name, ask in _servers(stack, serving, ofrep_url, rpc=rpc):
             verdicts = _ask_all(splits, attributes, ask)
-            print(f"{name}: {_summary(verdicts)}")
+            say(f"{name}: {_summary(verdicts)}")
             disagree += [(name, verdict) for verdict in verdicts if verdict.done != verdict.said]
     package = installed()
     if package is not None:
-        print(f"{package.name}: {package.bucketing}, in services that evaluate with it; nothing here does")
-    print(_verdict(disagree, splits, package))
+        say(f"{package.name}: {package.bucketing}, in services that evaluate with it; nothing here does")
+    say(_verdict(disagree, splits, package))
     if disagree:
         raise typer.Exit(EXIT_ERROR)
 
@@ -110,15 +111,15 @@ def _served(provider: AbstractProvider) -> Mapping[str, Flag]:
             raise UnreachableError(str(error.error_message)) from None
         serving = provider.serving
         stale = f"; stale: {serving.stale}" if serving.stale else ""
-        print(
+        say(
             f"serves      {provider.get_metadata().name} from {serving.source}, revision {serving.revision},"
             f" {serving.age:.0f} s old{stale}"
         )
         return _flags(provider)
     files = FilesProvider(DEFAULT_FOLDER)
     files.refresh()
-    print(f"serves      {provider.get_metadata().name}: flagd evaluates and tells no revision")
-    print(f"files       {files.serving.source}, revision {files.serving.revision}")
+    say(f"serves      {provider.get_metadata().name}: flagd evaluates and tells no revision")
+    say(f"files       {files.serving.source}, revision {files.serving.revision}")
     return _flags(files)
 
 
@@ -132,9 +133,9 @@ def _print_variables(provider: str, *, rpc: bool) -> None:
     for name in set_here or ["none of FLAGD_* is set"]:
         if name in os.environ:
             note = "read" if name in read else f"not read by {provider}"
-            print(f"variable    {name}={os.environ[name]}: {note}")
+            say(f"variable    {name}={os.environ[name]}: {note}")
         else:
-            print(f"variable    {name}")
+            say(f"variable    {name}")
 
 
 def _servers(
@@ -160,7 +161,7 @@ def _ask_all(flags: list[Flag], attributes: Mapping[str, object], ask: Ask) -> l
         if probed:
             verdicts.append(CheckResult(flag.key, flag.bucketing, answered(flag, probed, ask)))
         else:
-            print(f"flag {flag.key!r} is not probed: no user gets to its split; give --attribute NAME=VALUE")
+            say(f"flag {flag.key!r} is not probed: no user gets to its split; give --attribute NAME=VALUE")
     return verdicts
 
 

@@ -15,14 +15,14 @@ import typer
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._complete import flag_keys
 from windsock.cli._context import context_of, moment
-from windsock.cli._say import print_json, say, warn
+from windsock.cli._say import note, print_json, say, warn
 from windsock.errors import ConfigurationError, FlagFileError
 from windsock.evaluator import CompiledFlag, Outcome
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, FlagSet
 from windsock.provenance.rule import trace
-from windsock.text import did_you_mean, escaped
+from windsock.text import did_you_mean
 
 
 def command(
@@ -118,11 +118,17 @@ def _show(question: _Question, flag: Flag, outcome: Outcome, *, explain: bool, a
         print_json(data)
         return
     say("the code default" if outcome.value is None else json.dumps(outcome.value, ensure_ascii=False))
-    print(escaped(f"variant {outcome.variant or '-'}, {outcome.reason}, {where}"), file=sys.stderr)
+    note(f"variant {_named(outcome)}, {outcome.reason}, {where}")
     if outcome.error_message:
         warn(outcome.error_message)
     for step in steps:
-        print(escaped(f"{'  ' * (step.depth + 1)}{step.text}  →  {step.found}"), file=sys.stderr)
+        note(f"{'  ' * (step.depth + 1)}{step.text}  →  {step.found}")
+
+
+def _named(outcome: Outcome) -> str:
+    """The variant; a profile's with its name, which the mirror writes beside its id."""
+    name = outcome.flag_metadata.get(f"config.{outcome.variant}")
+    return outcome.variant or "-" if name is None else f"{name} ({outcome.variant})"
 
 
 def _watch(question: _Question, *, explain: bool, as_json: bool) -> None:

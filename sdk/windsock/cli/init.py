@@ -8,6 +8,7 @@ import typer
 
 from windsock.cli._new import document, write_new
 from windsock.cli._project import settings_classes
+from windsock.cli._say import note
 from windsock.flagfiles.exporting import skeletons
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_bytes, write_bytes
 from windsock.flags import JsonValue
@@ -46,7 +47,7 @@ def command(
         print(path)
     if not written:
         print("nothing to do: all of it stands already", file=sys.stderr)
-    print("next: git config diff.flagd.textconv 'windsock diff --textconv'; windsock lint", file=sys.stderr)
+    note("next: git config diff.flagd.textconv 'windsock diff --textconv'; windsock lint")
 
 
 def _append(path: Path, line: str) -> bool:

@@ -1,6 +1,5 @@
 """`windsock lint`: find what flag files get wrong before they serve."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import typer
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._findings import Format, count, write
 from windsock.cli._project import lint_options
-from windsock.cli._say import warn
+from windsock.cli._say import note, say, warn
 from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files, replace_flag_file
 from windsock.flagfiles.fixing import fix
 from windsock.lint.linter import Finding, Level, Linted, lint, lint_overlaps
@@ -86,7 +85,7 @@ def _corrected(file: FlagFile) -> FlagFile:
     fixed = fix(file)
     if fixed.count:
         replace_flag_file(Path(file.path), fixed.data)
-        print(f"{file.path}: corrected {fixed.count}", file=sys.stderr)
+        note(f"{file.path}: corrected {fixed.count}")
     return FlagFile(file.path, fixed.data)
 
 
@@ -96,18 +95,19 @@ def _summary(files: Sequence[FlagFile], findings: Sequence[Finding], linted: Seq
     fixable = sum(finding.edit is not None for finding in findings)
     parts = [count(len(files), "file"), *counts, *([f"{silenced} silenced"] if silenced else [])]
     hint = f"; --fix corrects {fixable}" if fixable else ""
-    print(", ".join(parts) + hint, file=sys.stderr)
+    note(", ".join(parts) + hint)
 
 
 def _explain(code: str) -> None:
     if code == "all":
         for rule in CATALOGUE:
-            print(f"{rule.code:<32} {rule.level:<8} {rule.title}")
+            say(f"{rule.code:<32} {rule.level:<8} {rule.title}")
         return
     found = BY_CODE.get(code)
     if found is None:
         raise typer.BadParameter(
             f"there is no code {code!r}; --explain all lists them", param_hint="--explain"
         )
-    print(f"{found.code} ({found.level}{', off by default' if found.opt_in else ''}): {found.title}\n")
-    print(found.explanation)
+    say(f"{found.code} ({found.level}{', off by default' if found.opt_in else ''}): {found.title}")
+    say("")
+    say(found.explanation)

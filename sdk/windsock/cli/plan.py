@@ -20,7 +20,7 @@ from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._findings import count
 from windsock.cli._plan_text import markdown, text
 from windsock.cli._project import settings_classes
-from windsock.cli._say import warn
+from windsock.cli._say import note, say, warn
 from windsock.errors import ConfigurationError, UnreachableError
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_files, write_bytes
 from windsock.flagfiles.sets import flag_set
@@ -94,7 +94,7 @@ def command(
     before = repository.files_at(against, named)
     after = repository.files_at(head, named) if head is not None else read_files(named)
     if head is None and (dirty := repository.uncommitted(named)):
-        print(f"planned from the working tree, with {count(len(dirty), 'uncommitted file')}", file=sys.stderr)
+        note(f"planned from the working tree, with {count(len(dirty), 'uncommitted file')}")
     declarations = [each.__windsock__.declaration for each in settings_classes(settings or ())]
     with _population(users, key, environment, database_url) as population, _written(who) as on_moved:
         request = PlanRequest(
@@ -157,12 +157,14 @@ def _show(plan: Plan, form: Form) -> None:
     if form is Form.JSON:
         print(dump(plan), end="")
         return
-    for line in markdown(plan) if form is Form.MARKDOWN else text(plan):
-        print(line)
-    if form is Form.TEXT:
-        for finding in plan.findings:
-            warn(f"{finding}")
-        print(f"{plan.effect}; {plan.population}; against {plan.base[:12]}", file=sys.stderr)
+    if form is Form.MARKDOWN:
+        print("\n".join(markdown(plan)))
+        return
+    for line in text(plan):
+        say(line)
+    for finding in plan.findings:
+        warn(finding)
+    note(f"{plan.effect}; {plan.population}; against {plan.base[:12]}")
 
 
 @contextmanager

@@ -187,7 +187,7 @@ def _assign(name: str | None, users: list[str] | None, url: str | None, *, dry_r
         before, after = profiles.moves(connection, name, named)
         had = sum(config_id is not None for config_id in before.values())
         what = f"get {name}" if name else "lose their profile"
-        print(f"{len(after):,} of {len(named):,} users {what}; {had:,} of them have another now")
+        say(f"{len(after):,} of {len(named):,} users {what}; {had:,} of them have another now")
         if after and not dry_run:
             _done(profiles.assigned(connection, name, before, after))
 
@@ -208,7 +208,7 @@ def _values(changed: Sequence[str] | None) -> dict[str, object]:
 def _plan(differences: Iterable[str], audience: str) -> None:
     for line in differences:
         say(line)
-    print(audience)
+    say(audience)
 
 
 def _done(change: int) -> None:

@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,10 +11,14 @@ import typer
 from windsock.cli._say import print_json, say
 from windsock.errors import ConfigurationError
 from windsock.flagfiles.files import read_files
+from windsock.flagfiles.sets import flag_set
 from windsock.gitops.withdrawing import permanent
 from windsock.healing.boards import Board, FileBoard
 from windsock.healing.postgres_board import PostgresBoard
 from windsock.healing.quarantine import Outbox, Withdrawal
+from windsock.postgres.migrations import connect
+from windsock.text import escaped
+from windsock.usage.reading import profile_names
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
@@ -49,9 +52,13 @@ def list_withdrawn(
     elif as_change:
         sys.stdout.writelines(permanent(withdrawals, read_files([folder]) if folder.exists() else ()))
     elif withdrawals:
+        names = _names(database_url, folder)
         for each in withdrawals:
-            for line in _lines(each):
-                say(line)
+            variant = names.get(each.variant, each.variant)
+            say(f"{each.flag} {variant} {each.field} = {each.value or '(not kept)'}")
+            say(f"  for another {each.left / 60:.0f} min: {each.reason}")
+            # not wrapped: a line break in a command that somebody copies would end it
+            print(escaped(f"  windsock quarantine lift {shlex.join((each.flag, variant, each.field))}"))
     else:
         print("nothing is withdrawn")
 
@@ -59,19 +66,24 @@ def list_withdrawn(
 @app.command()
 def lift(
     flag: Annotated[str, typer.Argument(help="The flag's key, such as teacher.profile.")],
-    variant: Annotated[str, typer.Argument(help="The variant; of a profile, the configuration's id.")],
+    variant: Annotated[str, typer.Argument(help="The variant; of a profile, its name or id.")],
     field: Annotated[str, typer.Argument(help="The settings field.")],
     *,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Serve a value again. Example: windsock quarantine lift teacher base reasoning_model."""
-    found = [each for each in _exchange(database_url, Outbox()) if each.key == (flag, variant, field)]
+    names = _names(database_url, Path("flagd"))
+    found = [
+        each
+        for each in _exchange(database_url, Outbox())
+        if (each.flag, each.field) == (flag, field) and variant in (each.variant, names.get(each.variant))
+    ]
     if not found:
         raise ConfigurationError(
             f"{field} of flag {flag!r} variant {variant!r} is not withdrawn; see `windsock quarantine list`"
         )
     _exchange(database_url, Outbox(lifted=tuple(found)))
-    print(f"{field} of flag {flag!r} variant {variant!r} is served again, by every process within seconds")
+    say(f"{field} of flag {flag!r} variant {variant!r} is served again, by every process within seconds")
 
 
 def _exchange(database_url: str | None, outbox: Outbox) -> list[Withdrawal]:
@@ -87,8 +99,16 @@ def _exchange(database_url: str | None, outbox: Outbox) -> list[Withdrawal]:
         board.close()
 
 
-def _lines(each: Withdrawal) -> Iterator[str]:
-    """A withdrawal in whole lines, so that what `lift` needs can be copied at any width."""
-    yield f"{each.flag} {each.variant} {each.field} = {each.value or '(not kept)'}"
-    yield f"  for another {each.left / 60:.0f} min: {each.reason}"
-    yield f"  windsock quarantine lift {shlex.join(each.key)}"
+def _names(database_url: str | None, folder: Path) -> dict[str, str]:
+    """Profiles' names by their ids, from the database, else from the documents of a mirror here."""
+    if database_url:
+        with connect(database_url) as connection:
+            return profile_names(connection)
+    mirrored = folder / "mirror"
+    flags = flag_set(read_files([mirrored])).flags.values() if mirrored.is_dir() else ()
+    return {
+        key.removeprefix("config."): str(name)
+        for flag in flags
+        for key, name in flag.metadata.items()
+        if key.startswith("config.")
+    }

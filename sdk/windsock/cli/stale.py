@@ -1,6 +1,5 @@
 """`windsock stale`: flags and fields that can go."""
 
-import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ import typer
 
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._code import scanned
-from windsock.cli._say import print_json, say
+from windsock.cli._say import note, print_json, say
 from windsock.code.stale import stale
 from windsock.flagfiles.files import read_files
 from windsock.flagfiles.sets import flag_set
@@ -37,6 +36,6 @@ def command(
     else:
         for each in found:
             say(f"{each.source}:{each.line}  {each.why}  {each.flag}: {each.message}")
-    print(f"{len(found)} can go or need a word", file=sys.stderr)
+    note(f"{len(found)} can go or need a word")
     if found:
         raise typer.Exit(EXIT_ERROR)

@@ -1,9 +1,9 @@
 """`windsock usage`: what requests used, from `usage_logs`."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
@@ -13,12 +13,16 @@ from rich.text import Text
 
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._lines import console_of, print_lines
-from windsock.cli._say import print_json
+from windsock.cli._say import print_json, say
 from windsock.errors import ConfigurationError
 from windsock.postgres.migrations import connect
+from windsock.text import did_you_mean
 from windsock.usage import UsageRecord, hashed_user_id
-from windsock.usage.reading import Selection, read
+from windsock.usage.reading import Selection, profile_names, read
 from windsock.variables import user_id_key
+
+if TYPE_CHECKING:
+    import psycopg
 
 _WIDE = 180
 """Columns that hold whole ids."""
@@ -35,7 +39,9 @@ def command(
         str | None,
         typer.Option(help="Only this user's requests (the plain id; WINDSOCK_USER_ID_KEY hashes it)."),
     ] = None,
-    config: Annotated[UUID | None, typer.Option(help="Only requests under this profile.")] = None,
+    config: Annotated[
+        str | None, typer.Option(metavar="PROFILE", help="Only requests under this profile: its name or id.")
+    ] = None,
     healed: Annotated[bool, typer.Option("--healed", help="Only requests in which a value failed.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many rows, newest first.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list, complete rows.")] = False,
@@ -51,12 +57,18 @@ def command(
     if user is not None and key is not None:
         user = hashed_user_id(user, key)
     with database(database_url) as url, connect(url) as connection:
-        rows = read(connection, Selection(user, config, healed, limit))
+        profile = None if config is None else _profile_id(connection, config)
+        rows = read(connection, Selection(user, profile, healed, limit))
+        names = profile_names(connection, {str(row.config_id) for row in rows if row.config_id})
+    console = console_of(_WIDE)
     if as_json:
         print_json([as_data(row) for row in rows])
+    elif rows and console.width >= _WIDE:
+        print_lines(console, table(rows, names))
     elif rows:
-        console = console_of(_WIDE)
-        print_lines(console, table(rows, whole_ids=console.width >= _WIDE))
+        for row in rows:
+            for line in _lines(row, names):
+                say(line)
     else:
         print("no rows: nothing was recorded, or nothing matches the options")
 
@@ -113,19 +125,43 @@ def tokens(row: UsageRecord) -> str:
     return f"{row.input_tokens or 0}+{row.output_tokens or 0}"
 
 
-def table(rows: Iterable[UsageRecord], *, whole_ids: bool) -> Table:
-    """Lay the rows out for a terminal.
+def _profile_id(connection: "psycopg.Connection[tuple[Any, ...]]", given: str) -> UUID:
+    try:
+        return UUID(given)
+    except ValueError:
+        ids = {name: config_id for config_id, name in profile_names(connection).items()}
+    if given not in ids:
+        raise ConfigurationError(f"no profile is named {given!r}{did_you_mean(given, list(ids))}")
+    return UUID(ids[given])
+
+
+def _decided_by(row: UsageRecord, names: Mapping[str, str]) -> str:
+    """The profile's name or id, else the variant."""
+    return names.get(str(row.config_id), str(row.config_id or row.variant or "-"))
+
+
+def _lines(row: UsageRecord, names: Mapping[str, str]) -> Iterator[str]:
+    """A row for a narrow terminal: who and what decided, then the values."""
+    took = "" if row.latency_ms is None else f", {row.latency_ms:.1f} ms"
+    spent = "" if tokens(row) == "-" else f", {tokens(row)} tokens"
+    by = _decided_by(row, names)
+    yield f"{row.requested_at:%m-%d %H:%M:%S}  {row.user_id or '-'}  {row.flag}: {by}{took}{spent}"
+    if values := ", ".join(values_read(row)):
+        yield f"    {values}"
+    if ended(row):
+        yield f"    {ended(row)}"
+
+
+def table(rows: Iterable[UsageRecord], names: Mapping[str, str]) -> Table:
+    """Lay the rows out for a wide terminal, a file or a pipe.
 
     Args:
         rows: What to show.
-        whole_ids: Print users and profiles in full; else long ones are cut, to leave room for the values.
+        names: Profiles' names by their ids.
     """
     grid = Table(box=box.SIMPLE, pad_edge=False)
-    grid.add_column("when (UTC)", no_wrap=True)
-    width = None if whole_ids else 13
-    grid.add_column("user", no_wrap=True, max_width=width)
-    grid.add_column("flag", overflow="fold")
-    grid.add_column("profile or variant", no_wrap=True, max_width=width)
+    for heading in ("when (UTC)", "user", "flag", "profile or variant"):
+        grid.add_column(heading, no_wrap=heading != "flag")
     grid.add_column("values read", overflow="fold", ratio=2)
     grid.add_column("healed, failed", overflow="fold", ratio=1)
     for heading in ("ms", "tokens"):
@@ -135,7 +171,7 @@ def table(rows: Iterable[UsageRecord], *, whole_ids: bool) -> Table:
             f"{row.requested_at:%m-%d %H:%M:%S}",
             row.user_id or "-",
             row.flag,
-            str(row.config_id or row.variant or "-"),
+            _decided_by(row, names),
             ", ".join(values_read(row)),
             ended(row) or "-",
             "-" if row.latency_ms is None else f"{row.latency_ms:.1f}",

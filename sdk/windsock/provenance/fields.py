@@ -12,6 +12,9 @@ from windsock.settings.resolution import Resolution
 from windsock.settings.settings import Settings, given_of, key_of
 from windsock.text import MASK
 
+_LONG = 30
+"""Characters of a value beyond which its origin goes on the next line, so that a table stays narrow."""
+
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
@@ -50,6 +53,7 @@ class Explanation:
         revision: Revision of the flag set; empty where the provider does not tell.
         age: Seconds since that set began to serve.
         config_id: UUID of the configuration that the user is assigned to, whether or not it sets a field.
+        config_name: That configuration's name; None where the flags don't have it.
         reasons: OpenFeature's reason of each flag that was evaluated, by key.
         fields: One entry per field, or per leaf of nested ones, in field order.
         refused: Values that did not count, one message each.
@@ -63,6 +67,7 @@ class Explanation:
     revision: str
     age: float
     config_id: str | None
+    config_name: str | None
     reasons: Mapping[str, str]
     fields: tuple[Provenance, ...]
     refused: tuple[str, ...]
@@ -84,9 +89,15 @@ class Explanation:
         head = (
             f"{self.name}{who} in {self.environment}, revision {self.revision or '-'}, age {self.age:.1f} s"
         )
-        rows = [(each.field, str(each.value), _where(each)) for each in self.fields]
-        widths = [max(len(row[column]) for row in rows) if rows else 0 for column in (0, 1)]
-        lines = [f"  {name:<{widths[0]}}  {value:<{widths[1]}}  {where}" for name, value, where in rows]
+        rows = [(each.field, str(each.value), _where(each, self.config_name)) for each in self.fields]
+        name_width = max((len(name) for name, _, _ in rows), default=0)
+        value_width = max((len(value) for _, value, _ in rows if len(value) <= _LONG), default=0)
+        lines = [
+            f"  {name:<{name_width}}  {value:<{value_width}}  {where}"
+            if len(value) <= _LONG
+            else f"  {name:<{name_width}}  {value}\n  {'':<{name_width}}  {'':<{value_width}}  {where}"
+            for name, value, where in rows
+        ]
         return "\n".join([head, *lines, *(f"  refused: {each}" for each in self.refused)])
 
 
@@ -115,6 +126,7 @@ def explain(settings: Settings) -> Explanation:
         revision=serving.revision if serving else "",
         age=serving.age if serving else 0.0,
         config_id=resolution.config_id,
+        config_name=_config_name(resolution),
         reasons=_reasons(resolution),
         fields=tuple(_provenance(declaration, resolution.resolved)),
         refused=tuple(_refused(refusal) for refusal in resolution.resolved.refusals),
@@ -153,8 +165,16 @@ def _below(resolved: Resolved, path: FieldPath, origin: Origin) -> tuple[str, ..
     return tuple(reversed([layer.origin.layer for layer in weaker if says(layer.values, path)]))
 
 
-def _where(entry: Provenance) -> str:
-    source = entry.variable or (f"{entry.flag}/{entry.variant}" if entry.flag else "")
+def _config_name(resolution: Resolution) -> str | None:
+    """The name that the mirror writes into the metadata of the profile's flag."""
+    key = f"config.{resolution.config_id}"
+    names = (outcome.flag_metadata.get(key) for outcome in resolution.outcomes)
+    return next((name for name in names if isinstance(name, str)), None)
+
+
+def _where(entry: Provenance, config_name: str | None) -> str:
+    variant = config_name if entry.config_id and config_name else entry.variant
+    source = entry.variable or (f"{entry.flag}/{variant}" if entry.flag else "")
     over = f"  (over {', '.join(entry.shadowed)})" if entry.shadowed else ""
     return f"{entry.layer} {source}".rstrip() + over
 

@@ -104,7 +104,10 @@ class _Trace:
             value = self._value(rule)
         except RuleError as error:
             return f"fails: {error}"
-        return f"the default variant {self._flag.default_variant!r}" if value is None else _written(value)
+        if value is None:
+            return f"the default variant {self._flag.default_variant!r}"
+        name = self._flag.metadata.get(f"config.{value}")  # the mirror's, of a profile's id
+        return _written(value) if name is None else f"{_written(name)}, {value}"
 
     def _value(self, rule: JsonValue) -> object:
         return self._scope.compile(rule)(self._data)

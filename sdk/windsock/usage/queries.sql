@@ -42,6 +42,10 @@ WHERE (%(user)s::text IS NULL OR user_id = %(user)s::text)
 ORDER BY requested_at DESC, id
 LIMIT %(limit)s;
 
+-- name: profile_names
+-- The names of profiles, by id.
+SELECT id::text, name FROM public.app_configurations WHERE %(ids)s::text[] IS NULL OR id::text = ANY(%(ids)s::text[]);
+
 -- name: shape
 -- The columns of the table that is there, its type, whether a row must give it a value, and whether it is unique by
 -- itself: to say what differs when rows are refused.

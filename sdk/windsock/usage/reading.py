@@ -1,5 +1,6 @@
 """Reads usage records back from the database, newest first."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -46,3 +47,16 @@ def read(connection: "psycopg.Connection[tuple[Any, ...]]", selection: Selection
             f"{error.diag.message_primary}: use a role that may read public.usage_logs"
         ) from error
     return [UsageRecord(*row) for row in rows]
+
+
+def profile_names(
+    connection: "psycopg.Connection[tuple[Any, ...]]", ids: Iterable[str] | None = None
+) -> dict[str, str]:
+    """The names of profiles by their ids, or of all; empty where this role may not read them."""
+    from psycopg import errors  # noqa: PLC0415 - an extra; whoever holds a connection has it
+
+    try:
+        rows = connection.execute(QUERIES["profile_names"], {"ids": None if ids is None else [*ids]})
+    except (errors.UndefinedTable, errors.UndefinedColumn, errors.InsufficientPrivilege):
+        return {}
+    return dict(rows.fetchall())
