@@ -121,7 +121,7 @@ def test_what_is_written_can_be_read_back(some, others):
     )
     layout = Layout(("teacher", "ads"))
     document = render(layout, 0, shard)
-    counts = {"c1": len(some), "c2": len(others)}
-    for read in (parse(layout, 0, document), parse(layout, 0, document, counts)):
+    tallies = {"c1": (len(some), 0), "c2": (len(others), 0)}
+    for read in (parse(layout, 0, document), parse(layout, 0, document, tallies)):
         assert render(layout, 0, read) == document
         assert read == shard

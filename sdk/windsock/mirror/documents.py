@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from windsock.flag_names import COUNT, NO_CHANGE, PROFILE
-from windsock.mirror.id_lists import IdList, json_text
+from windsock.mirror.id_lists import IdList, Tally, json_text
 
 MAX_SHARDS = 100
 _LINES = ",\n"  # a line for each part, so that a diff of two documents can be read
@@ -111,14 +111,14 @@ def _static_integer(variant: str, value: int) -> str:
     return f'{{"state":"ENABLED","variants":{{"{variant}":{value}}},"defaultVariant":"{variant}"}}'
 
 
-def parse(layout: Layout, number: int, document: bytes, counts: Mapping[str, int] | None = None) -> Shard:
+def parse(layout: Layout, number: int, document: bytes, tallies: Mapping[str, Tally] | None = None) -> Shard:
     """Read back what `render` wrote: the documents are the mirror's only memory of who was assigned.
 
     Args:
         layout: The flags and the number of shards.
         number: Which shard this is, from 0.
         document: Its bytes.
-        counts: How many users each configuration has, where that is known of these very bytes: the lists
+        tallies: How many users each configuration has, where that is known of these very bytes: the lists
             of ids are then taken as they are, which is most of the work.
 
     Raises:
@@ -133,8 +133,8 @@ def parse(layout: Layout, number: int, document: bytes, counts: Mapping[str, int
             if written is not None:
                 _read_flag(flag, written, shard)
         for config_id, text in lists:
-            count = counts.get(config_id) if counts else None
-            shard.assigned[config_id] = IdList.read(text) if count is None else IdList(text, count)
+            tally = tallies.get(config_id) if tallies else None
+            shard.assigned[config_id] = IdList.read(text) if tally is None else IdList(text, *tally)
     except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise ValueError(f"not a document of the mirror: {error!r}") from error
     if shard.assigned.keys() != shard.profiles.keys():

@@ -1,9 +1,9 @@
 """The users of one configuration in one shard, kept as text: objects of a million ids would not fit."""
 
 import json
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
 
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
@@ -16,6 +16,13 @@ def json_text(value: object) -> str:
     return _encoder.encode(value)
 
 
+class Tally(NamedTuple):
+    """A list of user ids in numbers; see `IdList`."""
+
+    users: int
+    checksum: int
+
+
 @dataclass(frozen=True, slots=True)
 class IdList:
     """A list of user ids.
@@ -25,10 +32,17 @@ class IdList:
             Text, because PostgreSQL makes it, and a million ids as text are a third of the size of the
             objects.
         count: How many ids there are, at least one.
+        checksum: The sum of their hashes, as far as the database told it: what no trigger logged shows in it.
     """
 
     text: str
     count: int
+    checksum: int = field(default=0, compare=False)
+
+    @property
+    def tally(self) -> Tally:
+        """Its numbers."""
+        return Tally(self.count, self.checksum)
 
     @classmethod
     def of(cls, user_ids: Collection[str]) -> Self:
@@ -52,32 +66,38 @@ class IdList:
         ids: list[str] = json.loads(f"[{self.text}]")
         return ids
 
-    def moved(self, gone: Collection[str], arrived: Collection[str]) -> Self:
+    def moved(self, hashes: Mapping[str, int], arrived: Collection[str]) -> Self:
         """Give the list without some ids, where they are in it, and with others.
 
         Args:
-            gone: Ids that leave. An id that also arrives stays or comes.
-            arrived: Ids that come.
+            hashes: Every id that moves, with its hash.
+            arrived: Those of them that come or stay; the others leave.
         """
-        few = (len(gone) + len(arrived)) * _SEARCH_COST < self.count
-        edited = self._edited(gone, frozenset(arrived)) if few else None
+        arrived = frozenset(arrived)
+        few = (len(hashes) + len(arrived)) * _SEARCH_COST < self.count
+        edited = self._edited(hashes, arrived) if few else None
         if edited is not None:
             return edited
-        return type(self).of(set(self.ids()).difference(gone).union(arrived))
+        before = set(self.ids())
+        after = before.difference(hashes).union(arrived)
+        checksum = sum(hashes[each] for each in after - before) - sum(hashes[each] for each in before - after)
+        return type(self)(type(self).of(after).text, len(after), self.checksum + checksum)
 
-    def _edited(self, gone: Collection[str], arrived: frozenset[str]) -> Self | None:
+    def _edited(self, hashes: Mapping[str, int], arrived: frozenset[str]) -> Self | None:
         """Cut and insert where binary search finds the place; None where the text cannot be searched."""
         if "\\" in self.text or not all(map(_is_plain, arrived)):
             return None
         text = self.text + ","
         edits = []
-        for user_id in arrived.union(gone):
+        checksum = self.checksum
+        for user_id, hashed in hashes.items():
             place = _find(text, user_id)
             if place is None:
                 return None
             start, end = place
             if (end > start) is not (user_id in arrived):
                 edits.append((start, user_id, end))
+                checksum += hashed if end == start else -hashed
         edits.sort()
         pieces, at = [], 0
         for start, user_id, end in edits:
@@ -87,7 +107,7 @@ class IdList:
             at = end
         pieces.append(text[at:])
         came = sum(end == start for start, _, end in edits)
-        return type(self)("".join(pieces)[:-1], self.count + 2 * came - len(edits))
+        return type(self)("".join(pieces)[:-1], self.count + 2 * came - len(edits), checksum)
 
 
 def _is_plain(user_id: str) -> bool:

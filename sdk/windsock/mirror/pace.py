@@ -63,7 +63,7 @@ class Pace:
         return True
 
     def chores(self, source: Source) -> None:
-        """Prove that notifications arrive, and keep the change log short."""
+        """Prove that notifications arrive, see what the database can serve, and keep the change log short."""
         now = time.monotonic()
         if now - self._tested_at >= self._options.self_test_seconds:
             self._tested_at = now
@@ -71,6 +71,8 @@ class Pace:
                 raise DatabaseUnfitError(
                     "the database's notifications are lost on this connection; connecting again"
                 )
+            if source.look_again():
+                self._full_at = -math.inf
         if source.has_log and now - self._cut_at >= _CUT_SECONDS:
             self._cut_at = now
             try:

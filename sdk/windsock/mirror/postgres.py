@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError, MissingExtraError
 from windsock.flag_names import PROFILE
-from windsock.mirror.id_lists import IdList
+from windsock.mirror.id_lists import IdList, Tally
 from windsock.mirror.rows import MAX_SETTINGS_BYTES, AssignmentList, AssignmentRow, Changes, ConfigurationRow
 from windsock.postgres.queries import load_queries
 
@@ -70,9 +70,9 @@ class Reading:
         query = _queries["all_assignments"].replace(b"{shards}", str(shards).encode())
         query = query.replace(b"{key}", b"id" if self._id_type == "uuid" else b'id::text collate "C"')
         with _deadline(self._connection, _READING_SECONDS), self._connection.cursor().copy(query) as copy:
-            copy.set_types(["int8", "text", "text", "int8"])
-            for shard, config_id, text, count in copy.rows():
-                yield AssignmentList(shard, config_id, IdList(text, count))
+            copy.set_types(["int8", "text", "text", "int8", "text"])
+            for shard, config_id, text, count, checksum in copy.rows():
+                yield AssignmentList(shard, config_id, IdList(text, count, int(checksum)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,7 @@ class Source:
         self._answer_seconds = answer_seconds
         self._capability = capability
         self._withdrawn: _Withdrawn = {}
+        self._cut = ""
         self._woken = False
         self._sleeps = False
         self._look_again = _LOOK_AGAIN_SECONDS
@@ -110,6 +111,20 @@ class Source:
     def has_log(self) -> bool:
         """Whether changes are logged; if not, everything must be read to find them."""
         return self._capability.has_log
+
+    def look_again(self) -> bool:
+        """Look again at what the database can serve, such as whether its triggers are there.
+
+        Returns:
+            Whether that changed, so that everything must be read.
+        """
+        before = self._capability
+        with self.asking() as connection:
+            self._capability = _read_capability(connection)
+        if self._capability == before:
+            return False
+        _warn_without_log(self._capability)
+        return True
 
     def close(self) -> None:
         """Close the connection; the leader's lock goes with it."""
@@ -181,6 +196,8 @@ class Source:
         with self._snapshot():
             with _deadline(self._connection, self._answer_seconds):
                 self._withdrawn = self._read_withdrawn()
+                if self._capability.has_log:
+                    self._was_cut(since="1:1:")
             yield Reading(self._connection, self._withdrawn, self._capability.id_type)
 
     def configurations(self) -> tuple[ConfigurationRow, ...]:
@@ -203,7 +220,7 @@ class Source:
         seconds = self._answer_seconds if audited is None else _READING_SECONDS
         with self._snapshot(), _deadline(self._connection, seconds):
             cursor = str(_one(self._connection, "snapshot")[0])
-            if _one(self._connection, "log_was_cut", {"since": since})[0]:
+            if self._was_cut(since):
                 _log.warning("the change log was cut before it was read here: reading everything again")
                 return None
             parameters = {"since": since, "limit": MAX_CHANGES + 1}
@@ -213,19 +230,20 @@ class Source:
             changed = {row_id for table, row_id in rows if table == "app_configurations"}
             changed |= self._newly_withdrawn()
             users = [row_id for table, row_id in rows if table == "profiles"]
-            counts: dict[str, int] | None = None
+            tallies: dict[str, Tally] | None = None
             if audited is None:
                 configurations = self._configurations(sorted(changed))
             else:
                 changed |= set(audited)
                 configurations = self._every_configuration()
-                counts = dict(self._connection.execute(_queries["assignment_counts"]).fetchall())
+                counted = self._connection.execute(_queries["assignment_tallies"])
+                tallies = {config_id: Tally(count, int(total)) for config_id, count, total in counted}
             gone = changed - {row.id for row in configurations}
             transactions = _one(self._connection, "transactions_since", {"since": since})[0] if rows else 0
             if rows:
                 self._look_again = _LOOK_AGAIN_SECONDS
             assignments = self._assignments(users)
-            return Changes(configurations, tuple(sorted(gone)), assignments, cursor, transactions, counts)
+            return Changes(configurations, tuple(sorted(gone)), assignments, cursor, transactions, tallies)
 
     @contextlib.contextmanager
     def asking(self) -> Iterator["Connection"]:
@@ -238,6 +256,12 @@ class Source:
         with self.asking() as connection:
             parameters = {"keep": f"{keep_seconds} seconds", "most": _CUT_AT_ONCE}
             connection.execute(_queries["cut_log"], parameters)
+
+    def _was_cut(self, since: str) -> bool:
+        """Whether the log has lost rows after the snapshot `since`, which was the last to be read."""
+        before = self._cut
+        self._cut, is_ahead = _one(self._connection, "log_cut", {"since": since})
+        return bool(is_ahead) and self._cut != before
 
     def _every_configuration(self) -> tuple[ConfigurationRow, ...]:
         rows = self._connection.execute(_queries["all_configurations"], {"limit": MAX_SETTINGS_BYTES})
@@ -267,10 +291,8 @@ class Source:
         if not user_ids:
             return ()
         query = _queries["some_assignments"].replace(b"{id_type}", self._capability.id_type.encode())
-        found: dict[str, str | None] = dict(
-            self._connection.execute(query, {"ids": list(user_ids)}).fetchall()
-        )
-        return tuple(AssignmentRow(user_id, found.get(user_id)) for user_id in user_ids if user_id)
+        ids = [user_id for user_id in user_ids if user_id]
+        return tuple(AssignmentRow(*row) for row in self._connection.execute(query, {"ids": ids}))
 
     @contextlib.contextmanager
     def _snapshot(self) -> Iterator[None]:
@@ -308,6 +330,7 @@ def connect(url: str, answer_seconds: float = 10.0) -> Source:
             _one(connection, "prepare_session")  # only a session of our own may be changed
             connection.execute(_queries["lift_limits"])
             capability = _read_capability(connection)
+            _warn_without_log(capability)
     except psycopg.Error as error:
         connection.close()
         raise ConfigurationError(f"the database failed the mirror's first questions: {error}") from error
@@ -398,14 +421,17 @@ def _read_capability(connection: "Connection") -> _Capability:
         raise DatabaseUnfitError(
             f"this database has no {', no '.join(missing_parts)}: run `windsock migrate`"
         )
-    if not has_log:
+    is_never_woken = bool(_one(connection, "never_woken")[0])
+    return _Capability(str(id_type), bool(has_log), bool(has_withdrawals), is_never_woken, bool(has_mirrors))
+
+
+def _warn_without_log(capability: _Capability) -> None:
+    if not capability.has_log:
         _log.warning(
             "the change log cannot be read (no triggers, or no rights on schema windsock): everything is "
             "read again at each poll; run `windsock migrate`, or grant the role windsock_mirror, for "
             "changes in milliseconds"
         )
-    is_never_woken = bool(_one(connection, "never_woken")[0])
-    return _Capability(str(id_type), bool(has_log), bool(has_withdrawals), is_never_woken, bool(has_mirrors))
 
 
 @contextlib.contextmanager

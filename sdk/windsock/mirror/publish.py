@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -13,7 +13,7 @@ from windsock.mirror.checking import Fitting
 from windsock.mirror.documents import Layout, Profile, Shard, parse, render, shard_count
 from windsock.mirror.files import Folder
 from windsock.mirror.guard import ShrinkGuard
-from windsock.mirror.id_lists import IdList
+from windsock.mirror.id_lists import IdList, Tally
 from windsock.mirror.memory import Memory
 from windsock.mirror.postgres import Reading
 from windsock.mirror.rows import (
@@ -41,16 +41,16 @@ class Published:
 
     Attributes:
         profiles: What is published of each configuration.
-        counts: For each shard, how many users each configuration has.
+        tallies: For each shard, how many users each configuration has, and the sum of their hashes.
     """
 
     profiles: dict[str, Profile] = field(default_factory=dict)
-    counts: dict[int, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    tallies: dict[int, dict[str, Tally]] = field(default_factory=lambda: defaultdict(dict))
 
     @property
     def assigned(self) -> int:
         """How many users have a profile."""
-        return sum(sum(shard.values()) for shard in self.counts.values())
+        return sum(tally.users for shard in self.tallies.values() for tally in shard.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Publisher:
             shard = self._read(number, name)
             if shard is not None:
                 self.published.profiles.update(shard.profiles)
-                self.published.counts[number] = _counts(shard)
+                self.published.tallies[number] = _tallies(shard)
         self._guard.restore(self._memory.read().peaks, self.published.assigned)
 
     def claim(self) -> None:
@@ -183,12 +183,15 @@ class Publisher:
         self._remember(forgiven, written.assigned)
         return written
 
-    def agrees(self, counts: Mapping[str, int]) -> bool:
-        """Whether each published configuration has as many users in the documents as in the database."""
-        mine: Counter[str] = Counter()
-        for shard in self.published.counts.values():
-            mine.update(shard)
-        return all(mine[config_id] == counts.get(config_id, 0) for config_id in self.published.profiles)
+    def agrees(self, tallies: Mapping[str, Tally]) -> bool:
+        """Whether each published configuration has the same users in the documents as in the database."""
+        mine: dict[str, Tally] = defaultdict(lambda: _NOBODY.tally)
+        for shard in self.published.tallies.values():
+            for config_id, tally in shard.items():
+                before = mine[config_id]
+                mine[config_id] = Tally(before.users + tally.users, before.checksum + tally.checksum)
+        nobody = _NOBODY.tally
+        return all(mine[config_id] == tallies.get(config_id, nobody) for config_id in self.published.profiles)
 
     def publish_configurations(self, rows: Iterable[ConfigurationRow]) -> Written:
         """Write what these rows change in published configurations, and leave assignments as they are.
@@ -218,10 +221,10 @@ class Publisher:
 
     def _leave_out_damaged(self) -> None:
         for number, name in enumerate(self.layout.file_names):
-            if number in self.published.counts and not self._folder.is_ours(name):
+            if number in self.published.tallies and not self._folder.is_ours(name):
                 shard = self._read(number, name)
                 if shard is None:
-                    del self.published.counts[number]
+                    del self.published.tallies[number]
 
     def _remember(self, forgiven: int, assigned: int | None = None) -> None:
         """Tell the guard what a publication removed on purpose, and what it left if assignments changed."""
@@ -236,7 +239,7 @@ class Publisher:
         """Yield the shards that a change concerns, with the change applied."""
         for number, rows in sorted(self._touched(profiles, assignments).items()):
             name = self.layout.file_names[number]
-            shard = self._read(number, name, self.published.counts[number])
+            shard = self._read(number, name, self.published.tallies[number])
             if shard is None:
                 raise MirrorError(f"{self._folder.path / name}: gone while it was read; it is written anew")
             _move(shard, profiles, rows)
@@ -251,27 +254,27 @@ class Publisher:
             touched[shard_of(row.user_id, self.layout.shards)].append(row)
         before = self.published.profiles
         altered = {key for key in before.keys() | profiles.keys() if before.get(key) != profiles.get(key)}
-        for number, counts in self.published.counts.items():
-            if not altered.isdisjoint(counts):
+        for number, tallies in self.published.tallies.items():
+            if not altered.isdisjoint(tallies):
                 touched.setdefault(number, [])
         return touched
 
-    def _read(self, number: int, name: str, counts: Mapping[str, int] | None = None) -> Shard | None:
+    def _read(self, number: int, name: str, tallies: Mapping[str, Tally] | None = None) -> Shard | None:
         data = self._folder.read(name)
         if data is None:
             return None
         try:
-            return parse(self.layout, number, data, counts)
+            return parse(self.layout, number, data, tallies)
         except ValueError as error:
             _log.warning("%s: %s; it is written anew", self._folder.path / name, error)
             return None
 
     def _write_all(self, shards: Iterable[tuple[int, Shard]]) -> Written:
         files, size = [], 0
-        made: deque[tuple[int, int, dict[str, int]]] = deque()
+        made: deque[tuple[int, int, dict[str, Tally]]] = deque()
         for name, is_written in self._folder.write_all(self._rendered(shards, made)):
-            number, length, counts = made.popleft()
-            self.published.counts[number] = counts
+            number, length, tallies = made.popleft()
+            self.published.tallies[number] = tallies
             if is_written:
                 files.append(name)
                 size += length
@@ -280,22 +283,22 @@ class Publisher:
         return Written(tuple(files), size, self.published.assigned)
 
     def _rendered(
-        self, shards: Iterable[tuple[int, Shard]], made: "deque[tuple[int, int, dict[str, int]]]"
+        self, shards: Iterable[tuple[int, Shard]], made: "deque[tuple[int, int, dict[str, Tally]]]"
     ) -> Iterator[tuple[str, bytes]]:
         """Render documents one by one, and note in `made` what is to be remembered of each."""
         for done, (number, shard) in enumerate(shards):
             self.progress(done, self.layout.shards)
             data = render(self.layout, number, shard)
-            made.append((number, len(data), _counts(shard)))
+            made.append((number, len(data), _tallies(shard)))
             yield self.layout.file_names[number], data
 
     def _deactivated(self, rows: Iterable[ConfigurationRow]) -> int:
         """Count the published assignments whose configuration is inactive now."""
         inactive = {row.id for row in rows if not row.is_active}
         return sum(
-            count
-            for counts in self.published.counts.values()
-            for config_id, count in counts.items()
+            tally.users
+            for tallies in self.published.tallies.values()
+            for config_id, tally in tallies.items()
             if config_id in inactive
         )
 
@@ -354,8 +357,8 @@ class Publisher:
             _log.log(level, "app_configurations %s (%s): %s; %s", row.id, row.name, problem, outcome)
 
 
-def _counts(shard: Shard) -> dict[str, int]:
-    return {config_id: users.count for config_id, users in shard.assigned.items()}
+def _tallies(shard: Shard) -> dict[str, Tally]:
+    return {config_id: users.tally for config_id, users in shard.assigned.items()}
 
 
 def _first_last(shards: Iterator[tuple[int, Shard]]) -> Iterator[tuple[int, Shard]]:
@@ -368,16 +371,16 @@ def _first_last(shards: Iterator[tuple[int, Shard]]) -> Iterator[tuple[int, Shar
 def _move(shard: Shard, profiles: Mapping[str, Profile], rows: Iterable[AssignmentRow]) -> None:
     """Apply new profiles and changed assignments to a shard."""
     shard.profiles = dict(profiles)
-    target = {row.user_id: row.config_id for row in rows}
+    hashes = {row.user_id: row.hash for row in rows}
     arrived: dict[str, list[str]] = defaultdict(list)
-    for user_id, config_id in target.items():
-        if config_id is not None and config_id in profiles:
-            arrived[config_id].append(user_id)
+    for row in rows:
+        if row.config_id is not None and row.config_id in profiles:
+            arrived[row.config_id].append(row.user_id)
     assigned = {}
     for config_id in profiles.keys() & (shard.assigned.keys() | arrived.keys()):
         users = shard.assigned.get(config_id, _NOBODY)
-        if target:
-            users = users.moved(target.keys(), arrived[config_id])
+        if hashes:
+            users = users.moved(hashes, arrived[config_id])
         if users.count:
             assigned[config_id] = users
     shard.assigned = assigned

@@ -139,9 +139,9 @@ select count(*), count(c.id)
 from public.profiles p
 left join public.app_configurations c on c.id = p.config_id and coalesce(c.is_active, true);
 
--- name: assignment_counts
--- How many users each configuration has: what nobody logged shows in them.
-select config_id::text, count(*)
+-- name: assignment_tallies
+-- How many users each configuration has, and the sum of the hashes of their ids: what nobody logged shows in them.
+select config_id::text, count(*), sum(hashtextextended(id::text collate "C", 0))::text
 from public.profiles
 where config_id is not null and id::text <> ''
 group by config_id;
@@ -154,13 +154,15 @@ group by config_id;
 copy (
     select shard, config_id::text,
            string_agg(pg_catalog.to_json(user_id)::text, ',' order by user_id),
-           count(*)
+           count(*),
+           sum(hash)
     from (
         select
             ('x' || left(encode(sha256(convert_to(id::text, 'UTF8')), 'hex'), 8))::bit(32)::bigint
                 % {shards} as shard,
             config_id,
-            {key} as user_id
+            {key} as user_id,
+            hashtextextended(id::text collate "C", 0) as hash
         from public.profiles
         where config_id is not null and id::text <> ''
     ) assignments
@@ -187,16 +189,18 @@ where xid >= pg_snapshot_xmin(%(since)s::pg_snapshot)
     and not pg_visible_in_snapshot(xid, %(since)s::pg_snapshot)
     and xid < pg_snapshot_xmax(pg_current_snapshot());
 
--- name: log_was_cut
--- Whether the log has lost rows that the snapshot :since did not see.
-select xid >= pg_snapshot_xmin(%(since)s::pg_snapshot) and xid < pg_snapshot_xmax(pg_current_snapshot())
+-- name: log_cut
+-- Up to which transaction the log has been cut, and whether it has lost rows that the snapshot :since did not see, if
+-- that is not as it was then.
+select xid::text, xid >= pg_snapshot_xmin(%(since)s::pg_snapshot) and xid < pg_snapshot_xmax(pg_current_snapshot())
 from windsock.change_log_cut;
 
 -- name: some_assignments
--- The assignments that changed; one that is missing from the answer is gone. {id_type} is the type of profiles.id.
-select id::text, config_id::text
-from public.profiles
-where id = any(%(ids)s::{id_type}[]);
+-- The assignments that changed, with the hash of each id; a user who is gone has none. {id_type} is the type of
+-- profiles.id.
+select changed.id, config_id::text, hashtextextended(changed.id collate "C", 0)
+from unnest(%(ids)s::text[]) changed (id)
+left join public.profiles on profiles.id = changed.id::{id_type};
 
 -- name: cut_log
 -- Forget what every mirror should have read, the oldest first and not all at once: after a long time without a mirror

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from windsock.flags.values import MOST_EXACT, kind
 from windsock.mirror.documents import Profile
-from windsock.mirror.id_lists import IdList, json_text
+from windsock.mirror.id_lists import IdList, Tally, json_text
 from windsock.settings.place import fingerprint
 
 MAX_SETTINGS_BYTES = (
@@ -40,10 +40,17 @@ class ConfigurationRow:
 
 @dataclass(frozen=True, slots=True)
 class AssignmentRow:
-    """Who has which configuration; `config_id` is None for a user without one, or who is gone."""
+    """Who has which configuration.
+
+    Attributes:
+        user_id: The user.
+        config_id: The configuration; None for a user without one, or who is gone.
+        hash: The database's hash of the user's id, for `IdList.checksum`.
+    """
 
     user_id: str
     config_id: str | None
+    hash: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,8 @@ class Changes:
         assignments: The assignments that changed.
         cursor: The newer snapshot.
         transactions: How many transactions that was.
-        counts: How many users each configuration has, where changes that were not logged are looked for.
+        tallies: How many users each configuration has, and the sum of their hashes, where changes that were
+            not logged are looked for.
     """
 
     configurations: tuple[ConfigurationRow, ...]
@@ -73,7 +81,7 @@ class Changes:
     assignments: tuple[AssignmentRow, ...]
     cursor: str
     transactions: int
-    counts: Mapping[str, int] | None = None
+    tallies: Mapping[str, Tally] | None = None
 
     def __len__(self) -> int:
         return len(self.configurations) + len(self.gone) + len(self.assignments)
