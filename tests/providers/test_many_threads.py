@@ -80,7 +80,7 @@ def test_each_of_64_threads_sees_its_own_values_while_they_change(resolver: str,
         for reader in readers:
             reader.join()
     assert wrong == []
-    assert ours() == before
+    assert ours() <= before
 
 
 @pytest.mark.parametrize("resolver", RESOLVERS)
@@ -117,7 +117,7 @@ def test_a_shutdown_under_64_threads_ends_and_leaves_nothing(resolver: str, tmp_
                 for reader in readers:
                     reader.join()
             assert raised == []
-            assert ours() == before
+            assert ours() <= before
 
 
 @pytest.mark.parametrize("resolver", RESOLVERS)

@@ -163,6 +163,52 @@ def test_two_reads_share_no_result(flagd: FlagdServer) -> None:
         assert (second.value["top_k"], second.reason) == (25, Reason.STATIC)
 
 
+def test_one_user_s_answers_are_given_again_for_a_second(flagd: FlagdServer) -> None:
+    ada, bob = EvaluationContext("ada"), EvaluationContext("bob")
+    with asking(flagd.rpc, deadline=0.5):
+        client = api.get_client()
+        assert client.get_string_value("colour", "default", ada) == "red"
+        assert client.get_string_value("where", "default", ada) == "mine"
+        assert client.get_string_details("missing", "default", ada).error_code is ErrorCode.FLAG_NOT_FOUND
+        flagd.freeze()
+        assert client.get_string_value("colour", "default", ada) == "red"
+        assert client.get_string_value("where", "default", ada) == "mine"
+        assert client.get_string_details("missing", "default", ada).error_code is ErrorCode.FLAG_NOT_FOUND
+        assert client.get_string_value("colour", "default", bob) == "red", "it has no rule"
+        assert client.get_string_value("where", "default", bob) == "default", "another user is asked for"
+        flagd.thaw()
+
+
+def test_a_change_empties_what_is_given_again(flagd: FlagdServer) -> None:
+    """Each answer is the one before the change or after it, and never the old one after the new one."""
+    with asking(flagd.rpc):
+        for number in range(20):
+            flagd.write(FLAGS | {"colour": text(f"colour {number}")})
+            seen = []
+            assert until(lambda: seen.append(value()) or seen[-1] == f"colour {number}")  # noqa: B023
+            assert set(seen) <= {"red", f"colour {number - 1}", f"colour {number}"}
+            assert {value() for _ in range(20)} == {f"colour {number}"}
+
+
+def test_a_class_asks_for_its_flags_at_once_in_a_loop(flagd: FlagdServer) -> None:
+    class Search(windsock.Settings, flag="settings"):
+        top_k: int = 10
+
+    with asking(flagd.rpc) as provider:
+        resolve, meeting, asked = provider.resolve_object_details_async, asyncio.Event(), []
+
+        async def all_three(flag_key: str, default_value: Any, evaluation_context: Any) -> Any:
+            asked.append(flag_key)
+            if len(asked) == 3:
+                meeting.set()
+            await asyncio.wait_for(meeting.wait(), 20)
+            return await resolve(flag_key, default_value, evaluation_context)
+
+        provider.resolve_object_details_async = all_three
+        assert asyncio.run(Search.afor_user("ada")).top_k == 25
+        assert sorted(asked) == ["settings", "settings.experiment", "settings.profile"]
+
+
 def test_a_server_that_is_away_costs_no_deadline(flagd: FlagdServer) -> None:
     with asking(flagd.rpc, deadline=2.0):
         flagd.stop()
@@ -188,18 +234,21 @@ def test_a_start_without_a_server_is_bounded_and_goes_on(flagd: FlagdServer) -> 
 def test_a_frozen_server_does_not_hold_the_event_loop(flagd: FlagdServer) -> None:
     """The loop goes on while 20 evaluations wait for a server that answers nothing."""
 
-    async def main() -> tuple[int, set[str]]:
+    async def main(users: str) -> tuple[int, set[str]]:
         client, ticks = api.get_client(), 0
-        answers = asyncio.gather(*(client.get_string_value_async("colour", "default") for _ in range(20)))
+        contexts = [EvaluationContext(f"{users}{n}") for n in range(20)]
+        answers = asyncio.gather(
+            *(client.get_string_value_async("where", "default", each) for each in contexts)
+        )
         while not answers.done():
             await asyncio.sleep(0.005)
             ticks += 1
         return ticks, set(await answers)
 
     with asking(flagd.rpc, deadline=0.5):
-        assert asyncio.run(main())[1] == {"red"}
+        assert asyncio.run(main("before"))[1] == {"mine"}
         flagd.freeze()
-        ticks, answers = asyncio.run(main())
+        ticks, answers = asyncio.run(main("after"))
         flagd.thaw()
         assert answers == {"default"}
         assert ticks > 1

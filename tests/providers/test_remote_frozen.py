@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 from openfeature import api
+from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import ProviderEvent
 from openfeature.provider import ProviderStatus
 from openfeature.schemas.protobuf.flagd.evaluation.v2 import evaluation_pb2, evaluation_pb2_grpc
@@ -33,8 +34,8 @@ def test_a_frozen_server_costs_each_thread_a_few_deadlines_and_no_more(tmp_path:
 
     def read() -> None:
         client, mine = api.get_client(), []
-        for _ in range(300):
-            details = client.get_string_details("colour", "default")
+        for number in range(300):  # users of whom nothing was asked before
+            details = client.get_string_details("where", "default", EvaluationContext(f"{number}"))
             assert details.value == "default"
             mine.append(str(details.error_message))
         messages.append(mine)

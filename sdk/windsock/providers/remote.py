@@ -1,10 +1,10 @@
 """Flags evaluated by a flagd server at each call: the stock provider in RPC mode, mended where it breaks.
 
-Mended: the cache, which answers a boolean read with a cached string, is off; whole numbers in objects are
-integers again; a flag's metadata arrives; profiles over several files are one flag; while flagd is away,
-answers nothing or has no flags yet a call fails at once instead of after the deadline; a second shutdown is
-nothing; asynchronous calls do not hold the event loop; a forked child connects anew. Not to be mended here:
-no revision arrives, and the protocol rounds integers above 2**53. The sync stream
+Mended: the cache answers a boolean read with a cached string, so one of a second takes its place; whole
+numbers in objects are integers again; a flag's metadata arrives; profiles over several files are one flag;
+while flagd is away, answers nothing or has no flags yet a call fails at once instead of after the deadline; a
+second shutdown does nothing; asynchronous calls do not hold the event loop; a forked child connects again.
+Not to be mended here: no revision arrives, and the protocol rounds integers above 2**53. The sync stream
 (``FLAGD_RESOLVER=in-process``) has none of these limits.
 """
 
@@ -36,6 +36,7 @@ from windsock.errors import MissingExtraError
 from windsock.flag_names import COUNT, PROFILE, shard_of
 from windsock.flags.values import MOST_EXACT
 from windsock.providers import forking
+from windsock.providers.answers import Answers
 from windsock.providers.base import ServingProvider
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.providers.sentinel import SentinelWatch
@@ -85,6 +86,7 @@ class RemoteProvider(ServingProvider):
         self._answered = threading.Event()
         self._has_flags = False
         self._shards: dict[str, int] = {}
+        self._answers = Answers()
         self._lost_at: float | None = None
         self._gate = forking.Gate()
         self._pool: ThreadPoolExecutor | None = None
@@ -158,29 +160,25 @@ class RemoteProvider(ServingProvider):
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[bool]:
         """Resolve a boolean flag."""
-        context = self._enriched(evaluation_context)
-        return self._resolve(lambda stock: stock.resolve_boolean_details(flag_key, default_value, context))
+        return self._resolve("boolean", flag_key, default_value, self._enriched(evaluation_context))
 
     def resolve_string_details(
         self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[str]:
         """Resolve a string flag."""
-        context = self._enriched(evaluation_context)
-        return self._resolve(lambda stock: stock.resolve_string_details(flag_key, default_value, context))
+        return self._resolve("string", flag_key, default_value, self._enriched(evaluation_context))
 
     def resolve_integer_details(
         self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[int]:
         """Resolve an integer flag."""
-        context = self._enriched(evaluation_context)
-        return self._resolve(lambda stock: stock.resolve_integer_details(flag_key, default_value, context))
+        return self._resolve("integer", flag_key, default_value, self._enriched(evaluation_context))
 
     def resolve_float_details(
         self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[float]:
         """Resolve a float flag."""
-        context = self._enriched(evaluation_context)
-        return self._resolve(lambda stock: stock.resolve_float_details(flag_key, default_value, context))
+        return self._resolve("float", flag_key, default_value, self._enriched(evaluation_context))
 
     def resolve_object_details(
         self,
@@ -191,7 +189,7 @@ class RemoteProvider(ServingProvider):
         """Resolve an object flag; whole numbers in it are integers, which protobuf does not know."""
         context = self._enriched(evaluation_context)
         key = self._shard(flag_key, context.targeting_key) if flag_key.endswith(PROFILE) else flag_key
-        details = self._resolve(lambda stock: stock.resolve_object_details(key, default_value, context))
+        details = self._resolve("object", key, default_value, context)
         if details.value is not default_value:
             details.value = cast("ObjectValue", _whole_numbers(details.value))
         return details
@@ -292,6 +290,7 @@ class RemoteProvider(ServingProvider):
             return
         if event is _CHANGED:
             self._shards = {}
+            self._answers.clear()
         if details.error_code is ErrorCode.PROVIDER_FATAL or event is _CHANGED:
             self.emit(event, details)
         if event is ProviderEvent.PROVIDER_STALE:
@@ -327,6 +326,7 @@ class RemoteProvider(ServingProvider):
     def _lose(self, what: str) -> None:
         """Have every call fail at once, and say why."""
         why = f"flagd at {self.serving.source} {what}"
+        self._answers.clear()
         if self._lost_at is None:
             self._lost_at = time.monotonic()
             if not self._starting:
@@ -344,13 +344,18 @@ class RemoteProvider(ServingProvider):
         return min(delay, max(grace, 0.0)) or delay
 
     def _resolve(
-        self, resolve: Callable[[FlagdProvider], FlagResolutionDetails[T]]
+        self, kind: str, flag_key: str, default: T, context: EvaluationContext
     ) -> FlagResolutionDetails[T]:
-        with self._asking() as stock:
-            details = resolve(stock)
+        def asked() -> FlagResolutionDetails[T]:
+            details: FlagResolutionDetails[T] = getattr(stock, f"resolve_{kind}_details")(
+                flag_key, default, context
+            )
             metadata = _whole_numbers(metadata_of_answer(stock))
-        details.flag_metadata = cast("Mapping[str, bool | int | float | str]", metadata)
-        return details
+            details.flag_metadata = cast("Mapping[str, bool | int | float | str]", metadata)
+            return details
+
+        with self._asking() as stock:
+            return self._answers.of(kind, flag_key, context, asked)
 
     @contextmanager
     def _asking(self) -> Iterator[FlagdProvider]:

@@ -204,12 +204,7 @@ class Resolver:
         evaluation = process.evaluating()
         if evaluation.in_process() is not None:  # there is nothing to wait for
             return self.resolve(targeting_key, attributes)
-        base, experiment, profile = self.flags
-        outcomes = (
-            await evaluation.aobject(base, targeting_key, attributes),
-            await evaluation.aobject(experiment, targeting_key, attributes),
-            await evaluation.aobject(profile, targeting_key, attributes),
-        )
+        outcomes = await evaluation.aobjects(self.flags, targeting_key, attributes)
         return self._combined(outcomes, _NONE, None)
 
     def place(self, origin: Origin, field_name: str) -> ValueKey | None:
