@@ -5,15 +5,18 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import psycopg
 import pytest
 from tests.flagd_server import FlagdServer
 from tests.flagfiles import write_flags
 from tests.providers.sync_server import SyncServer
 
 from windsock.cli._bucketing_probes import SAMPLE, answered, buckets, probes
+from windsock.cli._checkup import Report, look_at_database
 from windsock.cli._evaluators import installed
 from windsock.evaluator import CompiledFlag
 from windsock.flags import Flag, read_document
@@ -37,7 +40,7 @@ def doctor(folder: Path, *arguments: str, **variables: str) -> subprocess.Comple
         capture_output=True,
         text=True,
         cwd=folder,
-        env=environment | variables,
+        env=environment | {"DATABASE_URL": ""} | variables,
         timeout=60,
         check=False,
     )
@@ -170,7 +173,7 @@ def test_a_live_server_is_asked(tmp_path: Path, way: str) -> None:
         write_flags(tmp_path / "flagd" / "a.flagd.json", flags | {"checkout": split("v3")})
         done = doctor(tmp_path, *arguments, **variables)
         assert done.returncode == 1
-        assert verdict(done).startswith("DISAGREE: ")
+        assert verdict(done).startswith("1 problem; DISAGREE: ")
         assert verdict(done).endswith("buckets v2 where flag 'checkout' says v3")
 
         write_flags(tmp_path / "flagd" / "a.flagd.json", flags | {"unknown": split()})
@@ -178,3 +181,73 @@ def test_a_live_server_is_asked(tmp_path: Path, way: str) -> None:
         assert done.returncode == 1
         assert "neither v2 nor v3 where flag 'unknown'" in verdict(done)
         assert "is it given the same files?" in verdict(done)
+
+
+# The machine and the database
+
+
+def checks(done: subprocess.CompletedProcess[str]) -> dict[str, tuple[bool, str]]:
+    report = json.loads(done.stdout)
+    return {check["name"]: (check["ok"], check["found"]) for check in report["checks"]}
+
+
+def test_a_database_that_is_right(tmp_path: Path, database: str) -> None:
+    write_flags(tmp_path / "flagd" / "a.flagd.json", {"checkout": split()})
+    (tmp_path / "main.py").write_text("import windsock\n\nwindsock.start()\n")
+    done = doctor(tmp_path, "--json", DATABASE_URL=database)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = checks(done)
+    assert json.loads(done.stdout)["ok"] is True
+    assert found["started"] == (True, "by main.py")
+    assert found["database"][1].startswith("PostgreSQL ")
+    assert found["clock"][0]
+    assert found["migrations"][1].startswith("all ")
+    assert found["mirror"] == (True, "none has reported")
+
+
+def test_what_does_not_work_is_told_with_what_to_do(tmp_path: Path, empty_database: str) -> None:
+    write_flags(tmp_path / "flagd" / "a.flagd.json", {"checkout": split()})
+    (tmp_path / "main.py").write_text("import windsock\n\nshown = windsock.feature('shown', default=False)\n")
+    (tmp_path / ".windsock").write_text("a file where a folder should be")
+    done = doctor(tmp_path, "--json", DATABASE_URL=empty_database)
+    assert done.returncode == 1
+    found = checks(done)
+    assert found["started"][1].startswith("no Python file here calls windsock.start()")
+    assert found["folder"][1].startswith(".windsock can't be written")
+    assert found["migrations"][1].endswith("are pending: run `windsock migrate`")
+    assert [name for name, (ok, _) in found.items() if not ok] == ["folder", "started", "migrations"]
+    lines = doctor(tmp_path, DATABASE_URL=empty_database).stdout.splitlines()
+    assert sum("PROBLEM: " in line for line in lines) == 3
+    assert lines[-1].startswith("3 problems; agree: ")
+
+
+def test_a_mirror_that_stopped(tmp_path: Path, database: str) -> None:
+    write_flags(tmp_path / "flagd" / "a.flagd.json", {"checkout": split()})
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "insert into windsock.mirrors (group_name, folder, reported_at, right_at, trouble)"
+            " values ('default', 'f', now() - interval '1 hour', now() - interval '1 hour', '')"
+        )
+    done = doctor(tmp_path, "--json", DATABASE_URL=database)
+    assert checks(done)["mirror"] == (
+        False,
+        "group 'default' last reported 3,600 s ago: is `windsock mirror run` running?",
+    )
+
+
+def test_a_database_and_flags_that_are_not_there(tmp_path: Path) -> None:
+    done = doctor(tmp_path, "--json", DATABASE_URL="postgresql://ada:hunter2@127.0.0.1:1/none")
+    assert done.returncode == 4
+    found = checks(done)
+    assert "the database cannot be reached" in found["database"][1]
+    assert not found["serves"][0]
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_a_clock_that_is_wrong(database: str, monkeypatch, capsys) -> None:
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 40)
+    report = Report(as_json=False)
+    look_at_database(report, database)
+    assert not report.ok
+    assert "clock       PROBLEM: 40.0 s ahead of the database's" in capsys.readouterr().out

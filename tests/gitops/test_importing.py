@@ -266,6 +266,8 @@ BOMB = (
         (b'{"version": 1, "features": [{"name": "a", "strategies": []}]}', "an export of Unleash"),
         (b'{"flags": {"a": {"on": true, "variations": [true]}}}', "an export of LaunchDarkly"),
         (b'{"items": [], "_links": {}}', "an export of LaunchDarkly"),
+        (b'{"items": [{"key": "a", "variations": []}], "totalCount": 1}', "an export of LaunchDarkly"),
+        (b'{"features": [{"name": "a", "type": "release"}], "projects": []}', "an export of Unleash"),
         (b'{"features": {"a": {"defaultValue": true}}}', "an export of GrowthBook"),
         (b'{"feature_gates": [], "dynamic_configs": []}', "an export of Statsig"),
         (b'{"flags": {"a": {"state": "ENABLED", "variants": {}}}}', "a flagd file"),

@@ -28,7 +28,10 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
             "Say where each value of a user's settings comes from, now or at a past moment.",
         ),
         "usage": ("usage", "Show what requests used: profiles, values, healed fields."),
-        "doctor": ("doctor", "Say what serves, and who buckets users otherwise than the flag files say."),
+        "doctor": (
+            "doctor",
+            "Look at what usually goes wrong, and say what serves and how it buckets users.",
+        ),
     },
     "Flags as code": {
         "init": ("init", "Write a repository's first flag files."),

