@@ -26,6 +26,10 @@ class WinnerDetection(BaseModel):
         3.0, ge=0, validation_alias="WINNER_ROAS_THRESHOLD", description="Revenue per unit spent."
     )
     require_both: bool = Field(default=False, description="Both thresholds, or either.")
+    always_valid: bool = Field(
+        default=False,
+        description="The clicks must show the CTR threshold, with 95 % confidence over all looks.",
+    )
     min_impressions: int = Field(1000, ge=0, validation_alias="WINNER_MIN_IMPRESSIONS")
     min_hours_live: int = Field(24, ge=0)
 

@@ -89,6 +89,7 @@ def test_the_numbers_of_the_document():
         "ctr_threshold": 0.03,
         "roas_threshold": 3.0,
         "require_both": False,
+        "always_valid": False,
         "min_impressions": 1000,
         "min_hours_live": 24,
     }
@@ -144,6 +145,7 @@ def test_a_variable_that_cannot_be_used_falls_alone_and_is_named(setenv, caplog)
         "ctr_threshold": 0.03,
         "roas_threshold": 4.5,
         "require_both": False,
+        "always_valid": False,
         "min_impressions": 1000,
         "min_hours_live": 0,
     }

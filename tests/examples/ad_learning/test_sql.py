@@ -133,11 +133,21 @@ def test_a_threshold_changed_in_the_file_reaches_the_trigger(
     assert queued() == ["above"]
 
 
+def test_with_always_valid_the_clicks_must_show_it(add_ad, queued, set_config):
+    set_config("winner_detection", always_valid=True)
+    add_ad("above now", ctr=0.034, impressions=1_000)
+    add_ad("by ROAS alone", ctr=0.02, roas=9.0, impressions=100_000)
+    assert queued() == []
+    add_ad("shown", ctr=0.034, impressions=20_000)
+    assert queued() == ["shown"]
+
+
 thresholds = st.fixed_dictionaries(
     {
         "ctr_threshold": st.sampled_from([0.0, 0.03, 0.1, 1.0]) | st.floats(0, 1),
         "roas_threshold": st.sampled_from([0.0, 3.0, 0.1]) | st.floats(0, 1e6),
         "require_both": st.booleans(),
+        "always_valid": st.booleans(),
         "min_impressions": st.integers(0, 10**6),
         "min_hours_live": st.integers(0, 1000),
     }
