@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 if TYPE_CHECKING:
+    from windsock.testing.databases import Databases
     from windsock.usage import MemorySink, UsageRecord, UsageWriter
 
 
@@ -137,6 +138,22 @@ def usage(tmp_path: Path) -> Iterator[Recorded]:
 def healed(usage: Recorded) -> "Callable[[], list[Mapping[str, object]]]":
     """Call it for what was healed so far: ``field``, ``failed_value``, ``error``, ``fell_to`` of each."""
     return lambda: [each for row in usage.rows for each in row.healed]
+
+
+@pytest.fixture(scope="session")
+def windsock_databases() -> "Iterator[Databases]":
+    """The embedded PostgreSQL of this test process; `windsock_postgres` has a database of it."""
+    from windsock.testing.databases import databases  # noqa: PLC0415 - see the module
+
+    with databases() as found:
+        yield found
+
+
+@pytest.fixture
+def windsock_postgres(windsock_databases: "Databases") -> Iterator[str]:
+    """The connection string of a fresh database with windsock's tables, for this test alone."""
+    with windsock_databases.fresh() as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)

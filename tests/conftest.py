@@ -1,22 +1,16 @@
 """Fixtures that more than one package of tests uses: a real PostgreSQL, and fresh databases on it."""
 
-import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from tests.flagd_server import flagd_binary
 from tests.postgres_proxy import Proxy
 from windsock.postgres import embedded
-from windsock.postgres.migrations import find_folder, migrate, read_migrations
-
-_numbers = itertools.count(1)
-
 
 _SLOW = (
     "api/test_processes.py", "cli", "containers", "examples", "experiments/test_demo.py", "experiments/test_engines.py",
@@ -86,47 +80,22 @@ def postgres_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[embedded.EmbeddedPostgres]:
+def postgres(windsock_databases) -> embedded.EmbeddedPostgres:
     """One embedded server for each test process."""
-    with _server_folder() as folder, embedded.start(Path(folder) / "postgres") as server:
-        with psycopg.connect(server.url, autocommit=True) as connection:
-            # The machine is not going to lose its power; a kill of the server keeps what was committed.
-            connection.execute("alter system set fsync = off")
-            connection.execute("select pg_reload_conf()")
-        yield server
+    return windsock_databases.server
 
 
 @pytest.fixture(scope="session")
-def migrated_template(postgres) -> str:
+def migrated_template(windsock_databases) -> str:
     """The name of a database with every migration applied, to make others from."""
-    name = "migrated_template"
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-    with psycopg.connect(postgres.database_url(name), autocommit=True) as connection:
-        migrate(connection, read_migrations(find_folder()))
-    return name
+    return windsock_databases.migrated
 
 
 @pytest.fixture
-def make_database(postgres) -> Iterator[Callable[[str], str]]:
-    """Make a database from a template and give its connection string; it is dropped after the test."""
-    made = []
-
-    def make(template: str = "template1") -> str:
-        name = f"test_{next(_numbers)}"
-        with psycopg.connect(postgres.url, autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("create database {} template {}").format(
-                    sql.Identifier(name), sql.Identifier(template)
-                )
-            )
-        made.append(name)
-        return postgres.database_url(name)
-
-    yield make
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
-        for name in made:
-            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+def make_database(windsock_databases) -> Iterator[Callable[[str], str]]:
+    """Make a database from a template and return its connection string; it is dropped after the test."""
+    with ExitStack() as stack:
+        yield lambda template="template1": stack.enter_context(windsock_databases.fresh(template))
 
 
 @pytest.fixture
@@ -136,9 +105,9 @@ def empty_database(make_database) -> str:
 
 
 @pytest.fixture
-def database(make_database, migrated_template) -> str:
+def database(windsock_postgres) -> str:
     """The connection string of a fresh database with every migration applied."""
-    return make_database(migrated_template)
+    return windsock_postgres
 
 
 @pytest.fixture

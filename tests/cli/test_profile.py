@@ -137,3 +137,29 @@ def test_the_role_that_assigns_is_enough_to_assign_and_too_little_to_tune(run, d
         assert refused.returncode != 0
     finally:
         ask("alter role windsock_assigner nologin")
+
+
+def test_users_without_a_row_get_one_if_asked(run, ask, users):
+    new = str(uuid4())
+    planned = run("assign", "experimental_v1", new, users[0], "--create", "--dry-run")
+    assert "2 of 2 users get experimental_v1" in planned.stdout
+    assert ask(f"select count(*) from profiles where id = '{new}'") == [(0,)]
+    change = number(run("assign", "experimental_v1", new, users[0], "--create"))
+    assert ask("select count(*) from profiles where config_id is not null") == [(2,)]
+    assert run("undo", change).returncode == 0
+    assert ask("select count(*) from profiles where config_id is not null") == [(0,)]
+
+
+def test_a_new_user_whose_id_is_not_a_uuid_is_refused(run, ask):
+    done = run("assign", "experimental_v1", "nobody", "--create")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        1,
+        "windsock: a user's id in profiles is a UUID: badly formed hexadecimal UUID string",
+    )
+
+
+def test_profiles_with_columns_of_their_own_are_the_applications(run, ask):
+    ask("alter table profiles add column email text not null")
+    done = run("assign", "experimental_v1", str(uuid4()), "--create")
+    assert done.returncode == 1
+    assert "your application makes the rows of profiles" in done.stderr

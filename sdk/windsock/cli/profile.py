@@ -141,10 +141,17 @@ def edit(
 
 @app.command()
 def assign(
-    name: Name, users: Users = None, *, dry_run: DryRun = False, database_url: DatabaseUrl = None
+    name: Name,
+    users: Users = None,
+    *,
+    create: Annotated[
+        bool, typer.Option("--create", help="Make a row in profiles for users who have none.")
+    ] = False,
+    dry_run: DryRun = False,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Give users a profile. Example: windsock profile assign warm 6b3f… 81aa…."""
-    _assign(name, users, database_url, dry_run=dry_run)
+    _assign(name, users, database_url, create=create, dry_run=dry_run)
 
 
 @app.command()
@@ -177,18 +184,26 @@ def _connected(url: str | None) -> Iterator["profiles.Connection"]:
             raise ConfigurationError(
                 f"{error.diag.message_primary}: windsock_assigner may assign; to tune, use the tables' owner"
             ) from error
+        except errors.NotNullViolation as error:
+            raise ConfigurationError(
+                f"{error.diag.message_primary}: your application makes the rows of profiles"
+            ) from error
         except (errors.UndefinedTable, errors.UndefinedColumn) as error:
             raise ConfigurationError(f"{error.diag.message_primary}: run `windsock migrate` first") from error
 
 
-def _assign(name: str | None, users: list[str] | None, url: str | None, *, dry_run: bool) -> None:
+def _assign(
+    name: str | None, users: list[str] | None, url: str | None, *, create: bool = False, dry_run: bool
+) -> None:
     named = list(dict.fromkeys(users or (line.strip() for line in sys.stdin if line.strip())))
     with _connected(url) as connection:
-        before, after = profiles.moves(connection, name, named)
+        before, after = profiles.moves(connection, name, named, new=create)
         had = sum(config_id is not None for config_id in before.values())
         what = f"get {name}" if name else "lose their profile"
         say(f"{len(after):,} of {len(named):,} users {what}; {had:,} of them have another now")
         if after and not dry_run:
+            if create:
+                profiles.add(connection, after)
             _done(profiles.assigned(connection, name, before, after))
 
 

@@ -76,6 +76,27 @@ class Plan:
         """Every flag's impact, in the order of the steps."""
         return tuple(impact for step in self.steps for impact in step.impacts)
 
+    def _repr_html_(self) -> str:
+        """A table of who moves, for notebooks."""
+        from windsock.notebook import table  # noqa: PLC0415 - for notebooks only
+
+        rows = [
+            (
+                step.path,
+                impact.flag,
+                impact.effect,
+                move and move.users,
+                move and move.before,
+                move and move.after,
+            )
+            for step in self.steps
+            for impact in step.impacts
+            for move in impact.moves or (None,)
+        ]
+        findings = [("finding", each, "", "", "", "") for each in self.findings]
+        headings = ("file", "flag", "effect", "users", "from", "to")
+        return table(f"plan against {self.base[:12]}, for {self.population}", headings, [*rows, *findings])
+
     @property
     def effect(self) -> PlanEffect:
         """The worst effect of all flags."""

@@ -1,10 +1,11 @@
 """Profiles and assignments changed by people: planned, audited, and undone."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from uuid import UUID
 
 from windsock.errors import ConfigurationError
 from windsock.postgres.queries import load_queries
@@ -130,7 +131,7 @@ def differences(before: ProfileRow | None, after: ProfileRow) -> Iterator[str]:
 
 
 def moves(
-    connection: "Connection", name: str | None, users: Sequence[str]
+    connection: "Connection", name: str | None, users: Sequence[str], *, new: bool = False
 ) -> tuple[dict[str, str | None], dict[str, str | None]]:
     """What users have and what they are to have, for those whom it changes; locked in the transaction.
 
@@ -138,6 +139,7 @@ def moves(
         connection: Of the assigning role or the owner.
         name: The profile; None unassigns.
         users: Their ids in `profiles`.
+        new: Whether users without a row count too, as having none; `add` makes the rows.
 
     Raises:
         ConfigurationError: The profile isn't there or isn't active, or a user has no row.
@@ -153,11 +155,30 @@ def moves(
             raise ConfigurationError(f"there is no active profile {name!r}; see `windsock profile list`")
         config_id = str(row[0])
     have: dict[str, str | None] = dict(connection.execute(QUERIES["assigned"], [list(users)]).fetchall())
-    if unknown := [user for user in users if user not in have]:
+    unknown = [user for user in users if user not in have]
+    if new:
+        have |= dict.fromkeys(unknown, None)
+    elif unknown:
         shown = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
-        raise ConfigurationError(f"no row in profiles for {shown}; nothing was changed")
+        raise ConfigurationError(
+            f"no row in profiles for {shown}; nothing was changed. Your application makes the rows, or"
+            " `windsock profile assign --create`"
+        )
     before = {user: had for user, had in have.items() if had != config_id}
     return before, dict.fromkeys(before, config_id)
+
+
+def add(connection: "Connection", users: Iterable[str]) -> None:
+    """Make rows in `profiles` for users who have none.
+
+    Raises:
+        ConfigurationError: An id isn't a UUID.
+    """
+    try:
+        ids = [UUID(user) for user in users]
+    except ValueError as error:
+        raise ConfigurationError(f"a user's id in profiles is a UUID: {error}") from error
+    connection.execute(QUERIES["add"], [ids])
 
 
 def assigned(

@@ -39,6 +39,10 @@ SELECT id FROM public.app_configurations WHERE name = %s AND coalesce(is_active,
 -- What these users have, locked, in the order of their ids: two commands at once don't wait for each other.
 SELECT id::text, config_id::text FROM public.profiles WHERE id::text = ANY(%s) ORDER BY id FOR NO KEY UPDATE;
 
+-- name: add
+-- Rows for users who have none.
+INSERT INTO public.profiles (id) SELECT unnest(%s::uuid[]) ON CONFLICT (id) DO NOTHING;
+
 -- name: assign
 -- Each user's configuration; null unassigns.
 UPDATE public.profiles p

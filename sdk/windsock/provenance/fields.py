@@ -85,10 +85,6 @@ class Explanation:
         return asdict(self)
 
     def __str__(self) -> str:
-        who = f" for {self.user}" if self.user else ""
-        head = (
-            f"{self.name}{who} in {self.environment}, revision {self.revision or '-'}, age {self.age:.1f} s"
-        )
         rows = [(each.field, str(each.value), _where(each, self.config_name)) for each in self.fields]
         name_width = max((len(name) for name, _, _ in rows), default=0)
         value_width = max((len(value) for _, value, _ in rows if len(value) <= _LONG), default=0)
@@ -98,7 +94,21 @@ class Explanation:
             else f"  {name:<{name_width}}  {value}\n  {'':<{name_width}}  {'':<{value_width}}  {where}"
             for name, value, where in rows
         ]
-        return "\n".join([head, *lines, *(f"  refused: {each}" for each in self.refused)])
+        return "\n".join([self._head(), *lines, *(f"  refused: {each}" for each in self.refused)])
+
+    def _head(self) -> str:
+        who = f" for {self.user}" if self.user else ""
+        return (
+            f"{self.name}{who} in {self.environment}, revision {self.revision or '-'}, age {self.age:.1f} s"
+        )
+
+    def _repr_html_(self) -> str:
+        """A table, for notebooks."""
+        from windsock.notebook import table  # noqa: PLC0415 - for notebooks only
+
+        rows = [(each.field, each.value, _where(each, self.config_name)) for each in self.fields]
+        refused = [("refused", "", each) for each in self.refused]
+        return table(self._head(), ("field", "value", "from"), [*rows, *refused])
 
 
 def explain(settings: Settings) -> Explanation:

@@ -177,6 +177,12 @@ class Settings(BaseSettings):
     def __repr_args__(self) -> Any:
         return BaseSettings.__repr_args__(whole(self))
 
+    def _repr_html_(self) -> str:
+        """A table, for notebooks."""
+        from windsock.settings.notebook import settings_table  # noqa: PLC0415 - for notebooks only
+
+        return settings_table(self)
+
     def __iter__(self) -> Generator[tuple[str, Any], None, None]:  # noqa: PYI058 - pydantic's signature
         return BaseSettings.__iter__(_detached(self))
 

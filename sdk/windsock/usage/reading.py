@@ -30,7 +30,39 @@ class Selection:
     limit: int = 20
 
 
-def read(connection: "psycopg.Connection[tuple[Any, ...]]", selection: Selection) -> list[UsageRecord]:
+class UsageRecords(list[UsageRecord]):
+    """Records, newest first; a notebook shows them as a table."""
+
+    def _repr_html_(self) -> str:
+        from windsock.notebook import table  # noqa: PLC0415 - for notebooks only
+
+        headings = (
+            "when (UTC)",
+            "user",
+            "flag",
+            "profile or variant",
+            "values read",
+            "healed",
+            "status",
+            "ms",
+        )
+        rows = [
+            (
+                f"{row.requested_at:%Y-%m-%d %H:%M:%S}",
+                row.user_id,
+                row.flag,
+                row.config_id or row.variant,
+                row.values_json,
+                row.healed_json if row.healed else None,
+                row.error_class or row.status,
+                row.latency_ms,
+            )
+            for row in self
+        ]
+        return table(f"{len(self)} rows of usage_logs", headings, rows)
+
+
+def read(connection: "psycopg.Connection[tuple[Any, ...]]", selection: Selection) -> UsageRecords:
     """Read the newest records of a selection.
 
     Raises:
@@ -46,7 +78,7 @@ def read(connection: "psycopg.Connection[tuple[Any, ...]]", selection: Selection
         raise ConfigurationError(
             f"{error.diag.message_primary}: use a role that may read public.usage_logs"
         ) from error
-    return [UsageRecord(*row) for row in rows]
+    return UsageRecords(UsageRecord(*row) for row in rows)
 
 
 def profile_names(

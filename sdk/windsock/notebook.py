@@ -1,0 +1,24 @@
+"""Tables for notebooks: what `_repr_html_` returns. Every text in them is escaped."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from windsock.text import escaped
+
+
+def table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """An HTML table.
+
+    Args:
+        caption: A line above it.
+        headings: One for each column.
+        rows: As many cells each, shown as text; None is an empty cell.
+    """
+    head = "".join(f"<th>{_text(each)}</th>" for each in headings)
+    body = "".join(f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    head = f"<caption>{_text(caption)}</caption><thead><tr>{head}</tr></thead>"
+    return f"<table>{head}<tbody>{body}</tbody></table>"
+
+
+def _text(value: object) -> str:
+    return "" if value is None else escape(escaped(str(value)))

@@ -1,0 +1,17 @@
+"""How a notebook shows settings."""
+
+from windsock.notebook import table
+from windsock.settings.settings import Settings, given_of
+
+
+def settings_table(settings: Settings) -> str:
+    """A table of the fields and, for a view, their layers; secrets are masked. It counts as no reading."""
+    declaration = type(settings).__windsock__.declaration
+    given = given_of(settings)
+    if given is None:
+        shown = declaration.shown({name: settings.__dict__[name] for name in declaration.fields})
+        return table(type(settings).__name__, ("field", "value"), shown.items())
+    resolved = given.resolution.resolved
+    shown = declaration.shown(resolved.values)
+    rows = [(name, value, resolved.origins[name].layer) for name, value in shown.items()]
+    return table(type(settings).__name__, ("field", "value", "layer"), rows)
