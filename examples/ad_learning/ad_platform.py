@@ -25,7 +25,6 @@ _TOO_OFTEN: Final = {4, 17, 32, 368, 613, *range(80_000, 80_015)}
 _TRY_AGAIN: Final = {1, 2}
 _BUDGET: Final = Campaign.Field.daily_budget
 _USAGE_HEADER: Final = "x-business-use-case-usage"
-_PAUSE_SECONDS: Final = 60.0
 """How long to ask for nothing where the platform does not say how long."""
 
 
@@ -37,10 +36,10 @@ class PauseError(PlatformError):
     """Nobody may ask for anything for a while: too many calls, or a token that is not valid.
 
     Attributes:
-        seconds: How long.
+        seconds: How long, where the platform says so.
     """
 
-    def __init__(self, message: str, seconds: float) -> None:
+    def __init__(self, message: str, seconds: float | None = None) -> None:
         super().__init__(message)
         self.seconds = seconds
 
@@ -167,7 +166,7 @@ def _meaning(error: FacebookRequestError) -> PlatformError:
     said = error.api_error_message()
     message = f"the ad platform answers {said!r} (code {code}, status {status})"
     if code in _BAD_TOKEN:
-        return PauseError(f"{message}; set AD_PLATFORM_ACCESS_TOKEN to a valid token", _PAUSE_SECONDS)
+        return PauseError(f"{message}; set AD_PLATFORM_ACCESS_TOKEN to a valid token")
     if code in _TOO_OFTEN or status == requests.codes.too_many_requests:
         return PauseError(message, _regain_seconds(error.http_headers().get(_USAGE_HEADER)))
     if code in _TRY_AGAIN or error.api_transient_error() or code is None or status >= 500:
@@ -175,11 +174,11 @@ def _meaning(error: FacebookRequestError) -> PlatformError:
     return RefusedError(message)
 
 
-def _regain_seconds(usage: str | None) -> float:
-    """The longest wait that the header names, which has minutes, by account and kind of call."""
+def _regain_seconds(usage: str | None) -> float | None:
+    """The longest wait that the header names, in minutes by account and kind of call; None for none."""
     try:
         accounts = json.loads(usage or "{}").values()
         minutes = max(each["estimated_time_to_regain_access"] for kinds in accounts for each in kinds)
-        return float(minutes) * 60 or _PAUSE_SECONDS
+        return float(minutes) * 60 or None
     except (ValueError, KeyError, TypeError, AttributeError):
-        return _PAUSE_SECONDS
+        return None

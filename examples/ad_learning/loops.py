@@ -38,6 +38,10 @@ def _promotion() -> dict[str, object]:
     return Learning.live().auto_promoter.model_dump()
 
 
+def _smoothing() -> dict[str, object]:
+    return Learning.live().campaign_learning.model_dump()
+
+
 _promote = _by_query("auto_promoter", _promotion)
 
 
@@ -50,7 +54,7 @@ async def _promote_winners(connection: Connection) -> Result:
 LOOPS: Mapping[str, Run] = {
     "actuals_fetcher": _fetch_actuals,
     "creative_dna": _by_query("creative_dna"),
-    "compound_learner": _by_query("compound_learner"),
+    "compound_learner": _by_query("compound_learner", _smoothing),
     "winner_detection": _by_query("winner_detection"),
     "rag_indexing": index_winners,
     "model_evaluation": _by_query(

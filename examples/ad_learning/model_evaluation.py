@@ -93,8 +93,17 @@ def evaluate_champion_vs_challenger(
 
     Returns:
         ``status`` ``evaluated``, ``challenger_wins``, the ``metrics``, and the criteria that were ``unmet``.
+        The first model of its type wins without a comparison.
     """
     rows, classes = models.holdout(model_type)
+    if not models.champion(model_type).exists():
+        models.load(challenger)
+        return {
+            "status": "evaluated",
+            "challenger_wins": True,
+            "metrics": {"samples": len(rows)},
+            "unmet": [],
+        }
     champion, challenging = (
         [bool(predicted == actual) for predicted, actual in zip(model.predict(rows), classes, strict=True)]
         if rows

@@ -41,13 +41,13 @@ group by attribute
 on conflict (attribute) do update set ads = excluded.ads, ctr = excluded.ctr;
 
 -- name: compound_learner
--- The mean return of each campaign, smoothed: each cycle weighs as much as the past of a campaign, at most four times less.
+-- The mean return of each campaign, smoothed: a cycle weighs as much as each earlier one, and at least 1/smoothing_cycles.
 insert into campaign_learning as known (campaign_id, roas, cycles)
 select campaign_id, avg(json_to_double(raw_data -> 'roas')), 1
 from ads where json_to_double(raw_data -> 'roas') is not null
 group by campaign_id
 on conflict (campaign_id) do update set
-    roas = known.roas + (excluded.roas - known.roas) / least(known.cycles + 1, 5),
+    roas = known.roas + (excluded.roas - known.roas) / least(known.cycles + 1, %(smoothing_cycles)s),
     cycles = known.cycles + 1;
 
 -- name: winner_detection

@@ -11,7 +11,7 @@ import signal
 import threading
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import psycopg
 
@@ -24,11 +24,6 @@ from .settings import Learning
 from .settings import SafeExecutor as Configuration
 
 logger = logging.getLogger("ad_learning")
-
-MAX_ATTEMPTS: Final = 12
-"""A change without an answer is given up after so many; the waits between them double, up to an hour."""
-
-_LONGEST_WAIT: Final = 3600.0
 
 _Connection: TypeAlias = "psycopg.Connection[Any]"
 
@@ -177,20 +172,22 @@ def _trouble(connection: _Connection, job: _Job, error: PlatformError, settings:
     """Everybody waits, this job waits, or this job has failed: the kind of error says which."""
     reason = str(error)
     if isinstance(error, PauseError):
-        logger.error("no budget changes for %g s: %s", error.seconds, reason)
-        _pause(connection, error.seconds, reason)
+        seconds = error.seconds or settings.retry.pause_seconds
+        logger.error("no budget changes for %g s: %s", seconds, reason)
+        _pause(connection, seconds, reason)
         return Outcome.LIMITED
     if isinstance(error, RefusedError):
         logger.error("budget change %d: %s", job.id, reason)
         # An action that was sent before may have come through all the same: it goes on counting.
         _end(connection, job, "failed", "unsure" if job.action else "refused", reason)
         return Outcome.REFUSED
-    if job.attempts + 1 >= MAX_ATTEMPTS:
-        reason += f"; given up after {MAX_ATTEMPTS} attempts"
+    if job.attempts + 1 >= settings.retry.max_attempts:
+        reason += f"; given up after {settings.retry.max_attempts} attempts"
         logger.error("budget change %d: %s", job.id, reason)
         _end(connection, job, "failed", "unsure", reason)
         return Outcome.REFUSED
-    seconds = min(_LONGEST_WAIT, settings.poll_interval_ms / 1000 * 2**job.attempts)
+    seconds = settings.poll_interval_ms / 1000 * 2**job.attempts
+    seconds = min(settings.retry.longest_wait_seconds, seconds)
     logger.warning("budget change %d: %s; again in %g s", job.id, reason, seconds)
     connection.execute(QUERIES["executor_retry"], {"id": job.id, "seconds": seconds, "error": reason})
     return Outcome.RETRIED

@@ -10,7 +10,7 @@ import psycopg
 from .config_loader import is_feature_enabled
 from .loops import LOOPS
 from .queries import Result, Run
-from .settings import Learning, Loop
+from .settings import Learning, Loop, SelfLearningCycle
 
 logger = logging.getLogger("ad_learning")
 
@@ -44,29 +44,30 @@ class SelfLearningOrchestrator:
             if not loop.enabled:
                 logger.info("Skipping disabled loop: %s", name)
                 continue
-            done[name] = await self._attempt(name, loop, settings.max_retries)
+            done[name] = await self._attempt(name, loop, settings)
             if done[name]["status"] in {"timeout", "failed"} and not settings.continue_on_error:
                 break
         return {"status": "completed", "started_at": started_at, "completed_at": _now(), "loops": done}
 
-    async def _attempt(self, name: str, loop: Loop, retries: int) -> Result:
+    async def _attempt(self, name: str, loop: Loop, settings: SelfLearningCycle) -> Result:
         """Run one loop within its time, and again after a failure; all attempts share the time."""
         try:
             async with asyncio.timeout(loop.timeout_seconds):
-                return await self._retried(name, retries)
+                return await self._retried(name, settings)
         except TimeoutError:
             logger.error("Loop %s timed out after %gs", name, loop.timeout_seconds)  # noqa: TRY400
             return {"status": "timeout"}
 
-    async def _retried(self, name: str, retries: int) -> Result:
-        for attempt in range(retries + 1):
+    async def _retried(self, name: str, settings: SelfLearningCycle) -> Result:
+        for attempt in range(settings.max_retries + 1):
             try:
                 return await self._run_loop(name)
             except Exception as error:
-                if attempt == retries:
+                if attempt == settings.max_retries:
                     logger.exception("Loop %s failed: %s", name, error)  # noqa: TRY401 - the line is searched for
                     return {"status": "failed", "error": str(error), "attempts": attempt + 1}
-                await asyncio.sleep(min(30.0, 0.1 * 2**attempt))
+                seconds = settings.retry_seconds * 2**attempt
+                await asyncio.sleep(min(settings.longest_retry_seconds, seconds))
         raise AssertionError("a range from 0 is never empty")
 
     async def _run_loop(self, name: str) -> Result:

@@ -71,7 +71,15 @@ class SelfLearningCycle(BaseModel):
     interval_seconds: float = Field(3600, gt=0, validation_alias="LEARNING_CYCLE_INTERVAL_SECONDS")
     continue_on_error: bool = True
     max_retries: int = Field(3, ge=0, le=10, description="Further attempts at a loop that failed.")
+    retry_seconds: float = Field(0.1, gt=0, le=3600, description="Before the first retry; then doubled.")
+    longest_retry_seconds: float = Field(30.0, gt=0, le=86_400)
     loops: Loops = Loops()
+
+
+class CampaignLearning(BaseModel):
+    """How fast the returns of campaigns are learnt."""
+
+    smoothing_cycles: int = Field(5, ge=1, le=1000, description="A cycle weighs 1/n, once n are past.")
 
 
 class AutoPromoter(BaseModel):
@@ -127,6 +135,16 @@ class FuzzyBudgets(BaseModel):
     variance_pct: float = Field(3.0, ge=0, le=50, validation_alias="FUZZY_BUDGET_VARIANCE_PCT")
 
 
+class Retry(BaseModel):
+    """When a budget change without an answer is tried again; waits double from the poll interval."""
+
+    max_attempts: int = Field(12, ge=1, le=1000, description="Then it is given up.")
+    longest_wait_seconds: float = Field(3600.0, gt=0, le=604_800)
+    pause_seconds: float = Field(
+        60.0, gt=0, le=86_400, description="For every worker, where the platform refuses and names no time."
+    )
+
+
 class SafeExecutor(BaseModel):
     """How budget changes are carried out."""
 
@@ -140,6 +158,7 @@ class SafeExecutor(BaseModel):
     budget_velocity: BudgetVelocity = BudgetVelocity()
     jitter: Jitter = Jitter()
     fuzzy_budgets: FuzzyBudgets = FuzzyBudgets()
+    retry: Retry = Retry()
 
 
 class FeatureFlags(BaseModel):
@@ -157,6 +176,7 @@ class Learning(windsock.Settings, flag=FLAG):
     winner_detection: WinnerDetection = WinnerDetection()
     rag_indexing: RagIndexing = RagIndexing()
     self_learning_cycle: SelfLearningCycle = SelfLearningCycle()
+    campaign_learning: CampaignLearning = CampaignLearning()
     auto_promoter: AutoPromoter = AutoPromoter()
     model_evaluation: ModelEvaluation = ModelEvaluation()
     safe_executor: SafeExecutor = SafeExecutor()

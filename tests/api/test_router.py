@@ -149,6 +149,57 @@ class TestChanging:
         assert variants["staging"]["limits"] == {"low": 2, "high": 12}
         assert variants["production"]["name"] == "it"
 
+    def test_an_environment_is_added_with_its_rule_and_follows_the_base(
+        self, client, flag_file, audit, monkeypatch
+    ):
+        before = json.loads(flag_file.read_bytes())["flags"]["thing"]
+        assert client.put(PATH, json={"environments": {"canary": {"threshold": 0.9}}}).status_code == 200
+        answer = client.put(PATH, json={"limits": {"high": 12}})
+        assert answer.json()["config"]["environments"]["canary"] == {"threshold": 0.9}
+        assert Thing.live().threshold == 0.5
+        flag = json.loads(flag_file.read_bytes())["flags"]["thing"]
+        assert flag["variants"]["canary"]["limits"] == {"low": 1, "high": 12}
+        assert flag["targeting"]["if"][:2] == [{"==": [{"var": "environment"}, "canary"]}, "canary"]
+        assert flag["targeting"]["if"][2:] == before["targeting"]["if"]
+        assert audit()[-2]["changed"]["/environments/canary/threshold"] == [None, 0.9]
+        windsock.stop()
+        monkeypatch.setenv("ENVIRONMENT", "canary")
+        windsock.start(flags=flag_file.parent)
+        assert (Thing.live().threshold, Thing.live().limits.high) == (0.9, 12)
+
+    @pytest.mark.parametrize(
+        ("targeting", "after"),
+        [
+            (None, {"if": [{"==": [{"var": "environment"}, "canary"]}, "canary"]}),
+            (
+                {"fractional": [["production", 1], ["staging", 1]]},
+                {
+                    "if": [
+                        {"==": [{"var": "environment"}, "canary"]},
+                        "canary",
+                        {"fractional": [["production", 1], ["staging", 1]]},
+                    ]
+                },
+            ),
+        ],
+    )
+    def test_an_environment_is_added_before_any_rule(self, client, flag_file, targeting, after):
+        changed = json.loads(flag_file.read_bytes())
+        changed["flags"]["thing"]["targeting"] = targeting
+        if targeting is None:
+            del changed["flags"]["thing"]["targeting"]
+        flag_file.write_text(json.dumps(changed))
+        assert client.put(PATH, json={"environments": {"canary": {}}}).status_code == 200
+        assert json.loads(flag_file.read_bytes())["flags"]["thing"]["targeting"] == after
+
+    def test_a_variant_for_users_is_no_environment(self, client, flag_file):
+        changed = json.loads(flag_file.read_bytes())
+        changed["flags"]["thing"]["variants"]["bold"] = {"threshold": 0.6}
+        flag_file.write_text(json.dumps(changed))
+        answer = client.put(PATH, json={"environments": {"bold": {}}})
+        assert answer.status_code == 422
+        assert "variant for users" in answer.json()["detail"][0]["message"]
+
     def test_a_change_survives_a_restart(self, client, flag_file):
         client.put(PATH, json={"threshold": 0.7})
         windsock.stop()
@@ -197,7 +248,14 @@ class TestRefusing:
             ({"name": "a\0b"}, "/name", "U+0000"),
             ({"extra": {"a\0b": 1}}, "/extra/a\0b", "U+0000"),
             ({"extra": {"n": 2**53 + 1}}, "/extra/n", "2^53"),
-            ({"environments": {"moon": {}}}, "/environments/moon", "only development, staging"),
+            ({"environments": {"the moon": {}}}, "/environments/the moon", "letters, digits"),
+            ({"environments": {"": {}}}, "/environments/", "letters, digits"),
+            ({"environments": {"moon": {"nme": "x"}}}, "/environments/moon/nme", "perhaps name"),
+            (
+                {"environments": {"moon": {"threshold": 7}}},
+                "/environments/moon/threshold",
+                "less than or equal",
+            ),
             ({"environments": {"production": {}}}, "/environments/production", "at the top level"),
             ({"environments": {"staging": 1}}, "/environments/staging", "an object"),
             ({"environments": []}, "/environments", "an object"),
@@ -230,15 +288,15 @@ class TestRefusing:
             "limits": {"low": 11, "hihg": 12},
             "channels": ["a", 2],
             "extra": {"fine": 1, "deep": [{"n": 2**53 + 1}]},
-            "environments": {"moon": {}, "staging": {"nme": "x", "count": "three"}},
+            "environments": {"the moon": {}, "staging": {"nme": "x", "count": "three"}},
         }
         answer = client.put(PATH, json=request)
         assert answer.status_code == 422
         assert sorted(fault["pointer"] for fault in answer.json()["detail"]) == [
             "/channels/1",
-            "/environments/moon",
             "/environments/staging/count",
             "/environments/staging/nme",
+            "/environments/the moon",
             "/extra/deep/0/n",
             "/flags/other/defaultVariant",
             "/limits",

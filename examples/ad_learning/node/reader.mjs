@@ -1,14 +1,20 @@
-// Reads the ad learning system's settings as a service in another language does: the flag `learning`, and above it the
-// user's profile, which the mirror may have spread over shards. Standard input: an evaluation context in JSON on each line. Standard output: its settings on a line.
+// Reads the ad learning system's settings as a service in another language does: the flag `learning`, above it this
+// process's variables, and above them the user's profile, which the mirror may have spread over shards.
+// Standard input: an evaluation context in JSON on each line. Standard output: its settings, each on a line.
 //
-// FLAGD_RESOLVER, FLAGD_HOST, FLAGD_PORT and FLAGD_OFFLINE_FLAG_SOURCE_PATH say where the flags are.
+// FLAGD_RESOLVER (rpc, in-process or file), FLAGD_HOST, FLAGD_PORT and FLAGD_OFFLINE_FLAG_SOURCE_PATH say where the
+// flags are, ENVIRONMENT which variant counts where a context names none.
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { FlagdProvider } from '@openfeature/flagd-provider';
 import { ErrorCode, OpenFeature } from '@openfeature/server-sdk';
+import { overrides } from './variables.mjs';
 
 const FLAG = 'learning';
 const PROFILE = `${FLAG}.profile`;
+const ENVIRONMENT = (process.env.ENVIRONMENT ?? '').trim() || 'production';
 
 function isObject(value) {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -37,14 +43,27 @@ async function profileKey(client, user) {
   return `${PROFILE}.${createHash('sha256').update(user).digest().readUInt32BE() % shards}`;
 }
 
-async function settings(client, context) {
-  const base = valueOf(await client.getObjectDetails(FLAG, {}, context));
+// The provider has no resolver `file`: its in-process resolver reads one, which windsock names by its folder.
+function provider() {
+  if ((process.env.FLAGD_RESOLVER ?? '').trim().toLowerCase() !== 'file') {
+    return new FlagdProvider();
+  }
+  const path = process.env.FLAGD_OFFLINE_FLAG_SOURCE_PATH || 'flagd';
+  const folder = statSync(path, { throwIfNoEntry: false })?.isDirectory();
+  const offlineFlagSourcePath = folder ? join(path, `${FLAG}.flagd.json`) : path;
+  return new FlagdProvider({ resolverType: 'in-process', offlineFlagSourcePath });
+}
+
+async function settings(client, given) {
+  const context = { environment: ENVIRONMENT, ...given };
+  const flag = valueOf(await client.getObjectDetails(FLAG, {}, context));
+  const base = overlay(flag, overrides(process.env));
   const key = await profileKey(client, context.targetingKey);
   return overlay(base, valueOf(await client.getObjectDetails(key, {}, context), ErrorCode.FLAG_NOT_FOUND));
 }
 
 try {
-  await OpenFeature.setProviderAndWait(new FlagdProvider());
+  await OpenFeature.setProviderAndWait(provider());
   const client = OpenFeature.getClient();
   for await (const line of createInterface({ input: process.stdin })) {
     const { safe_executor, winner_detection } = await settings(client, JSON.parse(line));

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
@@ -16,6 +17,8 @@ from windsock.lint.linter import Level, lint
 from windsock.nested import overlay
 from windsock.settings.declaration import Declaration, jsonable
 from windsock.text import UNSTORABLE
+
+_ENVIRONMENT: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 
 _DEEPEST: Final = 20
 """Levels of a value; an object that is much deeper fails over gRPC."""
@@ -48,18 +51,17 @@ def parse(body: bytes) -> Mapping[str, JsonValue] | Mistake:
 
 
 def check_request(declaration: Declaration, current: Configuration, request: Values) -> list[Mistake]:
-    """Find values that JSON or a database cannot carry, unknown fields and unknown environments."""
+    """Find values that JSON or a database cannot carry, unknown fields, and names of other variants."""
     faults = list(_unportable(request, ()))
     patch = {key: value for key, value in request.items() if key != ENVIRONMENTS}
     faults += _unknown(declaration, patch, ())
     environments = request.get(ENVIRONMENTS, {})
     if not isinstance(environments, Mapping):
         return [*faults, Mistake(f"/{ENVIRONMENTS}", "must be an object, with one object per environment")]
-    known = [name for name in current.variants if name in current.environments]
     for name, values in environments.items():
         at = (ENVIRONMENTS, name)
-        if name not in known:
-            faults.append(Mistake(pointer_of(*at), _no_environment(name, current.default, known)))
+        if message := _no_environment(name, current):
+            faults.append(Mistake(pointer_of(*at), message))
         elif not isinstance(values, Mapping):
             faults.append(Mistake(pointer_of(*at), "must be an object of the fields to change"))
         else:
@@ -165,11 +167,14 @@ def _unportable_scalar(value: JsonValue) -> str | None:
     return None
 
 
-def _no_environment(name: str, default: str, known: list[str]) -> str:
-    if name == default:
+def _no_environment(name: str, current: Configuration) -> str | None:
+    if name == current.default:
         return f"{name} is the base here: give its values at the top level"
-    there = ", ".join(known) or "its base"
-    return f"the flag has no variant for the environment {name}, only {there}; add it in Git"
+    if name in current.variants and name not in current.environments:
+        return f"{name} is a variant for users, not an environment; choose another name, or use Git"
+    if not _ENVIRONMENT.fullmatch(name):
+        return "an environment's name has letters, digits, and - _ . between them, at most 63 of them"
+    return None
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -3,7 +3,7 @@
 Pure: a document's content goes in, a new content comes out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,10 +48,11 @@ class Configuration:
     def merged(self, request: Values) -> "Configuration":
         """Lay a request over the base, and its ``environments`` over their variants.
 
-        An environment follows the base in every value where it said what the base said, or nothing.
+        An environment follows the base in every value where it said what the base said, or nothing. One that
+        the flag does not have yet begins as the base.
 
         Args:
-            request: Partial values, and perhaps `ENVIRONMENTS`; each of these names a variant.
+            request: Partial values, and perhaps `ENVIRONMENTS`.
         """
         patch = {key: value for key, value in request.items() if key != ENVIRONMENTS}
         environments = _mapping(request.get(ENVIRONMENTS))
@@ -59,14 +60,17 @@ class Configuration:
         for name, values in self.variants.items():
             followed = _follow(values, self.base, patch) if name != self.default else overlay(values, patch)
             variants[name] = _values(overlay(followed, _mapping(environments.get(name))))
-        return Configuration(self.default, variants, self.environments)
+        added = environments.keys() - variants.keys()
+        for name in sorted(added):
+            variants[name] = _values(overlay(variants[self.default], _mapping(environments[name])))
+        return Configuration(self.default, variants, self.environments | added)
 
     def changes(self, after: "Configuration") -> dict[str, list[JsonValue]]:
         """Give [before, after] of every value that differs, by JSON pointer into the configuration."""
         changed: dict[str, list[JsonValue]] = {}
         for name, values in after.variants.items():
-            above = self.tokens(name)
-            old = dict(_leaves(self.variants[name]))
+            above = after.tokens(name)
+            old = dict(_leaves(self.variants.get(name, {})))
             for path, value in _leaves(values):
                 before = old.get(path)
                 if path not in old or not same_json(before, value):
@@ -101,6 +105,19 @@ def _different(values: Values, base: Values) -> dict[str, JsonValue]:
         elif key not in base or not same_json(value, under):
             found[key] = value
     return found
+
+
+def targeting_with(targeting: JsonValue, environments: Iterable[str]) -> JsonValue:
+    """Put conditions for environments before a rule: each gets the variant of its name."""
+    named: list[JsonValue] = []
+    for name in environments:
+        named += [{"==": [{"var": "environment"}, name]}, name]
+    if not named:
+        return targeting
+    if not targeting:
+        return {"if": named}
+    rest = targeting["if"] if isinstance(targeting, dict) and targeting.keys() == {"if"} else None
+    return {"if": [*named, *(rest if isinstance(rest, list) else [targeting])]}
 
 
 def leaf_paths(values: Values) -> Iterator[tuple[str, ...]]:

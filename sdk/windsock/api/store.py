@@ -11,7 +11,7 @@ import psycopg
 
 from windsock import disk
 from windsock.api.checking import Mistake, check_document, check_request, check_values, without
-from windsock.api.document import Configuration, Values
+from windsock.api.document import Configuration, Values, targeting_with
 from windsock.api.tokens import Token
 from windsock.errors import ConfigurationError, FlagFileError
 from windsock.flagfiles.files import read_bytes, write_bytes
@@ -125,7 +125,7 @@ class Store:
             after = before.configuration.merged(without(change.request, faults))
             faults += check_values(self._declaration, after)
             after = before.configuration.merged(without(change.request, faults))
-            content = self._with(before.content, after)
+            content = self._with(before, after)
             data = formatted(json.dumps(content).encode(), str(self.path))
             faults += check_document(data, str(self.path), self._declaration.flag, after)
             if faults:
@@ -134,12 +134,17 @@ class Store:
             self._replace(connection, change, before, stored, data)
             return stored
 
-    def _with(self, content: Mapping[str, JsonValue], after: Configuration) -> Mapping[str, JsonValue]:
+    def _with(self, stored: Stored, after: Configuration) -> Mapping[str, JsonValue]:
+        content, before = stored.content, stored.configuration
         flags = content["flags"]
         flag = flags[self._declaration.flag] if isinstance(flags, dict) else None
         if not isinstance(flags, dict) or not isinstance(flag, dict):
             raise FlagFileError(str(self.path), "`flags` must be an object keyed by flag to be changed here")
+        added = sorted(after.environments - before.environments)
+        targeting = targeting_with(flag.get("targeting"), added)
         changed = {**flag, "variants": dict(after.variants)}
+        if targeting is not None:
+            changed["targeting"] = targeting
         return {**content, "flags": {**flags, self._declaration.flag: changed}}
 
     def _replace(

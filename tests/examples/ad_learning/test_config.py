@@ -109,6 +109,7 @@ def test_the_numbers_of_the_document():
         "budget_velocity": {"max_change_pct": 20.0, "velocity_window_hours": 6},
         "jitter": {"enabled": True, "min_ms": 3000, "max_ms": 18000},
         "fuzzy_budgets": {"enabled": True, "variance_pct": 3.0},
+        "retry": {"max_attempts": 12, "longest_wait_seconds": 3600.0, "pause_seconds": 60.0},
     }
     assert get_rag_config() == get_learning_config()["rag_indexing"]
 

@@ -56,6 +56,27 @@ def test_a_worker_promotes_a_challenger_that_wins(folder):
     ]
 
 
+def test_the_first_model_is_seated_as_champion(folder):
+    (folder / "winner.champion.joblib").unlink()
+    assert evaluate() == {"status": "promoted", "metrics": {"samples": 1200}}
+    assert (folder / "winner.champion.joblib").read_bytes() == (folder / "new.joblib").read_bytes()
+    assert evaluate()["status"] == "evaluated", "the second challenger is compared with it"
+
+
+def test_the_first_model_waits_for_a_person_without_auto_promote(folder, configure):
+    configure("model_evaluation", auto_promote=False)
+    (folder / "winner.champion.joblib").unlink()
+    assert evaluate()["challenger_wins"] is True
+    assert not (folder / "winner.champion.joblib").exists()
+
+
+def test_a_first_model_that_cannot_be_loaded_is_not_seated(folder):
+    (folder / "winner.champion.joblib").unlink()
+    with pytest.raises(ConfigurationError, match="no such model"):
+        evaluate("other.joblib")
+    assert not (folder / "winner.champion.joblib").exists()
+
+
 def test_the_feature_flag_gates_it(folder, configure):
     configure("feature_flags", champion_challenger=False)
     assert evaluate() == {"status": "disabled"}

@@ -16,7 +16,7 @@ from tests.node_packages import node_packages_unavailable
 from tests.waiting import eventually
 
 import windsock
-from examples.ad_learning import config_loader
+from examples.ad_learning import config_loader, node_variables
 from windsock.flag_names import shard_of
 from windsock.mirror.loop import Mirror
 from windsock.mirror.options import MirrorOptions
@@ -80,7 +80,9 @@ class Reader:
         )
 
     def settings(self, environment, user=None):
-        context = {"environment": environment} | ({"targetingKey": user} if user else {})
+        return self.answer({"environment": environment} | ({"targetingKey": user} if user else {}))
+
+    def answer(self, context):
         self.process.stdin.write(json.dumps(context) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
@@ -105,7 +107,7 @@ def from_server(server, resolver):
 
 
 def python_settings(monkeypatch, environment, user=None):
-    """What Python has in an environment; no variable of the executor's is set."""
+    """What Python has in an environment."""
     monkeypatch.setenv("ENVIRONMENT", environment)
     config_loader.start()
     try:
@@ -164,6 +166,51 @@ def test_node_sees_the_same_values_through_a_flagd_server(flags, monkeypatch, re
         change(flags)
         eventually(lambda: has_changed(reader), seconds=60)
         assert_the_same(reader, monkeypatch)
+
+
+VARIABLES = {
+    "WINNER_CTR_THRESHOLD": " 5e-2 ",
+    "WINNER_MIN_IMPRESSIONS": "7.0",
+    "SAFE_EXECUTOR_ENABLED": "Off",
+    "POLL_INTERVAL_MS": "7000",
+    "SAFE_EXECUTOR_POLL_INTERVAL_MS": "8000",
+    "MAX_ACTIONS_PER_HOUR": "-1",  # out of range
+    "MAX_ACTIONS_PER_DAY": "",
+    "MAX_BUDGET_CHANGE_PCT": "twelve",
+    "VELOCITY_WINDOW_HOURS": "0",  # must be above
+    "JITTER_ENABLED": "f",
+    "FUZZY_BUDGET_VARIANCE_PCT": ".5",
+}
+
+
+def test_node_follows_the_variables_as_python_does(flags, monkeypatch):
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    with from_file(flags) as reader:
+        seen = reader.settings("production")
+        assert seen["safe_executor"]["poll_interval_ms"] == 8000
+        assert seen["safe_executor"]["rate_limiting"]["max_actions_per_hour"] == 15
+        assert seen["winner_detection"]["ctr_threshold"] == 0.05
+        assert_the_same(reader, monkeypatch)
+
+
+def test_node_follows_the_environment_of_its_process(flags, monkeypatch):
+    with Reader(
+        ENVIRONMENT="development", FLAGD_RESOLVER="in-process", FLAGD_OFFLINE_FLAG_SOURCE_PATH=str(flags)
+    ) as reader:
+        assert reader.answer({}) == python_settings(monkeypatch, "development")
+        assert reader.answer({"environment": "staging"}) == python_settings(monkeypatch, "staging")
+
+
+@pytest.mark.parametrize("named", ["the file", "its folder"])
+def test_node_reads_a_file_where_the_resolver_says_so(flags, monkeypatch, named):
+    path = flags if named == "the file" else flags.parent
+    with Reader(FLAGD_RESOLVER="file", FLAGD_OFFLINE_FLAG_SOURCE_PATH=str(path)) as reader:
+        assert_the_same(reader, monkeypatch)
+
+
+def test_node_knows_the_variables_of_the_settings_class():
+    assert node_variables.FILE.read_text() == node_variables.text()
 
 
 def assert_the_same_in_every_shard(reader, monkeypatch, shards):
