@@ -18,7 +18,13 @@ DOLLARS_A_TOKEN = 0.000001
 def openrouter() -> LlmEndpoint:
     """Make an endpoint with OpenRouter's names for models; it wants `OPENROUTER_KEY`."""
     embeddings = {"openai/text-embedding-3-small": 1536, "openai/text-embedding-3-large": 3072}
-    return LlmEndpoint(OPENROUTER_MODELS, embeddings, _not_of_openrouter, OPENROUTER_KEY, DOLLARS_A_TOKEN)
+    return LlmEndpoint(
+        OPENROUTER_MODELS,
+        embeddings,
+        _not_of_openrouter,
+        OPENROUTER_KEY,
+        dollars_a_token=DOLLARS_A_TOKEN,
+    )
 
 
 def ollama(*models: str) -> LlmEndpoint:
