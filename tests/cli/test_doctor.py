@@ -112,6 +112,13 @@ def test_flags_that_bucket_nobody(tmp_path: Path) -> None:
     assert (done.returncode, verdict(done)) == (0, "agree: no flag buckets users")
 
 
+def test_variables_are_listed_as_the_provider_reads_them(tmp_path: Path) -> None:
+    write_flags(tmp_path / "flagd" / "a.flagd.json", {"checkout": split()})
+    done = doctor(tmp_path, FLAGD_RETRY_GRACE_PERIOD="7", FLAGD_DEADLINE_MS="250")
+    assert "FLAGD_RETRY_GRACE_PERIOD=7: read" in done.stdout
+    assert "FLAGD_DEADLINE_MS=250: not read by windsock-files" in done.stdout
+
+
 def test_the_stream_that_serves_is_told(tmp_path: Path) -> None:
     with SyncServer({"checkout": split()}) as server:
         variables = {

@@ -111,7 +111,7 @@ def test_list_and_show(run, users):
     [
         (("show", "cold"), "there is no profile 'cold'; there are: experimental_v1"),
         (("create", "experimental_v1"), "there is a profile 'experimental_v1' already"),
-        (("edit", "experimental_v1", "--unset", "color"), "says nothing of color"),
+        (("edit", "experimental_v1", "--unset", "color"), "the profile doesn't set color"),
         (("edit", "experimental_v1", "--set", "temperature"), "write the field and its value"),
         (("assign", "cold", "x"), "there is no active profile 'cold'"),
         (("assign", "experimental_v1", "nobody"), "no row in profiles for nobody; nothing was changed"),

@@ -1,6 +1,6 @@
 """`windsock check`: do the flag files fit the settings classes that read them?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +10,10 @@ from windsock.cli._app import EXIT_ERROR
 from windsock.cli._findings import Format, count, write
 from windsock.cli._project import at_least_one, settings_classes
 from windsock.cli._say import note, warn
-from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files
+from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
 from windsock.flagfiles.sets import flag_set
-from windsock.flags.model import pointer_of
-from windsock.gitops.misfits import Misfit, misfits, pins
+from windsock.gitops.misfits import located, misfits, pins
 from windsock.lint.linter import Finding, Level
-from windsock.lint.places import open_text
 from windsock.settings.declaration import Declaration
 
 
@@ -47,8 +45,8 @@ def command(
         _tell_unmarked(declaration)
     for problem in served.problems:
         warn(f"{problem}")
-    refused = _located(misfits(served, declarations), files, "settings-value", Level.ERROR)
-    pinned = _located(pins(served, declarations), files, "settings-default", Level.WARNING)
+    refused = located(misfits(served, declarations), files, "settings-value", Level.ERROR)
+    pinned = located(pins(served, declarations), files, "settings-default", Level.WARNING)
     write(sorted([*refused, *pinned], key=_place), form)
     note(
         f"checked {count(len(declarations), 'settings class', 'settings classes')}, "
@@ -72,27 +70,6 @@ def _tell_absent(declaration: Declaration, flags: Mapping[str, object]) -> None:
     if declaration.flag not in flags:
         name = declaration.settings_class.__name__
         warn(f"{name}: no file has the flag {declaration.flag!r}; code defaults serve")
-
-
-def _located(found: Sequence[Misfit], files: Sequence[FlagFile], code: str, level: Level) -> list[Finding]:
-    texts = {file.path: open_text(file.data.decode(), file.path) for file in files}
-    findings = []
-    for misfit in found:
-        tokens = ("flags", misfit.flag.key, *misfit.tokens)
-        line, column = texts[misfit.flag.source].place_of(tokens)
-        findings.append(
-            Finding(
-                misfit.flag.source,
-                line,
-                column,
-                code,
-                level,
-                misfit.flag.key,
-                pointer_of(*tokens),
-                misfit.message,
-            )
-        )
-    return findings
 
 
 def _place(finding: Finding) -> tuple[str, int, int]:

@@ -24,22 +24,14 @@ from windsock.flags import Flag
 from windsock.providers.choice import DEFAULT_FOLDER, choose
 from windsock.providers.compiled import CompiledProvider
 from windsock.providers.files import FilesProvider
+from windsock.providers.flagd_options import VARIABLES, FlagdOptions, Reader
 from windsock.variables import environment_name
 
-_ALWAYS: Final = {"FLAGD_RESOLVER", "FLAGD_OFFLINE_FLAG_SOURCE_PATH"}
-_SERVER: Final = {
-    "FLAGD_HOST", "FLAGD_PORT", "FLAGD_TLS", "FLAGD_SERVER_CERT_PATH", "FLAGD_SOURCE_SELECTOR",
-    "FLAGD_DEADLINE_MS", "FLAGD_STREAM_DEADLINE_MS", "FLAGD_RETRY_BACKOFF_MS", "FLAGD_RETRY_BACKOFF_MAX_MS",
-    "FLAGD_RETRY_GRACE_PERIOD", "FLAGD_KEEP_ALIVE_TIME_MS", "FLAGD_FATAL_STATUS_CODES",
-}  # fmt: skip
-_STREAM: Final = {
-    "FLAGD_SYNC_PORT", "FLAGD_TARGET_URI", "FLAGD_SOCKET_PATH", "FLAGD_DEFAULT_AUTHORITY",
-    "FLAGD_PROVIDER_ID", "FLAGD_MAX_MESSAGE_BYTES",
-}  # fmt: skip
-_READ: Final[Mapping[str, set[str]]] = {
-    "windsock-files": _ALWAYS,
-    "windsock-remote": _ALWAYS | _SERVER,
-    "windsock-stream": _ALWAYS | _SERVER | _STREAM,
+_CHOICE: Final = {"FLAGD_RESOLVER", "FLAGD_OFFLINE_FLAG_SOURCE_PATH"}
+_RESOLVERS: Final[Mapping[str, Reader]] = {
+    "windsock-files": "file",
+    "windsock-remote": "rpc",
+    "windsock-stream": "in-process",
 }
 
 
@@ -153,7 +145,8 @@ def _flags(provider: CompiledProvider) -> Mapping[str, Flag]:
 
 
 def _add_variables(report: Report, provider: str, *, rpc: bool) -> None:
-    read = _READ.get(provider, _ALWAYS) | (_SERVER if rpc else set())
+    resolvers = {_RESOLVERS.get(provider), "rpc" if rpc else None}
+    read = _CHOICE | {name for name, variable in VARIABLES.items() if variable.readers & resolvers}
     set_here = sorted(name for name in os.environ if name.startswith("FLAGD_") and os.environ[name])
     for name in set_here:
         note = "read" if name in read else f"not read by {provider}"
@@ -167,7 +160,6 @@ def _servers(
 ) -> list[tuple[str, Ask]]:
     asked = []
     if rpc or serving.get_metadata().name == "windsock-remote":
-        from windsock.providers.flagd_options import FlagdOptions  # noqa: PLC0415 - with the next
         from windsock.providers.remote import RemoteProvider  # noqa: PLC0415 - loads gRPC
 
         options = FlagdOptions.from_environment("rpc")

@@ -19,10 +19,9 @@ from windsock.cli._say import note, print_json, say, warn
 from windsock.errors import ConfigurationError, FlagFileError
 from windsock.evaluator import CompiledFlag, Outcome
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
-from windsock.flagfiles.sets import flag_set
+from windsock.flagfiles.sets import flag_of, flag_set
 from windsock.flags import Flag, FlagSet
 from windsock.provenance.rule import trace
-from windsock.text import did_you_mean
 
 
 def command(
@@ -87,11 +86,7 @@ class _Question:
 def _evaluate(question: _Question) -> tuple[FlagSet, Flag, Outcome]:
     paths = question.paths
     served = flag_set(read_files([path for path in paths if _holds_flags(path)] or paths))
-    flag = served.flags.get(question.key)
-    if flag is None:
-        raise ConfigurationError(
-            f"no flag is named {question.key!r}{did_you_mean(question.key, list(served.flags))}"
-        )
+    flag = flag_of(served, question.key)
     return served, flag, CompiledFlag(flag, clock=lambda: question.now).evaluate(question.context)
 
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict, Unpack
 
 import typer
 
@@ -15,10 +15,9 @@ from windsock.cli._project import settings_classes
 from windsock.cli._say import say
 from windsock.cli._service_log import LogFormat, log_to_stderr
 from windsock.cli._signals import stop_event
-from windsock.mirror.documents import Layout
 from windsock.mirror.health import serve_health
 from windsock.mirror.loop import Mirror
-from windsock.mirror.options import MirrorOptions
+from windsock.mirror.options import MirrorOptions, flagd_sources
 
 
 class Unfit(StrEnum):
@@ -103,12 +102,9 @@ def run(
     log_to_stderr(log_format)
     with database(database_url) as url:
         mirror = _mirror(
-            MirrorOptions(
-                url=url, folder=folder, flags=tuple(flag), shards=shards, group=group, poll_seconds=poll,
-                allow_shrink=allow_shrink, settings=settings_classes(settings or ()),
-                hold_back_misfits=unfit is Unfit.HOLD_BACK, learning_config=tuple(learning_config or ()),
-                git_folder=git_folder, environment=environment,
-            )
+            url, flag, settings, unfit, learning_config,
+            folder=folder, shards=shards, git_folder=git_folder, environment=environment,
+            group=group, allow_shrink=allow_shrink, poll_seconds=poll,
         )  # fmt: skip
         with serve_health(mirror.status, health_port), stop_event() as stop:
             mirror.watch(stop)
@@ -135,12 +131,9 @@ def once(
     log_to_stderr(log_format)
     with database(database_url) as url:
         mirror = _mirror(
-            MirrorOptions(
-                url=url, folder=folder, flags=tuple(flag), shards=shards, group=group,
-                allow_shrink=allow_shrink, settings=settings_classes(settings or ()),
-                hold_back_misfits=unfit is Unfit.HOLD_BACK, learning_config=tuple(learning_config or ()),
-                git_folder=git_folder, environment=environment,
-            )
+            url, flag, settings, unfit, learning_config,
+            folder=folder, shards=shards, git_folder=git_folder, environment=environment,
+            group=group, allow_shrink=allow_shrink,
         )  # fmt: skip
         if dry_run:
             _tell(mirror.differences())
@@ -170,11 +163,8 @@ def verify(
     log_to_stderr(log_format)
     with database(database_url) as url:
         mirror = _mirror(
-            MirrorOptions(
-                url=url, folder=folder, flags=tuple(flag), shards=shards,
-                settings=settings_classes(settings or ()), hold_back_misfits=unfit is Unfit.HOLD_BACK,
-                learning_config=tuple(learning_config or ()), git_folder=git_folder, environment=environment,
-            )
+            url, flag, settings, unfit, learning_config,
+            folder=folder, shards=shards, git_folder=git_folder, environment=environment,
         )  # fmt: skip
         differences = mirror.differences()
     _tell(differences)
@@ -182,7 +172,34 @@ def verify(
         raise typer.Exit(EXIT_ERROR)
 
 
-def _mirror(options: MirrorOptions) -> Mirror:
+class _Same(TypedDict, total=False):
+    """The options that are called alike here and in `MirrorOptions`."""
+
+    folder: Path
+    shards: int | None
+    group: str
+    allow_shrink: bool
+    poll_seconds: float
+    git_folder: Path
+    environment: str
+
+
+def _mirror(
+    url: str,
+    flags: Sequence[str],
+    settings: Sequence[str] | None,
+    unfit: Unfit,
+    learning_config: Sequence[str] | None,
+    **same: Unpack[_Same],
+) -> Mirror:
+    options = MirrorOptions(
+        url=url,
+        flags=tuple(flags),
+        settings=settings_classes(settings or ()),
+        hold_back_misfits=unfit is Unfit.HOLD_BACK,
+        learning_config=tuple(learning_config or ()),
+        **same,
+    )
     mirror = Mirror(options)
     if sys.stderr.isatty():
         mirror.show_progress(_progress)
@@ -204,13 +221,7 @@ def flagd_config(
     ] = None,
 ) -> None:
     """Print flagd's sources. Example: flagd start --sources "$(windsock mirror flagd-config)"."""
-    count = shards or max(1, len(list(folder.glob("profiles.[0-9]*.flagd.json"))))
-    paths = [
-        *sorted(git_folder.glob("*.flagd.json")),
-        *(folder / name for name in Layout((), count).file_names),
-    ]
-    seen = [root / path.relative_to(git_folder) if root else path for path in paths]
-    print(json.dumps([{"uri": str(path), "provider": "fsnotify"} for path in seen]))
+    print(json.dumps(flagd_sources(folder, shards, git_folder, root)))
 
 
 def _progress(done: int, total: int) -> None:

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -113,7 +113,7 @@ def edit(
     name: Name,
     *,
     changed: Set = None,
-    unset: Annotated[list[str] | None, typer.Option(metavar="FIELD", help="Say nothing of a field.")] = None,
+    unset: Annotated[list[str] | None, typer.Option(metavar="FIELD", help="Leave a field unset.")] = None,
     active: Annotated[bool | None, typer.Option("--activate/--deactivate", help="Serve it or not.")] = None,
     description: Annotated[str | None, typer.Option(help="For people.")] = None,
     dry_run: DryRun = False,
@@ -122,15 +122,7 @@ def edit(
     """Change a profile for all who have it. Example: windsock profile edit warm --set temperature=1.2."""
     with _connected(database_url) as connection:
         before, users = profiles.found(connection, name)
-        if missing := [field for field in unset or () if field not in before.settings]:
-            raise ConfigurationError(f"{name} says nothing of {', '.join(missing)}")
-        kept = {field: value for field, value in before.settings.items() if field not in (unset or ())}
-        after = replace(
-            before,
-            settings=kept | _values(changed),
-            active=before.active if active is None else active,
-            description=before.description if description is None else description,
-        )
+        after = before.edited(_values(changed), unset or (), active=active, description=description)
         if after == before:
             print("nothing to do: it is like this already")
             return

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from windsock.errors import ConfigurationError
 from windsock.flagfiles.files import FlagFile
-from windsock.flags import FlagSet, merge, read_document
+from windsock.flags import Flag, FlagSet, merge, read_document
+from windsock.text import did_you_mean
 
 
 def flag_set(files: Sequence[FlagFile]) -> FlagSet:
@@ -13,3 +15,15 @@ def flag_set(files: Sequence[FlagFile]) -> FlagSet:
         FlagFileError: Nothing of a file can be read.
     """
     return merge([read_document(file.data, file.path) for file in files])
+
+
+def flag_of(flags: FlagSet, key: str) -> Flag:
+    """One flag of a set.
+
+    Raises:
+        ConfigurationError: No flag has this key.
+    """
+    flag = flags.flags.get(key)
+    if flag is None:
+        raise ConfigurationError(f"no flag is named {key!r}{did_you_mean(key, list(flags.flags))}")
+    return flag

@@ -4,8 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from windsock.evaluator import CompiledFlag
+from windsock.flagfiles.files import FlagFile
 from windsock.flags import Flag, FlagSet, JsonValue
+from windsock.flags.model import pointer_of
 from windsock.flags.raw import Tokens
+from windsock.lint.linter import Finding, Level
+from windsock.lint.places import open_text
 from windsock.nested import at, holds, leaf_paths
 from windsock.settings.declaration import Declaration
 from windsock.settings.falling import resolve
@@ -158,3 +162,25 @@ def _compared(rule: JsonValue) -> Iterator[str]:
 def _in(environments: set[str]) -> str:
     named = sorted(filter(None, environments))
     return f" (in {', '.join(named)})" if named else ""
+
+
+def located(found: Sequence[Misfit], files: Sequence[FlagFile], code: str, level: Level) -> list[Finding]:
+    """What was found, as the linter's findings: with the line and column in the files that were read."""
+    texts = {file.path: open_text(file.data.decode(), file.path) for file in files}
+    findings = []
+    for misfit in found:
+        tokens = ("flags", misfit.flag.key, *misfit.tokens)
+        line, column = texts[misfit.flag.source].place_of(tokens)
+        findings.append(
+            Finding(
+                misfit.flag.source,
+                line,
+                column,
+                code,
+                level,
+                misfit.flag.key,
+                pointer_of(*tokens),
+                misfit.message,
+            )
+        )
+    return findings

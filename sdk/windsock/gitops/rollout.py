@@ -13,6 +13,7 @@ from typing import Final
 from windsock.errors import ConfigurationError
 from windsock.flags import Flag, JsonValue
 
+_STEPS: Final = (1, 5, 10, 25, 50)
 _UNITS: Final = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -54,6 +55,26 @@ def parse_steps(text: str, to: int | None) -> tuple[int, ...]:
             f"the last step is {steps[-1]} %, not the {to} % of --to; make them the same"
         )
     return steps
+
+
+def default_steps(to: int | None) -> tuple[int, ...]:
+    """The usual steps, ending at the percentage ``to``, or at 100 without one."""
+    last = 100 if to is None else to
+    return (*(step for step in _STEPS if step < last), last)
+
+
+def other_variant(flag: Flag, variant: str) -> str:
+    """What users have who don't have `variant`: the flag's default, or its only other variant.
+
+    Raises:
+        ConfigurationError: There are several others, or none.
+    """
+    if flag.default_variant is not None and flag.default_variant != variant:
+        return flag.default_variant
+    others = [name for name in flag.variants if name != variant]
+    if len(others) != 1:
+        raise ConfigurationError(f"flag {flag.key!r}: say what the others have, with --otherwise")
+    return others[0]
 
 
 def parse_duration(text: str) -> int:

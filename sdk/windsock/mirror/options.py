@@ -74,6 +74,27 @@ def layout_of(options: MirrorOptions) -> Layout:
     return Layout(tuple(dict.fromkeys(options.flags)), shards)
 
 
+def flagd_sources(
+    folder: Path, shards: int | None, git_folder: Path, root: Path | None
+) -> list[dict[str, str]]:
+    """The sources of a flagd that serves the files in Git and the mirror's, the mirror's winning.
+
+    Args:
+        folder: The mirror's folder.
+        shards: How many documents it has; None for those that are there, at least one.
+        git_folder: The folder of the flag files in Git.
+        root: Where flagd sees `git_folder`; None for the same place.
+
+    Returns:
+        The value of flagd's ``--sources``, https://flagd.dev/reference/sync-configuration/#source-configuration.
+    """
+    count = shards or max(1, len(list(folder.glob("profiles.[0-9]*.flagd.json"))))
+    mirrored = [folder / name for name in Layout((), count).file_names]
+    paths = [*sorted(git_folder.glob("*.flagd.json")), *mirrored]
+    seen = [root / path.relative_to(git_folder) if root else path for path in paths]
+    return [{"uri": str(path), "provider": "fsnotify"} for path in seen]
+
+
 def _shards_of(folder: Path) -> int:
     """Read the number of shards that a folder was set up with; 1 for a new one."""
     first = folder / "profiles.00.flagd.json"

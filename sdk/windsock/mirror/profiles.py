@@ -55,6 +55,28 @@ class ProfileRow:
         """The row as the audit keeps it."""
         return {"settings": dict(self.settings), "description": self.description, "active": self.active}
 
+    def edited(
+        self,
+        values: Mapping[str, object],
+        unset: Sequence[str] = (),
+        *,
+        active: bool | None = None,
+        description: str | None = None,
+    ) -> "ProfileRow":
+        """The row with other values, and without those of some fields; None keeps what is there.
+
+        Raises:
+            ConfigurationError: A field in `unset` isn't set.
+        """
+        if missing := [field for field in unset if field not in self.settings]:
+            raise ConfigurationError(f"the profile doesn't set {', '.join(missing)}; leave it out of --unset")
+        kept = {field: value for field, value in self.settings.items() if field not in unset}
+        return ProfileRow(
+            {**kept, **values},
+            self.description if description is None else description,
+            self.active if active is None else active,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Noted:

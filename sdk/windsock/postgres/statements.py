@@ -1,4 +1,10 @@
-"""Splitting a SQL script into statements the way the Supabase CLI records them."""
+"""Splitting a SQL script into statements the way the Supabase CLI records them.
+
+psycopg could run a script whole. The split is for the ledger: its column ``statements`` is an array that the
+CLI fills with one element a statement, and that ``supabase migration fetch`` writes back to files. A database
+may be migrated by the CLI one day and by windsock the next, so both record the same elements, and a
+migration that was changed after it was applied is named by its first statement that differs.
+"""
 
 import re
 from dataclasses import dataclass
@@ -32,14 +38,14 @@ class Statement:
     line: int
 
     def line_at(self, position: int) -> int:
-        """Give the script's line for PostgreSQL's one-based character position in `text`."""
+        """The script's line for PostgreSQL's one-based character position in `text`."""
         return self.line + self.text.count("\n", 0, max(position - 1, 0))
 
 
 def split(script: str) -> tuple[Statement, ...]:
     """Split a script at the semicolons that end a statement.
 
-    ``BEGIN ATOMIC`` bodies are not recognised; write such a function with a dollar-quoted body.
+    ``BEGIN ATOMIC`` bodies are not recognized; write such a function with a dollar-quoted body.
     """
     statements: list[Statement] = []
     start = position = 0

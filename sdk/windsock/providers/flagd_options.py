@@ -3,15 +3,16 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from windsock.backoff import Backoff
 from windsock.errors import ConfigurationError
 
-T = TypeVar("T")
-
 Protocol: TypeAlias = Literal["rpc", "in-process"]
 """What is asked of the server: an evaluation each time, or its flags."""
+
+Reader: TypeAlias = Literal["file", "rpc", "in-process"]
+"""The resolvers, as ``FLAGD_RESOLVER`` names them."""
 
 PORTS: Final[Mapping[Protocol, int]] = {"rpc": 8013, "in-process": 8015}
 
@@ -19,7 +20,7 @@ MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 """Largest set taken by default; gRPC's own 4 MiB are too few for flags that list their users."""
 
 GRACE_PERIOD: Final = 5.0
-"""Seconds for which a source may be away before the status goes from STALE to ERROR, by default."""
+"""Seconds for which a source may be unreachable before the status goes from STALE to ERROR, by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +85,10 @@ class FlagdOptions:
         Raises:
             ConfigurationError: A variable cannot be used.
         """
-        plain = cls()
-        return cls(
-            host=_read("FLAGD_HOST", str, plain.host),
-            port=_port(protocol),
-            target_uri=_read("FLAGD_TARGET_URI", str, ""),
-            socket_path=_read("FLAGD_SOCKET_PATH", str, ""),
-            tls=_read("FLAGD_TLS", _boolean, plain.tls),
-            certificate=_read("FLAGD_SERVER_CERT_PATH", str, ""),
-            authority=_read("FLAGD_DEFAULT_AUTHORITY", str, ""),
-            selector=_read("FLAGD_SOURCE_SELECTOR", str, ""),
-            provider_id=_read("FLAGD_PROVIDER_ID", str, ""),
-            # an evaluation waits for it inside a request; a set of tens of megabytes needs more
-            deadline=_read("FLAGD_DEADLINE_MS", _milliseconds, 0.5 if protocol == "rpc" else plain.deadline),
-            stream_deadline=_read("FLAGD_STREAM_DEADLINE_MS", _milliseconds, plain.stream_deadline),
-            backoff=_read("FLAGD_RETRY_BACKOFF_MS", _milliseconds, plain.backoff),
-            backoff_max=_read("FLAGD_RETRY_BACKOFF_MAX_MS", _milliseconds, plain.backoff_max),
-            grace_period=grace_period(),
-            keep_alive=_read("FLAGD_KEEP_ALIVE_TIME_MS", _milliseconds, plain.keep_alive),
-            fatal_codes=_read("FLAGD_FATAL_STATUS_CODES", _names, plain.fatal_codes),
-            max_message_bytes=_read("FLAGD_MAX_MESSAGE_BYTES", _positive, plain.max_message_bytes),
-        )
+        usual: dict[str, Any] = {"port": PORTS[protocol]}
+        if protocol == "rpc":  # a request waits for an evaluation; a set of tens of megabytes needs more
+            usual["deadline"] = 0.5
+        return cls(**usual | _read(protocol))
 
 
 def grace_period() -> float:
@@ -113,30 +97,33 @@ def grace_period() -> float:
     Raises:
         ConfigurationError: It cannot be used.
     """
-    return _read("FLAGD_RETRY_GRACE_PERIOD", _seconds, GRACE_PERIOD)
+    return float(_read("file").get("grace_period", GRACE_PERIOD))
 
 
-def _port(protocol: Protocol) -> int:
-    """Give the sync stream's own variable first, then the one that both protocols read."""
-    default = _read("FLAGD_PORT", _port_number, PORTS[protocol])
-    return default if protocol == "rpc" else _read("FLAGD_SYNC_PORT", _port_number, default)
+def _read(reader: Reader) -> dict[str, Any]:
+    """What the environment sets of the options; a later variable of the table wins.
 
-
-def _read(variable: str, parse: Callable[[str], T], default: T) -> T:
-    raw = os.environ.get(variable, "").strip()
-    if not raw:
-        return default
-    try:
-        return parse(raw)
-    except ValueError as error:
-        raise ConfigurationError(f"{variable}={raw!r}: {error}") from None
+    Whoever uses a server hears of every mistake, also in a variable that only the other resolver reads.
+    """
+    found = {}
+    for name, variable in VARIABLES.items():
+        raw = os.environ.get(name, "").strip()
+        if not raw or (reader == "file" and reader not in variable.readers):
+            continue
+        try:
+            value = variable.parse(raw)
+        except ValueError as error:
+            raise ConfigurationError(f"{name}={raw!r}: {error}") from None
+        if reader in variable.readers:
+            found[variable.option] = value
+    return found
 
 
 def _port_number(raw: str) -> int:
     if "://" in raw:
         raise ValueError(
-            "this is no port number; Kubernetes sets it so for a service named flagd: rename the service, or"
-            " set enableServiceLinks: false in the pod, or set the variable yourself"
+            "this isn't a port number; Kubernetes sets it so for a service named flagd: rename the"
+            " service, or set enableServiceLinks: false in the pod, or set the variable yourself"
         )
     if not raw.isdecimal() or not 0 < int(raw) < 65536:
         raise ValueError("give a port number from 1 to 65535")
@@ -172,3 +159,47 @@ def _whole(raw: str, wanted: str) -> int:
 
 def _names(raw: str) -> frozenset[str]:
     return frozenset(name.strip().upper() for name in raw.split(",") if name.strip())
+
+
+class Variable(NamedTuple):
+    """An environment variable of flagd's own providers.
+
+    Attributes:
+        option: The field of `FlagdOptions` that it sets.
+        parse: Reads its text, or raises a ValueError that says what to write.
+        readers: The resolvers that read it.
+    """
+
+    option: str
+    parse: Callable[[str], object]
+    readers: frozenset[Reader]
+
+
+_ALL: Final = frozenset[Reader]({"file", "rpc", "in-process"})
+_SERVER: Final = frozenset[Reader]({"rpc", "in-process"})
+_STREAM: Final = frozenset[Reader]({"in-process"})
+
+VARIABLES: Final[Mapping[str, Variable]] = {
+    "FLAGD_HOST": Variable("host", str, _SERVER),
+    "FLAGD_PORT": Variable("port", _port_number, _SERVER),
+    "FLAGD_SYNC_PORT": Variable("port", _port_number, _STREAM),
+    "FLAGD_TARGET_URI": Variable("target_uri", str, _SERVER),
+    "FLAGD_SOCKET_PATH": Variable("socket_path", str, _SERVER),
+    "FLAGD_TLS": Variable("tls", _boolean, _SERVER),
+    "FLAGD_SERVER_CERT_PATH": Variable("certificate", str, _SERVER),
+    "FLAGD_DEFAULT_AUTHORITY": Variable("authority", str, _SERVER),
+    "FLAGD_SOURCE_SELECTOR": Variable("selector", str, _SERVER),
+    "FLAGD_PROVIDER_ID": Variable("provider_id", str, _STREAM),
+    "FLAGD_DEADLINE_MS": Variable("deadline", _milliseconds, _SERVER),
+    "FLAGD_STREAM_DEADLINE_MS": Variable("stream_deadline", _milliseconds, _SERVER),
+    "FLAGD_RETRY_BACKOFF_MS": Variable("backoff", _milliseconds, _SERVER),
+    "FLAGD_RETRY_BACKOFF_MAX_MS": Variable("backoff_max", _milliseconds, _SERVER),
+    "FLAGD_RETRY_GRACE_PERIOD": Variable("grace_period", _seconds, _ALL),
+    "FLAGD_KEEP_ALIVE_TIME_MS": Variable("keep_alive", _milliseconds, _SERVER),
+    "FLAGD_FATAL_STATUS_CODES": Variable("fatal_codes", _names, _SERVER),
+    "FLAGD_MAX_MESSAGE_BYTES": Variable("max_message_bytes", _positive, _STREAM),
+}
+"""The one table of what ``FLAGD_*`` says of a server; `choose` reads the two that choose one.
+
+pydantic-settings could read them, but not say which resolver reads which, nor what Kubernetes did to a port.
+"""
