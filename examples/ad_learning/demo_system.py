@@ -9,9 +9,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 import psycopg
+from examples.serving import FLAGS_FOLDER, Program, Service, program, serve
 
 from windsock.api import Role, create_token
-from windsock.demo.example import FLAGS_FOLDER, Program, Service, program, serve
 from windsock.demo.stage import Stage, wait
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from examples.serving import Service, serve
 
-from windsock.demo.example import Service, serve
 from windsock.demo.stage import Stage, wait
 from windsock.demo.story import Message, Promise, Scene, Story, written
 

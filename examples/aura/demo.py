@@ -9,11 +9,11 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+from examples.serving import FLAGS_FOLDER, Service, serve
+from examples.vendors import OPENROUTER_KEY, ollama, openrouter
 
-from windsock.demo.example import FLAGS_FOLDER, Service, serve
 from windsock.demo.stage import Stage, wait
 from windsock.demo.story import ASSIGN, Promise, Scene, written
-from windsock.demo.vendors import OPENROUTER_KEY, ollama, openrouter
 from windsock.usage import UsageRecord
 from windsock.usage.reading import Selection, read
 

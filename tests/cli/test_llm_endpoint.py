@@ -3,9 +3,9 @@
 import httpx
 import openai
 import pytest
+from examples.vendors import OPENROUTER_KEY, ollama, openrouter
 
 from windsock.demo.endpoint import LlmEndpoint, Served
-from windsock.demo.vendors import OPENROUTER_KEY, ollama, openrouter
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ PORTS = (
 MODELS = """
 import signal
 from windsock.demo.endpoint import LlmEndpoint
-from windsock.demo.vendors import openrouter
+from examples.vendors import openrouter
 endpoint = {endpoint}
 endpoint.port = 9000
 with endpoint:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from aura.config import settings
 from aura.main import app
+from examples.vendors import OPENROUTER_KEY, ollama, openrouter
 from fastapi.testclient import TestClient
 from tests.waiting import eventually
 
 import windsock
-from windsock.demo.vendors import OPENROUTER_KEY, ollama, openrouter
 
 REPOSITORY = Path(__file__).parents[3]
 EXAMPLE = REPOSITORY / "examples/aura"

@@ -6,10 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from aura.config import AuraSettings, settings
 from aura.main import app
+from examples.vendors import DOLLARS_A_TOKEN
 from tests.examples.aura.conftest import DEFAULT, EXAMPLE, LAYERS, PRESETS, in_force
 from tests.waiting import eventually
-
-from windsock.demo.vendors import DOLLARS_A_TOKEN
 
 
 def test_a_local_model_is_asked_of_ollama_under_its_own_name(start, monkeypatch):
