@@ -37,6 +37,7 @@ def running(stage: Stage) -> Iterator["Tale"]:
             "OPENROUTER_BASE_URL": cloud.url,
             "OPENROUTER_API_KEY": OPENROUTER_KEY,
             "OLLAMA_BASE_URL": local.url,
+            "AURA_EMBEDDING_SECONDS": "60",
             "AURA_L1_SECONDS": "10",  # a busy machine is no part of the story
         }
         with serve(Path(__file__).parent / "src", "aura.main:app", variables) as service:
@@ -74,8 +75,9 @@ class Tale:
     def _defaults(self) -> Scene:
         reply = self._say(self._ada)
         return Scene(
-            "Nobody has configured anything",
-            "The defaults of src/aura/config.py are sensible.",
+            "No model is configured",
+            "The defaults of src/aura/config.py are sensible. The demo itself sets how long L1 and the "
+            "embeddings may take.",
             seen={
                 "GET /health": self._models(),
                 "the log says": "\n".join(self._used()[:3]),

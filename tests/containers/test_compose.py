@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def test_flagd_is_pinned_to_a_release(compose):
     )
 
 
-def test_every_password_comes_from_the_environment_and_must_be_set(compose):
+def test_every_password_comes_from_the_environment_or_is_the_one_for_loopback(compose):
     passwords = {
         (service, name): value
         for service, written in services(compose).items()
@@ -80,8 +81,22 @@ def test_every_password_comes_from_the_environment_and_must_be_set(compose):
     }
     assert len(passwords) == len(of_the_owner) + len(["roles", *LOGINS])
     for place, value in passwords.items():
-        needed = "${POSTGRES_PASSWORD:?choose a password}"
+        needed = "${POSTGRES_PASSWORD:-loopback-only}"
         assert value == (needed if place in of_the_owner else f"${{SERVICES_PASSWORD:-{needed}}}"), place
+
+
+def test_no_variable_is_needed(compose):
+    assert re.findall(r"\$\{\w+:?\?", (REPOSITORY / "docker-compose.yml").read_text()) == []
+
+
+def test_the_password_of_the_file_is_warned_of(compose):
+    script = services(compose)["roles"]["entrypoint"][2]
+    warn = script.partition("exec psql")[0].replace("$$", "$")
+    for password, warned in (("loopback-only", True), ("mine", False)):
+        done = subprocess.run(
+            ["sh", "-c", warn], env={"PGPASSWORD": password}, capture_output=True, text=True, check=False
+        )
+        assert ("Set POSTGRES_PASSWORD" in done.stderr) == warned
 
 
 def test_every_service_has_a_role_that_may_do_little(compose):

@@ -127,6 +127,7 @@ def deployment(
         "OPENROUTER_BASE_URL": "http://127.0.0.1:9000/v1",
         "OPENROUTER_API_KEY": "sk-or-loopback",
         "AURA_L1_SECONDS": "30",
+        "AURA_EMBEDDING_SECONDS": "30",
         "CONFIGURATION_API_WRITABLE": "true",
         "AD_LEARNING_USER": str(os.getuid()),
     }

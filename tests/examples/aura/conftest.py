@@ -80,6 +80,7 @@ def variables(monkeypatch, flags):
         monkeypatch.setenv("OPENROUTER_BASE_URL", cloud.url)
         monkeypatch.setenv("OPENROUTER_API_KEY", OPENROUTER_KEY)
         monkeypatch.setenv("OLLAMA_BASE_URL", local.url)
+        monkeypatch.setenv("AURA_EMBEDDING_SECONDS", "60")
         monkeypatch.setenv("AURA_L1_SECONDS", "20")  # the machine is busy, and this is not what is tested
         yield cloud, local
 

@@ -1,5 +1,6 @@
 """Aura's memory and embeddings: what is stored stays comparable, and what does not fit is refused."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,28 @@ def test_a_model_that_gives_another_dimension_is_refused_with_what_to_set(start,
         in caplog.text
     )
     assert "of openai/text-embedding-3-small with 1536 dimensions" in aura.health()["memory_refuses"]
+
+
+def test_an_outage_of_the_embeddings_does_not_cost_the_answer(start, caplog):
+    aura = start()
+    aura.answered("My dog is called Rex.")
+    kept, aura.cloud.embeddings = aura.cloud.embeddings, {}
+    reply = aura.answered("What is my dog called?")
+    assert (reply["model"], reply["memories"]) == (settings.l3_model, [])
+    assert "there are no memories for this message" in caplog.text
+    aura.cloud.embeddings = kept
+    assert aura.answered("Is my dog called Rex?")["memories"] == ["My dog is called Rex."]
+
+
+def test_embeddings_that_never_answer_are_not_waited_for(start, monkeypatch, caplog):
+    monkeypatch.setenv("AURA_EMBEDDING_SECONDS", "0.2")
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it accepts, and says nothing
+        port = silent.getsockname()[1]
+        monkeypatch.setenv("OLLAMA_BASE_URL", f"http://127.0.0.1:{port}/v1")
+        monkeypatch.setenv("AURA_EMBEDDING_MODEL", "local/silent")
+        aura = start()
+        assert aura.answered()["memories"] == []
+    assert "slower than 0.2 s" in caplog.text
 
 
 def test_a_path_that_cannot_be_used_is_named_with_its_variable(start, monkeypatch):

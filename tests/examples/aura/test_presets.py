@@ -13,7 +13,7 @@ VARIABLES = ("AURA_L1_MODEL", "AURA_L2_MODEL", "AURA_L3_MODEL")
 
 
 def test_the_fields_are_the_documents():
-    fields = {name: field for name, field in AuraSettings.model_fields.items() if name != "l1_seconds"}
+    fields = {name: field for name, field in AuraSettings.model_fields.items() if "seconds" not in name}
     assert {
         name: (each.default, each.validation_alias, each.description) for name, each in fields.items()
     } == {
@@ -32,7 +32,7 @@ def test_the_fields_are_the_documents():
 def test_no_variables_at_all_give_the_defaults(start):
     aura = start()
     models = aura.health()["models"]
-    assert {name: models[name]["value"] for name in models if name != "l1_seconds"} == {
+    assert {name: models[name]["value"] for name in models if "seconds" not in name} == {
         "l1_model": "mistralai/mistral-7b-instruct",
         "l2_model": "anthropic/claude-3.5-sonnet",
         "l3_model": "deepseek/deepseek-chat",
@@ -112,6 +112,7 @@ def test_precedence_environment_over_dotenv_over_flag_over_default(start, monkey
         "embeddings_model": ("openai/text-embedding-3-small", "default", "code"),
         "embeddings_dimension": (1536, "default", "code"),
         "l1_seconds": (20.0, "environment", "AURA_L1_SECONDS"),
+        "embeddings_seconds": (60.0, "environment", "AURA_EMBEDDING_SECONDS"),
     }
 
 

@@ -48,6 +48,12 @@ class AuraSettings(windsock.Settings, flag="aura"):
         validation_alias="AURA_L1_SECONDS",
         description="How long L1 may take; Aura answers without it then",
     )
+    embeddings_seconds: float = Field(
+        default=5.0,
+        gt=0,
+        validation_alias="AURA_EMBEDDING_SECONDS",
+        description="How long recalling may take; Aura answers without memories then",
+    )
 
 
 settings = AuraSettings.live()

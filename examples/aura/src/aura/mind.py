@@ -37,12 +37,12 @@ class Mind:
         """Answer one message of a user with that user's models.
 
         Raises:
-            openai.OpenAIError: L3 or the embeddings have no model that answers.
+            openai.OpenAIError: L3 has no model that answers.
             aura.memory.MismatchError: The embedding settings do not fit what is stored.
         """
         with windsock.request(user_id=user_id):
             mine = AuraSettings.for_user(user_id)
-            memories = await self._embeddings.recall(user_id, message, mine)
+            memories = await self._recall(user_id, message, mine)
             instinct = await self._instinct.react(message, mine)
             analysis = self.analyses.get(user_id, "")
             thought = Thought(message, instinct.text if instinct else "", memories, analysis)
@@ -51,6 +51,16 @@ class Mind:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return Answer(said, instinct, memories)
+
+    async def _recall(self, user_id: str, message: str, mine: AuraSettings) -> list[str]:
+        """Recall, or answer without memories; a message of an outage is not remembered."""
+        try:
+            async with asyncio.timeout(mine.embeddings_seconds):
+                return await self._embeddings.recall(user_id, message, mine)
+        except (TimeoutError, openai.OpenAIError) as error:
+            reason = str(error) or f"slower than {mine.embeddings_seconds} s"
+            log.warning("there are no memories for this message (%s); answering without", reason)
+            return []
 
     async def close(self) -> None:
         """Wait for the analyses under way."""
