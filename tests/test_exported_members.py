@@ -9,6 +9,7 @@ EXPORTED = {
         "Fixed", "Settings", "Tunable", "WindsockError", "__version__", "aheal", "current_request", "explain",
         "feature", "heal", "health", "reload", "request", "start", "stop",
     ],
+    "windsock.console": ["Console", "Issuer", "application"],
     "windsock.evaluator": ["CompiledFlag", "FlagEvaluator", "Outcome"],
     "windsock.flags": ["Bucketing", "Document", "Flag", "FlagSet", "JsonValue", "Problem", "merge", "read_document"],
     "windsock.healing": ["Blame", "Classifier", "Fault", "MirrorReport", "Verdict", "Withdrawal", "aheal", "classify", "heal"],

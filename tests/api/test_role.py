@@ -8,7 +8,7 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 from tests.api.conftest import PATH
 
-from windsock.api import revoke_token
+from windsock.api import create_token, revoke_token
 from windsock.api.tokens import Role, Token, authenticate
 
 
@@ -60,6 +60,13 @@ def test_a_row_of_the_audit_needs_the_token_of_an_admin(as_api, audit, tokens, r
     digest = hashlib.sha256(tokens[role].encode() if role else b"nobody's").digest()
     assert as_api.execute(BEGIN, [digest, "{}"]).fetchone() == (None,)
     assert audit() == []
+
+
+@pytest.mark.parametrize(("flags", "written"), [(["f"], True), (["g", "ff"], False)])
+def test_a_row_of_the_audit_needs_a_token_for_its_flag(as_api, connection, audit, flags, written):
+    token = create_token(connection, "eve", Role.EDITOR, flags)
+    as_api.execute(BEGIN, [hashlib.sha256(token.encode()).digest(), "{}"])
+    assert bool(audit()) is written
 
 
 def test_a_row_of_the_audit_has_the_name_of_its_token_and_an_end(as_api, audit, tokens):

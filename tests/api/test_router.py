@@ -40,13 +40,27 @@ class TestWhoMay:
     def test_a_reader_reads(self, client, tokens, audit):
         reader = bearer(tokens[Role.READER])
         assert client.get(PATH, headers=reader).status_code == 200
-        for answer in (
-            client.put(PATH, headers=reader, json={"threshold": 0.6}),
-            client.post(f"{PATH}/reload", headers=reader),
+        for answer, needed in (
+            (client.put(PATH, headers=reader, json={"threshold": 0.6}), "admin or editor"),
+            (client.post(f"{PATH}/reload", headers=reader), "admin"),
         ):
             assert answer.status_code == 403
-            assert answer.json()["detail"] == "the token 'the reader' has the role reader; this needs admin"
+            said = f"the token 'the reader' has the role reader; this needs {needed}"
+            assert answer.json()["detail"] == said
         assert audit() == []
+
+    def test_an_editor_changes_values_and_reloads_nothing(self, client, tokens, audit):
+        editor = bearer(tokens[Role.EDITOR])
+        assert client.put(PATH, headers=editor, json={"threshold": 0.6}).status_code == 200
+        assert client.post(f"{PATH}/reload", headers=editor).status_code == 403
+        assert [row["actor"] for row in audit()] == ["the editor"]
+
+    def test_a_token_of_some_flags_changes_no_others(self, client, connection, audit):
+        for name, flags, status in ("theirs", ["th"], 200), ("others", ["other", "thingy"], 403):
+            token = bearer(create_token(connection, name, Role.EDITOR, flags))
+            answer = client.put(PATH, headers=token, json={"threshold": 0.6})
+            assert answer.status_code == status, answer.text
+        assert [row["actor"] for row in audit()] == ["theirs"]
 
     def test_a_revoked_token_is_refused_at_once(self, client, connection):
         assert client.get(PATH).status_code == 200
@@ -55,7 +69,7 @@ class TestWhoMay:
 
     def test_tokens_are_kept_as_hashes(self, connection, tokens):
         dumped = connection.execute("select api_tokens::text from windsock.api_tokens").fetchall()
-        assert len(dumped) == 2
+        assert len(dumped) == len(Role)
         assert not any(token in row for token in tokens.values() for (row,) in dumped)
 
     def test_a_name_is_taken_once_and_revoked_once(self, connection, tokens):

@@ -34,6 +34,7 @@ ROLES = (
         "windsock_api",
         "windsock_analyst",
         "windsock_assigner",
+        "windsock_console",
         "anon",
         "authenticated",
     ),

@@ -208,7 +208,7 @@ select grantee::regrole::text || ': ' || lower(privilege_type) || ' ' || thing f
 ) granted
 where grantee in ('windsock_mirror'::regrole, 'windsock_writer'::regrole, 'windsock_api'::regrole,
     'windsock_definer'::regrole, 'windsock_analyst'::regrole,
-    'windsock_assigner'::regrole)
+    'windsock_assigner'::regrole, 'windsock_console'::regrole)
   and grantee <> grantor
 """
 
@@ -268,6 +268,40 @@ def test_the_roles_have_these_grants_and_no_others(plain):
         "windsock_api: select configuration_audit.id",
         "windsock_api: execute begin_configuration_write()",
         *(f"windsock_definer: insert {each}" for each in audit),
+        "windsock_console: usage public",
+        "windsock_console: usage windsock",
+        *(
+            f"windsock_console: execute {each}()"
+            for each in ("api_token", "begin_configuration_write", "end_configuration_write")
+        ),
+        *(
+            f"windsock_console: {right} {table}"
+            for right in ("select", "insert", "update", "delete")
+            for table in ("console_sessions", "app_configurations")
+        ),
+        *(
+            f"windsock_console: select {each}"
+            for each in (
+                "profiles.id",
+                "profiles.config_id",
+                "usage_logs",
+                "assignment_history",
+                "configuration_history",
+                "mirrors",
+                "exposures",
+                "metric_events",
+                "analysis_snapshots",
+                "experiment_assignments",
+                "faults",
+                "configuration_audit",
+                "profile_changes",
+                "withdrawals",
+            )
+        ),
+        *(f"windsock_console: insert {each}" for each in ("configuration_audit", "profile_changes")),
+        "windsock_console: update profiles.config_id",
+        "windsock_console: update profile_changes.undone_by",
+        "windsock_console: update withdrawals.lifted_at",
         "windsock_assigner: usage windsock",
         *(
             f"windsock_assigner: {right} {table}"
@@ -302,7 +336,7 @@ def test_the_roles_have_these_grants_and_no_others(plain):
         "windsock_definer: delete assignment_history",
         *(
             f"windsock_definer: select api_tokens.{each}"
-            for each in ("name", "role", "token_sha256", "revoked_at")
+            for each in ("name", "role", "flags", "token_sha256", "revoked_at")
         ),
         *(f"windsock_definer: select configuration_audit.{each}" for each in ("id", "written_at")),
         "windsock_definer: update configuration_audit.written_at",

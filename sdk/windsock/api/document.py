@@ -9,7 +9,7 @@ from typing import Final
 
 from windsock.flags import JsonValue
 from windsock.flags.model import pointer_of, same_json
-from windsock.nested import overlay
+from windsock.nested import FieldPath, at, holds, nest, overlay, without
 
 ENVIRONMENTS: Final = "environments"
 """The key of a configuration below which the overrides stand, by environment."""
@@ -65,15 +65,29 @@ class Configuration:
             variants[name] = _values(overlay(variants[self.default], _mapping(environments[name])))
         return Configuration(self.default, variants, self.environments | added)
 
+    def cleared(self, variant: str, path: FieldPath) -> "Configuration":
+        """Let a variant say nothing of a value; an environment has the base's value then.
+
+        An environment that says what the base said follows it in this too.
+        """
+        variants = dict(self.variants)
+        for name, values in self.variants.items():
+            follows = same_json(_json(at(values, path)), _json(at(self.base, path)))
+            if name == variant or (variant == self.default and follows):
+                variants[name] = _values(without(values, path))
+            if name == variant != self.default and holds(self.base, path):
+                variants[name] = _values(overlay(values, nest(path, at(self.base, path))))
+        return Configuration(self.default, variants, self.environments)
+
     def changes(self, after: "Configuration") -> dict[str, list[JsonValue]]:
-        """Give [before, after] of every value that differs, by JSON pointer into the configuration."""
+        """Give [before, after] of every value that differs, by JSON pointer; null also where nothing is."""
         changed: dict[str, list[JsonValue]] = {}
         for name, values in after.variants.items():
             above = after.tokens(name)
-            old = dict(_leaves(self.variants.get(name, {})))
-            for path, value in _leaves(values):
-                before = old.get(path)
-                if path not in old or not same_json(before, value):
+            old, new = dict(_leaves(self.variants.get(name, {}))), dict(_leaves(values))
+            for path in dict.fromkeys((*new, *old)):
+                before, value = old.get(path), new.get(path)
+                if (path in old) != (path in new) or not same_json(before, value):
                     changed[pointer_of(*above, *path)] = [before, value]
         return changed
 
@@ -135,6 +149,10 @@ def _leaves(values: Values, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple
 
 def _mapping(value: JsonValue) -> Values:
     return value if isinstance(value, Mapping) else {}
+
+
+def _json(value: object) -> JsonValue:
+    return value  # type: ignore[return-value]  # found in JSON
 
 
 def _values(merged: Mapping[str, object]) -> Values:

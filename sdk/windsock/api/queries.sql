@@ -1,6 +1,6 @@
 -- name: token
 -- The token with this hash, if it may be used; compared where the hashes are, in a time that tells nothing.
-select name, role from windsock.api_token(%(digest)s);
+select name, role, flags from windsock.api_token(%(digest)s);
 
 -- name: patience
 -- How long this transaction waits for a token that somebody has locked.
@@ -8,8 +8,8 @@ select set_config('statement_timeout', '3000', true);
 
 -- name: add_token
 -- A new token; nothing when the name is taken.
-insert into windsock.api_tokens (name, role, token_sha256)
-values (%(name)s, %(role)s, %(digest)s)
+insert into windsock.api_tokens (name, role, token_sha256, flags)
+values (%(name)s, %(role)s, %(digest)s, %(flags)s)
 on conflict (name) do nothing
 returning name;
 
@@ -20,10 +20,16 @@ where name = %(name)s and revoked_at is null
 returning name;
 
 -- name: begin_write
--- A write that is about to happen, by the admin whose token has this hash; null if it has been revoked.
+-- A write that is about to happen, by whoever has the token with this hash; null if it may not, or not any more.
 select windsock.begin_configuration_write(
     %(digest)s, %(flag)s, %(file)s, %(revision_before)s, %(revision_after)s, %(request)s::jsonb, %(changed)s::jsonb
 );
+
+-- name: begin_signed_in_write
+-- As `begin_write`, for somebody whom the console has signed in.
+insert into windsock.configuration_audit (actor, flag, file, revision_before, revision_after, request, changed)
+values (%(actor)s, %(flag)s, %(file)s, %(revision_before)s, %(revision_after)s, %(request)s, %(changed)s)
+returning id;
 
 -- name: end_write
 -- The file has been replaced.

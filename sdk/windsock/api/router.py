@@ -84,7 +84,8 @@ def configuration_router(api: Api) -> APIRouter:
     store = api.store  # says at once where the system cannot lock
     connection = _connections(api)
     rates = Rates()
-    reader = Depends(_guard(connection, rates, {Role.READER, Role.ADMIN}))
+    reader = Depends(_guard(connection, rates, set(Role)))
+    editor = Depends(_guard(connection, rates, {Role.EDITOR, Role.ADMIN}))
     admin = Depends(_guard(connection, rates, {Role.ADMIN}))
 
     def read() -> tuple[Stored, dict[str, object]]:
@@ -105,11 +106,12 @@ def configuration_router(api: Api) -> APIRouter:
     async def change_configuration(
         request: Request,
         response: Response,
-        token: Annotated[Token, admin],
+        token: Annotated[Token, editor],
         if_match: Annotated[str | None, Header()] = None,
     ) -> dict[str, object]:
         """Merge the request over the configuration; the result is validated before anything is written."""
         _refuse_unless_writable()
+        _refuse_foreign(token, api.settings.__windsock__.declaration.flag)
         values = await _in_pool(parse, await _body(request))
         if isinstance(values, Mistake):
             raise _unprocessable((values,))
@@ -247,6 +249,14 @@ def _refuse_unless_writable() -> None:
     if not ConfigurationApi.live().writable:
         raise HTTPException(
             status.HTTP_403_FORBIDDEN, "writing is switched off here; set CONFIGURATION_API_WRITABLE=true"
+        )
+
+
+def _refuse_foreign(token: Token, flag: str) -> None:
+    if not token.may_change(flag):
+        theirs = ", ".join(f"{each}…" for each in token.flags)
+        raise HTTPException(
+            status.HTTP_403_FORBIDDEN, f"the token {token.name!r} may change {theirs}, not {flag}"
         )
 
 

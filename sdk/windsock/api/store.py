@@ -18,6 +18,7 @@ from windsock.flagfiles.files import read_bytes, write_bytes
 from windsock.flagfiles.formatting import formatted
 from windsock.flags import JsonValue, read_document
 from windsock.gitops.misfits import environments_of
+from windsock.nested import FieldPath
 from windsock.postgres.queries import load_queries
 from windsock.settings.declaration import Declaration
 
@@ -46,13 +47,30 @@ class Write:
 
     Attributes:
         request: Partial values, and perhaps overrides by environment.
-        actor: Whose token asks; the database takes the audit's name from it.
+        actor: Who asks; where they have a token, the database takes the audit's name from that.
         expected: Revisions of which the file must be one; None merges over whatever it is.
+        cleared: Variants, each with a value of which it shall say nothing.
     """
 
     request: Values
     actor: Token
     expected: frozenset[str] | None = None
+    cleared: tuple[tuple[str, FieldPath], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A write that is right in everything, and not done yet.
+
+    Attributes:
+        before: The file as it is.
+        after: The file as it would be.
+        data: Its bytes then.
+    """
+
+    before: Stored
+    after: Stored
+    data: bytes
 
 
 class Store:
@@ -117,22 +135,31 @@ class Store:
             psycopg.Error: The write cannot be recorded; the file is as it was.
         """
         with disk.locked(self.path.resolve().parent):
-            before = self.read()
-            if change.expected is not None and before.revision not in change.expected:
-                return StaleRevision(before.revision)
-            # Each check looks at what the one before has left, so that nothing wrong hides another.
-            faults = check_request(self._declaration, before.configuration, change.request)
-            after = before.configuration.merged(without(change.request, faults))
-            faults += check_values(self._declaration, after)
-            after = before.configuration.merged(without(change.request, faults))
-            content = self._with(before, after)
-            data = formatted(json.dumps(content).encode(), str(self.path))
-            faults += check_document(data, str(self.path), self._declaration.flag, after)
-            if faults:
-                return tuple(faults)
-            stored = Stored(_revision(data), content, after)
-            self._replace(connection, change, before, stored, data)
-            return stored
+            prepared = self.prepare(change)
+            if not isinstance(prepared, Prepared):
+                return prepared
+            self._replace(connection, change, prepared)
+            return prepared.after
+
+    def prepare(self, change: Write) -> Prepared | StaleRevision | tuple[Mistake, ...]:
+        """Do all of `write` but writing: for a plan."""
+        before = self.read()
+        if change.expected is not None and before.revision not in change.expected:
+            return StaleRevision(before.revision)
+        configuration = before.configuration
+        for variant, path in change.cleared:
+            configuration = configuration.cleared(variant, path)
+        # Each check looks at what the one before has left, so that nothing wrong hides another.
+        faults = check_request(self._declaration, configuration, change.request)
+        after = configuration.merged(without(change.request, faults))
+        faults += check_values(self._declaration, after)
+        after = configuration.merged(without(change.request, faults))
+        content = self._with(before, after)
+        data = formatted(json.dumps(content).encode(), str(self.path))
+        faults += check_document(data, str(self.path), self._declaration.flag, after)
+        if faults:
+            return tuple(faults)
+        return Prepared(before, Stored(_revision(data), content, after), data)
 
     def _with(self, stored: Stored, after: Configuration) -> Mapping[str, JsonValue]:
         content, before = stored.content, stored.configuration
@@ -151,12 +178,12 @@ class Store:
         self,
         connection: "psycopg.Connection[Any]",
         change: Write,
-        before: Stored,
-        after: Stored,
-        data: bytes,
+        prepared: Prepared,
     ) -> None:
+        before, after = prepared.before, prepared.after
         values = {
             "digest": change.actor.digest,
+            "actor": change.actor.name,
             "flag": self._declaration.flag,
             "file": str(self.path),
             "revision_before": before.revision,
@@ -164,12 +191,13 @@ class Store:
             "request": json.dumps(change.request),
             "changed": json.dumps(before.configuration.changes(after.configuration)),
         }
-        row = connection.execute(_queries["begin_write"], values).fetchone()
+        query = "begin_write" if change.actor.digest else "begin_signed_in_write"
+        row = connection.execute(_queries[query], values).fetchone()
         if row is None or row[0] is None:
             raise ConfigurationError(
                 f"the token {change.actor.name!r} was revoked meanwhile; nothing was written"
             )
-        write_bytes(self.path, data)
+        write_bytes(self.path, prepared.data)
         connection.execute(_queries["end_write"], {"id": row[0]})
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -21,28 +21,44 @@ _ENTROPY_BYTES = 32
 
 
 class Role(StrEnum):
-    """What a token allows: a reader reads, an admin also writes and reloads."""
+    """What a person or program may do: a reader reads, an editor also changes values, an admin everything."""
 
     READER = "reader"
+    EDITOR = "editor"
     ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token that may be used: its name, which the audit shows, its role, and the hash that proves it."""
+    """Who asks, and what they may do.
+
+    Attributes:
+        name: What the audit shows.
+        role: What they may do.
+        flags: Beginnings of the keys of flags that they may change; empty for all flags.
+        digest: The hash that proves the token; empty for somebody whom the console has signed in.
+    """
 
     name: str
     role: Role
+    flags: tuple[str, ...] = ()
     digest: bytes = field(default=b"", repr=False, compare=False)
 
+    def may_change(self, flag: str) -> bool:
+        """Whether they may change this flag, and what profiles say of it."""
+        return self.role is not Role.READER and (not self.flags or flag.startswith(self.flags))
 
-def create_token(connection: "psycopg.Connection[Any]", name: str, role: Role) -> str:
+
+def create_token(
+    connection: "psycopg.Connection[Any]", name: str, role: Role, flags: Sequence[str] = ()
+) -> str:
     """Make a token, keep its hash, and give its text; it cannot be had again.
 
     Args:
         connection: A connection that commits by itself.
         name: Who uses it, as the audit will say.
         role: What it allows.
+        flags: Beginnings of the keys of flags that it may change; without any, all flags.
 
     Raises:
         ConfigurationError: The name is empty or taken, also by a revoked token; or the table is missing.
@@ -50,7 +66,12 @@ def create_token(connection: "psycopg.Connection[Any]", name: str, role: Role) -
     text = _PREFIX + secrets.token_urlsafe(_ENTROPY_BYTES)
     if not name:
         raise ConfigurationError("a token needs a name: it is what the audit shows")
-    values = {"name": name, "role": role.value, "digest": digest(text)}
+    values: dict[str, object] = {
+        "name": name,
+        "role": role.value,
+        "digest": digest(text),
+        "flags": list(flags),
+    }
     if not _done(connection, "add_token", values):
         raise ConfigurationError(
             f"there is a token {name!r} already, perhaps a revoked one; choose another name"
@@ -74,7 +95,7 @@ def authenticate(connection: "psycopg.Connection[Any]", text: str) -> Token | No
     with connection.transaction():
         connection.execute(_queries["patience"])
         row = connection.execute(_queries["token"], {"digest": hashed}).fetchone()
-    return Token(row[0], Role(row[1]), hashed) if row else None
+    return Token(row[0], Role(row[1]), tuple(row[2]), hashed) if row else None
 
 
 def _done(connection: "psycopg.Connection[Any]", query: str, values: Mapping[str, object]) -> bool:

@@ -28,6 +28,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
             "Say where each value of a user's settings comes from, now or at a past moment.",
         ),
         "usage": ("usage", "Show what requests used: profiles, values, healed fields."),
+        "serve": ("serve", "Serve the web console: what is set, for whom, why, and what needs doing."),
         "doctor": (
             "doctor",
             "Look at what usually goes wrong, and say what serves and how it buckets users.",
@@ -59,7 +60,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "dev": ("dev", "Run a database and the mirror on your machine, until Ctrl-C."),
         "migrate": ("migrate", "Bring the database's tables up to date."),
         "mirror": ("mirror", "Write the assignments of the database into flagd files."),
-        "token": ("token", "Make or revoke a token of the configuration API."),
+        "token": ("token", "Make or revoke a token of the API and the console."),
     },
 }
 VERBS = {verb: entry for verbs in GROUPS.values() for verb, entry in verbs.items()}

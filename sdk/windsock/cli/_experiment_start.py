@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from windsock.cli._plan_text import text
 from windsock.cli._say import say, warn
 from windsock.experiments.reading import read_declared, read_holdouts
 from windsock.experiments.running.starting import flag_files, started
 from windsock.flagfiles.files import FlagFile, write_bytes
 from windsock.gitops.applying import apply_to_folder
 from windsock.gitops.plan import Limits, Plan, PlanRequest, dump, make
+from windsock.gitops.plan_text import text
 from windsock.gitops.population import synthetic
 
 Name = Annotated[str, typer.Argument(help="The experiment, declared in <flags>/experiments/<name>.yaml.")]

@@ -15,12 +15,12 @@ from openfeature.provider import AbstractProvider
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._bucketing_probes import Answered, Ask, answered, buckets, probes
 from windsock.cli._checkup import Report, look_at_database, look_at_machine
-from windsock.cli._context import context_of
 from windsock.cli._evaluators import Package, installed, ofrep, remote
 from windsock.cli._findings import count
 from windsock.errors import UnreachableError
 from windsock.flag_names import SENTINEL
 from windsock.flags import Flag
+from windsock.gitops.contexts import context_of
 from windsock.providers.choice import DEFAULT_FOLDER, choose
 from windsock.providers.compiled import CompiledProvider
 from windsock.providers.files import FilesProvider

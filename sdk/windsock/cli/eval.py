@@ -14,13 +14,13 @@ import typer
 
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._complete import flag_keys
-from windsock.cli._context import context_of, moment
 from windsock.cli._say import note, print_json, say, warn
 from windsock.errors import ConfigurationError, FlagFileError
 from windsock.evaluator import CompiledFlag, Outcome
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
 from windsock.flagfiles.sets import flag_of, flag_set
 from windsock.flags import Flag, FlagSet
+from windsock.gitops.contexts import context_of, moment
 from windsock.provenance.rule import trace
 
 

@@ -15,17 +15,17 @@ import typer
 
 from windsock import disk
 from windsock.cli._app import EXIT_CHANGES, EXIT_ERROR
-from windsock.cli._context import moment
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._findings import count
-from windsock.cli._plan_text import markdown, text
 from windsock.cli._project import settings_classes
 from windsock.cli._say import note, say, warn
 from windsock.errors import ConfigurationError, UnreachableError
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_files, write_bytes
 from windsock.flagfiles.sets import flag_set
+from windsock.gitops.contexts import moment
 from windsock.gitops.impact import Moved
 from windsock.gitops.plan import Limits, Plan, PlanRequest, dump, make, parse_share
+from windsock.gitops.plan_text import markdown, text
 from windsock.gitops.population import Context, Population, assigned, exposed, from_file, synthetic
 from windsock.gitops.repository import Repository
 from windsock.variables import user_id_key

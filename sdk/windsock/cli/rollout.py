@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from windsock.cli._complete import flag_keys
-from windsock.cli._context import moment
 from windsock.flagfiles.editing import served_file, with_targeting
 from windsock.flagfiles.files import read_files, replace_flag_file
 from windsock.flagfiles.sets import flag_of, flag_set
+from windsock.gitops.contexts import moment
 from windsock.gitops.rollout import (
     Rollout,
     default_steps,

@@ -13,14 +13,20 @@ def command(
     name: Annotated[str, typer.Argument(help="Who uses the token; the audit shows this name.")],
     *,
     role: Annotated[
-        Role, typer.Option(help="A reader reads; an admin also writes and reloads.")
+        Role, typer.Option(help="A reader reads, an editor also changes values, an admin everything.")
     ] = Role.READER,
+    flags: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--flag", metavar="PREFIX", help="It may change only flags whose keys begin so; repeat."
+        ),
+    ] = None,
     revoke: Annotated[
         bool, typer.Option("--revoke", help="Refuse the token from now on, instead of making one.")
     ] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Make a bearer token for the configuration API, print it once, and keep only its hash.
+    """Make a bearer token for the API and the console, print it once, and keep only its hash.
 
     Example: windsock token deploy-bot
     """
@@ -29,4 +35,4 @@ def command(
             revoke_token(connection, name)
             print(f"{name} is refused from now on")
         else:
-            print(create_token(connection, name, role))
+            print(create_token(connection, name, role, flags or ()))

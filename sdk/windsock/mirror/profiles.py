@@ -85,7 +85,7 @@ class Noted:
     Attributes:
         id: What `undo` takes.
         changed_at: When.
-        actor: The database's role.
+        actor: The database's role, or who was signed in at the console.
         action: ``create``, ``edit``, ``assign`` or ``undo``.
         profile: Its name; None where users were unassigned.
         before: What was there.
@@ -129,11 +129,27 @@ def exists(connection: "Connection", name: str) -> bool:
     return connection.execute(QUERIES["row"], [name]).fetchone() is not None
 
 
-def saved(connection: "Connection", name: str, before: ProfileRow | None, after: ProfileRow) -> int:
-    """Write a profile and the audit; gives the change's number."""
+def saved(
+    connection: "Connection",
+    name: str,
+    before: ProfileRow | None,
+    after: ProfileRow,
+    actor: str | None = None,
+) -> int:
+    """Write a profile and the audit; gives the change's number.
+
+    Args:
+        connection: Of the tables' owner, or of the console.
+        name: The profile.
+        before: What `found` gave; None for a new one.
+        after: What it shall say.
+        actor: Who wants it, for the audit; the database's role unless the console says somebody.
+    """
     _save(connection, name, after)
     was = {} if before is None else before.as_data()
-    return _noted(connection, "create" if before is None else "edit", name, was, after.as_data())
+    return _noted(
+        connection, _Step("create" if before is None else "edit", name, actor), was, after.as_data()
+    )
 
 
 def differences(before: ProfileRow | None, after: ProfileRow) -> Iterator[str]:
@@ -204,15 +220,19 @@ def add(connection: "Connection", users: Iterable[str]) -> None:
 
 
 def assigned(
-    connection: "Connection", name: str | None, before: Mapping[str, object], after: Mapping[str, object]
+    connection: "Connection",
+    name: str | None,
+    before: Mapping[str, object],
+    after: Mapping[str, object],
+    actor: str | None = None,
 ) -> int:
-    """Assign what `moves` gave and write the audit; gives the change's number."""
+    """Assign what `moves` gave and write the audit; gives the change's number. For `actor` see `saved`."""
     connection.execute(QUERIES["assign"], [_json(after)])
-    return _noted(connection, "assign", name, before, after)
+    return _noted(connection, _Step("assign", name, actor), before, after)
 
 
-def undone(connection: "Connection", number: int) -> Noted:
-    """Take a change back, if what it made is still there.
+def undone(connection: "Connection", number: int, actor: str | None = None) -> Noted:
+    """Take a change back, if what it made is still there. For `actor` see `saved`.
 
     Raises:
         ConfigurationError: There is no such change, it was undone already, or something changed since.
@@ -237,7 +257,7 @@ def undone(connection: "Connection", number: int) -> Noted:
         _save(connection, profile, ProfileRow(before["settings"], before["description"], before["active"]))
     else:
         connection.execute(QUERIES["assign"], [_json(before)])
-    undo = _noted(connection, "undo", profile, after, before)
+    undo = _noted(connection, _Step("undo", profile, actor), after, before)
     connection.execute(QUERIES["undone"], [undo, number])
     return history(connection, None, 1)[0]
 
@@ -253,8 +273,19 @@ def _save(connection: "Connection", name: str, row: ProfileRow) -> None:
     connection.execute(QUERIES["save"], said | {"settings": _json(row.settings)})
 
 
-def _noted(connection: "Connection", action: str, name: str | None, before: object, after: object) -> int:
-    row = connection.execute(QUERIES["note"], [action, name, _json(before), _json(after)]).fetchone()
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What the audit says of a change, besides its content."""
+
+    action: str
+    profile: str | None
+    actor: str | None
+
+
+def _noted(connection: "Connection", step: _Step, before: object, after: object) -> int:
+    row = connection.execute(
+        QUERIES["note"], [step.action, step.profile, _json(before), _json(after), step.actor]
+    ).fetchone()
     assert row is not None  # noqa: S101 - RETURNING gives the row
     return int(row[0])
 

@@ -52,7 +52,9 @@ WHERE p.id::text = given.key AND p.config_id IS DISTINCT FROM given.value::uuid;
 
 -- name: note
 -- One change in the audit.
-INSERT INTO windsock.profile_changes (action, profile, before, after) VALUES (%s, %s, %s, %s) RETURNING id;
+INSERT INTO windsock.profile_changes (action, profile, before, after, actor)
+VALUES (%s, %s, %s, %s, coalesce(%s::text, session_user::text))
+RETURNING id;
 
 -- name: noted
 -- The newest changes of a profile, or of all.

@@ -3,13 +3,18 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from windsock.evaluator.expressions import FLAGD, Scope
 from windsock.evaluator.fractional import hash_targeting_key, hashing_for
 from windsock.evaluator.values import RuleError, truthy
 from windsock.evaluator.work import begin
 from windsock.flags import Flag, JsonValue
+from windsock.flags.model import CONTAINERS
 from windsock.flags.words import condition_in_words, gives_in_words
+
+_SHOWN: Final = 20
+"""Items of a list that a line begins with; it is cut after 100 characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +131,21 @@ def _variables(rule: JsonValue) -> Iterator[str]:
                 yield found
             else:
                 yield from _variables(value)
-    elif isinstance(rule, list):
+    elif isinstance(rule, list) and not CONTAINERS.isdisjoint(map(type, rule)):
         for item in rule:
             yield from _variables(item)
 
 
 def _written(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = json.dumps(_cut(value), ensure_ascii=False, default=str)
     return text if len(text) <= 100 else f"{text[:97]}…"
+
+
+def _cut(value: object) -> object:
+    """A value with the beginnings of its lists: a rule may name a million users, and one line is shown."""
+    if isinstance(value, Mapping):
+        return {key: _cut(below) for key, below in value.items()}
+    if not isinstance(value, list):
+        return value
+    shown = [_cut(each) for each in value[:_SHOWN]]
+    return shown if len(value) <= _SHOWN else [*shown, f"… {len(value) - _SHOWN:,} more"]

@@ -1,4 +1,4 @@
-"""The evaluation context and the moment that a command is given."""
+"""The evaluation context and the moment that a person writes."""
 
 import json
 from collections.abc import Mapping, Sequence

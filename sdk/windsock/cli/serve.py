@@ -1,0 +1,63 @@
+"""`windsock serve`: the web console."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import windsock
+from windsock.cli._database import DatabaseUrl, database
+from windsock.cli._project import at_least_one, settings_classes
+from windsock.cli._say import warn
+from windsock.errors import MissingExtraError
+from windsock.flagfiles.files import DEFAULT_FOLDER
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def command(
+    classes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODULE:CLASS]...",
+            help="Settings classes to import; pyproject.toml for those listed there.",
+        ),
+    ] = None,
+    *,
+    flags: Annotated[Path, typer.Option(help="The folder of the flag files.")] = DEFAULT_FOLDER,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 for any that is free.")] = 8090,
+    environment: Annotated[
+        str, typer.Option(envvar="ENVIRONMENT", help="What base flags target.")
+    ] = "production",
+    issuer: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Whose JWTs sign people in, such as Supabase's …/auth/v1."),
+    ] = None,
+    audience: Annotated[str, typer.Option(help="What these JWTs are for.")] = "authenticated",
+    keys_url: Annotated[
+        str | None,
+        typer.Option("--keys", metavar="URL", help="Their keys; by default ISSUER/.well-known/jwks.json."),
+    ] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Serve the web console: what is set, for whom, and why. People sign in with `windsock token`.
+
+    Example: windsock serve app.settings:Teacher --port 8090
+    """
+    try:
+        import uvicorn  # noqa: PLC0415 - an extra
+    except ImportError as missing:
+        raise MissingExtraError("the console", "api") from missing
+    from windsock.console import Console, Issuer, application  # noqa: PLC0415 - loads FastAPI
+
+    at_least_one(chosen := settings_classes(classes or ()))
+    if host not in _LOOPBACK:
+        warn(
+            f"{host} is not loopback: put a proxy with TLS in front, so that cookies are sent over https only"
+        )
+    identity = None if issuer is None else Issuer(issuer, audience, keys_url)
+    with database(database_url) as url, windsock.start(flags=flags, environment=environment, usage=url):
+        print(f"http://{host}:{port}  sign in with a token: windsock token NAME --role admin", flush=True)
+        console = Console(chosen, flags, url, identity)
+        uvicorn.run(application(console), host=host, port=port, log_level="warning", access_log=False)

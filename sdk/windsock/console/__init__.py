@@ -1,0 +1,11 @@
+"""The web console: what is set, for whom, why, and what needs doing; mountable in an existing application."""
+
+from windsock.errors import MissingExtraError
+
+try:
+    from windsock.console.app import application
+    from windsock.console.options import Console, Issuer
+except ImportError as missing:
+    raise MissingExtraError("the console", "api") from missing
+
+__all__ = ["Console", "Issuer", "application"]

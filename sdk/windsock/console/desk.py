@@ -1,0 +1,204 @@
+"""The door of every page: who asks, whether they may, the page's transaction, and what to say if it fails."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any, Final
+
+import psycopg
+from anyio import CapacityLimiter, to_thread
+from psycopg_pool import ConnectionPool, PoolTimeout
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from windsock.api.tokens import Role
+from windsock.console import sessions
+from windsock.console.forms import BadFormError, check_ours, form_of
+from windsock.console.options import Console
+from windsock.console.rendering import address, rendered
+from windsock.console.security import cookie_of, set_cookie
+from windsock.console.sessions import Session
+from windsock.console.visits import Answer, Go, NotAllowedError, NotFoundError, Page, Route, Visit
+from windsock.errors import FlagFileError, UnreachableError, WindsockError
+from windsock.postgres.queries import load_queries
+from windsock.runtime.state import health
+
+logger = logging.getLogger("windsock.console")
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+_THREADS: Final = 8
+_QUERIES = load_queries("windsock.console", "queries.sql")
+_ORDER: Final = (Role.READER, Role.EDITOR, Role.ADMIN)
+
+
+class Desk:
+    """What the pages share: connections, and the way through the door."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._limiter: CapacityLimiter | None = None
+        self._lock = Lock()
+        self._pool: ConnectionPool[Connection] | None = None
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        """A connection that commits by itself; the pool is opened at the first use."""
+        with self._lock:
+            if self._pool is None:
+                options = {
+                    "autocommit": True,
+                    "prepare_threshold": None,
+                    "application_name": "windsock console",
+                }
+                self._pool = ConnectionPool(
+                    self.console.database_url,
+                    min_size=0,
+                    max_size=_THREADS,
+                    kwargs={**options, "connect_timeout": 5},
+                    timeout=8,
+                    check=ConnectionPool.check_connection,
+                    open=True,
+                )
+            pool = self._pool
+        with pool.connection() as connection:
+            yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A connection in one transaction, with limits on what it may take."""
+        with self.connected() as connection, connection.transaction():
+            connection.execute(_QUERIES["limits"])
+            yield connection
+
+    async def in_thread(self, request: Request, function: Callable[[], Response]) -> Response:
+        """Run what waits for the database in threads of the console's own; a failure of it is a page."""
+
+        def attempt() -> Response:
+            try:
+                return function()
+            except (psycopg.Error, PoolTimeout) as error:
+                logger.error("the console's database: %s", error)  # noqa: TRY400 - the message says it all
+                return self.problem(request, 503, _database_words(error))
+
+        if self._limiter is None:
+            self._limiter = CapacityLimiter(_THREADS)
+        return await to_thread.run_sync(attempt, limiter=self._limiter)
+
+    def endpoint(self, route: Route) -> Endpoint:
+        """A page behind the door."""
+
+        async def serve(request: Request) -> Response:
+            try:
+                form = await form_of(request) if route.method == "POST" else {}
+            except BadFormError as error:
+                return self.problem(request, 413, str(error))
+            return await self.in_thread(request, lambda: self._guarded(route, request, form))
+
+        return serve
+
+    async def nothing_here(self, request: Request, _: Exception) -> Response:
+        """A page that doesn't exist: told to those who are signed in, others go to the door."""
+        route = Route("", _nothing_here)
+        return await self.in_thread(request, lambda: self._guarded(route, request, {}))
+
+    def problem(
+        self, request: Request, status: int, message: str, session: Session | None = None
+    ) -> Response:
+        """A page that says what is wrong."""
+        page = Page("problem.html", _TITLES.get(status, "That did not work"), {"message": message}, status)
+        return self._shown(page, request, session)
+
+    def _guarded(self, route: Route, request: Request, form: Mapping[str, str]) -> Response:
+        """Let somebody in, answer, and give the cookie its next text."""
+        cookie, session, text = cookie_of(request), None, None
+        if cookie:
+            with self.transaction() as connection:
+                session = sessions.found(connection, cookie)
+                text = sessions.rotated(connection, session) if session is not None and session.due else None
+        if session is None:
+            return self._to_the_door(request)
+        response = self._answered(route, request, form, session)
+        if text:
+            set_cookie(response, request, text, sessions.LONGEST)
+        return response
+
+    def _answered(
+        self, route: Route, request: Request, form: Mapping[str, str], session: Session
+    ) -> Response:
+        try:
+            if route.method == "POST":
+                check_ours(request, form, session.form_key)
+            if _ORDER.index(session.person.role) < _ORDER.index(route.role):
+                raise NotAllowedError(  # noqa: TRY301 - one place says what is wrong
+                    f"{session.person.name} is signed in as {session.person.role}; this needs {route.role}"
+                )
+            with self.transaction() as connection:
+                asked = dict(request.query_params)
+                visit = Visit(self.console, session.person, connection, self.connected, asked, form)
+                answer = route.handler(visit)
+                return self._shown(answer, request, session)
+        except (NotAllowedError, BadFormError) as error:
+            return self.problem(request, 403, str(error), session)
+        except NotFoundError as error:
+            return self.problem(request, 404, str(error), session)
+        except (UnreachableError, FlagFileError) as error:
+            return self.problem(request, 503, str(error), session)
+        except WindsockError as error:
+            return self.problem(request, 422, str(error), session)
+        except (psycopg.Error, PoolTimeout) as error:
+            logger.error("the console's database: %s", error)  # noqa: TRY400 - the message says it all
+            return self.problem(request, 503, _database_words(error), session)
+
+    def _to_the_door(self, request: Request) -> Response:
+        here = request.url.path.removeprefix(request.scope.get("root_path", "")) or "/"
+        query = f"?{request.url.query}" if request.url.query else ""
+        after = f"{here}{query}" if request.method == "GET" and here != "/" else ""
+        return self._shown(Go("/sign-in", {"next": after}), request, None)
+
+    def _shown(self, answer: Answer, request: Request, session: Session | None) -> Response:
+        root = request.scope.get("root_path", "")
+        if isinstance(answer, Go):
+            return RedirectResponse(address(root, answer.path, answer.asked), status_code=303)
+        here = request.url.path.removeprefix(root)
+        values = {
+            **answer.values,
+            "title": answer.title,
+            "here": here,
+            "person": None if session is None else session.person,
+            "form_key": "" if session is None else session.form_key,
+            "health": None if session is None else health(),
+        }
+        return HTMLResponse(rendered(answer.template, root, values), answer.status)
+
+
+_TITLES: Final = {
+    403: "That is not allowed",
+    404: "There is nothing here",
+    413: "That is too much",
+    422: "That does not work",
+    503: "Something that this page needs is down",
+}
+
+
+def _nothing_here(_: Visit) -> Answer:
+    raise NotFoundError("No page has this address; choose one on the left.")
+
+
+def _database_words(error: Exception) -> str:
+    """What a database's failure means to whoever looks at a page; details are in the log."""
+    if isinstance(error, psycopg.errors.InsufficientPrivilege | psycopg.errors.UndefinedTable):
+        what = error.diag.message_primary
+        return f"{what}: run `windsock migrate`, and connect as windsock_console or as the owner"
+    if isinstance(error, psycopg.errors.QueryCanceled):
+        return "the database took longer than five seconds; ask for less, or try again"
+    return "the database failed or can't be reached; look at the console's log, then try again"

@@ -1,0 +1,47 @@
+"""What a form sent, bounded; and whether it was ours."""
+
+import hmac
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+MAX_BYTES: Final = 256 * 1024
+MAX_FIELDS: Final = 2_000
+KEY: Final = "form_key"
+"""The hidden field that proves a form to be ours."""
+
+
+class BadFormError(Exception):
+    """A form that can't be read, or isn't ours; the message says which."""
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """Read a form; of a field that is sent twice, the last counts.
+
+    Raises:
+        BadFormError: It is too long, or not a form.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise BadFormError(f"the form is longer than {MAX_BYTES:,} bytes")
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
+    except ValueError as error:
+        raise BadFormError("the form can't be read: it is not URL-encoded UTF-8") from error
+    return {name: value.replace("\r\n", "\n") for name, value in pairs}
+
+
+def check_ours(request: Request, form: Mapping[str, str], key: str) -> None:
+    """Refuse a form of another site, or of a session that has ended.
+
+    Raises:
+        BadFormError: It isn't ours.
+    """
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    sent = form.get(KEY, "").encode(errors="surrogatepass")
+    if site != "same-origin" or not hmac.compare_digest(sent, key.encode()):
+        raise BadFormError("the form isn't from this session; open the page again and send it from there")

@@ -1,0 +1,83 @@
+"""Who somebody is, by what they present: a token of `windsock token`, or an identity provider's JWT."""
+
+import logging
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import jwt
+
+from windsock.api.tokens import Role, Token, authenticate
+from windsock.console.options import Issuer
+from windsock.console.sessions import LONGEST
+from windsock.text import bounded
+
+if TYPE_CHECKING:
+    import psycopg
+
+logger = logging.getLogger("windsock.console")
+
+ALGORITHMS: Final = ("ES256", "RS256")
+"""What a JWT may be signed with: never with a shared secret, never with nothing."""
+
+_PATIENCE: Final = 5.0
+"""Seconds that the provider's keys may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody who may sign in.
+
+    Attributes:
+        person: Who it is, and what they may do.
+        seconds: How long the session lasts at most.
+    """
+
+    person: Token
+    seconds: float = LONGEST
+
+
+def of_token(connection: "psycopg.Connection[tuple[Any, ...]]", presented: str) -> Identity | None:
+    """Who has this token; None if it is not in use."""
+    person = authenticate(connection, presented) if presented else None
+    return None if person is None else Identity(person)
+
+
+def identified(issuer: Issuer, presented: str) -> Identity | None:
+    """Who a JWT (RFC 7519) says that it is of; None if it isn't valid, or of somebody without a role."""
+    if presented.count(".") != 2:
+        return None
+    try:
+        key = _keys(issuer.jwks).get_signing_key_from_jwt(presented)
+        claims: dict[str, Any] = jwt.decode(
+            presented,
+            key,
+            algorithms=list(ALGORITHMS),
+            audience=issuer.audience,
+            issuer=issuer.issuer,
+            options={"require": ["exp", "iss", "aud", "sub"]},
+        )
+    except (jwt.PyJWTError, ValueError) as error:
+        logger.warning("a JWT of %s was refused: %s", issuer.issuer, error)
+        return None
+    return _of_claims(claims)
+
+
+def _of_claims(claims: dict[str, Any]) -> Identity | None:
+    """Roles come from `app_metadata` alone: users write `user_metadata` themselves."""
+    own = claims.get("app_metadata")
+    role = own.get("windsock_role") if isinstance(own, dict) else None
+    flags = own.get("windsock_flags", []) if isinstance(own, dict) else None
+    if role not in tuple(Role) or not isinstance(flags, list) or not all(isinstance(f, str) for f in flags):
+        logger.warning("%s has no role in app_metadata.windsock_role", claims["sub"])
+        return None
+    email = claims.get("email")
+    name = f"{email} ({claims['sub']})" if isinstance(email, str) and email else str(claims["sub"])
+    left = float(claims["exp"]) - time.time()
+    return Identity(Token(bounded(name, 400), Role(role), tuple(flags)), left)
+
+
+@cache
+def _keys(url: str) -> jwt.PyJWKClient:
+    return jwt.PyJWKClient(url, cache_keys=True, lifespan=300, timeout=_PATIENCE)

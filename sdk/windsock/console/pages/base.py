@@ -1,0 +1,218 @@
+"""Base values: a flag's variants edited in a form, planned exactly, written as the API writes them."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from windsock.api.checking import Mistake
+from windsock.api.document import ENVIRONMENTS, Configuration, Values
+from windsock.api.settings import ConfigurationApi
+from windsock.api.store import Prepared, StaleRevision, Store, Stored, Write
+from windsock.api.tokens import Role
+from windsock.console.reading import QUERIES, class_of, git_files, profiles_of, served_provider
+from windsock.console.views.changes import changed_words, field_of
+from windsock.console.views.fields import FieldShape, shapes
+from windsock.console.views.forms import Faults, Sent, by_field, inputs, repeated, sent
+from windsock.console.visits import Answer, Go, NotAllowedError, NotFoundError, Page, Route, Visit
+from windsock.errors import ConfigurationError
+from windsock.flagfiles.editing import served_file
+from windsock.flagfiles.files import FlagFile
+from windsock.gitops.plan import Limits, PlanRequest, make
+from windsock.gitops.plan_text import text
+from windsock.gitops.population import exposed, synthetic
+from windsock.providers.files import FilesProvider
+from windsock.runtime.state import health
+from windsock.settings.declaration import Declaration
+
+_MADE_UP: Final = 10_000
+"""Users that a plan is made for while nobody is in the usage log."""
+
+
+def edit(visit: Visit) -> Answer:
+    """The form of a flag's values: the base, or what an environment says differently."""
+    declaration, store = _flag(visit, visit.asked.get("flag", ""))
+    stored = store.read()
+    variant = visit.asked.get("variant") or stored.configuration.default
+    return _form(visit, declaration, stored, _known(stored, variant), Faults())
+
+
+def plan(visit: Visit) -> Answer:
+    """What the form would change and who gets something else; or the form again, with what is wrong."""
+    declaration, store = _flag(visit, visit.form.get("flag", ""))
+    stored = store.read()
+    variant = _known(stored, visit.form.get("variant", ""))
+    form = sent(_editable(declaration), stored.configuration.variants[variant], visit.form)
+    prepared = store.prepare(_write(visit, stored, variant, form))
+    if isinstance(prepared, StaleRevision) or form.wrong:
+        return _form(visit, declaration, stored, variant, Faults(form.wrong, _stale(prepared)))
+    if not isinstance(prepared, Prepared):
+        faults = by_field(_editable(declaration), map(_dotted, prepared))
+        return _form(visit, declaration, stored, variant, faults)
+    values = {
+        "declaration": declaration,
+        "variant": variant,
+        "file": str(store.path),
+        "changes": _words(prepared),
+        "impact": list(text(make(_request(visit, store.path, prepared)))),
+        "covered": _covered(visit, declaration, prepared),
+        "revision": prepared.before.revision,
+        "repeated": repeated(visit.form, "flag", "variant"),
+        "writable": ConfigurationApi.live().writable,
+        "document": prepared.data.decode(),
+    }
+    return Page("base_plan.html", "The plan", values)
+
+
+def apply(visit: Visit) -> Answer:
+    """Write what was planned, if the file is still what it was."""
+    declaration, store = _flag(visit, visit.form.get("flag", ""))
+    _must_be_writable()
+    stored = store.read()
+    variant = _known(stored, visit.form.get("variant", ""))
+    form = sent(_editable(declaration), stored.configuration.variants[variant], visit.form)
+    if form.wrong:
+        raise ConfigurationError("; ".join(form.wrong.values()))
+    write(visit, store, _write(visit, stored, variant, form))
+    return Go("/changes", {"flag": declaration.flag})
+
+
+def write(visit: Visit, store: Store, change: Write) -> None:
+    """Write a change, and serve it in this process at once.
+
+    Raises:
+        ConfigurationError: The file changed since, or the change isn't valid; nothing was written.
+    """
+    with visit.outside() as connection:
+        outcome = store.write(connection, change)
+    if isinstance(outcome, StaleRevision):
+        raise ConfigurationError(f"{store.path} has changed since the plan; nothing was written: look again")
+    if not isinstance(outcome, Stored):
+        raise ConfigurationError("\n".join(f"{each.pointer}: {each.message}" for each in outcome))
+    provider = served_provider()
+    if isinstance(provider, FilesProvider):
+        provider.refresh()
+
+
+def store_of(visit: Visit, flag: str) -> tuple[Declaration, Store]:
+    """A class and the file that holds its flag.
+
+    Raises:
+        NotFoundError: There is no such class, or no file in Git has its flag.
+    """
+    declaration = class_of(visit.console, flag).__windsock__.declaration
+    file = served_file(git_files(visit.console), flag)
+    if file is None:
+        where = visit.console.flags
+        raise NotFoundError(f"No file in {where} has the flag {flag!r}; make one with `windsock init`.")
+    return declaration, Store(Path(file.path), declaration)
+
+
+def _flag(visit: Visit, flag: str) -> tuple[Declaration, Store]:
+    found = store_of(visit, flag)
+    visit.must_change(flag)
+    return found
+
+
+def _must_be_writable() -> None:
+    if not ConfigurationApi.live().writable:
+        raise NotAllowedError(
+            "writing flag files is switched off here; set CONFIGURATION_API_WRITABLE=true, or commit the"
+            " document that the plan shows"
+        )
+
+
+def _known(stored: Stored, variant: str) -> str:
+    configuration = stored.configuration
+    if variant != configuration.default and variant not in configuration.environments:
+        raise NotFoundError(f"The flag has no base or environment {variant!r}.")
+    return variant
+
+
+def _editable(declaration: Declaration) -> list[FieldShape]:
+    return [shape for shape in shapes(declaration) if not shape.secret]
+
+
+def _write(visit: Visit, stored: Stored, variant: str, form: Sent) -> Write:
+    """What a form asks for, as the API would be asked."""
+    before = stored.configuration.variants[variant]
+    said = {key: value for key, value in form.values.items() if before.get(key) != value or key not in before}
+    cleared = tuple((variant, path) for path in form.cleared)
+    request: Values = said if variant == stored.configuration.default else {ENVIRONMENTS: {variant: said}}
+    expected = visit.form.get("revision")
+    revisions = None if expected is None else frozenset({expected})
+    return Write(request, visit.person, revisions, cleared)
+
+
+def _dotted(fault: Mistake) -> tuple[str, str]:
+    parts = [part.replace("~1", "/").replace("~0", "~") for part in fault.pointer.split("/")[1:]]
+    return ".".join(parts[2:] if parts[:1] == [ENVIRONMENTS] else parts), fault.message
+
+
+def _stale(prepared: object) -> tuple[str, ...]:
+    return ("The file has changed since you opened the form.",) if isinstance(prepared, StaleRevision) else ()
+
+
+def _words(prepared: Prepared) -> list[str]:
+    """Each value before and after, a line each."""
+    return [changed_words(pointer, before, after) for pointer, (before, after) in _changed(prepared).items()]
+
+
+def _request(visit: Visit, path: Path, prepared: Prepared) -> PlanRequest:
+    files = git_files(visit.console)
+    after = [FlagFile(each.path, prepared.data) if Path(each.path) == path else each for each in files]
+    anybody = visit.connection.execute(QUERIES["anybody"]).fetchone() == (True,)
+    url = visit.console.database_url
+    users = exposed(url) if anybody else synthetic(_MADE_UP, health().environment)
+    base, declarations = prepared.before.revision, visit.console.declarations
+    return PlanRequest(base, files, after, users, declarations, Limits(), time.time())
+
+
+def _changed(prepared: Prepared) -> Mapping[str, Sequence[object]]:
+    return prepared.before.configuration.changes(prepared.after.configuration)
+
+
+def _covered(visit: Visit, declaration: Declaration, prepared: Prepared) -> list[str]:
+    """Who doesn't see the change: users whose profile sets the field, and processes with a variable."""
+    fields = {field_of(pointer) for pointer in _changed(prepared)}
+    lines = []
+    for name in sorted(fields):
+        users = sum(
+            each.users
+            for each in profiles_of(visit.console, visit.connection, declaration.flag)
+            if each.active and name in each.values
+        )
+        if users:
+            lines.append(f"{users:,} users keep their own {name}: their profile sets it")
+        layers = class_of(visit.console, declaration.flag).__windsock__.process_layers()
+        own = [layer.origin for layer in layers if name in layer.values]
+        lines += [f"{name} stays what {origin} says in this process" for origin in own]
+    return lines
+
+
+def _form(visit: Visit, declaration: Declaration, stored: Stored, variant: str, faults: Faults) -> Answer:
+    configuration: Configuration = stored.configuration
+    said = configuration.variants[variant]
+    is_base = variant == configuration.default
+    below = declaration.defaults if is_base else {**declaration.defaults, **configuration.base}
+    fields = _editable(declaration)
+    own = said if is_base else configuration.overrides().get(variant, {})
+    values = {
+        "declaration": declaration,
+        "variant": variant,
+        "is_base": is_base,
+        "variants": (configuration.default, *sorted(configuration.environments)),
+        "inputs": inputs(fields, own, declaration.shown(below), faults.fields, visit.form or None),
+        "revision": stored.revision,
+        "faults": faults.rest,
+        "writable": ConfigurationApi.live().writable,
+    }
+    title = f"{declaration.settings_class.__name__}: {variant}"
+    return Page("base_form.html", title, values, 422 if faults else 200)
+
+
+ROUTES: Final = (
+    Route("/base", edit, role=Role.EDITOR),
+    Route("/base/plan", plan, "POST", Role.EDITOR),
+    Route("/base/apply", apply, "POST", Role.EDITOR),
+)

@@ -1,0 +1,161 @@
+"""Changes: who changed what, before and after, from the audit and from Git; and taking it back."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from windsock.api.store import Write
+from windsock.api.tokens import Role
+from windsock.console.pages.base import store_of, write
+from windsock.console.pages.people import must_change_profile
+from windsock.console.reading import QUERIES, masked_settings, pages
+from windsock.console.views.changes import changed_words, place_of, tokens_of, undo_of
+from windsock.console.visits import Answer, Go, NotFoundError, Page, Route, Visit
+from windsock.errors import ConfigurationError, UnreachableError
+from windsock.gitops.repository import Commit, Repository
+from windsock.mirror import profiles
+from windsock.mirror.profiles import ProfileRow
+from windsock.nested import at
+
+_SIZE: Final = 50
+_COMMITS: Final = 20
+_SHOWN: Final = 200
+"""Lines of one change."""
+
+
+class Row(NamedTuple):
+    """A change in the audit."""
+
+    kind: str
+    id: int
+    changed_at: datetime
+    actor: str
+    action: str
+    subject: str | None
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any]
+    undone_by: int | None
+
+
+def changes(visit: Visit) -> Answer:
+    """Who changed what, newest first."""
+    page, before = pages(visit.asked, _SIZE)
+    flag = visit.asked.get("flag")
+    rows = _rows(visit, flag=flag, kind="file" if flag else None, offset=before, limit=_SIZE + 1)
+    values = {
+        "rows": [(row, _summary(visit, row)) for row in rows[:_SIZE]],
+        "page": page,
+        "more": len(rows) > _SIZE,
+        "flag": flag,
+        "commits": _commits(visit) if page == 1 else (),
+        "may_change": visit.person.role is not Role.READER,
+    }
+    return Page("changes.html", "Changes", values)
+
+
+def change(visit: Visit) -> Answer:
+    """One change, line by line."""
+    kind = "file" if visit.asked.get("kind") == "file" else "profile"
+    rows = _rows(visit, kind=kind, id=_number(visit.asked.get("id", "")), limit=1)
+    if not rows:
+        raise NotFoundError("There is no such change.")
+    row = rows[0]
+    lines = _lines(visit, row)
+    may_undo = row.undone_by is None and row.action in ("create", "edit", "assign", "write")
+    values = {
+        "row": row,
+        "lines": lines[:_SHOWN],
+        "more": len(lines) - _SHOWN,
+        "may_undo": may_undo and visit.person.role is not Role.READER,
+    }
+    return Page("change.html", f"Change {row.id}", values)
+
+
+def undo(visit: Visit) -> Answer:
+    """Take a change of a profile, or of who has it, back."""
+    number = _number(visit.form.get("id", ""))
+    row = visit.connection.execute(QUERIES["touched"], {"id": number}).fetchone()
+    if row is None:
+        raise NotFoundError(f"There is no change {number}.")
+    for settings in row[0]:
+        must_change_profile(visit, settings)
+    done = profiles.undone(visit.connection, number, visit.person.name)
+    return Go("/change", {"id": done.id})
+
+
+def undo_file(visit: Visit) -> Answer:
+    """Take a write of a flag file back, if what it wrote is still there."""
+    number = _number(visit.form.get("id", ""))
+    row = visit.connection.execute(QUERIES["written"], {"id": number}).fetchone()
+    if row is None:
+        raise NotFoundError(f"There is no write {number}.")
+    flag, changed, _ = row
+    visit.must_change(flag)
+    _, store = store_of(visit, flag)
+    stored = store.read()
+    configuration = stored.configuration
+    for pointer, (_, after) in changed.items():
+        tokens = tokens_of(pointer)
+        variant, path = place_of(tokens, configuration.default)
+        if at(configuration.variants.get(variant, {}), path) != after:
+            raise ConfigurationError(f"write {number} can't be undone: {pointer} was changed since")
+    request, cleared = undo_of(changed, configuration.default)
+    write(visit, store, Write(request, visit.person, frozenset({stored.revision}), cleared))
+    return Go("/changes", {"flag": flag})
+
+
+def _rows(visit: Visit, **asked: object) -> list[Row]:
+    values = {"flag": None, "kind": None, "id": None, "offset": 0, **asked}
+    return [Row(*row) for row in visit.connection.execute(QUERIES["changes"], values).fetchall()]
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise NotFoundError("There is no such change.")
+    return int(text)
+
+
+def _summary(visit: Visit, row: Row) -> str:
+    lines = _lines(visit, row)
+    first = lines[0] if lines else "nothing that is shown"
+    return first if len(lines) < 2 else f"{first}, and {len(lines) - 1} more"
+
+
+def _lines(visit: Visit, row: Row) -> list[str]:
+    """A change, a line for each value or user."""
+    if row.kind == "file":
+        return [changed_words(pointer, *ends) for pointer, ends in row.after.items()]
+    before = row.before or {}
+    if "settings" in before or "settings" in row.after:
+        return list(
+            profiles.differences(_profile(visit, before), _profile(visit, row.after) or ProfileRow({}))
+        )
+    names = dict(visit.connection.execute(QUERIES["names"]).fetchall())
+    return [_moved(user, before.get(user), config_id, names) for user, config_id in row.after.items()]
+
+
+def _profile(visit: Visit, data: Mapping[str, Any]) -> ProfileRow | None:
+    if "settings" not in data:
+        return None
+    shown = masked_settings(visit.console, data["settings"] or {})
+    return ProfileRow(shown, data.get("description"), bool(data.get("active", True)))
+
+
+def _moved(user: str, before: object, after: object, names: Mapping[object, str]) -> str:
+    old, new = (names.get(each, "a deleted profile") if each else "no profile" for each in (before, after))
+    return f"~ {user}  {old} → {new}"
+
+
+def _commits(visit: Visit) -> Sequence[Commit]:
+    try:
+        return Repository().commits([visit.console.flags], _COMMITS)
+    except UnreachableError:
+        return ()
+
+
+ROUTES: Final = (
+    Route("/changes", changes),
+    Route("/change", change),
+    Route("/changes/undo", undo, "POST", Role.EDITOR),
+    Route("/changes/undo-file", undo_file, "POST", Role.EDITOR),
+)

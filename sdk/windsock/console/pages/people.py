@@ -1,0 +1,178 @@
+"""People: what a user gets and why, now or at a past moment, their last requests, and their profile."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import windsock
+from windsock.api.tokens import Role
+from windsock.console.reading import QUERIES, git_flags, masked_settings, part_of
+from windsock.console.views import users
+from windsock.console.visits import Answer, Go, NotAllowedError, Page, Route, Visit
+from windsock.errors import ConfigurationError
+from windsock.gitops.contexts import context_of, moment
+from windsock.gitops.explaining import Question, explained_at, in_the_log
+from windsock.mirror import profiles
+from windsock.runtime.state import health
+from windsock.settings.settings import Settings
+from windsock.usage.reading import Selection, read
+
+_FOUND: Final = 50
+_LONGEST: Final = 500
+_REQUESTS: Final = 20
+
+
+def people(visit: Visit) -> Answer:
+    """Search a user."""
+    asked = visit.asked.get("q", "").strip()[:_LONGEST]
+    if asked and (users.is_uuid(asked) or (bounds := users.between(asked)) is None):
+        return Go("/user", {"id": asked})
+    found: list[Any] = []
+    if asked and bounds:
+        low, high = bounds
+        row = {"low": low, "high": high, "limit": _FOUND}
+        found = visit.connection.execute(QUERIES["users_between"], row).fetchall()
+    recent = [] if asked else visit.connection.execute(QUERIES["recent_users"], {"limit": _FOUND}).fetchall()
+    return Page("people.html", "People", {"asked": asked, "found": found, "recent": recent, "most": _FOUND})
+
+
+def user(visit: Visit) -> Answer:
+    """A user."""
+    who = visit.asked.get("id", "")[:_LONGEST]
+    if not who:
+        return Go("/people")
+    text = visit.asked.get("attributes", "")
+    attributes = context_of(list(filter(None, map(str.strip, text.split("\n")))), who, health().environment)
+    when = _moment(visit.asked.get("at", ""))
+    classes = [
+        _class_of(visit, each, (who, attributes), when)
+        for each in visit.console.settings
+    ]  # fmt: skip
+    values = {
+        "who": who,
+        "attributes": text,
+        "when": when,
+        "classes": classes,
+        "assignment": _assignment(visit, who),
+        "assignable": [name for (name,) in visit.connection.execute(QUERIES["active_names"])],
+        "history": users.last_profiles(
+            visit.connection.execute(QUERIES["assignments"], {"user": who}).fetchall()
+        ),
+        "requests": read(visit.connection, Selection(in_the_log(who), limit=_REQUESTS)),
+        "may_change": visit.person.role is not Role.READER,
+        "done": visit.asked.get("done", ""),
+    }
+    return Page("user.html", who, values)
+
+
+def _moment(text: str) -> datetime | None:
+    """A past moment; None for now."""
+    if not text.strip():
+        return None
+    when = moment(text.strip())
+    if when > datetime.now(UTC) + timedelta(minutes=1):
+        raise ConfigurationError("the moment is in the future; leave it empty for now")
+    return when
+
+
+def _class_of(
+    visit: Visit,
+    settings_class: type[Settings],
+    who: tuple[str, Mapping[str, object]],
+    when: datetime | None,
+) -> users.ClassOf:
+    name, context = who
+    own = {key: value for key, value in context.items() if key not in ("targetingKey", "environment")}
+    if when is not None:
+        environment = health().environment
+        asked = Question(settings_class, name, own, environment, visit.console.flags)
+        return users.told_of(explained_at(asked, when, visit.connection))
+    explanation = windsock.explain(settings_class.for_user(name, **own))  # type: ignore[arg-type]  # JSON values
+    return users.now(explanation, git_flags(visit.console).flags, context)
+
+
+def _assignment(visit: Visit, who: str) -> dict[str, object]:
+    """Whether the user is in `profiles`, and with which profile."""
+    if not users.is_uuid(who):
+        return {"known": False, "profile": None, "config_id": None}
+    row = visit.connection.execute(QUERIES["assignment"], {"user": who}).fetchone()
+    name, config_id = row or (None, None)
+    return {"known": row is not None, "profile": name, "config_id": config_id}
+
+
+def plan(visit: Visit) -> Answer:
+    """What an assignment would do."""
+    who, name = visit.form.get("id", ""), visit.form.get("profile") or None
+    _must_assign(visit, who, name)
+    before, after = profiles.moves(visit.connection, name, [who])
+    if not after:
+        return Go("/user", {"id": who})
+    now = _assignment(visit, who)["profile"]
+    values = {
+        "who": who,
+        "profile": name,
+        "now": now,
+        "had": before[who] or "",
+        "changes": _changes(visit, now, name),
+    }
+    return Page("assign.html", f"Assign {name}" if name else "Unassign", values)
+
+
+def assign(visit: Visit) -> Answer:
+    """Assign, if nothing has changed since the plan."""
+    who, name = visit.form.get("id", ""), visit.form.get("profile") or None
+    _must_assign(visit, who, name)
+    before, after = profiles.moves(visit.connection, name, [who])
+    if (before.get(who) or "") != visit.form.get("had", ""):
+        raise ConfigurationError(
+            f"the profile of {who} has changed since you looked; nothing was changed: look again"
+        )
+    done = profiles.assigned(visit.connection, name, before, after, visit.person.name)
+    return Go("/user", {"id": who, "done": done})
+
+
+def _must_assign(visit: Visit, who: str, name: str | None) -> None:
+    """Whoever assigns must be allowed to change what the profiles set, the old one and the new one."""
+    if not users.is_uuid(who):
+        raise ConfigurationError(f"{who}: not the id of a user in profiles, which are UUIDs")
+    for each in filter(None, (name, _assignment(visit, who)["profile"])):
+        must_change_profile(visit, _settings(visit, str(each)))
+
+
+def must_change_profile(visit: Visit, settings: Mapping[str, object]) -> None:
+    """Let only those pass who may change every class that a profile sets something of.
+
+    Raises:
+        NotAllowedError: They may not.
+    """
+    touched = [
+        each.flag for each in visit.console.declarations if part_of(visit.console, settings, each.flag)
+    ]
+    for flag in touched:
+        visit.must_change(flag)
+    if not touched and visit.person.flags:
+        raise NotAllowedError(
+            f"{visit.person.name} may change some flags only, and the profile sets nothing that is known here"
+        )
+
+
+def _settings(visit: Visit, name: str) -> Mapping[str, object]:
+    row = visit.connection.execute(QUERIES["settings_of"], {"name": name}).fetchone()
+    return {} if row is None else row[0]
+
+
+def _changes(visit: Visit, now: object, name: str | None) -> list[str]:
+    """The values that the profiles set differently, in words."""
+    rows = [
+        profiles.ProfileRow(masked_settings(visit.console, _settings(visit, str(each)) if each else {}))
+        for each in (now, name)
+    ]  # fmt: skip
+    return list(profiles.differences(*rows))
+
+
+ROUTES: Final = (
+    Route("/people", people),
+    Route("/user", user),
+    Route("/user/plan", plan, "POST", Role.EDITOR),
+    Route("/user/assign", assign, "POST", Role.EDITOR),
+)

@@ -1,0 +1,228 @@
+"""A profile: what it sets and who has it; tuned in a form, planned in words, then applied and undone."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+from windsock.api.tokens import Role
+from windsock.console.pages.people import must_change_profile
+from windsock.console.reading import QUERIES, class_of, masked_settings, part_of
+from windsock.console.views.fields import FieldShape, shapes
+from windsock.console.views.forms import Faults, by_field, inputs, repeated, sent
+from windsock.console.visits import Answer, Go, NotFoundError, Page, Route, Visit
+from windsock.errors import ConfigurationError
+from windsock.mirror import profiles
+from windsock.mirror.profiles import ProfileRow
+from windsock.mirror.rows import ConfigurationRow, HeldBackError, read_profile
+from windsock.settings.declaration import Declaration
+from windsock.settings.falling import resolve
+from windsock.settings.layers import Layer, Origin
+
+_USERS: Final = 50
+_NAME: Final = 200
+"""Characters of a profile's name."""
+
+
+def profile(visit: Visit) -> Answer:
+    """What a profile sets, who has it, and what changed."""
+    name, row, users = _found(visit)
+    had = visit.connection.execute(QUERIES["users_of"], {"name": name, "limit": _USERS}).fetchall()
+    values = {
+        "name": name,
+        "row": row,
+        "users": users,
+        "some": [user for (user,) in had],
+        "parts": [(each, part) for each in visit.console.declarations if (part := _shown(visit, each, row))],
+        "changes": profiles.history(visit.connection, name, 20),
+        "may_change": visit.person.role is not Role.READER,
+        "done": visit.asked.get("done", ""),
+    }
+    return Page("profile.html", name, values)
+
+
+def new(visit: Visit) -> Answer:
+    """The form of a profile that doesn't exist yet."""
+    return _form(visit, "", ProfileRow({}), 0, Faults())
+
+
+def edit(visit: Visit) -> Answer:
+    """The form of a profile."""
+    name, row, users = _found(visit)
+    return _form(visit, name, row, users, Faults())
+
+
+def plan(visit: Visit) -> Answer:
+    """What the form would change, in words; or the form again, with what is wrong."""
+    name, before, users = _named(visit)
+    after, faults = _after(visit, name, before)
+    if faults:
+        return _form(visit, name if before else "", before or ProfileRow({}), users, faults)
+    _must_change_both(visit, before, after)
+    had = visit.connection.execute(QUERIES["users_of"], {"name": name, "limit": 5}).fetchall()
+    values = {
+        "name": name,
+        "is_new": before is None,
+        "users": users,
+        "some": [user for (user,) in had],
+        "changes": list(profiles.differences(_masked(visit, before), _masked(visit, after) or after)),
+        "repeated": repeated(visit.form, "name", "new", "description", "active", "flag"),
+        "etag": _etag(before),
+        "flag": visit.form.get("flag", ""),
+    }
+    return Page("profile_plan.html", f"Change {name}" if before else f"Make {name}", values)
+
+
+def apply(visit: Visit) -> Answer:
+    """Do what was planned, if the profile is still what it was."""
+    name, before, _ = _named(visit)
+    if _etag(before) != visit.form.get("etag"):
+        raise ConfigurationError(f"{name} has changed since the plan; nothing was changed: open it again")
+    after, faults = _after(visit, name, before)
+    if faults:
+        raise ConfigurationError(str(faults))
+    _must_change_both(visit, before, after)
+    if before == after:
+        return Go("/profile", {"name": name})
+    done = profiles.saved(visit.connection, name, before, after, visit.person.name)
+    return Go("/profile", {"name": name, "done": done})
+
+
+def _found(visit: Visit) -> tuple[str, ProfileRow, int]:
+    name = visit.asked.get("name", "")
+    if not profiles.exists(visit.connection, name):
+        raise NotFoundError(f"There is no profile {name!r}.")
+    return name, *profiles.found(visit.connection, name)
+
+
+def _named(visit: Visit) -> tuple[str, ProfileRow | None, int]:
+    """The profile that a form names; None for one that is to be made."""
+    name = visit.form.get("name", "").strip()
+    is_new = visit.form.get("new") == "1"
+    if not name or len(name) > _NAME or not name.isprintable():
+        raise ConfigurationError(f"a profile needs a name of at most {_NAME} characters that can be seen")
+    there = profiles.exists(visit.connection, name)
+    if is_new and there:
+        raise ConfigurationError(
+            f"there is a profile {name!r} already; choose another name, or edit that one"
+        )
+    if is_new:
+        return name, None, 0
+    if not there:
+        raise NotFoundError(f"There is no profile {name!r}.")
+    return name, *profiles.found(visit.connection, name)
+
+
+def _after(visit: Visit, name: str, before: ProfileRow | None) -> tuple[ProfileRow, Faults]:
+    """What the form wants, and what is wrong with it."""
+    declaration = _edited(visit)
+    fields = editable(declaration)
+    row = before or ProfileRow({})
+    form = sent(fields, part_of(visit.console, row.settings, declaration.flag), visit.form)
+    after = replace(
+        row,
+        settings=_with_part(visit, row.settings, declaration, form.values),
+        description=visit.form.get("description", "").strip() or None,
+        active="active" in visit.form,
+    )
+    return after, by_field(fields, _faults(visit, name, after)).and_fields(form.wrong)
+
+
+def _edited(visit: Visit) -> Declaration:
+    flag = visit.form.get("flag") or visit.asked.get("flag") or visit.console.declarations[0].flag
+    return class_of(visit.console, flag).__windsock__.declaration
+
+
+def editable(declaration: Declaration) -> list[FieldShape]:
+    """The fields that a profile may set: none that are secret or fixed."""
+    return [shape for shape in shapes(declaration) if not shape.fixed]
+
+
+def _with_part(
+    visit: Visit, settings: Mapping[str, object], declaration: Declaration, part: Mapping[str, object]
+) -> dict[str, object]:
+    """A row's settings with another part of one class: nested where the row nests it, or must."""
+    if len(visit.console.settings) == 1:
+        return dict(part)
+    flags = {each.flag for each in visit.console.declarations}
+    shared = {
+        field
+        for each in visit.console.declarations
+        if each is not declaration
+        for field in each.fields
+    }  # fmt: skip
+    kept = {key: value for key, value in settings.items() if key in flags or key not in declaration.fields}
+    if declaration.flag in settings or flags & settings.keys() or shared & part.keys():
+        kept.pop(declaration.flag, None)
+        return {**kept, declaration.flag: dict(part)} if part else kept
+    return {**kept, **part}
+
+
+def _faults(visit: Visit, name: str, row: ProfileRow) -> Iterator[tuple[str, str]]:
+    """Why the profile can't be served as it would be: by the classes, and by what flagd can carry."""
+    text = json.dumps(row.settings)
+    flags = tuple(each.flag for each in visit.console.declarations)
+    fields = {each.flag: each.fields for each in visit.console.declarations}
+    try:
+        read_profile(ConfigurationRow("", name, row.active, text, len(text)), flags, fields)
+    except HeldBackError as error:
+        if row.settings:
+            yield "", str(error)
+    for each in visit.console.declarations:
+        part = part_of(visit.console, row.settings, each.flag)
+        for path, message in each.unknown(part):
+            yield ".".join(path), message
+        layer = Layer(Origin("profile", each.profile_flag, name), part)
+        for refusal in resolve(each, [layer]).refusals if part else ():
+            yield ".".join(refusal.path), refusal.message
+
+
+def _must_change_both(visit: Visit, before: ProfileRow | None, after: ProfileRow) -> None:
+    for row in filter(None, (before, after)):
+        must_change_profile(visit, row.settings)
+
+
+def _masked(visit: Visit, row: ProfileRow | None) -> ProfileRow | None:
+    return None if row is None else replace(row, settings=masked_settings(visit.console, row.settings))
+
+
+def _etag(row: ProfileRow | None) -> str:
+    content = json.dumps(None if row is None else row.as_data(), sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _shown(visit: Visit, declaration: Declaration, row: ProfileRow) -> dict[str, object]:
+    return declaration.shown(part_of(visit.console, row.settings, declaration.flag))
+
+
+def _form(visit: Visit, name: str, row: ProfileRow, users: int, faults: Faults) -> Answer:
+    declaration = _edited(visit)
+    visit.must_change(declaration.flag)
+    said = part_of(visit.console, row.settings, declaration.flag)
+    fields = editable(declaration)
+    resolver = class_of(visit.console, declaration.flag).__windsock__
+    below = declaration.shown(resolver.resolve(None, {}).resolution.values)
+    title = f"Edit {name}" if name else "New profile"
+    values = {
+        "name": name or visit.form.get("name", ""),
+        "is_new": not name,
+        "row": row,
+        "users": users,
+        "declaration": declaration,
+        "classes": visit.console.declarations,
+        "inputs": inputs(fields, said, below, faults.fields, visit.form or None),
+        "faults": faults.rest,
+        "description": visit.form.get("description", row.description or ""),
+        "active": "active" in visit.form if visit.form else row.active,
+    }
+    return Page("profile_form.html", title, values, 422 if faults else 200)
+
+
+ROUTES: Final = (
+    Route("/profile", profile),
+    Route("/profile/new", new, role=Role.EDITOR),
+    Route("/profile/edit", edit, role=Role.EDITOR),
+    Route("/profile/plan", plan, "POST", Role.EDITOR),
+    Route("/profile/apply", apply, "POST", Role.EDITOR),
+)

@@ -1,0 +1,99 @@
+"""Signing in and out: a token, once, for a session's cookie."""
+
+from collections.abc import Mapping
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from windsock.api.rates import Rates
+from windsock.api.tokens import digest
+from windsock.console import sessions
+from windsock.console.desk import Desk
+from windsock.console.forms import BadFormError, check_ours, form_of
+from windsock.console.identity import identified, of_token
+from windsock.console.rendering import address, rendered
+from windsock.console.security import cookie_of, set_cookie
+
+_PER_SECOND = 1.0
+"""Attempts of one address, with five at once."""
+
+_REFUSED = "This token is not in use. Ask an admin for one: windsock token NAME --role editor"
+
+
+def add(app: FastAPI, desk: Desk) -> None:
+    """Add the routes that need no session."""
+    rates = Rates()
+
+    async def ask(request: Request) -> Response:
+        return _form(request, "")
+
+    async def enter(request: Request) -> Response:
+        if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            return _form(request, "This form was sent from another site.", 403)
+        host = request.client.host if request.client else ""
+        if wait := rates.take(digest(host), _PER_SECOND):
+            return _form(request, f"Too many attempts; wait {wait:.0f} s.", 429)
+        try:
+            form = await form_of(request)
+        except BadFormError as error:
+            return _form(request, str(error), 413)
+        return await desk.in_thread(request, lambda: _entered(desk, request, form))
+
+    async def leave(request: Request) -> Response:
+        try:
+            form = await form_of(request)
+        except BadFormError as error:
+            return desk.problem(request, 413, str(error))
+        return await desk.in_thread(request, lambda: _left(desk, request, form))
+
+    app.add_route("/sign-in", ask, ["GET"], include_in_schema=False)
+    app.add_route("/sign-in", enter, ["POST"], include_in_schema=False)
+    app.add_route("/sign-out", leave, ["POST"], include_in_schema=False)
+
+
+def _entered(desk: Desk, request: Request, form: Mapping[str, str]) -> Response:
+    presented = form.get("token", "").strip()
+    by_jwt = identified(desk.console.issuer, presented) if desk.console.issuer else None
+    with desk.transaction() as connection:
+        known = by_jwt or of_token(connection, presented)
+        if known is None:
+            return _form(request, _REFUSED, 401)
+        text = sessions.opened(connection, known.person, known.seconds)
+    after = _inside(form.get("next", ""))
+    response = RedirectResponse(request.scope.get("root_path", "") + after, status_code=303)
+    set_cookie(response, request, text, sessions.LONGEST)
+    return response
+
+
+def _left(desk: Desk, request: Request, form: Mapping[str, str]) -> Response:
+    with desk.transaction() as connection:
+        session = sessions.found(connection, cookie_of(request))
+        if session is not None:
+            try:
+                check_ours(request, form, session.form_key)
+            except BadFormError as error:
+                return desk.problem(request, 403, str(error), session)
+            sessions.closed(connection, session)
+    response = RedirectResponse(address(request.scope.get("root_path", ""), "/sign-in", {}), status_code=303)
+    set_cookie(response, request, "", 0)
+    return response
+
+
+def _inside(path: str) -> str:
+    """Where to go after signing in: a page of the console, never another host."""
+    plain = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if plain and "\\" not in path else "/"
+
+
+def _form(request: Request, message: str, status: int = 200) -> Response:
+    values = {
+        "title": "Sign in",
+        "here": "/sign-in",
+        "person": None,
+        "form_key": "",
+        "health": None,
+        "message": message,
+        "next": request.query_params.get("next", ""),
+    }
+    return HTMLResponse(rendered("sign_in.html", request.scope.get("root_path", ""), values), status)

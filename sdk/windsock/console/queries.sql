@@ -1,0 +1,134 @@
+-- The console's own statements, each by the name in its first line.
+
+-- name: limits
+-- Bounds what one page may take of the database. Local to the transaction, so that it works through a pooler.
+select set_config('statement_timeout', '5s', true), set_config('idle_in_transaction_session_timeout', '30s', true),
+       set_config('lock_timeout', '3s', true);
+
+-- name: open_session
+-- Somebody signs in. Sessions that ended are forgotten at this occasion.
+with ended as (
+    delete from windsock.console_sessions where expires_at < now() or rotated_at < now() - interval '1 hour'
+)
+insert into windsock.console_sessions (session_sha256, form_key, token_sha256, actor, role, flags, expires_at)
+values (%(digest)s, %(form_key)s, %(token)s, %(actor)s, %(role)s, %(flags)s, now() + %(seconds)s * interval '1 second');
+
+-- name: find_session
+-- The session of a cookie: by its text, or for half a minute by the one before. Of a token, what it may do now counts.
+select s.id, coalesce(t.name, s.actor), coalesce(t.role, s.role), coalesce(t.flags, s.flags), s.token_sha256, s.form_key,
+       s.session_sha256 = %(digest)s and s.rotated_at < now() - interval '5 minutes'
+from windsock.console_sessions s
+left join lateral windsock.api_token(s.token_sha256) t on s.token_sha256 is not null
+where (s.session_sha256 = %(digest)s
+       or (s.previous_sha256 = %(digest)s and s.rotated_at > now() - interval '30 seconds'))
+  and s.expires_at > now() and s.rotated_at > now() - interval '1 hour'
+  and (s.token_sha256 is null or t.name is not null);
+
+-- name: rotate_session
+-- Another text for the cookie, unless another request was faster.
+update windsock.console_sessions
+set previous_sha256 = session_sha256, session_sha256 = %(digest)s, rotated_at = now()
+where id = %(id)s and rotated_at < now() - interval '5 minutes'
+returning id;
+
+-- name: close_session
+delete from windsock.console_sessions where id = %(id)s;
+
+-- name: profiles
+-- What profiles say, those of most users first.
+select c.id::text, c.name, coalesce(c.is_active, true), coalesce(u.users, 0), c.settings
+from public.app_configurations c
+left join (select config_id, count(*) as users from public.profiles where config_id is not null group by 1) u
+    on u.config_id = c.id
+order by 4 desc, c.name
+limit %(limit)s;
+
+-- name: users_between
+-- Users whose ids begin alike, by the primary key; none where ids are not UUIDs.
+select p.id::text, c.name
+from public.profiles p
+left join public.app_configurations c on c.id = p.config_id
+where p.id between %(low)s::uuid and %(high)s::uuid
+order by p.id
+limit %(limit)s;
+
+-- name: recent_users
+-- Who asked last.
+select user_id, max(requested_at), count(*)
+from (select user_id, requested_at from public.usage_logs where user_id is not null
+      order by requested_at desc limit 2000) as last
+group by user_id
+order by 2 desc
+limit %(limit)s;
+
+-- name: assignment
+-- A user's profile, and whether there is such a user.
+select c.name, p.config_id::text
+from public.profiles p
+left join public.app_configurations c on c.id = p.config_id
+where p.id = %(user)s::uuid;
+
+-- name: assignments
+-- When a user had which profile, newest first.
+select h.changed_at, h.config_id::text,
+       (select name from public.app_configurations c where c.id = h.config_id)
+from windsock.assignment_history h
+where h.user_id = %(user)s
+order by h.changed_at desc, h.id desc
+limit 20;
+
+-- name: active_names
+-- The profiles that can be assigned.
+select name from public.app_configurations where coalesce(is_active, true) order by name limit 500;
+
+-- name: settings_of
+-- What a profile says, by its name.
+select settings from public.app_configurations where name = %(name)s;
+
+-- name: touched
+-- What the profiles say that a change is about: its own before and after, and those that its users had and have.
+select case
+    when action = 'assign' or (action = 'undo' and not (before ? 'settings') and not (after ? 'settings')) then
+        (select coalesce(array_agg(c.settings), '{}') from public.app_configurations c
+         where c.id::text in (select value from jsonb_each_text(before)
+                              union select value from jsonb_each_text(after)))
+    else array_remove(array[before -> 'settings', after -> 'settings'], null)
+    end
+from windsock.profile_changes
+where id = %(id)s;
+
+-- name: users_of
+-- The first users who have a profile.
+select p.id::text
+from public.profiles p
+join public.app_configurations c on c.id = p.config_id
+where c.name = %(name)s
+limit %(limit)s;
+
+-- name: anybody
+-- Whether any user is in the usage log.
+select exists (select from public.usage_logs where user_id is not null);
+
+-- name: changes
+-- Changes of profiles, of assignments and of flag files, newest first.
+select kind, id, changed_at, actor, action, subject, before, after, undone_by
+from (
+    select 'profile' as kind, id, changed_at, actor, action, profile as subject, before, after, undone_by
+    from windsock.profile_changes
+    union all
+    select 'file', id, requested_at, actor, case when written_at is null then 'not written' else 'write' end, flag,
+           null::jsonb, changed, null::bigint
+    from windsock.configuration_audit
+    where %(flag)s::text is null or flag = %(flag)s
+) as every
+where (%(kind)s::text is null or kind = %(kind)s) and (%(id)s::bigint is null or id = %(id)s)
+order by changed_at desc, kind, id desc
+limit %(limit)s offset %(offset)s;
+
+-- name: written
+-- One write of a flag file.
+select flag, changed, written_at is not null from windsock.configuration_audit where id = %(id)s;
+
+-- name: names
+-- The profiles' names by their ids.
+select id::text, name from public.app_configurations limit 5000;

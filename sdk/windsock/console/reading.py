@@ -1,0 +1,120 @@
+"""What several pages read: flag files, a class by its flag, profiles by class."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from windsock.console.options import Console
+from windsock.console.visits import NotFoundError
+from windsock.errors import UnreachableError
+from windsock.flagfiles.files import FlagFile, read_files
+from windsock.flagfiles.sets import flag_set
+from windsock.flags import FlagSet
+from windsock.postgres.queries import load_queries
+from windsock.providers.compiled import CompiledProvider
+from windsock.settings.layers import masked
+from windsock.settings.process import process
+from windsock.settings.settings import Settings
+from windsock.text import MASK, did_you_mean
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+QUERIES = load_queries("windsock.console", "queries.sql")
+
+
+def git_files(console: Console) -> tuple[FlagFile, ...]:
+    """The flag files that Git owns; none where there is no such folder."""
+    try:
+        return read_files([console.flags])
+    except UnreachableError:
+        if console.flags.exists() and any(console.flags.glob("*.flagd.*")):
+            raise
+        return ()
+
+
+def git_flags(console: Console) -> FlagSet:
+    """The flags in these files."""
+    return flag_set(git_files(console))
+
+
+def class_of(console: Console, flag: str) -> type[Settings]:
+    """The settings class of a flag.
+
+    Raises:
+        NotFoundError: None that the console shows has this flag.
+    """
+    for each in console.settings:
+        if each.__windsock__.declaration.flag == flag:
+            return each
+    known = [each.flag for each in console.declarations]
+    raise NotFoundError(f"no settings class here has the flag {flag!r}{did_you_mean(flag, known)}")
+
+
+def served_provider() -> CompiledProvider | None:
+    """What evaluates flags in this process; None where a server does."""
+    provider = process.evaluating().client.provider
+    return provider if isinstance(provider, CompiledProvider) else None
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileOf:
+    """What a profile says of one class.
+
+    Attributes:
+        id: The configuration's id, by which variants are named.
+        name: Its name.
+        active: Whether it is served.
+        users: How many have it.
+        values: Its settings of the class.
+    """
+
+    id: str
+    name: str
+    active: bool
+    users: int
+    values: Mapping[str, object]
+
+
+def profiles_of(console: Console, connection: "Connection", flag: str, limit: int = 500) -> list[ProfileOf]:
+    """The profiles that say something of a class, those of most users first."""
+    found = connection.execute(QUERIES["profiles"], {"limit": limit}).fetchall()
+    of_class = (
+        ProfileOf(number, name, active, users, part_of(console, settings, flag))
+        for number, name, active, users, settings in found
+    )
+    return [each for each in of_class if each.values]
+
+
+def part_of(console: Console, settings: Mapping[str, object], flag: str) -> Mapping[str, object]:
+    """What a row's settings say of a class, as the mirror shares them out."""
+    if len(console.settings) == 1:
+        return settings
+    nested = settings.get(flag)
+    own = class_of(console, flag).model_fields
+    flags = {each.flag for each in console.declarations}
+    beside = {key: value for key, value in settings.items() if key in own and key not in flags}
+    return {**beside, **(nested if isinstance(nested, Mapping) else {})}
+
+
+def masked_settings(console: Console, settings: Mapping[str, object]) -> dict[str, object]:
+    """A row's settings as they may be shown: secrets and passwords masked."""
+    declared = {each.flag: each for each in console.declarations}
+    shown: dict[str, object] = {}
+    for key, value in settings.items():
+        owners = [each for each in declared.values() if key in each.fields]
+        if len(declared) > 1 and key in declared and isinstance(value, Mapping):
+            shown[key] = declared[key].shown(value)
+        else:
+            hidden = any(each.is_secret((key,)) for each in owners)
+            shown[key] = MASK if hidden else masked(value)
+    return shown
+
+
+def pages(asked: Mapping[str, str], size: int) -> tuple[int, int]:
+    """Which page is asked for, from 1, and how many rows are before it."""
+    text = asked.get("page", "1")
+    page = min(max(int(text), 1), 100_000) if text.isascii() and text.isdecimal() and len(text) < 7 else 1
+    return page, (page - 1) * size

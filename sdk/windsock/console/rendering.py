@@ -1,0 +1,106 @@
+"""Templates: everything that is shown is text, escaped, with what a reader could not see written out."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from typing import Final
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from windsock.text import escaped
+
+NAVIGATION: Final = (
+    ("/settings", "Settings"),
+    ("/people", "People"),
+    ("/changes", "Changes"),
+)
+
+
+def rendered(template: str, root: str, values: Mapping[str, object]) -> str:
+    """A page.
+
+    Args:
+        template: Its file in ``templates``.
+        root: Where the console is mounted: ``""``, or ``/console``.
+        values: What it shows.
+    """
+
+    def href(path: str, **asked: object) -> str:
+        return address(root, path, asked)
+
+    return environment().get_template(template).render(href=href, navigation=NAVIGATION, **values)
+
+
+def address(root: str, path: str, asked: Mapping[str, object]) -> str:
+    """The address of a page, with what its query asks."""
+    query = urlencode(
+        {name: str(value) for name, value in asked.items() if value not in (None, "")}, errors="replace"
+    )
+    return f"{root}{path}?{query}" if query else f"{root}{path}"
+
+
+@cache
+def environment() -> Environment:
+    """The templates, with their filters."""
+    made = Environment(
+        loader=PackageLoader("windsock.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_seen,
+    )
+    made.filters.update(json=written, lines=lines, ago=ago, when=when, number=number, age=age)
+    return made
+
+
+@cache
+def style_sheet() -> str:
+    """The one style sheet: the console's, and the experiments report's inside ``.report``."""
+    own = files("windsock.console").joinpath("console.css").read_text(encoding="utf-8")
+    report = files("windsock.experiments.reporting").joinpath("style.css").read_text(encoding="utf-8")
+    return f"{own}\n.report {{\n{report}\n}}\n"
+
+
+def written(value: object) -> str:
+    """A value as JSON, on one line."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def lines(text: str) -> Markup:
+    """A text of several lines, for ``pre`` and ``textarea``."""
+    return Markup("\n").join(escape(escaped(line)) for line in text.split("\n"))
+
+
+def when(moment: datetime) -> str:
+    """A moment, as people compare them."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def ago(moment: datetime) -> str:
+    """How long ago a moment was."""
+    return f"{age((datetime.now(UTC) - moment).total_seconds())} ago"
+
+
+def age(seconds: float) -> str:
+    """A duration in the largest unit of which there are two."""
+    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def number(value: float, digits: int = 0) -> str:
+    """A number with its thousands apart."""
+    return f"{value:,.{digits}f}"
+
+
+def _seen(value: object) -> object:
+    """Write out what could hide or turn around the text beside it; what is markup already stays."""
+    if value is None:
+        return ""
+    return escaped(value) if isinstance(value, str) and not isinstance(value, Markup) else value

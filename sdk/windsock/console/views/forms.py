@@ -1,0 +1,191 @@
+"""Forms made from a class's fields, and what they sent as values."""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from windsock.console.views.fields import FieldShape
+from windsock.flags import JsonValue
+from windsock.nested import FieldPath, at, holds, nest, overlay, without
+from windsock.settings.layers import masked
+from windsock.text import MASK
+
+PREFIX: Final = "f:"
+"""Before the names of a form's fields, so that no settings field can pass for another input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One field of a form.
+
+    Attributes:
+        shape: The field.
+        text: What stands in it; empty where nothing is said.
+        below: What serves where nothing is said, as text.
+        wrong: Why it can't be taken.
+    """
+
+    shape: FieldShape
+    text: str
+    below: str = ""
+    wrong: str = ""
+
+    @property
+    def name(self) -> str:
+        """The input's name."""
+        return PREFIX + self.shape.name
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a form sent.
+
+    Attributes:
+        values: What is said now, nested; what the form doesn't show stays as it was.
+        cleared: Values that were said before and are not any more.
+        wrong: By field, why it can't be taken.
+    """
+
+    values: Mapping[str, JsonValue]
+    cleared: tuple[FieldPath, ...] = ()
+    wrong: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Why a form can't be taken: by field, and of the whole."""
+
+    fields: Mapping[str, str] = field(default_factory=dict)
+    rest: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.fields or self.rest)
+
+    def and_fields(self, more: Mapping[str, str]) -> "Faults":
+        """These, and what is wrong with other fields."""
+        return Faults({**self.fields, **more}, self.rest)
+
+    def __str__(self) -> str:
+        return "; ".join((*self.rest, *(f"{name}: {text}" for name, text in self.fields.items())))
+
+
+def inputs(
+    shapes: Iterable[FieldShape],
+    said: Mapping[str, object],
+    below: Mapping[str, object],
+    wrong: Mapping[str, str],
+    form: Mapping[str, str] | None = None,
+) -> list[Input]:
+    """A form's fields.
+
+    Args:
+        shapes: The fields that may be edited.
+        said: What is said now.
+        below: What serves where nothing is said.
+        wrong: By field, why what was sent can't be taken.
+        form: What was sent, to be shown again.
+    """
+    made = []
+    for shape in shapes:
+        if MASK in json.dumps(masked(at(said, shape.path)), default=str):
+            continue  # a password in an address: it is neither shown nor edited here
+        text = _text(shape, at(said, shape.path)) if holds(said, shape.path) else ""
+        if form is not None:
+            text = form.get(PREFIX + shape.name, text)
+        lower = json.dumps(at(below, shape.path), ensure_ascii=False, default=str)
+        made.append(Input(shape, text, lower, wrong.get(shape.name, "")))
+    return made
+
+
+def sent(shapes: Iterable[FieldShape], before: Mapping[str, object], form: Mapping[str, str]) -> Sent:
+    """Read a form; an empty field says nothing, and one that is missing stays as it was."""
+    values, cleared, wrong = dict(before), [], dict[str, str]()
+    for shape in shapes:
+        text = form.get(PREFIX + shape.name)
+        if text is None:
+            continue
+        if not text.strip():
+            if holds(before, shape.path):
+                values = without(values, shape.path)
+                cleared.append(shape.path)
+            continue
+        try:
+            values = overlay(without(values, shape.path), nest(shape.path, _READERS[shape.kind](text)))
+        except ValueError as error:
+            wrong[shape.name] = str(error)
+    said: dict[str, JsonValue] = json.loads(json.dumps(values))
+    return Sent(said, tuple(cleared), wrong)
+
+
+def repeated(form: Mapping[str, str], *besides: str) -> dict[str, str]:
+    """What a form sent, to be sent once more from the page that shows the plan."""
+    return {name: text for name, text in form.items() if name.startswith(PREFIX) or name in besides}
+
+
+def by_field(shapes: Iterable[FieldShape], faults: Iterable[tuple[str, str]]) -> Faults:
+    """Share faults, each with a dotted path, out to the fields that they are about."""
+    names = {shape.name for shape in shapes}
+    found: dict[str, str] = {}
+    rest = []
+    for path, message in faults:
+        parts = path.split(".")
+        above = (".".join(parts[:end]) for end in range(len(parts), 0, -1))
+        name = next((each for each in above if each in names), None)
+        if name is None:
+            rest.append(f"{path}: {message}" if path else message)
+        else:
+            found.setdefault(name, message)
+    return Faults(found, tuple(rest))
+
+
+def _text(shape: FieldShape, value: object) -> str:
+    if shape.kind == "text" and isinstance(value, str) and value and not value.startswith('"'):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _integer(text: str) -> object:
+    try:
+        return int(text.strip())
+    except ValueError:
+        raise ValueError("write a whole number, such as 10") from None
+
+
+def _number(text: str) -> object:
+    plain = text.strip()
+    try:
+        number = float(plain)
+    except ValueError:
+        raise ValueError("write a number, such as 0.7") from None
+    if not math.isfinite(number):
+        raise ValueError("write a number that is finite")
+    return int(plain) if plain.lstrip("+-").isdecimal() and len(plain) < 16 else number
+
+
+def _written(text: str) -> object:
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"this is not JSON: {error}") from None
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+def _plain_text(text: str) -> object:
+    """A text as it is; in quotation marks it is JSON, which is how an empty one is written."""
+    stripped = text.strip()
+    return _written(stripped) if len(stripped) > 1 and stripped[0] == stripped[-1] == '"' else text
+
+
+_READERS: Final[Mapping[str, Callable[[str], object]]] = {
+    "integer": _integer,
+    "number": _number,
+    "switch": _written,
+    "choice": _written,
+    "text": _plain_text,
+    "json": _written,
+}

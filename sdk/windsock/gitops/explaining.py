@@ -1,0 +1,129 @@
+"""A user's settings explained from files, Git and the database: now, or at a past moment."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from windsock.errors import ConfigurationError
+from windsock.flagfiles.files import read_files
+from windsock.flagfiles.sets import flag_set
+from windsock.flags import Flag, FlagSet
+from windsock.gitops.repository import Repository
+from windsock.provenance import Explanation, explain
+from windsock.provenance.past import History, Past, given, read_history
+from windsock.provenance.rule import RuleStep, trace
+from windsock.settings.settings import Settings
+from windsock.usage import UsageRecord, hashed_user_id
+from windsock.usage.reading import Selection, read
+from windsock.variables import user_id_key
+
+if TYPE_CHECKING:
+    import psycopg
+
+LOOK_BACK: Final = 1_000
+"""Rows of the log among which the one of a past moment is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Whose settings are explained.
+
+    Attributes:
+        settings_class: The class.
+        user: The targeting key, or None.
+        attributes: What rules may ask of the user.
+        environment: What base flags target.
+        folder: The folder of the flag files.
+    """
+
+    settings_class: type[Settings]
+    user: str | None
+    attributes: Mapping[str, object]
+    environment: str
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An explanation, with what the rules saw.
+
+    Attributes:
+        explanation: Field by field.
+        rules: The conditions of each flag that decided, by its key.
+        log: Whether the log of that moment agrees; empty if it has no row.
+    """
+
+    explanation: Explanation
+    rules: tuple[tuple[str, tuple[RuleStep, ...]], ...]
+    log: tuple[str, ...] = ()
+
+
+def explained_now(asked: Question) -> Told:
+    """Explain by the files as they are."""
+    mirrored = asked.folder / "mirror"
+    files = read_files([asked.folder, mirrored] if mirrored.is_dir() else [asked.folder])
+    return _told(asked, flag_set(files), History({}, {}), datetime.now(UTC), ())
+
+
+def explained_at(asked: Question, when: datetime, connection: "psycopg.Connection[tuple[Any, ...]]") -> Told:
+    """Explain a past moment, by Git's files and the database's history of assignments.
+
+    Raises:
+        ConfigurationError: Git has no commit from before.
+    """
+    served = _files_at(asked.folder, when)
+    history = read_history(connection, [] if asked.user is None else [asked.user])
+    rows = read(connection, Selection(user=in_the_log(asked.user), limit=LOOK_BACK))
+    return _told(asked, served, history, when, rows)
+
+
+def in_the_log(user: str | None) -> str | None:
+    """A user's id as usage rows have it: hashed where there is a key."""
+    key = user_id_key()
+    return hashed_user_id(user, key) if user is not None and key is not None else user
+
+
+def rules_of(
+    flags: Mapping[str, Flag], keys: Sequence[str], context: Mapping[str, object], when: datetime
+) -> tuple[tuple[str, tuple[RuleStep, ...]], ...]:
+    """Each condition of each of these flags, with what it saw."""
+    timestamp = int(when.timestamp() or time.time())
+    return tuple((key, trace(flags[key], context, timestamp)) for key in keys if key in flags)
+
+
+def _told(
+    asked: Question, served: FlagSet, history: History, when: datetime, rows: Sequence[UsageRecord]
+) -> Told:
+    past = Past(
+        asked.settings_class, [(datetime.min.replace(tzinfo=UTC), served)], history, asked.environment
+    )
+    view = past.at(when, asked.user, asked.attributes)
+    flag = asked.settings_class.__windsock__.declaration.flag
+    row = next((row for row in rows if row.flag == flag and row.requested_at <= when), None)
+    context = {**asked.attributes, "targetingKey": asked.user}
+    keys = [outcome.flag_key for outcome in given(view).outcomes]
+    # the row may have the hash of the id, by which nobody was assigned
+    logged = row and replace(row, user_id=asked.user)
+    log = _against_the_log(past, logged, asked.attributes)
+    return Told(explain(view), rules_of(served.flags, keys, context, when), log)
+
+
+def _files_at(folder: Path, when: datetime) -> FlagSet:
+    repository = Repository()
+    revision = repository.revision_at(when.isoformat())
+    if revision is None:
+        raise ConfigurationError(f"Git has no commit before {when:%Y-%m-%dT%H:%MZ}")
+    return flag_set(repository.files_at(revision, [folder]))
+
+
+def _against_the_log(
+    past: Past, row: UsageRecord | None, attributes: Mapping[str, object]
+) -> tuple[str, ...]:
+    if row is None:
+        return ()
+    differences = past.differences(row, attributes)
+    head = f"the log has a row of {row.requested_at:%Y-%m-%d %H:%M:%S} UTC: "
+    return (head + "equal",) if not differences else (head + "differs", *differences)

@@ -1,0 +1,214 @@
+"""A profile or a base value, edited in a form: planned in words, applied with an audit, undone."""
+
+import json
+
+import pytest
+from tests.console.conftest import ADA, Person
+
+import windsock
+from windsock.api import Role, create_token
+from windsock.mirror import profiles
+
+
+@pytest.fixture
+def writable(monkeypatch):
+    monkeypatch.setenv("CONFIGURATION_API_WRITABLE", "true")
+
+
+def said(connection, name="warm"):
+    row = connection.execute("select settings from app_configurations where name = %s", [name]).fetchone()
+    return row and row[0]
+
+
+def hidden(page, name):
+    return page.partition(f'name="{name}" value="')[2].partition('"')[0]
+
+
+def test_the_form_is_made_from_the_schema(admin):
+    page = admin.get("/profile/edit", name="warm").text
+    assert 'name="f:temperature"' in page
+    assert 'value="1.1"' in page
+    assert "number, 0 to 2" in page
+    assert "How freely it speaks." in page
+    assert 'name="f:retrieval.top_k"' in page
+    assert '<option value="&#34;large&#34;">' in page
+    for never in "f:api_key", "hunter2", "f:endpoint", "pa55word":
+        assert never not in page
+
+
+def test_a_profile_is_planned_applied_and_undone(admin, connection):
+    form = {
+        "name": "warm",
+        "active": "1",
+        "description": "Speaks freely",
+        "f:temperature": "1.3",
+        "f:retrieval.top_k": "20",
+        "f:model": '"large"',
+    }
+    plan = admin.send("/profile/plan", **form).text
+    assert "~ temperature  1.1 → 1.3" in plan
+    assert "+ retrieval  {&#34;top_k&#34;: 20}" in plan
+    assert "<strong>1 user</strong>" in plan
+    assert str(ADA) in plan
+    assert said(connection) == {"temperature": 1.1}
+    page = admin.send("/profile/apply", etag=hidden(plan, "etag"), **form)
+    assert "Undo" in page.text
+    assert said(connection) == {"temperature": 1.3, "retrieval": {"top_k": 20}, "model": "large"}
+    change = profiles.history(connection, "warm", 1)[0]
+    assert (change.actor, change.action) == ("the admin", "edit")
+    admin.send("/changes/undo", id=str(change.id))
+    assert said(connection) == {"temperature": 1.1}
+
+
+def test_an_empty_field_says_nothing(admin, connection):
+    form = {"name": "warm", "active": "1", "f:temperature": "", "f:greeting": '""'}
+    plan = admin.send("/profile/plan", **form).text
+    admin.send("/profile/apply", etag=hidden(plan, "etag"), **form)
+    assert said(connection) == {"greeting": ""}
+
+
+def test_a_new_profile(admin, connection):
+    form = {"name": "cold", "new": "1", "active": "1", "f:temperature": "0"}
+    plan = admin.send("/profile/plan", **form).text
+    assert "nobody has it yet" in plan
+    admin.send("/profile/apply", etag=hidden(plan, "etag"), **form)
+    assert said(connection, "cold") == {"temperature": 0}
+    assert admin.send("/profile/plan", **form).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "complaint"),
+    [
+        ("temperature", "3", "less than or equal to 2"),
+        ("temperature", "warm", "write a number"),
+        ("temperature", "NaN", "finite"),
+        ("retrieval.top_k", "1.5", "whole number"),
+        ("model", '"medium"', "&#39;small&#39; or &#39;large&#39;"),
+        ("channels", "[1", "not JSON"),
+        ("channels", "3", "list"),
+    ],
+)
+def test_what_does_not_fit_is_said_at_its_field(admin, connection, field, text, complaint):
+    answer = admin.send("/profile/plan", name="warm", active="1", **{f"f:{field}": text})
+    assert answer.status_code == 422
+    assert complaint in answer.text
+    assert 'aria-invalid="true"' in answer.text
+    answer = admin.send("/profile/apply", name="warm", active="1", etag="", **{f"f:{field}": text})
+    assert answer.status_code == 422
+    assert said(connection) == {"temperature": 1.1}
+
+
+def test_a_profile_that_changed_since_the_plan_is_left_alone(admin, connection):
+    form = {"name": "warm", "active": "1", "f:temperature": "1.3"}
+    plan = admin.send("/profile/plan", **form).text
+    connection.execute(
+        """update app_configurations set settings = '{"temperature": 1.7}' where name = 'warm'"""
+    )
+    assert (
+        "has changed since the plan" in admin.send("/profile/apply", etag=hidden(plan, "etag"), **form).text
+    )
+    assert said(connection) == {"temperature": 1.7}
+
+
+def test_fixed_and_secret_fields_are_not_taken_from_a_form(admin, connection):
+    form = {
+        "name": "warm",
+        "active": "1",
+        "f:temperature": "1.3",
+        "f:endpoint": "http://evil",
+        "f:api_key": "x",
+    }
+    plan = admin.send("/profile/plan", **form).text
+    admin.send("/profile/apply", etag=hidden(plan, "etag"), **form)
+    assert said(connection) == {"temperature": 1.3}
+
+
+def test_an_editor_of_other_flags_edits_nothing_here(address, connection, writable):
+    editor = Person(address, create_token(connection, "eve", Role.EDITOR, ["aura"]))
+    assert editor.get("/profile/edit", name="warm").status_code == 403
+    assert editor.send(
+        "/profile/apply", name="warm", active="1", etag="", **{"f:temperature": "1"}
+    ).status_code in {403, 422}
+    assert editor.send("/base/apply", flag="teacher", variant="production", revision="").status_code == 403
+    editor.http.close()
+    assert said(connection) == {"temperature": 1.1}
+
+
+def base_plan(admin, **fields):
+    page = admin.get("/base", flag="teacher").text
+    form = {"flag": "teacher", "variant": "production", "revision": hidden(page, "revision")}
+    form |= {f"f:{name}": text for name, text in fields.items()}
+    return form, admin.send("/base/plan", **form)
+
+
+def test_a_base_value_is_planned_written_and_undone(writable, admin, connection, folder):
+    windsock.reload()
+    before = (folder / "teacher.flagd.json").read_text()
+    form, plan = base_plan(admin, temperature="0.9")
+    assert "~ temperature  0.5 → 0.9" in plan.text
+    assert "10,000 users" in plan.text
+    assert "1 users keep their own temperature" in plan.text
+    assert (folder / "teacher.flagd.json").read_text() == before
+    admin.send("/base/apply", **form)
+    written = json.loads((folder / "teacher.flagd.json").read_text())
+    assert written["flags"]["teacher"]["variants"]["production"] == {"temperature": 0.9}
+    assert "0.9" in admin.get("/settings", flag="teacher").text
+    number, actor, done = connection.execute(
+        "select id, actor, written_at is not null from windsock.configuration_audit"
+    ).fetchone()
+    assert (actor, done) == ("the admin", True)
+    assert "temperature" in admin.get("/change", id=str(number), kind="file").text
+    admin.send("/changes/undo-file", id=str(number))
+    again = json.loads((folder / "teacher.flagd.json").read_text())
+    assert again["flags"]["teacher"]["variants"] == json.loads(before)["flags"]["teacher"]["variants"]
+    assert admin.send("/changes/undo-file", id=str(number)).status_code == 422
+
+
+def test_a_value_that_was_not_there_is_cleared_by_undo(writable, admin, connection, folder):
+    windsock.reload()
+    form, _ = base_plan(admin, greeting="Good day")
+    admin.send("/base/apply", **form)
+    (number,) = connection.execute("select id from windsock.configuration_audit").fetchone()
+    admin.send("/changes/undo-file", id=str(number))
+    variants = json.loads((folder / "teacher.flagd.json").read_text())["flags"]["teacher"]["variants"]
+    assert variants == {"production": {"temperature": 0.5}, "development": {"temperature": 0.1}}
+
+
+def test_an_environments_value(writable, admin, folder):
+    windsock.reload()
+    page = admin.get("/base", flag="teacher", variant="development").text
+    form = {
+        "flag": "teacher",
+        "variant": "development",
+        "revision": hidden(page, "revision"),
+        "f:temperature": "0.2",
+    }
+    assert "environments.development.temperature  0.1 → 0.2" in admin.send("/base/plan", **form).text
+    admin.send("/base/apply", **form)
+    variants = json.loads((folder / "teacher.flagd.json").read_text())["flags"]["teacher"]["variants"]
+    assert variants == {"production": {"temperature": 0.5}, "development": {"temperature": 0.2}}
+
+
+def test_a_base_value_that_does_not_fit(writable, admin):
+    _, plan = base_plan(admin, temperature="9")
+    assert plan.status_code == 422
+    assert "less than or equal to 2" in plan.text
+
+
+def test_a_file_that_changed_since_is_left_alone(writable, admin, folder):
+    windsock.reload()
+    form, _ = base_plan(admin, temperature="0.9")
+    path = folder / "teacher.flagd.json"
+    path.write_text(path.read_text().replace("0.5", "0.6"))
+    answer = admin.send("/base/apply", **form)
+    assert answer.status_code == 422
+    assert "has changed since the plan" in answer.text
+    assert "0.6" in path.read_text()
+
+
+def test_without_writing_the_plan_shows_the_document(admin, folder):
+    before = (folder / "teacher.flagd.json").read_text()
+    form, plan = base_plan(admin, temperature="0.9")
+    assert "Commit this document" in plan.text
+    assert admin.send("/base/apply", **form).status_code == 403
+    assert (folder / "teacher.flagd.json").read_text() == before

@@ -1,0 +1,187 @@
+"""The door: nothing but health without a session, and what a session's cookie is."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from tests.console.conftest import Person, serving
+
+from windsock.api import Role, revoke_token
+from windsock.console import application
+from windsock.console.pages.all import ROUTES
+from windsock.console.security import POLICY
+
+
+def test_health_is_all_that_anybody_gets(address):
+    answer = httpx.get(f"{address}/health")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if route.method == "GET"], ids=lambda route: route.path
+)
+def test_every_page_sends_a_stranger_to_the_door(address, route):
+    answer = httpx.get(f"{address}{route.path}")
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/sign-in")
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if route.method == "POST"], ids=lambda route: route.path
+)
+def test_no_form_works_without_its_key(admin, route):
+    for key in "", "wrong":
+        answer = admin.http.post(route.path, data={"form_key": key})
+        assert answer.status_code == 403
+        assert "from this session" in answer.text
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if route.role is not Role.READER], ids=lambda route: route.path
+)
+def test_a_reader_changes_nothing(reader, route):
+    answer = reader.send(route.path) if route.method == "POST" else reader.get(route.path)
+    assert answer.status_code == 403
+    assert "signed in as reader" in answer.text
+
+
+def test_every_answer_has_the_headers(admin, address):
+    for answer in (
+        admin.get("/"),
+        admin.get("/nowhere"),
+        httpx.get(f"{address}/health"),
+        httpx.get(f"{address}/sign-in"),
+    ):
+        assert answer.headers["content-security-policy"] == POLICY
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+    assert "unsafe" not in POLICY
+    assert "script" not in POLICY
+
+
+def test_an_unknown_address_is_a_page_for_those_inside(admin, address):
+    assert admin.get("/nowhere").status_code == 404
+    assert httpx.get(f"{address}/nowhere").status_code == 303
+
+
+def test_the_cookie(address, tokens, connection):
+    answer = httpx.post(f"{address}/sign-in", data={"token": tokens[Role.READER]})
+    assert answer.status_code == 303
+    cookie = answer.headers["set-cookie"]
+    assert {"HttpOnly", "SameSite=strict", "Path=/"} <= {part.strip() for part in cookie.split(";")}
+    text = cookie.partition("=")[2].partition(";")[0]
+    (kept,) = connection.execute("select session_sha256 from windsock.console_sessions").fetchone()
+    assert kept == hashlib.sha256(text.encode()).digest()
+
+
+def test_over_https_the_cookie_is_secure_and_the_hosts_own(console, tokens, folder):
+    with serving(application(console), forwarded_allow_ips="*") as address:
+        answer = httpx.post(
+            f"{address}/sign-in", data={"token": tokens[Role.READER]}, headers={"X-Forwarded-Proto": "https"}
+        )
+    assert answer.headers["set-cookie"].startswith("__Host-windsock=")
+    assert "; Secure" in answer.headers["set-cookie"]
+    assert "max-age" in answer.headers["strict-transport-security"]
+
+
+@pytest.mark.parametrize("token", ["", "windsock_wrong", "x" * 10_000, "é\U0001f600"])
+def test_a_wrong_token_is_refused(address, token):
+    answer = httpx.post(f"{address}/sign-in", data={"token": token})
+    assert answer.status_code == 401
+    assert "set-cookie" not in answer.headers
+
+
+def test_attempts_are_limited(address):
+    def attempt(_):
+        return httpx.post(f"{address}/sign-in", data={"token": "x"}, timeout=60).status_code
+
+    with ThreadPoolExecutor(20) as at_once:
+        assert set(at_once.map(attempt, range(20))) == {401, 429}
+
+
+def test_a_revoked_token_ends_its_session(reader, connection):
+    assert reader.get("/").status_code == 200
+    revoke_token(connection, "the reader")
+    assert "Sign in" in reader.get("/").text
+
+
+@pytest.mark.parametrize(
+    "ending", ["expires_at = now()", "rotated_at = now() - interval '61 minutes'"], ids=["old", "idle"]
+)
+def test_a_session_ends(reader, connection, ending):
+    connection.execute(f"update windsock.console_sessions set {ending}")
+    assert "Sign in" in reader.get("/").text
+
+
+def test_the_cookie_changes_and_the_old_one_is_good_for_a_moment_only(reader, connection):
+    before = dict(reader.http.cookies)
+    key = reader.key()
+    connection.execute("update windsock.console_sessions set rotated_at = now() - interval '6 minutes'")
+    assert reader.get("/").status_code == 200
+    assert dict(reader.http.cookies) != before
+    assert reader.key() == key, "a form that is open in a browser stays good"
+    with httpx.Client(base_url=reader.http.base_url, cookies=before) as old:
+        assert old.get("/settings").status_code == 200, "a request that was under way"
+        connection.execute("update windsock.console_sessions set rotated_at = now() - interval '31 seconds'")
+        assert old.get("/settings").headers["location"].startswith("/sign-in")
+    assert reader.get("/").status_code == 200
+
+
+def test_signing_out_ends_the_session(reader):
+    cookies = dict(reader.http.cookies)
+    assert "Sign in" in reader.send("/sign-out").text
+    assert httpx.get(f"{reader.http.base_url}/", cookies=cookies).status_code == 303
+
+
+def test_another_site_can_neither_sign_in_nor_send_a_form(admin, tokens, address):
+    foreign = {"Sec-Fetch-Site": "cross-site"}
+    answer = httpx.post(f"{address}/sign-in", data={"token": tokens[Role.ADMIN]}, headers=foreign)
+    assert answer.status_code == 403
+    answer = admin.http.post("/sign-out", data={"form_key": admin.key()}, headers=foreign)
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "after", ["//evil.example", "https://evil.example", "/\\evil.example", "/a\r\nX: y", "\\/x"]
+)
+def test_signing_in_leads_nowhere_else(address, tokens, after):
+    answer = httpx.post(f"{address}/sign-in", data={"token": tokens[Role.READER], "next": after})
+    assert answer.headers["location"] == "/"
+
+
+def test_signing_in_leads_to_the_page_that_was_asked_for(address, tokens):
+    asked = httpx.get(f"{address}/settings?flag=teacher").headers["location"]
+    assert asked == "/sign-in?next=%2Fsettings%3Fflag%3Dteacher"
+    answer = httpx.post(
+        f"{address}/sign-in", data={"token": tokens[Role.READER], "next": "/settings?flag=teacher"}
+    )
+    assert answer.headers["location"] == "/settings?flag=teacher"
+
+
+def test_a_form_that_is_too_long_is_refused(admin):
+    assert admin.http.post("/sign-out", data={"a": "x" * 300_000}).status_code in {413, 403}
+
+
+def test_mounted_in_an_application(console, tokens, folder):
+    app = FastAPI()
+    app.mount("/console", application(console))
+    with serving(app) as address:
+        person = Person(f"{address}/console", tokens[Role.READER])
+        page = person.get("/")
+        assert page.status_code == 200
+        assert 'href="/console/settings"' in page.text
+        assert 'href="/console/console.css"' in page.text
+        assert person.get("/console.css").headers["content-type"].startswith("text/css")
+        person.http.close()
+
+
+def test_a_database_that_is_down_is_said(console, folder, tokens):
+    broken = type(console)(
+        console.settings, console.flags, "postgresql://nobody@127.0.0.1:1/x?connect_timeout=1"
+    )
+    with serving(application(broken)) as address:
+        answer = httpx.post(f"{address}/sign-in", data={"token": "x"}, timeout=30)
+        assert answer.status_code == 503
+        assert "can&#39;t be reached" in answer.text
