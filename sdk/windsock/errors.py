@@ -6,6 +6,7 @@
     ├── DeclarationError       a settings class or feature is declared wrongly (at import, by its author)
     ├── ConfigurationError     start() or a command was given something it cannot use
     │   └── MissingExtraError  an optional dependency is not installed; names the extra
+    ├── MisuseError            a feature or a healed call is used in a way that cannot work; a TypeError too
     ├── OverrideError          a test forces a value that nothing asks for or that doesn't fit
     ├── FlagFileError          a flag document cannot be read as a whole
     ├── UnreachableError       a file, folder, repository or server that a command needs cannot be reached
@@ -16,7 +17,8 @@
         └── GuardError         publishing would remove or break more than is allowed
 
 Nothing here is raised into a request: reading settings, evaluating flags, healing and recording give a value
-and a reason instead. These errors belong to start-up, to commands and to authors.
+and a reason instead. These errors belong to start-up, to commands and to authors; `MisuseError` comes
+with the first run of the code that is wrong.
 """
 
 
@@ -43,6 +45,10 @@ class MissingExtraError(ConfigurationError):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f'{what} needs an optional dependency: pip install "windsock[{extra}]"')
         self.extra = extra
+
+
+class MisuseError(WindsockError, TypeError):
+    """A feature is not called, or a call does not suit the function that heals it."""
 
 
 class OverrideError(WindsockError):

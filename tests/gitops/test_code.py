@@ -188,10 +188,18 @@ def test_live_settings_of_another_module_are_followed(tmp_path, app):
 
 
 def test_calls_of_features_are_uses(tmp_path):
-    flags = "import windsock\nbeta = windsock.feature('beta', default=False)\n"
-    main = "from flags import beta as is_beta\ndef f(user):\n    return is_beta(user)\n"
+    flags = (
+        "import windsock\nbeta = windsock.feature('beta', default=False)\n"
+        "theme: windsock.settings.Feature[str] = windsock.feature('theme', default='light', env='THEME')\n"
+    )
+    main = "from flags import beta as is_beta, theme\ndef f(user):\n    return is_beta(user), theme(user)\n"
     _, uses = written(tmp_path, {"flags.py": flags, "main.py": main})
-    assert uses == {("beta", None, "feature", "flags.py", 2), ("beta", None, "call", "main.py", 3)}
+    assert uses == {
+        ("beta", None, "feature", "flags.py", 2),
+        ("theme", None, "feature", "flags.py", 3),
+        ("beta", None, "call", "main.py", 3),
+        ("theme", None, "call", "main.py", 3),
+    }
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1", "cp1251", "shift_jis"])

@@ -1,7 +1,9 @@
-"""Features: boolean flags with a code default."""
+"""Features: flags of one value, with a code default."""
 
 from collections.abc import Callable
+from enum import Enum, IntEnum, StrEnum
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openfeature import api
@@ -9,6 +11,7 @@ from openfeature.hook import Hook
 
 import windsock
 from windsock.errors import DeclarationError
+from windsock.text import short
 
 Serve = Callable[..., Path]
 
@@ -92,6 +95,126 @@ def test_hooks_are_run(serve: Serve) -> None:
     assert calls == ["before rag_auto_indexing", "after True"]
 
 
-def test_the_default_must_be_a_bool() -> None:
-    with pytest.raises(DeclarationError, match="must be True or False"):
-        windsock.feature("x", default="on")  # type: ignore[arg-type]
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Tone(StrEnum):
+    DRY = "dry"
+    KIND = "kind"
+
+
+class Level(IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Mixed(Enum):
+    TEXT = "a"
+    NUMBER = 1
+
+
+TYPED = [
+    ("light", "dark", "dark"),
+    (1, 4, 4),
+    (1, 4.0, 4),
+    (0.5, 2.5, 2.5),
+    (0.5, 2, 2.0),
+    (Colour.RED, "blue", Colour.BLUE),
+    (Tone.DRY, "kind", Tone.KIND),
+    (Level.LOW, 2, Level.HIGH),
+    (False, True, True),
+]
+UNFIT = [
+    ("light", 5, "text"),
+    (1, "4", "a whole number"),
+    (1, 4.5, "a whole number"),
+    (1, True, "a whole number"),
+    (0.5, True, "a number"),
+    (False, 1, "a boolean"),
+    (Colour.RED, "green", "one of red, blue"),
+    (Level.LOW, True, "one of 1, 2"),
+]
+
+
+def served(value: object) -> dict[str, object]:
+    return {"typed": {"state": "ENABLED", "variants": {"v": value}, "defaultVariant": "v"}}
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+@pytest.mark.parametrize(("default", "value", "expected"), TYPED)
+def test_the_defaults_type_is_the_features(
+    serve: Serve, default: Any, value: object, expected: object, *, hooked: bool
+) -> None:
+    typed = windsock.feature("typed", default=default)
+    assert typed() is default
+    if hooked:
+        api.add_hooks([Hook()])
+    serve(served(value))
+    assert (typed("ann"), type(typed("ann"))) == (expected, type(expected))
+    (told,) = windsock.explain(typed, "ann").fields
+    assert (told.value, told.layer, told.variant) == (getattr(expected, "value", expected), "flag", "v")
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+@pytest.mark.parametrize(("default", "value", "words"), UNFIT)
+def test_a_value_that_does_not_fit_is_told_once_and_the_default_serves(
+    serve: Serve, default: Any, value: object, words: str, caplog: pytest.LogCaptureFixture, *, hooked: bool
+) -> None:
+    typed = windsock.feature("typed", default=default)
+    if hooked:
+        api.add_hooks([Hook()])
+    serve(served(value))
+    assert typed() is typed("ann") is default
+    if not hooked:  # OpenFeature's hooks are told
+        told = f"feature 'typed': variant 'v' gives {short(value)}, which is not {words}"
+        assert caplog.text.count(told) == 1
+    explained = windsock.explain(typed)
+    assert (explained.fields[0].layer, explained.fields[0].value) == (
+        "default",
+        getattr(default, "value", default),
+    )
+    assert explained.refused
+
+
+@pytest.mark.parametrize(
+    ("default", "text", "expected"),
+    [("a", "b", "b"), (1, "2", 2), (0.5, "1.5", 1.5), (Colour.RED, "blue", Colour.BLUE), (Level.LOW, "2", 2)],
+)
+def test_a_variable_is_read_as_the_type(
+    monkeypatch: pytest.MonkeyPatch, default: Any, text: str, expected: object
+) -> None:
+    monkeypatch.setenv("TYPED", text)
+    typed = windsock.feature("typed", default=default, env="TYPED")
+    assert typed() == expected
+    (told,) = windsock.explain(typed).fields
+    assert (told.layer, told.variable) == ("environment", "TYPED")
+
+
+@pytest.mark.parametrize("default", [None, [], {}, b"x", Mixed.TEXT, 1j])
+def test_other_defaults_are_refused(default: Any) -> None:
+    with pytest.raises(DeclarationError, match="feature 'x': the default must be a boolean, text, a number"):
+        windsock.feature("x", default=default)
+
+
+def test_asked_without_calling_it_raises() -> None:
+    with pytest.raises(TypeError, match="feature 'rag_auto_indexing' is asked by calling it"):
+        bool(RAG)
+
+
+def test_what_a_feature_is_and_why(serve: Serve) -> None:
+    rule = {"if": [{"==": [{"var": "tier"}, "pro"]}, "on"]}
+    serve({"rag_auto_indexing": boolean("off", rule)}, environment="staging")
+    assert str(windsock.explain(RAG, "ann", tier="pro")).splitlines()[1:] == [
+        "  rag_auto_indexing  True  flag rag_auto_indexing/on"
+    ]
+    explained = windsock.explain(RAG, "ben")
+    assert (explained.user, explained.environment) == ("ben", "staging")
+    assert explained.reasons == {"rag_auto_indexing": "DEFAULT"}
+    with pytest.raises(TypeError, match="these settings have their user"):
+        windsock.explain(Plain.for_user("ann"), "ann")
+
+
+class Plain(windsock.Settings):
+    n: int = 1

@@ -163,7 +163,7 @@ def test_other_threads_and_tasks_never_see_it(served: str) -> None:
             {},
             r"'checkout\.v3' is neither declared in imported code nor loaded; did you mean",
         ),
-        ({"checkout.v2": "yes"}, {}, r"'checkout\.v2' cannot be 'yes': it is True or False"),
+        ({"checkout.v2": "yes"}, {}, r"'checkout\.v2' cannot be 'yes': it is a boolean"),
     ],
 )
 def test_what_nobody_asks_for_or_what_does_not_fit_raises(served: str, target, fields, message: str) -> None:

@@ -1,6 +1,7 @@
 """What type checkers infer of the public API. Checked by tests/typing, never run."""
 
 import asyncio
+from enum import Enum, StrEnum
 from typing import Annotated, assert_type
 
 from pydantic import Field
@@ -8,6 +9,17 @@ from pydantic_settings import BaseSettings
 
 import windsock
 from windsock.provenance import Explanation
+from windsock.settings import Feature
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Tone(StrEnum):
+    DRY = "dry"
+    KIND = "kind"
 
 
 class Plain(BaseSettings):
@@ -59,6 +71,21 @@ asyncio.run(read())
 rag = windsock.feature("rag", default=False)
 assert_type(rag(), bool)
 assert_type(rag("ann", tier="pro"), bool)
+theme = windsock.feature("theme", default="light", env="THEME")
+assert_type(theme, Feature[str])
+assert_type(theme("ann"), str)
+assert_type(windsock.feature("size", default=1)(), int)
+assert_type(windsock.feature("ratio", default=0.5)("ann"), float)
+assert_type(windsock.feature("colour", default=Colour.RED)(), Colour)
+assert_type(windsock.feature("tone", default=Tone.DRY)(), Tone)
+assert_type(windsock.explain(theme, "ann", tier="pro"), Explanation)
+
+
+def switch(on: Feature, name: Feature[str]) -> tuple[bool, str]:
+    return on(), name("ann")
+
+
+assert_type(switch(rag, theme), tuple[bool, str])
 
 # heal
 assert_type(windsock.heal(Teacher.for_user("ann"), ask), float)

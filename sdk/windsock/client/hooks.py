@@ -106,12 +106,12 @@ def _answered(provider: RuleProvider, question: HookContext, hooks: _Pairs, hint
     if flag is not None:
         outcome = flag.constant or flag.evaluate(attributes_of(context))
         value: Any = outcome.value
-        if type(value) is bool if kind is BOOLEAN else isinstance(value, (dict, list)):
+        if type(value) is bool if kind is BOOLEAN else kind is OBJECT and isinstance(value, (dict, list)):
             value = value if kind is BOOLEAN else copy_json(value)
             metadata: Any = copy_json(outcome.flag_metadata) if outcome.flag_metadata else {}
             return FlagEvaluationDetails(key, value, outcome.variant, metadata, outcome.reason)
     # anything else is rare, and the provider knows what OpenFeature makes of it
-    resolve: Any = provider.resolve_boolean_details if kind is BOOLEAN else provider.resolve_object_details
+    resolve: Any = getattr(provider, f"resolve_{kind.name.lower()}_details")
     found: Details = resolve(key, question.default_value, context).to_flag_evaluation_details(key)
     return found
 

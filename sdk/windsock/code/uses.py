@@ -220,7 +220,8 @@ class _Uses(_Visitor):
             self._assign(target.target, self._known(node.value))
 
     def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
-        self._assign(node.target, self._annotated(node.annotation.annotation))
+        given = None if node.value is None else self._known(node.value)
+        self._assign(node.target, given or self._annotated(node.annotation.annotation))
 
     def visit_NamedExpr(self, node: cst.NamedExpr) -> None:
         self._assign(node.target, self._known(node.value))

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 from inspect import isawaitable
-from types import GeneratorType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, ModuleType
 from typing import TypeVar, cast, overload
 
+from windsock.errors import MisuseError
 from windsock.healing.attempt import Attempt, within
 from windsock.healing.classify import Classifier, classify
 from windsock.settings.settings import Settings
@@ -46,6 +47,7 @@ def heal(
 
     Raises:
         Exception: What `call` raised, where no tuned value was read, or the weaker values failed as well.
+        MisuseError: `call` is asynchronous: use `aheal`.
     """
     attempt = Attempt(settings, classify, deadline)
     while True:
@@ -57,12 +59,18 @@ def heal(
                 (answer,) = answers
             else:
                 raise attempt.error  # noqa: TRY301 - handled as what it is, the call's own
+        except MisuseError:
+            raise
         except Exception as error:
             if not attempt.lower(error):
+                if not attempt.settings.__dict__:
+                    _misuse().tell_unread(call, settings)
                 raise
         else:
             break
     attempt.succeeded()
+    if not attempt.settings.__dict__:
+        _misuse().tell_unread(call, settings)
     return answer
 
 
@@ -101,27 +109,44 @@ async def aheal(
 
     A cancellation is never healed. When the deadline passes, what runs is cancelled: the first run ends
     in `TimeoutError`, a later one in the first one's error.
+
+    Raises:
+        MisuseError: `call` is a plain function: use `heal`.
     """
     attempt = Attempt(settings, classify, deadline)
     while True:
         try:
             async with asyncio.timeout(attempt.left()):
                 answer = await _arun(call, attempt)
+        except MisuseError:
+            raise
         except Exception as error:
             if not attempt.lower(error):
+                if not attempt.settings.__dict__:
+                    _misuse().tell_unread(call, settings)
                 if isinstance(error, TimeoutError) and attempt.error is not None and attempt.left() == 0:
                     raise attempt.error from None
                 raise
         else:
             break
     attempt.succeeded()
+    if not attempt.settings.__dict__:
+        _misuse().tell_unread(call, settings)
     return answer
+
+
+def _misuse() -> ModuleType:
+    from windsock.healing import misuse  # noqa: PLC0415 - a service without any never loads it
+
+    return misuse
 
 
 def _run(call: Callable[[S], T], attempt: Attempt[S]) -> T:
     answer = call(attempt.settings)
     if type(answer) is GeneratorType:
         return cast("T", _begun(cast("Generator[object, object, object]", answer), attempt))
+    if isinstance(answer, CoroutineType | AsyncGeneratorType):
+        _misuse().refuse_coroutine(answer)
     return answer
 
 
@@ -129,6 +154,8 @@ async def _arun(call: Callable[[S], Awaitable[T] | AsyncIterator[T]], attempt: A
     answer = call(attempt.settings)
     if isawaitable(answer):
         return await answer
+    if not hasattr(answer, "__aiter__"):
+        _misuse().refuse_plain(answer)
     return cast("T", await _abegun(answer, attempt))
 
 

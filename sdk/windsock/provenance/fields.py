@@ -3,9 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import takewhile
+from typing import Any
 
+from openfeature.evaluation_context import EvaluationContextAttribute
+
+from windsock.evaluator.outcome import Outcome
 from windsock.nested import FieldPath, at, says
 from windsock.settings.declaration import Declaration
+from windsock.settings.features import Feature
 from windsock.settings.layers import Origin, Refusal, Resolved
 from windsock.settings.process import process
 from windsock.settings.resolution import Resolution
@@ -111,15 +116,35 @@ class Explanation:
         return table(self._head(), ("field", "value", "from"), [*rows, *refused])
 
 
-def explain(settings: Settings) -> Explanation:
-    """Tell where each value of a settings object came from.
+def explain(
+    settings: Settings | Feature[Any],
+    targeting_key: object = None,
+    /,
+    **attributes: EvaluationContextAttribute,
+) -> Explanation:
+    """Tell where each value of a settings object, or the value of a feature, came from.
+
+    ::
+
+        print(windsock.explain(Teacher.for_user("ann")))
+        print(windsock.explain(new_checkout, "ann", tier="pro"))
 
     Args:
-        settings: What `Settings.for_user` or `Settings.live` gave.
+        settings: What `Settings.for_user` or `Settings.live` gave; or a feature.
+        targeting_key: The user's id, for a feature.
+        attributes: What targeting rules may ask of the user, for a feature.
 
     Raises:
-        TypeError: An instance made by calling the class: nobody resolved it, so there is nothing to tell.
+        TypeError: An instance made by calling the class: nobody resolved it, so there is nothing to tell. Or
+            a user beside settings, which have theirs.
     """
+    if isinstance(settings, Feature):
+        from windsock.provenance.features import explained  # noqa: PLC0415 - asked by people
+
+        return explained(settings.declared, targeting_key, attributes)
+    if targeting_key is not None or attributes:
+        name = type(settings).__name__
+        raise TypeError(f"these settings have their user: write explain({name}.for_user(user_id, …))")
     given = given_of(settings)
     if given is None:
         name = type(settings).__name__
@@ -145,12 +170,12 @@ def explain(settings: Settings) -> Explanation:
 
 
 def _reasons(resolution: Resolution) -> dict[str, str]:
-    return {
-        outcome.flag_key: outcome.reason
-        if outcome.error_code is None
-        else f"{outcome.reason}: {outcome.error_code}"
-        for outcome in resolution.outcomes
-    }
+    return {outcome.flag_key: reason_of(outcome) for outcome in resolution.outcomes}
+
+
+def reason_of(outcome: Outcome) -> str:
+    """OpenFeature's reason of an evaluation, with the error's code if there was one."""
+    return outcome.reason if outcome.error_code is None else f"{outcome.reason}: {outcome.error_code}"
 
 
 def _provenance(declaration: Declaration, resolved: Resolved) -> list[Provenance]:

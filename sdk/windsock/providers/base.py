@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _SETTLE_SECONDS: Final = 1.0
 """Longest wait for OpenFeature to write down how the start ended."""
 
+GRACE_PERIOD: Final = 5.0
+"""Seconds for which a source may be unreachable before the status goes from STALE to ERROR, by default."""
+
 
 @dataclass(frozen=True, slots=True)
 class Serving:

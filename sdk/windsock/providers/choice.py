@@ -9,7 +9,6 @@ from openfeature.provider import AbstractProvider
 
 from windsock.errors import ConfigurationError
 from windsock.providers.files import FilesProvider
-from windsock.providers.flagd_options import grace_period
 
 DEFAULT_FOLDER = "flagd"
 
@@ -55,6 +54,10 @@ def _unnamed_resolver() -> str:
 def _files(
     path: str | os.PathLike[str], context: Mapping[str, EvaluationContextAttribute]
 ) -> AbstractProvider:
+    if not os.environ.get("FLAGD_RETRY_GRACE_PERIOD"):
+        return FilesProvider(path, context)
+    from windsock.providers.flagd_options import grace_period  # noqa: PLC0415 - few set it
+
     return FilesProvider(path, context, grace_period=grace_period())
 
 

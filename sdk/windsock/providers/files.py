@@ -23,8 +23,8 @@ from openfeature.provider import ProviderStatus
 from windsock.errors import FlagFileError
 from windsock.flags import Document, FlagSet, merge, read_document
 from windsock.providers import forking, greenlets
+from windsock.providers.base import GRACE_PERIOD
 from windsock.providers.compiled import CompiledProvider
-from windsock.providers.flagd_options import GRACE_PERIOD
 
 logger = logging.getLogger("windsock.flags")
 

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from windsock.backoff import Backoff
 from windsock.errors import ConfigurationError
+from windsock.providers.base import GRACE_PERIOD
 
 Protocol: TypeAlias = Literal["rpc", "in-process"]
 """What is asked of the server: an evaluation each time, or its flags."""
@@ -18,9 +19,6 @@ PORTS: Final[Mapping[Protocol, int]] = {"rpc": 8013, "in-process": 8015}
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 """Largest set taken by default; gRPC's own 4 MiB are too few for flags that list their users."""
-
-GRACE_PERIOD: Final = 5.0
-"""Seconds for which a source may be unreachable before the status goes from STALE to ERROR, by default."""
 
 
 @dataclass(frozen=True, slots=True)

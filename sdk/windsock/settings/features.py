@@ -1,99 +1,73 @@
-"""Features: boolean flags with a code default."""
+"""Features: flags of one value, with a code default."""
 
-import logging
-import os
 from collections.abc import Mapping
-from typing import Protocol
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from openfeature.evaluation_context import EvaluationContextAttribute
-from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypeVar as DefaultedTypeVar
 
-from windsock.client.hooks import BOOLEAN
-from windsock.errors import DeclarationError
+from windsock.errors import MisuseError
 from windsock.evaluator.outcome import Outcome
 from windsock.settings.arms import EXPERIMENT, arm_of
+from windsock.settings.feature_values import DeclaredFeature, plain
 from windsock.settings.process import process
 from windsock.usage.data import Use
 from windsock.usage.request import _current, current_request
 
-logger = logging.getLogger("windsock.settings")
-
-_BOOL = TypeAdapter(bool)
-
-
-class Feature(Protocol):
-    """A boolean flag; calling it gives whether it is on. Made by `feature`."""
-
-    def __call__(self, targeting_key: object = None, /, **attributes: EvaluationContextAttribute) -> bool:
-        """Whether the feature is on, for one user or (without one) for the deployment.
-
-        Args:
-            targeting_key: The user's id.
-            attributes: What targeting rules may ask of the user.
-        """
+V = DefaultedTypeVar("V", default=bool)
+E = TypeVar("E", bound=Enum)
 
 
-class DeclaredFeature:
-    """A feature that code declares, and what the environment says of it.
+class Feature(partial[V]):
+    """A flag of one value; calling it gives the value. Made by `feature`.
+
+    ``theme(user_id, tier="pro")`` is the value for one user, ``theme()`` that of the deployment.
+    ``if new_checkout:`` raises: a feature is asked by calling it.
 
     Attributes:
-        key: The flag's key.
-        decides: Whether it does, or has not been asked yet.
+        declared: What the code says of it.
     """
 
-    __slots__ = ("__weakref__", "_env", "_read", "_value", "decides", "key")
+    # Not an object with a `__call__` of its own, which Python calls in a slower way.
+    declared: DeclaredFeature[V]
 
-    def __init__(self, key: str, env: str | None) -> None:
-        self.decides = True
-        self.key = key
-        self._env = env
-        self._read = False
-        self._value: bool | None = None
-        process.readers.add(self)
+    if TYPE_CHECKING:
 
-    def value(self) -> bool | None:
-        """What the feature is forced to be; None where the flag decides."""
-        if not self._read:
-            self.reload()
-        return self._value
+        def __call__(self, targeting_key: object = None, /, **attributes: EvaluationContextAttribute) -> V:
+            """The value for one user or (without one) for the deployment.
 
-    def reload(self) -> None:
-        """Read the environment again."""
-        self._value = self._read_environment()
-        self._read, self.decides = True, self._value is not None
+            Args:
+                targeting_key: The user's id.
+                attributes: What targeting rules may ask of the user.
+            """
 
-    def _read_environment(self) -> bool | None:
-        raw = os.environ.get(self._env, "") if self._env else ""
-        if not raw:
-            return None
-        try:
-            return _BOOL.validate_python(raw)
-        except ValidationError:
-            logger.warning(
-                "%s=%r is not a boolean for feature %r: use true or false. The flag decides.",
-                self._env,
-                raw,
-                self.key,
-            )
-            return None
+    def __bool__(self) -> Literal[True]:
+        raise MisuseError(f"{self!r} is asked by calling it: feature(), or feature(user_id) for one user")
+
+    def __repr__(self) -> str:
+        return f"feature {self.declared.key!r}"
 
 
-def _switch(key: str, default: bool, forced: DeclaredFeature) -> Feature:  # noqa: C901, FBT001 - one function, see below
+def _asking(declared: DeclaredFeature[V]) -> Feature[V]:  # noqa: C901 - one function, see below
     """What is called to ask for a feature."""
+    key, default, exact, fit = declared.key, declared.default, declared.exact, declared.fit
 
-    # A function and not an object with `__call__`, which Python calls in a way that takes half as long again;
-    # and one function, because each step takes hardly longer than calling another would.
-    def is_on(targeting_key: object = None, /, **attributes: EvaluationContextAttribute) -> bool:
-        if forced.decides and (decided := forced.value()) is not None:
+    # one function, because each step takes hardly longer than calling another would
+    def ask(targeting_key: object = None, /, **attributes: EvaluationContextAttribute) -> V:
+        if declared.decides and (decided := declared.value()) is not None:
             return decided
         evaluation = process.evaluation or process.evaluating()
         provider = evaluation.provider()
         if provider is None:
-            details = evaluation.details(BOOLEAN, key, default, targeting_key, attributes)
-            on: bool = details.value
+            details = evaluation.details(
+                declared.kind, key, declared.plain_default, targeting_key, attributes
+            )
+            value: V = details.value if type(details.value) is exact else fit(details.value, details.variant)
             if _current.get() is not None:
-                _record(evaluation.outcome(details), on, targeting_key, attributes)
-            return on
+                _record(evaluation.outcome(details), value, targeting_key, attributes)
+            return value
         flag = provider.compiled.get(key)
         if flag is None:
             return default
@@ -112,31 +86,33 @@ def _switch(key: str, default: bool, forced: DeclaredFeature) -> Feature:  # noq
                 outcome = rule(context)
             except Exception:  # noqa: BLE001 - the context does not suit the rule, or its values raise anything
                 return default
-        value = outcome.value
-        on = value if value is True or value is False else default
+        served: Any = outcome.value
+        value = served if type(served) is exact else fit(served, outcome.variant)
         if _current.get() is not None:
-            _record(outcome, on, targeting_key, attributes)
-        return on
+            _record(outcome, value, targeting_key, attributes)
+        return value
 
-    is_on.__name__ = is_on.__qualname__ = f"feature {key}"
-    return is_on
+    ask.__name__ = ask.__qualname__ = f"feature {key}"
+    feature = Feature(ask)
+    feature.declared = declared
+    return feature
 
 
-def _record(outcome: Outcome, on: object, targeting_key: object, attributes: Mapping[str, object]) -> None:
+def _record(outcome: Outcome, value: object, targeting_key: object, attributes: Mapping[str, object]) -> None:
     """Let the request that is under way know that a feature was asked for."""
     if (request := current_request()) is not None:
-        request.record(_Asked(outcome, on, targeting_key, attributes))
+        request.record(_Asked(outcome, value, targeting_key, attributes))
 
 
 class _Asked:
     """What a feature was for a user: a use, as a settings view has one."""
 
-    __slots__ = ("_attributes", "_key", "_on", "_outcome")
+    __slots__ = ("_attributes", "_key", "_outcome", "_value")
 
     def __init__(
-        self, outcome: Outcome, on: object, targeting_key: object, attributes: Mapping[str, object]
+        self, outcome: Outcome, value: object, targeting_key: object, attributes: Mapping[str, object]
     ) -> None:
-        self._outcome, self._on, self._key, self._attributes = outcome, on, targeting_key, attributes
+        self._outcome, self._value, self._key, self._attributes = outcome, value, targeting_key, attributes
 
     def use(self) -> Use:
         """The feature's value and where it came from."""
@@ -152,7 +128,7 @@ class _Asked:
             reason=outcome.reason,
             environment=evaluation.environment,
             user_id=str(self._key) if self._key else None,
-            values={outcome.flag_key: self._on},
+            values={outcome.flag_key: plain(self._value)},
             experiment=arm.experiment if arm else None,
             arm=arm.name if arm else None,
             exposed_to=arm,
@@ -160,22 +136,35 @@ class _Asked:
         )
 
 
-def feature(key: str, *, default: bool, env: str | None = None) -> Feature:
+@overload
+def feature(key: str, *, default: bool, env: str | None = None) -> Feature[bool]: ...
+@overload
+def feature(key: str, *, default: E, env: str | None = None) -> Feature[E]: ...
+@overload
+def feature(key: str, *, default: str, env: str | None = None) -> Feature[str]: ...
+@overload
+def feature(key: str, *, default: int, env: str | None = None) -> Feature[int]: ...
+@overload
+def feature(key: str, *, default: float, env: str | None = None) -> Feature[float]: ...
+def feature(
+    key: str, *, default: bool | Enum | str | float, env: str | None = None
+) -> Feature[bool] | Feature[Any]:
     """Declare a feature.
 
     ::
 
-        rag = windsock.feature("rag_auto_indexing", default=False)
-        if rag(user_id): ...
+        new_checkout = windsock.feature("new_checkout", default=False)
+        theme = windsock.feature("theme", default="light")
+        if new_checkout(user_id): ...
 
     Args:
         key: The flag's key.
-        default: What it is where no flag says otherwise.
+        default: The value where no flag says otherwise; its type is the feature's. A flag's variants hold an
+            enum's values.
         env: An environment variable that decides before the flag does, where it is set and not empty.
 
     Raises:
-        DeclarationError: The default isn't a bool.
+        DeclarationError: The default isn't a boolean, text, a number or a member of an enum of texts or whole
+            numbers.
     """
-    if type(default) is not bool:
-        raise DeclarationError(f"feature {key!r}: the default must be True or False, not {default!r}")
-    return _switch(key, default, DeclaredFeature(key, env))
+    return _asking(DeclaredFeature(key, default, env))

@@ -22,7 +22,7 @@ from windsock.flag_names import OVERRIDE, class_flag
 from windsock.nested import overlay
 from windsock.settings import Settings
 from windsock.settings.falling import resolve
-from windsock.settings.features import DeclaredFeature
+from windsock.settings.feature_values import DeclaredFeature, plain
 from windsock.settings.layers import Layer, Origin
 from windsock.settings.process import process
 from windsock.settings.settings import is_view, key_of
@@ -207,8 +207,8 @@ def _of_flags(values: Mapping[str, object]) -> _Override:
             raise OverrideError(
                 f"flag {key!r} is neither declared in imported code nor loaded{did_you_mean(key, known)}"
             )
-        if key in features and type(value) is not bool:
-            raise OverrideError(f"feature {key!r} cannot be {value!r}: it is True or False")
+        if key in features and features[key].fitting(plain(value)) is None:
+            raise OverrideError(f"feature {key!r} cannot be {value!r}: it is {features[key].words}")
         if key in features and features[key].value() is not None:
             raise OverrideError(
                 f"feature {key!r} is decided by an environment variable, which wins; unset it in the test,"
@@ -217,7 +217,7 @@ def _of_flags(values: Mapping[str, object]) -> _Override:
         if key not in features and type(value) not in (kinds := _kinds(loaded[key].flag.variants.values())):
             expected = " or ".join(sorted(kind.__name__ for kind in kinds))
             raise OverrideError(f"flag {key!r} cannot be {value!r}: its variants are {expected}")
-    return _Override(dict(values), laid=False, user=None)
+    return _Override({key: plain(value) for key, value in values.items()}, laid=False, user=None)
 
 
 def _kinds(variants: Any) -> set[type]:

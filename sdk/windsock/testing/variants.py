@@ -10,7 +10,7 @@ from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, FlagSet, JsonValue
 from windsock.nested import overlay
 from windsock.settings import Settings
-from windsock.settings.features import DeclaredFeature
+from windsock.settings.feature_values import DeclaredFeature
 from windsock.settings.process import process
 from windsock.settings.resolution import Resolver
 from windsock.settings.shapes import fields_of
@@ -172,13 +172,13 @@ def _objects(served: FlagSet, key: str) -> Iterator[tuple[str, JsonValue]]:
 def _choices(served: FlagSet, key: str) -> list[tuple[str, JsonValue]]:
     if key in served.flags:
         return [(f"{key}/{variant}", value) for variant, value in served.flags[key].variants.items()]
-    features = [each.key for each in process.readers if isinstance(each, DeclaredFeature)]
+    features = {each.key: each for each in process.readers if isinstance(each, DeclaredFeature)}
     if key not in features:
         known = sorted({*features, *served.flags})
         raise OverrideError(
             f"flag {key!r} is neither declared in imported code nor in a flag file{did_you_mean(key, known)}"
         )
-    return [(f"{key}/on", True), (f"{key}/off", False)]
+    return [(f"{key}/{name}", value) for name, value in features[key].choices.items()]
 
 
 def _combined(chosen: Sequence[tuple[type[Settings] | str, str, JsonValue]]) -> Combination:

@@ -1,0 +1,62 @@
+"""Calls that `heal` and `aheal` cannot heal, told to who wrote them."""
+
+import logging
+from collections.abc import Callable
+from types import AsyncGeneratorType, CodeType, CoroutineType
+from typing import Any
+
+from windsock.errors import MisuseError
+
+logger = logging.getLogger("windsock.healing")
+
+_TOLD_MAX = 1_000
+_told: set[CodeType] = set()
+
+
+def refuse_coroutine(answer: "CoroutineType[Any, Any, Any] | AsyncGeneratorType[Any, Any]") -> None:
+    """Refuse what `heal` cannot run.
+
+    Raises:
+        MisuseError: Always.
+    """
+    if isinstance(answer, CoroutineType):
+        answer.close()  # else Python warns that it was never awaited
+    raise MisuseError("windsock.heal got an async function; write await windsock.aheal(…)")
+
+
+def refuse_plain(answer: object) -> None:
+    """Refuse what `aheal` can neither await nor iterate over.
+
+    Raises:
+        MisuseError: Always.
+    """
+    raise MisuseError(
+        f"windsock.aheal got a function that returned {type(answer).__name__}; write windsock.heal(…) for a"
+        " plain function, or make it async def"
+    )
+
+
+def tell_unread(call: Callable[..., object], settings: object) -> None:
+    """Tell, once for each call in the code, that it reads the settings from outside and not its argument."""
+    code = getattr(call, "__code__", None)
+    if not isinstance(code, CodeType) or code in _told or not _holds(call, code, settings):
+        return
+    if len(_told) >= _TOLD_MAX:
+        _told.clear()
+    _told.add(code)
+    logger.warning(
+        "%s:%d: %s reads %s from outside and not from its argument, so nothing can be healed; write"
+        " windsock.heal(settings, lambda s: …s.field…)",
+        code.co_filename, code.co_firstlineno, code.co_name, type(settings).__name__,
+    )  # fmt: skip
+
+
+def _holds(call: Any, code: CodeType, settings: object) -> bool:
+    """Whether a function closes over an object, or names a global that is it."""
+    for cell in call.__closure__ or ():
+        try:
+            if cell.cell_contents is settings:
+                return True
+        except ValueError:  # nothing is in it yet
+            continue
+    return any(call.__globals__.get(name) is settings for name in code.co_names)

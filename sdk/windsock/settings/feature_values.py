@@ -1,0 +1,136 @@
+"""What code declares of a feature: its type, its default, and which values of a flag fit it."""
+
+import logging
+import os
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any, Generic, cast
+
+from openfeature.flag_evaluation import FlagType
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypeVar
+
+from windsock.errors import DeclarationError
+from windsock.settings.process import process
+from windsock.text import short
+
+logger = logging.getLogger("windsock.settings")
+
+V = TypeVar("V", default=bool)
+
+_KINDS = {
+    bool: (FlagType.BOOLEAN, "a boolean"),
+    str: (FlagType.STRING, "text"),
+    int: (FlagType.INTEGER, "a whole number"),
+    float: (FlagType.FLOAT, "a number"),
+}
+_TOLD_MAX = 1_000
+
+
+def plain(value: object) -> Any:
+    """A feature's value as a flag holds it."""
+    return value.value if isinstance(value, Enum) else value
+
+
+def _members(default: Any) -> Iterable[tuple[Any, Any]]:
+    return ((each.value, each) for each in type(default))
+
+
+class DeclaredFeature(Generic[V]):
+    """A feature that code declares, and what the environment says of it.
+
+    Attributes:
+        key: The flag's key.
+        default: The code default.
+        plain_default: The same as a flag would hold it.
+        kind: OpenFeature's type of the flag.
+        variable: The environment variable that decides before the flag does, if any.
+        words: What its values are, for a message: ``a boolean``, ``one of light, dark``.
+        exact: The type of the flag's values that are the feature's as they are; None for an enum.
+        decides: Whether the environment does, or has not been asked yet.
+    """
+
+    def __init__(self, key: str, default: V, env: str | None) -> None:
+        self.key, self.default, self.variable = key, default, env
+        self.plain_default = plain(default)
+        self._members = dict(_members(default)) if isinstance(default, Enum) else None
+        self._type = type(self.plain_default)
+        alike = all(type(value) is self._type for value in self._members or ())
+        if self._type not in _KINDS or not alike or (self._members and self._type not in {str, int}):
+            raise DeclarationError(
+                f"feature {key!r}: the default must be a boolean, text, a number, or a member of an enum of"
+                f" texts or whole numbers, not {default!r}; declare a settings class for an object"
+            )
+        self.exact = None if self._members else self._type
+        self.kind, self.words = _KINDS[self._type]
+        if self._members:
+            self.words = f"one of {', '.join(map(str, self._members))}"
+        self.decides = True
+        self._read = False
+        self._value: V | None = None
+        self._told: set[tuple[str | None, str]] = set()
+        process.readers.add(self)
+
+    def value(self) -> V | None:
+        """What the environment forces the feature to be; None where the flag decides."""
+        if not self._read:
+            self.reload()
+        return self._value
+
+    def reload(self) -> None:
+        """Read the environment again."""
+        self._value = self._read_environment()
+        self._read, self.decides = True, self._value is not None
+
+    def fit(self, served: object, variant: str | None) -> V:
+        """The feature's value for that of a flag; the code default, and an error once, where it doesn't fit.
+
+        Args:
+            served: What the flag gives; None where it gives nothing.
+            variant: The flag's variant.
+        """
+        found = self.fitting(served)
+        if found is not None:
+            return found
+        said = (variant, short(served))
+        if served is not None and said not in self._told:
+            if len(self._told) >= _TOLD_MAX:
+                self._told.clear()
+            self._told.add(said)
+            logger.error(
+                "feature %r: variant %r gives %s, which is not %s. The code default serves.",
+                self.key, variant, said[1], self.words,
+            )  # fmt: skip
+        return self.default
+
+    def fitting(self, served: object) -> V | None:
+        """The feature's value for that of a flag; None where it doesn't fit."""
+        if self._type is int and type(served) is float and served.is_integer():
+            served = int(served)  # flags written by JavaScript have one kind of number
+        elif self._type is float and type(served) is int:
+            served = float(served)
+        if type(served) is not self._type:
+            return None
+        return cast("V | None", self._members.get(served) if self._members else served)
+
+    @property
+    def choices(self) -> dict[str, bool | str | float]:
+        """Its values by a name, as far as they can be listed: of a boolean and of an enum all."""
+        if self._members:
+            return {str(value): value for value in self._members}
+        return {"on": True, "off": False} if self._type is bool else {"default": self.plain_default}
+
+    def _read_environment(self) -> V | None:
+        raw = os.environ.get(self.variable, "") if self.variable else ""
+        if not raw:
+            return None
+        try:
+            found: V = TypeAdapter(type(self.default)).validate_python(raw)
+        except ValidationError:
+            logger.warning(
+                "%s=%r is not %s for feature %r%s. The flag decides.",
+                self.variable, raw, self.words, self.key,
+                ": use true or false" if self._type is bool else "",
+            )  # fmt: skip
+            return None
+        return found
