@@ -156,6 +156,43 @@ def windsock_postgres(windsock_databases: "Databases") -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def windsock_container_databases(request: pytest.FixtureRequest) -> "Iterator[Databases]":
+    """The PostgreSQL container of this test process; `windsock_container_postgres` has a database of it."""
+    from windsock.testing.containers import postgres  # noqa: PLC0415 - see the module
+    from windsock.testing.databases import Databases  # noqa: PLC0415 - likewise
+
+    with postgres(request.config.rootpath) as server:
+        yield Databases(server)
+
+
+@pytest.fixture
+def windsock_container_postgres(windsock_container_databases: "Databases") -> Iterator[str]:
+    """As `windsock_postgres`, on the image of the service ``postgres`` in docker-compose.yml."""
+    with windsock_container_databases.fresh() as url:
+        yield url
+
+
+@pytest.fixture
+def windsock_container_flagd(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Path], None]]:
+    """Call it with a folder of flag files: flagd serves them, and `windsock.start` follows it.
+
+    The image is that of the service ``flagd`` in docker-compose.yml.
+    """
+    from windsock.testing.containers import flagd  # noqa: PLC0415 - see the module
+
+    with ExitStack() as stack:
+
+        def serve(folder: Path) -> None:
+            variables = stack.enter_context(flagd(request.config.rootpath, folder))
+            for name, value in variables.items():
+                monkeypatch.setenv(name, value)
+
+        yield serve
+
+
 @pytest.fixture(autouse=True)
 def _windsock_markers(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.config.getoption("flags_strict"):

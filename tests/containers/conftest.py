@@ -4,12 +4,12 @@ Where no Docker engine answers or an image cannot be had, the test is skipped an
 """
 
 import os
-import re
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.config import ConnectionMode, testcontainers_config
 from testcontainers.core.container import DockerContainer
+
+from windsock.testing.containers import image
 
 REPOSITORY = Path(__file__).parents[2]
 IN_CONTAINER = "/flags"
@@ -34,15 +36,9 @@ def compose() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def image_of(compose: dict[str, Any]) -> Callable[[str], str]:
+def image_of() -> Callable[[str], str]:
     """The image that docker-compose.yml would run for a service: `${VARIABLE:-default}`, variable first."""
-
-    def image(service: str) -> str:
-        written = compose["services"][service]["image"]
-        variable = re.fullmatch(r"\$\{(\w+):-(.+)\}", written)
-        return os.environ.get(variable[1]) or variable[2] if variable else written
-
-    return image
+    return partial(image, project=REPOSITORY)
 
 
 @pytest.fixture(scope="session")
@@ -151,13 +147,13 @@ StartFlagd = Callable[[Path, list[str], str], AbstractContextManager[Flagd]]
 @pytest.fixture(scope="session")
 def start_flagd(require_image: Callable[[str], str]) -> StartFlagd:
     """Run flagd over files of a folder, weakest first, until a sentinel flag evaluates."""
-    image = require_image("flagd")
+    flagd_image = require_image("flagd")
 
     @contextmanager
     def start(folder: Path, files: list[str], sentinel: str) -> Iterator[Flagd]:
         sources = [f'{{"uri":"{IN_CONTAINER}/{name}","provider":"fsnotify"}}' for name in files]
         container = (
-            DockerContainer(image)
+            DockerContainer(flagd_image)
             .with_command(["start", "--sources", f"[{','.join(sources)}]"])
             # The folder: a rename does not cross the mount of a single file.
             .with_volume_mapping(str(folder), IN_CONTAINER, "ro")

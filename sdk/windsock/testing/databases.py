@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from windsock.errors import MissingExtraError
 from windsock.postgres import embedded
@@ -18,6 +19,21 @@ except ImportError as missing:
     raise MissingExtraError("a PostgreSQL for tests", "embedded") from missing
 
 
+class Server(Protocol):
+    """A PostgreSQL server of the tests' own.
+
+    Attributes:
+        url: The connection string of a database that is not the tests'.
+    """
+
+    @property
+    def url(self) -> str:
+        """As above."""
+
+    def database_url(self, name: str) -> str:
+        """The connection string of another of its databases."""
+
+
 class Databases:
     """The databases of a server of the tests' own.
 
@@ -28,7 +44,7 @@ class Databases:
         server: As given.
     """
 
-    def __init__(self, server: embedded.EmbeddedPostgres) -> None:
+    def __init__(self, server: Server) -> None:
         self.server = server
         self._numbers = itertools.count(1)
 

@@ -1,0 +1,110 @@
+"""PostgreSQL and flagd in containers, with the images that the project's Compose file names."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from windsock.errors import ConfigurationError, MissingExtraError
+
+try:
+    import yaml
+    from testcontainers.community.postgres import PostgresContainer
+    from testcontainers.core.config import ConnectionMode
+    from testcontainers.core.container import DockerContainer
+except ImportError as missing:
+    raise MissingExtraError("PostgreSQL and flagd in containers", "containers") from missing
+
+COMPOSE_FILES: Final = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+"""In Compose's order."""
+
+_INSIDE: Final = "/flags"
+_SYNC_PORT: Final = 8015
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1"})
+_DEFAULT: Final = re.compile(r"\$\{(\w+):-(.+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerPostgres:
+    """A PostgreSQL server in a container.
+
+    Attributes:
+        url: The connection string of its database ``postgres``.
+    """
+
+    url: str
+
+    def database_url(self, name: str) -> str:
+        """The connection string of another database."""
+        return f"{self.url.rpartition('/')[0]}/{name}"
+
+
+def image(service: str, project: Path) -> str:
+    """The image of a service of the project's Compose file; ``${VARIABLE:-default}`` is resolved.
+
+    Raises:
+        ConfigurationError: There is no Compose file, or it names no image for the service.
+    """
+    found = next((project / name for name in COMPOSE_FILES if (project / name).is_file()), None)
+    if found is None:
+        raise ConfigurationError(f"{project}: no docker-compose.yml here that names the image of {service!r}")
+    document = yaml.safe_load(found.read_text(encoding="utf-8"))
+    services = document.get("services") if isinstance(document, dict) else None
+    named = services.get(service) if isinstance(services, dict) else None
+    written = named.get("image") if isinstance(named, dict) else None
+    if not isinstance(written, str):
+        raise ConfigurationError(
+            f"{found}: no service {service!r} with an image; the tests run what it names"
+        )
+    variable = _DEFAULT.fullmatch(written)
+    return (os.environ.get(variable[1]) or variable[2]) if variable else written
+
+
+@contextmanager
+def postgres(project: Path) -> Iterator[ContainerPostgres]:
+    """Run the Compose file's service ``postgres`` for as long as the block lasts."""
+    container = PostgresContainer(image("postgres", project), dbname="postgres", driver=None)
+    container.ports.clear()
+    _publish(container, 5432)
+    with container:
+        yield ContainerPostgres(container.get_connection_url())
+
+
+@contextmanager
+def flagd(project: Path, folder: Path) -> Iterator[dict[str, str]]:
+    """Run the Compose file's service ``flagd`` over the flag files of a folder; later names win.
+
+    Yields:
+        The variables with which `windsock.start` follows it; `start` waits until flagd has sent its flags.
+
+    Raises:
+        ConfigurationError: The folder has no flag file; flagd doesn't start without one.
+    """
+    names = sorted(path.name for path in folder.glob("*.flagd.json"))
+    if not names:
+        raise ConfigurationError(f"{folder}: no *.flagd.json here; flagd doesn't start without a file")
+    sources = [{"uri": f"{_INSIDE}/{name}", "provider": "fsnotify"} for name in names]
+    container = (
+        DockerContainer(image("flagd", project))
+        .with_command(["start", "--sources", json.dumps(sources)])
+        .with_volume_mapping(str(folder), _INSIDE, "ro")  # the folder: a rename doesn't reach a mounted file
+        .with_kwargs(user=f"{os.getuid()}:{os.getgid()}")  # pytest's folders are readable by this user only
+    )
+    _publish(container, _SYNC_PORT)
+    with container:
+        yield {
+            "FLAGD_RESOLVER": "in-process",
+            "FLAGD_HOST": container.get_container_host_ip(),
+            "FLAGD_PORT": str(container.get_exposed_port(_SYNC_PORT)),
+        }
+
+
+def _publish(container: DockerContainer, port: int) -> None:
+    """Publish a port: on loopback, or where the engine runs elsewhere, on that machine's addresses."""
+    client = container.get_docker_client()
+    here = client.get_connection_mode() is ConnectionMode.docker_host and client.host() in _LOOPBACK
+    container.ports[f"{port}/tcp"] = ("127.0.0.1", None) if here else None  # type: ignore[assignment]  # docker-py's

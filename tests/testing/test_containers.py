@@ -1,0 +1,39 @@
+"""Which images the container fixtures take, without an engine; tests/containers runs them."""
+
+import pytest
+from tests.docs.blocks import REPOSITORY
+
+from windsock.errors import ConfigurationError
+from windsock.testing import containers
+
+
+@pytest.mark.parametrize(
+    ("variable", "expected"), [("", "postgres:17"), ("mirror.test/postgres:1", "mirror.test/postgres:1")]
+)
+def test_the_image_is_that_of_docker_compose(monkeypatch, variable, expected):
+    monkeypatch.setenv("WINDSOCK_POSTGRES_IMAGE", variable)
+    assert containers.image("postgres", REPOSITORY) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["services: {flagd: {build: .}}", "services: {}", "[]", ""],
+    ids=["no image", "no service", "a list", "empty"],
+)
+def test_a_compose_file_without_the_image_is_named(tmp_path, text):
+    (tmp_path / "compose.yaml").write_text(text)
+    with pytest.raises(ConfigurationError, match=r"compose\.yaml: no service 'flagd' with an image"):
+        containers.image("flagd", tmp_path)
+
+
+def test_no_compose_file_is_an_error(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"no docker-compose\.yml here"):
+        containers.image("flagd", tmp_path)
+
+
+def test_flagd_is_not_started_without_a_file(tmp_path):
+    with (
+        pytest.raises(ConfigurationError, match=r"no \*\.flagd\.json here"),
+        containers.flagd(REPOSITORY, tmp_path),
+    ):
+        pass
