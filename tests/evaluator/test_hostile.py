@@ -56,6 +56,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_rule_that_never_ends_ends_as_an_error(name: str) -> None:

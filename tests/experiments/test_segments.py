@@ -107,6 +107,7 @@ def test_a_snapshot_keeps_the_segments(tmp_path) -> None:
     assert segments(analyse(again.declared, again.collected)) == segments(analyse(declared(), collected))
 
 
+@pytest.mark.slow
 def test_segments_without_an_effect_are_seldom_called(tmp_path) -> None:
     called = 0
     for seed in range(40):

@@ -46,6 +46,7 @@ def test_rules_that_lint_clean_agree_with_the_python_core(source: random.Random)
             assert mine == theirs, (key, context)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.randoms(use_true_random=False))
 def test_rules_that_lint_clean_agree_with_the_npm_core(npm: NpmCore, source: random.Random) -> None:

@@ -330,6 +330,7 @@ def test_a_reference_is_in_a_circle_where_it_leads_back_to_its_rule(graph):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last", [True, {"$ref": "e0"}, {"$ref": "e"}])
 def test_thousands_of_references_take_seconds(last):
     rules = {f"e{each}": {"and": [{"$ref": f"e{each + 1}"}]} for each in range(5000)} | {"e5000": last}

@@ -140,6 +140,7 @@ def test_a_change_of_many_writers_is_never_overlooked(database, application):
     assert seen == dict.fromkeys(map(str, users[:4]))
 
 
+@pytest.mark.slow
 def test_a_transaction_of_an_application_can_be_prepared(postgres_folder):
     with embedded.start(postgres_folder) as server, connect(server.url) as connection:
         connection.execute("alter system set max_prepared_transactions = 2")
@@ -165,6 +166,7 @@ def test_a_transaction_of_an_application_can_be_prepared(postgres_folder):
             source.close()
 
 
+@pytest.mark.slow
 def test_a_full_queue_of_notifications_fails_nothing(postgres_folder):
     with embedded.start(postgres_folder) as server, connect(server.url) as connection:
         if connection.info.server_version < 170000:

@@ -28,15 +28,17 @@ as $$
             -- windsock.experiments.statistics.e_processes.rate_evidence, and 20 is 95 % confidence over all looks
             coalesce(
                 ctr between 0 and 1 and (
-                    select sum(exp(greatest(-700, least(700,
-                        round(ctr * impressions) * ln(odds)
-                        - impressions * ln(
+                    select pg_catalog.sum(pg_catalog.exp(greatest(-700, least(700,
+                        pg_catalog.round(ctr * impressions) * pg_catalog.ln(odds)
+                        - impressions * pg_catalog.ln(
                             1 + public.get_winner_threshold('ctr_threshold')::double precision * (odds - 1)
                         )
                     ))))
-                    from unnest(array[1.1, 1.25, 1.5, 2, 3]::double precision[]) as odds
+                    from pg_catalog.unnest(array[1.1, 1.25, 1.5, 2, 3]::double precision[]) as odds
                 ) / 5 >= 20,
                 false
             ) as shown
     ) as reached
 $$;
+-- The roles that may execute it keep that right.
+revoke all on function public.is_winner(double precision, double precision, integer, bigint) from public;

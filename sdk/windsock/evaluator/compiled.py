@@ -20,6 +20,7 @@ from windsock.evaluator.variant_names import is_plain_name, variant_name
 from windsock.evaluator.work import begin
 from windsock.flags import Flag
 from windsock.flags.kinds import may_be_object
+from windsock.flags.values import quoted
 
 Evaluate: TypeAlias = Callable[[Mapping[str, object]], Outcome]
 """From attributes (``targetingKey`` among them, if there is one) to the outcome; never raises."""
@@ -163,8 +164,9 @@ class Outcomes:
         name = variant_name(result)
         found = self._matches.get(name) or self._escaped.get(name)
         if found is None:
-            names = ", ".join(map(describe, list(self._flag.variants)[:10])) or "none"
-            message = f"the rule gives {describe(result)}, which is not a variant; the variants are: {names}"
+            names = ", ".join(map(quoted, list(self._flag.variants)[:10])) or "none"
+            given = quoted(result) if isinstance(result, str) else describe(result)
+            message = f"the rule gives {given}, which is not a variant; the variants are: {names}"
             return self.error(ErrorCode.GENERAL, message)
         return found
 
