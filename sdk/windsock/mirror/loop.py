@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from windsock.backoff import Backoff
 from windsock.errors import DatabaseUnfitError, GuardError, MirrorError, WindsockError
 from windsock.mirror.alarm import Alarm
+from windsock.mirror.asking import DatabaseError
 from windsock.mirror.base_tables import BaseTables
 from windsock.mirror.checking import Fitting
 from windsock.mirror.files import Folder
@@ -17,7 +18,7 @@ from windsock.mirror.health import Status
 from windsock.mirror.memory import Memory
 from windsock.mirror.options import MirrorOptions, layout_of
 from windsock.mirror.pace import Pace
-from windsock.mirror.postgres import DatabaseError, Source, connect
+from windsock.mirror.postgres import Source, connect
 from windsock.mirror.publish import Publisher, Written
 from windsock.mirror.standby import trouble
 

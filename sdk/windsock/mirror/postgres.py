@@ -2,38 +2,34 @@
 
 import contextlib
 import logging
-import os
-import socket
-import threading
 import time
 import uuid
 from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError, MissingExtraError
+from windsock.errors import ConfigurationError
 from windsock.flag_names import PROFILE
+from windsock.mirror.asking import QUERIES, DatabaseError, deadline, one, said_clearly
+from windsock.mirror.fitness import (
+    NONCE_SECONDS,
+    Capability,
+    hears,
+    open_connection,
+    read_capability,
+    refuse_transaction_pooler,
+    warn_without_log,
+)
 from windsock.mirror.id_lists import IdList, Tally
 from windsock.mirror.rows import MAX_SETTINGS_BYTES, AssignmentList, AssignmentRow, Changes, ConfigurationRow
-from windsock.postgres.queries import load_queries
-
-try:
-    import psycopg
-    from psycopg import sql
-except ImportError as missing:
-    raise MissingExtraError("the mirror", "mirror") from missing
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 _log = logging.getLogger("windsock.mirror")
-_queries = load_queries("windsock.mirror", "queries.sql")
 
-DatabaseError = psycopg.Error
 MAX_CHANGES = 10_000
 _CUT_AT_ONCE = 100_000
-_FIRST_NONCE_SECONDS = 5.0  # a server that is slow to wake is not a pooler
-_NONCE_SECONDS = 2.0
 _READING_SECONDS = 300.0
 _LOOK_AGAIN_SECONDS = 0.02  # while changes are under way that notify nobody
 _LONGEST_LOOK_SECONDS = 0.25  # if nothing comes of them: a transaction that stays open
@@ -59,17 +55,17 @@ class Reading:
         self._connection = connection
         self._id_type = id_type
         self.withdrawn = withdrawn
-        with _deadline(connection, _READING_SECONDS):
-            self.cursor = str(_one(connection, "snapshot")[0])
-            rows = connection.execute(_queries["all_configurations"], {"limit": MAX_SETTINGS_BYTES})
+        with deadline(connection, _READING_SECONDS):
+            self.cursor = str(one(connection, "snapshot")[0])
+            rows = connection.execute(QUERIES["all_configurations"], {"limit": MAX_SETTINGS_BYTES})
             self.configurations = tuple(_configuration(row, withdrawn) for row in rows)
-            self.users, self.assigned = _one(connection, "profile_counts")
+            self.users, self.assigned = one(connection, "profile_counts")
 
     def assignments(self, shards: int) -> Generator[AssignmentList]:
         """Stream the assignments in the order of shard and configuration; close it when you leave early."""
-        query = _queries["all_assignments"].replace(b"{shards}", str(shards).encode())
+        query = QUERIES["all_assignments"].replace(b"{shards}", str(shards).encode())
         query = query.replace(b"{key}", b"id" if self._id_type == "uuid" else b'id::text collate "C"')
-        with _deadline(self._connection, _READING_SECONDS), self._connection.cursor().copy(query) as copy:
+        with deadline(self._connection, _READING_SECONDS), self._connection.cursor().copy(query) as copy:
             copy.set_types(["int8", "text", "text", "int8", "text"])
             for shard, config_id, text, count, checksum in copy.rows():
                 yield AssignmentList(shard, config_id, IdList(text, count, int(checksum)))
@@ -97,7 +93,7 @@ class Leader:
 class Source:
     """One connection to the database, fit to serve a mirror; see `connect`."""
 
-    def __init__(self, connection: "Connection", answer_seconds: float, capability: "_Capability") -> None:
+    def __init__(self, connection: "Connection", answer_seconds: float, capability: "Capability") -> None:
         self._connection = connection
         self._answer_seconds = answer_seconds
         self._capability = capability
@@ -120,10 +116,10 @@ class Source:
         """
         before = self._capability
         with self.asking() as connection:
-            self._capability = _read_capability(connection)
+            self._capability = read_capability(connection)
         if self._capability == before:
             return False
-        _warn_without_log(self._capability)
+        warn_without_log(self._capability)
         return True
 
     def close(self) -> None:
@@ -132,8 +128,8 @@ class Source:
 
     def try_lead(self, group: str) -> bool:
         """Become the leader of a group of mirrors, if there is none."""
-        with _deadline(self._connection, self._answer_seconds):
-            return bool(_one(self._connection, "try_lead", {"group": group})[0])
+        with deadline(self._connection, self._answer_seconds):
+            return bool(one(self._connection, "try_lead", {"group": group})[0])
 
     def report(self, group: str, folder: str, age: float | None, trouble: str) -> None:
         """Tell mirrors on standby and services that this mirror is at work.
@@ -147,14 +143,14 @@ class Source:
         if self._capability.has_mirrors:
             with self.asking() as connection:
                 parameters = {"group": group, "folder": folder, "age": age, "trouble": trouble}
-                connection.execute(_queries["report"], parameters)
+                connection.execute(QUERIES["report"], parameters)
 
     def leader(self, group: str) -> "Leader | None":
         """What the mirror that leads a group last said; None where the database can't tell."""
         if not self._capability.has_mirrors:
             return None
-        with _deadline(self._connection, self._answer_seconds), _said_clearly():
-            return Leader(*_one(self._connection, "leader", {"group": group}))
+        with deadline(self._connection, self._answer_seconds), said_clearly():
+            return Leader(*one(self._connection, "leader", {"group": group}))
 
     def wait(self, seconds: float) -> bool:
         """Wait for a change, at most `seconds`; whether the log is to be read.
@@ -168,9 +164,9 @@ class Source:
         if self._capability.is_never_woken:
             time.sleep(min(seconds, _LOOK_SECONDS))
             return True
-        with _deadline(self._connection, seconds + self._answer_seconds):
+        with deadline(self._connection, seconds + self._answer_seconds):
             if not self._sleeps:
-                self._sleeps = bool(_one(self._connection, "fall_asleep")[0])
+                self._sleeps = bool(one(self._connection, "fall_asleep")[0])
                 if not self._sleeps:
                     time.sleep(min(seconds, self._look_again))
                     self._look_again = min(2 * self._look_again, _LONGEST_LOOK_SECONDS)
@@ -179,22 +175,22 @@ class Source:
             if not any(notice.channel == "windsock" for notice in notices):
                 return False
             self._sleeps = False
-            _one(self._connection, "wake_up")
+            one(self._connection, "wake_up")
         return True
 
     def hears_itself(self) -> bool:
         """Whether a notification still arrives here; a proxy can drop them while everything else works."""
         nonce = uuid.uuid4().hex
         self._woken = True  # a wake-up that arrives during the test is read with the nonce
-        with _deadline(self._connection, self._answer_seconds):
-            self._connection.execute(_queries["notify_self"], {"nonce": nonce})
-            return _hears(self._connection, nonce, _NONCE_SECONDS)
+        with deadline(self._connection, self._answer_seconds):
+            self._connection.execute(QUERIES["notify_self"], {"nonce": nonce})
+            return hears(self._connection, nonce, NONCE_SECONDS)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Reading]:
         """Read everything in one snapshot."""
         with self._snapshot():
-            with _deadline(self._connection, self._answer_seconds):
+            with deadline(self._connection, self._answer_seconds):
                 self._withdrawn = self._read_withdrawn()
                 if self._capability.has_log:
                     self._was_cut(since="1:1:")
@@ -202,7 +198,7 @@ class Source:
 
     def configurations(self) -> tuple[ConfigurationRow, ...]:
         """Read every row of `app_configurations`, and no assignment."""
-        with self._snapshot(), _deadline(self._connection, self._answer_seconds):
+        with self._snapshot(), deadline(self._connection, self._answer_seconds):
             self._withdrawn = self._read_withdrawn()
             return self._every_configuration()
 
@@ -218,13 +214,13 @@ class Source:
                 configuration is read, and how many users each has.
         """
         seconds = self._answer_seconds if audited is None else _READING_SECONDS
-        with self._snapshot(), _deadline(self._connection, seconds):
-            cursor = str(_one(self._connection, "snapshot")[0])
+        with self._snapshot(), deadline(self._connection, seconds):
+            cursor = str(one(self._connection, "snapshot")[0])
             if self._was_cut(since):
                 _log.warning("the change log was cut before it was read here: reading everything again")
                 return None
             parameters = {"since": since, "limit": MAX_CHANGES + 1}
-            rows = self._connection.execute(_queries["changes_since"], parameters).fetchall()
+            rows = self._connection.execute(QUERIES["changes_since"], parameters).fetchall()
             if len(rows) > MAX_CHANGES or any(row_id is None for _, row_id in rows):
                 return None
             changed = {row_id for table, row_id in rows if table == "app_configurations"}
@@ -236,10 +232,10 @@ class Source:
             else:
                 changed |= set(audited)
                 configurations = self._every_configuration()
-                counted = self._connection.execute(_queries["assignment_tallies"])
+                counted = self._connection.execute(QUERIES["assignment_tallies"])
                 tallies = {config_id: Tally(count, int(total)) for config_id, count, total in counted}
             gone = changed - {row.id for row in configurations}
-            transactions = _one(self._connection, "transactions_since", {"since": since})[0] if rows else 0
+            transactions = one(self._connection, "transactions_since", {"since": since})[0] if rows else 0
             if rows:
                 self._look_again = _LOOK_AGAIN_SECONDS
             assignments = self._assignments(users)
@@ -248,34 +244,34 @@ class Source:
     @contextlib.contextmanager
     def asking(self) -> Iterator["Connection"]:
         """Lend the connection: within the time to answer, and its refusals said as an operator needs them."""
-        with _deadline(self._connection, self._answer_seconds), _said_clearly():
+        with deadline(self._connection, self._answer_seconds), said_clearly():
             yield self._connection
 
     def cut_log(self, keep_seconds: float) -> None:
         """Delete what is older than `keep_seconds` from the change log, the oldest 100,000 rows at most."""
         with self.asking() as connection:
             parameters = {"keep": f"{keep_seconds} seconds", "most": _CUT_AT_ONCE}
-            connection.execute(_queries["cut_log"], parameters)
+            connection.execute(QUERIES["cut_log"], parameters)
 
     def _was_cut(self, since: str) -> bool:
         """Whether the log has lost rows after the snapshot `since`, which was the last to be read."""
         before = self._cut
-        self._cut, is_ahead = _one(self._connection, "log_cut", {"since": since})
+        self._cut, is_ahead = one(self._connection, "log_cut", {"since": since})
         return bool(is_ahead) and self._cut != before
 
     def _every_configuration(self) -> tuple[ConfigurationRow, ...]:
-        rows = self._connection.execute(_queries["all_configurations"], {"limit": MAX_SETTINGS_BYTES})
+        rows = self._connection.execute(QUERIES["all_configurations"], {"limit": MAX_SETTINGS_BYTES})
         return tuple(_configuration(row, self._withdrawn) for row in rows)
 
     def _configurations(self, ids: Sequence[str]) -> tuple[ConfigurationRow, ...]:
         if not ids:
             return ()
         parameters = {"ids": list(ids), "limit": MAX_SETTINGS_BYTES}
-        rows = self._connection.execute(_queries["some_configurations"], parameters)
+        rows = self._connection.execute(QUERIES["some_configurations"], parameters)
         return tuple(_configuration(row, self._withdrawn) for row in rows)
 
     def _newly_withdrawn(self) -> set[str]:
-        """Give the configurations whose withdrawn values are others than before; time alone ends some."""
+        """The configurations whose withdrawn values changed; time alone ends some."""
         before, self._withdrawn = self._withdrawn, self._read_withdrawn()
         either = before.keys() | self._withdrawn.keys()
         return {config_id for config_id in either if before.get(config_id) != self._withdrawn.get(config_id)}
@@ -283,27 +279,27 @@ class Source:
     def _read_withdrawn(self) -> "_Withdrawn":
         found: _Withdrawn = {}
         if self._capability.has_withdrawals:
-            for flag, variant, field, fingerprint in self._connection.execute(_queries["withdrawals"]):
+            for flag, variant, field, fingerprint in self._connection.execute(QUERIES["withdrawals"]):
                 found.setdefault(variant, {})[flag.removesuffix(PROFILE), field] = fingerprint
         return found
 
     def _assignments(self, user_ids: Sequence[str]) -> tuple[AssignmentRow, ...]:
         if not user_ids:
             return ()
-        query = _queries["some_assignments"].replace(b"{id_type}", self._capability.id_type.encode())
+        query = QUERIES["some_assignments"].replace(b"{id_type}", self._capability.id_type.encode())
         ids = [user_id for user_id in user_ids if user_id]
         return tuple(AssignmentRow(*row) for row in self._connection.execute(query, {"ids": ids}))
 
     @contextlib.contextmanager
     def _snapshot(self) -> Iterator[None]:
-        with _said_clearly():
-            with _deadline(self._connection, self._answer_seconds):
-                self._connection.execute(_queries["begin_reading"])
+        with said_clearly():
+            with deadline(self._connection, self._answer_seconds):
+                self._connection.execute(QUERIES["begin_reading"])
             try:
                 yield
             finally:
                 if not self._connection.broken:
-                    with _deadline(self._connection, self._answer_seconds):
+                    with deadline(self._connection, self._answer_seconds):
                         self._connection.execute("rollback")
 
 
@@ -321,164 +317,21 @@ def connect(url: str, answer_seconds: float = 10.0) -> Source:
 
     Raises:
         ConfigurationError: The database cannot be reached now.
-        DatabaseUnfitError: It is a transaction pooler, a standby, or its schema or role does not do.
+        DatabaseUnfitError: The URL points at a transaction pooler or a standby, or the schema or role is
+            insufficient.
     """
-    connection = _open(url)
+    connection = open_connection(url)
     try:
-        with _deadline(connection, answer_seconds):
-            _refuse_transaction_pooler(url, connection)
-            _one(connection, "prepare_session")  # only a session of our own may be changed
-            connection.execute(_queries["lift_limits"])
-            capability = _read_capability(connection)
-            _warn_without_log(capability)
-    except psycopg.Error as error:
+        with deadline(connection, answer_seconds):
+            refuse_transaction_pooler(url, connection)
+            one(connection, "prepare_session")  # only a session of our own may be changed
+            connection.execute(QUERIES["lift_limits"])
+            capability = read_capability(connection)
+            warn_without_log(capability)
+    except DatabaseError as error:
         connection.close()
         raise ConfigurationError(f"the database failed the mirror's first questions: {error}") from error
     except BaseException:
         connection.close()
         raise
     return Source(connection, answer_seconds, capability)
-
-
-def _open(url: str) -> "Connection":
-    try:
-        return psycopg.connect(
-            url,
-            autocommit=True,
-            application_name="windsock mirror",
-            client_encoding="utf8",
-            target_session_attrs="read-write",  # a standby grants the leader's lock, but cannot LISTEN
-            connect_timeout=10,
-            keepalives_idle=5,
-            keepalives_interval=2,
-            keepalives_count=3,
-            tcp_user_timeout=10_000,
-        )
-    except psycopg.Error as error:
-        raise ConfigurationError(
-            "the database cannot be reached; check DATABASE_URL or --database-url. "
-            f"It says: {str(error).strip()}"
-        ) from error
-
-
-def _refuse_transaction_pooler(url: str, connection: "Connection") -> None:
-    """LISTEN succeeds through a transaction pooler, and then nothing arrives; two clients get one lock."""
-    connection.execute(_queries["listen"])
-    connection.execute(_queries["listen_to_self"])
-    nonce = uuid.uuid4().hex
-    _one(connection, "hold_nonce", {"nonce": nonce})
-    with _open(url) as other:
-        shared = bool(_one(other, "hold_nonce", {"nonce": nonce})[0])
-        if shared:
-            _one(other, "drop_nonce", {"nonce": nonce})
-        else:
-            other.execute(_queries["notify_self"], {"nonce": nonce})
-    is_fit = not shared and _hears(connection, nonce, _FIRST_NONCE_SECONDS)
-    _one(connection, "drop_nonce", {"nonce": nonce})
-    if not is_fit:
-        connection.execute(_queries["unlisten"])  # the session may be another client's in a moment
-        raise DatabaseUnfitError(
-            "this connection goes through a transaction pooler (or a proxy that drops notifications): "
-            "LISTEN and advisory locks do not work through it. Use the direct connection or the session "
-            "pooler: on Supabase that is port 5432 instead of 6543"
-        )
-
-
-def _hears(connection: "Connection", nonce: str, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while (left := deadline - time.monotonic()) > 0:
-        for notice in connection.notifies(timeout=left, stop_after=1):
-            if notice.payload == nonce:
-                return True
-    return False
-
-
-@dataclass(frozen=True, slots=True)
-class _Capability:
-    """What a database can serve: the type of `profiles.id`, what may be read, and whether triggers notify."""
-
-    id_type: str
-    has_log: bool
-    has_withdrawals: bool
-    is_never_woken: bool
-    has_mirrors: bool
-
-
-def _read_capability(connection: "Connection") -> _Capability:
-    id_type, has_config_id, has_configurations, has_log, has_withdrawals, has_mirrors = _one(
-        connection, "read_capability"
-    )
-    missing_parts = [
-        what
-        for what, there in (
-            ("table public.profiles with a column id", id_type),
-            ("column config_id of public.profiles", has_config_id),
-            ("table public.app_configurations", has_configurations),
-        )
-        if not there
-    ]
-    if missing_parts:
-        raise DatabaseUnfitError(
-            f"this database has no {', no '.join(missing_parts)}: run `windsock migrate`"
-        )
-    is_never_woken = bool(_one(connection, "never_woken")[0])
-    return _Capability(str(id_type), bool(has_log), bool(has_withdrawals), is_never_woken, bool(has_mirrors))
-
-
-def _warn_without_log(capability: _Capability) -> None:
-    if not capability.has_log:
-        _log.warning(
-            "the change log cannot be read (no triggers, or no rights on schema windsock): everything is "
-            "read again at each poll; run `windsock migrate`, or grant the role windsock_mirror, for "
-            "changes in milliseconds"
-        )
-
-
-@contextlib.contextmanager
-def _said_clearly() -> Iterator[None]:
-    """Turn PostgreSQL's refusals into what an operator can act on."""
-    try:
-        yield
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise DatabaseUnfitError(
-            f"the mirror's role may not read what it needs: {error.diag.message_primary}. Connect as "
-            "windsock_mirror (`alter role windsock_mirror login password '...'`), or give the role "
-            "BYPASSRLS and the same grants"
-        ) from error
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction) as error:
-        raise DatabaseUnfitError(f"{error.diag.message_primary}: run `windsock migrate`") from error
-    except psycopg.errors.QueryCanceled as error:
-        raise MirrorError(f"a query of the mirror was cancelled: {error.diag.message_primary}") from error
-
-
-def quoted(connection: "Connection", schema: str, table: str) -> bytes:
-    """Write a table's name as SQL, whatever is in it."""
-    return sql.Identifier(schema, table).as_bytes(connection)
-
-
-def _one(connection: "Connection", name: str, parameters: dict[str, object] | None = None) -> tuple[Any, ...]:
-    row = connection.execute(_queries[name], parameters).fetchone()
-    if row is None:
-        raise MirrorError(f"the query {name} gave no row")
-    return row
-
-
-@contextlib.contextmanager
-def _deadline(connection: "Connection", seconds: float) -> Iterator[None]:
-    """Break the connection when the block takes longer: a stalled server or proxy never answers."""
-    timer = threading.Timer(seconds, _break, [connection])
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
-
-
-def _break(connection: "Connection") -> None:
-    """Shut the socket down, which is safe from any thread, unlike closing the connection."""
-    with (
-        contextlib.suppress(OSError, psycopg.Error),
-        socket.socket(fileno=os.dup(connection.fileno())) as link,
-    ):
-        link.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,78 @@
+"""Asking the mirror's database: named queries, a deadline for each answer, and refusals in plain words."""
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from windsock.errors import DatabaseUnfitError, MirrorError, MissingExtraError
+from windsock.postgres.queries import load_queries
+
+try:
+    import psycopg
+    from psycopg import sql
+except ImportError as missing:
+    raise MissingExtraError("the mirror", "mirror") from missing
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+QUERIES = load_queries("windsock.mirror", "queries.sql")
+DatabaseError = psycopg.Error
+
+
+@contextlib.contextmanager
+def said_clearly() -> Iterator[None]:
+    """Turn PostgreSQL's refusals into what an operator can act on."""
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise DatabaseUnfitError(
+            f"the mirror's role may not read what it needs: {error.diag.message_primary}. Connect as "
+            "windsock_mirror (`alter role windsock_mirror login password '...'`), or give the role "
+            "BYPASSRLS and the same grants"
+        ) from error
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction) as error:
+        raise DatabaseUnfitError(f"{error.diag.message_primary}: run `windsock migrate`") from error
+    except psycopg.errors.QueryCanceled as error:
+        raise MirrorError(f"a query of the mirror was cancelled: {error.diag.message_primary}") from error
+
+
+def quoted(connection: "Connection", schema: str, table: str) -> bytes:
+    """Write a table's name as SQL, whatever is in it."""
+    return sql.Identifier(schema, table).as_bytes(connection)
+
+
+def one(connection: "Connection", name: str, parameters: dict[str, object] | None = None) -> tuple[Any, ...]:
+    """The one row of a named query.
+
+    Raises:
+        MirrorError: It gave no row.
+    """
+    row = connection.execute(QUERIES[name], parameters).fetchone()
+    if row is None:
+        raise MirrorError(f"the query {name} gave no row")
+    return row
+
+
+@contextlib.contextmanager
+def deadline(connection: "Connection", seconds: float) -> Iterator[None]:
+    """Break the connection when the block takes longer: a stalled server or proxy never answers."""
+    timer = threading.Timer(seconds, _break, [connection])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def _break(connection: "Connection") -> None:
+    """Shut the socket down, which is safe from any thread, unlike closing the connection."""
+    with (
+        contextlib.suppress(OSError, psycopg.Error),
+        socket.socket(fileno=os.dup(connection.fileno())) as link,
+    ):
+        link.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,129 @@
+"""Whether a database can serve a mirror: what its connection carries, and what may be read there."""
+
+import logging
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from windsock.errors import ConfigurationError, DatabaseUnfitError, MissingExtraError
+from windsock.mirror.asking import QUERIES, one
+
+try:
+    import psycopg
+except ImportError as missing:
+    raise MissingExtraError("the mirror", "mirror") from missing
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_log = logging.getLogger("windsock.mirror")
+
+_FIRST_NONCE_SECONDS = 5.0  # a server that is slow to wake is not a pooler
+NONCE_SECONDS = 2.0
+
+
+def open_connection(url: str) -> "Connection":
+    """Open a session that can hear and lock, with TCP's own watch for a dead server.
+
+    Raises:
+        ConfigurationError: The database cannot be reached now.
+    """
+    try:
+        return psycopg.connect(
+            url,
+            autocommit=True,
+            application_name="windsock mirror",
+            client_encoding="utf8",
+            target_session_attrs="read-write",  # a standby grants the leader's lock, but cannot LISTEN
+            connect_timeout=10,
+            keepalives_idle=5,
+            keepalives_interval=2,
+            keepalives_count=3,
+            tcp_user_timeout=10_000,
+        )
+    except psycopg.Error as error:
+        raise ConfigurationError(
+            "the database cannot be reached; check DATABASE_URL or --database-url. "
+            f"It says: {str(error).strip()}"
+        ) from error
+
+
+def refuse_transaction_pooler(url: str, connection: "Connection") -> None:
+    """LISTEN succeeds through a transaction pooler, and then nothing arrives; two clients get one lock."""
+    connection.execute(QUERIES["listen"])
+    connection.execute(QUERIES["listen_to_self"])
+    nonce = uuid.uuid4().hex
+    one(connection, "hold_nonce", {"nonce": nonce})
+    with open_connection(url) as other:
+        shared = bool(one(other, "hold_nonce", {"nonce": nonce})[0])
+        if shared:
+            one(other, "drop_nonce", {"nonce": nonce})
+        else:
+            other.execute(QUERIES["notify_self"], {"nonce": nonce})
+    is_fit = not shared and hears(connection, nonce, _FIRST_NONCE_SECONDS)
+    one(connection, "drop_nonce", {"nonce": nonce})
+    if not is_fit:
+        connection.execute(QUERIES["unlisten"])  # the session may be another client's in a moment
+        raise DatabaseUnfitError(
+            "this connection goes through a transaction pooler (or a proxy that drops notifications): "
+            "LISTEN and advisory locks do not work through it. Use the direct connection or the session "
+            "pooler: on Supabase that is port 5432 instead of 6543"
+        )
+
+
+def hears(connection: "Connection", nonce: str, seconds: float) -> bool:
+    """Whether a notification with this payload arrives within the seconds."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        for notice in connection.notifies(timeout=left, stop_after=1):
+            if notice.payload == nonce:
+                return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """What a database can serve: the type of `profiles.id`, what may be read, and whether triggers notify."""
+
+    id_type: str
+    has_log: bool
+    has_withdrawals: bool
+    is_never_woken: bool
+    has_mirrors: bool
+
+
+def read_capability(connection: "Connection") -> Capability:
+    """What this database can serve.
+
+    Raises:
+        DatabaseUnfitError: A table or column of the mirror's is missing.
+    """
+    id_type, has_config_id, has_configurations, has_log, has_withdrawals, has_mirrors = one(
+        connection, "read_capability"
+    )
+    missing_parts = [
+        what
+        for what, there in (
+            ("table public.profiles with a column id", id_type),
+            ("column config_id of public.profiles", has_config_id),
+            ("table public.app_configurations", has_configurations),
+        )
+        if not there
+    ]
+    if missing_parts:
+        raise DatabaseUnfitError(
+            f"this database has no {', no '.join(missing_parts)}: run `windsock migrate`"
+        )
+    is_never_woken = bool(one(connection, "never_woken")[0])
+    return Capability(str(id_type), bool(has_log), bool(has_withdrawals), is_never_woken, bool(has_mirrors))
+
+
+def warn_without_log(capability: Capability) -> None:
+    """Say that changes can only be found by reading everything, and what would help."""
+    if not capability.has_log:
+        _log.warning(
+            "the change log cannot be read (no triggers, or no rights on schema windsock): everything is "
+            "read again at each poll; run `windsock migrate`, or grant the role windsock_mirror, for "
+            "changes in milliseconds"
+        )
