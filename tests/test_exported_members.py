@@ -7,7 +7,7 @@ import pytest
 EXPORTED = {
     "windsock": [
         "Fixed", "Settings", "Tunable", "WindsockError", "__version__", "aheal", "current_request", "explain",
-        "feature", "heal", "health", "reload", "request", "start", "stop",
+        "feature", "heal", "health", "reload", "request", "start", "stop", "wait_for",
     ],
     "windsock.console": ["Console", "Issuer", "application"],
     "windsock.evaluator": ["CompiledFlag", "FlagEvaluator", "Outcome"],
@@ -15,7 +15,7 @@ EXPORTED = {
     "windsock.healing": ["Blame", "Classifier", "Fault", "MirrorReport", "Verdict", "Withdrawal", "aheal", "classify", "heal"],
     "windsock.provenance": ["Explanation", "Provenance", "explain"],
     "windsock.providers": ["CompiledProvider", "FilesProvider", "Serving"],
-    "windsock.runtime": ["Health", "health", "reload", "start", "stop"],
+    "windsock.runtime": ["Health", "health", "reload", "start", "stop", "wait_for"],
     "windsock.settings": ["Feature", "Fixed", "Settings", "Tunable", "feature"],
     "windsock.testing": ["at", "each_variant", "override", "pairwise", "profile"],
     "windsock.usage": [

@@ -11,6 +11,7 @@ from fastapi import FastAPI, HTTPException, status
 import windsock
 from windsock.api import Api, configuration_router
 from windsock.errors import ConfigurationError
+from windsock.postgres.deadline import AsyncDeadlineConnection
 from windsock.runtime import Health
 
 from . import config_loader, worker
@@ -52,7 +53,7 @@ def create_app(database_url: str | None = None) -> FastAPI:
     async def similar_winners(text: str) -> list[SimilarWinner]:
         """Find the indexed winners that are most like a campaign, a video, attributes."""
         try:
-            async with await psycopg.AsyncConnection.connect(url) as connection:
+            async with await AsyncDeadlineConnection.connect(url, connect_timeout=2) as connection:
                 return await find_similar(connection, text)
         except (ConfigurationError, openai.OpenAIError, psycopg.Error) as error:
             logger.error("similar winners cannot be found: %s", worker.reason(error))  # noqa: TRY400 - it says it all

@@ -12,7 +12,7 @@ A service calls these names. Types for annotations come from their packages (`wi
 from windsock.errors import WindsockError
 from windsock.healing import aheal, heal
 from windsock.provenance import explain
-from windsock.runtime import health, reload, start, stop
+from windsock.runtime import health, reload, start, stop, wait_for
 from windsock.settings import Fixed, Settings, Tunable, feature
 from windsock.usage.request import current_request, request
 
@@ -32,6 +32,7 @@ __all__ = [
     "request",
     "start",
     "stop",
+    "wait_for",
 ]
 
 

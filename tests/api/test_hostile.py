@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from tests.api.conftest import PATH
 
+from windsock.api import router
 from windsock.api.checking import Mistake, parse
 from windsock.api.rates import BURST_SECONDS, Rates
 
@@ -63,6 +64,17 @@ def test_a_locked_token_table_holds_up_nothing_but_the_api(app, client, connecti
         for thread in threads:
             thread.join()
     assert set(answers) == {200}
+
+
+def test_a_database_that_stalls_is_a_503_in_time(client, database, flag_file, monkeypatch):
+    monkeypatch.setattr(router, "_DATABASE_SECONDS", 0.3)
+    before, began = flag_file.read_bytes(), time.monotonic()
+    with psycopg.connect(database) as locking:
+        locking.execute("lock table windsock.api_tokens in access exclusive mode")
+        answer = client.put(PATH, json={"threshold": 0.6})
+        assert time.monotonic() - began < 20, "it waited for the lock"
+    assert (answer.status_code, flag_file.read_bytes()) == (503, before)
+    assert "try again" in answer.json()["detail"]
 
 
 def test_who_asks_too_often_waits(client, monkeypatch):

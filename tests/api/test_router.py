@@ -126,6 +126,8 @@ class TestChanging:
         answer = client.put(PATH, json={"limits": {"high": 20}, "threshold": 0.6}, headers={"If-Match": etag})
         assert answer.status_code == 200
         assert answer.json()["status"] == "updated"
+        assert f'"{answer.json()["revision"]}"' == answer.headers["ETag"]
+        assert windsock.wait_for(answer.json()["revision"], 30)
         assert answer.json()["shadowed"] == []
         assert answer.json()["config"] == client.get(PATH).json()
         assert answer.json()["config"]["limits"] == {"low": 1, "high": 20}
@@ -214,6 +216,26 @@ class TestChanging:
         assert answer.status_code == 422
         assert "variant for users" in answer.json()["detail"][0]["message"]
 
+    @pytest.mark.parametrize(
+        ("right_at", "trouble", "said"),
+        [
+            ("now()", "", None),
+            ("now() - interval '1 hour'", "", "was last right 3600 s ago"),
+            ("now()", "no space left", "(no space left)"),
+            ("null", "", "was last right never"),
+        ],
+    )
+    def test_a_change_that_waits_for_the_mirror_says_so(self, client, connection, right_at, trouble, said):
+        connection.execute("delete from windsock.mirrors")
+        connection.execute(
+            f"insert into windsock.mirrors values ('default', 'f', now(), {right_at}, %s)", [trouble]
+        )
+        answer = client.put(PATH, json={"threshold": 0.6})
+        connection.execute("delete from windsock.mirrors")
+        assert answer.status_code == 200
+        waits = answer.json().get("waits")
+        assert waits is None if said is None else said in waits[0]
+
     def test_a_change_survives_a_restart(self, client, flag_file):
         client.put(PATH, json={"threshold": 0.7})
         windsock.stop()
@@ -238,7 +260,9 @@ class TestChanging:
 
     def test_reload_answers_the_configuration_and_says_what_is_stale(self, client, flag_file, tmp_path):
         answer = client.post(f"{PATH}/reload")
-        assert answer.json() == {"status": "reloaded", "config": client.get(PATH).json()}
+        read = client.get(PATH)
+        revision = read.headers["ETag"].strip('"')
+        assert answer.json() == {"status": "reloaded", "revision": revision, "config": read.json()}
         (flag_file.parent / "broken.flagd.json").write_text("{")
         answer = client.post(f"{PATH}/reload")
         assert answer.json()["status"] == "stale"

@@ -34,3 +34,10 @@ returning id;
 -- name: end_write
 -- The file has been replaced.
 select windsock.end_configuration_write(%(id)s);
+
+-- name: mirrors_behind
+-- Groups of mirrors whose documents have not been right for a while: what they write comes once they are back.
+select group_name, trouble, extract(epoch from pg_catalog.clock_timestamp() - right_at)::double precision
+from windsock.mirrors
+where trouble <> '' or right_at is null or right_at < pg_catalog.clock_timestamp() - interval '15 s'
+order by group_name;

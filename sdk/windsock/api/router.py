@@ -19,10 +19,11 @@ from windsock.api.checking import Mistake, parse
 from windsock.api.document import ENVIRONMENTS, Configuration, Values
 from windsock.api.rates import Rates
 from windsock.api.settings import ConfigurationApi
-from windsock.api.store import StaleRevision, Store, Stored, Write
+from windsock.api.store import StaleRevision, Store, Stored, Write, mirrors_behind
 from windsock.api.tokens import Role, Token, authenticate, digest
 from windsock.errors import ConfigurationError, FlagFileError, UnreachableError
 from windsock.nested import holds, leaf_paths
+from windsock.postgres.deadline import CONNECT_SECONDS, within
 from windsock.providers.files import FilesProvider
 from windsock.runtime.lifecycle import reload
 from windsock.runtime.state import health
@@ -34,7 +35,8 @@ logger = logging.getLogger("windsock.api")
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_CONNECT_SECONDS = 5
+_DATABASE_SECONDS = 5.0
+"""How long one statement may take; a server that stalls is a 503 then."""
 
 _THREADS: Final = 8
 """Threads of one event loop that wait for the API's database and file."""
@@ -116,12 +118,14 @@ def configuration_router(api: Api) -> APIRouter:
         if isinstance(values, Mistake):
             raise _unprocessable((values,))
         change = Write(values, token, _expected(if_match))
-        stored = await _in_pool(_write, api, change)
+        stored, waits = await _in_pool(_write, api, change)
         response.headers["ETag"] = _etag(stored.revision)
         return {
             "status": "updated",
+            "revision": stored.revision,
             "config": await _in_pool(_shown, api.settings, stored.configuration),
             "shadowed": _shadowed(api.settings, values),
+            **({"waits": waits} if waits else {}),
         }
 
     @router.post(f"{api.path}/reload", dependencies=[admin], responses=_answers(401, 403, 429, 503))
@@ -133,6 +137,7 @@ def configuration_router(api: Api) -> APIRouter:
         stale = health().stale
         return {
             "status": "stale" if stale else "reloaded",
+            "revision": stored.revision,
             "config": shown,
             **({"reason": stale} if stale else {}),
         }
@@ -173,7 +178,9 @@ Connect = Callable[[], "psycopg.Connection[Any]"]
 
 def _connections(api: Api) -> Connect:
     def connect() -> "psycopg.Connection[Any]":
-        return psycopg.connect(api.database_url, autocommit=True, connect_timeout=_CONNECT_SECONDS)
+        return within(_DATABASE_SECONDS).connect(
+            api.database_url, autocommit=True, connect_timeout=CONNECT_SECONDS
+        )
 
     return connect
 
@@ -230,9 +237,10 @@ async def _in_pool(function: Callable[P, R], *arguments: P.args, **options: P.kw
     return await to_thread.run_sync(partial(function, *arguments, **options), limiter=limiter)
 
 
-def _write(api: Api, change: Write) -> Stored:
+def _write(api: Api, change: Write) -> tuple[Stored, tuple[str, ...]]:
     with _problems(), _connections(api)() as connection:
         outcome = api.store.write(connection, change)
+        waits = mirrors_behind(connection) if isinstance(outcome, Stored) else ()
     if isinstance(outcome, StaleRevision):
         raise HTTPException(
             status.HTTP_412_PRECONDITION_FAILED,
@@ -242,7 +250,7 @@ def _write(api: Api, change: Write) -> Stored:
     if not isinstance(outcome, Stored):
         raise _unprocessable(outcome)
     logger.info("%s: changed by %s, revision %s", api.flag_file, change.actor.name, outcome.revision)
-    return outcome
+    return outcome, waits
 
 
 def _refuse_unless_writable() -> None:

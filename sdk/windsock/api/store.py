@@ -201,5 +201,19 @@ class Store:
         connection.execute(_queries["end_write"], {"id": row[0]})
 
 
+def mirrors_behind(connection: "psycopg.Connection[Any]") -> tuple[str, ...]:
+    """Say which mirrors bring a change only once they are back; empty if all is well."""
+    try:
+        rows = connection.execute(_queries["mirrors_behind"]).fetchall()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
+        return ()  # a database without mirrors, or before its last migrations
+    return tuple(
+        f"the mirror of group {group!r} was last right "
+        f"{'never' if seconds is None else f'{seconds:.0f} s ago'}{f' ({trouble})' if trouble else ''}: "
+        "what it writes, SQL's values among them, has this change once it is back"
+        for group, trouble, seconds in rows
+    )
+
+
 def _revision(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:12]

@@ -29,7 +29,8 @@ def merge(documents: Sequence[Document]) -> FlagSet:
             problems.append(_overlap(earlier, flag, refused=refused))
             if not refused:
                 flags[key] = flag
-    return FlagSet(flags, _revision(documents), tuple(problems), metadata)
+    revisions = tuple(document.revision for document in documents)
+    return FlagSet(flags, _revision(documents), tuple(problems), metadata, revisions)
 
 
 def _overlap(earlier: Flag, later: Flag, *, refused: bool) -> Problem:

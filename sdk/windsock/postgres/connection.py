@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     import psycopg
 
 
+_SECONDS = 15.0
+"""How long one statement may take; rows wait on disk afterwards, and are sent again."""
+
+
 class KeptConnection:
     """A connection that is opened when it is needed and kept; works through any pooler.
 
@@ -23,10 +27,10 @@ class KeptConnection:
 
     def __init__(self, url: str, name: str, purpose: str) -> None:
         try:
-            import psycopg  # noqa: PLC0415 - an extra
+            from windsock.postgres.deadline import within  # noqa: PLC0415 - psycopg is an extra
         except ImportError as missing:
             raise MissingExtraError(purpose, "mirror") from missing
-        self._connect = psycopg.connect
+        self._connect = within(_SECONDS).connect
         self._url = url
         self._name = name
         self._open: psycopg.Connection[tuple[Any, ...]] | None = None

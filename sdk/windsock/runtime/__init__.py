@@ -1,6 +1,6 @@
 """Starting, stopping and reloading, and what serves."""
 
-from windsock.runtime.lifecycle import reload, start, stop
+from windsock.runtime.lifecycle import reload, start, stop, wait_for
 from windsock.runtime.state import Health, health
 
-__all__ = ["Health", "health", "reload", "start", "stop"]
+__all__ = ["Health", "health", "reload", "start", "stop", "wait_for"]

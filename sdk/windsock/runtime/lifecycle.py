@@ -1,4 +1,4 @@
-"""`start`, `stop`, `reload` and `health`: the one place where the SDK does I/O on its own account."""
+"""`start`, `stop`, `reload` and `wait_for`: the one place where the SDK does I/O on its own account."""
 
 import atexit
 import os
@@ -82,3 +82,26 @@ def reload() -> None:
     process.reload()
     if _running is not None:
         _running.reload()
+
+
+def wait_for(revision: str, timeout: float = 5.0) -> bool:
+    """Wait until this process has served a revision of a flag file.
+
+    The answer of the configuration API to a `PUT` has the ``revision`` that it wrote. Whoever must have that
+    change in the next thing it does, in this process, waits for it here; other processes have theirs a little
+    earlier or later. In asyncio: ``await asyncio.to_thread(windsock.wait_for, revision)``.
+
+    Args:
+        revision: Twelve hexadecimal digits: of one file, or the whole set's, as `windsock.health` has it.
+        timeout: Seconds to wait.
+
+    Returns:
+        Whether it serves now or has served since the start. False also if a newer version replaced the file
+        before this process looked.
+
+    Raises:
+        ConfigurationError: This process doesn't read flag files: a flagd server has revisions of its own.
+    """
+    from windsock.runtime.revisions import wait  # noqa: PLC0415 - few processes wait
+
+    return wait(revision, timeout)

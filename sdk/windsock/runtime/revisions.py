@@ -1,0 +1,25 @@
+"""What `wait_for` does; loaded when somebody first waits."""
+
+import time
+from typing import Final
+
+from windsock.errors import ConfigurationError
+from windsock.providers.files import FilesProvider
+from windsock.settings.process import process
+
+_LOOK_SECONDS: Final = 0.005
+
+
+def wait(revision: str, timeout: float) -> bool:
+    """Wait until this process has served a revision; gives whether it has."""
+    provider = process.evaluating().client.provider
+    if not isinstance(provider, FilesProvider):
+        name = provider.get_metadata().name
+        raise ConfigurationError(f"{name} reads no flag files, so it has no revision of one to wait for")
+    until = time.monotonic() + timeout
+    provider.refresh()
+    while not provider.has_served(revision):
+        if time.monotonic() >= until:
+            return False
+        time.sleep(_LOOK_SECONDS)
+    return True
