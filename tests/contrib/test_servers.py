@@ -38,6 +38,39 @@ def _answer():
     return api.get_client().get_string_value("greeting", "from code").encode()
 """
 
+_LIFESPAN_APP = """
+from fastapi import FastAPI, Response
+from openfeature import api
+
+from windsock.contrib.asgi import RequestMiddleware, lifespan
+
+asgi = FastAPI(lifespan=lifespan)
+asgi.add_middleware(RequestMiddleware)
+
+
+@asgi.get("/")
+def answer():
+    return Response(api.get_client().get_string_value("greeting", "from code"))
+"""
+
+_FLASK_APP = """
+import flask
+from openfeature import api
+from openfeature.evaluation_context import EvaluationContext
+
+import windsock
+from windsock.contrib.flask import init_app
+
+wsgi = flask.Flask(__name__)
+windsock.start(usage=False)
+init_app(wsgi, context=lambda: EvaluationContext(flask.request.headers.get("X-User")))
+
+
+@wsgi.get("/")
+def answer():
+    return api.get_client().get_string_value("greeting", "from code")
+"""
+
 _SECONDS = 10.0
 """Longest wait for an answer; a worker that hangs fails the test."""
 
@@ -56,9 +89,9 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _gunicorn(folder: Path, *options: str, app: str = "wsgi") -> Iterator[str]:
+def _gunicorn(folder: Path, *options: str, app: str = "wsgi", source: str = _APP) -> Iterator[str]:
     """Serve the app on a free port; yield its address; at the end it must stop on SIGTERM, with status 0."""
-    (folder.parent / "greeter.py").write_text(_APP.format(folder=str(folder)))
+    (folder.parent / "greeter.py").write_text(source.format(folder=str(folder)))
     address = f"127.0.0.1:{_free_port()}"
     command = [sys.executable, "-W", "ignore", "-m", "gunicorn", "--no-control-socket", "-b", address]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder.parent), *sys.path])}
@@ -101,6 +134,30 @@ def test_an_asgi_worker_too(tmp_path, preload):
     _write(folder, "hello")
     options = ("--worker-class", "uvicorn.workers.UvicornWorker", *preload)
     with _gunicorn(folder, *options, app="asgi") as address:
+        _await_answer(address, "hello")
+        _write(folder, "ciao")
+        _await_answer(address, "ciao")
+
+
+@_PRELOAD
+def test_a_lifespan_starts_and_stops_windsock_in_each_worker(tmp_path, preload, monkeypatch):
+    folder = tmp_path / "flagd"
+    _write(folder, "hello")
+    monkeypatch.setenv("FLAGD_OFFLINE_FLAG_SOURCE_PATH", str(folder))
+    options = ("--worker-class", "uvicorn.workers.UvicornWorker", *preload)
+    with _gunicorn(folder, *options, app="asgi", source=_LIFESPAN_APP) as address:
+        _await_answer(address, "hello")
+        _write(folder, "ciao")
+        _await_answer(address, "ciao")
+
+
+@_PRELOAD
+@pytest.mark.parametrize("worker", ["sync", "gthread", "gevent"])
+def test_flask_too(tmp_path, worker, preload, monkeypatch):
+    folder = tmp_path / "flagd"
+    _write(folder, "hello")
+    monkeypatch.setenv("FLAGD_OFFLINE_FLAG_SOURCE_PATH", str(folder))
+    with _gunicorn(folder, "--worker-class", worker, *preload, source=_FLASK_APP) as address:
         _await_answer(address, "hello")
         _write(folder, "ciao")
         _await_answer(address, "ciao")

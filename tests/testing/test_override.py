@@ -235,6 +235,22 @@ def test_what_happens_under_it_is_marked_and_counts_in_no_experiment(tmp_path: P
         )
 
 
+def test_a_forced_feature_counts_in_no_experiment_either(tmp_path: Path) -> None:
+    rule = {"if": [True, "on", "off"]}
+    flag = {**DOCUMENT["flags"]["checkout.v2"], "targeting": rule, "metadata": {"experiment": "checkout"}}
+    (tmp_path / "a.flagd.json").write_text(json.dumps({"flags": {"checkout.v2": flag}}))
+    sink = MemorySink()
+    writer = UsageWriter(sink, Spool(tmp_path / "spool"))
+    with windsock.start(flags=tmp_path, usage=writer):
+        with windsock.request(user_id="ada"):
+            assert checkout("ada")
+        with testing.override({"checkout.v2": True}), windsock.request(user_id="bob"):
+            assert checkout("bob")
+        writer.flush()
+    found = [(row.user_id, row.variant, row.experiment, row.arm) for row in sink.rows]
+    assert found == [("ada", "on", "checkout", "on"), ("bob", "override", None, None)]
+
+
 def test_each_variant_lists_what_the_files_hold(tmp_path: Path) -> None:
     arms = {"state": "ENABLED", "variants": {"none": {}, "a": {"model": "arm"}}, "defaultVariant": "none"}
     (tmp_path / "a.flagd.json").write_text(
