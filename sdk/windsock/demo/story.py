@@ -164,7 +164,7 @@ class Story:
         ada, ben = self._ask(self._ada), self._ask(self._ben)
         return Scene(
             f"Somebody assigns Ada the profile {PROFILE}",
-            "One UPDATE in the database, no deployment: the next message already uses it.",
+            "One UPDATE in the database, no deployment: a message some milliseconds later uses it.",
             did=written(ASSIGN, PROFILE, self._ada),
             seen={"settings": ada.explanation, "answer": ada.answer},
             milliseconds={"from the commit to the first evaluation that has it": took},

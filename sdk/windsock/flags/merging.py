@@ -29,8 +29,7 @@ def merge(documents: Sequence[Document]) -> FlagSet:
             problems.append(_overlap(earlier, flag, refused=refused))
             if not refused:
                 flags[key] = flag
-    revisions = tuple(document.revision for document in documents)
-    return FlagSet(flags, _revision(documents), tuple(problems), metadata, revisions)
+    return FlagSet(flags, _revision(documents), tuple(problems), metadata)
 
 
 def _overlap(earlier: Flag, later: Flag, *, refused: bool) -> Problem:
@@ -50,7 +49,4 @@ def _overlap(earlier: Flag, later: Flag, *, refused: bool) -> Problem:
 def _revision(documents: Sequence[Document]) -> str:
     if len(documents) == 1:
         return documents[0].revision
-    digest = hashlib.sha256()
-    for document in documents:
-        digest.update(document.revision.encode())
-    return digest.hexdigest()[:12]
+    return hashlib.sha256("".join(each.revision for each in documents).encode()).hexdigest()[:12]

@@ -112,14 +112,12 @@ class FlagSet:
         revision: Twelve hexadecimal digits that change when any document changes.
         problems: The documents' problems, then those of merging them.
         metadata: Set metadata that every document agrees on by key, the later document winning.
-        documents: The documents' own revisions.
     """
 
     flags: Mapping[str, Flag]
     revision: str
     problems: tuple[Problem, ...] = ()
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
-    documents: tuple[str, ...] = ()
 
 
 def same_json(left: JsonValue, right: JsonValue) -> bool:

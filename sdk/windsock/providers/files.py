@@ -34,8 +34,6 @@ MIRROR_FOLDER = "mirror"
 _POLL = 1.0
 """Seconds between looks at the folder when no file event arrives; events make it milliseconds."""
 
-_REVISIONS = 1000
-
 _YOUNG = 0.1
 """Seconds within which two writes may carry the same time stamp, with margin."""
 
@@ -83,7 +81,7 @@ class FilesProvider(CompiledProvider):
         self._grace_period = grace_period
         self._gone_at: float | None = None
         self._files: dict[Path, _File] = {}
-        self._served: dict[str, None] = {}
+        self.served_revisions: tuple[str, ...] = ()
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._starting_or_stopping = threading.Lock()
@@ -121,10 +119,6 @@ class FilesProvider(CompiledProvider):
             self._files = {path: file for path, file in self._files.items() if path.is_file()}
         self.refresh()
 
-    def has_served(self, revision: str) -> bool:
-        """Whether a file of this revision serves or served since the start; the newest 1,000 count."""
-        return revision in self._served
-
     def refresh(self) -> None:
         """Look at every file, read those that changed, and serve the new set if there is one."""
         with self._lock:
@@ -142,11 +136,8 @@ class FilesProvider(CompiledProvider):
             problems_before = set(self.serving.problems)
             served = merge(documents) if documents else FlagSet({}, "")
             self._serve(served, self._what_is_wrong(looked.values(), served))
-            for revision in (served.revision, *served.documents):
-                self._served.pop(revision, None)  # seen again, it is the newest
-                self._served[revision] = None
-            while len(self._served) > _REVISIONS:
-                del self._served[next(iter(self._served))]
+            revisions = (served.revision, *(each.revision for each in documents), *self.served_revisions)
+            self.served_revisions = tuple(dict.fromkeys(revisions))[:1000]
             for problem in self.serving.problems:
                 if problem not in problems_before:
                     logger.error("%s", problem)

@@ -18,7 +18,7 @@ def wait(revision: str, timeout: float) -> bool:
         raise ConfigurationError(f"{name} reads no flag files, so it has no revision of one to wait for")
     until = time.monotonic() + timeout
     provider.refresh()
-    while not provider.has_served(revision):
+    while revision not in provider.served_revisions:
         if time.monotonic() >= until:
             return False
         time.sleep(_LOOK_SECONDS)
