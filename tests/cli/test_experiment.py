@@ -71,6 +71,27 @@ def test_power_is_told_for_each_way_of_looking(declared, windsock) -> None:
     assert units["one look at the end"] < units["any time up to a maximum"] < units["no maximum"]
 
 
+def test_power_tells_what_every_metric_finds_by_the_end(declared, windsock, tmp_path) -> None:
+    document = tmp_path / "flagd" / "experiments" / "cheaper_model.yaml"
+    at = f"{START + timedelta(days=4):%Y-%m-%d}"
+    asked = ("experiment", "power", "cheaper_model", "--data", "data", "--at", at)
+    others = json.loads(windsock(*asked, "--json").stdout)["others"]
+    assert [(each["metric"], each["role"]) for each in others][:2] == [
+        ("error_rate", "guardrail"), ("failing_units", "guardrail"),
+    ]  # fmt: skip
+    assert all(each["relative"] > 0 for each in others[:2])
+    document.write_text(document.read_text().replace("{units: 900}", "{duration: 10d}"))
+    longer = json.loads(windsock(*asked, "--json").stdout)
+    units, finds = longer["maximum"]
+    assert units == round(10 * longer["units_per_day"])
+    document.write_text(document.read_text().replace("{duration: 10d}", f"{{units: {units}}}"))
+    assert json.loads(windsock(*asked, "--json").stdout)["maximum"] == [units, finds]
+    shown = windsock(*asked).stdout
+    assert f"The declared maximum, {units:,} units, finds " in shown
+    assert "the other metrics find" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
 def test_a_database_is_read_as_it_is(declared, windsock, database) -> None:
     with engines.postgres(declared, database):
         pass

@@ -7,11 +7,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psycopg
 import pytest
-from tests.flagfiles import write_flags
+from tests.flagfiles import object_flag, write_flags
 
 pytest.importorskip("fcntl", reason="gunicorn needs a Unix system")
 
@@ -69,6 +71,27 @@ init_app(wsgi, context=lambda: EvaluationContext(flask.request.headers.get("X-Us
 @wsgi.get("/")
 def answer():
     return api.get_client().get_string_value("greeting", "from code")
+"""
+
+_EXPOSING = """
+from urllib.parse import parse_qs
+
+import windsock
+
+
+class Teacher(windsock.Settings, flag="teacher"):
+    model: str = "large"
+
+
+windsock.start(flags={folder!r})
+
+
+def wsgi(environ, start_response):
+    (user,) = parse_qs(environ["QUERY_STRING"])["user"]
+    with windsock.request():
+        answer = Teacher.for_user(user).model
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [answer.encode()]
 """
 
 _SECONDS = 10.0
@@ -177,3 +200,38 @@ def test_eventlet_is_refused_in_a_sentence(tmp_path):
         "windsock.errors.ConfigurationError: windsock.start() can't run in a process that eventlet has"
         " monkey-patched; use gevent or threads"
     )
+
+
+@_PRELOAD
+@pytest.mark.timeout(300)
+def test_forked_workers_lose_no_exposure_and_write_none_twice(tmp_path, database, monkeypatch, preload):
+    """Workers come and go after a few requests, and a user meets several of them at the same moment."""
+    monkeypatch.setenv("DATABASE_URL", database)
+    arms = {"none": {}, "control": {}, "small": {"model": "small"}}
+    targeting = {"fractional": [["control", 1], ["small", 1]]}
+    write_flags(
+        folder := tmp_path / "flagd",
+        {"teacher.experiment": object_flag(arms, "none", targeting, experiment="e")},
+    )
+    users = [f"u{number}" for number in range(60)] * 4
+    options = ("--workers", "3", "--max-requests", "15", "--graceful-timeout", "30", *preload)
+    with _gunicorn(folder, *options, source=_EXPOSING) as address, ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(lambda user: (user, _answer(f"{address}?user={user}")), users))
+    with psycopg.connect(database) as connection:
+        exposed = connection.execute("select unit, arm from windsock.exposures").fetchall()
+        ((requests, seen),) = connection.execute("select count(*), count(distinct user_id) from usage_logs")
+    assert dict(exposed) == {user: "small" if answer == "small" else "control" for user, answer in answers}
+    assert (len(exposed), seen) == (60, 60)
+    assert requests >= len(answers)
+
+
+def _answer(url: str) -> str:
+    """The answer, asked for again while a worker that retires refuses or drops the connection."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=_SECONDS) as response:
+                return response.read().decode()
+        except OSError:
+            assert time.monotonic() < until
+            time.sleep(0.05)

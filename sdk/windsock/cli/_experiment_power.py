@@ -48,6 +48,9 @@ def command(
     for line in lines(found):
         print_lines(console, Text(line))
     print_lines(console, table(found))
+    if found.others:
+        print_lines(console, Text(f"By then, with {found.others[0].units:,} units, the other metrics find:"))
+        print_lines(console, others(found))
 
 
 def lines(found: Power) -> Iterator[str]:
@@ -57,7 +60,7 @@ def lines(found: Power) -> Iterator[str]:
     yield f"To find a change of {number(found.effect)} in four of five experiments:"
     if found.maximum is not None:
         units, effect = found.maximum
-        yield f"The declared maximum of {units:,} units finds a change of {percent(effect, 1)}."
+        yield f"The declared maximum, {units:,} units, finds {percent(effect, 1)} in 4 of 5 cases."
     if found.replayed is not None:
         false, right = found.replayed
         yield (
@@ -74,4 +77,18 @@ def table(found: Power) -> Table:
     grid.add_column("days", justify="right")
     for design in found.designs:
         grid.add_row(design.name, f"{design.units:,}", "–" if design.days is None else f"{design.days:,.0f}")
+    return grid
+
+
+def others(found: Power) -> Table:
+    """What the other metrics find by the end."""
+    grid = Table(box=box.SIMPLE, pad_edge=False)
+    grid.add_column("metric", overflow="fold")
+    grid.add_column("role")
+    grid.add_column("now", justify="right")
+    grid.add_column("finds", justify="right")
+    for each in found.others:
+        mean = "–" if each.mean is None else number(each.mean)
+        finds = f"±{percent(each.relative, 1)}" if each.relative is not None else "–"
+        grid.add_row(metric_title(each.metric), each.role, mean, finds)
     return grid

@@ -1,21 +1,24 @@
 """How long an experiment has to run, for each way of looking at it."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from windsock.errors import ConfigurationError
 from windsock.experiments.data.past import Past, read_past
 from windsock.experiments.data.sources import Scope
-from windsock.experiments.data.warehouse import Backend, open_warehouse
-from windsock.experiments.documents import PlannedLooks
+from windsock.experiments.data.warehouse import Backend, Warehouse, open_warehouse
+from windsock.experiments.documents import Maximum, PlannedLooks
 from windsock.experiments.reading import Declared, read_declared
 from windsock.experiments.statistics import planning
 
 _REPLAYS, _LOOKS = 500, 50
+_NAMES: Final = {"any_time": "any time up to a maximum", "fixed": "one look at the end"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,9 @@ class Power:
         effect: The absolute effect that is to be found.
         units_per_day: New units a day in the experiment; none where it is not known.
         designs: What each way of looking needs.
-        maximum: Units declared as the maximum, and the relative effect that they find in four of five.
+        maximum: Units within the declared maximum, and the relative effect that they find in four of five; a
+            duration's are those that arrive in it.
+        others: What the other metrics find by then; empty without a past.
         replayed: Share of A/A replays of the past that reject, and of replays with the effect.
     """
 
@@ -56,6 +61,28 @@ class Power:
     designs: tuple[Design, ...]
     maximum: tuple[int, float] | None = None
     replayed: tuple[float, float] | None = None
+    others: tuple["Other", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """What a metric besides the first goal finds, with the units that are there at the end.
+
+    Attributes:
+        metric: The metric.
+        role: `goal`, `guardrail` or `secondary`.
+        mean: The metric now.
+        units: Units over all arms at the end.
+        relative: The relative effect that is found in four of five experiments; of a guardrail the worsening.
+        note: Why there is no number; empty otherwise.
+    """
+
+    metric: str
+    role: str
+    mean: float | None
+    units: int
+    relative: float | None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +110,8 @@ def power(
 ) -> Power:
     """Compute how many units an experiment needs, from its own past or from stated numbers.
 
-    With data, the past is replayed too: units are dealt into two arms at random, and looked at 50 times.
+    With data, the past is replayed too: units are dealt into two arms at random, and looked at 50 times. The
+    other metrics' pasts tell what they will find by the end.
 
     Args:
         name: The experiment.
@@ -99,56 +127,106 @@ def power(
     declared = read_declared(Path(flags), name)
     goal = declared.experiment.metrics.goal[0]
     if isinstance(past, Assumed):
-        return _plan(declared, goal, past, None)
+        return _plan(declared, goal, past)
+    scope = Scope(declared.experiment, environment)
     with open_warehouse(past) as warehouse:
-        read = read_past(
-            warehouse, Scope(declared.experiment, environment), goal, declared.metrics[goal], now
-        )
+        read = read_past(warehouse, scope, goal, declared.metrics[goal], now)
+        planned = _plan(declared, goal, _assumed(declared, read))
+        units = planned.maximum[0] if planned.maximum is not None else planned.designs[0].units
+        others = tuple(_others(declared, warehouse, scope, units, now))
+    return replace(planned, replayed=_replayed(read, planned.effect, _alpha(declared)), others=others)
+
+
+def _assumed(declared: Declared, read: Past) -> Assumed:
     deviation = float(np.std(read.linear, ddof=1))
-    rate = read.units_per_day * declared.experiment.traffic
-    return _plan(declared, goal, Assumed(read.mean, deviation, rate), read)
+    return Assumed(read.mean, deviation, read.units_per_day * declared.experiment.traffic)
 
 
-def _plan(declared: Declared, goal: str, assumed: Assumed, past: Past | None) -> Power:
+def _alpha(declared: Declared) -> float:
+    """The error of one goal of one arm, corrected for the others."""
+    experiment = declared.experiment
+    return experiment.alpha / (len(experiment.metrics.goal) * len(experiment.treatments))
+
+
+def _spread(declared: Declared, deviation: float) -> planning.Spread:
+    shares = declared.experiment.shares
+    treatment = min(shares[arm] for arm in declared.experiment.treatments)
+    return planning.Spread(deviation, shares[declared.experiment.control], treatment)
+
+
+def _powers(declared: Declared, alpha: float) -> dict[str, Callable[[float], float]]:
+    """Power of each way of looking, the declared one first."""
+    design = declared.experiment.design
+    looks = design.looks if isinstance(design, PlannedLooks) else (0.25, 0.5, 0.75, 1.0)
+    planned = f"{len(looks)} planned looks"
+    powers: dict[str, Callable[[float], float]] = {
+        "any time up to a maximum": partial(planning.power_up_to_maximum, alpha=alpha),
+        planned: partial(planning.power_planned, alpha=alpha, fractions=looks),
+        "one look at the end": partial(planning.power_fixed, alpha=alpha),
+        "no maximum": partial(planning.power_open_ended, alpha=alpha),
+    }
+    first = planned if isinstance(design, PlannedLooks) else _NAMES[design]
+    if declared.experiment.maximum is None:
+        first = "no maximum"
+    return {first: powers[first], **powers}
+
+
+def _plan(declared: Declared, goal: str, assumed: Assumed) -> Power:
     experiment = declared.experiment
     effect = abs(assumed.mean) * experiment.minimum_effect
     if not effect or assumed.deviation <= 0:
         raise ConfigurationError(
             f"metric {goal}: the mean, the deviation and the minimum effect must not be zero"
         )
-    alpha = experiment.alpha / (len(experiment.metrics.goal) * len(experiment.treatments))
-    shares = experiment.shares
-    treatment = min(shares[arm] for arm in experiment.treatments)
-    spread = planning.Spread(assumed.deviation, shares[experiment.control], treatment)
-    looks = experiment.design.looks if isinstance(experiment.design, PlannedLooks) else (0.25, 0.5, 0.75, 1.0)
-    powers = {
-        "any time up to a maximum": partial(planning.power_up_to_maximum, alpha=alpha),
-        f"{len(looks)} planned looks": partial(planning.power_planned, alpha=alpha, fractions=looks),
-        "one look at the end": partial(planning.power_fixed, alpha=alpha),
-        "no maximum": partial(planning.power_open_ended, alpha=alpha),
-    }
+    spread, powers = _spread(declared, assumed.deviation), _powers(declared, _alpha(declared))
     metric = declared.metrics[goal]
-    matures = (metric.delay + metric.window).total_seconds() / 86_400
+    matures = (metric.delay + metric.window) / timedelta(days=1)
     designs = []
     for title, power_of in powers.items():
         units = planning.units_needed(effect, spread, power_of)
         days = units / assumed.units_per_day + matures if assumed.units_per_day else None
         designs.append(Design(title, units, days))
     maximum = None
-    if experiment.maximum is not None and experiment.maximum.units is not None:
-        found = planning.detectable(experiment.maximum.units, spread, powers["any time up to a maximum"])
-        maximum = experiment.maximum.units, found / abs(assumed.mean)
-    replayed = _replayed(past, effect, alpha) if past is not None else None
+    if (most := _units_of_maximum(experiment.maximum, assumed.units_per_day)) is not None:
+        found = planning.detectable(most, spread, next(iter(powers.values())))
+        maximum = most, found / abs(assumed.mean)
     return Power(
-        goal,
-        assumed.mean,
-        assumed.deviation,
-        effect,
-        assumed.units_per_day,
-        tuple(designs),
-        maximum,
-        replayed,
-    )
+        goal, assumed.mean, assumed.deviation, effect, assumed.units_per_day, tuple(designs), maximum
+    )  # fmt: skip
+
+
+def _units_of_maximum(maximum: Maximum | None, per_day: float | None) -> int | None:
+    """Units over all arms within the declared maximum; none where that isn't known."""
+    if maximum is None:
+        return None
+    if maximum.duration is not None:
+        return None if not per_day else max(2, round(per_day * (maximum.duration / timedelta(days=1))))
+    return maximum.units
+
+
+def _others(
+    declared: Declared, warehouse: Warehouse, scope: Scope, units: int, now: datetime | None
+) -> Iterator[Other]:
+    """What every metric but the first goal finds with so many units."""
+    roles = declared.experiment.metrics
+    guardrails = [each.metric for each in roles.guardrails]
+    arms = len(declared.experiment.treatments)
+    tests = {"goal": len(roles.goal) * arms, "guardrail": len(guardrails) * arms, "secondary": 1}
+    for role, names in (("goal", roles.goal[1:]), ("guardrail", guardrails), ("secondary", roles.secondary)):
+        for name in names:
+            try:
+                read = read_past(warehouse, scope, name, declared.metrics[name], now)
+            except ConfigurationError as error:
+                yield Other(name, role, None, units, None, str(error).partition(";")[0])
+                continue
+            past = _assumed(declared, read)
+            if not past.mean or not past.deviation:
+                yield Other(name, role, past.mean, units, None, "it was the same for every unit, or zero")
+                continue
+            alpha = declared.experiment.alpha / tests[role] * (2 if role == "guardrail" else 1)  # one side
+            power_of = next(iter(_powers(declared, alpha).values()))
+            found = planning.detectable(units, _spread(declared, past.deviation), power_of)
+            yield Other(name, role, past.mean, units, found / abs(past.mean))
 
 
 def _replayed(past: Past, effect: float, alpha: float) -> tuple[float, float] | None:
