@@ -19,14 +19,13 @@ from windsock.healing.watch import watch_over
 from windsock.settings.place import ValueKey, fingerprint
 from windsock.settings.process import process
 from windsock.settings.resolution import Given, Resolution
-from windsock.settings.settings import (
-    Settings,
+from windsock.settings.settings import Settings, new_view
+from windsock.settings.views import (
     ViewTrace,
     fallen_of,
     fields_read,
     given_of,
     key_of,
-    new_view,
     set_fallen,
     set_healed,
 )

@@ -14,7 +14,8 @@ from windsock.settings.features import Feature
 from windsock.settings.layers import Origin, Refusal, Resolved
 from windsock.settings.process import process
 from windsock.settings.resolution import Resolution
-from windsock.settings.settings import Settings, given_of, key_of
+from windsock.settings.settings import Settings
+from windsock.settings.views import given_of, key_of
 from windsock.text import MASK
 
 _LONG = 30

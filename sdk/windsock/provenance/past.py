@@ -16,7 +16,8 @@ from windsock.providers.base import Serving
 from windsock.providers.compiled import AnyFlag
 from windsock.providers.shards import sharded
 from windsock.settings.resolution import Given, Resolution
-from windsock.settings.settings import Settings, given_of, new_view
+from windsock.settings.settings import Settings, new_view
+from windsock.settings.views import given_of
 from windsock.usage import UsageRecord
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
 """How a notebook shows settings."""
 
 from windsock.notebook import table
-from windsock.settings.settings import Settings, given_of
+from windsock.settings.settings import Settings
+from windsock.settings.views import given_of
 
 
 def settings_table(settings: Settings) -> str:

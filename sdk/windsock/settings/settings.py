@@ -1,8 +1,7 @@
 """`Settings`: the base class of a service's typed settings, and the views that users get of it."""
 
 import re
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from collections.abc import Generator
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
@@ -17,26 +16,12 @@ from windsock.flag_names import default_flag
 from windsock.settings.declaration import Declaration
 from windsock.settings.descriptors import Cached, Field, cached_properties
 from windsock.settings.handing import own
-from windsock.settings.process import process
 from windsock.settings.resolution import Given, Resolver
 from windsock.settings.serializing import serialize_whole
-from windsock.usage.data import Healed, Use
-from windsock.usage.request import _current, _writer, current_request
+from windsock.settings.views import given_of, is_view, register
+from windsock.usage.request import _current, _writer
 
 S = TypeVar("S", bound="Settings")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Fallen(Given):
-    """What a user was given, and what healing put in its place.
-
-    Attributes:
-        to: The values that answered, or are tried next.
-        unrecorded: What failed before them and is in no row yet.
-    """
-
-    to: Given
-    unrecorded: tuple[Healed, ...]
 
 
 class _Prefix(str):
@@ -141,7 +126,7 @@ class Settings(BaseSettings):
         if _current.get() is None or not _writer:
             _set_attributes(view, given.resolution.shared.copy())
         else:
-            _register(view, attributes)
+            register(view, attributes)
         return view
 
     @classmethod
@@ -149,7 +134,7 @@ class Settings(BaseSettings):
         """Do what `for_user` does without blocking the event loop, where a remote flagd evaluates."""
         key = key_text(targeting_key)
         view = new_view(cls, await cls.__windsock__.aresolve(key, attributes), key)
-        _register(view, attributes)
+        register(view, attributes)
         return view
 
     @classmethod
@@ -257,9 +242,8 @@ def _finish(settings_class: type[Settings]) -> Resolver:
     return settings_class.__windsock__
 
 
-_given, _key, _healed = (Settings.__dict__[f"_windsock_{name}"] for name in ("given", "key", "healed"))
-_set_given, _get_given = _given.__set__, _given.__get__
-_set_key, _get_key = _key.__set__, _key.__get__
+_set_given = Settings.__dict__["_windsock_given"].__set__
+_set_key = Settings.__dict__["_windsock_key"].__set__
 _set_attributes = BaseModel.__dict__["__dict__"].__set__
 
 
@@ -275,67 +259,6 @@ def new_view(settings_class: type[S], given: Given | None, key: str | None) -> S
     _set_given(view, given)
     _set_key(view, key)
     return view
-
-
-def is_view(settings: Settings) -> bool:
-    """Whether this is a view and not an ordinary instance."""
-    try:
-        _get_given(settings)
-    except AttributeError:
-        return False
-    return True
-
-
-def given_of(settings: Settings) -> Given | None:
-    """The values behind a view, for the live view those in force; None for an ordinary instance."""
-    try:
-        given: Given | None = _get_given(settings)
-    except AttributeError:
-        return None
-    return given or type(settings).__windsock__.resolve(None, {})
-
-
-def key_of(view: Settings) -> str | None:
-    """The targeting key of a view; None for the live view, and where it was made without a user."""
-    key: str | None = _get_key(view)
-    return key
-
-
-def fallen_of(view: Settings) -> Fallen | None:
-    """What a view fell to, the live view during this request; None if it wasn't healed."""
-    given = _get_given(view)
-    if given is None and (request := current_request()) is not None:
-        given = request.notes.get(type(view))
-    return given if type(given) is Fallen else None
-
-
-def set_fallen(view: Settings, to: Given, unrecorded: tuple[Healed, ...]) -> None:
-    """Remember what a view fell to; the live view remembers it for the current request.
-
-    Args:
-        view: The view that the caller of `heal` holds.
-        to: The values that answered, or are tried next.
-        unrecorded: What failed before them and is in no row yet.
-    """
-    given = given_of(view) or to
-    fallen = Fallen(given.resolution, given.serving, to, unrecorded)
-    if view is not type(view).__windsock_live__:
-        _set_given(view, fallen)
-    elif (request := current_request()) is not None:
-        request.notes[type(view)] = fallen
-
-
-def _healed_in(view: Settings) -> tuple[Healed, ...]:
-    try:
-        healed: tuple[Healed, ...] = _healed.__get__(view)
-    except AttributeError:
-        return ()
-    return healed
-
-
-def set_healed(view: Settings, healed: tuple[Healed, ...]) -> None:
-    """Let a view tell what was healed in it."""
-    _healed.__set__(view, healed)
 
 
 def whole(settings: S) -> S:
@@ -376,54 +299,3 @@ def _own_private(settings: Settings, name: str) -> Any:
 def _frozen(settings: Settings, name: str, value: object) -> ValidationError:
     problem = InitErrorDetails(type="frozen_instance", loc=(name,), input=value)
     return ValidationError.from_exception_data(type(settings).__name__, [problem])
-
-
-def fields_read(settings: Settings) -> list[str]:
-    """The fields of a view that were read so far, in field order."""
-    return [name for name in type(settings).model_fields if name in settings.__dict__]
-
-
-class ViewTrace:
-    """Tells the request that a view was made in what the view was used for.
-
-    Attributes:
-        instead: Values to tell of, in place of those that were read.
-    """
-
-    __slots__ = ("_attributes", "_settings", "instead")
-
-    def __init__(self, settings: Settings, attributes: Mapping[str, object] | None = None) -> None:
-        self._settings = settings
-        self._attributes = {} if attributes is None else attributes
-        self.instead: Mapping[str, object] = {}
-
-    def use(self) -> Use:
-        """The values read so far and where they came from."""
-        settings = self._settings
-        given: Given = _get_given(settings)
-        resolution, serving = given.resolution, given.serving
-        declaration = type(settings).__windsock__.declaration
-        read = {name: self.instead.get(name, settings.__dict__[name]) for name in fields_read(settings)}
-        experiment, arm = resolution.exposed(read) or (None, None)
-        return Use(
-            flag=declaration.flag,
-            variant=resolution.deciding.variant,
-            config_id=resolution.config_id,
-            revision=serving.revision if serving else None,
-            reason=resolution.deciding.reason,
-            environment=process.evaluating().environment,
-            user_id=key_of(settings),
-            values=declaration.shown(read),
-            healed=_healed_in(settings),
-            experiment=experiment,
-            arm=arm,
-            exposed_to=resolution.met(read),
-            attributes=self._attributes,
-        )
-
-
-def _register(view: Settings, attributes: Mapping[str, object]) -> None:
-    """Let the request that is under way, if any, know of a view that was made in it."""
-    request = current_request()
-    if request is not None:
-        request.record(ViewTrace(view, attributes))

@@ -25,8 +25,8 @@ from windsock.settings.falling import resolve
 from windsock.settings.feature_values import DeclaredFeature, plain
 from windsock.settings.layers import Layer, Origin
 from windsock.settings.process import process
-from windsock.settings.settings import is_view, key_of
 from windsock.settings.shapes import fields_of
+from windsock.settings.views import is_view, key_of
 from windsock.text import did_you_mean
 
 _TYPES: Final[Mapping[FlagType, tuple[type, ...]]] = {

@@ -1,0 +1,142 @@
+"""What a view of settings knows: the values it was given, its user, what healing did, what was read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from windsock.settings.process import process
+from windsock.settings.resolution import Given
+from windsock.usage.data import Healed, Use
+from windsock.usage.request import current_request
+
+if TYPE_CHECKING:
+    from windsock.settings.settings import Settings
+
+# past `Settings.__getattr__` and `__setattr__`, which are for the reader
+_slot: Final = object.__getattribute__
+_set_slot: Final = object.__setattr__
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fallen(Given):
+    """What a user was given, and what healing put in its place.
+
+    Attributes:
+        to: The values that answered, or are tried next.
+        unrecorded: What failed before them and is in no row yet.
+    """
+
+    to: Given
+    unrecorded: tuple[Healed, ...]
+
+
+def is_view(settings: "Settings") -> bool:
+    """Whether this is a view and not an ordinary instance."""
+    try:
+        _slot(settings, "_windsock_given")
+    except AttributeError:
+        return False
+    return True
+
+
+def given_of(settings: "Settings") -> Given | None:
+    """The values behind a view, for the live view those in force; None for an ordinary instance."""
+    try:
+        given: Given | None = _slot(settings, "_windsock_given")
+    except AttributeError:
+        return None
+    return given or type(settings).__windsock__.resolve(None, {})
+
+
+def key_of(view: "Settings") -> str | None:
+    """The targeting key of a view; None for the live view, and where it was made without a user."""
+    key: str | None = _slot(view, "_windsock_key")
+    return key
+
+
+def fallen_of(view: "Settings") -> Fallen | None:
+    """What a view fell to, the live view during this request; None if it wasn't healed."""
+    given = _slot(view, "_windsock_given")
+    if given is None and (request := current_request()) is not None:
+        given = request.notes.get(type(view))
+    return given if type(given) is Fallen else None
+
+
+def set_fallen(view: "Settings", to: Given, unrecorded: tuple[Healed, ...]) -> None:
+    """Remember what a view fell to; the live view remembers it for the current request.
+
+    Args:
+        view: The view that the caller of `heal` holds.
+        to: The values that answered, or are tried next.
+        unrecorded: What failed before them and is in no row yet.
+    """
+    given = given_of(view) or to
+    fallen = Fallen(given.resolution, given.serving, to, unrecorded)
+    if view is not type(view).__windsock_live__:
+        _set_slot(view, "_windsock_given", fallen)
+    elif (request := current_request()) is not None:
+        request.notes[type(view)] = fallen
+
+
+def _healed_in(view: "Settings") -> tuple[Healed, ...]:
+    try:
+        healed: tuple[Healed, ...] = _slot(view, "_windsock_healed")
+    except AttributeError:
+        return ()
+    return healed
+
+
+def set_healed(view: "Settings", healed: tuple[Healed, ...]) -> None:
+    """Let a view tell what was healed in it."""
+    _set_slot(view, "_windsock_healed", healed)
+
+
+def fields_read(settings: "Settings") -> list[str]:
+    """The fields of a view that were read so far, in field order."""
+    return [name for name in type(settings).model_fields if name in settings.__dict__]
+
+
+class ViewTrace:
+    """Tells the request that a view was made in what the view was used for.
+
+    Attributes:
+        instead: Values to tell of, in place of those that were read.
+    """
+
+    __slots__ = ("_attributes", "_settings", "instead")
+
+    def __init__(self, settings: "Settings", attributes: Mapping[str, object] | None = None) -> None:
+        self._settings = settings
+        self._attributes = {} if attributes is None else attributes
+        self.instead: Mapping[str, object] = {}
+
+    def use(self) -> Use:
+        """The values read so far and where they came from."""
+        settings = self._settings
+        given: Given = _slot(settings, "_windsock_given")
+        resolution, serving = given.resolution, given.serving
+        declaration = type(settings).__windsock__.declaration
+        read = {name: self.instead.get(name, settings.__dict__[name]) for name in fields_read(settings)}
+        experiment, arm = resolution.exposed(read) or (None, None)
+        return Use(
+            flag=declaration.flag,
+            variant=resolution.deciding.variant,
+            config_id=resolution.config_id,
+            revision=serving.revision if serving else None,
+            reason=resolution.deciding.reason,
+            environment=process.evaluating().environment,
+            user_id=key_of(settings),
+            values=declaration.shown(read),
+            healed=_healed_in(settings),
+            experiment=experiment,
+            arm=arm,
+            exposed_to=resolution.met(read),
+            attributes=self._attributes,
+        )
+
+
+def register(view: "Settings", attributes: Mapping[str, object]) -> None:
+    """Let the request that is under way, if any, know of a view that was made in it."""
+    request = current_request()
+    if request is not None:
+        request.record(ViewTrace(view, attributes))
