@@ -9,12 +9,20 @@ A service calls these names. Types for annotations come from their packages (`wi
 `windsock.errors`, and classifiers from `windsock.healing`.
 """
 
+from typing import TYPE_CHECKING
+
 from windsock.errors import WindsockError
 from windsock.healing import aheal, heal
+from windsock.lazy import lazy_face
 from windsock.provenance import explain
 from windsock.runtime import health, reload, start, stop, wait_for
-from windsock.settings import Fixed, Settings, Tunable, feature
+from windsock.settings import Fixed, Settings, Tunable
 from windsock.usage.request import current_request, request
+
+if TYPE_CHECKING:
+    from windsock.settings import feature
+
+    __version__: str
 
 __all__ = [
     "Fixed",
@@ -36,11 +44,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> str:
-    """The version, read when it is first asked for: it is in a file of the installed package."""
-    if name != "__version__":
-        raise AttributeError(f"module 'windsock' has no attribute {name!r}")
-    from importlib.metadata import version  # noqa: PLC0415 - 20 ms that no import should pay
+_feature = lazy_face(__name__, {"feature": "settings.features"})  # a service without one does without it
 
-    globals()["__version__"] = found = version("windsock")
-    return found
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Load what not every service needs: `feature`, and the version of the installed package."""
+        if name != "__version__":
+            return _feature(name)
+        from importlib.metadata import version  # noqa: PLC0415 - 20 ms that no import should pay
+
+        globals()["__version__"] = found = version("windsock")
+        return found

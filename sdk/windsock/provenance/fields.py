@@ -3,20 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import takewhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openfeature.evaluation_context import EvaluationContextAttribute
 
 from windsock.evaluator.outcome import Outcome
 from windsock.nested import FieldPath, at, says
 from windsock.settings.declaration import Declaration
-from windsock.settings.features import Feature
 from windsock.settings.layers import Origin, Refusal, Resolved
 from windsock.settings.process import process
 from windsock.settings.resolution import Resolution
 from windsock.settings.settings import Settings
 from windsock.settings.views import given_of, key_of
 from windsock.text import MASK
+
+if TYPE_CHECKING:
+    from windsock.settings.features import Feature
 
 _LONG = 30
 """Characters of a value beyond which its origin goes on the next line, so that a table stays narrow."""
@@ -118,7 +120,7 @@ class Explanation:
 
 
 def explain(
-    settings: Settings | Feature[Any],
+    settings: "Settings | Feature[Any]",
     targeting_key: object = None,
     /,
     **attributes: EvaluationContextAttribute,
@@ -139,7 +141,7 @@ def explain(
         TypeError: An instance made by calling the class: nobody resolved it, so there is nothing to tell. Or
             a user beside settings, which have theirs.
     """
-    if isinstance(settings, Feature):
+    if not isinstance(settings, Settings):
         from windsock.provenance.features import explained  # noqa: PLC0415 - asked by people
 
         return explained(settings.declared, targeting_key, attributes)
