@@ -1,4 +1,4 @@
-"""Writes `node/variables.json`: the variables that override the flag, for the reader in Node.
+"""Writes what the reader in Node needs of the settings class: code defaults, and variables.
 
 Run it after a change of the settings class: ``python -m examples.ad_learning.node_variables``.
 """
@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from .settings import Learning
 
-FILE: Final = Path(__file__).with_name("node") / "variables.json"
+FOLDER: Final = Path(__file__).with_name("node")
 _KEPT: Final = MappingProxyType(
     dict.fromkeys(("type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"))
 )
@@ -39,11 +39,20 @@ def _names(field: FieldInfo) -> list[str]:
     return [alias] if isinstance(alias, str) else []
 
 
-def text() -> str:
-    """Give the file's content."""
+def files() -> dict[str, str]:
+    """Give each file's content, by its name in `FOLDER`."""
     lines = ",\n".join(f"  {json.dumps(each)}" for each in variables())
-    return f"[\n{lines}\n]\n"
+    defaults = {
+        name: field.default.model_dump(mode="json")
+        for name, field in Learning.model_fields.items()
+        if isinstance(field.default, BaseModel)
+    }
+    return {
+        "variables.json": f"[\n{lines}\n]\n",
+        "defaults.json": f"{json.dumps(defaults, indent=2)}\n",
+    }
 
 
 if __name__ == "__main__":
-    FILE.write_text(text())
+    for name, text in files().items():
+        (FOLDER / name).write_text(text)

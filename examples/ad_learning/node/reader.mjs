@@ -1,5 +1,5 @@
-// Reads the ad learning system's settings as a service in another language does: the flag `learning`, above it this
-// process's variables, and above them the user's profile, which the mirror may have spread over shards.
+// Reads the ad learning system's settings as a service in another language does: the code defaults, above them the flag
+// `learning`, this process's variables, and the user's profile, which the mirror may have spread over shards.
 // Standard input: an evaluation context in JSON on each line. Standard output: its settings, each on a line.
 //
 // FLAGD_RESOLVER (rpc, in-process or file), FLAGD_HOST, FLAGD_PORT and FLAGD_OFFLINE_FLAG_SOURCE_PATH say where the
@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { FlagdProvider } from '@openfeature/flagd-provider';
 import { ErrorCode, OpenFeature } from '@openfeature/server-sdk';
-import { overrides } from './variables.mjs';
+import { DEFAULTS, overrides } from './variables.mjs';
 
 const FLAG = 'learning';
 const PROFILE = `${FLAG}.profile`;
@@ -57,7 +57,7 @@ function provider() {
 async function settings(client, given) {
   const context = { environment: ENVIRONMENT, ...given };
   const flag = valueOf(await client.getObjectDetails(FLAG, {}, context));
-  const base = overlay(flag, overrides(process.env));
+  const base = overlay(overlay(DEFAULTS, flag), overrides(process.env));
   const key = await profileKey(client, context.targetingKey);
   return overlay(base, valueOf(await client.getObjectDetails(key, {}, context), ErrorCode.FLAG_NOT_FOUND));
 }

@@ -1,8 +1,13 @@
 // The variables that override the flag, as in Python: an empty one is unset, and a value that does not fit is left out
-// with a warning. `variables.json` is made of the settings class (`python -m examples.ad_learning.node_variables`).
+// with a warning. `variables.json` and `defaults.json` are made of the settings class (`python -m examples.ad_learning.node_variables`).
 import { readFileSync } from 'node:fs';
 
-const VARIABLES = JSON.parse(readFileSync(new URL('variables.json', import.meta.url)));
+const read = (name) => JSON.parse(readFileSync(new URL(name, import.meta.url)));
+const VARIABLES = read('variables.json');
+
+/** What the settings class has where the flag says nothing: a variant may hold only what it changes. */
+export const DEFAULTS = read('defaults.json');
+
 const BOOLEANS = { true: true, 1: true, yes: true, on: true, t: true, y: true, false: false, 0: false, no: false, off: false, f: false, n: false };
 
 function parsed(text, type) {

@@ -210,7 +210,8 @@ def test_node_reads_a_file_where_the_resolver_says_so(flags, monkeypatch, named)
 
 
 def test_node_knows_the_variables_of_the_settings_class():
-    assert node_variables.FILE.read_text() == node_variables.text()
+    for name, text in node_variables.files().items():
+        assert (node_variables.FOLDER / name).read_text() == text
 
 
 def assert_the_same_in_every_shard(reader, monkeypatch, shards):

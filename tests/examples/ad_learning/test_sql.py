@@ -99,6 +99,24 @@ def test_a_missing_threshold_makes_nothing_a_winner(add_ad, queued, set_config, 
     assert queued() == []
 
 
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ('"4.5"', True),
+        ('" 4.5e0 "', True),
+        ('"3.0"', False),
+        ('"NaN"', False),
+        ('"Infinity"', False),
+        ('"1e400"', False),
+        ('""', False),
+        ("true", False),
+    ],
+)
+def test_a_number_in_text_counts_as_one(add_ad, queued, text, counts):
+    add_ad(ctr=0.0, raw=f'{{"roas": {text}}}')
+    assert queued() == (["ad-1"] if counts else [])
+
+
 def test_no_configuration_at_all_makes_nothing_a_winner(add_ad, queued, connection):
     connection.execute("delete from learning_config")
     add_ad()
