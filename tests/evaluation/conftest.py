@@ -29,6 +29,8 @@ OBJECT_FLAGS = {
     "null-default": object_flag(OBJECTS, None),
     "disabled": {**object_flag(OBJECTS, "red"), "state": "DISABLED"},
     "attribute": object_flag(OBJECTS, "none", {"var": "colour"}),
+    "attribute.experiment": object_flag(OBJECTS, "none"),  # settings don't ask for overlays that are missing
+    "attribute.profile": object_flag(OBJECTS, "none"),
     "environment": object_flag(OBJECTS, "none", {"if": [{"==": [{"var": "environment"}, "red"]}, "red"]}),
     "user": object_flag(OBJECTS, "none", {"if": [{"in": [{"var": "targetingKey"}, ["ann"]]}, "green"]}),
     "nobody": object_flag(OBJECTS, "none", {"if": [{"==": [{"var": "targetingKey"}, ""]}, "green"]}),

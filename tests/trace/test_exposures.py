@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 from tests.healing.conftest import anyio_backend, fresh_process, serve
 from tests.healing.teachers import CONFIG, TYPO, Provider, Teacher, profiles
 
@@ -185,14 +186,17 @@ def test_events_follow_the_semantic_conventions(serve):
         usage=Sinks(memory, ExposureSink(OpenTelemetrySink(provider))),
         environment="staging",
     )
-    with windsock.request(request_id="r-1"):
+    span = NonRecordingSpan(SpanContext(0xABC, 0xDEF, is_remote=False))
+    with use_span(span), windsock.request(request_id="r-1"):
         windsock.heal(Teacher.for_user("ann"), Provider())
     windsock.stop()
     (event,) = [each.log_record for each in exporter.get_finished_logs()]
     assert event.event_name == "feature_flag.evaluation"
     found = dict(event.attributes)
     assert found.pop("windsock.record_id") == str(memory.rows[0].id)
+    assert event.trace_id == 0xABC
     assert TYPO in found.pop("windsock.healed")
+    assert found.pop("feature_flag.error.message").startswith(f"reasoning_model={TYPO}: ")
     assert len(found.pop("feature_flag.version")) == 12
     assert found == {
         "feature_flag.key": "teacher",

@@ -128,6 +128,13 @@ class Evaluation:
         """Evaluate an object flag with its hooks; equal results are one object, as compiled ones are."""
         return self.outcome(self.details(hooks.OBJECT, flag_key, {}, targeting_key, dict(attributes)))
 
+    def overlay(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Outcome:
+        """The same for a flag that need not exist; a missing one isn't an error, and no hook hears of it."""
+        compiled = self.in_process()
+        if compiled is not None and compiled.compiled.get(flag_key) is None:
+            return missing(flag_key)
+        return self.object(flag_key, targeting_key, attributes)
+
     async def aobjects(self, flag_keys: Three, targeting_key: str | None, attributes: Attributes) -> Outcomes:
         """Evaluate three object flags through the client's asynchronous calls, at the same time."""
         from asyncio import gather  # noqa: PLC0415 - `import windsock` does without it

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from windsock.counts import HEALS
 from windsock.healing.classify import Blame, Classifier, Verdict, chain, describe
 from windsock.healing.quarantine import Fault, quarantine
 from windsock.healing.rungs import lowered
@@ -266,6 +267,7 @@ class Attempt(Generic[S]):
             {each.field: getattr(self.settings, each.field) for each in self._healed}
         )
         for each in self._healed:
+            HEALS[type(self.settings).__windsock__.declaration.flag, each.field] += 1
             logger.error(
                 "%s.%s=%s (%s) failed: %s; falling back to %s (%s), answered%s",
                 type(self.settings).__name__, each.field, short(each.failed_value),

@@ -12,6 +12,7 @@ from dataclasses import field as default
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
+from windsock.counts import WITHDRAWALS
 from windsock.healing import watch
 from windsock.healing.last_good import LastGood
 from windsock.healing.rungs import on_probation
@@ -172,6 +173,7 @@ class Quarantine:
                 self._remember(each)
                 self._held[each.key] = _Held(each, time.monotonic() + min(each.left, EXPIRY))
                 self._send(self._outbox._replace(withdrawn=(*self._outbox.withdrawn, each)[-_OUTBOX_MAX:]))
+                WITHDRAWALS[each.flag, each.field] += 1
                 logger.error(
                     "withdrawn: %s of flag %r variant %r is not served for %.0f minutes (%s);"
                     " see `windsock quarantine list`",

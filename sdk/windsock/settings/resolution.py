@@ -9,6 +9,7 @@ from typing import Any
 from pydantic_settings import BaseSettings
 
 from windsock.client.evaluation import missing
+from windsock.counts import FALLBACKS
 from windsock.evaluator.outcome import Outcome, Rule
 from windsock.flag_names import NO_CHANGE, OVERRIDE
 from windsock.providers.base import Serving
@@ -161,8 +162,8 @@ class Resolver:
         if provider is None:
             outcomes = (
                 evaluation.object(base, targeting_key, attributes),
-                evaluation.object(experiment, targeting_key, attributes),
-                evaluation.object(profile, targeting_key, attributes),
+                evaluation.overlay(experiment, targeting_key, attributes),
+                evaluation.overlay(profile, targeting_key, attributes),
             )
             return self._combined(outcomes, _NONE, None)
         serving, compiled = provider.serving, provider.compiled
@@ -354,6 +355,12 @@ class Resolver:
     def _log(self, refusals: tuple[Refusal, ...]) -> None:
         for refusal in refusals:
             path = ".".join(refusal.path)
+            field = (
+                refusal.path[0]
+                if refusal.path and refusal.path[0] in self.declaration.fields
+                else "(unknown)"
+            )
+            FALLBACKS[self.declaration.flag, field] += 1
             shown = short(refusal.value)
             self._log_once((refusal.origin.layer, refusal.origin.variant, path, shown, refusal.message),
             logging.ERROR,

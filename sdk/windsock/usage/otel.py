@@ -16,6 +16,7 @@ from windsock.usage.request import EVALUATION
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
+    from opentelemetry.context import Context
 
 EVENT = "feature_flag.evaluation"
 EVALUATION_RESULT = "gen_ai.evaluation.result"
@@ -48,16 +49,16 @@ class OpenTelemetrySink:
 
     def __init__(self, provider: "LoggerProvider | None" = None) -> None:
         try:
-            from opentelemetry import _logs  # noqa: PLC0415 - an extra
+            from opentelemetry import _logs, trace  # noqa: PLC0415 - an extra
         except ImportError as missing:
             raise MissingExtraError("usage events for OpenTelemetry", "otel") from missing
-        self._logs = _logs
+        self._logs, self._trace = _logs, trace
         self._logger = _logs.get_logger("windsock.usage", logger_provider=provider)
 
     def write(self, rows: Sequence[UsageRecord]) -> None:
         """Emit the rows; the SDK behind the API batches and exports them."""
         for row in rows:
-            self._emit(EVENT, row.requested_at, attributes(row))
+            self._emit(EVENT, row.requested_at, attributes(row), row.trace_id)
 
     def write_exposures(self, rows: Sequence[ExposureRecord]) -> None:
         """Do nothing: the evaluation event of an exposure names the experiment and the arm."""
@@ -70,15 +71,23 @@ class OpenTelemetrySink:
             name = EVALUATION_RESULT if rating else TRACKED
             self._emit(name, row.occurred_at, _of_event(row, said, rating=rating))
 
-    def _emit(self, name: str, at: datetime, attributes: dict[str, AttributeValue]) -> None:
+    def _emit(
+        self, name: str, at: datetime, attributes: dict[str, AttributeValue], trace_id: str | None = None
+    ) -> None:
         self._logger.emit(
             self._logs.LogRecord(
                 timestamp=int(at.timestamp() * 1e9),
+                context=None if trace_id is None else self._of_trace(trace_id),
                 severity_number=self._logs.SeverityNumber.INFO,
                 event_name=name,
                 attributes=attributes,
             )
         )
+
+    def _of_trace(self, trace_id: str) -> "Context":
+        """The context of the request's trace: the event is emitted later, by another thread."""
+        span = self._trace.SpanContext(int(trace_id, 16), self._trace.INVALID_SPAN_ID, is_remote=False)
+        return self._trace.set_span_in_context(self._trace.NonRecordingSpan(span))
 
 
 def _of_event(row: EventRecord, said: Mapping[str, object], *, rating: bool) -> dict[str, AttributeValue]:
@@ -115,9 +124,15 @@ def attributes(row: UsageRecord) -> dict[str, AttributeValue]:
         "windsock.arm": row.arm,
         "windsock.request_id": row.request_id,
         "error.type": row.error_class,
+        "feature_flag.error.message": _failures(row),
         "gen_ai.response.model": row.answered_model,
         "windsock.healed": None if row.healed_json == "[]" else row.healed_json,
-        "windsock.trace_id": row.trace_id,  # the event itself is emitted after the span, by another thread
         "windsock.record_id": str(row.id),
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _failures(row: UsageRecord) -> str | None:
+    """The values that failed in use, and how."""
+    told = (f"{each['field']}={each['failed_value']}: {each['error']}" for each in row.healed)
+    return "; ".join(told) or None

@@ -1,0 +1,114 @@
+"""What metrics tell of a service, for Prometheus and OpenTelemetry alike."""
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from openfeature import api
+from openfeature.flag_evaluation import FlagEvaluationDetails
+from openfeature.hook import Hook, HookContext, HookHints
+
+from windsock.counts import FALLBACKS, HEALS, WITHDRAWALS
+from windsock.runtime import health
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        text: What it tells.
+        grows: Whether it is a total since the start of the process; else the value now.
+    """
+
+    text: str
+    grows: bool = False
+
+
+METRICS: Final[Mapping[str, Metric]] = {
+    "evaluations": Metric("Evaluations of flags, by reason", grows=True),
+    "fallbacks": Metric("Values that a class refused when settings were made, by flag and field", grows=True),
+    "heals": Metric(
+        "Values that failed in use and were answered with another, by flag and field", grows=True
+    ),
+    "withdrawals": Metric("Values withdrawn because they failed in use, by flag and field", grows=True),
+    "withdrawn": Metric("Values that are withdrawn now"),
+    "ready": Metric("1 while a set of flags is loaded and serves"),
+    "set.info": Metric("1, with the revision of the set that serves, the provider and its status"),
+    "set.age.seconds": Metric("Seconds since the set began to serve"),
+    "set.stale": Metric("1 while a newer set could not be taken"),
+    "set.problems": Metric("Flags that can't be served as they are written"),
+    "usage.queued": Metric("Usage rows that wait in memory"),
+    "usage.written": Metric("Usage rows stored", grows=True),
+    "usage.spooled": Metric("Usage rows written to disk, because the sink was down or slow", grows=True),
+    "usage.replayed": Metric("Usage rows read back from disk and stored", grows=True),
+    "usage.refused": Metric("Usage rows that the sink can never store", grows=True),
+    "usage.dropped": Metric("Usage rows lost", grows=True),
+}
+"""Every metric by its name after ``windsock``; durations are in seconds."""
+
+Values: TypeAlias = list[tuple[Mapping[str, str], float]]
+"""A metric's values, each with the labels that tell it apart."""
+
+
+class EvaluationCounter(Hook):
+    """Counts evaluations by their reason; a hook, because reads without one pass no counter."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._reasons: Counter[str] = Counter()
+
+    def finally_after(
+        self,
+        hook_context: HookContext,  # noqa: ARG002 - the hook's signature
+        details: FlagEvaluationDetails[Any],
+        hints: HookHints,  # noqa: ARG002 - the hook's signature
+    ) -> None:
+        """Count one."""
+        reason = str(details.reason or "UNKNOWN").lower()
+        with self._lock:
+            self._reasons[reason] += 1
+
+    @property
+    def reasons(self) -> Mapping[str, int]:
+        """Evaluations so far, by reason."""
+        with self._lock:
+            return dict(self._reasons)
+
+
+def counting() -> EvaluationCounter:
+    """Register the counter with OpenFeature; once in a process."""
+    known = next((each for each in api.get_hooks() if isinstance(each, EvaluationCounter)), None)
+    if known is None:
+        known = EvaluationCounter()
+        api.add_hooks([known])
+    return known
+
+
+def measured(counter: EvaluationCounter) -> dict[str, Values]:
+    """The values of every metric of `METRICS` now; without a value where nothing was counted or recorded."""
+    counts = {"fallbacks": FALLBACKS, "heals": HEALS, "withdrawals": WITHDRAWALS}
+    found: dict[str, Values] = {
+        "evaluations": [({"reason": reason}, count) for reason, count in counter.reasons.items()],
+        **{
+            name: [({"flag": flag, "field": field}, count) for (flag, field), count in each.copy().items()]
+            for name, each in counts.items()
+        },
+    }
+    now = health()
+    serving = {"revision": now.revision, "provider": now.provider, "status": now.status}
+    found["set.info"] = [(serving, 1)]
+    current = {
+        "withdrawn": len(now.withdrawn),
+        "ready": now.ready,
+        "set.age.seconds": now.age,
+        "set.stale": bool(now.stale),
+        "set.problems": len(now.problems),
+    }
+    if now.usage is not None:
+        current |= {
+            name: getattr(now.usage, name.removeprefix("usage.")) for name in METRICS if name[:6] == "usage."
+        }
+    return found | {name: [({}, value)] for name, value in current.items()}

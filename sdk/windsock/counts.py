@@ -1,0 +1,16 @@
+"""What happens rarely in this process, counted for metrics by flag and field.
+
+Without a lock: a count lost now and then doesn't matter.
+"""
+
+from collections import Counter
+from typing import Final
+
+FALLBACKS: Final[Counter[tuple[str, str]]] = Counter()
+"""Values that a class refused, so that the layer below serves; counted when settings are made."""
+
+HEALS: Final[Counter[tuple[str, str]]] = Counter()
+"""Values that failed in use and were answered with another."""
+
+WITHDRAWALS: Final[Counter[tuple[str, str]]] = Counter()
+"""Values withdrawn because they failed in use."""
