@@ -14,7 +14,7 @@ PROFILE = ".profile"
 
 
 NO_CHANGE = "none"
-"""The default variant of every flag of profiles: nobody's configuration."""
+"""The default variant of every profile flag: no configuration."""
 
 
 OVERRIDE: Final = "override"
@@ -63,9 +63,9 @@ def checked_flag(class_name: str, flag: str) -> str:
 
 
 def shard_of(targeting_key: str | None, shards: int) -> int:
-    """Give the shard of a user: the first eight hex digits of sha256(targeting key), modulo `shards`.
+    """The shard of a user: the first eight hex digits of sha256(targeting key), modulo `shards`.
 
-    Nobody's is the first.
+    Without a targeting key, the first.
     """
     if targeting_key is None:
         return 0

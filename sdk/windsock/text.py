@@ -22,13 +22,13 @@ def mask_passwords(text: str) -> str:
 
 
 def short(value: object, limit: int = 80) -> str:
-    """Give a value as Python writes it, or its beginning."""
+    """A value as Python writes it, cut to a limit."""
     text = repr(value)
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
 
 def printable(value: object, limit: int) -> str:
-    """Give an object's text, storable and at most `limit` characters; never raises."""
+    """An object's text, storable and at most `limit` characters; never raises."""
     try:
         # str(): a subclass may lie about its length or its slices.
         text = str.__str__(value) if isinstance(value, str) else str(value)
@@ -53,7 +53,7 @@ def escaped(text: str) -> str:
 
 
 def bounded(value: object, limit: int) -> str:
-    """Give an object's text, storable and at most `limit` bytes of UTF-8; never raises.
+    """An object's text, storable and at most `limit` bytes of UTF-8; never raises.
 
     Two long ids that begin alike must not become one, so a text that is cut ends in its hash.
     """

@@ -41,4 +41,4 @@ def test_what_cannot_be_rolled_out(windsock, write):
     write({"f": boolean({"if": [True, "on"]}), "g": boolean()})
     assert "did you mean 'g'" in windsock("rollout", "G").stderr
     assert "has no variant 'green'" in windsock("rollout", "g", "--variant", "green").stderr
-    assert "is no duration" in windsock("rollout", "g", "--every", "soon").stderr
+    assert "isn't a duration" in windsock("rollout", "g", "--every", "soon").stderr

@@ -199,7 +199,7 @@ def test_another_number_of_shards_is_refused_for_a_folder_that_is_set_up(world):
     ("options", "message"),
     [
         ({"flags": ()}, "no flag to mirror"),
-        ({"flags": ("a b",)}, "'a b' is no flag name"),
+        ({"flags": ("a b",)}, "'a b' isn't a flag name"),
         ({"shards": 101}, "from 1 to 100"),
         ({"shards": -1}, "from 1 to 100"),
     ],

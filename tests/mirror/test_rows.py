@@ -76,7 +76,10 @@ def test_several_classes_share_a_row(settings, published):
     ("settings", "message"),
     [
         ({"top_k": 5, "temperature": 1}, "settings.temperature is a field of teacher and aura: nest it"),
-        ({"top_k": 5, "topk": 6}, "settings.topk is no field of a mirrored flag (teacher, aura) whose class"),
+        (
+            {"top_k": 5, "topk": 6},
+            "settings.topk isn't a field of a mirrored flag (teacher, aura) whose class",
+        ),
     ],
 )
 def test_a_key_that_is_nobodys_or_of_several_is_left_out_and_named(settings, message):
@@ -88,7 +91,7 @@ def test_a_key_that_is_nobodys_or_of_several_is_left_out_and_named(settings, mes
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"retrieval_top_k": 25}, r"settings\.retrieval_top_k is no field of a mirrored flag"),
+        ({"retrieval_top_k": 25}, r"settings\.retrieval_top_k isn't a field of a mirrored flag"),
         ({"teacher": {}}, "no settings of a mirrored flag"),
         ({"teacher": [1]}, r"settings\.teacher is a list"),
     ],

@@ -74,7 +74,7 @@ EXIT_IO = 4
 class LazyGroup(TyperGroup):
     """Lists the verbs from `GROUPS` and imports a verb's module only to run it or to show its help.
 
-    Typer brings its own copy of click since 0.29, an external one before; `Any` stands for whichever it is.
+    Typer brings its own copy of click since 0.29, an external one before; `Any` covers both.
     """
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's signature

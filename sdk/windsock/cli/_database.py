@@ -21,7 +21,7 @@ DatabaseUrl = Annotated[
 
 @contextlib.contextmanager
 def database(url: str | None) -> Iterator[str]:
-    """Give the named database's connection string, or start the embedded one for as long as it is used."""
+    """The named database's connection string; without one, the embedded server runs meanwhile."""
     if url:
         yield url
         return

@@ -48,7 +48,7 @@ def command(
 def planned(before: tuple[FlagFile, ...], after: tuple[FlagFile, ...], environment: str) -> Plan:
     """The plan of a change that an experiment makes to the files."""
     population = synthetic(_MADE_UP, environment)
-    limits = Limits(allow_reshuffle=True)  # a new version says so, and without one nobody changes arms
+    limits = Limits(allow_reshuffle=True)  # a new version says so; without one no user changes arms
     return make(PlanRequest("the working tree", before, after, population, (), limits, time.time()))
 
 

@@ -48,7 +48,7 @@ def command(
     """
     console = console_of(110, quiet=as_json)
     if stay and system is None:
-        raise typer.BadParameter("goes with --system: the demo without it is no service", param_hint="--stay")
+        raise typer.BadParameter("goes with --system: without it no service can stay", param_hint="--stay")
     if system is System.EXPERIMENT:
         _experiment(console, as_json=as_json)
         return
@@ -102,7 +102,7 @@ def _experiment(console: Console, *, as_json: bool) -> None:
 
 
 def data(steps: list[Scene]) -> dict[str, object]:
-    """Give the story as plain data."""
+    """The story as plain data."""
     return {
         "ok": all(promise.kept for step in steps for promise in step.promises),
         "steps": [asdict(step) | {"rows": [as_data(row) for row in step.rows]} for step in steps],

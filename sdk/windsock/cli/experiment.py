@@ -27,7 +27,7 @@ class _Commands(TyperGroup):
 
     @property
     def commands(self) -> MutableMapping[str, Any]:
-        """Every sub-command, imported: for whoever walks over all of them."""
+        """Every sub-command, imported, for code that walks over all of them."""
         return {name: self.get_command(None, name) for name in COMMANDS}
 
     @commands.setter
@@ -35,7 +35,7 @@ class _Commands(TyperGroup):
         """Typer has none to set: none is registered."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer's signature
-        """Give the sub-commands in the order of `COMMANDS`."""
+        """The sub-commands in the order of `COMMANDS`."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - typer's signature

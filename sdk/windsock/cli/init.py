@@ -46,7 +46,7 @@ def command(
     for path in written:
         print(path)
     if not written:
-        print("nothing to do: all of it stands already", file=sys.stderr)
+        print("nothing to do: everything is there already", file=sys.stderr)
     note("next: git config diff.flagd.textconv 'windsock diff --textconv'; windsock lint")
 
 

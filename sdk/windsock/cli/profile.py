@@ -103,7 +103,7 @@ def create(
     with _connected(database_url) as connection:
         if profiles.exists(connection, name):
             raise ConfigurationError(f"there is a profile {name!r} already: `windsock profile edit {name}`")
-        _plan(profiles.differences(None, after), "a new profile; nobody has it")
+        _plan(profiles.differences(None, after), "a new profile; no user has it")
         if not dry_run:
             _done(profiles.saved(connection, name, None, after))
 
@@ -167,7 +167,7 @@ def undo(
 def _connected(url: str | None) -> Iterator["profiles.Connection"]:
     """A connection in one transaction; what the database denies is said in a sentence."""
     with database(url) as found, connect(found) as connection:
-        from psycopg import errors  # noqa: PLC0415 - an extra; whoever has a connection has it
+        from psycopg import errors  # noqa: PLC0415 - an extra; a connection needs it
 
         try:
             with connection.transaction():

@@ -25,7 +25,7 @@ def command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
 ) -> None:
-    """Show flags that are unused, fully rolled out, expired or nobody's, and fields that no code reads.
+    """Show flags that are unused, fully rolled out, expired or unowned, and fields that no code reads.
 
     Example: windsock stale --code app
     """

@@ -93,7 +93,7 @@ def hash_ids(
 
 
 def as_data(row: UsageRecord) -> dict[str, object]:
-    """Give a row as plain data, with the columns' names."""
+    """A row as plain data, with the columns' names."""
     data = asdict(row)
     data["values"] = row.values
     data["healed"] = row.healed
@@ -102,13 +102,13 @@ def as_data(row: UsageRecord) -> dict[str, object]:
 
 
 def values_read(row: UsageRecord) -> Iterator[str]:
-    """Give the fields that were read, as ``name=value``."""
+    """The fields that were read, as ``name=value``."""
     for name, value in row.values.items():
         yield f"{name}={value}"
 
 
 def values_healed(row: UsageRecord) -> Iterator[str]:
-    """Give the fields that were healed, and how."""
+    """The fields that were healed, and how."""
     for each in row.healed:
         yield f"{each['field']}={each['failed_value']} failed, fell to {each['fell_to']}"
 
@@ -119,7 +119,7 @@ def ended(row: UsageRecord) -> str:
 
 
 def tokens(row: UsageRecord) -> str:
-    """Give the tokens that were sent and received, as ``120+14``."""
+    """The tokens that were sent and received, as ``120+14``."""
     if row.input_tokens is None and row.output_tokens is None:
         return "-"
     return f"{row.input_tokens or 0}+{row.output_tokens or 0}"
@@ -177,6 +177,6 @@ def table(rows: Iterable[UsageRecord], names: Mapping[str, str]) -> Table:
             "-" if row.latency_ms is None else f"{row.latency_ms:.1f}",
             tokens(row),
         )
-        # Text, not str: a value with square brackets is no markup.
+        # Text, not str: a value with square brackets isn't markup.
         grid.add_row(*(Text(cell) for cell in cells))
     return grid

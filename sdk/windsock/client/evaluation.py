@@ -35,16 +35,16 @@ logger = logging.getLogger("windsock.settings")
 @lru_cache(maxsize=64)  # once for each type and error
 def _warn_of_key(kind: str, error: str) -> None:
     logger.warning(
-        "a targeting key of type %s has no text (%s); it counts as nobody, so pass the user's id as text",
+        "a targeting key of type %s has no text (%s); it counts as no user, so pass the user's id as text",
         kind,
         error,
     )
 
 
 def key_text(targeting_key: object) -> str | None:
-    """A user's id as text, which is how flags know it; None for nobody.
+    """A user's id as text, which is how flags know it; None for no user.
 
-    Never raises: an id whose ``__str__`` does, or an integer of thousands of digits, counts as nobody, and a
+    Never raises: an id whose ``__str__`` does, or an integer of thousands of digits, counts as no user, and a
     warning says so.
     """
     if targeting_key is None:
@@ -86,7 +86,7 @@ class Evaluation:
         """What a rule sees: API, transaction, client and invocation attributes, as the client merges them.
 
         Args:
-            targeting_key: The user's id, which becomes text; None or "" for nobody.
+            targeting_key: The user's id, which becomes text; None or "" for no user.
             attributes: The invocation's; completed in place, because copying them costs as much as the rule.
         """
         key = targeting_key if type(targeting_key) is str else key_text(targeting_key)

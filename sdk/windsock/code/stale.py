@@ -1,4 +1,4 @@
-"""Flags and fields that can go: unused, fully rolled out, expired, or nobody's."""
+"""Flags and fields that can go: unused, fully rolled out, expired, or without an owner."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Removable:
-    """A flag or a field that can go: where it stands, why, and what to do next."""
+    """A flag or field that can be deleted: where it is, why, and what to do next."""
 
     flag: str
     why: Why
@@ -54,7 +54,7 @@ def stale(flags: Mapping[str, Flag], code: Code, today: date) -> Iterator[Remova
         if isinstance(expires, str) and _is_past(expires, today):
             yield _of(flag, Why.EXPIRED, f"it expired on {expires}; remove it, or move the date")
         if not flag.metadata.get("owner"):
-            yield _of(flag, Why.UNOWNED, "nobody is named as its owner; write the metadata `owner`")
+            yield _of(flag, Why.UNOWNED, "it has no owner; set its metadata `owner`")
     read = {(use.flag, use.field) for use in code.uses if use.kind == "read"}
     for declared in code.classes:
         for name in declared.fields:

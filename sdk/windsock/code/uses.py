@@ -53,7 +53,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class FoundClass:
-    """A settings class in the code: its flag and fields, and where it stands."""
+    """A settings class in the code: its flag and fields, and where it is."""
 
     name: str
     flag: str
@@ -64,7 +64,7 @@ class FoundClass:
 
 @dataclass(frozen=True, slots=True)
 class _Holder:
-    """A class of the code that is no settings class: the attributes of its instances that are known."""
+    """A class of the code that isn't a settings class: the attributes of its instances that are known."""
 
     members: "dict[str, _Known]" = field(default_factory=dict)
 
@@ -77,7 +77,7 @@ class _Feature:
 
 
 _Known: TypeAlias = FoundClass | _Holder | _Feature
-"""What a name or an attribute stands for."""
+"""What a name or an attribute means."""
 
 
 @dataclass(slots=True)
@@ -127,7 +127,7 @@ class _Visitor(cst.CSTVisitor):
         self._code = code
 
     def names(self, node: cst.CSTNode) -> set[str]:
-        """The qualified names that a node stands for."""
+        """The qualified names that a node may mean."""
         return {each.name for each in self.get_metadata(QualifiedNameProvider, node, set()) or set()}
 
     def place(self, node: cst.CSTNode) -> tuple[int, int]:
@@ -160,13 +160,13 @@ class _Classes(_Visitor):
 
 @dataclass(slots=True)
 class _Shared:
-    """What all modules know: classes by name, and what each module's global names stand for."""
+    """What all modules know: classes by name, and what each module's global names mean."""
 
     classes: dict[str, _Known]
     globals: dict[str, _Known] = field(default_factory=dict)
 
     def find(self, name: str) -> _Known | None:
-        """What ``package.module.name`` stands for; a file's path may begin above the package."""
+        """What ``package.module.name`` means; a file's path may begin above the package."""
         if "." not in name:
             return None
         if name in self.globals:
@@ -301,7 +301,7 @@ class _Uses(_Visitor):
         return None
 
     def _imported(self, node: cst.BaseExpression) -> _Known | None:
-        """What a name that another module gives stands for there."""
+        """What a name imported from another module means there."""
         for name in self.names(node):
             found = self._shared.find(name.lstrip("."))
             if found is not None:
@@ -348,7 +348,7 @@ def _module_name(path: str) -> str:
 
 
 def _is_validator(node: cst.FunctionDef) -> bool:
-    """Whether pydantic calls it to check a value, which is no use of it; or it has no ``self``."""
+    """Whether pydantic calls it to check a value, which doesn't count as use, or it has no ``self``."""
     for decorator in node.decorators:
         name = decorator.decorator.func if isinstance(decorator.decorator, cst.Call) else decorator.decorator
         last = name.attr if isinstance(name, cst.Attribute) else name

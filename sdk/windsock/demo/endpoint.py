@@ -97,7 +97,7 @@ class LlmEndpoint:
             self._server = self._thread = None
 
     def answer(self, request: dict[str, object]) -> tuple[int, dict[str, object]]:
-        """Give the status and the body for one chat completion."""
+        """The status and the body for one chat completion."""
         model = str(request.get("model", ""))
         temperature = request.get("temperature", 1.0)
         status, body = self._judge(request, model, temperature)
@@ -105,7 +105,7 @@ class LlmEndpoint:
         return status, body
 
     def embed(self, request: dict[str, object]) -> Refusal:
-        """Give the status and the body for one embeddings request."""
+        """The status and the body for one embeddings request."""
         model = str(request.get("model", ""))
         status, body = self._embedded(request, model)
         self.served.append(Served(model, status, request))

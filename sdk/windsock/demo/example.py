@@ -51,7 +51,7 @@ def find(system: System) -> Example:
     """Load an example's demo from the checkout.
 
     Raises:
-        ConfigurationError: There is no checkout around this package, or it has no such demo.
+        ConfigurationError: The package isn't in a checkout, or the checkout has no such demo.
     """
     checkout, name = Path(windsock.__file__).parents[2], system.replace("-", "_")
     if not (checkout / "examples" / name / "demo.py").is_file():

@@ -121,7 +121,7 @@ class Stage:
         stack.enter_context(_mirror(self.url, self.mirror_arguments))
         self.endpoint = stack.enter_context(LlmEndpoint())
         self.client = stack.enter_context(_client(self.endpoint.url))
-        # A client's first call loads most of its code, which is no part of a message.
+        # A client's first call loads most of its code, which isn't part of a message.
         self.client.chat.completions.create(
             model=self.endpoint.models[0], messages=[{"role": "user", "content": "are you there?"}]
         )
@@ -165,7 +165,7 @@ def running(
     Args:
         command: The program and its arguments.
         variables: Its environment, over the demo's own.
-        log: The file for what it prints; written anew.
+        log: The file for its output; replaced if it exists.
     """
     with (
         log.open("w") as output,

@@ -95,13 +95,13 @@ class Teaching(Protocol):
         """Answer one message of a user."""
 
     def value(self, user: str, name: str) -> object:
-        """Give the value that the user's next message would use."""
+        """The value that the user's next message would use."""
 
     def log(self) -> Sequence[str]:
-        """Give what the service logged so far, a line each, with its level."""
+        """What the service logged so far, a line each, with its level."""
 
     def reading(self, user: str) -> Mapping[str, float]:
-        """Give the milliseconds that reading a user's settings takes, where that can be measured."""
+        """The milliseconds that reading a user's settings takes, where that can be measured."""
 
 
 class Story:
@@ -118,7 +118,7 @@ class Story:
             yield step()
 
     def steps(self) -> list[Callable[[], Scene]]:
-        """Give the steps in their order, not run yet."""
+        """The steps in their order, not run yet."""
         return [
             self._opening,
             self._defaults,
@@ -149,7 +149,7 @@ class Story:
         message = self._ask(self._ada)
         return Scene(
             "Ada asks a question",
-            "Nobody has tuned anything for her: the service works with the defaults in its code.",
+            "Nothing is tuned for her yet: the service works with the defaults in its code.",
             seen={"settings": message.explanation, "answer": message.answer},
             milliseconds={
                 "her message took": message.took,

@@ -56,15 +56,15 @@ class OwnTeaching:
         )
 
     def value(self, user: str, name: str) -> object:
-        """Give the value that the user's next message would use."""
+        """The value that the user's next message would use."""
         return getattr(Teacher.for_user(user), name)
 
     def log(self) -> Sequence[str]:
-        """Give what windsock logged so far."""
+        """What windsock logged so far."""
         return self._stage.log
 
     def reading(self, user: str) -> Mapping[str, float]:
-        """Give the milliseconds that reading a user's settings takes."""
+        """The milliseconds that reading a user's settings takes."""
         return {"of which reading her settings": _reading_milliseconds(user)}
 
 

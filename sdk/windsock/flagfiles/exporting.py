@@ -58,7 +58,7 @@ def _defaults(declaration: Declaration) -> JsonValue:
     for name, value in declaration.defaults.items():
         try:
             to_jsonable_python(value, fallback=str)
-        except ValueError:  # bytes that are no text
+        except ValueError:  # bytes that aren't text
             continue
         text = json.dumps(declaration.shown({name: value})[name])
         if MASK not in text:

@@ -32,12 +32,12 @@ class FlagFile:
 def read_files(paths: Sequence[Path]) -> tuple[FlagFile, ...]:
     """Read the files, and those of the folders, in the order in which they are merged.
 
-    A folder stands for the flag files directly in it; without paths it is ``flagd/``. The mirror's folder
+    A folder means the flag files directly in it; without paths it is ``flagd/``. The mirror's folder
     is read only when it is named. A link in a folder is followed as far as the folder itself or the current
     one reaches: what a stranger's branch links to elsewhere is not shown.
 
     Raises:
-        UnreachableError: A path is not there or cannot be read, or there is no flag file at all.
+        UnreachableError: A path doesn't exist or can't be read, or no flag file was found.
         FlagFileError: A file's name has a character that cannot be seen.
     """
     found = list(_found(paths or (DEFAULT_FOLDER,)))

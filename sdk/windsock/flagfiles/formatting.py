@@ -8,7 +8,7 @@ from windsock.errors import FlagFileError
 from windsock.flags import read_document
 
 WIDTH: Final = 100
-"""What fits into this many columns stands in one line."""
+"""What fits into this many columns goes on one line."""
 
 _FLAG_ORDER: Final = ("state", "variants", "defaultVariant", "targeting", "metadata")
 _ROOT_ORDER: Final = ("$schema", "flags", "$evaluators", "metadata")
@@ -73,7 +73,7 @@ def _write(value: object, indent: int, used: int) -> str:
     """Write a value; ``used`` columns of its first line are taken."""
     if not isinstance(value, (dict, list)):
         return _scalar(value)
-    # the flags and what is in each always stand a member to a line, so that a diff shows one
+    # the flags and what is in each are always one member a line, so that a diff shows one
     may_be_short = indent > 2 or (
         indent == 1 and not any(isinstance(item, (dict, list)) for item in _items(value))
     )

@@ -105,7 +105,7 @@ def _told(
     row = next((row for row in rows if row.flag == flag and row.requested_at <= when), None)
     context = {**asked.attributes, "targetingKey": asked.user}
     keys = [outcome.flag_key for outcome in given(view).outcomes]
-    # the row may have the hash of the id, by which nobody was assigned
+    # the row may have the hash of the id, and assignments have the id
     logged = row and replace(row, user_id=asked.user)
     log = _against_the_log(past, logged, asked.attributes)
     return Told(explain(view), rules_of(served.flags, keys, context, when), log)

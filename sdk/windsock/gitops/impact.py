@@ -79,7 +79,7 @@ class Impact:
         lost: How many users of a running experiment lose the arm that they are in, now or later.
         misfits: Why declared settings classes refuse what the flag gives now.
         later: What changes by itself at later moments.
-        open_ended: Whether the rule computes with the time, so that nobody can say who moves when.
+        open_ended: Whether the rule computes with the time, so that it can't be said who moves when.
     """
 
     flag: str
@@ -223,7 +223,7 @@ class _Pair:
     def _moves(self, pair: _Served) -> bool:
         old, new = pair
         if (old is None or old.error_code is not None) or (new is None or new.error_code is not None):
-            return _variant(old) != _variant(new)  # errors are made anew for each user: they are not kept
+            return _variant(old) != _variant(new)  # errors are made for each user and not kept
         if pair not in self._differs:
             self._differs[pair] = not same_json(old.value, new.value) or old.variant != new.variant
         return self._differs[pair]
@@ -242,7 +242,7 @@ class _Pair:
         flag = self._before
         if flag is None or not self._key.endswith(EXPERIMENT):
             return 0
-        # a flag that is off or has no targeting gives nothing else, so that nobody loses an arm of it
+        # a flag that is off or has no targeting gives nothing else, so no user loses an arm
         none = (None, flag.default_variant)
         return sum(move.users for move in moves if move.before not in none and move.before != move.after)
 

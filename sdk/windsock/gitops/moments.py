@@ -13,7 +13,7 @@ MOST: Final = 100
 _TIME: Final = "$flagd.timestamp"
 _FIRST_PART: Final = "$flagd"
 _LATEST: Final = 253_402_300_799
-"""The last second of the year 9999; what a rule does later than that is nobody's concern."""
+"""The last second of the year 9999; what a rule does later doesn't matter."""
 
 _COMPARISONS: Final = frozenset({"<", "<=", ">", ">=", "==", "===", "!=", "!=="})
 _LOOPS: Final = frozenset({"map", "filter", "reduce", "all", "some", "none"})

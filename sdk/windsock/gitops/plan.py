@@ -194,7 +194,7 @@ def parse_share(text: str) -> float:
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        raise ConfigurationError(f"{text!r} is no share; write 2% or 0.02")
+        raise ConfigurationError(f"{text!r} isn't a share; write 2% or 0.02")
     return share
 
 
@@ -220,7 +220,7 @@ def _steps(request: PlanRequest, changed: Sequence[Change], found: Sequence[Impa
 
 
 def _homes(request: PlanRequest) -> Mapping[str, str]:
-    """The file in which each flag stands, afterwards if it can be."""
+    """The file that defines each flag, after the change if it is still there."""
     return {
         key: file.path
         for file in (*request.before, *request.after)
@@ -265,7 +265,7 @@ def _findings(impact: Impact, limits: Limits) -> list[str]:
         )
     if limits.max_moved is not None and impact.open_ended:
         findings.append(
-            f"{impact.flag}: its rule computes with the time, so nobody can say how many users it moves; "
+            f"{impact.flag}: its rule computes with the time, so how many users it moves is unknown; "
             "compare $flagd.timestamp with numbers, or leave out --max-moved"
         )
     if impact.lost and not limits.allow_reshuffle:

@@ -51,7 +51,7 @@ def markdown(plan: Plan) -> Iterator[str]:
             yield "\n".join([f"{fence}diff", *lines, f"{fence}\n\n</details>"])
 
 
-_OPEN_ENDED = "the rule computes with the time: nobody can say who moves later"
+_OPEN_ENDED = "the rule computes with the time, so who moves later is unknown"
 
 
 def _headline(impact: Impact) -> str:

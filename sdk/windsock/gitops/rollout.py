@@ -1,7 +1,7 @@
 """A rollout over time: a rule on ``$flagd.timestamp`` whose every step keeps the users of the step before.
 
 The share that gets the variant is the first bucket of a ``fractional``, from 0 up to the weight; a larger
-weight makes that bucket longer and moves nobody who is in it.
+weight makes that bucket longer and moves none of its users.
 """
 
 import re
@@ -40,7 +40,7 @@ def parse_steps(text: str, to: int | None) -> tuple[int, ...]:
     """Read ``1,5,10,25,50``.
 
     Raises:
-        ConfigurationError: A step is no whole percentage, does not rise, or the last one is not ``to``.
+        ConfigurationError: A step isn't a whole percentage, doesn't rise, or the last one is not ``to``.
     """
     try:
         steps = tuple(int(part.strip().removesuffix("%")) for part in text.split(","))
@@ -85,7 +85,7 @@ def parse_duration(text: str) -> int:
     """
     found = re.fullmatch(r"(\d+)([mhdw])", text.strip())
     if found is None or int(found[1]) == 0:
-        raise ConfigurationError(f"{text!r} is no duration; write a number and m, h, d or w, such as 1d")
+        raise ConfigurationError(f"{text!r} isn't a duration; write a number and m, h, d or w, such as 1d")
     return int(found[1]) * _UNITS[found[2]]
 
 

@@ -120,7 +120,7 @@ class Attempt(Generic[S]):
         except KeyboardInterrupt:
             raise
         except BaseException:
-            logger.exception("a healed call could not be accounted for; its answer stands")
+            logger.exception("a healed call could not be accounted for; its answer was returned")
 
     def failed_midway(self, error: Exception) -> None:
         """Say that a stream failed after its first item: somebody has seen it, so nothing is run again."""
@@ -314,7 +314,7 @@ def _marks(error: BaseException) -> frozenset[tuple[str, str]]:
 
 
 def _secrets_in(value: object) -> Iterator[str]:
-    """Give the plain texts of the secrets in a value, at any depth."""
+    """The plain texts of the secrets in a value, at any depth."""
     if isinstance(value, SecretStr):
         yield from filter(None, [value.get_secret_value()])
     elif isinstance(value, SecretBytes):

@@ -57,7 +57,7 @@ class FileBoard:
         self.mirrors: tuple[MirrorReport, ...] = ()
 
     def exchange(self, outbox: Outbox) -> Sequence[Withdrawal]:
-        """Read the file; where something is new, write it anew in one step.
+        """Read the file; if anything is new, replace it in one step.
 
         Raises:
             OSError: The file cannot be written.

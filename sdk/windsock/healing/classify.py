@@ -37,7 +37,7 @@ class Blame(Enum):
     """Whose fault an error is."""
 
     VALUE = "value"
-    """The value's own: it will fail again for whoever uses it."""
+    """The value's: it will fail again for every user."""
     ELSEWHERE = "elsewhere"
     """Somebody else's: the network, the provider's load, the account."""
     UNKNOWN = "unknown"
@@ -100,7 +100,7 @@ def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """Give an error and what it was raised from, outermost first."""
+    """An error and its causes, outermost first."""
     seen: list[BaseException] = []
     following: BaseException | None = error
     while following is not None and len(seen) < _CHAIN_MAX and all(following is not each for each in seen):

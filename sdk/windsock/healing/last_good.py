@@ -28,7 +28,7 @@ class LastGood:
             self._values.pop(next(iter(self._values)), None)
 
     def below(self, resolver: Resolver, resolution: Resolution, names: Iterable[str]) -> dict[str, object]:
-        """Give what worked before at the place of each field, where another value is there now."""
+        """What worked before in each field whose value has changed since."""
         found = {}
         for name in names:
             origin = resolution.resolved.origins[name]

@@ -68,7 +68,7 @@ class Fault:
 
     @property
     def key(self) -> ValueKey:
-        """Where the value stands."""
+        """Where the value is: flag, variant and field."""
         return self.flag, self.variant, self.field
 
 
@@ -96,7 +96,7 @@ class Withdrawal:
 
     @property
     def key(self) -> ValueKey:
-        """Where the value stands."""
+        """Where the value is: flag, variant and field."""
         return self.flag, self.variant, self.field
 
 
@@ -195,7 +195,7 @@ class Quarantine:
             self._apply()
 
     def in_force(self) -> tuple[Withdrawal, ...]:
-        """Give what is withdrawn now, with the seconds that are left."""
+        """What is withdrawn now, with the seconds that are left."""
         now = time.monotonic()
         with self._lock:
             return tuple(replace(held.withdrawal, left=held.until - now) for held in self._held.values())
@@ -287,7 +287,7 @@ class Quarantine:
                     self.lift([held.withdrawal], f"it went well in {PROBES} probes")
 
     def probe_failed(self, key: ValueKey) -> None:
-        """Begin to count anew."""
+        """Start counting from zero."""
         with self._lock:
             held = self._held.get(key)
             if held is not None:

@@ -61,11 +61,11 @@ class Sharing:
             failures = 0 if self._exchange() else failures + 1
             pause = _BACKOFF.pause(failures) or self._board.interval
             if self._complaint:
-                last = self._stopping.wait(min(pause, 1.0))  # news that cannot be told is no reason to hurry
+                last = self._stopping.wait(min(pause, 1.0))  # an unreachable board is no reason to hurry
         self._board.close()
 
     def _exchange(self) -> bool:
-        quarantine.expire()  # also while the board is away
+        quarantine.expire()  # also while the board is unreachable
         outbox = quarantine.take_outbox()
         try:
             in_force = self._board.exchange(outbox)

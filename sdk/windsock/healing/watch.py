@@ -128,7 +128,7 @@ class Watch:
         # Chosen by their calls, not by their faults: choosing by faults would be evidence before the test.
         for place, (n, k) in sorted(own.items(), key=lambda item: -item[1][0])[:_VARIANTS_MAX]:
             if n == calls:
-                continue  # everybody has it: nobody to compare with
+                continue  # every user has it: there is no other group to compare with
             suspect = self._suspect(place)
             suspect.values |= self._read.get(place, {})
             suspect.evidence = suspect.evidence.after(Window(n, k, calls - n, faults - k))
@@ -157,7 +157,7 @@ _watches: dict[Resolver, Watch] = {}
 
 
 def watch_over(resolver: Resolver) -> Watch:
-    """Give the watch of a settings class."""
+    """The watch over a settings class."""
     found = _watches.get(resolver)
     if found is None:
         found = _watches.setdefault(resolver, Watch(resolver))

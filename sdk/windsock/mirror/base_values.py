@@ -52,7 +52,7 @@ class BaseReader:
         self._seen: list[tuple[Path, _Signature]] | None = None
 
     def read_if_changed(self) -> BaseValues | None:
-        """Give the values when a file changed since the last call, and None when they cannot be had."""
+        """The values, if a file changed since the last call; None if they can't be read."""
         seen = self._look()
         if seen == self._seen:
             return None

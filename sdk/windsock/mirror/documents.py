@@ -35,7 +35,7 @@ class Layout:
         return tuple(f"profiles.{number:02}.flagd.json" for number in range(self.shards))
 
     def flag_key(self, flag: str, shard: int) -> str:
-        """Give the key of a class's profile flag in one shard."""
+        """The key of a class's profile flag in one shard."""
         return flag + PROFILE if self.shards == 1 else f"{flag}{PROFILE}.{shard}"
 
 
@@ -122,7 +122,7 @@ def parse(layout: Layout, number: int, document: bytes, tallies: Mapping[str, Ta
             of ids are then taken as they are, which is most of the work.
 
     Raises:
-        ValueError: It is no document of this layout.
+        ValueError: It isn't a document of this layout.
     """
     try:
         skeleton, lists = _cut_lists(document.decode())

@@ -48,7 +48,7 @@ class Folder:
             raise MirrorError(f"{self.path}: the mirror cannot use this folder: {error.strerror}") from error
 
     def documents(self) -> tuple[str, ...]:
-        """Give the names of the profile documents that are there."""
+        """The names of the profile documents that exist."""
         return tuple(sorted(path.name for path in self.path.glob("profiles*.flagd.json")))
 
     def read(self, name: str) -> bytes | None:
@@ -63,7 +63,7 @@ class Folder:
             raise MirrorError(f"{self.path / name}: cannot be read: {error.strerror}") from error
 
     def is_ours(self, name: str) -> bool:
-        """Whether nobody has touched a document since it was last written or read here."""
+        """Whether a document is untouched since it was last written or read here."""
         try:
             return self._seen.get(name) == _signature((self.path / name).stat())
         except FileNotFoundError:

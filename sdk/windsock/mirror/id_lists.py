@@ -54,7 +54,7 @@ class IdList:
         """Take the inside of a JSON list as it is, and count.
 
         Raises:
-            ValueError: It is no list of strings.
+            ValueError: It isn't a list of strings.
         """
         ids = json.loads(f"[{text}]")
         if not all(isinstance(user_id, str) for user_id in ids):
@@ -67,7 +67,7 @@ class IdList:
         return ids
 
     def moved(self, hashes: Mapping[str, int], arrived: Collection[str]) -> Self:
-        """Give the list without some ids, where they are in it, and with others.
+        """The list without some ids, if they are in it, and with others.
 
         Args:
             hashes: Every id that moves, with its hash.
@@ -111,12 +111,12 @@ class IdList:
 
 
 def _is_plain(user_id: str) -> bool:
-    """Whether an id stands in a list as it is, and leaves the list one that can be searched."""
+    """Whether an id is written in a list as it is, and the list can still be searched."""
     return "," not in user_id and json_text(user_id) == f'"{user_id}"'
 
 
 def _find(text: str, user_id: str) -> tuple[int, int] | None:
-    """Find an entry, ``"id",``, from its start to its end, or the empty place where it would stand.
+    """Find an entry, ``"id",``, from its start to its end, or the empty place where it would be.
 
     The text holds no backslash, so a quote always begins or ends an id. What lies between two commas is
     therefore an id, or is not in a pair of quotes: then an id holds a comma, and the answer is None.

@@ -65,7 +65,7 @@ def layout_of(options: MirrorOptions) -> Layout:
     """
     for flag in options.flags:
         if not _FLAG_NAME.fullmatch(flag):
-            raise ConfigurationError(f"{flag!r} is no flag name: use letters, digits, '_' and '-'")
+            raise ConfigurationError(f"{flag!r} isn't a flag name: use letters, digits, '_' and '-'")
     if not options.flags:
         raise ConfigurationError("no flag to mirror: give --flag NAME, the name of the settings class's flag")
     shards = options.shards or _shards_of(options.folder)

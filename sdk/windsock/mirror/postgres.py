@@ -31,9 +31,9 @@ _log = logging.getLogger("windsock.mirror")
 MAX_CHANGES = 10_000
 _CUT_AT_ONCE = 100_000
 _READING_SECONDS = 300.0
-_LOOK_AGAIN_SECONDS = 0.02  # while changes are under way that notify nobody
+_LOOK_AGAIN_SECONDS = 0.02  # while changes are in progress that send no notification
 _LONGEST_LOOK_SECONDS = 0.25  # if nothing comes of them: a transaction that stays open
-_LOOK_SECONDS = 0.1  # where nobody is ever notified
+_LOOK_SECONDS = 0.1  # where no notification is ever sent
 
 
 _Withdrawn = dict[str, dict[tuple[str, str], str]]

@@ -171,7 +171,7 @@ def differences(before: ProfileRow | None, after: ProfileRow) -> Iterator[str]:
 def moves(
     connection: "Connection", name: str | None, users: Sequence[str], *, new: bool = False
 ) -> tuple[dict[str, str | None], dict[str, str | None]]:
-    """What users have and what they are to have, for those whom it changes; locked in the transaction.
+    """What users have and what they are to have, for those that change; locked in the transaction.
 
     Args:
         connection: Of the assigning role or the owner.

@@ -128,7 +128,7 @@ class Publisher:
         try:
             return shard_count(self._folder.read(first) or b"") == self.layout.shards
         except ValueError:
-            return first in self.layout.file_names  # damaged, or not the first: it is written anew
+            return first in self.layout.file_names  # damaged, or not the first: it is rewritten
 
     def is_intact(self) -> bool:
         """Whether every document is as it was left here."""
@@ -241,7 +241,7 @@ class Publisher:
             name = self.layout.file_names[number]
             shard = self._read(number, name, self.published.tallies[number])
             if shard is None:
-                raise MirrorError(f"{self._folder.path / name}: gone while it was read; it is written anew")
+                raise MirrorError(f"{self._folder.path / name}: gone while it was read; it is rewritten")
             _move(shard, profiles, rows)
             yield number, shard
 
@@ -266,7 +266,7 @@ class Publisher:
         try:
             return parse(self.layout, number, data, tallies)
         except ValueError as error:
-            _log.warning("%s: %s; it is written anew", self._folder.path / name, error)
+            _log.warning("%s: %s; it is rewritten", self._folder.path / name, error)
             return None
 
     def _write_all(self, shards: Iterable[tuple[int, Shard]]) -> Written:
@@ -334,7 +334,7 @@ class Publisher:
         return profiles
 
     def _profile(self, row: ConfigurationRow) -> Profile | None:
-        """Give what is published of a row, or of a row that cannot be what was published of it last."""
+        """What is published of a row, or was last if the row can't be published now."""
         if not row.is_active:
             self._complaints.pop(row.id, None)
             return None

@@ -142,14 +142,14 @@ def _split(
             strays.append(f"settings.{key} is a field of {' and '.join(owners)}: nest it under the one meant")
         else:
             strays.append(
-                f"settings.{key} is no field of a mirrored flag ({', '.join(flags)}) whose class is given "
+                f"settings.{key} isn't a field of a mirrored flag ({', '.join(flags)}) whose class is given "
                 "with --settings: nest it under its flag, or give the class"
             )
     return {flag: beside[flag] | nested.get(flag, {}) for flag in flags}, strays
 
 
 def last_good(row: ConfigurationRow, published: Profile) -> Profile:
-    """Give what was published of a row that cannot be published now, without what is withdrawn since."""
+    """What was last published of a row that can't be published now, without what was withdrawn since."""
     return Profile(
         published.name,
         {flag: json_text(_served(row, flag, json.loads(text))) for flag, text in published.settings.items()},

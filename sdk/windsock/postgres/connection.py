@@ -38,7 +38,7 @@ class KeptConnection:
         self._inherited: list[object] = []
 
     def opened(self) -> "psycopg.Connection[tuple[Any, ...]]":
-        """Give the connection of this process, in autocommit mode.
+        """The connection of this process, in autocommit mode.
 
         Raises:
             psycopg.OperationalError: The database cannot be reached.

@@ -28,7 +28,7 @@ class EmbeddedPostgres:
     _server: "PostgresServer"
 
     def database_url(self, name: str) -> str:
-        """Give the connection string of another database of this server."""
+        """The connection string of another database of this server."""
         return str(self._server.get_uri(database=name))
 
     def stop(self) -> None:
@@ -84,7 +84,7 @@ def start(folder: Path | None = None) -> EmbeddedPostgres:
 
 
 def _forget_dead_users(server: "PostgresServer") -> None:
-    """Drop killed processes from the wheel's list of users: with them in it nobody is ever the last."""
+    """Drop killed processes from the wheel's list of users: with them in it no process is ever the last."""
     users = server.global_process_id_list
     for process_id in users.get_and_add(os.getpid()):
         if process_id != os.getpid() and not _is_running(process_id):

@@ -77,7 +77,7 @@ class Entry:
 
 
 def find_folder() -> Path:
-    """Give the folder of windsock's own migrations: inside the installed package, else in the checkout."""
+    """The folder of windsock's own migrations: inside the installed package, else in the checkout."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "_migrations", package.parents[1] / "migrations"):
         if folder.is_dir():
@@ -251,7 +251,7 @@ def _create_ledger(connection: "psycopg.Connection") -> None:
 
 
 def _apply(connection: "psycopg.Connection", migration: Migration) -> bool:
-    """Apply one migration; whoever waits behind it, reads included, waits for a short time only."""
+    """Apply one migration; queries that wait behind it, reads included, wait only briefly."""
     import psycopg  # noqa: PLC0415 - an extra
 
     for attempt in range(1, _ATTEMPTS + 1):

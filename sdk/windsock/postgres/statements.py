@@ -80,7 +80,7 @@ def _append(statements: list[Statement], script: str, start: int, end: int) -> N
 
 
 def _only_comments(text: str) -> bool:
-    """Whether nothing would be executed: the comment that ends a file is no statement."""
+    """Whether nothing would be executed: a comment at the end of a file isn't a statement."""
     position = 0
     while position < len(text):
         token = _TOKEN.match(text, position)

@@ -138,8 +138,8 @@ def explain(
         attributes: What targeting rules may ask of the user, for a feature.
 
     Raises:
-        TypeError: An instance made by calling the class: nobody resolved it, so there is nothing to tell. Or
-            a user beside settings, which have theirs.
+        TypeError: An instance made by calling the class, which wasn't resolved; or a user beside settings,
+            which have theirs.
     """
     if not isinstance(settings, Settings):
         from windsock.provenance.features import explained  # noqa: PLC0415 - asked by people

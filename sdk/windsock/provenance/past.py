@@ -67,7 +67,7 @@ def read_history(connection: "psycopg.Connection", users: Iterable[str]) -> Hist
 class Past:
     """The flag sets of Git and the history of the database, as one settings class saw them.
 
-    The process's own layers (``.env`` and the environment) are today's: nobody keeps their history.
+    The process's own layers (``.env`` and the environment) are today's: their history isn't kept.
 
     Args:
         settings_class: Whose settings are rebuilt.
@@ -93,7 +93,7 @@ class Past:
         self._profiles: dict[tuple[str, str], CompiledFlag] = {}
 
     def at(self, when: datetime, user: str | None, attributes: Mapping[str, object]) -> Settings:
-        """Give the settings that a user had; `windsock.explain` tells where each value came from."""
+        """The settings that a user had; `windsock.explain` tells where each value came from."""
         index = bisect_right(self._times, when) - 1
         flags = dict(self._compiled[index]) if index >= 0 else {}
         profile = self._profile(when, user)
@@ -183,5 +183,5 @@ def given(settings: Settings) -> Resolution:
     """The resolution behind a view that `Past.at` made."""
     found = given_of(settings)
     if found is None:
-        raise TypeError("an ordinary instance was resolved by nobody")
+        raise TypeError("an ordinary instance has no resolution; pass what `Past.at` returned")
     return found.resolution

@@ -22,7 +22,7 @@ class RuleStep:
     """One thing that the evaluation looked at.
 
     Attributes:
-        depth: How deep it stands in the rule.
+        depth: How deep it is nested in the rule.
         text: What was looked at.
         found: What came of it.
     """

@@ -93,7 +93,7 @@ class FilesProvider(CompiledProvider):
         """Read every file, then watch.
 
         Raises:
-            ProviderNotReadyError: There is no flag that can be served; the watcher waits for one.
+            ProviderNotReadyError: No flag can be served; the watcher waits for one.
         """
         self.shutdown()
         self._stop.clear()
@@ -266,13 +266,13 @@ def _look(path: Path, known: _File | None) -> _File:
 
 
 def _read(path: Path) -> tuple[Signature | None, bytes]:
-    """Read a file; not a pipe, to which nobody may ever write, nor a device, which may have no end.
+    """Read a file; not a pipe, which may never be written to, nor a device, which may have no end.
 
     Raises:
         OSError: It cannot be read.
     """
     if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "it is no file")
+        raise OSError(errno.EINVAL, "it isn't a file")
     with path.open("rb") as stream:
         return _signature(os.fstat(stream.fileno())), stream.read()
 

@@ -101,7 +101,7 @@ def grace_period() -> float:
 def _read(reader: Reader) -> dict[str, Any]:
     """What the environment sets of the options; a later variable of the table wins.
 
-    Whoever uses a server hears of every mistake, also in a variable that only the other resolver reads.
+    With a server, every mistake is reported, even in a variable that only the other resolver reads.
     """
     found = {}
     for name, variable in VARIABLES.items():

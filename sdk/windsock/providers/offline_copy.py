@@ -68,7 +68,7 @@ class OfflineCopy:
             self._failed = True
 
     def load(self) -> SavedSet | None:
-        """Give what was saved last, or None; a damaged copy is logged and left out."""
+        """What was saved last, or None; a damaged copy is logged and left out."""
         try:
             saved = json.loads(self.path.read_bytes())
             if (saved["target"], saved["selector"]) != (self._target, self._selector):

@@ -2,7 +2,7 @@
 
 Mended: the cache answers a boolean read with a cached string, so one of a second takes its place; whole
 numbers in objects are integers again; a flag's metadata arrives; profiles over several files are one flag;
-while flagd is away, answers nothing or has no flags yet a call fails at once instead of after the deadline; a
+while flagd is down, answers nothing or has no flags yet a call fails at once, not after the deadline; a
 second shutdown does nothing; asynchronous calls do not hold the event loop; a forked child connects again.
 Not to be mended here: no revision arrives, and the protocol rounds integers above 2**53. The sync stream
 (``FLAGD_RESOLVER=in-process``) has none of these limits.

@@ -1,7 +1,7 @@
 """The thread that finds out whether a flagd that evaluates can be asked, so that no caller waits to find out.
 
 A circuit breaker whose trial call is never a caller's: doubt starts it, and only the sentinel's answer opens
-and closes it. One slow flag is a doubt; a server that answers nothing, the sentinel included, is away.
+and closes it. One slow flag raises a doubt; a server that answers nothing, not even the sentinel, is down.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""Profile flags that the mirror wrote over several files, seen as the one flag they stand for.
+"""Profile flags that the mirror wrote over several files, seen as the one flag they represent.
 
 The mirror publishes ``<name>.profile.shards`` = S and the flags ``<name>.profile.0`` to ``<S-1>``. A user's
 shard is the first eight hex digits of sha256(targeting key) modulo S, which any language computes in a line.
@@ -30,7 +30,7 @@ class ShardedFlag:
         self._count = len(shards)
 
     def shard(self, targeting_key: object) -> CompiledFlag:
-        """The shard of a user; nobody's is the first."""
+        """The shard of a user; the first without a targeting key."""
         return self._shards[shard_of(targeting_key if type(targeting_key) is str else None, self._count)]
 
     def evaluate(self, context: Mapping[str, object]) -> Outcome:

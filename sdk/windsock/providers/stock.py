@@ -34,7 +34,7 @@ def make(options: FlagdOptions) -> FlagdProvider:
         ("grpc.initial_reconnect_backoff_ms", round(options.backoff * 1000)),
         ("grpc.max_reconnect_backoff_ms", round(options.backoff_max * 1000)),
         # Nothing compressed: flagd compresses the smallest answer, and gRPC 1.85 under load hands a few over
-        # as they came, which are no protobuf messages then.
+        # as they came, which then aren't protobuf messages.
         ("grpc.compression_enabled_algorithms_bitset", 1),
     )
     stock = FlagdProvider(

@@ -138,7 +138,7 @@ class SyncConnection:
 
 
 def _end(channel: grpc.Channel, responses: Iterator[sync_pb2.SyncFlagsResponse]) -> None:
-    """Close the channel and read the call to its end: one whose end nobody read keeps its socket open."""
+    """Close the channel and read the call to its end; a call that isn't keeps its socket open."""
     channel.close()
     with suppress(grpc.RpcError):
         for _ in responses:
@@ -146,7 +146,7 @@ def _end(channel: grpc.Channel, responses: Iterator[sync_pb2.SyncFlagsResponse])
 
 
 def _attributes(struct: "Struct") -> Attributes:
-    """Give a protobuf struct as attributes; it knows no integers, so whole numbers become them."""
+    """Turn a protobuf struct into attributes. It has no integers, so whole numbers become them."""
     values = MessageToDict(struct)
     values.pop("targetingKey", None)  # that is the caller's alone
     return {

@@ -53,7 +53,7 @@ def start(
 
     Raises:
         ConfigurationError: An argument or variable cannot be used. Unreadable flags or a flagd that is down
-            are no error: code defaults serve, `health` and the log say so, and the provider goes on trying.
+            don't fail: code defaults serve, `health` and the log say so, and the provider goes on trying.
     """
     from windsock.runtime.parts import Running, StartOptions  # noqa: PLC0415 - see there
 

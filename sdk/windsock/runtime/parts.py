@@ -100,7 +100,7 @@ def _set_provider(provider: AbstractProvider, domain: str | None) -> None:
 def _database_url() -> str | None:
     """``DATABASE_URL``, if it is PostgreSQL's and usage isn't switched off.
 
-    The variable may be meant for something else, so another database is no reason not to start.
+    The variable may be meant for something else, so another database doesn't keep the service from starting.
     """
     url = os.environ.get("DATABASE_URL") or None
     if url is None or usage_is_off():

@@ -22,7 +22,7 @@ class Health:
     """What serves at this moment; for a health page.
 
     Attributes:
-        ready: A set of flags is loaded and serves, however old. A server that is away does not make a process
+        ready: A set of flags is loaded and serves, however old. An unreachable server does not make a process
             unready that holds its last good set: `status` and `stale` tell of it.
         status: OpenFeature's provider status: ``READY``, ``STALE``, ``ERROR``, ``NOT_READY``, ``FATAL``.
         provider: Name of the provider.

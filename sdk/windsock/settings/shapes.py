@@ -118,7 +118,7 @@ class Shape:
 
     @property
     def values(self) -> "Shape | None":
-        """The shape of a mapping's values; None if there is no mapping, or its values may be anything."""
+        """The shape of a mapping's values; None if it isn't a mapping, or its values may be anything."""
         for member in self.members:
             if _is_a(member.kind, Mapping) and len(arguments := get_args(member.kind)) == 2:
                 return shape_of(arguments[1])
@@ -126,7 +126,7 @@ class Shape:
 
     @property
     def items(self) -> "Shape | None":
-        """The shape of a collection's items; None if there is no collection, or its items may be anything."""
+        """The shape of a collection's items; None if it isn't a collection, or its items may be anything."""
         for member in self.members:
             arguments = get_args(member.kind)
             if (

@@ -78,7 +78,7 @@ def read(
         settings_class: The class.
         options: Those of `OPTIONS` that were given.
         arguments: The other keyword arguments of the call.
-        for_views: Whether nobody called the class: a command line that cannot be parsed may then be another
+        for_views: Whether the class wasn't called: a command line that cannot be parsed may then be another
             program's, such as a server's, and is left out.
 
     Raises:

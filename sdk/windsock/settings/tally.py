@@ -10,7 +10,7 @@ class Period:
     Attributes:
         ends: Monotonic time at which it ends.
         users: Whose call was counted in it. Each user counts once, so that one who calls all the time, or
-            fails all the time, is no evidence about others.
+            fails all the time, says nothing about others.
     """
 
     __slots__ = ("ends", "users")
@@ -24,10 +24,10 @@ class Tally:
     """Counts the healed calls that used one resolution; kept for as long as the resolution.
 
     Attributes:
-        calls: Calls that were counted. Without a lock: a count lost now and then is no evidence.
+        calls: Calls that were counted. Without a lock: losing a count now and then doesn't matter.
         faults: Those whose first run failed.
         taken: What of `calls` and `faults` was taken into account.
-        period: The window under way; None while nobody watches.
+        period: The window under way; None while nothing watches.
         proven: Fields that were read by a call that went well.
     """
 

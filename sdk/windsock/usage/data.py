@@ -183,9 +183,9 @@ class UsageHealth:
 
 
 def hashed_user_id(user_id: str, key: bytes) -> str:
-    """Give a user id's keyed hash: the first 32 hex digits of HMAC-SHA256, after ``hmac:``.
+    """A user id's keyed hash: the first 32 hex digits of HMAC-SHA256, after ``hmac:``.
 
-    The same id and key give the same text, so rows of one user still join; without the key nobody can tell
+    The same id and key give the same text, so rows of one user still join; without the key it can't be told
     which user it is, nor try ids.
     """
     text = str(user_id).encode("utf-8", "surrogatepass")

@@ -28,7 +28,7 @@ class _Job:
 
 
 class Delivery:
-    """Calls the sink from a thread of its own, so that a sink which blocks holds up nobody else.
+    """Calls the sink from a thread of its own, so that a sink that blocks holds up nothing else.
 
     Args:
         sink: Where the records go.
@@ -70,7 +70,7 @@ class Delivery:
             give_up: Gives the monotonic time until which to wait for the sink; it may come nearer meanwhile.
 
         Returns:
-            Whether the rows are stored. False when the sink is away, still at an earlier batch, or has not
+            Whether the rows are stored. False when the sink is down, still at an earlier batch, or has not
             answered yet; it may store them later all the same.
         """
         if self._busy.is_set() or time.monotonic() < self._next_try:

@@ -15,7 +15,7 @@ from windsock.usage.record import UsageRecord
 class ExposureRecord:
     """A unit that met an arm of an experiment.
 
-    Its key is `key`: whoever writes it again, from any process, writes the same row.
+    Its key is `key`: writing it again, from any process, writes the same row.
 
     Attributes:
         unit: The user, the request, or what else the experiment is randomised by; hashed if user ids are.
@@ -55,7 +55,7 @@ class ExposureRecord:
         return _line("exposure", _EXPOSURE, self.to_tuple())
 
     def to_tuple(self) -> tuple[object, ...]:
-        """Give the fields in their order."""
+        """The fields in their order."""
         return _exposure_in_order(self)
 
     @classmethod
@@ -93,7 +93,7 @@ class EventRecord:
         return _line("event", _EVENT, self.to_tuple())
 
     def to_tuple(self) -> tuple[object, ...]:
-        """Give the fields in their order."""
+        """The fields in their order."""
         return _event_in_order(self)
 
     @classmethod

@@ -75,7 +75,7 @@ class ExposureSink:
             close()
 
     def _exposures(self, row: UsageRecord, fresh: dict[_Exposure, None]) -> Iterator[UsageRecord]:
-        """Give what is new in a row; what fell back was no exposure to the variant's value."""
+        """What is new in a row; a value that fell back wasn't an exposure to the variant's."""
         values = row.values
         healed = {each["field"] for each in row.healed} if row.healed_json != "[]" else set()
         if healed:

@@ -1,7 +1,7 @@
 """The OpenTelemetry sink: an event for each record, by the feature-flag semantic conventions.
 
 Attributes are those of https://opentelemetry.io/docs/specs/semconv/feature-flags/feature-flags-events/; what
-the conventions have no name for stands below ``windsock.``.
+the conventions don't name is under ``windsock.``.
 """
 
 import json
@@ -109,7 +109,7 @@ def _of_event(row: EventRecord, said: Mapping[str, object], *, rating: bool) -> 
 
 
 def attributes(row: UsageRecord) -> dict[str, AttributeValue]:
-    """Give a record's attributes; what it does not know is left out."""
+    """A record's attributes, without those that are unknown."""
     found = {
         "feature_flag.key": row.flag,
         "feature_flag.result.variant": row.variant,

@@ -68,7 +68,7 @@ def read(connection: "psycopg.Connection[tuple[Any, ...]]", selection: Selection
     Raises:
         ConfigurationError: The database has no ``usage_logs`` or does not let this role read it.
     """
-    from psycopg import errors  # noqa: PLC0415 - an extra; whoever holds a connection has it
+    from psycopg import errors  # noqa: PLC0415 - an extra; a connection needs it
 
     try:
         rows = connection.execute(QUERIES["latest"], asdict(selection)).fetchall()
@@ -85,7 +85,7 @@ def profile_names(
     connection: "psycopg.Connection[tuple[Any, ...]]", ids: Iterable[str] | None = None
 ) -> dict[str, str]:
     """The names of profiles by their ids, or of all; empty where this role may not read them."""
-    from psycopg import errors  # noqa: PLC0415 - an extra; whoever holds a connection has it
+    from psycopg import errors  # noqa: PLC0415 - an extra; a connection needs it
 
     try:
         rows = connection.execute(QUERIES["profile_names"], {"ids": None if ids is None else [*ids]})

@@ -72,7 +72,7 @@ class UsageRecord:
         return json.dumps(row, default=str, ensure_ascii=False, separators=(",", ":"))
 
     def to_tuple(self) -> tuple[object, ...]:
-        """Give the fields in their order, which is that of `COLUMNS`."""
+        """The fields in the order of `COLUMNS`."""
         return _in_order(self)
 
     @classmethod

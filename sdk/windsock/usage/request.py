@@ -45,7 +45,7 @@ class Traced(Protocol):
     """What a settings view registers with the request it was made in."""
 
     def use(self) -> Use:
-        """Give what the view was used for so far. Asked once, at the end of the request."""
+        """What the view was used for so far. Called once, at the end of the request."""
 
 
 class Request:
@@ -249,7 +249,7 @@ def _joined(uses: list[Use]) -> list[Use]:
     """Join the views of one flag, user and variant: later reads win.
 
     A variant or revision that changed during the request keeps a row of its own: both were served. A view
-    that nobody read has no row; it tells with which attributes the flag was asked.
+    that wasn't read has no row; it tells with which attributes the flag was asked.
     """
     joined: dict[tuple[object, ...], Use] = {}
     for use in uses:
@@ -283,7 +283,7 @@ def request(user_id: str | None = None, *, request_id: str | None = None) -> Req
     """Open a request: ``with windsock.request(user_id=…) as request: …``.
 
     Every settings view made inside it leaves one row in ``usage_logs``, provided that a field of it was
-    read or healed. Latency, tokens, cost and the trace id are the request's and stand on each of its rows.
+    read or healed. Latency, tokens, cost and the trace id are the request's and are on each of its rows.
 
     Args:
         user_id: For views that were not made for a user of their own.
@@ -293,7 +293,7 @@ def request(user_id: str | None = None, *, request_id: str | None = None) -> Req
 
 
 def current_request() -> Request | None:
-    """Give the request that this context is in, or None."""
+    """The request of this context, or None."""
     request = _current.get()
     # A task that outlives its request still carries it; what it does later is no longer part of it.
     return None if request is None or request._ended else request  # noqa: SLF001 - same module
@@ -340,12 +340,12 @@ def environment() -> str:
 
 
 def installed() -> "UsageWriter | None":
-    """Give the writer that records go to."""
+    """The writer that gets the records."""
     return _writer[0] if _writer else None
 
 
 def _trace_id() -> str | None:
-    """Give the active OpenTelemetry trace. A process that has not imported the API has no active span."""
+    """The active OpenTelemetry trace. A process that has not imported the API has no active span."""
     api = sys.modules.get("opentelemetry.trace")
     if api is None:
         return None

@@ -1,4 +1,4 @@
-"""Records that wait on disk: one JSONL file per process, replayed once by whoever locks it."""
+"""Records that wait on disk: one JSONL file per process, replayed once by the process that locks it."""
 
 import json
 import logging
@@ -84,7 +84,7 @@ class Spool:
         self._close()  # closing a copy of the descriptor leaves the parent's lock in place
 
     def size(self) -> int:
-        """Give the bytes of all files in the folder, whoever wrote them."""
+        """The bytes of all files in the folder, from any process."""
         total = 0
         for path in self.folder.glob(_PATTERN):
             try:

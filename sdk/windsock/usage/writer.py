@@ -64,7 +64,7 @@ class UsageWriter:
 
     Args:
         sink: Where the records go.
-        spool: Where they wait while the sink is away. By default a folder in ``.windsock/spool`` for each
+        spool: Where they wait while the sink is down. By default a folder in ``.windsock/spool`` for each
             ``destination`` that a sink names, else for each class of sink.
         options: Batching and bounds.
     """
@@ -140,7 +140,7 @@ class UsageWriter:
         self._spool.release()
 
     def health(self) -> UsageHealth:
-        """Give the counts so far."""
+        """The counts so far."""
         counts = self._counts
         return UsageHealth(
             queued=len(self._queue),

@@ -347,7 +347,7 @@ _UPKEEP: Final = (
         "missing-owner",
         _W,
         "a flag without an owner",
-        "Nobody knows who to ask. Set the metadata `owner`, on the flag or on the set.",
+        "It's unclear who to ask. Set the metadata `owner`, on the flag or on the set.",
         opt_in=True,
     ),
     LintRule(
