@@ -50,6 +50,10 @@ class Question(HookContext):
         self.__class__ = HookContext  # type: ignore[assignment]  # and from now on guarded, as hooks know it
 
 
+class AnswersMissing(Hook):
+    """A hook that gives a value to flags that are nowhere, so it must hear of them."""
+
+
 def evaluate(provider: RuleProvider, hooks: Iterable[Hook], question: HookContext) -> Details:
     """Evaluate as the client does; never raises.
 

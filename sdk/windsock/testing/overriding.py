@@ -16,6 +16,7 @@ from openfeature import api, hook
 from openfeature.flag_evaluation import FlagEvaluationDetails, FlagType, FlagValueType, Reason
 from openfeature.hook import Hook, HookContext, HookHints
 
+from windsock.client.hooks import AnswersMissing
 from windsock.errors import OverrideError
 from windsock.evaluator.outcome import copy_json
 from windsock.flag_names import OVERRIDE, class_flag
@@ -67,7 +68,7 @@ _lock = threading.Lock()
 _holders = 0
 
 
-class _Replacing(Hook):
+class _Replacing(AnswersMissing):
     """Writes the overrides of the current context into an evaluation's answer, as its last stage."""
 
     def finally_after(
