@@ -22,6 +22,7 @@ from windsock.client import hooks
 from windsock.client.internals import direct_path
 from windsock.evaluator.outcome import Outcome
 from windsock.providers.base import RuleProvider
+from windsock.usage.request import current_request
 from windsock.variables import environment_name
 
 Attributes = Mapping[str, EvaluationContextAttribute]
@@ -121,6 +122,8 @@ class Evaluation:
         compiled = self.in_process()
         if compiled is None:
             return client.evaluate_flag_details(kind, flag_key, default, context)
+        if (request := current_request()) is not None:
+            compiled = request.pinned(compiled)
         question = hooks.Question(flag_key, kind, default, context, self._metadata, compiled.get_metadata())
         return hooks.evaluate(compiled, hook.get_hooks() + client.hooks, question)
 

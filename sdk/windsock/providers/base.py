@@ -145,6 +145,13 @@ class RuleProvider(ServingProvider):
     Attributes:
         compiled: The flags that serve, by key, `SENTINEL` among them; replaced as a whole after each change,
             never changed in place.
+        current: The provider with what it serves now; no later set reaches it.
+        origin: The provider that `current` is made of; itself, if it is not such a copy.
     """
 
     compiled: Mapping[str, Rule]
+
+    def __init__(self, source: str) -> None:
+        super().__init__(source)
+        self.origin: RuleProvider = self
+        self.current: RuleProvider = self

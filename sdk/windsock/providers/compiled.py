@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -17,6 +18,7 @@ from windsock.flags import Flag, FlagSet
 from windsock.providers.base import RuleProvider, Serving
 from windsock.providers.shards import ShardedFlag, sharded
 from windsock.providers.sync_context import FlagInContext
+from windsock.usage.request import current_request
 
 AnyFlag: TypeAlias = CompiledFlag | ShardedFlag | FlagInContext
 
@@ -91,10 +93,18 @@ class CompiledProvider(RuleProvider):
             keys = sorted(changed - {SENTINEL})
             self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=keys))
         self.serving = replace(self.serving, stale=stale)
+        self.current = frozen = copy(self)  # for the requests that have asked it
+        frozen.current, frozen._evaluator = frozen, copy(self._evaluator)  # noqa: SLF001 - of the same class
         self._tell()
 
-    def _enriched(self, context: EvaluationContext | None) -> EvaluationContext:
-        return self._context if context is None else self._context.merge(context)
+    def _asked(
+        self, context: EvaluationContext | None
+    ) -> tuple[FlagEvaluator, Mapping[str, ShardedFlag], EvaluationContext]:
+        """What evaluates now, for the whole of the current request, and the complete context."""
+        request = current_request()
+        seen = self if request is None else request.pinned(self)
+        own = seen._context  # noqa: SLF001 - of the same class
+        return seen._evaluator, seen._sharded, own if context is None else own.merge(context)  # noqa: SLF001
 
     def resolve_boolean_details(
         self,
@@ -103,33 +113,29 @@ class CompiledProvider(RuleProvider):
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[bool]:
         """Resolve a boolean flag."""
-        return self._evaluator.resolve_boolean_value(
-            flag_key, default_value, self._enriched(evaluation_context)
-        )
+        evaluator, _, context = self._asked(evaluation_context)
+        return evaluator.resolve_boolean_value(flag_key, default_value, context)
 
     def resolve_string_details(
         self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[str]:
         """Resolve a string flag."""
-        return self._evaluator.resolve_string_value(
-            flag_key, default_value, self._enriched(evaluation_context)
-        )
+        evaluator, _, context = self._asked(evaluation_context)
+        return evaluator.resolve_string_value(flag_key, default_value, context)
 
     def resolve_integer_details(
         self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[int]:
         """Resolve an integer flag."""
-        return self._evaluator.resolve_integer_value(
-            flag_key, default_value, self._enriched(evaluation_context)
-        )
+        evaluator, _, context = self._asked(evaluation_context)
+        return evaluator.resolve_integer_value(flag_key, default_value, context)
 
     def resolve_float_details(
         self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[float]:
         """Resolve a float flag; an integer variant is given as a float."""
-        return self._evaluator.resolve_float_value(
-            flag_key, default_value, self._enriched(evaluation_context)
-        )
+        evaluator, _, context = self._asked(evaluation_context)
+        return evaluator.resolve_float_value(flag_key, default_value, context)
 
     def resolve_object_details(
         self,
@@ -138,10 +144,10 @@ class CompiledProvider(RuleProvider):
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[Sequence[FlagValueType] | Mapping[str, FlagValueType]]:
         """Resolve an object flag; the value is the caller's own copy."""
-        context = self._enriched(evaluation_context)
-        whole = self._sharded.get(flag_key)
+        evaluator, shards, context = self._asked(evaluation_context)
+        whole = shards.get(flag_key)
         key = flag_key if whole is None else whole.shard(context.targeting_key).key
-        return self._evaluator.resolve_object_value(key, default_value, context)
+        return evaluator.resolve_object_value(key, default_value, context)
 
 
 def _with_sentinel(flag_set: FlagSet) -> FlagSet:

@@ -1,6 +1,7 @@
 """Features: flags of one value, with a code default."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
@@ -8,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from openfeature.evaluation_context import EvaluationContextAttribute
 from typing_extensions import TypeVar as DefaultedTypeVar
 
+from windsock.client.evaluation import Evaluation, key_text
 from windsock.errors import MisuseError
 from windsock.evaluator.outcome import Outcome
+from windsock.providers.base import RuleProvider
 from windsock.settings.arms import EXPERIMENT, arm_of
 from windsock.settings.feature_values import DeclaredFeature, plain
 from windsock.settings.process import process
@@ -61,13 +64,10 @@ def _asking(declared: DeclaredFeature[V]) -> Feature[V]:  # noqa: C901 - one fun
         evaluation = process.evaluation or process.evaluating()
         provider = evaluation.provider()
         if provider is None:
-            details = evaluation.details(
-                declared.kind, key, declared.plain_default, targeting_key, attributes
-            )
-            value: V = details.value if type(details.value) is exact else fit(details.value, details.variant)
-            if _current.get() is not None:
-                _record(evaluation.outcome(details), value, targeting_key, attributes)
-            return value
+            return _asked_of_client(declared, evaluation, targeting_key, attributes)
+        request = _current.get()
+        if request is not None:
+            provider = request.pinned(provider)
         flag = provider.compiled.get(key)
         if flag is None:
             return default
@@ -88,8 +88,8 @@ def _asking(declared: DeclaredFeature[V]) -> Feature[V]:  # noqa: C901 - one fun
                 return default
         served: Any = outcome.value
         value = served if type(served) is exact else fit(served, outcome.variant)
-        if _current.get() is not None:
-            _record(outcome, value, targeting_key, attributes)
+        if request is not None:
+            _record(outcome, value, targeting_key, attributes, provider)
         return value
 
     ask.__name__ = ask.__qualname__ = f"feature {key}"
@@ -98,41 +98,61 @@ def _asking(declared: DeclaredFeature[V]) -> Feature[V]:  # noqa: C901 - one fun
     return feature
 
 
-def _record(outcome: Outcome, value: object, targeting_key: object, attributes: Mapping[str, object]) -> None:
+def _asked_of_client(
+    declared: DeclaredFeature[V], evaluation: Evaluation, targeting_key: object, attributes: dict[str, Any]
+) -> V:
+    """Ask where hooks are registered, or a provider serves that isn't ours."""
+    default = declared.plain_default
+    details = evaluation.details(declared.kind, declared.key, default, targeting_key, attributes)
+    exact = type(details.value) is declared.exact
+    value: V = details.value if exact else declared.fit(details.value, details.variant)
+    if _current.get() is not None:
+        provider = evaluation.in_process()
+        _record(evaluation.outcome(details), value, targeting_key, attributes, provider)
+    return value
+
+
+def _record(
+    outcome: Outcome,
+    value: object,
+    targeting_key: object,
+    attributes: Mapping[str, object],
+    provider: RuleProvider | None,
+) -> None:
     """Let the request that is under way know that a feature was asked for."""
     if (request := current_request()) is not None:
-        request.record(_Asked(outcome, value, targeting_key, attributes))
+        revision = None if provider is None else request.pinned(provider).serving.revision
+        user_id = key_text(targeting_key) or None
+        request.record(_Asked(outcome, value, user_id, attributes, revision))
 
 
+@dataclass(slots=True)
 class _Asked:
     """What a feature was for a user: a use, as a settings view has one."""
 
-    __slots__ = ("_attributes", "_key", "_outcome", "_value")
-
-    def __init__(
-        self, outcome: Outcome, value: object, targeting_key: object, attributes: Mapping[str, object]
-    ) -> None:
-        self._outcome, self._value, self._key, self._attributes = outcome, value, targeting_key, attributes
+    outcome: Outcome
+    value: object
+    user_id: str | None
+    attributes: Mapping[str, object]
+    revision: str | None
 
     def use(self) -> Use:
         """The feature's value and where it came from."""
-        outcome = self._outcome
+        outcome = self.outcome
         arm = arm_of(outcome, excluded=None) if EXPERIMENT in outcome.flag_metadata else None
-        evaluation = process.evaluating()
-        provider = evaluation.provider()
         return Use(
             flag=outcome.flag_key,
             variant=outcome.variant,
             config_id=None,
-            revision=provider.serving.revision if provider else None,
+            revision=self.revision,
             reason=outcome.reason,
-            environment=evaluation.environment,
-            user_id=str(self._key) if self._key else None,
-            values={outcome.flag_key: plain(self._value)},
+            environment=process.evaluating().environment,
+            user_id=self.user_id,
+            values={outcome.flag_key: plain(self.value)},
             experiment=arm.experiment if arm else None,
             arm=arm.name if arm else None,
             exposed_to=arm,
-            attributes=self._attributes,
+            attributes=self.attributes,
         )
 
 

@@ -25,6 +25,7 @@ from windsock.settings.process import process
 from windsock.settings.tally import Tally
 from windsock.text import MASK, short
 from windsock.usage.data import Arm
+from windsock.usage.request import _current
 
 logger = logging.getLogger("windsock.settings")
 
@@ -166,6 +167,9 @@ class Resolver:
                 evaluation.overlay(profile, targeting_key, attributes),
             )
             return self._combined(outcomes, _NONE, None)
+        request = _current.get()
+        if request is not None:
+            provider = request.pinned(provider)
         serving, compiled = provider.serving, provider.compiled
         context = evaluation.context(targeting_key, attributes)
         try:  # one for three rules: a guard around each would be a call more for each

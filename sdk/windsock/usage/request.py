@@ -9,13 +9,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 from uuid import uuid4
 
 from windsock.usage.data import Event, Healed, Measured, Pending, Use
 from windsock.variables import DEFAULT_ENVIRONMENT, environment_name
 
 if TYPE_CHECKING:
+    from windsock.providers.base import RuleProvider
     from windsock.usage import UsageWriter
 
 __all__ = [
@@ -39,6 +40,9 @@ _environment: list[str] = [DEFAULT_ENVIRONMENT]
 
 EVALUATION = "gen_ai.evaluation"
 """The attribute of an event that is somebody's rating of an answer."""
+
+
+P = TypeVar("P", bound="RuleProvider")
 
 
 class Traced(Protocol):
@@ -67,6 +71,7 @@ class Request:
         "_first_item",
         "_input",
         "_output",
+        "_pins",
         "_request_id",
         "_started",
         "_token",
@@ -89,6 +94,7 @@ class Request:
         self._error_class: str | None = None
         self._events: list[Event] = []
         self._traces: list[Traced] = []
+        self._pins: dict[object, object] = {}
         self._token: Token[Request | None] | None = None
         self._ended = False
         self._when = datetime.now(UTC)
@@ -109,6 +115,18 @@ class Request:
             user_id: For views that were not made for a user of their own.
         """
         self._user_id = user_id
+
+    def pinned(self, provider: P) -> P:
+        """What a provider served when this request, or one around it, first asked it.
+
+        So two reads never see two revisions. Once the request has ended, it is what serves.
+        """
+        if self._ended:
+            return provider
+        held = self._pins.get(provider.origin)
+        if held is None:
+            held = self._pins[provider.origin] = provider.current
+        return cast("P", held)
 
     def record(self, trace: Traced) -> None:
         """Register a settings view; it is asked for its use when the request ends."""
@@ -183,6 +201,8 @@ class Request:
         self._when = datetime.now(UTC)
         self._started = time.perf_counter()
         self._trace_id = _trace_id()
+        if (around := current_request()) is not None:
+            self._pins = around._pins  # noqa: SLF001 - of the same class
         self._token = _current.set(self)
         return self
 
