@@ -133,14 +133,11 @@ def test_folders_are_mounted_into_flagd_and_read_only(compose):
     assert all(str(Path(source["uri"]).parent) in targets for source in flagd_sources(compose))
 
 
-def test_flagd_waits_for_the_file_that_the_mirror_writes_first(compose):
+def test_flagd_waits_until_the_mirror_is_ready_which_it_is_once_it_has_written_its_file(compose):
     assert services(compose)["flagd"]["depends_on"]["mirror"]["condition"] == "service_healthy"
-    [checked] = [
-        argument
-        for argument in services(compose)["mirror"]["healthcheck"]["test"]
-        if argument.endswith(".json")
-    ]
-    assert checked in [source["uri"] for source in flagd_sources(compose)]
+    mirror = services(compose)["mirror"]
+    [port] = [each.partition("=")[2] for each in mirror["command"] if each.startswith("--health-port=")]
+    assert f"http://127.0.0.1:{port}/readyz" in mirror["healthcheck"]["test"][-1]
 
 
 @pytest.mark.parametrize(

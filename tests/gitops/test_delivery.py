@@ -158,6 +158,49 @@ def test_the_kubernetes_example_is_valid():
         kubernetes_validate.validate(deployment, "1.33", strict=True)
 
 
+MANIFESTS = [
+    pytest.param(each, id=f"{path.stem}-{each['kind']}")
+    for path in sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
+    for each in yaml.safe_load_all(path.read_text())
+]
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS)
+def test_a_manifest_is_valid_and_its_containers_are_locked_down(manifest):
+    kubernetes_validate.validate(manifest, "1.33", strict=True)
+    if manifest["kind"] != "Deployment":
+        return
+    pod = manifest["spec"]["template"]["spec"]
+    assert manifest["spec"]["replicas"] == 2
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["automountServiceAccountToken"] is False
+    volumes = {each["name"] for each in pod["volumes"]}
+    for container in (*pod.get("initContainers", ()), *pod["containers"]):
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
+        }  # fmt: skip
+        assert {"memory"} == set(container["resources"]["limits"])
+        assert {"cpu", "memory"} == set(container["resources"]["requests"])
+        assert {each["name"] for each in container["volumeMounts"]} <= volumes
+        assert re.fullmatch(r".+:[^:]+", container["image"]), "an image without a tag changes by itself"
+        assert "readinessProbe" in container or "startupProbe" in container
+
+
+def test_the_mirrors_manifest_starts_a_mirror_that_probes_can_reach():
+    documents = yaml.safe_load_all((ROOT / "deploy/kubernetes/mirror.yaml").read_text())
+    [deployment] = [each for each in documents if each["kind"] == "Deployment"]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    given = {each["name"]: each.get("value") for each in container["env"]}
+    done = subprocess.run([WINDSOCK, "mirror", "run", "--help"], capture_output=True, text=True, check=True)
+    assert {"WINDSOCK_HEALTH_HOST", "WINDSOCK_HEALTH_PORT", "DATABASE_URL"} == set(given)
+    assert all(name in done.stdout for name in given)
+    assert all(each.partition("=")[0] in done.stdout for each in container["args"] if each.startswith("--"))
+    assert (given["WINDSOCK_HEALTH_HOST"], given["WINDSOCK_HEALTH_PORT"]) == (
+        "0.0.0.0",
+        str(container["ports"][0]["containerPort"]),
+    )
+
+
 @pytest.mark.flagd
 def test_flagd_follows_a_folder_as_kubernetes_mounts_it(tmp_path):
     """A ConfigMap's folder: the file is a link through ``..data``, which is swapped, and the old folder removed."""

@@ -40,6 +40,30 @@ def test_a_mirror_becomes_ready_says_what_is_wrong_and_recovers(world, watching,
         assert "windsock_mirror_guard_stops_total 0.0" not in get(port, "/metrics").text
 
 
+def test_a_folder_that_is_gone_is_not_ready(world, watching, get):
+    mirror = world.mirror(poll_seconds=60)
+    with serve_health(mirror.status, 0) as port:
+        watching(mirror)
+        eventually(lambda: get(port, "/readyz").status_code == 200)
+        moved = world.folder.rename(world.folder.with_name("moved"))
+        told = get(port, "/readyz")
+        assert (told.status_code, told.text) == (503, f"{world.folder}: there is no such folder\n")
+        assert "windsock_mirror_ready 0.0" in get(port, "/metrics").text
+        moved.rename(world.folder)
+        eventually(lambda: get(port, "/readyz").status_code == 200)
+
+
+def test_it_listens_on_the_address_that_is_asked_for(world, get):
+    status = world.mirror().status
+    with serve_health(status, 0, "0.0.0.0") as port:
+        assert get(port, "/healthz").status_code == 200
+    with (
+        pytest.raises(ConfigurationError, match=r"--health-host 192\.0\.2\.1"),
+        serve_health(status, 0, "192.0.2.1"),
+    ):
+        pass
+
+
 def scraped(get, port):
     """Every sample of a scrape, by its name."""
     families = text_string_to_metric_families(get(port, "/metrics").text)

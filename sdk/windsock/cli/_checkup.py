@@ -17,6 +17,7 @@ from windsock.code.sources import MAX_BYTES, python_files
 from windsock.errors import WindsockError
 from windsock.postgres.migrations import State, connect, find_folder, inspect, read_migrations
 from windsock.postgres.queries import load_queries
+from windsock.variables import data_folder
 
 if TYPE_CHECKING:
     import psycopg
@@ -85,7 +86,7 @@ def look_at_machine(report: Report) -> None:
     )
     missing = [extra for extra, package in _EXTRAS.items() if find_spec(package) is None]
     report.add("extras", f"missing: {', '.join(missing)}" if missing else "all are installed")
-    _look_at_folder(report, Path(".windsock"))
+    _look_at_folder(report, data_folder())
     _look_at_code(report)
 
 

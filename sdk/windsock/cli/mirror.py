@@ -70,6 +70,17 @@ LearningConfig = Annotated[
         " class in --settings. Repeat it.",
     ),
 ]
+HealthPort = Annotated[
+    int | None,
+    typer.Option(envvar="WINDSOCK_HEALTH_PORT", help="Serve /healthz, /readyz and /metrics on this port."),
+]
+HealthHost = Annotated[
+    str,
+    typer.Option(
+        envvar="WINDSOCK_HEALTH_HOST",
+        help="The address to serve them on; in Kubernetes 0.0.0.0, because probes come from outside the pod.",
+    ),
+]
 Environment = Annotated[str, typer.Option(envvar="ENVIRONMENT", help="The environment of those base values.")]
 
 
@@ -87,9 +98,8 @@ def run(
     shards: Shards = None,
     group: Group = "default",
     allow_shrink: AllowShrink = False,
-    health_port: Annotated[
-        int | None, typer.Option(help="Serve /healthz, /readyz and /metrics on this port of the loopback.")
-    ] = None,
+    health_port: HealthPort = None,
+    health_host: HealthHost = "127.0.0.1",
     settings: SettingsClasses = None,
     unfit: WhenUnfit = Unfit.PUBLISH,
     log_format: Log = LogFormat.TEXT,
@@ -106,7 +116,7 @@ def run(
             folder=folder, shards=shards, git_folder=git_folder, environment=environment,
             group=group, allow_shrink=allow_shrink, poll_seconds=poll,
         )  # fmt: skip
-        with serve_health(mirror.status, health_port), stop_event() as stop:
+        with serve_health(mirror.status, health_port, health_host), stop_event() as stop:
             mirror.watch(stop)
 
 

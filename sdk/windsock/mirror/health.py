@@ -1,11 +1,13 @@
-"""What a running mirror tells its operators: health, readiness and metrics over HTTP on the loopback."""
+"""What a running mirror tells its operators: health, readiness and metrics over HTTP."""
 
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 from windsock.errors import ConfigurationError, MissingExtraError
@@ -18,6 +20,7 @@ class Status:
     """The mirror's own account of itself; written by its loop, read by anybody.
 
     Attributes:
+        folder: The folder of the documents.
         leading: Whether this mirror publishes, or stands by.
         last_success: The time (seconds since 1970) at which the documents were last known to be right; 0
             for never.
@@ -31,6 +34,7 @@ class Status:
         guard_stops: How many of them a guard stopped.
     """
 
+    folder: Path | None = None
     leading: bool = False
     last_success: float = 0.0
     trouble: str = ""
@@ -50,7 +54,18 @@ class Status:
     @property
     def is_ready(self) -> bool:
         """Whether the documents are right, or another mirror sees to it that they are."""
-        return not self.trouble and self.age < STALE_SECONDS
+        return not self.reason
+
+    @property
+    def reason(self) -> str:
+        """Why it isn't ready; empty where it is."""
+        if self.trouble:
+            return self.trouble
+        if not self.last_success:
+            return "nothing published yet"
+        if self.folder is not None and not self.folder.is_dir():
+            return f"{self.folder}: there is no such folder"
+        return f"not known to be right for {self.age:.0f} s" if self.age >= STALE_SECONDS else ""
 
 
 def metrics(status: Status) -> bytes:
@@ -90,20 +105,26 @@ def metrics(status: Status) -> bytes:
 
 
 @contextlib.contextmanager
-def serve_health(status: Status, port: int | None) -> Iterator[int | None]:
-    """Serve the status on 127.0.0.1 for as long as the block runs; a port of None serves nothing, 0 any port.
+def serve_health(status: Status, port: int | None, host: str = "127.0.0.1") -> Iterator[int | None]:
+    """Serve the status for as long as the block runs; a port of None serves nothing, 0 any port.
+
+    Args:
+        status: What to tell.
+        port: The port.
+        host: The address to listen on. Who can reach it may read the status; nothing can be changed there.
 
     Raises:
-        ConfigurationError: The port is taken.
+        ConfigurationError: The port is taken, or the address isn't one of this machine.
     """
     if port is None:
         yield None
         return
     handler = type("Handler", (_Handler,), {"status": status})
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+        server = _server(host)((host, port), handler)
     except OSError as error:
-        raise ConfigurationError(f"--health-port {port} cannot be used: {error.strerror}") from error
+        what = "" if host == "127.0.0.1" else f" on --health-host {host}"
+        raise ConfigurationError(f"--health-port {port} cannot be used{what}: {error.strerror}") from error
     thread = threading.Thread(target=server.serve_forever, name="windsock-mirror-health")
     thread.start()
     try:
@@ -112,6 +133,11 @@ def serve_health(status: Status, port: int | None) -> Iterator[int | None]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def _server(host: str) -> type[ThreadingHTTPServer]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return type("Server", (ThreadingHTTPServer,), {"address_family": family})
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -124,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/readyz" and self.status.is_ready:
             self._answer(200, b"the documents are right\n" if self.status.leading else b"standing by\n")
         elif self.path == "/readyz":
-            self._answer(503, f"{self.status.trouble or 'nothing published yet'}\n".encode())
+            self._answer(503, f"{self.status.reason}\n".encode())
         elif self.path == "/metrics":
             self._answer(200, metrics(self.status), "text/plain; version=0.0.4; charset=utf-8")
         else:

@@ -52,7 +52,7 @@ class Mirror:
         guard = ShrinkGuard(options.max_shrink)
         self._publisher = Publisher(self._folder, layout, guard, fitting, self._memory)
         self._allow_shrink = options.allow_shrink
-        self.status = Status()
+        self.status = Status(folder=options.folder)
         self._alarm = Alarm(self.status)
         self._bases = BaseTables(
             options.learning_config, options.settings, options.git_folder, options.environment
