@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from tests.flagfiles import object_flag, write_flags
+from tests.waiting import eventually
 
 pytest.importorskip("fcntl", reason="gunicorn needs a Unix system")
 
@@ -112,9 +113,11 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _gunicorn(folder: Path, *options: str, app: str = "wsgi", source: str = _APP) -> Iterator[str]:
+def _gunicorn(
+    folder: Path, *options: str, app: str = "wsgi", source: str = _APP, more: str = ""
+) -> Iterator[str]:
     """Serve the app on a free port; yield its address; at the end it must stop on SIGTERM, with status 0."""
-    (folder.parent / "greeter.py").write_text(source.format(folder=str(folder)))
+    (folder.parent / "greeter.py").write_text(source.format(folder=str(folder)) + more)
     address = f"127.0.0.1:{_free_port()}"
     command = [sys.executable, "-W", "ignore", "-m", "gunicorn", "--no-control-socket", "-b", address]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder.parent), *sys.path])}
@@ -235,3 +238,26 @@ def _answer(url: str) -> str:
         except OSError:
             assert time.monotonic() < until
             time.sleep(0.05)
+
+
+def test_preloaded_gevent_workers_run_event_handlers_and_end_in_silence(tmp_path):
+    folder, told = tmp_path / "flagd", tmp_path / "told"
+    _write(folder, "hello")
+    handler = f"""
+def _note(details):
+    with open({str(told)!r}, "a") as file:
+        print(os.getpid(), file=file)
+
+
+import os
+from openfeature.event import ProviderEvent
+
+api.add_handler(ProviderEvent.PROVIDER_READY, _note)
+api.add_handler(ProviderEvent.PROVIDER_CONFIGURATION_CHANGED, _note)
+"""
+    with _gunicorn(folder, "--worker-class", "gevent", "--preload", more=handler) as address:
+        _await_answer(address, "hello")
+        _write(folder, "ciao")
+        _await_answer(address, "ciao")
+        eventually(lambda: len(set(told.read_text().split())) == 2)  # the parent's READY, the worker's change
+    assert "Traceback" not in (tmp_path / "log").read_text()

@@ -1,8 +1,11 @@
 """Applying migrations: the ledger, the lock, and every way in which a migration can be refused."""
 
+import re
 import threading
 import time
+import uuid
 
+import psycopg
 import pytest
 
 from windsock.errors import MigrationError, UnreachableError
@@ -212,10 +215,70 @@ def test_a_lock_that_stays_is_a_message_and_changes_nothing(used_database, folde
 
 
 def test_a_read_only_server_and_a_missing_right_are_one_line(empty_database):
-    with connect(empty_database) as connection:
-        connection.execute("set default_transaction_read_only = on")
-        with pytest.raises(
-            MigrationError, match=r"refuses migrations: cannot execute .* read-only transaction"
-        ) as told:
-            migrate(connection, read_migrations(find_folder()))
+    url = psycopg.conninfo.make_conninfo(empty_database, options="-c default_transaction_read_only=on")
+    expected = pytest.raises(MigrationError, match=r"cannot execute .* read-only transaction")
+    with connect(url) as connection, expected as told:
+        migrate(connection, read_migrations(find_folder()))
     assert "\n" not in str(told.value)
+
+
+def everything(connection):
+    """Every object that a migration could make, to see that nothing changed."""
+    return connection.execute(
+        "select 'relation', oid::regclass::text from pg_class where oid >= 16384 and relkind in ('r', 'v')"
+        " union all select 'function', oid::regprocedure::text from pg_proc where oid >= 16384"
+        " union all select 'schema', nspname from pg_namespace where nspname !~ '^pg_' order by 1, 2"
+    ).fetchall()
+
+
+def refused(connection):
+    before = everything(connection)
+    with pytest.raises(MigrationError) as told:
+        migrate(connection, read_migrations(find_folder()))
+    assert "\n" not in str(told.value)
+    assert everything(connection) == before
+    return str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        (
+            "create table public.usage_logs (id bigint primary key, requested_at timestamptz)",
+            r"public\.usage_logs .* \(id is bigint, not uuid; no column user_id;",
+        ),
+        (
+            "create table public.app_configurations (id uuid primary key, name text, settings text)",
+            r"public\.app_configurations .* \(no column description; settings is text, not jsonb;",
+        ),
+        ("create table public.profiles (user_id uuid primary key)", r"public\.profiles .* \(no column id\)"),
+    ],
+)
+def test_a_table_of_somebody_else_is_refused_with_what_differs(empty_database, statement, message):
+    with connect(empty_database) as connection:
+        connection.execute(statement)
+        assert re.search(message, refused(connection))
+
+
+@pytest.mark.parametrize("right", [None, "database", "schema public"])
+def test_a_missing_right_is_one_line_and_changes_nothing(postgres, empty_database, right):
+    role = f"role_{uuid.uuid4().hex}"
+    with connect(empty_database) as connection:
+        connection.execute(f"create role {role} login")
+        name = connection.info.dbname if right == "database" else ""
+        if right:
+            connection.execute(f"grant create on {right} {name} to {role}")
+    with connect(psycopg.conninfo.make_conninfo(empty_database, user=role)) as connection:
+        assert "permission denied" in refused(connection)
+
+
+@pytest.mark.parametrize("arguments", ["text, text", "text, name", "text, name, name", "text, text, text"])
+def test_a_function_that_somebody_put_into_public_is_never_called(empty_database, arguments):
+    with connect(empty_database) as connection:
+        connection.execute("create table public.taken (by text)")
+        connection.execute(
+            f"create function public.format({arguments}) returns text language sql"
+            " as $$ insert into public.taken values (current_user); select 'select 1' $$"
+        )
+        migrate(connection, read_migrations(find_folder()))
+        assert connection.execute("select * from public.taken").fetchall() == []

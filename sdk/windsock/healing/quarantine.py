@@ -12,6 +12,7 @@ from dataclasses import field as default
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
+from windsock import threads
 from windsock.counts import WITHDRAWALS
 from windsock.healing import watch
 from windsock.healing.last_good import LastGood
@@ -361,6 +362,7 @@ class Quarantine:
     def _send(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self.news.set()
+        threads.begin_waiting()  # the one that shares may be among them
 
     def _apply(self) -> None:
         self._places = _by_place(self._held)

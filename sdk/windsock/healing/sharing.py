@@ -1,9 +1,9 @@
 """The thread that tells a board what this process has withdrawn, and learns what others have."""
 
 import logging
-import os
 import threading
 
+from windsock import threads
 from windsock.backoff import Backoff
 from windsock.healing.boards import Board
 from windsock.healing.mirrors import heard
@@ -12,6 +12,7 @@ from windsock.healing.quarantine import quarantine
 logger = logging.getLogger("windsock.healing")
 
 _BACKOFF = Backoff(first=1.0, longest=60.0)
+_FORK_SECONDS = 1.0  # a board that is stuck longer doesn't hold up a fork
 
 
 class Sharing:
@@ -40,31 +41,46 @@ class Sharing:
         _running = None
         self._stopping.set()
         quarantine.news.set()
-        self._thread.join(deadline)
+        threads.join(self._thread, deadline)
         heard.reports = ()
 
     def _start(self) -> None:
         global _running  # noqa: PLW0603 - as above
         _running = self
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="windsock-quarantine", daemon=True)
-        self._thread.start()
+        self._thread = threading.Thread(
+            target=self._run, args=[self._stopping], name="windsock-quarantine", daemon=True
+        )
+        threads.begin(self._thread)
 
-    def _run(self) -> None:
+    def before_fork(self) -> None:
+        """Join the thread: a child cannot use locks that it may hold. One that is stuck is left behind."""
+        self._stopping.set()
+        quarantine.news.set()
+        threads.join(self._thread, _FORK_SECONDS)
+
+    def after_fork(self, *, in_child: bool) -> None:
+        """Share again, unless it was stopped before the fork."""
+        if in_child:
+            quarantine.after_fork()
+        if _running is self:
+            self._start()
+
+    def _run(self, stopping: threading.Event) -> None:
         pause, failures, last = 0.0, 0, False
         while not last:
-            if not self._stopping.is_set():
+            if not stopping.is_set():
                 quarantine.news.wait(pause)
-            last = self._stopping.is_set()  # asked before the exchange: what is new during one is told too
+            last = stopping.is_set()  # asked before the exchange: what is new during one is told too
             if _running not in {self, None}:
                 break  # stuck until another has begun: what is new is for that one to tell
-            failures = 0 if self._exchange() else failures + 1
+            failures = 0 if self._exchange(stopping) else failures + 1
             pause = _BACKOFF.pause(failures) or self._board.interval
             if self._complaint:
-                last = self._stopping.wait(min(pause, 1.0))  # an unreachable board is no reason to hurry
+                last = stopping.wait(min(pause, 1.0))  # an unreachable board is no reason to hurry
         self._board.close()
 
-    def _exchange(self) -> bool:
+    def _exchange(self, stopping: threading.Event) -> bool:
         quarantine.expire()  # also while the board is unreachable
         outbox = quarantine.take_outbox()
         try:
@@ -73,7 +89,7 @@ class Sharing:
             quarantine.put_back(outbox)
             self._complain(" ".join(str(error).split()) or type(error).__name__)
             return False
-        if self._stopping.is_set():
+        if stopping.is_set():
             return True
         quarantine.shared(in_force)
         heard.reports = self._board.mirrors
@@ -92,14 +108,3 @@ class Sharing:
 
 
 _running: Sharing | None = None
-
-
-def _after_fork() -> None:
-    """In a forked child: the parent's thread is not here."""
-    quarantine.after_fork()
-    if _running is not None:
-        _running._start()  # noqa: SLF001 - same module
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-    os.register_at_fork(after_in_child=_after_fork)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from windsock.errors import ConfigurationError, DatabaseUnfitError, MissingExtraError
 from windsock.mirror.asking import QUERIES, one
+from windsock.postgres import shapes
 
 try:
     import psycopg
@@ -114,6 +115,11 @@ def read_capability(connection: "Connection") -> Capability:
     if missing_parts:
         raise DatabaseUnfitError(
             f"this database has no {', no '.join(missing_parts)}: run `windsock migrate`"
+        )
+    if wrong := shapes.differences(connection, shapes.CONFIGURATIONS):
+        raise DatabaseUnfitError(
+            f"{shapes.CONFIGURATIONS.table} is not the table that windsock makes ({wrong}): rename it, then "
+            "run `windsock migrate`"
         )
     is_never_woken = bool(one(connection, "never_woken")[0])
     return Capability(str(id_type), bool(has_log), bool(has_withdrawals), is_never_woken, bool(has_mirrors))

@@ -44,3 +44,14 @@ values (%(version)s, %(name)s, %(statements)s);
 -- name: reset
 -- A migration must not see a setting that the one before it left.
 reset all;
+
+-- name: columns
+-- The columns of a table and their types; none if there is no such table.
+select attname::text, format_type(atttypid, null)
+from pg_catalog.pg_attribute
+where attrelid = to_regclass(%(table)s) and attnum > 0 and not attisdropped;
+
+-- name: own_path
+-- For a migration of windsock's own: a function or type that somebody else put into public is never taken for
+-- PostgreSQL's. Until the end of the transaction.
+select set_config('search_path', 'pg_catalog, pg_temp', true);

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from windsock.backoff import Backoff
 from windsock.errors import ConfigurationError, MigrationError, MissingExtraError, UnreachableError
+from windsock.postgres import shapes
 from windsock.postgres.queries import load_queries
 from windsock.postgres.statements import Statement, split
 
@@ -166,6 +167,8 @@ def _refused_in_a_line() -> Iterator[None]:
 
     try:
         yield
+    except psycopg.errors.LockNotAvailable:
+        raise
     except psycopg.Error as error:
         why = error.diag.message_primary or " ".join(str(error).split())
         raise MigrationError(
@@ -232,22 +235,29 @@ def migrate(
     entries = inspect(connection, migrations, whole_history=whole_history)
     pending = {entry.version for entry in entries if entry.state is State.PENDING}
     waiting = [migration for migration in migrations if migration.version in pending]
-    if waiting:
-        with _refused_in_a_line():
-            _create_ledger(connection)
+    with _refused_in_a_line():
+        _refuse_strangers(connection, pending)
     return tuple(migration for migration in waiting if _apply(connection, migration))
 
 
-def _create_ledger(connection: "psycopg.Connection") -> None:
+def _refuse_strangers(connection: "psycopg.Connection", pending: Collection[str]) -> None:
+    """Refuse a table under a name of ours that is another one: `create table if not exists` would keep it."""
+    for shape in shapes.ALL:
+        if shape.version in pending and (wrong := shapes.differences(connection, shape)):
+            raise MigrationError(
+                f"the table {shape.table} is there and is not the one that windsock makes ({wrong}): rename "
+                "it, then run `windsock migrate` again. Nothing was changed"
+            )
+
+
+def _complete_ledger(connection: "psycopg.Connection") -> None:
     queries = load_queries("windsock.postgres", "ledger.sql")
-    with connection.transaction():
-        connection.execute(queries["lock"])
-        exists = connection.execute(queries["ledger_exists"]).fetchone()
-        if exists is None or not exists[0]:
-            connection.execute(queries["create_schema"])
-            connection.execute(queries["create_ledger"])
-        connection.execute(queries["add_statements"])
-        connection.execute(queries["add_name"])
+    exists = connection.execute(queries["ledger_exists"]).fetchone()
+    if exists is None or not exists[0]:
+        connection.execute(queries["create_schema"])
+        connection.execute(queries["create_ledger"])
+    connection.execute(queries["add_statements"])
+    connection.execute(queries["add_name"])
 
 
 def _apply(connection: "psycopg.Connection", migration: Migration) -> bool:
@@ -256,7 +266,8 @@ def _apply(connection: "psycopg.Connection", migration: Migration) -> bool:
 
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return _try(connection, migration)
+            with _refused_in_a_line():
+                return _try(connection, migration)
         except psycopg.errors.LockNotAvailable as error:
             reason = error.diag.message_primary
             _log.info("%s waits for a lock (attempt %d of %d)", migration.path.name, attempt, _ATTEMPTS)
@@ -274,6 +285,9 @@ def _try(connection: "psycopg.Connection", migration: Migration) -> bool:
     with connection.transaction():
         connection.execute(queries["lock"])
         connection.execute(queries["limit_waits"])
+        _complete_ledger(connection)  # with the first migration or not at all
+        if _OWN_NAME.match(migration.name):
+            connection.execute(queries["own_path"])
         if migration.version in _read_ledger(connection):
             return False  # somebody else applied it while we waited for the lock
         for statement in migration.statements:

@@ -16,6 +16,7 @@ from openfeature.exception import ErrorCode
 from openfeature.provider import AbstractProvider, ProviderStatus
 from openfeature.track import TrackingEventDetails
 
+from windsock import threads
 from windsock.client.internals import status_of
 from windsock.evaluator.outcome import Rule
 from windsock.usage.tracking import track_event
@@ -92,12 +93,12 @@ class ServingProvider(AbstractProvider):
         self._starting = False
         if self.serving.stale and self.ready():
             self._teller = threading.Thread(target=self._tell, name="windsock-stale", daemon=True)
-            self._teller.start()
+            threads.begin(self._teller)
 
     def _join_teller(self) -> None:
         teller, self._teller = self._teller, None
-        if teller is not None and teller is not threading.current_thread():
-            teller.join()
+        if teller is not None:
+            threads.join(teller)
 
     def _tell(self) -> None:
         """Emit what brings the status that OpenFeature holds to what is the case; nothing during a start."""

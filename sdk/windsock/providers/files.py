@@ -20,6 +20,7 @@ from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode, ProviderNotReadyError
 from openfeature.provider import ProviderStatus
 
+from windsock import threads
 from windsock.errors import FlagFileError
 from windsock.flags import Document, FlagSet, merge, read_document
 from windsock.providers import forking, greenlets
@@ -110,8 +111,8 @@ class FilesProvider(CompiledProvider):
             self._stop.set()
             watcher, self._watcher = self._watcher, None
         self._join_teller()
-        if watcher is not None and watcher is not threading.current_thread():
-            watcher.join()
+        if watcher is not None:
+            threads.join(watcher)
 
     def reload(self) -> None:
         """Read every file again, and let go of files that are gone."""
@@ -171,7 +172,7 @@ class FilesProvider(CompiledProvider):
             if self._stop.is_set() or self._watcher is not None:
                 return
             self._watcher = threading.Thread(target=self._run, name=_THREAD, daemon=True)
-            self._watcher.start()
+            threads.begin(self._watcher)
 
     def _run(self) -> None:
         if greenlets.threads_are_greenlets():

@@ -13,10 +13,13 @@ import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
 from openfeature import _event_support
+
+from windsock.providers import greenlets
 
 _GRPC_SECONDS: Final = 2.0
 """Longest wait for gRPC's threads: they end in milliseconds, or not while another library uses it."""
@@ -79,7 +82,10 @@ _lasting: frozenset[str] = frozenset()
 
 
 def register(each: Forkable, *, grpc: bool = False) -> None:
-    """Have it stopped and started around every fork, for as long as it lives.
+    """Have it stopped and started around every fork, and around gevent's patching, for as long as it lives.
+
+    gunicorn's gevent worker patches `threading` after its fork: a thread from before would block in the new
+    primitives.
 
     Args:
         each: What is stopped and started.
@@ -88,6 +94,7 @@ def register(each: Forkable, *, grpc: bool = False) -> None:
     global _uses_grpc  # noqa: PLW0603 - as a fork, the process's affair
     _known.add(each)
     _uses_grpc |= grpc
+    greenlets.around_patching(_before, _after_in_child)
 
 
 def _before() -> None:
@@ -136,13 +143,17 @@ def _after_in_parent() -> None:
 
 
 def _after_in_child() -> None:
+    paused = _taken()
+    _forking.release()
+    greenlets.soon(partial(_begin_in_child, paused))
+
+
+def _begin_in_child(paused: list[Forkable]) -> None:
     # OpenFeature's threads for event handlers are gone and its executor does not know it: handlers would wait
     # for ever.
     _event_support._event_executor = ThreadPoolExecutor(  # noqa: SLF001 - it has no other way in
         thread_name_prefix="openfeature-event-handler"
     )
-    paused = _taken()
-    _forking.release()
     for each in paused:
         each.after_fork(in_child=True)
 

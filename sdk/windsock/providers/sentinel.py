@@ -7,6 +7,8 @@ and closes it. One slow flag raises a doubt; a server that answers nothing, not 
 import threading
 from collections.abc import Callable
 
+from windsock import threads
+
 Ask = Callable[[], str]
 """Asks the server; gives why it cannot be asked, or nothing where it can."""
 
@@ -28,7 +30,7 @@ class SentinelWatch:
         self._doubted = threading.Event()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="windsock-remote-sentinel", daemon=True)
-        self._thread.start()
+        threads.begin(self._thread)
 
     def doubt(self) -> None:
         """Have it ask, soon; from any thread, as often as there is reason."""
@@ -38,8 +40,7 @@ class SentinelWatch:
         """Join the thread; a question that is under way is the caller's to cancel."""
         self._stopped = True
         self._doubted.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join()
+        threads.join(self._thread)
 
     def _run(self) -> None:
         attempt = 0

@@ -19,6 +19,7 @@ from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode, ProviderFatalError, ProviderNotReadyError
 from openfeature.provider import ProviderStatus
 
+from windsock import threads
 from windsock.errors import FlagFileError, MissingExtraError
 from windsock.flags import merge, read_document
 from windsock.providers import forking
@@ -231,7 +232,7 @@ class _Follower:
         self._lock = threading.Lock()
         self._connection: SyncConnection | None = None
         self._thread = threading.Thread(target=self._run, name="windsock-stream", daemon=True)
-        self._thread.start()
+        threads.begin(self._thread)
 
     def stop(self) -> None:
         """Close the connection and join the thread."""
@@ -239,8 +240,7 @@ class _Follower:
             self._stop.set()
             if self._connection is not None:
                 self._connection.close()
-        if self._thread is not threading.current_thread():
-            self._thread.join(_JOIN_SECONDS)
+        threads.join(self._thread, _JOIN_SECONDS)
 
     def _run(self) -> None:
         attempt = 0

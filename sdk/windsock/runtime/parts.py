@@ -21,6 +21,7 @@ from windsock.errors import ConfigurationError
 from windsock.healing.boards import Board, FileBoard
 from windsock.healing.quarantine import quarantine
 from windsock.healing.sharing import Sharing
+from windsock.providers import forking
 from windsock.providers.choice import choose
 from windsock.providers.compiled import CompiledProvider
 from windsock.providers.files import FilesProvider
@@ -70,6 +71,7 @@ class Running:
         self._before = None if self._writer is None else install(self._writer, options.environment)
         process.evaluation = Evaluation(options.domain, options.environment)
         self._sharing = Sharing(_board(usage))
+        forking.register(self._sharing)
 
     def reload(self) -> None:
         """Read the flag files again."""
@@ -91,10 +93,17 @@ class Running:
 
 def _set_provider(provider: AbstractProvider, domain: str | None) -> None:
     """Register and wait until it is initialized; since OpenFeature 0.10 `set_provider` does not wait."""
-    if domain is None:
-        api.set_provider_and_wait(provider)
-    else:
-        api.set_provider_and_wait(provider, domain)
+    try:
+        if domain is None:
+            api.set_provider_and_wait(provider)
+        else:
+            api.set_provider_and_wait(provider, domain)
+    except RuntimeError as error:
+        # OpenFeature shuts the replaced provider down, and calls event handlers, in threads: there may be
+        # none now, and there are none any more while the process ends.
+        if api.get_client(domain).provider is not provider:
+            raise
+        logger.debug("OpenFeature did less than it wanted to: %s", error)
 
 
 def _database_url() -> str | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from openfeature.provider import ProviderStatus
 from openfeature.provider.no_op_provider import NoOpProvider
 
+from windsock import threads
 from windsock.healing.mirrors import MirrorReport, heard
 from windsock.healing.quarantine import Withdrawal, quarantine
 from windsock.providers.base import Serving, ServingProvider
@@ -56,6 +57,7 @@ class Health:
 
 def health() -> Health:
     """Tell what serves at this moment."""
+    threads.begin_waiting()
     evaluation = process.evaluating()
     provider = evaluation.client.provider
     status = evaluation.client.get_provider_status()

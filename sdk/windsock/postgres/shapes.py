@@ -1,0 +1,82 @@
+"""Tables that somebody else may have made under a name that windsock uses: what differs from its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from windsock.postgres.queries import load_queries
+
+if TYPE_CHECKING:
+    import psycopg
+
+_TEXT = ("text", "character varying")
+_TIME = ("timestamp with time zone",)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a table must have.
+
+    Attributes:
+        table: Its name with its schema.
+        version: The migration that makes it.
+        columns: The types that each column may have; none for any type.
+    """
+
+    table: str
+    version: str
+    columns: Mapping[str, tuple[str, ...]]
+
+
+PROFILES = Shape("public.profiles", "20260221000024", {"id": ()})
+CONFIGURATIONS = Shape(
+    "public.app_configurations",
+    "20260221000024",
+    {
+        "id": ("uuid",),
+        "name": _TEXT,
+        "description": _TEXT,
+        "settings": ("jsonb",),
+        "is_active": ("boolean",),
+        "created_at": (*_TIME, "timestamp without time zone"),
+        "updated_at": (*_TIME, "timestamp without time zone"),
+    },
+)
+USAGE = Shape(
+    "public.usage_logs",
+    "20260222000002",
+    {
+        "id": ("uuid",),
+        "requested_at": _TIME,
+        "user_id": _TEXT,
+        "request_id": _TEXT,
+        "environment": _TEXT,
+        "flag": _TEXT,
+        "variant": _TEXT,
+        "config_id": ("uuid",),
+        "revision": _TEXT,
+        "reason": _TEXT,
+        "values": ("jsonb",),
+        "healed": ("jsonb",),
+        "latency_ms": ("double precision", "numeric"),
+        "input_tokens": ("bigint", "numeric"),
+        "output_tokens": ("bigint", "numeric"),
+        "cost": ("numeric",),
+        "trace_id": _TEXT,
+    },
+)
+ALL = (PROFILES, CONFIGURATIONS, USAGE)
+
+
+def differences(connection: "psycopg.Connection", shape: Shape) -> str:
+    """Say what a table lacks or has otherwise; empty if it fits or isn't there."""
+    query = load_queries("windsock.postgres", "ledger.sql")["columns"]
+    types: dict[str, str] = dict(connection.execute(query, {"table": shape.table}).fetchall())
+    if not types:
+        return ""
+    wrong = [
+        f"{column} is {types[column]}, not {allowed[0]}" if column in types else f"no column {column}"
+        for column, allowed in shape.columns.items()
+        if column not in types or (allowed and types[column] not in allowed)
+    ]
+    return "; ".join(wrong)
