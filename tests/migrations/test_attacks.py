@@ -35,6 +35,7 @@ ROLES = (
         "windsock_analyst",
         "windsock_assigner",
         "windsock_console",
+        "windsock_pruner",
         "anon",
         "authenticated",
     ),

@@ -208,7 +208,8 @@ select grantee::regrole::text || ': ' || lower(privilege_type) || ' ' || thing f
 ) granted
 where grantee in ('windsock_mirror'::regrole, 'windsock_writer'::regrole, 'windsock_api'::regrole,
     'windsock_definer'::regrole, 'windsock_analyst'::regrole,
-    'windsock_assigner'::regrole, 'windsock_console'::regrole)
+    'windsock_assigner'::regrole, 'windsock_console'::regrole,
+    'windsock_pruner'::regrole)
   and grantee <> grantor
 """
 
@@ -318,6 +319,35 @@ def test_the_roles_have_these_grants_and_no_others(plain):
         *(
             f"windsock_assigner: select app_configurations.{each}"
             for each in ("id", "name", "is_active", "settings")
+        ),
+        "windsock_pruner: usage public",
+        "windsock_pruner: usage windsock",
+        "windsock_pruner: execute cut_log()",
+        *(
+            f"windsock_pruner: {right} {table}.{column}"
+            for right, table, columns in (
+                ("select", "profiles", "id config_id"),
+                ("update", "profiles", "config_id"),
+                ("select", "usage_logs", "id requested_at user_id request_id"),
+                ("select", "metric_events", "id occurred_at user_id unit"),
+                ("select", "exposures", "experiment unit first_exposed_at"),
+                ("select", "experiment_assignments", "experiment unit profile_id assigned_at undone_at"),
+                ("select", "assignment_history", "id user_id changed_at"),
+                ("select", "configuration_history", "id config_id changed_at"),
+                ("select", "profile_changes", "id changed_at before after"),
+                ("update", "profile_changes", "before after"),
+                ("select", "configuration_audit", "id requested_at"),
+                ("select", "faults", "id request_id reported_at"),
+                ("select", "withdrawals", "flag variant field fingerprint expires_at"),
+            )
+            for column in columns.split()
+        ),
+        *(
+            f"windsock_pruner: delete {table}"
+            for table in (
+                *("usage_logs", "metric_events", "exposures", "experiment_assignments", "assignment_history"),
+                *("configuration_history", "profile_changes", "configuration_audit", "faults", "withdrawals"),
+            )
         ),
         "windsock_definer: usage windsock",
         *(

@@ -60,6 +60,8 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "dev": ("dev", "Run a database and the mirror on your machine, until Ctrl-C."),
         "migrate": ("migrate", "Bring the database's tables up to date."),
         "mirror": ("mirror", "Write the assignments of the database into flagd files."),
+        "prune": ("prune", "Delete old rows, and nothing of an open experiment."),
+        "forget": ("forget", "Erase one person from every table."),
         "token": ("token", "Make or revoke a token of the API and the console."),
     },
 }

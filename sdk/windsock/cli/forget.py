@@ -1,0 +1,39 @@
+"""`windsock forget`: erase one person from every table of windsock's."""
+
+from typing import Annotated
+
+import typer
+
+from windsock.cli._database import DatabaseUrl, database
+from windsock.cli._say import say
+from windsock.postgres import retention
+from windsock.postgres.migrations import connect
+from windsock.usage import hashed_user_id
+from windsock.variables import user_id_key
+
+
+def command(
+    user: Annotated[str, typer.Argument(help="The plain id; WINDSOCK_USER_ID_KEY hashes it too.")],
+    *,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(help="Another id of the same person in the tables, such as a hash by an earlier key."),
+    ] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Erase one person from every table of windsock's, in one transaction, and say what there was.
+
+    The row in profiles is your application's: it stays, without a configuration. Connect as a login in the
+    role windsock_pruner. Rows that still wait on a service's disk arrive later: run it again then.
+
+    Example: windsock forget 6b3f…
+    """
+    key = user_id_key()
+    names = [user, *(also or ()), *([] if key is None else [hashed_user_id(user, key)])]
+    with database(database_url) as url, connect(url) as connection:
+        found = retention.forget(connection, names)
+    for table, count in found.items():
+        say(f"{table:<32} {count:>9,}")
+    if not any(found.values()):
+        hint = "" if key else "; WINDSOCK_USER_ID_KEY is not set, so no hash was tried"
+        say(f"nothing was there of {user}{hint}")

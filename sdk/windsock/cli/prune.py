@@ -1,0 +1,52 @@
+"""`windsock prune`: delete what is old enough, and nothing of an open experiment."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windsock.cli._database import DatabaseUrl, database
+from windsock.cli._say import say
+from windsock.flagfiles.files import read_files
+from windsock.flags.reading import read_document
+from windsock.gitops.rollout import parse_duration
+from windsock.postgres import retention
+from windsock.postgres.migrations import connect
+from windsock.settings.arms import EXPERIMENT
+
+
+def command(
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="AGE", help="At least how old: 12w, 90d, 36h.")
+    ],
+    *,
+    flags: Annotated[
+        Path, typer.Option(help="The folder of the flags: an experiment that runs there is open.")
+    ] = Path("flagd"),
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Delete old rows of usage, events, exposures, history, audit and faults; nothing of an open experiment.
+
+    An experiment is open if a flag runs it, or if somebody was exposed to it since. Connect as a login in the
+    role windsock_pruner: services cannot delete usage.
+
+    Example: windsock prune --older-than 90d
+    """
+    age = timedelta(seconds=parse_duration(older_than))
+    running = sorted(set(_running(flags)))
+    with database(database_url) as url, connect(url) as connection:
+        gone = retention.prune(connection, age, running)
+    for table, count in gone.items():
+        say(f"{table:<32} {count:>9,} deleted")
+
+
+def _running(folder: Path) -> Iterator[str]:
+    """Name the experiments that flags of the folder run."""
+    if not folder.exists():
+        return
+    for file in read_files([folder]):
+        for flag in read_document(file.data, file.path).flags.values():
+            if EXPERIMENT in flag.metadata:
+                yield str(flag.metadata[EXPERIMENT])

@@ -1,0 +1,118 @@
+"""Retention in one place: what is deleted when it is old, and what is deleted when a person asks for it."""
+
+import contextlib
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from windsock.errors import DatabaseUnfitError
+from windsock.postgres.queries import load_queries
+
+if TYPE_CHECKING:
+    import psycopg
+
+_BATCH = 10_000
+
+PRUNED = MappingProxyType(
+    {
+        "usage": "public.usage_logs",
+        "events": "windsock.metric_events",
+        "exposures": "windsock.exposures",
+        "arms": "windsock.experiment_assignments",
+        "assignments": "windsock.assignment_history",
+        "configurations": "windsock.configuration_history",
+        "profile_changes": "windsock.profile_changes",
+        "audit": "windsock.configuration_audit",
+        "faults": "windsock.faults",
+        "withdrawals": "windsock.withdrawals",
+    }
+)
+"""Which query prunes which table, in this order."""
+
+FORGOTTEN = MappingProxyType(
+    {
+        "profiles": "public.profiles (unassigned)",
+        "faults": "windsock.faults",
+        "request_exposures": "windsock.exposures (of requests)",
+        "exposures": "windsock.exposures",
+        "usage": "public.usage_logs",
+        "events": "windsock.metric_events",
+        "arms": "windsock.experiment_assignments",
+        "assignments": "windsock.assignment_history",
+        "profile_changes": "windsock.profile_changes (edited)",
+    }
+)
+"""Which query erases a person from which table, in this order."""
+
+
+def prune(
+    connection: "psycopg.Connection", older_than: timedelta, open_experiments: Collection[str] = ()
+) -> Mapping[str, int]:
+    """Delete what is older, in batches.
+
+    An experiment is open if it is named here, or if somebody was exposed to it or given an arm since. Of an
+    open experiment nothing goes, and no request or event of those who are in it.
+
+    Args:
+        connection: A connection in autocommit mode, with the rights of windsock_pruner.
+        older_than: At least how old.
+        open_experiments: Experiments that run.
+
+    Returns:
+        How many rows went, by table.
+
+    Raises:
+        DatabaseUnfitError: The role may not, or the database has older migrations.
+    """
+    queries = load_queries("windsock.postgres", "retention.sql")
+    cut = datetime.now(UTC) - older_than
+    with _said_clearly():
+        found = {name for (name,) in connection.execute(queries["open_experiments"], {"cut": cut})}
+        parameters = {"cut": cut, "most": _BATCH, "open": sorted(found.union(open_experiments))}
+        gone = {}
+        for name, table in PRUNED.items():
+            gone[table] = 0
+            while count := connection.execute(queries[f"prune_{name}"], parameters).rowcount:
+                gone[table] += count
+        connection.execute(queries["cut_log"], {"cut": cut})
+    return gone
+
+
+def forget(connection: "psycopg.Connection", names: Collection[str]) -> Mapping[str, int]:
+    """Erase one person, everywhere and in one transaction.
+
+    The row in `profiles` is the application's: it stays, without a configuration.
+
+    Args:
+        connection: A connection with the rights of windsock_pruner.
+        names: How the person is called in our tables: the id, and its keyed hashes.
+
+    Returns:
+        How many rows there were, by table.
+
+    Raises:
+        DatabaseUnfitError: The role may not, or the database has older migrations.
+    """
+    queries = load_queries("windsock.postgres", "retention.sql")
+    parameters = {"names": list(names)}
+    with _said_clearly(), connection.transaction():
+        return {
+            table: connection.execute(queries[f"forget_{name}"], parameters).rowcount
+            for name, table in FORGOTTEN.items()
+        }
+
+
+@contextlib.contextmanager
+def _said_clearly() -> Iterator[None]:
+    """Turn refusals into what an operator can act on."""
+    import psycopg  # noqa: PLC0415 - an extra, and it is there
+
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise DatabaseUnfitError(
+            f"{error.diag.message_primary}: connect as a login in the role windsock_pruner"
+        ) from error
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+        raise DatabaseUnfitError(f"{error.diag.message_primary}: run `windsock migrate`") from error

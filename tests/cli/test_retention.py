@@ -1,0 +1,209 @@
+"""`windsock prune` and `windsock forget` as programs, on a real database, as the role that may."""
+
+import os
+import subprocess
+import sys
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+from tests.flagfiles import write_flags
+
+from windsock.postgres.retention import FORGOTTEN, PRUNED
+from windsock.usage import hashed_user_id
+
+WINDSOCK = Path(sys.executable).parent / "windsock"
+OLD = datetime.now(UTC) - timedelta(days=100)
+NEW = datetime.now(UTC) - timedelta(days=10)
+ANN, BOB, EVE = (str(uuid.UUID(int=number)) for number in (1, 2, 3))
+KEY = "secret"
+
+
+@pytest.fixture
+def pruner(postgres):
+    name = f"retention_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"create role {name} login in role windsock_pruner")
+    return name
+
+
+@pytest.fixture
+def run(database, pruner, tmp_path):
+    def call(*arguments, user=pruner, expect=0, **variables):
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("WINDSOCK")}
+        environment = clean | {"DATABASE_URL": make_conninfo(database, user=user)} | variables
+        done = subprocess.run(
+            [WINDSOCK, *arguments], capture_output=True, text=True, env=environment, check=False, cwd=tmp_path
+        )
+        assert done.returncode == expect, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return call
+
+
+@pytest.fixture
+def tables(database):
+    with psycopg.connect(database, autocommit=True) as connection:
+        yield connection
+
+
+def rows(connection, table, column):
+    return sorted(str(value) for (value,) in connection.execute(f"select {column} from {table}"))
+
+
+def request(connection, user, when, request_id=None):
+    connection.execute(
+        "insert into usage_logs (id, requested_at, user_id, request_id, environment, flag)"
+        " values (gen_random_uuid(), %s, %s, %s, 'test', 'teacher')",
+        [when, user, request_id or f"{user} {when:%m-%d}"],
+    )
+
+
+def event(connection, user, when):
+    connection.execute(
+        "insert into windsock.metric_events (id, name, user_id, occurred_at, environment)"
+        " values (gen_random_uuid(), 'liked', %s, %s, 'test')",
+        [user, when],
+    )
+
+
+def exposure(connection, experiment, unit, when):
+    connection.execute(
+        "insert into windsock.exposures (experiment, version, environment, unit, arm, first_exposed_at)"
+        " values (%s, 1, 'test', %s, 'a', %s)",
+        [experiment, unit, when],
+    )
+
+
+def history(connection, user, when, config=None):
+    connection.execute(
+        "insert into windsock.assignment_history (user_id, config_id, changed_at) values (%s, %s, %s)",
+        [user, config, when],
+    )
+
+
+def test_what_is_old_goes_and_what_is_new_stays(run, tables):
+    for user, when in (("ann", OLD), ("bob", NEW)):
+        request(tables, user, when)
+        event(tables, user, when)
+        exposure(tables, f"of {user}", user, when)
+        tables.execute(
+            "insert into windsock.faults (id, flag, variant, field, fingerprint, error, request_id, reported_at)"
+            " values (gen_random_uuid(), 'f', 'v', 'x', 'p', 'e', %s, %s)",
+            [user, when],
+        )
+    for when in (OLD - timedelta(days=2), OLD, NEW):
+        history(tables, "ann", when)
+    said = run("prune", "--older-than", "90d")
+    assert rows(tables, "usage_logs", "user_id") == ["bob"]
+    assert rows(tables, "windsock.metric_events", "user_id") == ["bob"]
+    assert rows(tables, "windsock.exposures", "unit") == ["bob"]
+    assert rows(tables, "windsock.faults", "request_id") == ["bob"]
+    kept = tables.execute("select changed_at from windsock.assignment_history order by 1").fetchall()
+    assert kept == [(OLD,), (NEW,)], "the newest row before says what was the case then"
+    assert "public.usage_logs                        1 deleted" in said
+    assert {line.split()[0] for line in said.splitlines()} == set(PRUNED.values())
+
+
+@pytest.mark.parametrize("why", ["somebody was exposed since", "a flag runs it"])
+def test_of_an_open_experiment_nothing_goes(run, tables, tmp_path, why):
+    exposure(tables, "open", "ann", OLD)
+    exposure(tables, "over", "bob", OLD)
+    if why == "a flag runs it":
+        flag = {
+            "state": "ENABLED",
+            "variants": {"a": {}},
+            "defaultVariant": "a",
+            "metadata": {"experiment": "open"},
+        }
+        write_flags(tmp_path / "flagd" / "teacher.flagd.json", {"teacher.experiment": flag})
+    else:
+        exposure(tables, "open", "eve", NEW)
+    for user in ("ann", "bob"):
+        request(tables, user, OLD)
+        event(tables, user, OLD)
+    run("prune", "--older-than", "90d")
+    assert "bob" not in rows(tables, "windsock.exposures", "unit")
+    assert "ann" in rows(tables, "windsock.exposures", "unit")
+    assert rows(tables, "usage_logs", "user_id") == ["ann"]
+    assert rows(tables, "windsock.metric_events", "user_id") == ["ann"]
+
+
+def test_a_person_is_erased_everywhere_and_the_others_stay(run, tables):
+    tables.execute("insert into profiles (id) values (%s), (%s)", [ANN, BOB])
+    tables.execute("update profiles set config_id = (select id from app_configurations)")
+    hashed = hashed_user_id(ANN, KEY.encode())
+    for name in (ANN, hashed, BOB):
+        request(tables, name, NEW, f"request of {name}")
+        event(tables, name, NEW)
+        exposure(tables, "open", name, NEW)
+        exposure(tables, "by request", f"request of {name}", NEW)
+        tables.execute(
+            "insert into windsock.faults (id, flag, variant, field, fingerprint, error, request_id)"
+            " values (gen_random_uuid(), 'f', 'v', 'x', 'p', 'e', %s)",
+            [f"request of {name}"],
+        )
+        tables.execute(
+            "insert into windsock.experiment_assignments (experiment, version, unit, arm, flag, fields, allocation,"
+            " profile_id, config_id) values ('open', 1, %s, 'a', 'f', '{}', 1, %s, gen_random_uuid())",
+            [name, BOB if name == BOB else ANN],
+        )
+    tables.execute(
+        "insert into windsock.profile_changes (action, before, after) values ('assign', %s, '{}')",
+        [psycopg.types.json.Jsonb({ANN: None, BOB: None})],
+    )
+    said = run("forget", ANN, WINDSOCK_USER_ID_KEY=KEY)
+    left = tables.execute(
+        "select user_id from usage_logs union select user_id from windsock.metric_events"
+        " union select user_id from windsock.assignment_history union select unit from windsock.experiment_assignments"
+        " union select jsonb_object_keys(before) from windsock.profile_changes"
+    ).fetchall()
+    assert left == [(BOB,)]
+    assert rows(tables, "windsock.exposures", "unit") == sorted([BOB, f"request of {BOB}"])
+    assert rows(tables, "windsock.faults", "request_id") == [f"request of {BOB}"]
+    assert dict(tables.execute("select id::text, config_id is null from profiles")) == {ANN: True, BOB: False}
+    counted = dict(line.rsplit(maxsplit=1) for line in said.splitlines())
+    assert counted.keys() == set(FORGOTTEN.values())
+    assert {each: counted[each] for each in ("public.usage_logs", "windsock.faults")} == {
+        "public.usage_logs": "2",
+        "windsock.faults": "2",
+    }
+    assert "nothing was there" in run("forget", ANN, WINDSOCK_USER_ID_KEY=KEY)
+
+
+def test_a_service_s_role_cannot_delete_usage(run, tables, postgres):
+    name = f"service_{uuid.uuid4().hex}"
+    tables.execute(f"create role {name} login in role windsock_writer")
+    request(tables, "ann", OLD)
+    for command in (["prune", "--older-than", "90d"], ["forget", "ann"]):
+        assert "in the role windsock_pruner" in run(*command, user=name, expect=1)
+    assert rows(tables, "usage_logs", "user_id") == ["ann"]
+
+
+QUESTIONS = {
+    "usage --user": "select * from usage_logs where user_id = 'a' order by requested_at desc limit 20",
+    "usage --config": (
+        f"select * from usage_logs where config_id = '{ANN}' order by requested_at desc limit 20"
+    ),
+    "usage --healed": "select * from usage_logs where healed <> '[]' order by requested_at desc limit 20",
+    "usage": "select * from usage_logs order by requested_at desc limit 20",
+    "prune": f"select id from usage_logs where requested_at < '{OLD}' limit 10",
+    "forget, events": "select * from windsock.metric_events where user_id = any('{a,b}') or unit = any('{a,b}')",
+    "forget, exposures": "select * from windsock.exposures where unit = any('{a,b}')",
+    "prune, events": f"select id from windsock.metric_events where occurred_at < '{OLD}'",
+    "explain --at": (
+        f"select * from windsock.assignment_history where user_id = 'a' and changed_at <= '{OLD}'"
+        " order by changed_at desc limit 1"
+    ),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
+def test_what_the_commands_ask_has_an_index(tables, question):
+    tables.execute("set enable_seqscan = off")
+    plan = "\n".join(line for (line,) in tables.execute(f"explain {question}"))
+    assert "Index" in plan
+    assert "Seq Scan" not in plan
