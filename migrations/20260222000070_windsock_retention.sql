@@ -34,8 +34,8 @@ begin
     grant select (id, config_id), update (config_id) on public.profiles to windsock_pruner;
     grant select (id, requested_at, user_id, request_id), delete on public.usage_logs to windsock_pruner;
     grant select (id, occurred_at, user_id, unit), delete on windsock.metric_events to windsock_pruner;
-    grant select (experiment, unit, first_exposed_at), delete on windsock.exposures to windsock_pruner;
-    grant select (experiment, unit, profile_id, assigned_at, undone_at), delete
+    grant select (experiment, version, environment, unit, arm, first_exposed_at), delete on windsock.exposures to windsock_pruner;
+    grant select (experiment, version, unit, profile_id, assigned_at, undone_at), delete
         on windsock.experiment_assignments to windsock_pruner;
     grant select (id, user_id, changed_at), delete on windsock.assignment_history to windsock_pruner;
     grant select (id, config_id, changed_at), delete on windsock.configuration_history to windsock_pruner;

@@ -3,8 +3,6 @@
 import logging
 import threading
 
-logger = logging.getLogger("windsock")
-
 waiting: list[threading.Thread] = []
 """Threads that could not be made; `begin_waiting` tries them again."""
 
@@ -14,18 +12,15 @@ def begin(thread: threading.Thread) -> None:
     try:
         thread.start()
     except RuntimeError as error:
-        logger.warning("the thread %s begins later: %s", thread.name, error)
+        logging.getLogger("windsock").warning("the thread %s begins later: %s", thread.name, error)
         waiting.append(thread)
 
 
 def begin_waiting() -> None:
     """Try again to start the threads that could not be made; cheap where there are none."""
     for thread in waiting[:]:
-        try:
-            thread.start()
-        except RuntimeError:
-            return
         waiting.remove(thread)
+        begin(thread)
 
 
 def join(thread: threading.Thread, timeout: float | None = None) -> None:

@@ -12,7 +12,6 @@ from windsock.healing.quarantine import quarantine
 logger = logging.getLogger("windsock.healing")
 
 _BACKOFF = Backoff(first=1.0, longest=60.0)
-_FORK_SECONDS = 1.0  # a board that is stuck longer doesn't hold up a fork
 
 
 class Sharing:
@@ -54,10 +53,10 @@ class Sharing:
         threads.begin(self._thread)
 
     def before_fork(self) -> None:
-        """Join the thread: a child cannot use locks that it may hold. One that is stuck is left behind."""
+        """Join the thread: a child cannot use locks that it may hold. One that is stuck for a second is left."""
         self._stopping.set()
         quarantine.news.set()
-        threads.join(self._thread, _FORK_SECONDS)
+        threads.join(self._thread, 1.0)
 
     def after_fork(self, *, in_child: bool) -> None:
         """Share again, unless it was stopped before the fork."""

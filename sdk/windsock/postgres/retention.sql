@@ -27,17 +27,17 @@ delete from windsock.metric_events where id in (
 
 -- name: prune_exposures
 -- Those of experiments that are over.
-delete from windsock.exposures where ctid = any(array(
-    select ctid from windsock.exposures
+delete from windsock.exposures where (experiment, version, environment, unit, arm) in (
+    select experiment, version, environment, unit, arm from windsock.exposures
     where first_exposed_at < %(cut)s and experiment <> all(%(open)s)
-    limit %(most)s));
+    limit %(most)s);
 
 -- name: prune_arms
 -- Who was given which arm, likewise.
-delete from windsock.experiment_assignments where ctid = any(array(
-    select ctid from windsock.experiment_assignments
+delete from windsock.experiment_assignments where (experiment, version, unit) in (
+    select experiment, version, unit from windsock.experiment_assignments
     where assigned_at < %(cut)s and experiment <> all(%(open)s)
-    limit %(most)s));
+    limit %(most)s);
 
 -- name: prune_assignments
 -- What no moment since :cut needs: the newest row before it says what was the case then.
@@ -78,8 +78,8 @@ delete from windsock.faults where id in (
 
 -- name: prune_withdrawals
 -- Values that have been served again for as long.
-delete from windsock.withdrawals where ctid = any(array(
-    select ctid from windsock.withdrawals where expires_at < %(cut)s limit %(most)s));
+delete from windsock.withdrawals where (flag, variant, field, fingerprint) in (
+    select flag, variant, field, fingerprint from windsock.withdrawals where expires_at < %(cut)s limit %(most)s);
 
 -- name: cut_log
 -- The mirror does so too; here for a database without one.

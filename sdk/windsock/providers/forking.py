@@ -1,31 +1,21 @@
 """What must stop before this process forks and start again after it, in the parent and in the child.
 
 gRPC cannot be used in a child that was forked while a connection was open: the child hangs or crashes. With
-every connection closed and every thread joined there is nothing of it to inherit. After the last connection
-gRPC shuts itself down on threads of its own, under a lock: a child forked meanwhile inherits that lock, and
-the first channel that it opens waits for it without end. So a fork waits until those threads are gone.
+every connection closed and every thread joined there is nothing of it to inherit, once its own threads ended.
 """
 
 import os
+import sys
 import threading
-import time
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from openfeature import _event_support
 
 from windsock.providers import greenlets
-
-_GRPC_SECONDS: Final = 2.0
-"""Longest wait for gRPC's threads: they end in milliseconds, or not while another library uses it."""
-
-_GRPC_THREADS: Final = ("event_engine", "grpc_", "lifeguard", "timer_manager")
-"""How gRPC's own threads are called, which Python does not know of."""
 
 
 class Forkable(Protocol):
@@ -77,8 +67,6 @@ _paused: list[Forkable] = []
 _forking = threading.Lock()
 """Held from before a fork until after it: two threads that fork take turns."""
 _uses_grpc = False
-_lasting: frozenset[str] = frozenset()
-"""gRPC's threads that outlived a wait: while another library uses gRPC, it does not shut down."""
 
 
 def register(each: Forkable, *, grpc: bool = False) -> None:
@@ -93,8 +81,14 @@ def register(each: Forkable, *, grpc: bool = False) -> None:
     """
     global _uses_grpc  # noqa: PLW0603 - as a fork, the process's affair
     _known.add(each)
-    _uses_grpc |= grpc
-    greenlets.around_patching(_before, _after_in_child)
+    if grpc:
+        from windsock.providers import grpc_threads  # noqa: F401, PLC0415 - now: a fork is no time to load it
+
+        _uses_grpc = True
+    if "gevent" in sys.modules:
+        from windsock.providers.gevent_patching import surround  # noqa: PLC0415 - few use gevent
+
+        surround(_before, _after_in_child)
 
 
 def _before() -> None:
@@ -103,36 +97,9 @@ def _before() -> None:
         _paused.append(each)
         each.before_fork()
     if _uses_grpc:
-        _await_grpc()
+        from windsock.providers.grpc_threads import wait_for_their_end  # noqa: PLC0415 - few use gRPC
 
-
-def _await_grpc() -> None:
-    global _lasting  # noqa: PLW0603 - as above
-    until = time.monotonic() + _GRPC_SECONDS
-    while (threads := _grpc_threads()) and threads != _lasting:
-        if time.monotonic() > until:
-            _lasting = threads
-            return
-        time.sleep(0.001)
-
-
-def _grpc_threads() -> frozenset[str]:
-    """The ids of gRPC's threads; none where the system does not tell them, as only Linux does."""
-    return frozenset(task.name for task in _tasks() if _name(task).startswith(_GRPC_THREADS))
-
-
-def _tasks() -> list[Path]:
-    try:
-        return list(Path("/proc/self/task").iterdir())
-    except OSError:
-        return []
-
-
-def _name(task: Path) -> str:
-    try:
-        return (task / "comm").read_text()
-    except OSError:  # it has ended
-        return ""
+        wait_for_their_end()
 
 
 def _after_in_parent() -> None:
@@ -145,7 +112,12 @@ def _after_in_parent() -> None:
 def _after_in_child() -> None:
     paused = _taken()
     _forking.release()
-    greenlets.soon(partial(_begin_in_child, paused))
+    if greenlets.threads_are_greenlets():
+        from windsock.providers.gevent_patching import soon  # noqa: PLC0415 - as above
+
+        soon(lambda: _begin_in_child(paused))
+    else:
+        _begin_in_child(paused)
 
 
 def _begin_in_child(paused: list[Forkable]) -> None:

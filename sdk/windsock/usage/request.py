@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 from uuid import uuid4
 
-from windsock import threads
 from windsock.usage.data import Event, Healed, Measured, Pending, Use
 from windsock.variables import DEFAULT_ENVIRONMENT, environment_name
 
@@ -211,8 +210,6 @@ class Request:
         self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
     ) -> None:
         self._ended = True
-        if threads.waiting:
-            threads.begin_waiting()
         if error is not None:
             self.failed(error)
         if self._token is not None:
