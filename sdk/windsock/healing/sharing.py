@@ -53,7 +53,7 @@ class Sharing:
         threads.begin(self._thread)
 
     def before_fork(self) -> None:
-        """Join the thread: a child cannot use locks that it may hold. One that is stuck for a second is left."""
+        """Join the thread, whose locks a child cannot use; one that is stuck for a second is left behind."""
         self._stopping.set()
         quarantine.news.set()
         threads.join(self._thread, 1.0)
