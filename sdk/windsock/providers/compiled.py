@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
 from openfeature.event import ProviderEventDetails
@@ -17,25 +17,10 @@ from windsock.flag_names import SENTINEL
 from windsock.flags import Flag, FlagSet
 from windsock.providers.base import RuleProvider, Serving
 from windsock.providers.shards import ShardedFlag, sharded
-<<<<<<< HEAD
 from windsock.providers.sync_context import FlagInContext
 from windsock.usage.request import current_request
-=======
->>>>>>> da2a677 (gRPC's and gevent's parts of a fork are loaded by those who use them)
 
-if TYPE_CHECKING:
-    from windsock.providers.sync_context import FlagInContext
-
-AnyFlag: TypeAlias = "CompiledFlag | ShardedFlag | FlagInContext"
-
-
-def _over(
-    below: Mapping[str, EvaluationContextAttribute], flags: Mapping[str, CompiledFlag | ShardedFlag]
-) -> "dict[str, FlagInContext]":
-    """Flags over the attributes of a server."""
-    from windsock.providers.sync_context import FlagInContext  # noqa: PLC0415 - only a stream's server has any
-
-    return {key: FlagInContext(flag, below) for key, flag in flags.items()}
+AnyFlag: TypeAlias = CompiledFlag | ShardedFlag | FlagInContext
 
 
 class CompiledProvider(RuleProvider):
@@ -95,7 +80,9 @@ class CompiledProvider(RuleProvider):
             self._below = below
             self._context = EvaluationContext(attributes=dict(below)).merge(self._own_context)
             flags: dict[str, CompiledFlag | ShardedFlag] = {**self._evaluator.compiled, **self._sharded}
-            self.compiled = _over(below, flags) if below else flags
+            self.compiled = (
+                {key: FlagInContext(flag, below) for key, flag in flags.items()} if below else flags
+            )
             self.serving = Serving(
                 self.serving.source,
                 flag_set.revision,
