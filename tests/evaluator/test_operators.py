@@ -2,7 +2,7 @@
 
 import pytest
 
-from windsock.evaluator.expressions import Compiler, Scope
+from windsock.evaluator.expressions import Compiler, RuleScope
 from windsock.evaluator.fractional import hashing_for
 from windsock.evaluator.membership import LiteralSets
 from windsock.evaluator.semver import compare_versions, parse_version
@@ -22,7 +22,7 @@ DATA = {
 
 
 def evaluate(rule: object) -> object:
-    return Compiler(Scope.of("v2", "flag"), LiteralSets()).compile(rule)(DATA)
+    return Compiler(RuleScope.of("v2", "flag"), LiteralSets()).compile(rule)(DATA)
 
 
 def var(name: object) -> dict[str, object]:

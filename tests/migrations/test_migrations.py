@@ -10,7 +10,14 @@ import pytest
 
 from windsock.errors import MigrationError, UnreachableError
 from windsock.postgres import migrations
-from windsock.postgres.migrations import State, connect, find_folder, inspect, migrate, read_migrations
+from windsock.postgres.migrations import (
+    MigrationState,
+    connect,
+    find_folder,
+    inspect,
+    migrate,
+    read_migrations,
+)
 
 
 @pytest.fixture
@@ -51,7 +58,11 @@ def test_takes_over_a_ledger_that_the_supabase_cli_filled(empty_database, folder
         )
         connection.execute("insert into supabase_migrations.schema_migrations (version) values ('1')")
         states = {entry.version: entry.state for entry in inspect(connection, read_migrations(folder))}
-        assert states == {"0": State.FOREIGN, "1": State.APPLIED, "2": State.PENDING}
+        assert states == {
+            "0": MigrationState.FOREIGN,
+            "1": MigrationState.APPLIED,
+            "2": MigrationState.PENDING,
+        }
         assert [migration.version for migration in migrate(connection, read_migrations(folder))] == ["2"]
 
 

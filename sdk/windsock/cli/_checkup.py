@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from windsock.cli._say import print_json, say
 from windsock.code.sources import MAX_BYTES, python_files
 from windsock.errors import WindsockError
-from windsock.postgres.migrations import State, connect, find_folder, inspect, read_migrations
+from windsock.postgres.migrations import MigrationState, connect, find_folder, inspect, read_migrations
 from windsock.postgres.queries import load_queries
 from windsock.variables import data_folder
 
@@ -163,8 +163,8 @@ def _look_at_migrations(report: Report, connection: "psycopg.Connection[tuple[An
     except WindsockError as error:
         report.add("migrations", str(error), ok="permission denied" in str(error))
         return
-    pending = [entry for entry in entries if entry.state is State.PENDING]
-    applied = sum(entry.state is State.APPLIED for entry in entries)
+    pending = [entry for entry in entries if entry.state is MigrationState.PENDING]
+    applied = sum(entry.state is MigrationState.APPLIED for entry in entries)
     if pending:
         found = f"{len(pending)} of {len(pending) + applied} are pending: run `windsock migrate`"
         report.add("migrations", found, ok=False)

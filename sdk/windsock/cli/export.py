@@ -11,7 +11,7 @@ from windsock.cli._say import print_json
 from windsock.flagfiles.exporting import manifest, schema, skeletons
 
 
-class Form(StrEnum):
+class ExportForm(StrEnum):
     """What is exported."""
 
     FLAGS = "flags"
@@ -29,16 +29,17 @@ def command(
     ] = None,
     *,
     kind: Annotated[
-        Form, typer.Option("--format", help="A flag file, a JSON Schema, or an OpenFeature CLI manifest.")
-    ] = Form.FLAGS,
+        ExportForm,
+        typer.Option("--format", help="A flag file, a JSON Schema, or an OpenFeature CLI manifest."),
+    ] = ExportForm.FLAGS,
 ) -> None:
     """Print settings classes as flags with the code defaults, as JSON Schema, or as a manifest.
 
     Example: windsock export app.settings:Teacher --format schema
     """
     declarations = at_least_one(settings_classes(classes or ()))
-    if kind is Form.FLAGS:
+    if kind is ExportForm.FLAGS:
         print(document(skeletons(declarations, with_defaults=True)).decode(), end="")
     else:
-        made = schema(declarations) if kind is Form.SCHEMA else manifest(declarations)
+        made = schema(declarations) if kind is ExportForm.SCHEMA else manifest(declarations)
         print_json(made)

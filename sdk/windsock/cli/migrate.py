@@ -6,7 +6,14 @@ from typing import Annotated
 import typer
 
 from windsock.cli._database import DatabaseUrl, database
-from windsock.postgres.migrations import State, connect, find_folder, inspect, migrate, read_migrations
+from windsock.postgres.migrations import (
+    MigrationState,
+    connect,
+    find_folder,
+    inspect,
+    migrate,
+    read_migrations,
+)
 
 
 def command(
@@ -30,7 +37,7 @@ def command(
     with database(database_url) as url, connect(url) as connection:
         if status or dry_run:
             for entry in inspect(connection, migrations, whole_history=folder is not None):
-                if status or entry.state is State.PENDING:
+                if status or entry.state is MigrationState.PENDING:
                     print(f"{entry.version}  {entry.state:<8}  {entry.name}")
             return
         applied = migrate(connection, migrations, whole_history=folder is not None)

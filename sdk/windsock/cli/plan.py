@@ -34,7 +34,7 @@ _MADE_UP = 10_000
 _POSTGRES = ("postgresql://", "postgres://")
 
 
-class Form(StrEnum):
+class PlanForm(StrEnum):
     """How a plan is written."""
 
     TEXT = "text"
@@ -81,7 +81,7 @@ def command(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Write the plan here, for `windsock apply`.")] = None,
     who: Annotated[Path | None, typer.Option(help="Write every user who moves into this CSV file.")] = None,
-    form: Annotated[Form, typer.Option("--format", help="How to write the plan.")] = Form.TEXT,
+    form: Annotated[PlanForm, typer.Option("--format", help="How to write the plan.")] = PlanForm.TEXT,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Plan a change: its steps, and who gets what else, now and later. Exit 0 nothing, 3 changes, 1 findings.
@@ -153,11 +153,11 @@ def _told(population: Population) -> Population:
     return Population(population.description, batches)
 
 
-def _show(plan: Plan, form: Form) -> None:
-    if form is Form.JSON:
+def _show(plan: Plan, form: PlanForm) -> None:
+    if form is PlanForm.JSON:
         print(dump(plan), end="")
         return
-    if form is Form.MARKDOWN:
+    if form is PlanForm.MARKDOWN:
         print("\n".join(markdown(plan)))
         return
     for line in text(plan):

@@ -9,7 +9,7 @@ from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
 
 from windsock.evaluator.bucketing import Split
-from windsock.evaluator.expressions import FLAGD, Compiler, Constant, Scope, again
+from windsock.evaluator.expressions import FLAGD, Compiler, Constant, RuleScope, again
 from windsock.evaluator.fractional import LiteralSplit, compile_split
 from windsock.evaluator.list_operators import Expression
 from windsock.evaluator.membership import Choices, LiteralSets, Membership, TextSet, membership
@@ -81,7 +81,7 @@ def _compile(
 ) -> Evaluate:
     if constant is not None:
         return lambda _: constant
-    compiler = Compiler(Scope.of(flag.bucketing, flag.key), sets)
+    compiler = Compiler(RuleScope.of(flag.bucketing, flag.key), sets)
     try:
         tail = _Tails(compiler, outcomes).compile(flag.targeting)
     except RecursionError:

@@ -64,7 +64,7 @@ _COMPILING_EACH: Final = 4
 """The cost of compiling each value of a rule, in steps."""
 
 
-class Scope(NamedTuple):
+class RuleScope(NamedTuple):
     """What rules are compiled for.
 
     Attributes:
@@ -76,10 +76,10 @@ class Scope(NamedTuple):
 
     hashing: Hashing
     flag_key: str | None
-    elements: "Scope | None" = None
+    elements: "RuleScope | None" = None
 
     @classmethod
-    def of(cls, bucketing: Bucketing, flag_key: str) -> "Scope":
+    def of(cls, bucketing: Bucketing, flag_key: str) -> "RuleScope":
         """The scope of one flag's rule."""
         return cls(hashing_for(bucketing, flag_key), flag_key, cls(hashing_for(bucketing, ""), None))
 
@@ -104,7 +104,7 @@ class Compiler:
         reads_flagd: Whether a rule compiled so far may read ``$flagd`` from the data.
     """
 
-    def __init__(self, scope: Scope, sets: LiteralSets) -> None:
+    def __init__(self, scope: RuleScope, sets: LiteralSets) -> None:
         self.scope = scope
         self.reads_flagd = False
         self.sets = sets
@@ -308,7 +308,7 @@ class Compiler:
         return general if split is None else LiteralSplit(split, parts[0] if own_key else None, None, general)
 
 
-def again(result: Value, data: Value, scope: Scope) -> Value:
+def again(result: Value, data: Value, scope: RuleScope) -> Value:
     """The value of a branch of ``if``: if it is an object, flagd evaluates it again."""
     return scope.compile_found(result)(data) if type(result) is dict else result
 

@@ -37,7 +37,7 @@ class Branch(NamedTuple):
     is_end: bool = True
 
 
-class Split(NamedTuple):
+class SplitWords(NamedTuple):
     """A ``fractional`` rule.
 
     Attributes:
@@ -99,7 +99,7 @@ def gives_in_words(rule: JsonValue, default_variant: str | None) -> str:
     return f"{shares} by {split.by}" if split.by else shares
 
 
-def split_of(rule: JsonValue) -> Split | None:
+def split_of(rule: JsonValue) -> SplitWords | None:
     """Read a ``fractional`` rule of named variants with whole weights; None for anything else."""
     name, buckets = _operation(rule)
     if name != "fractional" or not buckets:
@@ -116,7 +116,7 @@ def split_of(rule: JsonValue) -> Split | None:
         if type(weight) is not int or weight < 0 or bucket[0] in weights:
             return None
         weights[bucket[0]] = weight
-    return Split(weights, by) if any(weights.values()) else None
+    return SplitWords(weights, by) if any(weights.values()) else None
 
 
 def branches(rule: JsonValue, around: tuple[JsonValue, ...] = ()) -> Iterator[Branch]:

@@ -11,7 +11,7 @@ from windsock.flags.words import gives_in_words, rule_in_words
 from windsock.gitops.rule_changes import rule_changes
 
 
-class Kind(StrEnum):
+class ChangeKind(StrEnum):
     """What happened to a part."""
 
     ADDED = "added"
@@ -33,7 +33,7 @@ class Change:
     """
 
     flag: str
-    kind: Kind
+    kind: ChangeKind
     pointer: str
     before: JsonValue
     after: JsonValue
@@ -41,16 +41,16 @@ class Change:
 
     def lines(self) -> Iterator[str]:
         """The change for a person, such as ``~ checkout/targeting  on: 10 % → 20 %``."""
-        mark = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~"}[self.kind]
+        mark = {ChangeKind.ADDED: "+", ChangeKind.REMOVED: "-", ChangeKind.CHANGED: "~"}[self.kind]
         name = f"{mark} {self.flag}{self.pointer}"
         if not self.pointer:
-            yield from _whole(name, self.after if self.kind is Kind.ADDED else self.before)
+            yield from _whole(name, self.after if self.kind is ChangeKind.ADDED else self.before)
         elif self.words:
             yield from (f"{name}  {line}" for line in self.words)
-        elif self.kind is Kind.CHANGED:
+        elif self.kind is ChangeKind.CHANGED:
             yield f"{name}  {_short(self.before)} → {_short(self.after)}"
         else:
-            yield f"{name}  {_short(self.after if self.kind is Kind.ADDED else self.before)}"
+            yield f"{name}  {_short(self.after if self.kind is ChangeKind.ADDED else self.before)}"
 
 
 def changed_keys(before: FlagSet, after: FlagSet) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ def flag_changes(key: str, before: Flag | None, after: Flag | None) -> Iterator[
     """The parts of one flag that differ."""
     old, new = content(before), content(after)
     if before is None or after is None:
-        yield Change(key, Kind.ADDED if before is None else Kind.REMOVED, "", old, new)
+        yield Change(key, ChangeKind.ADDED if before is None else ChangeKind.REMOVED, "", old, new)
         return
     for change in _inside(key, "", old, new):
         is_rule = change.pointer == "/targeting"
@@ -99,14 +99,14 @@ def _inside(key: str, pointer: str, old: JsonValue, new: JsonValue) -> Iterator[
     """Differences, down through objects; a rule or a list is one part, since half of one says nothing."""
     if not (isinstance(old, dict) and isinstance(new, dict)) or pointer.startswith("/targeting"):
         if not same_json(old, new):
-            yield Change(key, Kind.CHANGED, pointer, old, new)
+            yield Change(key, ChangeKind.CHANGED, pointer, old, new)
         return
     for name in dict.fromkeys((*old, *new)):
         inner = pointer + pointer_of(name)
         if name not in old:
-            yield Change(key, Kind.ADDED, inner, None, new[name])
+            yield Change(key, ChangeKind.ADDED, inner, None, new[name])
         elif name not in new:
-            yield Change(key, Kind.REMOVED, inner, old[name], None)
+            yield Change(key, ChangeKind.REMOVED, inner, old[name], None)
         else:
             yield from _inside(key, inner, old[name], new[name])
 

@@ -14,7 +14,7 @@ MOST_COMMITS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class HistoryEntry:
     """A commit that changed a flag, and what it changed; or one whose files cannot be read, and why."""
 
     commit: Commit
@@ -22,18 +22,18 @@ class Event:
     fault: str = ""
 
 
-def history(repository: Repository, key: str, paths: Sequence[Path]) -> Iterator[Event]:
+def history(repository: Repository, key: str, paths: Sequence[Path]) -> Iterator[HistoryEntry]:
     """The commits that changed a flag, newest first; one whose files cannot be read is told."""
     commits = repository.commits(paths, MOST_COMMITS)
     states = [_flag_at(repository, commit.revision, key, paths) for commit in commits]
     for number, (commit, state) in enumerate(zip(commits, states, strict=True)):
         if isinstance(state, str):
-            yield Event(commit, (), state)
+            yield HistoryEntry(commit, (), state)
             continue
         before = next((each for each in states[number + 1 :] if not isinstance(each, str)), None)
         changes = () if before is None and state is None else tuple(flag_changes(key, before, state))
         if changes:
-            yield Event(commit, changes)
+            yield HistoryEntry(commit, changes)
 
 
 def _flag_at(repository: Repository, revision: str, key: str, paths: Sequence[Path]) -> Flag | str | None:

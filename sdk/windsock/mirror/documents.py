@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from windsock.flag_names import COUNT, NO_CHANGE, PROFILE
-from windsock.mirror.id_lists import IdList, Tally, json_text
+from windsock.mirror.id_lists import IdList, IdTally, json_text
 
 MAX_SHARDS = 100
 _LINES = ",\n"  # a line for each part, so that a diff of two documents can be read
@@ -111,7 +111,9 @@ def _static_integer(variant: str, value: int) -> str:
     return f'{{"state":"ENABLED","variants":{{"{variant}":{value}}},"defaultVariant":"{variant}"}}'
 
 
-def parse(layout: Layout, number: int, document: bytes, tallies: Mapping[str, Tally] | None = None) -> Shard:
+def parse(
+    layout: Layout, number: int, document: bytes, tallies: Mapping[str, IdTally] | None = None
+) -> Shard:
     """Read back what `render` wrote: the documents are the mirror's only memory of who was assigned.
 
     Args:

@@ -16,7 +16,7 @@ def json_text(value: object) -> str:
     return _encoder.encode(value)
 
 
-class Tally(NamedTuple):
+class IdTally(NamedTuple):
     """A list of user ids in numbers; see `IdList`."""
 
     users: int
@@ -40,9 +40,9 @@ class IdList:
     checksum: int = field(default=0, compare=False)
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> IdTally:
         """Its numbers."""
-        return Tally(self.count, self.checksum)
+        return IdTally(self.count, self.checksum)
 
     @classmethod
     def of(cls, user_ids: Collection[str]) -> Self:

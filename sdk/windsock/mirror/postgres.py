@@ -20,7 +20,7 @@ from windsock.mirror.fitness import (
     refuse_transaction_pooler,
     warn_without_log,
 )
-from windsock.mirror.id_lists import IdList, Tally
+from windsock.mirror.id_lists import IdList, IdTally
 from windsock.mirror.rows import MAX_SETTINGS_BYTES, AssignmentList, AssignmentRow, Changes, ConfigurationRow
 
 if TYPE_CHECKING:
@@ -226,14 +226,14 @@ class Source:
             changed = {row_id for table, row_id in rows if table == "app_configurations"}
             changed |= self._newly_withdrawn()
             users = [row_id for table, row_id in rows if table == "profiles"]
-            tallies: dict[str, Tally] | None = None
+            tallies: dict[str, IdTally] | None = None
             if audited is None:
                 configurations = self._configurations(sorted(changed))
             else:
                 changed |= set(audited)
                 configurations = self._every_configuration()
                 counted = self._connection.execute(QUERIES["assignment_tallies"])
-                tallies = {config_id: Tally(count, int(total)) for config_id, count, total in counted}
+                tallies = {config_id: IdTally(count, int(total)) for config_id, count, total in counted}
             gone = changed - {row.id for row in configurations}
             transactions = one(self._connection, "transactions_since", {"since": since})[0] if rows else 0
             if rows:

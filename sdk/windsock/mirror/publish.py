@@ -13,7 +13,7 @@ from windsock.mirror.checking import Fitting
 from windsock.mirror.documents import Layout, Profile, Shard, parse, render, shard_count
 from windsock.mirror.files import Folder
 from windsock.mirror.guard import ShrinkGuard
-from windsock.mirror.id_lists import IdList, Tally
+from windsock.mirror.id_lists import IdList, IdTally
 from windsock.mirror.memory import Memory
 from windsock.mirror.postgres import Reading
 from windsock.mirror.rows import (
@@ -45,7 +45,7 @@ class Published:
     """
 
     profiles: dict[str, Profile] = field(default_factory=dict)
-    tallies: dict[int, dict[str, Tally]] = field(default_factory=lambda: defaultdict(dict))
+    tallies: dict[int, dict[str, IdTally]] = field(default_factory=lambda: defaultdict(dict))
 
     @property
     def assigned(self) -> int:
@@ -183,13 +183,13 @@ class Publisher:
         self._remember(forgiven, written.assigned)
         return written
 
-    def agrees(self, tallies: Mapping[str, Tally]) -> bool:
+    def agrees(self, tallies: Mapping[str, IdTally]) -> bool:
         """Whether each published configuration has the same users in the documents as in the database."""
-        mine: dict[str, Tally] = defaultdict(lambda: _NOBODY.tally)
+        mine: dict[str, IdTally] = defaultdict(lambda: _NOBODY.tally)
         for shard in self.published.tallies.values():
             for config_id, tally in shard.items():
                 before = mine[config_id]
-                mine[config_id] = Tally(before.users + tally.users, before.checksum + tally.checksum)
+                mine[config_id] = IdTally(before.users + tally.users, before.checksum + tally.checksum)
         nobody = _NOBODY.tally
         return all(mine[config_id] == tallies.get(config_id, nobody) for config_id in self.published.profiles)
 
@@ -259,7 +259,7 @@ class Publisher:
                 touched.setdefault(number, [])
         return touched
 
-    def _read(self, number: int, name: str, tallies: Mapping[str, Tally] | None = None) -> Shard | None:
+    def _read(self, number: int, name: str, tallies: Mapping[str, IdTally] | None = None) -> Shard | None:
         data = self._folder.read(name)
         if data is None:
             return None
@@ -271,7 +271,7 @@ class Publisher:
 
     def _write_all(self, shards: Iterable[tuple[int, Shard]]) -> Written:
         files, size = [], 0
-        made: deque[tuple[int, int, dict[str, Tally]]] = deque()
+        made: deque[tuple[int, int, dict[str, IdTally]]] = deque()
         for name, is_written in self._folder.write_all(self._rendered(shards, made)):
             number, length, tallies = made.popleft()
             self.published.tallies[number] = tallies
@@ -283,7 +283,7 @@ class Publisher:
         return Written(tuple(files), size, self.published.assigned)
 
     def _rendered(
-        self, shards: Iterable[tuple[int, Shard]], made: "deque[tuple[int, int, dict[str, Tally]]]"
+        self, shards: Iterable[tuple[int, Shard]], made: "deque[tuple[int, int, dict[str, IdTally]]]"
     ) -> Iterator[tuple[str, bytes]]:
         """Render documents one by one, and note in `made` what is to be remembered of each."""
         for done, (number, shard) in enumerate(shards):
@@ -357,7 +357,7 @@ class Publisher:
             _log.log(level, "app_configurations %s (%s): %s; %s", row.id, row.name, problem, outcome)
 
 
-def _tallies(shard: Shard) -> dict[str, Tally]:
+def _tallies(shard: Shard) -> dict[str, IdTally]:
     return {config_id: users.tally for config_id, users in shard.assigned.items()}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from windsock.flags.values import MOST_EXACT, kind
 from windsock.mirror.documents import Profile
-from windsock.mirror.id_lists import IdList, Tally, json_text
+from windsock.mirror.id_lists import IdList, IdTally, json_text
 from windsock.settings.place import fingerprint
 
 MAX_SETTINGS_BYTES = (
@@ -81,7 +81,7 @@ class Changes:
     assignments: tuple[AssignmentRow, ...]
     cursor: str
     transactions: int
-    tallies: Mapping[str, Tally] | None = None
+    tallies: Mapping[str, IdTally] | None = None
 
     def __len__(self) -> int:
         return len(self.configurations) + len(self.gone) + len(self.assignments)

@@ -54,7 +54,7 @@ class Migration:
         return [statement.text for statement in self.statements]
 
 
-class State(StrEnum):
+class MigrationState(StrEnum):
     """What the ledger says of a migration."""
 
     APPLIED = "applied"
@@ -74,7 +74,7 @@ class Entry:
 
     version: str
     name: str
-    state: State
+    state: MigrationState
 
 
 def find_folder() -> Path:
@@ -150,11 +150,11 @@ def inspect(
     for version in sorted(by_version.keys() | recorded.keys()):
         migration, record = by_version.get(version), recorded.get(version)
         if record is None and migration is not None:
-            entries.append(Entry(version, migration.name, State.PENDING))
+            entries.append(Entry(version, migration.name, MigrationState.PENDING))
             continue
         if migration is not None:
             _refuse_if_changed(migration, *record or ("", None))
-            entries.append(Entry(version, migration.name, State.APPLIED))
+            entries.append(Entry(version, migration.name, MigrationState.APPLIED))
         elif record is not None:
             entries.append(_unknown(version, record[0], migrations, whole_history=whole_history))
     return tuple(entries)
@@ -210,7 +210,7 @@ def _unknown(version: str, name: str, migrations: Sequence[Migration], *, whole_
             f"{folder}: the database has migration {version}_{name}.sql, which is not in this folder: "
             "restore the file, or upgrade windsock to the version that brought it"
         )
-    return Entry(version, name, State.FOREIGN)
+    return Entry(version, name, MigrationState.FOREIGN)
 
 
 def migrate(
@@ -233,7 +233,7 @@ def migrate(
             failing one nothing does.
     """
     entries = inspect(connection, migrations, whole_history=whole_history)
-    pending = {entry.version for entry in entries if entry.state is State.PENDING}
+    pending = {entry.version for entry in entries if entry.state is MigrationState.PENDING}
     waiting = [migration for migration in migrations if migration.version in pending]
     with _refused_in_a_line():
         _refuse_strangers(connection, pending)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from windsock.evaluator.expressions import FLAGD, Scope
+from windsock.evaluator.expressions import FLAGD, RuleScope
 from windsock.evaluator.fractional import hash_targeting_key, hashing_for
 from windsock.evaluator.values import RuleError, truthy
 from windsock.evaluator.work import begin
@@ -53,7 +53,7 @@ class _Trace:
         self._flag = flag
         self._data = data
         begin()
-        self._scope = Scope.of(flag.bucketing, flag.key)
+        self._scope = RuleScope.of(flag.bucketing, flag.key)
         self._hashing = hashing_for(flag.bucketing, flag.key)
 
     def follow(self, rule: JsonValue, depth: int) -> Iterator[RuleStep]:

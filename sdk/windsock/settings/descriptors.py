@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from windsock.settings.settings import Settings
 
 
-class Field:
+class FieldReader:
     """Reads a field from a view for the first time.
 
     It is not a data descriptor: an ordinary instance, or a view that already has the value, never calls it.

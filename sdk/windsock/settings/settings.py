@@ -14,7 +14,7 @@ from windsock.client.evaluation import key_text
 from windsock.errors import DeclarationError
 from windsock.flag_names import default_flag
 from windsock.settings.declaration import Declaration
-from windsock.settings.descriptors import Cached, Field, cached_properties
+from windsock.settings.descriptors import Cached, FieldReader, cached_properties
 from windsock.settings.handing import own
 from windsock.settings.resolution import Given, Resolver
 from windsock.settings.serializing import serialize_whole
@@ -87,12 +87,12 @@ class Settings(BaseSettings):
 
     @classmethod
     def __pydantic_on_complete__(cls) -> None:
-        """Check the declaration once pydantic has made the class, and put a `Field` before each field."""
+        """Check the declaration once pydantic has made the class; put a `FieldReader` before each field."""
         super().__pydantic_on_complete__()
         if cls.__windsock_flag__:
             cls.__windsock__ = Resolver(cls, Declaration(cls, cls.__windsock_flag__))
             for name in cls.model_fields:
-                setattr(cls, name, Field(name))
+                setattr(cls, name, FieldReader(name))
             for name, cached in cached_properties(cls).items():
                 setattr(cls, name, Cached(name, cached))
             cls.__windsock_live__ = new_view(cls, None, None)

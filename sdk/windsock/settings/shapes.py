@@ -139,7 +139,7 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FieldShape:
     """One field of a model.
 
     Attributes:
@@ -167,19 +167,19 @@ class Field:
         return self.keys[0]
 
 
-def fields_of(kind: Any) -> Mapping[str, Field]:
+def fields_of(kind: Any) -> Mapping[str, FieldShape]:
     """The fields of a model or pydantic dataclass, by name; none for any other type."""
     return _fields(kind) if isinstance(kind, type) else {}
 
 
 @lru_cache(maxsize=1024)
-def _fields(kind: type) -> Mapping[str, Field]:
+def _fields(kind: type) -> Mapping[str, FieldShape]:
     if not (issubclass(kind, BaseModel) or is_pydantic_dataclass(kind)) or issubclass(kind, RootModel):
         return {}
     infos: Mapping[str, FieldInfo] = getattr(kind, "__pydantic_fields__", {})
     config = getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", {})
     return {
-        name: Field(
+        name: FieldShape(
             _keys(name, info, config),
             shape_of(info.annotation, tuple(info.metadata), info.discriminator),
             info,

@@ -29,7 +29,7 @@ from pydantic_settings.sources import DefaultSettingsSource, PydanticBaseEnvSett
 
 from windsock.nested import FieldPath, nest, overlay
 from windsock.settings.layers import Layer, Origin
-from windsock.settings.shapes import Field, by_name, fields_of
+from windsock.settings.shapes import FieldShape, by_name, fields_of
 from windsock.settings.trial import ARGUMENTS, COMMAND_LINE
 
 logger = logging.getLogger("windsock.settings")
@@ -299,7 +299,7 @@ def _aliased(source: object, settings_class: type[BaseSettings]) -> Iterator[_Al
 
 
 def _aliased_below(
-    field: Field, variables: Mapping[str, str | None], path: FieldPath, keys: FieldPath
+    field: FieldShape, variables: Mapping[str, str | None], path: FieldPath, keys: FieldPath
 ) -> Iterator[_Aliased]:
     models = field.shape.models
     if len(models) != 1 or field.shape.is_union or len(path) > _DEEPEST:

@@ -9,7 +9,7 @@ from typing import Final
 from windsock.flags.model import CONTAINERS, JsonValue
 from windsock.flags.raw import Tokens
 from windsock.lint.rules.site import DocumentSite, FlagSite, Hit
-from windsock.lint.rules.tree import Chain, Result, Tree, membership
+from windsock.lint.rules.tree import Chain, NodeResult, Tree, membership
 from windsock.text import did_you_mean
 
 _KNOWN: Final = ("targetingKey", "environment", "$flagd.flagKey", "$flagd.timestamp")
@@ -41,11 +41,11 @@ def results(site: FlagSite) -> Iterator[Hit]:
                 yield Hit("unused-variant", site.at("variants", name), message, at_key=True)
 
 
-def _expanded(site: FlagSite) -> Iterator[tuple[Result | None, Tokens]]:
+def _expanded(site: FlagSite) -> Iterator[tuple[NodeResult | None, Tokens]]:
     """The results with those of shared rules in place of the references; None where it is not written."""
     seen: set[tuple[Tokens, str]] = set()
 
-    def walk(tree: Tree, at: Tokens | None) -> Iterator[tuple[Result | None, Tokens]]:
+    def walk(tree: Tree, at: Tokens | None) -> Iterator[tuple[NodeResult | None, Tokens]]:
         for result in tree.results:
             where = result.tokens if at is None else at
             shared = site.evaluators.get(result.reference or "")
@@ -69,7 +69,7 @@ def _name(value: JsonValue) -> str:
     return str(value)
 
 
-def _not_a_variant(result: Result, name: str, site: FlagSite) -> str:
+def _not_a_variant(result: NodeResult, name: str, site: FlagSite) -> str:
     if isinstance(result.value, bool):
         return f'the condition returns {name}, which is not a variant; write {{"if": [condition, variant]}}'
     return f"{name!r} is not a variant{did_you_mean(name, list(site.variants))}"

@@ -32,7 +32,7 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class NodeResult:
     """Something that the rule can give: a literal, or the name of a shared rule that gives it."""
 
     tokens: Tokens
@@ -60,7 +60,7 @@ class Tree:
         self.operations: list[Operation] = []
         self.attributes: list[tuple[Tokens, str]] = []
         self.references: list[tuple[Tokens, str]] = []
-        self.results: list[Result] = []
+        self.results: list[NodeResult] = []
         self.computed = False
         self._walk(rule, ())
         self._collect(rule, ())
@@ -103,7 +103,7 @@ class Tree:
         if value is None:
             return
         if not isinstance(value, dict):
-            self.results.append(Result(tokens, value))
+            self.results.append(NodeResult(tokens, value))
         elif len(value) == 1:
             ((name, arguments),) = value.items()
             self._collect_operation(Operation((*tokens, name), name, arguments))
@@ -113,7 +113,7 @@ class Tree:
     def _collect_operation(self, operation: Operation) -> None:
         name, tokens, listed = operation.name, operation.tokens, operation.listed
         if name == REF:
-            self.results.append(Result(tokens[:-1], None, str(operation.arguments)))
+            self.results.append(NodeResult(tokens[:-1], None, str(operation.arguments)))
         elif name in ("if", "?:"):
             for index, item in branches(listed):
                 self._collect(item, (*tokens, index))
@@ -122,7 +122,7 @@ class Tree:
                 if isinstance(bucket, list) and bucket and not isinstance(bucket[0], list):
                     self._collect(bucket[0], (*tokens, index, 0))
         elif name in _BOOLEAN:
-            self.results += [Result(tokens, True), Result(tokens, False)]  # noqa: FBT003 - values
+            self.results += [NodeResult(tokens, True), NodeResult(tokens, False)]  # noqa: FBT003 - values
         else:
             self.computed = True
 
