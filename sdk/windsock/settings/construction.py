@@ -36,10 +36,8 @@ _asking: ContextVar[Passed | None] = ContextVar("windsock_passed", default=None)
 
 
 def passed_on(settings_class: type[BaseSettings]) -> Passed:
-    """Ask a class's own ``__init__``, if it has one, what it passes on."""
+    """Ask a class's own ``__init__`` what it passes on."""
     passed = Passed(settings_class)
-    if getattr(settings_class.__init__, "__wrapped__", None) is BaseSettings.__init__:
-        return passed
     token = _asking.set(passed)
     try:
         settings_class()

@@ -15,7 +15,6 @@ from windsock.flag_names import NO_CHANGE, OVERRIDE
 from windsock.providers.base import Serving
 from windsock.settings import sources
 from windsock.settings.arms import HAS_PROFILE, arm_fields, arm_of, contaminated
-from windsock.settings.construction import construct, passed_on
 from windsock.settings.declaration import Declaration
 from windsock.settings.falling import resolve
 from windsock.settings.handing import shared
@@ -142,9 +141,17 @@ class Resolver:
 
     def reload(self) -> None:
         """Read the environment again."""
-        passed = passed_on(self._settings_class)
-        said = sources.read(self._settings_class, passed.options, passed.values, for_views=True)
+        said = sources.read(self._settings_class, *self._own_arguments(), for_views=True)
         self._process_layers = said.layers
+
+    def _own_arguments(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """The options and values that the class's own ``__init__`` passes on, if it has one."""
+        if getattr(self._settings_class.__init__, "__wrapped__", None) is BaseSettings.__init__:
+            return {}, {}
+        from windsock.settings.construction import passed_on  # noqa: PLC0415 - as below
+
+        passed = passed_on(self._settings_class)
+        return passed.options, passed.values
 
     def construct(self, instance: BaseSettings, given: dict[str, Any]) -> None:
         """Do what ``BaseSettings.__init__`` does, but drop what is invalid in a variable or file.
@@ -153,6 +160,8 @@ class Resolver:
             instance: The new instance.
             given: What its class was called with.
         """
+        from windsock.settings.construction import construct  # noqa: PLC0415 - only where the class is called
+
         self._log(construct(self.declaration, instance, given))
 
     def resolve(self, targeting_key: str | None, attributes: dict[str, Any]) -> Given:
