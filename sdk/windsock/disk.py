@@ -18,7 +18,7 @@ CAN_LOCK: Final = fcntl is not None
 
 _SUFFIX: Final = ".tmp"
 _ABANDONED_SECONDS: Final = 3600.0
-"""Age at which a temporary file can no longer belong to a write under way."""
+"""Age at which a temporary file can no longer belong to a write in progress."""
 
 
 @contextlib.contextmanager

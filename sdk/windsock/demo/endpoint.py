@@ -80,7 +80,7 @@ class LlmEndpoint:
     def __enter__(self) -> Self:
         handler = type("Handler", (_Handler,), {"endpoint": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), handler)
-        self._server.daemon_threads = False  # closing waits for the answers under way
+        self._server.daemon_threads = False  # closing waits for the answers in progress
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="llm-endpoint"
         )

@@ -131,7 +131,7 @@ class Stage:
 
 
 def wait(condition: Callable[[], bool], what: str) -> float:
-    """Wait until something is so, looking every half millisecond.
+    """Wait until a condition is true, checking every half millisecond.
 
     Returns:
         The milliseconds it took.

@@ -30,7 +30,7 @@ def apply_to_folder(plan: Plan, root: Path, flags: Sequence[Path] = (DEFAULT_FOL
         The paths that were written or removed; none where all of it is there already.
 
     Raises:
-        PlanError: A file is not as it was at the plan's base, or is none that may be touched; nothing was
+        PlanError: A file differs from the plan's base, or may not be touched; nothing was
             changed.
         FlagFileError: A file's new content is not a flag document; nothing was changed.
         UnreachableError: A file cannot be written; those before it were put back.
@@ -64,7 +64,7 @@ def apply_to_branch(
         The commit, or None where the branch has all of it already.
 
     Raises:
-        PlanError: A file is not as it was at the plan's base or is none that may be touched, or the branch is
+        PlanError: A file differs from the plan's base or may not be touched, or the branch is
             checked out or moved.
         FlagFileError: A file's new content is not a flag document.
         ConfigurationError: Git takes no branch of that name.

@@ -155,7 +155,7 @@ def load(data: bytes, source: str) -> Plan:
     """Read a plan.
 
     Raises:
-        PlanError: It is none, was made by another version, or was edited.
+        PlanError: It isn't a plan, was made by another version, or was edited.
     """
     try:
         content: dict[str, Any] = json.loads(data)

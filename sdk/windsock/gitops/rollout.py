@@ -81,7 +81,7 @@ def parse_duration(text: str) -> int:
     """Read ``30m``, ``6h``, ``1d`` or ``2w`` as seconds.
 
     Raises:
-        ConfigurationError: It is none of these.
+        ConfigurationError: It is something else.
     """
     found = re.fullmatch(r"(\d+)([mhdw])", text.strip())
     if found is None or int(found[1]) == 0:

@@ -46,7 +46,7 @@ class Watch:
     """Watches the calls of one settings class.
 
     Attributes:
-        period: The window under way.
+        period: The current window.
     """
 
     def __init__(self, resolver: Resolver) -> None:

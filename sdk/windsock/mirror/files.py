@@ -52,7 +52,7 @@ class Folder:
         return tuple(sorted(path.name for path in self.path.glob("profiles*.flagd.json")))
 
     def read(self, name: str) -> bytes | None:
-        """Read a document; None where there is none."""
+        """Read a document; None if it doesn't exist."""
         try:
             with (self.path / name).open("rb") as file:
                 self._seen[name] = _signature(os.fstat(file.fileno()))

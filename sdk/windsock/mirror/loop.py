@@ -66,7 +66,8 @@ class Mirror:
         """Publish everything once.
 
         Raises:
-            WindsockError: The database does not do, a guard stops, or another mirror of the group is at work.
+            WindsockError: The database is unfit, a guard refused the change, or another mirror in the group
+                holds the lead.
         """
         with self._connected() as source:
             deadline = time.monotonic() + _LEAD_SECONDS

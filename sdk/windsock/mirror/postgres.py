@@ -127,7 +127,7 @@ class Source:
         self._connection.close()
 
     def try_lead(self, group: str) -> bool:
-        """Become the leader of a group of mirrors, if there is none."""
+        """Become the leader of a group of mirrors, unless it has one."""
         with deadline(self._connection, self._answer_seconds):
             return bool(one(self._connection, "try_lead", {"group": group})[0])
 

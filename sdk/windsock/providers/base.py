@@ -38,7 +38,7 @@ class Serving:
 
     Attributes:
         source: Where it came from: a folder, an address.
-        revision: Content hash of the set; empty where there is none, or where it is the server's affair.
+        revision: Content hash of the set; empty if there is none, or if only the server knows it.
         loaded_at: Unix time at which it began to serve, in seconds; 0.0 before the first set.
         stale: Why there is no set, or why a newer one could not be taken; empty when all is well.
         problems: Flags that turned themselves off, and overlaps between files.

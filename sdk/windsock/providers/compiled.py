@@ -151,7 +151,7 @@ class CompiledProvider(RuleProvider):
 
 
 def _with_sentinel(flag_set: FlagSet) -> FlagSet:
-    """Lay the sentinel into a set, unless it is none: no document, or not one flag that can be used."""
+    """Add the sentinel to a flag set, unless the set is empty or has no usable flag."""
     if not flag_set.revision or (flag_set.problems and not flag_set.flags):
         return flag_set
     sentinel = Flag(

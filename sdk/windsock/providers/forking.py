@@ -29,7 +29,7 @@ class Forkable(Protocol):
 
 
 class Gate:
-    """Lets calls through until it is shut; shutting waits for those under way."""
+    """Lets calls through until it is shut; shutting waits for those in flight."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -38,7 +38,7 @@ class Gate:
 
     @contextmanager
     def through(self) -> Iterator[None]:
-        """Be a call under way for as long as the `with` block."""
+        """Count as an in-flight call for the duration of the `with` block."""
         with self._changed:
             self._changed.wait_for(lambda: not self._shut)
             self._calls += 1
@@ -50,7 +50,7 @@ class Gate:
                 self._changed.notify_all()
 
     def shut(self) -> None:
-        """Hold calls back from now on, and wait for those under way."""
+        """Hold calls back from now on, and wait for those in flight."""
         with self._changed:
             self._shut = True
             self._changed.wait_for(lambda: self._calls == 0)

@@ -54,7 +54,7 @@ T = TypeVar("T")
 ObjectValue = Sequence[FlagValueType] | Mapping[str, FlagValueType]
 
 _THREADS: Final = 32
-"""Asynchronous evaluations under way at once; more wait."""
+"""Asynchronous evaluations in flight at once; more wait."""
 
 _CHANGED: Final = ProviderEvent.PROVIDER_CONFIGURATION_CHANGED
 
@@ -133,7 +133,7 @@ class RemoteProvider(ServingProvider):
             pool.shutdown(cancel_futures=True)
 
     def before_fork(self) -> None:
-        """Let the calls under way end, then close the connection: gRPC must not be in use at a fork."""
+        """Let the calls in flight end, then close the connection: gRPC must not be in use at a fork."""
         self._gate.shut()
         self._paused = self._disconnect()
 

@@ -37,7 +37,7 @@ class SentinelWatch:
         self._doubted.set()
 
     def stop(self) -> None:
-        """Join the thread; a question that is under way is the caller's to cancel."""
+        """Join the thread; a question in flight is the caller's to cancel."""
         self._stopped = True
         self._doubted.set()
         threads.join(self._thread)

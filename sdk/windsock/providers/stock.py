@@ -121,7 +121,7 @@ def was_late(error: GeneralError) -> bool:
 
 
 def close(stock: FlagdProvider) -> None:
-    """Shut it down and join its threads, which it leaves running; again, where its start was under way."""
+    """Shut it down and join its threads, which it leaves running; twice if it was still starting."""
     stock.shutdown()
     stock.detach()
     resolver = cast("GrpcResolver", stock.resolver)

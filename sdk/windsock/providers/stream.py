@@ -197,7 +197,7 @@ class StreamProvider(CompiledProvider):
     def _what_empty_means(self) -> str:
         if self.serving.revision:
             return "restart this process if that is meant"
-        return "it has not read its files yet, or there is none in them: define one"
+        return "it hasn't read its files yet, or they define no flag: define one"
 
     def _what_serves(self) -> str:
         if not self.serving.revision:

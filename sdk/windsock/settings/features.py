@@ -119,7 +119,7 @@ def _record(
     attributes: Mapping[str, object],
     provider: RuleProvider | None,
 ) -> None:
-    """Let the request that is under way know that a feature was asked for."""
+    """Tell the current request that a feature was evaluated."""
     if (request := current_request()) is not None:
         revision = None if provider is None else request.pinned(provider).serving.revision
         user_id = key_text(targeting_key) or None

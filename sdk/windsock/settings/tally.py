@@ -27,7 +27,7 @@ class Tally:
         calls: Calls that were counted. Without a lock: losing a count now and then doesn't matter.
         faults: Those whose first run failed.
         taken: What of `calls` and `faults` was taken into account.
-        period: The window under way; None while nothing watches.
+        period: The current window; None while nothing watches.
         proven: Fields that were read by a call that went well.
     """
 

@@ -136,7 +136,7 @@ class ViewTrace:
 
 
 def register(view: "Settings", attributes: Mapping[str, object]) -> None:
-    """Let the request that is under way, if any, know of a view that was made in it."""
+    """Tell the current request, if any, about a view that was made in it."""
     request = current_request()
     if request is not None:
         request.record(ViewTrace(view, attributes))

@@ -153,7 +153,7 @@ def read_line(line: str) -> Record:
     """Read a line that a record's `to_line` wrote.
 
     Raises:
-        ValueError: The line is none, or its record is damaged.
+        ValueError: The line isn't a record, or the record is damaged.
     """
     if line.startswith('{"kind":"exposure"'):
         return ExposureRecord.from_line(line)

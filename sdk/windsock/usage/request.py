@@ -320,7 +320,7 @@ def current_request() -> Request | None:
 
 
 def first_item() -> None:
-    """Tell the request that is under way, if any, that the first item of a streamed answer is there."""
+    """Tell the current request, if any, that a streamed answer has its first item."""
     if (request := current_request()) is not None:
         request.first_item()
 
