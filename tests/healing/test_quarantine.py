@@ -264,7 +264,7 @@ def test_without_the_table_the_process_withdraws_alone(serve, empty_database, ca
     for _ in range(5):
         heal("ann", provider)
     eventually(lambda: "withdrawals are not shared" in caplog.text)
-    assert "does not exist: run `windsock migrate`. What is withdrawn here stays so" in caplog.text
+    assert "does not exist: run `windsock migrate`. Values withdrawn here stay withdrawn" in caplog.text
     assert Teacher.for_user("ann").reasoning_model == "gpt-4o-mini"
 
 

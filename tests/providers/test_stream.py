@@ -90,7 +90,7 @@ def test_changed_keys_are_told(server: SyncServer) -> None:
         ("{}", 'no "flags"'),
         ('{"flags": {"colour"', "cannot be read"),
         ("[]", "starts with"),
-        ('{"flags": {}}', "restart this process if that is meant"),
+        ('{"flags": {}}', "restart this process if that is intended"),
         ('{"flags": {"colour": 3}}', "flag 'colour'"),
     ],
 )

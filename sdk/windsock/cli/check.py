@@ -62,7 +62,7 @@ def _tell_unmarked(declaration: Declaration) -> None:
     if names := declaration.unmarked():
         warn(
             f"{declaration.settings_class.__name__}: a profile can set {', '.join(names)}; mark each as"
-            " `Annotated[str, windsock.Fixed]`, or `windsock.Tunable` where that is meant"
+            " `Annotated[str, windsock.Fixed]`, or `windsock.Tunable` if that is intended"
         )
 
 

@@ -94,7 +94,7 @@ def _is_empty(bucket: object) -> bool:
 
 
 def _is_total(rule: object) -> bool:
-    """Whether a rule never leaves a user to the default; who has no targeting key is left out of account."""
+    """Whether the rule decides for every user; users without a targeting key are ignored."""
     if not isinstance(rule, Mapping):
         return rule is not None
     ((name, arguments),) = rule.items()  # an object of two operators is computed, and was looked at before

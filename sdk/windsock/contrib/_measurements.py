@@ -1,4 +1,4 @@
-"""What metrics tell of a service, for Prometheus and OpenTelemetry alike."""
+"""What metrics report about a service, for Prometheus and OpenTelemetry."""
 
 import threading
 from collections import Counter

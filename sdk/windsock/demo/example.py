@@ -35,7 +35,7 @@ class Example(Protocol):
 
     Attributes:
         FLAG: The flag of the service's settings class.
-        MIRROR: What the mirror is told besides the flag.
+        MIRROR: Further options of the mirror.
         INTRODUCTION: What the service is, in a few sentences.
     """
 

@@ -174,7 +174,7 @@ class Attempt(Generic[S]):
         return True
 
     def _follow(self, error: Exception) -> None:
-        """Remember the errors, and let each tell which one came before it, as nested handlers would."""
+        """Remember the errors, each with the one before it as its context, as nested handlers do."""
         if self._last is not None and error is not self._last and error.__context__ is None:
             with contextlib.suppress(Exception, SystemExit):  # an error may refuse anything
                 error.__context__ = self._last
@@ -223,7 +223,7 @@ class Attempt(Generic[S]):
             return Verdict(Blame.UNKNOWN)
 
     def _account(self, error: Exception, fell_to: dict[str, str]) -> tuple[Healed, ...]:
-        """What a row of `usage_logs` tells of this failure."""
+        """What a row of `usage_logs` records about this failure."""
         if self._given is None:
             return ()
         declaration = type(self.settings).__windsock__.declaration

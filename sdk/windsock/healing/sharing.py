@@ -98,7 +98,7 @@ class Sharing:
     def _complain(self, complaint: str) -> None:
         if complaint and not self._complaint:
             logger.warning(
-                "withdrawals are not shared with other processes: %s. What is withdrawn here stays so",
+                "withdrawals are not shared with other processes: %s. Values withdrawn here stay withdrawn",
                 complaint,
             )
         elif self._complaint and not complaint:

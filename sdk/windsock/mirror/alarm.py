@@ -27,7 +27,7 @@ class Alarm:
         self._raised: set[object] = set()
 
     def sound(self, error: Exception) -> None:
-        """Tell of a failure, unless just that was told already."""
+        """Report a failure once; skip exact repeats."""
         said = " ".join(str(error).split())  # PostgreSQL says some things in several lines
         kind = next((each for each in (GuardError, DatabaseUnfitError) if isinstance(error, each)), _PASSES)
         if kind not in self._raised:

@@ -111,7 +111,7 @@ class Past:
 
         Args:
             row: The row, with the user's plain id.
-            attributes: What rules asked of the user besides; it is not logged.
+            attributes: Further attributes that rules read; they are not logged.
             lag: A row from within this time of a change may be of either side of it.
         """
         found = [
@@ -130,7 +130,7 @@ class Past:
             "variant": row.variant,
             "config_id": None if row.config_id is None else str(row.config_id),
         }
-        if row.experiment is not None:  # a row from before the column says nothing of it
+        if row.experiment is not None:  # rows written before this column existed have no value
             exposed = resolution.exposed(row.values) or (None, None)
             wanted["experiment"], wanted["arm"] = exposed
             logged["experiment"], logged["arm"] = row.experiment, row.arm

@@ -196,7 +196,7 @@ class StreamProvider(CompiledProvider):
 
     def _what_empty_means(self) -> str:
         if self.serving.revision:
-            return "restart this process if that is meant"
+            return "restart this process if that is intended"
         return "it hasn't read its files yet, or they define no flag: define one"
 
     def _what_serves(self) -> str:

@@ -24,7 +24,7 @@ class Health:
 
     Attributes:
         ready: A set of flags is loaded and serves, however old. An unreachable server does not make a process
-            unready that holds its last good set: `status` and `stale` tell of it.
+            unready that holds its last good set: `status` and `stale` say so.
         status: OpenFeature's provider status: ``READY``, ``STALE``, ``ERROR``, ``NOT_READY``, ``FATAL``.
         provider: Name of the provider.
         environment: What base flags target.

@@ -1,4 +1,4 @@
-"""Merge the input of layers, and lay what flags say over the code defaults."""
+"""Merge the input of layers, and put the flags' values over the code defaults."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

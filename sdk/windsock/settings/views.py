@@ -87,7 +87,7 @@ def _healed_in(view: "Settings") -> tuple[Healed, ...]:
 
 
 def set_healed(view: "Settings", healed: tuple[Healed, ...]) -> None:
-    """Let a view tell what was healed in it."""
+    """Record in a view what was healed in it."""
     _set_slot(view, "_windsock_healed", healed)
 
 
