@@ -67,11 +67,7 @@ SPARK = pytest.param(
 @pytest.fixture(params=["parquet", "csv", "postgres", SPARK])
 def warehouse(request, rows, tmp_path) -> Iterator[Warehouse]:
     if request.param == "spark":
-        session = request.getfixturevalue("spark")
-        engines.parquet(rows, tmp_path)
-        for table in engines.TABLES:
-            session.read.parquet(str(tmp_path / f"{table}.parquet")).createOrReplaceTempView(table)
-        yield Warehouse(ibis.pyspark.connect(session))
+        yield on_spark(rows, tmp_path, request.getfixturevalue("spark"))
         return
     place = request.getfixturevalue("database") if request.param == "postgres" else tmp_path
     with getattr(engines, request.param)(rows, place) as opened:
@@ -135,6 +131,34 @@ def test_every_engine_gives_the_same_effects(warehouse, reference) -> None:
         for name in ("absolute", "absolute_error", "relative", "log_ratio_error"):
             assert getattr(ours, name) == pytest.approx(getattr(theirs, name), rel=1e-9), (metric, name)
     assert {arm.seen for arm in collected.metrics["judge_pass"].values()} == {0}
+
+
+def on_spark(rows: Rows, folder: Path, session) -> Warehouse:
+    """Spark over Parquet."""
+    engines.parquet(rows, folder)
+    for table in engines.TABLES:
+        if getattr(rows, table):
+            session.read.parquet(str(folder / f"{table}.parquet")).createOrReplaceTempView(table)
+    return Warehouse(ibis.pyspark.connect(session))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_offset_of_1e8_keeps_its_digits_on_spark(spark, tmp_path) -> None:
+    found = []
+    declared = Declared(EXPERIMENT, {"revenue": OWN["revenue"]})
+    for number, offset in enumerate((0.0, 1e8, 1e8)):
+        rows = experiment_rows(offset=offset)
+        rows.metric_events = [row for row in rows.metric_events if row["name"] == "revenue"]
+        bought = {row["user_id"] for row in rows.metric_events}
+        rows.exposures = [row for row in rows.exposures if row["unit"] in bought]
+        (folder := tmp_path / str(number)).mkdir()
+        opened = on_spark(rows, folder, spark) if number < 2 else engines.parquet(rows, folder)
+        sums = collect(opened, declared, "production", NOW).metrics["revenue"]
+        found.append(effect_of("revenue", sums))
+    plain, far, duckdb = found
+    assert far.absolute == pytest.approx(plain.absolute, abs=3e-8)  # a float near 1e8 has steps of 1.5e-8
+    assert far.absolute_error == pytest.approx(plain.absolute_error, rel=1e-9)
+    assert far.absolute_error == pytest.approx(duckdb.absolute_error, rel=1e-9)
 
 
 def test_an_offset_of_1e8_keeps_its_digits(make_database, migrated_template, tmp_path) -> None:

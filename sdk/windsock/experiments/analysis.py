@@ -31,6 +31,8 @@ TIGHT_AT: Final = 10_000
 _ROUNDING: Final = 1e-9
 """A standard error smaller than this part of the mean is rounding: nothing varies."""
 
+_EXACT: Final = "exact and one-sided; the interval has two sides"
+
 Interval = tuple[float, float]
 
 
@@ -357,7 +359,7 @@ class Comparing:
         effect = Effect(rates[0], rates[1], rates[1] - rates[0], 0.0, 0.0)
         return replace(
             empty, outcome=outcome, effect=effect, relative=(low - 1, high - 1), p_value=min(1.0, 1 / harm),
-            exact=True, note="exact test" if control + treatment else "no unit had the event",
+            exact=True, note=_EXACT if control + treatment else "no unit had the event",
         )  # fmt: skip
 
 

@@ -64,7 +64,7 @@ class Look:
 
 def over_time(looks: Sequence[Look], title: str) -> str:
     """An effect with its interval as a band over time, and a line at zero."""
-    top, bottom, left = 12.0, 150.0, 44.0
+    top, bottom, left = 12.0, 150.0, 50.0
     edge = 3 * max(0.02, *(abs(look.middle) for look in looks))
     edge = min(edge, max(max(abs(look.low), abs(look.high)) for look in looks) * 1.05)
     first, last = looks[0].at, looks[-1].at
@@ -93,7 +93,7 @@ def over_time(looks: Sequence[Look], title: str) -> str:
 
 def cumulative(series: Mapping[str, Sequence[tuple[str, int]]], title: str) -> str:
     """Units of each arm, day by day, added up."""
-    top, bottom, left = 12.0, 150.0, 44.0
+    top, bottom, left = 12.0, 150.0, 50.0
     days = sorted({day for points in series.values() for day, _ in points})
     sums = {arm: _running(dict(points), days) for arm, points in series.items()}
     most = max((values[-1] for values in sums.values()), default=1) or 1
