@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
 from openfeature.event import ProviderEventDetails
@@ -13,14 +13,36 @@ from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
 from openfeature.provider import Metadata
 
 from windsock.evaluator import CompiledFlag, FlagEvaluator
-from windsock.flag_names import SENTINEL
+from windsock.flag_names import COUNT, SENTINEL
 from windsock.flags import Flag, FlagSet
 from windsock.providers.base import RuleProvider, Serving
-from windsock.providers.shards import ShardedFlag, sharded
-from windsock.providers.sync_context import FlagInContext
 from windsock.usage.request import current_request
 
-AnyFlag: TypeAlias = CompiledFlag | ShardedFlag | FlagInContext
+if TYPE_CHECKING:
+    from windsock.providers.shards import ShardedFlag
+    from windsock.providers.sync_context import FlagInContext
+
+AnyFlag: TypeAlias = "CompiledFlag | ShardedFlag | FlagInContext"
+
+
+def _sharded(compiled: Mapping[str, CompiledFlag]) -> "dict[str, ShardedFlag]":
+    """The flags that the mirror wrote over several files."""
+    if not any(key.endswith(COUNT) for key in compiled):
+        return {}
+    from windsock.providers.shards import sharded  # noqa: PLC0415 - only where a mirror writes
+
+    return sharded(compiled)
+
+
+def _in_context(
+    flags: "Mapping[str, CompiledFlag | ShardedFlag]", below: Mapping[str, EvaluationContextAttribute]
+) -> "Mapping[str, CompiledFlag | ShardedFlag | FlagInContext]":
+    """Flags over the attributes that a server lays below every context, if it does."""
+    if not below:
+        return flags
+    from windsock.providers.sync_context import FlagInContext  # noqa: PLC0415 - only a stream's server does
+
+    return {key: FlagInContext(flag, below) for key, flag in flags.items()}
 
 
 class CompiledProvider(RuleProvider):
@@ -76,13 +98,11 @@ class CompiledProvider(RuleProvider):
         below = below or {}
         if flag_set.revision != self.serving.revision or below != self._below:
             changed = self._evaluator.load(_with_sentinel(flag_set))
-            self._sharded = sharded(self._evaluator.compiled)
+            self._sharded = _sharded(self._evaluator.compiled)
             self._below = below
             self._context = EvaluationContext(attributes=dict(below)).merge(self._own_context)
             flags: dict[str, CompiledFlag | ShardedFlag] = {**self._evaluator.compiled, **self._sharded}
-            self.compiled = (
-                {key: FlagInContext(flag, below) for key, flag in flags.items()} if below else flags
-            )
+            self.compiled = _in_context(flags, below)
             self.serving = Serving(
                 self.serving.source,
                 flag_set.revision,
@@ -99,7 +119,7 @@ class CompiledProvider(RuleProvider):
 
     def _asked(
         self, context: EvaluationContext | None
-    ) -> tuple[FlagEvaluator, Mapping[str, ShardedFlag], EvaluationContext]:
+    ) -> "tuple[FlagEvaluator, Mapping[str, ShardedFlag], EvaluationContext]":
         """What evaluates now, for the whole of the current request, and the complete context."""
         request = current_request()
         seen = self if request is None else request.pinned(self)
