@@ -31,9 +31,9 @@ DASHBOARD = json.loads((DEPLOY / "grafana/windsock.json").read_text())
 
 @pytest.fixture(autouse=True)
 def nothing_counted():
-    yield
-    for counts in (FALLBACKS, HEALS, WITHDRAWALS):
+    for counts in (FALLBACKS, HEALS, WITHDRAWALS):  # tests before this one healed and fell back too
         counts.clear()
+    yield
     api.clear_hooks()
 
 
