@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import TypeVar
 
@@ -74,11 +75,12 @@ def windsock() -> Iterator[Works]:
         **{name: (int, value) for name, value in PARAMETERS.items()},
     )
     attribute = windsock.feature("attribute", default=False)
+    read = attrgetter(*PARAMETERS)
     yield {
         "static": windsock.feature("static", default=False),
         "attribute": lambda user: attribute(user, tier="pro"),
         "split": windsock.feature("split", default=False),
-        "settings": settings.for_user,
+        "settings": lambda user: read(settings.for_user(user)),
     }
     windsock.stop()
 
