@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._database import DatabaseUrl, database
+from windsock.cli._say import note
 from windsock.postgres.migrations import (
     MigrationState,
     connect,
@@ -14,6 +15,8 @@ from windsock.postgres.migrations import (
     migrate,
     read_migrations,
 )
+
+_SAMPLE = "dynamic_config_tables"  # the migration that brings the sample profile
 
 
 def command(
@@ -43,5 +46,10 @@ def command(
         applied = migrate(connection, migrations, whole_history=folder is not None)
     for migration in applied:
         print(f"applied {migration.path.name}")
+    if any(migration.name == _SAMPLE for migration in applied):
+        note(
+            "the profile experimental_v1 is a sample; in production take it out of service: "
+            "windsock profile edit experimental_v1 --deactivate"
+        )
     if not applied:
         print("nothing to apply: the database is up to date")
