@@ -16,3 +16,5 @@ exception
         return null;
 end
 $$;
+
+revoke all on function public.json_to_double(pg_catalog.jsonb) from public;
