@@ -3,7 +3,7 @@ ARG PYTHON_IMAGE=python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS build
 ENV UV_PROJECT_ENVIRONMENT=/opt/windsock UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
-RUN pip install --no-cache-dir --disable-pip-version-check uv
+RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9
 WORKDIR /src
 # Dependency groups besides the extras: docker-compose.yml builds the examples' image with "--group examples".
 ARG UV_GROUPS=""

@@ -43,7 +43,10 @@ class MissingExtraError(ConfigurationError):
     """
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f'{what} needs an optional dependency: pip install "windsock[{extra}]"')
+        super().__init__(
+            f"{what} needs an optional dependency: install windsock[{extra}] from the repository's release "
+            "(README, Install)"
+        )
         self.extra = extra
 
 
