@@ -1,5 +1,5 @@
 # windsock: the command line, the mirror and the API. Runs as uid 10001 and writes only to /var/lib/windsock and /tmp.
-ARG PYTHON_IMAGE=python:3.13-slim
+ARG PYTHON_IMAGE=python:3.13.9-slim
 
 FROM ${PYTHON_IMAGE} AS build
 ENV UV_PROJECT_ENVIRONMENT=/opt/windsock UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never

@@ -19,7 +19,7 @@ local_postgres=windsock-test-postgres:$postgres_major
 say() { printf 'engine.sh: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-# What docker-compose.yml runs is what the tests run: `image: ${WINDSOCK_POSTGRES_IMAGE:-postgres:17}` names both.
+# What docker-compose.yml runs is what the tests run: `image: ${WINDSOCK_POSTGRES_IMAGE:-postgres:17.6}` names both.
 image_of() { sed -n "s/.*\${$1:-\([^}]*\)}.*/\1/p" "$root/docker-compose.yml" | head -n 1; }
 
 answers() { docker info >/dev/null 2>&1; }

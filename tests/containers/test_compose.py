@@ -210,3 +210,12 @@ def test_what_the_dockerfile_copies_is_in_the_build_context():
     assert len(copied) >= 6
     assert set(copied) <= set(kept)
     assert [source for source in copied if not (REPOSITORY / source).exists()] == []
+
+
+def test_images_that_others_publish_have_a_full_tag():
+    names = re.findall(
+        r"\$\{WINDSOCK_(?:POSTGRES|FLAGD)_IMAGE:-([^}]+)\}", (REPOSITORY / "docker-compose.yml").read_text()
+    )
+    names += re.findall(r"^ARG PYTHON_IMAGE=(\S+)$", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE)
+    assert len(names) == 3
+    assert [name for name in names if not re.fullmatch(r"[^:]+:v?\d+\.\d+(\.\d+)?(-slim)?", name)] == []

@@ -8,7 +8,7 @@ from windsock.testing import containers
 
 
 @pytest.mark.parametrize(
-    ("variable", "expected"), [("", "postgres:17"), ("mirror.test/postgres:1", "mirror.test/postgres:1")]
+    ("variable", "expected"), [("", "postgres:17.6"), ("mirror.test/postgres:1", "mirror.test/postgres:1")]
 )
 def test_the_image_is_that_of_docker_compose(monkeypatch, variable, expected):
     monkeypatch.setenv("WINDSOCK_POSTGRES_IMAGE", variable)
