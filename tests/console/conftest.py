@@ -67,6 +67,20 @@ def document():
     }
 
 
+EXPERIMENT = """\
+name: cheaper
+hypothesis: The small model is as good as the large one.
+owner: teaching
+settings: teacher
+arms:
+  control: {}
+  small: {temperature: 0.3}
+metrics:
+  goal: [cost_per_request]
+minimum_effect: 0.05
+"""
+
+
 def mirrored(config_id=str(WARM), settings=None, users=(str(ADA),)):
     rule = {"if": [{"in": [{"var": "targetingKey"}, list(users)]}, config_id]}
     variants = {"none": {}, config_id: settings or {"temperature": 1.1}}
@@ -123,6 +137,8 @@ def folder(tmp_path, monkeypatch):
     (flags / "mirror").mkdir(parents=True)
     (flags / "teacher.flagd.json").write_text(json.dumps(document(), indent=2) + "\n")
     (flags / "mirror" / "profiles.flagd.json").write_text(json.dumps(mirrored()))
+    (flags / "experiments").mkdir()
+    (flags / "experiments" / "cheaper.yaml").write_text(EXPERIMENT)
     (tmp_path / ".gitignore").write_text("flagd/mirror\n")
     git(tmp_path, "init", "-q", "-b", "main")
     git(tmp_path, "add", ".")
@@ -168,7 +184,7 @@ class Person:
     """Somebody at a browser without scripts."""
 
     def __init__(self, address, token=None):
-        self.http = httpx.Client(base_url=address, follow_redirects=True)
+        self.http = httpx.Client(base_url=address, follow_redirects=True, timeout=120)
         if token:
             self.http.post("/sign-in", data={"token": token})
 

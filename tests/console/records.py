@@ -25,6 +25,18 @@ def fill(connection, requests=400):
             "Bo",
         )
     now = datetime.now(UTC)
+    connection.execute(
+        "insert into windsock.withdrawals (flag, variant, field, fingerprint, value, reason, expires_at) values"
+        " ('teacher.profile', %s, 'model', 'abc', %s, 'failed in 5 requests: no such model', now() + interval '50 min')"
+        " on conflict do nothing",
+        [str(WARM), '"huge"'],
+    )
+    for number in range(5):
+        connection.execute(
+            "insert into windsock.faults (id, flag, variant, field, fingerprint, value, error, request_id) values"
+            " (gen_random_uuid(), 'teacher.profile', %s, 'model', 'abc', %s, '404: no such model: huge', %s)",
+            [str(WARM), '"huge"', f"r{number}"],
+        )
     with connection.cursor().copy(
         "copy usage_logs (id, requested_at, user_id, request_id, environment, flag, variant, config_id, revision, reason,"
         ' "values", healed, latency_ms, input_tokens, output_tokens, cost, status, error_class, answered_model) from stdin'

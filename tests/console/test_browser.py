@@ -19,7 +19,14 @@ SHOTS = os.environ.get("CONSOLE_SHOTS")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")]
 
 PAGES = {
+    "home": "/",
     "settings": "/settings",
+    "flags": "/flags",
+    "flag": "/flag?key=new_editor&user=ada&attributes=tier%3Dpro",
+    "experiments": "/experiments",
+    "experiment": "/experiment?name=cheaper",
+    "usage": "/usage?span=week",
+    "quarantine": "/quarantine",
     "people": "/people",
     "user": "/user?id=00000000-0000-0000-0000-000000000001",
     "profile": "/profile?name=warm",
@@ -54,7 +61,7 @@ def visitor(browser, address, tokens):
         page.goto("/sign-in")
         page.get_by_label("Token").fill(tokens[Role.ADMIN])
         page.keyboard.press("Enter")
-        page.wait_for_url(f"{address}/**")
+        page.locator("main#main").wait_for()
         return page
 
     yield made
@@ -72,6 +79,17 @@ def test_no_page_is_wider_than_the_window(visitor, connection, width, scheme):
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         if SHOTS:
             page.screenshot(path=f"{SHOTS}/{name}-{width}-{scheme}.png", full_page=True)
+
+
+def test_the_picture_of_the_documentation(visitor, connection, tmp_path):
+    """Made again with CONSOLE_PICTURE=1; fonts differ between machines, so pixels are not compared."""
+    fill(connection)
+    page = visitor()
+    page.goto("/settings")
+    page.screenshot(
+        path=PICTURE if os.environ.get("CONSOLE_PICTURE") else tmp_path / "console.png", full_page=True
+    )
+    assert PICTURE.stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -299,7 +299,10 @@ def test_the_roles_have_these_grants_and_no_others(plain):
                 "withdrawals",
             )
         ),
-        *(f"windsock_console: insert {each}" for each in ("configuration_audit", "profile_changes")),
+        *(
+            f"windsock_console: insert {each}"
+            for each in ("configuration_audit", "profile_changes", "analysis_snapshots")
+        ),
         "windsock_console: update profiles.config_id",
         "windsock_console: update profile_changes.undone_by",
         "windsock_console: update withdrawals.lifted_at",

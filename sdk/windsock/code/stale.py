@@ -51,7 +51,7 @@ def stale(flags: Mapping[str, Flag], code: Code, today: date) -> Iterator[Remova
                 flag, Why.ROLLED_OUT, f"everybody gets {name!r}; write it into the code and remove the flag"
             )
         expires = flag.metadata.get("expires")
-        if isinstance(expires, str) and _is_past(expires, today):
+        if isinstance(expires, str) and is_past(expires, today):
             yield _of(flag, Why.EXPIRED, f"it expired on {expires}; remove it, or move the date")
         if not flag.metadata.get("owner"):
             yield _of(flag, Why.UNOWNED, "it has no owner; set its metadata `owner`")
@@ -110,7 +110,8 @@ def _of(flag: Flag, why: Why, message: str) -> Removable:
     return Removable(flag.key, why, flag.source, flag.line, message)
 
 
-def _is_past(text: str, today: date) -> bool:
+def is_past(text: str, today: date) -> bool:
+    """Whether a date of a flag's metadata (ISO 8601) is over; a text that is not a date never is."""
     try:
         return date.fromisoformat(text) < today
     except ValueError:

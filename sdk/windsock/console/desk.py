@@ -23,6 +23,7 @@ from windsock.console.visits import Answer, Go, NotAllowedError, NotFoundError, 
 from windsock.errors import FlagFileError, UnreachableError, WindsockError
 from windsock.postgres.queries import load_queries
 from windsock.runtime.state import health
+from windsock.text import UNSTORABLE
 
 logger = logging.getLogger("windsock.console")
 
@@ -101,7 +102,7 @@ class Desk:
             try:
                 form = await form_of(request) if route.method == "POST" else {}
             except BadFormError as error:
-                return self.problem(request, 413, str(error))
+                return self.problem(request, error.status, str(error))
             return await self.in_thread(request, lambda: self._guarded(route, request, form))
 
         return serve
@@ -143,21 +144,15 @@ class Desk:
                     f"{session.person.name} is signed in as {session.person.role}; this needs {route.role}"
                 )
             with self.transaction() as connection:
-                asked = dict(request.query_params)
+                asked = {name: UNSTORABLE.sub("�", text) for name, text in request.query_params.items()}
                 visit = Visit(self.console, session.person, connection, self.connected, asked, form)
                 answer = route.handler(visit)
                 return self._shown(answer, request, session)
-        except (NotAllowedError, BadFormError) as error:
-            return self.problem(request, 403, str(error), session)
-        except NotFoundError as error:
-            return self.problem(request, 404, str(error), session)
-        except (UnreachableError, FlagFileError) as error:
-            return self.problem(request, 503, str(error), session)
-        except WindsockError as error:
-            return self.problem(request, 422, str(error), session)
         except (psycopg.Error, PoolTimeout) as error:
             logger.error("the console's database: %s", error)  # noqa: TRY400 - the message says it all
             return self.problem(request, 503, _database_words(error), session)
+        except (NotAllowedError, NotFoundError, BadFormError, WindsockError) as error:
+            return self.problem(request, _status_of(error), str(error), session)
 
     def _to_the_door(self, request: Request) -> Response:
         here = request.url.path.removeprefix(request.scope.get("root_path", "")) or "/"
@@ -188,6 +183,13 @@ _TITLES: Final = {
     422: "That does not work",
     503: "Something that this page needs is down",
 }
+
+
+def _status_of(error: Exception) -> int:
+    if isinstance(error, BadFormError):
+        return error.status
+    kinds = ((NotAllowedError, 403), (NotFoundError, 404), ((UnreachableError, FlagFileError), 503))
+    return next((status for kind, status in kinds if isinstance(error, kind)), 422)
 
 
 def _nothing_here(_: Visit) -> Answer:

@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from windsock.text import UNSTORABLE
+
 MAX_BYTES: Final = 256 * 1024
 MAX_FIELDS: Final = 2_000
 KEY: Final = "form_key"
@@ -14,7 +16,16 @@ KEY: Final = "form_key"
 
 
 class BadFormError(Exception):
-    """A form that can't be read, or isn't ours; the message says which."""
+    """A form that can't be read, or isn't ours; the message says which.
+
+    Args:
+        message: What is wrong.
+        status: The response's status.
+    """
+
+    def __init__(self, message: str, status: int = 422) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 async def form_of(request: Request) -> dict[str, str]:
@@ -27,11 +38,13 @@ async def form_of(request: Request) -> dict[str, str]:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BYTES:
-            raise BadFormError(f"the form is longer than {MAX_BYTES:,} bytes")
+            raise BadFormError(f"the form is longer than {MAX_BYTES:,} bytes", 413)
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError as error:
         raise BadFormError("the form can't be read: it is not URL-encoded UTF-8") from error
+    if UNSTORABLE.search("".join(name + value for name, value in pairs)):
+        raise BadFormError("a text cannot hold the character U+0000")
     return {name: value.replace("\r\n", "\n") for name, value in pairs}
 
 
@@ -44,4 +57,6 @@ def check_ours(request: Request, form: Mapping[str, str], key: str) -> None:
     site = request.headers.get("sec-fetch-site", "same-origin")
     sent = form.get(KEY, "").encode(errors="surrogatepass")
     if site != "same-origin" or not hmac.compare_digest(sent, key.encode()):
-        raise BadFormError("the form isn't from this session; open the page again and send it from there")
+        raise BadFormError(
+            "the form isn't from this session; open the page again and send it from there", 403
+        )

@@ -2,7 +2,7 @@
 
 -- name: limits
 -- Bounds what one page may take of the database. Local to the transaction, so that it works through a pooler.
-select set_config('statement_timeout', '5s', true), set_config('idle_in_transaction_session_timeout', '30s', true),
+select set_config('statement_timeout', '5s', true), set_config('idle_in_transaction_session_timeout', '120s', true),
        set_config('lock_timeout', '3s', true);
 
 -- name: open_session
@@ -132,3 +132,59 @@ select flag, changed, written_at is not null from windsock.configuration_audit w
 -- name: names
 -- The profiles' names by their ids.
 select id::text, name from public.app_configurations limit 5000;
+
+-- name: evidence
+-- The faults behind a withdrawal.
+select count(distinct request_id), min(reported_at), max(reported_at),
+       (array_agg(distinct left(error, 300)))[1:3]
+from windsock.faults
+where flag = %(flag)s and variant = %(variant)s and field = %(field)s and fingerprint = %(fingerprint)s;
+
+-- name: mirrors
+-- How old each mirror's word is, in seconds, and what is wrong with it.
+select group_name, extract(epoch from now() - right_at)::float8, extract(epoch from now() - reported_at)::float8, trouble
+from windsock.mirrors order by group_name;
+
+-- name: decisions
+-- The newest recorded decision of each experiment.
+select distinct on (experiment) experiment, version, decision, taken_at
+from windsock.analysis_snapshots
+order by experiment, taken_at desc;
+
+-- name: over_time
+-- Requests, errors, heals, latency, tokens and cost over time, by what is asked for.
+select date_bin(make_interval(secs => %(step)s), u.requested_at, '2000-01-01 00:00+00') as at,
+       case %(by)s
+           when 'profile' then coalesce(c.name, u.config_id::text, 'no profile')
+           when 'model' then coalesce(u.answered_model, 'not said')
+           else coalesce(u.variant, 'code default')
+       end as part,
+       count(*), count(*) filter (where u.status = 'error'), count(*) filter (where u.healed <> '[]'::jsonb),
+       percentile_cont(array[0.5, 0.95]) within group (order by u.latency_ms),
+       coalesce(sum(u.input_tokens), 0) + coalesce(sum(u.output_tokens), 0), coalesce(sum(u.cost), 0)::float8
+from public.usage_logs u
+left join public.app_configurations c on c.id = u.config_id
+where u.requested_at >= %(since)s and (%(flag)s::text is null or u.flag = %(flag)s)
+group by 1, 2
+order by 1, 2;
+
+-- name: totals
+-- The same, for the whole time.
+select case %(by)s
+           when 'profile' then coalesce(c.name, u.config_id::text, 'no profile')
+           when 'model' then coalesce(u.answered_model, 'not said')
+           else coalesce(u.variant, 'code default')
+       end as part,
+       count(*), count(*) filter (where u.status = 'error'), count(*) filter (where u.healed <> '[]'::jsonb),
+       percentile_cont(array[0.5, 0.95]) within group (order by u.latency_ms),
+       coalesce(sum(u.input_tokens), 0) + coalesce(sum(u.output_tokens), 0), coalesce(sum(u.cost), 0)::float8
+from public.usage_logs u
+left join public.app_configurations c on c.id = u.config_id
+where u.requested_at >= %(since)s and (%(flag)s::text is null or u.flag = %(flag)s)
+group by 1
+order by 2 desc, 1
+limit 50;
+
+-- name: one_request
+-- Every use of the request that a row belongs to.
+select to_jsonb(u) from public.usage_logs u where u.id = %(id)s;

@@ -14,8 +14,13 @@ from markupsafe import Markup, escape
 from windsock.text import escaped
 
 NAVIGATION: Final = (
+    ("/", "Home"),
     ("/settings", "Settings"),
     ("/people", "People"),
+    ("/flags", "Flags"),
+    ("/experiments", "Experiments"),
+    ("/usage", "Usage"),
+    ("/quarantine", "Quarantine"),
     ("/changes", "Changes"),
 )
 

@@ -12,7 +12,7 @@ from windsock.experiments.data.collecting import Collected, collect
 from windsock.experiments.data.warehouse import Backend, Warehouse, open_warehouse
 from windsock.experiments.decision import Decision, decide
 from windsock.experiments.reading import Declared, read_declared
-from windsock.experiments.reporting.page import page
+from windsock.experiments.reporting.page import page, sections
 from windsock.experiments.snapshot import Snapshot, from_json, to_json
 
 
@@ -33,6 +33,10 @@ class Result:
     def report(self) -> str:
         """The report, one HTML file without scripts."""
         return page(self.analysis, self.decision, self.history)
+
+    def sections(self) -> str:
+        """The report without its page, to be shown in another one."""
+        return sections(self.analysis, self.decision, self.history)
 
     def snapshot(self) -> str:
         """What it was computed from, as JSON; `restore` computes it again."""

@@ -22,9 +22,18 @@ class HistoryEntry:
     fault: str = ""
 
 
-def history(repository: Repository, key: str, paths: Sequence[Path]) -> Iterator[HistoryEntry]:
-    """The commits that changed a flag, newest first; one whose files cannot be read is told."""
-    commits = repository.commits(paths, MOST_COMMITS)
+def history(
+    repository: Repository, key: str, paths: Sequence[Path], most: int = MOST_COMMITS
+) -> Iterator[HistoryEntry]:
+    """The commits that changed a flag, newest first; one whose files cannot be read is told.
+
+    Args:
+        repository: The repository.
+        key: The flag's key.
+        paths: Flag files or folders.
+        most: How many commits of these paths are looked at.
+    """
+    commits = repository.commits(paths, most)
     states = [_flag_at(repository, commit.revision, key, paths) for commit in commits]
     for number, (commit, state) in enumerate(zip(commits, states, strict=True)):
         if isinstance(state, str):

@@ -2,7 +2,18 @@
 
 from typing import Final
 
-from windsock.console.pages import base, changes, home, people, profile, settings
+from windsock.console.pages import (
+    base,
+    changes,
+    experiments,
+    flags,
+    home,
+    people,
+    profile,
+    quarantine,
+    settings,
+    usage,
+)
 from windsock.console.visits import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -11,5 +22,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     *people.ROUTES,
     *profile.ROUTES,
     *base.ROUTES,
+    *flags.ROUTES,
+    *experiments.ROUTES,
+    *usage.ROUTES,
+    *quarantine.ROUTES,
     *changes.ROUTES,
 )

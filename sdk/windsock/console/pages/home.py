@@ -1,13 +1,43 @@
-"""Home."""
+"""Home: what needs doing, each with its next step."""
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import chain
 from typing import Final
 
-from windsock.console.visits import Answer, Go, Route, Visit
+from windsock.console.pages.quarantine import in_force
+from windsock.console.reading import QUERIES, git_flags, profiles_of
+from windsock.console.views import todo
+from windsock.console.views.flags import running
+from windsock.console.visits import Answer, Page, Route, Visit
+from windsock.runtime.state import health
+
+_PROFILES: Final = 200
+"""Profiles of each class that are checked, those of most users."""
 
 
-def home(_: Visit) -> Answer:
-    """The settings come first."""
-    return Go("/settings")
+def home(visit: Visit) -> Answer:
+    """What needs doing, and where to begin."""
+    flags = list(git_flags(visit.console).flags.values())
+    execute = visit.connection.execute
+    found = chain(
+        todo.of_health(health()),
+        todo.of_withdrawals(in_force(visit)),
+        todo.of_mirrors(execute(QUERIES["mirrors"]).fetchall()),
+        _profiles(visit),
+        todo.of_experiments(execute(QUERIES["decisions"]).fetchall(), running(flags)),
+        todo.of_flags(flags, datetime.now(UTC).date()),
+    )
+    order = ("bad", "warn", "info")
+    rows = sorted(found, key=lambda each: order.index(each.tone))
+    return Page(
+        "home.html", "Home", {"rows": rows, "classes": visit.console.declarations, "flags": len(flags)}
+    )
+
+
+def _profiles(visit: Visit) -> Iterator[todo.Todo]:
+    for each in visit.console.declarations:
+        yield from todo.of_profiles(each, profiles_of(visit.console, visit.connection, each.flag, _PROFILES))
 
 
 ROUTES: Final = (Route("/", home),)

@@ -37,14 +37,14 @@ def add(app: FastAPI, desk: Desk) -> None:
         try:
             form = await form_of(request)
         except BadFormError as error:
-            return _form(request, str(error), 413)
+            return _form(request, str(error), error.status)
         return await desk.in_thread(request, lambda: _entered(desk, request, form))
 
     async def leave(request: Request) -> Response:
         try:
             form = await form_of(request)
         except BadFormError as error:
-            return desk.problem(request, 413, str(error))
+            return desk.problem(request, error.status, str(error))
         return await desk.in_thread(request, lambda: _left(desk, request, form))
 
     app.add_route("/sign-in", ask, ["GET"], include_in_schema=False)
@@ -73,7 +73,7 @@ def _left(desk: Desk, request: Request, form: Mapping[str, str]) -> Response:
             try:
                 check_ours(request, form, session.form_key)
             except BadFormError as error:
-                return desk.problem(request, 403, str(error), session)
+                return desk.problem(request, error.status, str(error), session)
             sessions.closed(connection, session)
     response = RedirectResponse(address(request.scope.get("root_path", ""), "/sign-in", {}), status_code=303)
     set_cookie(response, request, "", 0)

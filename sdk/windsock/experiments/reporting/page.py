@@ -44,7 +44,18 @@ def page(analysis: Analysis, decision: Decision, history: Sequence[Analysis] = (
     """
     experiment = analysis.declared.experiment
     style = files(__package__ or "").joinpath("style.css").read_text(encoding="utf-8")
-    sections = (
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f"<title>{escape(experiment.name)}</title>"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f"<style>{style}</style></head><body>{sections(analysis, decision, history)}</body></html>\n"
+    )
+
+
+def sections(analysis: Analysis, decision: Decision, history: Sequence[Analysis] = ()) -> str:
+    """The report without its page, to be shown in another one; arguments as of `page`."""
+    parts = (
         _head(analysis, decision),
         _effects(analysis),
         _over_time(analysis, history),
@@ -54,13 +65,7 @@ def page(analysis: Analysis, decision: Decision, history: Sequence[Analysis] = (
         _left_out(analysis),
         _computed(analysis),
     )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f"<title>{escape(experiment.name)}</title>"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        f"<style>{style}</style></head><body>{''.join(sections)}</body></html>\n"
-    )
+    return "".join(parts)
 
 
 def _head(analysis: Analysis, decision: Decision) -> str:

@@ -1,0 +1,94 @@
+"""Lines over time as SVG: no script, colours from the style sheet, and the numbers in words beside them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from markupsafe import Markup
+
+from windsock.text import escaped
+
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 420, 150, 46, 20, 8
+MOST: Final = 4
+"""Lines in one plot, which is how many colours there are."""
+
+Series = Mapping[str, Sequence[float | None]]
+
+_SVG: Final = Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>')
+_TICK: Final = Markup('<text class="tick {}" x="{}" y="{:.1f}">{}</text>')
+_ACROSS: Final = Markup('<line class="{}" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>')
+_LINE: Final = Markup('<polyline class="line a{}" points="{}"/>')
+_DOT: Final = Markup('<circle class="a{}" cx="{}" cy="{}" r="2"/>')
+_KEY: Final = Markup(
+    '<li><svg viewBox="0 0 10 10" aria-hidden="true"><rect class="a{}" width="10" height="10" rx="2"/></svg>'
+    "<bdi>{}</bdi></li>"
+)
+
+
+def lines(title: str, times: Sequence[datetime], series: Series) -> Markup:
+    """A plot of several lines that begin at zero; a gap is where there is no number.
+
+    Args:
+        title: What is drawn.
+        times: When, oldest first.
+        series: At most `MOST` lines, each with a number for each time.
+    """
+    numbers = [value for values in series.values() for value in values if value is not None]
+    top = max(numbers, default=0.0) or 1.0
+    parts = _scale(top)
+    for number, values in enumerate(list(series.values())[:MOST]):
+        parts += _line(values, top, number)
+    if times:
+        parts.append(_TICK.format("", LEFT, HEIGHT - 4, f"{times[0]:%d %b %H:%M}"))
+        parts.append(_TICK.format("end", WIDTH, HEIGHT - 4, f"{times[-1]:%d %b %H:%M}"))
+    ends = "; ".join(f"{name} {_last(values)} at the end" for name, values in series.items())
+    return _SVG.format(WIDTH, HEIGHT, escaped(f"{title}: {ends}"), Markup("").join(parts))
+
+
+def legend(names: Sequence[str]) -> Markup:
+    """The lines' colours, by name."""
+    keys = (_KEY.format(number, escaped(name)) for number, name in enumerate(names[:MOST]))
+    return Markup('<ul class="legend">{}</ul>').format(Markup("").join(keys))
+
+
+def short(value: float) -> str:
+    """A number for a scale: ``1.2k``, ``3M``, ``0.004``."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.3g}"
+
+
+def _scale(top: float) -> list[Markup]:
+    """Three lines across: nothing, half and the most."""
+    parts = []
+    for share in (0.0, 0.5, 1.0):
+        y = _y(top * share, top)
+        parts.append(_ACROSS.format("grid-line" if share else "zero", LEFT, WIDTH, y, y))
+        parts.append(_TICK.format("end", LEFT - 6, y + 4, short(top * share)))
+    return parts
+
+
+def _line(values: Sequence[float | None], top: float, number: int) -> list[Markup]:
+    """A line, in as many pieces as there are gaps; a number between two gaps is a dot."""
+    parts: list[Markup] = []
+    points: list[tuple[str, str]] = []
+    step = (WIDTH - LEFT - 4) / max(len(values) - 1, 1)
+    for index, value in enumerate([*values, None]):
+        if value is not None:
+            points.append((f"{LEFT + 2 + index * step:.1f}", f"{_y(value, top):.1f}"))
+            continue
+        if len(points) == 1:
+            parts.append(_DOT.format(number, *points[0]))
+        elif points:
+            parts.append(_LINE.format(number, " ".join(map(",".join, points))))
+        points = []
+    return parts
+
+
+def _y(value: float, top: float) -> float:
+    return TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM)
+
+
+def _last(values: Sequence[float | None]) -> str:
+    return next((short(value) for value in reversed(values) if value is not None), "nothing")

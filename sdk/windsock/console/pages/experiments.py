@@ -1,0 +1,149 @@
+"""Experiments: the list, the live report, and start, stop and decide behind the plan."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from markupsafe import Markup
+
+from windsock.api.settings import ConfigurationApi
+from windsock.api.tokens import Role
+from windsock.console.reading import QUERIES, git_flags
+from windsock.console.views.flags import running
+from windsock.console.visits import Answer, Go, NotAllowedError, NotFoundError, Page, Route, Visit
+from windsock.errors import ConfigurationError, MissingExtraError, WindsockError
+from windsock.gitops.applying import apply_to_folder
+from windsock.gitops.plan import Limits, Plan, PlanRequest, make
+from windsock.gitops.plan_text import text
+from windsock.gitops.population import synthetic
+from windsock.runtime.state import health
+
+if TYPE_CHECKING:
+    from windsock.experiments.result import Result
+
+_MADE_UP: Final = 10_000
+_LOOKS: Final = 6
+
+
+def experiments(visit: Visit) -> Answer:
+    """Every declared experiment, and what was last decided of it."""
+    folder = visit.console.flags / "experiments"
+    names = sorted(path.stem for path in folder.glob("*.yaml"))
+    on = _running(visit)
+    decided = {row[0]: row for row in visit.connection.execute(QUERIES["decisions"]).fetchall()}
+    rows = [(name, name in on, decided.get(name)) for name in names]
+    return Page("experiments.html", "Experiments", {"rows": rows, "folder": str(folder)})
+
+
+def experiment(visit: Visit) -> Answer:
+    """One experiment with its report, computed now."""
+    name = _name(visit, visit.asked.get("name", ""))
+    wrong, report, decision = "", Markup(""), None
+    try:
+        result = _analysis(visit, name)
+        report, decision = Markup(result.sections()), result.decision  # noqa: S704 - escaped where it is made
+    except WindsockError as error:
+        wrong = str(error)
+    values = {
+        "name": name,
+        "running": name in _running(visit),
+        "report": report,
+        "decision": decision,
+        "wrong": wrong,
+        "may_change": visit.person.role is Role.ADMIN,
+        "recorded": visit.asked.get("recorded", ""),
+    }
+    return Page("experiment.html", name, values)
+
+
+def plan(visit: Visit) -> Answer:
+    """What starting or stopping it would do."""
+    name, action = _name(visit, visit.form.get("name", "")), visit.form.get("action", "")
+    made = _plan(visit, name, action)
+    title = f"{'Stop' if action == 'stop' else 'Start'} {name}"
+    values = {
+        "name": name,
+        "action": "stop" if action == "stop" else "start",
+        "lines": list(text(made)),
+        "findings": made.findings,
+        "base": _digest(made),
+        "writable": ConfigurationApi.live().writable,
+        "documents": [(step.path, step.after or "") for step in made.steps],
+    }
+    return Page("experiment_plan.html", title, values)
+
+
+def apply(visit: Visit) -> Answer:
+    """Start or stop it, if the files are still what the plan was made for."""
+    name = _name(visit, visit.form.get("name", ""))
+    if not ConfigurationApi.live().writable:
+        raise NotAllowedError("writing flag files is switched off here; set CONFIGURATION_API_WRITABLE=true")
+    made = _plan(visit, name, visit.form.get("action", ""))
+    if _digest(made) != visit.form.get("base"):
+        raise ConfigurationError(
+            "the flag files have changed since the plan; nothing was changed: look again"
+        )
+    apply_to_folder(made, Path(), [visit.console.flags])
+    return Go("/experiment", {"name": name})
+
+
+def record(visit: Visit) -> Answer:
+    """Keep what is decided now, with what it was computed from."""
+    from windsock.experiments.data.keeping import keep  # noqa: PLC0415 - an extra
+
+    name = _name(visit, visit.form.get("name", ""))
+    keep(_analysis(visit, name), visit.console.database_url)
+    return Go("/experiment", {"name": name, "recorded": 1})
+
+
+def _analysis(visit: Visit, name: str) -> "Result":
+    try:
+        from windsock.experiments.result import analyze  # noqa: PLC0415 - an extra
+    except ImportError as missing:
+        raise MissingExtraError("the report of an experiment", "experiments") from missing
+    url = visit.console.database_url
+    return analyze(name, url, flags=visit.console.flags, environment=health().environment, looks=_LOOKS)
+
+
+def _plan(visit: Visit, name: str, action: str) -> Plan:
+    try:
+        from windsock.experiments.reading import read_declared, read_holdouts  # noqa: PLC0415 - an extra
+        from windsock.experiments.running.starting import flag_files, started, stopped  # noqa: PLC0415
+    except ImportError as missing:
+        raise MissingExtraError("starting an experiment", "experiments") from missing
+    folder = visit.console.flags
+    declared, files = read_declared(folder, name).experiment, flag_files(folder)
+    visit.must_change(declared.settings or declared.feature or name)
+    after = (
+        stopped(declared, files)
+        if action == "stop"
+        else started(declared, files, read_holdouts(folder / "holdouts.yaml"), folder)
+    )
+    users, limits = synthetic(_MADE_UP, health().environment), Limits(allow_reshuffle=True)
+    return make(
+        PlanRequest("the files", files, after, users, visit.console.declarations, limits, time.time())
+    )
+
+
+def _digest(made: Plan) -> str:
+    return ",".join(f"{step.path}:{step.before}" for step in made.steps)
+
+
+def _name(visit: Visit, name: str) -> str:
+    known = {path.stem for path in (visit.console.flags / "experiments").glob("*.yaml")}
+    if name not in known:
+        raise NotFoundError(f"No experiment {name!r} is declared in {visit.console.flags / 'experiments'}.")
+    return name
+
+
+def _running(visit: Visit) -> set[str]:
+    return running(git_flags(visit.console).flags.values())
+
+
+ROUTES: Final = (
+    Route("/experiments", experiments),
+    Route("/experiment", experiment),
+    Route("/experiment/plan", plan, "POST", Role.ADMIN),
+    Route("/experiment/apply", apply, "POST", Role.ADMIN),
+    Route("/experiment/record", record, "POST", Role.ADMIN),
+)

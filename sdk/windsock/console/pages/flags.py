@@ -1,0 +1,87 @@
+"""Flags: the list, one in words, its history from Git, and what it would give somebody."""
+
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+from windsock.console.reading import git_flags, pages
+from windsock.console.views.flags import bars, matching, summary
+from windsock.console.visits import Answer, NotFoundError, Page, Route, Visit
+from windsock.errors import WindsockError
+from windsock.evaluator import CompiledFlag
+from windsock.flags import Flag
+from windsock.flags.words import rule_in_words
+from windsock.gitops.contexts import context_of
+from windsock.gitops.history import HistoryEntry, history
+from windsock.gitops.repository import Repository
+from windsock.provenance.rule import trace
+from windsock.runtime.state import health
+from windsock.text import did_you_mean
+
+_SIZE: Final = 50
+_COMMITS: Final = 15
+
+
+def flags(visit: Visit) -> Answer:
+    """The flags of Git, in their files' order."""
+    asked = visit.asked.get("q", "").strip()[:200]
+    served = git_flags(visit.console)
+    found = matching(list(served.flags.values()), asked)
+    page, before = pages(visit.asked, _SIZE)
+    today = datetime.now(UTC).date()
+    values = {
+        "asked": asked,
+        "rows": [summary(flag, today) for flag in found[before : before + _SIZE]],
+        "total": len(found),
+        "page": page,
+        "more": len(found) > before + _SIZE,
+        "problems": served.problems[:20],
+        "classes": {each.flag for each in visit.console.declarations},
+        "folder": str(visit.console.flags),
+    }
+    return Page("flags.html", "Flags", values)
+
+
+def flag(visit: Visit) -> Answer:
+    """One flag."""
+    key = visit.asked.get("key", "")
+    served = git_flags(visit.console)
+    found = served.flags.get(key)
+    if found is None:
+        raise NotFoundError(f"No flag in Git is named {key!r}{did_you_mean(key, list(served.flags))}")
+    events, unknown = _history(visit, key)
+    values = {
+        "summary": summary(found, datetime.now(UTC).date()),
+        "lines": rule_in_words(found.targeting, found.default_variant),
+        "bars": bars(found),
+        "events": events,
+        "unknown": unknown,
+        "most": _COMMITS,
+        "is_class": key in {each.flag for each in visit.console.declarations},
+        **_what_if(visit, found),
+    }
+    return Page("flag.html", key, values)
+
+
+def _history(visit: Visit, key: str) -> tuple[list[HistoryEntry], str]:
+    try:
+        found = history(Repository(), key, [visit.console.flags], _COMMITS)
+        return [event for event in found if event.changes], ""
+    except WindsockError as error:
+        return [], f"The history can't be read: {error}"
+
+
+def _what_if(visit: Visit, found: Flag) -> dict[str, object]:
+    """What the flag gives for the user and the attributes that were written, and why."""
+    user, text = visit.asked.get("user", "")[:500], visit.asked.get("attributes", "")[:5_000]
+    shown: dict[str, object] = {"user": user, "attributes": text, "outcome": None, "seen": ()}
+    if not user and not text.strip():
+        return shown
+    pairs = list(filter(None, map(str.strip, text.split("\n"))))
+    context = context_of(pairs, user or None, health().environment)
+    shown["outcome"] = CompiledFlag(found).evaluate(context)
+    shown["seen"] = trace(found, context, int(time.time()))[:200]
+    return shown
+
+
+ROUTES: Final = (Route("/flags", flags), Route("/flag", flag))

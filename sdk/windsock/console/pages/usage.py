@@ -1,0 +1,66 @@
+"""Usage: requests, latency, cost and what went wrong, over time and in total; one request with everything."""
+
+import json
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from windsock.console.drawing import MOST, legend
+from windsock.console.reading import QUERIES
+from windsock.console.views.usage import BY, SPANS, part_of, plots
+from windsock.console.visits import Answer, NotFoundError, Page, Route, Visit
+from windsock.usage.reading import Selection, read
+
+_REQUESTS: Final = 50
+
+
+def usage(visit: Visit) -> Answer:
+    """What was used."""
+    by = visit.asked.get("by", "") if visit.asked.get("by") in BY else BY[0]
+    span = visit.asked.get("span", "") if visit.asked.get("span") in SPANS else "day"
+    flag = visit.asked.get("flag") or None
+    back, step = SPANS[span]
+    now = datetime.now(UTC)
+    asked = {"by": by, "since": now - back, "flag": flag, "step": step.total_seconds()}
+    totals = [part_of(row) for row in visit.connection.execute(QUERIES["totals"], asked).fetchall()]
+    rows = visit.connection.execute(QUERIES["over_time"], asked).fetchall() if totals else []
+    names = [part.name for part in totals[:MOST]]
+    values = {
+        "by": by,
+        "choices": BY,
+        "span": span,
+        "spans": tuple(SPANS),
+        "flag": flag,
+        "classes": visit.console.declarations,
+        "totals": totals,
+        "legend": legend(names),
+        "others": max(0, len(totals) - MOST),
+        "plots": plots(rows, names, now - back, now, step) if totals else (),
+        "requests": read(visit.connection, Selection(healed="healed" in visit.asked, limit=_REQUESTS)),
+        "healed": "healed" in visit.asked,
+    }
+    return Page("usage.html", "Usage", values)
+
+
+def request(visit: Visit) -> Answer:
+    """One row of the log, with everything about it."""
+    try:
+        number = UUID(visit.asked.get("id", ""))
+    except ValueError:
+        raise NotFoundError("There is no such request.") from None
+    row = visit.connection.execute(QUERIES["one_request"], {"id": number}).fetchone()
+    if row is None:
+        raise NotFoundError("This request is not in the log; old rows may have been deleted.")
+    facts = dict(row[0])
+    said, healed = facts.pop("values"), facts.pop("healed")
+    values = {
+        "facts": {name: value for name, value in facts.items() if value is not None},
+        "said": said,
+        "healed": [json.dumps(each, ensure_ascii=False) for each in healed],
+        "user": facts.get("user_id"),
+        "flag": facts.get("flag"),
+    }
+    return Page("request.html", "A request", values)
+
+
+ROUTES: Final = (Route("/usage", usage), Route("/request", request))

@@ -1,0 +1,94 @@
+"""A flag in words: its state, its rule, and its splits as bars."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from windsock.code.stale import is_past, only_variant
+from windsock.flags import Flag
+from windsock.flags.words import SplitWords, branches, rule_in_words, split_of, where_in_words
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A flag in a list.
+
+    Attributes:
+        flag: The flag.
+        words: What its rule does, in one line.
+        state: ``on``, ``off``, ``expired`` or ``same for everybody``.
+    """
+
+    flag: Flag
+    words: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A split as a bar: where it holds, and each variant's part of 100."""
+
+    where: str
+    parts: tuple[tuple[str, float, float], ...]
+    by: str
+
+    @property
+    def words(self) -> str:
+        """The bar for those who cannot see it."""
+        return ", ".join(f"{name} {share:.4g} %" for name, _, share in self.parts)
+
+
+def summary(flag: Flag, today: date) -> Summary:
+    """A flag in a list."""
+    lines = rule_in_words(flag.targeting, flag.default_variant)
+    words = "; ".join(line.strip() for line in lines[:3]) + (
+        f"; and {len(lines) - 3} more" if len(lines) > 3 else ""
+    )
+    return Summary(flag, words, state(flag, today))
+
+
+def state(flag: Flag, today: date) -> str:
+    """What a person should know of a flag first."""
+    expires = flag.metadata.get("expires")
+    if isinstance(expires, str) and is_past(expires, today):
+        return "expired"
+    if not flag.enabled:
+        return "off"
+    if flag.targeting is not None and only_variant(flag) is not None:
+        return "same for everybody"
+    return "on"
+
+
+def bars(flag: Flag) -> tuple[Bar, ...]:
+    """Each split of a flag's rule."""
+    return tuple(_bars(flag))
+
+
+def _bars(flag: Flag) -> Iterator[Bar]:
+    for branch in branches(flag.targeting):
+        split = split_of(branch.gives) if branch.is_end else None
+        if split is not None:
+            yield Bar(where_in_words(branch.conditions), tuple(_parts(split)), split.by)
+
+
+def _parts(split: SplitWords) -> Iterator[tuple[str, float, float]]:
+    total, start = sum(split.weights.values()), 0.0
+    for name, weight in split.weights.items():
+        share = 100 * weight / total
+        yield name, start, share
+        start += share
+
+
+def running(flags: Iterable[Flag]) -> set[str]:
+    """The experiments that flags run, by the metadata that `windsock experiment start` writes."""
+    return {str(flag.metadata["experiment"]) for flag in flags if flag.metadata.get("experiment")}
+
+
+def matching(flags: Sequence[Flag], asked: str) -> list[Flag]:
+    """The flags whose key or owner holds a text."""
+    text = asked.casefold()
+    return [
+        flag
+        for flag in flags
+        if text in flag.key.casefold() or text in str(flag.metadata.get("owner", "")).casefold()
+    ]

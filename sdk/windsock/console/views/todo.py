@@ -1,0 +1,135 @@
+"""What needs doing, each with its next step."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final, Literal, TypeAlias
+
+from windsock.console.reading import ProfileOf
+from windsock.console.views.flags import state
+from windsock.flags import Flag
+from windsock.healing.quarantine import Withdrawal
+from windsock.runtime.state import Health
+from windsock.settings.declaration import Declaration
+from windsock.settings.falling import resolve
+from windsock.settings.layers import Layer, Origin
+
+Tone: TypeAlias = Literal["bad", "warn", "info"]
+
+LATE: Final = 60.0
+"""Seconds after which a mirror counts as behind."""
+
+
+_EACH: Final = 10
+"""Things of one kind that are told one by one."""
+
+_LONGEST: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """Something that needs doing.
+
+    Attributes:
+        tone: How bad it is.
+        label: What kind it is, in a word.
+        text: What is the case.
+        next: What to do.
+        path: The page where that is done; empty for somewhere else.
+        asked: The page's query.
+    """
+
+    tone: Tone
+    label: str
+    text: str
+    next: str
+    path: str = ""
+    asked: Mapping[str, object] = field(default_factory=dict)
+
+
+def of_health(health: Health) -> Iterator[Todo]:
+    """What is wrong with the flags that serve here."""
+    if health.stale:
+        todo = "Mend the file or the server; the last good set serves."
+        yield Todo("bad", "stale", f"The flags are stale: {health.stale}", todo)
+    for problem in health.problems[:_EACH]:
+        yield Todo("warn", "flag file", problem, "Correct the file; `windsock lint` finds more.", "/flags")
+    for name in health.shadowed[:_EACH]:
+        text = f"{name}: the environment covers the base value here"
+        todo = "Unset the variable, or take the base value out."
+        yield Todo("info", "shadowed", text, todo, "/settings", {"flag": name.rpartition(".")[0]})
+
+
+def of_withdrawals(found: Sequence[Withdrawal]) -> Iterator[Todo]:
+    """Values that are withdrawn."""
+    for each in found[:_EACH]:
+        text = _cut(f"{each.field} of {each.flag} is withdrawn: {each.reason}")
+        yield Todo("bad", "withdrawn", text, "Lift it, or take it out for good.", "/quarantine")
+    if more := len(found[_EACH:]):
+        yield Todo("bad", "withdrawn", f"{more} more values are withdrawn", "Look at them.", "/quarantine")
+
+
+def of_flags(flags: Sequence[Flag], today: date) -> Iterator[Todo]:
+    """Flags that are expired, or the same for everybody."""
+    found = [(flag, state(flag, today)) for flag in flags]
+    due = [(flag, why) for flag, why in found if why in ("expired", "same for everybody")]
+    for flag, why in due[:_EACH]:
+        text, todo = (
+            f"{flag.key} gives everybody the same",
+            "Write its value into the code and remove the flag.",
+        )
+        if why == "expired":
+            text = f"{flag.key} expired on {flag.metadata.get('expires')}"
+            todo = "Remove it, or move the date."
+        yield Todo("warn", "flag", _cut(text), todo, "/flag", {"key": flag.key})
+    if more := len(due[_EACH:]):
+        yield Todo("warn", "flag", f"{more} more flags can go or need a word", "Look at the list.", "/flags")
+
+
+def of_profiles(declaration: Declaration, profiles: Sequence[ProfileOf]) -> Iterator[Todo]:
+    """Profiles that do not fit their class."""
+    for each in profiles:
+        layer = Layer(Origin("profile", declaration.profile_flag, each.id), each.values)
+        refusals = resolve(declaration, [layer]).refusals
+        wrong = [(path, message) for path, message in declaration.unknown(each.values)]
+        wrong += [(refusal.path, refusal.message) for refusal in refusals]
+        if wrong:
+            path, message = wrong[0]
+            text = _cut(f"{each.name} does not fit: {'.'.join(path)}: {message}")
+            todo = "Edit it; until then the layer below serves."
+            yield Todo("warn", "profile", text, todo, "/profile", {"name": each.name})
+
+
+def of_mirrors(rows: Sequence[tuple[str, float | None, float, str]]) -> Iterator[Todo]:
+    """Mirrors that are behind, silent or in trouble."""
+    for group, right, reported, trouble in rows:
+        if trouble:
+            text = _cut(f"The mirror {group} is in trouble: {trouble}")
+            yield Todo("bad", "mirror", text, "Look at its log; the last good files serve.")
+        elif reported > LATE:
+            text = f"The mirror {group} has not reported for {reported:,.0f} s"
+            yield Todo("bad", "mirror", text, "Start it again: `windsock mirror run`.")
+        elif right is None or right > LATE:
+            text = f"The mirror {group} is behind: its files are {right or 0:,.0f} s old"
+            yield Todo("warn", "mirror", text, "Wait, or look at its log.")
+
+
+_DECISIONS: Final[Mapping[str, tuple[Tone, str]]] = {
+    "win": ("info", "Ship the winner, or stop it."),
+    "harmful": ("bad", "Stop it."),
+    "invalid": ("bad", "Find out why before anything else is read from it."),
+    "no effect": ("info", "Stop it."),
+}
+
+
+def of_experiments(rows: Sequence[tuple[str, int, str, object]], running: Collection[str]) -> Iterator[Todo]:
+    """Running experiments whose last recorded decision says more than to go on."""
+    for name, _, decision, _ in rows:
+        said = decision.replace("_", " ")
+        if said in _DECISIONS and name in running:
+            tone, todo = _DECISIONS[said]
+            yield Todo(tone, "experiment", f"{name} is decided: {said}", todo, "/experiment", {"name": name})
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -1,0 +1,91 @@
+"""Usage over time and in total, from rows of the log to lines and tables."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from windsock.console import drawing
+
+BY: Final = ("profile", "model", "variant")
+SPANS: Final[Mapping[str, tuple[timedelta, timedelta]]] = {
+    "day": (timedelta(days=1), timedelta(minutes=30)),
+    "week": (timedelta(days=7), timedelta(hours=4)),
+    "month": (timedelta(days=30), timedelta(days=1)),
+}
+"""How far back, and how wide one point is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one profile, model or variant used; `p50` and `p95` are milliseconds."""
+
+    name: str
+    requests: int
+    errors: int
+    healed: int
+    p50: float | None
+    p95: float | None
+    tokens: int
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A plot, and what it shows."""
+
+    title: str
+    svg: Markup
+
+
+def part_of(row: Sequence[Any]) -> Part:
+    """One row of the totals; `percentile_cont` gives null where nothing was measured."""
+    name, requests, errors, healed, latency, tokens, cost = row
+    p50, p95 = latency or (None, None)
+    return Part(name, requests, errors, healed, p50, p95, int(tokens), cost)
+
+
+def plots(
+    rows: Sequence[Sequence[Any]], names: Sequence[str], since: datetime, now: datetime, step: timedelta
+) -> list[Plot]:
+    """The plots of these parts: requests, latency, cost, tokens, errors and heals.
+
+    Args:
+        rows: A moment, then what `part_of` reads.
+        names: The parts that are drawn.
+        since: Where the plots begin.
+        now: Where they end.
+        step: How wide one point is.
+    """
+    width = step.total_seconds()
+
+    def point(moment: datetime) -> int:
+        return int(moment.timestamp() // width)
+
+    times = [datetime.fromtimestamp(each * width, UTC) for each in range(point(since), point(now) + 1)]
+    at = {}
+    for moment, *rest in rows:
+        at[point(moment), str(rest[0])] = part_of(rest)
+
+    def drawn(title: str, of: Callable[[Part], float | None], empty: float | None) -> Plot:
+        series = {
+            name: [
+                of(found)
+                if (found := at.get((int(time.timestamp() // step.total_seconds()), name)))
+                else empty
+                for time in times
+            ]
+            for name in names
+        }
+        return Plot(title, drawing.lines(title, times, series))
+
+    return [
+        drawn("Requests", lambda part: part.requests, 0.0),
+        drawn("Latency p50, ms", lambda part: part.p50, None),
+        drawn("Latency p95, ms", lambda part: part.p95, None),
+        drawn("Cost", lambda part: part.cost, 0.0),
+        drawn("Tokens", lambda part: part.tokens, 0.0),
+        drawn("Errors and heals", lambda part: part.errors + part.healed, 0.0),
+    ]

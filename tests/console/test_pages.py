@@ -1,0 +1,128 @@
+"""Each page on real rows: home, flags, usage, quarantine, experiments."""
+
+import json
+
+import pytest
+from tests.console.conftest import document
+from tests.console.records import fill
+
+import windsock
+from windsock.api import Role
+
+
+def test_home_says_what_needs_doing(admin, connection):
+    page = admin.get("/").text
+    assert "new_editor expired on 2020-01-01" in page
+    connection.execute("update app_configurations set settings = '{\"temperature\": 9}'")
+    connection.execute(
+        "insert into windsock.mirrors values ('main', 'f', now(), now(), 'the disk is full') on conflict do nothing"
+    )
+    fill(connection, 10)
+    page = admin.get("/").text
+    assert "warm does not fit: temperature" in page
+    assert "is in trouble: the disk is full" in page
+    assert "model of teacher.profile is withdrawn" in page
+
+
+def test_home_of_a_project_without_a_complaint(admin, connection, folder):
+    changed = document()
+    del changed["flags"]["new_editor"]
+    (folder / "teacher.flagd.json").write_text(json.dumps(changed))
+    windsock.reload()
+    assert "All is well" in admin.get("/").text
+
+
+def test_flags_in_words(admin):
+    page = admin.get("/flags").text
+    assert "new_editor" in page
+    assert "editors" in page
+    assert "new_editor" not in admin.get("/flags", q="teach").text.partition("<main")[2]
+    page = admin.get("/flag", key="new_editor").text
+    assert "on 10 %, off 90 %" in page
+    assert 'aria-label="on 10 %, off 90 %"' in page
+    assert "Flags of the teacher" in page, "the commit"
+    assert admin.get("/flag", key="nothing").status_code == 404
+
+
+def test_what_if(admin):
+    page = admin.get("/flag", key="new_editor", user="ada", attributes="tier=pro").text
+    assert "Gives" in page
+    assert "TARGETING_MATCH" in page
+    assert "tier = &#34;pro&#34;" in page
+
+
+def test_ten_thousand_flags_are_pages(admin, folder):
+    changed = document()
+    body = {"state": "ENABLED", "variants": {"on": True}, "defaultVariant": "on"}
+    changed["flags"] |= {f"flag_{number:05}": body for number in range(10_000)}
+    (folder / "teacher.flagd.json").write_text(json.dumps(changed))
+    page = admin.get("/flags")
+    assert len(page.content) <= 100_000
+    assert "10,002 flags" in page.text
+    assert "flag_00060" not in page.text
+    assert "flag_00060" in admin.get("/flags", page="2").text
+
+
+def test_usage_as_plots_and_a_table(admin, connection):
+    assert "No request in the last day" in admin.get("/usage").text
+    fill(connection)
+    for by, name in ("profile", "warm"), ("model", "small-2026-04"), ("variant", "production"):
+        page = admin.get("/usage", by=by, span="week")
+        assert page.text.count('<svg viewBox="0 0 420 150"') == 6
+        assert name in page.text
+        assert len(page.content) <= 100_000
+    number = page.text.partition("/request?id=")[2].partition('"')[0]
+    row = admin.get("/request", id=number).text
+    assert "temperature" in row
+    assert "5f3c2a1b9d0e" in row
+    assert admin.get("/request", id="x").status_code == 404
+
+
+def test_lifting_a_withdrawn_value(admin, reader, connection):
+    assert "Nothing is withdrawn" in admin.get("/quarantine").text
+    fill(connection, 0)
+    page = admin.get("/quarantine").text
+    assert "no such model" in page
+    assert '<td class="n">5</td>' in page
+    assert '<button aria-label="Lift' not in reader.get("/quarantine").text
+    where = connection.execute(
+        "select flag, variant, field, fingerprint from windsock.withdrawals"
+    ).fetchone()
+    form = dict(zip(("flag", "variant", "field", "fingerprint"), where, strict=True))
+    assert "is served again" in admin.send("/quarantine/lift", **form).text
+    assert connection.execute("select lifted_at is not null from windsock.withdrawals").fetchone() == (True,)
+    assert admin.send("/quarantine/lift", **form).status_code == 404
+
+
+@pytest.mark.slow
+def test_an_experiment_is_started_and_stopped_behind_its_plan(monkeypatch, admin, connection, folder):
+    monkeypatch.setenv("CONFIGURATION_API_WRITABLE", "true")
+    windsock.reload()
+    assert "cheaper" in admin.get("/experiments").text
+    plan = admin.send("/experiment/plan", name="cheaper", action="start").text
+    assert "teacher.experiment" in plan
+    before = (folder / "teacher.flagd.json").read_text()
+    base = plan.partition('name="base" value="')[2].partition('"')[0]
+    assert admin.send("/experiment/apply", name="cheaper", action="start", base="x").status_code == 422
+    assert (folder / "teacher.flagd.json").read_text() == before
+    page = admin.send("/experiment/apply", name="cheaper", action="start", base=base).text
+    assert '<span class="tag info">running</span>' in page
+    plan = admin.send("/experiment/plan", name="cheaper", action="stop").text
+    base = plan.partition('name="base" value="')[2].partition('"')[0]
+    admin.send("/experiment/apply", name="cheaper", action="stop", base=base)
+    assert "not running" in admin.get("/experiments").text
+
+
+@pytest.mark.slow
+def test_the_report_is_live(admin, connection):
+    fill(connection)
+    page = admin.get("/experiment", name="cheaper")
+    assert page.status_code == 200
+    assert "Who was exposed" in page.text
+    assert "Recorded" in admin.send("/experiment/record", name="cheaper").text
+    assert connection.execute("select count(*) from windsock.analysis_snapshots").fetchone() == (1,)
+
+
+def test_an_editor_starts_no_experiment(as_role):
+    editor = as_role(Role.EDITOR)
+    assert editor.send("/experiment/plan", name="cheaper", action="start").status_code == 403
