@@ -218,3 +218,11 @@ def test_what_a_feature_is_and_why(serve: Serve) -> None:
 
 class Plain(windsock.Settings):
     n: int = 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"), [(3, "'int'"), (None, "'NoneType'"), (windsock.Settings, "the class 'Settings'")]
+)
+def test_only_settings_and_features_are_explained(asked, named):
+    with pytest.raises(TypeError, match=rf"^explain takes what `for_user` .*; got {named}$"):
+        windsock.explain(asked)

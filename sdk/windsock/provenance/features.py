@@ -12,8 +12,16 @@ from windsock.settings.process import process
 from windsock.text import short
 
 
-def explained(feature: DeclaredFeature[Any], user: object, attributes: dict[str, Any]) -> Explanation:
-    """Tell where the value of a feature came from; see `explain`."""
+def explained(asked: object, user: object, attributes: dict[str, Any]) -> Explanation:
+    """Tell where the value of a feature came from; see `explain`.
+
+    Raises:
+        TypeError: It isn't a feature.
+    """
+    feature = getattr(asked, "declared", None)
+    if not isinstance(feature, DeclaredFeature):
+        given = f"the class {asked.__name__!r}" if isinstance(asked, type) else repr(type(asked).__name__)
+        raise TypeError(f"explain takes what `for_user` or `live` gave, or a feature; got {given}")
     evaluation = process.evaluating()
     environment, provider = evaluation.environment, evaluation.provider()
     details = evaluation.details(feature.kind, feature.key, feature.plain_default, user, attributes)

@@ -138,13 +138,13 @@ def explain(
         attributes: What targeting rules may ask of the user, for a feature.
 
     Raises:
-        TypeError: An instance made by calling the class, which wasn't resolved; or a user beside settings,
-            which have theirs.
+        TypeError: An instance made by calling the class, which wasn't resolved; a user beside settings,
+            which have theirs; or neither settings nor a feature.
     """
     if not isinstance(settings, Settings):
         from windsock.provenance.features import explained  # noqa: PLC0415 - asked by people
 
-        return explained(settings.declared, targeting_key, attributes)
+        return explained(settings, targeting_key, attributes)
     if targeting_key is not None or attributes:
         name = type(settings).__name__
         raise TypeError(f"these settings have their user: write explain({name}.for_user(user_id, …))")
