@@ -47,6 +47,8 @@ def run(database, pruner, tmp_path):
 @pytest.fixture
 def tables(database):
     with psycopg.connect(database, autocommit=True) as connection:
+        for table in ("profiles", "usage_logs"):  # as on Supabase
+            connection.execute(f"alter table {table} enable row level security")
         yield connection
 
 
