@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.node_packages import node_packages_unavailable
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
+PYRIGHT = HERE / "pyright"  # from npm; basedpyright's wheel brings its own
 MARK = "# wrong"
 UNSEEN_WITH_THE_PLUGIN = "but the plugin"
 CHECKERS = ["mypy", "mypy with pydantic's plugin", "basedpyright", "pyright"]
@@ -18,9 +20,11 @@ CHECKERS = ["mypy", "mypy with pydantic's plugin", "basedpyright", "pyright"]
 def errors(checker: str, module: str, folder: Path) -> list[str]:
     """The errors that a checker finds in a module, one a line."""
     program, _, plugin = checker.partition(" ")
-    found = BIN / program if (BIN / program).exists() else shutil.which(program)
-    if found is None:
-        pytest.skip(f"{program} is not installed")
+    found = BIN / program
+    if program == "pyright":
+        if why := node_packages_unavailable(PYRIGHT):
+            pytest.skip(why)
+        found = PYRIGHT / "node_modules" / ".bin" / "pyright"
     if program == "mypy":
         config = folder / "mypy.ini"
         config.write_text("[mypy]\nstrict = true\n" + ("plugins = pydantic.mypy\n" if plugin else ""))
