@@ -41,6 +41,8 @@ def test_flags_in_words(admin):
     assert "on 10 %, off 90 %" in page
     assert 'aria-label="on 10 %, off 90 %"' in page
     assert "Flags of the teacher" in page, "the commit"
+    assert "+ new_editor" in page
+    assert "Change(" not in page
     assert admin.get("/flag", key="nothing").status_code == 404
 
 
