@@ -2,6 +2,9 @@
 
 from importlib import metadata
 
+from pygments.lexers.sql import PostgresLexer
+from sphinx.application import Sphinx
+
 project = "windsock"
 author = "the windsock contributors"
 release = metadata.version("windsock")
@@ -26,3 +29,8 @@ html_show_copyright = False
 html_theme_options = {"top_of_page_buttons": []}
 html_static_path = ["_static"]
 html_css_files = ["windsock.css"]
+
+
+def setup(app: Sphinx) -> None:
+    """Read blocks of SQL as PostgreSQL's, which has dollar quotes."""
+    app.add_lexer("sql", PostgresLexer)
