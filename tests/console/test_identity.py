@@ -111,6 +111,7 @@ def test_what_is_refused(address, claims):
     assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.slow
 def test_other_signatures_are_refused(address):
     shared = public("RS256")["n"]  # what anybody may read
     good = signed()

@@ -177,6 +177,7 @@ def test_mounted_in_an_application(console, tokens, folder):
         person.http.close()
 
 
+@pytest.mark.slow
 def test_a_database_that_is_down_is_said(console, folder, tokens):
     broken = type(console)(
         console.settings, console.flags, "postgresql://nobody@127.0.0.1:1/x?connect_timeout=1"

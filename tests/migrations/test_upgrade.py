@@ -60,6 +60,7 @@ def test_a_running_mirror_follows_through_every_migration(empty_database, tmp_pa
         thread.join()
 
 
+@pytest.mark.slow
 def test_rows_of_a_new_service_wait_on_disk_until_the_database_is_migrated(empty_database, tmp_path, caplog):
     caplog.set_level(logging.CRITICAL)
     migrated(empty_database, TABLES + 1)  # usage_logs without the columns that came later

@@ -92,6 +92,7 @@ def ended(pid: int, seconds: float = 40.0) -> int:
     return -9
 
 
+@pytest.mark.slow
 def test_workers_forked_after_the_start_follow_by_themselves(source: Source) -> None:
     assert value() == "red"
     workers = [forked(lambda: until(lambda: value() == "blue", 30)) for _ in range(6)]

@@ -100,6 +100,7 @@ def test_a_value_that_is_withdrawn_while_settings_are_made_does_not_come_back(
         process.withdraw({})
 
 
+@pytest.mark.slow
 def test_reading_while_the_process_reloads(serve: Serve, setenv: Callable[[str, str], None]) -> None:
     class Web(windsock.Settings):
         port: int = 1

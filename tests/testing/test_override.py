@@ -40,7 +40,7 @@ DOCUMENT = {
             "state": "ENABLED", "variants": {"all": {"top_k": 20, "model": "base"}}, "defaultVariant": "all",
         },
         "checkout.v2": {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"},
-        "theme": {"state": "ENABLED", "variants": {"light": "light", "dark": "dark"}, "defaultVariant": "light"},
+        "palette": {"state": "ENABLED", "variants": {"light": "light", "dark": "dark"}, "defaultVariant": "light"},
         "limit": {"state": "ENABLED", "variants": {"low": 1, "high": 2}, "defaultVariant": "low"},
     },
 }  # fmt: skip
@@ -184,14 +184,17 @@ def test_flags_that_only_a_file_has(tmp_path: Path) -> None:
     (tmp_path / "a.flagd.json").write_text(json.dumps(DOCUMENT))
     client = api.get_client()
     with windsock.start(flags=tmp_path, usage=None):
-        with testing.override({"theme": "neon", "limit": 7}):
-            assert (client.get_string_value("theme", ""), client.get_integer_value("limit", 0)) == ("neon", 7)
+        with testing.override({"palette": "neon", "limit": 7}):
+            assert (client.get_string_value("palette", ""), client.get_integer_value("limit", 0)) == (
+                "neon",
+                7,
+            )
             assert client.get_boolean_value(
-                "theme", True
+                "palette", True
             )  # of another type: the caller's default, as without us
         with (
-            pytest.raises(OverrideError, match=r"'theme' cannot be 1: its variants are str"),
-            testing.override({"theme": 1}),
+            pytest.raises(OverrideError, match=r"'palette' cannot be 1: its variants are str"),
+            testing.override({"palette": 1}),
         ):
             pytest.fail("the block must not run")
 

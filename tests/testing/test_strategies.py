@@ -63,6 +63,7 @@ def test_settings_are_instances(writer):
     assert writer.tone in Tone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "edge",
     [

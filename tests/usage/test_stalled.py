@@ -27,6 +27,7 @@ def rows(connection):
     return connection.execute("select count(*) from usage_logs").fetchone()[0]
 
 
+@pytest.mark.slow
 def test_rows_of_a_paused_server_arrive_once_by_another_connection(
     database, impatient, tmp_path, monkeypatch
 ):
