@@ -23,7 +23,7 @@ def command(
     classes: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODULE:CLASS]...",
+            metavar="MODULE:CLASS",
             help="Settings classes to import; pyproject.toml for those listed there.",
         ),
     ] = None,

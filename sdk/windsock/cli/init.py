@@ -19,7 +19,7 @@ _LINES = {".gitignore": "flagd/mirror/", ".gitattributes": "*.flagd.json diff=fl
 def command(
     classes: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MODULE:CLASS]...", help="Settings classes to import and write flags for."),
+        typer.Argument(metavar="MODULE:CLASS", help="Settings classes to import and write flags for."),
     ] = None,
 ) -> None:
     """Write the first flag files into flagd/, and lines for .gitignore and .gitattributes.

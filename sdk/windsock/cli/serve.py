@@ -1,5 +1,7 @@
 """`windsock serve`: the web console."""
 
+import os
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +11,7 @@ import windsock
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._project import at_least_one, settings_classes
 from windsock.cli._say import warn
-from windsock.errors import MissingExtraError
+from windsock.errors import ConfigurationError, MissingExtraError
 from windsock.flagfiles.files import DEFAULT_FOLDER
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -19,7 +21,7 @@ def command(
     classes: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODULE:CLASS]...",
+            metavar="MODULE:CLASS",
             help="Settings classes to import; pyproject.toml for those listed there.",
         ),
     ] = None,
@@ -57,7 +59,22 @@ def command(
             f"{host} is not loopback: put a proxy with TLS in front, so that cookies are sent over https only"
         )
     identity = None if issuer is None else Issuer(issuer, audience, keys_url)
-    with database(database_url) as url, windsock.start(flags=flags, environment=environment, usage=url):
-        print(f"http://{host}:{port}  sign in with a token: windsock token NAME --role admin", flush=True)
+    with (
+        _listening(host, port) as listener,
+        database(database_url) as url,
+        windsock.start(flags=flags, environment=environment, usage=url),
+    ):
+        address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
         console = Console(chosen, flags, url, identity)
-        uvicorn.run(application(console), host=host, port=port, log_level="warning", access_log=False)
+        config = uvicorn.Config(application(console), log_level="warning", access_log=False)
+        print(f"{address}  sign in with a token: windsock token NAME --role admin", flush=True)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        what = os.strerror(error.errno) if error.errno else error
+        raise ConfigurationError(f"{host}:{port}: cannot listen: {what}; choose another --port") from error
