@@ -9,8 +9,9 @@ from windsock.postgres.queries import load_queries
 if TYPE_CHECKING:
     import psycopg
 
-_TEXT = ("text", "character varying")
-_TIME = ("timestamp with time zone",)
+TEXT = ("text", "character varying")
+TIME = ("timestamp with time zone",)
+NUMBER = ("double precision", "numeric")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,12 @@ CONFIGURATIONS = Shape(
     "20260221000024",
     {
         "id": ("uuid",),
-        "name": _TEXT,
-        "description": _TEXT,
+        "name": TEXT,
+        "description": TEXT,
         "settings": ("jsonb",),
         "is_active": ("boolean",),
-        "created_at": (*_TIME, "timestamp without time zone"),
-        "updated_at": (*_TIME, "timestamp without time zone"),
+        "created_at": (*TIME, "timestamp without time zone"),
+        "updated_at": (*TIME, "timestamp without time zone"),
     },
 )
 USAGE = Shape(
@@ -47,22 +48,22 @@ USAGE = Shape(
     "20260222000002",
     {
         "id": ("uuid",),
-        "requested_at": _TIME,
-        "user_id": _TEXT,
-        "request_id": _TEXT,
-        "environment": _TEXT,
-        "flag": _TEXT,
-        "variant": _TEXT,
+        "requested_at": TIME,
+        "user_id": TEXT,
+        "request_id": TEXT,
+        "environment": TEXT,
+        "flag": TEXT,
+        "variant": TEXT,
         "config_id": ("uuid",),
-        "revision": _TEXT,
-        "reason": _TEXT,
+        "revision": TEXT,
+        "reason": TEXT,
         "values": ("jsonb",),
         "healed": ("jsonb",),
-        "latency_ms": ("double precision", "numeric"),
+        "latency_ms": NUMBER,
         "input_tokens": ("bigint", "numeric"),
         "output_tokens": ("bigint", "numeric"),
         "cost": ("numeric",),
-        "trace_id": _TEXT,
+        "trace_id": TEXT,
     },
 )
 ALL = (PROFILES, CONFIGURATIONS, USAGE)
@@ -74,9 +75,18 @@ def differences(connection: "psycopg.Connection", shape: Shape) -> str:
     types: dict[str, str] = dict(connection.execute(query, {"table": shape.table}).fetchall())
     if not types:
         return ""
-    wrong = [
+    return "; ".join(misfits(shape.columns, types))
+
+
+def misfits(columns: Mapping[str, tuple[str, ...]], types: Mapping[str, str]) -> list[str]:
+    """Say of each column what is otherwise.
+
+    Args:
+        columns: The types that each column may have, the usual one first; none for any type.
+        types: The columns that there are, with their types as `format_type` names them.
+    """
+    return [
         f"{column} is {types[column]}, not {allowed[0]}" if column in types else f"no column {column}"
-        for column, allowed in shape.columns.items()
+        for column, allowed in columns.items()
         if column not in types or (allowed and types[column] not in allowed)
     ]
-    return "; ".join(wrong)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from windsock.errors import ConfigurationError
+from windsock.postgres import shapes
 from windsock.postgres.connection import KeptConnection
 from windsock.postgres.queries import load_queries
 from windsock.postgres.refusals import is_about_the_row
@@ -20,25 +21,16 @@ from windsock.usage.sinks import RowsRefusedError
 
 QUERIES = load_queries("windsock.usage", "queries.sql")
 
-_TYPES = {  # what a column may be
-    "id": ("uuid",),
-    "requested_at": ("timestamp with time zone",),
-    "config_id": ("uuid",),
-    "values": ("jsonb",),
-    "healed": ("jsonb",),
-    "latency_ms": ("double precision", "numeric"),
-    "input_tokens": ("bigint", "numeric"),
-    "output_tokens": ("bigint", "numeric"),
-    "cost": ("numeric",),
-    "first_item_ms": ("double precision", "numeric"),
+_TYPES = {  # what a column may be; text where none is named
+    **shapes.USAGE.columns,
+    "first_item_ms": shapes.NUMBER,
     "version": ("integer",),
-    "first_exposed_at": ("timestamp with time zone",),
+    "first_exposed_at": shapes.TIME,
     "allocation": ("real",),
     "attributes": ("jsonb",),
     "value": ("double precision",),
-    "occurred_at": ("timestamp with time zone",),
+    "occurred_at": shapes.TIME,
 }
-_TEXT = ("text", "character varying")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +172,7 @@ class PostgresSink:
 def _differences(columns: Sequence[tuple[str, str, bool, bool]], table: _Table) -> list[str]:
     """Compare a table's columns (name, type, whether it needs a value, whether it is unique) with ours."""
     types = {name: kind for name, kind, _, _ in columns}
-    wrong = [
-        f"{name} is {types[name]}, not {kinds[0]}" if name in types else f"no column {name}"
-        for name, kinds in ((name, _TYPES.get(name, _TEXT)) for name in table.columns)
-        if types.get(name) not in kinds
-    ]
+    wrong = shapes.misfits({name: _TYPES.get(name, shapes.TEXT) for name in table.columns}, types)
     wrong += [
         f"{name} needs a value"
         for name, _, is_needed, _ in columns
