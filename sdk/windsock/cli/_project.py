@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, TypeGuard
+from typing import Annotated, Any, Final, TypeGuard
+
+import typer
 
 from windsock.errors import ConfigurationError, UnreachableError
 from windsock.lint.linter import LintOptions
@@ -22,6 +24,13 @@ from windsock.text import did_you_mean
 
 LISTED: Final = "pyproject.toml"
 """Stands for the classes that the project lists, where a command takes the name of a class."""
+
+Classes = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="MODULE:CLASS", help="Settings classes to import; pyproject.toml for those listed there."
+    ),
+]
 
 
 def lint_options(enabled: Sequence[str]) -> LintOptions:

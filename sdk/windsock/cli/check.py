@@ -8,7 +8,7 @@ import typer
 
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._findings import Format, count, write
-from windsock.cli._project import at_least_one, settings_classes
+from windsock.cli._project import Classes, at_least_one, settings_classes
 from windsock.cli._say import note, warn
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
 from windsock.flagfiles.sets import flag_set
@@ -18,13 +18,7 @@ from windsock.settings.declaration import Declaration
 
 
 def command(
-    classes: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="MODULE:CLASS",
-            help="Settings classes to import; pyproject.toml for those listed there.",
-        ),
-    ] = None,
+    classes: Classes = None,
     *,
     flags: Annotated[
         list[Path] | None, typer.Option(help="Flag files or folders; by default flagd/.")

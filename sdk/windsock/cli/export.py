@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._new import document
-from windsock.cli._project import at_least_one, settings_classes
+from windsock.cli._project import Classes, at_least_one, settings_classes
 from windsock.cli._say import print_json
 from windsock.flagfiles.exporting import manifest, schema, skeletons
 
@@ -20,13 +20,7 @@ class ExportForm(StrEnum):
 
 
 def command(
-    classes: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="MODULE:CLASS",
-            help="Settings classes to import; pyproject.toml for those listed there.",
-        ),
-    ] = None,
+    classes: Classes = None,
     *,
     kind: Annotated[
         ExportForm,

@@ -9,7 +9,7 @@ import typer
 
 import windsock
 from windsock.cli._database import DatabaseUrl, database
-from windsock.cli._project import at_least_one, settings_classes
+from windsock.cli._project import Classes, at_least_one, settings_classes
 from windsock.cli._say import warn
 from windsock.errors import ConfigurationError, MissingExtraError
 from windsock.flagfiles.files import DEFAULT_FOLDER
@@ -18,13 +18,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def command(
-    classes: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="MODULE:CLASS",
-            help="Settings classes to import; pyproject.toml for those listed there.",
-        ),
-    ] = None,
+    classes: Classes = None,
     *,
     flags: Annotated[Path, typer.Option(help="The folder of the flag files.")] = DEFAULT_FOLDER,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
