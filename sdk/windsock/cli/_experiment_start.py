@@ -1,6 +1,5 @@
 """`windsock experiment start`: the document becomes a flag."""
 
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -8,12 +7,11 @@ import typer
 
 from windsock.cli._say import say, warn
 from windsock.experiments.reading import read_declared, read_holdouts
-from windsock.experiments.running.starting import flag_files, started
-from windsock.flagfiles.files import FlagFile, write_bytes
+from windsock.experiments.running.starting import flag_files, planned, started
+from windsock.flagfiles.files import write_bytes
 from windsock.gitops.applying import apply_to_folder
-from windsock.gitops.plan import Limits, Plan, PlanRequest, dump, make
+from windsock.gitops.plan import Plan, dump
 from windsock.gitops.plan_text import text
-from windsock.gitops.population import synthetic
 
 Name = Annotated[str, typer.Argument(help="The experiment, declared in <flags>/experiments/<name>.yaml.")]
 Flags = Annotated[Path, typer.Option(help="The folder of the flags.")]
@@ -21,8 +19,6 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and chang
 Out = Annotated[
     Path | None, typer.Option(help="Write the plan here, for `windsock apply`, and change nothing.")
 ]
-
-_MADE_UP = 10_000
 
 
 def command(
@@ -43,13 +39,6 @@ def command(
     files = flag_files(flags)
     after = started(experiment, files, read_holdouts(flags / "holdouts.yaml"), flags)
     carry_out(planned(files, after, environment), flags, out, dry_run=dry_run)
-
-
-def planned(before: tuple[FlagFile, ...], after: tuple[FlagFile, ...], environment: str) -> Plan:
-    """The plan of a change that an experiment makes to the files."""
-    population = synthetic(_MADE_UP, environment)
-    limits = Limits(allow_reshuffle=True)  # a new version says so; without one no user changes arms
-    return make(PlanRequest("the working tree", before, after, population, (), limits, time.time()))
 
 
 def carry_out(plan: Plan, flags: Path, out: Path | None, *, dry_run: bool) -> None:

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from windsock.cli._experiment_start import DryRun, Flags, Name, Out, carry_out, planned
+from windsock.cli._experiment_start import DryRun, Flags, Name, Out, carry_out
 from windsock.experiments.reading import read_declared
-from windsock.experiments.running.starting import flag_files, stopped
+from windsock.experiments.running.starting import flag_files, planned, stopped
 
 
 def command(

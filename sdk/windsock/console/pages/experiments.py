@@ -1,6 +1,5 @@
 """Experiments: the list, the live report, and start, stop and decide behind the plan."""
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,15 +12,13 @@ from windsock.console.views.flags import running
 from windsock.console.visits import Answer, Go, NotAllowedError, NotFoundError, Page, Route, Visit
 from windsock.errors import ConfigurationError, MissingExtraError, WindsockError
 from windsock.gitops.applying import apply_to_folder
-from windsock.gitops.plan import Limits, Plan, PlanRequest, make
+from windsock.gitops.plan import Plan
 from windsock.gitops.plan_text import text
-from windsock.gitops.population import synthetic
 from windsock.runtime.state import health
 
 if TYPE_CHECKING:
     from windsock.experiments.result import Result
 
-_MADE_UP: Final = 10_000
 _LOOKS: Final = 6
 
 
@@ -108,7 +105,12 @@ def _analysis(visit: Visit, name: str) -> "Result":
 def _plan(visit: Visit, name: str, action: str) -> Plan:
     try:
         from windsock.experiments.reading import read_declared, read_holdouts  # noqa: PLC0415 - an extra
-        from windsock.experiments.running.starting import flag_files, started, stopped  # noqa: PLC0415
+        from windsock.experiments.running.starting import (  # noqa: PLC0415
+            flag_files,
+            planned,
+            started,
+            stopped,
+        )
     except ImportError as missing:
         raise MissingExtraError("starting an experiment", "experiments") from missing
     folder = visit.console.flags
@@ -119,10 +121,8 @@ def _plan(visit: Visit, name: str, action: str) -> Plan:
         if action == "stop"
         else started(declared, files, read_holdouts(folder / "holdouts.yaml"), folder)
     )
-    users, limits = synthetic(_MADE_UP, health().environment), Limits(allow_reshuffle=True)
-    return make(
-        PlanRequest("the files", files, after, users, visit.console.declarations, limits, time.time())
-    )
+    environment = health().environment
+    return planned(files, after, environment, base="the files", declarations=visit.console.declarations)
 
 
 def _digest(made: Plan) -> str:

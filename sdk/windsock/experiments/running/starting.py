@@ -1,6 +1,7 @@
 """Starting and stopping an experiment: the flag files as they shall be."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -23,9 +24,13 @@ from windsock.flagfiles.formatting import formatted
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, JsonValue
 from windsock.gitops.changes import content
+from windsock.gitops.plan import Limits, Plan, PlanRequest, make
+from windsock.gitops.population import synthetic
 from windsock.settings.arms import EXPERIMENT, VERSION
+from windsock.settings.declaration import Declaration
 
 _SCHEMA: Final = "https://flagd.dev/schema/v0/flags.json"
+_MADE_UP: Final = 10_000  # users of a plan
 _GATES: Final = ("traffic.", "group.")
 
 
@@ -37,6 +42,28 @@ def flag_files(folder: Path) -> tuple[FlagFile, ...]:
     """
     there = any(path.name.endswith(SUFFIXES) for path in folder.glob("*.flagd.*"))
     return read_files([folder]) if there else ()
+
+
+def planned(
+    before: Sequence[FlagFile],
+    after: Sequence[FlagFile],
+    environment: str,
+    *,
+    base: str = "the working tree",
+    declarations: Sequence[Declaration] = (),
+) -> Plan:
+    """The plan of a change that an experiment makes to the files, for made-up users.
+
+    Args:
+        before: The flag files as they are.
+        after: What `started` or `stopped` gave.
+        environment: Of the users.
+        base: What the plan calls the files as they are.
+        declarations: Settings classes whose values must go on fitting.
+    """
+    users = synthetic(_MADE_UP, environment)
+    limits = Limits(allow_reshuffle=True)  # a new version says so; without one no user changes arms
+    return make(PlanRequest(base, before, after, users, declarations, limits, time.time()))
 
 
 def started(
