@@ -4,9 +4,13 @@ import contextlib
 import socket
 import threading
 
+import pytest
 import uvicorn
 from tests.settings.conftest import anyio_backend, fresh_process, serve
 from tests.waiting import eventually
+
+import windsock
+from windsock.usage import MemorySink
 
 __all__ = ["anyio_backend", "fresh_process", "serve", "served"]
 
@@ -25,3 +29,18 @@ def served(app, lifespan="off"):
         finally:
             server.should_exit = True
             thread.join()
+
+
+@pytest.fixture
+def rows(serve):
+    """Start with a profile for ann; call it to stop, for the rows that were recorded."""
+    from tests.healing.teachers import TYPO, profiles  # declares a class: not before the tests that use it
+
+    memory = MemorySink()
+    serve(profiles(["ann"], reasoning_model=TYPO), usage=memory)
+
+    def rows():
+        windsock.stop()
+        return memory.rows
+
+    return rows

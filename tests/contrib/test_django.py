@@ -15,10 +15,9 @@ from django.test import AsyncClient, Client, override_settings
 from django.urls import path
 from openfeature.evaluation_context import EvaluationContext
 from tests.contrib.conftest import served
-from tests.healing.teachers import CONFIG, TYPO, Provider, Teacher, profiles
+from tests.healing.teachers import CONFIG, TYPO, Provider, Teacher
 
 import windsock
-from windsock.usage import MemorySink
 
 
 def plain(http, user):
@@ -88,18 +87,6 @@ settings.configure(
     LOGGING_CONFIG=None,
 )
 django.setup()
-
-
-@pytest.fixture
-def rows(serve):
-    memory = MemorySink()
-    serve(profiles(["ann"], reasoning_model=TYPO), usage=memory)
-
-    def rows():
-        windsock.stop()
-        return memory.rows
-
-    return rows
 
 
 def read(answer):

@@ -10,11 +10,10 @@ import httpx
 import pytest
 import werkzeug.test
 from openfeature.evaluation_context import EvaluationContext
-from tests.healing.teachers import CONFIG, TYPO, Provider, Teacher, profiles
+from tests.healing.teachers import CONFIG, TYPO, Provider, Teacher
 
 import windsock
 from windsock.contrib.wsgi import RequestMiddleware
-from windsock.usage import MemorySink
 
 app = flask.Flask(__name__)
 app.wsgi_app = RequestMiddleware(app.wsgi_app)
@@ -52,18 +51,6 @@ def refused(user):
 @app.get("/broken/<user>")
 def broken(user):
     raise RuntimeError(Teacher.for_user(user).reasoning_model)
-
-
-@pytest.fixture
-def rows(serve):
-    memory = MemorySink()
-    serve(profiles(["ann"], reasoning_model=TYPO), usage=memory)
-
-    def rows():
-        windsock.stop()
-        return memory.rows
-
-    return rows
 
 
 def test_a_request_is_a_row(rows):
