@@ -1,6 +1,7 @@
 """Asks the language model. A tuned value that breaks the call costs the user nothing but time."""
 
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -40,6 +41,16 @@ class Attempts:
     tried: list[Settings] = field(default_factory=list)
     errors: list[openai.OpenAIError] = field(default_factory=list)
 
+    @contextmanager
+    def of(self, tuned: Settings) -> Iterator[None]:
+        """Note that these settings are tried, and why they failed if they do."""
+        self.tried.append(tuned)
+        try:
+            yield
+        except openai.OpenAIError as error:
+            self.errors.append(error)
+            raise
+
 
 class LLMService:
     """The OpenAI API, at `OPENAI_BASE_URL` with `OPENAI_API_KEY`, which the client reads itself."""
@@ -58,12 +69,8 @@ class LLMService:
         attempts = Attempts()
 
         def attempt(tuned: Settings) -> Answer:
-            attempts.tried.append(tuned)
-            try:
+            with attempts.of(tuned):
                 return self._call_openai(query, context, tuned)
-            except openai.OpenAIError as error:
-                attempts.errors.append(error)
-                raise
 
         answer = windsock.heal(config_params, attempt)
         _log_fallback(attempts)
@@ -80,12 +87,8 @@ class LLMService:
         attempts = Attempts()
 
         def attempt(tuned: Settings) -> Generator[str | Used]:
-            attempts.tried.append(tuned)
-            try:
+            with attempts.of(tuned):
                 yield from self._stream_openai(query, context, tuned)
-            except openai.OpenAIError as error:
-                attempts.errors.append(error)
-                raise
 
         parts = windsock.heal(config_params, attempt)
         _log_fallback(attempts)
