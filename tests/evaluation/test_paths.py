@@ -47,6 +47,7 @@ def serving(provider: FilesProvider, outer, transaction, own) -> Iterator[Evalua
         yield process.evaluation
     finally:
         process.evaluation = None
+        api.set_transaction_context(EMPTY)  # the variable outlives the propagator
         api.clear_transaction_context_propagator()
         api.clear_evaluation_context()
 
