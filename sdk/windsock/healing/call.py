@@ -143,9 +143,10 @@ def _misuse() -> ModuleType:
 
 def _run(call: Callable[[S], T], attempt: Attempt[S]) -> T:
     answer = call(attempt.settings)
-    if type(answer) is GeneratorType:
+    kind = type(answer)
+    if kind is GeneratorType:
         return cast("T", _begun(cast("Generator[object, object, object]", answer), attempt))
-    if isinstance(answer, CoroutineType | AsyncGeneratorType):
+    if kind is CoroutineType or kind is AsyncGeneratorType:
         _misuse().refuse_coroutine(answer)
     return answer
 
