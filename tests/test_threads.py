@@ -1,5 +1,6 @@
 """Where the system makes no thread, `start` works, and what should run in the background begins later."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -72,6 +73,22 @@ def test_a_stop_forgets_what_never_began(folder):
     with no_threads():
         windsock.stop()
     assert threads.waiting == []
+
+
+def test_what_never_began_is_stopped_twice_and_survives_a_fork(folder, capfd):
+    started(folder)
+    with no_threads():
+        windsock.stop()
+    thread = threading.Thread(target=print)
+    threads.waiting.append(thread)
+    for _ in range(2):
+        threads.join(thread)
+    assert threads.waiting == []
+    child = os.fork()  # what was stopped is collected late, so the fork still asks it to pause
+    if child == 0:
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert "cannot join" not in capfd.readouterr().err
 
 
 def test_a_process_with_an_event_handler_ends_in_silence(folder):

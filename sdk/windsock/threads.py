@@ -27,5 +27,5 @@ def join(thread: threading.Thread, timeout: float | None = None) -> None:
     """Wait for a thread's end, except for the caller's own; one that never began doesn't begin any more."""
     if thread in waiting:
         waiting.remove(thread)
-    elif thread is not threading.current_thread():
+    if thread.ident is not None and thread is not threading.current_thread():
         thread.join(timeout)
