@@ -1,6 +1,6 @@
 """What several pages read: flag files, a class by its flag, profiles by class."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -78,12 +78,20 @@ class ProfileOf:
     values: Mapping[str, object]
 
 
-def profiles_of(console: Console, connection: "Connection", flag: str, limit: int = 500) -> list[ProfileOf]:
-    """The profiles that say something of a class, those of most users first."""
-    found = connection.execute(QUERIES["profiles"], {"limit": limit}).fetchall()
+ProfileRow = tuple[str, str, bool, int, Mapping[str, object]]
+"""A profile with all that it sets: id, name, whether it is active, how many users have it, settings."""
+
+
+def profile_rows(connection: "Connection", limit: int = 500) -> list[ProfileRow]:
+    """The profiles, those of most users first: all users are counted for it."""
+    return connection.execute(QUERIES["profiles"], {"limit": limit}).fetchall()
+
+
+def profiles_of(console: Console, rows: Iterable[ProfileRow], flag: str) -> list[ProfileOf]:
+    """What profiles say of one class; those that say nothing are left out."""
     of_class = (
         ProfileOf(number, name, active, users, part_of(console, settings, flag))
-        for number, name, active, users, settings in found
+        for number, name, active, users, settings in rows
     )
     return [each for each in of_class if each.values]
 

@@ -10,7 +10,7 @@ from windsock.api.document import ENVIRONMENTS, Configuration, Values
 from windsock.api.settings import ConfigurationApi
 from windsock.api.store import Prepared, StaleRevision, Store, Stored, Write
 from windsock.api.tokens import Role
-from windsock.console.reading import QUERIES, class_of, git_files, profiles_of, served_provider
+from windsock.console.reading import QUERIES, class_of, git_files, profile_rows, profiles_of, served_provider
 from windsock.console.views.changes import changed_words, field_of
 from windsock.console.views.fields import FieldShape, shapes
 from windsock.console.views.forms import Faults, Sent, by_field, inputs, repeated, sent
@@ -175,16 +175,13 @@ def _changed(prepared: Prepared) -> Mapping[str, Sequence[object]]:
 def _covered(visit: Visit, declaration: Declaration, prepared: Prepared) -> list[str]:
     """Who doesn't see the change: users whose profile sets the field, and processes with a variable."""
     fields = {field_of(pointer) for pointer in _changed(prepared)}
+    profiles = profiles_of(visit.console, profile_rows(visit.connection), declaration.flag)
+    layers = class_of(visit.console, declaration.flag).__windsock__.process_layers()
     lines = []
     for name in sorted(fields):
-        users = sum(
-            each.users
-            for each in profiles_of(visit.console, visit.connection, declaration.flag)
-            if each.active and name in each.values
-        )
+        users = sum(each.users for each in profiles if each.active and name in each.values)
         if users:
             lines.append(f"{users:,} users keep their own {name}: their profile sets it")
-        layers = class_of(visit.console, declaration.flag).__windsock__.process_layers()
         own = [layer.origin for layer in layers if name in layer.values]
         lines += [f"{name} stays what {origin} says in this process" for origin in own]
     return lines

@@ -6,14 +6,14 @@ from itertools import chain
 from typing import Final
 
 from windsock.console.pages.quarantine import in_force
-from windsock.console.reading import QUERIES, git_flags, profiles_of
+from windsock.console.reading import QUERIES, git_flags, profile_rows, profiles_of
 from windsock.console.views import todo
 from windsock.console.views.flags import running
 from windsock.console.visits import Answer, Page, Route, Visit
 from windsock.runtime.state import health
 
 _PROFILES: Final = 200
-"""Profiles of each class that are checked, those of most users."""
+"""Profiles that are checked, those of most users."""
 
 
 def home(visit: Visit) -> Answer:
@@ -36,8 +36,9 @@ def home(visit: Visit) -> Answer:
 
 
 def _profiles(visit: Visit) -> Iterator[todo.Todo]:
+    rows = profile_rows(visit.connection, _PROFILES)
     for each in visit.console.declarations:
-        yield from todo.of_profiles(each, profiles_of(visit.console, visit.connection, each.flag, _PROFILES))
+        yield from todo.of_profiles(each, profiles_of(visit.console, rows, each.flag))
 
 
 ROUTES: Final = (Route("/", home),)

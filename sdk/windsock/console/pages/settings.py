@@ -3,7 +3,7 @@
 from typing import Final
 
 import windsock
-from windsock.console.reading import class_of, git_flags, profiles_of
+from windsock.console.reading import class_of, git_flags, profile_rows, profiles_of
 from windsock.console.views import layers
 from windsock.console.views.fields import shapes
 from windsock.console.visits import Answer, Page, Route, Visit
@@ -37,7 +37,7 @@ def _table(visit: Visit, flag: str) -> Answer:
     resolver = settings_class.__windsock__
     declaration = resolver.declaration
     served = git_flags(visit.console)
-    profiles = profiles_of(visit.console, visit.connection, flag)
+    profiles = profiles_of(visit.console, profile_rows(visit.connection), flag)
     found = layers.columns(declaration, served.flags.get(flag), resolver.process_layers())
     values_now = resolver.resolve(None, {}).resolution.values
     explanation = windsock.explain(settings_class.live())
