@@ -19,7 +19,7 @@ from windsock.experiments.data.collecting import collect
 from windsock.experiments.data.warehouse import open_folder
 from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import Metric
-from windsock.experiments.reading import Declared
+from windsock.experiments.reading import DeclaredExperiment
 
 RESULTS = Path(__file__).parent / "results" / "experiments_duckdb.json"
 NOW = datetime(2026, 4, 15, tzinfo=UTC)
@@ -65,7 +65,7 @@ def by_hand() -> str:
     return BY_HAND.format(sums=sums, moments=moments)
 
 
-def declared() -> Declared:
+def declared() -> DeclaredExperiment:
     """Three metrics of one table."""
     metrics = {
         f"metric_{x}": Metric.model_validate(
@@ -80,7 +80,7 @@ def declared() -> Declared:
             "minimum_effect": 0.01,
         }
     )  # fmt: skip
-    return Declared(experiment, metrics)
+    return DeclaredExperiment(experiment, metrics)
 
 
 def timed(action: Callable[[], object]) -> tuple[float, object]:

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.stats import beta
 from tea_tasting.aggr import Aggregates
 
-from windsock.experiments.statistics.designs import Design, OpenEnded, PlannedLooks, UpToMaximum
+from windsock.experiments.statistics.designs import Design, GroupSequential, OpenEnded, UpToMaximum
 from windsock.experiments.statistics.e_processes import event_ratio_evidence, sample_ratio_evidence
 from windsock.experiments.statistics.gates import MEAN_EVENTS, RATE_EVENTS
 
@@ -156,9 +156,9 @@ def false_positives(runs: int) -> Iterator[dict[str, object]]:
 def power(runs: int) -> dict[str, float]:
     """An effect that one look at the maximum finds in 80 %, with 20 looks on the way there."""
     looks = [step / 20 for step in range(1, 21)]
-    nothing = PlannedLooks(looks, 0)
+    nothing = GroupSequential(looks, 0)
     designs = {
-        "O'Brien-Fleming, 20 planned looks": lambda look: PlannedLooks(looks, look // 10),
+        "O'Brien-Fleming, 20 planned looks": lambda look: GroupSequential(looks, look // 10),
         "up to a maximum": lambda look: UpToMaximum(look / LOOKS),
         "open-ended": lambda look: OpenEnded(100 * look, 100 * LOOKS),
     }

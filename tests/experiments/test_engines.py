@@ -17,7 +17,7 @@ from windsock.experiments.data.unit_table import columns_of
 from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import BUILT_IN, Metric
-from windsock.experiments.reading import Declared
+from windsock.experiments.reading import DeclaredExperiment
 from windsock.experiments.statistics.effects import compare
 from windsock.experiments.statistics.moments import aggregates
 
@@ -38,7 +38,7 @@ EXPERIMENT = Experiment.model_validate(
         "minimum_effect": "5%", "maximum": {"units": 10_000},
     }
 )  # fmt: skip
-DECLARED = Declared(EXPERIMENT, {name: EVERY[name] for name in EXPERIMENT.metrics.every})
+DECLARED = DeclaredExperiment(EXPERIMENT, {name: EVERY[name] for name in EXPERIMENT.metrics.every})
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def on_spark(rows: Rows, folder: Path, session) -> Warehouse:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_offset_of_1e8_keeps_its_digits_on_spark(spark, tmp_path) -> None:
     found = []
-    declared = Declared(EXPERIMENT, {"revenue": OWN["revenue"]})
+    declared = DeclaredExperiment(EXPERIMENT, {"revenue": OWN["revenue"]})
     for number, offset in enumerate((0.0, 1e8, 1e8)):
         rows = experiment_rows(offset=offset)
         rows.metric_events = [row for row in rows.metric_events if row["name"] == "revenue"]
@@ -171,7 +171,7 @@ def test_an_offset_of_1e8_keeps_its_digits(make_database, migrated_template, tmp
         bought = {row["user_id"] for row in each.metric_events}
         each.exposures = [row for row in each.exposures if row["unit"] in bought]
     errors = []
-    declared = Declared(EXPERIMENT, {"revenue": OWN["revenue"]})
+    declared = DeclaredExperiment(EXPERIMENT, {"revenue": OWN["revenue"]})
     for number, each in enumerate((plain, far)):
         (folder := Path(tmp_path / str(number))).mkdir()
         database = make_database(migrated_template)

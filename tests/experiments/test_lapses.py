@@ -14,7 +14,7 @@ from windsock.experiments.data.warehouse import open_postgres
 from windsock.experiments.decision import State, decide
 from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import BUILT_IN
-from windsock.experiments.reading import Declared
+from windsock.experiments.reading import DeclaredExperiment
 from windsock.experiments.reporting.left_out import left_out
 from windsock.experiments.running.assigning import Options, assign
 from windsock.settings.place import fingerprint
@@ -30,8 +30,8 @@ FACTS = {
 }  # fmt: skip
 
 
-def declared(**changed: object) -> Declared:
-    return Declared(Experiment.model_validate(FACTS | changed), METRICS)
+def declared(**changed: object) -> DeclaredExperiment:
+    return DeclaredExperiment(Experiment.model_validate(FACTS | changed), METRICS)
 
 
 def hourly(units: int = 200) -> Rows:
@@ -44,7 +44,7 @@ def hourly(units: int = 200) -> Rows:
     return rows
 
 
-def look(url: str, experiment: Declared, now: datetime = NOW):
+def look(url: str, experiment: DeclaredExperiment, now: datetime = NOW):
     with open_postgres(url) as warehouse:
         assert warehouse.as_analyst
         return analyse(experiment, collect(warehouse, experiment, "production", now))

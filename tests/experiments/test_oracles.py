@@ -16,7 +16,7 @@ from ville._boundaries import best_rho, normal_mixture
 from ville.evalues import ebh, p_to_e
 
 from windsock.experiments.statistics import brownian, confidence_sequences, group_sequential, planning
-from windsock.experiments.statistics.designs import FixedHorizon, OpenEnded, PlannedLooks, UpToMaximum
+from windsock.experiments.statistics.designs import FixedHorizon, GroupSequential, OpenEnded, UpToMaximum
 from windsock.experiments.statistics.e_processes import (
     event_ratio_bounds,
     event_ratio_evidence,
@@ -32,7 +32,7 @@ EVERY_DESIGN = (
     OpenEnded(400, 1000),
     FixedHorizon(),
     FixedHorizon(57.3),
-    PlannedLooks((0.3, 0.6, 1.0), 2),
+    GroupSequential((0.3, 0.6, 1.0), 2),
 )
 
 

@@ -10,14 +10,14 @@ import pytest
 from tests.experiments import engines
 from tests.experiments.data import NOW, START, Rows
 from tests.experiments.test_engines import SPARK, spark
-from windsock.experiments.analysis import Outcome, analyse
+from windsock.experiments.analysis import ComparisonOutcome, analyse
 from windsock.experiments.data.collecting import collect
 from windsock.experiments.data.parts import MAX_COMBINATIONS, MAX_VALUES, OTHER, UNKNOWN
 from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.decision import decide
 from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import BUILT_IN
-from windsock.experiments.reading import Declared
+from windsock.experiments.reading import DeclaredExperiment
 from windsock.experiments.reporting.page import page
 from windsock.experiments.segments import segments
 from windsock.experiments.snapshot import Snapshot, from_json, to_json
@@ -33,8 +33,8 @@ FACTS = {
 METRICS = {name: BUILT_IN[name] for name in ("cost_per_request", "error_rate")}
 
 
-def declared(**changed: object) -> Declared:
-    return Declared(Experiment.model_validate(FACTS | changed), METRICS)
+def declared(**changed: object) -> DeclaredExperiment:
+    return DeclaredExperiment(Experiment.model_validate(FACTS | changed), METRICS)
 
 
 def by_plan(units: int = 1_200, *, seed: int = 5, effects: dict[str, float] | None = None) -> Rows:
@@ -81,9 +81,9 @@ def test_each_engine_splits_by_the_attributes_of_the_first_exposure(opened) -> N
     by = {(each.attribute, each.value): each.comparison for each in segments(found)}
     for attribute in ("plan", "beta"):
         assert sum(sum(by[key].units) for key in by if key[0] == attribute) == 1_200
-    assert by["plan", "free"].outcome is Outcome.BETTER
+    assert by["plan", "free"].outcome is ComparisonOutcome.BETTER
     assert by["plan", "free"].effect.relative == pytest.approx(-0.3, abs=0.06)
-    assert by["plan", "pro"].outcome is not Outcome.BETTER
+    assert by["plan", "pro"].outcome is not ComparisonOutcome.BETTER
     assert by["plan", "free"].confidence == pytest.approx(1 - 0.05 / 5)
 
 
@@ -115,7 +115,10 @@ def test_segments_without_an_effect_are_seldom_called(tmp_path) -> None:
         with engines.parquet(by_plan(240, seed=seed), folder) as warehouse:
             document = declared(maximum={"units": 240})
             found = analyse(document, collect(warehouse, document, "production", NOW))
-        called += any(each.comparison.outcome in (Outcome.BETTER, Outcome.WORSE) for each in segments(found))
+        called += any(
+            each.comparison.outcome in (ComparisonOutcome.BETTER, ComparisonOutcome.WORSE)
+            for each in segments(found)
+        )
     assert called <= 6  # of 40 at 5 %, more than 6 happens once in 200 times
 
 

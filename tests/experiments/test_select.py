@@ -10,7 +10,7 @@ from windsock.experiments.data.select import checked_select
 from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import Metric
-from windsock.experiments.reading import Declared
+from windsock.experiments.reading import DeclaredExperiment
 
 READS = "select user_id as unit, occurred_at as at, value as amount from windsock.metric_events where name = 'revenue'"
 
@@ -50,7 +50,7 @@ def test_files_are_not_read_by_a_metric(sql) -> None:
         checked_select(sql, "duckdb", "metric revenue")
 
 
-def declared(sql: str) -> Declared:
+def declared(sql: str) -> DeclaredExperiment:
     experiment = Experiment.model_validate(
         {
             "name": "cheaper_model", "hypothesis": "h", "owner": "o", "settings": "teacher",
@@ -59,7 +59,7 @@ def declared(sql: str) -> Declared:
         }
     )  # fmt: skip
     metric = {"source": {"sql": sql}, "kind": "mean", "value": "amount", "better": "higher"}
-    return Declared(experiment, {"revenue": Metric.model_validate(metric)})
+    return DeclaredExperiment(experiment, {"revenue": Metric.model_validate(metric)})
 
 
 def test_a_select_gives_the_numbers_of_its_table(database, tmp_path) -> None:

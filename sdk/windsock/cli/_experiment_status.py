@@ -12,13 +12,13 @@ from rich.text import Text
 
 from windsock.cli._experiment_options import Data, Environment, Flags, Name, Now, moment, place
 from windsock.cli._lines import console_of, print_lines
-from windsock.experiments.analysis import Comparison, Outcome
+from windsock.experiments.analysis import Comparison, ComparisonOutcome
 from windsock.experiments.reporting.left_out import left_out
 from windsock.experiments.result import Result, analyze
 from windsock.experiments.segments import Segment, segments
 from windsock.experiments.wording import SEGMENTS_NOTE, interval_text, metric_title, number, percent, signed
 
-_STYLES = {Outcome.BETTER: "green", Outcome.WORSE: "red"}
+_STYLES = {ComparisonOutcome.BETTER: "green", ComparisonOutcome.WORSE: "red"}
 
 
 def command(

@@ -11,7 +11,7 @@ from windsock.cli._say import print_json, say
 from windsock.errors import ConfigurationError
 from windsock.flagfiles.files import DEFAULT_FOLDER
 from windsock.gitops.contexts import context_of, moment
-from windsock.gitops.explaining import Question, Told, explained_at, explained_now
+from windsock.gitops.explaining import ExplanationWithRules, Question, explained_at, explained_now
 from windsock.postgres.migrations import connect
 from windsock.settings.settings import Settings
 
@@ -68,7 +68,7 @@ def _class_of(flag: str, names: Sequence[str]) -> type[Settings]:
     )
 
 
-def _show(told: Told, *, as_json: bool) -> None:
+def _show(told: ExplanationWithRules, *, as_json: bool) -> None:
     rules = [(key, "  " * step.depth + step.text, step.found) for key, steps in told.rules for step in steps]
     if as_json:
         print_json({**told.explanation.to_dict(), "rules": rules, "log": told.log})

@@ -124,7 +124,9 @@ class Evaluation:
             return client.evaluate_flag_details(kind, flag_key, default, context)
         if (request := current_request()) is not None:
             compiled = request.pinned(compiled)
-        question = hooks.Question(flag_key, kind, default, context, self._metadata, compiled.get_metadata())
+        question = hooks.FastHookContext(
+            flag_key, kind, default, context, self._metadata, compiled.get_metadata()
+        )
         return hooks.evaluate(compiled, hook.get_hooks() + client.hooks, question)
 
     def object(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Outcome:

@@ -26,7 +26,7 @@ _Hints = dict[str, Any]
 _Pairs = list[tuple[Hook, HookContext]]
 
 
-class Question(HookContext):
+class FastHookContext(HookContext):
     """A hook context made at once, where its own class first asks of each field whether it is set."""
 
     __setattr__ = object.__setattr__  # type: ignore[assignment]

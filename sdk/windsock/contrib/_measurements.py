@@ -15,7 +15,7 @@ from windsock.runtime import health
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class ServiceMetric:
     """One metric.
 
     Attributes:
@@ -27,25 +27,31 @@ class Metric:
     grows: bool = False
 
 
-METRICS: Final[Mapping[str, Metric]] = {
-    "evaluations": Metric("Evaluations of flags, by reason", grows=True),
-    "fallbacks": Metric("Values that a class refused when settings were made, by flag and field", grows=True),
-    "heals": Metric(
+METRICS: Final[Mapping[str, ServiceMetric]] = {
+    "evaluations": ServiceMetric("Evaluations of flags, by reason", grows=True),
+    "fallbacks": ServiceMetric(
+        "Values that a class refused when settings were made, by flag and field", grows=True
+    ),
+    "heals": ServiceMetric(
         "Values that failed in use and were answered with another, by flag and field", grows=True
     ),
-    "withdrawals": Metric("Values withdrawn because they failed in use, by flag and field", grows=True),
-    "withdrawn": Metric("Values that are withdrawn now"),
-    "ready": Metric("1 while a set of flags is loaded and serves"),
-    "set.info": Metric("1, with the revision of the set that serves, the provider and its status"),
-    "set.age.seconds": Metric("Seconds since the set began to serve"),
-    "set.stale": Metric("1 while a newer set could not be taken"),
-    "set.problems": Metric("Flags that can't be served as they are written"),
-    "usage.queued": Metric("Usage rows that wait in memory"),
-    "usage.written": Metric("Usage rows stored", grows=True),
-    "usage.spooled": Metric("Usage rows written to disk, because the sink was down or slow", grows=True),
-    "usage.replayed": Metric("Usage rows read back from disk and stored", grows=True),
-    "usage.refused": Metric("Usage rows that the sink can never store", grows=True),
-    "usage.dropped": Metric("Usage rows lost", grows=True),
+    "withdrawals": ServiceMetric(
+        "Values withdrawn because they failed in use, by flag and field", grows=True
+    ),
+    "withdrawn": ServiceMetric("Values that are withdrawn now"),
+    "ready": ServiceMetric("1 while a set of flags is loaded and serves"),
+    "set.info": ServiceMetric("1, with the revision of the set that serves, the provider and its status"),
+    "set.age.seconds": ServiceMetric("Seconds since the set began to serve"),
+    "set.stale": ServiceMetric("1 while a newer set could not be taken"),
+    "set.problems": ServiceMetric("Flags that can't be served as they are written"),
+    "usage.queued": ServiceMetric("Usage rows that wait in memory"),
+    "usage.written": ServiceMetric("Usage rows stored", grows=True),
+    "usage.spooled": ServiceMetric(
+        "Usage rows written to disk, because the sink was down or slow", grows=True
+    ),
+    "usage.replayed": ServiceMetric("Usage rows read back from disk and stored", grows=True),
+    "usage.refused": ServiceMetric("Usage rows that the sink can never store", grows=True),
+    "usage.dropped": ServiceMetric("Usage rows lost", grows=True),
 }
 """Every metric by its name after ``windsock``; durations are in seconds."""
 

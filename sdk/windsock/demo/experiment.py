@@ -25,7 +25,7 @@ from windsock.postgres.migrations import connect, find_folder, migrate, read_mig
 from windsock.usage import Spool, UsageWriter
 from windsock.usage.postgres import PostgresSink
 
-__all__ = ["INTRODUCTION", "USERS", "Told", "report", "tell"]
+__all__ = ["INTRODUCTION", "USERS", "ExperimentRun", "report", "tell"]
 
 INTRODUCTION: Final = (
     "A tutor asks a large model. Would a smaller one do? Five thousand users are dealt into three arms, ask "
@@ -66,7 +66,7 @@ class Tutor(windsock.Settings, flag="tutor"):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ExperimentRun:
     """What the demo has to say.
 
     Attributes:
@@ -80,7 +80,7 @@ class Told:
     result: Result
 
 
-def tell(on_users: Callable[[int], None], users: int = USERS) -> Told:
+def tell(on_users: Callable[[int], None], users: int = USERS) -> ExperimentRun:
     """Run the experiment on real parts: PostgreSQL, flag files, HTTP.
 
     Args:
@@ -102,7 +102,7 @@ def tell(on_users: Callable[[int], None], users: int = USERS) -> Told:
         ) as connection:  # what autovacuum does in a minute: without it the planner knows no sizes
             connection.execute("analyze public.usage_logs, windsock.exposures, windsock.metric_events")
         later = datetime.now(UTC) + timedelta(days=8)
-        return Told(users, seconds, analyze("smaller_model", url, flags=flags, now=later))
+        return ExperimentRun(users, seconds, analyze("smaller_model", url, flags=flags, now=later))
 
 
 @contextmanager

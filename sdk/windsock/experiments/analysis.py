@@ -11,7 +11,7 @@ from windsock.experiments.data.parts import ArmSums
 from windsock.experiments.data.unit_table import columns_of
 from windsock.experiments.documents import Experiment, PlannedLooks
 from windsock.experiments.metrics import Kind, Metric
-from windsock.experiments.reading import Declared
+from windsock.experiments.reading import DeclaredExperiment
 from windsock.experiments.statistics import designs, gates
 from windsock.experiments.statistics.e_processes import (
     event_ratio_bounds,
@@ -36,7 +36,7 @@ _EXACT: Final = "exact and one-sided; the interval has two sides"
 Interval = tuple[float, float]
 
 
-class Role(StrEnum):
+class MetricRole(StrEnum):
     """What a metric decides."""
 
     GOAL = "goal"
@@ -44,7 +44,7 @@ class Role(StrEnum):
     SECONDARY = "secondary"
 
 
-class Outcome(StrEnum):
+class ComparisonOutcome(StrEnum):
     """What a comparison says at this look.
 
     Attributes:
@@ -87,8 +87,8 @@ class Comparison:
 
     metric: str
     arm: str
-    role: Role
-    outcome: Outcome
+    role: MetricRole
+    outcome: ComparisonOutcome
     confidence: float
     units: tuple[int, int]
     events: tuple[int, int] = (0, 0)
@@ -133,18 +133,18 @@ class Analysis:
         comparisons: Every metric of every arm, goals first.
     """
 
-    declared: Declared
+    declared: DeclaredExperiment
     collected: Collected
     ratio: SampleRatio
     fraction: float | None
     comparisons: tuple[Comparison, ...]
 
-    def of_role(self, role: Role) -> list[Comparison]:
+    def of_role(self, role: MetricRole) -> list[Comparison]:
         """The comparisons of one role."""
         return [each for each in self.comparisons if each.role is role]
 
 
-def analyse(declared: Declared, collected: Collected) -> Analysis:
+def analyse(declared: DeclaredExperiment, collected: Collected) -> Analysis:
     """Compute every comparison of an experiment.
 
     Args:
@@ -158,7 +158,7 @@ def analyse(declared: Declared, collected: Collected) -> Analysis:
     )
 
 
-def analyse_goals(goals: Declared, collected: Collected) -> Analysis:
+def analyse_goals(goals: DeclaredExperiment, collected: Collected) -> Analysis:
     """The same with nothing but the goals, which is all that was collected."""
     ratio, fraction = _ratio(goals.experiment, collected), _fraction(goals, collected)
     return Analysis(goals, collected, ratio, fraction, tuple(Comparing(goals, collected, fraction).goals()))
@@ -171,7 +171,7 @@ def _ratio(experiment: Experiment, collected: Collected) -> SampleRatio:
     return SampleRatio(counts, shares, min(1.0, 1 / evidence))
 
 
-def _fraction(declared: Declared, collected: Collected) -> float | None:
+def _fraction(declared: DeclaredExperiment, collected: Collected) -> float | None:
     """Matured units over the maximum, or the time in which units matured over the longest duration."""
     maximum = declared.experiment.maximum
     if maximum is None:
@@ -197,7 +197,7 @@ class Comparing:
     """
 
     def __init__(
-        self, declared: Declared, collected: Collected, fraction: float | None, parts: int = 1
+        self, declared: DeclaredExperiment, collected: Collected, fraction: float | None, parts: int = 1
     ) -> None:
         self._experiment = declared.experiment
         self._metrics = declared.metrics
@@ -216,8 +216,8 @@ class Comparing:
         yield from self.goals()
         for guardrail in roles.guardrails:
             for arm in arms:
-                yield self._compare(guardrail.metric, arm, Role.GUARDRAIL)
-        rest = [self._compare(name, arm, Role.SECONDARY) for name in roles.secondary for arm in arms]
+                yield self._compare(guardrail.metric, arm, MetricRole.GUARDRAIL)
+        rest = [self._compare(name, arm, MetricRole.SECONDARY) for name in roles.secondary for arm in arms]
         yield from _discovered(rest, self._experiment.alpha)
 
     def goals(self) -> Iterator[Comparison]:
@@ -227,7 +227,7 @@ class Comparing:
     def each_goal(self) -> list[Comparison]:
         """The goals, each for itself."""
         arms, names = self._experiment.treatments, self._experiment.metrics.goal
-        return [self._compare(name, arm, Role.GOAL) for name in names for arm in arms]
+        return [self._compare(name, arm, MetricRole.GOAL) for name in names for arm in arms]
 
     def corrected(self, goals: list[Comparison]) -> Iterator[Comparison]:
         """Goals with p-values adjusted by Holm, which decides more than intervals at its first level."""
@@ -239,35 +239,43 @@ class Comparing:
                 yield each
                 continue
             found = replace(each, p_value=p_value)
-            if each.outcome is Outcome.OPEN and p_value <= self._experiment.alpha and self._gated(each):
+            if (
+                each.outcome is ComparisonOutcome.OPEN
+                and p_value <= self._experiment.alpha
+                and self._gated(each)
+            ):
                 better = _improvement(each.effect.absolute, self._metrics[each.metric]) > 0
-                found = replace(found, outcome=Outcome.BETTER if better else Outcome.WORSE)
+                found = replace(
+                    found, outcome=ComparisonOutcome.BETTER if better else ComparisonOutcome.WORSE
+                )
             yield found
 
     def _gated(self, each: Comparison) -> bool:
         proportion = self._metrics[each.metric].kind is Kind.PROPORTION
         return gates.enough(min(each.events), proportion=proportion)
 
-    def _compare(self, name: str, arm: str, role: Role) -> Comparison:
+    def _compare(self, name: str, arm: str, role: MetricRole) -> Comparison:
         metric, sums = self._metrics[name], self._collected.metrics.get(name, {})
         control, treatment = sums.get(self._experiment.control), sums.get(arm)
-        tests = {Role.GOAL: self._goals, Role.GUARDRAIL: self._guards, Role.SECONDARY: 1}[role]
+        tests = {MetricRole.GOAL: self._goals, MetricRole.GUARDRAIL: self._guards, MetricRole.SECONDARY: 1}[
+            role
+        ]
         alpha = self._experiment.alpha / tests
         empty = Comparison(
             name,
             arm,
             role,
-            Outcome.NOTHING,
+            ComparisonOutcome.NOTHING,
             1 - alpha,
             (control.sums.units if control else 0, treatment.sums.units if treatment else 0),
             (control.events if control else 0, treatment.events if treatment else 0),
-            margin=self._margins.get(name) if role is Role.GUARDRAIL else None,
+            margin=self._margins.get(name) if role is MetricRole.GUARDRAIL else None,
         )
         if control is None or treatment is None or min(empty.units) < 2:
             return replace(empty, note=self._waiting(metric, empty.units))
         if not control.seen + treatment.seen:
             return replace(empty, note=_nothing_seen(metric))
-        if role is Role.GUARDRAIL and metric.kind is Kind.PROPORTION:
+        if role is MetricRole.GUARDRAIL and metric.kind is Kind.PROPORTION:
             return self._exact(empty, metric, alpha)
         return self._normal(empty, metric, (control, treatment), alpha)
 
@@ -283,10 +291,10 @@ class Comparing:
             return (
                 designs.FixedHorizon(effect.freedom)
                 if self._fraction >= 1
-                else designs.PlannedLooks((1.0,), 0)
+                else designs.GroupSequential((1.0,), 0)
             )
         if isinstance(declared, PlannedLooks):
-            return designs.PlannedLooks(
+            return designs.GroupSequential(
                 declared.looks, sum(look <= self._fraction for look in declared.looks)
             )
         return designs.UpToMaximum(max(self._fraction, 1e-6))
@@ -305,7 +313,7 @@ class Comparing:
                 empty, effect=effect, note="the metric does not vary: every unit has the same value"
             )
         design = self._design(effect)
-        two_sided = empty.role is not Role.GUARDRAIL
+        two_sided = empty.role is not MetricRole.GUARDRAIL
         width = design.multiplier(alpha, two_sided=two_sided)
         gain = _improvement(effect.absolute, metric) / effect.absolute_error
         found = replace(
@@ -318,28 +326,28 @@ class Comparing:
         if not self._gated(empty):
             needed = gates.RATE_EVENTS if metric.kind is Kind.PROPORTION else gates.MEAN_EVENTS
             note = f"{min(empty.events)} units with an event in the smaller arm; it decides from {needed} on"
-            return replace(found, outcome=Outcome.OPEN, note=note)
+            return replace(found, outcome=ComparisonOutcome.OPEN, note=note)
         if effect.control < 0 or effect.treatment < 0:
             found = replace(found, note="negative values: there is no relative effect")
         return replace(found, outcome=self._outcome(found, metric))
 
-    def _outcome(self, found: Comparison, metric: Metric) -> Outcome:
+    def _outcome(self, found: Comparison, metric: Metric) -> ComparisonOutcome:
         low, high = _improvements(found.relative, metric) if found.relative else (None, None)
         worst, best = _improvements(found.interval or (0.0, 0.0), metric)
         if found.margin is not None:
             if low is None or high is None:
                 low, high = worst, best
             if high < -found.margin:
-                return Outcome.WORSE
-            return Outcome.WITHIN if low > -found.margin else Outcome.OPEN
+                return ComparisonOutcome.WORSE
+            return ComparisonOutcome.WITHIN if low > -found.margin else ComparisonOutcome.OPEN
         if best < 0:
-            return Outcome.WORSE
+            return ComparisonOutcome.WORSE
         if worst > 0:
-            return Outcome.BETTER
+            return ComparisonOutcome.BETTER
         smallest = self._experiment.minimum_effect
         if low is not None and high is not None and -smallest < low and high < smallest:
-            return Outcome.WITHIN
-        return Outcome.OPEN
+            return ComparisonOutcome.WITHIN
+        return ComparisonOutcome.OPEN
 
     def _exact(self, empty: Comparison, metric: Metric, alpha: float) -> Comparison:
         """A guardrail on a proportion of units: exact at every count, from who had the event."""
@@ -353,7 +361,11 @@ class Comparing:
         safe = event_ratio_evidence(control, treatment, odds, limit, above_limit=not more_is_worse)
         low, high = event_ratio_bounds(control, treatment, odds, alpha)
         outcome = (
-            Outcome.WORSE if harm * alpha >= 1 else Outcome.WITHIN if safe * alpha >= 1 else Outcome.OPEN
+            ComparisonOutcome.WORSE
+            if harm * alpha >= 1
+            else ComparisonOutcome.WITHIN
+            if safe * alpha >= 1
+            else ComparisonOutcome.OPEN
         )
         rates = [events / units for events, units in zip(empty.events, empty.units, strict=True)]
         effect = Effect(rates[0], rates[1], rates[1] - rates[0], 0.0, 0.0)
@@ -384,8 +396,10 @@ def _discovered(rest: list[Comparison], alpha: float) -> list[Comparison]:
     tested = [each for each in rest if each.p_value is not None]
     found = e_bh([e_from_p(each.p_value or 0.0) for each in tested], alpha)
     kept = {id(each) for each, keep in zip(tested, found, strict=True) if keep}
-    decided = (Outcome.BETTER, Outcome.WORSE)
+    decided = (ComparisonOutcome.BETTER, ComparisonOutcome.WORSE)
     return [
-        replace(each, outcome=Outcome.OPEN) if each.outcome in decided and id(each) not in kept else each
+        replace(each, outcome=ComparisonOutcome.OPEN)
+        if each.outcome in decided and id(each) not in kept
+        else each
         for each in rest
     ]

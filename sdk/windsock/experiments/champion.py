@@ -32,7 +32,7 @@ class Criteria(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ChampionVerdict:
     """What the comparison says.
 
     Attributes:
@@ -67,7 +67,7 @@ class Verdict:
 
 def judge(
     champion: Sequence[bool], challenger: Sequence[bool], criteria: Criteria, *, always_valid: bool = True
-) -> Verdict:
+) -> ChampionVerdict:
     """Compare two models on the same items.
 
     Only items on which just one is right say which is better (McNemar, Psychometrika 12, 1947). The
@@ -96,7 +96,7 @@ def judge(
         "confidence_level": 1 - p_value >= criteria.confidence_level,
     }
     unmet = tuple(name for name, enough in met.items() if not enough)
-    return Verdict(not unmet, unmet, samples, accuracies[0], accuracies[1], 1 - p_value)
+    return ChampionVerdict(not unmet, unmet, samples, accuracies[0], accuracies[1], 1 - p_value)
 
 
 def _improvement_pct(champion: float, challenger: float) -> float:

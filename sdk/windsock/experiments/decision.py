@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from windsock.experiments.analysis import Analysis, Comparison, Outcome, Role
+from windsock.experiments.analysis import Analysis, Comparison, ComparisonOutcome, MetricRole
 from windsock.experiments.wording import effect_sentence, percent
 
 _CROSSING: Final = 0.02
@@ -75,7 +75,7 @@ def decide(analysis: Analysis) -> Decision:
     if not analysis.collected.exposed.total:
         sentence = f"{name} has no exposures in {analysis.collected.environment} yet."
         return Decision(State.COLLECTING, Action.GO_ON, None, sentence, ())
-    if harm := [each for each in _deciding(analysis) if each.outcome is Outcome.WORSE]:
+    if harm := [each for each in _deciding(analysis) if each.outcome is ComparisonOutcome.WORSE]:
         reasons = tuple(effect_sentence(each, analysis) for each in harm)
         if winner := _winner(analysis):
             return _won(analysis, winner)
@@ -86,7 +86,7 @@ def decide(analysis: Analysis) -> Decision:
 
 
 def _deciding(analysis: Analysis) -> list[Comparison]:
-    return [*analysis.of_role(Role.GUARDRAIL), *analysis.of_role(Role.GOAL)]
+    return [*analysis.of_role(MetricRole.GUARDRAIL), *analysis.of_role(MetricRole.GOAL)]
 
 
 def _faults(analysis: Analysis) -> Iterator[str]:
@@ -119,30 +119,30 @@ def _faults(analysis: Analysis) -> Iterator[str]:
 
 def _winner(analysis: Analysis) -> Comparison | None:
     """The best goal of an arm without harm and with every margin shown."""
-    for goal in sorted(analysis.of_role(Role.GOAL), key=lambda each: each.p_value or 0.0):
+    for goal in sorted(analysis.of_role(MetricRole.GOAL), key=lambda each: each.p_value or 0.0):
         others = [each for each in _deciding(analysis) if each.arm == goal.arm and each is not goal]
-        harmed = any(each.outcome is Outcome.WORSE for each in others)
-        open_margin = any(each.margin and each.outcome is not Outcome.WITHIN for each in others)
-        if goal.outcome is Outcome.BETTER and not harmed and not open_margin:
+        harmed = any(each.outcome is ComparisonOutcome.WORSE for each in others)
+        open_margin = any(each.margin and each.outcome is not ComparisonOutcome.WITHIN for each in others)
+        if goal.outcome is ComparisonOutcome.BETTER and not harmed and not open_margin:
             return goal
     return None
 
 
 def _won(analysis: Analysis, goal: Comparison) -> Decision:
-    guardrails = [each for each in analysis.of_role(Role.GUARDRAIL) if each.arm == goal.arm]
+    guardrails = [each for each in analysis.of_role(MetricRole.GUARDRAIL) if each.arm == goal.arm]
     reasons = tuple(effect_sentence(each, analysis) for each in (goal, *guardrails))
     return Decision(State.WIN, Action.SHIP, goal.arm, f"{reasons[0]} Ship {goal.arm}.", reasons)
 
 
 def _undecided(analysis: Analysis) -> Decision:
-    goals = analysis.of_role(Role.GOAL)
+    goals = analysis.of_role(MetricRole.GOAL)
     reasons = tuple(effect_sentence(each, analysis) for each in _deciding(analysis))
     smallest = percent(analysis.declared.experiment.minimum_effect)
     control = analysis.declared.experiment.control
-    if goals and all(each.outcome is Outcome.WITHIN for each in goals):
+    if goals and all(each.outcome is ComparisonOutcome.WITHIN for each in goals):
         sentence = f"No arm changes a goal by {smallest} or more: keep {control}."
         return Decision(State.NO_EFFECT, Action.STOP, None, sentence, reasons)
-    better = [effect_sentence(each, analysis) for each in goals if each.outcome is Outcome.BETTER]
+    better = [effect_sentence(each, analysis) for each in goals if each.outcome is ComparisonOutcome.BETTER]
     if analysis.fraction is not None and analysis.fraction >= 1:
         missing = "a guardrail's margin is not" if better else f"a difference of {smallest} is neither"
         ending = "shown." if better else "shown nor ruled out."

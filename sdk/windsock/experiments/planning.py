@@ -10,11 +10,11 @@ from typing import Final
 import numpy as np
 
 from windsock.errors import ConfigurationError
-from windsock.experiments.data.past import Past, read_past
+from windsock.experiments.data.past import Baseline, read_past
 from windsock.experiments.data.sources import Scope
 from windsock.experiments.data.warehouse import Backend, Warehouse, open_warehouse
 from windsock.experiments.documents import Maximum, PlannedLooks
-from windsock.experiments.reading import Declared, read_declared
+from windsock.experiments.reading import DeclaredExperiment, read_declared
 from windsock.experiments.statistics import planning
 
 _REPLAYS, _LOOKS = 500, 50
@@ -22,7 +22,7 @@ _NAMES: Final = {"any_time": "any time up to a maximum", "fixed": "one look at t
 
 
 @dataclass(frozen=True, slots=True)
-class Design:
+class SampleSize:
     """What one way of looking needs.
 
     Attributes:
@@ -58,7 +58,7 @@ class Power:
     deviation: float
     effect: float
     units_per_day: float | None
-    designs: tuple[Design, ...]
+    designs: tuple[SampleSize, ...]
     maximum: tuple[int, float] | None = None
     replayed: tuple[float, float] | None = None
     others: tuple["Other", ...] = ()
@@ -137,24 +137,24 @@ def power(
     return replace(planned, replayed=_replayed(read, planned.effect, _alpha(declared)), others=others)
 
 
-def _assumed(declared: Declared, read: Past) -> Assumed:
+def _assumed(declared: DeclaredExperiment, read: Baseline) -> Assumed:
     deviation = float(np.std(read.linear, ddof=1))
     return Assumed(read.mean, deviation, read.units_per_day * declared.experiment.traffic)
 
 
-def _alpha(declared: Declared) -> float:
+def _alpha(declared: DeclaredExperiment) -> float:
     """The error of one goal of one arm, corrected for the others."""
     experiment = declared.experiment
     return experiment.alpha / (len(experiment.metrics.goal) * len(experiment.treatments))
 
 
-def _spread(declared: Declared, deviation: float) -> planning.Spread:
+def _spread(declared: DeclaredExperiment, deviation: float) -> planning.Spread:
     shares = declared.experiment.shares
     treatment = min(shares[arm] for arm in declared.experiment.treatments)
     return planning.Spread(deviation, shares[declared.experiment.control], treatment)
 
 
-def _powers(declared: Declared, alpha: float) -> dict[str, Callable[[float], float]]:
+def _powers(declared: DeclaredExperiment, alpha: float) -> dict[str, Callable[[float], float]]:
     """Power of each way of looking, the declared one first."""
     design = declared.experiment.design
     looks = design.looks if isinstance(design, PlannedLooks) else (0.25, 0.5, 0.75, 1.0)
@@ -171,7 +171,7 @@ def _powers(declared: Declared, alpha: float) -> dict[str, Callable[[float], flo
     return {first: powers[first], **powers}
 
 
-def _plan(declared: Declared, goal: str, assumed: Assumed) -> Power:
+def _plan(declared: DeclaredExperiment, goal: str, assumed: Assumed) -> Power:
     experiment = declared.experiment
     effect = abs(assumed.mean) * experiment.minimum_effect
     if not effect or assumed.deviation <= 0:
@@ -185,7 +185,7 @@ def _plan(declared: Declared, goal: str, assumed: Assumed) -> Power:
     for title, power_of in powers.items():
         units = planning.units_needed(effect, spread, power_of)
         days = units / assumed.units_per_day + matures if assumed.units_per_day else None
-        designs.append(Design(title, units, days))
+        designs.append(SampleSize(title, units, days))
     maximum = None
     if (most := _units_of_maximum(experiment.maximum, assumed.units_per_day)) is not None:
         found = planning.detectable(most, spread, next(iter(powers.values())))
@@ -205,7 +205,7 @@ def _units_of_maximum(maximum: Maximum | None, per_day: float | None) -> int | N
 
 
 def _others(
-    declared: Declared, warehouse: Warehouse, scope: Scope, units: int, now: datetime | None
+    declared: DeclaredExperiment, warehouse: Warehouse, scope: Scope, units: int, now: datetime | None
 ) -> Iterator[Other]:
     """What every metric but the first goal finds with so many units."""
     roles = declared.experiment.metrics
@@ -229,7 +229,7 @@ def _others(
             yield Other(name, role, past.mean, units, found / abs(past.mean))
 
 
-def _replayed(past: Past, effect: float, alpha: float) -> tuple[float, float] | None:
+def _replayed(past: Baseline, effect: float, alpha: float) -> tuple[float, float] | None:
     """Replays without an effect and with it; none where the past has too few units for the looks."""
     values = past.linear
     if len(values) < 20 * _LOOKS:

@@ -23,7 +23,7 @@ _WORDS: Final[dict[str, JsonValue]] = {"null": None, "~": None, "": None, "true"
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class DeclaredExperiment:
     """An experiment and the metrics that it names."""
 
     experiment: Experiment
@@ -35,7 +35,7 @@ def experiment_files(folder: Path) -> list[Path]:
     return sorted((folder / "experiments").glob("*.yaml"))
 
 
-def read_declared(folder: Path, name: str) -> Declared:
+def read_declared(folder: Path, name: str) -> DeclaredExperiment:
     """Read an experiment and its metrics.
 
     Args:
@@ -57,7 +57,7 @@ def read_declared(folder: Path, name: str) -> Declared:
             raise ConfigurationError(
                 f"{path}: the metric {metric!r} is neither built in nor declared in {folder / 'metrics.yaml'}"
             )
-    return Declared(experiment, {metric: metrics[metric] for metric in experiment.metrics.every})
+    return DeclaredExperiment(experiment, {metric: metrics[metric] for metric in experiment.metrics.every})
 
 
 def read_experiment(path: Path) -> Experiment:

@@ -11,7 +11,7 @@ from windsock.experiments.analysis import Analysis, analyse, analyse_goals
 from windsock.experiments.data.collecting import Collected, collect
 from windsock.experiments.data.warehouse import Backend, Warehouse, open_warehouse
 from windsock.experiments.decision import Decision, decide
-from windsock.experiments.reading import Declared, read_declared
+from windsock.experiments.reading import DeclaredExperiment, read_declared
 from windsock.experiments.reporting.page import page, sections
 from windsock.experiments.snapshot import Snapshot, from_json, to_json
 
@@ -96,9 +96,11 @@ def analyze(
     return Result(analysis, decide(analysis), history)
 
 
-def _earlier(warehouse: Warehouse, declared: Declared, last: Collected, looks: int) -> Iterator[Analysis]:
+def _earlier(
+    warehouse: Warehouse, declared: DeclaredExperiment, last: Collected, looks: int
+) -> Iterator[Analysis]:
     """The goals at earlier looks, evenly spaced since the first unit matured."""
-    goals = Declared(
+    goals = DeclaredExperiment(
         declared.experiment.model_copy(update={"segments": []}),
         {name: declared.metrics[name] for name in declared.experiment.metrics.goal},
     )

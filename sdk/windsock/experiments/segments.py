@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from windsock.experiments.analysis import Analysis, Comparing, Comparison
-from windsock.experiments.data.parts import Part
+from windsock.experiments.data.parts import SegmentSums
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def segments(analysis: Analysis) -> tuple[Segment, ...]:
     return tuple(replace(each, comparison=new) for each, new in zip(found, corrected, strict=True))
 
 
-def _goals(analysis: Analysis, part: Part, parts: int) -> list[Comparison]:
+def _goals(analysis: Analysis, part: SegmentSums, parts: int) -> list[Comparison]:
     """The goals among one part's units, each for itself."""
     collected = analysis.collected
     counted: dict[str, int] = {}

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from windsock.errors import ConfigurationError
 from windsock.experiments.data.collecting import Collected
-from windsock.experiments.reading import Declared
+from windsock.experiments.reading import DeclaredExperiment
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Snapshot:
         collected: Sums and counts.
     """
 
-    declared: Declared
+    declared: DeclaredExperiment
     collected: Collected
 
 

@@ -47,7 +47,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ExplanationWithRules:
     """An explanation, with what the rules saw.
 
     Attributes:
@@ -61,14 +61,16 @@ class Told:
     log: tuple[str, ...] = ()
 
 
-def explained_now(asked: Question) -> Told:
+def explained_now(asked: Question) -> ExplanationWithRules:
     """Explain by the files as they are."""
     mirrored = asked.folder / "mirror"
     files = read_files([asked.folder, mirrored] if mirrored.is_dir() else [asked.folder])
     return _told(asked, flag_set(files), History({}, {}), datetime.now(UTC), ())
 
 
-def explained_at(asked: Question, when: datetime, connection: "psycopg.Connection[tuple[Any, ...]]") -> Told:
+def explained_at(
+    asked: Question, when: datetime, connection: "psycopg.Connection[tuple[Any, ...]]"
+) -> ExplanationWithRules:
     """Explain a past moment, by Git's files and the database's history of assignments.
 
     Raises:
@@ -96,7 +98,7 @@ def rules_of(
 
 def _told(
     asked: Question, served: FlagSet, history: History, when: datetime, rows: Sequence[UsageRecord]
-) -> Told:
+) -> ExplanationWithRules:
     past = Past(
         asked.settings_class, [(datetime.min.replace(tzinfo=UTC), served)], history, asked.environment
     )
@@ -108,7 +110,7 @@ def _told(
     # the row may have the hash of the id, and assignments have the id
     logged = row and replace(row, user_id=asked.user)
     log = _against_the_log(past, logged, asked.attributes)
-    return Told(explain(view), rules_of(served.flags, keys, context, when), log)
+    return ExplanationWithRules(explain(view), rules_of(served.flags, keys, context, when), log)
 
 
 def _files_at(folder: Path, when: datetime) -> FlagSet:

@@ -15,7 +15,7 @@ NUMBER = ("double precision", "numeric")
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class TableShape:
     """What a table must have.
 
     Attributes:
@@ -29,8 +29,8 @@ class Shape:
     columns: Mapping[str, tuple[str, ...]]
 
 
-PROFILES = Shape("public.profiles", "20260221000024", {"id": ()})
-CONFIGURATIONS = Shape(
+PROFILES = TableShape("public.profiles", "20260221000024", {"id": ()})
+CONFIGURATIONS = TableShape(
     "public.app_configurations",
     "20260221000024",
     {
@@ -43,7 +43,7 @@ CONFIGURATIONS = Shape(
         "updated_at": (*TIME, "timestamp without time zone"),
     },
 )
-USAGE = Shape(
+USAGE = TableShape(
     "public.usage_logs",
     "20260222000002",
     {
@@ -69,7 +69,7 @@ USAGE = Shape(
 ALL = (PROFILES, CONFIGURATIONS, USAGE)
 
 
-def differences(connection: "psycopg.Connection", shape: Shape) -> str:
+def differences(connection: "psycopg.Connection", shape: TableShape) -> str:
     """Say what a table lacks or has otherwise; empty if it fits or isn't there."""
     query = load_queries("windsock.postgres", "ledger.sql")["columns"]
     types: dict[str, str] = dict(connection.execute(query, {"table": shape.table}).fetchall())

@@ -11,7 +11,7 @@ from windsock.nested import FieldPath, at, holds, leaf_paths, nest, overlay, wit
 from windsock.settings.flag_input import complaints, to_input
 from windsock.settings.layers import Layer, Origin, Refusal, Resolved, masked
 from windsock.settings.shapes import by_name, fields_of, named_path
-from windsock.settings.trial import ARGUMENTS, Declared, Trial, TrialFault, TrialResult
+from windsock.settings.trial import ARGUMENTS, Resolvable, Trial, TrialFault, TrialResult
 from windsock.text import MASK, mask_passwords
 
 _TUNED = frozenset({"experiment", "profile"})
@@ -20,7 +20,7 @@ _ROUNDS = 64
 
 
 def resolve(
-    declared: Declared,
+    declared: Resolvable,
     layers: Sequence[Layer],
     defaults: DefaultSettingsSource | None = None,
     *,
@@ -71,7 +71,7 @@ class _Falling:
     """Layers from which invalid values are dropped."""
 
     def __init__(
-        self, declared: Declared, layers: Sequence[Layer], trial: Trial, strict: Collection[str]
+        self, declared: Resolvable, layers: Sequence[Layer], trial: Trial, strict: Collection[str]
     ) -> None:
         self._strict = strict
         self.refusals: list[Refusal] = []

@@ -45,7 +45,7 @@ class TrialResult:
     faults: tuple[TrialFault, ...] = ()
 
 
-class Declared(Protocol):
+class Resolvable(Protocol):
     """What resolving needs of a declared settings class."""
 
     settings_class: type[Any]
@@ -66,7 +66,7 @@ class Declared(Protocol):
 class Trial:
     """Tries layers on one settings class."""
 
-    def __init__(self, declared: Declared, defaults: DefaultSettingsSource | None = None) -> None:
+    def __init__(self, declared: Resolvable, defaults: DefaultSettingsSource | None = None) -> None:
         self._declared = declared
         self._class = declared.settings_class
         self._overlays = getattr(self._class, "__windsock_named__", False)

@@ -12,7 +12,7 @@ from windsock.api.store import Prepared, StaleRevision, Store, Stored, Write
 from windsock.api.tokens import Role
 from windsock.console.reading import QUERIES, class_of, git_files, profile_rows, profiles_of, served_provider
 from windsock.console.views.changes import changed_words, field_of
-from windsock.console.views.fields import FieldShape, shapes
+from windsock.console.views.fields import EditableField, shapes
 from windsock.console.views.forms import Faults, Sent, by_field, inputs, repeated, sent
 from windsock.console.visits import Answer, Go, NotAllowedError, NotFoundError, Page, Route, Visit
 from windsock.errors import ConfigurationError
@@ -129,7 +129,7 @@ def _known(stored: Stored, variant: str) -> str:
     return variant
 
 
-def _editable(declaration: Declaration) -> list[FieldShape]:
+def _editable(declaration: Declaration) -> list[EditableField]:
     return [shape for shape in shapes(declaration) if not shape.secret]
 
 

@@ -23,7 +23,7 @@ _SHOWN: Final = 200
 """Lines of one change."""
 
 
-class Row(NamedTuple):
+class AuditRow(NamedTuple):
     """A change in the audit."""
 
     kind: str
@@ -104,9 +104,9 @@ def undo_file(visit: Visit) -> Answer:
     return Go("/changes", {"flag": flag})
 
 
-def _rows(visit: Visit, **asked: object) -> list[Row]:
+def _rows(visit: Visit, **asked: object) -> list[AuditRow]:
     values = {"flag": None, "kind": None, "id": None, "offset": 0, **asked}
-    return [Row(*row) for row in visit.connection.execute(QUERIES["changes"], values).fetchall()]
+    return [AuditRow(*row) for row in visit.connection.execute(QUERIES["changes"], values).fetchall()]
 
 
 def _number(text: str) -> int:
@@ -115,13 +115,13 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _summary(visit: Visit, row: Row) -> str:
+def _summary(visit: Visit, row: AuditRow) -> str:
     lines = _lines(visit, row)
     first = lines[0] if lines else "nothing that is shown"
     return first if len(lines) < 2 else f"{first}, and {len(lines) - 1} more"
 
 
-def _lines(visit: Visit, row: Row) -> list[str]:
+def _lines(visit: Visit, row: AuditRow) -> list[str]:
     """A change, a line for each value or user."""
     if row.kind == "file":
         return [changed_words(pointer, *ends) for pointer, ends in row.after.items()]

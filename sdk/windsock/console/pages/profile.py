@@ -9,7 +9,7 @@ from typing import Final
 from windsock.api.tokens import Role
 from windsock.console.pages.people import must_change_profile
 from windsock.console.reading import QUERIES, class_of, masked_settings, part_of
-from windsock.console.views.fields import FieldShape, shapes
+from windsock.console.views.fields import EditableField, shapes
 from windsock.console.views.forms import Faults, by_field, inputs, repeated, sent
 from windsock.console.visits import Answer, Go, NotFoundError, Page, Route, Visit
 from windsock.errors import ConfigurationError
@@ -134,7 +134,7 @@ def _edited(visit: Visit) -> Declaration:
     return class_of(visit.console, flag).__windsock__.declaration
 
 
-def editable(declaration: Declaration) -> list[FieldShape]:
+def editable(declaration: Declaration) -> list[EditableField]:
     """The fields that a profile may set: none that are secret or fixed."""
     return [shape for shape in shapes(declaration) if not shape.fixed]
 

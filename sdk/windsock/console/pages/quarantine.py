@@ -14,7 +14,7 @@ _QUARANTINE: Final = load_queries("windsock.healing", "queries.sql")
 _MOST: Final = 200
 
 
-class Evidence(NamedTuple):
+class FailureSummary(NamedTuple):
     """What failed at one place: in how many requests, since when, and what the calls said."""
 
     requests: int
@@ -54,10 +54,10 @@ def lift(visit: Visit) -> Answer:
     return Go("/quarantine", {"lifted": found.field})
 
 
-def _evidence(visit: Visit, each: Withdrawal) -> Evidence:
+def _evidence(visit: Visit, each: Withdrawal) -> FailureSummary:
     row = {"flag": each.flag, "variant": each.variant, "field": each.field, "fingerprint": each.fingerprint}
     found = visit.connection.execute(QUERIES["evidence"], row).fetchone()
-    return Evidence(*found) if found else Evidence(0, None, None, [])
+    return FailureSummary(*found) if found else FailureSummary(0, None, None, [])
 
 
 ROUTES: Final = (Route("/quarantine", quarantine), Route("/quarantine/lift", lift, "POST", Role.EDITOR))

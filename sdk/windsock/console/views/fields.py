@@ -18,7 +18,7 @@ _DEEPEST: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
-class FieldShape:
+class EditableField:
     """One field, or one leaf of a nested one.
 
     Attributes:
@@ -50,7 +50,7 @@ class FieldShape:
         return ".".join(self.path)
 
 
-def shapes(declaration: Declaration) -> tuple[FieldShape, ...]:
+def shapes(declaration: Declaration) -> tuple[EditableField, ...]:
     """Every field of a class, nested models leaf by leaf, in their order."""
     try:
         whole = schema([declaration])
@@ -61,7 +61,7 @@ def shapes(declaration: Declaration) -> tuple[FieldShape, ...]:
     return tuple(_leaves(declaration, root))
 
 
-def _leaves(declaration: Declaration, root: Mapping[str, Any]) -> Iterator[FieldShape]:
+def _leaves(declaration: Declaration, root: Mapping[str, Any]) -> Iterator[EditableField]:
     declared = fields_of(declaration.settings_class)
     for name in declaration.fields:
         found = _resolved(root, root.get("properties", {}).get(name, {}))
@@ -93,10 +93,10 @@ def _resolved(root: Mapping[str, Any], found: Mapping[str, Any]) -> Mapping[str,
     return {}
 
 
-def _shape(path: FieldPath, found: Mapping[str, Any], *, secret: bool, fixed: bool) -> FieldShape:
+def _shape(path: FieldPath, found: Mapping[str, Any], *, secret: bool, fixed: bool) -> EditableField:
     minimum, maximum = found.get("minimum"), found.get("maximum")
     kind, choices = _kind(found)
-    return FieldShape(
+    return EditableField(
         path=path,
         kind=kind,
         description=str(found.get("description", "")),

@@ -25,7 +25,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class SplitBar:
     """A split as a bar: where it holds, and each variant's part of 100."""
 
     where: str
@@ -59,16 +59,16 @@ def state(flag: Flag, today: date) -> str:
     return "on"
 
 
-def bars(flag: Flag) -> tuple[Bar, ...]:
+def bars(flag: Flag) -> tuple[SplitBar, ...]:
     """Each split of a flag's rule."""
     return tuple(_bars(flag))
 
 
-def _bars(flag: Flag) -> Iterator[Bar]:
+def _bars(flag: Flag) -> Iterator[SplitBar]:
     for branch in branches(flag.targeting):
         split = split_of(branch.gives) if branch.is_end else None
         if split is not None:
-            yield Bar(where_in_words(branch.conditions), tuple(_parts(split)), split.by)
+            yield SplitBar(where_in_words(branch.conditions), tuple(_parts(split)), split.by)
 
 
 def _parts(split: SplitWords) -> Iterator[tuple[str, float, float]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from windsock.console.views.fields import FieldShape
+from windsock.console.views.fields import EditableField
 from windsock.flags import JsonValue
 from windsock.nested import FieldPath, at, holds, nest, overlay, without
 from windsock.settings.layers import masked
@@ -27,7 +27,7 @@ class Input:
         wrong: Why it can't be taken.
     """
 
-    shape: FieldShape
+    shape: EditableField
     text: str
     below: str = ""
     wrong: str = ""
@@ -72,7 +72,7 @@ class Faults:
 
 
 def inputs(
-    shapes: Iterable[FieldShape],
+    shapes: Iterable[EditableField],
     said: Mapping[str, object],
     below: Mapping[str, object],
     wrong: Mapping[str, str],
@@ -99,7 +99,7 @@ def inputs(
     return made
 
 
-def sent(shapes: Iterable[FieldShape], before: Mapping[str, object], form: Mapping[str, str]) -> Sent:
+def sent(shapes: Iterable[EditableField], before: Mapping[str, object], form: Mapping[str, str]) -> Sent:
     """Read a form; an empty field says nothing, and one that is missing stays as it was."""
     values, cleared, wrong = dict(before), [], dict[str, str]()
     for shape in shapes:
@@ -124,7 +124,7 @@ def repeated(form: Mapping[str, str], *besides: str) -> dict[str, str]:
     return {name: text for name, text in form.items() if name.startswith(PREFIX) or name in besides}
 
 
-def by_field(shapes: Iterable[FieldShape], faults: Iterable[tuple[str, str]]) -> Faults:
+def by_field(shapes: Iterable[EditableField], faults: Iterable[tuple[str, str]]) -> Faults:
     """Share faults, each with a dotted path, out to the fields that they are about."""
     names = {shape.name for shape in shapes}
     found: dict[str, str] = {}
@@ -140,7 +140,7 @@ def by_field(shapes: Iterable[FieldShape], faults: Iterable[tuple[str, str]]) ->
     return Faults(found, tuple(rest))
 
 
-def _text(shape: FieldShape, value: object) -> str:
+def _text(shape: EditableField, value: object) -> str:
     if shape.kind == "text" and isinstance(value, str) and value and not value.startswith('"'):
         return value
     return json.dumps(value, ensure_ascii=False, default=str)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from windsock.console.reading import ProfileOf
-from windsock.console.views.fields import FieldShape
+from windsock.console.views.fields import EditableField
 from windsock.flags import Flag
 from windsock.gitops.misfits import environments_of
 from windsock.nested import FieldPath, at, says
@@ -50,10 +50,10 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LayerRow:
     """One field: what each layer says, and the profiles that set it."""
 
-    shape: FieldShape
+    shape: EditableField
     value: object
     winner: str
     cells: tuple[Cell, ...]
@@ -91,12 +91,12 @@ def _title(layer: str) -> str:
 
 
 def rows(
-    fields: Iterable[FieldShape],
+    fields: Iterable[EditableField],
     layers: Sequence[Column],
     explanation: Explanation,
     profiles: Sequence[ProfileOf],
     served: tuple[Declaration, Mapping[str, object]],
-) -> list[Row]:
+) -> list[LayerRow]:
     """The table's rows, field by field; `served` are the class and the values that serve here."""
     declaration, values = served
     shown = declaration.shown(values)
@@ -117,7 +117,9 @@ def rows(
         exact = found is not None and found.field == shape.name
         value = found.value if found and exact else at(shown, shape.path)
         winner = (found.variable or found.layer) if found else "default"
-        made.append(Row(shape, value, winner, cells, tuple(setting[:_MOST]), max(0, len(setting) - _MOST)))
+        made.append(
+            LayerRow(shape, value, winner, cells, tuple(setting[:_MOST]), max(0, len(setting) - _MOST))
+        )
     return made
 
 
@@ -126,7 +128,7 @@ def _first_below(won: Mapping[FieldPath, Provenance], path: FieldPath) -> Proven
     return next((each for found, each in won.items() if found[: len(path)] == path), None)
 
 
-def _cell(shape: FieldShape, column: Column, *, wins: bool) -> Cell:
+def _cell(shape: EditableField, column: Column, *, wins: bool) -> Cell:
     if not says(column.values, shape.path):
         return Cell("none")
     value = MASK if shape.secret else at(column.values, shape.path)

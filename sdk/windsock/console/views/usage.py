@@ -19,7 +19,7 @@ SPANS: Final[Mapping[str, tuple[timedelta, timedelta]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class GroupUsage:
     """What one profile, model or variant used; `p50` and `p95` are milliseconds."""
 
     name: str
@@ -40,11 +40,11 @@ class Plot:
     svg: Markup
 
 
-def part_of(row: Sequence[Any]) -> Part:
+def part_of(row: Sequence[Any]) -> GroupUsage:
     """One row of the totals; `percentile_cont` gives null where nothing was measured."""
     name, requests, errors, healed, latency, tokens, cost = row
     p50, p95 = latency or (None, None)
-    return Part(name, requests, errors, healed, p50, p95, int(tokens), cost)
+    return GroupUsage(name, requests, errors, healed, p50, p95, int(tokens), cost)
 
 
 def plots(
@@ -69,7 +69,7 @@ def plots(
     for moment, *rest in rows:
         at[point(moment), str(rest[0])] = part_of(rest)
 
-    def drawn(title: str, of: Callable[[Part], float | None], empty: float | None) -> Plot:
+    def drawn(title: str, of: Callable[[GroupUsage], float | None], empty: float | None) -> Plot:
         series = {
             name: [
                 of(found)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from windsock.flag_names import is_profile
 from windsock.flags import Flag
-from windsock.gitops.explaining import Told, rules_of
+from windsock.gitops.explaining import ExplanationWithRules, rules_of
 from windsock.provenance import Explanation
 from windsock.provenance.rule import RuleStep
 
@@ -30,7 +30,7 @@ class ClassOf:
     log: tuple[str, ...] = ()
 
 
-def told_of(told: Told) -> ClassOf:
+def told_of(told: ExplanationWithRules) -> ClassOf:
     """A past moment's explanation, for the template."""
     return ClassOf(told.explanation, tuple(_short(key, steps) for key, steps in told.rules), told.log)
 

@@ -12,13 +12,13 @@ import ibis.expr.types as ir
 
 from windsock.errors import ConfigurationError
 from windsock.experiments.data import lapses, unit_table
-from windsock.experiments.data.parts import MAX_COMBINATIONS, ArmSums, Part, parts, total
+from windsock.experiments.data.parts import MAX_COMBINATIONS, ArmSums, SegmentSums, parts, total
 from windsock.experiments.data.sources import Scope, rows_of
 from windsock.experiments.data.unit_table import Moment
 from windsock.experiments.data.warehouse import Row, Warehouse, utc
 from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import Metric, Quantile
-from windsock.experiments.reading import Declared
+from windsock.experiments.reading import DeclaredExperiment
 from windsock.experiments.statistics.effects import Columns
 from windsock.experiments.statistics.moments import ShiftedSums
 
@@ -100,12 +100,12 @@ class Collected:
     metrics: Mapping[str, Mapping[str, ArmSums]]
     caps: Mapping[str, float] = field(default_factory=dict)
     sql: Mapping[str, str] = field(default_factory=dict)
-    segments: tuple[Part, ...] = ()
+    segments: tuple[SegmentSums, ...] = ()
     unsplit: str = ""
 
 
 def collect(
-    warehouse: Warehouse, declared: Declared, environment: str, now: datetime | None = None
+    warehouse: Warehouse, declared: DeclaredExperiment, environment: str, now: datetime | None = None
 ) -> Collected:
     """Collect what an experiment's analysis needs.
 
@@ -125,7 +125,9 @@ def collect(
 
 
 class _Collector:
-    def __init__(self, warehouse: Warehouse, declared: Declared, scope: Scope, now: datetime) -> None:
+    def __init__(
+        self, warehouse: Warehouse, declared: DeclaredExperiment, scope: Scope, now: datetime
+    ) -> None:
         self._warehouse = warehouse
         self._declared = declared
         self._scope = scope

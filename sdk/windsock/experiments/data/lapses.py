@@ -47,7 +47,7 @@ class Lapse:
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class ArmProfile:
     """A profile that is an arm.
 
     Attributes:
@@ -59,16 +59,16 @@ class Profile:
     fields: frozenset[str]
 
 
-def profiles(warehouse: Warehouse, experiment: Experiment) -> dict[str, Profile]:
+def profiles(warehouse: Warehouse, experiment: Experiment) -> dict[str, ArmProfile]:
     """The profile that each arm was assigned with; empty where the arms aren't profiles."""
     if not experiment.are_profiles or (table := warehouse.find(ASSIGNMENTS)) is None:
         return {}
     chosen = table.filter(table.experiment == experiment.name, table.version == experiment.version)
     rows = warehouse.rows(chosen.select("arm", "config_id", "fields").distinct())
-    return {str(row["arm"]): Profile(str(row["config_id"]), _words(row["fields"])) for row in rows}
+    return {str(row["arm"]): ArmProfile(str(row["config_id"]), _words(row["fields"])) for row in rows}
 
 
-def lapses(warehouse: Warehouse, experiment: Experiment, arms: Mapping[str, Profile]) -> Iterator[Lapse]:
+def lapses(warehouse: Warehouse, experiment: Experiment, arms: Mapping[str, ArmProfile]) -> Iterator[Lapse]:
     """Every lapse of the experiment's arms, whenever it was.
 
     Args:
@@ -92,7 +92,9 @@ def lapses(warehouse: Warehouse, experiment: Experiment, arms: Mapping[str, Prof
         )
 
 
-def _withdrawn(warehouse: Warehouse, experiment: Experiment, arms: Mapping[str, Profile]) -> Iterator[Lapse]:
+def _withdrawn(
+    warehouse: Warehouse, experiment: Experiment, arms: Mapping[str, ArmProfile]
+) -> Iterator[Lapse]:
     table = warehouse.find(WITHDRAWALS)
     if table is None:
         return
@@ -110,7 +112,7 @@ def _withdrawn(warehouse: Warehouse, experiment: Experiment, arms: Mapping[str, 
             yield Lapse(arm, f"{row['field']} of {arm} was withdrawn", utc(row["withdrawn_at"]), end)
 
 
-def _is_arms(experiment: Experiment, arms: Mapping[str, Profile], arm: str, row: Row) -> bool:
+def _is_arms(experiment: Experiment, arms: Mapping[str, ArmProfile], arm: str, row: Row) -> bool:
     """Whether a withdrawn value is the arm's; another value at its place is another version's."""
     if arm in arms:
         return row["field"] in arms[arm].fields
@@ -119,7 +121,7 @@ def _is_arms(experiment: Experiment, arms: Mapping[str, Profile], arm: str, row:
     return isinstance(value, Mapping) and name in value and fingerprint(value[name]) == row["fingerprint"]
 
 
-def _changed(experiment: Experiment, arm: str, profile: Profile, rows: list[Row]) -> Iterator[Lapse]:
+def _changed(experiment: Experiment, arm: str, profile: ArmProfile, rows: list[Row]) -> Iterator[Lapse]:
     """Deactivations, each until it ends, and edits, which only concern units from before them."""
     gone: datetime | None = None
     matters = profile.fields | {experiment.flag}
@@ -156,7 +158,7 @@ def met(kept: ir.Table, found: list[Lapse], horizon: timedelta) -> ir.Table:
 
 
 def moved(
-    warehouse: Warehouse, scope: Scope, kept: ir.Table, arms: Mapping[str, Profile], horizon: timedelta
+    warehouse: Warehouse, scope: Scope, kept: ir.Table, arms: Mapping[str, ArmProfile], horizon: timedelta
 ) -> ir.Table | None:
     """Units of each arm that were served another profile while they count; none where that isn't known."""
     logs = warehouse.find("public.usage_logs")

@@ -44,7 +44,7 @@ class ArmSums:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SegmentSums:
     """The units that have one value of an attribute.
 
     Attributes:
@@ -70,7 +70,7 @@ def total(groups: Mapping[tuple[str, str], ArmSums]) -> dict[str, ArmSums]:
     return found
 
 
-def parts(groups: Groups, attributes: Sequence[str]) -> Iterator[Part]:
+def parts(groups: Groups, attributes: Sequence[str]) -> Iterator[SegmentSums]:
     """The parts of each attribute, the most frequent value first.
 
     Args:
@@ -87,7 +87,7 @@ def parts(groups: Groups, attributes: Sequence[str]) -> Iterator[Part]:
                 have[arm] = have[arm] + sums if arm in have else sums
         ranked = sorted(found, key=lambda value: (value == OTHER, -_units(found[value]), value))
         for value in ranked:
-            yield Part(attribute, value, {metric: dict(arms) for metric, arms in found[value].items()})
+            yield SegmentSums(attribute, value, {metric: dict(arms) for metric, arms in found[value].items()})
 
 
 def _values(groups: Groups, attribute: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ MAX_UNITS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class Baseline:
     """Units of the metric's last window.
 
     Attributes:
@@ -46,7 +46,7 @@ class Past:
 
 def read_past(
     warehouse: Warehouse, scope: Scope, name: str, metric: Metric, now: datetime | None = None
-) -> Past:
+) -> Baseline:
     """Read what each unit that had any row in the last window did in it.
 
     Raises:
@@ -74,4 +74,4 @@ def read_past(
     if not metric.kind.is_ratio:
         denominators = np.ones_like(numerators)
     days = metric.window.total_seconds() / 86_400
-    return Past(numerators, denominators, len(found) / days)
+    return Baseline(numerators, denominators, len(found) / days)

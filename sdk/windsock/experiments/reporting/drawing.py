@@ -11,7 +11,7 @@ WIDTH, LEFT, RIGHT = 360, 8, 8
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class PlottedInterval:
     """One interval of a plot of intervals.
 
     Attributes:
@@ -29,7 +29,7 @@ class Bar:
     text: str
 
 
-def intervals(bars: Sequence[Bar], title: str) -> str:
+def intervals(bars: Sequence[PlottedInterval], title: str) -> str:
     """Intervals under each other around a line at zero."""
     edge = max((abs(end) for bar in bars for end in (bar.low, bar.high)), default=0.0) * 1.08 or 1.0
     edge = min(edge, 3 * max((abs(bar.middle) for bar in bars), default=edge) + 0.25)

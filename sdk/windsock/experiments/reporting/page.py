@@ -6,7 +6,7 @@ from html import escape
 from importlib.resources import files
 from math import isfinite
 
-from windsock.experiments.analysis import Analysis, Comparison, Outcome, Role
+from windsock.experiments.analysis import Analysis, Comparison, ComparisonOutcome, MetricRole
 from windsock.experiments.decision import Decision
 from windsock.experiments.reporting import drawing
 from windsock.experiments.reporting.left_out import left_out
@@ -23,11 +23,11 @@ from windsock.experiments.wording import (
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _OUTCOMES = {
-    Outcome.BETTER: "better",
-    Outcome.WORSE: "worse",
-    Outcome.WITHIN: "within what is accepted",
-    Outcome.OPEN: "not decided",
-    Outcome.NOTHING: "no number",
+    ComparisonOutcome.BETTER: "better",
+    ComparisonOutcome.WORSE: "worse",
+    ComparisonOutcome.WITHIN: "within what is accepted",
+    ComparisonOutcome.OPEN: "not decided",
+    ComparisonOutcome.NOTHING: "no number",
 }
 
 
@@ -83,7 +83,7 @@ def _head(analysis: Analysis, decision: Decision) -> str:
     )
 
 
-def _shown(found: Sequence[Comparison]) -> Iterator[drawing.Bar]:
+def _shown(found: Sequence[Comparison]) -> Iterator[drawing.PlottedInterval]:
     for each in found:
         if each.effect is None or each.relative is None or not isfinite(each.effect.relative):
             continue
@@ -91,12 +91,14 @@ def _shown(found: Sequence[Comparison]) -> Iterator[drawing.Bar]:
         middle = each.effect.relative
         text = f"{signed(middle)} ({interval_text(low, high)})"
         label = f"{metric_title(each.metric)}, {each.arm}"
-        yield drawing.Bar(label, low, middle, high if isfinite(high) else 10.0, each.outcome.value, text)
+        yield drawing.PlottedInterval(
+            label, low, middle, high if isfinite(high) else 10.0, each.outcome.value, text
+        )
 
 
 def _effects(analysis: Analysis) -> str:
     parts = ["<h2>Effect</h2>"]
-    for role, title in ((Role.GOAL, "Goals"), (Role.GUARDRAIL, "Guardrails")):
+    for role, title in ((MetricRole.GOAL, "Goals"), (MetricRole.GUARDRAIL, "Guardrails")):
         if bars := list(_shown(analysis.of_role(role))):
             control = analysis.declared.experiment.control
             caption = f"{title}: change against {control}, with the interval that holds at every look"
@@ -107,7 +109,7 @@ def _effects(analysis: Analysis) -> str:
 def _over_time(analysis: Analysis, history: Sequence[Analysis]) -> str:
     looks: defaultdict[tuple[str, str], list[drawing.Look]] = defaultdict(list)
     for each in (*history, analysis):
-        for goal in each.of_role(Role.GOAL):
+        for goal in each.of_role(MetricRole.GOAL):
             if goal.effect is not None and goal.relative is not None and isfinite(goal.effect.relative):
                 look = drawing.Look(
                     each.collected.now, goal.relative[0], goal.effect.relative, goal.relative[1]
@@ -194,7 +196,11 @@ def _row(each: Comparison, names: Sequence[str], title: str, below: str) -> str:
         change = number(effect.absolute)
         interval = f"{number(each.interval[0])} to {number(each.interval[1])}"
     p_value = "–" if each.p_value is None else f"{each.p_value:.3f}" if each.p_value >= 0.001 else "< 0.001"
-    tone = f' class="{each.outcome.value}"' if each.outcome in (Outcome.BETTER, Outcome.WORSE) else ""
+    tone = (
+        f' class="{each.outcome.value}"'
+        if each.outcome in (ComparisonOutcome.BETTER, ComparisonOutcome.WORSE)
+        else ""
+    )
     note = f'<div class="soft">{escape(each.note)}</div>' if each.note else ""
     cells = (
         f"{title}<div class=soft>{below}</div>",

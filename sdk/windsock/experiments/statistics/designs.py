@@ -104,7 +104,7 @@ class FixedHorizon:
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedLooks:
+class GroupSequential:
     """Looks at declared information fractions, with Lan and DeMets' O'Brien-Fleming-type spending.
 
     Attributes:
