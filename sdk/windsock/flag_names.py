@@ -1,10 +1,19 @@
-"""How a settings class's flags are named, which key belongs to which class, and what is reserved."""
+"""The names of flag files, of a settings class's flags, and what is reserved."""
 
 import hashlib
 import re
 from typing import Final
 
 from windsock.errors import DeclarationError
+
+FLAG_FOLDER: Final = "flagd"
+"""Where a project's flag files are, unless it says otherwise."""
+
+MIRROR_FOLDER: Final = "mirror"
+"""The folder below it that the mirror writes."""
+
+SUFFIXES: Final = (".flagd.json", ".flagd.yaml", ".flagd.yml")
+"""How the name of a flag file ends."""
 
 EXPERIMENT = ".experiment"
 """How the key of a flag of arms ends."""

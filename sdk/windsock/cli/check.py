@@ -10,7 +10,7 @@ from windsock.cli._app import EXIT_ERROR
 from windsock.cli._findings import Format, count, write
 from windsock.cli._project import Classes, at_least_one, settings_classes
 from windsock.cli._say import note, warn
-from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
+from windsock.flagfiles.files import read_files, with_mirror
 from windsock.flagfiles.sets import flag_set
 from windsock.gitops.misfits import located, misfits, pins
 from windsock.lint.linter import Finding, Level
@@ -30,9 +30,7 @@ def command(
     Example: windsock check app.settings:Teacher
     """
     declarations = at_least_one(settings_classes(classes or ()))
-    mirror = DEFAULT_FOLDER / "mirror"
-    paths = flags or [DEFAULT_FOLDER, *([mirror] if any(mirror.glob("*.flagd.json")) else [])]
-    files = read_files(paths)
+    files = read_files(flags or with_mirror())
     served = flag_set(files)
     for declaration in declarations:
         _tell_absent(declaration, served.flags)

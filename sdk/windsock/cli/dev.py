@@ -11,6 +11,7 @@ from windsock.cli._project import settings_classes
 from windsock.cli._service_log import LogFormat, log_to_stderr
 from windsock.cli._signals import stop_event
 from windsock.errors import UnreachableError
+from windsock.flag_names import MIRROR_FOLDER
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag
@@ -54,7 +55,11 @@ def command(
         if flags:
             _tell(f"the mirror follows {', '.join(flags)} into {folder / 'mirror'}; Ctrl-C ends both")
             options = MirrorOptions(
-                url=server.url, folder=folder / "mirror", flags=flags, settings=classes, git_folder=folder
+                url=server.url,
+                folder=folder / MIRROR_FOLDER,
+                flags=flags,
+                settings=classes,
+                git_folder=folder,
             )
             Mirror(options).watch(stop)
         else:

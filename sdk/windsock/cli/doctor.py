@@ -18,10 +18,10 @@ from windsock.cli._checkup import Report, look_at_database, look_at_machine
 from windsock.cli._evaluators import Package, installed, ofrep, remote
 from windsock.cli._findings import count
 from windsock.errors import UnreachableError
-from windsock.flag_names import SENTINEL
+from windsock.flag_names import FLAG_FOLDER, SENTINEL
 from windsock.flags import Flag
 from windsock.gitops.contexts import context_of
-from windsock.providers.choice import DEFAULT_FOLDER, choose
+from windsock.providers.choice import choose
 from windsock.providers.compiled import CompiledProvider
 from windsock.providers.files import FilesProvider
 from windsock.providers.flagd_options import VARIABLES, FlagdOptions, Reader
@@ -133,7 +133,7 @@ def _served(report: Report, provider: AbstractProvider) -> Mapping[str, Flag]:
         for problem in serving.problems:
             report.add("flag", str(problem), ok=False)
         return _flags(provider)
-    files = FilesProvider(DEFAULT_FOLDER)
+    files = FilesProvider(FLAG_FOLDER)
     files.refresh()
     report.add("serves", f"{name}: flagd evaluates and tells no revision")
     report.add("files", f"{files.serving.source}, revision {files.serving.revision}")

@@ -17,7 +17,7 @@ from windsock.cli._complete import flag_keys
 from windsock.cli._say import note, print_json, say, warn
 from windsock.errors import ConfigurationError, FlagFileError
 from windsock.evaluator import CompiledFlag, Outcome
-from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
+from windsock.flagfiles.files import read_files, with_mirror
 from windsock.flagfiles.sets import flag_of, flag_set
 from windsock.flags import Flag, FlagSet
 from windsock.gitops.contexts import context_of, moment
@@ -55,7 +55,7 @@ def command(
     question = _Question(
         key,
         context_of(context or (), user, environment),
-        tuple(flags or [path for path in (DEFAULT_FOLDER, DEFAULT_FOLDER / "mirror") if path.is_dir()]),
+        tuple(flags or with_mirror()),
         None if at is None else moment(at).timestamp(),
     )
     if watch:

@@ -20,6 +20,7 @@ from windsock.cli._findings import count
 from windsock.cli._project import settings_classes
 from windsock.cli._say import note, say, warn
 from windsock.errors import ConfigurationError, UnreachableError
+from windsock.flag_names import MIRROR_FOLDER
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_files, write_bytes
 from windsock.flagfiles.sets import flag_set
 from windsock.gitops.contexts import moment
@@ -125,7 +126,7 @@ def _population(
     if users is None or users.isdecimal():
         yield synthetic(_MADE_UP if users is None else int(users), environment)
     elif users == "mirror":
-        yield assigned(flag_set(read_files([DEFAULT_FOLDER / "mirror"])), environment)
+        yield assigned(flag_set(read_files([DEFAULT_FOLDER / MIRROR_FOLDER])), environment)
     elif users == "usage" or users.startswith(_POSTGRES):
         if user_id_key() is not None:
             raise ConfigurationError(

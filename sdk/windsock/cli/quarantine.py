@@ -10,6 +10,7 @@ import typer
 
 from windsock.cli._say import print_json, say
 from windsock.errors import ConfigurationError
+from windsock.flag_names import MIRROR_FOLDER
 from windsock.flagfiles.files import read_files
 from windsock.flagfiles.sets import flag_set
 from windsock.gitops.withdrawing import permanent
@@ -104,7 +105,7 @@ def _names(database_url: str | None, folder: Path) -> dict[str, str]:
     if database_url:
         with connect(database_url) as connection:
             return profile_names(connection)
-    mirrored = folder / "mirror"
+    mirrored = folder / MIRROR_FOLDER
     flags = flag_set(read_files([mirrored])).flags.values() if mirrored.is_dir() else ()
     return {
         key.removeprefix("config."): str(name)

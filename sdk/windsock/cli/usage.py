@@ -18,6 +18,7 @@ from windsock.errors import ConfigurationError
 from windsock.postgres.migrations import connect
 from windsock.text import did_you_mean
 from windsock.usage import UsageRecord, hashed_user_id
+from windsock.usage.data import stored_user_id
 from windsock.usage.reading import Selection, profile_names, read
 from windsock.variables import user_id_key
 
@@ -53,9 +54,8 @@ def command(
     """
     if context.invoked_subcommand is not None:
         return
-    key = user_id_key()
-    if user is not None and key is not None:
-        user = hashed_user_id(user, key)
+    if user is not None:
+        user = stored_user_id(user, user_id_key())
     with database(database_url) as url, connect(url) as connection:
         profile = None if config is None else _profile_id(connection, config)
         rows = read(connection, Selection(user, profile, healed, limit))

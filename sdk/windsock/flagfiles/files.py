@@ -9,11 +9,11 @@ from typing import Final
 
 from windsock import disk
 from windsock.errors import FlagFileError, UnreachableError
+from windsock.flag_names import FLAG_FOLDER, MIRROR_FOLDER, SUFFIXES
 from windsock.flags.reading import MAX_BYTES
 from windsock.text import escaped
 
-SUFFIXES: Final = (".flagd.json", ".flagd.yaml", ".flagd.yml")
-DEFAULT_FOLDER: Final = Path("flagd")
+DEFAULT_FOLDER: Final = Path(FLAG_FOLDER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,12 @@ def read_files(paths: Sequence[Path]) -> tuple[FlagFile, ...]:
             f"{named}: no *.flagd.json here; name a file or a folder, or run `windsock init`"
         )
     return tuple(FlagFile(str(path), read_bytes(path)) for path in found)
+
+
+def with_mirror(folder: Path = DEFAULT_FOLDER) -> list[Path]:
+    """The folder, and its mirror's where there is one: all that a service reads."""
+    mirrored = folder / MIRROR_FOLDER
+    return [folder, mirrored] if mirrored.is_dir() else [folder]
 
 
 def check_name(name: str) -> None:

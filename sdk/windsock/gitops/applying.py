@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from windsock.errors import PlanError, UnreachableError
-from windsock.flagfiles.files import DEFAULT_FOLDER, SUFFIXES, read_bytes, replace_flag_file
+from windsock.flag_names import SUFFIXES
+from windsock.flagfiles.files import DEFAULT_FOLDER, read_bytes, replace_flag_file
 from windsock.flags import read_document
 from windsock.gitops.plan import Plan, PlanStep, sha256
 from windsock.gitops.repository import Repository

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from windsock.errors import ConfigurationError
-from windsock.flagfiles.files import read_files
+from windsock.flagfiles.files import read_files, with_mirror
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, FlagSet
 from windsock.gitops.repository import Repository
@@ -16,7 +16,8 @@ from windsock.provenance import Explanation, explain
 from windsock.provenance.past import History, Past, given, read_history
 from windsock.provenance.rule import RuleStep, trace
 from windsock.settings.settings import Settings
-from windsock.usage import UsageRecord, hashed_user_id
+from windsock.usage import UsageRecord
+from windsock.usage.data import stored_user_id
 from windsock.usage.reading import Selection, read
 from windsock.variables import user_id_key
 
@@ -63,8 +64,7 @@ class ExplanationWithRules:
 
 def explained_now(asked: Question) -> ExplanationWithRules:
     """Explain by the files as they are."""
-    mirrored = asked.folder / "mirror"
-    files = read_files([asked.folder, mirrored] if mirrored.is_dir() else [asked.folder])
+    files = read_files(with_mirror(asked.folder))
     return _told(asked, flag_set(files), History({}, {}), datetime.now(UTC), ())
 
 
@@ -78,14 +78,9 @@ def explained_at(
     """
     served = _files_at(asked.folder, when)
     history = read_history(connection, [] if asked.user is None else [asked.user])
-    rows = read(connection, Selection(user=in_the_log(asked.user), limit=LOOK_BACK))
+    stored = None if asked.user is None else stored_user_id(asked.user, user_id_key())
+    rows = read(connection, Selection(user=stored, limit=LOOK_BACK))
     return _told(asked, served, history, when, rows)
-
-
-def in_the_log(user: str | None) -> str | None:
-    """A user's id as usage rows have it: hashed where there is a key."""
-    key = user_id_key()
-    return hashed_user_id(user, key) if user is not None and key is not None else user
 
 
 def rules_of(

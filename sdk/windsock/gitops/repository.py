@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from windsock.errors import ConfigurationError, PlanError, UnreachableError
-from windsock.flagfiles.files import SUFFIXES, FlagFile, check_name
+from windsock.flag_names import SUFFIXES
+from windsock.flagfiles.files import FlagFile, check_name
 
 _HOOK_VARIABLES: Final = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX")
 """What Git sets for a hook. With GIT_DIR alone, Git takes the current folder for the top of the tree."""

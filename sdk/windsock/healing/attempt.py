@@ -31,7 +31,7 @@ from windsock.settings.views import (
     set_healed,
 )
 from windsock.text import short
-from windsock.usage.data import Healed, hashed_user_id
+from windsock.usage.data import Healed, stored_user_id
 from windsock.usage.request import current_request, installed, record
 from windsock.variables import user_id_key
 
@@ -260,9 +260,7 @@ class Attempt(Generic[S]):
         set_healed(self.settings, self._healed)
         if self._given is not None:
             set_fallen(self._caller, self._given, ())  # told once, also where the call is made again
-        user = self._key
-        if user is not None and (secret := user_id_key()) is not None:
-            user = hashed_user_id(user, secret)
+        user = None if self._key is None else stored_user_id(self._key, user_id_key())
         shown = type(self.settings).__windsock__.declaration.shown(
             {each.field: getattr(self.settings, each.field) for each in self._healed}
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from windsock.errors import FlagFileError
 from windsock.evaluator import FlagEvaluator
+from windsock.flag_names import SUFFIXES
 from windsock.flags import JsonValue, merge, read_document
 from windsock.settings.declaration import Declaration
 from windsock.settings.falling import resolve
@@ -16,7 +17,6 @@ from windsock.settings.layers import Layer, Origin
 _log = logging.getLogger("windsock.mirror")
 
 _Signature = tuple[int, int, int] | None
-_SUFFIXES = (".flagd.json", ".flagd.yaml", ".flagd.yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class BaseReader:
         return self._look() != self._seen
 
     def _look(self) -> list[tuple[Path, _Signature]]:
-        paths = sorted(path for path in self._folder.glob("*.flagd.*") if path.name.endswith(_SUFFIXES))
+        paths = sorted(path for path in self._folder.glob("*.flagd.*") if path.name.endswith(SUFFIXES))
         return [(path, _signature(path)) for path in paths]
 
     def forget(self) -> None:

@@ -8,9 +8,8 @@ from openfeature.evaluation_context import EvaluationContextAttribute
 from openfeature.provider import AbstractProvider
 
 from windsock.errors import ConfigurationError
+from windsock.flag_names import FLAG_FOLDER
 from windsock.providers.files import FilesProvider
-
-DEFAULT_FOLDER = "flagd"
 
 _SERVER_VARIABLES = ("FLAGD_HOST", "FLAGD_TARGET_URI", "FLAGD_SOCKET_PATH")
 
@@ -39,7 +38,7 @@ def choose(
         return _files(path, context)
     resolver = os.environ.get("FLAGD_RESOLVER", "").strip().lower() or _unnamed_resolver()
     if resolver == "file":
-        return _files(DEFAULT_FOLDER, context)
+        return _files(FLAG_FOLDER, context)
     if resolver == "in-process":
         return _stream(context)
     if resolver == "rpc":

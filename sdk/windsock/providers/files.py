@@ -22,6 +22,7 @@ from openfeature.provider import ProviderStatus
 
 from windsock import threads
 from windsock.errors import FlagFileError
+from windsock.flag_names import MIRROR_FOLDER, SUFFIXES
 from windsock.flags import Document, FlagSet, merge, read_document
 from windsock.providers import forking, greenlets
 from windsock.providers.base import GRACE_PERIOD
@@ -29,8 +30,6 @@ from windsock.providers.compiled import CompiledProvider
 
 logger = logging.getLogger("windsock.flags")
 
-SUFFIXES = (".flagd.json", ".flagd.yaml", ".flagd.yml")
-MIRROR_FOLDER = "mirror"
 
 _POLL = 1.0
 """Seconds between looks at the folder when no file event arrives; events make it milliseconds."""

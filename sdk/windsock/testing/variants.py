@@ -5,7 +5,7 @@ from pathlib import Path
 
 from windsock.errors import OverrideError
 from windsock.flag_names import class_flag, is_profile
-from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
+from windsock.flagfiles.files import read_files, with_mirror
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, FlagSet, JsonValue
 from windsock.nested import overlay
@@ -100,8 +100,7 @@ def profile(name: str, *paths: Path | str) -> Mapping[type[Settings], dict[str, 
         OverrideError: No file has the profile, no imported class has its flag, or a flag file has an error.
         UnreachableError: A path isn't there.
     """
-    mirror = DEFAULT_FOLDER / "mirror"
-    served = _served(paths or [DEFAULT_FOLDER, *([mirror] if mirror.is_dir() else [])])
+    served = _served(paths or with_mirror())
     names: set[str] = set()
     found: dict[str, dict[str, JsonValue]] = {}
     for flag, variant, known in _profiles(served):

@@ -192,6 +192,11 @@ def hashed_user_id(user_id: str, key: bytes) -> str:
     return f"hmac:{hmac.digest(key, text, 'sha256').hex()[:32]}"
 
 
+def stored_user_id(user_id: str, key: bytes | None) -> str:
+    """A user id as our tables have it: hashed where there is a key."""
+    return user_id if key is None else hashed_user_id(user_id, key)
+
+
 def key_fingerprint(key: bytes) -> str:
     """Tell keys apart without telling them: 16 hex digits that depend on the key alone."""
     return hmac.digest(key, b"windsock: which key is this?", "sha256").hex()[:16]

@@ -11,11 +11,13 @@ from windsock.console.views import users
 from windsock.console.visits import Answer, Go, NotAllowedError, Page, Route, Visit
 from windsock.errors import ConfigurationError
 from windsock.gitops.contexts import context_of, moment
-from windsock.gitops.explaining import Question, explained_at, in_the_log
+from windsock.gitops.explaining import Question, explained_at
 from windsock.mirror import profiles
 from windsock.runtime.state import health
 from windsock.settings.settings import Settings
+from windsock.usage.data import stored_user_id
 from windsock.usage.reading import Selection, read
+from windsock.variables import user_id_key
 
 _FOUND: Final = 50
 _LONGEST: Final = 500
@@ -58,7 +60,7 @@ def user(visit: Visit) -> Answer:
         "history": users.last_profiles(
             visit.connection.execute(QUERIES["assignments"], {"user": who}).fetchall()
         ),
-        "requests": read(visit.connection, Selection(in_the_log(who), limit=_REQUESTS)),
+        "requests": read(visit.connection, Selection(stored_user_id(who, user_id_key()), limit=_REQUESTS)),
         "may_change": visit.person.role is not Role.READER,
         "done": visit.asked.get("done", ""),
     }

@@ -11,7 +11,7 @@ from windsock.errors import ConfigurationError
 from windsock.experiments.documents import Experiment
 from windsock.experiments.running.audience import audience
 from windsock.postgres.queries import load_queries
-from windsock.usage.data import hashed_user_id, key_fingerprint
+from windsock.usage.data import key_fingerprint, stored_user_id
 
 if TYPE_CHECKING:
     import psycopg
@@ -83,7 +83,7 @@ def assign(
             users = [user for user, attributes in page if within.includes(user, attributes)]
             given = [
                 {
-                    "unit": _stored(user, options.user_id_key),
+                    "unit": stored_user_id(user, options.user_id_key),
                     "arm": arm,
                     "allocation": experiment.shares[arm],
                     "profile_id": user,
@@ -149,10 +149,6 @@ def _profiles(connection: "Connection", experiment: Experiment) -> tuple[dict[st
             f"{experiment.name}: no active profile {', '.join(missing)}; see `windsock profile list`"
         )
     return {arm: ids[name] for arm, name in names.items()}, sorted({f for *_, sets in rows for f in sets})
-
-
-def _stored(user: str, key: bytes | None) -> str:
-    return user if key is None else hashed_user_id(user, key)
 
 
 def _draw(text: str) -> float:

@@ -18,8 +18,9 @@ from windsock.experiments.running.compiling import (
     compiled,
     flag_key,
 )
+from windsock.flag_names import SUFFIXES
 from windsock.flagfiles.editing import served_file, with_flag
-from windsock.flagfiles.files import SUFFIXES, FlagFile, read_files
+from windsock.flagfiles.files import FlagFile, read_files
 from windsock.flagfiles.formatting import formatted
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, JsonValue
