@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from windsock import disk
 from windsock.cli._say import print_json, say
 from windsock.code.sources import MAX_BYTES, python_files
 from windsock.errors import WindsockError
@@ -108,6 +109,13 @@ def look_at_database(report: Report, url: str | None) -> None:
 
 
 def _look_at_folder(report: Report, folder: Path) -> None:
+    try:
+        disk.check_private(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # what follows says whether it can be made
+    except OSError as error:
+        report.add("folder", f"it isn't used: {error}", ok=False)
+        return
     nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
         report.add("folder", f"{folder} is writable")

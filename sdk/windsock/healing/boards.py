@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
@@ -44,8 +45,8 @@ class FileBoard:
     """A JSON file for the processes of one host; faults are counted by each of them alone.
 
     Args:
-        path: Made at the first withdrawal; only its owner may read it. Default: ``quarantine.json`` in
-            `data_folder`.
+        path: Made at the first withdrawal; only its owner may read it, and a folder that others can write is
+            refused. Default: ``quarantine.json`` in `data_folder`.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -60,7 +61,7 @@ class FileBoard:
         """Read the file; if anything is new, replace it in one step.
 
         Raises:
-            OSError: The file cannot be written.
+            OSError: The file cannot be written, or its folder is refused.
         """
         if not outbox.withdrawn and not outbox.lifted:
             return self._read()
@@ -77,7 +78,7 @@ class FileBoard:
 
     def _read(self) -> list[Withdrawal]:
         try:
-            entries = json.loads(self.path.read_bytes())
+            entries = json.loads(disk.read_private(self.path))
             now = time.time()
             found = [
                 # a clock that was set back must not make a withdrawal last longer than it may
@@ -100,11 +101,14 @@ class FileBoard:
             for each in withdrawals
         ]
         text = json.dumps(entries, indent=2, ensure_ascii=False)
-        disk.replace(self.path, text.encode("utf-8", "surrogatepass"), mode=0o600)
+        disk.replace(self.path, text.encode("utf-8", "surrogatepass"), private=True)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self.path.with_suffix(".lock").open("a") as lock:
-            disk.lock(lock.fileno())  # without flock two writers at once may lose one entry
+        disk.make_private(self.path.parent)
+        lock = os.open(self.path.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT | disk.NO_FOLLOW, 0o600)
+        try:
+            disk.lock(lock)  # without flock two writers at once may lose one entry
             yield
+        finally:
+            os.close(lock)

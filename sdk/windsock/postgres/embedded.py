@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from windsock import disk
 from windsock.errors import ConfigurationError, MissingExtraError
 from windsock.variables import data_folder
 
@@ -58,6 +59,7 @@ def start(folder: Path | None = None) -> EmbeddedPostgres:
         ConfigurationError: The folder cannot be used, or the server does not start.
         MissingExtraError: The wheel is not installed.
     """
+    own = folder is None
     folder = (folder or data_folder() / "postgres").expanduser().resolve()
     if any(character.isspace() for character in str(folder)):
         raise ConfigurationError(f"{folder}: the embedded PostgreSQL cannot run in a path with white space")
@@ -69,6 +71,8 @@ def start(folder: Path | None = None) -> EmbeddedPostgres:
     except ImportError as missing:
         raise MissingExtraError("the embedded PostgreSQL", "embedded") from missing
     try:
+        if own:
+            _make_own_folder(data_folder())
         folder.parent.mkdir(parents=True, exist_ok=True)
         server = get_server(folder, start=False)
         if (folder / "PG_VERSION").exists():
@@ -81,6 +85,12 @@ def start(folder: Path | None = None) -> EmbeddedPostgres:
             "or set DATABASE_URL to a server of your own"
         ) from error
     return EmbeddedPostgres(folder, str(server.get_uri()), server)
+
+
+def _make_own_folder(folder: Path) -> None:
+    disk.make_private(folder)
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        folder.chmod(0o711)  # the server runs as another user then, who must get through to its own folder
 
 
 def _forget_dead_users(server: "PostgresServer") -> None:

@@ -34,7 +34,7 @@ class OfflineCopy:
     """One file for one server and selector, replaced as a whole.
 
     Args:
-        folder: Where the file is kept; made when first needed.
+        folder: Where the file is kept; made when first needed, and refused where others can write it.
         target: The server.
         selector: Which of its flags.
     """
@@ -56,21 +56,21 @@ class OfflineCopy:
             "flags": flags,
         }
         try:
-            disk.replace(self.path, json.dumps(saved).encode(), mode=0o600)
+            disk.replace(self.path, json.dumps(saved).encode(), private=True)
             self._failed = False
         except OSError as error:
             if not self._failed:
                 logger.warning(
                     "%s: the offline copy cannot be written (%s); a start while %s is down would have code"
                     " defaults. WINDSOCK_OFFLINE_COPY names another folder, or `off`.",
-                    self.path, error.strerror, self._target,
+                    self.path, error.strerror or error, self._target,
                 )  # fmt: skip
             self._failed = True
 
     def load(self) -> SavedSet | None:
         """What was saved last, or None; a damaged copy is logged and left out."""
         try:
-            saved = json.loads(self.path.read_bytes())
+            saved = json.loads(disk.read_private(self.path))
             if (saved["target"], saved["selector"]) != (self._target, self._selector):
                 raise ValueError(f"it is of {saved['target']}, selector {saved['selector']!r}")  # noqa: TRY301 - told as any other
             return SavedSet(str(saved["flags"]), dict(saved["context"]), float(saved["saved_at"]))

@@ -35,8 +35,8 @@ class Spool:
     however it ended, because the kernel drops the lock. Two processes never replay the same file.
 
     Args:
-        folder: Made when the first batch is appended; only its owner may read it (mode 700). Default:
-            ``spool`` in `data_folder`.
+        folder: Made when the first batch is appended; only its owner may read it (mode 700). One that others
+            can write is refused, and nothing in it replayed. Default: ``spool`` in `data_folder`.
         max_bytes: Bound on the whole folder, in bytes. A batch that does not fit is refused.
     """
 
@@ -46,18 +46,20 @@ class Spool:
         self._lock = threading.Lock()
         self._fd: int | None = None
         self._found: deque[Path] = deque()
+        self._refusal = ""
 
     def append(self, rows: Sequence[Record]) -> None:
         """Write `rows` and force them to disk.
 
         Raises:
-            OSError: The folder cannot be written, or is full by `max_bytes`; none of the rows counts as kept.
+            OSError: The folder cannot be written, others can write it, or it is full by `max_bytes`; none of
+                the rows counts as kept.
         """
         if not disk.CAN_LOCK:
             raise OSError("records cannot wait on disk here: this system has no flock")
         data = "".join(f"{row.to_line()}\n" for row in rows).encode()
         with self._lock:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            disk.make_private(self.folder)
             size = self.size()
             if size + len(data) > self.max_bytes:
                 raise OSError(f"the folder {self.folder} holds {size} bytes of {self.max_bytes} allowed")
@@ -134,10 +136,10 @@ class Spool:
         path = self.folder / REFUSED
         entry = json.dumps({"reason": reason, "line": line}, ensure_ascii=False)
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            disk.make_private(self.folder)
             if path.exists() and path.stat().st_size > _REFUSED_BYTES:
                 path.replace(self.folder / _REFUSED_BEFORE)
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | disk.NO_FOLLOW | os.O_CLOEXEC, 0o600)
             try:
                 _write_all(fd, f"{entry}\n".encode("utf-8", "backslashreplace"))
             finally:
@@ -154,12 +156,28 @@ class Spool:
 
     def _open(self) -> int:
         path = self.folder / f"usage-{os.getpid()}-{uuid4().hex[:12]}.jsonl"
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         disk.lock(fd)
         disk.sync_folder(self.folder)
         return fd
 
+    def _is_private(self) -> bool:
+        """Whether the folder is there and nobody else could have put files into it; a refusal is said once."""
+        try:
+            disk.check_private(self.folder)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            if self._refusal != str(error):
+                self._refusal = str(error)
+                log.error("no usage record is replayed: %s", error)  # noqa: TRY400 - the message says it all
+            return False
+        self._refusal = ""
+        return True
+
     def _take(self) -> list[tuple[int, Path]]:
+        if not self._is_private():
+            return []
         if not self._found:
             self._found.extend(sorted(self.folder.glob(_PATTERN), key=_modified))
         taken: list[tuple[int, Path]] = []
@@ -167,7 +185,7 @@ class Spool:
         while self._found and len(taken) < _FILES_AT_ONCE and size < _FILE_BYTES:
             path = self._found.popleft()
             try:
-                fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+                fd = os.open(path, os.O_RDONLY | disk.NO_FOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             except OSError as error:
                 if not isinstance(error, FileNotFoundError):
                     log.warning("%s: cannot be replayed: %s", path, error.strerror)

@@ -1,0 +1,123 @@
+"""`.windsock` is this user's alone: nobody else's files are read there, nothing is written through links."""
+
+import json
+import logging
+import os
+import re
+from pathlib import Path
+
+import pytest
+from openfeature import api
+
+import windsock
+from windsock import disk
+from windsock.healing.boards import FileBoard
+from windsock.healing.quarantine import Outbox, Withdrawal
+from windsock.providers.offline_copy import OfflineCopy
+from windsock.usage import LogSink, Spool, UsageWriter
+
+pytest.importorskip("fcntl", reason="Windows has no mode bits")
+
+WITHDRAWAL = Withdrawal("teacher", "base", "model", "f", "x", "it failed", 60.0)
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch) -> Path:
+    """The path of windsock's own folder, which isn't there yet."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WINDSOCK_FOLDER", raising=False)
+    before = os.umask(0o002)  # as on systems where each user has a group
+    yield tmp_path / ".windsock"
+    os.umask(before)
+
+
+def open_to_all(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o777)
+
+
+def somebody_else_s(folder: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder to somebody else")
+    folder.mkdir(mode=0o700)
+    os.chown(folder, 54321, -1)
+
+
+def a_link(folder: Path) -> None:
+    (folder.parent / "elsewhere").mkdir()
+    folder.symlink_to(folder.parent / "elsewhere")
+
+
+UNSAFE = pytest.mark.parametrize("unsafe", [open_to_all, somebody_else_s, a_link])
+
+
+def test_every_level_is_made_for_its_user_alone(own, caplog):
+    Spool().refuse("a line", "a reason")
+    FileBoard().exchange(Outbox(withdrawn=(WITHDRAWAL,)))
+    OfflineCopy(own / "stream", "flagd:8015", "").save("{}", {})
+    modes = {str(path.relative_to(own)): path.stat().st_mode & 0o777 for path in (own, *own.rglob("*"))}
+    assert {mode for name, mode in modes.items() if not Path(name).suffix} == {0o700}
+    assert {mode for name, mode in modes.items() if Path(name).suffix} == {0o600}
+    assert len(modes) == 7
+
+
+@UNSAFE
+def test_a_folder_of_others_is_refused_in_a_line_that_says_what_to_do(own, unsafe):
+    unsafe(own)
+    for attempt in (disk.make_private, disk.check_private):
+        for folder in (own, own / "stream"):
+            with pytest.raises(OSError, match="or name another folder in WINDSOCK_FOLDER") as refused:
+                attempt(folder)
+            assert str(refused.value).startswith(str(own))
+            assert "\n" not in str(refused.value)
+
+
+@UNSAFE
+def test_what_is_planted_there_is_neither_read_nor_written(own, unsafe, caplog, tmp_path):
+    safe = tmp_path / "safe"
+    copy = OfflineCopy(safe / "stream", "flagd:8015", "")
+    copy.save('{"flags": {}}', {})
+    board = FileBoard(safe / "quarantine.json")
+    board.exchange(Outbox(withdrawn=(WITHDRAWAL,)))
+    unsafe(own)
+    for path in [safe / "quarantine.json", *safe.glob("stream/*")]:
+        planted = own / path.relative_to(safe)
+        planted.parent.mkdir(exist_ok=True)
+        planted.write_bytes(path.read_bytes())
+    (own / "spool").mkdir()
+    (own / "spool" / "usage-1-planted.jsonl").write_text("{}\n")
+    before = sorted(own.rglob("*"))
+    assert OfflineCopy(own / "stream", "flagd:8015", "").load() is None
+    with pytest.raises(OSError, match="WINDSOCK_FOLDER"):
+        FileBoard().exchange(Outbox())
+    with Spool().claim() as claimed:
+        assert claimed is None
+    Spool().refuse("a line", "a reason")
+    assert sorted(own.rglob("*")) == before
+    assert all("WINDSOCK_FOLDER" in record.getMessage() for record in caplog.records)
+
+
+@UNSAFE
+def test_a_service_starts_all_the_same_and_says_it_in_a_line(own, unsafe, caplog, tmp_path):
+    unsafe(own)
+    caplog.set_level(logging.WARNING)
+    (tmp_path / "flagd").mkdir()
+    with windsock.start(flags=tmp_path / "flagd", usage=UsageWriter(LogSink())):
+        assert api.get_client().get_string_value("greeting", "from code") == "from code"
+    told = [record.getMessage() for record in caplog.records if str(own) in record.getMessage()]
+    assert 1 <= len(told) <= 3
+    assert all("\n" not in line and "WINDSOCK_FOLDER" in line for line in told)
+
+
+@pytest.mark.parametrize("name", ["quarantine.json", "quarantine.lock", "spool/refused.jsonl"])
+def test_no_link_is_followed(own, name, tmp_path, caplog):
+    victim = tmp_path / "victim"
+    victim.write_text(json.dumps([]))
+    disk.make_private(own / "spool")
+    (own / name).symlink_to(victim)
+    Spool().refuse("a line", "a reason")
+    try:
+        FileBoard().exchange(Outbox(withdrawn=(WITHDRAWAL,)))
+    except OSError as error:
+        assert re.search("symbolic links|ELOOP", str(error))  # noqa: PT017 - one of the three is replaced
+    assert victim.read_text() == "[]"
