@@ -113,7 +113,7 @@ def check_private(folder: Path) -> None:
             why = f"belongs to another user ({status.st_uid}); remove it"
         elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             mode = stat.S_IMODE(status.st_mode)
-            why = f"can be written by others (mode {mode:o}); look at what is in it and run `chmod 700 {each}`"
+            why = f"can be written by others (mode {mode:o}); check what is in it and run `chmod 700 {each}`"
         else:
             continue
         raise OSError(f"{each} {why}, or name another folder in WINDSOCK_FOLDER")

@@ -162,7 +162,7 @@ class Spool:
         return fd
 
     def _is_private(self) -> bool:
-        """Whether the folder is there and nobody else could have put files into it; a refusal is said once."""
+        """Whether the folder is there and only this user can put files into it; a refusal is said once."""
         try:
             disk.check_private(self.folder)
         except FileNotFoundError:
