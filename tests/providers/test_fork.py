@@ -17,7 +17,7 @@ from tests.flagfiles import write_flags
 from tests.providers.sync_server import SyncServer
 from tests.waiting import until
 
-from windsock.providers import FilesProvider
+from windsock.providers import FilesProvider, forking
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.providers.stream import StreamProvider
 
@@ -256,3 +256,34 @@ def test_the_event_loop_ticks_while_flags_are_read_and_changed(source: Source) -
         return max(gaps)
 
     assert asyncio.run(main()) < 0.4
+
+
+class _Clock:
+    """Counts how often it was paused and started."""
+
+    def __init__(self, *, broken: bool) -> None:
+        self.broken = broken
+        self.calls: list[str] = []
+
+    def before_fork(self) -> None:
+        self._note("before")
+
+    def after_fork(self, *, in_child: bool) -> None:
+        self._note("child" if in_child else "parent")
+
+    def _note(self, call: str) -> None:
+        self.calls.append(call)
+        if self.broken:
+            raise RuntimeError("it is stuck")
+
+
+def test_one_that_fails_around_a_fork_keeps_no_other_from_pausing(caplog: pytest.LogCaptureFixture) -> None:
+    clocks = [_Clock(broken=each % 2 == 0) for each in range(6)]
+    for each in clocks:
+        forking.register(each)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if all(each.calls == ["before", "child"] for each in clocks) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert [each.calls for each in clocks] == [["before", "parent"]] * 6
+    assert caplog.text.count("_Clock around a fork") == 6  # three pause, three start again

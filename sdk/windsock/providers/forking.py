@@ -4,6 +4,7 @@ gRPC cannot be used in a child that was forked while a connection was open: the 
 every connection closed and every thread joined there is nothing of it to inherit, once its own threads ended.
 """
 
+import logging
 import os
 import sys
 import threading
@@ -95,7 +96,8 @@ def _before() -> None:
     _forking.acquire()
     for each in list(_known):
         _paused.append(each)
-        each.before_fork()
+        with _told(each):
+            each.before_fork()
     if _uses_grpc:
         from windsock.providers.grpc_threads import wait_for_their_end  # noqa: PLC0415 - few use gRPC
 
@@ -106,7 +108,8 @@ def _after_in_parent() -> None:
     paused = _taken()
     _forking.release()
     for each in paused:
-        each.after_fork(in_child=False)
+        with _told(each):
+            each.after_fork(in_child=False)
 
 
 def _after_in_child() -> None:
@@ -127,7 +130,17 @@ def _begin_in_child(paused: list[Forkable]) -> None:
         thread_name_prefix="openfeature-event-handler"
     )
     for each in paused:
-        each.after_fork(in_child=True)
+        with _told(each):
+            each.after_fork(in_child=True)
+
+
+@contextmanager
+def _told(each: Forkable) -> Iterator[None]:
+    """What fails in one is logged, and the others still pause and start again."""
+    try:
+        yield
+    except Exception:
+        logging.getLogger("windsock").exception("%s around a fork", type(each).__name__)
 
 
 def _taken() -> list[Forkable]:
