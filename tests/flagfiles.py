@@ -39,3 +39,13 @@ def write_text(path: Path, text: str) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_text(text)
     temporary.replace(path)
+
+
+def split(bucketing: str | None = None, first: int = 50, when: str = "") -> dict[str, object]:
+    """A flag that gives `first` percent of the users `on`, of those whose tier is `when` if that is named."""
+    rule: object = {"fractional": [["on", first], ["off", 100 - first]]}
+    if when:
+        rule = {"if": [{"==": [{"var": "tier"}, when]}, rule, "off"]}
+    flag = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
+    flag["targeting"] = rule
+    return flag if bucketing is None else flag | {"metadata": {"bucketing": bucketing}}

@@ -1,4 +1,4 @@
-"""Text for people: shortened, printable, and the nearest known name."""
+"""Text for people: shortened, printable, counted, and the nearest known name."""
 
 import re
 from collections.abc import Sequence
@@ -39,6 +39,11 @@ def printable(value: object, limit: int) -> str:
     except BaseException as error:  # noqa: BLE001 - hostile by assumption, `SystemExit` included
         return f"<{type(value).__name__} whose text raised {type(error).__name__}>"
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """A number and what it counts: ``1 flag``, ``2 flags``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def escaped(text: str) -> str:

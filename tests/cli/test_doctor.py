@@ -6,32 +6,15 @@ import re
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
 import pytest
 from tests.flagd_server import FlagdServer
-from tests.flagfiles import write_flags
+from tests.flagfiles import split, write_flags
 from tests.providers.sync_server import SyncServer
 
-from windsock.cli._bucketing_probes import SAMPLE, answered, buckets, probes
-from windsock.cli._checkup import Report, look_at_database
-from windsock.cli._evaluators import installed
-from windsock.evaluator import CompiledFlag
-from windsock.flags import Flag, read_document
-
 WINDSOCK = Path(sys.executable).parent / "windsock"
-
-
-def split(bucketing: str | None = None, first: int = 50, when: str = "") -> dict[str, object]:
-    rule: object = {"fractional": [["on", first], ["off", 100 - first]]}
-    if when:
-        rule = {"if": [{"==": [{"var": "tier"}, when]}, rule, "off"]}
-    flag = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
-    flag["targeting"] = rule
-    return flag if bucketing is None else flag | {"metadata": {"bucketing": bucketing}}
 
 
 def doctor(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -49,47 +32,6 @@ def doctor(folder: Path, *arguments: str, **variables: str) -> subprocess.Comple
 
 def verdict(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout.splitlines()[-1]
-
-
-def flag(written: dict[str, object], key: str = "f") -> Flag:
-    return read_document(json.dumps({"flags": {key: written}}).encode(), "test").flags[key]
-
-
-# Probes
-
-
-@pytest.mark.parametrize("bucketing", ["v2", "v3"])
-@pytest.mark.parametrize("first", [50, 1])
-def test_probes_tell_the_two_apart(bucketing: str, first: int) -> None:
-    asked = flag(split(bucketing, first))
-    compiled = CompiledFlag(asked)
-    probed = probes(asked, {})
-    assert probed
-
-    def ask(_: Flag, context: Mapping[str, object]) -> str | None:
-        return compiled.evaluate(context).variant
-
-    assert answered(asked, probed, ask) == bucketing
-    assert answered(asked, probed, lambda _, __: "off") == "neither"
-
-
-def test_a_split_behind_an_attribute_is_probed_where_it_is_given() -> None:
-    asked = flag(split(when="gold"))
-    assert buckets(asked)
-    assert probes(asked, {}) == ()
-    assert probes(asked, {"tier": "gold"})
-
-
-def test_a_flag_without_a_split_is_not_probed() -> None:
-    assert not buckets(flag({"state": "ENABLED", "variants": {"on": True}, "defaultVariant": "on"}))
-    assert not buckets(flag(split() | {"state": "DISABLED"}))
-
-
-def test_the_installed_core_is_found_out() -> None:
-    found = installed()
-    assert found is not None
-    assert (found.name.split()[0], found.bucketing) == ("openfeature-flagd-core", "v3")
-    assert buckets(SAMPLE)
 
 
 # The program
@@ -251,12 +193,3 @@ def test_a_database_and_flags_that_are_not_there(tmp_path: Path) -> None:
     assert "the database cannot be reached" in found["database"][1]
     assert not found["serves"][0]
     assert "hunter2" not in done.stdout + done.stderr
-
-
-def test_a_clock_that_is_wrong(database: str, monkeypatch, capsys) -> None:
-    now = time.time
-    monkeypatch.setattr(time, "time", lambda: now() + 40)
-    report = Report(as_json=False)
-    look_at_database(report, database)
-    assert not report.ok
-    assert "clock       PROBLEM: 40.0 s ahead of the database's" in capsys.readouterr().out

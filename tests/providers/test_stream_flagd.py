@@ -42,7 +42,7 @@ def test_every_shape_arrives(tmp_path: Path) -> None:
 
 
 def test_the_server_and_the_stream_bucket_alike(tmp_path: Path) -> None:
-    from windsock.cli._evaluators import ofrep
+    from windsock.doctor.evaluators import ofrep
 
     with FlagdServer.serving(tmp_path, {"flags": FLAGS}) as flagd, following(flagd.sync) as provider:
         ask = ofrep(f"http://127.0.0.1:{flagd.ofrep}")

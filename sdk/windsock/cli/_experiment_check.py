@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from windsock.cli._app import EXIT_ERROR
-from windsock.cli._findings import count
 from windsock.cli._say import warn
 from windsock.experiments.reading import experiment_files
 from windsock.experiments.running.checking import problems
+from windsock.text import count
 
 
 def command(*, flags: Annotated[Path, typer.Option(help="The folder of the flags.")] = Path("flagd")) -> None:

@@ -38,11 +38,6 @@ def write(findings: Sequence[Finding], form: Format) -> None:
             print_json(_sarif(findings))
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
-    """A number and what it counts: ``1 flag``, ``2 flags``."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
-
-
 def _coloured() -> bool:
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ
 

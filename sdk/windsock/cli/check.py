@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._app import EXIT_ERROR
-from windsock.cli._findings import Format, count, write
+from windsock.cli._findings import Format, write
 from windsock.cli._project import Classes, at_least_one, settings_classes
 from windsock.cli._say import note, warn
 from windsock.flagfiles.files import read_files, with_mirror
@@ -15,6 +15,7 @@ from windsock.flagfiles.sets import flag_set
 from windsock.gitops.misfits import located, misfits, pins
 from windsock.lint.linter import Finding, Level
 from windsock.settings.declaration import Declaration
+from windsock.text import count
 
 
 def command(

@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from windsock.cli._app import EXIT_ERROR
-from windsock.cli._findings import Format, count, write
+from windsock.cli._findings import Format, write
 from windsock.cli._project import lint_options
 from windsock.cli._say import note, say, warn
 from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files, replace_flag_file
 from windsock.flagfiles.fixing import fix
 from windsock.lint.linter import Finding, Level, Linted, lint, lint_overlaps
 from windsock.lint.rules import BY_CODE, CATALOGUE
+from windsock.text import count
 
 
 def command(

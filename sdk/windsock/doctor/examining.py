@@ -1,0 +1,220 @@
+"""The whole examination: the machine, the database, what serves, and whether every evaluator agrees."""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import OpenFeatureError
+from openfeature.provider import AbstractProvider
+
+from windsock.doctor.checkup import Check, Report, look_at_database, look_at_machine
+from windsock.doctor.evaluators import Package, installed, ofrep, remote
+from windsock.doctor.probes import Answered, Ask, answered, buckets, probes
+from windsock.errors import UnreachableError
+from windsock.flag_names import FLAG_FOLDER, SENTINEL
+from windsock.flags import Flag
+from windsock.providers.choice import choose
+from windsock.providers.compiled import CompiledProvider
+from windsock.providers.files import FilesProvider
+from windsock.providers.flagd_options import VARIABLES, FlagdOptions, Reader
+from windsock.text import count
+
+_CHOICE: Final = {"FLAGD_RESOLVER", "FLAGD_OFFLINE_FLAG_SOURCE_PATH"}
+_RESOLVERS: Final[Mapping[str, Reader]] = {
+    "windsock-files": "file",
+    "windsock-remote": "rpc",
+    "windsock-stream": "in-process",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ExamineOptions:
+    """What is looked at.
+
+    Attributes:
+        flags: The folder of flag files; None for what `FLAGD_*` says, else ``flagd/``.
+        attributes: What every probed context holds beside the targeting key.
+        database_url: The database, or None.
+        ofrep_url: A server to ask over OFREP, or None.
+        rpc: Whether to ask the flagd at FLAGD_HOST and FLAGD_PORT, whatever the resolver.
+    """
+
+    flags: Path | None
+    attributes: Mapping[str, object]
+    database_url: str | None = None
+    ofrep_url: str | None = None
+    rpc: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What an examination found.
+
+    Attributes:
+        checks: Each thing that was looked at.
+        verdict: The whole in one line.
+        unreachable: Why nothing serves, or None.
+    """
+
+    checks: tuple[Check, ...]
+    verdict: str
+    unreachable: UnreachableError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nobody has to act."""
+        return all(check.ok for check in self.checks)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What one evaluator does with one flag.
+
+    Attributes:
+        flag: The flag's key.
+        said: The bucketing that the flag files say.
+        done: The bucketing that the evaluator uses.
+    """
+
+    flag: str
+    said: str
+    done: Answered
+
+
+def examine(options: ExamineOptions, on_check: Callable[[Check], object]) -> Examination:
+    """Look at everything.
+
+    Args:
+        options: What is looked at.
+        on_check: Called with each check as soon as it is made.
+    """
+    report = Report(on_check)
+    look_at_machine(report)
+    look_at_database(report, options.database_url)
+    try:
+        verdict = _look_at_flags(report, options)
+    except UnreachableError as error:
+        report.add("serves", str(error), ok=False)
+        return Examination(tuple(report.checks), "nothing serves", error)
+    if report.problems:
+        verdict = f"{count(report.problems, 'problem')}; {verdict}"
+    return Examination(tuple(report.checks), verdict)
+
+
+def _look_at_flags(report: Report, options: ExamineOptions) -> str:
+    """What serves, and whether every evaluator agrees with it, as the verdict says."""
+    with ExitStack() as stack:
+        serving = choose(options.flags, {})
+        stack.callback(serving.shutdown)
+        served = _served(report, serving)
+        _add_variables(report, serving.get_metadata().name, rpc=options.rpc)
+        splits = [flag for flag in served.values() if buckets(flag)]
+        report.add("flags", f"{len(served)}, of which {len(splits)} bucket users{_by_bucketing(splits)}")
+        disagree = []
+        for name, ask in _servers(stack, serving, options):
+            verdicts = _ask_all(report, splits, options.attributes, ask)
+            others = [(name, verdict) for verdict in verdicts if verdict.done != verdict.said]
+            report.add("asked", f"{name}: {_summary(verdicts)}", ok=not others)
+            disagree += others
+    package = installed()
+    if package is not None:
+        found = f"{package.name}: {package.bucketing}, in services that evaluate with it; nothing here does"
+        report.add("installed", found)
+    return _verdict(disagree, splits, package)
+
+
+def _served(report: Report, provider: AbstractProvider) -> Mapping[str, Flag]:
+    """Load and tell what serves; where flagd evaluates, the files say what it should do."""
+    name = provider.get_metadata().name
+    if isinstance(provider, CompiledProvider):
+        try:
+            provider.initialize(EvaluationContext())
+        except OpenFeatureError as error:
+            raise UnreachableError(str(error.error_message)) from None
+        serving = provider.serving
+        stale = f"; stale: {serving.stale}" if serving.stale else ""
+        found = f"{name} from {serving.source}, revision {serving.revision}, {serving.age:.0f} s old{stale}"
+        report.add("serves", found, ok=not stale)
+        for problem in serving.problems:
+            report.add("flag", str(problem), ok=False)
+        return _flags(provider)
+    files = FilesProvider(FLAG_FOLDER)
+    files.refresh()
+    report.add("serves", f"{name}: flagd evaluates and tells no revision")
+    report.add("files", f"{files.serving.source}, revision {files.serving.revision}")
+    return _flags(files)
+
+
+def _flags(provider: CompiledProvider) -> Mapping[str, Flag]:
+    return {key: flag.flag for key, flag in provider.compiled.items() if key != SENTINEL}
+
+
+def _add_variables(report: Report, provider: str, *, rpc: bool) -> None:
+    resolvers = {_RESOLVERS.get(provider), "rpc" if rpc else None}
+    read = _CHOICE | {name for name, variable in VARIABLES.items() if variable.readers & resolvers}
+    set_here = sorted(name for name in os.environ if name.startswith("FLAGD_") and os.environ[name])
+    for name in set_here:
+        note = "read" if name in read else f"not read by {provider}"
+        report.add("variable", f"{name}={os.environ[name]}: {note}")
+    if not set_here:
+        report.add("variable", "none of FLAGD_* is set")
+
+
+def _servers(stack: ExitStack, serving: AbstractProvider, options: ExamineOptions) -> list[tuple[str, Ask]]:
+    asked = []
+    if options.rpc or serving.get_metadata().name == "windsock-remote":
+        from windsock.providers.remote import RemoteProvider  # noqa: PLC0415 - loads gRPC
+
+        flagd = FlagdOptions.from_environment("rpc")
+        name = f"flagd at {flagd.target} (RPC)"
+        asked.append((name, stack.enter_context(remote(RemoteProvider(flagd), name))))
+    if options.ofrep_url is not None:
+        asked.append((f"{options.ofrep_url} (OFREP)", ofrep(options.ofrep_url)))
+    return asked
+
+
+def _ask_all(
+    report: Report, flags: list[Flag], attributes: Mapping[str, object], ask: Ask
+) -> list[CheckResult]:
+    verdicts = []
+    for flag in flags:
+        probed = probes(flag, attributes)
+        if probed:
+            verdicts.append(CheckResult(flag.key, flag.bucketing, answered(flag, probed, ask)))
+        else:
+            found = f"flag {flag.key!r} is not probed: no user gets to its split; give --attribute NAME=VALUE"
+            report.add("flag", found)
+    return verdicts
+
+
+def _by_bucketing(flags: list[Flag]) -> str:
+    counts = [(each, sum(flag.bucketing == each for flag in flags)) for each in ("v2", "v3")]
+    return "".join(f", {count} {each}" for each, count in counts if count)
+
+
+def _summary(verdicts: list[CheckResult]) -> str:
+    if not verdicts:
+        return "nothing to ask"
+    used = {each: sum(verdict.done == each for verdict in verdicts) for each in ("v2", "v3", "neither")}
+    return ", ".join(f"{count} of {len(verdicts)} flags {each}" for each, count in used.items() if count)
+
+
+def _verdict(disagree: list[tuple[str, CheckResult]], splits: list[Flag], package: Package | None) -> str:
+    """Say in one line who disagrees with the flag files."""
+    if disagree:
+        name, first = disagree[0]
+        more = f" and {len(disagree) - 1} more" if len(disagree) > 1 else ""
+        done = "buckets as neither v2 nor v3" if first.done == "neither" else f"buckets {first.done}"
+        hint = "; is it given the same files?" if first.done == "neither" else ""
+        return f"DISAGREE: {name} {done} where flag {first.flag!r}{more} says {first.said}{hint}"
+    other = sum(package is not None and flag.bucketing != package.bucketing for flag in splits)
+    if package is not None and other:
+        return (
+            f"agree: all that serve here; but a service that evaluates with {package.name} buckets"
+            f" {package.bucketing}, and {other} flags say otherwise"
+        )
+    return "agree: everybody buckets as the flag files say" if splits else "agree: no flag buckets users"
