@@ -5,19 +5,49 @@ from collections.abc import Callable
 from celery import Task, signals
 from openfeature.evaluation_context import EvaluationContext
 
+import windsock
 from windsock.contrib._opening import Opening
+from windsock.errors import ConfigurationError
 
 Context = Callable[[Task], EvaluationContext | None]
 
 _open: dict[str, Opening] = {}
 _context: list[Context] = []
+_start: list[Callable[[], object]] = []
+
+
+def start_with_worker(start: Callable[[], object] = windsock.start) -> None:
+    """Start windsock when a worker starts, whichever pool it has, and stop it with each of its processes.
+
+    The pools prefork, solo, threads and gevent. A prefork worker starts it before its children fork, and each
+    child goes on by itself. Call it once, where the Celery application is made. A process that only sends
+    tasks starts nothing.
+
+    Args:
+        start: What starts it, such as ``functools.partial(windsock.start, flags="flags")``. If it raises a
+            `ConfigurationError`, as under eventlet, the worker ends with its message.
+    """
+    _start[:] = [start]
+    signals.worker_init.connect(_started, weak=False, dispatch_uid="windsock")
+    signals.worker_process_shutdown.connect(_stopped, weak=False, dispatch_uid="windsock")
+    signals.worker_shutdown.connect(_stopped, weak=False, dispatch_uid="windsock")
+
+
+def _started(**_: object) -> None:
+    try:
+        _start[0]()
+    except ConfigurationError as error:
+        raise SystemExit(f"windsock: {error}") from error  # Celery would log any other error and go on
+
+
+def _stopped(**_: object) -> None:
+    windsock.stop()
 
 
 def trace_tasks(context: Context | None = None) -> None:
     """Open `windsock.request` around every run of a task; `windsock.current_request` returns it inside.
 
-    Call it once, where the Celery application is made. Start windsock in the signals ``worker_process_init``
-    (or ``worker_init`` of a worker that does not fork).
+    Call it once, where the Celery application is made, beside `start_with_worker`.
 
     Args:
         context: From the task, whose ``request`` has its arguments and headers, to OpenFeature's transaction
