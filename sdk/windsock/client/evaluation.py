@@ -19,7 +19,7 @@ from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagEvaluationDetails, FlagType, Reason
 
 from windsock.client import hooks
-from windsock.client.internals import direct_path
+from windsock.client.internals import path_of
 from windsock.evaluator.outcome import Outcome
 from windsock.providers.base import RuleProvider
 from windsock.usage.request import current_request
@@ -71,15 +71,17 @@ class Evaluation:
         environment: As given, else the process's.
         provider: Returns the provider in force if its rules may be called directly, else None: it holds
             compiled rules, serves, and no hook is registered anywhere.
-        in_process: Returns the same, whatever hooks there are.
+        alone: Returns the same if, besides, every context but the call's own is empty.
+        in_process: Returns it whatever hooks and contexts there are.
     """
 
     def __init__(self, domain: str | None = None, environment: str | None = None) -> None:
         self.client: OpenFeatureClient = api.get_client(domain)
         self.environment = environment or environment_name()
         self.domain = domain
-        path = direct_path(self.client, domain, RuleProvider)  # type: ignore[type-abstract]  # for isinstance
-        self.provider, self.in_process, self._outer = path.provider, path.in_process, path.outer
+        path = path_of(self.client, domain, RuleProvider)  # type: ignore[type-abstract]  # for isinstance
+        self.provider, self.alone, self.in_process = path.provider, path.alone, path.in_process
+        self._outer = path.outer
         self._metadata = self.client.get_metadata()
         self._interned: dict[tuple[object, ...], Outcome] = {}
 

@@ -5,8 +5,6 @@ where the SDK has them. Where it doesn't, nothing here finds a provider or a sta
 through the ordinary client.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any, Generic, TypeVar
@@ -21,20 +19,103 @@ _SERVING = (ProviderStatus.READY, ProviderStatus.STALE, ProviderStatus.ERROR)
 P = TypeVar("P", bound=FeatureProvider)
 
 
-@dataclass(frozen=True, slots=True)
-class DirectPath(Generic[P]):
-    """Ways past one OpenFeature client, for a provider that may be asked directly.
+class ClientPath(Generic[P]):
+    """Every call through an OpenFeature client, because this version of the SDK shows no way past it."""
 
-    Attributes:
-        provider: The provider in force if it may be asked directly: it is of our kind, it serves, and no hook
-            is registered anywhere; else None.
-        in_process: The same, whatever hooks there are.
-        outer: The API's, the transaction's and the client's contexts, merged; None where all are empty.
+    __slots__ = ("_client",)
+
+    def __init__(self, client: OpenFeatureClient) -> None:
+        self._client = client
+
+    def provider(self) -> P | None:
+        """The provider in force if it may be asked directly, else None.
+
+        It may if it is of our kind, it serves, and no hook is registered anywhere.
+        """
+        return None
+
+    def alone(self) -> P | None:
+        """The same where no context but the call's own says anything: the usual case, in one call."""
+        return None
+
+    def in_process(self) -> P | None:
+        """The same as `provider`, whatever hooks there are."""
+        return None
+
+    def outer(self) -> EvaluationContext | None:
+        """The API's, the transaction's and the client's contexts, merged; None where all are empty."""
+        return api.get_evaluation_context().merge(api.get_transaction_context()).merge(self._client.context)
+
+
+class DirectPath(ClientPath[P]):
+    """Past one OpenFeature client, for a provider that may be asked directly.
+
+    Args:
+        client: The client whose hooks and context count.
+        domain: Its domain, or None for the default provider.
+        kind: The class of the providers that may be asked directly.
     """
 
-    provider: Callable[[], P | None]
-    in_process: Callable[[], P | None]
-    outer: Callable[[], EvaluationContext | None]
+    __slots__ = ("_domain", "_kind", "_registry", "_seen", "_silent")
+
+    def __init__(self, client: OpenFeatureClient, domain: str | None, kind: type[P]) -> None:
+        super().__init__(client)
+        self._domain = domain
+        self._kind = kind
+        self._registry = _registry()
+        self._seen: P | None = None  # what was asked once, because isinstance takes a microsecond here
+        self._silent: object = None  # the transaction propagator last seen that propagates nothing
+
+    def provider(self) -> P | None:  # noqa: D102 - as above
+        if hook._hooks or self._client.hooks:  # noqa: SLF001
+            return None
+        # the usual case of `in_process`, whose call costs as much as it does
+        registry, seen = self._registry, self._seen
+        if registry._default_provider is seen and self._domain is None:  # noqa: SLF001
+            return seen if registry._provider_status.get(seen) in _SERVING else None  # noqa: SLF001
+        return self.in_process()
+
+    def alone(self) -> P | None:  # noqa: D102 - as above
+        # what `provider` and `outer` do, whose calls cost as much again
+        client, seen = self._client, self._seen
+        common, own = evaluation_context._evaluation_context, client.context  # noqa: SLF001
+        if (
+            self._registry._default_provider is not seen  # noqa: SLF001
+            or self._domain is not None
+            or transaction_context._evaluation_transaction_context_propagator is not self._silent  # noqa: SLF001
+            or hook._hooks  # noqa: SLF001
+            or client.hooks
+            or common.attributes
+            or common.targeting_key
+            or own.attributes
+            or own.targeting_key
+        ):
+            return None
+        return seen if self._registry._provider_status.get(seen) in _SERVING else None  # noqa: SLF001
+
+    def in_process(self) -> P | None:  # noqa: D102 - as above
+        registry, domain = self._registry, self._domain
+        provider = registry._default_provider if domain is None else registry.get_provider(domain)  # noqa: SLF001
+        if provider is not self._seen:
+            if not isinstance(provider, self._kind) or provider.get_provider_hooks():
+                return None
+            self._seen = provider
+        return self._seen if registry._provider_status.get(provider) in _SERVING else None  # noqa: SLF001
+
+    def outer(self) -> EvaluationContext | None:  # noqa: D102 - as above
+        common, own = evaluation_context._evaluation_context, self._client.context  # noqa: SLF001
+        propagator = transaction_context._evaluation_transaction_context_propagator  # noqa: SLF001
+        if (
+            propagator is self._silent
+            and not common.attributes
+            and not common.targeting_key
+            and not own.attributes
+            and not own.targeting_key
+        ):
+            return None
+        if type(propagator).__name__ == "NoOpTransactionContextPropagator":
+            self._silent = propagator
+        return common.merge(propagator.get_transaction_context()).merge(own)
 
 
 @cache
@@ -66,67 +147,15 @@ def status_of(provider: FeatureProvider) -> ProviderStatus | None:
     return status
 
 
-def direct_path(client: OpenFeatureClient, domain: str | None, kind: type[P]) -> DirectPath[P]:
-    """Find the ways past a client.
+def path_of(client: OpenFeatureClient, domain: str | None, kind: type[P]) -> ClientPath[P]:
+    """The shortest way to a client's provider.
 
     Args:
         client: The client whose hooks and context count.
         domain: Its domain, or None for the default provider.
         kind: The class of the providers that may be asked directly.
     """
-    if moved():
-        return DirectPath(_nothing, _nothing, lambda: _merged(client))
-    registry = _registry()
-    seen: P | None = None  # what was asked once, because isinstance takes a microsecond here
-
-    def in_process() -> P | None:
-        nonlocal seen
-        provider = registry._default_provider if domain is None else registry.get_provider(domain)  # noqa: SLF001
-        if provider is not seen:
-            if not isinstance(provider, kind) or provider.get_provider_hooks():
-                return None
-            seen = provider
-        return seen if registry._provider_status.get(provider) in _SERVING else None  # noqa: SLF001
-
-    def provider() -> P | None:
-        if hook._hooks or client.hooks:  # noqa: SLF001
-            return None
-        # the usual case of `in_process`, whose call costs as much as it does
-        if seen is not None and registry._default_provider is seen and domain is None:  # noqa: SLF001
-            return seen if registry._provider_status.get(seen) in _SERVING else None  # noqa: SLF001
-        return in_process()
-
-    return DirectPath(provider, in_process, _outer(client))
-
-
-def _outer(client: OpenFeatureClient) -> Callable[[], EvaluationContext | None]:
-    silent: object = None  # the transaction propagator last seen that propagates nothing
-
-    def outer() -> EvaluationContext | None:
-        nonlocal silent
-        common, own = evaluation_context._evaluation_context, client.context  # noqa: SLF001
-        propagator = transaction_context._evaluation_transaction_context_propagator  # noqa: SLF001
-        if (
-            propagator is silent
-            and not common.attributes
-            and not common.targeting_key
-            and not own.attributes
-            and not own.targeting_key
-        ):
-            return None
-        if type(propagator).__name__ == "NoOpTransactionContextPropagator":
-            silent = propagator
-        return common.merge(propagator.get_transaction_context()).merge(own)
-
-    return outer
-
-
-def _merged(client: OpenFeatureClient) -> EvaluationContext:
-    return api.get_evaluation_context().merge(api.get_transaction_context()).merge(client.context)
-
-
-def _nothing() -> None:
-    return None
+    return ClientPath(client) if moved() else DirectPath(client, domain, kind)
 
 
 def _registry() -> Any:

@@ -17,9 +17,9 @@ from windsock.healing.classify import Blame, Classifier, Verdict, chain, describ
 from windsock.healing.quarantine import Fault, quarantine
 from windsock.healing.rungs import lowered
 from windsock.healing.watch import watch_over
+from windsock.settings.given import Given, Resolution
 from windsock.settings.place import ValueKey, fingerprint
 from windsock.settings.process import process
-from windsock.settings.resolution import Given, Resolution
 from windsock.settings.settings import Settings, new_view
 from windsock.settings.views import (
     ViewTrace,

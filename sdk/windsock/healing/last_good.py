@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
+from windsock.settings.given import Resolution
 from windsock.settings.layers import plain
 from windsock.settings.place import ValueKey, fingerprint
-from windsock.settings.resolution import LAST_GOOD, Resolution, Resolver
+from windsock.settings.resolution import LAST_GOOD, Resolver
 
 _MAX = 10_000
 """Places remembered in a process; the one learned first is forgotten first."""

@@ -18,9 +18,10 @@ from windsock.healing import watch
 from windsock.healing.last_good import LastGood
 from windsock.healing.rungs import on_probation
 from windsock.healing.watch import watch_over
+from windsock.settings.given import Given, Resolution
 from windsock.settings.place import ValueKey, fingerprint
 from windsock.settings.process import process
-from windsock.settings.resolution import Given, Resolution, Resolver
+from windsock.settings.resolution import Resolver
 
 logger = logging.getLogger("windsock.healing")
 

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from windsock.settings.falling import resolve, without_fields
+from windsock.settings.given import Resolution
 from windsock.settings.layers import Layer, Origin
 from windsock.settings.place import ValueKey
 from windsock.settings.process import process
-from windsock.settings.resolution import LAST_GOOD, Resolution, Resolver
+from windsock.settings.resolution import LAST_GOOD, Resolver
 from windsock.settings.tally import Tally
 
 

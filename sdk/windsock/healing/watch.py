@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from windsock.healing.attribution import Evidence, Window, threshold
+from windsock.settings.given import Resolution
 from windsock.settings.place import ValueKey
-from windsock.settings.resolution import Resolution, Resolver
+from windsock.settings.resolution import Resolver
 from windsock.settings.tally import Period, Tally
 
 logger = logging.getLogger("windsock.healing")

@@ -10,9 +10,9 @@ from openfeature.evaluation_context import EvaluationContextAttribute
 from windsock.evaluator.outcome import Outcome
 from windsock.nested import FieldPath, at, says
 from windsock.settings.declaration import Declaration
+from windsock.settings.given import Resolution
 from windsock.settings.layers import Origin, Refusal, Resolved
 from windsock.settings.process import process
-from windsock.settings.resolution import Resolution
 from windsock.settings.settings import Settings
 from windsock.settings.views import given_of, key_of
 from windsock.text import MASK

@@ -15,7 +15,7 @@ from windsock.postgres.queries import load_queries
 from windsock.providers.base import Serving
 from windsock.providers.compiled import AnyFlag
 from windsock.providers.shards import sharded
-from windsock.settings.resolution import Given, Resolution
+from windsock.settings.given import Given, Resolution
 from windsock.settings.settings import Settings, new_view
 from windsock.settings.views import given_of
 from windsock.usage import UsageRecord

@@ -3,12 +3,12 @@
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from pydantic_settings import BaseSettings
 
-from windsock.client.evaluation import missing
+from windsock.client.evaluation import Evaluation, missing
 from windsock.counts import FALLBACKS
 from windsock.evaluator.outcome import Outcome, Rule
 from windsock.flag_names import NO_CHANGE, OVERRIDE
@@ -17,13 +17,12 @@ from windsock.settings import sources
 from windsock.settings.arms import HAS_PROFILE, arm_fields, arm_of, contaminated
 from windsock.settings.declaration import Declaration
 from windsock.settings.falling import resolve
-from windsock.settings.handing import shared
-from windsock.settings.layers import Layer, Origin, Refusal, Resolved, masked
+from windsock.settings.given import Given, Outcomes, Resolution
+from windsock.settings.layers import Layer, Origin, Refusal, masked
 from windsock.settings.place import ValueKey, Withdrawn, fingerprint
+from windsock.settings.prepared import Prepared
 from windsock.settings.process import process
-from windsock.settings.tally import Tally
 from windsock.text import MASK, short
-from windsock.usage.data import Arm
 from windsock.usage.request import _current
 
 logger = logging.getLogger("windsock.settings")
@@ -39,77 +38,6 @@ _NOBODYS = frozenset({NO_CHANGE, OVERRIDE})
 _JSON_MAX = 16_384
 _CACHE_MAX = 65_536
 _LOGGED_MAX = 10_000
-
-Outcomes = tuple[Outcome, Outcome, Outcome]
-"""What the base, the experiment and the profile flag gave."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Resolution:
-    """Settings for one combination of variants, and the evaluations that led to them; shared between users.
-
-    Attributes:
-        values: Values by field name.
-        resolved: The layers behind them.
-        outcomes: What the base, experiment and profile flags gave, in this order.
-        deciding: That of the strongest flag that contributed a value; the base flag's where none did.
-        config_id: UUID of the configuration that the user is assigned to, or None; one that changes nothing,
-            such as the control group's, counts too.
-        excluded: Whether the user is left out of the running experiment because the profile sets a field of
-            it.
-        arms: The fields that the arms of the experiment set; None where they are not known.
-        arm: The user's arm. Who has a profile of whatever content doesn't count; that depends on no arm.
-        layers: The layers as they were found, withdrawn values included.
-        tally: What became of the calls that used it.
-        shared: Those of the values that users can share.
-    """
-
-    values: Mapping[str, object]
-    resolved: Resolved
-    outcomes: Outcomes
-    deciding: Outcome
-    config_id: str | None
-    excluded: bool
-    arms: frozenset[str] | None = frozenset()
-    arm: Arm | None = None
-    layers: tuple[Layer, ...] = ()
-    tally: Tally = field(default_factory=Tally)
-    shared: dict[str, object] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "shared", shared(self.values))
-
-    def found(self, field_name: str) -> object:
-        """The value of a field as its layer holds it, before validation; None where none does."""
-        origin = self.resolved.origins[field_name]
-        holding = (layer for layer in self.resolved.applied if layer.origin == origin)
-        return next((layer.values[field_name] for layer in holding if field_name in layer.values), None)
-
-    def exposed(self, read: Iterable[str]) -> tuple[str, str] | None:
-        """The experiment and the arm that reading these fields exposes to; None outside of any.
-
-        A user whose profile sets a field of the experiment gets no arm's values, and is named in none.
-        """
-        arm = None if self.excluded else self.met(read)
-        return None if arm is None else (arm.experiment, arm.name)
-
-    def met(self, read: Iterable[str]) -> Arm | None:
-        """The arm that reading these fields exposes to, also for who doesn't count; None outside of any."""
-        return None if self.arms is not None and self.arms.isdisjoint(read) else self.arm
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Given:
-    """What a user gets, shared between users.
-
-    Attributes:
-        resolution: The settings.
-        serving: The set of flags they came from; None where the provider doesn't tell.
-    """
-
-    resolution: Resolution
-    serving: Serving | None
-
 
 _NONE: Mapping[str, Rule] = {}
 
@@ -132,10 +60,11 @@ class Resolver:
         self.declaration = declaration
         self._settings_class = settings_class
         self.flags = (declaration.flag, declaration.experiment_flag, declaration.profile_flag)
-        self._missing = tuple(map(missing, self.flags))  # one outcome each: identity is the cache's key
+        self._missing = {key: missing(key) for key in self.flags}  # one each: identity is the cache's key
         self._declared = dict(zip(("base", "experiment", "profile"), self.flags, strict=True))
         self._process_layers: tuple[Layer, ...] | None = None
         self._made = _Made(None)
+        self._prepared = self._prepare(_NONE, None, "")
         self._logged: set[tuple[object, ...]] = set()
         process.readers.add(self)
 
@@ -167,6 +96,38 @@ class Resolver:
     def resolve(self, targeting_key: str | None, attributes: dict[str, Any]) -> Given:
         """Settings of one user (or of none), through OpenFeature; `attributes` are completed in place."""
         evaluation = process.evaluation or process.evaluating()
+        provider = evaluation.alone()
+        if provider is None or "environment" in attributes:
+            return self._resolved(evaluation, targeting_key, attributes)
+        attributes["environment"] = environment = evaluation.environment
+        if targeting_key:
+            attributes["targetingKey"] = targeting_key
+        request = _current.get()
+        if request is not None:
+            provider = request.pinned(provider)
+        serving, compiled, prepared = provider.serving, provider.compiled, self._prepared
+        if (
+            prepared.serving is not serving
+            or prepared.compiled is not compiled
+            or prepared.epoch is not process.epoch
+            or prepared.environment is not environment
+        ):
+            prepared = self._prepared = self._prepare(compiled, serving, environment)
+        choose = prepared.choose  # a variable, because Python calls a slot's function slower in one step
+        try:
+            chosen = choose(attributes)
+        except Exception:  # noqa: BLE001 - the context does not suit a rule: its failure becomes an outcome
+            return self._combined(self._each_guarded(compiled, attributes), compiled, serving)
+        given = prepared.given.get(chosen)
+        if given is None:
+            given = self._combined(prepared.outcomes(chosen), compiled, serving)
+            prepared.keep(chosen, given)
+        return given
+
+    def _resolved(
+        self, evaluation: Evaluation, targeting_key: str | None, attributes: dict[str, Any]
+    ) -> Given:
+        """The same where hooks or other contexts have a say, or a provider that isn't ours."""
         provider = evaluation.provider()
         base, experiment, profile = self.flags
         if provider is None:
@@ -176,24 +137,15 @@ class Resolver:
                 evaluation.overlay(profile, targeting_key, attributes),
             )
             return self._combined(outcomes, _NONE, None)
-        request = _current.get()
-        if request is not None:
+        if (request := _current.get()) is not None:
             provider = request.pinned(provider)
         serving, compiled = provider.serving, provider.compiled
-        context = evaluation.context(targeting_key, attributes)
-        try:  # one for three rules: a guard around each would be a call more for each
-            outcomes = (
-                flag.rule(context) if (flag := compiled.get(base)) else self._missing[0],
-                flag.rule(context) if (flag := compiled.get(experiment)) else self._missing[1],
-                flag.rule(context) if (flag := compiled.get(profile)) else self._missing[2],
-            )
-        except Exception:  # noqa: BLE001 - the context does not suit a rule: its failure becomes an outcome
-            outcomes = self._each_guarded(compiled, context)
-        made = self._made
-        given = made.by_outcomes.get(outcomes)
-        if given is not None and given.serving is serving and made.epoch is process.epoch:
-            return given  # the ordinary case, without another call
+        outcomes = self._each_guarded(compiled, evaluation.context(targeting_key, attributes))
         return self._combined(outcomes, compiled, serving)
+
+    def _prepare(self, compiled: Mapping[str, Rule], serving: Serving | None, environment: str) -> Prepared:
+        flags = [compiled.get(key) or self._missing[key] for key in self.flags]
+        return Prepared(compiled, serving, environment, process.epoch, flags)
 
     def resolve_with(self, flags: Mapping[str, Rule], context: Mapping[str, Any]) -> Resolution:
         """Settings by flags that are not the process's own: those of another time.
@@ -208,9 +160,9 @@ class Resolver:
         """Evaluate the three flags; a rule that fails has an outcome that says so."""
         base, experiment, profile = self.flags
         return (
-            flag.evaluate(context) if (flag := flags.get(base)) else self._missing[0],
-            flag.evaluate(context) if (flag := flags.get(experiment)) else self._missing[1],
-            flag.evaluate(context) if (flag := flags.get(profile)) else self._missing[2],
+            flag.evaluate(context) if (flag := flags.get(base)) else self._missing[base],
+            flag.evaluate(context) if (flag := flags.get(experiment)) else self._missing[experiment],
+            flag.evaluate(context) if (flag := flags.get(profile)) else self._missing[profile],
         )
 
     async def aresolve(self, targeting_key: str | None, attributes: dict[str, Any]) -> Given:

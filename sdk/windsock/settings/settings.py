@@ -15,8 +15,9 @@ from windsock.errors import DeclarationError
 from windsock.flag_names import default_flag
 from windsock.settings.declaration import Declaration
 from windsock.settings.descriptors import Cached, FieldReader, cached_properties
+from windsock.settings.given import Given
 from windsock.settings.handing import own
-from windsock.settings.resolution import Given, Resolver
+from windsock.settings.resolution import Resolver
 from windsock.settings.serializing import serialize_whole
 from windsock.settings.views import given_of, is_view, register
 from windsock.usage.request import _current, _writer
@@ -123,7 +124,7 @@ class Settings(BaseSettings):
         view = object.__new__(cls)
         _set_given(view, given)
         _set_key(view, key)
-        if _current.get() is None or not _writer:
+        if not _writer or _current.get() is None:
             _set_attributes(view, given.resolution.shared.copy())
         else:
             register(view, attributes)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from windsock.settings.given import Given
 from windsock.settings.process import process
-from windsock.settings.resolution import Given
 from windsock.usage.data import Healed, Use
 from windsock.usage.request import current_request
 
