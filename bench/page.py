@@ -7,6 +7,10 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results" / "evaluation.json"
 READS = Path(__file__).parent / "results" / "reads.json"
+GROWTH = Path(__file__).parent / "results" / "growth.json"
+CONCURRENCY = Path(__file__).parent / "results" / "concurrency.json"
+WORKERS = Path(__file__).parent / "results" / "workers.json"
+FLAGD_LIMITS = Path(__file__).parent / "results" / "flagd_limits.json"
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 Found = dict[str, Any]

@@ -88,6 +88,11 @@ class FlagdServer:
             self.stop()
             raise
 
+    @property
+    def process_id(self) -> int:
+        """Of the server."""
+        return self._process.pid
+
     def write(self, flags: Mapping[str, Any]) -> None:
         """Replace its file as the mirror does."""
         write_text(self.path, json.dumps({"flags": flags}))
