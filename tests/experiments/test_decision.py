@@ -136,6 +136,22 @@ def test_a_duration_is_a_maximum_too(look) -> None:
     assert result.analysis.collected.exposed.beyond == 2000 - (4 * 24 * 60 // 7 + 1)
 
 
+def test_units_that_arrive_late_make_a_durations_interval_wider(look) -> None:
+    """The second half of the time brings most of the units: until then little is known of them."""
+    even, late = many(), many()
+    for number, row in enumerate(late.exposures):
+        if number < 1000 and number % 10:
+            row["first_exposed_at"] = START + timedelta(minutes=7 * (1000 + number))
+    width = []
+    for rows in (even, late):
+        result = look(rows, NO_MARGIN, ("{units: 1900}", "{duration: 9d}"))
+        found = result.analysis.comparisons[0]
+        width.append((found.interval[1] - found.interval[0]) / found.effect.absolute_error)
+        assert restore(result.snapshot()).analysis == result.analysis
+    assert width[0] == pytest.approx(2 * 2.2414, rel=0.01)
+    assert width[1] > 1.05 * width[0]
+
+
 def test_a_sample_ratio_mismatch_is_called(look) -> None:
     result = look(many(share=0.58), NO_MARGIN)
     assert result.decision.state is State.INVALID

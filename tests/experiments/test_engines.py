@@ -1,6 +1,6 @@
 """The same numbers on every engine, and the same as computed from the rows by hand."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -15,9 +15,10 @@ from windsock.experiments.data.collecting import Collected, collect
 from windsock.experiments.data.parts import ArmSums
 from windsock.experiments.data.unit_table import columns_of
 from windsock.experiments.data.warehouse import Warehouse
-from windsock.experiments.documents import Experiment
+from windsock.experiments.documents import Experiment, Maximum
 from windsock.experiments.metrics import BUILT_IN, Metric
 from windsock.experiments.reading import DeclaredExperiment
+from windsock.experiments.statistics.calendar import COUNTS
 from windsock.experiments.statistics.effects import compare
 from windsock.experiments.statistics.moments import aggregates
 
@@ -106,6 +107,22 @@ def test_sums_are_those_of_the_rows(warehouse, rows) -> None:
             assert totals[f"n_{metric}"] == pytest.approx(numerator, rel=1e-12)
             if denominator:
                 assert totals[f"d_{metric}"] == denominator
+
+
+def test_arrivals_are_counted_by_the_part_of_a_duration(warehouse, rows) -> None:
+    lasting = EXPERIMENT.model_copy(update={"maximum": Maximum(duration=timedelta(days=10))})
+    exposed = collect(warehouse, replace(DECLARED, experiment=lasting), "production", NOW).exposed
+    times = sorted(row["first_exposed_at"] for row in rows.exposures)
+    part, inside = timedelta(days=10) / COUNTS, [at for at in times if at <= times[0] + timedelta(days=10)]
+    expected = Counter(min(int((at - times[0]) / part), COUNTS - 1) for at in inside)
+    assert sum(exposed.arrived) == exposed.total == len(inside)
+    # engines count in whole seconds
+    assert all(abs(units - expected[number]) <= 1 for number, units in enumerate(exposed.arrived))
+    after_three = collect(
+        warehouse, replace(DECLARED, experiment=lasting), "production", times[0] + timedelta(days=3)
+    ).exposed
+    assert after_three.arrived[:12] == exposed.arrived[:12]
+    assert len(after_three.arrived) == 13
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,20 @@ from tea_tasting.aggr import Aggregates
 from ville._boundaries import best_rho, normal_mixture
 from ville.evalues import ebh, p_to_e
 
-from windsock.experiments.statistics import brownian, confidence_sequences, group_sequential, planning
-from windsock.experiments.statistics.designs import FixedHorizon, GroupSequential, OpenEnded, UpToMaximum
+from windsock.experiments.statistics import (
+    brownian,
+    calendar,
+    confidence_sequences,
+    group_sequential,
+    planning,
+)
+from windsock.experiments.statistics.designs import (
+    FixedHorizon,
+    GroupSequential,
+    OpenEnded,
+    UntilDate,
+    UpToMaximum,
+)
 from windsock.experiments.statistics.e_processes import (
     event_ratio_bounds,
     event_ratio_evidence,
@@ -33,6 +45,8 @@ EVERY_DESIGN = (
     FixedHorizon(),
     FixedHorizon(57.3),
     GroupSequential((0.3, 0.6, 1.0), 2),
+    GroupSequential((0.3, 0.6, 1.0), 2, (500.0, 4000.0)),
+    UntilDate(calendar.history([(0.2, 500.0), (0.5, 900.0), (0.7, 4000.0)])),
 )
 
 
@@ -169,6 +183,56 @@ def test_continuous_boundary_is_the_limit_of_many_planned_looks() -> None:
     drift = 2.8
     powered = sum(map(sum, group_sequential.crossing_probabilities(fractions, critical, drift)))
     assert powered == pytest.approx(planning.power_up_to_maximum(drift, 0.05), abs=0.01)
+
+
+ARRIVALS = {
+    "twice as many at the end": lambda share: (2 * share + share**2) / 3,
+    "half as many at the end": lambda share: (4 * share - share**2) / 3,
+    "nearly all at the end": lambda share: share**4,
+    "half of them at once": lambda share: 0.5 * min(1.0, share / 0.05) + 0.5 * share,
+    "most of them in the last tenth": lambda share: 0.1 * share + 0.9 * max(0.0, share - 0.9) / 0.1,
+}
+
+
+def until(share: float, arrived) -> UntilDate:
+    """The design at a share of a duration in which units arrive so."""
+    parts = [part / calendar.COUNTS for part in range(1, calendar.COUNTS) if part / calendar.COUNTS < share]
+    return UntilDate(calendar.history((at, 20_000 * arrived(at)) for at in (*parts, share)))
+
+
+@pytest.mark.parametrize("two_sided", [True, False])
+def test_with_even_arrivals_a_date_is_a_number_of_units(two_sided) -> None:
+    for share in (0.2, 0.4, 0.77, 1.0):
+        ours, theirs = until(share, lambda at: at), UpToMaximum(share)
+        for alpha in (0.05, 0.001):
+            expected = theirs.multiplier(alpha, two_sided=two_sided)
+            assert ours.multiplier(alpha, two_sided=two_sided) == pytest.approx(expected, rel=1e-6)
+        assert ours.p_value(3.0, two_sided=two_sided) == pytest.approx(
+            theirs.p_value(3.0, two_sided=two_sided), rel=1e-4
+        )
+
+
+@pytest.mark.parametrize("arrived", ARRIVALS.values(), ids=ARRIVALS)
+def test_until_a_date_the_error_is_kept_however_units_arrive(arrived) -> None:
+    """The exact probability that forty looks call an A/A experiment, by the recursion for planned looks."""
+    shares = [look / 40 for look in range(1, 41)]
+    limits = [until(share, arrived).multiplier(0.05) for share in shares]
+    units = [arrived(share) for share in shares]
+    called = sum(map(sum, group_sequential.crossing_probabilities(units, limits)))
+    assert 0.03 < called < 0.05
+    by_time = [UpToMaximum(share).multiplier(0.05) for share in shares]
+    worst = sum(map(sum, group_sequential.crossing_probabilities(units, by_time)))
+    if arrived(0.5) < 0.5:
+        assert worst > called  # what it would be if time were taken for information
+
+
+@pytest.mark.parametrize("arrived", ARRIVALS.values(), ids=ARRIVALS)
+def test_planned_looks_in_time_keep_the_error_too(arrived) -> None:
+    shares = [0.25, 0.5, 0.75, 1.0]
+    units = [arrived(share) for share in shares]
+    limits = [GroupSequential(shares, look, units[:look]).multiplier(0.05) for look in (1, 2, 3, 4)]
+    called = sum(map(sum, group_sequential.crossing_probabilities(units, limits)))
+    assert called == pytest.approx(0.05, abs=1e-6)
 
 
 @pytest.mark.parametrize("one_sided", [False, True])

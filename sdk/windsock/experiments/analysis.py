@@ -9,10 +9,11 @@ from typing import Final
 from windsock.experiments.data.collecting import Collected
 from windsock.experiments.data.parts import ArmSums
 from windsock.experiments.data.unit_table import columns_of
-from windsock.experiments.documents import Experiment, PlannedLooks
+from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import Kind, Metric
+from windsock.experiments.progress import Progress
 from windsock.experiments.reading import DeclaredExperiment
-from windsock.experiments.statistics import designs, gates
+from windsock.experiments.statistics import gates
 from windsock.experiments.statistics.e_processes import (
     event_ratio_bounds,
     event_ratio_evidence,
@@ -24,9 +25,6 @@ from windsock.experiments.statistics.multiplicity import e_bh, e_from_p, holm
 
 MISMATCH_ALPHA: Final = 0.001
 """A sample ratio mismatch is called at this error over all looks."""
-
-TIGHT_AT: Final = 10_000
-"""Units at which an open-ended interval is tightest; fixed, since it must not depend on the data."""
 
 _ROUNDING: Final = 1e-9
 """A standard error smaller than this part of the mean is rounding: nothing varies."""
@@ -152,16 +150,14 @@ def analyse(declared: DeclaredExperiment, collected: Collected) -> Analysis:
         collected: From `collect`, or from a snapshot.
     """
     ratio = _ratio(declared.experiment, collected)
-    fraction = _fraction(declared, collected)
-    return Analysis(
-        declared, collected, ratio, fraction, tuple(Comparing(declared, collected, fraction).all())
-    )
+    fraction = Progress(declared, collected).fraction
+    return Analysis(declared, collected, ratio, fraction, tuple(Comparing(declared, collected).all()))
 
 
 def analyse_goals(goals: DeclaredExperiment, collected: Collected) -> Analysis:
     """The same with nothing but the goals, which is all that was collected."""
-    ratio, fraction = _ratio(goals.experiment, collected), _fraction(goals, collected)
-    return Analysis(goals, collected, ratio, fraction, tuple(Comparing(goals, collected, fraction).goals()))
+    ratio, fraction = _ratio(goals.experiment, collected), Progress(goals, collected).fraction
+    return Analysis(goals, collected, ratio, fraction, tuple(Comparing(goals, collected).goals()))
 
 
 def _ratio(experiment: Experiment, collected: Collected) -> SampleRatio:
@@ -171,38 +167,20 @@ def _ratio(experiment: Experiment, collected: Collected) -> SampleRatio:
     return SampleRatio(counts, shares, min(1.0, 1 / evidence))
 
 
-def _fraction(declared: DeclaredExperiment, collected: Collected) -> float | None:
-    """Matured units over the maximum, or the time in which units matured over the longest duration."""
-    maximum = declared.experiment.maximum
-    if maximum is None:
-        return None
-    horizon = max((each.delay + each.window for each in declared.metrics.values()), default=timedelta(0))
-    if maximum.units is not None:
-        matured = (sum(arm.sums.units for arm in arms.values()) for arms in collected.metrics.values())
-        return min(1.0, min(matured, default=0) / maximum.units)
-    if maximum.duration is None or collected.exposed.first is None:
-        return 0.0
-    elapsed = collected.now - horizon - collected.exposed.first
-    return min(1.0, max(0.0, elapsed / maximum.duration))
-
-
 class Comparing:
     """Compares arms with control.
 
     Args:
         declared: The experiment and its metrics.
         collected: The sums that are compared.
-        fraction: How much of the declared maximum is in; none without a maximum.
         parts: Into how many parts the units are split; each goal is corrected for all of them.
     """
 
-    def __init__(
-        self, declared: DeclaredExperiment, collected: Collected, fraction: float | None, parts: int = 1
-    ) -> None:
+    def __init__(self, declared: DeclaredExperiment, collected: Collected, parts: int = 1) -> None:
         self._experiment = declared.experiment
         self._metrics = declared.metrics
         self._collected = collected
-        self._fraction = fraction
+        self._progress = Progress(declared, collected)
         roles = declared.experiment.metrics
         self._margins = {each.metric: each.margin for each in roles.guardrails}
         arms = len(declared.experiment.treatments)
@@ -283,22 +261,6 @@ class Comparing:
         days = (metric.delay + metric.window) / timedelta(days=1)
         return f"{units[0]} and {units[1]} units have been in for the {days:g} days that this metric takes"
 
-    def _design(self, effect: Effect) -> designs.Design:
-        if self._fraction is None:
-            return designs.OpenEnded(max(1, self._collected.exposed.total), TIGHT_AT)
-        declared = self._experiment.design
-        if declared == "fixed":
-            return (
-                designs.FixedHorizon(effect.freedom)
-                if self._fraction >= 1
-                else designs.GroupSequential((1.0,), 0)
-            )
-        if isinstance(declared, PlannedLooks):
-            return designs.GroupSequential(
-                declared.looks, sum(look <= self._fraction for look in declared.looks)
-            )
-        return designs.UpToMaximum(max(self._fraction, 1e-6))
-
     def _normal(
         self, empty: Comparison, metric: Metric, arms: tuple[ArmSums, ArmSums], alpha: float
     ) -> Comparison:
@@ -312,7 +274,7 @@ class Comparing:
             return replace(
                 empty, effect=effect, note="the metric does not vary: every unit has the same value"
             )
-        design = self._design(effect)
+        design = self._progress.design(metric, effect)
         two_sided = empty.role is not MetricRole.GUARDRAIL
         width = design.multiplier(alpha, two_sided=two_sided)
         gain = _improvement(effect.absolute, metric) / effect.absolute_error

@@ -34,7 +34,7 @@ def segments(analysis: Analysis) -> tuple[Segment, ...]:
         for part in parts
         for each in _goals(analysis, part, len(parts))
     ]
-    together = Comparing(analysis.declared, analysis.collected, analysis.fraction, len(parts))
+    together = Comparing(analysis.declared, analysis.collected, len(parts))
     corrected = together.corrected([each.comparison for each in found])
     return tuple(replace(each, comparison=new) for each, new in zip(found, corrected, strict=True))
 
@@ -46,4 +46,4 @@ def _goals(analysis: Analysis, part: SegmentSums, parts: int) -> list[Comparison
     for arms in part.metrics.values():
         counted |= {arm: max(counted.get(arm, 0), sums.sums.units) for arm, sums in arms.items()}
     within = replace(collected, metrics=part.metrics, exposed=replace(collected.exposed, counted=counted))
-    return Comparing(analysis.declared, within, analysis.fraction, parts).each_goal()
+    return Comparing(analysis.declared, within, parts).each_goal()

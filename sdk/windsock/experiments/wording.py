@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from windsock.experiments.analysis import Analysis, Comparison
+    from windsock.experiments.documents import Experiment
 
 _PERCENT = "\N{NO-BREAK SPACE}%"
 
@@ -74,6 +75,12 @@ def effect_sentence(found: "Comparison", analysis: "Analysis") -> str:
     )
 
 
+def _spent(experiment: "Experiment") -> str:
+    """What spends the error, where that is not the units themselves."""
+    by_date = experiment.maximum is not None and experiment.maximum.duration is not None
+    return ", spent by the calendar, Lan and DeMets 1989" if by_date else ""
+
+
 def method(analysis: "Analysis") -> Iterator[str]:
     """How the numbers were computed, a sentence each."""
     experiment = analysis.declared.experiment
@@ -86,7 +93,7 @@ def method(analysis: "Analysis") -> Iterator[str]:
     elif experiment.design == "any_time":
         yield (
             f"Intervals hold at every look up to the declared maximum, of which {percent(analysis.fraction)} "
-            "is in (the continuous O'Brien-Fleming boundary)."
+            f"is in (the continuous O'Brien-Fleming boundary{_spent(experiment)})."
         )
     elif experiment.design == "fixed":
         yield "There is one look, at the end: nothing is decided before it (Welch's test)."

@@ -19,6 +19,7 @@ from windsock.experiments.data.warehouse import Row, Warehouse, utc
 from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import Metric, Quantile
 from windsock.experiments.reading import DeclaredExperiment
+from windsock.experiments.statistics.calendar import COUNTS
 from windsock.experiments.statistics.effects import Columns
 from windsock.experiments.statistics.moments import ShiftedSums
 
@@ -54,6 +55,8 @@ class Exposed:
         lapses: Units that count and met an arm that wasn't served as declared, by what happened.
         moved: Units of each arm that got another profile after their first exposure; they count in their arm.
         unchecked: Tables that the data lacks, so that what they tell wasn't checked.
+        arrived: Units that count, by the part of the declared duration in which they were first exposed; none
+            where the maximum is no duration.
     """
 
     counted: Mapping[str, int]
@@ -70,6 +73,7 @@ class Exposed:
     lapses: Mapping[str, int] = field(default_factory=dict)
     moved: Mapping[str, int] = field(default_factory=dict)
     unchecked: tuple[str, ...] = ()
+    arrived: tuple[int, ...] = ()
 
     @property
     def total(self) -> int:
@@ -146,7 +150,8 @@ class _Collector:
         moment = Moment(self._now, until)
         exposed = self._exposed(every, chosen, moment)
         if exposed.total:
-            exposed = self._as_served(exposed, unit_table.analysed(every, moment))
+            kept = unit_table.analysed(every, moment)
+            exposed = replace(self._as_served(exposed, kept), arrived=self._arrived(exposed, kept))
         groups = self._metrics(unit_table.analysed(every, moment)) if exposed.total else {}
         goals = {name: groups[name] for name in experiment.metrics.goal if name in groups}
         return Collected(
@@ -231,6 +236,21 @@ class _Collector:
             moved={str(row["arm"]): _int(row["units"]) for row in rows},
             unchecked=tuple(name for name in needed if self._warehouse.find(name) is None),
         )
+
+    def _arrived(self, exposed: Exposed, kept: ir.Table) -> tuple[int, ...]:
+        """How many units came in each part of the declared duration until now."""
+        maximum = self._declared.experiment.maximum
+        if maximum is None or maximum.duration is None or exposed.first is None:
+            return ()
+        part = maximum.duration.total_seconds() / COUNTS
+        since = kept.exposed_at.epoch_seconds() - int(exposed.first.timestamp())
+        parts = kept.mutate(part=(since / part).floor())
+        rows = self._rows("when they came", parts.group_by("part").aggregate(units=parts.unit.count()))
+        found: Counter[int] = Counter()
+        for row in rows:
+            found[min(max(_int(row["part"]), 0), COUNTS - 1)] += _int(row["units"])
+        elapsed = int((self._now - exposed.first).total_seconds() / part)
+        return tuple(found[number] for number in range(min(elapsed + 1, COUNTS)))
 
     def _left_out(self) -> list[Row]:
         """Units of the experiment's other versions and environments."""

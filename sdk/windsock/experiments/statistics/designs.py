@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import exp, inf, log
 from typing import Protocol
 
-from windsock.experiments.statistics import brownian, confidence_sequences, group_sequential
+from windsock.experiments.statistics import brownian, calendar, confidence_sequences, group_sequential
 from windsock.experiments.statistics.normal import upper_quantile, upper_tail
 from windsock.experiments.statistics.roots import bisect
 
@@ -45,6 +45,25 @@ class UpToMaximum:
         """The probability that a Brownian motion gets that far before the maximum."""
         reached = z * self.fraction**0.5
         return brownian.leaves_band(abs(reached)) if two_sided else brownian.exceeds(reached)
+
+
+@dataclass(frozen=True, slots=True)
+class UntilDate:
+    """Any number of looks until a date, however many units arrive until then.
+
+    Attributes:
+        so_far: From `calendar.history`.
+    """
+
+    so_far: calendar.History
+
+    def multiplier(self, alpha: float, *, two_sided: bool = True) -> float:
+        """See `calendar.multiplier`."""
+        return calendar.multiplier(self.so_far, alpha, two_sided=two_sided)
+
+    def p_value(self, z: float, *, two_sided: bool = True) -> float:
+        """See `calendar.p_value`."""
+        return calendar.p_value(self.so_far, z, two_sided=two_sided)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,22 +124,24 @@ class FixedHorizon:
 
 @dataclass(frozen=True, slots=True)
 class GroupSequential:
-    """Looks at declared information fractions, with Lan and DeMets' O'Brien-Fleming-type spending.
+    """Looks at declared shares of the maximum, with Lan and DeMets' O'Brien-Fleming-type spending.
 
     Attributes:
         fractions: Of all looks, increasing, the last one 1.
         look: Which of them this is, from 1; 0 before the first.
+        units: Units at each look so far, where the maximum is a duration; else the fractions are theirs.
     """
 
     fractions: Sequence[float]
     look: int
+    units: Sequence[float] = ()
 
     def multiplier(self, alpha: float, *, two_sided: bool = True) -> float:
         """The critical value of this look; infinite before the first."""
         if self.look == 0:
             return inf
         spent = alpha if two_sided else 2 * alpha
-        return group_sequential.critical_values(self.fractions[: self.look], spent)[-1]
+        return group_sequential.critical_values(self.fractions[: self.look], spent, self.units)[-1]
 
     def p_value(self, z: float, *, two_sided: bool = True) -> float:
         """The repeated p-value (Jennison and Turnbull 2000, section 9.5): the alpha whose boundary is `z`."""

@@ -71,25 +71,29 @@ def obrien_fleming_spending(alpha: float, fraction: float) -> float:
 def critical_values(
     fractions: Sequence[float],
     alpha: float,
+    units: Sequence[float] = (),
     spending: Callable[[float, float], float] = obrien_fleming_spending,
 ) -> list[float]:
     """Critical values of |Z| for looks at these fractions, spending the error as told.
 
     Args:
-        fractions: Increasing, in (0, 1].
+        fractions: Of what the error is spent by, units or time; increasing, in (0, 1].
         alpha: Two-sided error over all looks.
+        units: Units at each look, increasing, where the error is spent by time (Lan and DeMets, Statistics in
+            Medicine 8, 1989).
         spending: Error to have spent, of alpha and a fraction.
     """
     walk, spent, values = _Walk(0.0), 0.0, []
-    for fraction in fractions:
+    times = [count / units[-1] for count in units] if units else fractions
+    for time, fraction in zip(times, fractions, strict=True):
         target = spending(alpha, fraction)
 
-        def missing(critical: float, at: float = fraction, goal: float = target - spent) -> float:
+        def missing(critical: float, at: float = time, goal: float = target - spent) -> float:
             return goal - sum(walk.crossing(at, critical))
 
         critical = bisect(missing, 0.0, 40.0, tolerance=1e-12)
         values.append(critical)
-        walk.step(fraction, critical)
+        walk.step(time, critical)
         spent = target
     return values
 
