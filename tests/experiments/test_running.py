@@ -8,9 +8,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import typer
 
 from tests.flagd_server import FlagdServer, flagd_binary
 from tests.flagfiles import write_flags, write_text
+from windsock.cli._findings import Format
+from windsock.cli.lint import command as lint_command
 from windsock.errors import ConfigurationError
 from windsock.evaluator import FlagEvaluator
 from windsock.experiments.documents import Experiment
@@ -213,6 +216,26 @@ def test_from_a_document_to_a_running_flag_and_back(project):
     assert run(project, "experiment", "stop", "cheaper_model").returncode == 0
     flag = flag_set(read_files([project / "flagd"])).flags["teacher.experiment"]
     assert (flag.targeting, dict(flag.metadata)) == (None, {})
+
+
+def test_lint_says_what_is_wrong_with_an_experiment_in_every_format(project, monkeypatch, capsys):
+    monkeypatch.chdir(project)
+    document = project / "flagd" / "experiments" / "cheaper_model.yaml"
+    write_text(document, DOCUMENT.replace("owner: ada", "owner: ada\nownr: bo"))
+    said = {}
+    for form in Format:
+        with pytest.raises(typer.Exit):
+            lint_command(form=form)
+        said[form] = capsys.readouterr().out
+    assert "flagd/experiments/cheaper_model.yaml:5:1  error    experiment  " in said[Format.TABLE]
+    (found,) = json.loads(said[Format.JSON])
+    place = ("flagd/experiments/cheaper_model.yaml", 5, "`ownr` is not known here")
+    assert (found["source"], found["line"], found["message"].removeprefix("ownr: ")) == place
+    (run_,) = json.loads(said[Format.SARIF])["runs"]
+    assert [(each["ruleId"], each["level"]) for each in run_["results"]] == [("experiment", "error")]
+    region = run_["results"][0]["locations"][0]["physicalLocation"]["region"]
+    assert region == {"startLine": 5, "startColumn": 1}
+    assert said[Format.GITHUB].startswith("::error file=flagd/experiments/cheaper_model.yaml,line=5,col=1,")
 
 
 def test_new_writes_a_document_that_checks(project):

@@ -18,8 +18,8 @@ def command(*, flags: Annotated[Path, typer.Option(help="The folder of the flags
     Example: windsock experiment check
     """
     found = list(problems(flags))
-    for line in found:
-        warn(line)
+    for each in found:
+        warn(str(each))
     print(f"{count(len(experiment_files(flags)), 'experiment')}, {count(len(found), 'problem')}")
     if found:
         raise typer.Exit(EXIT_ERROR)

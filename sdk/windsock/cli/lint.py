@@ -10,7 +10,7 @@ import typer
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._findings import Format, write
 from windsock.cli._project import lint_options
-from windsock.cli._say import note, say, warn
+from windsock.cli._say import note, say
 from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files, replace_flag_file
 from windsock.flagfiles.fixing import fix
 from windsock.lint.linter import Finding, Level, Linted, lint, lint_overlaps
@@ -55,25 +55,26 @@ def command(
     if correct:
         files = tuple(_corrected(file) for file in files)
     linted = [lint(file.data, file.path, options) for file in files]
-    findings = _all(linted)
+    findings = [*_all(linted), *_experiments(paths or [DEFAULT_FOLDER])]
     write(findings, form)
     counted = [finding for finding in findings if strict or finding.level is not Level.NOTE]
     _summary(files, findings, linted)
-    differing = _experiments(paths or [DEFAULT_FOLDER])
-    for each in differing:
-        warn(each)
-    if counted or differing:
+    if counted:
         raise typer.Exit(EXIT_ERROR)
 
 
-def _experiments(paths: Sequence[Path]) -> list[str]:
+def _experiments(paths: Sequence[Path]) -> list[Finding]:
     """What is wrong with the experiments that are declared in the folders."""
     folders = [path for path in paths if (path / "experiments").is_dir()]
     if not folders:
         return []
     from windsock.experiments.running.checking import problems  # noqa: PLC0415 - only where there are any
 
-    return [problem for folder in folders for problem in problems(folder)]
+    return [
+        Finding(each.source, each.line, min(each.line, 1), "experiment", Level.ERROR, None, "", each.message)
+        for folder in folders
+        for each in problems(folder)
+    ]
 
 
 def _all(linted: Sequence[Linted]) -> list[Finding]:

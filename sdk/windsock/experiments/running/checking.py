@@ -1,16 +1,40 @@
 """Whether experiments, their metrics and the flags that run them fit together; `windsock lint` asks too."""
 
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from windsock.errors import WindsockError
 from windsock.experiments.reading import experiment_files, read_declared, read_holdouts
 from windsock.experiments.running.starting import difference, flag_files
 from windsock.flagfiles.sets import flag_set
 
+_PLACE: Final = re.compile(r"(?P<source>.+?):(?P<line>\d+):(?:\d+:)? (?P<message>.*)")
 
-def problems(folder: Path) -> Iterator[str]:
-    """What is wrong, a line each: documents that can't be read, and flags that say something else.
+
+@dataclass(frozen=True, slots=True)
+class ExperimentProblem:
+    """What is wrong with a declared experiment.
+
+    Attributes:
+        source: The document, or the file that it names.
+        line: One-based line, or 0.
+        message: What is wrong and what to do next.
+    """
+
+    source: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.source}:{self.line}" if self.line else self.source
+        return f"{place}: {self.message}"
+
+
+def problems(folder: Path) -> Iterator[ExperimentProblem]:
+    """What is wrong: documents that can't be read, and flags that say something else.
 
     Args:
         folder: The folder of the flags.
@@ -21,7 +45,7 @@ def problems(folder: Path) -> Iterator[str]:
     try:
         flags, holdouts = flag_set(flag_files(folder)).flags, read_holdouts(folder / "holdouts.yaml")
     except WindsockError as error:
-        yield str(error)
+        yield from _of(folder, error)
         return
     for path in paths:
         try:
@@ -30,10 +54,22 @@ def problems(folder: Path) -> Iterator[str]:
                 continue  # profiles are assigned in the database
             differs = difference(experiment, flags, holdouts)
         except WindsockError as error:
-            yield str(error)
+            yield from _of(path, error)
             continue
         if differs:
-            yield (
-                f"{path}: the flag that runs says something else ({differs}); run "
-                f"`windsock experiment start {experiment.name}`, or undo the change"
+            yield ExperimentProblem(
+                str(path),
+                0,
+                f"the flag that runs says something else ({differs}); run `windsock experiment start "
+                f"{experiment.name}`, or undo the change",
             )
+
+
+def _of(path: Path, error: WindsockError) -> Iterator[ExperimentProblem]:
+    """An error's lines, each with the place that it begins with."""
+    for line in str(error).splitlines():
+        found = _PLACE.fullmatch(line)
+        if found is None:
+            yield ExperimentProblem(str(path), 0, line.removeprefix(f"{path}: "))
+        else:
+            yield ExperimentProblem(found["source"], int(found["line"]), found["message"])

@@ -366,6 +366,15 @@ _SETTINGS: Final = (
         "for that field. Correct the value or the class.",
     ),
 )
+_EXPERIMENTS: Final = (
+    LintRule(
+        "experiment",
+        _E,
+        "an experiment that does not run as its document says",
+        "Its document, its metrics or the holdouts cannot be read, or the flag that runs it was changed by "
+        "hand. Correct the document, or run `windsock experiment start`; see docs/experiments.md.",
+    ),
+)
 _NEVER_MEANT: Final = frozenset(("several-operators", "unknown-operator", "variant-characters"))
 """Constructs that some engine refuses or never finds, whatever the attributes are."""
 
@@ -389,6 +398,7 @@ GROUPS: Final[Mapping[str, tuple[LintRule, ...]]] = {
     "Shared rules": _REFERENCES,
     "Upkeep": _UPKEEP,
     "Settings classes": _SETTINGS,
+    "Experiments": _EXPERIMENTS,
     "Not the same in every engine": _PORTABLE,
 }
 """The rules by subject, in the order of the documentation."""
