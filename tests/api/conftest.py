@@ -36,6 +36,12 @@ class Thing(windsock.Settings, flag="thing"):
     extra: dict[str, object] = {}
     token: SecretStr = SecretStr("hunter2")
 
+    @model_validator(mode="after")
+    def named(self):
+        if self.name == "quoted":
+            raise ValueError(f"name may not be quoted beside {self.token.get_secret_value()}")
+        return self
+
 
 def document():
     base = {"threshold": 0.5, "name": "it", "count": 1, "limits": {"low": 1, "high": 10}}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, SecretBytes, SecretStr, field_validator
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr, field_validator
 from tests.flagfiles import object_flag
 
 import windsock
@@ -27,6 +27,7 @@ class Vault(windsock.Settings, flag="vault"):
     perhaps: SecretStr | None = None
     several: list[SecretStr] = []
     login: Login = Login()
+    numbered: Secret[str] | None = None
     open: str = "hello"
 
     @field_validator("open")
@@ -37,7 +38,7 @@ class Vault(windsock.Settings, flag="vault"):
         return text
 
 
-SECRETS = ("token", "key", "perhaps", "several", "login")
+SECRETS = ("token", "key", "perhaps", "several", "login", "numbered")
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_which_fields_are_secret(serve: Serve) -> None:
     shown = {each.field: each.value for each in windsock.explain(Vault.live()).fields}
     assert shown == {
         "token": MASK, "key": MASK, "perhaps": MASK, "several": MASK,
-        "login.name": MASK, "login.password": MASK, "open": "hello",
+        "login.name": MASK, "login.password": MASK, "numbered": MASK, "open": "hello",
     }  # fmt: skip
     declaration = Vault.__windsock__.declaration
     assert declaration.secrets == set(SECRETS)

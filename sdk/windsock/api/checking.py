@@ -16,9 +16,11 @@ from windsock.flags.values import MOST_EXACT
 from windsock.lint.linter import Level, lint
 from windsock.nested import overlay
 from windsock.settings.declaration import Declaration, jsonable
-from windsock.text import UNSTORABLE
+from windsock.text import MASK, UNSTORABLE
 
 _ENVIRONMENT: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+
+_NOT_HERE: Final = "the field is secret, and a flag file is not: set it in the service's environment"
 
 _DEEPEST: Final = 20
 """Levels of a value; an object that is much deeper fails over gRPC."""
@@ -51,10 +53,10 @@ def parse(body: bytes) -> Mapping[str, JsonValue] | Mistake:
 
 
 def check_request(declaration: Declaration, current: Configuration, request: Values) -> list[Mistake]:
-    """Find values that JSON or a database cannot carry, unknown fields, and names of other variants."""
+    """Find what JSON or a database cannot carry, unknown and secret fields, and names of other variants."""
     faults = list(_unportable(request, ()))
     patch = {key: value for key, value in request.items() if key != ENVIRONMENTS}
-    faults += _unknown(declaration, patch, ())
+    faults += _unfit(declaration, patch, ())
     environments = request.get(ENVIRONMENTS, {})
     if not isinstance(environments, Mapping):
         return [*faults, Mistake(f"/{ENVIRONMENTS}", "must be an object, with one object per environment")]
@@ -65,7 +67,7 @@ def check_request(declaration: Declaration, current: Configuration, request: Val
         elif not isinstance(values, Mapping):
             faults.append(Mistake(pointer_of(*at), "must be an object of the fields to change"))
         else:
-            faults += _unknown(declaration, values, at)
+            faults += _unfit(declaration, values, at)
     return faults
 
 
@@ -134,13 +136,28 @@ def _invalid(declaration: Declaration, values: Values) -> Iterator[tuple[tuple[s
     except ValidationError as error:
         for item in error.errors(include_url=False, include_context=False, include_input=False):
             path = tuple(map(str, item["loc"]))
-            if not path or path[0] in values:  # a default need not survive being written as JSON
-                yield path, item["msg"]
+            if path and path[0] in declaration.secrets:  # a validator's own message may quote the value
+                yield path[:1], "not valid; the field is secret, so no more is said"
+            elif not path or path[0] in values:  # a default need not survive being written as JSON
+                yield path, _without_secrets(item["msg"], [values.get(name) for name in declaration.secrets])
 
 
-def _unknown(declaration: Declaration, values: Values, above: tuple[str, ...]) -> Iterator[Mistake]:
+def _without_secrets(message: str, secrets: Sequence[JsonValue]) -> str:
+    """A message of a validator that saw the whole class, which may quote its secrets."""
+    for each in secrets:
+        if isinstance(each, str):
+            message = message.replace(each, MASK) if each else message
+        elif isinstance(each, Mapping | list):
+            below = list(each.values()) if isinstance(each, Mapping) else each
+            message = _without_secrets(message, below)
+    return message
+
+
+def _unfit(declaration: Declaration, values: Values, above: tuple[str, ...]) -> Iterator[Mistake]:
     for path, message in declaration.unknown(values):
         yield Mistake(pointer_of(*above, *path), message)
+    for name in sorted(declaration.secrets & values.keys()):
+        yield Mistake(pointer_of(*above, name), _NOT_HERE)
 
 
 def _unportable(value: JsonValue, at: tuple[str | int, ...]) -> Iterator[Mistake]:

@@ -3,13 +3,14 @@
 Pure: a document's content goes in, a new content comes out.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from windsock.flags import JsonValue
 from windsock.flags.model import pointer_of, same_json
 from windsock.nested import FieldPath, at, holds, nest, overlay, without
+from windsock.text import MASK
 
 ENVIRONMENTS: Final = "environments"
 """The key of a configuration below which the overrides stand, by environment."""
@@ -79,8 +80,13 @@ class Configuration:
                 variants[name] = _values(overlay(values, nest(path, at(self.base, path))))
         return Configuration(self.default, variants, self.environments)
 
-    def changes(self, after: "Configuration") -> dict[str, list[JsonValue]]:
-        """Give [before, after] of every value that differs, by JSON pointer; null also where nothing is."""
+    def changes(self, after: "Configuration", secrets: Collection[str] = ()) -> dict[str, list[JsonValue]]:
+        """Give [before, after] of every value that differs, by JSON pointer; null also where nothing is.
+
+        Args:
+            after: What it is compared with.
+            secrets: Fields whose values are masked.
+        """
         changed: dict[str, list[JsonValue]] = {}
         for name, values in after.variants.items():
             above = after.tokens(name)
@@ -88,7 +94,10 @@ class Configuration:
             for path in dict.fromkeys((*new, *old)):
                 before, value = old.get(path), new.get(path)
                 if (path in old) != (path in new) or not same_json(before, value):
-                    changed[pointer_of(*above, *path)] = [before, value]
+                    ends = [before, value]
+                    if path[0] in secrets:
+                        ends = [None if each is None else MASK for each in ends]
+                    changed[pointer_of(*above, *path)] = ends
         return changed
 
     def tokens(self, variant: str) -> tuple[str, ...]:

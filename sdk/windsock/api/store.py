@@ -189,7 +189,9 @@ class Store:
             "revision_before": before.revision,
             "revision_after": after.revision,
             "request": json.dumps(change.request),
-            "changed": json.dumps(before.configuration.changes(after.configuration)),
+            "changed": json.dumps(
+                before.configuration.changes(after.configuration, self._declaration.secrets)
+            ),
         }
         query = "begin_write" if change.actor.digest else "begin_signed_in_write"
         row = connection.execute(_queries[query], values).fetchone()

@@ -1,7 +1,7 @@
 """What several pages read: flag files, a class by its flag, profiles by class."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from windsock.console.options import Console
@@ -9,7 +9,7 @@ from windsock.console.visits import NotFoundError
 from windsock.errors import UnreachableError
 from windsock.flagfiles.files import FlagFile, read_files
 from windsock.flagfiles.sets import flag_set
-from windsock.flags import FlagSet
+from windsock.flags import Flag, FlagSet
 from windsock.postgres.queries import load_queries
 from windsock.providers.compiled import CompiledProvider
 from windsock.settings.layers import masked
@@ -38,6 +38,20 @@ def git_files(console: Console) -> tuple[FlagFile, ...]:
 def git_flags(console: Console) -> FlagSet:
     """The flags in these files."""
     return flag_set(git_files(console))
+
+
+def shown_flag(console: Console, flag: Flag) -> Flag:
+    """A flag as it may be shown: if it is a settings class's, the values of secret fields are masked."""
+    for each in console.declarations:
+        if flag.key in {each.flag, each.experiment_flag, each.profile_flag}:
+            variants = {
+                name: {key: MASK if key in each.secrets else below for key, below in value.items()}
+                if isinstance(value, Mapping)
+                else value
+                for name, value in flag.variants.items()
+            }
+            return replace(flag, variants=variants)
+    return flag
 
 
 def class_of(console: Console, flag: str) -> type[Settings]:

@@ -1,6 +1,6 @@
 """How one flag came to be what it is: the commits that changed it, and what each changed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,11 @@ class HistoryEntry:
 
 
 def history(
-    repository: Repository, key: str, paths: Sequence[Path], most: int = MOST_COMMITS
+    repository: Repository,
+    key: str,
+    paths: Sequence[Path],
+    most: int = MOST_COMMITS,
+    shown: Callable[[Flag], Flag] = lambda flag: flag,
 ) -> Iterator[HistoryEntry]:
     """The commits that changed a flag, newest first; one whose files cannot be read is told.
 
@@ -32,6 +36,7 @@ def history(
         key: The flag's key.
         paths: Flag files or folders.
         most: How many commits of these paths are looked at.
+        shown: The flag as it may be shown.
     """
     commits = repository.commits(paths, most)
     states = [_flag_at(repository, commit.revision, key, paths) for commit in commits]
@@ -40,7 +45,8 @@ def history(
             yield HistoryEntry(commit, (), state)
             continue
         before = next((each for each in states[number + 1 :] if not isinstance(each, str)), None)
-        changes = () if before is None and state is None else tuple(flag_changes(key, before, state))
+        ends = [each and shown(each) for each in (before, state)]
+        changes = () if before is None and state is None else tuple(flag_changes(key, *ends))
         if changes:
             yield HistoryEntry(commit, changes)
 

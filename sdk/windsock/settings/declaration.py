@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 from weakref import WeakValueDictionary
 
-from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr, ValidationError
 from pydantic_core import to_jsonable_python
 
 from windsock.errors import DeclarationError
@@ -86,7 +86,7 @@ class Declaration:
 
     @cached_property
     def secrets(self) -> frozenset[str]:
-        """Fields whose type contains ``SecretStr`` or ``SecretBytes``: never shown, logged or traced."""
+        """Fields whose type contains one of pydantic's secrets: never shown, logged or traced."""
         fields = self.settings_class.model_fields.items()
         return frozenset(name for name, field in fields if _mentions_secret(field.annotation))
 
@@ -180,6 +180,7 @@ def _mentions_secret(annotation: Any, within: frozenset[type] = frozenset()) -> 
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         fields = () if annotation in within else annotation.model_fields.values()
         return any(_mentions_secret(field.annotation, within | {annotation}) for field in fields)
-    if isinstance(annotation, type) and issubclass(annotation, SecretStr | SecretBytes):
+    origin = get_origin(annotation) or annotation
+    if isinstance(origin, type) and issubclass(origin, SecretStr | SecretBytes | Secret):
         return True
     return any(_mentions_secret(argument, within) for argument in get_args(annotation))

@@ -59,7 +59,7 @@ def plan(visit: Visit) -> Answer:
         "revision": prepared.before.revision,
         "repeated": repeated(visit.form, "flag", "variant"),
         "writable": ConfigurationApi.live().writable,
-        "document": prepared.data.decode(),
+        "document": "" if _holds_secret(declaration, prepared) else prepared.data.decode(),
     }
     return Page("base_plan.html", "The plan", values)
 
@@ -166,6 +166,11 @@ def _request(visit: Visit, path: Path, prepared: Prepared) -> PlanRequest:
     users = exposed(url) if anybody else synthetic(_MADE_UP, health().environment)
     base, declarations = prepared.before.revision, visit.console.declarations
     return PlanRequest(base, files, after, users, declarations, Limits(), time.time())
+
+
+def _holds_secret(declaration: Declaration, prepared: Prepared) -> bool:
+    """Whether a variant sets a secret field, which no page shows."""
+    return any(declaration.secrets & each.keys() for each in prepared.after.configuration.variants.values())
 
 
 def _changed(prepared: Prepared) -> Mapping[str, Sequence[object]]:

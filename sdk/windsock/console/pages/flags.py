@@ -2,9 +2,10 @@
 
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
-from windsock.console.reading import git_flags, pages
+from windsock.console.reading import git_flags, pages, shown_flag
 from windsock.console.views.flags import bars, matching, summary
 from windsock.console.visits import Answer, NotFoundError, Page, Route, Visit
 from windsock.errors import WindsockError
@@ -49,6 +50,7 @@ def flag(visit: Visit) -> Answer:
     found = served.flags.get(key)
     if found is None:
         raise NotFoundError(f"No flag in Git is named {key!r}{did_you_mean(key, list(served.flags))}")
+    found = shown_flag(visit.console, found)
     events, unknown = _history(visit, key)
     values = {
         "summary": summary(found, datetime.now(UTC).date()),
@@ -65,7 +67,9 @@ def flag(visit: Visit) -> Answer:
 
 def _history(visit: Visit, key: str) -> tuple[list[HistoryEntry], str]:
     try:
-        found = history(Repository(), key, [visit.console.flags], _COMMITS)
+        found = history(
+            Repository(), key, [visit.console.flags], _COMMITS, partial(shown_flag, visit.console)
+        )
         return [event for event in found if event.changes], ""
     except WindsockError as error:
         return [], f"The history can't be read: {error}"

@@ -1,0 +1,63 @@
+"""A secret that a flag file, a profile, the audit or Git holds is on no page."""
+
+import json
+
+import pytest
+from tests.console.conftest import ADA, document, git
+from tests.console.records import fill
+from tests.console.test_hostile import addresses
+
+import windsock
+from windsock.mirror import profiles
+from windsock.mirror.profiles import ProfileRow
+
+SECRET = "s3cret-in-a-file"
+
+
+@pytest.fixture
+def planted(connection, folder):
+    """The secret wherever somebody may have left it by hand."""
+    fill(connection, 5)
+    content = document()
+    for variant in content["flags"]["teacher"]["variants"].values():
+        variant["api_key"] = SECRET
+    (folder / "teacher.flagd.json").write_text(json.dumps(content))
+    git(folder.parent, "commit", "-q", "-am", "A secret by mistake")
+    profiles.saved(connection, "leaky", None, ProfileRow({"api_key": SECRET, "temperature": 1.0}, "Leaks"))
+    connection.execute(
+        "update profiles set config_id = (select id from app_configurations where name = 'leaky') where id = %s",
+        [ADA],
+    )
+    connection.execute(
+        "insert into windsock.configuration_audit (actor, flag, file, revision_before, revision_after, request, changed)"
+        " values ('ann', 'teacher', 'f', '', '', '{}', '{\"/temperature\": [1, 2]}')"
+    )
+    windsock.reload()
+
+
+def test_it_is_on_no_page(planted, admin, connection):
+    pages = [
+        *addresses(connection),
+        ("/flag", {"key": "teacher", "user": str(ADA)}),
+        ("/flag", {"key": "teacher"}),
+        ("/settings", {"flag": "teacher"}),
+        ("/profile", {"name": "leaky"}),
+        ("/profile/edit", {"name": "leaky"}),
+        ("/user", {"id": str(ADA)}),
+    ]
+    for path, asked in pages:
+        answer = admin.get(path, **asked)
+        assert SECRET not in answer.text, (path, asked)
+    masked = admin.get("/flag", key="teacher", user=str(ADA)).text
+    assert "**********" in masked
+
+
+def test_a_plan_that_cannot_be_written_shows_no_document_with_it(planted, admin):
+    page = admin.get("/base", flag="teacher").text
+    revision = page.partition('name="revision" value="')[2].partition('"')[0]
+    plan = admin.send(
+        "/base/plan", flag="teacher", variant="production", revision=revision, **{"f:temperature": "0.6"}
+    ).text
+    assert "temperature" in plan
+    assert "because it sets a secret field" in plan
+    assert SECRET not in page + plan
