@@ -115,7 +115,7 @@ def test_a_database_is_read_as_it_is(declared, windsock, database) -> None:
         (("status", "other", "--data", "data"), "no such experiment; there are: cheaper_model"),
         (("status", "cheaper_model", "--data", "nowhere"), "nowhere: there is no such folder"),
         (("status", "cheaper_model", "--data", "flagd"), "flagd: has no .parquet or .csv file"),
-        (("status", "cheaper_model", "--data", "data", "--at", "soon"), "--at soon: write a time as"),
+        (("status", "cheaper_model", "--data", "data", "--at", "soon"), "'soon' is not a time; write it as"),
         (("power", "cheaper_model", "--mean", "1"), "--mean and --deviation go together"),
         (("power", "cheaper_model", "--data", "data", "--at", "2020-01-01"), "0 units had a row in the last 7 days"),
         (("decide", "cheaper_model", "--replay", "nothing.json"), "nothing.json: cannot be read"),

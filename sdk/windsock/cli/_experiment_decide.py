@@ -9,6 +9,7 @@ from windsock.cli._experiment_options import Data, Environment, Flags, Name, Now
 from windsock.cli._lines import console_of, print_lines
 from windsock.errors import UnreachableError
 from windsock.experiments.data.keeping import keep
+from windsock.experiments.reporting.summary import message
 from windsock.experiments.result import Result, analyze, restore
 
 
@@ -40,24 +41,6 @@ def command(
     console = console_of(80)
     for line in message(result):
         print_lines(console, line)
-
-
-def message(result: Result) -> list[str]:
-    """The proposal as a commit message: what, then why."""
-    decision, experiment = result.decision, result.analysis.declared.experiment
-    what = {"ship": f"Ship {decision.arm} of {experiment.name}", "stop": f"Stop {experiment.name}"}
-    first = what.get(decision.action.value, f"Go on with {experiment.name}")
-    collected = result.analysis.collected
-    where = f"Version {experiment.version} in {collected.environment}, {collected.now:%Y-%m-%d %H:%M} UTC."
-    reasons = [f"- {each}" for each in decision.reasons]
-    return [
-        f"{first}: {decision.state.value}",
-        "",
-        decision.sentence,
-        where,
-        *([""] if reasons else []),
-        *reasons,
-    ]
 
 
 def _replayed(path: Path) -> Result:

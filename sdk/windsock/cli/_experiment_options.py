@@ -2,14 +2,15 @@
 
 import contextlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from windsock.cli._database import database
-from windsock.errors import ConfigurationError, MissingExtraError
+from windsock.errors import MissingExtraError
+from windsock.gitops import contexts
 
 try:
     import windsock.experiments.result
@@ -42,15 +43,9 @@ def place(data: str | None) -> Iterator[str]:
 
 
 def moment(text: str | None) -> datetime | None:
-    """Read a time; without a zone it is UTC.
+    """Read ``--at``: a time in ISO 8601, or None for now.
 
     Raises:
         ConfigurationError: It is not a time.
     """
-    if text is None:
-        return None
-    try:
-        read = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError(f"--at {text}: write a time as 2026-11-28T12:00Z") from None
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
+    return None if text is None else contexts.moment(text)

@@ -14,6 +14,7 @@ from windsock.cli._experiment_options import Data, Environment, Flags, Name, Now
 from windsock.cli._lines import console_of, print_lines
 from windsock.experiments.analysis import Comparison, ComparisonOutcome
 from windsock.experiments.reporting.left_out import left_out
+from windsock.experiments.reporting.summary import as_data
 from windsock.experiments.result import Result, analyze
 from windsock.experiments.segments import Segment, segments
 from windsock.experiments.wording import SEGMENTS_NOTE, interval_text, metric_title, number, percent, signed
@@ -49,48 +50,6 @@ def command(
         print_lines(console, grid("segment", [(_title(each), each.comparison) for each in found]))
     for line in left_out(result.analysis):
         print_lines(console, Text(line))
-
-
-def as_data(result: Result) -> dict[str, object]:
-    """The decision, each comparison, and the snapshot that they come from."""
-    decision = result.decision
-    return {
-        "state": decision.state.value,
-        "action": decision.action.value,
-        "arm": decision.arm,
-        "sentence": decision.sentence,
-        "reasons": list(decision.reasons),
-        "comparisons": [_comparison(each) for each in result.analysis.comparisons],
-        "segments": [
-            {"attribute": each.attribute, "value": each.value, **_comparison(each.comparison)}
-            for each in segments(result.analysis)
-        ],
-        "snapshot": json.loads(result.snapshot()),
-    }
-
-
-def _comparison(each: Comparison) -> dict[str, object]:
-    effect = each.effect
-    return {
-        "metric": each.metric,
-        "arm": each.arm,
-        "role": each.role.value,
-        "outcome": each.outcome.value,
-        "control": effect.control if effect else None,
-        "treatment": effect.treatment if effect else None,
-        "absolute": effect.absolute if effect else None,
-        "absolute_interval": each.interval,
-        "relative_interval": [_finite(end) for end in each.relative] if each.relative else None,
-        "confidence": each.confidence,
-        "p_value": each.p_value,
-        "units": each.units,
-        "events": each.events,
-        "note": each.note,
-    }
-
-
-def _finite(value: float) -> float | None:
-    return value if abs(value) != float("inf") else None
 
 
 def lines(result: Result) -> Iterator[str]:

@@ -77,6 +77,21 @@ def at_least_one(classes: Sequence[type[Settings]]) -> list[Declaration]:
     return [each.__windsock__.declaration for each in classes]
 
 
+def class_with_flag(classes: Sequence[type[Settings]], flag: str) -> type[Settings]:
+    """The class that reads a flag.
+
+    Raises:
+        ConfigurationError: None of them does.
+    """
+    for each in classes:
+        if each.__windsock__.declaration.flag == flag:
+            return each
+    raise ConfigurationError(
+        f"no settings class named here has the flag {flag!r}; name its class with --settings module:Class, "
+        "or --settings pyproject.toml for those listed there"
+    )
+
+
 def _is_settings(found: object) -> TypeGuard[type[Settings]]:
     return isinstance(found, type) and issubclass(found, Settings) and found is not Settings
 

@@ -1,9 +1,7 @@
 """`windsock demo`: from a row in a database to the next answer, on real parts, with what it measured."""
 
 import signal
-from collections.abc import Iterator
 from contextlib import nullcontext, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -17,12 +15,13 @@ from windsock.cli._app import EXIT_ERROR
 from windsock.cli._lines import console_of, print_lines
 from windsock.cli._say import print_json
 from windsock.cli._signals import leaving_on_signals
-from windsock.cli.usage import as_data, tokens, values_healed, values_read
-from windsock.demo.example import System, Tale, find
+from windsock.demo.example import System, find
 from windsock.demo.stage import Stage
 from windsock.demo.story import Promise, Scene, Story
 from windsock.demo.teacher import OwnTeaching
+from windsock.demo.telling import as_data, to_the_end
 from windsock.errors import MissingExtraError
+from windsock.usage.wording import tokens, values_healed, values_read
 
 _INTRODUCTION = (
     "An AI teacher answers questions. How much it searches, how it ranks and which model it asks are "
@@ -61,14 +60,14 @@ def command(
         Stage(example.FLAG, example.MIRROR) if example else Stage() as stage,
         example.running(stage) if example else nullcontext(Story(stage, OwnTeaching(stage))) as tale,
     ):
-        for number, step in enumerate(_told(tale, stage), start=1):
+        for number, step in enumerate(to_the_end(tale, stage), start=1):
             steps.append(step)
             show(console, number, step)
         if stay:
             _stay(console, steps[0])
     broken = [promise for step in steps for promise in step.promises if not promise.kept]
     if as_json:
-        print_json(data(steps))
+        print_json(as_data(steps))
     else:
         show_end(console, steps, broken)
     if broken:
@@ -101,14 +100,6 @@ def _experiment(console: Console, *, as_json: bool) -> None:
     print_lines(console, Text(f"\nThe report is {path}."))
 
 
-def data(steps: list[Scene]) -> dict[str, object]:
-    """The story as plain data."""
-    return {
-        "ok": all(promise.kept for step in steps for promise in step.promises),
-        "steps": [asdict(step) | {"rows": [as_data(row) for row in step.rows]} for step in steps],
-    }
-
-
 def show(console: Console, number: int, step: Scene) -> None:
     """Print one step."""
     console.print()
@@ -138,21 +129,6 @@ def show_end(console: Console, steps: list[Scene], broken: list[Promise]) -> Non
     else:
         kept = f"All {count} promises kept. Everything that was started is stopped and removed."
         print_lines(console, Text(kept, style="bold"))
-
-
-def _told(tale: Tale, stage: Stage) -> Iterator[Scene]:
-    """Tell the story; a step that does not come to its end is a broken promise, and ends it."""
-    try:
-        yield from tale.tell()
-    except Exception as error:  # noqa: BLE001 - whatever breaks the story is its news
-        log = {"the log says": "\n".join(stage.log[-10:])} if stage.log else {}
-        found = f"{type(error).__name__}: {error}"
-        yield Scene(
-            "The story breaks off",
-            "A step did not come to its end.",
-            seen=log,
-            promises=[Promise("each step ends", kept=False, found=found)],
-        )
 
 
 def _stay(console: Console, opening: Scene) -> None:

@@ -10,11 +10,9 @@ import typer
 from windsock.cli._project import settings_classes
 from windsock.cli._service_log import LogFormat, log_to_stderr
 from windsock.cli._signals import stop_event
-from windsock.errors import UnreachableError
 from windsock.flag_names import MIRROR_FOLDER
-from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
-from windsock.flagfiles.sets import flag_set
-from windsock.flags import Flag
+from windsock.flagfiles.files import DEFAULT_FOLDER
+from windsock.flagfiles.sets import object_flags
 from windsock.mirror.loop import Mirror
 from windsock.mirror.options import MirrorOptions
 from windsock.postgres import embedded
@@ -44,7 +42,7 @@ def command(
     Example: windsock dev --flag teacher
     """
     classes = settings_classes(settings or ())
-    flags = tuple(flag or _settings_flags(folder))
+    flags = tuple(flag or object_flags(folder))
     log_to_stderr(LogFormat.TEXT)
     with stop_event() as stop, embedded.start() as server:
         with connect(server.url) as connection:
@@ -66,19 +64,6 @@ def command(
             _tell(f"no mirror: no flag in {folder} has objects as values; name one with --flag. Ctrl-C ends")
             stop.wait()
     _tell("stopped")
-
-
-def _settings_flags(folder: Path) -> list[str]:
-    """The flags that look like a settings class's: all their values are objects."""
-    try:
-        flags = flag_set(read_files([folder])).flags
-    except UnreachableError:  # there is no such folder yet
-        return []
-    return [key for key, flag in flags.items() if "." not in key and _has_objects(flag)]
-
-
-def _has_objects(flag: Flag) -> bool:
-    return bool(flag.variants) and all(isinstance(value, dict) for value in flag.variants.values())
 
 
 def _tell(line: str) -> None:

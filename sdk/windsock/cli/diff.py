@@ -9,11 +9,10 @@ import typer
 
 from windsock.cli._app import EXIT_CHANGES
 from windsock.cli._say import print_json, say
-from windsock.errors import UnreachableError
-from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files
+from windsock.flagfiles.files import read_files
 from windsock.flagfiles.sets import flag_set
 from windsock.gitops.changes import as_lines, changes
-from windsock.gitops.repository import Repository
+from windsock.gitops.repository import read_sides
 
 
 def command(
@@ -40,7 +39,7 @@ def command(
         return
     if len(given) > 2 or (len(given) == 2 and against is not None):
         raise typer.BadParameter("give two paths, or one and --against")
-    before, after = _sides(given, against)
+    before, after = read_sides(given, against)
     found = changes(flag_set(before), flag_set(after))
     if as_json:
         print_json([asdict(change) for change in found])
@@ -50,18 +49,6 @@ def command(
                 say(line)
     if found:
         raise typer.Exit(EXIT_CHANGES)
-
-
-def _sides(paths: Sequence[Path], against: str | None) -> tuple[Sequence[FlagFile], Sequence[FlagFile]]:
-    if len(paths) == 2:
-        return read_files(paths[:1]), read_files(paths[1:])
-    named = paths or (DEFAULT_FOLDER,)
-    before = Repository().files_at(against or "HEAD", named)
-    here = [path for path in named if path.exists()]
-    for path in named:
-        if path not in here and not any(Path(file.path).is_relative_to(path) for file in before):
-            raise UnreachableError(f"{path}: neither here nor in {against or 'HEAD'}")
-    return before, read_files(here) if here or not before else ()
 
 
 def _textconv(paths: Sequence[Path]) -> None:

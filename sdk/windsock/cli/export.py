@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from windsock.cli._new import document
 from windsock.cli._project import Classes, at_least_one, settings_classes
 from windsock.cli._say import print_json
 from windsock.flagfiles.exporting import manifest, schema, skeletons
+from windsock.flagfiles.scaffold import document
 
 
 class ExportForm(StrEnum):

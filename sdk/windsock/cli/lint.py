@@ -1,6 +1,5 @@
 """`windsock lint`: find what flag files get wrong before they serve."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +10,8 @@ from windsock.cli._app import EXIT_ERROR
 from windsock.cli._findings import Format, write
 from windsock.cli._project import lint_options
 from windsock.cli._say import note, say
-from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files, replace_flag_file
-from windsock.flagfiles.fixing import fix
-from windsock.lint.linter import Finding, Level, Linted, lint, lint_overlaps
+from windsock.gitops.linting import LintReport, lint_files
+from windsock.lint.linter import Level
 from windsock.lint.rules import BY_CODE, CATALOGUE
 from windsock.text import count
 
@@ -51,53 +49,21 @@ def command(
         _explain(explain)
         return
     options = replace(lint_options(enable or ()), by_attribute=attributes)
-    files = read_files(paths or ())
-    if correct:
-        files = tuple(_corrected(file) for file in files)
-    linted = [lint(file.data, file.path, options) for file in files]
-    findings = [*_all(linted), *_experiments(paths or [DEFAULT_FOLDER])]
-    write(findings, form)
-    counted = [finding for finding in findings if strict or finding.level is not Level.NOTE]
-    _summary(files, findings, linted)
+    report = lint_files(paths or (), options, correct=correct)
+    for path, corrections in report.corrected:
+        note(f"{path}: corrected {corrections}")
+    write(report.findings, form)
+    _summary(report)
+    counted = [finding for finding in report.findings if strict or finding.level is not Level.NOTE]
     if counted:
         raise typer.Exit(EXIT_ERROR)
 
 
-def _experiments(paths: Sequence[Path]) -> list[Finding]:
-    """What is wrong with the experiments that are declared in the folders."""
-    folders = [path for path in paths if (path / "experiments").is_dir()]
-    if not folders:
-        return []
-    from windsock.experiments.running.checking import problems  # noqa: PLC0415 - only where there are any
-
-    return [
-        Finding(each.source, each.line, min(each.line, 1), "experiment", Level.ERROR, None, "", each.message)
-        for folder in folders
-        for each in problems(folder)
-    ]
-
-
-def _all(linted: Sequence[Linted]) -> list[Finding]:
-    findings = [finding for each in linted for finding in each.findings]
-    documents = [each.document for each in linted if each.document is not None]
-    return [*findings, *lint_overlaps(documents)]
-
-
-def _corrected(file: FlagFile) -> FlagFile:
-    fixed = fix(file)
-    if fixed.count:
-        replace_flag_file(Path(file.path), fixed.data)
-        note(f"{file.path}: corrected {fixed.count}")
-    return FlagFile(file.path, fixed.data)
-
-
-def _summary(files: Sequence[FlagFile], findings: Sequence[Finding], linted: Sequence[Linted]) -> None:
-    counts = [count(sum(finding.level is level for finding in findings), level) for level in Level]
-    silenced = sum(len(each.suppressed) for each in linted)
-    fixable = sum(finding.edit is not None for finding in findings)
-    parts = [count(len(files), "file"), *counts, *([f"{silenced} silenced"] if silenced else [])]
-    hint = f"; --fix corrects {fixable}" if fixable else ""
-    note(", ".join(parts) + hint)
+def _summary(report: LintReport) -> None:
+    counts = [count(sum(finding.level is level for finding in report.findings), level) for level in Level]
+    silenced = [f"{report.silenced} silenced"] if report.silenced else []
+    hint = f"; --fix corrects {report.fixable}" if report.fixable else ""
+    note(", ".join([count(report.files, "file"), *counts, *silenced]) + hint)
 
 
 def _explain(code: str) -> None:

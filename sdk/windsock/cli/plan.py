@@ -1,38 +1,28 @@
 """`windsock plan`: what a change of the flag files does, and exactly who it moves."""
 
-import csv
-import io
+import functools
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import astuple
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from windsock import disk
 from windsock.cli._app import EXIT_CHANGES, EXIT_ERROR
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._project import settings_classes
 from windsock.cli._say import note, say, warn
-from windsock.errors import ConfigurationError, UnreachableError
-from windsock.flag_names import MIRROR_FOLDER
-from windsock.flagfiles.files import DEFAULT_FOLDER, read_files, write_bytes
-from windsock.flagfiles.sets import flag_set
+from windsock.flagfiles.files import DEFAULT_FOLDER, write_bytes
 from windsock.gitops.contexts import moment
-from windsock.gitops.impact import Moved
+from windsock.gitops.moved_users import moved_users
 from windsock.gitops.plan import Limits, Plan, PlanRequest, dump, make, parse_share
 from windsock.gitops.plan_text import markdown, text
-from windsock.gitops.population import Context, Population, assigned, exposed, from_file, synthetic
-from windsock.gitops.repository import Repository
+from windsock.gitops.population import Context, Population, population
+from windsock.gitops.repository import read_revisions
 from windsock.text import count
-from windsock.variables import user_id_key
-
-_MADE_UP = 10_000
-_POSTGRES = ("postgresql://", "postgres://")
 
 
 class PlanForm(StrEnum):
@@ -91,18 +81,17 @@ def command(
     """
     named = paths or [DEFAULT_FOLDER]
     limits = Limits(None if max_moved is None else parse_share(max_moved), allow_reshuffle)
-    repository = Repository()
-    before = repository.files_at(against, named)
-    after = repository.files_at(head, named) if head is not None else read_files(named)
-    if head is None and (dirty := repository.uncommitted(named)):
-        note(f"planned from the working tree, with {count(len(dirty), 'uncommitted file')}")
+    revisions = read_revisions(named, against, head)
+    if revisions.uncommitted:
+        note(f"planned from the working tree, with {count(len(revisions.uncommitted), 'uncommitted file')}")
     declarations = [each.__windsock__.declaration for each in settings_classes(settings or ())]
-    with _population(users, key, environment, database_url) as population, _written(who) as on_moved:
+    opened = functools.partial(_usage_database, database_url)
+    with population(users, environment, key, opened) as found, moved_users(who) as on_moved:
         request = PlanRequest(
-            repository.resolve(against),
-            before,
-            after,
-            _told(population),
+            revisions.base,
+            revisions.before,
+            revisions.after,
+            _told(found),
             declarations,
             limits,
             time.time() if at is None else moment(at).timestamp(),
@@ -119,24 +108,8 @@ def command(
         raise typer.Exit(EXIT_CHANGES)
 
 
-@contextmanager
-def _population(
-    users: str | None, key: str | None, environment: str, database_url: str | None
-) -> Iterator[Population]:
-    if users is None or users.isdecimal():
-        yield synthetic(_MADE_UP if users is None else int(users), environment)
-    elif users == "mirror":
-        yield assigned(flag_set(read_files([DEFAULT_FOLDER / MIRROR_FOLDER])), environment)
-    elif users == "usage" or users.startswith(_POSTGRES):
-        if user_id_key() is not None:
-            raise ConfigurationError(
-                "--users: usage_logs has hashes of the user ids (WINDSOCK_USER_ID_KEY), and flags see the "
-                "ids; name a file that has them"
-            )
-        with database(database_url if users == "usage" else users) as url:
-            yield exposed(url)
-    else:
-        yield from_file(Path(users), environment, key)
+def _usage_database(database_url: str | None, named: str | None) -> AbstractContextManager[str]:
+    return database(named or database_url)
 
 
 def _told(population: Population) -> Population:
@@ -166,19 +139,3 @@ def _show(plan: Plan, form: PlanForm) -> None:
     for finding in plan.findings:
         warn(finding)
     note(f"{plan.effect}; {plan.population}; against {plan.base[:12]}")
-
-
-@contextmanager
-def _written(path: Path | None) -> Iterator[Callable[[Moved], None] | None]:
-    if path is None:
-        yield None
-        return
-    try:
-        with disk.replacing(path) as data:  # half a list would look like a whole one
-            file = io.TextIOWrapper(data, encoding="utf-8", newline="")
-            writer = csv.writer(file)
-            writer.writerow(("flag", "user", "before", "after", "reason"))
-            yield lambda moved: writer.writerow(astuple(moved))
-            file.detach()  # flushes, and leaves the file to be closed by its owner
-    except OSError as error:
-        raise UnreachableError(f"{path}: cannot be written: {error.strerror}") from error

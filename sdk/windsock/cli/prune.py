@@ -1,6 +1,5 @@
 """`windsock prune`: delete what is old enough, and nothing of an open experiment."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -9,12 +8,10 @@ import typer
 
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._say import say
-from windsock.flagfiles.files import read_files
-from windsock.flags.reading import read_document
+from windsock.flagfiles.sets import running_experiments
 from windsock.gitops.rollout import parse_duration
 from windsock.postgres import retention
 from windsock.postgres.migrations import connect
-from windsock.settings.arms import EXPERIMENT
 
 
 def command(
@@ -35,18 +32,8 @@ def command(
     Example: windsock prune --older-than 90d
     """
     age = timedelta(seconds=parse_duration(older_than))
-    running = sorted(set(_running(flags)))
+    running = running_experiments(flags)
     with database(database_url) as url, connect(url) as connection:
         gone = retention.prune(connection, age, running)
     for table, count in gone.items():
         say(f"{table:<32} {count:>9,} deleted")
-
-
-def _running(folder: Path) -> Iterator[str]:
-    """Name the experiments that flags of the folder run."""
-    if not folder.exists():
-        return
-    for file in read_files([folder]):
-        for flag in read_document(file.data, file.path).flags.values():
-            if EXPERIMENT in flag.metadata:
-                yield str(flag.metadata[EXPERIMENT])

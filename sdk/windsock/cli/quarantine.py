@@ -9,17 +9,9 @@ from typing import Annotated
 import typer
 
 from windsock.cli._say import print_json, say
-from windsock.errors import ConfigurationError
-from windsock.flag_names import MIRROR_FOLDER
 from windsock.flagfiles.files import read_files
-from windsock.flagfiles.sets import flag_set
-from windsock.gitops.withdrawing import permanent
-from windsock.healing.boards import Board, FileBoard
-from windsock.healing.postgres_board import PostgresBoard
-from windsock.healing.quarantine import Outbox, Withdrawal
-from windsock.postgres.migrations import connect
+from windsock.gitops.withdrawing import lift_withdrawal, names_of_profiles, permanent, withdrawals
 from windsock.text import escaped
-from windsock.usage.reading import profile_names
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
@@ -47,14 +39,14 @@ def list_withdrawn(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Show what is withdrawn. Example: windsock quarantine list --as-change | git apply."""
-    withdrawals = _exchange(database_url, Outbox())
+    found = withdrawals(database_url)
     if as_json:
-        print_json([asdict(each) for each in withdrawals])
+        print_json([asdict(each) for each in found])
     elif as_change:
-        sys.stdout.writelines(permanent(withdrawals, read_files([folder]) if folder.exists() else ()))
-    elif withdrawals:
-        names = _names(database_url, folder)
-        for each in withdrawals:
+        sys.stdout.writelines(permanent(found, read_files([folder]) if folder.exists() else ()))
+    elif found:
+        names = names_of_profiles(database_url, folder)
+        for each in found:
             variant = names.get(each.variant, each.variant)
             say(f"{each.flag} {variant} {each.field} = {each.value or '(not kept)'}")
             say(f"  for another {each.left / 60:.0f} min: {each.reason}")
@@ -73,43 +65,5 @@ def lift(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Serve a value again. Example: windsock quarantine lift teacher base reasoning_model."""
-    names = _names(database_url, Path("flagd"))
-    found = [
-        each
-        for each in _exchange(database_url, Outbox())
-        if (each.flag, each.field) == (flag, field) and variant in (each.variant, names.get(each.variant))
-    ]
-    if not found:
-        raise ConfigurationError(
-            f"{field} of flag {flag!r} variant {variant!r} is not withdrawn; see `windsock quarantine list`"
-        )
-    _exchange(database_url, Outbox(lifted=tuple(found)))
+    lift_withdrawal(database_url, flag, variant, field)
     say(f"{field} of flag {flag!r} variant {variant!r} is served again, by every process within seconds")
-
-
-def _exchange(database_url: str | None, outbox: Outbox) -> list[Withdrawal]:
-    board: Board = PostgresBoard(database_url) if database_url else FileBoard()
-    try:
-        return list(board.exchange(outbox))
-    except Exception as error:
-        raise ConfigurationError(
-            f"the withdrawals cannot be read: {str(error).strip()}. Check DATABASE_URL, and run"
-            " `windsock migrate`"
-        ) from error
-    finally:
-        board.close()
-
-
-def _names(database_url: str | None, folder: Path) -> dict[str, str]:
-    """Profiles' names by their ids, from the database, else from the documents of a mirror here."""
-    if database_url:
-        with connect(database_url) as connection:
-            return profile_names(connection)
-    mirrored = folder / MIRROR_FOLDER
-    flags = flag_set(read_files([mirrored])).flags.values() if mirrored.is_dir() else ()
-    return {
-        key.removeprefix("config."): str(name)
-        for flag in flags
-        for key, name in flag.metadata.items()
-        if key.startswith("config.")
-    }

@@ -28,11 +28,7 @@ def command(
 
     Example: windsock refs teacher.retrieval_top_k --code app
     """
-    uses = [
-        use
-        for use in scanned(code or [Path()]).uses
-        if key is None or key in (use.flag, f"{use.flag}.{use.field}")
-    ]
+    uses = scanned(code or [Path()]).uses_of(key)
     if key is not None and not uses:
         raise ConfigurationError(f"no Python file here uses {key!r}; windsock refs lists what is used")
     if as_json:

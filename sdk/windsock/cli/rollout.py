@@ -10,18 +10,8 @@ from typing import Annotated
 import typer
 
 from windsock.cli._complete import flag_keys
-from windsock.flagfiles.editing import served_file, with_targeting
-from windsock.flagfiles.files import read_files, replace_flag_file
-from windsock.flagfiles.sets import flag_of, flag_set
 from windsock.gitops.contexts import moment
-from windsock.gitops.rollout import (
-    Rollout,
-    default_steps,
-    other_variant,
-    parse_duration,
-    parse_steps,
-    rule_for,
-)
+from windsock.gitops.rollout import RolloutRequest, default_steps, parse_duration, parse_steps, roll_out
 
 
 def command(
@@ -51,22 +41,20 @@ def command(
 
     Example: windsock rollout rag_v2 --to 50 --steps 1,5,10,25,50 --every 1d
     """
-    files = read_files(flags or ())
-    found = flag_of(flag_set(files), flag)
     now = int(time.time())
-    rollout = Rollout(
+    begins = now if start is None else int(moment(start).timestamp())
+    asked = RolloutRequest(
+        flag,
         variant,
-        otherwise or other_variant(found, variant),
+        otherwise,
         default_steps(to) if steps is None else parse_steps(steps, to),
         parse_duration(every),
-        now if start is None else int(moment(start).timestamp()),
+        begins,
     )
-    rule = rule_for(found, rollout, now)
-    print(json.dumps(rule, ensure_ascii=False))
-    for number, share in enumerate(rollout.steps):
-        when = datetime.fromtimestamp(rollout.start + number * rollout.every, UTC)
-        print(f"{when:%Y-%m-%d %H:%M} UTC  {share:>3} % {rollout.variant}", file=sys.stderr)
-    file = served_file(files, flag)
-    if not dry_run and file is not None:
-        replace_flag_file(Path(file.path), with_targeting(file, flag, rule))
-        print(f"wrote {file.path}; see `windsock plan`", file=sys.stderr)
+    done = roll_out(flags or (), asked, now, write=not dry_run)
+    print(json.dumps(done.rule, ensure_ascii=False))
+    for share, begun in done.rollout.schedule():
+        when = datetime.fromtimestamp(begun, UTC)
+        print(f"{when:%Y-%m-%d %H:%M} UTC  {share:>3} % {done.rollout.variant}", file=sys.stderr)
+    if done.written is not None:
+        print(f"wrote {done.written}; see `windsock plan`", file=sys.stderr)

@@ -2,9 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
-from uuid import UUID
+from typing import Annotated
 
 import typer
 from rich import box
@@ -16,14 +14,11 @@ from windsock.cli._lines import console_of, print_lines
 from windsock.cli._say import print_json, say
 from windsock.errors import ConfigurationError
 from windsock.postgres.migrations import connect
-from windsock.text import did_you_mean
 from windsock.usage import UsageRecord, hashed_user_id
 from windsock.usage.data import stored_user_id
-from windsock.usage.reading import Selection, profile_names, read
+from windsock.usage.reading import Selection, profile_id, profile_names, read
+from windsock.usage.wording import ended, tokens, values_read
 from windsock.variables import user_id_key
-
-if TYPE_CHECKING:
-    import psycopg
 
 _WIDE = 180
 """Columns that hold whole ids."""
@@ -57,12 +52,12 @@ def command(
     if user is not None:
         user = stored_user_id(user, user_id_key())
     with database(database_url) as url, connect(url) as connection:
-        profile = None if config is None else _profile_id(connection, config)
+        profile = None if config is None else profile_id(connection, config)
         rows = read(connection, Selection(user, profile, healed, limit))
         names = profile_names(connection, {str(row.config_id) for row in rows if row.config_id})
     console = console_of(_WIDE)
     if as_json:
-        print_json([as_data(row) for row in rows])
+        print_json([row.to_dict() for row in rows])
     elif rows and console.width >= _WIDE:
         print_lines(console, table(rows, names))
     elif rows:
@@ -90,49 +85,6 @@ def hash_ids(
         raise ConfigurationError("WINDSOCK_USER_ID_KEY is not set: user ids are stored as they are")
     for each in ids or (line.rstrip("\r\n") for line in sys.stdin):
         print(hashed_user_id(each, key))
-
-
-def as_data(row: UsageRecord) -> dict[str, object]:
-    """A row as plain data, with the columns' names."""
-    data = asdict(row)
-    data["values"] = row.values
-    data["healed"] = row.healed
-    del data["values_json"], data["healed_json"]
-    return data
-
-
-def values_read(row: UsageRecord) -> Iterator[str]:
-    """The fields that were read, as ``name=value``."""
-    for name, value in row.values.items():
-        yield f"{name}={value}"
-
-
-def values_healed(row: UsageRecord) -> Iterator[str]:
-    """The fields that were healed, and how."""
-    for each in row.healed:
-        yield f"{each['field']}={each['failed_value']} failed, fell to {each['fell_to']}"
-
-
-def ended(row: UsageRecord) -> str:
-    """Say what was healed, and what the request ended in where it was an error."""
-    return "; ".join(filter(None, [*values_healed(row), row.error_class and f"ended in {row.error_class}"]))
-
-
-def tokens(row: UsageRecord) -> str:
-    """The tokens that were sent and received, as ``120+14``."""
-    if row.input_tokens is None and row.output_tokens is None:
-        return "-"
-    return f"{row.input_tokens or 0}+{row.output_tokens or 0}"
-
-
-def _profile_id(connection: "psycopg.Connection[tuple[Any, ...]]", given: str) -> UUID:
-    try:
-        return UUID(given)
-    except ValueError:
-        ids = {name: config_id for config_id, name in profile_names(connection).items()}
-    if given not in ids:
-        raise ConfigurationError(f"no profile is named {given!r}{did_you_mean(given, list(ids))}")
-    return UUID(ids[given])
 
 
 def _decided_by(row: UsageRecord, names: Mapping[str, str]) -> str:

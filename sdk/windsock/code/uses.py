@@ -88,6 +88,10 @@ class Code:
     classes: list[FoundClass] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
 
+    def uses_of(self, key: str | None) -> list[Reference]:
+        """The uses of a flag, or of ``flag.field``; all of them for None."""
+        return [use for use in self.uses if key is None or key in (use.flag, f"{use.flag}.{use.field}")]
+
 
 def scan(paths: Sequence[Path]) -> Code:
     """Look through Python files and folders of them."""

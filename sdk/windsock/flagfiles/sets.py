@@ -1,10 +1,12 @@
 """Flag sets from flag files, as every command needs them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from windsock.errors import ConfigurationError
-from windsock.flagfiles.files import FlagFile
+from windsock.errors import ConfigurationError, UnreachableError
+from windsock.flagfiles.files import FlagFile, read_files
 from windsock.flags import Flag, FlagSet, merge, read_document
+from windsock.settings.arms import EXPERIMENT
 from windsock.text import did_you_mean
 
 
@@ -27,3 +29,29 @@ def flag_of(flags: FlagSet, key: str) -> Flag:
     if flag is None:
         raise ConfigurationError(f"no flag is named {key!r}{did_you_mean(key, list(flags.flags))}")
     return flag
+
+
+def running_experiments(folder: Path) -> list[str]:
+    """The experiments that flags of a folder run, sorted; none if it is not there.
+
+    Raises:
+        FlagFileError: Nothing of a file can be read.
+    """
+    documents = (
+        [read_document(file.data, file.path) for file in read_files([folder])] if folder.exists() else []
+    )
+    flags = [flag for document in documents for flag in document.flags.values()]
+    return sorted({str(flag.metadata[EXPERIMENT]) for flag in flags if EXPERIMENT in flag.metadata})
+
+
+def object_flags(folder: Path) -> list[str]:
+    """The flags that look like a settings class's: all their values are objects."""
+    try:
+        flags = flag_set(read_files([folder])).flags
+    except UnreachableError:  # there is no such folder yet
+        return []
+    return [
+        key
+        for key, flag in flags.items()
+        if "." not in key and flag.variants and all(isinstance(each, dict) for each in flag.variants.values())
+    ]

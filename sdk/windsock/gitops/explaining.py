@@ -1,7 +1,7 @@
 """A user's settings explained from files, Git and the database: now, or at a past moment."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from windsock.flagfiles.files import read_files, with_mirror
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, FlagSet
 from windsock.gitops.repository import Repository
+from windsock.postgres.migrations import connect
 from windsock.provenance import Explanation, explain
 from windsock.provenance.past import History, Past, given, read_history
 from windsock.provenance.rule import RuleStep, trace
@@ -60,6 +61,33 @@ class ExplanationWithRules:
     explanation: Explanation
     rules: tuple[tuple[str, tuple[RuleStep, ...]], ...]
     log: tuple[str, ...] = ()
+
+    def to_dict(self) -> Mapping[str, object]:
+        """The explanation as plain data, with ``rules`` (flag, condition, what it saw) and ``log``."""
+        return {**self.explanation.to_dict(), "rules": list(self._conditions()), "log": self.log}
+
+    def __str__(self) -> str:
+        rules = (f"  rule of {key}: {text}  ->  {found}" for key, text, found in self._conditions())
+        return "\n".join((str(self.explanation), *rules, *(f"  {line}" for line in self.log)))
+
+    def _conditions(self) -> Iterator[tuple[str, str, str]]:
+        for key, steps in self.rules:
+            for step in steps:
+                yield key, "  " * step.depth + step.text, step.found
+
+
+def explained(asked: Question, when: datetime | None, database_url: str | None) -> ExplanationWithRules:
+    """Explain a user's settings at a moment, or now for None.
+
+    Raises:
+        ConfigurationError: The moment is past and no database is named.
+    """
+    if when is None:
+        return explained_now(asked)
+    if not database_url:
+        raise ConfigurationError("the past of an assignment is in the database: give --database-url")
+    with connect(database_url) as connection:
+        return explained_at(asked, when, connection)
 
 
 def explained_now(asked: Question) -> ExplanationWithRules:

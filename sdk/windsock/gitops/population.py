@@ -3,16 +3,20 @@
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError
-from windsock.flag_names import is_profile
+from windsock.flag_names import MIRROR_FOLDER, is_profile
+from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
+from windsock.flagfiles.sets import flag_set
 from windsock.flags import FlagSet, JsonValue
 from windsock.postgres.migrations import connect
 from windsock.postgres.queries import load_queries
+from windsock.variables import user_id_key
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,6 +26,8 @@ BATCH: Final = 10_000
 
 Context = Mapping[str, object]
 
+_MADE_UP: Final = 10_000
+_POSTGRES: Final = ("postgresql://", "postgres://")
 _KEYS: Final = ("targetingKey", "targeting_key", "user_id", "id")
 _READERS: Final = {
     ".csv": "read_csv(?, header = true, types = {key})",
@@ -45,6 +51,41 @@ class Population:
     batches: Callable[[], Iterator[Sequence[Context]]]
 
 
+@contextmanager
+def population(
+    users: str | None,
+    environment: str,
+    key: str | None,
+    database: Callable[[str | None], AbstractContextManager[str]],
+) -> Iterator[Population]:
+    """The users that somebody names in one word.
+
+    Args:
+        users: ``mirror`` for those with a profile, ``usage`` or ``postgresql://…`` for those of usage_logs, a
+            file, or how many to make up; None for some made-up ones.
+        environment: Of users who bring none.
+        key: The file's column with the targeting key.
+        database: Opens the database at a URL, or the usual one for None.
+
+    Raises:
+        ConfigurationError: The rows of ``usage_logs`` have hashes instead of ids.
+    """
+    if users is None or users.isdecimal():
+        yield synthetic(_MADE_UP if users is None else int(users), environment)
+    elif users == "mirror":
+        yield assigned(flag_set(read_files([DEFAULT_FOLDER / MIRROR_FOLDER])), environment)
+    elif users == "usage" or users.startswith(_POSTGRES):
+        if user_id_key() is not None:
+            raise ConfigurationError(
+                "--users: usage_logs has hashes of the user ids (WINDSOCK_USER_ID_KEY), and flags see the "
+                "ids; name a file that has them"
+            )
+        with database(None if users == "usage" else users) as url:
+            yield exposed(url)
+    else:
+        yield from_file(Path(users), environment, key)
+
+
 def synthetic(count: int, environment: str) -> Population:
     """Made-up users ``user-0``, ``user-1`` …, without attributes."""
 
@@ -58,10 +99,10 @@ def synthetic(count: int, environment: str) -> Population:
     return Population(f"{count:,} made-up users without attributes, in {environment}", batches)
 
 
-def assigned(flag_set: FlagSet, environment: str) -> Population:
+def assigned(flags: FlagSet, environment: str) -> Population:
     """The users that the mirror's profile flags list."""
     users = sorted(
-        {user for key, flag in flag_set.flags.items() if is_profile(key) for user in _listed(flag.targeting)}
+        {user for key, flag in flags.flags.items() if is_profile(key) for user in _listed(flag.targeting)}
     )
 
     def batches() -> Iterator[Sequence[Context]]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from windsock.errors import ConfigurationError, PlanError, UnreachableError
 from windsock.flag_names import SUFFIXES
-from windsock.flagfiles.files import FlagFile, check_name
+from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, check_name, read_files
 
 _HOOK_VARIABLES: Final = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX")
 """What Git sets for a hook. With GIT_DIR alone, Git takes the current folder for the top of the tree."""
@@ -230,3 +230,55 @@ def _git(
         )
     except OSError as error:
         raise UnreachableError(f"git cannot be run: {error.strerror}; install Git") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """The flag files before and after a change.
+
+    Attributes:
+        base: The revision that is served, resolved.
+        before: Its files.
+        after: The files as they shall be.
+        uncommitted: Files of the working tree that no commit has, if that is what is to be.
+    """
+
+    base: str
+    before: Sequence[FlagFile]
+    after: Sequence[FlagFile]
+    uncommitted: Sequence[str]
+
+
+def read_revisions(paths: Sequence[Path], against: str, head: str | None) -> Revisions:
+    """Read a change: from one revision to another, or to the working tree.
+
+    Args:
+        paths: Flag files or folders.
+        against: The revision that is served.
+        head: The revision to come; None for the working tree.
+
+    Raises:
+        UnreachableError: Git or a file cannot be read.
+    """
+    repository = Repository()
+    before = repository.files_at(against, paths)
+    after = repository.files_at(head, paths) if head is not None else read_files(paths)
+    uncommitted = repository.uncommitted(paths) if head is None else ()
+    return Revisions(repository.resolve(against), before, after, uncommitted)
+
+
+def read_sides(paths: Sequence[Path], against: str | None) -> tuple[Sequence[FlagFile], Sequence[FlagFile]]:
+    """Read two states to compare: two paths, or paths at a revision and as they are here.
+
+    Raises:
+        UnreachableError: A path is neither here nor at the revision.
+    """
+    if len(paths) == 2 and against is None:
+        return read_files(paths[:1]), read_files(paths[1:])
+    named = paths or (DEFAULT_FOLDER,)
+    before = Repository().files_at(against or "HEAD", named)
+    here = [path for path in named if path.exists()]
+    for path in named:
+        if path not in here and not any(Path(file.path).is_relative_to(path) for file in before):
+            raise UnreachableError(f"{path}: neither here nor in {against or 'HEAD'}")
+    return before, read_files(here) if here or not before else ()

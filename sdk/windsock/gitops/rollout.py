@@ -5,12 +5,16 @@ weight makes that bucket longer and moves none of its users.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 from windsock.errors import ConfigurationError
+from windsock.flagfiles.editing import served_file, with_targeting
+from windsock.flagfiles.files import read_files, replace_flag_file
+from windsock.flagfiles.sets import flag_of, flag_set
 from windsock.flags import Flag, JsonValue
 
 _STEPS: Final = (1, 5, 10, 25, 50)
@@ -34,6 +38,11 @@ class Rollout:
     steps: tuple[int, ...]
     every: int
     start: int
+
+    def schedule(self) -> Iterator[tuple[int, int]]:
+        """Each step's percentage, and the Unix seconds at which it begins."""
+        for number, share in enumerate(self.steps):
+            yield share, self.start + number * self.every
 
 
 def parse_steps(text: str, to: int | None) -> tuple[int, ...]:
@@ -196,3 +205,63 @@ def _result(rollout: Rollout, share: int) -> JsonValue:
     if share in (0, 100):
         return rollout.variant if share else rollout.otherwise
     return {"fractional": [[rollout.variant, share], [rollout.otherwise, 100 - share]]}
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutRequest:
+    """What is rolled out.
+
+    Attributes:
+        flag: The flag's key.
+        variant: The variant that users are added to.
+        otherwise: The variant of everybody else; None for the flag's default, or its only other variant.
+        steps: Percentages of users, rising.
+        every: Seconds from one step to the next.
+        start: Unix seconds at which the first step begins.
+    """
+
+    flag: str
+    variant: str
+    otherwise: str | None
+    steps: tuple[int, ...]
+    every: int
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class RolledOut:
+    """A rollout.
+
+    Attributes:
+        rollout: What is rolled out.
+        rule: The flag's rule with it.
+        written: The file that was written, or None.
+    """
+
+    rollout: Rollout
+    rule: JsonValue
+    written: str | None
+
+
+def roll_out(paths: Sequence[Path], asked: RolloutRequest, now: int, *, write: bool) -> RolledOut:
+    """Work out a flag's rule with a rollout, and write it.
+
+    Args:
+        paths: Flag files or folders; ``flagd/`` if there are none.
+        asked: What is rolled out.
+        now: Unix seconds.
+        write: Whether to write the file.
+
+    Raises:
+        ConfigurationError: There is no such flag or variant, or the rollout would take users away.
+        UnreachableError: A path cannot be read.
+    """
+    files = read_files(paths)
+    flag = flag_of(flag_set(files), asked.flag)
+    otherwise = asked.otherwise or other_variant(flag, asked.variant)
+    rollout = Rollout(asked.variant, otherwise, asked.steps, asked.every, asked.start)
+    rule = rule_for(flag, rollout, now)
+    file = served_file(files, asked.flag) if write else None
+    if file is not None:
+        replace_flag_file(Path(file.path), with_targeting(file, asked.flag, rule))
+    return RolledOut(rollout, rule, None if file is None else file.path)

@@ -1,15 +1,23 @@
-"""What makes a withdrawal permanent: a patch of the file that holds the value, or SQL for a profile's."""
+"""Withdrawn values: read, lifted, or made permanent by a patch of the flag file (SQL for a profile's)."""
 
 import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from windsock.flagfiles.files import FlagFile
+from windsock.errors import ConfigurationError
+from windsock.flag_names import MIRROR_FOLDER
+from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files
 from windsock.flagfiles.formatting import formatted, parsed, written
-from windsock.healing.quarantine import Withdrawal
+from windsock.flagfiles.sets import flag_set
+from windsock.healing.boards import Board, FileBoard
+from windsock.healing.postgres_board import PostgresBoard
+from windsock.healing.quarantine import Outbox, Withdrawal
+from windsock.postgres.migrations import connect
 from windsock.settings.place import fingerprint
 from windsock.text import escaped
+from windsock.usage.reading import profile_names
 
 
 def permanent(withdrawals: Sequence[Withdrawal], files: Sequence[FlagFile]) -> Iterator[str]:
@@ -87,3 +95,65 @@ def _comment(each: Withdrawal) -> str:
         return f"# {field} of flag {flag!r} variant {variant!r} is in none of these files\n"
     field, variant = field.replace("'", "''"), variant.replace("'", "''")
     return f"# update app_configurations set settings = settings - '{field}' where id = '{variant}';\n"  # noqa: S608 - shown, not run
+
+
+def withdrawals(database_url: str | None) -> list[Withdrawal]:
+    """What is withdrawn now, from the database, or else from this host's file.
+
+    Raises:
+        ConfigurationError: They cannot be read.
+    """
+    return _exchange(database_url, Outbox())
+
+
+def lift_withdrawal(database_url: str | None, flag: str, variant: str, field: str) -> None:
+    """Serve a value again, in every process within seconds.
+
+    Args:
+        database_url: The database; None for this host's file.
+        flag: The flag's key.
+        variant: The variant; of a profile, its name or id.
+        field: The settings field.
+
+    Raises:
+        ConfigurationError: It is not withdrawn, or that cannot be read.
+    """
+    names = names_of_profiles(database_url, DEFAULT_FOLDER)
+    found = [
+        each
+        for each in withdrawals(database_url)
+        if (each.flag, each.field) == (flag, field) and variant in (each.variant, names.get(each.variant))
+    ]
+    if not found:
+        raise ConfigurationError(
+            f"{field} of flag {flag!r} variant {variant!r} is not withdrawn; see `windsock quarantine list`"
+        )
+    _exchange(database_url, Outbox(lifted=tuple(found)))
+
+
+def names_of_profiles(database_url: str | None, folder: Path) -> dict[str, str]:
+    """Profiles' names by their ids, from the database, else from the documents of a mirror in the folder."""
+    if database_url:
+        with connect(database_url) as connection:
+            return profile_names(connection)
+    mirrored = folder / MIRROR_FOLDER
+    flags = flag_set(read_files([mirrored])).flags.values() if mirrored.is_dir() else ()
+    return {
+        key.removeprefix("config."): str(name)
+        for flag in flags
+        for key, name in flag.metadata.items()
+        if key.startswith("config.")
+    }
+
+
+def _exchange(database_url: str | None, outbox: Outbox) -> list[Withdrawal]:
+    board: Board = PostgresBoard(database_url) if database_url else FileBoard()
+    try:
+        return list(board.exchange(outbox))
+    except Exception as error:
+        raise ConfigurationError(
+            f"the withdrawals cannot be read: {str(error).strip()}. Check DATABASE_URL, and run"
+            " `windsock migrate`"
+        ) from error
+    finally:
+        board.close()

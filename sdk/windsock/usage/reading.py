@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from windsock.errors import ConfigurationError
+from windsock.text import did_you_mean
 from windsock.usage.postgres import QUERIES
 from windsock.usage.record import UsageRecord
 
@@ -92,3 +93,18 @@ def profile_names(
     except (errors.UndefinedTable, errors.UndefinedColumn, errors.InsufficientPrivilege):
         return {}
     return dict(rows.fetchall())
+
+
+def profile_id(connection: "psycopg.Connection[tuple[Any, ...]]", named: str) -> UUID:
+    """The id of a profile, from its id or its name.
+
+    Raises:
+        ConfigurationError: No profile has that name.
+    """
+    try:
+        return UUID(named)
+    except ValueError:
+        ids = {name: config_id for config_id, name in profile_names(connection).items()}
+    if named not in ids:
+        raise ConfigurationError(f"no profile is named {named!r}{did_you_mean(named, list(ids))}")
+    return UUID(ids[named])

@@ -66,6 +66,12 @@ class UsageRecord:
         parsed: list[dict[str, object]] = json.loads(self.healed_json)
         return parsed
 
+    def to_dict(self) -> dict[str, object]:
+        """The record as plain data, with the columns' names."""
+        row = dict(zip(_FIELDS, self.to_tuple(), strict=True))
+        del row["values_json"], row["healed_json"]
+        return {**row, "values": self.values, "healed": self.healed}
+
     def to_line(self) -> str:
         """Write the record as one line of JSON, as the spool and the structured log keep it."""
         row = dict(zip(_FIELDS, self.to_tuple(), strict=True))

@@ -1,0 +1,67 @@
+"""A result in short: as plain data for programs, and as a commit message for people."""
+
+import json
+
+from windsock.experiments.analysis import Comparison
+from windsock.experiments.result import Result
+from windsock.experiments.segments import segments
+
+
+def as_data(result: Result) -> dict[str, object]:
+    """The decision, each comparison, and the snapshot that they come from."""
+    decision = result.decision
+    return {
+        "state": decision.state.value,
+        "action": decision.action.value,
+        "arm": decision.arm,
+        "sentence": decision.sentence,
+        "reasons": list(decision.reasons),
+        "comparisons": [_comparison(each) for each in result.analysis.comparisons],
+        "segments": [
+            {"attribute": each.attribute, "value": each.value, **_comparison(each.comparison)}
+            for each in segments(result.analysis)
+        ],
+        "snapshot": json.loads(result.snapshot()),
+    }
+
+
+def _comparison(each: Comparison) -> dict[str, object]:
+    effect = each.effect
+    return {
+        "metric": each.metric,
+        "arm": each.arm,
+        "role": each.role.value,
+        "outcome": each.outcome.value,
+        "control": effect.control if effect else None,
+        "treatment": effect.treatment if effect else None,
+        "absolute": effect.absolute if effect else None,
+        "absolute_interval": each.interval,
+        "relative_interval": [_finite(end) for end in each.relative] if each.relative else None,
+        "confidence": each.confidence,
+        "p_value": each.p_value,
+        "units": each.units,
+        "events": each.events,
+        "note": each.note,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if abs(value) != float("inf") else None
+
+
+def message(result: Result) -> list[str]:
+    """The proposal as a commit message: what, then why."""
+    decision, experiment = result.decision, result.analysis.declared.experiment
+    what = {"ship": f"Ship {decision.arm} of {experiment.name}", "stop": f"Stop {experiment.name}"}
+    first = what.get(decision.action.value, f"Go on with {experiment.name}")
+    collected = result.analysis.collected
+    where = f"Version {experiment.version} in {collected.environment}, {collected.now:%Y-%m-%d %H:%M} UTC."
+    reasons = [f"- {each}" for each in decision.reasons]
+    return [
+        f"{first}: {decision.state.value}",
+        "",
+        decision.sentence,
+        where,
+        *([""] if reasons else []),
+        *reasons,
+    ]

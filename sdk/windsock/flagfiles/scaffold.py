@@ -1,0 +1,78 @@
+"""A repository's first flag files, and other files that were not there before."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from windsock.errors import ConfigurationError
+from windsock.flagfiles.exporting import skeletons
+from windsock.flagfiles.files import DEFAULT_FOLDER, read_bytes, write_bytes
+from windsock.flagfiles.formatting import formatted
+from windsock.flags import JsonValue
+from windsock.settings.declaration import Declaration
+
+_FOR_GIT: Final = {".gitignore": "flagd/mirror/", ".gitattributes": "*.flagd.json diff=flagd"}
+_EXAMPLE: Final[Mapping[str, JsonValue]] = {
+    "example_feature": {
+        "state": "ENABLED",
+        "variants": {"on": True, "off": False},
+        "defaultVariant": "off",
+    }
+}
+
+
+def document(flags: Mapping[str, JsonValue]) -> bytes:
+    """A flag document in the common form."""
+    content = {"$schema": "https://flagd.dev/schema/v0/flags.json", "flags": flags}
+    return formatted(json.dumps(content, ensure_ascii=False).encode(), "document.json")
+
+
+def write_new(files: Mapping[Path, bytes], *, force: bool) -> tuple[Path, ...]:
+    """Write all files, or none where one is there already and is another.
+
+    Returns:
+        Those that were not there like this already.
+
+    Raises:
+        ConfigurationError: A file is there already.
+    """
+    for path, data in files.items():
+        if not force and path.exists() and path.read_bytes() != data:
+            raise ConfigurationError(
+                f"{path} is there already and nothing was written; remove it, or name another"
+            )
+    new = tuple(path for path, data in files.items() if not path.exists() or path.read_bytes() != data)
+    for path in new:
+        write_bytes(path, files[path])
+    return new
+
+
+def first_files(declarations: Sequence[Declaration]) -> list[Path]:
+    """Write a flag file for each settings class, or one with an example; and tell Git what to ignore.
+
+    Returns:
+        The files that were not there like this already.
+
+    Raises:
+        ConfigurationError: A file is there already and is another.
+    """
+    if declarations:
+        files = {
+            DEFAULT_FOLDER / f"{each.flag}.flagd.json": document(skeletons([each], with_defaults=False))
+            for each in declarations
+        }
+    else:
+        files = {DEFAULT_FOLDER / "features.flagd.json": document(_EXAMPLE)}
+    written = list(write_new(files, force=False))
+    return written + [Path(name) for name, line in _FOR_GIT.items() if _append(Path(name), line)]
+
+
+def _append(path: Path, line: str) -> bool:
+    """Add a line to a file, unless it has it."""
+    present = read_bytes(path).decode() if path.exists() else ""
+    if line in present.splitlines():
+        return False
+    end = "" if not present or present.endswith("\n") else "\n"
+    write_bytes(path, f"{present}{end}{line}\n".encode())
+    return True

@@ -1,0 +1,70 @@
+"""Flag files checked against the settings classes that read them, as the linter's findings."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from windsock.flagfiles.files import read_files
+from windsock.flagfiles.sets import flag_set
+from windsock.gitops.misfits import located, misfits, pins
+from windsock.lint.linter import Finding, Level
+from windsock.settings.declaration import Declaration
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What was found.
+
+    Attributes:
+        flags: How many flags were read.
+        findings: Values that a class refuses, and values that equal its default, in the order of the files.
+        warnings: What can be a mistake: no flag for a class, fields that a profile could redirect.
+    """
+
+    flags: int
+    findings: tuple[Finding, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def refused(self) -> int:
+        """How many values are refused."""
+        return sum(finding.level is Level.ERROR for finding in self.findings)
+
+    @property
+    def pinned(self) -> int:
+        """How many values equal the default of their field."""
+        return len(self.findings) - self.refused
+
+
+def check(paths: Sequence[Path], declarations: Sequence[Declaration]) -> CheckReport:
+    """Check every variant in every environment against the classes.
+
+    Raises:
+        UnreachableError: A path cannot be read, or has no flag files.
+        FlagFileError: Nothing of a file can be read.
+    """
+    files = read_files(paths)
+    served = flag_set(files)
+    warnings = [warning for each in declarations for warning in _warnings(each, served.flags)]
+    refused = located(misfits(served, declarations), files, "settings-value", Level.ERROR)
+    pinned = located(pins(served, declarations), files, "settings-default", Level.WARNING)
+    return CheckReport(
+        len(served.flags),
+        tuple(sorted([*refused, *pinned], key=_place)),
+        (*warnings, *map(str, served.problems)),
+    )
+
+
+def _warnings(declaration: Declaration, flags: Mapping[str, object]) -> Iterator[str]:
+    name = declaration.settings_class.__name__
+    if declaration.flag not in flags:
+        yield f"{name}: no file has the flag {declaration.flag!r}; code defaults serve"
+    if fields := declaration.unmarked():
+        yield (
+            f"{name}: a profile can set {', '.join(fields)}; mark each as"
+            " `Annotated[str, windsock.Fixed]`, or `windsock.Tunable` if that is intended"
+        )
+
+
+def _place(finding: Finding) -> tuple[str, int, int]:
+    return finding.source, finding.line, finding.column

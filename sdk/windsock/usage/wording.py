@@ -1,0 +1,29 @@
+"""What a row of ``usage_logs`` says, in words."""
+
+from collections.abc import Iterator
+
+from windsock.usage.record import UsageRecord
+
+
+def values_read(row: UsageRecord) -> Iterator[str]:
+    """The fields that were read, as ``name=value``."""
+    for name, value in row.values.items():
+        yield f"{name}={value}"
+
+
+def values_healed(row: UsageRecord) -> Iterator[str]:
+    """The fields that were healed, and how."""
+    for each in row.healed:
+        yield f"{each['field']}={each['failed_value']} failed, fell to {each['fell_to']}"
+
+
+def ended(row: UsageRecord) -> str:
+    """Say what was healed, and what the request ended in where it was an error."""
+    return "; ".join(filter(None, [*values_healed(row), row.error_class and f"ended in {row.error_class}"]))
+
+
+def tokens(row: UsageRecord) -> str:
+    """The tokens that were sent and received, as ``120+14``."""
+    if row.input_tokens is None and row.output_tokens is None:
+        return "-"
+    return f"{row.input_tokens or 0}+{row.output_tokens or 0}"
