@@ -59,7 +59,7 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedWrite:
     """A write that is right in everything, and not done yet.
 
     Attributes:
@@ -136,12 +136,12 @@ class Store:
         """
         with disk.locked(self.path.resolve().parent):
             prepared = self.prepare(change)
-            if not isinstance(prepared, Prepared):
+            if not isinstance(prepared, PreparedWrite):
                 return prepared
             self._replace(connection, change, prepared)
             return prepared.after
 
-    def prepare(self, change: Write) -> Prepared | StaleRevision | tuple[Mistake, ...]:
+    def prepare(self, change: Write) -> PreparedWrite | StaleRevision | tuple[Mistake, ...]:
         """Do all of `write` but writing: for a plan."""
         before = self.read()
         if change.expected is not None and before.revision not in change.expected:
@@ -159,7 +159,7 @@ class Store:
         faults += check_document(data, str(self.path), self._declaration.flag, after)
         if faults:
             return tuple(faults)
-        return Prepared(before, Stored(_revision(data), content, after), data)
+        return PreparedWrite(before, Stored(_revision(data), content, after), data)
 
     def _with(self, stored: Stored, after: Configuration) -> Mapping[str, JsonValue]:
         content, before = stored.content, stored.configuration
@@ -178,7 +178,7 @@ class Store:
         self,
         connection: "psycopg.Connection[Any]",
         change: Write,
-        prepared: Prepared,
+        prepared: PreparedWrite,
     ) -> None:
         before, after = prepared.before, prepared.after
         values = {

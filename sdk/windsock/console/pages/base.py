@@ -8,7 +8,7 @@ from typing import Final
 from windsock.api.checking import Mistake
 from windsock.api.document import ENVIRONMENTS, Configuration, Values
 from windsock.api.settings import ConfigurationApi
-from windsock.api.store import Prepared, StaleRevision, Store, Stored, Write
+from windsock.api.store import PreparedWrite, StaleRevision, Store, Stored, Write
 from windsock.api.tokens import Role
 from windsock.console.reading import QUERIES, class_of, git_files, profile_rows, profiles_of, served_provider
 from windsock.console.views.changes import changed_words, field_of
@@ -46,7 +46,7 @@ def plan(visit: Visit) -> Answer:
     prepared = store.prepare(_write(visit, stored, variant, form))
     if isinstance(prepared, StaleRevision) or form.wrong:
         return _form(visit, declaration, stored, variant, Faults(form.wrong, _stale(prepared)))
-    if not isinstance(prepared, Prepared):
+    if not isinstance(prepared, PreparedWrite):
         faults = by_field(_editable(declaration), map(_dotted, prepared))
         return _form(visit, declaration, stored, variant, faults)
     values = {
@@ -153,12 +153,12 @@ def _stale(prepared: object) -> tuple[str, ...]:
     return ("The file has changed since you opened the form.",) if isinstance(prepared, StaleRevision) else ()
 
 
-def _words(prepared: Prepared) -> list[str]:
+def _words(prepared: PreparedWrite) -> list[str]:
     """Each value before and after, a line each."""
     return [changed_words(pointer, before, after) for pointer, (before, after) in _changed(prepared).items()]
 
 
-def _request(visit: Visit, path: Path, prepared: Prepared) -> PlanRequest:
+def _request(visit: Visit, path: Path, prepared: PreparedWrite) -> PlanRequest:
     files = git_files(visit.console)
     after = [FlagFile(each.path, prepared.data) if Path(each.path) == path else each for each in files]
     anybody = visit.connection.execute(QUERIES["anybody"]).fetchone() == (True,)
@@ -168,16 +168,16 @@ def _request(visit: Visit, path: Path, prepared: Prepared) -> PlanRequest:
     return PlanRequest(base, files, after, users, declarations, Limits(), time.time())
 
 
-def _holds_secret(declaration: Declaration, prepared: Prepared) -> bool:
+def _holds_secret(declaration: Declaration, prepared: PreparedWrite) -> bool:
     """Whether a variant sets a secret field, which no page shows."""
     return any(declaration.secrets & each.keys() for each in prepared.after.configuration.variants.values())
 
 
-def _changed(prepared: Prepared) -> Mapping[str, Sequence[object]]:
+def _changed(prepared: PreparedWrite) -> Mapping[str, Sequence[object]]:
     return prepared.before.configuration.changes(prepared.after.configuration)
 
 
-def _covered(visit: Visit, declaration: Declaration, prepared: Prepared) -> list[str]:
+def _covered(visit: Visit, declaration: Declaration, prepared: PreparedWrite) -> list[str]:
     """Who doesn't see the change: users whose profile sets the field, and processes with a variable."""
     fields = {field_of(pointer) for pointer in _changed(prepared)}
     profiles = profiles_of(visit.console, profile_rows(visit.connection), declaration.flag)
