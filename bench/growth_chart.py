@@ -9,9 +9,9 @@ from typing import TypeAlias
 Points: TypeAlias = Sequence[tuple[int, float]]
 Found: TypeAlias = dict[str, dict[str, object]]
 
-WIDTH, HEIGHT, COLUMNS = 440, 330, 2
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 88, 40
-COLOURS = ("#0b62a8", "#b5460f", "#2f7d32", "#7a3b9a")
+WIDTH, HEIGHT, COLUMNS = 440, 346, 2
+LEFT, RIGHT, TOP, BOTTOM = 62, 14, 104, 40
+COLOURS = ("#0b62a8", "#b5460f", "#2f7d32", "#7a3b9a", "#7a6a00")
 STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#1c2430}.title{font-size:15px;font-weight:600}"
     ".tick{font-size:11px;fill:#4b5563}.grid{stroke:#e3e7ec}.axis{stroke:#9aa4b0}"

@@ -63,11 +63,13 @@ def fill(connection: psycopg.Connection, users: int) -> list[str]:
         [CONFIGURATIONS],
     )
     ids = [row[0] for row in connection.execute("select id::text from app_configurations order by name")]
+    connection.execute("set session_replication_role = replica")  # ten million rows that no trigger looks at
     connection.execute(
         "insert into profiles (id, config_id) select gen_random_uuid(), (%s::uuid[])[1 + n %% %s] "
         "from generate_series(1, %s) n",
         [ids, CONFIGURATIONS, users],
     )
+    connection.execute("set session_replication_role = default")
     connection.execute("truncate windsock.change_log")
     connection.execute("vacuum analyze profiles")
     return ids

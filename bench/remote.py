@@ -3,16 +3,19 @@
     FLAGD_BIN=flagd python -m bench.remote [--users 600]
 
 Each user is new. The base flag has no rule, the profile lists users, and there is no experiment. Prints the
-median of each in milliseconds, and the ratio asked: at most 1.2. Needs the extra `flagd` and a flagd server.
+median of each in milliseconds, and the ratio asked: at most 1.2. Writes bench/results/remote.json, which
+``python -m bench.page`` shows in docs/benchmarks.md. Needs the extra `flagd` and a flagd server.
 """
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.page import REMOTE
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 from tests.flagd_server import FlagdServer
@@ -62,9 +65,10 @@ def main() -> None:
             for name, call in calls.items():  # in turn, since a shared machine has its moods
                 times[name].append(milliseconds(call, f"{name} {number}"))
         provider.shutdown()
-    one = statistics.median(times["one call"])
-    for name, each in times.items():
-        print(f"{name:15} {statistics.median(each):6.2f} ms {statistics.median(each) / one:5.2f} ×")
+    found = {name: statistics.median(each) for name, each in times.items()}
+    for name, median in found.items():
+        print(f"{name:15} {median:6.2f} ms {median / found['one call']:5.2f} ×")
+    REMOTE.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

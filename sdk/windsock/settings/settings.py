@@ -120,8 +120,8 @@ class Settings(BaseSettings):
             A view; its values are shared with every user of the same variants.
         """
         key = targeting_key if type(targeting_key) is str else key_text(targeting_key)
-        given = cls.__windsock__.resolve(key, attributes)
-        view = object.__new__(cls)
+        view = _new_object(cls)
+        given = view.__windsock__.resolve(key, attributes)  # of the view: pydantic's metaclass is slow to ask
         _set_given(view, given)
         _set_key(view, key)
         if not _writer or _current.get() is None:
@@ -243,6 +243,7 @@ def _finish(settings_class: type[Settings]) -> Resolver:
     return settings_class.__windsock__
 
 
+_new_object = object.__new__
 _set_given = Settings.__dict__["_windsock_given"].__set__
 _set_key = Settings.__dict__["_windsock_key"].__set__
 _set_attributes = BaseModel.__dict__["__dict__"].__set__
@@ -256,7 +257,7 @@ def new_view(settings_class: type[S], given: Given | None, key: str | None) -> S
         given: Its values; None for those in force whenever it is read.
         key: The targeting key of its user, if any.
     """
-    view = object.__new__(settings_class)
+    view = _new_object(settings_class)
     _set_given(view, given)
     _set_key(view, key)
     return view
