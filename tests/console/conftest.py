@@ -102,7 +102,7 @@ def shared_console_database(postgres, migrated_template):
         connection.execute(f"create database console_tests template {migrated_template}")
     url = postgres.database_url("console_tests")
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("create role console_service login bypassrls in role windsock_console")
+        connection.execute("create role console_service login in role windsock_console")
     return url
 
 

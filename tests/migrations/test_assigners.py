@@ -102,6 +102,23 @@ def test_the_assigner_the_service_and_the_owner_assign(supabase, role):
     assert assigned(supabase) == {USER: None, OTHER: CONFIG}
 
 
+@pytest.mark.parametrize("role", ["windsock_assigner", "windsock_console"])
+def test_a_login_in_the_role_assigns_where_row_level_security_is_on(supabase, role):
+    """BYPASSRLS is an attribute, which no login inherits."""
+    supabase.execute(f"create role {role}_login login in role {role}")
+    try:
+        with connect(f"{supabase.info.dsn} user={role}_login") as login:
+            assert ("one",) in login.execute("select name from app_configurations").fetchall()
+            done = login.execute("update profiles set config_id = %s where id = %s", [CONFIG, OTHER])
+            assert done.rowcount == 1
+            if role == "windsock_console":
+                login.execute("update app_configurations set description = 'edited'")
+                assert login.execute("select count(*) from usage_logs").fetchone() == (0,)
+    finally:
+        supabase.execute(f"drop role {role}_login")
+    assert assigned(supabase) == {USER: None, OTHER: CONFIG}
+
+
 @pytest.mark.parametrize(
     "statement",
     [
