@@ -125,6 +125,34 @@ def test_arrivals_are_counted_by_the_part_of_a_duration(warehouse, rows) -> None
     assert len(after_three.arrived) == 13
 
 
+def test_what_was_recorded_under_an_override_is_not_summed(
+    make_database, migrated_template, tmp_path
+) -> None:
+    plain, more = experiment_rows(60), experiment_rows(60)
+    for rows in (plain, more):
+        for row in rows.usage_logs:
+            row["variant"] = None
+    for exposed in more.exposures[:20]:
+        later = exposed["first_exposed_at"] + timedelta(days=1)
+        more.request(exposed["unit"], later, cost=1000.0, variant="override")
+        more.event(
+            "revenue", exposed["unit"], later, 1e6, attributes='{"windsock.override": true, "why": "a"}'
+        )
+        more.event("revenue", exposed["unit"], later, 1e6, attributes='{"windsock.override":true}')
+    found = []
+    for number, rows in enumerate((plain, more)):
+        (folder := tmp_path / str(number)).mkdir()
+        database = make_database(migrated_template)
+        for opened in (engines.parquet(rows, folder), engines.postgres(rows, database)):
+            with opened:
+                sums = collect(opened, DECLARED, "production", NOW).metrics
+            found.append([effect_of(metric, sums[metric]) for metric in ("cost_per_request", "revenue")])
+    for each in found[1:]:
+        for ours, theirs in zip(each, found[0], strict=True):
+            assert ours.absolute == pytest.approx(theirs.absolute, rel=1e-9)
+            assert ours.absolute_error == pytest.approx(theirs.absolute_error, rel=1e-9)
+
+
 @pytest.fixture(scope="module")
 def reference(rows, tmp_path_factory) -> Collected:
     with engines.parquet(rows, tmp_path_factory.mktemp("reference")) as opened:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import pytest
 from openfeature import api
+from openfeature.evaluation_context import EvaluationContext
 from openfeature.flag_evaluation import Reason
 from pydantic import BaseModel, Field, SecretStr
 
@@ -252,6 +253,28 @@ def test_a_forced_feature_counts_in_no_experiment_either(tmp_path: Path) -> None
         writer.flush()
     found = [(row.user_id, row.variant, row.experiment, row.arm) for row in sink.rows]
     assert found == [("ada", "on", "checkout", "on"), ("bob", "override", None, None)]
+
+
+def test_events_reported_under_it_say_so(tmp_path: Path) -> None:
+    (tmp_path / "a.flagd.json").write_text(json.dumps(DOCUMENT))
+    sink = MemorySink()
+    writer = UsageWriter(sink, Spool(tmp_path / "spool"))
+    with windsock.start(flags=tmp_path, usage=writer):
+
+        def report(name: str) -> None:
+            with windsock.request(user_id="ada") as request:
+                request.track(f"{name} tracked", 1.0)
+                request.score(f"{name} scored", 0.5)
+            api.get_client().track(f"{name} by OpenFeature", EvaluationContext("ada"))
+
+        report("real")
+        with testing.override(Tutor, top_k=25):
+            report("forced")
+        report("real again")
+        writer.flush()
+    marked = {row.name for row in sink.events if json.loads(row.attributes_json).get("windsock.override")}
+    assert marked == {"forced tracked", "forced scored", "forced by OpenFeature"}
+    assert len(sink.events) == 9
 
 
 def test_each_variant_lists_what_the_files_hold(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from windsock.settings.process import process
 from windsock.settings.shapes import fields_of
 from windsock.settings.views import is_view, key_of
 from windsock.text import did_you_mean
+from windsock.usage.request import overridden
 
 _TYPES: Final[Mapping[FlagType, tuple[type, ...]]] = {
     FlagType.BOOLEAN: (bool,),
@@ -108,7 +109,7 @@ def override(
     They hold for this context and the tasks that it starts; other tasks and threads never see them. Blocks
     nest, and the inner one wins. Fields that aren't named keep their values. A view that was made before the
     block keeps its values; `Settings.live` follows. What is recorded under an override has the variant
-    ``override`` and counts in no experiment.
+    ``override``, events have the attribute ``windsock.override``, and no experiment counts either.
 
     Args:
         target: A settings class, for everybody; what `Settings.for_user` returned, for that user; or a
@@ -125,10 +126,11 @@ def override(
     else:
         made = _of_settings(target, {**(values or {}), **fields})
     with _hooked():
-        token = _in_force.set((*_in_force.get(), *made))
+        token, marking = _in_force.set((*_in_force.get(), *made)), overridden.set(True)
         try:
             yield
         finally:
+            overridden.reset(marking)
             _in_force.reset(token)
     if _strict:
         _check_asked(made)

@@ -10,6 +10,9 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+OVERRIDDEN = "windsock.override"
+"""The attribute of an event that was reported under `windsock.testing.override`; no analysis counts it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Healed:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 from uuid import uuid4
 
-from windsock.usage.data import Event, Healed, Measured, Pending, Use
+from windsock.usage.data import OVERRIDDEN, Event, Healed, Measured, Pending, Use
 from windsock.variables import DEFAULT_ENVIRONMENT, environment_name
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ __all__ = [
 log = logging.getLogger("windsock.usage")
 
 _current: ContextVar["Request | None"] = ContextVar("windsock_request", default=None)
+overridden: ContextVar[bool] = ContextVar("windsock_overridden", default=False)
+"""Whether `windsock.testing.override` forces any value in this context."""
 _writer: "list[UsageWriter]" = []
 _environment: list[str] = [DEFAULT_ENVIRONMENT]
 
@@ -338,7 +340,12 @@ def track(event: Event) -> None:
 
 
 def _event(name: str, value: float | None, attributes: Mapping[str, object]) -> Event:
-    return Event(uuid4(), name, value, datetime.now(UTC), _environment[0], attributes=attributes)
+    return Event(uuid4(), name, value, datetime.now(UTC), _environment[0], attributes=marked(attributes))
+
+
+def marked(attributes: Mapping[str, object]) -> Mapping[str, object]:
+    """An event's attributes, which say so if a test forces values."""
+    return {**attributes, OVERRIDDEN: True} if overridden.get() else attributes
 
 
 def install(writer: "UsageWriter | None", environment: str | None = None) -> "UsageWriter | None":

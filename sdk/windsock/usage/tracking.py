@@ -8,7 +8,7 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.track import TrackingEventDetails
 
 from windsock.usage.data import Event
-from windsock.usage.request import current_request, environment, track
+from windsock.usage.request import current_request, environment, marked, track
 
 log = logging.getLogger("windsock.usage")
 
@@ -43,5 +43,5 @@ def _event(name: str, context: EvaluationContext, details: TrackingEventDetails)
         user_id=context.targeting_key or None,
         request_id=None if request is None else request.request_id,
         unit=None if unit is None else str(unit),
-        attributes=attributes,
+        attributes=marked(attributes),
     )

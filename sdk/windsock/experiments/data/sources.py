@@ -11,6 +11,8 @@ from windsock.errors import ConfigurationError
 from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import EventSource, Kind, Metric, SqlSource, TableSource
+from windsock.flag_names import OVERRIDE
+from windsock.usage.data import OVERRIDDEN
 
 _UNIT_COLUMNS: Final = {"user": "user_id", "request": "request_id"}
 
@@ -58,6 +60,9 @@ def _table(warehouse: Warehouse, scope: Scope, name: str, metric: Metric) -> tup
     if isinstance(source, EventSource):
         events = warehouse.table("windsock.metric_events")
         chosen = events.filter(events.name == source.event, events.environment == scope.environment)
+        if "attributes" in chosen.columns:
+            marked = _compact(chosen.attributes).contains(f'"{OVERRIDDEN}":true')
+            chosen = chosen.filter(marked.isnull() | ~marked)
         return chosen, _UNIT_COLUMNS.get(unit, "unit"), "occurred_at"
     if unit not in _UNIT_COLUMNS:
         raise ConfigurationError(
@@ -70,6 +75,8 @@ def _table(warehouse: Warehouse, scope: Scope, name: str, metric: Metric) -> tup
 def _requests(warehouse: Warehouse, scope: Scope) -> ir.Table:
     """usage_logs, one row for each request that used the flag, with what the built-in metrics need."""
     logs = warehouse.table("public.usage_logs")
+    if "variant" in logs.columns:
+        logs = logs.filter(logs.variant.isnull() | (logs.variant != OVERRIDE))
     ended = logs.latency_ms.notnull()
     if "status" in logs.columns:  # it came later; a row without either is not of a request
         ended |= logs.status.notnull()
@@ -82,11 +89,18 @@ def _requests(warehouse: Warehouse, scope: Scope) -> ir.Table:
         added["failed"] = _one(chosen.status == "error")
     model = next((field for field in _fields(scope.experiment) if "model" in field), None)
     if "answered_model" in chosen.columns and model is not None:
-        # the values as text: the JSON operators of the warehouses have nothing in common
-        key, values = ibis.literal(f'"{model}":'), chosen["values"].cast("string").replace('": "', '":"')
-        served = values.contains(key.concat('"', chosen.answered_model, '"'))
+        key = ibis.literal(f'"{model}":')
+        served = _compact(chosen["values"]).contains(key.concat('"', chosen.answered_model, '"'))
         added["answered_by_assigned"] = _one(served)
     return chosen.mutate(**added)
+
+
+def _compact(document: ir.Value) -> ir.StringValue:
+    """A JSON document as text: the JSON operators of the warehouses have nothing in common.
+
+    Without a space after its keys, which some write and some don't.
+    """
+    return document.cast("string").replace('": ', '":')
 
 
 def _fields(experiment: Experiment) -> list[str]:
