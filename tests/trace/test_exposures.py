@@ -14,6 +14,7 @@ import pytest
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
+from tests.flagfiles import write_flags
 from tests.healing.conftest import anyio_backend, fresh_process, serve
 from tests.healing.teachers import CONFIG, TYPO, Provider, Teacher, profiles
 
@@ -94,6 +95,7 @@ def test_a_clock_that_jumps_back_and_forth_exposes_nobody_twice():
 PROCESS = """
 import sys
 import windsock
+from tests.flagfiles import write_flags
 from tests.healing.teachers import Teacher
 from windsock.usage import ExposureSink
 from windsock.usage.postgres import PostgresSink
@@ -197,6 +199,7 @@ def test_events_follow_the_semantic_conventions(serve):
     assert event.trace_id == 0xABC
     assert TYPO in found.pop("windsock.healed")
     assert found.pop("feature_flag.error.message").startswith(f"reasoning_model={TYPO}: ")
+    assert found.pop("error.type") == "windsock.healed"
     assert len(found.pop("feature_flag.version")) == 12
     assert found == {
         "feature_flag.key": "teacher",
@@ -209,6 +212,55 @@ def test_events_follow_the_semantic_conventions(serve):
         "windsock.config_id": CONFIG,
         "windsock.request_id": "r-1",
     }
+    provider.shutdown()
+
+
+nowhere = windsock.feature("trace.nowhere", default=False)
+mistyped = windsock.feature("trace.mistyped", default=False)
+unbounded = windsock.feature("trace.unbounded", default=False)
+sound = windsock.feature("trace.sound", default=False)
+
+
+class Lonely(windsock.Settings, flag="trace_lonely"):
+    size: int = 1
+
+
+class Twisted(windsock.Settings, flag="trace_twisted"):
+    size: int = 1
+
+
+def test_events_tell_of_every_evaluation_that_went_wrong(tmp_path):
+    exporter = InMemoryLogRecordExporter()
+    provider = LoggerProvider()
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    switch = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
+    write_flags(
+        tmp_path / "a.flagd.json",
+        {
+            "trace.mistyped": {"state": "ENABLED", "variants": {"a": "text"}, "defaultVariant": "a"},
+            "trace.unbounded": {**switch, "targeting": {"if": [True, "gone"]}},
+            "trace.sound": switch,
+            "trace_twisted": {"state": "ENABLED", "variants": {"a": {"size": 2}}, "defaultVariant": "a",
+                              "targeting": {"if": [True, "gone"]}},
+        },
+    )  # fmt: skip
+    with windsock.start(flags=tmp_path, usage=OpenTelemetrySink(provider)), windsock.request() as request:
+        assert [each("ann") for each in (nowhere, mistyped, unbounded, sound)] == [False] * 4
+        assert [Lonely.for_user("ann").size, Twisted.for_user("ann").size] == [1, 1]
+        request.failed(KeyError())
+    logged = [each.log_record.attributes for each in exporter.get_finished_logs()]
+    found = {each["feature_flag.key"]: each for each in logged}
+    assert {key: each.get("error.type") for key, each in found.items()} == {
+        "trace.nowhere": "flag_not_found",
+        "trace.mistyped": "type_mismatch",
+        "trace.unbounded": "general",
+        "trace.sound": None,
+        "trace_lonely": "flag_not_found",
+        "trace_twisted": "general",
+    }
+    for key, each in found.items():
+        assert bool(each.get("feature_flag.error.message")) == (key != "trace.sound")
+        assert each["windsock.request.error"] == "KeyError"
     provider.shutdown()
 
 

@@ -22,6 +22,7 @@ from windsock.client import hooks
 from windsock.client.internals import path_of
 from windsock.evaluator.outcome import Outcome
 from windsock.providers.base import RuleProvider
+from windsock.text import printable
 from windsock.usage.request import current_request
 from windsock.variables import environment_name
 
@@ -30,6 +31,7 @@ Three = tuple[str, str, str]
 Outcomes = tuple[Outcome, Outcome, Outcome]
 
 _INTERNED_MAX = 4096
+_ERROR_MAX = 300
 logger = logging.getLogger("windsock.settings")
 
 
@@ -190,6 +192,19 @@ def missing(flag_key: str) -> Outcome:
         reason=str(Reason.ERROR),
         error_code=ErrorCode.FLAG_NOT_FOUND,
         error_message=f"flag {flag_key!r} is in no flag file",
+        flag_metadata={},
+    )
+
+
+def failed(flag_key: str, error: Exception) -> Outcome:
+    """The outcome of a rule that raised: the code default serves."""
+    return Outcome(
+        flag_key=flag_key,
+        value=None,
+        variant=None,
+        reason=str(Reason.ERROR),
+        error_code=ErrorCode.GENERAL,
+        error_message=printable(error, _ERROR_MAX),
         flag_metadata={},
     )
 

@@ -39,6 +39,11 @@ class Outcome:
     flag_metadata: "Mapping[str, JsonValue]"
     flag_key: str
 
+    @property
+    def error(self) -> str | None:
+        """What went wrong, OpenFeature's code first: ``TYPE_MISMATCH: …``; None if nothing did."""
+        return None if self.error_code is None else f"{self.error_code.value}: {self.error_message or ''}"
+
 
 class Rule(Protocol):
     """One flag that is evaluated in this process."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from openfeature.evaluation_context import EvaluationContextAttribute
 from typing_extensions import TypeVar as DefaultedTypeVar
 
-from windsock.client.evaluation import Evaluation, key_text
+from windsock.client.evaluation import Evaluation, failed, key_text, missing
 from windsock.errors import MisuseError
 from windsock.evaluator.outcome import Outcome
 from windsock.providers.base import RuleProvider
@@ -70,6 +70,7 @@ def _asking(declared: DeclaredFeature[V]) -> Feature[V]:  # noqa: C901 - one fun
             provider = request.pinned(provider)
         flag = provider.compiled.get(key)
         if flag is None:
+            _record(missing(key), default, targeting_key, attributes, provider)
             return default
         outcome = flag.constant
         if outcome is None:
@@ -84,7 +85,8 @@ def _asking(declared: DeclaredFeature[V]) -> Feature[V]:  # noqa: C901 - one fun
             rule = flag.rule  # a variable, because Python calls a slot's function slower in one step
             try:
                 outcome = rule(context)
-            except Exception:  # noqa: BLE001 - the context does not suit the rule, or its values raise anything
+            except Exception as error:  # noqa: BLE001 - the context does not suit the rule, or its values raise anything
+                _record(failed(key, error), default, targeting_key, attributes, provider)
                 return default
         served: Any = outcome.value
         value = served if type(served) is exact else fit(served, outcome.variant)
@@ -153,7 +155,14 @@ class _Asked:
             arm=arm.name if arm else None,
             exposed_to=arm,
             attributes=self.attributes,
+            evaluation_error=outcome.error or self._misfit(),
         )
+
+    def _misfit(self) -> str | None:
+        outcome = self.outcome
+        if outcome.value is None or outcome.value == plain(self.value):
+            return None
+        return f"TYPE_MISMATCH: variant {outcome.variant!r} is of another type than the code's default"
 
 
 @overload

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from openfeature.exception import ErrorCode
+
 from windsock.evaluator.outcome import Outcome
 from windsock.providers.base import Serving
 from windsock.settings.handing import shared
@@ -32,6 +34,8 @@ class Resolution:
         layers: The layers as they were found, withdrawn values included.
         tally: What became of the calls that used it.
         shared: Those of the values that users can share.
+        error: What went wrong in an evaluation, as `Outcome.error` says it. A missing flag of experiments or
+            profiles is none, nor a missing base flag where another one decides.
     """
 
     values: Mapping[str, object]
@@ -45,9 +49,19 @@ class Resolution:
     layers: tuple[Layer, ...] = ()
     tally: Tally = field(default_factory=Tally)
     shared: dict[str, object] = field(init=False)
+    error: str | None = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shared", shared(self.values))
+        object.__setattr__(self, "error", self._error())
+
+    def _error(self) -> str | None:
+        """That of the deciding flag, else of another one that exists."""
+        for outcome in (self.deciding, *self.outcomes):
+            expected = outcome is not self.deciding and outcome.error_code is ErrorCode.FLAG_NOT_FOUND
+            if outcome.error is not None and not expected:
+                return outcome.error
+        return None
 
     def found(self, field_name: str) -> object:
         """The value of a field as its layer holds it, before validation; None where none does."""

@@ -132,6 +132,7 @@ class ViewTrace:
             arm=arm,
             exposed_to=resolution.met(read),
             attributes=self._attributes,
+            evaluation_error=resolution.error,
         )
 
 

@@ -145,6 +145,7 @@ def _clean(pending: Pending) -> UsageRecord:
         error_class=_text(measured.error_class),
         answered_model=_text(measured.answered_model),
         first_item_ms=_milliseconds(measured.first_item),
+        evaluation_error=None if use.evaluation_error is None else printable(use.evaluation_error, MAX_ERROR),
     )
 
 

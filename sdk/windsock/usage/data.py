@@ -76,6 +76,7 @@ class Use:
         arm: The experiment's variant that the user has.
         exposed_to: The same arm with all that an exposure says; also for a user who doesn't count.
         attributes: The evaluation context that decided.
+        evaluation_error: What went wrong in an evaluation, OpenFeature's code first: ``TYPE_MISMATCH: …``.
     """
 
     flag: str
@@ -91,6 +92,7 @@ class Use:
     arm: str | None = None
     exposed_to: Arm | None = None
     attributes: Mapping[str, object] = field(default_factory=dict)
+    evaluation_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

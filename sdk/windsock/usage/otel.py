@@ -123,8 +123,9 @@ def attributes(row: UsageRecord) -> dict[str, AttributeValue]:
         "windsock.experiment": row.experiment,
         "windsock.arm": row.arm,
         "windsock.request_id": row.request_id,
-        "error.type": row.error_class,
-        "feature_flag.error.message": _failures(row),
+        "error.type": _error_type(row),
+        "feature_flag.error.message": _error_message(row),
+        "windsock.request.error": row.error_class,
         "gen_ai.response.model": row.answered_model,
         "windsock.healed": None if row.healed_json == "[]" else row.healed_json,
         "windsock.record_id": str(row.id),
@@ -132,7 +133,15 @@ def attributes(row: UsageRecord) -> dict[str, AttributeValue]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _failures(row: UsageRecord) -> str | None:
-    """The values that failed in use, and how."""
-    told = (f"{each['field']}={each['failed_value']}: {each['error']}" for each in row.healed)
+def _error_type(row: UsageRecord) -> str | None:
+    """OpenFeature's error code in lower case, as the conventions ask; a name of ours for healed values."""
+    if row.evaluation_error is not None:
+        return row.evaluation_error.partition(":")[0].lower()
+    return "windsock.healed" if row.healed else None
+
+
+def _error_message(row: UsageRecord) -> str | None:
+    """What went wrong in the evaluation, and the values that failed in use, and how."""
+    told = [] if row.evaluation_error is None else [row.evaluation_error.partition(": ")[2]]
+    told += [f"{each['field']}={each['failed_value']}: {each['error']}" for each in row.healed]
     return "; ".join(told) or None
