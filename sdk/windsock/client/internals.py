@@ -9,7 +9,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Generic, TypeVar
 
-from openfeature import api, evaluation_context, hook, transaction_context
+from openfeature import evaluation_context, hook, transaction_context
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.provider import FeatureProvider, ProviderStatus
@@ -19,36 +19,8 @@ _SERVING = (ProviderStatus.READY, ProviderStatus.STALE, ProviderStatus.ERROR)
 P = TypeVar("P", bound=FeatureProvider)
 
 
-class ClientPath(Generic[P]):
-    """Every call through an OpenFeature client, because this version of the SDK shows no way past it."""
-
-    __slots__ = ("_client",)
-
-    def __init__(self, client: OpenFeatureClient) -> None:
-        self._client = client
-
-    def provider(self) -> P | None:
-        """The provider in force if it may be asked directly, else None.
-
-        It may if it is of our kind, it serves, and no hook is registered anywhere.
-        """
-        return None
-
-    def alone(self) -> P | None:
-        """The same where no context but the call's own says anything: the usual case, in one call."""
-        return None
-
-    def in_process(self) -> P | None:
-        """The same as `provider`, whatever hooks there are."""
-        return None
-
-    def outer(self) -> EvaluationContext | None:
-        """The API's, the transaction's and the client's contexts, merged; None where all are empty."""
-        return api.get_evaluation_context().merge(api.get_transaction_context()).merge(self._client.context)
-
-
-class DirectPath(ClientPath[P]):
-    """Past one OpenFeature client, for a provider that may be asked directly.
+class DirectPath(Generic[P]):
+    """The way past one OpenFeature client, for a provider that may be asked directly.
 
     Args:
         client: The client whose hooks and context count.
@@ -56,17 +28,21 @@ class DirectPath(ClientPath[P]):
         kind: The class of the providers that may be asked directly.
     """
 
-    __slots__ = ("_domain", "_kind", "_registry", "_seen", "_silent")
+    __slots__ = ("_client", "_domain", "_kind", "_registry", "_seen", "_silent")
 
     def __init__(self, client: OpenFeatureClient, domain: str | None, kind: type[P]) -> None:
-        super().__init__(client)
+        self._client = client
         self._domain = domain
         self._kind = kind
         self._registry = _registry()
         self._seen: P | None = None  # what was asked once, because isinstance takes a microsecond here
         self._silent: object = None  # the transaction propagator last seen that propagates nothing
 
-    def provider(self) -> P | None:  # noqa: D102 - as above
+    def provider(self) -> P | None:
+        """The provider in force if it may be asked directly, else None.
+
+        It may if it is of our kind, it serves, and no hook is registered anywhere.
+        """
         if hook._hooks or self._client.hooks:  # noqa: SLF001
             return None
         # the usual case of `in_process`, whose call costs as much as it does
@@ -75,7 +51,8 @@ class DirectPath(ClientPath[P]):
             return seen if registry._provider_status.get(seen) in _SERVING else None  # noqa: SLF001
         return self.in_process()
 
-    def alone(self) -> P | None:  # noqa: D102 - as above
+    def alone(self) -> P | None:
+        """The same where no context but the call's own says anything: the usual case, in one call."""
         # what `provider` and `outer` do, whose calls cost as much again
         client, seen = self._client, self._seen
         common, own = evaluation_context._evaluation_context, client.context  # noqa: SLF001
@@ -93,7 +70,8 @@ class DirectPath(ClientPath[P]):
             return None
         return seen if self._registry._provider_status.get(seen) in _SERVING else None  # noqa: SLF001
 
-    def in_process(self) -> P | None:  # noqa: D102 - as above
+    def in_process(self) -> P | None:
+        """The same as `provider`, whatever hooks there are."""
         registry, domain = self._registry, self._domain
         provider = registry._default_provider if domain is None else registry.get_provider(domain)  # noqa: SLF001
         if provider is not self._seen:
@@ -102,7 +80,8 @@ class DirectPath(ClientPath[P]):
             self._seen = provider
         return self._seen if registry._provider_status.get(provider) in _SERVING else None  # noqa: SLF001
 
-    def outer(self) -> EvaluationContext | None:  # noqa: D102 - as above
+    def outer(self) -> EvaluationContext | None:
+        """The API's, the transaction's and the client's contexts, merged; None where all are empty."""
         common, own = evaluation_context._evaluation_context, self._client.context  # noqa: SLF001
         propagator = transaction_context._evaluation_transaction_context_propagator  # noqa: SLF001
         if (
@@ -147,15 +126,19 @@ def status_of(provider: FeatureProvider) -> ProviderStatus | None:
     return status
 
 
-def path_of(client: OpenFeatureClient, domain: str | None, kind: type[P]) -> ClientPath[P]:
-    """The shortest way to a client's provider.
+def path_of(client: OpenFeatureClient, domain: str | None, kind: type[P]) -> DirectPath[P]:
+    """The way to a client's provider: past the client, or through it where the SDK has other private names.
 
     Args:
         client: The client whose hooks and context count.
         domain: Its domain, or None for the default provider.
         kind: The class of the providers that may be asked directly.
     """
-    return ClientPath(client) if moved() else DirectPath(client, domain, kind)
+    if moved():
+        from windsock.client.through import ClientPath  # noqa: PLC0415 - the versions we know don't need it
+
+        return ClientPath(client)
+    return DirectPath(client, domain, kind)
 
 
 def _registry() -> Any:

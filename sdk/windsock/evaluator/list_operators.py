@@ -18,7 +18,7 @@ from windsock.evaluator.values import (
 )
 from windsock.evaluator.variables import names_something, solve
 from windsock.evaluator.work import size_of, spend
-from windsock.flags.references import expanded_size
+from windsock.flags.size import expanded_size
 
 Expression: TypeAlias = Callable[[Value], Value]
 """A compiled rule: data in, value out; raises ``RuleError``."""

@@ -2,15 +2,18 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from windsock.errors import FlagFileError
 from windsock.flags.json_source import read_json
 from windsock.flags.json_text import MAX_DEPTH
 from windsock.flags.model import BUCKETINGS, Document, Flag, JsonValue, Problem, pointer_of
 from windsock.flags.raw import Malformed, RawDocument, RawFlag, Tokens
-from windsock.flags.references import MAX_OPERATIONS, References, expanded_size
+from windsock.flags.size import MAX_OPERATIONS, expanded_size
 from windsock.flags.values import described, quoted
+
+if TYPE_CHECKING:
+    from windsock.flags.references import References
 
 MAX_BYTES: Final = 256 * 1024 * 1024
 """Largest document that is read."""
@@ -91,6 +94,12 @@ class _BadFlagError(Exception):
         self.tokens = tokens
 
 
+def _references(evaluators: Mapping[str, JsonValue]) -> "References":
+    from windsock.flags.references import References  # noqa: PLC0415 - few documents have shared rules
+
+    return References(evaluators)
+
+
 class _Checker:
     """Turns one raw document into flags and problems."""
 
@@ -99,7 +108,8 @@ class _Checker:
         self._source = source
         self._faults: list[Malformed] = list(raw.faults)
         self._metadata = self._set_metadata()
-        self._references = References(self._evaluators())
+        evaluators = self._evaluators()
+        self._references = _references(evaluators) if raw.mentions_references else None
 
     def document(self, revision: str) -> Document:
         flags = {}
@@ -167,7 +177,7 @@ class _Checker:
     def _targeting(self, raw: RawFlag, rule: JsonValue) -> JsonValue:
         if rule is None or rule == {}:
             return None
-        if not self._raw.mentions_references:
+        if self._references is None:
             return rule
         try:
             resolved = self._references.resolve(rule)
