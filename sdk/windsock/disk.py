@@ -1,15 +1,14 @@
-"""Files that are replaced in one step, locks that end with their process, and folders of one user alone."""
+"""Files that are replaced in one step, and locks that end with their process."""
 
 import contextlib
 import os
-import stat
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from windsock.variables import data_folder
+from windsock.private_folder import make_private
 
 try:
     import fcntl
@@ -18,9 +17,6 @@ except ImportError:  # Windows
 
 CAN_LOCK: Final = fcntl is not None
 """Whether this system has ``flock``."""
-
-NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
-"""A flag of `os.open` that refuses a link; 0 where the system has none."""
 
 _SUFFIX: Final = ".tmp"
 _ABANDONED_SECONDS: Final = 3600.0
@@ -76,69 +72,6 @@ def replace(path: Path, data: bytes, *, private: bool = False) -> None:
     """
     with replacing(path, private=private) as file:
         file.write(data)
-
-
-def make_private(folder: Path) -> None:
-    """Make a folder that only this user may use; refuse one that others could have filled.
-
-    In windsock's own folder, `data_folder`, every level is looked at, else the folder alone.
-
-    Raises:
-        OSError: It cannot be made, or `check_private` refuses it.
-    """
-    missing = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
-    for each in reversed(missing):
-        with contextlib.suppress(FileExistsError):  # another process was faster
-            each.mkdir(mode=0o700)
-    check_private(folder)
-
-
-def check_private(folder: Path) -> None:
-    """Refuse a folder that others can write, that is theirs, or that a link leads to.
-
-    Raises:
-        FileNotFoundError: There is none.
-        NotADirectoryError: It is something else.
-        OSError: It is not this user's alone; the message is one line that says what to do.
-    """
-    for each in _own_levels(folder):
-        status = each.lstat()
-        if stat.S_ISLNK(status.st_mode):
-            why = "is a link; make it a folder"
-        elif not stat.S_ISDIR(status.st_mode):
-            raise NotADirectoryError(f"{each} is not a folder; remove it, or name one in WINDSOCK_FOLDER")
-        elif not hasattr(os, "geteuid"):  # Windows: access is by lists that mode bits don't show
-            continue
-        elif status.st_uid not in {os.geteuid(), 0}:
-            why = f"belongs to another user ({status.st_uid}); remove it"
-        elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            mode = stat.S_IMODE(status.st_mode)
-            why = f"can be written by others (mode {mode:o}); check what is in it and run `chmod 700 {each}`"
-        else:
-            continue
-        raise OSError(f"{each} {why}, or name another folder in WINDSOCK_FOLDER")
-
-
-def read_private(path: Path) -> bytes:
-    """Read a file of a folder that passes `check_private`, but not through a link.
-
-    Raises:
-        FileNotFoundError: There is no such file or folder.
-        OSError: It cannot be read, or is refused.
-    """
-    check_private(path.parent)
-    descriptor = os.open(path, os.O_RDONLY | NO_FOLLOW | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{path} is not a file; remove it")
-        return file.read()
-
-
-def _own_levels(folder: Path) -> list[Path]:
-    """The folder, and those above it up to `data_folder` if it is there; the highest first."""
-    own = data_folder().absolute()
-    above = [each for each in folder.absolute().parents if each.is_relative_to(own)]
-    return [*reversed(above), folder]
 
 
 def sync_folder(folder: Path) -> None:

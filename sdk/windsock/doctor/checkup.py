@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from windsock import disk
+from windsock import private_folder
 from windsock.code.sources import MAX_BYTES, python_files
 from windsock.errors import WindsockError
 from windsock.postgres.migrations import MigrationState, connect, find_folder, inspect, read_migrations
@@ -105,7 +105,7 @@ def look_at_database(report: Report, url: str | None) -> None:
 
 def _look_at_folder(report: Report, folder: Path) -> None:
     try:
-        disk.check_private(folder)
+        private_folder.check_private(folder)
     except (FileNotFoundError, NotADirectoryError):
         pass  # what follows says whether it can be made
     except OSError as error:

@@ -10,7 +10,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Protocol
 
-from windsock import disk
+from windsock import private_folder
 from windsock.healing.mirrors import MirrorReport
 from windsock.healing.quarantine import EXPIRY, Outbox, Withdrawal
 from windsock.variables import data_folder
@@ -78,7 +78,7 @@ class FileBoard:
 
     def _read(self) -> list[Withdrawal]:
         try:
-            entries = json.loads(disk.read_private(self.path))
+            entries = json.loads(private_folder.read_private(self.path))
             now = time.time()
             found = [
                 # a clock that was set back must not make a withdrawal last longer than it may
@@ -95,6 +95,8 @@ class FileBoard:
         return [each for each in found if each.left > 0]
 
     def _write(self, withdrawals: Sequence[Withdrawal]) -> None:
+        from windsock import disk  # noqa: PLC0415 - most processes never withdraw anything
+
         entries = [
             {name: value for name, value in asdict(each).items() if name != "left"}
             | {"expires_at": time.time() + each.left}
@@ -105,8 +107,12 @@ class FileBoard:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        disk.make_private(self.path.parent)
-        lock = os.open(self.path.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT | disk.NO_FOLLOW, 0o600)
+        from windsock import disk  # noqa: PLC0415 - as above
+
+        private_folder.make_private(self.path.parent)
+        lock = os.open(
+            self.path.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT | private_folder.NO_FOLLOW, 0o600
+        )
         try:
             disk.lock(lock)  # without flock two writers at once may lose one entry
             yield

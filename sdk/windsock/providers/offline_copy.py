@@ -10,7 +10,7 @@ from pathlib import Path
 
 from openfeature.evaluation_context import EvaluationContextAttribute
 
-from windsock import disk
+from windsock import disk, private_folder
 
 logger = logging.getLogger("windsock.flags")
 
@@ -70,7 +70,7 @@ class OfflineCopy:
     def load(self) -> SavedSet | None:
         """What was saved last, or None; a damaged copy is logged and left out."""
         try:
-            saved = json.loads(disk.read_private(self.path))
+            saved = json.loads(private_folder.read_private(self.path))
             if (saved["target"], saved["selector"]) != (self._target, self._selector):
                 raise ValueError(f"it is of {saved['target']}, selector {saved['selector']!r}")  # noqa: TRY301 - told as any other
             return SavedSet(str(saved["flags"]), dict(saved["context"]), float(saved["saved_at"]))

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from windsock import disk
+from windsock import disk, private_folder
 from windsock.usage.experiment_records import Record, read_line
 from windsock.variables import data_folder
 
@@ -59,7 +59,7 @@ class Spool:
             raise OSError("records cannot wait on disk here: this system has no flock")
         data = "".join(f"{row.to_line()}\n" for row in rows).encode()
         with self._lock:
-            disk.make_private(self.folder)
+            private_folder.make_private(self.folder)
             size = self.size()
             if size + len(data) > self.max_bytes:
                 raise OSError(f"the folder {self.folder} holds {size} bytes of {self.max_bytes} allowed")
@@ -136,10 +136,12 @@ class Spool:
         path = self.folder / REFUSED
         entry = json.dumps({"reason": reason, "line": line}, ensure_ascii=False)
         try:
-            disk.make_private(self.folder)
+            private_folder.make_private(self.folder)
             if path.exists() and path.stat().st_size > _REFUSED_BYTES:
                 path.replace(self.folder / _REFUSED_BEFORE)
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | disk.NO_FOLLOW | os.O_CLOEXEC, 0o600)
+            fd = os.open(
+                path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | private_folder.NO_FOLLOW | os.O_CLOEXEC, 0o600
+            )
             try:
                 _write_all(fd, f"{entry}\n".encode("utf-8", "backslashreplace"))
             finally:
@@ -164,7 +166,7 @@ class Spool:
     def _is_private(self) -> bool:
         """Whether the folder is there and only this user can put files into it; a refusal is said once."""
         try:
-            disk.check_private(self.folder)
+            private_folder.check_private(self.folder)
         except FileNotFoundError:
             return False
         except OSError as error:
@@ -185,7 +187,7 @@ class Spool:
         while self._found and len(taken) < _FILES_AT_ONCE and size < _FILE_BYTES:
             path = self._found.popleft()
             try:
-                fd = os.open(path, os.O_RDONLY | disk.NO_FOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+                fd = os.open(path, os.O_RDONLY | private_folder.NO_FOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             except OSError as error:
                 if not isinstance(error, FileNotFoundError):
                     log.warning("%s: cannot be replayed: %s", path, error.strerror)
