@@ -18,7 +18,7 @@ def test_a_body_of_repeated_keys_is_refused_in_no_time():
     began = time.process_time()
     fault = parse(body)
     assert isinstance(fault, Mistake)
-    assert "'k24999' is in one object twice" in fault.message
+    assert "'k24999' appears twice in one object" in fault.message
     assert time.process_time() - began < 1
 
 

@@ -79,7 +79,7 @@ class TestWhoMay:
             create_token(connection, "", Role.READER)
         revoke_token(connection, "the admin")
         for name in ("nobody", "the admin"):
-            with pytest.raises(ConfigurationError, match=f"no token '{name}' in use"):
+            with pytest.raises(ConfigurationError, match=f"no valid token is named '{name}'"):
                 revoke_token(connection, name)
 
     def test_writing_is_off_unless_a_setting_switches_it_on(self, client, monkeypatch, flag_file):
@@ -350,9 +350,9 @@ class TestRefusing:
         [
             (b"", "not JSON"),
             (b"[]", "must be a JSON object"),
-            (b'{"threshold": NaN}', "NaN is not a number of JSON"),
-            (b'{"threshold": 1e400}', "beyond what a double holds"),
-            (b'{"name": "a", "name": "b"}', "'name' is in one object twice"),
+            (b'{"threshold": NaN}', "NaN is not a JSON number"),
+            (b'{"threshold": 1e400}', "too large for a double"),
+            (b'{"name": "a", "name": "b"}', "'name' appears twice in one object"),
             (b'{"extra": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deep"),
             (b'{"name": "\xff"}', "not JSON"),
         ],

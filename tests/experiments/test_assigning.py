@@ -120,7 +120,7 @@ def test_a_dry_run_counts_and_changes_nothing(connection):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"arms": {"control": {}, "tuned": {"temperature": 1}}}, "its arms are no profiles"),
+        ({"arms": {"control": {}, "tuned": {"temperature": 1}}}, "its arms aren't profiles"),
         ({"arms": {"control": "control_v1", "tuned": "gone"}}, "no active profile gone"),
         ({"audience": {"==": [{"var": "tier"}, "pro"]}}, "reads tier, which isn't a column of profiles"),
         ({"audience": {"==": [{"var": "user.tier"}, "pro"]}}, "the audience reads 'user.tier'"),

@@ -106,7 +106,7 @@ def test_a_mistake_is_said_with_its_line(flags, change, message) -> None:
         (("kind: mean", "kind: median"), "metrics.yaml:4: metrics.revenue.kind"),
         (("    value: value\n", ""), "a mean needs `value`"),
         (("kind: mean", "kind: share"), "`threshold` goes with kind: share"),
-        (("window: 2w", "window: 0d"), "`window` must be longer than nothing"),
+        (("window: 2w", "window: 0d"), "`window` must be longer than zero"),
         (("better: higher", "better: higher\n    covariate: 0d"), "a cap by quantile needs `covariate`"),
         (("source: {event: revenue}", "source: {table: 'x; drop table y'}"), "metrics.yaml:3: metrics.revenue.source"),
         (("value: value", "value: 'a b'"), "metrics.yaml:5: metrics.revenue.value"),

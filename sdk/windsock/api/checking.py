@@ -1,4 +1,4 @@
-"""Checking a request before anything is written: its JSON, its fields, the values, and the linter."""
+"""Checks a request before anything is written: its JSON, fields and values, and what the linter says."""
 
 import json
 import math
@@ -23,15 +23,15 @@ _ENVIRONMENT: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?
 _NOT_HERE: Final = "the field is secret, and a flag file is not: set it in the service's environment"
 
 _DEEPEST: Final = 20
-"""Levels of a value; an object that is much deeper fails over gRPC."""
+"""How deep a value may be nested; much deeper objects fail over gRPC."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """Something in a request that keeps it from being written.
+    """A mistake in a request, because of which nothing is written.
 
     Attributes:
-        pointer: The field, as a JSON pointer (RFC 6901) into the request; empty for the whole.
+        pointer: The field, as a JSON pointer (RFC 6901) into the request; empty for the whole request.
         message: What is wrong and what to do next.
     """
 
@@ -53,7 +53,7 @@ def parse(body: bytes) -> Mapping[str, JsonValue] | Mistake:
 
 
 def check_request(declaration: Declaration, current: Configuration, request: Values) -> list[Mistake]:
-    """Find what JSON or a database cannot carry, unknown and secret fields, and names of other variants."""
+    """Find values that JSON or a database can't hold, unknown or secret fields, and other variants' names."""
     faults = list(_unportable(request, ()))
     patch = {key: value for key, value in request.items() if key != ENVIRONMENTS}
     faults += _unfit(declaration, patch, ())
@@ -72,13 +72,13 @@ def check_request(declaration: Declaration, current: Configuration, request: Val
 
 
 def check_values(declaration: Declaration, configuration: Configuration) -> list[Mistake]:
-    """Validate every variant over the code defaults, without turning a text into a number."""
+    """Validate every variant over the code defaults; text isn't converted to a number."""
     faults: list[Mistake] = []
     seen: set[tuple[tuple[str, ...], str]] = set()
     names = sorted(configuration.variants, key=lambda name: name != configuration.default)
     for name in names:
         for path, message in _invalid(declaration, configuration.variants[name]):
-            if (path, message) not in seen:  # an environment that follows the base repeats its faults
+            if (path, message) not in seen:  # an environment that follows the base would repeat its mistakes
                 seen.add((path, message))
                 faults.append(Mistake(pointer_of(*configuration.tokens(name), *path), message))
     return faults
@@ -102,7 +102,7 @@ def check_document(data: bytes, source: str, flag: str, configuration: Configura
 
 
 def without(request: Values, faults: Sequence[Mistake]) -> Values:
-    """Leave out of a request what faults point at; of a list that holds such a value, all of it."""
+    """Remove from a request the values that mistakes point at; a list that holds one is removed whole."""
     wrong = frozenset(fault.pointer for fault in faults)
     above = {pointer[:at] for pointer in wrong for at, letter in enumerate(pointer) if letter == "/"}
     return _without(request, wrong, wrong | above, "")
@@ -137,13 +137,13 @@ def _invalid(declaration: Declaration, values: Values) -> Iterator[tuple[tuple[s
         for item in error.errors(include_url=False, include_context=False, include_input=False):
             path = tuple(map(str, item["loc"]))
             if path and path[0] in declaration.secrets:  # a validator's own message may quote the value
-                yield path[:1], "not valid; the field is secret, so no more is said"
-            elif not path or path[0] in values:  # a default need not survive being written as JSON
+                yield path[:1], "not valid; the field is secret, so the reason isn't shown"
+            elif not path or path[0] in values:  # a default may have no JSON form
                 yield path, _without_secrets(item["msg"], [values.get(name) for name in declaration.secrets])
 
 
 def _without_secrets(message: str, secrets: Sequence[JsonValue]) -> str:
-    """A message of a validator that saw the whole class, which may quote its secrets."""
+    """The message of a validator that saw the whole class; it may quote secrets, which are masked."""
     for each in secrets:
         if isinstance(each, str):
             message = message.replace(each, MASK) if each else message
@@ -176,17 +176,17 @@ def _unportable(value: JsonValue, at: tuple[str | int, ...]) -> Iterator[Mistake
 
 def _unportable_scalar(value: JsonValue) -> str | None:
     if isinstance(value, str) and UNSTORABLE.search(value):
-        return "a text cannot hold the character U+0000, nor half a surrogate pair"
+        return "text can't contain the character U+0000 or half a surrogate pair"
     if isinstance(value, float) and not math.isfinite(value):
-        return "the number is beyond what a double holds"
+        return "the number is too large for a double"
     if isinstance(value, int) and abs(value) > MOST_EXACT:
-        return "integers beyond 2^53 are rounded by some readers"
+        return "some readers round integers beyond 2^53"
     return None
 
 
 def _no_environment(name: str, current: Configuration) -> str | None:
     if name == current.default:
-        return f"{name} is the base here: give its values at the top level"
+        return f"{name} is the base here: put its values at the top level"
     if name in current.variants and name not in current.environments:
         return f"{name} is a variant for users, not an environment; choose another name, or use Git"
     if not _ENVIRONMENT.fullmatch(name):
@@ -195,7 +195,7 @@ def _no_environment(name: str, current: Configuration) -> str | None:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _each_once(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
@@ -203,5 +203,5 @@ def _each_once(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     if len(found) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {twice!r:.80} is in one object twice")
+        raise ValueError(f"the key {twice!r:.80} appears twice in one object")
     return found

@@ -1,6 +1,6 @@
-"""A settings class's flag as one configuration: the default variant, and what each environment overrides.
+"""A settings class's flag as one configuration: the default variant and each environment's overrides.
 
-Pure: a document's content goes in, a new content comes out.
+Pure functions: the content of a document in, new content out.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -13,7 +13,7 @@ from windsock.nested import FieldPath, at, holds, nest, overlay, without
 from windsock.text import MASK
 
 ENVIRONMENTS: Final = "environments"
-"""The key of a configuration below which the overrides stand, by environment."""
+"""The key that holds a configuration's overrides, by environment."""
 
 Values = Mapping[str, JsonValue]
 
@@ -26,7 +26,7 @@ class Configuration:
         default: Name of the default variant, the base of all others.
         variants: Values by variant name.
         environments: The variants that are named after an environment which the rule asks for; the others are
-            for users whom it finds by other attributes.
+            for users that it selects by other attributes.
     """
 
     default: str
@@ -39,7 +39,7 @@ class Configuration:
         return self.variants[self.default]
 
     def overrides(self) -> dict[str, dict[str, JsonValue]]:
-        """Give what each environment says differently from the base."""
+        """The values of each environment that differ from the base."""
         return {
             name: _different(values, self.base)
             for name, values in self.variants.items()
@@ -67,7 +67,7 @@ class Configuration:
         return Configuration(self.default, variants, self.environments | added)
 
     def cleared(self, variant: str, path: FieldPath) -> "Configuration":
-        """Let a variant say nothing of a value; an environment has the base's value then.
+        """Remove a value from a variant, so that an environment has the base's value.
 
         An environment that says what the base said follows it in this too.
         """
@@ -81,10 +81,10 @@ class Configuration:
         return Configuration(self.default, variants, self.environments)
 
     def changes(self, after: "Configuration", secrets: Collection[str] = ()) -> dict[str, list[JsonValue]]:
-        """Give [before, after] of every value that differs, by JSON pointer; null also where nothing is.
+        """Every value that differs, as [before, after] by JSON pointer; null also where there is no value.
 
         Args:
-            after: What it is compared with.
+            after: The configuration to compare with.
             secrets: Fields whose values are masked.
         """
         changed: dict[str, list[JsonValue]] = {}
@@ -101,7 +101,7 @@ class Configuration:
         return changed
 
     def tokens(self, variant: str) -> tuple[str, ...]:
-        """Where a variant's values stand in the configuration."""
+        """The path to a variant's values in the configuration."""
         if variant == self.default:
             return ()
         return (ENVIRONMENTS if variant in self.environments else "variants", variant)
@@ -131,7 +131,7 @@ def _different(values: Values, base: Values) -> dict[str, JsonValue]:
 
 
 def targeting_with(targeting: JsonValue, environments: Iterable[str]) -> JsonValue:
-    """Put conditions for environments before a rule: each gets the variant of its name."""
+    """Put a condition for each environment before a rule; it selects the variant of that name."""
     named: list[JsonValue] = []
     for name in environments:
         named += [{"==": [{"var": "environment"}, name]}, name]
@@ -144,7 +144,7 @@ def targeting_with(targeting: JsonValue, environments: Iterable[str]) -> JsonVal
 
 
 def leaf_paths(values: Values) -> Iterator[tuple[str, ...]]:
-    """Give the path of every value that is no mapping."""
+    """The path of every value that isn't a mapping."""
     return (path for path, _ in _leaves(values))
 
 

@@ -1,4 +1,4 @@
-"""How often one token may ask: a token bucket for each, of which the longest unused are forgotten."""
+"""Rate limits: one token bucket for each API token; the ones unused longest are dropped."""
 
 import threading
 import time
@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import Final
 
 BURST_SECONDS: Final = 5.0
-"""Seconds' worth of requests that may come at once."""
+"""The burst: this many seconds' worth of requests may come at once."""
 
 _MOST: Final = 10_000
-"""Tokens that are remembered, invented ones included."""
+"""How many tokens are remembered, including invalid ones."""
 
 
 class Rates:
-    """The budgets of all tokens that asked lately.
+    """The remaining requests of every token used recently.
 
     Args:
         clock: Seconds that only grow.
@@ -24,7 +24,7 @@ class Rates:
         self._clock = clock
         self._lock = threading.Lock()
         self._full_at: OrderedDict[bytes, float] = OrderedDict()
-        """When a token's budget will be whole again."""
+        """When a token's bucket will be full again."""
 
     def take(self, token: bytes, per_second: float) -> float:
         """Take one request from a token's budget.

@@ -36,10 +36,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _DATABASE_SECONDS = 5.0
-"""How long one statement may take; a server that stalls is a 503 then."""
+"""Seconds that one statement may take; after that a stalled server is a 503."""
 
 _THREADS: Final = 8
-"""Threads of one event loop that wait for the API's database and file."""
+"""Threads per event loop for the API's database and file access."""
 
 _limiter: RunVar[CapacityLimiter] = RunVar("windsock.api")
 
@@ -73,7 +73,7 @@ def configuration_router(api: Api) -> APIRouter:
     """Make the routes ``GET`` and ``PUT`` of `Api.path`, and ``POST`` of ``<path>/reload``.
 
     Raises:
-        ConfigurationError: The file is no JSON file of flags, the class has a field `environments`, or this
+        ConfigurationError: The file isn't a JSON flag file, the class has a field `environments`, or this
             system cannot lock a folder.
     """
     if not api.flag_file.name.endswith(".flagd.json"):
@@ -83,7 +83,7 @@ def configuration_router(api: Api) -> APIRouter:
             f"{api.settings.__name__}.{ENVIRONMENTS}: that is where the API shows overrides; rename the field"
         )
     router = APIRouter()
-    store = api.store  # says at once where the system cannot lock
+    store = api.store  # fails at once on a system that can't lock
     connection = _connections(api)
     rates = Rates()
     reader = Depends(_guard(connection, rates, set(Role)))
@@ -97,7 +97,7 @@ def configuration_router(api: Api) -> APIRouter:
 
     @router.get(api.path, dependencies=[reader], responses=_answers(401, 403, 429, 503))
     async def read_configuration(response: Response) -> dict[str, object]:
-        """The values in force here, and what each environment overrides."""
+        """The values in force in this process, and each environment's overrides."""
         stored, shown = await _in_pool(read)
         response.headers["ETag"] = _etag(stored.revision)
         return shown
@@ -111,7 +111,7 @@ def configuration_router(api: Api) -> APIRouter:
         token: Annotated[Token, editor],
         if_match: Annotated[str | None, Header()] = None,
     ) -> dict[str, object]:
-        """Merge the request over the configuration; the result is validated before anything is written."""
+        """Merge the request over the configuration and validate the result before writing anything."""
         _refuse_unless_writable()
         _refuse_foreign(token, api.settings.__windsock__.declaration.flag)
         values = await _in_pool(parse, await _body(request))
@@ -130,7 +130,7 @@ def configuration_router(api: Api) -> APIRouter:
 
     @router.post(f"{api.path}/reload", dependencies=[admin], responses=_answers(401, 403, 429, 503))
     async def reload_configuration(response: Response) -> dict[str, object]:
-        """Read the environment and the flag files again, now; a changed file is seen without it too."""
+        """Read the environment and the flag files again now. Changed files are noticed without this, too."""
         await _in_pool(reload)
         stored, shown = await _in_pool(read)
         response.headers["ETag"] = _etag(stored.revision)
@@ -151,20 +151,20 @@ _BODY: Final[dict[str, object]] = {
         "application/json": {
             "schema": {
                 "type": "object",
-                "description": "The fields to change. Objects merge key by key, lists are replaced; below "
-                f"`{ENVIRONMENTS}` stand overrides by environment.",
+                "description": "The fields to change. Objects merge key by key, lists are replaced; "
+                f"`{ENVIRONMENTS}` holds overrides by environment.",
             }
         }
     },
 }
 
 _ANSWERS: Final = {
-    401: "No token, or one that is not in use.",
+    401: "No token, or one that is not valid.",
     403: "The token's role is not allowed to, or writing is switched off.",
     412: "The file is not what `If-Match` says; the newest `ETag` is in the header.",
     413: "The request is too long.",
-    429: "The token asks too often; `Retry-After` says how many seconds to wait.",
-    422: "Nothing was written; each fault has a JSON pointer into the request.",
+    429: "Too many requests with this token; `Retry-After` says how many seconds to wait.",
+    422: "Nothing was written; each mistake has a JSON pointer into the request.",
     503: "The flag file or the database cannot be used.",
 }
 
@@ -200,7 +200,7 @@ def _guard(connect: Connect, rates: Rates, allowed: set[Role]) -> Callable[..., 
         if token is None:
             raise HTTPException(
                 status.HTTP_401_UNAUTHORIZED,
-                "give a token that is in use: Authorization: Bearer …",
+                "send a valid token: Authorization: Bearer …",
                 {"WWW-Authenticate": "Bearer"},
             )
         if token.role not in allowed:
@@ -219,15 +219,15 @@ def _refuse_beyond_rate(rates: Rates, token: str) -> None:
     if wait:
         raise HTTPException(
             status.HTTP_429_TOO_MANY_REQUESTS,
-            f"the token asks more often than CONFIGURATION_API_REQUESTS_PER_SECOND allows; wait {wait:.1f} s",
+            f"too many requests with this token (CONFIGURATION_API_REQUESTS_PER_SECOND); wait {wait:.1f} s",
             {"Retry-After": str(math.ceil(wait))},
         )
 
 
 async def _in_pool(function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
-    """Run what waits for the database, a file or much text in threads of the API's own.
+    """Run blocking work (the database, a file, much text) in the API's own threads.
 
-    The service's own pages, its health among them, keep theirs, and the loop goes on.
+    The service's pages, health checks included, keep their threads, and the event loop isn't blocked.
     """
     try:
         limiter = _limiter.get()
@@ -276,7 +276,7 @@ async def _body(request: Request) -> bytes:
         if len(body) > limit:
             raise HTTPException(
                 status.HTTP_413_CONTENT_TOO_LARGE,
-                f"the request is longer than {limit} bytes, which CONFIGURATION_API_MAX_BODY_BYTES allows",
+                f"the request is longer than the {limit} bytes that CONFIGURATION_API_MAX_BODY_BYTES allows",
             )
     return bytes(body)
 
@@ -298,7 +298,7 @@ def _shadowed(settings: type[Settings], request: Values) -> list[str]:
 
 
 def _expected(if_match: str | None) -> frozenset[str] | None:
-    """The revisions of an ``If-Match`` header (RFC 9110, 13.1.1); ``*`` is any, a weak one never matches."""
+    """The revisions of an ``If-Match`` header (RFC 9110, 13.1.1); ``*`` matches any, a weak one none."""
     if if_match is None or if_match.strip() == "*":
         return None
     tags = [tag.strip() for tag in if_match.split(",")]
@@ -315,7 +315,7 @@ def _unprocessable(faults: tuple[Mistake, ...]) -> HTTPException:
 
 
 def _sendable(text: str) -> str:
-    """A text with halves of surrogate pairs written as escapes, which UTF-8 does not have."""
+    """Text with halves of surrogate pairs escaped, because UTF-8 can't encode them."""
     return text.encode(errors="backslashreplace").decode()
 
 

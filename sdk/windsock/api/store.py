@@ -1,4 +1,4 @@
-"""The flag file behind the API: read, merged and replaced under a lock, each write recorded."""
+"""The flag file behind the API: read, merged and replaced under a lock; each write is recorded."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class StaleRevision:
-    """The file is not any more what the caller has seen; `revision` is what it is."""
+    """The file has changed since the caller read it; `revision` is the current one."""
 
     revision: str
 
@@ -49,7 +49,7 @@ class Write:
         request: Partial values, and perhaps overrides by environment.
         actor: Who asks; where they have a token, the database takes the audit's name from that.
         expected: Revisions of which the file must be one; None merges over whatever it is.
-        cleared: Variants, each with a value of which it shall say nothing.
+        cleared: Variants, each with the path of a value to remove from it.
     """
 
     request: Values
@@ -60,7 +60,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class PreparedWrite:
-    """A write that is right in everything, and not done yet.
+    """A valid write, not done yet.
 
     Attributes:
         before: The file as it is.
@@ -104,7 +104,7 @@ class Store:
         document = read_document(data, str(self.path))
         flag = document.flags.get(self._declaration.flag)
         if flag is None:
-            why = "; ".join(map(str, document.problems)) or "it is not defined there"
+            why = "; ".join(map(str, document.problems)) or "it isn't defined there"
             raise FlagFileError(str(self.path), f"flag {self._declaration.flag!r} cannot be read: {why}")
         variants = {name: value for name, value in flag.variants.items() if isinstance(value, Mapping)}
         if flag.default_variant not in variants or len(variants) < len(flag.variants):
@@ -120,7 +120,7 @@ class Store:
     def write(
         self, connection: "psycopg.Connection[Any]", change: Write
     ) -> Stored | StaleRevision | tuple[Mistake, ...]:
-        """Merge a change over the newest version and replace the file, if everything about it is right.
+        """Merge a change over the newest version and, if it is valid, replace the file.
 
         Args:
             connection: Where the write is recorded; it commits by itself.
@@ -132,7 +132,7 @@ class Store:
         Raises:
             UnreachableError: The file cannot be read or written.
             FlagFileError: As for `read`.
-            psycopg.Error: The write cannot be recorded; the file is as it was.
+            psycopg.Error: The write can't be recorded; the file is unchanged.
         """
         with disk.locked(self.path.resolve().parent):
             prepared = self.prepare(change)
@@ -142,14 +142,14 @@ class Store:
             return prepared.after
 
     def prepare(self, change: Write) -> PreparedWrite | StaleRevision | tuple[Mistake, ...]:
-        """Do all of `write` but writing: for a plan."""
+        """Do everything that `write` does except writing, for a plan."""
         before = self.read()
         if change.expected is not None and before.revision not in change.expected:
             return StaleRevision(before.revision)
         configuration = before.configuration
         for variant, path in change.cleared:
             configuration = configuration.cleared(variant, path)
-        # Each check looks at what the one before has left, so that nothing wrong hides another.
+        # Each check sees what the earlier ones accepted, so that one mistake doesn't hide another.
         faults = check_request(self._declaration, configuration, change.request)
         after = configuration.merged(without(change.request, faults))
         faults += check_values(self._declaration, after)
@@ -197,14 +197,14 @@ class Store:
         row = connection.execute(_queries[query], values).fetchone()
         if row is None or row[0] is None:
             raise ConfigurationError(
-                f"the token {change.actor.name!r} was revoked meanwhile; nothing was written"
+                f"the token {change.actor.name!r} was revoked in the meantime; nothing was written"
             )
         write_bytes(self.path, prepared.data)
         connection.execute(_queries["end_write"], {"id": row[0]})
 
 
 def mirrors_behind(connection: "psycopg.Connection[Any]") -> tuple[str, ...]:
-    """Say which mirrors bring a change only once they are back; empty if all is well."""
+    """Which mirrors will publish a change only once they work again; empty if all of them do."""
     try:
         rows = connection.execute(_queries["mirrors_behind"]).fetchall()
     except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):

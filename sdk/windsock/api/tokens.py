@@ -1,4 +1,4 @@
-"""Bearer tokens: random, kept as hashes, compared in a time that tells nothing."""
+"""Bearer tokens: random, stored as hashes, compared in constant time."""
 
 import hashlib
 import secrets
@@ -36,7 +36,7 @@ class Token:
         name: What the audit shows.
         role: What they may do.
         flags: Beginnings of the keys of flags that they may change; empty for all flags.
-        digest: The hash that proves the token; empty for somebody whom the console has signed in.
+        digest: The token's hash; empty for somebody signed in by the console.
     """
 
     name: str
@@ -45,14 +45,14 @@ class Token:
     digest: bytes = field(default=b"", repr=False, compare=False)
 
     def may_change(self, flag: str) -> bool:
-        """Whether they may change this flag, and what profiles say of it."""
+        """Whether they may change this flag and its values in profiles."""
         return self.role is not Role.READER and (not self.flags or flag.startswith(self.flags))
 
 
 def create_token(
     connection: "psycopg.Connection[Any]", name: str, role: Role, flags: Sequence[str] = ()
 ) -> str:
-    """Make a token, keep its hash, and give its text; it cannot be had again.
+    """Make a token, store its hash, and return its text, which can't be recovered later.
 
     Args:
         connection: A connection that commits by itself.
@@ -86,11 +86,11 @@ def revoke_token(connection: "psycopg.Connection[Any]", name: str) -> None:
         ConfigurationError: There is no such token, or it is revoked already; or the table is missing.
     """
     if not _done(connection, "revoke_token", {"name": name}):
-        raise ConfigurationError(f"there is no token {name!r} in use; nothing was revoked")
+        raise ConfigurationError(f"no valid token is named {name!r}; nothing was revoked")
 
 
 def authenticate(connection: "psycopg.Connection[Any]", text: str) -> Token | None:
-    """Find the token, if it may be used; the hashes stay in the database."""
+    """Look up a token; None if it isn't valid. The hashes stay in the database."""
     hashed = digest(text)
     with connection.transaction():
         connection.execute(_queries["patience"])
@@ -108,5 +108,5 @@ def _done(connection: "psycopg.Connection[Any]", query: str, values: Mapping[str
 
 
 def digest(text: str) -> bytes:
-    """The hash by which a token is known."""
+    """The hash under which a token is stored."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).digest()

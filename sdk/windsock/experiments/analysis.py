@@ -1,4 +1,4 @@
-"""From a collection to intervals and p-values: pure, so that the same collection gives the same answer."""
+"""Intervals and p-values from collected sums; pure, so the same sums always give the same result."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ MISMATCH_ALPHA: Final = 0.001
 """A sample ratio mismatch is called at this error over all looks."""
 
 _ROUNDING: Final = 1e-9
-"""A standard error smaller than this part of the mean is rounding: nothing varies."""
+"""A standard error below this fraction of the mean is rounding error: nothing varies."""
 
 _EXACT: Final = "exact and one-sided; the interval has two sides"
 
@@ -72,7 +72,7 @@ class Comparison:
         confidence: Of the interval, over all looks.
         units: Matured units of control and of the arm.
         events: Units of each whose value is not zero.
-        effect: The effect; none where there is no number.
+        effect: The effect; None if it can't be computed.
         interval: Of the absolute effect; none for an exact test.
         relative: Interval of the relative effect.
         p_value: Valid at every look of the design: of a goal, adjusted for the others; of a guardrail,
@@ -80,7 +80,7 @@ class Comparison:
             "it got no worse".
         margin: A guardrail's accepted relative worsening.
         exact: An exact e-process instead of a normal approximation.
-        note: Why there is no number, or what to know about it.
+        note: Why the effect can't be computed, or what to know about it.
     """
 
     metric: str
@@ -101,7 +101,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class SampleRatio:
-    """Whether units fell into the arms as declared.
+    """Whether units were split between the arms as declared.
 
     Attributes:
         counts: Units of each declared arm.
@@ -126,8 +126,8 @@ class Analysis:
     Attributes:
         declared: The experiment and its metrics.
         collected: What it was computed from.
-        ratio: Whether units fell into the arms as declared.
-        fraction: How much of the declared maximum is in; none without a maximum.
+        ratio: Whether units were split between the arms as declared.
+        fraction: Share of the declared maximum so far; None without a maximum.
         comparisons: Every metric of every arm, goals first.
     """
 
@@ -155,7 +155,7 @@ def analyse(declared: DeclaredExperiment, collected: Collected) -> Analysis:
 
 
 def analyse_goals(goals: DeclaredExperiment, collected: Collected) -> Analysis:
-    """The same with nothing but the goals, which is all that was collected."""
+    """Compute the goals only, for a collection that has nothing else."""
     ratio, fraction = _ratio(goals.experiment, collected), Progress(goals, collected).fraction
     return Analysis(goals, collected, ratio, fraction, tuple(Comparing(goals, collected).goals()))
 
@@ -208,7 +208,7 @@ class Comparing:
         return [self._compare(name, arm, MetricRole.GOAL) for name in names for arm in arms]
 
     def corrected(self, goals: list[Comparison]) -> Iterator[Comparison]:
-        """Goals with p-values adjusted by Holm, which decides more than intervals at its first level."""
+        """Goals with p-values adjusted by Holm's method, which decides more often than Bonferroni's."""
         tested = [each for each in goals if each.p_value is not None]
         adjusted = dict(zip(map(id, tested), holm([each.p_value or 0.0 for each in tested]), strict=True))
         for each in goals:
@@ -264,11 +264,11 @@ class Comparing:
     def _normal(
         self, empty: Comparison, metric: Metric, arms: tuple[ArmSums, ArmSums], alpha: float
     ) -> Comparison:
-        """Compare by a normal approximation, once there are events enough for one."""
+        """Compare by a normal approximation, once there are enough events for it."""
         moments = [aggregates(arm.sums) for arm in arms]
         columns = columns_of(empty.metric, metric)
         if not all(moment.mean(columns.denominator) for moment in moments):
-            return replace(empty, note="an arm has no event to divide by")
+            return replace(empty, note="an arm has no events to divide by")
         effect = compare(moments[0], moments[1], columns)
         if effect.absolute_error <= _ROUNDING * max(abs(effect.control), abs(effect.treatment)):
             return replace(
@@ -290,7 +290,7 @@ class Comparing:
             note = f"{min(empty.events)} units with an event in the smaller arm; it decides from {needed} on"
             return replace(found, outcome=ComparisonOutcome.OPEN, note=note)
         if effect.control < 0 or effect.treatment < 0:
-            found = replace(found, note="negative values: there is no relative effect")
+            found = replace(found, note="negative values: the relative effect is undefined")
         return replace(found, outcome=self._outcome(found, metric))
 
     def _outcome(self, found: Comparison, metric: Metric) -> ComparisonOutcome:
@@ -312,7 +312,7 @@ class Comparing:
         return ComparisonOutcome.OPEN
 
     def _exact(self, empty: Comparison, metric: Metric, alpha: float) -> Comparison:
-        """A guardrail on a proportion of units: exact at every count, from who had the event."""
+        """A guardrail on a proportion of units: exact at any count, from the units with the event."""
         shares = self._experiment.shares
         odds = shares[empty.arm] / shares[self._experiment.control]
         control, treatment = empty.events

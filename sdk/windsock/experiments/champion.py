@@ -1,6 +1,6 @@
 """Champion against challenger: both answer the same items, and four criteria decide which one serves.
 
-Scoring the same items needs a seventh of the items that two separate samples need at 5 % disagreement.
+At 5 % disagreement, scoring the same items takes a seventh of the items of two separate samples.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from windsock.experiments.statistics.e_processes import share_evidence
 
 
 class Criteria(Protocol):
-    """What a challenger has to reach."""
+    """What a challenger must achieve."""
 
     @property
     def min_improvement_pct(self) -> float:
@@ -36,7 +36,7 @@ class ChampionVerdict:
     """What the comparison says.
 
     Attributes:
-        challenger_wins: Every criterion is met.
+        challenger_wins: Whether every criterion is met.
         unmet: The criteria that are not, by name.
         samples: Items that both answered.
         champion_accuracy: Share of them that the champion got right.
@@ -77,11 +77,11 @@ def judge(
     Args:
         champion: Whether the champion got each item right.
         challenger: Whether the challenger did, in the same order.
-        criteria: What the challenger has to reach.
+        criteria: What the challenger must achieve.
         always_valid: Off, it is McNemar's exact one-sided test, which holds for a single look.
 
     Raises:
-        ValueError: The two have not answered the same number of items.
+        ValueError: The two haven't answered the same number of items.
     """
     pairs = list(zip(champion, challenger, strict=True))
     won, lost = pairs.count((False, True)), pairs.count((True, False))

@@ -1,4 +1,4 @@
-"""What an analysis says to do: the first of six states that applies."""
+"""What to do, from an analysis: the first of six states that applies."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from windsock.experiments.analysis import Analysis, Comparison, ComparisonOutcom
 from windsock.experiments.wording import effect_sentence, percent
 
 _CROSSING: Final = 0.02
-"""Share of units in two arms above which the arms are no longer comparable."""
+"""Above this share of units in two arms, the arms can't be compared."""
 
 _ALLOCATION: Final = 0.01
-"""Difference between declared and served allocation that is still rounding."""
+"""Largest difference between declared and served allocation that counts as rounding."""
 
 
 class State(StrEnum):
@@ -63,7 +63,7 @@ class Decision:
 
 
 def decide(analysis: Analysis) -> Decision:
-    """Decide, from nothing but the analysis.
+    """Decide from the analysis alone.
 
     Args:
         analysis: From `analyse`.

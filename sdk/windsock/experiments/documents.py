@@ -1,4 +1,4 @@
-"""What an experiment is: `flagd/experiments/<name>.yaml` as a model."""
+"""The document that declares an experiment, `flagd/experiments/<name>.yaml`, as a model."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -21,8 +21,8 @@ class Maximum(_Model):
     """Where the experiment ends at the latest.
 
     Attributes:
-        units: So many units over all arms.
-        duration: So long after the start.
+        units: Number of units over all arms.
+        duration: Time after the start.
     """
 
     units: Annotated[int, Field(ge=2)] | None = None

@@ -1,4 +1,4 @@
-"""What is measured: `flagd/metrics.yaml`, and the metrics that need no declaring."""
+"""Metrics: those of `flagd/metrics.yaml`, and the built-in ones."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -20,7 +20,7 @@ class Kind(StrEnum):
 
     Attributes:
         MEAN: Sum of the values of a unit.
-        PROPORTION: Whether a unit has an event, with a value that is not zero where there is one.
+        PROPORTION: Whether a unit has an event (with a value other than zero, if events have values).
         COUNT: How many events a unit has.
         RATIO: Sum of the values over the sum of another column, or over the events: a value per event.
         SHARE: Share of the events whose value lies above a threshold.
@@ -34,7 +34,7 @@ class Kind(StrEnum):
 
     @property
     def is_ratio(self) -> bool:
-        """Whether there is a denominator, and the delta method is used."""
+        """Whether the metric has a denominator, so that the delta method is used."""
         return self in (Kind.RATIO, Kind.SHARE)
 
 
@@ -75,7 +75,7 @@ class Quantile(_Model):
 
 
 class Metric(_Model):
-    """A metric.
+    """A metric: rows of a source, turned into one number per unit.
 
     Attributes:
         source: `requests` for usage_logs, an event, a table, or a SELECT.
@@ -112,7 +112,7 @@ class Metric(_Model):
         if self.per is not None and self.kind is not Kind.RATIO:
             raise ValueError("`per` goes with kind: ratio")
         if self.window <= timedelta(0):
-            raise ValueError("`window` must be longer than nothing")
+            raise ValueError("`window` must be longer than zero")
         if isinstance(self.cap, Quantile) and self.covariate <= timedelta(0):
             raise ValueError("a cap by quantile needs `covariate`: it is taken from before the exposure")
         return self
@@ -166,7 +166,7 @@ BUILT_IN: Final[dict[str, Metric]] = {
         better="higher",
     ),
 }
-"""Metrics of usage_logs and metric_events that need no declaring; a declared one of the same name wins."""
+"""Built-in metrics of usage_logs and metric_events; a declared metric of the same name wins."""
 
 
 class Guardrail(_Model):

@@ -1,4 +1,4 @@
-"""How long an experiment has to run, for each way of looking at it."""
+"""How long an experiment has to run, for each design."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -74,7 +74,7 @@ class Other:
         mean: The metric now.
         units: Units over all arms at the end.
         relative: The relative effect that is found in four of five experiments; of a guardrail the worsening.
-        note: Why there is no number; empty otherwise.
+        note: Why it can't be computed; empty otherwise.
     """
 
     metric: str
@@ -87,7 +87,7 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """A metric's past as somebody states it.
+    """A metric's past, as stated by the user.
 
     Attributes:
         mean: The metric now.
@@ -121,7 +121,7 @@ def power(
         now: The end of the past; the current time without it.
 
     Raises:
-        ConfigurationError: A document is wrong, or there is no past.
+        ConfigurationError: A document is wrong, or there is no past data.
         UnreachableError: The data cannot be reached.
     """
     declared = read_declared(Path(flags), name)
@@ -143,7 +143,7 @@ def _assumed(declared: DeclaredExperiment, read: Baseline) -> Assumed:
 
 
 def _alpha(declared: DeclaredExperiment) -> float:
-    """The error of one goal of one arm, corrected for the others."""
+    """The error rate of one goal of one arm, corrected for the others."""
     experiment = declared.experiment
     return experiment.alpha / (len(experiment.metrics.goal) * len(experiment.treatments))
 

@@ -1,4 +1,4 @@
-"""How far an experiment is, and which design its looks therefore have."""
+"""How far an experiment has come, and which design applies to its looks."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,7 +19,7 @@ TIGHT_AT: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an experiment is at the time of its analysis.
+    """How far an experiment has come at the time of its analysis.
 
     Attributes:
         declared: The experiment and its metrics.
@@ -74,7 +74,7 @@ class Progress:
 
     @property
     def _horizon(self) -> timedelta:
-        """How long the metric that takes longest waits for a unit."""
+        """How long a unit takes to mature in the slowest metric."""
         return max(
             (each.delay + each.window for each in self.declared.metrics.values()), default=timedelta(0)
         )

@@ -44,7 +44,7 @@ def read_declared(folder: Path, name: str) -> DeclaredExperiment:
 
     Raises:
         ConfigurationError: A document is wrong, or a metric is not declared; says where.
-        UnreachableError: There is no such document.
+        UnreachableError: The document doesn't exist.
     """
     path = folder / "experiments" / f"{name}.yaml"
     if path not in experiment_files(folder):
@@ -74,7 +74,7 @@ def read_experiment(path: Path) -> Experiment:
 
 
 def read_metrics(path: Path) -> dict[str, Metric]:
-    """Read the declared metrics and add the built-in ones; no file is no declared metric.
+    """Read the declared metrics and add the built-in ones; the file may be missing.
 
     Raises:
         ConfigurationError: The document is wrong; says in which line.

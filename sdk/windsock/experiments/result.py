@@ -23,7 +23,7 @@ class Result:
     Attributes:
         analysis: Every comparison.
         decision: The state and the proposal.
-        history: The same experiment as earlier looks would have shown it, oldest first.
+        history: The same experiment at earlier looks, oldest first.
     """
 
     analysis: Analysis
@@ -35,7 +35,7 @@ class Result:
         return page(self.analysis, self.decision, self.history)
 
     def sections(self) -> str:
-        """The report without its page, to be shown in another one."""
+        """The body of the report, to embed in another page."""
         return sections(self.analysis, self.decision, self.history)
 
     def snapshot(self) -> str:
@@ -43,7 +43,7 @@ class Result:
         return to_json(Snapshot(self.analysis.declared, self.analysis.collected))
 
     def _repr_html_(self) -> str:
-        """The report in a frame of its own, so that its styles leave the notebook alone."""
+        """The report in an iframe, so that its styles don't affect the notebook."""
         source = self.report().replace("&", "&amp;").replace('"', "&quot;")
         return f'<iframe srcdoc="{source}" sandbox style="width:100%;height:40em;border:0"></iframe>'
 

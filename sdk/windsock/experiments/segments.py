@@ -1,4 +1,4 @@
-"""Goals by segment: exploratory, and corrected for all the comparisons that are looked at."""
+"""Goals by segment: exploratory, and corrected for the number of comparisons."""
 
 from dataclasses import dataclass, replace
 
@@ -23,7 +23,7 @@ class Segment:
 
 
 def segments(analysis: Analysis) -> tuple[Segment, ...]:
-    """The goals in each declared segment; they explore, and decide nothing.
+    """The goals in each declared segment; exploratory, they decide nothing.
 
     Args:
         analysis: From `analyse`.
@@ -40,7 +40,7 @@ def segments(analysis: Analysis) -> tuple[Segment, ...]:
 
 
 def _goals(analysis: Analysis, part: SegmentSums, parts: int) -> list[Comparison]:
-    """The goals among one part's units, each for itself."""
+    """The goals among the units of one segment, each on its own."""
     collected = analysis.collected
     counted: dict[str, int] = {}
     for arms in part.metrics.values():

@@ -1,4 +1,4 @@
-"""What a decision was made from, as JSON: the same snapshot gives the same decision, whenever it is read."""
+"""What a decision was made from, as JSON; the same snapshot always gives the same decision."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -42,4 +42,4 @@ def from_json(text: str) -> Snapshot:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise ConfigurationError(f"this is no snapshot of an experiment: {where}: {first['msg']}") from None
+        raise ConfigurationError(f"this isn't an experiment's snapshot: {where}: {first['msg']}") from None

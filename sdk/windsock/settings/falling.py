@@ -197,7 +197,7 @@ class _Falling:
         """Drop what a layer says at a path, in input keys and in field names, and record the refusal."""
         shown, message = masked(at(layer.values, names)), mask_passwords(message)
         if self._declared.is_secret(names):  # a validator's own message may quote the value
-            shown, message = MASK, "not valid; the field is secret, so no more is said"
+            shown, message = MASK, "not valid; the field is secret, so the reason isn't shown"
         self.refusals.append(Refusal(names, layer.origin, shown, message))
         if layer.input is None:
             return replace(layer, values=without(layer.values, names))

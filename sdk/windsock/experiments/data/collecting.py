@@ -1,4 +1,4 @@
-"""What an analysis is computed from, collected by a handful of aggregating queries: the snapshot."""
+"""Collects what an analysis is computed from (its snapshot) with a handful of aggregate queries."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ from windsock.experiments.statistics.effects import Columns
 from windsock.experiments.statistics.moments import ShiftedSums
 
 _FAR: Final = 1e-3
-"""A variance smaller than this part of the squared mean is computed again around the mean."""
+"""A variance below this fraction of the squared mean is computed again around the mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Exposed:
         counted: Units of each arm that count, matured or not.
         crossed: Units in two arms, left out.
         excluded: Units left out by reason.
-        later: Units exposed after the time of the analysis: a clock that jumps.
+        later: Units exposed after the time of the analysis, because of a wrong clock.
         beyond: Units beyond the declared maximum.
         days: Units that count, by day of their first exposure and arm.
         other_versions: Units of other versions, left out.
@@ -56,7 +56,7 @@ class Exposed:
         moved: Units of each arm that got another profile after their first exposure; they count in their arm.
         unchecked: Tables that the data lacks, so that what they tell wasn't checked.
         arrived: Units that count, by the part of the declared duration in which they were first exposed; none
-            where the maximum is no duration.
+            if the maximum isn't a duration.
     """
 
     counted: Mapping[str, int]
@@ -94,7 +94,7 @@ class Collected:
         caps: The cap of each capped metric.
         sql: The queries that ran, by what they answer.
         segments: The goals' sums by the values of the declared segments.
-        unsplit: Why there are none though segments are declared.
+        unsplit: Why there are none although segments are declared.
     """
 
     environment: str
@@ -167,7 +167,7 @@ class _Collector:
         )
 
     def _unsplit(self, chosen: ir.Table) -> str:
-        """Why units can't be split into the declared segments; empty where they can."""
+        """Why units can't be split into the declared segments; empty if they can."""
         if not self._declared.experiment.segments:
             return ""
         if "attributes" not in chosen.columns:
@@ -217,14 +217,14 @@ class _Collector:
         return _exposed(rows, self._left_out(), self._served(chosen))
 
     def _as_served(self, exposed: Exposed, kept: ir.Table) -> Exposed:
-        """The same with what units were served that their arm isn't."""
+        """The collection, with the units that were served something other than their arm."""
         experiment = self._declared.experiment
         horizon = max(metric.delay + metric.window for metric in self._declared.metrics.values())
         arms = lapses.profiles(self._warehouse, experiment)
         found = [each for each in lapses.lapses(self._warehouse, experiment, arms) if each.start <= self._now]
         met: Counter[str] = Counter()
         if found:
-            row = self._rows("who met an arm that wasn't served", lapses.met(kept, found, horizon))[0]
+            row = self._rows("units whose arm wasn't served", lapses.met(kept, found, horizon))[0]
             for number, each in enumerate(found):
                 met[each.said] += _int(row[f"lapse_{number}"])
         moved = lapses.moved(self._warehouse, self._scope, kept, arms, horizon)
@@ -238,7 +238,7 @@ class _Collector:
         )
 
     def _arrived(self, exposed: Exposed, kept: ir.Table) -> tuple[int, ...]:
-        """How many units came in each part of the declared duration until now."""
+        """How many units arrived in each part of the declared duration so far."""
         maximum = self._declared.experiment.maximum
         if maximum is None or maximum.duration is None or exposed.first is None:
             return ()

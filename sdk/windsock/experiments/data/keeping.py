@@ -1,4 +1,4 @@
-"""A decision's snapshot, kept in the database beside the exposures."""
+"""Stores a decision's snapshot in the database, beside the exposures."""
 
 import json
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def keep(result: "Result", url: str) -> None:
-    """Write what a decision was made from into `windsock.analysis_snapshots`.
+    """Store what a decision was made from in `windsock.analysis_snapshots`.
 
     Args:
         result: The analysis and its decision.

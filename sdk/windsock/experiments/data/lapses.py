@@ -1,6 +1,6 @@
-"""When an arm wasn't served as declared, and how many units that met.
+"""When an arm wasn't served as declared, and how many units were affected.
 
-A withdrawn value, or a deactivated or edited profile, turns a treatment into something else without a word.
+A withdrawn value, or a deactivated or edited profile, silently turns a treatment into something else.
 Units first exposed before that carry no mark, so their windows are compared with the times of the change.
 """
 
@@ -26,13 +26,13 @@ TABLES: Final = (WITHDRAWALS, ASSIGNMENTS, PROFILES)
 
 @dataclass(frozen=True, slots=True)
 class Lapse:
-    """A time in which an arm wasn't what it was declared to be.
+    """A period in which an arm wasn't served as declared.
 
     Attributes:
         arm: The arm.
         what: What happened, as the rest of a sentence.
         start: When it began.
-        end: When it ended; none where it goes on.
+        end: When it ended; None while it lasts.
     """
 
     arm: str
@@ -60,7 +60,7 @@ class ArmProfile:
 
 
 def profiles(warehouse: Warehouse, experiment: Experiment) -> dict[str, ArmProfile]:
-    """The profile that each arm was assigned with; empty where the arms aren't profiles."""
+    """The profile of each arm; empty if the arms aren't profiles."""
     if not experiment.are_profiles or (table := warehouse.find(ASSIGNMENTS)) is None:
         return {}
     chosen = table.filter(table.experiment == experiment.name, table.version == experiment.version)
@@ -69,7 +69,7 @@ def profiles(warehouse: Warehouse, experiment: Experiment) -> dict[str, ArmProfi
 
 
 def lapses(warehouse: Warehouse, experiment: Experiment, arms: Mapping[str, ArmProfile]) -> Iterator[Lapse]:
-    """Every lapse of the experiment's arms, whenever it was.
+    """Every lapse of the experiment's arms, at any time.
 
     Args:
         warehouse: Where the tables are; a folder needn't have them.
@@ -113,7 +113,7 @@ def _withdrawn(
 
 
 def _is_arms(experiment: Experiment, arms: Mapping[str, ArmProfile], arm: str, row: Row) -> bool:
-    """Whether a withdrawn value is the arm's; another value at its place is another version's."""
+    """Whether a withdrawn value is the arm's; a different value belongs to another version."""
     if arm in arms:
         return row["field"] in arms[arm].fields
     value = experiment.arms.get(arm)
@@ -160,7 +160,7 @@ def met(kept: ir.Table, found: list[Lapse], horizon: timedelta) -> ir.Table:
 def moved(
     warehouse: Warehouse, scope: Scope, kept: ir.Table, arms: Mapping[str, ArmProfile], horizon: timedelta
 ) -> ir.Table | None:
-    """Units of each arm that were served another profile while they count; none where that isn't known."""
+    """Units of each arm that were served another profile while they count; empty if that isn't known."""
     logs = warehouse.find("public.usage_logs")
     if scope.experiment.unit != "user" or logs is None or "config_id" not in logs.columns:
         return None

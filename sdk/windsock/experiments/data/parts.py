@@ -1,7 +1,7 @@
-"""Sums by segment: the attributes that an experiment names, as they were at a unit's first exposure.
+"""Sums by segment: by the declared attributes, as they were at a unit's first exposure.
 
-Warehouses share no JSON operator, so units are grouped by the text of their attributes, and groups with a
-value in common are added up here.
+Warehouses have no JSON operator in common, so units are grouped by the text of their attributes, and groups
+that share a value are added up here.
 """
 
 import json
@@ -39,7 +39,7 @@ class ArmSums:
     seen: int
 
     def __add__(self, other: "ArmSums") -> "ArmSums":
-        """Both together; they have the same shifts."""
+        """The sums of both, which have the same shifts."""
         return ArmSums(self.sums + other.sums, self.events + other.events, self.seen + other.seen)
 
 
@@ -63,7 +63,7 @@ Groups = Mapping[str, Mapping[tuple[str, str], ArmSums]]
 
 
 def total(groups: Mapping[tuple[str, str], ArmSums]) -> dict[str, ArmSums]:
-    """One metric's sums by arm, whatever the attributes."""
+    """One metric's sums by arm, over all attributes."""
     found: dict[str, ArmSums] = {}
     for (arm, _), sums in groups.items():
         found[arm] = found[arm] + sums if arm in found else sums

@@ -1,4 +1,4 @@
-"""What units did in the past, before there is an experiment: what power is computed from."""
+"""What units did before the experiment; power is computed from it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,9 +21,9 @@ class Baseline:
     """Units of the metric's last window.
 
     Attributes:
-        numerators: One for each unit.
+        numerators: One per unit.
         denominators: Likewise; ones where the metric is not a ratio.
-        units_per_day: New units a day, taken from how many distinct ones there were.
+        units_per_day: New units a day, estimated from the number of distinct ones.
     """
 
     numerators: npt.NDArray[np.float64]
@@ -32,7 +32,7 @@ class Baseline:
 
     @property
     def mean(self) -> float:
-        """The metric, as if every unit were in one arm."""
+        """The metric over all units."""
         return float(self.numerators.mean() / self.denominators.mean())
 
     @property
@@ -47,7 +47,7 @@ class Baseline:
 def read_past(
     warehouse: Warehouse, scope: Scope, name: str, metric: Metric, now: datetime | None = None
 ) -> Baseline:
-    """Read what each unit that had any row in the last window did in it.
+    """Read the metric's values of every unit with a row in the last window.
 
     Raises:
         ConfigurationError: There were fewer than two units.
@@ -65,7 +65,7 @@ def read_past(
     if len(found) < 2:
         raise ConfigurationError(
             f"metric {name}: {len(found)} units had a row in the last {metric.window.days} days; "
-            "power needs a past: give the mean and the standard deviation instead"
+            "power needs past data: give the mean and the standard deviation instead"
         )
     numerators = np.array([float(str(row["n"])) for row in found])
     denominators = np.array([float(str(row["d"])) for row in found])

@@ -1,4 +1,4 @@
-"""A metric's SELECT is hostile until it is proven to be one, and only one, that reads."""
+"""Checks a metric's SQL, which is untrusted: it must be exactly one SELECT that only reads."""
 
 from typing import Final
 
@@ -26,11 +26,11 @@ _REFUSED: Final[tuple[type[exp.Expression], ...]] = (
 _FUNCTIONS: Final = frozenset(
     {"jsonb_array_length", "jsonb_extract_path_text", "json_array_length", "date_bin"}
 )
-"""Functions that sqlglot does not know and that a metric may call; others belong into a view."""
+"""Functions that sqlglot does not know and that a metric may call; others belong in a view."""
 
 
 def checked_select(sql: str, dialect: str, where: str) -> str:
-    """Parse a metric's SQL and write it anew.
+    """Parse a metric's SQL and generate it again.
 
     The role it runs as decides which tables it may read; this decides that it reads, and calls nothing that
     could change the role, the session or a file (`set_config`, `pg_read_file`, `dblink`).
@@ -55,6 +55,6 @@ def checked_select(sql: str, dialect: str, where: str) -> str:
             raise ConfigurationError(f"{where}: the SELECT may only read; it has {node.key.upper()}")
         if isinstance(node, exp.Anonymous) and str(node.this).lower() not in _FUNCTIONS:
             raise ConfigurationError(
-                f"{where}: {str(node.this)[:60]}() may not be called here; put it into a view and read that"
+                f"{where}: {str(node.this)[:60]}() may not be called here; put it in a view and read that"
             )
     return statements[0].sql(dialect=dialect, comments=False)

@@ -1,4 +1,4 @@
-"""The rows that a metric is made of, as one table with a unit, a time, and columns for each metric."""
+"""The rows behind metrics, as one table with a unit, a time, and columns for each metric."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ def _requests(warehouse: Warehouse, scope: Scope) -> ir.Table:
     if "variant" in logs.columns:
         logs = logs.filter(logs.variant.isnull() | (logs.variant != OVERRIDE))
     ended = logs.latency_ms.notnull()
-    if "status" in logs.columns:  # it came later; a row without either is not of a request
+    if "status" in logs.columns:  # added later; a row that has neither isn't a request's
         ended |= logs.status.notnull()
     chosen = logs.filter(logs.environment == scope.environment, logs.flag == scope.experiment.flag, ended)
     added = {
@@ -108,14 +108,14 @@ def _fields(experiment: Experiment) -> list[str]:
 
 
 def _one(condition: ir.Value) -> ir.Value:
-    """1 where it holds, 0 where not, and nothing where it is unknown."""
+    """1 if it holds, 0 if not, and NULL if that is unknown."""
     return ibis.cases((condition, 1.0), (~condition, 0.0))
 
 
 def _column(table: ir.Table, column: str, metric: str) -> ir.Value:
     if column not in table.columns:
         have = ", ".join(table.columns)
-        raise ConfigurationError(f"metric {metric}: there is no column {column!r}; there are: {have}")
+        raise ConfigurationError(f"metric {metric}: no column {column!r}; there are: {have}")
     return table[column]
 
 

@@ -1,4 +1,4 @@
-"""One row for each unit: exposures joined to outcomes after the first exposure, zero where there is none."""
+"""One row per unit: exposures joined to outcomes after the first exposure; zero if there are none."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ def _at(moment: datetime) -> ir.Value:
 
 
 def outcomes(kept: ir.Table, rows: ir.Table, metrics: Mapping[str, Metric], now: datetime) -> ir.Table:
-    """The unit table of metrics that share a source and a maturity: matured units, zero-filled.
+    """The unit table of metrics with the same source and maturity: matured units, zero-filled.
 
     Args:
         kept: The units that count.
@@ -152,7 +152,7 @@ def pairs(columns: Columns) -> list[tuple[str, str]]:
 
 
 def sums(table: ir.Table, columns: Sequence[Columns], shifts: Mapping[str, float]) -> ir.Table:
-    """One row for each arm, or arm and attributes: how many units, and the sums that moments are made of."""
+    """One row per arm, or per arm and attributes: the number of units, and the sums for the moments."""
     wanted: dict[str, ir.Value] = {"units": table.unit.count()}
 
     def shifted(name: str) -> ir.Value:

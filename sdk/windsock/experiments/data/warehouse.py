@@ -1,4 +1,4 @@
-"""Where the data is: PostgreSQL, files through DuckDB, Spark, or any other Ibis backend."""
+"""Where the data is: PostgreSQL, files read by DuckDB, Spark, or any other Ibis backend."""
 
 import contextlib
 import warnings
@@ -27,7 +27,7 @@ Row = dict[str, object]
 
 
 class Backend(Protocol):
-    """What is needed of an Ibis backend."""
+    """What this package needs of an Ibis backend."""
 
     name: str
 
@@ -79,7 +79,7 @@ class Warehouse:
         return {"pyspark": "spark"}.get(self.backend.name, self.backend.name)
 
     def table(self, name: str) -> ir.Table:
-        """A table by its name with its schema; where the warehouse has no such schema, by its name alone.
+        """A table by schema and name; if the warehouse has no such schema, by name alone.
 
         Raises:
             ConfigurationError: There is no such table.
@@ -93,7 +93,7 @@ class Warehouse:
         return found
 
     def find(self, name: str) -> ir.Table | None:
-        """The same; None where there is no such table."""
+        """A table, or None if it doesn't exist."""
         *schema, bare = name.split(".")
         tries = [{"database": tuple(schema) if len(schema) > 1 else schema[0]}, {}] if schema else [{}]
         for options in tries:
@@ -124,7 +124,7 @@ class Warehouse:
             return self.backend.sql(query, schema=_schema(self.connection, query))
 
     def rows(self, expression: ir.Table) -> list[Row]:
-        """Run an expression and give its rows.
+        """Run an expression and return its rows.
 
         Raises:
             UnreachableError: The warehouse went away.
@@ -141,7 +141,7 @@ class Warehouse:
             return found
 
     def kept(self, table: ir.Table) -> ir.Table:
-        """A table that several queries read, computed once where that writes to nobody's database."""
+        """A table that several queries read; computed once if that doesn't write to a database."""
         if self.backend.name != "duckdb" or not self.owned:
             return table
         with self._failing("units"):
@@ -171,7 +171,7 @@ def utc(value: object) -> datetime:
         ConfigurationError: It is not a time.
     """
     if not isinstance(value, datetime):
-        raise ConfigurationError(f"a time is expected, and a {type(value).__name__} was found")
+        raise ConfigurationError(f"expected a time, found a {type(value).__name__}")
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 

@@ -1,4 +1,4 @@
-"""What does not count, and why; and what was served that an arm isn't."""
+"""Which units don't count, and why; and which were served something other than their arm."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from windsock.experiments.wording import metric_title
 
 
 def left_out(analysis: Analysis) -> Iterator[str]:
-    """What does not count, and why, a sentence each."""
+    """Which units don't count, and why; one sentence each."""
     exposed, experiment = analysis.collected.exposed, analysis.declared.experiment
     if exposed.crossed:
         yield f"{exposed.crossed:,} units were in two arms and count in none."
@@ -28,7 +28,7 @@ def left_out(analysis: Analysis) -> Iterator[str]:
 
 
 def _not_as_declared(analysis: Analysis) -> Iterator[str]:
-    """Units that count though they were served something else, and what could not be checked."""
+    """Units that count although they were served something else, and what couldn't be checked."""
     exposed, experiment = analysis.collected.exposed, analysis.declared.experiment
     given = "another profile, or none," if experiment.are_profiles else "a profile"
     for arm, units in sorted(exposed.moved.items()):

@@ -1,4 +1,4 @@
-"""The report as one HTML page: the sentence first, then how it looks, then how it was computed."""
+"""The report as one HTML page: the decision first, then the plots, then how it was computed."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ def page(analysis: Analysis, decision: Decision, history: Sequence[Analysis] = (
 
     Args:
         analysis: The analysis.
-        decision: What it decides.
+        decision: The decision.
         history: The same experiment at earlier looks, oldest first, for the effect over time.
 
     Returns:
@@ -54,7 +54,7 @@ def page(analysis: Analysis, decision: Decision, history: Sequence[Analysis] = (
 
 
 def sections(analysis: Analysis, decision: Decision, history: Sequence[Analysis] = ()) -> str:
-    """The report without its page, to be shown in another one; arguments as of `page`."""
+    """The body of the report, to embed in another page; arguments as for `page`."""
     parts = (
         _head(analysis, decision),
         _effects(analysis),
@@ -160,7 +160,7 @@ def _metrics(analysis: Analysis) -> str:
 
 
 def _segments(analysis: Analysis) -> str:
-    """The goals by segment, below a sentence that says what they are worth."""
+    """The goals by segment, below a sentence on how to read them."""
     found = segments(analysis)
     if not found:
         why = analysis.collected.unsplit

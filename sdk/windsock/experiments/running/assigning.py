@@ -1,4 +1,4 @@
-"""Profiles as arms: users without a profile are given one, by a hash of their id."""
+"""Profiles as arms: assigns a profile to users without one, by a hash of their id."""
 
 import json
 from collections import Counter
@@ -37,9 +37,9 @@ class Options:
 
 
 def arm_for(experiment: Experiment, unit: str) -> str | None:
-    """The arm of a unit; None outside the traffic. The same for every run of this version.
+    """The arm of a unit, the same in every run of this version; None outside the traffic.
 
-    More traffic keeps those who are in, because the arm is drawn apart from taking part.
+    More traffic keeps everybody who is in, because the arm and taking part are drawn separately.
     """
     salt = f"{experiment.name}.{experiment.version}.{unit}"
     if _draw(f"traffic.{salt}") >= experiment.traffic:
@@ -58,13 +58,13 @@ def assign(
     options: Options,
     on_batch: Callable[[Mapping[str, int]], None],
 ) -> Mapping[str, int]:
-    """Give users who have no profile their arm's. Run again, it goes on, and enrols whoever is new.
+    """Assign their arm's profile to users without one. Another run continues and adds new users.
 
     Args:
         connection: Of the role that assigns; in autocommit, since each batch is a transaction.
         experiment: The document; its arms are names of profiles.
         options: How.
-        on_batch: Told the users by arm so far, after each batch.
+        on_batch: Called with the users by arm so far, after each batch.
 
     Returns:
         Users by arm that this run assigned, or would have.
@@ -103,7 +103,7 @@ def assign(
 
 
 def undo(connection: "Connection", experiment: Experiment, options: Options) -> int:
-    """Take the profiles of this version from whoever still has them; gives how many users that were."""
+    """Take this version's profiles from users who still have them; returns the number of users."""
     freed = 0
     said = {"experiment": experiment.name, "version": experiment.version, "size": options.size}
     while True:
@@ -134,11 +134,11 @@ def _enrolled(
 
 
 def _profiles(connection: "Connection", experiment: Experiment) -> tuple[dict[str, str], list[str]]:
-    """The configuration of each arm, and the fields that any of them sets."""
+    """The configuration of each arm, and the fields that at least one of them sets."""
     names = {arm: value for arm, value in experiment.arms.items() if isinstance(value, str)}
     if len(names) < len(experiment.arms):
         raise ConfigurationError(
-            f"{experiment.name}: its arms are no profiles; run `windsock experiment start {experiment.name}`"
+            f"{experiment.name}: its arms aren't profiles; run `windsock experiment start {experiment.name}`"
         )
     rows = connection.execute(
         QUERIES["profiles"], {"names": list(names.values()), "flag": experiment.flag}

@@ -1,4 +1,4 @@
-"""Whether experiments, their metrics and the flags that run them fit together; `windsock lint` asks too."""
+"""Checks that experiments, their metrics and the flags that run them agree; `windsock lint` uses it."""
 
 import re
 from collections.abc import Iterator
@@ -66,7 +66,7 @@ def problems(folder: Path) -> Iterator[ExperimentProblem]:
 
 
 def _of(path: Path, error: WindsockError) -> Iterator[ExperimentProblem]:
-    """An error's lines, each with the place that it begins with."""
+    """The lines of an error, each split into its place and its message."""
     for line in str(error).splitlines():
         found = _PLACE.fullmatch(line)
         if found is None:

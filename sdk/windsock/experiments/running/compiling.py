@@ -1,4 +1,4 @@
-"""A document becomes a flag whose targeting is portable: each engine gives a unit the same arm."""
+"""Compiles a document to a flag with portable targeting: every engine gives a unit the same arm."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from windsock.flags import JsonValue
 from windsock.settings.arms import ALLOCATION, EXPERIMENT, FIELDS, SEGMENTS, UNIT, VERSION
 
 WEIGHTS: Final = 10_000
-"""Shares are whole parts of this: a hundredth of a per cent."""
+"""Shares are whole numbers of this many parts, each a hundredth of a percent."""
 
 _VARIABLES: Final = {"user": "targetingKey", "request": "request_id"}
 
@@ -33,7 +33,7 @@ class Slot:
 GROUP_START: Final = "group_start"
 GROUP_STOP: Final = "group_stop"
 GROUP: Final = "exclusion_group"
-"""Metadata that keep an experiment's slot: another one of the group must not get it."""
+"""Metadata that reserve an experiment's slot, so that no other one of the group gets it."""
 
 
 def flag_key(experiment: Experiment) -> str:
@@ -52,7 +52,7 @@ def compiled(
 
     A unit takes part if it is in the audience, outside the holdout, and within the traffic; in a group,
     within the experiment's slot. Its arm is drawn by a key that has the experiment's name and version. More
-    traffic keeps those who are in, because it only lengthens the first bucket.
+    traffic keeps everybody who is in, because it only lengthens the first bucket.
 
     Args:
         experiment: The document; its arms are not profiles.
@@ -117,7 +117,7 @@ def _takes_part(experiment: Experiment, holdout: float | None, slot: Slot | None
 
 
 def _within(salt: str, unit: JsonValue, slot: Slot) -> JsonValue:
-    """Whether a unit's hash lies in a part of all hashes; a bucket of no width is left out."""
+    """Whether a unit's hash lies in a range of all hashes; an empty bucket is left out."""
     parts: list[tuple[str, int]] = [
         ("out", slot.start),
         ("in", slot.stop - slot.start),

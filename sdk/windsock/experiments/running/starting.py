@@ -1,4 +1,4 @@
-"""Starting and stopping an experiment: the flag files as they shall be."""
+"""Starting and stopping an experiment: what the flag files will be."""
 
 import json
 import time
@@ -36,7 +36,7 @@ _GATES: Final = ("traffic.", "group.")
 
 
 def flag_files(folder: Path) -> tuple[FlagFile, ...]:
-    """The flag files of a folder; none where there is no flag yet.
+    """The flag files of a folder; empty if it has none yet.
 
     Raises:
         UnreachableError: One can't be read.
@@ -76,7 +76,7 @@ def started(
         experiment: The document.
         files: The flag files as they are.
         holdouts: The declared holdouts.
-        folder: Where a file is made if none has the experiment's flag.
+        folder: Where to create a file if none has the experiment's flag.
 
     Raises:
         ConfigurationError: Another experiment runs on the flag, a change needs a new version, or the
@@ -123,7 +123,7 @@ def stopped(experiment: Experiment, files: Sequence[FlagFile]) -> tuple[FlagFile
 
 
 def difference(experiment: Experiment, flags: Mapping[str, Flag], holdouts: Holdouts) -> str | None:
-    """How the flag that runs differs from the document; None where it doesn't, or the experiment doesn't run.
+    """How the running flag differs from the document; None if it doesn't, or if the experiment isn't running.
 
     Raises:
         ConfigurationError: The document can't be compiled.
@@ -168,7 +168,7 @@ def _check_free(experiment: Experiment, now: Flag | None) -> None:
 
 
 def _check_version(experiment: Experiment, now: JsonValue, body: dict[str, JsonValue]) -> None:
-    """Refuse what would give units another arm under the same version."""
+    """Refuse a change that would move units to another arm under the same version."""
     assert isinstance(now, dict)  # noqa: S101 - what a flag is
     metadata = now.get("metadata")
     version = metadata.get(VERSION) if isinstance(metadata, dict) else None
@@ -209,7 +209,7 @@ def _gate(condition: object) -> int:
 
 
 def _slot(experiment: Experiment, flags: Mapping[str, Flag]) -> Slot | None:
-    """An experiment's part of its group: where it is, longer with more traffic; else the first free one."""
+    """An experiment's slot in its group: its own, longer with more traffic; else the first free one."""
     if experiment.exclusion_group is None:
         return None
     width = round(experiment.traffic * WEIGHTS)

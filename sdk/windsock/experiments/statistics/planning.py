@@ -15,7 +15,7 @@ from windsock.experiments.statistics.roots import above, bisect
 Floats = npt.NDArray[np.float64]
 
 _FINE = tuple((step + 1) / 100 for step in range(100))
-"""Looks that stand for continuous ones where there is no closed form."""
+"""Number of looks that approximate continuous ones where there is no closed form."""
 
 
 @dataclass(frozen=True, slots=True)
