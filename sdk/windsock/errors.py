@@ -39,7 +39,7 @@ class MissingExtraError(ConfigurationError):
 
     Args:
         what: The thing that needs it, as a person would say it: ``"the mirror"``.
-        extra: The extra of the windsock distribution that brings it: ``"mirror"``.
+        extra: The extra of the windsock distribution that installs it: ``"mirror"``.
     """
 
     def __init__(self, what: str, extra: str) -> None:

@@ -10,7 +10,7 @@ UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 MASK = "**********"
-"""Stands for a secret wherever a value is shown; pydantic's own mask."""
+"""Shown in place of a secret; the same mask as pydantic's."""
 
 _IN_URL = re.compile(r"(?<=://)([^\s:/@?#]*:)(?!\d{1,5}(?:[/?#]|$))\S+(?=@)")
 _IN_PAIRS = re.compile(r"((?:password|passwd|pwd)\s*=\s*)('[^']*'|[^\s&;,'\"]+)", re.IGNORECASE)

@@ -106,7 +106,7 @@ class LazyGroup(TyperGroup):
                 formatter.write_dl([(verb, help_line) for verb, (_, help_line) in verbs.items()])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the verb; a misspelt one is told with the nearest."""
+        """Find the verb; for a misspelt one, suggest the nearest."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             near = did_you_mean(args[0], list(VERBS)) if get_close_matches(args[0], VERBS, n=1) else ""
             ctx.fail(f"there is no command {args[0]!r}{near or '; windsock --help lists them'}")

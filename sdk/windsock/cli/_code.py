@@ -1,4 +1,4 @@
-"""The Python code that a command looks through."""
+"""The Python code that a command scans."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def scanned(paths: Sequence[Path]) -> "Code":
-    """Look through Python files; what cannot be parsed is told on stderr.
+    """Scan Python files; those that can't be parsed are reported on stderr.
 
     Raises:
         UnreachableError: A path is not there.
@@ -21,11 +21,11 @@ def scanned(paths: Sequence[Path]) -> "Code":
     try:
         from windsock.code.uses import scan  # noqa: PLC0415 - needs the gitops extra
     except ImportError as error:
-        raise MissingExtraError("looking through Python code", "gitops") from error
+        raise MissingExtraError("scanning Python code", "gitops") from error
     for path in paths:
         if not path.exists():
             raise UnreachableError(f"{path}: No such file or directory")
     code = scan(paths)
     for fault in code.unread:
-        warn(f"not looked through: {fault}")
+        warn(f"not scanned: {fault}")
     return code

@@ -6,7 +6,7 @@ from windsock.flags import read_document
 
 
 def flag_keys(incomplete: str) -> list[str]:
-    """The keys that begin so; none where a file cannot be read, since a shell has no place for the reason."""
+    """The keys with this beginning; none if a file can't be read, because a shell can't show the reason."""
     try:
         documents = [read_document(file.data, file.path) for file in read_files(())]
     except WindsockError:

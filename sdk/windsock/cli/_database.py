@@ -21,7 +21,7 @@ DatabaseUrl = Annotated[
 
 @contextlib.contextmanager
 def database(url: str | None) -> Iterator[str]:
-    """The named database's connection string; without one, the embedded server runs meanwhile."""
+    """The connection string; without one, the embedded server runs for the duration of the block."""
     if url:
         yield url
         return

@@ -1,4 +1,4 @@
-"""What rich lays out, printed so that it can be read in a pipe and a file too."""
+"""Prints rich's layouts so that they can be read in a pipe or a file, too."""
 
 import sys
 
@@ -7,7 +7,7 @@ from rich.text import Text
 
 
 def console_of(columns: int, *, quiet: bool = False) -> Console:
-    """Make a console as wide as the terminal, or with so many columns: a pipe has no width of its own.
+    """Make a console as wide as the terminal, or with this many columns: a pipe has no width.
 
     rich itself leaves colours out of pipes and where NO_COLOR is set.
     """
@@ -15,13 +15,13 @@ def console_of(columns: int, *, quiet: bool = False) -> Console:
 
 
 def print_lines(console: Console, what: RenderableType, *, indent: int = 0, hanging: int = 0) -> None:
-    """Print without the spaces that rich fills its lines up with.
+    """Print without the spaces with which rich pads its lines.
 
     Args:
         console: Where to.
         what: A text or a table.
         indent: Columns before each line.
-        hanging: Columns more before each line but the first.
+        hanging: Additional columns before each line but the first.
     """
     options = console.options.update_width(console.width - indent - hanging)
     for number, segments in enumerate(console.render_lines(what, options, pad=False)):

@@ -23,7 +23,7 @@ from windsock.settings.settings import Settings
 from windsock.text import did_you_mean
 
 LISTED: Final = "pyproject.toml"
-"""Stands for the classes that the project lists, where a command takes the name of a class."""
+"""Instead of a class's name, means all the classes that the project lists."""
 
 Classes = Annotated[
     list[str] | None,
@@ -103,7 +103,7 @@ def _settings_class(name: str) -> type[Settings]:
             f"{name!r} is not a settings class's name; write module:Class, such as app.settings:Teacher"
         )
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # a console script does not have it, `python -m` does
+        sys.path.insert(0, str(Path.cwd()))  # `python -m` adds it, a console script doesn't
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:

@@ -119,7 +119,7 @@ def edit(
     dry_run: DryRun = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Change a profile for all who have it. Example: windsock profile edit warm --set temperature=1.2."""
+    """Change a profile for all its users. Example: windsock profile edit warm --set temperature=1.2."""
     with _connected(database_url) as connection:
         before, users = profiles.found(connection, name)
         after = before.edited(_values(changed), unset or (), active=active, description=description)
@@ -165,7 +165,7 @@ def undo(
 
 @contextmanager
 def _connected(url: str | None) -> Iterator["profiles.Connection"]:
-    """A connection in one transaction; what the database denies is said in a sentence."""
+    """A connection in one transaction; what the database denies becomes one sentence."""
     with database(url) as found, connect(found) as connection:
         from psycopg import errors  # noqa: PLC0415 - an extra; a connection needs it
 

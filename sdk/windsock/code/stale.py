@@ -48,7 +48,7 @@ def stale(flags: Mapping[str, Flag], code: Code, today: date) -> Iterator[Remova
             and flag.targeting
         ):
             yield _of(
-                flag, Why.ROLLED_OUT, f"everybody gets {name!r}; write it into the code and remove the flag"
+                flag, Why.ROLLED_OUT, f"everybody gets {name!r}; put it in the code and remove the flag"
             )
         expires = flag.metadata.get("expires")
         if isinstance(expires, str) and is_past(expires, today):

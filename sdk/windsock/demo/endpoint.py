@@ -255,7 +255,7 @@ def _completion(model: str, messages: list[object]) -> dict[str, Any]:
 
 
 def _embedding(text: str, size: int) -> list[float]:
-    """A vector of unit length in which each word counts in a place of its own: shared words are similar."""
+    """A unit vector with one component for each word, so that texts that share words are similar."""
     vector = [0.0] * size
     for word in _WORD.findall(text.lower()):
         vector[zlib.crc32(word.encode()) % size] += 1.0

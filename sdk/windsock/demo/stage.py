@@ -183,7 +183,7 @@ def running(
 
 @contextlib.contextmanager
 def _mirror(url: str, arguments: Sequence[str]) -> Iterator[None]:
-    """Run ``windsock mirror run`` as a process of its own, until it has published once and to the end."""
+    """Run ``windsock mirror run`` in a process of its own, to the end of the block; it has published once."""
     program = [sys.executable, "-c", "from windsock.cli import main; main()", *arguments]
     log = Path("mirror.log")
     # its settings class may be in an example, which is a package of the repository

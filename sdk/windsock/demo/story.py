@@ -105,7 +105,7 @@ class Teaching(Protocol):
 
 
 class Story:
-    """Two users of an AI teacher, and what people do to its settings meanwhile."""
+    """Two users of an AI teacher, and what people do to its settings in the meantime."""
 
     def __init__(self, stage: Stage, teaching: Teaching) -> None:
         self._stage, self._teaching = stage, teaching
@@ -251,7 +251,7 @@ class Story:
             },
             promises=[
                 Promise(
-                    "Ada was answered with her profile while the database was away",
+                    "Ada was answered with her profile while the database was down",
                     message.used["retrieval_top_k"] == 40 and message.model == "gpt-4o-mini",
                     f"retrieval_top_k {message.used['retrieval_top_k']}, answered by {message.model}",
                 ),

@@ -1,4 +1,4 @@
-"""What an examination looks at on this machine and in the database, and the report that it fills."""
+"""Checks of this machine and the database, and the report that collects them."""
 
 import os
 import platform
@@ -38,12 +38,12 @@ _STALE_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
+    """One check.
 
     Attributes:
         name: Its name, one word.
-        ok: False where somebody has to act.
-        found: What was found, and what to do next where it isn't ok.
+        ok: False if somebody has to act.
+        found: What was found and, if it isn't ok, what to do next.
     """
 
     name: str

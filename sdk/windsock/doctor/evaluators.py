@@ -1,4 +1,4 @@
-"""Evaluators other than windsock's own that the doctor asks: flagd over RPC or OFREP, installed packages."""
+"""Evaluators to compare with windsock's own: flagd over RPC or OFREP, and installed packages."""
 
 import importlib
 import json
@@ -36,7 +36,7 @@ class Package:
 
 
 def installed() -> Package | None:
-    """Probe flagd's Python core, which the stock provider evaluates with; None where it is not installed."""
+    """Probe flagd's Python core, which the stock provider uses; None if it isn't installed."""
     try:
         name = f"{_CORE} {version(_CORE)}"
         core = importlib.import_module("openfeature.contrib.tools.flagd.core").FlagdCore()
@@ -70,7 +70,7 @@ def remote(provider: AbstractProvider, address: str) -> Iterator[Ask]:
     """Ask a flagd through its evaluation RPC.
 
     Raises:
-        UnreachableError: It does not answer.
+        UnreachableError: It doesn't answer.
     """
     try:
         provider.initialize(EvaluationContext())

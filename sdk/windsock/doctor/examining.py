@@ -33,7 +33,7 @@ _RESOLVERS: Final[Mapping[str, Reader]] = {
 
 @dataclass(frozen=True, slots=True)
 class ExamineOptions:
-    """What is looked at.
+    """What to look at.
 
     Attributes:
         flags: The folder of flag files; None for what `FLAGD_*` says, else ``flagd/``.
@@ -89,7 +89,7 @@ def examine(options: ExamineOptions, on_check: Callable[[Check], object]) -> Exa
     """Look at everything.
 
     Args:
-        options: What is looked at.
+        options: What to look at.
         on_check: Called with each check as soon as it is made.
     """
     report = Report(on_check)

@@ -1,4 +1,4 @@
-"""Which bucketing an evaluator uses, told from what it answers where v2 and v3 differ."""
+"""Finds out which bucketing an evaluator uses, from its answers where v2 and v3 differ."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from windsock.flags import Flag, JsonValue
 from windsock.flags.model import BUCKETINGS, Bucketing
 
 Ask: TypeAlias = Callable[[Flag, Mapping[str, object]], str | None]
-"""Gives the variant that an evaluator chooses for a flag and a context, or None where it chooses none."""
+"""Returns the variant that an evaluator chooses for a flag and a context, or None."""
 
 Answered: TypeAlias = Literal["v2", "v3", "neither"]
 
@@ -49,7 +49,7 @@ def buckets(flag: Flag) -> bool:
 
 
 def probes(flag: Flag, attributes: Mapping[str, object]) -> tuple[Probe, ...]:
-    """Find contexts where v2 and v3 answer differently; none where the rule never gets to its split.
+    """Find contexts where v2 and v3 answer differently; none if the rule never reaches its split.
 
     Args:
         flag: The flag.
@@ -68,7 +68,7 @@ def probes(flag: Flag, attributes: Mapping[str, object]) -> tuple[Probe, ...]:
 
 
 def answered(flag: Flag, probed: tuple[Probe, ...], ask: Ask) -> Answered:
-    """Tell which bucketing an evaluator used: the one that all of its answers are."""
+    """Which bucketing an evaluator uses: the one that agrees with all of its answers."""
     answers = [ask(flag, probe.context) for probe in probed]
     for each in BUCKETINGS:
         if all(answer == probe.expected[each] for answer, probe in zip(answers, probed, strict=True)):

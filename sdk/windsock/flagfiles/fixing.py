@@ -1,4 +1,4 @@
-"""Mending a flag file: the linter's edits, applied only where the flags served stay the same."""
+"""Fixing a flag file: the linter's edits, applied only if they don't change the flags served."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """A corrected file: its bytes, and how many findings are gone."""
+    """A corrected file: its bytes, and how many findings were fixed."""
 
     data: bytes
     count: int
@@ -21,7 +21,7 @@ class Fixed:
 def fix(file: FlagFile) -> Fixed:
     """Apply the edits that the linter offers.
 
-    The result is read again: were a flag other than its correction makes it, the file would be left alone.
+    The result is read again; if a flag differs by more than its correction, the file is left alone.
     """
     if file.data.startswith(_BOM):
         rest = fix(FlagFile(file.path, file.data.removeprefix(_BOM)))

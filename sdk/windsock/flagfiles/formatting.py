@@ -26,8 +26,8 @@ def formatted(data: bytes, source: str) -> bytes:
     Flags and variants keep their order, which people chose; the properties of a flag get a fixed one.
 
     Raises:
-        FlagFileError: It cannot be read, is YAML, writes a key twice, of which one would be lost, or has
-            half a surrogate pair.
+        FlagFileError: It can't be read, is YAML, has a key twice, of which one would be lost, or has half a
+            surrogate pair.
     """
     if source.lower().endswith((".yaml", ".yml")):
         raise FlagFileError(source, "fmt writes JSON; YAML keeps its own form and comments")

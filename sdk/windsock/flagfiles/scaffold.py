@@ -1,4 +1,4 @@
-"""A repository's first flag files, and other files that were not there before."""
+"""A repository's first flag files, and other files that don't exist yet."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -29,13 +29,13 @@ def document(flags: Mapping[str, JsonValue]) -> bytes:
 
 
 def write_new(files: Mapping[Path, bytes], *, force: bool) -> tuple[Path, ...]:
-    """Write all files, or none where one is there already and is another.
+    """Write all files, or none if one exists with different content.
 
     Returns:
-        Those that were not there like this already.
+        Those that didn't exist with this content.
 
     Raises:
-        ConfigurationError: A file is there already.
+        ConfigurationError: A file exists already.
     """
     for path, data in files.items():
         if not force and path.exists() and path.read_bytes() != data:
@@ -49,13 +49,13 @@ def write_new(files: Mapping[Path, bytes], *, force: bool) -> tuple[Path, ...]:
 
 
 def first_files(declarations: Sequence[Declaration]) -> list[Path]:
-    """Write a flag file for each settings class, or one with an example; and tell Git what to ignore.
+    """Write a flag file for each settings class, or one with an example, and what Git needs to know.
 
     Returns:
-        The files that were not there like this already.
+        The files that didn't exist with this content.
 
     Raises:
-        ConfigurationError: A file is there already and is another.
+        ConfigurationError: A file exists with different content.
     """
     if declarations:
         files = {

@@ -28,7 +28,7 @@ def apply_to_folder(plan: Plan, root: Path, flags: Sequence[Path] = (DEFAULT_FOL
         flags: The folders of flag files, or the files, that the plan may touch; relative to `root`.
 
     Returns:
-        The paths that were written or removed; none where all of it is there already.
+        The paths that were written or removed; empty if the change is applied already.
 
     Raises:
         PlanError: A file differs from the plan's base, or may not be touched; nothing was

@@ -1,4 +1,4 @@
-"""The evaluation context and the moment that a person writes."""
+"""Reads an evaluation context and a time as a person writes them."""
 
 import json
 from collections.abc import Mapping, Sequence

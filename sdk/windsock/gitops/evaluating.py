@@ -16,7 +16,7 @@ from windsock.provenance.rule import RuleStep, trace
 
 @dataclass(frozen=True, slots=True)
 class FlagQuestion:
-    """Which flag is evaluated, and for whom.
+    """Which flag is evaluated, for which context, from which files.
 
     Attributes:
         key: The flag's key.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import psycopg
 
 LOOK_BACK: Final = 1_000
-"""Rows of the log among which the one of a past moment is looked for."""
+"""How many rows of the log are searched for the one of a past moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Question:
     Attributes:
         settings_class: The class.
         user: The targeting key, or None.
-        attributes: What rules may ask of the user.
+        attributes: The user's attributes, for rules.
         environment: What base flags target.
         folder: The folder of the flag files.
     """
@@ -50,12 +50,12 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class ExplanationWithRules:
-    """An explanation, with what the rules saw.
+    """An explanation, with each rule's conditions.
 
     Attributes:
         explanation: Field by field.
         rules: The conditions of each flag that decided, by its key.
-        log: Whether the log of that moment agrees; empty if it has no row.
+        log: Whether the log agrees; empty if it has no row of that moment.
     """
 
     explanation: Explanation

@@ -29,7 +29,7 @@ def history(
     most: int = MOST_COMMITS,
     shown: Callable[[Flag], Flag] = lambda flag: flag,
 ) -> Iterator[HistoryEntry]:
-    """The commits that changed a flag, newest first; one whose files cannot be read is told.
+    """The commits that changed a flag, newest first; one whose files can't be read is reported.
 
     Args:
         repository: The repository.

@@ -78,7 +78,7 @@ class Impact:
         moves: The groups who get something else at the moment of the plan, largest first.
         lost: How many users of a running experiment lose the arm that they are in, now or later.
         misfits: Why declared settings classes refuse what the flag gives now.
-        later: What changes by itself at later moments.
+        later: What changes later, because of rules on the time.
         open_ended: Whether the rule computes with the time, so that it can't be said who moves when.
     """
 
@@ -134,7 +134,7 @@ def impacts(
 
     Args:
         before: The flags as they are served.
-        after: The flags as they shall be.
+        after: The flags after the change.
         population: The users.
         at: Unix seconds that rules see as ``$flagd.timestamp`` now.
         on_moved: Called with each user who gets something else now.
@@ -175,7 +175,7 @@ class _Changed:
             pair.count(contexts, None)
 
     def impact(self, total: int) -> Impact:
-        """What was counted; of moments that change nothing, none is told."""
+        """What was counted; moments that change nothing are left out."""
         now = self._now.moves()
         stages: list[Later] = []
         for when, pair in self._later.items():

@@ -42,7 +42,7 @@ class PlanStep:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a change may do without a person's word.
+    """What a change may do without explicit approval.
 
     Attributes:
         max_moved: Largest share of the population, 0 to 1, that one flag may move; None for any.
@@ -111,7 +111,7 @@ class PlanRequest:
     Attributes:
         base: The name of the base revision.
         before: The files at the base.
-        after: The files as they shall be.
+        after: The files after the change.
         population: The users.
         declarations: The settings classes that read the flags.
         limits: What the change may do.

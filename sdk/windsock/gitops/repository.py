@@ -122,7 +122,7 @@ class Repository:
             The commit's hash.
 
         Raises:
-            PlanError: The branch is checked out, or moved meanwhile.
+            PlanError: The branch is checked out, or has moved in the meantime.
         """
         reference = f"refs/heads/{branch}"
         if self._run("symbolic-ref", "--quiet", "HEAD").stdout.decode().strip() == reference:
@@ -139,7 +139,9 @@ class Repository:
         finally:
             index.unlink(missing_ok=True)
         if self._run("update-ref", reference, made, old or "0" * len(made)).returncode:
-            raise PlanError(f"branch {branch} moved meanwhile; nothing was changed: make the plan again")
+            raise PlanError(
+                f"branch {branch} has moved in the meantime; nothing was changed: plan again"
+            )
         return made
 
     def _tree(self, parent: str, files: Mapping[str, bytes | None], index: Path) -> str:
@@ -239,7 +241,7 @@ class Revisions:
     Attributes:
         base: The revision that is served, resolved.
         before: Its files.
-        after: The files as they shall be.
+        after: The files after the change.
         uncommitted: Files of the working tree that no commit has, if that is what is to be.
     """
 

@@ -105,7 +105,7 @@ def _missing_in(known: Sequence[JsonValue], members: Sequence[JsonValue]) -> lis
 
 
 def _arrow(words: tuple[str, str], rules: tuple[JsonValue, JsonValue]) -> str:
-    """From one to the other in words, or as JSON where the words are the same."""
+    """The change in words, or as JSON if the words are the same."""
     old, new = words if words[0] != words[1] else map(json.dumps, rules)
     return f"{old} → {new}"
 

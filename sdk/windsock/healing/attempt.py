@@ -195,7 +195,7 @@ class Attempt(Generic[S]):
         ]
 
     def _exhausted(self, error: Exception) -> None:
-        """Nothing answered: the record has what the user was assigned, and a heal around this one is told."""
+        """Nothing answered: the record keeps what the user was assigned, and an outer heal learns of it."""
         assigned = {each.field: self._first.values[each.field] for each in self._healed}
         for trace in self._traces:
             trace.instead = assigned

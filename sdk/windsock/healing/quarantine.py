@@ -35,7 +35,7 @@ EXPIRY = 3600.0
 """Seconds after which a withdrawn value is tried again by everybody."""
 
 PROBE_EVERY = 100
-"""One healed call in so many tries a withdrawn value again."""
+"""One in this many healed calls tries a withdrawn value again."""
 
 PROBES = 3
 """Probes in a row that must go well before a value is lifted."""

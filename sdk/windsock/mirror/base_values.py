@@ -118,7 +118,7 @@ class BaseReader:
 
 def _signature(path: Path) -> _Signature:
     try:
-        status = os.stat(path)  # noqa: PTH116 - one call, and None where the file is gone meanwhile
+        status = os.stat(path)  # noqa: PTH116 - one call, and None if the file is gone by now
     except FileNotFoundError:
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino

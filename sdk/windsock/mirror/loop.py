@@ -187,7 +187,7 @@ class Mirror:
         return written, reading.cursor
 
     def _wait(self, source: Source, stop: threading.Event, pace: "Pace") -> None:
-        """Wait for a wake-up, for the next poll, or for the end; do the chores meanwhile."""
+        """Wait for a wake-up, for the next poll, or for the end; do the chores in the meantime."""
         pace.chores(source)
         self._tell_others(source, pace)
         deadline = time.monotonic() + pace.pause

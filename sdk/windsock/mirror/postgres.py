@@ -77,7 +77,7 @@ class Leader:
 
     Attributes:
         folder: What tells its folder from others; None if no mirror of the group has ever reported.
-        reported: Seconds since it was last at work; None likewise.
+        reported: Seconds since it last reported; None likewise.
         right: Seconds since its documents were last known to be right; None for never.
         trouble: What was wrong then; empty or None when nothing was.
         holder: Who holds the group's lock, for people; None if that can't be seen.

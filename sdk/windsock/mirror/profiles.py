@@ -142,7 +142,7 @@ def saved(
         connection: Of the tables' owner, or of the console.
         name: The profile.
         before: What `found` gave; None for a new one.
-        after: What it shall say.
+        after: What it is to say.
         actor: Who wants it, for the audit; the database's role unless the console says somebody.
     """
     _save(connection, name, after)

@@ -88,7 +88,7 @@ unlisten *;
 select current_setting('max_prepared_transactions') <> '0';
 
 -- name: fall_asleep
--- From now on the triggers notify; false while a change is under way whose transaction notifies nobody. The number is
+-- From now on the triggers notify; false while a change is in progress whose transaction notifies nobody. The number is
 -- the one in windsock.wake_mirror().
 select pg_try_advisory_lock(8603657889541918571);
 

@@ -49,7 +49,7 @@ class AsyncDeadlineConnection(psycopg.AsyncConnection[Any]):
 
 
 def within(seconds: float) -> type[DeadlineConnection]:
-    """Make a connection class whose waits end after so many seconds."""
+    """Make a connection class whose waits end after a number of seconds."""
     return type("DeadlineConnection", (DeadlineConnection,), {"seconds": seconds})
 
 

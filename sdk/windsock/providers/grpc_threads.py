@@ -30,7 +30,7 @@ def wait_for_their_end() -> None:
 
 
 def _grpc_threads() -> frozenset[str]:
-    """The ids of gRPC's threads; none where the system does not tell them, as only Linux does."""
+    """The ids of gRPC's threads; none where the system doesn't list them (only Linux does)."""
     return frozenset(task.name for task in _tasks() if _name(task).startswith(_NAMES))
 
 

@@ -267,7 +267,7 @@ class RemoteProvider(ServingProvider):
         try:
             stock.initialize(context)
         finally:
-            if stock is not self._stock:  # stopped meanwhile
+            if stock is not self._stock:  # stopped in the meantime
                 close(stock)
 
     def _disconnect(self) -> bool:

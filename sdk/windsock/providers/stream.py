@@ -79,7 +79,7 @@ class StreamProvider(CompiledProvider):
         """Connect, and wait for the first set for at most the options' ``deadline``.
 
         Raises:
-            ProviderNotReadyError: No set with a flag in it came and there is no offline copy; the attempts go
+            ProviderNotReadyError: No set with flags has arrived and there is no offline copy; the attempts go
                 on.
             ProviderFatalError: The server refused with a code that the options call fatal.
         """
@@ -277,7 +277,7 @@ class _Follower:
         return received, LostError("the server ended the stream")
 
     def _wait(self, seconds: float) -> None:
-        """Wait before the next attempt, and say ERROR when the grace period ends meanwhile."""
+        """Wait before the next attempt, and report ERROR when the grace period ends during the wait."""
         grace = self._provider.grace()
         if grace < seconds:
             self._stop.wait(grace)

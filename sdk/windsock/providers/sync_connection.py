@@ -132,7 +132,7 @@ class SyncConnection:
         """Ask a server that sends no context with its flags the older way; it need not know or answer it."""
         try:
             answer = stub.GetMetadata(sync_pb2.GetMetadataRequest(), timeout=self._options.deadline)
-        except (grpc.RpcError, ValueError):  # ValueError: the channel was closed meanwhile
+        except (grpc.RpcError, ValueError):  # ValueError: the channel was closed in the meantime
             return {}
         return _attributes(answer.metadata)
 

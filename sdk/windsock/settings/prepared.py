@@ -57,7 +57,7 @@ class Prepared:
         self.choose: Choose = _rule(telling[0]) if len(telling) == 1 else _all_of(flags)
 
     def keep(self, chosen: Chosen, given: Given) -> None:
-        """Give the same from now on."""
+        """Return the same from now on."""
         if len(self.given) >= _GIVEN_MAX:
             self.given.clear()
         self.given[chosen] = given

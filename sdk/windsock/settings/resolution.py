@@ -286,7 +286,7 @@ class Resolver:
         return [*base_layer, *self.process_layers(), *experiment_layer, *profile_layer], excluded
 
     def _flag_layer(self, layer: str, outcome: Outcome) -> list[Layer]:
-        """The layer of one flag: none where the flag serves nothing or nothing that settings can be."""
+        """The layer of one flag; None if the flag serves nothing, or nothing that settings can hold."""
         if outcome.value is None:
             return []
         if not isinstance(outcome.value, Mapping):

@@ -100,7 +100,7 @@ class ViewTrace:
     """Tells the request that a view was made in what the view was used for.
 
     Attributes:
-        instead: Values to tell of, in place of those that were read.
+        instead: Values to report instead of those that were read.
     """
 
     __slots__ = ("_attributes", "_settings", "instead")

@@ -47,7 +47,7 @@ def image(service: str, project: Path) -> str:
     """The image of a service of the project's Compose file; ``${VARIABLE:-default}`` is resolved.
 
     Raises:
-        ConfigurationError: There is no Compose file, or it names no image for the service.
+        ConfigurationError: The Compose file is missing, or names no image for the service.
     """
     found = next((project / name for name in COMPOSE_FILES if (project / name).is_file()), None)
     if found is None:

@@ -171,7 +171,7 @@ class UsageHealth:
     Attributes:
         queued: Waiting in memory now.
         written: Stored by the sink straight from memory.
-        spooled: Written to disk because the sink was away or too slow.
+        spooled: Written to disk because the sink was unreachable or too slow.
         replayed: Read back from disk and stored; also those that another process had left.
         refused: Rows that the sink can never store; they are in ``refused.jsonl`` of the spool's folder.
         dropped: Lost, because the queue was full or neither the sink nor the disk could be written.
@@ -198,7 +198,7 @@ def hashed_user_id(user_id: str, key: bytes) -> str:
 
 
 def stored_user_id(user_id: str, key: bytes | None) -> str:
-    """A user id as our tables have it: hashed where there is a key."""
+    """A user id as stored in our tables: hashed if there is a key."""
     return user_id if key is None else hashed_user_id(user_id, key)
 
 

@@ -67,7 +67,7 @@ class Delivery:
 
         Args:
             rows: The batch.
-            give_up: Gives the monotonic time until which to wait for the sink; it may come nearer meanwhile.
+            give_up: Returns the monotonic time until which to wait for the sink; it may move closer.
 
         Returns:
             Whether the rows are stored. False when the sink is down, still at an earlier batch, or has not

@@ -22,7 +22,7 @@ class Selection:
         user: Only this user's.
         config: Only those of this profile.
         healed: Only those in which a value failed and was replaced.
-        limit: At most so many.
+        limit: The largest number of records.
     """
 
     user: str | None = None

@@ -52,7 +52,7 @@ class _Counts:
 
 
 class _Barrier(threading.Event):
-    """Stands in the queue between records; set when everything before it is stored or on disk."""
+    """A marker in the queue; set when everything before it is stored or on disk."""
 
 
 class UsageWriter:
