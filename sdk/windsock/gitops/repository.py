@@ -139,9 +139,7 @@ class Repository:
         finally:
             index.unlink(missing_ok=True)
         if self._run("update-ref", reference, made, old or "0" * len(made)).returncode:
-            raise PlanError(
-                f"branch {branch} has moved in the meantime; nothing was changed: plan again"
-            )
+            raise PlanError(f"branch {branch} has moved in the meantime; nothing was changed: plan again")
         return made
 
     def _tree(self, parent: str, files: Mapping[str, bytes | None], index: Path) -> str:
