@@ -10,7 +10,7 @@ from openfeature.exception import ErrorCode
 from tests.evaluator.costly_inputs import CostlyInputs
 
 from windsock.evaluator import CompiledFlag, Outcome
-from windsock.evaluator.work import MAX_STEPS
+from windsock.evaluator.work_limit import MAX_STEPS
 from windsock.flags import read_document
 
 TEN = list("abcdefghij")

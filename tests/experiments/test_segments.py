@@ -12,7 +12,7 @@ from tests.experiments.data import NOW, START, Rows
 from tests.experiments.test_engines import SPARK, spark
 from windsock.experiments.analysis import ComparisonOutcome, analyse
 from windsock.experiments.data.collecting import collect
-from windsock.experiments.data.parts import MAX_COMBINATIONS, MAX_VALUES, OTHER, UNKNOWN
+from windsock.experiments.data.segment_sums import MAX_COMBINATIONS, MAX_VALUES, OTHER, UNKNOWN
 from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.decision import decide
 from windsock.experiments.documents import Experiment

@@ -135,7 +135,7 @@ def path_of(client: OpenFeatureClient, domain: str | None, kind: type[P]) -> Dir
         kind: The class of the providers that may be asked directly.
     """
     if moved():
-        from windsock.client.through import ClientPath  # noqa: PLC0415 - the versions we know don't need it
+        from windsock.client.public_calls import ClientPath  # noqa: PLC0415 - the versions we know don't need it
 
         return ClientPath(client)
     return DirectPath(client, domain, kind)

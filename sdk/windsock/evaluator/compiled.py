@@ -17,7 +17,7 @@ from windsock.evaluator.outcome import Outcome
 from windsock.evaluator.reads import deciding_attribute
 from windsock.evaluator.values import RuleError, Value, describe, plain
 from windsock.evaluator.variant_names import is_plain_name, variant_name
-from windsock.evaluator.work import begin
+from windsock.evaluator.work_limit import begin
 from windsock.flags import Flag
 from windsock.flags.kinds import may_be_object
 from windsock.flags.values import quoted

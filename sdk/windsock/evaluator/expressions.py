@@ -36,7 +36,7 @@ from windsock.evaluator.values import (
     trim,
 )
 from windsock.evaluator.variables import walk
-from windsock.evaluator.work import metered, size_of, spend
+from windsock.evaluator.work_limit import metered, size_of, spend
 from windsock.flags import Bucketing
 from windsock.flags.kinds import may_be_object
 

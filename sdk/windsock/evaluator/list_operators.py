@@ -17,7 +17,7 @@ from windsock.evaluator.values import (
     truthy,
 )
 from windsock.evaluator.variables import names_something, solve
-from windsock.evaluator.work import size_of, spend
+from windsock.evaluator.work_limit import size_of, spend
 from windsock.flags.size import expanded_size
 
 Expression: TypeAlias = Callable[[Value], Value]

@@ -21,7 +21,7 @@ from windsock.evaluator.values import (
     truthy,
 )
 from windsock.evaluator.variables import index_of, look_up, missing, missing_some
-from windsock.evaluator.work import MAX_LIST, MAX_TEXT, spend, spend_on
+from windsock.evaluator.work_limit import MAX_LIST, MAX_TEXT, spend, spend_on
 
 Operator: TypeAlias = Callable[[Value, Value], Value]
 """Takes the evaluated arguments and the data; raises ``RuleError``."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from windsock.experiments.data.collecting import Collected
-from windsock.experiments.data.parts import ArmSums
+from windsock.experiments.data.segment_sums import ArmSums
 from windsock.experiments.data.unit_table import columns_of
 from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import Kind, Metric

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from windsock.experiments.analysis import Analysis, Comparing, Comparison
-from windsock.experiments.data.parts import SegmentSums
+from windsock.experiments.data.segment_sums import SegmentSums
 
 
 @dataclass(frozen=True, slots=True)

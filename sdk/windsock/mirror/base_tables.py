@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Self
 
 from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError
 from windsock.flags import JsonValue
-from windsock.mirror.asking import quoted
 from windsock.mirror.base_values import BaseReader, BaseValues
 from windsock.mirror.id_lists import json_text
 from windsock.mirror.postgres import Source
+from windsock.mirror.queries import quoted
 from windsock.postgres.queries import load_queries
 from windsock.settings.settings import Settings
 

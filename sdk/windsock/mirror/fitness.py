@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from windsock.errors import ConfigurationError, DatabaseUnfitError, MissingExtraError
-from windsock.mirror.asking import QUERIES, one
+from windsock.mirror.queries import QUERIES, one
 from windsock.postgres import shapes
 
 try:

@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator
 from windsock.backoff import Backoff
 from windsock.errors import DatabaseUnfitError, GuardError, MirrorError, WindsockError
 from windsock.mirror.alarm import Alarm
-from windsock.mirror.asking import DatabaseError
 from windsock.mirror.base_tables import BaseTables
 from windsock.mirror.checking import Fitting
 from windsock.mirror.files import Folder
+from windsock.mirror.folder_state import Memory
 from windsock.mirror.guard import ShrinkGuard
 from windsock.mirror.health import Status
-from windsock.mirror.memory import Memory
 from windsock.mirror.options import MirrorOptions, layout_of
 from windsock.mirror.pace import Pace
 from windsock.mirror.postgres import Source, connect
 from windsock.mirror.publish import Publisher, Written
+from windsock.mirror.queries import DatabaseError
 from windsock.mirror.standby import trouble
 
 _log = logging.getLogger("windsock.mirror")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from windsock.errors import ConfigurationError
 from windsock.flag_names import PROFILE
-from windsock.mirror.asking import QUERIES, DatabaseError, deadline, one, said_clearly
 from windsock.mirror.fitness import (
     NONCE_SECONDS,
     Capability,
@@ -21,6 +20,7 @@ from windsock.mirror.fitness import (
     warn_without_log,
 )
 from windsock.mirror.id_lists import IdList, IdTally
+from windsock.mirror.queries import QUERIES, DatabaseError, deadline, one, said_clearly
 from windsock.mirror.rows import MAX_SETTINGS_BYTES, AssignmentList, AssignmentRow, Changes, ConfigurationRow
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from windsock.flag_names import shard_of
 from windsock.mirror.checking import Fitting
 from windsock.mirror.documents import Layout, Profile, Shard, parse, render, shard_count
 from windsock.mirror.files import Folder
+from windsock.mirror.folder_state import Memory
 from windsock.mirror.guard import ShrinkGuard
 from windsock.mirror.id_lists import IdList, IdTally
-from windsock.mirror.memory import Memory
 from windsock.mirror.postgres import Reading
 from windsock.mirror.rows import (
     AssignmentList,

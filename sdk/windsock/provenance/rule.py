@@ -8,7 +8,7 @@ from typing import Final
 from windsock.evaluator.expressions import FLAGD, RuleScope
 from windsock.evaluator.fractional import hash_targeting_key, hashing_for
 from windsock.evaluator.values import RuleError, truthy
-from windsock.evaluator.work import begin
+from windsock.evaluator.work_limit import begin
 from windsock.flags import Flag, JsonValue
 from windsock.flags.model import CONTAINERS
 from windsock.flags.words import condition_in_words, gives_in_words

@@ -36,7 +36,7 @@ from windsock.errors import MissingExtraError
 from windsock.flag_names import COUNT, PROFILE, shard_of
 from windsock.flags.values import MOST_EXACT
 from windsock.providers import forking
-from windsock.providers.answers import Answers
+from windsock.providers.answer_cache import Answers
 from windsock.providers.base import ServingProvider
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.providers.sentinel import SentinelWatch

@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 
 from windsock.errors import ConfigurationError
 from windsock.experiments.data import lapses, unit_table
-from windsock.experiments.data.parts import MAX_COMBINATIONS, ArmSums, SegmentSums, parts, total
+from windsock.experiments.data.segment_sums import MAX_COMBINATIONS, ArmSums, SegmentSums, parts, total
 from windsock.experiments.data.sources import Scope, rows_of
 from windsock.experiments.data.unit_table import Moment
 from windsock.experiments.data.warehouse import Row, Warehouse, utc
