@@ -8,6 +8,8 @@ from hashlib import sha256
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 """What PostgreSQL's text and jsonb refuse: NUL, and halves of surrogate pairs."""
 
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+"""Between a number and its unit; Python counts it among what isn't printable."""
 
 MASK = "**********"
 """Shown in place of a secret; the same mask as pydantic's."""
@@ -54,7 +56,12 @@ def escaped(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    shown = (each if each.isprintable() or each == NO_BREAK_SPACE else _escape(each) for each in text)
+    return "".join(shown)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 def bounded(value: object, limit: int) -> str:

@@ -1,8 +1,11 @@
 """docker-compose.yml keeps its promises about ports, secrets and sources; read as data, no engine needed."""
 
+import importlib
 import json
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -219,3 +222,17 @@ def test_images_that_others_publish_have_a_full_tag():
     names += re.findall(r"^ARG PYTHON_IMAGE=(\S+)$", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE)
     assert len(names) == 3
     assert [name for name in names if not re.fullmatch(r"[^:]+:v?\d+\.\d+(\.\d+)?(-slim)?", name)] == []
+
+
+def test_a_release_prints_digests_that_docker_told_and_none_without_it(monkeypatch):
+    monkeypatch.syspath_prepend(str(REPOSITORY / "deploy"))
+    image_digests = importlib.import_module("image_digests")
+    assert set(image_digests.images()) == {"WINDSOCK_POSTGRES_IMAGE", "WINDSOCK_FLAGD_IMAGE", "PYTHON_IMAGE"}
+    done = subprocess.run(
+        [sys.executable, REPOSITORY / "deploy" / "image_digests.py"],
+        capture_output=True, text=True, timeout=60, check=False,
+        env=os.environ | {"DOCKER_HOST": "unix:///nonexistent/docker.sock"},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "docker" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

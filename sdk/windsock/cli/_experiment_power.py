@@ -57,7 +57,6 @@ def lines(found: Power) -> Iterator[str]:
     """The sentences above the table."""
     title = metric_title(found.metric).capitalize()
     yield f"{title} is {number(found.mean)} now; its standard deviation per unit {number(found.deviation)}."
-    yield f"To find a change of {number(found.effect)} in four of five experiments:"
     if found.maximum is not None:
         units, effect = found.maximum
         yield f"The declared maximum, {units:,} units, finds {percent(effect, 1)} in 4 of 5 cases."
@@ -67,6 +66,7 @@ def lines(found: Power) -> Iterator[str]:
             f"Replayed on the past, 50 looks: {percent(false, 1)} false alarms; a change of "
             f"{number(found.effect)} in the units that are there is found in {percent(right)}."
         )
+    yield f"To find a change of {number(found.effect)} in four of five experiments:"
 
 
 def table(found: Power) -> Table:

@@ -130,7 +130,7 @@ class UsageWriter:
             self._deadline = end - deadline / 2  # first: the collector looks at it once it sees `_stopped`
             self._stopped = True
         atexit.unregister(self.stop)
-        collector = self._collector
+        collector, before = self._collector, self._counts.spooled
         self._wake.set()
         if collector is not None:
             collector.join(deadline)
@@ -138,6 +138,11 @@ class UsageWriter:
             self._drain()
         self._delivery.stop(max(0.0, end - time.monotonic()))
         self._spool.release()
+        if waiting := self._counts.spooled - before:
+            log.warning(
+                "%d usage records were not stored within the %g s of the stop and wait in %s; the next "
+                "process that records there stores them", waiting, deadline, self._spool.folder,
+            )  # fmt: skip
 
     def health(self) -> UsageHealth:
         """The counts so far."""

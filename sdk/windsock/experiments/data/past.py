@@ -11,6 +11,7 @@ from windsock.errors import ConfigurationError
 from windsock.experiments.data.sources import Scope, rows_of
 from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.metrics import Kind, Metric
+from windsock.experiments.quantities import duration_text
 
 MAX_UNITS = 200_000
 """Most units that are read."""
@@ -64,7 +65,7 @@ def read_past(
     found = warehouse.rows(grouped.select("n", "d").limit(MAX_UNITS))
     if len(found) < 2:
         raise ConfigurationError(
-            f"metric {name}: {len(found)} units had a row in the last {metric.window.days} days; "
+            f"metric {name}: {len(found)} units had a row in the last {duration_text(metric.window)}; "
             "power needs past data: give the mean and the standard deviation instead"
         )
     numerators = np.array([float(str(row["n"])) for row in found])
