@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from windsock.usage import Healed, Measured, Pending, UsageRecord, Use
+from windsock.usage import COLUMNS, Healed, Measured, Pending, UsageRecord, Use
 from windsock.usage.clean import MAX_ERROR, MAX_FIELD, MAX_FIELDS, MAX_TEXT, clean
 
 
@@ -174,6 +174,14 @@ def test_any_record_survives_a_line_of_text(values, user, error):
     line.encode()
     assert "\n" not in line
     assert UsageRecord.from_line(line) == record
+
+
+def test_a_record_as_data_has_the_columns_of_the_table():
+    record = clean(_pending({"top_k": 1}, "ann", "it failed"))
+    data = record.to_dict()
+    assert data.keys() == set(COLUMNS)
+    assert (data["user_id"], data["values"]) == ("ann", {"top_k": 1})
+    assert [each["error"] for each in data["healed"]] == ["it failed"]
 
 
 def _pending(values, user, error):

@@ -70,7 +70,7 @@ class UsageRecord:
 
     def to_dict(self) -> dict[str, object]:
         """The record as plain data, with the columns' names."""
-        row = dict(zip(_FIELDS, self.to_tuple(), strict=True))
+        row = dict(zip(_STORED, self.to_tuple(), strict=True))
         del row["values_json"], row["healed_json"]
         return {**row, "values": self.values, "healed": self.healed}
 
