@@ -51,6 +51,19 @@ def test_a_chain_of_id_lists_is_one_look_up_and_the_first_list_wins(nested: bool
     assert flag.evaluate({}).variant == "c"
 
 
+@pytest.mark.parametrize("every", [1, 2, 3], ids=["no look-ups", "every second", "every third"])
+def test_a_rule_of_thousands_of_clauses_on_different_attributes_is_evaluated(every: int) -> None:
+    clauses: list[object] = []
+    for number in range(5_000):
+        operator = "==" if every > 1 and number % every == 0 else ">"
+        clauses += [{operator: [{"var": f"n{number}"}, "x" if operator == "==" else 10]}, "a"]
+    last = {">": [{"var": "last"}, 10]}
+    flag = compiled({"if": [*clauses, last, "b", "c"]})
+    assert flag.evaluate({"last": 11}).variant == "b"
+    assert flag.evaluate({"n4998": 11 if every == 1 else "x", "last": 11}).variant == "a"
+    assert flag.evaluate({"last": 10}).variant == "c"
+
+
 def test_a_chain_keeps_its_order_between_attributes() -> None:
     rule = {
         "if": [

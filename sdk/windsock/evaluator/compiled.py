@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from itertools import groupby
 from typing import Final, TypeAlias
 
 from openfeature.exception import ErrorCode
@@ -39,6 +40,9 @@ def unix_time() -> float:
 
 
 _Tail: TypeAlias = Callable[[Value], Outcome]
+
+_RUNS_MAX: Final = 100
+"""Most lookups of one rule, each of which calls the next: beyond it, the clauses are tried one by one."""
 
 
 class CompiledFlag:
@@ -220,17 +224,22 @@ class _Tails:
         """From the last clause to the first; clauses on the texts of one attribute become one lookup."""
         clauses = _flattened(clauses)
         otherwise = self._branch(clauses[-1]) if len(clauses) % 2 else _Always(self._outcomes.fallback)
-        run: list[tuple[Membership, _Tail]] = []
-        for index in range(len(clauses) - 2 - len(clauses) % 2, -1, -2):
-            value = self._branch(clauses[index + 1])
-            test = membership(clauses[index])
-            if run and (test is None or test.name != run[0][0].name):
-                otherwise, run = _choose(run, otherwise, self._compiler.sets), []
-            if test is None:
-                otherwise = _either(self._compiler.compile(clauses[index]), value, otherwise)
+        tested = [
+            (membership(condition), condition, self._branch(value))
+            for condition, value in zip(clauses[::2], clauses[1::2], strict=False)
+        ]
+        runs = [list(run) for _, run in groupby(tested, key=lambda each: each[0] and each[0].name)]
+        if len(runs) > _RUNS_MAX:
+            runs = [[(None, condition, value) for _, condition, value in tested]]
+        for run in reversed(runs):
+            tests = [(test, value) for test, _, value in run if test is not None]
+            if tests:
+                otherwise = _choose(tests, otherwise, self._compiler.sets)
             else:
-                run.append((test, value))
-        return _choose(run, otherwise, self._compiler.sets) if run else otherwise
+                otherwise = _first(
+                    [(self._compiler.compile(condition), value) for _, condition, value in run], otherwise
+                )
+        return otherwise
 
     def _fractional(self, arguments: Value) -> _Tail:
         literal = self._compiler.literal_split(arguments)
@@ -278,9 +287,22 @@ def _either(condition: Expression, value: _Tail, otherwise: _Tail) -> _Tail:
     return lambda data: value(data) if condition(data) else otherwise(data)
 
 
-def _choose(run: list[tuple[Membership, _Tail]], otherwise: _Tail, sets: LiteralSets) -> _Tail:
-    """Clauses on one attribute, the last one first, as one lookup."""
-    tests = run[::-1]
+def _first(clauses: list[tuple[Expression, _Tail]], otherwise: _Tail) -> _Tail:
+    """The value of the first clause that holds."""
+    if len(clauses) == 1:
+        return _either(*clauses[0], otherwise)
+
+    def run(data: Value) -> Outcome:
+        for condition, value in clauses:
+            if condition(data):
+                return value(data)
+        return otherwise(data)
+
+    return run
+
+
+def _choose(tests: list[tuple[Membership, _Tail]], otherwise: _Tail, sets: LiteralSets) -> _Tail:
+    """Clauses on one attribute as one lookup."""
     name = tests[0][0].name
     if isinstance(otherwise, _Always):
         test, value = tests[0]

@@ -65,9 +65,13 @@ class Reading:
         """Stream the assignments in the order of shard and configuration; close it when you leave early."""
         query = QUERIES["all_assignments"].replace(b"{shards}", str(shards).encode())
         query = query.replace(b"{key}", b"id" if self._id_type == "uuid" else b'id::text collate "C"')
-        with deadline(self._connection, _READING_SECONDS), self._connection.cursor().copy(query) as copy:
+        with (
+            deadline(self._connection, _READING_SECONDS) as again,
+            self._connection.cursor().copy(query) as copy,
+        ):
             copy.set_types(["int8", "text", "text", "int8", "text"])
             for shard, config_id, text, count, checksum in copy.rows():
+                again()  # ten million users take minutes on a busy server
                 yield AssignmentList(shard, config_id, IdList(text, count, int(checksum)))
 
 

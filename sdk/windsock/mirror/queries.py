@@ -4,7 +4,8 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from windsock.errors import DatabaseUnfitError, MirrorError, MissingExtraError
@@ -58,15 +59,31 @@ def one(connection: "Connection", name: str, parameters: dict[str, object] | Non
 
 
 @contextlib.contextmanager
-def deadline(connection: "Connection", seconds: float) -> Iterator[None]:
-    """Break the connection when the block takes longer: a stalled server or proxy never answers."""
-    timer = threading.Timer(seconds, _break, [connection])
-    timer.start()
+def deadline(connection: "Connection", seconds: float) -> Iterator[Callable[[], None]]:
+    """Break the connection when the block takes longer: a stalled server or proxy never answers.
+
+    Yields:
+        Starts the time again: for a long answer, to be called at each part of it.
+    """
+    due, over = time.monotonic() + seconds, threading.Event()
+
+    def again() -> None:
+        nonlocal due
+        due = time.monotonic() + seconds
+
+    def watch() -> None:
+        while (left := due - time.monotonic()) > 0:
+            if over.wait(left):
+                return
+        _break(connection)
+
+    thread = threading.Thread(target=watch, name="windsock-deadline")
+    thread.start()
     try:
-        yield
+        yield again
     finally:
-        timer.cancel()
-        timer.join()
+        over.set()
+        thread.join()
 
 
 def _break(connection: "Connection") -> None:
