@@ -157,6 +157,31 @@ def test_what_needs_no_privilege_has_none(compose, service):
     assert written["security_opt"] == ["no-new-privileges:true"]
 
 
+def test_postgres_needs_no_capability_either(compose):
+    written = services(compose)["postgres"]
+    assert written["user"] == "postgres"
+    assert written["cap_drop"] == ["ALL"]
+    assert written["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_every_service_has_limits(compose):
+    for name, written in services(compose).items():
+        assert written["mem_limit"] in {"512m", "1g"}, name
+        assert (written["cpus"], written["pids_limit"]) == (1.0, 256), name
+
+
+def test_flags_are_mounted_read_only_but_where_the_api_writes_and_was_asked_to(compose):
+    mounts = {
+        name: mount.rpartition("/etc/flagd")[2]
+        for name, written in services(compose).items()
+        for mount in written.get("volumes", [])
+        if mount.startswith("./flagd:")
+    }
+    assert mounts.pop("ad-learning") == ":${AD_LEARNING_FLAGS:-ro}"
+    assert len(mounts) >= 5
+    assert set(mounts.values()) == {":ro"}
+
+
 def test_variables_of_the_settings_are_passed_through_and_may_be_unset(compose):
     environment = services(compose)["hello"]["environment"]
     for name in ("AURA_L1_MODEL", "AURA_L2_MODEL", "AURA_L3_MODEL", "OPENAI_CHAT_MODEL", "ENVIRONMENT"):

@@ -130,6 +130,7 @@ def deployment(
         "AURA_EMBEDDING_SECONDS": "30",
         "CONFIGURATION_API_WRITABLE": "true",
         "AD_LEARNING_USER": str(os.getuid()),
+        "AD_LEARNING_FLAGS": "rw",
     }
     deployment = Deployment(folder, variables)
     try:
