@@ -239,3 +239,21 @@ def test_an_id_that_no_index_takes_is_logged_all_the_same(empty_database):
         long = "".join(uuid.uuid4().hex for _ in range(300))
         connection.execute("insert into profiles select %s, id from app_configurations limit 1", [long])
         assert connection.execute("select row_id from windsock.change_log").fetchall()[-1] == (long,)
+
+
+def test_what_a_dump_brings_from_a_server_with_higher_transaction_ids_is_forgotten(application):
+    application.execute("truncate windsock.change_log")
+    application.execute("insert into windsock.change_log values ('99999999', 'profiles', null)")
+    application.execute("update windsock.change_log_cut set xid = '99999999'")
+    with application.transaction():
+        assign_all(application)
+        application.execute("select windsock.cut_log('0', 100000)")  # its own rows are not cut yet
+    (kept,) = application.execute("select count(*) from windsock.change_log").fetchone()
+    assert kept == 10
+    assert application.execute("select xid::text from windsock.change_log_cut").fetchone() == ("0",)
+    application.execute("select windsock.cut_log('0', 100000)")
+    cut_here = (
+        "select xid > '0' and xid < pg_snapshot_xmax(pg_current_snapshot()) from windsock.change_log_cut"
+    )
+    assert application.execute(cut_here).fetchone() == (True,)
+    assert application.execute("select count(*) from windsock.change_log").fetchone() == (0,)
