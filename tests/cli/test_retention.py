@@ -1,5 +1,6 @@
 """`windsock prune` and `windsock forget` as programs, on a real database, as the role that may."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from tests.flagfiles import write_flags
+from tests.waiting import eventually
 
 from windsock.postgres.retention import FORGOTTEN, PRUNED
 from windsock.usage import hashed_user_id
@@ -209,3 +211,39 @@ def test_what_the_commands_ask_has_an_index(tables, question):
     plan = "\n".join(line for (line,) in tables.execute(f"explain {question}"))
     assert "Index" in plan
     assert "Seq Scan" not in plan
+
+
+@contextlib.contextmanager
+def mirror(database, user, tmp_path):
+    """A mirror that prunes; its log. At the end it must stop on SIGTERM, with status 0."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("WINDSOCK")}
+    command = [WINDSOCK, "mirror", "run", "--flag", "teacher", "--prune-older-than", "90d"]
+    environment = clean | {"DATABASE_URL": make_conninfo(database, user=user)}
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        done = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=file)
+    try:
+        yield log
+        done.terminate()
+        assert done.wait(60) == 0, log.read_text()
+    finally:
+        done.kill()
+        done.wait()
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_the_mirror_prunes_if_its_login_may_and_mirrors_all_the_same(
+    database, postgres, tmp_path, tables, may
+):
+    request(tables, ANN, OLD)
+    request(tables, ANN, NEW)
+    name = f"mirror_{uuid.uuid4().hex}"
+    roles = "windsock_mirror, windsock_pruner" if may else "windsock_mirror"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"create role {name} login bypassrls in role {roles}")
+    with mirror(database, name, tmp_path) as log:
+        told = "1 old rows deleted" if may else "connect as a login in the role windsock_pruner"
+        eventually(lambda: told in log.read_text())
+        eventually((tmp_path / "flagd" / "mirror" / "profiles.flagd.json").exists)
+    assert len(rows(tables, "usage_logs", "id")) == (1 if may else 2)
+    assert "Traceback" not in log.read_text()

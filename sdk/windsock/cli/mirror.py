@@ -1,9 +1,13 @@
 """`windsock mirror`: assignments in the database become flagd files."""
 
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypedDict, Unpack
 
@@ -15,9 +19,12 @@ from windsock.cli._project import settings_classes
 from windsock.cli._say import say
 from windsock.cli._service_log import LogFormat, log_to_stderr
 from windsock.cli._signals import stop_event
+from windsock.flagfiles.sets import running_experiments
+from windsock.gitops.rollout import parse_duration
 from windsock.mirror.health import serve_health
 from windsock.mirror.loop import Mirror
 from windsock.mirror.options import MirrorOptions, flagd_sources
+from windsock.mirror.pruning import pruning
 
 
 class Unfit(StrEnum):
@@ -81,6 +88,14 @@ HealthHost = Annotated[
         help="The address to serve them on; in Kubernetes 0.0.0.0, because probes come from outside the pod.",
     ),
 ]
+PruneOlderThan = Annotated[
+    str | None,
+    typer.Option(
+        metavar="AGE",
+        help="Also delete rows of this age every hour, as `windsock prune` does: 12w, 90d. The login needs"
+        " the role windsock_pruner too.",
+    ),
+]
 Environment = Annotated[str, typer.Option(envvar="ENVIRONMENT", help="The environment of those base values.")]
 
 
@@ -106,17 +121,24 @@ def run(
     learning_config: LearningConfig = None,
     git_folder: GitFolder = Path("flagd"),
     environment: Environment = "production",
+    prune_older_than: PruneOlderThan = None,
     poll: Annotated[float, typer.Option(help="Seconds between polls that back up the wake-ups.")] = 2.0,
 ) -> None:
     """Publish, and follow every change. Example: windsock mirror run --flag teacher."""
     log_to_stderr(log_format)
+    age = prune_older_than and timedelta(seconds=parse_duration(prune_older_than))
     with database(database_url) as url:
         mirror = _mirror(
             url, flag, settings, unfit, learning_config,
             folder=folder, shards=shards, git_folder=git_folder, environment=environment,
             group=group, allow_shrink=allow_shrink, poll_seconds=poll,
         )  # fmt: skip
-        with serve_health(mirror.status, health_port, health_host), stop_event() as stop:
+        prunes: AbstractContextManager[None] = contextlib.nullcontext()
+        if age:
+            prunes = pruning(
+                url, age, partial(running_experiments, git_folder), lambda: mirror.status.leading
+            )
+        with serve_health(mirror.status, health_port, health_host), stop_event() as stop, prunes:
             mirror.watch(stop)
 
 

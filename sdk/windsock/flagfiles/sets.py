@@ -32,14 +32,13 @@ def flag_of(flags: FlagSet, key: str) -> Flag:
 
 
 def running_experiments(folder: Path) -> list[str]:
-    """The experiments that flags of a folder run, sorted; none if it is not there.
+    """The experiments that flags of a folder run, sorted; none if it is not there or holds no flag file.
 
     Raises:
         FlagFileError: Nothing of a file can be read.
     """
-    documents = (
-        [read_document(file.data, file.path) for file in read_files([folder])] if folder.exists() else []
-    )
+    there = any(folder.glob("*.flagd.*"))
+    documents = [read_document(file.data, file.path) for file in read_files([folder])] if there else []
     flags = [flag for document in documents for flag in document.flags.values()]
     return sorted({str(flag.metadata[EXPERIMENT]) for flag in flags if EXPERIMENT in flag.metadata})
 

@@ -1,0 +1,59 @@
+"""Old rows deleted by the mirror, beside its work and on a connection of its own."""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Collection, Iterator
+from datetime import timedelta
+
+from windsock.errors import WindsockError
+from windsock.postgres import retention
+from windsock.postgres.migrations import connect
+
+_log = logging.getLogger("windsock.mirror")
+
+_EVERY_SECONDS = 3600.0
+_STOP_SECONDS = 5.0
+
+
+@contextlib.contextmanager
+def pruning(
+    url: str, older_than: timedelta, running: Callable[[], Collection[str]], leads: Callable[[], bool]
+) -> Iterator[None]:
+    """Prune now and every hour while the block lasts, in a thread; what goes wrong is a warning.
+
+    Args:
+        url: The database, as a login with the rights of windsock_pruner.
+        older_than: At least how old; see `retention.prune`.
+        running: Names the experiments that run; if it raises, nothing is deleted.
+        leads: Whether this mirror leads its group: one that stands by deletes nothing.
+    """
+    stop = threading.Event()
+
+    def run() -> None:
+        pause = 0.0
+        while not stop.wait(pause):
+            pause = 1.0  # how soon a mirror that begins to lead does it
+            if leads():
+                _prune(url, older_than, running)
+                pause = _EVERY_SECONDS
+
+    thread = threading.Thread(target=run, name="windsock-pruning", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(_STOP_SECONDS)  # a statement that takes longer ends with the process
+
+
+def _prune(url: str, older_than: timedelta, running: Callable[[], Collection[str]]) -> None:
+    try:
+        with connect(url) as connection:
+            gone = retention.prune(connection, older_than, running())
+    except WindsockError as error:
+        _log.warning("old rows are not deleted: %s", error)
+    except Exception as error:  # noqa: BLE001 - the mirror goes on, and this is tried again
+        _log.warning("old rows are not deleted: %s: %s", type(error).__name__, " ".join(str(error).split()))
+    else:
+        _log.info("%s old rows deleted", f"{sum(gone.values()):,}")
