@@ -71,7 +71,10 @@ class _Builder:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-            raise FlagFileError(self._source, f"not YAML: {error.problem or error.context}", *place) from None
+            why = error.problem or error.context or ""
+            # PyYAML has a limit of its own since 6.0.4, which some texts reach before ours
+            message = TOO_DEEP if "nesting depth" in why else f"not YAML: {why}"
+            raise FlagFileError(self._source, message, *place) from None
         except yaml.YAMLError as error:
             raise FlagFileError(self._source, f"not YAML: {error}") from None
         if not isinstance(root, dict) or "flags" not in root:
