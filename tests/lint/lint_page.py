@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from windsock.lint.rules.catalogue import GROUPS, LintRule
+from windsock.lint.rules.catalogue import GROUPS
+from windsock.lint.rules.rule import LintRule
 
 PAGE = Path(__file__).parents[2] / "docs" / "lint.md"
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._database import DatabaseUrl, database
-from windsock.cli._experiment_start import Flags, Name
+from windsock.cli._experiment_arguments import Flags, Name
 from windsock.cli._say import say
 from windsock.experiments.reading import read_declared
 from windsock.experiments.running.assigning import Options, assign, undo

@@ -1,18 +1,18 @@
 """`windsock experiment check`: documents, metrics and flags fit together."""
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from windsock.cli._app import EXIT_ERROR
+from windsock.cli._experiment_arguments import Flags
 from windsock.cli._say import warn
 from windsock.experiments.reading import experiment_files
 from windsock.experiments.running.checking import problems
 from windsock.text import count
 
 
-def command(*, flags: Annotated[Path, typer.Option(help="The folder of the flags.")] = Path("flagd")) -> None:
+def command(*, flags: Flags = Path("flagd")) -> None:
     """Check every experiment: its document, its metrics, and that its flag says the same. Exit 1 if not.
 
     Example: windsock experiment check

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from windsock.cli._experiment_options import Data, Environment, Flags, Name, Now, moment, place
+from windsock.cli._experiment_arguments import Flags, Name
+from windsock.cli._experiment_options import Data, Environment, Now, moment, place
 from windsock.cli._lines import console_of, print_lines
 from windsock.errors import UnreachableError
 from windsock.experiments.data.keeping import keep

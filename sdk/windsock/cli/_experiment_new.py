@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from windsock.cli._experiment_arguments import Flags
 from windsock.cli._say import say
 from windsock.experiments.template import document
 from windsock.flagfiles.scaffold import write_new
@@ -16,7 +17,7 @@ def command(
     settings: Annotated[str, typer.Option(help="The flag of the settings class that it changes.")],
     field: Annotated[str, typer.Option(metavar="FIELD=VALUE", help="What the treatment changes.")],
     owner: Annotated[str, typer.Option(help="Who decides.")],
-    flags: Annotated[Path, typer.Option(help="The folder of the flags.")] = Path("flagd"),
+    flags: Flags = Path("flagd"),
 ) -> None:
     """Write an experiment's document, to be filled in and reviewed.
 

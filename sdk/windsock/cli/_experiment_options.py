@@ -1,9 +1,8 @@
-"""What the sub-commands of `windsock experiment` have in common."""
+"""What the sub-commands of `windsock experiment` that analyse data have in common."""
 
 import contextlib
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,10 +16,8 @@ try:
 except ImportError as missing:
     raise SystemExit(str(MissingExtraError("windsock experiment", "experiments"))) from missing
 
-__all__ = ["Data", "Environment", "Flags", "Name", "Now", "moment", "place", "windsock"]
+__all__ = ["Data", "Environment", "Now", "moment", "place", "windsock"]
 
-Name = Annotated[str, typer.Argument(help="The experiment, declared in <flags>/experiments/<name>.yaml.")]
-Flags = Annotated[Path, typer.Option(help="The folder of the flags.")]
 Environment = Annotated[str, typer.Option(help="Whose exposures and outcomes count.")]
 Data = Annotated[
     str | None,

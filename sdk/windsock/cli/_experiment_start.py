@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from windsock.cli._experiment_arguments import Flags, Name
 from windsock.cli._say import say, warn
 from windsock.experiments.reading import read_declared, read_holdouts
 from windsock.experiments.running.starting import flag_files, planned, started
@@ -13,8 +14,6 @@ from windsock.gitops.applying import apply_to_folder
 from windsock.gitops.plan import Plan, dump
 from windsock.gitops.plan_text import text
 
-Name = Annotated[str, typer.Argument(help="The experiment, declared in <flags>/experiments/<name>.yaml.")]
-Flags = Annotated[Path, typer.Option(help="The folder of the flags.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 Out = Annotated[
     Path | None, typer.Option(help="Write the plan here, for `windsock apply`, and change nothing.")

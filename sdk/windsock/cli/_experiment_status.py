@@ -10,7 +10,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from windsock.cli._experiment_options import Data, Environment, Flags, Name, Now, moment, place
+from windsock.cli._experiment_arguments import Flags, Name
+from windsock.cli._experiment_options import Data, Environment, Now, moment, place
 from windsock.cli._lines import console_of, print_lines
 from windsock.experiments.analysis import Comparison, ComparisonOutcome
 from windsock.experiments.reporting.left_out import left_out

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from windsock.cli._experiment_start import DryRun, Flags, Name, Out, carry_out
+from windsock.cli._experiment_arguments import Flags, Name
+from windsock.cli._experiment_start import DryRun, Out, carry_out
 from windsock.experiments.reading import read_declared
 from windsock.experiments.running.starting import flag_files, planned, stopped
 

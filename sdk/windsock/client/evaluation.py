@@ -185,26 +185,22 @@ class Evaluation:
 @lru_cache(maxsize=_INTERNED_MAX)
 def missing(flag_key: str) -> Outcome:
     """The outcome of a flag that is nowhere: the code default serves."""
-    return Outcome(
-        flag_key=flag_key,
-        value=None,
-        variant=None,
-        reason=str(Reason.ERROR),
-        error_code=ErrorCode.FLAG_NOT_FOUND,
-        error_message=f"flag {flag_key!r} is in no flag file",
-        flag_metadata={},
-    )
+    return _error(flag_key, ErrorCode.FLAG_NOT_FOUND, f"flag {flag_key!r} is in no flag file")
 
 
 def failed(flag_key: str, error: Exception) -> Outcome:
     """The outcome of a rule that raised: the code default serves."""
+    return _error(flag_key, ErrorCode.GENERAL, printable(error, _ERROR_MAX))
+
+
+def _error(flag_key: str, code: ErrorCode, message: str) -> Outcome:
     return Outcome(
         flag_key=flag_key,
         value=None,
         variant=None,
         reason=str(Reason.ERROR),
-        error_code=ErrorCode.GENERAL,
-        error_message=printable(error, _ERROR_MAX),
+        error_code=code,
+        error_message=message,
         flag_metadata={},
     )
 

@@ -1,45 +1,10 @@
 """Every lint code: how bad it is, what it means, and what to write instead."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from windsock.lint.portable.known import CONSTRUCTS
-
-
-class Level(StrEnum):
-    """How bad a finding is.
-
-    An error is served wrongly, or refused by an engine; a warning means different things to different
-    engines, or is almost certainly a mistake; a note is worth a look and fails nothing.
-    """
-
-    ERROR = "error"
-    WARNING = "warning"
-    NOTE = "note"
-
-
-@dataclass(frozen=True, slots=True)
-class LintRule:
-    """One lint rule.
-
-    Attributes:
-        code: Its stable name.
-        level: How bad a hit is.
-        title: What it finds, in a few words.
-        explanation: Why that matters and what to do instead.
-        opt_in: Whether a project must ask for it.
-        fixable: Whether ``--fix`` can correct it.
-    """
-
-    code: str
-    level: Level
-    title: str
-    explanation: str
-    opt_in: bool = False
-    fixable: bool = False
-
+from windsock.lint.rules.rule import Level, LintRule
 
 _E, _W, _N = Level.ERROR, Level.WARNING, Level.NOTE
 
