@@ -26,13 +26,21 @@ def pytest_sessionstart() -> None:
     os.environ.pop("WINDSOCK_FOLDER", None)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Don't load the files of `_SLOW` for a run without slow tests: what they import takes longer than most tests."""
+    return True if "not slow" in config.option.markexpr and _is_slow(collection_path) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of `_SLOW` as slow."""
-    here = Path(__file__).parent
-    slow = tuple(str(here / each) for each in _SLOW)
     for item in items:
-        if str(item.path).startswith(slow):
+        if _is_slow(item.path):
             item.add_marker(pytest.mark.slow)
+
+
+def _is_slow(path: Path) -> bool:
+    here = Path(__file__).parent
+    return any(path.is_relative_to(here / each) for each in _SLOW)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

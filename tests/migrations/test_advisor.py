@@ -5,6 +5,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.migrations.conftest import template
 
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 
@@ -16,9 +17,8 @@ RULES = dict(
 
 
 @pytest.fixture
-def supabase(empty_database):
-    with connect(empty_database) as connection:
-        connection.execute((HERE / "supabase_shape.sql").read_bytes())
+def supabase(make_database, supabase_template):
+    with connect(make_database(supabase_template)) as connection:
         yield connection
 
 
@@ -30,22 +30,28 @@ def advise(connection):
     }
 
 
+@pytest.fixture(scope="module")
+def complete_template(windsock_databases, migrated_supabase_template):
+    """A database with everything that windsock and the examples make."""
+
+    def fill(connection):
+        ours, examples = find_folder(), EXAMPLES / "ad_learning/migrations"
+        migrate(connection, [*read_migrations(ours), *read_migrations(examples)])
+        for name in ("wallets", "role"):
+            connection.execute((EXAMPLES / f"ai_teacher/db/{name}.sql").read_bytes())
+
+    with template(windsock_databases, migrated_supabase_template, fill) as name:
+        yield name
+
+
 @pytest.fixture
-def complete(supabase):
-    """The database with everything that windsock and the examples make."""
-    migrate(
-        supabase, [*read_migrations(find_folder()), *read_migrations(EXAMPLES / "ad_learning/migrations")]
-    )
-    for name in ("wallets", "role"):
-        supabase.execute((EXAMPLES / f"ai_teacher/db/{name}.sql").read_bytes())
-    return supabase
+def complete(make_database, complete_template):
+    with connect(make_database(complete_template)) as connection:
+        yield connection
 
 
-def test_the_advisor_finds_nothing_that_was_not_there_before(make_database, complete):
-    with connect(make_database()) as connection:
-        connection.execute((HERE / "supabase_shape.sql").read_bytes())
-        before = advise(connection)
-    assert advise(complete) - before == set()
+def test_the_advisor_finds_nothing_that_was_not_there_before(supabase, complete):
+    assert advise(complete) - advise(supabase) == set()
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated"])

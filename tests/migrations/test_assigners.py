@@ -1,23 +1,20 @@
 """Who may say which configuration a user has, on a database shaped like Supabase's with the starter's policies."""
 
 import uuid
-from pathlib import Path
 
 import psycopg
 import pytest
+from tests.migrations.conftest import SHAPE
 
 from windsock.postgres import embedded
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 
-SUPABASE = Path(__file__).with_name("supabase_shape.sql").read_bytes()
 CONFIG, USER, OTHER = (str(uuid.UUID(int=number)) for number in (1, 2, 3))
 
 
 @pytest.fixture
-def supabase(empty_database):
-    with connect(empty_database) as connection:
-        connection.execute(SUPABASE)
-        migrate(connection, read_migrations(find_folder()))
+def supabase(make_database, migrated_supabase_template):
+    with connect(make_database(migrated_supabase_template)) as connection:
         connection.execute("insert into app_configurations (id, name) values (%s, 'one')", [CONFIG])
         connection.execute("insert into auth.users (id) values (%s), (%s)", [USER, OTHER])
         connection.execute('create policy "own insert" on profiles for insert with check (auth.uid() = id)')
@@ -146,7 +143,7 @@ def test_a_configuration_that_is_deleted_unassigns_users_who_may_not(supabase):
 
 def test_where_no_role_may_bypass_row_security_policies_let_the_assigner(postgres_folder):
     with embedded.start(postgres_folder) as server, connect(server.url) as owner:
-        owner.execute(SUPABASE)
+        owner.execute(SHAPE)
         owner.execute("create role migrator login createrole; alter table profiles owner to migrator")
         owner.execute("grant create on database postgres to migrator; alter schema public owner to migrator")
         with connect(f"{server.url}&user=migrator") as migrator:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 from tests.migrations import attacks
+from tests.migrations.conftest import SHAPE
 
 from windsock.errors import MigrationError
 from windsock.postgres import embedded
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 
-SUPABASE = Path(__file__).with_name("supabase_shape.sql").read_bytes()
 OWN = read_migrations(find_folder())
 AD_LEARNING = read_migrations(Path(__file__).parents[2] / "examples/ad_learning/migrations")
 # As far as functions could be turned against their owner.
@@ -113,7 +113,7 @@ SCHEMAS = ("pg_temp", "lair")
 def attacked(empty_database):
     """Prepare a database shaped like Supabase's: with one user, one configuration and the attackers' roles."""
     with connect(empty_database) as connection:
-        connection.execute(SUPABASE)
+        connection.execute(SHAPE)
         connection.execute("create schema lair; grant all on schema lair to public")
         yield connection
         connection.execute("reset session authorization")
@@ -274,7 +274,7 @@ def test_a_database_that_was_migrated_earlier_is_mended(attacked):
 def test_a_migrating_role_that_is_no_superuser_gives_the_functions_away_too(postgres_folder):
     """As on Supabase, where `postgres` may create roles and is no superuser. Roles belong to a whole server."""
     with embedded.start(postgres_folder) as server, connect(server.url) as owner:
-        owner.execute(SUPABASE)
+        owner.execute(SHAPE)
         owner.execute("create schema lair; grant all on schema lair to public")
         owner.execute("create role migrator login createrole bypassrls")
         owner.execute("alter table profiles owner to migrator")
@@ -296,7 +296,7 @@ def test_a_migrating_role_that_is_no_superuser_gives_the_functions_away_too(post
 
 def test_a_migrating_role_that_may_not_create_roles_keeps_functions_that_hold_all_the_same(postgres_folder):
     with embedded.start(postgres_folder) as server, connect(server.url) as owner:
-        owner.execute(SUPABASE)
+        owner.execute(SHAPE)
         owner.execute("create schema lair; grant all on schema lair to public")
         owner.execute("create role migrator login; alter table profiles owner to migrator")
         owner.execute("grant create on database postgres to migrator; alter schema public owner to migrator")

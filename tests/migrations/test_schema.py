@@ -1,32 +1,26 @@
 """What the migrations make of a plain database and of one that is shaped like Supabase's."""
 
 import uuid
-from pathlib import Path
 
 import psycopg
 import pytest
+from tests.migrations.conftest import SHAPE
 
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 from windsock.usage import hashed_user_id
 
-SUPABASE = Path(__file__).with_name("supabase_shape.sql").read_bytes()
-
 
 @pytest.fixture(params=["plain", "supabase"])
-def connection(request, empty_database):
-    with connect(empty_database) as connection:
-        if request.param == "supabase":
-            connection.execute(SUPABASE)
-        migrate(connection, read_migrations(find_folder()))
+def connection(request, make_database):
+    made = "migrated_supabase_template" if request.param == "supabase" else "migrated_template"
+    with connect(make_database(request.getfixturevalue(made))) as connection:
         connection.shape = request.param
         yield connection
 
 
 @pytest.fixture
-def supabase(empty_database):
-    with connect(empty_database) as connection:
-        connection.execute(SUPABASE)
-        migrate(connection, read_migrations(find_folder()))
+def supabase(make_database, migrated_supabase_template):
+    with connect(make_database(migrated_supabase_template)) as connection:
         yield connection
 
 
@@ -425,7 +419,7 @@ def test_our_tables_in_public_are_closed_twice(supabase, table):
 
 def test_a_minimal_profiles_table_on_supabase_is_closed(empty_database):
     with connect(empty_database) as connection:
-        connection.execute(SUPABASE)
+        connection.execute(SHAPE)
         connection.execute("drop table public.profiles")
         migrate(connection, read_migrations(find_folder()))
         connection.execute("insert into profiles values (gen_random_uuid())")

@@ -1,0 +1,41 @@
+"""Databases shaped like Supabase's, each a copy: applying every migration takes seconds, a copy of the result does not."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from psycopg import Connection
+from psycopg.conninfo import conninfo_to_dict
+
+from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.testing.databases import Databases
+
+SHAPE = Path(__file__).with_name("supabase_shape.sql").read_bytes()
+
+
+@contextmanager
+def template(databases: Databases, source: str, fill: Callable[[Connection], None]) -> Iterator[str]:
+    """The name of a database that is a copy of another, filled by a function."""
+    with databases.fresh(source) as url:
+        with connect(url) as connection:
+            fill(connection)
+        yield str(conninfo_to_dict(url)["dbname"])
+
+
+@pytest.fixture(scope="session")
+def supabase_template(windsock_databases) -> Iterator[str]:
+    """A new Supabase project, without anything of windsock's."""
+    with template(windsock_databases, "template1", lambda connection: connection.execute(SHAPE)) as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def migrated_supabase_template(windsock_databases, supabase_template) -> Iterator[str]:
+    """The same with every migration applied."""
+
+    def fill(connection: Connection) -> None:
+        migrate(connection, read_migrations(find_folder()))
+
+    with template(windsock_databases, supabase_template, fill) as name:
+        yield name
