@@ -1,6 +1,7 @@
 """Fixtures that more than one package of tests uses: a real PostgreSQL, and fresh databases on it."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.flagd_server import flagd_binary
+from tests.left_behind import nothing_is_left
 from tests.postgres_proxy import Proxy
 from windsock.postgres import embedded
 
@@ -19,6 +21,16 @@ _SLOW = (
     "mirror/test_poolers.py", "testing/test_plugin.py", "test_packaging.py", "trace/test_replay.py", "typing",
 )  # fmt: skip
 """What starts programs, servers and whole systems, or many of them, below this folder; `.ci/run` runs these apart."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep compiled modules for this run where the environment keeps none: tests start hundreds of programs."""
+    if sys.dont_write_bytecode:
+        folder = tempfile.TemporaryDirectory(prefix="windsock-bytecode-", ignore_cleanup_errors=True)
+        config.add_cleanup(folder.cleanup)
+        os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = folder.name
+        os.environ.pop("PYTHONDONTWRITEBYTECODE")
+        sys.dont_write_bytecode = False
 
 
 def pytest_sessionstart() -> None:
@@ -47,6 +59,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs a flagd server where there is none."""
     if item.get_closest_marker("flagd") is not None and flagd_binary() is None:
         pytest.skip("no flagd server: set FLAGD_BIN to its path")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    """A test fails that leaves its process other than it found it."""
+    with nothing_is_left():
+        yield
 
 
 @pytest.fixture

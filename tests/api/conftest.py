@@ -128,13 +128,13 @@ def app(flag_file, api_database):
 
 
 @pytest.fixture
-def client(app, flag_file, tokens, monkeypatch, tmp_path):
+def client(*, app, flag_file, tokens, monkeypatch, tmp_path, caplog):
     """An administrator's client of a service where writing is switched on."""
     monkeypatch.chdir(tmp_path)
     for name in ("ENVIRONMENT", "DATABASE_URL", "THING_COUNTER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CONFIGURATION_API_WRITABLE", "true")
-    logging.getLogger("windsock.api").setLevel(logging.INFO)
+    caplog.set_level(logging.INFO, logger="windsock.api")
     windsock.start(flags=flag_file.parent)
     with TestClient(app, headers={"Authorization": f"Bearer {tokens[Role.ADMIN]}"}) as client:
         yield client

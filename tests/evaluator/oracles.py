@@ -5,7 +5,6 @@ A result is the variant, or the error code where there is one; both are what a u
 
 import contextlib
 import json
-import logging
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,8 +27,7 @@ def windsock_result(evaluator: FlagEvaluator, key: str, context: Mapping[str, An
 
 
 def python_core(document: Mapping[str, Any]) -> FlagdCore:
-    """flagd-core from PyPI, serving a document; it logs every version that is none."""
-    logging.getLogger("openfeature.contrib").setLevel(logging.CRITICAL)
+    """flagd-core from PyPI, serving a document."""
     core = FlagdCore()
     core.set_flags(json.dumps(document))
     return core

@@ -226,6 +226,6 @@ def test_rules_nested_in_every_operator_compile_in_linear_time() -> None:
     rule: object = {"var": "x"}
     for _ in range(45):
         rule = {"cat": [{"fractional": [rule, ["a", 1]]}, ""]}
-    began = time.monotonic()
+    began = time.process_time()
     outcome = compiled(rule).evaluate({"x": "u"})
-    assert (outcome.variant, time.monotonic() - began < 2) == ("a", True)
+    assert (outcome.variant, time.process_time() - began < 2) == ("a", True)

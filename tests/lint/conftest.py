@@ -1,5 +1,5 @@
 """The npm core, as the evaluator's tests have it."""
 
-from tests.evaluator.conftest import npm
+from tests.evaluator.conftest import npm, silent_core
 
-__all__ = ["npm"]
+__all__ = ["npm", "silent_core"]

@@ -286,10 +286,10 @@ def test_a_database_without_the_tables_says_what_to_run(empty_database, tmp_path
 
 @pytest.mark.parametrize("shards", [1, 4])
 @pytest.mark.parametrize("flags", [("teacher",), ("teacher", "ads")])
-def test_following_changes_gives_the_bytes_of_a_whole_reading(world, tmp_path, shards, flags):
+def test_following_changes_gives_the_bytes_of_a_whole_reading(*, world, tmp_path, caplog, shards, flags):
     """Random changes, followed step by step from the change log, against everything read anew."""
     dice = random.Random(f"{shards} {flags}")
-    logging.getLogger("windsock.mirror").setLevel(logging.CRITICAL)
+    caplog.set_level(logging.CRITICAL, logger="windsock.mirror")
     configurations = [world.seed]
     users = [world.user(dice.choice([None, world.seed])) for _ in range(60)]
     follower = world.mirror(shards=shards, flags=flags, max_shrink=1.0)

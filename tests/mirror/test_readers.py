@@ -43,7 +43,7 @@ def test_the_stock_provider_reads_the_file(world, population):
         assert client.get_object_value("teacher.profile", {"code": 1}) == {}
         assert client.get_integer_value("teacher.profile.shards", 0) == 1
     finally:
-        provider.shutdown()
+        api.clear_providers()
 
 
 @pytest.fixture

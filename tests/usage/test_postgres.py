@@ -420,11 +420,16 @@ def test_two_processes_replay_a_file_once(database, ask, make_pending, spool):
     writers = [UsageWriter(PostgresSink(database), Spool(spool.folder), QUICK) for _ in range(2)]
     for writer in writers:
         writer.put(make_pending())
-    eventually(lambda: not spool.waiting())
+    stored = "select count(*) from public.usage_logs"
+    eventually(lambda: ask(stored) == [(52,)] and not spool.waiting())
     for writer in writers:
         writer.stop()
-    assert ask("select count(*) from public.usage_logs") == [(52,)]
-    assert sorted(writer.health().replayed for writer in writers) == [0, 50]
+    assert ask(stored) == [(52,)]
+    health = [writer.health() for writer in writers]
+    assert sum(each.written + each.replayed for each in health) == 52
+    # where the machine is busy, a writer's own row may have waited on disk too
+    fewer, more = sorted(each.replayed for each in health)
+    assert fewer < 2 < 50 <= more, "one of them replayed the file"
 
 
 def test_what_waits_for_one_database_is_not_sent_to_another(make_pending, tmp_path, monkeypatch, database):
