@@ -168,7 +168,7 @@ def test_a_row_that_the_table_refuses_is_put_away_and_the_others_are_stored(
     writer.put(make_pending())
     eventually(lambda: ask("select count(*) from public.usage_logs") == [(9,)])
     eventually(lambda: writer.health().refused == 1)
-    assert writer.flush()
+    eventually(lambda: not spool.waiting())
     writer.stop()
     assert writer.health().last_error is None
     assert not spool.waiting()
@@ -429,7 +429,8 @@ def test_two_processes_replay_a_file_once(database, ask, make_pending, spool):
     assert sum(each.written + each.replayed for each in health) == 52
     # where the machine is busy, a writer's own row may have waited on disk too
     fewer, more = sorted(each.replayed for each in health)
-    assert fewer < 2 < 50 <= more, "one of them replayed the file"
+    assert fewer < 2, "one of them replayed the file, and the other none of it"
+    assert more >= 50
 
 
 def test_what_waits_for_one_database_is_not_sent_to_another(make_pending, tmp_path, monkeypatch, database):

@@ -149,6 +149,25 @@ def test_stop_ends_in_time_with_a_blocked_sink_and_keeps_everything(start, make_
     sink.open.set()
 
 
+def test_what_reaches_the_disk_after_a_stop_that_did_not_wait_can_be_replayed(start, make_pending, spool):
+    sink = BlockedSink()
+    writer = start(sink, UsageOptions(flush_interval=60))
+    sent = [make_pending() for _ in range(1500)]
+    for each in sent:
+        writer.put(each)
+    assert sink.entered.wait(20)
+    writer.stop(deadline=0)
+    eventually(lambda: writer.health().spooled == 1500)
+
+    def all_are_free():
+        with spool.claim() as rows:
+            assert {row.id for row in rows or ()} == {each.id for each in sent}
+        return True
+
+    eventually(all_are_free, seconds=10)
+    sink.open.set()
+
+
 def test_a_dead_sink_is_left_alone_for_a_while_and_then_gets_everything_once(start, make_pending, caplog):
     sink = DeadSink()
     writer = start(sink, QUICK)

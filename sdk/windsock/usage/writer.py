@@ -175,6 +175,7 @@ class UsageWriter:
             self._wake.clear()
             self._drain()
         self._drain()
+        self._spool.release()  # `stop` did so before, if it didn't wait for this
 
     def _drain(self) -> None:
         """Empty the queue as it is now, batch by batch.
