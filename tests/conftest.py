@@ -15,12 +15,15 @@ from tests.postgres_proxy import Proxy
 from windsock.postgres import embedded
 
 _SLOW = (
-    "api/test_processes.py", "cli", "containers", "contrib/test_celery_pools.py", "contrib/test_servers.py", "contrib/test_django_app.py", "examples", "experiments/test_demo.py", "experiments/test_engines.py",
+    "api/test_processes.py", "cli", "containers", "contrib/test_celery_pools.py", "contrib/test_servers.py", "contrib/test_django_app.py", "examples",
+    "experiments/test_champion.py", "experiments/test_decision.py", "experiments/test_demo.py", "experiments/test_engines.py", "experiments/test_lapses.py",
+    "experiments/test_oracles.py", "experiments/test_segments.py", "experiments/test_units.py",
     "healing/test_retired_model.py", "lint/test_schema.py", "migrations/test_attacks.py", "mirror/test_command.py",
     "mirror/test_faults.py", "mirror/test_faults_mirror.py", "mirror/test_faults_rows.py", "mirror/test_network.py",
     "mirror/test_poolers.py", "testing/test_plugin.py", "test_packaging.py", "trace/test_replay.py", "typing",
 )  # fmt: skip
-"""What starts programs, servers and whole systems, or many of them, below this folder; `.ci/run` runs these apart."""
+"""What starts programs, servers and whole systems, or many of them, and whole analyses of experiments, below this
+folder; `.ci/run` runs these apart."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
