@@ -3,7 +3,9 @@
 import json
 import re
 
-from bench.page import PAGE, RESULTS, WORKS, page
+import pytest
+from bench.growth_chart import chart, slope
+from bench.page import CHART, GROWTH, PAGE, RESULTS, WORKS, page
 from bench.peers import PEERS
 
 FOUND = json.loads(RESULTS.read_text())
@@ -11,6 +13,17 @@ FOUND = json.loads(RESULTS.read_text())
 
 def test_the_page_is_made_from_the_results():
     assert PAGE.read_text() == page(FOUND), "run `python -m bench.page`"
+
+
+def test_the_chart_is_made_from_the_results():
+    assert CHART.read_text() == chart(json.loads(GROWTH.read_text())), "run `python -m bench.page`"
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2])
+def test_a_slope_is_the_exponent_of_the_growth(exponent: int):
+    assert slope([(size, 3.0 * size**exponent) for size in (10, 100, 1_000, 10_000)]) == pytest.approx(
+        exponent
+    )
 
 
 def test_every_peer_was_measured():
