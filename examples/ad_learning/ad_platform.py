@@ -97,9 +97,10 @@ class AdPlatform:
         self._api = FacebookAdsApi(session)
 
     @property
-    def has_account(self) -> bool:
-        """Whether there is an account to read reports of."""
-        return bool(self._access.account_id and self._access.access_token.get_secret_value())
+    def account_id(self) -> str:
+        """The account to read reports of, as ``act_123``; empty where none is set, or no token."""
+        named = self._access.account_id and self._access.access_token.get_secret_value()
+        return f"act_{self._access.account_id.removeprefix('act_')}" if named else ""
 
     def daily_budget(self, campaign_id: str) -> int:
         """Read a campaign's budget for a day.
@@ -131,7 +132,7 @@ class AdPlatform:
             PlatformError: They cannot be read.
         """
         with _translated():
-            insights = AdAccount(f"act_{self._access.account_id.removeprefix('act_')}", api=self._api)
+            insights = AdAccount(self.account_id, api=self._api)
             fields = ["ad_id", "impressions", "clicks", "spend", "action_values"]
             for row in insights.get_insights(fields, {"level": "ad", "date_preset": "maximum"}):
                 yield Report(

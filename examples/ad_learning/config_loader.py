@@ -97,6 +97,16 @@ def is_feature_enabled(feature_name: str) -> bool:
     return features.get(feature_name, False)
 
 
+def for_campaign(campaign_id: str | None, account_id: str | None = None) -> Learning:
+    """Give the settings of one campaign, the unit of rollouts and experiments; None for the deployment's.
+
+    Args:
+        campaign_id: Its id on the ad platform, which rollouts and experiments are drawn by.
+        account_id: Its ad account, which targeting may ask for as ``account_id``.
+    """
+    return Learning.for_user(campaign_id, **({"account_id": account_id} if account_id else {}))
+
+
 def reload_config() -> None:
     """Read the environment and the flag file again, now; a change of the file is seen without it too."""
     windsock.reload()

@@ -13,7 +13,10 @@ from windsock.demo.story import Promise, Scene
 from .demo_system import FLAG_FILE, PATH, System
 
 FLAG = "learning"
-MIRROR = ("--learning-config", "learning", "--settings", "examples.ad_learning.settings:Learning")
+MIRROR = (
+    "--learning-config", "learning", "--units", "learning:campaigns",
+    "--settings", "examples.ad_learning.settings:Learning",
+)  # fmt: skip
 INTRODUCTION = (
     "Ad learning finds winning ads, learns from them and changes budgets. All its numbers are in one flag. "
     "Two services, a learning worker, two executors and a Celery worker go by them, processes of their own, "

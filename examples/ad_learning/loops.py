@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 from .ad_platform import AdPlatform
-from .config_loader import is_feature_enabled
+from .config_loader import for_campaign, is_feature_enabled
 from .indexing import index_winners
 from .queries import QUERIES, Connection, Result, Run
 from .settings import Learning
@@ -28,27 +28,34 @@ async def _fetch_actuals(connection: Connection) -> Result:
     """Read the platform's reports, where an account is named, and bring the ads up to date."""
     platform = AdPlatform()
     fetched = 0
-    if platform.has_account:
-        for report in await asyncio.to_thread(lambda: list(platform.reports())):
+    if platform.account_id:
+        reports = await asyncio.to_thread(lambda: list(platform.reports()))
+        for report in reports:
             fetched += (await connection.execute(QUERIES["store_report"], asdict(report))).rowcount
+        seen = {"account": platform.account_id, "ads": [report.ad_id for report in reports]}
+        await connection.execute(QUERIES["know_account"], seen)
     return await _apply_reports(connection) | {"fetched": fetched}
-
-
-def _promotion() -> dict[str, object]:
-    return Learning.live().auto_promoter.model_dump()
 
 
 def _smoothing() -> dict[str, object]:
     return Learning.live().campaign_learning.model_dump()
 
 
-_promote = _by_query("auto_promoter", _promotion)
-
-
 async def _promote_winners(connection: Connection) -> Result:
-    if not is_feature_enabled("auto_promoter"):
+    """Ask for more budget for winners, each by the settings of its campaign."""
+    rows = await (await connection.execute(QUERIES["winners_campaigns"])).fetchall()
+    campaigns = {campaign: for_campaign(campaign, account) for campaign, account in rows}
+    enabled = {key: each.auto_promoter for key, each in campaigns.items() if each.feature_flags.auto_promoter}
+    if not enabled and not is_feature_enabled("auto_promoter"):
         return {"status": "disabled", "reason": "Feature flag disabled"}
-    return await _promote(connection)
+    values = {
+        "campaigns": list(enabled),
+        "increases": [each.budget_increase_pct for each in enabled.values()],
+        "hours": [each.min_hours_between_promotions for each in enabled.values()],
+        "limit": Learning.live().auto_promoter.max_promotions_per_cycle,
+    }
+    cursor = await connection.execute(QUERIES["auto_promoter"], values)
+    return {"status": "completed", "rows": cursor.rowcount}
 
 
 LOOPS: Mapping[str, Run] = {

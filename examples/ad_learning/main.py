@@ -3,15 +3,16 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Annotated
 
 import openai
 import psycopg
-from fastapi import FastAPI, HTTPException, status
+from fastapi import FastAPI, HTTPException, Query, status
+from pydantic import BaseModel
 
 import windsock
 from windsock.api import Api, configuration_router
 from windsock.errors import ConfigurationError
-from windsock.postgres.deadline import AsyncDeadlineConnection
 from windsock.runtime import Health
 
 from . import config_loader, worker
@@ -20,6 +21,17 @@ from .settings import Learning
 from .winners import is_winner
 
 logger = logging.getLogger("ad_learning")
+
+
+class Ad(BaseModel):
+    """What is asked about an ad; without a campaign the thresholds of the deployment count."""
+
+    ctr: float
+    roas: float
+    hours_live: int
+    impressions: int
+    campaign: str | None = None
+    account: str | None = None
 
 
 def create_app(database_url: str | None = None) -> FastAPI:
@@ -45,15 +57,17 @@ def create_app(database_url: str | None = None) -> FastAPI:
     app.include_router(configuration_router(api))
 
     @app.get("/winner")
-    def winner(ctr: float, roas: float, hours_live: int, impressions: int) -> dict[str, bool]:
-        """Tell whether an ad with these numbers is a winner, by the thresholds in force."""
-        return {"winner": is_winner(ctr, roas, hours_live, impressions)}
+    def winner(ad: Annotated[Ad, Query()]) -> dict[str, bool]:
+        """Tell whether an ad with these numbers is a winner, by the thresholds of its campaign."""
+        settings = config_loader.for_campaign(ad.campaign, ad.account)
+        return {"winner": is_winner(ad.ctr, ad.roas, ad.hours_live, ad.impressions, settings)}
 
     @app.get("/winners/similar")
     async def similar_winners(text: str) -> list[SimilarWinner]:
         """Find the indexed winners that are most like a campaign, a video, attributes."""
         try:
-            async with await AsyncDeadlineConnection.connect(url, connect_timeout=2) as connection:
+            seconds = Learning.live().workers.request_seconds
+            async with worker.connected(url, seconds=seconds) as connection:
                 return await find_similar(connection, text)
         except (ConfigurationError, openai.OpenAIError, psycopg.Error) as error:
             logger.error("similar winners cannot be found: %s", worker.reason(error))  # noqa: TRY400 - it says it all

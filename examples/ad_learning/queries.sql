@@ -11,6 +11,12 @@ where (new.impressions, new.clicks, new.spend, new.revenue) is distinct from (
     where known.ad_id = new.ad_id order by known.id desc limit 1
 );
 
+-- name: know_account
+-- The account that reported the ads of a campaign is the campaign's.
+update campaigns set account_id = %(account)s
+where account_id is distinct from %(account)s
+    and id in (select campaign_id from ads where ad_id = any(%(ads)s));
+
 -- name: actuals_fetcher
 -- Bring ads up to their latest report; each report is applied once.
 with latest as (
@@ -61,7 +67,8 @@ select
     )
 from ads
 where is_winner(
-    ctr, json_to_double(raw_data -> 'roas'), floor(extract(epoch from now() - created_at) / 3600)::int, impressions
+    ctr, json_to_double(raw_data -> 'roas'), floor(extract(epoch from now() - created_at) / 3600)::int, impressions,
+    campaign_id
 )
 on conflict do nothing;
 
@@ -109,22 +116,34 @@ from predictions where actual is not null
 group by model having count(*) >= %(min_samples)s
 on conflict (model) do update set samples = excluded.samples, accuracy = excluded.accuracy;
 
+-- name: winners_campaigns
+-- The campaigns of indexed winners, and their accounts.
+select distinct campaign_id, account_id
+from winner_index join ads using (ad_id) left join campaigns on campaigns.id = ads.campaign_id;
+
 -- name: auto_promoter
--- Ask for more budget for indexed winners, best first, none of them too often.
+-- Ask for more budget for indexed winners, best first, none of them too often: how much and how often, each campaign has
+-- for itself.
 insert into pending_jobs (job_type, payload)
-select 'budget_change', jsonb_build_object('ad_id', ad_id, 'change_pct', %(budget_increase_pct)s::float8)
+select 'budget_change', jsonb_build_object('ad_id', ad_id, 'change_pct', own.increase)
 from ads join winner_index using (ad_id)
+join unnest(%(campaigns)s::text[], %(increases)s::float8[], %(hours)s::float8[])
+    as own (campaign_id, increase, hours) using (campaign_id)
 where not exists (
     select from pending_jobs as earlier
     where earlier.job_type = 'budget_change' and earlier.payload ->> 'ad_id' = ads.ad_id
-        and earlier.created_at > now() - make_interval(secs => %(min_hours_between_promotions)s * 3600)
+        and earlier.created_at > now() - make_interval(secs => own.hours * 3600)
 )
 order by json_to_double(raw_data -> 'roas') desc nulls last, ad_id
-limit %(max_promotions_per_cycle)s;
+limit %(limit)s;
 
 -- name: executor_turn
--- One worker at a time counts and acts, until its connection ends.
-select pg_advisory_lock(hashtext('ad_learning.safe_executor'));
+-- One worker at a time counts and acts, until its connection ends; whether it is this one. Nobody waits for a turn.
+select pg_try_advisory_lock(hashtext('ad_learning.safe_executor'));
+
+-- name: executor_turn_over
+-- The next worker may have its turn, before the server has seen this connection's end.
+select pg_advisory_unlock(hashtext('ad_learning.safe_executor'));
 
 -- name: executor_paused
 -- Why no worker may act now; no row if all may.
@@ -146,18 +165,13 @@ from executor_actions where executed_at > clock_timestamp() - interval '1 day' a
 
 -- name: executor_take
 -- The next budget change. One that was being sent goes first, and no other change to its campaign starts before it has
--- ended. Includes the campaign's budget before the first action in the velocity window.
+-- ended.
 select
-    job.id, job.attempts, ads.campaign_id, json_to_double(job.payload -> 'change_pct'),
-    sent.id, sent.budget_before, sent.budget_after,
-    (
-        select earlier.budget_before from executor_actions as earlier
-        where earlier.campaign_id = ads.campaign_id and earlier.status <> 'refused'
-            and earlier.executed_at > clock_timestamp() - make_interval(secs => %(window_hours)s * 3600)
-        order by earlier.executed_at, earlier.id limit 1
-    )
+    job.id, job.attempts, ads.campaign_id, campaigns.account_id, json_to_double(job.payload -> 'change_pct'),
+    sent.id, sent.budget_before, sent.budget_after
 from pending_jobs as job
 left join ads on ads.ad_id = job.payload ->> 'ad_id'
+left join campaigns on campaigns.id = ads.campaign_id
 left join executor_actions as sent on sent.job_id = job.id
 where job.job_type = 'budget_change' and job.status = 'pending'
     and (job.retry_at is null or job.retry_at <= clock_timestamp())
@@ -166,6 +180,13 @@ where job.job_type = 'budget_change' and job.status = 'pending'
         where other.campaign_id = ads.campaign_id and other.status = 'sending' and other.job_id <> job.id
     )
 order by sent.id nulls last, job.id limit 1;
+
+-- name: executor_window
+-- A campaign's budget before the first action in its window of velocity; no row without such an action.
+select budget_before from executor_actions
+where campaign_id = %(campaign_id)s and status <> 'refused'
+    and executed_at > clock_timestamp() - make_interval(secs => %(window_hours)s * 3600)
+order by executed_at, id limit 1;
 
 -- name: executor_begin
 -- Record the action that counts towards the limits, before the platform is asked for it.

@@ -3,8 +3,6 @@
 import asyncio
 import logging
 
-import psycopg
-
 from . import worker
 from .config_loader import database_url
 from .indexing import index_winners
@@ -18,7 +16,7 @@ async def work(url: str, stop: asyncio.Event) -> None:
     while not stop.is_set():
         indexed: object = 0
         try:
-            async with await psycopg.AsyncConnection.connect(url) as connection:
+            async with worker.connected(url) as connection:
                 indexed = (await index_winners(connection))["rows"]
         except Exception as error:  # noqa: BLE001 - a worker outlives the database and the model
             logger.error("winners cannot be indexed: %s", worker.reason(error))  # noqa: TRY400 - each interval anew

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import psycopg
 
 import windsock
+from windsock.postgres.deadline import within
 
 from . import config_loader, worker
 from .ad_platform import AdPlatform, PauseError, PlatformError, RefusedError
@@ -40,20 +41,16 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A budget change that waits, and what an earlier turn decided about it, if one did.
-
-    Attributes:
-        start: The campaign's budget before the first action within the window of velocity, or None.
-    """
+    """A budget change that waits, and what an earlier turn decided about it, if one did."""
 
     id: int
     attempts: int
     campaign_id: str | None
+    account_id: str | None
     change_pct: float | None
     action: int | None
     before: int | None
     after: int | None
-    start: int | None
 
 
 class SafeExecutor:
@@ -91,24 +88,29 @@ class SafeExecutor:
 
     def turn(self) -> Outcome:
         """Take one budget change, if nothing forbids it, and ask the platform for it."""
+        with self._connected() as connection:
+            if connection.execute(QUERIES["executor_turn"]).fetchone() != (True,):
+                return Outcome.IDLE  # another worker has its turn
+            outcome = self._act(connection)
+            connection.execute(QUERIES["executor_turn_over"])
+            return outcome
+
+    def _act(self, connection: _Connection) -> Outcome:
         settings = Learning.live().safe_executor
-        with psycopg.connect(self._database_url, autocommit=True) as connection:
-            connection.execute(QUERIES["executor_turn"])
-            if connection.execute(QUERIES["executor_paused"]).fetchone():
-                return Outcome.LIMITED
-            window = {"window_hours": settings.budget_velocity.velocity_window_hours}
-            row = connection.execute(QUERIES["executor_take"], window).fetchone()
-            if row is None:
-                return Outcome.IDLE
-            job = _Job(*row)
-            if job.action is None and _is_limited(connection, settings):
-                return Outcome.LIMITED
-            try:
-                self._carry_out(connection, job, settings)
-            except PlatformError as error:
-                return _trouble(connection, job, error, settings)
-            _pause(connection, self.jitter(settings), "jitter")
-            return Outcome.CHANGED
+        if connection.execute(QUERIES["executor_paused"]).fetchone():
+            return Outcome.LIMITED
+        row = connection.execute(QUERIES["executor_take"]).fetchone()
+        if row is None:
+            return Outcome.IDLE
+        job = _Job(*row)
+        if job.action is None and _is_limited(connection, settings):
+            return Outcome.LIMITED
+        try:
+            self._carry_out(connection, job)
+        except PlatformError as error:
+            return _trouble(connection, job, error, settings)
+        _pause(connection, self.jitter(settings), "jitter")
+        return Outcome.CHANGED
 
     def jitter(self, settings: Configuration) -> float:
         """Give the seconds for which no worker acts after an action."""
@@ -136,8 +138,14 @@ class SafeExecutor:
             )
         return after
 
-    def _carry_out(self, connection: _Connection, job: _Job, settings: Configuration) -> None:
-        """Decide on the budget, unless an earlier turn has, and have the platform set it.
+    def _connected(self) -> _Connection:
+        """Connect to a database that may stall; no wait for it is longer than the settings allow."""
+        limits = Learning.live().workers
+        bounded = within(limits.statement_seconds)
+        return bounded.connect(self._database_url, autocommit=True, connect_timeout=limits.connect_seconds)
+
+    def _carry_out(self, connection: _Connection, job: _Job) -> None:
+        """Decide on the budget by the campaign's settings, unless an earlier turn has, and have it set.
 
         Raises:
             PlatformError: It is not set, or perhaps it is.
@@ -148,7 +156,9 @@ class SafeExecutor:
         before, after = job.before, job.after
         if before is None or after is None:
             before = budget
-            after = self.new_budget(budget, job.change_pct, job.start or budget, settings)
+            settings = config_loader.for_campaign(job.campaign_id, job.account_id).safe_executor
+            start = _start(connection, job.campaign_id, settings) or budget
+            after = self.new_budget(budget, job.change_pct, start, settings)
             values = {"id": job.id, "campaign_id": job.campaign_id, "before": before, "after": after}
             connection.execute(QUERIES["executor_begin"], values)
         if budget not in {before, after}:
@@ -160,6 +170,14 @@ class SafeExecutor:
             self._platform.set_daily_budget(job.campaign_id, after)
         _end(connection, job, "done", "done", None)
         logger.info("campaign %s: budget %d -> %d", job.campaign_id, before, after)
+
+
+def _start(connection: _Connection, campaign_id: str, settings: Configuration) -> int | None:
+    """The campaign's budget before the first action within its window of velocity, if there is one."""
+    hours = settings.budget_velocity.velocity_window_hours
+    window = {"campaign_id": campaign_id, "window_hours": hours}
+    row = connection.execute(QUERIES["executor_window"], window).fetchone()
+    return row[0] if row else None
 
 
 def _is_limited(connection: _Connection, settings: Configuration) -> bool:

@@ -5,8 +5,7 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-import psycopg
-
+from . import worker
 from .config_loader import is_feature_enabled
 from .loops import LOOPS
 from .queries import Result, Run
@@ -72,7 +71,7 @@ class SelfLearningOrchestrator:
 
     async def _run_loop(self, name: str) -> Result:
         """One attempt, on a connection of its own: what it did not finish is rolled back."""
-        async with await psycopg.AsyncConnection.connect(self._database_url) as connection:
+        async with worker.connected(self._database_url) as connection:
             return await self._loops[name](connection)
 
 

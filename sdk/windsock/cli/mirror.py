@@ -77,6 +77,14 @@ LearningConfig = Annotated[
         " class in --settings. Repeat it.",
     ),
 ]
+Units = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FLAG:TABLE",
+        help="Also write what this flag's rules decide for each id in a table, such as campaigns, beside its"
+        " base values. Repeat it.",
+    ),
+]
 HealthPort = Annotated[
     int | None,
     typer.Option(envvar="WINDSOCK_HEALTH_PORT", help="Serve /healthz, /readyz and /metrics on this port."),
@@ -119,6 +127,7 @@ def run(
     unfit: WhenUnfit = Unfit.PUBLISH,
     log_format: Log = LogFormat.TEXT,
     learning_config: LearningConfig = None,
+    units: Units = None,
     git_folder: GitFolder = Path("flagd"),
     environment: Environment = "production",
     prune_older_than: PruneOlderThan = None,
@@ -130,6 +139,7 @@ def run(
     with database(database_url) as url:
         mirror = _mirror(
             url, flag, settings, unfit, learning_config,
+            units=tuple(units or ()),
             folder=folder, shards=shards, git_folder=git_folder, environment=environment,
             group=group, allow_shrink=allow_shrink, poll_seconds=poll,
         )  # fmt: skip
@@ -156,6 +166,7 @@ def once(
     unfit: WhenUnfit = Unfit.PUBLISH,
     log_format: Log = LogFormat.TEXT,
     learning_config: LearningConfig = None,
+    units: Units = None,
     git_folder: GitFolder = Path("flagd"),
     environment: Environment = "production",
 ) -> None:
@@ -164,6 +175,7 @@ def once(
     with database(database_url) as url:
         mirror = _mirror(
             url, flag, settings, unfit, learning_config,
+            units=tuple(units or ()),
             folder=folder, shards=shards, git_folder=git_folder, environment=environment,
             group=group, allow_shrink=allow_shrink,
         )  # fmt: skip
@@ -185,6 +197,7 @@ def verify(
     unfit: WhenUnfit = Unfit.PUBLISH,
     log_format: Log = LogFormat.TEXT,
     learning_config: LearningConfig = None,
+    units: Units = None,
     git_folder: GitFolder = Path("flagd"),
     environment: Environment = "production",
 ) -> None:
@@ -196,6 +209,7 @@ def verify(
     with database(database_url) as url:
         mirror = _mirror(
             url, flag, settings, unfit, learning_config,
+            units=tuple(units or ()),
             folder=folder, shards=shards, git_folder=git_folder, environment=environment,
         )  # fmt: skip
         differences = mirror.differences()
@@ -207,6 +221,7 @@ def verify(
 class _Same(TypedDict, total=False):
     """The options that are called alike here and in `MirrorOptions`."""
 
+    units: tuple[str, ...]
     folder: Path
     shards: int | None
     group: str

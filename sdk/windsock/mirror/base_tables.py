@@ -1,219 +1,248 @@
-"""Tables that say what base flags say, so that SQL reads the same values as the services."""
+"""Tables that say what flags say, so that SQL reads the same values as the services."""
 
 import logging
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from windsock.errors import ConfigurationError, DatabaseUnfitError, MirrorError
+from windsock.errors import ConfigurationError, MirrorError
 from windsock.flags import JsonValue
-from windsock.mirror.base_values import BaseReader, BaseValues
+from windsock.mirror.base_values import BaseReader, BaseValues, Units
 from windsock.mirror.id_lists import json_text
+from windsock.mirror.options import MirrorOptions
 from windsock.mirror.postgres import Source
-from windsock.mirror.queries import quoted
-from windsock.postgres.queries import load_queries
-from windsock.settings.settings import Settings
+from windsock.mirror.value_tables import BASE, DEFAULT, OF_UNITS, SOURCE, TableName
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 _log = logging.getLogger("windsock.mirror")
-_queries = load_queries("windsock.mirror", "base_tables.sql")
+
+MAX_UNITS = 100_000
+"""More units than that are refused, because each is evaluated again every few seconds."""
 
 _LOOK_SECONDS = 2.0
-_DEFAULT = "learning_config"
-_COLUMNS = {  # what a column may be; the first is what is advised
-    "key": ("text", "character varying"),
-    "value": ("jsonb",),
-    "revision": ("text", "character varying"),
-    "updated_at": ("timestamp with time zone", "timestamp without time zone"),
-}
-_ADVICE = "(key text primary key, value jsonb not null, revision text, updated_at timestamptz)"
+_RESTS = 20  # times as long as the last look took: many units are looked at less often, for 5 % of the time
+_NAMED = 5
+
+_Rows = Mapping[tuple[str, str], tuple[JsonValue, str]]
+"""Value and revision by unit and key; the base's unit is empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class BaseTable:
-    """A table of one row for each field of a flag: key, value, revision, updated_at.
+    """A table of one row for each field of a flag; and another for the fields in which units differ.
 
     Attributes:
-        schema: The schema, as it is in the catalog.
-        name: The table, as it is in the catalog.
+        name: The first of them; the other has the same name and ``_units``.
+        source: Where the units are read from, by ``id``, with their attributes; None for no units.
     """
 
-    schema: str
-    name: str
+    name: TableName
+    source: TableName | None = None
 
-    @classmethod
-    def named(cls, text: str) -> Self:
-        """Take ``table``, which is then in ``public``, or ``schema.table``.
-
-        Raises:
-            ConfigurationError: It is neither.
-        """
-        schema, _, name = text.rpartition(".")
-        if not name or "." in schema or "\0" in text or text.startswith("."):
-            raise ConfigurationError(f"{text!r} names no table: write table or schema.table")
-        return cls(schema or "public", name)
-
-    def __str__(self) -> str:
-        return f"{self.schema}.{self.name}"
-
-    def write(self, connection: "Connection", base: BaseValues) -> None:
-        """Make the rows that carry a revision say what the flag says.
+    def units(self, connection: "Connection") -> Units:
+        """Read the units.
 
         Raises:
-            DatabaseUnfitError: The table is missing, or a column or its key is.
+            DatabaseUnfitError: Their table is missing, or has no ids.
+            MirrorError: There are too many.
         """
-        self._check(connection)
+        if self.source is None:
+            return {}
+        SOURCE.check(connection, self.source)
+        query = self.source.query(connection, "read_units")
+        rows = connection.execute(query, {"limit": MAX_UNITS + 1}).fetchall()
+        if len(rows) > MAX_UNITS:
+            raise MirrorError(f"{self.source} has more than {MAX_UNITS:,} units: name a view of fewer")
+        return dict(rows)
+
+    def write(self, connection: "Connection", wanted: _Rows) -> None:
+        """Make the rows that carry a revision these; the caller's transaction makes it one moment.
+
+        Raises:
+            DatabaseUnfitError: A table is missing, or a column or its key is.
+        """
+        has_units = self._has_units(connection)
+        self._write(connection, self.name, {row: wanted[row] for row in wanted if not row[0]})
+        if has_units:
+            self._write(connection, self.name.of_units, {row: wanted[row] for row in wanted if row[0]})
+
+    def read(self, connection: "Connection") -> _Rows:
+        """Read the rows that carry a revision.
+
+        Raises:
+            DatabaseUnfitError: A table is missing, or a column or its key is.
+        """
+        has_units = self._has_units(connection)
+        rows = connection.execute(self.name.query(connection, "read_base_values")).fetchall()
+        if has_units:
+            rows += connection.execute(self.name.of_units.query(connection, "read_unit_values")).fetchall()
+        return {(unit, key): (value, revision) for unit, key, value, revision in rows}
+
+    def _write(self, connection: "Connection", table: TableName, rows: _Rows) -> None:
+        kind = "base" if table == self.name else "unit"
         parameters = {
-            "keys": list(base.values),
-            "values": [json_text(value) for value in base.values.values()],
-            "revision": base.revision,
+            "units": [unit for unit, _ in rows],
+            "keys": [key for _, key in rows],
+            "values": [json_text(value) for value, _ in rows.values()],
+            "revisions": [revision for _, revision in rows.values()],
         }
-        with connection.transaction():
-            connection.execute(self._query(connection, "write_base_values"), parameters)
-            connection.execute(self._query(connection, "remove_base_values"), parameters)
+        connection.execute(table.query(connection, f"write_{kind}_values"), parameters)
+        connection.execute(table.query(connection, f"remove_{kind}_values"), parameters)
 
-    def read(self, connection: "Connection") -> dict[str, tuple[JsonValue, str]]:
-        """Read the rows that the mirror wrote: value and revision by key.
-
-        Raises:
-            DatabaseUnfitError: The table is missing, or a column or its key is.
-        """
-        self._check(connection)
-        rows = connection.execute(self._query(connection, "read_base_values"))
-        return {key: (value, revision) for key, value, revision in rows}
-
-    def _query(self, connection: "Connection", name: str) -> bytes:
-        return _queries[name].replace(b"{table}", quoted(connection, self.schema, self.name))
-
-    def _check(self, connection: "Connection") -> None:
-        parameters = {"schema": self.schema, "name": self.name}
-        columns = {
-            column: (kind, is_unique)
-            for column, kind, is_unique in connection.execute(_queries["base_table_columns"], parameters)
-        }
-        if not columns:
-            remedy = "run `windsock migrate`" if self == BaseTable.named(_DEFAULT) else f"create it {_ADVICE}"
-            raise DatabaseUnfitError(f"there is no table {self} for base values: {remedy}")
-        wrong = [
-            f"no column {column}" if column not in columns else f"{column} is {columns[column][0]}"
-            for column, kinds in _COLUMNS.items()
-            if columns.get(column, ("", False))[0] not in kinds
-        ]
-        if "key" in columns and not columns["key"][1]:
-            wrong.append("no primary key or unique index on key")
-        if wrong:
-            raise DatabaseUnfitError(
-                f"table {self} cannot take base values: {', '.join(wrong)}; it should be {_ADVICE}"
-            )
+    def _has_units(self, connection: "Connection") -> bool:
+        """Check the tables; whether one is for units: without units its rows are removed, if it is there."""
+        BASE.check(connection, self.name)
+        if self.source is None:
+            return OF_UNITS.is_met(connection, self.name.of_units)
+        OF_UNITS.check(connection, self.name.of_units)
+        return True
 
 
 class BaseTables:
     """Flags, and the table that each one's base values are written into.
 
     Args:
-        targets: ``flag``, whose table is ``learning_config``, or ``flag:table``, or ``flag:schema.table``.
-        classes: The settings classes that read these flags.
-        folder: The folder of Git's flag files.
-        environment: The environment that the values are for.
+        options: `learning_config` has the targets, `units` where units are read from.
 
     Raises:
-        ConfigurationError: A target has no table or no class, or two flags name one table.
+        ConfigurationError: A target has no table or no class, two flags name one table, or a flag has units
+            and no table.
     """
 
-    def __init__(
-        self, targets: Iterable[str], classes: Iterable[type[Settings]], folder: Path, environment: str
-    ) -> None:
-        declarations = {each.__windsock__.declaration.flag: each.__windsock__.declaration for each in classes}
+    def __init__(self, options: MirrorOptions) -> None:
+        declarations = {
+            each.__windsock__.declaration.flag: each.__windsock__.declaration for each in options.settings
+        }
+        sources = _sources(options.units, options.learning_config)
         self._readers: dict[BaseTable, BaseReader] = {}
-        self._written: dict[BaseTable, BaseValues] = {}
-        self._looked_at = -math.inf
+        self._written: dict[BaseTable, _Rows] = {}
+        self._look_at = -math.inf
         self._said = ""
-        for target in targets:
-            flag, colon, name = target.partition(":")
+        for target in options.learning_config:
+            flag, colon, text = target.partition(":")
             if flag not in declarations:
                 raise ConfigurationError(
                     f"--learning-config {target} needs the settings class that reads the flag {flag!r}, "
                     "because its code defaults count too: add --settings module:Class"
                 )
-            table = BaseTable.named(name if colon else _DEFAULT)
-            if table in self._readers:
+            name = TableName.parse(text) if colon else DEFAULT
+            if any(name == table.name for table in self._readers):
                 raise ConfigurationError(
-                    f"two flags cannot share the table {table}: give one a table of its own, as "
+                    f"two flags cannot share the table {name}: give one a table of its own, as "
                     f"--learning-config {flag}:TABLE"
                 )
-            self._readers[table] = BaseReader(declarations[flag], folder, environment)
+            reader = BaseReader(declarations[flag], options.git_folder, options.environment)
+            self._readers[BaseTable(name, sources.get(flag))] = reader
 
     def are_changed(self) -> bool:
-        """Whether a file changed since its values were written."""
+        """Whether a file changed since its values were read."""
         return any(reader.is_changed() for reader in self._readers.values())
 
     def write(self, source: Source) -> None:
-        """Write what changed.
+        """Make the tables say what the flags say now, and say which rows somebody else had changed.
 
         Raises:
             MirrorError: A table cannot take it; it is tried again with the next call.
         """
         for table, reader in self._readers.items():
-            base = reader.read_if_changed()
-            if base is None:
+            wanted, wrong = self._compare(source, table, reader)
+            if wanted is None:
                 continue
-            try:
-                with source.asking() as connection:
-                    table.write(connection, base)
-            except BaseException:
-                reader.forget()
-                raise
-            self._written[table] = base
-            _log.info("%s says what the flag %s says, revision %s", table, reader.flag, base.revision)
+            if not wrong:
+                self._written[table] = wanted
+                continue
+            with source.asking_briefly() as connection:
+                table.write(connection, wanted)
+            if wanted == self._written.get(table):
+                _log.warning(
+                    "%s was changed by hand (%s) and is as the flag says again: change the flag instead",
+                    table.name,
+                    _named(wrong),
+                )
+            else:
+                _log.info("%s says what the flag %s says: %s", table.name, reader.flag, _counted(wanted))
+            self._written[table] = wanted
 
     def follow(self, source: Source) -> None:
         """Write what changed; a table that cannot take it is said once, and the documents go on."""
+        began = time.monotonic()
+        if began < self._look_at and not self.are_changed():
+            return
+        rest = _LOOK_SECONDS
         try:
             self.write(source)
-            self._repair(source)
         except MirrorError as error:
             if str(error) != self._said:
                 _log.error("base values are not in SQL: %s", error)
             self._said = str(error)
         else:
             self._said = ""
-
-    def _repair(self, source: Source) -> None:
-        """Undo what somebody else did to our rows, and say so."""
-        if time.monotonic() - self._looked_at < _LOOK_SECONDS:
-            return
-        self._looked_at = time.monotonic()
-        for table, base in self._written.items():
-            with source.asking() as connection:
-                there = table.read(connection)
-                wrong = _different(base, there)
-                if wrong:
-                    table.write(connection, base)
-                    _log.warning(
-                        "%s was changed by hand (%s) and is as the flag says again: change the flag instead",
-                        table,
-                        ", ".join(wrong),
-                    )
+            rest = max(rest, _RESTS * (time.monotonic() - began))
+        self._look_at = time.monotonic() + rest
 
     def differences(self, source: Source) -> list[str]:
         """One line for each row that is not what the flags say."""
         found = []
         for table, reader in self._readers.items():
-            base = reader.read_if_changed()
-            if base is None:
-                continue
-            with source.asking() as connection:
-                there = table.read(connection)
-            found += [f"{table}, key {key}: differs from {base.revision}" for key in _different(base, there)]
+            _, wrong = self._compare(source, table, reader)
+            found += [f"{table.name}, {_name(row)}: differs from the flag {reader.flag}" for row in wrong]
         return found
 
+    def _compare(
+        self, source: Source, table: BaseTable, reader: BaseReader
+    ) -> tuple[_Rows | None, Sequence[tuple[str, str]]]:
+        """What the rows should be, None where the flag gives no values; and those that are something else."""
+        with source.asking_briefly() as connection:
+            units = table.units(connection)
+            there = table.read(connection)
+        base = reader.read(units)
+        if base is None:
+            return None, ()
+        wanted = _rows(base)
+        wrong = [row for row in sorted(wanted.keys() | there.keys()) if wanted.get(row) != there.get(row)]
+        return wanted, wrong
 
-def _different(base: BaseValues, there: Mapping[str, tuple[JsonValue, str]]) -> list[str]:
-    """The keys whose rows aren't what they should be."""
-    wanted = {key: (value, base.revision) for key, value in base.values.items()}
-    return [key for key in sorted(wanted.keys() | there.keys()) if wanted.get(key) != there.get(key)]
+
+def _rows(base: BaseValues) -> _Rows:
+    rows = {("", key): (value, base.revision) for key, value in base.values.items()}
+    for unit, values in base.units.items():
+        rows |= {(unit, key): (value, base.revision) for key, value in values.items()}
+    return rows
+
+
+def _sources(units: Sequence[str], targets: Sequence[str]) -> dict[str, TableName]:
+    """The tables that units are read from, by flag.
+
+    Raises:
+        ConfigurationError: One names no table, or a flag without a table for its base values.
+    """
+    with_table = {target.partition(":")[0] for target in targets}
+    sources = {}
+    for each in units:
+        flag, _, text = each.partition(":")
+        if flag not in with_table:
+            raise ConfigurationError(
+                f"--units {each}: the values of units are written beside the flag's base values: add "
+                f"--learning-config {flag}, or name another flag, as --units FLAG:TABLE"
+            )
+        sources[flag] = TableName.parse(text)
+    return sources
+
+
+def _named(rows: Sequence[tuple[str, str]]) -> str:
+    shown = [f"{key} of {unit}" if unit else key for unit, key in rows[:_NAMED]]
+    return ", ".join([*shown, f"{len(rows) - _NAMED} more"] if len(rows) > _NAMED else shown)
+
+
+def _name(row: tuple[str, str]) -> str:
+    unit, key = row
+    return f"unit {unit}, key {key}" if unit else f"key {key}"
+
+
+def _counted(rows: _Rows) -> str:
+    units = {unit for unit, _ in rows if unit}
+    return f"{sum(not unit for unit, _ in rows)} fields, and {len(units)} units that differ"

@@ -1,18 +1,23 @@
--- name: base_table_columns
--- The columns of a table that base values are written into, and which of them is unique by itself.
-select attname::text, format_type(atttypid, null),
-       exists (select from pg_catalog.pg_index
-               where indrelid = attrelid and indisunique and indpred is null and indnkeyatts = 1
-                   and indkey[0] = attnum)
+-- name: table_columns
+-- The columns of a table, with their types.
+select attname::text, format_type(atttypid, null)
 from pg_catalog.pg_attribute
 where attrelid = to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text)) and attnum > 0
     and not attisdropped;
 
+-- name: table_keys
+-- The columns of each unique index of a table that holds for all of its rows.
+select (select array_agg(attname::text order by attname)
+        from pg_catalog.pg_attribute
+        where attrelid = indrelid and attnum = any((indkey::int2[])[0:indnkeyatts - 1]))
+from pg_catalog.pg_index
+where indrelid = to_regclass(format('%%I.%%I', %(schema)s::text, %(name)s::text)) and indisunique and indpred is null;
+
 -- name: write_base_values
 -- The base values of a flag, one row for each of its fields; an unchanged row keeps its time.
 insert into {table} as there (key, value, revision, updated_at)
-select key, value::jsonb, %(revision)s, now()
-from unnest(%(keys)s::text[], %(values)s::text[]) as base (key, value)
+select key, value::jsonb, revision, now()
+from unnest(%(keys)s::text[], %(values)s::text[], %(revisions)s::text[]) as base (key, value, revision)
 on conflict (key) do update
 set value = excluded.value, revision = excluded.revision, updated_at = excluded.updated_at
 where (there.value, there.revision) is distinct from (excluded.value, excluded.revision);
@@ -24,4 +29,33 @@ where revision is not null and key <> all(%(keys)s::text[]);
 
 -- name: read_base_values
 -- Our rows, to compare.
-select key, value, revision from {table} where revision is not null;
+select '', key, value, revision from {table} where revision is not null;
+
+-- name: read_units
+-- The units that values are resolved for: the id that targeting knows each by, and its attributes.
+select id::text, pg_catalog.jsonb_strip_nulls(pg_catalog.to_jsonb(unit) - 'id')
+from {table} as unit
+where id::text <> ''
+limit %(limit)s;
+
+-- name: write_unit_values
+-- A row for each field of a unit that differs from the base; an unchanged row keeps its time.
+insert into {table} as there (unit, key, value, revision, updated_at)
+select unit, key, value::jsonb, revision, now()
+from unnest(%(units)s::text[], %(keys)s::text[], %(values)s::text[], %(revisions)s::text[])
+    as own (unit, key, value, revision)
+on conflict (unit, key) do update
+set value = excluded.value, revision = excluded.revision, updated_at = excluded.updated_at
+where (there.value, there.revision) is distinct from (excluded.value, excluded.revision);
+
+-- name: remove_unit_values
+-- Rows of ours of units that are gone, or that have the base's value again.
+delete from {table} as there
+where revision is not null and not exists (
+    select from unnest(%(units)s::text[], %(keys)s::text[]) as own (unit, key)
+    where own.unit = there.unit and own.key = there.key
+);
+
+-- name: read_unit_values
+-- Our rows, to compare.
+select unit, key, value, revision from {table} where revision is not null;

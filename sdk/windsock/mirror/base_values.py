@@ -1,15 +1,18 @@
-"""What a settings class makes of its code defaults and its base flag alone, for the table that SQL reads."""
+"""What a settings class makes of its code defaults and its flags in Git, for the tables that SQL reads."""
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from windsock.errors import FlagFileError
 from windsock.evaluator import FlagEvaluator
+from windsock.evaluator.outcome import Outcome, Rule
 from windsock.flag_names import SUFFIXES
 from windsock.flags import JsonValue, merge, read_document
+from windsock.mirror.id_lists import json_text
 from windsock.settings.declaration import Declaration
 from windsock.settings.falling import resolve
 from windsock.settings.layers import Layer, Origin
@@ -18,25 +21,47 @@ _log = logging.getLogger("windsock.mirror")
 
 _Signature = tuple[int, int, int] | None
 
+Units: TypeAlias = Mapping[str, Mapping[str, JsonValue]]
+"""What targeting knows of each unit, such as a campaign: its attributes, by its targeting key."""
+
+Values: TypeAlias = Mapping[str, JsonValue]
+"""Every field of a settings class but the secret ones, as JSON."""
+
+_Decided: TypeAlias = tuple[Outcome, Outcome | None]
+
 
 @dataclass(frozen=True, slots=True)
 class BaseValues:
-    """What a settings class resolves to for one environment, without any user.
+    """What a settings class resolves to for one environment.
 
     Attributes:
-        values: Every field but the secret ones, as JSON.
+        values: Without any user.
+        units: By targeting key, the fields of units that differ from that; a unit without any is left out.
         revision: The revision of the file that defines the flag.
     """
 
-    values: Mapping[str, JsonValue]
+    values: Values
+    units: Mapping[str, Values]
     revision: str
 
 
-class BaseReader:
-    """Reads the base values of one class, again whenever a file of the folder changed.
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    base: Rule
+    experiment: Rule | None
+    revision: str
 
-    They are what the class makes of its code defaults and the base flag, validated and typed, and nothing of
-    this process's variables: what services read that set no variable.
+
+class _NoValuesError(Exception):
+    """The flags give no values that the class takes; the message says why."""
+
+
+class BaseReader:
+    """Reads the values of one class from the files of a folder.
+
+    They are what the class makes of its code defaults, the base flag and the experiment's arm, validated and
+    typed, and nothing of this process's variables: what services read that set no variable. Profiles are of
+    users; they don't count here.
 
     Args:
         declaration: The settings class. Its flag's key is readable as `flag`.
@@ -50,67 +75,99 @@ class BaseReader:
         self._folder = folder
         self._environment = environment
         self._seen: list[tuple[Path, _Signature]] | None = None
-
-    def read_if_changed(self) -> BaseValues | None:
-        """The values, if a file changed since the last call; None if they can't be read."""
-        seen = self._look()
-        if seen == self._seen:
-            return None
-        self._seen = seen
-        try:
-            return self._evaluate([path for path, _ in seen])
-        except (FlagFileError, OSError) as error:
-            _log.error("the base values of %s in SQL stay as they are: %s", self.flag, error)
-            return None
+        self._rules: _Rules | None = None
+        self._said = ""
 
     def is_changed(self) -> bool:
         """Whether a file changed since the last reading."""
         return self._look() != self._seen
 
+    def read(self, units: Units) -> BaseValues | None:
+        """The values now, which may depend on the time; None, and a line in the log, where there are none.
+
+        Args:
+            units: Whose values are wanted beside the base's.
+        """
+        try:
+            values = self._evaluate(self._current(), units)
+        except (FlagFileError, OSError, _NoValuesError) as error:
+            if str(error) != self._said:
+                _log.error("the values of %s in SQL stay as they are: %s", self.flag, error)
+            self._said = str(error)
+            return None
+        self._said = ""
+        return values
+
     def _look(self) -> list[tuple[Path, _Signature]]:
         paths = sorted(path for path in self._folder.glob("*.flagd.*") if path.name.endswith(SUFFIXES))
         return [(path, _signature(path)) for path in paths]
 
-    def forget(self) -> None:
-        """Take the files as changed: what was read was not written."""
-        self._seen = None
+    def _current(self) -> _Rules:
+        """The rules of the files as they are now."""
+        seen = self._look()
+        if self._rules is None or seen != self._seen:
+            self._rules, self._seen = None, seen
+            self._rules = self._compile([path for path, _ in seen])
+        return self._rules
 
-    def _evaluate(self, paths: list[Path]) -> BaseValues | None:
+    def _compile(self, paths: list[Path]) -> _Rules:
         documents = [read_document(path.read_bytes(), str(path)) for path in paths]
         evaluator = FlagEvaluator()
         evaluator.load(merge(documents))
-        compiled = evaluator.compiled.get(self.flag)
-        outcome = compiled.evaluate({"environment": self._environment}) if compiled else None
-        if compiled is None or outcome is None or not isinstance(outcome.value, dict):
-            why = outcome.reason if outcome else "no such flag"
-            _log.error(
-                "%s: the flag %s has no base values (%s); SQL keeps what it has",
-                self._folder,
-                self.flag,
-                why,
-            )
-            return None
-        values = self._resolve(outcome.value, outcome.variant)
+        base = evaluator.compiled.get(self.flag)
+        if base is None:
+            raise _NoValuesError(f"{self._folder} has no flag {self.flag}")
+        experiment = evaluator.compiled.get(self._declaration.experiment_flag)
         revisions = {document.source: document.revision for document in documents}
-        return None if values is None else BaseValues(values, revisions[compiled.flag.source])
+        return _Rules(base, experiment, revisions[base.flag.source])
 
-    def _resolve(self, said: Mapping[str, JsonValue], variant: str | None) -> Mapping[str, JsonValue] | None:
-        """Lay the base over the code defaults; None when the class refuses a part of it."""
-        layer = Layer(Origin("base", self.flag, variant), said)
+    def _evaluate(self, rules: _Rules, units: Units) -> BaseValues:
+        values_of = self._resolver(rules)
+        base = values_of({})
+        texts = {field: json_text(value) for field, value in base.items()}
+        found: dict[str, Values] = {}
+        for unit, attributes in units.items():
+            values = values_of({**attributes, "targetingKey": unit})
+            own = {field: values[field] for field in values if json_text(values[field]) != texts[field]}
+            if values is not base and own:
+                found[unit] = own
+        return BaseValues(base, found, rules.revision)
+
+    def _resolver(self, rules: _Rules) -> Callable[[Mapping[str, JsonValue]], Values]:
+        """From attributes to values; a combination of variants is resolved once."""
+        known: dict[_Decided, Values] = {}
+
+        def values_of(attributes: Mapping[str, JsonValue]) -> Values:
+            context = {"environment": self._environment, **attributes}
+            experiment = rules.experiment.evaluate(context) if rules.experiment is not None else None
+            decided = rules.base.evaluate(context), experiment
+            if decided not in known:
+                known[decided] = self._resolve(decided)
+            return known[decided]
+
+        return values_of
+
+    def _resolve(self, decided: _Decided) -> Values:
+        """Lay the flags over the code defaults.
+
+        Raises:
+            _NoValuesError: The base has no value, or the class refuses a part of one.
+        """
+        base, experiment = decided
+        if not isinstance(base.value, dict):
+            raise _NoValuesError(f"{self._folder}: the flag {self.flag} has no base values ({base.reason})")
+        layers = [Layer(Origin("base", self.flag, base.variant), base.value)]
+        if experiment is not None and isinstance(experiment.value, dict):
+            origin = Origin("experiment", experiment.flag_key, experiment.variant)
+            layers.append(Layer(origin, experiment.value))
         name = self._declaration.settings_class.__name__
         try:
-            resolved = resolve(self._declaration, [layer])
-        except Exception as error:  # noqa: BLE001 - a class's own validators may raise anything
-            refusals = f"{name}: {' '.join(str(error).split())}"
-        else:
-            refusals = "; ".join(
-                f"{name}.{'.'.join(each.path)}: {each.message}" for each in resolved.refusals
-            )
-        if refusals:
-            _log.error(
-                "%s: the flag %s does not fit (%s); SQL keeps what it has", self._folder, self.flag, refusals
-            )
-            return None
+            resolved = resolve(self._declaration, layers)
+        except Exception as error:
+            raise _NoValuesError(f"{name}: {' '.join(str(error).split())}") from error
+        refused = [f"{name}.{'.'.join(each.path)}: {each.message}" for each in resolved.refusals]
+        if refused:
+            raise _NoValuesError(f"{self._folder}: a value does not fit ({'; '.join(refused)})")
         shown = {each for each in resolved.values if not self._declaration.is_secret((each,))}
         values: dict[str, JsonValue] = resolved.instance.model_dump(mode="json", include=shown)
         return values

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from windsock.errors import ConfigurationError, DatabaseUnfitError, MissingExtraError
-from windsock.mirror.queries import QUERIES, one
+from windsock.mirror.queries import QUERIES, deadline, one
 from windsock.postgres import shapes
 
 try:
@@ -56,7 +56,7 @@ def refuse_transaction_pooler(url: str, connection: "Connection") -> None:
     connection.execute(QUERIES["listen_to_self"])
     nonce = uuid.uuid4().hex
     one(connection, "hold_nonce", {"nonce": nonce})
-    with open_connection(url) as other:
+    with open_connection(url) as other, deadline(other, _FIRST_NONCE_SECONDS):
         shared = bool(one(other, "hold_nonce", {"nonce": nonce})[0])
         if shared:
             one(other, "drop_nonce", {"nonce": nonce})
@@ -75,8 +75,8 @@ def refuse_transaction_pooler(url: str, connection: "Connection") -> None:
 
 def hears(connection: "Connection", nonce: str, seconds: float) -> bool:
     """Whether a notification with this payload arrives within the seconds."""
-    deadline = time.monotonic() + seconds
-    while (left := deadline - time.monotonic()) > 0:
+    ends_at = time.monotonic() + seconds
+    while (left := ends_at - time.monotonic()) > 0:
         for notice in connection.notifies(timeout=left, stop_after=1):
             if notice.payload == nonce:
                 return True

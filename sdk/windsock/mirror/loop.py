@@ -54,9 +54,7 @@ class Mirror:
         self._allow_shrink = options.allow_shrink
         self.status = Status(folder=options.folder)
         self._alarm = Alarm(self.status)
-        self._bases = BaseTables(
-            options.learning_config, options.settings, options.git_folder, options.environment
-        )
+        self._bases = BaseTables(options)
 
     def show_progress(self, show: Callable[[int, int], None]) -> None:
         """Call `show` with the number of documents done, and of all, before each one."""

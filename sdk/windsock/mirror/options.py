@@ -34,6 +34,9 @@ class MirrorOptions:
         hold_back_misfits: Keep what does not fit from being published: its last good settings stay.
         learning_config: Flags whose base values are written into a table: ``flag``, whose table is
             `learning_config`, or ``flag:table``, or ``flag:schema.table``. `settings` holds their classes.
+        units: Where units are read from that have values of their own in SQL, such as campaigns:
+            ``flag:table`` or ``flag:schema.table``, a table or view with the column `id`, which is the
+            targeting key; its other columns are attributes for targeting. The flag is one of those above.
         git_folder: The folder of Git's flag files, for the base values.
         environment: The environment that the base values are for.
     """
@@ -53,6 +56,7 @@ class MirrorOptions:
     settings: tuple[type[Settings], ...] = ()
     hold_back_misfits: bool = False
     learning_config: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
     git_folder: Path = Path("flagd")
     environment: str = "production"
 

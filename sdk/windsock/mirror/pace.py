@@ -8,6 +8,7 @@ from windsock.backoff import Backoff
 from windsock.errors import DatabaseUnfitError
 from windsock.mirror.options import MirrorOptions
 from windsock.mirror.postgres import Source
+from windsock.mirror.queries import LockedError
 
 _log = logging.getLogger("windsock.mirror")
 
@@ -77,5 +78,5 @@ class Pace:
             self._cut_at = now
             try:
                 source.cut_log(_KEEP_LOG_SECONDS)
-            except DatabaseUnfitError as error:
+            except (DatabaseUnfitError, LockedError) as error:
                 _log.warning("the change log is not cut, and grows: %s", error)

@@ -20,7 +20,7 @@ from windsock.mirror.fitness import (
     warn_without_log,
 )
 from windsock.mirror.id_lists import IdList, IdTally
-from windsock.mirror.queries import QUERIES, DatabaseError, deadline, one, said_clearly
+from windsock.mirror.queries import QUERIES, DatabaseError, LockedError, deadline, one, said_clearly
 from windsock.mirror.rows import MAX_SETTINGS_BYTES, AssignmentList, AssignmentRow, Changes, ConfigurationRow
 
 if TYPE_CHECKING:
@@ -145,9 +145,12 @@ class Source:
             trouble: What is wrong; empty when nothing is.
         """
         if self._capability.has_mirrors:
-            with self.asking() as connection:
-                parameters = {"group": group, "folder": folder, "age": age, "trouble": trouble}
-                connection.execute(QUERIES["report"], parameters)
+            parameters = {"group": group, "folder": folder, "age": age, "trouble": trouble}
+            try:
+                with self.asking_briefly() as connection:
+                    connection.execute(QUERIES["report"], parameters)
+            except LockedError as error:
+                _log.warning("the mirror's report to services waits: %s", error)
 
     def leader(self, group: str) -> "Leader | None":
         """What the mirror that leads a group last said; None where the database can't tell."""
@@ -251,9 +254,16 @@ class Source:
         with deadline(self._connection, self._answer_seconds), said_clearly():
             yield self._connection
 
+    @contextlib.contextmanager
+    def asking_briefly(self) -> Iterator["Connection"]:
+        """Do the same in a transaction that waits a second for locks: what follows must not wait for it."""
+        with self.asking() as connection, connection.transaction():
+            connection.execute(QUERIES["wait_briefly_for_locks"])
+            yield connection
+
     def cut_log(self, keep_seconds: float) -> None:
         """Delete what is older than `keep_seconds` from the change log, the oldest 100,000 rows at most."""
-        with self.asking() as connection:
+        with self.asking_briefly() as connection:
             parameters = {"keep": f"{keep_seconds} seconds", "most": _CUT_AT_ONCE}
             connection.execute(QUERIES["cut_log"], parameters)
 

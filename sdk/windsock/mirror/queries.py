@@ -24,6 +24,10 @@ QUERIES = load_queries("windsock.mirror", "queries.sql")
 DatabaseError = psycopg.Error
 
 
+class LockedError(MirrorError):
+    """Somebody holds a lock that a statement may not wait for."""
+
+
 @contextlib.contextmanager
 def said_clearly() -> Iterator[None]:
     """Turn PostgreSQL's refusals into what an operator can act on."""
@@ -37,6 +41,8 @@ def said_clearly() -> Iterator[None]:
         ) from error
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction) as error:
         raise DatabaseUnfitError(f"{error.diag.message_primary}: run `windsock migrate`") from error
+    except psycopg.errors.LockNotAvailable as error:
+        raise LockedError(f"somebody has locked a table: {error.diag.message_primary}") from error
     except psycopg.errors.QueryCanceled as error:
         raise MirrorError(f"a query of the mirror was cancelled: {error.diag.message_primary}") from error
 

@@ -15,6 +15,10 @@ select set_config(name, '0', false)
 from pg_catalog.pg_settings
 where name in ('idle_session_timeout', 'transaction_timeout', 'lock_timeout');
 
+-- name: wait_briefly_for_locks
+-- A table that somebody has locked costs a second, not the connection; it is looked at again later.
+select set_config('lock_timeout', '1s', true);
+
 -- name: read_capability
 -- What this database can serve: the assignment's key type, whether changes are logged by enabled triggers, and
 -- whether the table of withdrawn values may be read; databases of older migrations do not have it.

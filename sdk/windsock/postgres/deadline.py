@@ -53,6 +53,11 @@ def within(seconds: float) -> type[DeadlineConnection]:
     return type("DeadlineConnection", (DeadlineConnection,), {"seconds": seconds})
 
 
+def awithin(seconds: float) -> type[AsyncDeadlineConnection]:
+    """Do the same for asyncio."""
+    return type("AsyncDeadlineConnection", (AsyncDeadlineConnection,), {"seconds": seconds})
+
+
 def _bounded(gen: "PQGen[R]", pgconn: psycopg.pq.abc.PGconn, seconds: float) -> "Generator[Any, Any, R]":
     """Pass on what psycopg's generator and its waiter tell each other, up to a deadline.
 

@@ -100,7 +100,8 @@ def wait_for(revision: str, timeout: float = 5.0) -> bool:
         before this process looked.
 
     Raises:
-        ConfigurationError: This process doesn't read flag files: a flagd server has revisions of its own.
+        ConfigurationError: This process doesn't read flag files: a flagd server passes on no file's
+            revision, so wait there until the value itself is as it should be.
     """
     from windsock.runtime.revisions import wait  # noqa: PLC0415 - few processes wait
 

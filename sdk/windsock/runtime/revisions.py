@@ -15,7 +15,10 @@ def wait(revision: str, timeout: float) -> bool:
     provider = process.evaluating().client.provider
     if not isinstance(provider, FilesProvider):
         name = provider.get_metadata().name
-        raise ConfigurationError(f"{name} reads no flag files, so it has no revision of one to wait for")
+        raise ConfigurationError(
+            f"{name} reads no flag files, and a flagd server passes on no file's revision: wait until the "
+            "value itself is there, or have this process read the files (FLAGD_RESOLVER=file)"
+        )
     until = time.monotonic() + timeout
     provider.refresh()
     while revision not in provider.served_revisions:

@@ -107,6 +107,7 @@ def mirror(database, connection, learning_file, tmp_path):
         flags=("learning",),
         settings=(Learning,),
         learning_config=("learning",),
+        units=("learning:campaigns",),
         git_folder=learning_file.parent,
     )
     return Mirror(options)

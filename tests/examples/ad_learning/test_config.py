@@ -90,6 +90,7 @@ def test_the_numbers_of_the_document():
         "roas_threshold": 3.0,
         "require_both": False,
         "always_valid": False,
+        "confidence": 0.95,
         "min_impressions": 1000,
         "min_hours_live": 24,
     }
@@ -147,6 +148,7 @@ def test_a_variable_that_cannot_be_used_falls_alone_and_is_named(setenv, caplog)
         "roas_threshold": 4.5,
         "require_both": False,
         "always_valid": False,
+        "confidence": 0.95,
         "min_impressions": 1000,
         "min_hours_live": 0,
     }

@@ -116,7 +116,7 @@ def test_without_a_valid_token_there_is_a_pause_and_the_variable_is_named(endpoi
     platform = AdPlatform(Access(base_url=endpoint.url, access_token=token))
     with pytest.raises(PauseError, match="set AD_PLATFORM_ACCESS_TOKEN"):
         platform.daily_budget("c")
-    assert platform.has_account is False
+    assert platform.account_id == ""
 
 
 def test_an_internal_error_leaves_it_open(platform, endpoint):
@@ -168,4 +168,4 @@ def test_the_environment_names_the_platform(endpoint, monkeypatch):
     for name, value in endpoint.variables.items():
         monkeypatch.setenv(name, value)
     assert AdPlatform().daily_budget("c") == 10_000
-    assert AdPlatform().has_account is True
+    assert AdPlatform().account_id == "act_1"

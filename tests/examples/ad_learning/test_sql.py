@@ -166,6 +166,7 @@ thresholds = st.fixed_dictionaries(
         "roas_threshold": st.sampled_from([0.0, 3.0, 0.1]) | st.floats(0, 1e6),
         "require_both": st.booleans(),
         "always_valid": st.booleans(),
+        "confidence": st.sampled_from([0.95, 0.6, 0.99]),
         "min_impressions": st.integers(0, 10**6),
         "min_hours_live": st.integers(0, 1000),
     }

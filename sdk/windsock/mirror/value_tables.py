@@ -1,0 +1,138 @@
+"""Tables that values are written into, and units are read from: their names, and what each must be like."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from windsock.errors import ConfigurationError, DatabaseUnfitError
+from windsock.mirror.queries import quoted
+from windsock.postgres.queries import load_queries
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_queries = load_queries("windsock.mirror", "base_tables.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """A table or view.
+
+    Attributes:
+        schema: The schema, as it is in the catalog.
+        name: The table, as it is in the catalog.
+    """
+
+    schema: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Take ``table``, which is then in ``public``, or ``schema.table``.
+
+        Raises:
+            ConfigurationError: It is neither.
+        """
+        schema, _, name = text.rpartition(".")
+        if not name or "." in schema or "\0" in text or text.startswith("."):
+            raise ConfigurationError(f"{text!r} names no table: write table or schema.table")
+        return cls(schema or "public", name)
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def of_units(self) -> "TableName":
+        """The table beside this one for the values of units."""
+        return TableName(self.schema, f"{self.name}_units")
+
+    def query(self, connection: "Connection", name: str) -> bytes:
+        """A named query about this table."""
+        return _queries[name].replace(b"{table}", quoted(connection, self.schema, self.name))
+
+
+DEFAULT = TableName("public", "learning_config")
+"""The table that a migration of windsock's creates; the units' beside it too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a table must be like.
+
+    Attributes:
+        purpose: What its rows are, for people.
+        columns: By name, the types that a column may have.
+        key: The columns that must be unique together, sorted; empty for a table that is only read.
+        advice: Its columns, as ``create table`` takes them.
+        migrated: The table of this shape that `windsock migrate` creates.
+    """
+
+    purpose: str
+    columns: Mapping[str, tuple[str, ...]]
+    key: tuple[str, ...]
+    advice: str
+    migrated: TableName | None = None
+
+    def check(self, connection: "Connection", table: TableName) -> None:
+        """See that a table is there and is like this.
+
+        Raises:
+            DatabaseUnfitError: It isn't; the message says what it lacks.
+        """
+        parameters = {"schema": table.schema, "name": table.name}
+        rows = connection.execute(_queries["table_columns"], parameters)
+        columns: dict[str, str] = dict(rows.fetchall())
+        if not columns:
+            remedy = "run `windsock migrate`" if table == self.migrated else f"create it {self.advice}"
+            raise DatabaseUnfitError(f"there is no table {table} for {self.purpose}: {remedy}")
+        wrong = [
+            f"no column {column}" if column not in columns else f"{column} is {columns[column]}"
+            for column, kinds in self.columns.items()
+            if columns.get(column, "") not in kinds
+        ]
+        keys = [tuple(names) for (names,) in connection.execute(_queries["table_keys"], parameters)]
+        if self.key and self.key not in keys and columns.keys() >= set(self.key):
+            wrong.append(f"no primary key or unique index on {', '.join(self.key)}")
+        if wrong:
+            raise DatabaseUnfitError(
+                f"table {table} cannot be used for {self.purpose}: {', '.join(wrong)}; "
+                f"it should be {self.advice}"
+            )
+
+    def is_met(self, connection: "Connection", table: TableName) -> bool:
+        """Whether a table is there and is like this."""
+        try:
+            self.check(connection, table)
+        except DatabaseUnfitError:
+            return False
+        return True
+
+
+_TEXT = ("text", "character varying")  # the first type is what is advised
+_VALUES = {
+    "key": _TEXT,
+    "value": ("jsonb",),
+    "revision": _TEXT,
+    "updated_at": ("timestamp with time zone", "timestamp without time zone"),
+}
+BASE = Shape(
+    "base values",
+    _VALUES,
+    ("key",),
+    "(key text primary key, value jsonb not null, revision text, updated_at timestamptz)",
+    DEFAULT,
+)
+OF_UNITS = Shape(
+    "values of units",
+    {"unit": _TEXT, **_VALUES},
+    ("key", "unit"),
+    "(unit text, key text, value jsonb not null, revision text, updated_at timestamptz,"
+    " primary key (unit, key))",
+    DEFAULT.of_units,
+)
+SOURCE = Shape(
+    "units",
+    {"id": (*_TEXT, "uuid", "bigint", "integer")},
+    (),
+    "(id text primary key, and a column for each attribute that targeting asks for)",
+)

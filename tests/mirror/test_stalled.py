@@ -1,0 +1,85 @@
+"""A database that stalls: locks, paused sessions and swallowed answers hold up neither profiles nor the mirror's end."""
+
+import logging
+import os
+import signal
+import threading
+
+import psycopg
+import pytest
+from tests.mirror.test_base_values import Ads, rows
+from tests.waiting import eventually
+
+from windsock.errors import ConfigurationError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "flagd"
+    folder.mkdir()
+    (folder / "ads.flagd.json").write_text(
+        '{"flags": {"bids": {"state": "ENABLED", "variants": {"base": {"k": 1}}, "defaultVariant": "base"}}}'
+    )
+    return folder
+
+
+def sessions(world):
+    return [
+        pid
+        for (pid,) in world.execute(
+            "select pid from pg_stat_activity where application_name = 'windsock mirror'"
+        )
+    ]
+
+
+@pytest.mark.parametrize("table", ["learning_config", "windsock.mirrors"])
+def test_a_lock_on_what_the_mirror_writes_costs_no_profile_and_no_connection(
+    *, world, folder, watching, table
+):
+    options = {"settings": (Ads,), "learning_config": ("bids",), "git_folder": folder, "answer_seconds": 60.0}
+    watching(world.mirror(**options, poll_seconds=0.2))
+    eventually(lambda: "k" in rows(world))
+    before = sessions(world)
+    with psycopg.connect(world.url) as locker:
+        locker.execute(f"lock table {table} in share mode")  # what is read goes on, what is written waits
+        (folder / "ads.flagd.json").write_text((folder / "ads.flagd.json").read_text().replace("1", "2"))
+        for _ in range(3):
+            user = world.user(world.seed)
+            eventually(lambda user=user: user in world.served(), seconds=30)
+        assert sessions(world) == before
+    eventually(lambda: rows(world)["k"] == 2, seconds=30)
+
+
+def test_a_session_that_is_paused_is_given_up(*, world, watching, messages):
+    watching(world.mirror(answer_seconds=1.0, poll_seconds=0.2))
+    user = world.user(world.seed)
+    eventually(lambda: user in world.served())
+    paused = sessions(world)
+    for pid in paused:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        eventually(lambda: messages(logging.ERROR), seconds=30)
+    finally:
+        for pid in paused:
+            os.kill(pid, signal.SIGCONT)
+    another = world.user(world.seed)
+    eventually(lambda: another in world.served(), seconds=30)
+
+
+def test_the_first_questions_of_a_connection_end_too(world, proxy):
+    """The second session of the pooler's test has a deadline as the first has."""
+    proxy.silent_session = 1
+    mirror = world.mirror(url=proxy.url(world.connection.info.dbname), answer_seconds=1.0)
+    failed = []
+
+    def once():
+        try:
+            mirror.once()
+        except ConfigurationError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=once, daemon=True)
+    thread.start()
+    thread.join(timeout=60)
+    assert not thread.is_alive(), "the mirror waits for ever"
+    assert failed
