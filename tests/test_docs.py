@@ -51,7 +51,7 @@ def test_help_lists_every_verb(helped):
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_verb_has_help_of_its_own(verb, helped):
+def test_each_verb_has_its_own_help(verb, helped):
     usage, _, rest = helped(verb).partition("\n\n")
     assert f"windsock {verb}" in usage
     described = rest.strip().splitlines()[0].strip()

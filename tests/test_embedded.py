@@ -53,7 +53,7 @@ def test_a_path_with_white_space_is_refused(tmp_path):
         embedded.start(tmp_path / "my data")
 
 
-def test_a_folder_that_is_no_data_folder_is_a_message(tmp_path):
+def test_a_folder_that_is_not_a_data_folder_is_a_message(tmp_path):
     (tmp_path / "something").write_text("else")
     with pytest.raises(ConfigurationError, match="does not start in"):
         embedded.start(tmp_path)

@@ -169,7 +169,7 @@ def test_views_of_one_flag_join_and_flags_stay_apart(rows):
     assert teacher.request_id == tutor.request_id
 
 
-def test_a_variant_that_changed_in_mid_request_has_a_row_of_its_own(rows):
+def test_a_variant_that_changed_in_mid_request_has_its_own_row(rows):
     with request() as this:
         this.record(View())
         this.record(View(replace(USE, variant="other", revision="ba9876543210")))
@@ -182,7 +182,7 @@ def test_a_view_of_which_nothing_was_read_leaves_no_row(rows):
     assert rows() == []
 
 
-def test_the_requests_user_stands_in_for_a_missing_one(rows):
+def test_the_requests_user_replaces_a_missing_one(rows):
     with request(user_id="u9") as this:
         this.record(View(replace(USE, user_id=None)))
         this.record(View(replace(USE, flag="tutor")))
@@ -220,7 +220,7 @@ def test_a_view_that_raises_costs_its_own_row_only(rows, caplog):
 
 
 @pytest.mark.parametrize("cost", [float("nan"), float("inf"), Decimal("sNaN")])
-def test_a_cost_that_is_no_number_is_left_out_and_said(rows, caplog, cost):
+def test_a_cost_that_is_not_a_number_is_left_out_with_a_warning(rows, caplog, cost):
     with request() as this:
         this.record(View())
         this.tokens(input=1, cost=cost)
@@ -249,7 +249,7 @@ def test_tasks_and_threads_of_a_request_belong_to_it_and_others_do_not(rows):
     assert written == {(f"r{n}", f"u{n}", flag) for n in range(20) for flag in ("teacher", "tutor")}
 
 
-def test_what_outlives_its_request_is_no_longer_part_of_it():
+def test_what_outlives_its_request_no_longer_belongs_to_it():
     async def late(ended):
         assert current_request() is not None
         await ended.wait()

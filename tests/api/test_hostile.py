@@ -14,7 +14,7 @@ from windsock.api.checking import Mistake, parse
 from windsock.api.rates import BURST_SECONDS, Rates
 
 
-def test_a_body_of_repeated_keys_is_refused_in_no_time():
+def test_a_body_of_repeated_keys_is_refused_quickly():
     body = b"{" + b",".join(b'"k%d": 1' % number for number in range(25_000)) + b', "k24999": 1}'
     began = time.process_time()
     fault = parse(body)
@@ -43,7 +43,7 @@ def test_half_a_surrogate_pair_is_refused_with_a_pointer(client, flag_file, body
     assert flag_file.read_bytes() == before
 
 
-def test_a_token_that_is_not_text_is_not_in_use(client):
+def test_a_token_that_is_not_text_is_refused(client):
     assert client.get(PATH, headers={"Authorization": b"Bearer \xff\xfe"}).status_code == 401
 
 
@@ -80,7 +80,7 @@ def test_a_database_that_stalls_is_a_503_in_time(client, database, flag_file, mo
     assert "try again" in answer.json()["detail"]
 
 
-def test_who_asks_too_often_waits(client, monkeypatch):
+def test_callers_that_ask_too_often_wait(client, monkeypatch):
     monkeypatch.setenv("CONFIGURATION_API_REQUESTS_PER_SECOND", "1")
     client.post(f"{PATH}/reload")
     answers = [client.get(PATH) for _ in range(8)]
@@ -91,7 +91,7 @@ def test_who_asks_too_often_waits(client, monkeypatch):
     assert client.get(PATH, headers=other).status_code == 401, "one token's budget is not another's"
 
 
-def test_a_budget_grows_back_and_is_no_larger_than_its_burst():
+def test_a_budget_refills_up_to_its_burst():
     now = [0.0]
     rates = Rates(lambda: now[0])
 
@@ -109,7 +109,7 @@ def test_a_budget_grows_back_and_is_no_larger_than_its_burst():
     assert 0 < rates.take(b"t", 2.0) <= 0.5
 
 
-def test_a_variant_for_other_attributes_is_no_environment(client, flag_file):
+def test_a_variant_for_other_attributes_is_not_an_environment(client, flag_file):
     content = json.loads(flag_file.read_text())
     flag = content["flags"]["thing"]
     flag["variants"]["vip"] = {"threshold": 0.9}

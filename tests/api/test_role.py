@@ -105,7 +105,7 @@ def test_a_token_is_found_by_its_text_and_not_by_its_hash(as_api, connection, to
     assert authenticate(as_api, tokens[Role.READER]) is None
 
 
-def test_nobody_else_may_ask_for_tokens(connection, tokens):
+def test_only_the_owner_may_ask_for_tokens(connection, tokens):
     connection.execute("create role passer_by login in role windsock_writer")
     url = f"{connection.info.dsn} user=passer_by"
     try:

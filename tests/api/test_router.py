@@ -33,7 +33,7 @@ class TestWhoMay:
         "header", ["", "Bearer", "Bearer ", "Bearer wrong", "Basic YTpi", "Bearer windsock_\u00e9"]
     )
     @pytest.mark.parametrize(("method", "path"), [("GET", PATH), ("PUT", PATH), ("POST", f"{PATH}/reload")])
-    def test_without_a_token_nobody(self, client, method, path, header):
+    def test_without_a_token_every_call_is_refused(self, client, method, path, header):
         answer = client.request(method, path, headers={"Authorization": header.encode("latin-1")}, json={})
         assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
 
@@ -208,7 +208,7 @@ class TestChanging:
         assert client.put(PATH, json={"environments": {"canary": {}}}).status_code == 200
         assert json.loads(flag_file.read_bytes())["flags"]["thing"]["targeting"] == after
 
-    def test_a_variant_for_users_is_no_environment(self, client, flag_file):
+    def test_a_variant_for_users_is_not_an_environment(self, client, flag_file):
         changed = json.loads(flag_file.read_bytes())
         changed["flags"]["thing"]["variants"]["bold"] = {"threshold": 0.6}
         flag_file.write_text(json.dumps(changed))
@@ -316,7 +316,7 @@ class TestRefusing:
         assert message in fault["message"]
         assert flag_file.read_bytes() == before
 
-    def test_everything_that_is_wrong_is_told_at_once(self, client, flag_file):
+    def test_everything_wrong_is_reported_at_once(self, client, flag_file):
         broken = flag_file.read_text().replace('"defaultVariant": "on"', '"defaultVariant": "off"')
         flag_file.write_text(broken)
         request = {
@@ -357,7 +357,7 @@ class TestRefusing:
             (b'{"name": "\xff"}', "not JSON"),
         ],
     )
-    def test_a_body_that_is_no_configuration(self, client, flag_file, body, message):
+    def test_a_body_that_is_not_a_configuration(self, client, flag_file, body, message):
         before = flag_file.read_bytes()
         answer = client.put(PATH, content=body)
         assert answer.status_code == 422

@@ -61,7 +61,7 @@ def project(tmp_path, write, git):
     ("arguments", "unreadable"),
     [*((each, UNREADABLE[0]) for each in READERS), *zip(READERS, UNREADABLE, strict=True)],
 )
-def test_an_unreadable_file_is_told_and_nothing_is_written(windsock, project, arguments, unreadable):
+def test_an_unreadable_file_is_reported_and_nothing_is_written(windsock, project, arguments, unreadable):
     _, data, place, words = unreadable
     (project / "flagd" / "bad.flagd.json").write_bytes(data)
     before = contents(project)

@@ -104,7 +104,7 @@ def test_a_profile_and_an_arm_that_only_together_do_not_fit(windsock, project):
         ("app:Search", "not a windsock.Settings class"),
     ],
 )
-def test_what_is_no_settings_class(windsock, project, name, words):
+def test_what_is_not_a_settings_class(windsock, project, name, words):
     project({"production": {}, "development": {}})
     done = windsock("check", name)
     assert done.returncode == 1

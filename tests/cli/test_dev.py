@@ -75,7 +75,7 @@ def write(folder, flags):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_profile_that_is_assigned_is_published_until_it_is_told_to_end(folder, start, number):
+def test_an_assigned_profile_is_published_until_the_mirror_stops(folder, start, number):
     write(folder, {"teacher": TEACHER, "beta": boolean()})
     process = start("dev")
     name, _, url = process.stdout.readline().strip().removeprefix("export ").partition("=")

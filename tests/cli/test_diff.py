@@ -68,7 +68,7 @@ def test_outside_a_repository(windsock, write):
     assert "git rev-parse: not a git repository" in done.stderr
 
 
-def test_a_path_that_is_nowhere_is_told(windsock, write, git):
+def test_a_path_that_does_not_exist_is_reported(windsock, write, git):
     write({"f": boolean()})
     git("add", ".")
     git("commit", "-qm", "one")

@@ -47,7 +47,7 @@ def test_files_alone(tmp_path: Path) -> None:
     assert verdict(done).endswith("buckets v3, and 1 flags say otherwise")
 
 
-def test_flags_that_bucket_nobody(tmp_path: Path) -> None:
+def test_flags_that_bucket_no_user(tmp_path: Path) -> None:
     plain = {"state": "ENABLED", "variants": {"on": True}, "defaultVariant": "on"}
     write_flags(tmp_path / "flagd" / "a.flagd.json", {"plain": plain})
     done = doctor(tmp_path)
@@ -61,7 +61,7 @@ def test_variables_are_listed_as_the_provider_reads_them(tmp_path: Path) -> None
     assert "FLAGD_DEADLINE_MS=250: not read by windsock-files" in done.stdout
 
 
-def test_the_stream_that_serves_is_told(tmp_path: Path) -> None:
+def test_the_serving_stream_is_named(tmp_path: Path) -> None:
     with SyncServer({"checkout": split()}) as server:
         variables = {
             "FLAGD_RESOLVER": "in-process",
@@ -98,7 +98,7 @@ def test_a_server_that_cannot_be_reached(
     assert "Traceback" not in done.stderr
 
 
-def test_an_address_that_is_none(tmp_path: Path) -> None:
+def test_an_invalid_address(tmp_path: Path) -> None:
     assert doctor(tmp_path, "--ofrep", "localhost:8016").returncode == 2
 
 
@@ -155,7 +155,7 @@ def test_a_database_that_is_right(tmp_path: Path, database: str) -> None:
     assert found["mirror"] == (True, "none has reported")
 
 
-def test_what_does_not_work_is_told_with_what_to_do(tmp_path: Path, empty_database: str) -> None:
+def test_what_does_not_work_is_reported_with_what_to_do(tmp_path: Path, empty_database: str) -> None:
     write_flags(tmp_path / "flagd" / "a.flagd.json", {"checkout": split()})
     (tmp_path / "main.py").write_text("import windsock\n\nshown = windsock.feature('shown', default=False)\n")
     (tmp_path / ".windsock").write_text("a file where a folder should be")

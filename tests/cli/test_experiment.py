@@ -61,7 +61,7 @@ def test_report_is_written(declared, windsock, tmp_path) -> None:
     assert "SELECT" in page
 
 
-def test_power_is_told_for_each_way_of_looking(declared, windsock) -> None:
+def test_power_is_reported_for_each_way_of_looking(declared, windsock) -> None:
     stated = ("--mean", "0.01", "--deviation", "0.02", "--per-day", "500")
     done = windsock("experiment", "power", "cheaper_model", *stated)
     assert "any time up to a maximum   53,111    113" in done.stdout

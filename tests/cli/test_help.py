@@ -159,7 +159,7 @@ def test_completion_is_silent_where_a_file_is_broken(windsock, keys, tmp_path):
     assert (done.stdout.strip(), done.stderr) == ("", "")
 
 
-def test_a_misspelt_command_is_told_with_the_nearest():
+def test_a_misspelt_command_is_answered_with_the_nearest():
     done = invoke("lnt")
     assert done.exit_code == 2
     assert "there is no command 'lnt'; did you mean 'lint'?" in done.stderr

@@ -77,7 +77,7 @@ def test_export_manifest(windsock, app):
     }
 
 
-def test_a_repository_without_flags_and_a_misspelt_class_are_told_what_to_do(windsock, app):
+def test_a_repository_without_flags_and_a_misspelt_class_get_advice(windsock, app):
     done = windsock("lint")
     assert (done.returncode, done.stderr) == (
         4,

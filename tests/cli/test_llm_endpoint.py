@@ -106,7 +106,7 @@ def test_it_lists_its_models(client):
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'{"model":"gpt-4o"}'])
-def test_a_body_that_is_no_request_is_a_400(endpoint, body):
+def test_a_body_that_is_not_a_request_is_a_400(endpoint, body):
     answer = httpx.post(f"{endpoint.url}/chat/completions", content=body, timeout=10)
     assert answer.status_code in {400, 404}
     assert answer.json()["error"]["message"]

@@ -67,7 +67,7 @@ def test_limits_hold_for_the_table(windsock, changed, logged):
     assert "f: moves 13.95% of the population, more than 13.00%" in done.stderr
 
 
-def test_hashed_ids_are_no_population(windsock, changed, logged):
+def test_hashed_ids_are_not_a_population(windsock, changed, logged):
     done = windsock("plan", "--users", "usage", DATABASE_URL=logged, WINDSOCK_USER_ID_KEY="secret")
     assert done.returncode == 1
     assert "usage_logs has hashes of the user ids" in done.stderr
@@ -80,7 +80,7 @@ def test_a_database_without_the_table_says_what_makes_it(windsock, changed, empt
     assert not (tmp_path / "plan.json").exists()
 
 
-def test_a_database_that_is_away_is_exit_code_4(windsock, changed, tmp_path):
+def test_an_unreachable_database_is_exit_code_4(windsock, changed, tmp_path):
     before = sorted(tmp_path.iterdir())
     url = "postgresql://127.0.0.1:1/x?connect_timeout=2"
     done = windsock("plan", "--users", url, "--out", "plan.json", "--who", "who.csv")

@@ -158,7 +158,7 @@ def test_a_new_user_whose_id_is_not_a_uuid_is_refused(run, ask):
     )
 
 
-def test_profiles_with_columns_of_their_own_are_the_applications(run, ask):
+def test_an_application_whose_profiles_need_more_columns_makes_them_itself(run, ask):
     ask("alter table profiles add column email text not null")
     done = run("assign", "experimental_v1", str(uuid4()), "--create")
     assert done.returncode == 1

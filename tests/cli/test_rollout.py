@@ -5,7 +5,7 @@ import json
 from tests.cli.conftest import boolean
 
 
-def test_the_rule_stands_in_the_file_and_the_rest_stays(windsock, write):
+def test_the_rule_is_in_the_file_and_the_rest_is_unchanged(windsock, write):
     path = write({"f": boolean(owner="us"), "g": boolean()})
     assert windsock("fmt").returncode == 0
     before = path.read_text()

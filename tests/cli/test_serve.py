@@ -42,7 +42,7 @@ def serve(tmp_path, database):
         process.communicate()
 
 
-def test_it_serves_until_it_is_told_to_end(serve):
+def test_it_serves_until_it_is_stopped(serve):
     process = serve("--port", "0")
     address = process.stdout.readline().split()[0]
     assert httpx.get(f"{address}/health").json() == {"status": "ok"}

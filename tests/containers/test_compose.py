@@ -40,7 +40,7 @@ def flagd_sources(compose: dict[str, Any]) -> list[dict[str, str]]:
     return json.loads(value)
 
 
-def test_no_key_stands_twice():
+def test_no_key_appears_twice():
     """PyYAML takes the last of two; Docker Compose refuses the file."""
 
     def each_once(node: yaml.Node) -> None:
@@ -249,7 +249,7 @@ def test_images_that_others_publish_have_a_full_tag():
     assert [name for name in names if not re.fullmatch(r"[^:]+:v?\d+\.\d+(\.\d+)?(-slim)?", name)] == []
 
 
-def test_a_release_prints_digests_that_docker_told_and_none_without_it(monkeypatch):
+def test_a_release_prints_dockers_digests_and_none_without_it(monkeypatch):
     monkeypatch.syspath_prepend(str(REPOSITORY / "deploy"))
     image_digests = importlib.import_module("image_digests")
     assert set(image_digests.images()) == {"WINDSOCK_POSTGRES_IMAGE", "WINDSOCK_FLAGD_IMAGE", "PYTHON_IMAGE"}

@@ -200,7 +200,7 @@ def test_a_change_in_the_database_reaches_both(system, stock, served):
         system.mirror()
 
 
-def test_a_user_who_is_taken_off_the_profile_has_the_defaults_in_both(system, stock, served):
+def test_a_user_taken_off_the_profile_has_the_defaults_in_both(system, stock, served):
     user = next(iter(ASSIGNED))
     assign = "update profiles set config_id = %s where id = %s"
     try:

@@ -163,7 +163,7 @@ def test_what_reads_nothing_leaves_nothing(get):
     assert get("/nowhere") == (404, '{"detail":"Not Found"}', [])
 
 
-def test_a_websocket_is_no_request(serve):
+def test_a_websocket_is_not_a_request(serve):
     serve({})
     with TestClient(app).websocket_connect("/socket") as connection:
         assert connection.receive_text() == "None"

@@ -104,7 +104,7 @@ def test_a_client_that_leaves_early_ends_the_request(rows):
     assert (row.values, row.status) == ({"reasoning_model": TYPO}, "ok")
 
 
-def test_a_response_that_is_not_closed_leaves_no_request_open(rows):
+def test_an_unclosed_response_leaves_no_request_open(rows):
     answer = app.test_client().get("/stream/ann")
     assert windsock.current_request() is None
     answer.close()

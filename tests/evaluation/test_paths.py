@@ -219,7 +219,7 @@ def test_a_provider_that_is_replaced_is_seen_at_once(provider: FilesProvider) ->
     assert evaluation.provider() is None
 
 
-def test_a_domain_has_a_provider_of_its_own(provider: FilesProvider) -> None:
+def test_a_domain_has_its_own_provider(provider: FilesProvider) -> None:
     api.set_provider_and_wait(provider, "teaching")
     assert Evaluation("teaching", "test").provider() is provider
     assert Evaluation(None, "test").provider() is None
@@ -251,7 +251,7 @@ def test_a_feature_of_a_domain_asks_the_domain_s_provider(provider: FilesProvide
     assert feature() is True
 
 
-def test_a_provider_with_hooks_of_its_own_is_left_to_the_client(provider: FilesProvider) -> None:
+def test_a_provider_with_its_own_hooks_is_left_to_the_client(provider: FilesProvider) -> None:
     calls: list[object] = []
 
     class Counting(Hook):

@@ -207,7 +207,7 @@ def test_two_users_in_two_profiles_at_once(school):
     assert seen == {(25, 5, "gpt-4o")}
 
 
-def test_a_configuration_that_is_switched_off_counts_no_more_from_the_next_message_on(school):
+def test_a_deactivated_configuration_no_longer_counts_from_the_next_message(school):
     pupil = school.pupil(config_id=school.profile)
     assert school.answered(pupil)["config_id"] == school.profile
     school.sql("update app_configurations set is_active = false where id = %s", school.profile)
@@ -306,7 +306,7 @@ def test_a_streamed_answer_is_healed_before_its_first_part(school, caplog):
     assert line.startswith("Config parameter gpt-4oo failed: Error code: 404")
 
 
-def test_a_stream_that_no_model_begins_is_an_error_and_takes_nothing(school):
+def test_a_stream_that_no_model_begins_is_an_error_and_costs_nothing(school):
     pupil = school.pupil(balance=5)
     school.endpoint.down = True
     assert streamed(school, pupil)[0] == 502
@@ -388,7 +388,7 @@ def test_a_pupil_of_a_school_is_answered_whatever_the_balance(school):
     assert school.sql("select balance from wallets order by balance") == [(0,), (3,)]
 
 
-def test_a_user_without_a_wallet_is_told_what_to_do(school):
+def test_a_user_without_a_wallet_learns_what_to_do(school):
     refused = school.ask(str(uuid.uuid4()))
     assert refused.status_code == 402
     assert "insert one into wallets" in refused.json()["detail"]
@@ -433,7 +433,7 @@ def test_a_service_that_cannot_reach_any_model_says_so(school):
 @pytest.mark.parametrize(
     "body", [{"user_id": "not-a-uuid", "message": "?"}, {"user_id": str(uuid.uuid4()), "message": " "}]
 )
-def test_a_message_that_is_none_is_refused(school, body):
+def test_an_invalid_message_is_refused(school, body):
     assert school.client.post("/chat", json=body).status_code == 422
 
 
@@ -464,7 +464,7 @@ def test_answers_on_credit_are_bounded_recorded_and_charged_afterwards(impatient
     assert charges[0][0] >= 1 + taken + 1
 
 
-def test_a_deployment_may_answer_nobody_on_credit(impatient, locked):
+def test_a_deployment_may_refuse_to_answer_on_credit(impatient, locked):
     none = impatient.configuration("none", {"retrieval_top_k": 4, "answer_without_wallet": 0})
     pupil = impatient.pupil(config_id=none)
     impatient.answered(pupil)
@@ -496,9 +496,7 @@ def test_a_server_that_is_paused_holds_no_message(impatient, monkeypatch):
             os.kill(pid, signal.SIGCONT)
 
 
-def test_with_the_database_down_from_the_start_nobody_is_answered_for_nothing(
-    variables, monkeypatch, endpoint
-):
+def test_with_the_database_down_from_the_start_no_answer_is_free(variables, monkeypatch, endpoint):
     monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/none")
     with TestClient(app) as client:
         reply = client.post("/chat", json={"user_id": str(uuid.uuid4()), "message": QUESTION})

@@ -48,7 +48,7 @@ def test_it_reads_and_charges_wallets(wallets, sql, pupil, caplog):
     assert caplog.text == ""
 
 
-def test_an_answer_that_fails_takes_nothing(wallets, sql, pupil):
+def test_a_failed_answer_costs_nothing(wallets, sql, pupil):
     def fail():
         with wallets.charged(pupil, 30, on_credit=0):
             assert sql("select balance from wallets") == [(0,)]
@@ -69,7 +69,7 @@ def test_a_charge_that_is_sent_twice_is_taken_once(wallets, sql, pupil):
     assert sql("select balance from wallets") == [(6,)]
 
 
-def test_a_charge_that_arrives_after_it_was_given_back_takes_nothing(wallets, sql, pupil):
+def test_a_charge_that_arrives_after_its_refund_takes_nothing(wallets, sql, pupil):
     charge = {"id": uuid4(), "user_id": pupil, "credits": 4}
     with psycopg.connect(wallets._pool.conninfo) as own:
         own.execute((DB / "give_back.sql").read_text(), charge)

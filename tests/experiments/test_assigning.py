@@ -79,7 +79,7 @@ def test_a_share_is_assigned_in_batches_and_again_for_new_users(connection):
     assert all(now[user] == name for user, name in have.items() if name)
 
 
-def test_who_has_a_profile_keeps_it_and_who_lost_it_is_not_enrolled_again(connection):
+def test_users_with_a_profile_keep_it_and_users_who_lost_it_are_not_enrolled_again(connection):
     as_owner(connection, "update profiles set config_id = (select id from app_configurations limit 1)")
     assert sum(assign(connection, declared(), QUICK, lambda _: None).values()) == 0
     as_owner(connection, "update profiles set config_id = null")
@@ -98,7 +98,7 @@ def test_a_run_that_is_cut_off_goes_on(connection):
     assert sum(assign(connection, declared(), QUICK, lambda _: None).values()) == 900
 
 
-def test_undo_frees_whom_the_experiment_assigned_and_nobody_changed_since(connection):
+def test_undo_frees_users_whose_assignment_is_still_the_experiments(connection):
     assign(connection, declared(), QUICK, lambda _: None)
     as_owner(
         connection,

@@ -197,7 +197,7 @@ def test_ids_of_two_keys_are_never_mixed(look) -> None:
     assert "2 different keys" in look(rows, NO_MARGIN).decision.sentence
 
 
-def test_who_is_excluded_stays_in_the_report(look) -> None:
+def test_excluded_users_stay_in_the_report(look) -> None:
     rows = many(1000)
     for row in rows.exposures[:40]:
         row["excluded"] = "has a profile"
@@ -231,7 +231,7 @@ def test_no_exposures_is_a_sentence(look) -> None:
     assert "10 units were exposed in staging." in result.report()
 
 
-def test_one_arm_alone_is_no_comparison(look) -> None:
+def test_one_arm_alone_is_not_a_comparison(look) -> None:
     result = look(many(20, share=0.0), NO_MARGIN)
     assert (
         result.analysis.comparisons[0].note
@@ -260,7 +260,7 @@ def test_a_constant_has_no_interval(look) -> None:
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), "a lot"])
-def test_values_that_are_no_numbers_are_refused(look, value) -> None:
+def test_values_that_are_not_numbers_are_refused(look, value) -> None:
     with pytest.raises(ConfigurationError, match="metric cost_per_request"):
         look(bad_values(many(50), value), NO_MARGIN)
 

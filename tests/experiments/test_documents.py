@@ -119,7 +119,7 @@ def test_a_mistake_in_a_metric_is_said_with_its_line(flags, change, message) -> 
     assert message in str(raised.value)
 
 
-def test_what_is_not_there_is_named(flags) -> None:
+def test_what_is_missing_is_named(flags) -> None:
     with pytest.raises(UnreachableError, match="no such experiment; there are: cheaper_model"):
         read_declared(flags, "../metrics")
     (flags / "metrics.yaml").unlink()

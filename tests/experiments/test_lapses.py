@@ -200,7 +200,7 @@ def test_an_edit_of_something_else_changes_nothing(database, assigned, statement
     assert not look(database, experiment, datetime.now(UTC) + SOON).collected.exposed.lapses
 
 
-def test_who_is_moved_out_of_an_arm_is_counted_there(database, assigned) -> None:
+def test_users_moved_out_of_an_arm_are_counted_there(database, assigned) -> None:
     experiment, people = assigned
     own = dict(people)
     (other,) = set(own.values()) - {people[0][1]}

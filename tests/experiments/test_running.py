@@ -101,7 +101,7 @@ def test_a_unit_is_in_one_experiment_of_a_group_at_most_and_in_none_of_its_holdo
         start(declared("third", settings="judge", traffic=0.2, exclusion_group="search"), files, holdouts)
 
 
-def test_a_unit_that_is_not_known_takes_no_part():
+def test_an_unknown_unit_is_left_out():
     files = start(declared(unit="session_id"))
     assert set(arms_of(files, "teacher.experiment").values()) == {None}
     assert set(arms_of(files, "teacher.experiment", ["u"], session_id="s").values()) <= {"control", "cheaper"}

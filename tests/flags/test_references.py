@@ -65,7 +65,7 @@ def test_a_circle_is_named() -> None:
     assert "circle: a → b → c → a" in problem.message
 
 
-def test_an_evaluator_beside_a_circle_still_serves() -> None:
+def test_an_evaluator_outside_a_cycle_still_serves() -> None:
     document = read({"if": [ref("good"), "a"]}, {"bad": ref("bad"), "good": {"==": [1, 1]}})
     assert document.problems == ()
 

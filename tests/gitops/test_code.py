@@ -143,7 +143,7 @@ def test_reads_through_attributes_annotations_and_dataclasses(tmp_path):
     ]
 
 
-def test_a_file_that_does_not_parse_is_told_and_the_others_are_looked_through(tmp_path):
+def test_a_file_that_does_not_parse_is_reported_and_the_others_are_searched(tmp_path):
     code = found(tmp_path, settings=SETTINGS, broken="def (:\n")
     assert [each.name for each in code.classes] == ["Teacher", "AuraSettings"]
     [fault] = code.unread
@@ -233,7 +233,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_is_told_in_a_line_and_costs_little(tmp_path, name):
+def test_a_hostile_file_is_reported_in_one_line_and_costs_little(tmp_path, name):
     began = time.process_time()
     code, uses = written(
         tmp_path,

@@ -128,7 +128,7 @@ def test_users_of_a_running_experiment_who_lose_their_arm_are_counted():
 
 
 @pytest.mark.parametrize("without", [{"state": "DISABLED"}, {"targeting": {}}])
-def test_of_an_experiment_that_does_not_run_nobody_loses_an_arm(without):
+def test_an_experiment_that_does_not_run_takes_no_arm_away(without):
     variants = {"none": {}, "a": {"x": 1}}
     rule = {"fractional": [["a", 50], ["none", 50]]}
     flag = {"state": "ENABLED", "variants": variants, "defaultVariant": "none", "targeting": rule}
@@ -140,7 +140,7 @@ def test_of_an_experiment_that_does_not_run_nobody_loses_an_arm(without):
     assert impact.lost == 0
 
 
-def test_nothing_changed_evaluates_nobody():
+def test_an_unchanged_set_evaluates_no_user():
     def batches():
         raise AssertionError
 

@@ -124,7 +124,7 @@ def test_joined_each_environment_is_a_variant_of_one_flag():
     assert "    feature_flags: LearningFeatureFlags = LearningFeatureFlags()" in made.module
 
 
-def test_joined_an_environment_that_changes_nothing_is_no_variant():
+def test_a_joined_environment_that_changes_nothing_is_not_a_variant():
     made = convert_joined({"a": {"b": 1}, "environments": {"same": {"a": {"b": 1}}}}, "whole")
     assert made.flags["whole"] == {
         "state": "ENABLED",
@@ -133,7 +133,7 @@ def test_joined_an_environment_that_changes_nothing_is_no_variant():
     }
 
 
-def test_top_level_values_go_into_a_class_of_their_own():
+def test_top_level_values_go_into_their_own_class():
     configuration = {"interval": 5, "environments": {"development": {"interval": 1}}}
     made = convert(configuration, "job")
     assert made.flags["job"]["variants"] == {"base": {"interval": 5}, "development": {"interval": 1}}

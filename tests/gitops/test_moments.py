@@ -60,7 +60,7 @@ def test_past_moments_and_those_after_the_year_9999_do_not_count():
         {"missing": ["$flagd.timestamp"]},
     ],
 )
-def test_a_rule_that_computes_with_the_time_is_told_apart(hidden):
+def test_a_rule_that_computes_with_the_time_is_recognised(hidden):
     assert found({"if": [{">": [hidden, NOW]}, "on", "off"]})[1]
 
 
@@ -104,13 +104,13 @@ def test_the_limit_sees_what_happens_later():
     assert load(dump(plan).encode(), "plan.json") == plan
 
 
-def test_the_limit_refuses_what_nobody_can_say():
+def test_the_limit_refuses_a_move_that_cannot_be_counted():
     rule = {"if": [{">": [{"-": [TIME, DAY]}, NOW]}, "on", "off"]}
     assert "computes with the time" in make(request(None, rule, Limits(max_moved=0.02))).findings[0]
     assert make(request(None, rule, Limits())).effect is PlanEffect.MOVES
 
 
-def test_a_moment_that_the_flag_had_before_is_no_change():
+def test_a_moment_that_the_flag_already_had_is_not_a_change():
     rule = {"if": [{"<": [TIME, NOW + DAY]}, "off", "on"]}
     assert make(request(rule, {"if": [*rule["if"]]}, Limits(max_moved=0.0))).findings == ()
 

@@ -25,7 +25,7 @@ def request(before: list[FlagFile], after: list[FlagFile], max_moved: float | No
     return PlanRequest("0" * 40, before, after, synthetic(10, "production"), limits=Limits(max_moved))
 
 
-def test_a_flag_that_moves_to_another_file_is_told_there():
+def test_a_flag_that_moves_to_another_file_is_reported_there():
     before = [file("a", f=False, g=False), file("b", h=False)]
     made = make(request(before, [file("a", g=False), file("b", f=True, h=False)]))
     told = {step.path: [impact.flag for impact in step.impacts] for step in made.steps}

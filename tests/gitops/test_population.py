@@ -68,7 +68,7 @@ def test_more_than_one_batch_in_the_files_order(tmp_path):
         ("users.parquet", "PAR?", None, (UnreachableError, "cannot be read as a population")),
     ],
 )
-def test_what_is_no_population(tmp_path, name, content, key, refusal):
+def test_what_is_not_a_population(tmp_path, name, content, key, refusal):
     error, words = refusal
     path = tmp_path / name
     path.write_text(content)

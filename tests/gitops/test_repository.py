@@ -49,7 +49,7 @@ def test_a_branch_that_was_not_merged_yet_was_not_in_force(git, tmp_path):
     assert repository.revision_at("2025-01-01T00:00:00Z") is None
 
 
-def test_a_commit_in_a_folder_of_the_repository_stands_in_that_folder(git, tmp_path):
+def test_a_commit_from_a_subfolder_writes_below_it(git, tmp_path):
     (tmp_path / "service").mkdir()
     made = Repository(tmp_path / "service").commit("flags", {"flagd/a": b"new"}, "four")
     assert git("ls-tree", "-r", "--name-only", made) == "service/flagd/a"

@@ -77,7 +77,7 @@ def test_a_rollout_can_be_continued_and_not_taken_back():
             rule_for(first, Rollout("on", "off", (20, 80), 60, now), now)
 
 
-def test_who_has_the_variant_now_does_not_wait_for_a_later_start():
+def test_users_who_have_the_variant_now_do_not_wait_for_a_later_start():
     running = flag({"fractional": [["on", 10], ["off", 90]]})
     with pytest.raises(ConfigurationError, match="start now, with a first step of at least 10"):
         rule_for(running, Rollout("on", "off", (20,), 60, NOW + 1), NOW)

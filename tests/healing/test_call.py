@@ -110,7 +110,7 @@ def test_code_defaults_are_never_suspected(serve: Serve) -> None:
     assert calls == ["gpt-4o-mini"]
 
 
-def test_an_outage_gives_the_call_s_own_exception_and_blames_nobody(
+def test_an_outage_raises_the_calls_own_exception_and_blames_no_value(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     def call(settings: Teacher) -> None:

@@ -242,7 +242,7 @@ async def test_a_cancelled_task_leaves_its_thread_to_end_and_nothing_behind(serv
 
 
 @pytest.mark.anyio
-async def test_a_cancellation_is_no_deadline(serve):
+async def test_a_cancellation_is_not_a_deadline(serve):
     serve(profiles(["ann"], reasoning_model=TYPO))
     running = asyncio.Event()
 

@@ -28,7 +28,7 @@ def test_a_value_that_worked_before_answers_first(serve):
     assert provider.asked == ["gpt-4o", TYPO, "gpt-4o"]
 
 
-def test_a_value_that_worked_for_another_profile_is_none_of_ours(serve):
+def test_a_value_that_worked_for_another_profile_is_not_used(serve):
     provider = Provider()
     folder = serve(profiles(["ann"], reasoning_model="gpt-4o"))
     windsock.heal(Teacher.for_user("ann"), provider)
@@ -233,7 +233,7 @@ async def test_a_cancellation_during_the_fallback_comes_through(serve):
     ],
     ids=["raises", "gives nothing", "gives nonsense"],
 )
-def test_a_broken_classifier_costs_nobody_an_answer(serve, classifier, caplog):
+def test_a_broken_classifier_does_not_fail_the_call(serve, classifier, caplog):
     serve(profiles(["ann"], reasoning_model=TYPO))
     assert windsock.heal(Teacher.for_user("ann"), Provider(), classify=classifier) == "gpt-4o-mini"
     assert "the classifier of healing failed" in caplog.text
@@ -294,7 +294,7 @@ def test_a_field_that_the_error_names_falls_alone(serve):
 
 
 @pytest.mark.parametrize("error", [StatusError(503, "overloaded"), RuntimeError("no JSON")])
-def test_where_that_does_not_do_the_others_follow_whatever_the_error(serve, error):
+def test_where_that_does_not_help_the_others_follow_whatever_the_error(serve, error):
     memory = MemorySink()
     serve(profiles(["ann"], reasoning_model=TYPO, temperature=0.2), usage=memory)
     runs = []

@@ -72,7 +72,7 @@ def test_it_is_not_run_again_with_weaker_values(serve: Serve) -> None:
 
 @pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("outside", ["a closure", "a global"])
-def test_reading_from_outside_is_told_once(
+def test_reading_from_outside_is_reported_once(
     serve: Serve, outside: str, caplog: pytest.LogCaptureFixture, *, fails: bool
 ) -> None:
     serve({"tutor": object_flag({"on": {"model": "large"}}, "on")})
@@ -94,7 +94,7 @@ def test_reading_from_outside_is_told_once(
     assert "reads Tutor from outside and not from its argument, so nothing can be healed" in told.message
 
 
-def test_a_call_that_needs_no_setting_this_time_is_none_of_that(
+def test_a_call_that_also_reads_its_argument_is_not_reported(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     serve({})

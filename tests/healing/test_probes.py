@@ -141,7 +141,7 @@ def test_the_innocent_come_back_in_whatever_order_a_board_lists_them(serve):
     assert [each.field for each in quarantine.in_force()] == ["reasoning_model"]
 
 
-def test_a_probe_that_fails_begins_the_count_anew(serve):
+def test_a_failed_probe_restarts_the_count(serve):
     serve(profiles(["ann"], reasoning_model="gpt-4o"))
     withdraw("reasoning_model", "gpt-4o")
     outcomes = iter([True, True, False, True, True, False, True, True, True])

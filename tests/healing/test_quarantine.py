@@ -153,7 +153,7 @@ def test_evidence_withdraws_what_no_single_error_proves(serve, monkeypatch):
     assert Teacher.for_user("v1999").temperature == 0.2
 
 
-def test_an_outage_that_all_share_is_no_evidence(serve, monkeypatch):
+def test_a_shared_outage_is_not_evidence(serve, monkeypatch):
     monkeypatch.setattr("windsock.healing.watch.WINDOW", 0.01)
     serve(profiles([f"v{n}" for n in range(500)], reasoning_model="gpt-4o"))
     for number in range(500):
@@ -303,7 +303,7 @@ class SlowBoard:
         pass
 
 
-def test_what_is_withdrawn_during_the_last_exchange_is_told_before_the_end():
+def test_a_withdrawal_during_the_last_exchange_is_shared_before_the_end():
     board = SlowBoard()
     sharing = Sharing(board)
     assert board.entered.wait(20)
@@ -327,7 +327,7 @@ def test_a_board_that_answers_after_the_stop_changes_nothing():
     successor.stop()
 
 
-def test_what_a_board_that_was_away_has_missed_it_is_told_later():
+def test_a_board_that_was_unreachable_learns_later_what_it_missed():
     board = SlowBoard(failures=1)
     board.open.set()
     quarantine.withdraw([WITHDRAWN])
@@ -336,7 +336,7 @@ def test_what_a_board_that_was_away_has_missed_it_is_told_later():
     sharing.stop()
 
 
-def test_what_is_withdrawn_expires_while_the_board_is_away():
+def test_withdrawals_expire_while_the_board_is_unreachable():
     board = SlowBoard(failures=1_000_000)
     board.open.set()
     sharing = Sharing(board)
@@ -368,7 +368,7 @@ def test_faults_that_lie_further_apart_than_an_hour_do_not_add_up(monkeypatch):
     assert quarantine.in_force() == ()
 
 
-def test_a_withdrawn_value_that_fails_again_stays_away_for_another_hour():
+def test_a_withdrawn_value_that_fails_again_is_withdrawn_for_another_hour():
     quarantine.withdraw([Withdrawal(**fields_of(WITHDRAWN), left=60)])
     quarantine.fault(fault(0))
     assert quarantine.in_force()[0].left > module.EXPIRY - 60

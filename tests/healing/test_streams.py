@@ -168,7 +168,7 @@ async def test_an_asynchronous_generator_hears_what_is_sent_first(serve):
 
 
 @pytest.mark.anyio
-async def test_an_infinite_deadline_is_none(serve):
+async def test_an_infinite_deadline_means_no_deadline(serve):
     serve(profiles(["ann"], reasoning_model=TYPO))
 
     def call(settings):

@@ -168,7 +168,7 @@ def test_every_function_is_attacked(attacked):
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_nobody_runs_code_as_another_role(attacked, role, record_property):
+def test_no_role_runs_code_as_another(attacked, role, record_property):
     prepare(attacked, [*OWN, *AD_LEARNING])
     outcome = attack(attacked, role)
     record_property("attacks", outcome.attacks)
@@ -177,7 +177,7 @@ def test_nobody_runs_code_as_another_role(attacked, role, record_property):
 
 
 @pytest.mark.parametrize("role", ["windsock_writer", "attack_tables"])
-def test_a_right_to_execute_that_somebody_granted_is_not_enough(attacked, role):
+def test_a_granted_right_to_execute_is_not_enough(attacked, role):
     """Supabase's pages tell how to grant all routines of a schema; a function refuses every table but its own."""
     prepare(attacked, [*OWN, *AD_LEARNING])
     name = sql.Identifier(role)
@@ -253,7 +253,7 @@ def test_functions_belong_to_a_role_that_owns_nothing_else_and_public_executes_n
         ("grant windsock_definer to attack_column", "other roles can act as windsock_definer: attack_column"),
     ],
 )
-def test_a_role_that_somebody_else_prepared_is_refused(attacked, preparation, problem):
+def test_a_role_prepared_by_someone_else_is_refused(attacked, preparation, problem):
     attacked.execute("do $$ begin create role windsock_definer; exception when duplicate_object then end $$")
     prepare(attacked, SUPERSEDED)
     attacked.execute(preparation)
@@ -274,7 +274,7 @@ def test_a_database_that_was_migrated_earlier_is_mended(attacked):
     assert attack(attacked, "attack_column").successes == []
 
 
-def test_a_migrating_role_that_is_no_superuser_gives_the_functions_away_too(postgres_folder):
+def test_a_migrating_role_without_superuser_gives_the_functions_away_too(postgres_folder):
     """As on Supabase, where `postgres` may create roles and is no superuser. Roles belong to a whole server."""
     with embedded.start(postgres_folder) as server, connect(server.url) as owner:
         owner.execute(SHAPE)

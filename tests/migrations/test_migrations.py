@@ -265,7 +265,7 @@ def refused(connection):
         ("create table public.profiles (user_id uuid primary key)", r"public\.profiles .* \(no column id\)"),
     ],
 )
-def test_a_table_of_somebody_else_is_refused_with_what_differs(empty_database, statement, message):
+def test_a_foreign_table_is_refused_with_what_differs(empty_database, statement, message):
     with connect(empty_database) as connection:
         connection.execute(statement)
         assert re.search(message, refused(connection))
@@ -284,7 +284,7 @@ def test_a_missing_right_is_one_line_and_changes_nothing(postgres, empty_databas
 
 
 @pytest.mark.parametrize("arguments", ["text, text", "text, name", "text, name, name", "text, text, text"])
-def test_a_function_that_somebody_put_into_public_is_never_called(empty_database, arguments):
+def test_a_foreign_function_in_public_is_never_called(empty_database, arguments):
     with connect(empty_database) as connection:
         connection.execute("create table public.taken (by text)")
         connection.execute(

@@ -63,9 +63,7 @@ def test_a_mirror_is_notified_if_it_sleeps_and_not_otherwise(application, mirror
     assert set(heard(mirror)) == {("windsock", "")}
 
 
-def test_a_mirror_does_not_fall_asleep_while_a_change_is_under_way_that_notifies_nobody(
-    database, application
-):
+def test_a_mirror_stays_awake_during_a_change_without_a_notification(database, application):
     source = mirror_connect(database)
     try:
         application.execute("begin")
@@ -188,7 +186,7 @@ def test_a_full_queue_of_notifications_fails_nothing(postgres_folder):
         assert connection.execute("select count(*) from windsock.change_log").fetchone() == (2,)
 
 
-def test_who_is_assigned_again_and_again_grows_nothing_without_bound(application):
+def test_repeated_assignments_grow_nothing_without_bound(application):
     (user,) = application.execute("select id from profiles limit 1").fetchone()
     (config,) = application.execute("select id from app_configurations limit 1").fetchone()
     for _ in range(100):

@@ -142,7 +142,7 @@ def test_the_table_can_be_told(world, git, target, table):
         ),
     ],
 )
-def test_a_table_that_cannot_take_them_is_told_what_it_lacks(world, git, statement, message):
+def test_a_table_that_cannot_take_them_is_named_with_what_it_lacks(world, git, statement, message):
     world.execute(statement)
     ann = world.user(world.seed)
     with pytest.raises(DatabaseUnfitError, match=message):

@@ -160,7 +160,7 @@ def test_a_first_load_draws_its_progress_at_a_terminal(world, tmp_path):
     assert not drawn.decode().split("\r")[-1].strip(), "the bar is gone in the end"
 
 
-def test_in_a_pipe_there_is_no_progress(world, tmp_path):
+def test_no_progress_in_a_pipe(world, tmp_path):
     with first_load(world, tmp_path / "piped", subprocess.PIPE) as process:
         _, said = process.communicate()
     assert process.returncode == 0

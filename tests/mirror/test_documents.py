@@ -62,7 +62,7 @@ def test_without_an_assignment_there_is_no_rule():
     assert "targeting" not in flag
 
 
-def test_shards_have_flags_and_files_of_their_own():
+def test_shards_have_their_own_flags_and_files():
     layout = Layout(("teacher",), shards=12)
     assert layout.file_names[3] == "profiles.03.flagd.json"
     assert set(json.loads(render(layout, 3, Shard()))["flags"]) == {"teacher.profile.3"}

@@ -66,7 +66,7 @@ def test_a_connection_that_the_server_ends_is_opened_again(world, serve, recover
     recovered(world, "the connection to the database is lost")
 
 
-def test_a_pause_that_is_shorter_than_the_patience_is_no_alarm(own_server, make_world, serve, recovered):
+def test_a_pause_shorter_than_the_patience_raises_no_alarm(own_server, make_world, serve, recovered):
     world = make_world(own_server.url)
     world.user(world.seed)
     serve(world)

@@ -85,7 +85,7 @@ def test_what_a_killed_mirror_left_is_removed_and_nothing_else(folder):
     assert [path.name for path in folder.path.iterdir()] == ["notes.txt"]
 
 
-def test_a_change_by_somebody_else_is_noticed(folder):
+def test_a_change_by_someone_else_is_noticed(folder):
     assert not folder.is_ours(NAME)
     folder.write(NAME, b"one")
     assert folder.is_ours(NAME)

@@ -69,7 +69,7 @@ def test_an_hour_of_steady_publications_is_an_hour(guard, clock, growth):
     assert guard.before == 870
 
 
-def test_users_who_come_and_go_are_no_loss(guard):
+def test_users_who_come_and_go_are_not_a_loss(guard):
     for assigned in [1200, 1000, 1190, 980] * 10:
         assert guard.allows(assigned)
         guard.published(assigned)

@@ -119,7 +119,7 @@ def test_a_damaged_document_does_not_open_the_guard(world, crowd, damage):
 @pytest.mark.parametrize(
     "text", ["", "[]", "{", '{"group": 1}', '{"group": "default", "folder": "x", "peaks": 3}']
 )
-def test_a_damaged_memory_is_said_and_made_anew(world, crowd, messages, text):
+def test_a_damaged_memory_is_reported_and_rebuilt(world, crowd, messages, text):
     world.mirror().once()
     (world.folder / "mirror.json").write_text(text)
     world.mirror().once()

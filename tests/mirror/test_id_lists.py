@@ -31,7 +31,7 @@ def check(before, gone, arrived):
 
 
 @given(*[st.frozensets(PLAIN | HOSTILE, max_size=8)] * 3)
-def test_few_ids_are_written_anew(before, gone, arrived):
+def test_few_ids_are_rewritten(before, gone, arrived):
     check(before, gone, arrived)
 
 
@@ -42,7 +42,7 @@ def test_some_of_many_ids_are_searched(before, gone, arrived):
 
 
 @given(*[st.frozensets(HOSTILE, max_size=15)] * 3)
-def test_some_of_many_ids_that_cannot_be_searched_are_written_anew(before, gone, arrived):
+def test_some_of_many_ids_that_cannot_be_searched_are_rewritten(before, gone, arrived):
     check(CROWD | before, gone, arrived)
 
 
@@ -59,6 +59,6 @@ def test_the_last_id_leaves_an_empty_list():
 
 
 @pytest.mark.parametrize("text", ["1", '"a",{}', '"a"]'])
-def test_what_is_no_list_of_strings_is_refused(text):
+def test_what_is_not_a_list_of_strings_is_refused(text):
     with pytest.raises(ValueError):
         IdList.read(text)

@@ -128,7 +128,7 @@ def test_many_small_removals_stop_at_the_guard_too(world, watching, messages):
     eventually(lambda: len(world.served()) == 100)
 
 
-def test_a_document_that_somebody_changed_or_deleted_is_written_anew(world, watching):
+def test_a_changed_or_deleted_document_is_rewritten(world, watching):
     ann = world.user(world.seed)
     watching(world.mirror(poll_seconds=0.1))
     eventually(lambda: ann in world.served())

@@ -68,7 +68,7 @@ def test_a_configuration_that_does_not_say_whether_it_is_active_is(world):
     assert world.served() == {ann: {"a": 2}}
 
 
-def test_the_number_of_shards_is_published_when_every_one_of_them_is_there(world):
+def test_the_number_of_shards_is_published_once_every_shard_exists(world):
     """It is in the first document, which is written last; that waits for the others: see `test_files`."""
     files = world.mirror(shards=4).once().files
     assert files == tuple(f"profiles.{number:02}.flagd.json" for number in (1, 2, 3, 0))
@@ -265,7 +265,7 @@ def test_row_level_security_is_an_error_and_not_silence(world, role):
     assert len(world.served()) == 1
 
 
-def test_a_role_without_rights_is_told_what_it_lacks(world, role):
+def test_a_role_without_rights_learns_what_it_lacks(world, role):
     with pytest.raises(DatabaseUnfitError, match="permission denied for table app_configurations"):
         world.mirror(url=world.url + f"&user={role}").once()
 

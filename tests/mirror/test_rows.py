@@ -82,7 +82,7 @@ def test_several_classes_share_a_row(settings, published):
         ),
     ],
 )
-def test_a_key_that_is_nobodys_or_of_several_is_left_out_and_named(settings, message):
+def test_a_key_of_no_flag_or_of_several_is_left_out_and_named(settings, message):
     profile, (stray,) = read_profile(row(settings), BOTH, FIELDS)
     assert profile.settings == {"teacher": '{"top_k":5}'}
     assert stray.startswith(message)

@@ -73,7 +73,7 @@ def test_a_variable_that_cannot_be_used_is_named(
     assert says in str(raised.value)
 
 
-def test_a_resolver_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_resolver_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLAGD_RESOLVER", "inprocess")
     with pytest.raises(ConfigurationError, match="'inprocess': use file, rpc or in-process"):
         choose(None, {})

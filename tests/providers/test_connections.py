@@ -175,7 +175,7 @@ def threads_at_forks(provider: str, imports: str) -> list[list[str]]:
     return json.loads(subprocess.run(command, capture_output=True, timeout=120, check=True).stdout)
 
 
-def test_no_thread_of_grpc_s_is_there_when_a_stream_s_process_forks(server: SyncServer) -> None:
+def test_no_grpc_thread_runs_when_a_process_with_a_stream_forks(server: SyncServer) -> None:
     """A child that is forked while gRPC shuts down inherits its lock, and hangs at its first channel."""
     provider = f"StreamProvider(FlagdOptions(port={server.port}, deadline=10.0), {{}}, None)"
     imports = "from windsock.providers.stream import StreamProvider"
@@ -183,7 +183,7 @@ def test_no_thread_of_grpc_s_is_there_when_a_stream_s_process_forks(server: Sync
 
 
 @pytest.mark.flagd
-def test_no_thread_of_grpc_s_is_there_when_a_remote_s_process_forks(tmp_path: Path) -> None:
+def test_no_grpc_thread_runs_when_a_process_with_a_remote_forks(tmp_path: Path) -> None:
     with FlagdServer.serving(tmp_path, {"flags": FLAGS}) as flagd:
         provider = f"RemoteProvider(FlagdOptions(port={flagd.rpc}, deadline=10.0))"
         imports = "from windsock.providers.remote import RemoteProvider"

@@ -68,7 +68,7 @@ def nowhere(path: Path) -> None:
         (nowhere, "the file is gone"),
     ],
 )
-def test_what_is_no_file_is_named_and_forgotten_when_it_is_removed(
+def test_what_is_not_a_file_is_named_until_it_is_removed(
     provider: FilesProvider, folder: Path, make: Callable[[Path], None], says: str
 ) -> None:
     odd = folder / "x.flagd.json"

@@ -95,7 +95,7 @@ def test_a_file_without_flags_is_a_set(tmp_path: Path) -> None:
         assert sentinel() == health.revision != ""
 
 
-def test_a_set_that_is_taken_away_is_no_longer_ready(tmp_path: Path) -> None:
+def test_a_removed_set_is_no_longer_ready(tmp_path: Path) -> None:
     write_flags(tmp_path / "a.flagd.json", COLOUR)
     with started(FilesProvider(tmp_path, poll=0.1)) as seen:
         assert windsock.health().ready
@@ -107,7 +107,7 @@ def test_a_set_that_is_taken_away_is_no_longer_ready(tmp_path: Path) -> None:
         assert kinds(seen)[0] == "READY"
 
 
-def test_the_sentinel_follows_the_set_and_is_no_change_of_its_own(tmp_path: Path) -> None:
+def test_the_sentinel_follows_the_set_and_is_not_a_change_itself(tmp_path: Path) -> None:
     write_flags(tmp_path / "a.flagd.json", COLOUR)
     told: list[list[str] | None] = []
     with started(FilesProvider(tmp_path, poll=0.1)):

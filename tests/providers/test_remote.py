@@ -209,7 +209,7 @@ def test_a_class_asks_for_its_flags_at_once_in_a_loop(flagd: FlagdServer) -> Non
         assert sorted(asked) == ["settings", "settings.experiment", "settings.profile"]
 
 
-def test_a_server_that_is_away_costs_no_deadline(flagd: FlagdServer) -> None:
+def test_an_unreachable_server_costs_no_deadline(flagd: FlagdServer) -> None:
     with asking(flagd.rpc, deadline=2.0):
         flagd.stop()
         assert until(lambda: status() is ProviderStatus.STALE)

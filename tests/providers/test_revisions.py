@@ -37,7 +37,7 @@ def test_what_serves_is_not_waited_for(served):
     assert windsock.wait_for(windsock.health().revision, timeout=0)
 
 
-def test_what_is_written_while_somebody_waits_ends_the_wait(served):
+def test_a_write_ends_the_wait_for_it(served):
     new = document("b")
     waited = []
     waiter = threading.Thread(target=lambda: waited.append(windsock.wait_for(revision_of(new), WELL)))
@@ -62,7 +62,7 @@ def test_a_version_that_was_replaced_meanwhile_has_been_served(served):
     assert windsock.wait_for(revision_of(document("b")), timeout=0)
 
 
-def test_what_nobody_writes_is_not_waited_for_longer_than_the_timeout(served):
+def test_the_wait_for_what_is_never_written_ends_at_the_timeout(served):
     assert windsock.wait_for("0123456789ab", timeout=0.05) is False
 
 

@@ -61,7 +61,7 @@ def test_the_same_profile_in_several_shards_is_validated_once(folder: Path) -> N
     assert len(resolutions) == 1
 
 
-def test_a_set_with_a_shard_missing_gives_nobody_a_profile(folder: Path) -> None:
+def test_a_set_with_a_missing_shard_serves_no_profile(folder: Path) -> None:
     (folder / "mirror" / "profiles.02.flagd.json").unlink()
     provider = FilesProvider(folder)
     provider.refresh()
@@ -83,7 +83,7 @@ def test_a_flagd_that_evaluates_is_asked_for_the_user_s_shard(
 
 
 @pytest.mark.flagd
-def test_a_flagd_that_gets_shards_later_is_asked_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flagd_that_gets_shards_later_is_asked_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = folder / "whole.flagd.json"
     write_flags(
         whole, {"teacher.profile": profile_flag({CONFIG: {"top_k": 30}}, dict.fromkeys(USERS, CONFIG))}

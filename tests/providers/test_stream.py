@@ -73,7 +73,7 @@ def test_what_is_pushed_serves(server: SyncServer) -> None:
         assert provider.serving.age < 60
 
 
-def test_changed_keys_are_told(server: SyncServer) -> None:
+def test_changed_keys_are_announced(server: SyncServer) -> None:
     told: list[list[str] | None] = []
     with following(server.port):
         api.add_handler(
@@ -310,7 +310,7 @@ def test_a_server_that_refuses_is_not_hammered(server: SyncServer, grace: float)
         assert time.monotonic() - began > 0.9, "0.1 to 0.2, then 0.2 to 0.4 s between attempts"
 
 
-def test_a_stream_that_lived_its_life_is_no_fault(server: SyncServer) -> None:
+def test_a_stream_that_ends_at_its_deadline_is_not_a_fault(server: SyncServer) -> None:
     with following(server.port, stream_deadline=0.3) as provider:
         assert until(lambda: len(server.requests()) >= 3)
         assert (provider.serving.stale, status(), value()) == ("", ProviderStatus.READY, "red")
@@ -387,6 +387,6 @@ def test_a_certificate_that_is_not_trusted_is_named(certificate: tuple[Path, Pat
         assert "certificate" in provider.serving.stale.lower()
 
 
-def test_a_certificate_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_certificate_file_is_named(tmp_path: Path) -> None:
     with following(1, tls=True, certificate=str(tmp_path / "no.pem"), deadline=0.3) as provider:
         assert "no.pem: cannot be read: No such file" in provider.serving.stale

@@ -58,7 +58,7 @@ def test_the_server_s_context_is_part_of_the_copy(tmp_path: Path) -> None:
             assert value() == "gold"
 
 
-def test_another_server_or_selector_has_a_copy_of_its_own(tmp_path: Path) -> None:
+def test_another_server_or_selector_has_its_own_copy(tmp_path: Path) -> None:
     with SyncServer(RED) as server:
         with following(server.port, tmp_path):
             assert value() == "red"

@@ -65,6 +65,6 @@ def test_a_server_behind_a_unix_socket_is_found(folder: Path, resolver: str) -> 
         assert value(resolver, socket_path=str(folder / ("sync" if resolver == "stream" else "rpc"))) == "red"
 
 
-def test_a_certificate_file_that_is_not_there_is_named(tmp_path: Path, resolver: str) -> None:
+def test_a_missing_certificate_file_is_named(tmp_path: Path, resolver: str) -> None:
     with pytest.raises(ProviderNotReadyError, match=r"no\.pem: cannot be read: No such file"):
         value(resolver, tls=True, certificate=str(tmp_path / "no.pem"), deadline=0.3)

@@ -323,7 +323,7 @@ class TestClasses:
         assert Tree.for_user("ann").model_dump() == {"n": 0, "leaf": None}
         assert Tree.live().n == 0
 
-    def test_a_prefix_that_is_said_to_be_none(self, setenv: SetEnv) -> None:
+    def test_a_prefix_set_to_none(self, setenv: SetEnv) -> None:
         class Bare(windsock.Settings, flag="bare"):
             model_config = SettingsConfigDict(env_prefix="")
             n: int = 1
@@ -471,7 +471,7 @@ class TestWantedDifferences:
         setenv("N", "")
         assert App().n == 1
 
-    def test_dotenv_is_read_and_what_it_says_of_others_is_no_matter(self, tmp_path: Path) -> None:
+    def test_dotenv_is_read_and_its_other_keys_do_not_matter(self, tmp_path: Path) -> None:
         class App(windsock.Settings):
             n: int = 1
 
@@ -479,7 +479,7 @@ class TestWantedDifferences:
         assert App().n == 2
 
     @pytest.mark.parametrize("extra", ["ignore", "allow"])
-    def test_a_class_that_sets_extra_is_told_what_dotenv_says_of_others(
+    def test_a_class_that_sets_extra_sees_other_keys_of_dotenv(
         self, tmp_path: Path, extra: Literal["ignore", "allow"]
     ) -> None:
         def counting(base: Any) -> Any:
@@ -556,7 +556,7 @@ class TestWantedDifferences:
     @pytest.mark.parametrize(
         ("name", "value"), [("whole", True), ("decimal", True), ("on", 1), ("on", 0), ("numbers", [1, True])]
     )
-    def test_booleans_and_numbers_are_told_apart_in_flags(
+    def test_flags_distinguish_booleans_from_numbers(
         self, serve: Serve, name: str, value: object, caplog: pytest.LogCaptureFixture
     ) -> None:
         class App(windsock.Settings):

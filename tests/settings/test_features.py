@@ -70,7 +70,7 @@ def test_the_environment_decides_before_the_flag(serve: Serve, monkeypatch: pyte
     assert RAG() is False
 
 
-def test_a_variable_that_is_no_boolean_is_told_and_passed_by(
+def test_a_variable_that_is_not_a_boolean_is_reported_and_ignored(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("RAG_AUTO_INDEXING_ENABLED", "perhaps")
@@ -159,7 +159,7 @@ def test_the_defaults_type_is_the_features(
 
 @pytest.mark.parametrize("hooked", [False, True])
 @pytest.mark.parametrize(("default", "value", "words"), UNFIT)
-def test_a_value_that_does_not_fit_is_told_once_and_the_default_serves(
+def test_a_value_of_another_type_is_logged_once_and_the_default_serves(
     serve: Serve, default: Any, value: object, words: str, caplog: pytest.LogCaptureFixture, *, hooked: bool
 ) -> None:
     typed = windsock.feature("typed", default=default)

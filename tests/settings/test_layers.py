@@ -58,13 +58,13 @@ def test_a_profile_with_a_field_of_another_arm_leaves_the_experiment_too(serve: 
     assert not windsock.explain(Job.for_user("bob")).excluded
 
 
-def test_a_validator_that_raises_anything_is_no_failure_of_the_request() -> None:
+def test_a_validator_that_raises_anything_does_not_fail_the_request() -> None:
     resolved = above_the_code({"top_k": 5})
     assert resolved.values["top_k"] == 10
     assert [refusal.message for refusal in resolved.refusals] == ["KeyError: 5"]
 
 
-def test_what_is_refused_takes_what_is_in_it_along_and_is_told_once() -> None:
+def test_what_is_refused_takes_its_content_along_and_is_reported_once() -> None:
     resolved = above_the_code({"loops": {"first": {"seconds": "long"}, "2": {"seconds": 2}}})
     assert [refusal.path for refusal in resolved.refusals] == [("loops", "first")]
     assert resolved.values["loops"] == {2: Loop(seconds=2)}
@@ -122,6 +122,6 @@ def test_a_configuration_that_changes_nothing_is_one_all_the_same(serve: Serve) 
     assert windsock.explain(Job.for_user("bob")).config_id is None
 
 
-def test_without_a_start_nobody_has_a_configuration() -> None:
+def test_before_a_start_no_user_has_a_configuration() -> None:
     """OpenFeature's own provider names a variant with the caller's default, `Passed in default`."""
     assert windsock.explain(Job.for_user("ann")).config_id is None

@@ -127,9 +127,7 @@ def test_only_the_rule_that_tells_users_apart_is_called(
     assert all(type(chosen) is not tuple for chosen in resolver._prepared.given)
 
 
-def test_errors_that_are_an_outcome_each_are_not_kept_for_ever(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_for_distinct_errors_is_bounded(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("windsock.settings.prepared._GIVEN_MAX", 10)
     lost = object_flag({"on": {"base": "on"}}, "on", {"var": "tier"})
     serve({"prepared": lost, "prepared.profile": PROFILES["by user"]})

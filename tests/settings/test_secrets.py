@@ -90,7 +90,7 @@ def test_a_variable_that_cannot_be_read(
     assert SECRET not in caplog.text
 
 
-def test_a_refusal_is_logged_once_however_often_settings_are_resolved_anew(
+def test_a_refusal_is_logged_once_however_often_settings_are_resolved(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     serve({"vault": object_flag({"base": {"open": "SHOUTED"}}, "base")})

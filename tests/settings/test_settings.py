@@ -102,7 +102,7 @@ class TestWithoutStart:
         assert worker.limits == Limits(per_hour=5, per_day=100)
         assert worker.loops == {"rag": Loop(timeout_seconds=7), "dna": Loop(timeout_seconds=60)}
 
-    def test_variable_that_is_no_json_leaves_the_others(
+    def test_a_variable_that_is_not_json_leaves_the_others(
         self, setenv: SetEnv, caplog: pytest.LogCaptureFixture
     ) -> None:
         setenv("WORKER_CHANNELS", "mail,chat")
@@ -219,7 +219,7 @@ class TestLayers:
         assert Teacher.for_user("ann").rerank_top_n == 9
         assert "Teacher has no such field, perhaps retrieval_top_k" in caplog.text
 
-    def test_a_variant_that_is_no_object(self, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_variant_that_is_not_an_object(self, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
         serve({"teacher": object_flag({"base": [1, 2]}, "base")})
         assert Teacher.for_user("ann").retrieval_top_k == 10
         assert "flag 'teacher' variant 'base' is not an object" in caplog.text
@@ -239,7 +239,7 @@ class TestLayers:
         assert (bob.temperature, bob.rerank_top_n) == (1.1, 8)
         assert not windsock.explain(bob).excluded
 
-    def test_shadowed_fields_are_told(self, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_shadowed_fields_are_reported(self, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TEACHER_TEMPERATURE", "0.1")
         serve({"teacher": object_flag({"base": {"temperature": 1.5, "rerank_top_n": 4}}, "base")})
         assert Teacher.live().temperature == 0.1
@@ -278,7 +278,7 @@ class TestViews:
             assert make().model_copy(update={"rerank_top_n": 9}).model_dump() == {**whole, "rerank_top_n": 9}
             assert make().model_fields_set == {"retrieval_top_k"}
 
-    def test_what_one_user_changes_in_place_is_nobody_else_s(self, serve: Serve) -> None:
+    def test_what_one_user_changes_in_place_changes_for_no_other(self, serve: Serve) -> None:
         serve({"worker": object_flag({"base": {"channels": ["mail", "chat"]}}, "base")})
         ann = Worker.for_user("ann")
         ann.channels.append("fax")
@@ -303,7 +303,7 @@ class TestViews:
         assert Teacher.for_user(key).retrieval_top_k == 25
 
     @pytest.mark.parametrize("key", ["", None])
-    def test_nobody_has_no_profile(self, serve: Serve, key: object) -> None:
+    def test_a_call_without_a_user_has_no_profile(self, serve: Serve, key: object) -> None:
         serve({"teacher.profile": profile_flag({CONFIG: {"retrieval_top_k": 25}}, {"ann": CONFIG})})
         assert Teacher.for_user(key).retrieval_top_k == 10
 
@@ -405,13 +405,13 @@ def nested_list(depth: int) -> list[object]:
     [Unspeakable(), 10**5000, nested_list(100_000)],
     ids=lambda key: type(key).__name__,
 )
-def test_a_key_without_text_is_nobodys_and_a_warning_says_so(serve: Serve, caplog, key: object) -> None:
+def test_a_key_without_text_counts_as_no_user_with_a_warning(serve: Serve, caplog, key: object) -> None:
     serve({"teacher.profile": profile_flag({CONFIG: {"retrieval_top_k": 25}}, {"ann": CONFIG})})
     evaluation._warn_of_key.cache_clear()
     assert Teacher.for_user(key, tier=key).retrieval_top_k == Teacher.for_user(None).retrieval_top_k
     assert f"a targeting key of type {type(key).__name__} has no text" in caplog.text
 
 
-def test_a_text_that_overrides_its_own_text_is_taken_as_it_is(serve: Serve) -> None:
+def test_an_id_that_overrides_str_is_taken_as_it_is(serve: Serve) -> None:
     serve({"teacher.profile": profile_flag({CONFIG: {"retrieval_top_k": 25}}, {"ann": CONFIG})})
     assert Teacher.for_user(Answering("ann")).retrieval_top_k == 25

@@ -167,7 +167,7 @@ def test_other_threads_and_tasks_never_see_it(served: str) -> None:
         ({"checkout.v2": "yes"}, {}, r"'checkout\.v2' cannot be 'yes': it is a boolean"),
     ],
 )
-def test_what_nobody_asks_for_or_what_does_not_fit_raises(served: str, target, fields, message: str) -> None:
+def test_unused_flags_and_values_that_do_not_fit_raise(served: str, target, fields, message: str) -> None:
     with pytest.raises(OverrideError, match=message), testing.override(target, fields or {}):
         pytest.fail("the block must not run")
     assert not testing.overriding.active()
@@ -200,7 +200,7 @@ def test_flags_that_only_a_file_has(tmp_path: Path) -> None:
             pytest.fail("the block must not run")
 
 
-def test_an_environment_variable_that_would_win_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_variable_that_would_win_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUTOR_ENDPOINT", "https://env.test")
     windsock.reload()
     try:

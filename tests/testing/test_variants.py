@@ -119,7 +119,7 @@ def test_pairwise_has_every_pair_and_each_combination_can_be_forced(folder: Path
             assert Coach.for_user("ada").top_k == expected
 
 
-def test_pairwise_of_a_flag_that_nobody_knows_is_an_error(folder: Path) -> None:
+def test_pairwise_of_an_unknown_flag_is_an_error(folder: Path) -> None:
     with pytest.raises(OverrideError, match=r"'whistel' is neither declared .*; did you mean 'whistle'"):
         testing.pairwise("whistel")
 
@@ -160,7 +160,7 @@ def test_a_rollout_at_another_time(folder: Path) -> None:
     ("moment", "message"),
     [("tomorrow", "is not an ISO 8601 date"), ("2031-05-01T00:00:00", r"write 2031-05-01T00:00:00Z for UTC")],
 )
-def test_a_moment_that_is_none_is_an_error(moment: str, message: str) -> None:
+def test_an_invalid_moment_is_an_error(moment: str, message: str) -> None:
     with pytest.raises(OverrideError, match=message), testing.at(moment):
         pass
 
@@ -170,7 +170,7 @@ def strict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overriding, "_strict", True)
 
 
-def test_what_code_asks_for_is_not_told_of(strict: None, folder: Path) -> None:
+def test_what_code_asks_for_is_not_reported(strict: None, folder: Path) -> None:
     with testing.override({Coach: {"top_k": 1}, "whistle": True}):
         assert (Coach.live().top_k, whistle()) == (1, True)
     with testing.override(Coach.for_user("ada"), top_k=2):

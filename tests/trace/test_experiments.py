@@ -47,7 +47,7 @@ def rows():
     return give
 
 
-def test_both_arms_are_recorded_and_who_is_not_targeted_is_not(serve, rows):
+def test_both_arms_are_recorded_and_untargeted_users_are_not(serve, rows):
     serve(experiment(ARMS, IN_IT, experiment="warmth-2026"), usage=rows.memory)
     for user in (*IN_IT, "outside"):
         read(user, "temperature")
@@ -58,7 +58,7 @@ def test_both_arms_are_recorded_and_who_is_not_targeted_is_not(serve, rows):
     assert temperatures == {"control": 0.7, "warm": 1.1, None: 0.7}
 
 
-def test_a_field_that_no_arm_sets_exposes_nobody(serve, rows):
+def test_a_field_that_no_arm_sets_exposes_no_one(serve, rows):
     serve(experiment(ARMS, IN_IT), usage=rows.memory)
     read("u1", "reasoning_model")
     read("u2", "reasoning_model", "temperature")
@@ -188,7 +188,7 @@ def test_a_field_that_any_arm_sets_exposes_in_control_too_and_a_unit_once(serve,
 
 
 @pytest.mark.parametrize("settings", [{}, {"temperature": 0.1}, {"reasoning_model": "gpt-4o"}])
-def test_who_has_a_profile_is_excluded_whatever_the_arm_and_the_profile(serve, rows, settings):
+def test_users_with_a_profile_are_excluded_whatever_the_arm_and_the_profile(serve, rows, settings):
     profile = profile_flag({CONFIG: settings}, dict.fromkeys(IN_IT, CONFIG))
     serve({**declared(), "teacher.profile": profile}, usage=rows.memory)
     for user in IN_IT:
@@ -197,7 +197,7 @@ def test_who_has_a_profile_is_excluded_whatever_the_arm_and_the_profile(serve, r
 
 
 @pytest.mark.parametrize("arm", ["control", "warm"])
-def test_who_has_a_profile_is_excluded_where_only_the_own_arm_is_known(rows, arm):
+def test_users_with_a_profile_are_excluded_where_only_their_own_arm_is_known(rows, arm):
     """As over an RPC that says nothing of an arm's siblings: the same rule in every arm."""
 
     def give(value, variant):

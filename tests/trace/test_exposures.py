@@ -84,7 +84,7 @@ def test_what_was_healed_is_passed_on_each_time_and_exposes_to_nothing():
     assert dict(memory.rows[-1].values) == {"model": "a"}
 
 
-def test_a_clock_that_jumps_back_and_forth_exposes_nobody_twice():
+def test_a_clock_that_jumps_back_and_forth_repeats_no_exposure():
     memory = MemorySink()
     sink = ExposureSink(memory, window=3600)
     for hours in (0, 2, 0, -5, 2, 0, -5):
@@ -164,7 +164,7 @@ def test_what_was_not_stored_is_not_seen():
     assert len(away.rows) == 1
 
 
-def test_evaluating_is_no_exposure_and_reading_is(serve):
+def test_evaluating_is_not_an_exposure_and_reading_is(serve):
     memory = MemorySink()
     serve(profiles(["ann"], reasoning_model="gpt-4o"), usage=ExposureSink(memory))
     for _ in range(3):
@@ -271,7 +271,7 @@ def test_health_tells_of_the_writer_and_of_withdrawals(serve):
     assert health.withdrawn == ()
 
 
-def test_windsock_can_be_imported_where_there_is_no_flock_and_no_fork(tmp_path):
+def test_windsock_can_be_imported_without_flock_and_fork(tmp_path):
     program = """
 import os, sys
 from pydantic import SecretBytes  # the others have their own ways on such a system
@@ -292,7 +292,7 @@ except OSError as error:
     assert "no flock" in done.stdout, done.stderr
 
 
-def test_a_request_and_a_heal_outside_of_one_leave_a_row_each_of_bytes_that_are_no_text(serve):
+def test_bytes_that_are_not_text_leave_a_row_in_a_request_and_outside(serve):
     class Salt(windsock.Settings):
         salt: bytes = b"\x00\xff"
         n: int = 1

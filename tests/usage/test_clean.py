@@ -123,7 +123,7 @@ def test_ids_are_bounded_in_bytes(make_pending, letter, length):
         assert first == letter * length + "1"
 
 
-def test_a_keyed_hash_stands_for_the_user(make_pending):
+def test_a_keyed_hash_replaces_the_user_id(make_pending):
     first, same, other_user, other_key = (
         clean(make_pending(user_id=user), key).user_id
         for user, key in [("ann", b"k"), ("ann", b"k"), ("bob", b"k"), ("ann", b"l")]
@@ -136,12 +136,12 @@ def test_a_keyed_hash_stands_for_the_user(make_pending):
 
 
 @pytest.mark.parametrize("cost", [Decimal("NaN"), Decimal("Infinity"), Decimal("1e9999")])
-def test_a_cost_that_is_no_amount_is_left_out(make_pending, cost):
+def test_a_cost_that_is_not_an_amount_is_left_out(make_pending, cost):
     assert clean(make_pending(Measured(cost=cost))).cost is None
 
 
 @pytest.mark.parametrize("count", [-1, 2**63, 1.5, True, "7"])
-def test_a_token_count_that_is_no_count_is_left_out(make_pending, count):
+def test_an_invalid_token_count_is_left_out(make_pending, count):
     assert clean(make_pending(Measured(input_tokens=count))).input_tokens is None
 
 
@@ -149,7 +149,7 @@ def test_latency_becomes_milliseconds(make_pending):
     assert clean(make_pending(Measured(latency=0.25))).latency_ms == 250
 
 
-def test_a_profile_that_is_no_uuid_leaves_the_column_empty(make_pending):
+def test_a_profile_that_is_not_a_uuid_leaves_the_column_empty(make_pending):
     assert clean(make_pending(config_id="not-a-uuid")).config_id is None
     text = "6f6b4b53-6b0a-4c39-a2f3-8d4f6dd0a9f0"
     assert clean(make_pending(config_id=text)).config_id == UUID(text)
@@ -191,6 +191,6 @@ def _pending(values, user, error):
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", "null", "{}", '{"id": 5}', '{"id":"x","requested_at":"y"}'])
-def test_a_line_that_is_no_record_is_a_value_error(line):
+def test_a_line_that_is_not_a_record_is_a_value_error(line):
     with pytest.raises(ValueError):
         UsageRecord.from_line(line)

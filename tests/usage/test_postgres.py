@@ -133,7 +133,7 @@ def test_a_table_from_before_gets_the_columns_and_what_waited_for_them(
     assert set(found) == {(old.id, None, None), (fresh.id, "models-2026", "big")}
 
 
-def test_a_batch_written_twice_is_there_once(sink, ask, make_pending):
+def test_a_batch_written_twice_is_stored_once(sink, ask, make_pending):
     rows = [clean(make_pending()) for _ in range(5)]
     sink.write(rows[:3])
     sink.write(rows)
@@ -456,7 +456,7 @@ def test_a_destination_is_the_database_and_not_who_asks():
     assert "secret" not in first
 
 
-def test_a_database_url_that_is_none_is_refused_at_once():
+def test_an_invalid_database_url_is_refused_at_once():
     with pytest.raises(ConfigurationError, match="usage_logs cannot be read"):
         PostgresSink("postgres//typo")
 

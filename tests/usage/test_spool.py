@@ -151,7 +151,7 @@ def test_a_line_of_a_wrong_type_costs_itself(spool, rows, field, value):
     assert not spool.waiting()
 
 
-def test_lines_that_are_no_records_are_put_away_once(spool, rows):
+def test_lines_that_are_not_records_are_put_away_once(spool, rows):
     spool.append(rows)
     spool.release()
     (path,) = spool.folder.iterdir()
@@ -164,7 +164,7 @@ def test_lines_that_are_no_records_are_put_away_once(spool, rows):
     assert len((spool.folder / "refused.jsonl").read_text().splitlines()) == 1
 
 
-def test_what_is_no_file_or_cannot_be_opened_holds_up_nothing(spool, rows):
+def test_what_is_not_a_file_or_cannot_be_opened_blocks_nothing(spool, rows):
     (spool.folder / "usage-1-folder.jsonl").mkdir(parents=True)
     (spool.folder / "usage-2-loop.jsonl").symlink_to("usage-2-loop.jsonl")
     spool.append(rows)

@@ -146,7 +146,7 @@ def test_similar_winners_that_cannot_be_found_are_503_with_what_to_do(
     assert "OPENAI_API_KEY is not set" in answer.json()["detail"]
 
 
-def test_a_variable_that_stands_above_is_named_in_the_answer_and_by_health(client, monkeypatch):
+def test_an_overriding_variable_is_named_in_the_answer_and_by_health(client, monkeypatch):
     monkeypatch.setenv("WINNER_CTR_THRESHOLD", "0.04")
     windsock.reload()
     answer = client.put(

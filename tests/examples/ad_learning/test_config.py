@@ -221,7 +221,7 @@ class TestFindConfig:
         monkeypatch.setenv("LEARNING_CONFIG_PATH", str(served.parent))
         assert find_config() == served
 
-    def test_the_executor_has_a_variable_of_its_own(self, served, monkeypatch):
+    def test_the_executor_has_its_own_variable(self, served, monkeypatch):
         monkeypatch.setenv("LEARNING_CONFIG_PATH", "")
         monkeypatch.setenv("SAFE_EXECUTOR_CONFIG_PATH", str(served))
         assert find_config(("SAFE_EXECUTOR_CONFIG_PATH",)) == served
@@ -235,7 +235,7 @@ class TestFindConfig:
         monkeypatch.chdir(below)
         assert find_config() == Path("../flagd/learning.flagd.json")
 
-    def test_a_file_that_is_nowhere_is_an_error_that_lists_the_places(self, tmp_path, monkeypatch):
+    def test_a_file_that_is_not_found_is_an_error_that_lists_the_places(self, tmp_path, monkeypatch):
         gone = tmp_path / "gone" / "learning.flagd.json"
         monkeypatch.setenv("LEARNING_CONFIG_PATH", str(gone))
         with pytest.raises(FileNotFoundError, match=rf"Learning config not found\. Tried: {gone}\."):

@@ -191,7 +191,7 @@ def test_priority_orders_unset_is_last_and_disabled_is_left_out(database, served
     assert "Skipping disabled loop: rag_indexing" in caplog.text
 
 
-def test_a_failure_is_retried_then_told_and_the_others_run(database, configure, caplog):
+def test_a_failure_is_retried_then_reported_and_the_others_run(database, configure, caplog):
     configure("self_learning_cycle", max_retries=2)
     ran = []
     result = cycle(database, recorded(ran, creative_dna=fail))
@@ -215,7 +215,7 @@ def test_without_continue_on_error_the_cycle_ends_there(database, configure, beh
     assert result["status"] == "completed"
 
 
-def test_a_timeout_is_told_with_its_limit_and_the_others_run(database, configure, caplog):
+def test_a_timeout_is_reported_with_its_limit_and_the_others_run(database, configure, caplog):
     configure("self_learning_cycle", loops={"creative_dna": {"priority": 2, "timeout_seconds": 0.5}})
     result = cycle(database, recorded([], creative_dna=hang))
     assert result["loops"]["creative_dna"] == {"status": "timeout"}

@@ -294,7 +294,7 @@ def test_a_worker_that_is_killed_in_the_middle_leaves_nothing_done_twice(queue, 
     assert queue.actions == ["done"]
 
 
-def test_a_change_that_somebody_else_made_meanwhile_stands(queue, platform):
+def test_a_concurrent_change_by_someone_else_is_kept(queue, platform):
     platform.lose_answers = True
     queue.ask("a0", 10)
     assert queue.turn() is Outcome.RETRIED

@@ -117,7 +117,7 @@ def test_a_place_without_a_length_is_like_nothing(database, connection, winners,
 
 
 @both_kinds
-def test_another_model_or_dimension_places_all_winners_anew_and_is_compared_with_no_other(
+def test_another_model_or_dimension_embeds_all_winners_again_and_apart(
     database, connection, winners, embeddings, configure
 ):
     run(database, index_winners)

@@ -140,7 +140,7 @@ def test_the_service_changes_the_configuration_and_finds_winners(login, connecti
 
 
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")  # kombu's, for SQLAlchemy to mend
-def test_celery_has_its_queue_in_a_schema_of_its_own(login, connection):
+def test_celery_has_its_queue_in_its_own_schema(login, connection):
     broker = login("celery").replace("postgresql://", "sqla+postgresql+psycopg://", 1)
     with Celery(broker=broker) as queue:
         queue.send_task("auto_evaluate_models", ["new.joblib", "winner"])

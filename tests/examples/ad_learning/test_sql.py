@@ -71,7 +71,7 @@ def test_a_winner_is_queued_once_however_often_it_is_updated(connection, add_ad,
         {"ctr": 0.0, "raw": '{"roas": 1e400}'},
     ],
 )
-def test_what_is_no_winner_is_stored_and_not_queued(add_ad, queued, connection, ad):
+def test_a_row_that_is_not_a_winner_is_stored_and_not_queued(add_ad, queued, connection, ad):
     add_ad(**ad)
     assert queued() == []
     assert connection.execute("select count(*) from ads").fetchone() == (1,)

@@ -100,7 +100,7 @@ def test_l3_answers_from_the_instinct_the_memories_and_the_last_analysis(start):
     ]
 
 
-def test_nobody_waits_for_l2_but_the_end_of_the_service(start, monkeypatch):
+def test_only_the_end_of_the_service_waits_for_l2(start, monkeypatch):
     monkeypatch.setenv("AURA_L2_MODEL", "local/slow")
     with ThreadPoolExecutor(1) as pool:
         with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes a request and never answers

@@ -116,7 +116,7 @@ def test_precedence_environment_over_dotenv_over_flag_over_default(start, monkey
     }
 
 
-def test_an_environment_can_have_models_of_its_own(start, monkeypatch, flags):
+def test_an_environment_can_have_its_own_models(start, monkeypatch, flags):
     document = json.loads((flags / "aura.flagd.json").read_text())
     document["flags"]["aura"]["targeting"] = {"if": [{"==": [{"var": "environment"}, "staging"]}, "budget"]}
     (flags / "aura.flagd.json").write_text(json.dumps(document))
