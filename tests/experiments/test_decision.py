@@ -9,6 +9,7 @@ import pytest
 from tests.experiments import engines
 from tests.experiments.data import NOW, START, Rows
 from tests.experiments.test_documents import GOOD, METRICS
+from windsock.cli._experiment_status import without_number
 from windsock.errors import ConfigurationError
 from windsock.experiments import Result, analyze, restore
 from windsock.experiments.decision import Action, State
@@ -150,6 +151,16 @@ def test_units_that_arrive_late_make_a_durations_interval_wider(look) -> None:
         assert restore(result.snapshot()).analysis == result.analysis
     assert width[0] == pytest.approx(2 * 2.2414, rel=0.01)
     assert width[1] > 1.05 * width[0]
+
+
+def test_requests_that_all_cost_the_same_are_no_result(look) -> None:
+    """The variance of a ratio is what is left of sums that cancel: never quite zero."""
+    result = look(bad_values(many(), 0.01), NO_MARGIN)
+    assert result.analysis.comparisons[0].note.startswith("the metric does not vary")
+    assert result.decision.state is State.INCONCLUSIVE
+    assert list(without_number(result.analysis.comparisons)) == [
+        "Cost per request: the metric does not vary: every unit has the same value."
+    ]
 
 
 def test_a_sample_ratio_mismatch_is_called(look) -> None:

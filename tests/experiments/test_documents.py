@@ -73,6 +73,7 @@ def test_an_experiment_is_read_with_its_metrics(flags) -> None:
         (("owner:", "ownr:"), "cheaper_model.yaml:3: ownr: `ownr` is not known here"),
         (("minimum_effect: 5%", "minimum_effect: five"), ":14: minimum_effect: a share is written as 5% or 0.05"),
         (("maximum: {units: 5000}", "maximum: {duration: 28}"), ":15: maximum.duration: a duration needs its unit"),
+        (("maximum: {units: 5000}", "maximum: {duration: 0d}"), ":15: maximum: a maximum's `duration` is longer than nothing"),
         (("maximum: {units: 5000}", "maximum: {}"), ":15: maximum: a maximum is either `units` or `duration`"),
         (("settings: teacher", "settings: teacher\nfeature: beta"), "names either `settings`"),
         (("  control: {}\n", "  control: true\n"), "arms are all mappings of fields"),

@@ -1,6 +1,7 @@
 """`windsock experiment status`: the table at the terminal."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -46,6 +47,8 @@ def command(
         print_lines(console, Text(line))
     metrics = [(metric_title(each.metric), each) for each in result.analysis.comparisons]
     print_lines(console, grid("metric", metrics))
+    for line in without_number(result.analysis.comparisons):
+        print_lines(console, Text(line))
     if found := segments(result.analysis):
         print_lines(console, Text(SEGMENTS_NOTE))
         print_lines(console, grid("segment", [(_title(each), each.comparison) for each in found]))
@@ -60,6 +63,16 @@ def lines(result: Result) -> Iterator[str]:
     counts = ", ".join(f"{count:,} {arm}" for arm, count in analysis.ratio.counts.items())
     progress = "" if analysis.fraction is None else f", {percent(analysis.fraction)} of the maximum"
     yield f"Units: {counts}{progress}. Sample ratio: p = {analysis.ratio.p_value:.2g} at every look."
+
+
+def without_number(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """Why comparisons have no number, a sentence for each reason."""
+    reasons: defaultdict[str, list[str]] = defaultdict(list)
+    for each in comparisons:
+        if each.outcome is ComparisonOutcome.NOTHING and each.note:
+            reasons[each.note].append(metric_title(each.metric))
+    for reason, titles in reasons.items():
+        yield f"{', '.join(dict.fromkeys(titles)).capitalize()}: {reason}."
 
 
 def _title(each: Segment) -> str:

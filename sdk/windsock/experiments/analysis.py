@@ -29,6 +29,11 @@ MISMATCH_ALPHA: Final = 0.001
 _ROUNDING: Final = 1e-9
 """A standard error below this fraction of the mean is rounding error: nothing varies."""
 
+_RATIO_ROUNDING: Final = 1e-7
+"""The same of a ratio, whose variance is what is left of three sums that cancel."""
+
+_SAME_UNITS: Final = "its units must be written as those of the exposures are"
+
 _EXACT: Final = "exact and one-sided; the interval has two sides"
 
 Interval = tuple[float, float]
@@ -270,7 +275,8 @@ class Comparing:
         if not all(moment.mean(columns.denominator) for moment in moments):
             return replace(empty, note="an arm has no events to divide by")
         effect = compare(moments[0], moments[1], columns)
-        if effect.absolute_error <= _ROUNDING * max(abs(effect.control), abs(effect.treatment)):
+        rounding = _RATIO_ROUNDING if columns.denominator else _ROUNDING
+        if effect.absolute_error <= rounding * max(abs(effect.control), abs(effect.treatment)):
             return replace(
                 empty, effect=effect, note="the metric does not vary: every unit has the same value"
             )
@@ -339,9 +345,10 @@ class Comparing:
 
 def _nothing_seen(metric: Metric) -> str:
     if metric.value is None:
-        return "no event of this metric was found after an exposure"
+        return f"no event of this metric was found after an exposure; {_SAME_UNITS}"
     return (
-        f"no event with a {metric.value} was found after an exposure: the column is empty, or nobody had one"
+        f"no event with a {metric.value} was found after an exposure: the column is empty, or nobody had "
+        f"one; {_SAME_UNITS}"
     )
 
 

@@ -32,6 +32,8 @@ class Maximum(_Model):
     def _one_of_them(self) -> Self:
         if (self.units is None) == (self.duration is None):
             raise ValueError("a maximum is either `units` or `duration`")
+        if self.duration is not None and not self.duration:
+            raise ValueError("a maximum's `duration` is longer than nothing")
         return self
 
 
