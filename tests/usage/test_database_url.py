@@ -40,6 +40,15 @@ def test_a_url_that_is_not_postgresqls_is_one_warning_and_no_usage(
     assert windsock.health().usage is None
 
 
+def test_one_that_cannot_be_read_is_one_warning_and_no_usage(monkeypatch, tmp_path, caplog) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://app:{SECRET}%@db/app")
+    windsock.start(flags=tmp_path)
+    (told,) = [record.getMessage() for record in caplog.records if "DATABASE_URL" in record.getMessage()]
+    assert "can't be read" in told
+    assert "s3cret" not in caplog.text
+    assert installed() is None
+
+
 @pytest.mark.parametrize("url", FOREIGN)
 def test_the_same_passed_on_purpose_is_an_error_without_the_password(url, tmp_path) -> None:
     with pytest.raises(ConfigurationError, match="not a PostgreSQL URL") as raised:

@@ -457,7 +457,7 @@ def test_a_destination_is_the_database_and_not_who_asks():
 
 
 def test_an_invalid_database_url_is_refused_at_once():
-    with pytest.raises(ConfigurationError, match="usage_logs cannot be read"):
+    with pytest.raises(ConfigurationError, match="URL can't be read"):
         PostgresSink("postgres//typo")
 
 

@@ -24,6 +24,7 @@ from windsock.api.tokens import Role, Token, authenticate, digest
 from windsock.errors import ConfigurationError, FlagFileError, UnreachableError
 from windsock.nested import holds, leaf_paths
 from windsock.postgres.deadline import CONNECT_SECONDS, within
+from windsock.postgres.urls import check_url
 from windsock.providers.files import FilesProvider
 from windsock.runtime.lifecycle import reload
 from windsock.runtime.state import health
@@ -82,6 +83,7 @@ def configuration_router(api: Api) -> APIRouter:
         raise ConfigurationError(
             f"{api.settings.__name__}.{ENVIRONMENTS}: that is where the API shows overrides; rename the field"
         )
+    check_url(api.database_url)
     router = APIRouter()
     store = api.store  # fails at once on a system that can't lock
     connection = _connections(api)

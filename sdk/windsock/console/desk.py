@@ -22,6 +22,7 @@ from windsock.console.sessions import Session
 from windsock.console.visits import Answer, Go, NotAllowedError, NotFoundError, Page, Route, Visit
 from windsock.errors import FlagFileError, UnreachableError, WindsockError
 from windsock.postgres.queries import load_queries
+from windsock.postgres.urls import check_url
 from windsock.runtime.state import health
 from windsock.text import UNSTORABLE
 
@@ -39,6 +40,7 @@ class Desk:
     """What the pages share: connections, and the way through the door."""
 
     def __init__(self, console: Console) -> None:
+        check_url(console.database_url)
         self.console = console
         self._limiter: CapacityLimiter | None = None
         self._lock = Lock()

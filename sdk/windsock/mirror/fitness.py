@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from windsock.errors import ConfigurationError, DatabaseUnfitError, MissingExtraError
 from windsock.mirror.queries import QUERIES, deadline, one
 from windsock.postgres import shapes
+from windsock.postgres.urls import check_url
 
 try:
     import psycopg
@@ -28,8 +29,9 @@ def open_connection(url: str) -> "Connection":
     """Open a session that can hear and lock, with TCP's own watch for a dead server.
 
     Raises:
-        ConfigurationError: The database cannot be reached now.
+        ConfigurationError: The database cannot be reached now, or `url` can't be read.
     """
+    check_url(url)
     try:
         return psycopg.connect(
             url,

@@ -4,6 +4,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from windsock.errors import MissingExtraError
+from windsock.postgres.urls import check_url
 
 if TYPE_CHECKING:
     import psycopg
@@ -22,6 +23,7 @@ class KeptConnection:
         purpose: What needs it, for the message about the missing extra.
 
     Raises:
+        ConfigurationError: `url` can't be read.
         MissingExtraError: psycopg is not installed.
     """
 
@@ -30,6 +32,7 @@ class KeptConnection:
             from windsock.postgres.deadline import within  # noqa: PLC0415 - psycopg is an extra
         except ImportError as missing:
             raise MissingExtraError(purpose, "mirror") from missing
+        check_url(url)
         self._connect = within(_SECONDS).connect
         self._url = url
         self._name = name

@@ -15,6 +15,7 @@ from windsock.errors import ConfigurationError, MigrationError, MissingExtraErro
 from windsock.postgres import shapes
 from windsock.postgres.queries import load_queries
 from windsock.postgres.statements import Statement, split
+from windsock.postgres.urls import check_url
 
 if TYPE_CHECKING:
     import psycopg
@@ -320,12 +321,14 @@ def connect(url: str) -> "psycopg.Connection":
 
     Raises:
         UnreachableError: The database cannot be reached with `url`.
+        ConfigurationError: `url` can't be read.
         MissingExtraError: psycopg is not installed.
     """
     try:
         import psycopg  # noqa: PLC0415 - an extra
     except ImportError as missing:
         raise MissingExtraError("the database", "mirror") from missing
+    check_url(url)
     try:
         return psycopg.connect(
             url, autocommit=True, prepare_threshold=None, application_name="windsock migrate"

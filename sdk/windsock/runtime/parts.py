@@ -115,6 +115,15 @@ def _database_url() -> str | None:
             " windsock.start(usage=…), or set WINDSOCK_USAGE=off to be told no more"
         )
         return None
+    try:
+        from windsock.postgres.urls import check_url  # noqa: PLC0415 - only with a database
+
+        check_url(url)
+    except ConfigurationError as error:
+        logger.warning("DATABASE_URL: %s; no usage is recorded until then", error)
+        return None
+    except ImportError:
+        pass  # the extra that is missing is told below
     return url
 
 

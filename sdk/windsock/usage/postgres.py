@@ -74,12 +74,7 @@ class PostgresSink:
         import psycopg  # noqa: PLC0415 - an extra, and it is there
         from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
 
-        try:
-            parts = conninfo_to_dict(database_url)
-        except psycopg.ProgrammingError as error:
-            raise ConfigurationError(
-                f"the database URL for usage_logs cannot be read: {str(error).strip()}"
-            ) from error
+        parts = conninfo_to_dict(database_url)
         place = [str(parts.get(key) or "") for key in ("service", "host", "hostaddr", "port", "dbname")]
         self.destination = f"postgres-{sha256('|'.join(place).encode()).hexdigest()[:12]}"
         self._psycopg = psycopg

@@ -14,6 +14,8 @@ import ibis.expr.types as ir
 
 from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError, WindsockError
 from windsock.experiments.data.select import checked_select
+from windsock.postgres.urls import check_url
+from windsock.text import mask_passwords
 
 if TYPE_CHECKING:
     import psycopg
@@ -198,7 +200,8 @@ def open_warehouse(place: "str | Path | Backend") -> Warehouse:
         return Warehouse(ibis.connect(place), owned=True)
     except Exception as error:  # noqa: BLE001 - each backend has a family of errors of its own
         scheme = place.partition("://")[0]
-        raise UnreachableError(f"{scheme}: cannot be opened: {str(error)[:200]}") from None
+        why = mask_passwords(str(error).replace(place, f"{scheme}://…"))
+        raise UnreachableError(f"{scheme}: cannot be opened: {why[:200]}") from None
 
 
 def open_postgres(url: str) -> Warehouse:
@@ -206,12 +209,14 @@ def open_postgres(url: str) -> Warehouse:
 
     Raises:
         UnreachableError: The database does not answer.
+        ConfigurationError: `url` can't be read.
         MissingExtraError: psycopg is not installed.
     """
     try:
         import psycopg  # noqa: PLC0415 - an extra
     except ImportError as missing:
         raise MissingExtraError("reading PostgreSQL", "experiments") from missing
+    check_url(url)
     try:
         connection = psycopg.connect(
             url, autocommit=True, connect_timeout=10, application_name="windsock experiment"

@@ -1,0 +1,28 @@
+"""A database's URL, refused before a driver's message can quote the password in it."""
+
+from windsock.errors import ConfigurationError
+
+
+def check_url(url: str) -> None:
+    """Refuse what libpq can't read as a connection string, or reads as another one than was meant.
+
+    Needs psycopg.
+
+    Raises:
+        ConfigurationError: Nothing of `url` is in its message.
+    """
+    import psycopg  # noqa: PLC0415 - an extra
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
+    try:
+        parts = {key: str(value or "") for key, value in conninfo_to_dict(url).items()}
+    except psycopg.ProgrammingError:
+        parts = {"host": "@"}
+    # An @, / or : of a password that isn't percent-encoded ends up in one of these, and they are shown.
+    places = (parts.get(key, "") for key in ("host", "dbname", "user"))
+    ports = parts.get("port", "").split(",")
+    if any("@" in each for each in places) or not all(port.isdigit() or not port for port in ports):
+        raise ConfigurationError(
+            "the database's URL can't be read: write postgresql://user:password@host:port/database, and"
+            " percent-encode special characters of the password (% is %25, @ is %40)"
+        )
