@@ -40,10 +40,10 @@ of the larger half: 0 is flat, 1 is linear. {loads}
 """
 
 _GROWTH_AFTER = """
-Loading grows with what is loaded, and nothing grows faster than that by more than measurements scatter. A
-rule whose clauses ask for an attribute each is tried clause by clause, so it is linear, as in every
-evaluator; clauses on one attribute, as profiles have them, are one lookup. A fresh user costs more among
-millions because the processor's caches miss.
+Loading grows with what is loaded. A rule whose clauses ask for an attribute each is tried clause by clause,
+as in every evaluator, and costs a little more than that once its ten thousand closures no longer fit the
+processor's cache; clauses on one attribute, as profiles have them, are one lookup. A fresh user costs more
+among millions for the same reason. Users seen and rows of a log cost next to nothing.
 
 """
 
