@@ -1,7 +1,7 @@
 """A flagd server on the files of a mirror: ``python -m bench.flagd_limits [--sizes 1000000,3000000]``.
 
 How much memory it takes, how long an evaluation takes, and how long until a changed file is served. FLAGD_BIN
-names the server. Writes bench/results/flagd_limits.json.
+names the server. Writes bench/results/flagd_limits.json, which ``python -m bench.page`` shows.
 """
 
 import argparse

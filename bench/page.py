@@ -100,7 +100,7 @@ def tables(found: Found) -> str:
 
 def scale(python: str) -> str:
     """What size and concurrency cost."""
-    parts = (scale_page.mirror(), scale_page.workers(), scale_page.growth())
+    parts = (scale_page.mirror(), scale_page.flagd(), scale_page.workers(), scale_page.growth())
     return "\n".join([*parts, scale_page.concurrency(python), scale_page.writes()])
 
 

@@ -65,6 +65,13 @@ other languages assign by rule or by attribute, which needs no list: see [how to
 
 """
 
+_FLAGD = """## Where a flagd server stops
+
+`FLAGD_BIN=flagd python -m bench.flagd_limits`: the files of a mirror, 100 of them, behind a flagd server
+0.16.1, asked over HTTP for one user after the other. The machine's load was {load}, on two cores.
+
+"""
+
 _WORKERS = """## Ten million assignments
 
 `python -m bench.workers`: a service on the files of a mirror, 100 of them. A worker that starts by itself
@@ -199,6 +206,12 @@ def concurrency(python: str) -> str:
 def mirror() -> str:
     """What the mirror does up to a million assignments."""
     return _MIRROR + _tables("mirror.md")[0] + "\n"
+
+
+def flagd() -> str:
+    """A flagd server, by the number of assignments."""
+    load = json.loads((RESULTS / "flagd_limits.json").read_text())["load"]
+    return _FLAGD.format(load=load) + _by_size("flagd_limits.json") + "\n"
 
 
 def workers() -> str:
