@@ -100,7 +100,7 @@ def test_init_for_classes_and_without(windsock, app, tmp_path):
     assert windsock("check", "app:Teacher").stderr == "checked 1 settings class, 1 flag: 0 values refused\n"
     again = windsock("init", "app:Teacher")
     assert (again.returncode, again.stdout) == (0, "")
-    assert again.stderr.startswith("nothing to do: everything is there already\n")
+    assert again.stderr.startswith("nothing to do: everything exists already\n")
     assert windsock("init").returncode == 0
     assert windsock("eval", "example_feature").stdout == "false\n"
     (tmp_path / "flagd" / "features.flagd.json").write_text("{}")

@@ -175,7 +175,7 @@ def test_a_person_is_erased_everywhere_and_the_others_stay(run, tables):
         "public.usage_logs": "2",
         "windsock.faults": "2",
     }
-    assert "nothing was there" in run("forget", ANN, WINDSOCK_USER_ID_KEY=KEY)
+    assert "no rows of" in run("forget", ANN, WINDSOCK_USER_ID_KEY=KEY)
 
 
 def test_a_service_s_role_cannot_delete_usage(run, tables, postgres):

@@ -21,17 +21,17 @@ except ImportError as missing:
 GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     # group: verb: (module below windsock.cli, one line of help); in the order of `windsock --help`
     "See": {
-        "demo": ("demo", "See it work in seven steps, with what it measured."),
+        "demo": ("demo", "See it work in seven steps, with measurements."),
         "eval": ("eval", "Evaluate one flag for one context, and say why."),
         "explain": (
             "explain",
             "Say where each value of a user's settings comes from, now or at a past moment.",
         ),
         "usage": ("usage", "Show what requests used: profiles, values, healed fields."),
-        "serve": ("serve", "Serve the web console: what is set, for whom, why, and what needs doing."),
+        "serve": ("serve", "Serve the web console: what is set, who gets it and why, and what to do."),
         "doctor": (
             "doctor",
-            "Look at what usually goes wrong, and say what serves and how it buckets users.",
+            "Look for common problems, and say what serves and how it buckets users.",
         ),
     },
     "Flags as code": {
@@ -39,30 +39,30 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "import": ("import_", "Turn a YAML configuration into flag files and settings classes."),
         "export": ("export", "Print settings classes as flags, JSON Schema or an OpenFeature manifest."),
         "lint": ("lint", "Find what flag files get wrong before they serve."),
-        "fmt": ("fmt", "Write flag files in the one common form."),
+        "fmt": ("fmt", "Format flag files."),
         "check": ("check", "Check flag files against the settings classes that read them."),
         "diff": ("diff", "Show what changed between two states of the flags, flag by flag."),
-        "plan": ("plan", "Plan a change of the flags: its steps, and exactly who gets something else."),
+        "plan": ("plan", "Plan a change to the flags: its steps, and exactly which users it affects."),
         "apply": ("apply", "Apply a plan to a folder or as a Git commit."),
-        "rollout": ("rollout", "Add users to a variant step by step, by a rule on the time."),
+        "rollout": ("rollout", "Add users to a variant step by step over time."),
         "history": ("history", "Show who changed a flag, when, and what."),
         "refs": ("refs", "Show where flags and fields are used in Python."),
-        "stale": ("stale", "Show flags and fields that can go."),
+        "stale": ("stale", "Show flags and fields that can be removed."),
     },
     "Profiles and healing": {
         "profile": ("profile", "List, tune and assign profiles; each change can be undone."),
-        "quarantine": ("quarantine", "List and lift values that are withdrawn because they failed in use."),
+        "quarantine": ("quarantine", "List and lift values that were withdrawn because they failed in use."),
     },
     "Experiments": {
         "experiment": ("experiment", "Plan, follow, report and decide experiments."),
     },
     "Database and mirror": {
         "dev": ("dev", "Run a database and the mirror on your machine, until Ctrl-C."),
-        "migrate": ("migrate", "Bring the database's tables up to date."),
-        "mirror": ("mirror", "Write the assignments of the database into flagd files."),
-        "prune": ("prune", "Delete old rows, and nothing of an open experiment."),
+        "migrate": ("migrate", "Bring the database schema up to date."),
+        "mirror": ("mirror", "Publish the database's assignments as flagd files."),
+        "prune": ("prune", "Delete old rows, except those of open experiments."),
         "forget": ("forget", "Erase one person from every table."),
-        "token": ("token", "Make or revoke a token of the API and the console."),
+        "token": ("token", "Create or revoke a token for the API and the console."),
     },
 }
 VERBS = {verb: entry for verbs in GROUPS.values() for verb, entry in verbs.items()}

@@ -27,7 +27,7 @@ def command(
     ] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Give users without a profile their arm's. Run it again to go on, and for new sign-ups.
+    """Assign their arm's profile to users without one. Run it again to continue, and for new users.
 
     Example: windsock experiment assign tuned_profile --dry-run
     """

@@ -13,7 +13,7 @@ from windsock.text import count
 
 
 def command(*, flags: Flags = Path("flagd")) -> None:
-    """Check every experiment: its document, its metrics, and that its flag says the same. Exit 1 if not.
+    """Check every experiment: its document, its metrics, and that its flag agrees. Exit 1 if not.
 
     Example: windsock experiment check
     """

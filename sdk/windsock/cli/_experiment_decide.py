@@ -21,13 +21,13 @@ def command(
     data: Data = None,
     environment: Environment = "production",
     at: Now = None,
-    snapshot: Annotated[Path | None, typer.Option(help="Write what it was computed from here.")] = None,
+    snapshot: Annotated[Path | None, typer.Option(help="Write what it was computed from to a file.")] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Keep it in the database, in windsock.analysis_snapshots.")
     ] = False,
-    replay: Annotated[Path | None, typer.Option(help="Decide from such a file instead of data.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="Decide from such a file instead of the data.")] = None,
 ) -> None:
-    """Say what to do (ship, stop, go on) as a commit message with its evidence. Nothing is changed.
+    """Say what to do (ship, stop or go on), as a commit message with the evidence. Changes nothing.
 
     Example: windsock experiment decide cheaper_model --snapshot cheaper_model.json
     """

@@ -18,7 +18,7 @@ except ImportError as missing:
 
 __all__ = ["Data", "Environment", "Now", "moment", "place", "windsock"]
 
-Environment = Annotated[str, typer.Option(help="Whose exposures and outcomes count.")]
+Environment = Annotated[str, typer.Option(help="The environment to analyse.")]
 Data = Annotated[
     str | None,
     typer.Option(
@@ -28,7 +28,7 @@ Data = Annotated[
     ),
 ]
 Now = Annotated[
-    str | None, typer.Option("--at", help="Analyse as of this time, as 2026-11-28T12:00Z; now without it.")
+    str | None, typer.Option("--at", help="Analyse as of this time (2026-11-28T12:00Z); by default now.")
 ]
 
 

@@ -25,12 +25,12 @@ def command(
     *,
     flags: Flags = Path("flagd"),
     environment: Annotated[
-        str, typer.Option(envvar="ENVIRONMENT", help="Of the plan's users.")
+        str, typer.Option(envvar="ENVIRONMENT", help="The environment of the plan's users.")
     ] = "production",
     dry_run: DryRun = False,
     out: Out = None,
 ) -> None:
-    """Start an experiment, or bring its flag up to date. It serves once the flag file is deployed.
+    """Start an experiment, or bring its flag up to date. It takes effect once the flag file is deployed.
 
     Example: windsock experiment start cheaper_model
     """
@@ -50,4 +50,4 @@ def carry_out(plan: Plan, flags: Path, out: Path | None, *, dry_run: bool) -> No
         write_bytes(out, dump(plan).encode())
     elif not dry_run:
         written = apply_to_folder(plan, Path(), [flags])
-        print("\n".join(f"wrote {path}" for path in written) or "nothing to do: it runs like this already")
+        print("\n".join(f"wrote {path}" for path in written) or "nothing to do: it already runs like this")

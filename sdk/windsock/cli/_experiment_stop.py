@@ -16,12 +16,12 @@ def command(
     *,
     flags: Flags = Path("flagd"),
     environment: Annotated[
-        str, typer.Option(envvar="ENVIRONMENT", help="Of the plan's users.")
+        str, typer.Option(envvar="ENVIRONMENT", help="The environment of the plan's users.")
     ] = "production",
     dry_run: DryRun = False,
     out: Out = None,
 ) -> None:
-    """Stop an experiment: no unit gets an arm any more. Its rows stay, and so do `status` and `report`.
+    """Stop an experiment: units no longer get an arm. Its rows stay, and `status` and `report` keep working.
 
     Example: windsock experiment stop cheaper_model
     """

@@ -27,7 +27,7 @@ def command(
         str, typer.Option("--message", "-m", help="The commit's message.")
     ] = "Apply flag changes",
 ) -> None:
-    """Apply a plan to flag files. It is refused, and nothing changes, where the base has moved since.
+    """Apply a plan to flag files. If the base has changed, the plan is refused and nothing changes.
 
     Example: windsock apply plan.json --to /srv/flags
     """
@@ -41,4 +41,4 @@ def command(
     for path in written:
         print(path)
     if not written:
-        print("nothing to do: all of it is there already", file=sys.stderr)
+        print("nothing to do: everything is applied already", file=sys.stderr)

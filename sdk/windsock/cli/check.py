@@ -22,7 +22,7 @@ def command(
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="How to write what was found.")] = Format.TABLE,
 ) -> None:
-    """Check every variant in every environment against the settings classes. Exit 1 where one is refused.
+    """Check every variant in every environment against the settings classes. Exit 1 if one is refused.
 
     Example: windsock check app.settings:Teacher
     """

@@ -32,16 +32,16 @@ _INTRODUCTION = (
 
 def command(
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as data: one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
     system: Annotated[
         System | None,
-        typer.Option(help="A service in examples/, from the checkout; or an experiment, to its decision."),
+        typer.Option(help="Show a service from the checkout's examples/, or an experiment."),
     ] = None,
     stay: Annotated[
-        bool, typer.Option("--stay", help="With --system: serve after the story, until Ctrl-C.")
+        bool, typer.Option("--stay", help="With --system: keep serving after the story, until Ctrl-C.")
     ] = False,
 ) -> None:
-    """Show the whole path: a profile assigned in PostgreSQL decides the next answer, and a bad one heals.
+    """Show it end to end: a profile assigned in PostgreSQL decides the next answer, and a bad one heals.
 
     Example: windsock demo --json
     """

@@ -26,10 +26,10 @@ def command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
     textconv: Annotated[
-        bool, typer.Option("--textconv", help="Print one file a part to a line, for `git diff`.")
+        bool, typer.Option("--textconv", help="Print one file with one part per line, for `git diff`.")
     ] = False,
 ) -> None:
-    """Show what changed, flag by flag: exit 3 where something did, 0 where nothing did.
+    """Show what changed, flag by flag. Exit 3 if anything changed, else 0.
 
     Example: windsock diff --against main
     """

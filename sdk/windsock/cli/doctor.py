@@ -16,7 +16,7 @@ from windsock.variables import environment_name
 
 def command(
     flags: Annotated[
-        Path | None, typer.Option(help="The folder of flag files; by default as `FLAGD_*` says, else flagd/.")
+        Path | None, typer.Option(help="The folder of flag files; by default from `FLAGD_*`, else flagd/.")
     ] = None,
     *,
     rpc: Annotated[
@@ -27,16 +27,16 @@ def command(
     ] = None,
     attribute: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="An attribute that rules ask for before they split; repeat."),
+        typer.Option(metavar="NAME=VALUE", help="An attribute that rules need before they split."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     database_url: Annotated[
-        str | None, typer.Option(envvar="DATABASE_URL", show_envvar=True, help="The database to look at.")
+        str | None, typer.Option(envvar="DATABASE_URL", show_envvar=True, help="The database to check.")
     ] = None,
 ) -> None:
-    """Look at what usually goes wrong, say what serves, and who buckets users otherwise than the flag files.
+    """Look for common problems; say what serves, and which evaluators bucket users differently.
 
-    Exit 0 where nobody has to act, 1 where somebody has, 4 where what serves cannot be reached.
+    Exit 0 if all is well, 1 if somebody has to act, 4 if the provider can't be reached.
 
     Example: FLAGD_HOST=localhost windsock doctor --ofrep http://localhost:8016
     """

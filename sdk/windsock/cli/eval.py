@@ -36,13 +36,13 @@ def command(
     ] = "production",
     at: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="The moment that rules on the time see, ISO 8601; by default now."),
+        typer.Option(metavar="TIME", help="The time for rules that depend on it, ISO 8601; by default now."),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show each condition and what it saw.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Evaluate again whenever a file changes.")] = False,
 ) -> None:
-    """Evaluate one flag, offline, as the service would. Exit 1 where the evaluation is an error.
+    """Evaluate one flag, offline, as the service would. Exit 1 if the evaluation fails.
 
     Example: windsock eval teacher --user ada -c tier=pro --explain
     """

@@ -9,15 +9,15 @@ from typer.core import TyperGroup
 
 COMMANDS: dict[str, str] = {
     # sub-command: one line of help; its module is windsock.cli._experiment_<name>
-    "new": "Write an experiment's document, to be filled in.",
-    "check": "Check documents, metrics, and that the flags say the same.",
+    "new": "Write a new experiment's document, to be filled in.",
+    "check": "Check documents and metrics, and that the flags agree with them.",
     "power": "Say how many units and days an experiment needs.",
-    "start": "Make the document a flag: who gets which arm.",
-    "assign": "Give users the arms that are profiles.",
+    "start": "Compile the document to a flag that decides who gets which arm.",
+    "assign": "Assign users to arms that are profiles.",
     "status": "Show where an experiment is: effects, guardrails, and what is left out.",
     "report": "Write the report, one HTML file.",
     "decide": "Say what to do, with the evidence.",
-    "stop": "End an experiment: everybody has the default again.",
+    "stop": "End an experiment: everybody gets the default again.",
     "schema": "Print the JSON Schema of the documents, for editors.",
 }
 

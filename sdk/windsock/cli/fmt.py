@@ -18,10 +18,10 @@ def command(
     ] = None,
     *,
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; exit 1 where a file would change.")
+        bool, typer.Option("--check", help="Change nothing; exit 1 if a file would change.")
     ] = False,
 ) -> None:
-    """Write flag files in the one common form; values, numbers and the order of flags stay.
+    """Format flag files; values, numbers and the order of flags stay the same.
 
     Example: windsock fmt --check
     """

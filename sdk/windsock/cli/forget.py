@@ -17,11 +17,11 @@ def command(
     *,
     also: Annotated[
         list[str] | None,
-        typer.Option(help="Another id of the same person in the tables, such as a hash by an earlier key."),
+        typer.Option(help="Another id of the same person in the tables, such as a hash with an earlier key."),
     ] = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Erase one person from every table of windsock's, in one transaction, and say what there was.
+    """Erase one person from every windsock table, in one transaction, and count the rows.
 
     The row in profiles is your application's: it stays, without a configuration. Connect as a login in the
     role windsock_pruner. Rows that still wait on a service's disk arrive later: run it again then.
@@ -36,4 +36,4 @@ def command(
         say(f"{table:<32} {count:>9,}")
     if not any(found.values()):
         hint = "" if key else "; WINDSOCK_USER_ID_KEY is not set, so no hash was tried"
-        say(f"nothing was there of {user}{hint}")
+        say(f"no rows of {user}{hint}")

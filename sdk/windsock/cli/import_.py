@@ -15,20 +15,20 @@ from windsock.flagfiles.scaffold import document, write_new
 
 def command(
     path: Annotated[
-        Path, typer.Argument(help="The YAML configuration; `environments` and `feature_flags` are known.")
+        Path, typer.Argument(help="The YAML configuration, perhaps with `environments` and `feature_flags`.")
     ],
     *,
     folder: Annotated[Path, typer.Option(help="Where the flag file goes.")] = DEFAULT_FOLDER,
     module: Annotated[
-        Path | None, typer.Option(help="Write the settings classes here; else to stdout.")
+        Path | None, typer.Option(help="Write the settings classes to this file; by default to stdout.")
     ] = None,
     section_suffix: Annotated[
-        str, typer.Option(help="Appended to a section that has the name of a feature.")
+        str, typer.Option(help="Append this to the name of a section that is also a feature's name.")
     ] = "",
     flag: Annotated[
-        str, typer.Option(help="Make one flag and one class of this name, with the sections as parts of it.")
+        str, typer.Option(help="Create one flag and one class of this name, with the sections as its parts.")
     ] = "",
-    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
     """Turn a YAML configuration into a flag file and settings classes, value for value.
 

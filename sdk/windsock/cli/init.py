@@ -25,5 +25,5 @@ def command(
     for path in written:
         print(path)
     if not written:
-        print("nothing to do: everything is there already", file=sys.stderr)
+        print("nothing to do: everything exists already", file=sys.stderr)
     note("next: git config diff.flagd.textconv 'windsock diff --textconv'; windsock lint")

@@ -24,7 +24,7 @@ def command(
     form: Annotated[Format, typer.Option("--format", help="How to write what was found.")] = Format.TABLE,
     correct: Annotated[
         bool,
-        typer.Option("--fix", help="Correct what can be corrected without changing what users are served."),
+        typer.Option("--fix", help="Fix what can be fixed without changing what users get."),
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Notes count as findings too.")] = False,
     attributes: Annotated[
@@ -38,10 +38,10 @@ def command(
         typer.Option(metavar="CODE", help="Also apply a rule that is off by default, such as missing-owner."),
     ] = None,
     explain: Annotated[
-        str | None, typer.Option(metavar="CODE", help="Say what a code means and end; `all` lists them.")
+        str | None, typer.Option(metavar="CODE", help="Explain a code and exit; `all` lists them.")
     ] = None,
 ) -> None:
-    """Find what flag files get wrong before they serve. Exit 1 when something was found.
+    """Find mistakes in flag files before they serve. Exit 1 if something was found.
 
     Example: windsock lint flagd --format github
     """

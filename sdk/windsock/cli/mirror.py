@@ -109,7 +109,7 @@ Environment = Annotated[str, typer.Option(envvar="ENVIRONMENT", help="The enviro
 
 @app.callback()
 def command() -> None:
-    """Write who is assigned to which configuration into flagd files."""
+    """Publish who is assigned to which configuration, as flagd files."""
 
 
 @app.command()
@@ -133,7 +133,7 @@ def run(
     prune_older_than: PruneOlderThan = None,
     poll: Annotated[float, typer.Option(help="Seconds between polls that back up the wake-ups.")] = 2.0,
 ) -> None:
-    """Publish, and follow every change. Example: windsock mirror run --flag teacher."""
+    """Publish, and keep following changes. Example: windsock mirror run --flag teacher."""
     log_to_stderr(log_format)
     age = prune_older_than and timedelta(seconds=parse_duration(prune_older_than))
     with database(database_url) as url:
@@ -170,7 +170,7 @@ def once(
     git_folder: GitFolder = Path("flagd"),
     environment: Environment = "production",
 ) -> None:
-    """Publish and end. Example: windsock mirror once --flag teacher --dry-run."""
+    """Publish once and exit. Example: windsock mirror once --flag teacher --dry-run."""
     log_to_stderr(log_format)
     with database(database_url) as url:
         mirror = _mirror(
@@ -201,7 +201,7 @@ def verify(
     git_folder: GitFolder = Path("flagd"),
     environment: Environment = "production",
 ) -> None:
-    """Compare the files with the database; exit 1 where they differ.
+    """Compare the files with the database; exit 1 if they differ.
 
     Example: windsock mirror verify --flag teacher
     """

@@ -51,11 +51,11 @@ def command(
     ] = None,
     key: Annotated[str | None, typer.Option(help="The file's column with the targeting key.")] = None,
     environment: Annotated[
-        str, typer.Option(envvar="ENVIRONMENT", help="Of users without one.")
+        str, typer.Option(envvar="ENVIRONMENT", help="The environment of users without one.")
     ] = "production",
     settings: Annotated[
         list[str] | None,
-        typer.Option(metavar="MODULE:CLASS", help="A settings class to import that must go on fitting."),
+        typer.Option(metavar="MODULE:CLASS", help="A settings class whose values must stay valid."),
     ] = None,
     at: Annotated[
         str | None,
@@ -63,19 +63,17 @@ def command(
     ] = None,
     max_moved: Annotated[
         str | None,
-        typer.Option(
-            metavar="SHARE", help="Fail when one flag moves more of the users, now or later, such as 2%."
-        ),
+        typer.Option(metavar="SHARE", help="Fail if one flag moves a larger share of the users, such as 2%."),
     ] = None,
     allow_reshuffle: Annotated[
         bool, typer.Option("--allow-reshuffle", help="Let users of a running experiment lose their arm.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Write the plan here, for `windsock apply`.")] = None,
-    who: Annotated[Path | None, typer.Option(help="Write every user who moves into this CSV file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the plan to a file, for `windsock apply`.")] = None,
+    who: Annotated[Path | None, typer.Option(help="Write every user who moves to this CSV file.")] = None,
     form: Annotated[PlanForm, typer.Option("--format", help="How to write the plan.")] = PlanForm.TEXT,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Plan a change: its steps, and who gets what else, now and later. Exit 0 nothing, 3 changes, 1 findings.
+    """Plan a change: its steps, and who gets something else. Exit 0: none, 3: changes, 1: findings.
 
     Example: windsock plan --against origin/main --users users.parquet --max-moved 2%
     """

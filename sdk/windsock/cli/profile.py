@@ -98,7 +98,7 @@ def create(
     dry_run: DryRun = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Make a profile. Example: windsock profile create warm --set temperature=1.1."""
+    """Create a profile. Example: windsock profile create warm --set temperature=1.1."""
     after = ProfileRow(_values(changed), description)
     with _connected(database_url) as connection:
         if profiles.exists(connection, name):
@@ -124,7 +124,7 @@ def edit(
         before, users = profiles.found(connection, name)
         after = before.edited(_values(changed), unset or (), active=active, description=description)
         if after == before:
-            print("nothing to do: it is like this already")
+            print("nothing to do: it already is like this")
             return
         _plan(profiles.differences(before, after), f"{users:,} users have it")
         if not dry_run:
@@ -137,12 +137,12 @@ def assign(
     users: Users = None,
     *,
     create: Annotated[
-        bool, typer.Option("--create", help="Make a row in profiles for users who have none.")
+        bool, typer.Option("--create", help="Create the row in profiles of users who have none.")
     ] = False,
     dry_run: DryRun = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Give users a profile. Example: windsock profile assign warm 6b3f… 81aa…."""
+    """Assign a profile to users. Example: windsock profile assign warm 6b3f… 81aa…."""
     _assign(name, users, database_url, create=create, dry_run=dry_run)
 
 

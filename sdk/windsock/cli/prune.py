@@ -16,7 +16,7 @@ from windsock.postgres.migrations import connect
 
 def command(
     older_than: Annotated[
-        str, typer.Option("--older-than", metavar="AGE", help="At least how old: 12w, 90d, 36h.")
+        str, typer.Option("--older-than", metavar="AGE", help="The least age of the rows: 12w, 90d, 36h.")
     ],
     *,
     flags: Annotated[
@@ -24,7 +24,7 @@ def command(
     ] = Path("flagd"),
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Delete old rows of usage, events, exposures, history, audit and faults; nothing of an open experiment.
+    """Delete old rows of usage, events, exposures, history, audit and faults, except open experiments'.
 
     An experiment is open if a flag runs it, or if somebody was exposed to it since. Connect as a login in the
     role windsock_pruner: services cannot delete usage.

@@ -27,7 +27,7 @@ def command(
     every: Annotated[str, typer.Option(help="Time from step to step: 30m, 6h, 1d, 1w.")] = "1d",
     variant: Annotated[str, typer.Option(help="Which variant gets more users.")] = "on",
     otherwise: Annotated[
-        str | None, typer.Option(help="What the others have; by default the default variant.")
+        str | None, typer.Option(help="What the other users get; by default the default variant.")
     ] = None,
     start: Annotated[
         str | None, typer.Option(help="When the first step begins, ISO 8601; by default now.")
@@ -35,7 +35,7 @@ def command(
     flags: Annotated[
         list[Path] | None, typer.Option(help="Flag files or folders; by default flagd/.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the rule and write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the rule, write nothing.")] = False,
 ) -> None:
     """Write a rule that adds users step by step and never takes one away.
 

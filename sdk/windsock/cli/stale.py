@@ -36,6 +36,6 @@ def command(
     else:
         for each in found:
             say(f"{each.source}:{each.line}  {each.why}  {each.flag}: {each.message}")
-    note(f"{len(found)} can go or need a word")
+    note(f"{len(found)} can be removed or need attention")
     if found:
         raise typer.Exit(EXIT_ERROR)
