@@ -1,5 +1,6 @@
 """From planted data to a decision: each state, what is left out, and the same decision from the snapshot."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from windsock.cli._experiment_status import without_number
 from windsock.errors import ConfigurationError
 from windsock.experiments import Result, analyze, restore
 from windsock.experiments.decision import Action, State
+from windsock.experiments.reporting.drawing import cumulative
 
 COST = {"control": 0.02, "cheaper": 0.02}
 
@@ -159,7 +161,7 @@ def test_requests_that_all_cost_the_same_are_no_result(look) -> None:
     assert result.analysis.comparisons[0].note.startswith("the metric does not vary")
     assert result.decision.state is State.INCONCLUSIVE
     assert list(without_number(result.analysis.comparisons)) == [
-        "Cost per request: the metric does not vary: every unit has the same value."
+        "Cost per request: the metric does not vary: every unit of an arm has the same value."
     ]
 
 
@@ -318,3 +320,11 @@ def test_a_report_is_one_file(look, tmp_path) -> None:
 
     report(look(many(400), NO_MARGIN), tmp_path / "report.html")
     assert Path(tmp_path / "report.html").read_text().startswith("<!doctype html>")
+
+
+def test_one_day_of_exposures_is_drawn_from_nothing_to_its_units() -> None:
+    drawn = cumulative({"control": [("2026-03-01", 40)], "cheaper": [("2026-03-01", 20)]}, "Units")
+    lines = re.findall(r'points="([^"]+)"', drawn)
+    heights = [[float(point.partition(",")[2]) for point in line.split()] for line in lines]
+    assert [each[0] for each in heights] == [150.0, 150.0]
+    assert heights[0][1] < heights[1][1] < 150.0

@@ -278,7 +278,7 @@ class Comparing:
         rounding = _RATIO_ROUNDING if columns.denominator else _ROUNDING
         if effect.absolute_error <= rounding * max(abs(effect.control), abs(effect.treatment)):
             return replace(
-                empty, effect=effect, note="the metric does not vary: every unit has the same value"
+                empty, effect=effect, note="the metric does not vary: every unit of an arm has the same value"
             )
         design = self._progress.design(metric, effect)
         two_sided = empty.role is not MetricRole.GUARDRAIL

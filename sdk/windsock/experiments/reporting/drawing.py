@@ -125,7 +125,7 @@ def _running(points: Mapping[str, int], days: Sequence[str]) -> list[int]:
     for day in days:
         total += points.get(day, 0)
         values.append(total)
-    return values
+    return values if len(values) > 1 else [0, *values]  # one day is a line too: from nothing to its units
 
 
 def _dates(first: datetime, last: datetime, left: float, y: float) -> str:
