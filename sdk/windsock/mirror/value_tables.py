@@ -56,7 +56,7 @@ DEFAULT = TableName("public", "learning_config")
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ValueTableShape:
     """What a table must be like.
 
     Attributes:
@@ -115,14 +115,14 @@ _VALUES = {
     "revision": _TEXT,
     "updated_at": ("timestamp with time zone", "timestamp without time zone"),
 }
-BASE = Shape(
+BASE = ValueTableShape(
     "base values",
     _VALUES,
     ("key",),
     "(key text primary key, value jsonb not null, revision text, updated_at timestamptz)",
     DEFAULT,
 )
-OF_UNITS = Shape(
+OF_UNITS = ValueTableShape(
     "values of units",
     {"unit": _TEXT, **_VALUES},
     ("key", "unit"),
@@ -130,7 +130,7 @@ OF_UNITS = Shape(
     " primary key (unit, key))",
     DEFAULT.of_units,
 )
-SOURCE = Shape(
+SOURCE = ValueTableShape(
     "units",
     {"id": (*_TEXT, "uuid", "bigint", "integer")},
     (),
