@@ -7,7 +7,7 @@ NOT_YET = (AssertionError, LookupError, OSError)
 """Errors that mean "not yet": a file, a key or an address that another process hasn't made, a failed check."""
 
 
-def until(condition: Callable[[], object], seconds: float = 15.0) -> bool:
+def until(condition: Callable[[], object], seconds: float = 60.0) -> bool:
     """Whether the condition becomes true within the seconds."""
     end = time.monotonic() + seconds
     while not condition():

@@ -23,7 +23,7 @@ def test_flagd_serves_a_file_that_is_renamed_over_in_the_mounted_folder(start_fl
         assert flagd.evaluate("greeting", "u1").json()["value"] == "old"
         (tmp_path / "a.tmp").write_bytes(document("new"))
         os.replace(tmp_path / "a.tmp", tmp_path / "a.flagd.json")  # noqa: PTH105 - the call under test
-        eventually(lambda: flagd.evaluate("greeting", "u1").json()["value"] == "new", 5)
+        eventually(lambda: flagd.evaluate("greeting", "u1").json()["value"] == "new")
 
 
 def test_a_later_source_wins_over_an_earlier_one(start_flagd, tmp_path):

@@ -14,7 +14,7 @@ from windsock.mirror.health import serve_health
 
 @pytest.fixture
 def get():
-    with httpx.Client(timeout=5) as client:
+    with httpx.Client(timeout=60) as client:
         yield lambda port, path: client.get(f"http://127.0.0.1:{port}{path}")
 
 
