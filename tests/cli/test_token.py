@@ -1,5 +1,6 @@
 """`windsock token` as a program, on a real database."""
 
+import json
 import os
 import subprocess
 import sys
@@ -31,24 +32,48 @@ def run(database):
 
 
 def test_a_token_is_printed_once_serves_and_is_revoked(run, database):
-    made = run("ann", "--role", "admin")
+    made = run("make", "ann", "--role", "admin")
     assert made.returncode == 0, made.stderr
     text = made.stdout.strip()
     with psycopg.connect(database, autocommit=True) as connection:
         assert authenticate(connection, text) == Token("ann", Role.ADMIN)
-        assert run("ann", "--revoke").stdout == "ann is refused from now on\n"
+        assert run("revoke", "ann").stdout == "ann is refused from now on\n"
         assert authenticate(connection, text) is None
 
 
 def test_a_name_that_is_taken_is_an_error_in_one_line(run):
-    assert run("ann").returncode == 0
-    again = run("ann")
+    assert run("make", "ann").returncode == 0
+    again = run("make", "ann")
     assert (again.returncode, again.stdout) == (1, "")
     assert "there is a token 'ann' already" in again.stderr
 
 
 def test_a_database_that_was_not_migrated_is_named(run, make_database):
-    done = run("ann", url=make_database())
-    assert done.returncode == 1
-    assert "windsock migrate" in done.stderr
-    assert "Traceback" not in done.stderr
+    url = make_database()
+    for verb in (["make", "ann"], ["list"], ["revoke", "ann"]):
+        done = run(*verb, url=url)
+        assert done.returncode == 1
+        assert "windsock migrate" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_tokens_are_listed_without_their_text(run):
+    assert "there are no tokens" in run("list").stdout
+    text = run("make", "ann", "--role", "editor", "--flag", "teacher").stdout.strip()
+    run("make", "bot")
+    run("revoke", "bot")
+    shown = run("list").stdout
+    assert [line.split()[:3] for line in shown.splitlines()[3:5]] == [["ann", "editor", "teacher…"], ["bot", "reader", "all"]]
+    assert text not in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    ann, bot = json.loads(run("list", "--json").stdout)
+    assert (ann["name"], ann["role"], ann["flags"], ann["revoked_at"]) == ("ann", "editor", ["teacher"], None)
+    assert bot["revoked_at"] is not None
+
+
+@pytest.mark.parametrize("old", [["ann"], ["ann", "--revoke"], ["ann", "--role", "admin"]])
+def test_a_name_without_a_verb_makes_no_token(run, old):
+    refused = run(*old)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "No such command 'ann'" in refused.stderr
+    assert "there are no tokens" in run("list").stdout

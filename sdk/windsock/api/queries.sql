@@ -13,6 +13,10 @@ values (%(name)s, %(role)s, %(digest)s, %(flags)s)
 on conflict (name) do nothing
 returning name;
 
+-- name: tokens
+-- Every token, without its hash.
+select name, role, flags, created_at, revoked_at from windsock.api_tokens order by name;
+
 -- name: revoke_token
 -- A token that may be used no more; its name stays taken, since the audit names it.
 update windsock.api_tokens set revoked_at = now()

@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -49,6 +50,25 @@ class Token:
         return self.role is not Role.READER and (not self.flags or flag.startswith(self.flags))
 
 
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token in a list: everything but its text, which nobody keeps.
+
+    Attributes:
+        name: What the audit shows.
+        role: What it allows.
+        flags: Beginnings of the keys of flags that it may change; empty for all flags.
+        created_at: When it was made.
+        revoked_at: Since when it is refused; None for a token in use.
+    """
+
+    name: str
+    role: Role
+    flags: tuple[str, ...]
+    created_at: datetime
+    revoked_at: datetime | None
+
+
 def create_token(
     connection: "psycopg.Connection[Any]", name: str, role: Role, flags: Sequence[str] = ()
 ) -> str:
@@ -89,6 +109,19 @@ def revoke_token(connection: "psycopg.Connection[Any]", name: str) -> None:
         raise ConfigurationError(f"no valid token is named {name!r}; nothing was revoked")
 
 
+def listed(connection: "psycopg.Connection[Any]") -> list[Issued]:
+    """Every token by name, revoked ones too.
+
+    Raises:
+        ConfigurationError: The table is missing.
+    """
+    try:
+        rows = connection.execute(_queries["tokens"]).fetchall()
+    except psycopg.errors.UndefinedTable as error:
+        raise _not_migrated() from error
+    return [Issued(name, Role(role), tuple(flags), made, revoked) for name, role, flags, made, revoked in rows]
+
+
 def authenticate(connection: "psycopg.Connection[Any]", text: str) -> Token | None:
     """Look up a token; None if it isn't valid. The hashes stay in the database."""
     hashed = digest(text)
@@ -102,9 +135,11 @@ def _done(connection: "psycopg.Connection[Any]", query: str, values: Mapping[str
     try:
         return connection.execute(_queries[query], values).fetchone() is not None
     except psycopg.errors.UndefinedTable as error:
-        raise ConfigurationError(
-            "the table windsock.api_tokens is missing; run `windsock migrate` first"
-        ) from error
+        raise _not_migrated() from error
+
+
+def _not_migrated() -> ConfigurationError:
+    return ConfigurationError("the table windsock.api_tokens is missing; run `windsock migrate` first")
 
 
 def digest(text: str) -> bytes:

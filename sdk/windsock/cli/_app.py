@@ -62,7 +62,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "mirror": ("mirror", "Publish the database's assignments as flagd files."),
         "prune": ("prune", "Delete old rows, except those of open experiments."),
         "forget": ("forget", "Erase one person from every table."),
-        "token": ("token", "Create or revoke a token for the API and the console."),
+        "token": ("token", "Create, list and revoke tokens for the API and the console."),
     },
 }
 VERBS = {verb: entry for verbs in GROUPS.values() for verb, entry in verbs.items()}

@@ -61,7 +61,7 @@ def command(
         address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
         console = Console(chosen, flags, url, identity)
         config = uvicorn.Config(application(console), log_level="warning", access_log=False)
-        print(f"{address}  sign in with a token: windsock token NAME --role admin", flush=True)
+        print(f"{address}  sign in with a token: windsock token make NAME --role admin", flush=True)
         uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -1,16 +1,35 @@
-"""`windsock token`: make and revoke the bearer tokens of the configuration API."""
+"""`windsock token`: make, list and revoke the bearer tokens of the configuration API and the console."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
 
 from windsock.api import Role, create_token, revoke_token
+from windsock.api.tokens import listed
 from windsock.cli._database import DatabaseUrl, database
+from windsock.cli._lines import console_of, print_lines
+from windsock.cli._say import print_json, say
 from windsock.postgres.migrations import connect
 
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
+)
 
-def command(
-    name: Annotated[str, typer.Argument(help="Who uses the token; the audit shows this name.")],
+Name = Annotated[str, typer.Argument(help="Who uses the token; the audit shows this name.")]
+
+
+@app.callback()
+def command() -> None:
+    """Make, list and revoke the bearer tokens of the API and the console."""
+
+
+@app.command()
+def make(
+    name: Name,
     *,
     role: Annotated[
         Role, typer.Option(help="A reader reads, an editor also changes values, an admin everything.")
@@ -21,18 +40,41 @@ def command(
             "--flag", metavar="PREFIX", help="It may change only flags whose keys begin so; repeat."
         ),
     ] = None,
-    revoke: Annotated[
-        bool, typer.Option("--revoke", help="Refuse the token from now on, instead of making one.")
-    ] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Make a bearer token for the API and the console, print it once, and keep only its hash.
-
-    Example: windsock token deploy-bot
-    """
+    """Make a token and print it once; only its hash is kept. Example: windsock token make deploy-bot."""
     with database(database_url) as url, connect(url) as connection:
-        if revoke:
-            revoke_token(connection, name)
-            print(f"{name} is refused from now on")
-        else:
-            print(create_token(connection, name, role, flags or ()))
+        print(create_token(connection, name, role, flags or ()))
+
+
+@app.command("list")
+def list_tokens(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Show every token, revoked ones too, but no token's text. Example: windsock token list."""
+    with database(database_url) as url, connect(url) as connection:
+        rows = listed(connection)
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    if not rows:
+        say("there are no tokens; make one with `windsock token make NAME --role editor`")
+        return
+    grid = Table(box=box.SIMPLE, pad_edge=False)
+    for heading in ("name", "role", "flags", "made", "revoked"):
+        grid.add_column(heading, overflow="fold")
+    for row in rows:
+        revoked = f"{row.revoked_at:%Y-%m-%d}" if row.revoked_at else ""
+        flags = ", ".join(f"{each}…" for each in row.flags) or "all"
+        grid.add_row(*map(Text, (row.name, row.role, flags, f"{row.created_at:%Y-%m-%d}", revoked)))
+    print_lines(console_of(80), grid)
+
+
+@app.command()
+def revoke(name: Name, *, database_url: DatabaseUrl = None) -> None:
+    """Refuse a token from now on; its name stays taken. Example: windsock token revoke deploy-bot."""
+    with database(database_url) as url, connect(url) as connection:
+        revoke_token(connection, name)
+    say(f"{name} is refused from now on")

@@ -18,7 +18,7 @@ from windsock.console.security import cookie_of, set_cookie
 _PER_SECOND = 1.0
 """Attempts of one address, with five at once."""
 
-_REFUSED = "This token is not in use. Ask an admin for one: windsock token NAME --role editor"
+_REFUSED = "This token is not in use. Ask an admin for one: windsock token make NAME --role editor"
 
 
 def add(app: FastAPI, desk: Desk) -> None:
