@@ -63,7 +63,10 @@ def test_tokens_are_listed_without_their_text(run):
     run("make", "bot")
     run("revoke", "bot")
     shown = run("list").stdout
-    assert [line.split()[:3] for line in shown.splitlines()[3:5]] == [["ann", "editor", "teacher…"], ["bot", "reader", "all"]]
+    assert [line.split()[:3] for line in shown.splitlines()[3:5]] == [
+        ["ann", "editor", "teacher…"],
+        ["bot", "reader", "all"],
+    ]
     assert text not in shown
     assert max(map(len, shown.splitlines())) <= 80
     ann, bot = json.loads(run("list", "--json").stdout)

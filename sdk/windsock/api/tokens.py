@@ -119,7 +119,9 @@ def listed(connection: "psycopg.Connection[Any]") -> list[Issued]:
         rows = connection.execute(_queries["tokens"]).fetchall()
     except psycopg.errors.UndefinedTable as error:
         raise _not_migrated() from error
-    return [Issued(name, Role(role), tuple(flags), made, revoked) for name, role, flags, made, revoked in rows]
+    return [
+        Issued(name, Role(role), tuple(flags), made, revoked) for name, role, flags, made, revoked in rows
+    ]
 
 
 def authenticate(connection: "psycopg.Connection[Any]", text: str) -> Token | None:

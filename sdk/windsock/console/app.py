@@ -29,6 +29,7 @@ def application(console: Console) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        desk.kept.begin()
         yield
         desk.close()
 

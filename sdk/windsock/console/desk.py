@@ -19,6 +19,7 @@ from windsock.console.options import Console
 from windsock.console.rendering import address, rendered
 from windsock.console.security import cookie_of, set_cookie
 from windsock.console.sessions import Session
+from windsock.console.shared import Shared
 from windsock.console.visits import Answer, Go, NotAllowedError, NotFoundError, Page, Route, Visit
 from windsock.errors import FlagFileError, UnreachableError, WindsockError
 from windsock.postgres.queries import load_queries
@@ -45,9 +46,11 @@ class Desk:
         self._limiter: CapacityLimiter | None = None
         self._lock = Lock()
         self._pool: ConnectionPool[Connection] | None = None
+        self.kept = Shared(console, self.transaction)
 
     def close(self) -> None:
         """Let go of the connections."""
+        self.kept.close()
         with self._lock:
             pool, self._pool = self._pool, None
         if pool is not None:
@@ -147,7 +150,9 @@ class Desk:
                 )
             with self.transaction() as connection:
                 asked = {name: UNSTORABLE.sub("�", text) for name, text in request.query_params.items()}
-                visit = Visit(self.console, session.person, connection, self.connected, asked, form)
+                visit = Visit(
+                    self.console, session.person, self.kept, connection, self.connected, asked, form
+                )
                 answer = route.handler(visit)
                 return self._shown(answer, request, session)
         except (psycopg.Error, PoolTimeout) as error:

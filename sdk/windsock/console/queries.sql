@@ -3,7 +3,7 @@
 -- name: limits
 -- Bounds what one page may take of the database. Local to the transaction, so that it works through a pooler.
 select set_config('statement_timeout', '5s', true), set_config('idle_in_transaction_session_timeout', '120s', true),
-       set_config('lock_timeout', '3s', true);
+       set_config('lock_timeout', '3s', true), set_config('work_mem', '32MB', true);
 
 -- name: open_session
 -- Somebody signs in. Sessions that ended are forgotten at this occasion.
@@ -34,12 +34,15 @@ returning id;
 -- name: close_session
 delete from windsock.console_sessions where id = %(id)s;
 
+-- name: users_by_profile
+-- How many users each profile has, those of most users first.
+select config_id::text, count(*) from public.profiles where config_id is not null group by config_id order by 2 desc;
+
 -- name: profiles
 -- What profiles say, those of most users first.
 select c.id::text, c.name, coalesce(c.is_active, true), coalesce(u.users, 0), c.settings
 from public.app_configurations c
-left join (select config_id, count(*) as users from public.profiles where config_id is not null group by 1) u
-    on u.config_id = c.id
+left join unnest(%(ids)s::uuid[], %(users)s::bigint[]) u (id, users) on u.id = c.id
 order by 4 desc, c.name
 limit %(limit)s;
 
@@ -152,34 +155,23 @@ from windsock.analysis_snapshots
 order by experiment, taken_at desc;
 
 -- name: over_time
--- Requests, errors, heals, latency, tokens and cost over time, by what is asked for.
-select date_bin(make_interval(secs => %(step)s), u.requested_at, '2000-01-01 00:00+00') as at,
-       case %(by)s
-           when 'profile' then coalesce(c.name, u.config_id::text, 'no profile')
-           when 'model' then coalesce(u.answered_model, 'not said')
-           else coalesce(u.variant, 'code default')
-       end as part,
+-- Requests, errors, heals, latency, tokens and cost over time of some parts; {part} is what is asked for.
+select date_bin(make_interval(secs => %(step)s), u.requested_at, '2000-01-01 00:00+00') as at, {part} as part,
        count(*), count(*) filter (where u.status = 'error'), count(*) filter (where u.healed <> '[]'::jsonb),
        percentile_cont(array[0.5, 0.95]) within group (order by u.latency_ms),
        coalesce(sum(u.input_tokens), 0) + coalesce(sum(u.output_tokens), 0), coalesce(sum(u.cost), 0)::float8
 from public.usage_logs u
-left join public.app_configurations c on c.id = u.config_id
 where u.requested_at >= %(since)s and (%(flag)s::text is null or u.flag = %(flag)s)
-group by 1, 2
-order by 1, 2;
+  and ({part} = any(%(parts)s) or (%(none)s and {part} is null))
+group by 1, 2;
 
 -- name: totals
--- The same, for the whole time.
-select case %(by)s
-           when 'profile' then coalesce(c.name, u.config_id::text, 'no profile')
-           when 'model' then coalesce(u.answered_model, 'not said')
-           else coalesce(u.variant, 'code default')
-       end as part,
+-- The same of all parts, for the whole time.
+select {part} as part,
        count(*), count(*) filter (where u.status = 'error'), count(*) filter (where u.healed <> '[]'::jsonb),
        percentile_cont(array[0.5, 0.95]) within group (order by u.latency_ms),
        coalesce(sum(u.input_tokens), 0) + coalesce(sum(u.output_tokens), 0), coalesce(sum(u.cost), 0)::float8
 from public.usage_logs u
-left join public.app_configurations c on c.id = u.config_id
 where u.requested_at >= %(since)s and (%(flag)s::text is null or u.flag = %(flag)s)
 group by 1
 order by 2 desc, 1

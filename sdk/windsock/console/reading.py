@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from windsock.console.kept import Made
 from windsock.console.options import Console
 from windsock.console.visits import NotFoundError
 from windsock.errors import UnreachableError
@@ -37,7 +39,11 @@ def git_files(console: Console) -> tuple[FlagFile, ...]:
 
 def git_flags(console: Console) -> FlagSet:
     """The flags in these files."""
-    return flag_set(git_files(console))
+    return _parsed(git_files(console))
+
+
+_parsed = lru_cache(maxsize=2)(flag_set)
+"""Files that say what they said before are not parsed again."""
 
 
 def shown_flag(console: Console, flag: Flag) -> Flag:
@@ -96,9 +102,13 @@ ProfileRow = tuple[str, str, bool, int, Mapping[str, object]]
 """A profile with all that it sets: id, name, whether it is active, how many users have it, settings."""
 
 
-def profile_rows(connection: "Connection", limit: int = 500) -> list[ProfileRow]:
-    """The profiles, those of most users first: all users are counted for it."""
-    return connection.execute(QUERIES["profiles"], {"limit": limit}).fetchall()
+def profile_rows(
+    connection: "Connection", counted: Made[Mapping[str, int]], limit: int = 500
+) -> list[ProfileRow]:
+    """The profiles, those of most users first."""
+    most = list(counted.value.items())[:limit]
+    ids, users = [number for number, _ in most], [count for _, count in most]
+    return connection.execute(QUERIES["profiles"], {"ids": ids, "users": users, "limit": limit}).fetchall()
 
 
 def profiles_of(console: Console, rows: Iterable[ProfileRow], flag: str) -> list[ProfileOf]:

@@ -59,7 +59,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=_seen,
     )
-    made.filters.update(json=written, lines=lines, ago=ago, when=when, number=number, age=age)
+    made.filters.update(json=written, lines=lines, ago=ago, old=old, when=when, number=number, age=age)
     return made
 
 
@@ -89,6 +89,11 @@ def when(moment: datetime) -> str:
 def ago(moment: datetime) -> str:
     """How long ago a moment was."""
     return f"{age((datetime.now(UTC) - moment).total_seconds())} ago"
+
+
+def old(moment: datetime) -> str:
+    """How long a thing that began then has been there."""
+    return age((datetime.now(UTC) - moment).total_seconds())
 
 
 def age(seconds: float) -> str:

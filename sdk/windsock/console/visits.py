@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from windsock.api.tokens import Role, Token
 from windsock.console.options import Console
+from windsock.console.shared import Shared
 
 if TYPE_CHECKING:
     import psycopg
@@ -27,6 +28,7 @@ class Visit:
     Attributes:
         console: What the console shows.
         person: Who asks.
+        kept: What pages share.
         connection: In a transaction that ends with the request, and is undone if the page fails.
         outside: A connection that commits by itself, for a change of a file.
         asked: The query's parameters, each once.
@@ -35,6 +37,7 @@ class Visit:
 
     console: Console
     person: Token
+    kept: Shared
     connection: "psycopg.Connection[tuple[Any, ...]]"
     outside: Callable[[], "AbstractContextManager[psycopg.Connection[tuple[Any, ...]]]"]
     asked: Mapping[str, str]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from windsock.errors import FlagFileError
-from windsock.flags import Flag, merge, read_document
-from windsock.gitops.changes import Change, flag_changes
+from windsock.flags import Flag, FlagSet, merge, read_document
+from windsock.gitops.changes import Change, changed_keys, flag_changes
 from windsock.gitops.repository import Commit, Repository
 
 MOST_COMMITS = 10_000
@@ -23,11 +23,7 @@ class HistoryEntry:
 
 
 def history(
-    repository: Repository,
-    key: str,
-    paths: Sequence[Path],
-    most: int = MOST_COMMITS,
-    shown: Callable[[Flag], Flag] = lambda flag: flag,
+    repository: Repository, key: str, paths: Sequence[Path], most: int = MOST_COMMITS
 ) -> Iterator[HistoryEntry]:
     """The commits that changed a flag, newest first; one whose files can't be read is reported.
 
@@ -36,7 +32,6 @@ def history(
         key: The flag's key.
         paths: Flag files or folders.
         most: How many commits of these paths are looked at.
-        shown: The flag as it may be shown.
     """
     commits = repository.commits(paths, most)
     states = [_flag_at(repository, commit.revision, key, paths) for commit in commits]
@@ -45,10 +40,47 @@ def history(
             yield HistoryEntry(commit, (), state)
             continue
         before = next((each for each in states[number + 1 :] if not isinstance(each, str)), None)
-        ends = [each and shown(each) for each in (before, state)]
-        changes = () if before is None and state is None else tuple(flag_changes(key, *ends))
+        changes = () if before is None and state is None else tuple(flag_changes(key, before, state))
         if changes:
             yield HistoryEntry(commit, changes)
+
+
+def histories(
+    repository: Repository, paths: Sequence[Path], most: int, shown: Callable[[Flag], Flag]
+) -> dict[str, list[HistoryEntry]]:
+    """The commits that changed each flag, newest first; commits whose files can't be read are left out.
+
+    Args:
+        repository: The repository.
+        paths: Flag files or folders.
+        most: How many commits of these paths are looked at; the oldest seems to add what it has, unless it is
+            the first of all.
+        shown: A flag as it may be shown.
+    """
+    found: dict[str, list[HistoryEntry]] = {}
+    commits = repository.commits(paths, most + 1)
+    after, later = None, None
+    for number, commit in enumerate((*commits, None)):
+        if commit is None and number > most:
+            break
+        before = FlagSet({}, "") if commit is None else _set_at(repository, commit.revision, paths)
+        if before is None:
+            continue
+        if after is not None and later is not None:
+            for key in changed_keys(before, after):
+                ends = (flags.get(key) for flags in (before.flags, after.flags))
+                if changes := tuple(flag_changes(key, *(each and shown(each) for each in ends))):
+                    found.setdefault(key, []).append(HistoryEntry(later, changes))
+        after, later = before, commit
+    return found
+
+
+def _set_at(repository: Repository, revision: str, paths: Sequence[Path]) -> FlagSet | None:
+    try:
+        files = repository.files_at(revision, paths)
+        return merge([read_document(file.data, file.path) for file in files])
+    except FlagFileError:
+        return None
 
 
 def _flag_at(repository: Repository, revision: str, key: str, paths: Sequence[Path]) -> Flag | str | None:

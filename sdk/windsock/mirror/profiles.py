@@ -192,7 +192,7 @@ def moves(
         if row is None:
             raise ConfigurationError(f"there is no active profile {name!r}; see `windsock profile list`")
         config_id = str(row[0])
-    have: dict[str, str | None] = dict(connection.execute(QUERIES["assigned"], [list(users)]).fetchall())
+    have = _having(connection, users)
     unknown = [user for user in users if user not in have]
     if new:
         have |= dict.fromkeys(unknown, None)
@@ -227,7 +227,7 @@ def assigned(
     actor: str | None = None,
 ) -> int:
     """Assign what `moves` gave and write the audit; gives the change's number. For `actor` see `saved`."""
-    connection.execute(QUERIES["assign"], [_json(after)])
+    _assign(connection, after)
     return _noted(connection, _Step("assign", name, actor), before, after)
 
 
@@ -256,7 +256,7 @@ def undone(connection: "Connection", number: int, actor: str | None = None) -> N
     elif action == "edit":
         _save(connection, profile, ProfileRow(before["settings"], before["description"], before["active"]))
     else:
-        connection.execute(QUERIES["assign"], [_json(before)])
+        _assign(connection, before)
     undo = _noted(connection, _Step("undo", profile, actor), after, before)
     connection.execute(QUERIES["undone"], [undo, number])
     return history(connection, None, 1)[0]
@@ -295,8 +295,37 @@ def _now(connection: "Connection", name: str) -> dict[str, object] | None:
 
 
 def _is_assigned(connection: "Connection", after: Mapping[str, object]) -> bool:
-    rows = connection.execute(QUERIES["assigned"], [list(after)]).fetchall()
-    return dict(rows) == dict(after)
+    return _having(connection, list(after)) == dict(after)
+
+
+def _having(connection: "Connection", users: Sequence[str]) -> dict[str, str | None]:
+    """What these users have, of those with a row in `profiles`; locked in the transaction."""
+    from psycopg.errors import InvalidTextRepresentation  # noqa: PLC0415 - an extra; a connection needs it
+
+    try:
+        with connection.transaction():
+            return dict(connection.execute(QUERIES["assigned"], [_array(users)]).fetchall())
+    except InvalidTextRepresentation:  # `profiles` has UUIDs, and some of these are none
+        known = [user for user in users if _is_uuid(user)]
+        return dict(connection.execute(QUERIES["assigned"], [_array(known)]).fetchall())
+
+
+def _assign(connection: "Connection", users: Mapping[str, object]) -> None:
+    connection.execute(QUERIES["assign"], [_json(users), _array(users)])
+
+
+def _array(texts: Iterable[str]) -> str:
+    """An array as PostgreSQL reads it from text, with elements of the type that the statement needs."""
+    quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
+    return "{" + ",".join(f'"{text}"' for text in quoted) + "}"
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _json(value: object) -> str:

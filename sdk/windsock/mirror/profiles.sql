@@ -36,19 +36,20 @@ DELETE FROM public.app_configurations WHERE name = %s;
 SELECT id FROM public.app_configurations WHERE name = %s AND coalesce(is_active, true);
 
 -- name: assigned
--- What these users have, locked, in the order of their ids: two commands at once don't wait for each other.
-SELECT id::text, config_id::text FROM public.profiles WHERE id::text = ANY(%s) ORDER BY id FOR NO KEY UPDATE;
+-- What these users have, locked, in the order of their ids: two commands at once don't wait for each other. The
+-- array is untyped text, so that it has the type of `id` and the primary key finds the rows.
+SELECT id::text, config_id::text FROM public.profiles WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: add
 -- Rows for users who have none.
 INSERT INTO public.profiles (id) SELECT unnest(%s::uuid[]) ON CONFLICT (id) DO NOTHING;
 
 -- name: assign
--- Each user's configuration; null unassigns.
+-- Each user's configuration; null unassigns. The array of the same users lets the primary key find the rows.
 UPDATE public.profiles p
 SET config_id = given.value::uuid
 FROM jsonb_each_text(%s) AS given
-WHERE p.id::text = given.key AND p.config_id IS DISTINCT FROM given.value::uuid;
+WHERE p.id = ANY(%s) AND p.id::text = given.key AND p.config_id IS DISTINCT FROM given.value::uuid;
 
 -- name: note
 -- One change in the audit.

@@ -180,7 +180,9 @@ def _changed(prepared: PreparedWrite) -> Mapping[str, Sequence[object]]:
 def _covered(visit: Visit, declaration: Declaration, prepared: PreparedWrite) -> list[str]:
     """Who doesn't see the change: users whose profile sets the field, and processes with a variable."""
     fields = {field_of(pointer) for pointer in _changed(prepared)}
-    profiles = profiles_of(visit.console, profile_rows(visit.connection), declaration.flag)
+    profiles = profiles_of(
+        visit.console, profile_rows(visit.connection, visit.kept.users.now()), declaration.flag
+    )
     layers = class_of(visit.console, declaration.flag).__windsock__.process_layers()
     lines = []
     for name in sorted(fields):

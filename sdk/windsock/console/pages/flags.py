@@ -2,25 +2,23 @@
 
 import time
 from datetime import UTC, datetime
-from functools import partial
 from typing import Final
 
 from windsock.console.reading import git_flags, pages, shown_flag
-from windsock.console.views.flags import bars, matching, summary
+from windsock.console.shared import COMMITS
+from windsock.console.views.flags import ages, bars, matching, summary
 from windsock.console.visits import Answer, NotFoundError, Page, Route, Visit
-from windsock.errors import WindsockError
 from windsock.evaluator import CompiledFlag
 from windsock.flags import Flag
 from windsock.flags.words import rule_in_words
 from windsock.gitops.contexts import context_of
-from windsock.gitops.history import HistoryEntry, history
-from windsock.gitops.repository import Repository
 from windsock.provenance.rule import trace
 from windsock.runtime.state import health
 from windsock.text import did_you_mean
 
 _SIZE: Final = 50
-_COMMITS: Final = 15
+_EVENTS: Final = 15
+"""Commits that are shown of one flag."""
 
 
 def flags(visit: Visit) -> Answer:
@@ -30,9 +28,13 @@ def flags(visit: Visit) -> Answer:
     found = matching(list(served.flags.values()), asked)
     page, before = pages(visit.asked, _SIZE)
     today = datetime.now(UTC).date()
+    past = visit.kept.past.now()
+    shown = found[before : before + _SIZE]
     values = {
         "asked": asked,
-        "rows": [summary(flag, today) for flag in found[before : before + _SIZE]],
+        "rows": [(summary(flag, today), ages(past.value.by_key.get(flag.key, ()))) for flag in shown],
+        "past": past,
+        "most": COMMITS,
         "total": len(found),
         "page": page,
         "more": len(found) > before + _SIZE,
@@ -51,28 +53,19 @@ def flag(visit: Visit) -> Answer:
     if found is None:
         raise NotFoundError(f"No flag in Git is named {key!r}{did_you_mean(key, list(served.flags))}")
     found = shown_flag(visit.console, found)
-    events, unknown = _history(visit, key)
+    past = visit.kept.past.now()
+    events = past.value.by_key.get(key, ())
     values = {
         "summary": summary(found, datetime.now(UTC).date()),
         "lines": rule_in_words(found.targeting, found.default_variant),
         "bars": bars(found),
-        "events": events,
-        "unknown": unknown,
-        "most": _COMMITS,
+        "events": events[:_EVENTS],
+        "past": past,
+        "most": COMMITS,
         "is_class": key in {each.flag for each in visit.console.declarations},
         **_what_if(visit, found),
     }
     return Page("flag.html", key, values)
-
-
-def _history(visit: Visit, key: str) -> tuple[list[HistoryEntry], str]:
-    try:
-        found = history(
-            Repository(), key, [visit.console.flags], _COMMITS, partial(shown_flag, visit.console)
-        )
-        return [event for event in found if event.changes], ""
-    except WindsockError as error:
-        return [], f"The history can't be read: {error}"
 
 
 def _what_if(visit: Visit, found: Flag) -> dict[str, object]:

@@ -36,7 +36,7 @@ def home(visit: Visit) -> Answer:
 
 
 def _profiles(visit: Visit) -> Iterator[todo.Todo]:
-    rows = profile_rows(visit.connection, _PROFILES)
+    rows = profile_rows(visit.connection, visit.kept.users.now(), _PROFILES)
     for each in visit.console.declarations:
         yield from todo.of_profiles(each, profiles_of(visit.console, rows, each.flag))
 

@@ -36,8 +36,8 @@ def _table(visit: Visit, flag: str) -> Answer:
     settings_class = class_of(visit.console, flag)
     resolver = settings_class.__windsock__
     declaration = resolver.declaration
-    served = git_flags(visit.console)
-    profiles = profiles_of(visit.console, profile_rows(visit.connection), flag)
+    served, counted = git_flags(visit.console), visit.kept.users.now()
+    profiles = profiles_of(visit.console, profile_rows(visit.connection, counted), flag)
     found = layers.columns(declaration, served.flags.get(flag), resolver.process_layers())
     values_now = resolver.resolve(None, {}).resolution.values
     explanation = windsock.explain(settings_class.live())
@@ -48,6 +48,7 @@ def _table(visit: Visit, flag: str) -> Answer:
         "columns": found,
         "rows": layers.rows(shapes(declaration), found, explanation, profiles, (declaration, values_now)),
         "profiles": profiles,
+        "counted": counted,
         "refused": explanation.refused,
         "environment": health().environment,
         "may_change": visit.person.may_change(flag),

@@ -1,6 +1,7 @@
 """Usage: requests, latency, cost and what went wrong, over time and in total; one request with everything."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -16,18 +17,23 @@ _REQUESTS: Final = 50
 
 def usage(visit: Visit) -> Answer:
     """What was used."""
-    by = visit.asked.get("by", "") if visit.asked.get("by") in BY else BY[0]
+    by = visit.asked.get("by", "") if visit.asked.get("by") in BY else "profile"
     span = visit.asked.get("span", "") if visit.asked.get("span") in SPANS else "day"
     flag = visit.asked.get("flag") or None
     back, step = SPANS[span]
     now = datetime.now(UTC)
-    asked = {"by": by, "since": now - back, "flag": flag, "step": step.total_seconds()}
-    totals = [part_of(row) for row in visit.connection.execute(QUERIES["totals"], asked).fetchall()]
-    rows = visit.connection.execute(QUERIES["over_time"], asked).fetchall() if totals else []
+    asked: dict[str, object] = {"since": now - back, "flag": flag, "step": step.total_seconds()}
+    found = visit.connection.execute(_of(by, "totals"), asked).fetchall()
+    drawn = [row[0] for row in found[:MOST]]
+    asked |= {"parts": [part for part in drawn if part is not None], "none": None in drawn}
+    rows = visit.connection.execute(_of(by, "over_time"), asked).fetchall() if found else []
+    label = _labels(visit, by)
+    totals = [part_of((label(part), *rest)) for part, *rest in found]
+    rows = [(at, label(part), *rest) for at, part, *rest in rows]
     names = [part.name for part in totals[:MOST]]
     values = {
         "by": by,
-        "choices": BY,
+        "choices": tuple(BY),
         "span": span,
         "spans": tuple(SPANS),
         "flag": flag,
@@ -40,6 +46,21 @@ def usage(visit: Visit) -> Answer:
         "healed": "healed" in visit.asked,
     }
     return Page("usage.html", "Usage", values)
+
+
+def _of(by: str, query: str) -> bytes:
+    """A statement that groups by what is asked for; the column is ours, no text of the address."""
+    return QUERIES[query].replace(b"{part}", BY[by].column.encode())
+
+
+def _labels(visit: Visit, by: str) -> Callable[[object], str]:
+    """What people call the parts: a profile by its name rather than its id."""
+    names = dict(visit.connection.execute(QUERIES["names"]).fetchall()) if by == "profile" else {}
+
+    def label(part: object) -> str:
+        return BY[by].none if part is None else names.get(str(part), str(part))
+
+    return label
 
 
 def request(visit: Visit) -> Answer:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from windsock.code.stale import is_past, only_variant
 from windsock.flags import Flag
 from windsock.flags.words import SplitWords, branches, rule_in_words, split_of, where_in_words
+from windsock.gitops.changes import ChangeKind
+from windsock.gitops.history import HistoryEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,21 @@ class Summary:
     flag: Flag
     words: str
     state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """A flag's life in Git, as far back as commits were read.
+
+    Attributes:
+        changed: When it was last changed.
+        author: Who did that.
+        added: When it was added.
+    """
+
+    changed: datetime
+    author: str
+    added: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +62,16 @@ def summary(flag: Flag, today: date) -> Summary:
         f"; and {len(lines) - 3} more" if len(lines) > 3 else ""
     )
     return Summary(flag, words, state(flag, today))
+
+
+def ages(events: Sequence[HistoryEntry]) -> Ages | None:
+    """When a flag was added and last changed; None where no commit that was read changed it."""
+    if not events:
+        return None
+    last, first = events[0], events[-1]
+    is_added = any(change.kind is ChangeKind.ADDED and not change.pointer for change in first.changes)
+    added = datetime.fromisoformat(first.commit.date) if is_added else None
+    return Ages(datetime.fromisoformat(last.commit.date), last.commit.author, added)
 
 
 def state(flag: Flag, today: date) -> str:

@@ -9,7 +9,20 @@ from markupsafe import Markup
 
 from windsock.console import drawing
 
-BY: Final = ("profile", "model", "variant")
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """What usage is grouped by: a column of the log, and what its null is called."""
+
+    column: str
+    none: str
+
+
+BY: Final[Mapping[str, Grouping]] = {
+    "profile": Grouping("u.config_id", "no profile"),
+    "model": Grouping("u.answered_model", "not said"),
+    "variant": Grouping("u.variant", "code default"),
+}
 SPANS: Final[Mapping[str, tuple[timedelta, timedelta]]] = {
     "day": (timedelta(days=1), timedelta(minutes=30)),
     "week": (timedelta(days=7), timedelta(hours=4)),

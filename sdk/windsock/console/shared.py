@@ -1,0 +1,84 @@
+"""What pages share: how many users each profile has, and what Git says of each flag."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from windsock.console.kept import Kept
+from windsock.console.options import Console
+from windsock.console.reading import shown_flag
+from windsock.errors import WindsockError
+from windsock.flags import Flag
+from windsock.gitops.history import HistoryEntry, histories
+from windsock.gitops.repository import Repository
+from windsock.postgres.queries import load_queries
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connect = Callable[[], AbstractContextManager[psycopg.Connection[tuple[Any, ...]]]]
+
+COMMITS: Final = 50
+"""Commits of the flag files that are looked at."""
+
+_QUERIES = load_queries("windsock.console", "queries.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class GitPast:
+    """What Git says of the flags.
+
+    Attributes:
+        head: The commit that it was read at.
+        by_key: By flag, the commits that changed it, newest first.
+        fault: Why it can't be read.
+    """
+
+    head: str = ""
+    by_key: Mapping[str, Sequence[HistoryEntry]] = field(default_factory=dict)
+    fault: str = ""
+
+
+class Shared:
+    """What is kept between pages.
+
+    Args:
+        console: What the console shows.
+        connect: Opens a connection in a transaction.
+    """
+
+    def __init__(self, console: Console, connect: "Connect") -> None:
+        self._console = console
+        self._connect = connect
+        self._past = GitPast()
+        self.users: Kept[Mapping[str, int]] = Kept("how many users each profile has", self._count)
+        self.past: Kept[GitPast] = Kept("the flags' history in Git", self._read)
+
+    def begin(self) -> None:
+        """Make them before somebody asks."""
+        self.users.begin()
+        self.past.begin()
+
+    def close(self) -> None:
+        """Wait for what is under way."""
+        self.users.close()
+        self.past.close()
+
+    def _count(self) -> Mapping[str, int]:
+        with self._connect() as connection:
+            return dict(connection.execute(_QUERIES["users_by_profile"]).fetchall())
+
+    def _shown(self, flag: Flag) -> Flag:
+        return shown_flag(self._console, flag)
+
+    def _read(self) -> GitPast:
+        """Read Git, if there are commits since the last time."""
+        try:
+            repository = Repository()
+            head = repository.resolve("HEAD")
+            if head != self._past.head:
+                self._past = GitPast(head, histories(repository, [self._console.flags], COMMITS, self._shown))
+        except WindsockError as error:
+            self._past = GitPast(fault=str(error))
+        return self._past
