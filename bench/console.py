@@ -210,8 +210,8 @@ def report(found: dict[str, Timed], users: int, load: float) -> str:
     heading = f"""# The console with {users:,} assignments
 
 Asked: the first answer within {ASKED_MS} ms on two cores, no page above {ASKED_BYTES // 1000} kB.
-Seed {SEED}; {PROFILES} profiles, {USAGE:,} requests in 30 days, {CHANGES:,} changes, {FLAGS} flags. Milliseconds until
-the first byte, over HTTP.
+Seed {SEED}; {PROFILES} profiles, {USAGE:,} requests in 30 days, {CHANGES:,} changes, {FLAGS} flags.
+Milliseconds until the first byte, over HTTP.
 {os.cpu_count()} cores, Python {platform.python_version()}; load average before: {load:.1f}.
 
 | page | first request | later, median | later, worst | kB |

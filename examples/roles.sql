@@ -7,5 +7,5 @@
 
 select pg_catalog.format('alter role %I login password %L', rolname, :'password')
 from pg_catalog.pg_roles
-where rolname in ('windsock_mirror', 'windsock_writer', 'ai_teacher') or rolname like 'ad\_learning\_%'
+where rolname in ('windsock_mirror', 'windsock_writer', 'windsock_console', 'ai_teacher') or rolname like 'ad\_learning\_%'
 \gexec

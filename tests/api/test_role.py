@@ -77,6 +77,14 @@ def test_a_row_of_the_audit_has_the_name_of_its_token_and_an_end(as_api, audit, 
         as_api.execute(BEGIN, [digest, json.dumps("x" * 3_000_000)])
 
 
+@pytest.mark.parametrize(("who", "rows"), [(None, 0), (Role.READER, 1), (Role.ADMIN, 1)])
+def test_the_audit_needs_a_token_in_use(client, as_api, tokens, who, rows):
+    client.put(PATH, json={"threshold": 0.6})
+    digest = hashlib.sha256(tokens[who].encode() if who else b"nobody's").digest()
+    found = as_api.execute("select * from windsock.configuration_changes(%s, 'thing', null, 10)", [digest])
+    assert len(found.fetchall()) == rows
+
+
 def test_a_write_is_ended_once(client, as_api, audit):
     client.put(PATH, json={"threshold": 0.6})
     before = audit()

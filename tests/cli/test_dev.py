@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import httpx
 import psutil
 import psycopg
 import pytest
@@ -93,6 +95,31 @@ def test_an_assigned_profile_is_published_until_the_mirror_stops(folder, start, 
     assert process.returncode == 0
     assert told.endswith("stopped\n")
     assert "Traceback" not in told
+
+
+SERVICE = """
+import windsock
+
+class Oven(windsock.Settings, flag="oven"):
+    degrees: int = 180
+"""
+
+
+def test_the_console_is_served_beside_them_with_a_token_that_ends_with_them(folder, start):
+    write(folder, {"oven": TEACHER})
+    (folder / "kitchen.py").write_text(SERVICE)
+    process = start("dev", "--settings", "kitchen:Oven", "--port", "0", "--no-open")
+    told = next(line for line in process.stderr if line.startswith("the console is at "))
+    page, token = re.fullmatch(r"the console is at (\S+); sign in with (\S+)\n", told).groups()
+    with httpx.Client(base_url=page, follow_redirects=True) as person:
+        assert "Sign in" in person.get("/").text
+        person.post("/sign-in", data={"token": token})
+        assert "degrees" in person.get("/settings").text
+    process.terminate()
+    _, rest = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, "Traceback" in rest) == (0, False)
+    listed, _ = start("token", "list", "--json").communicate(timeout=PATIENCE)
+    assert [token["revoked_at"] is None for token in json.loads(listed)] == [False]
 
 
 def test_a_signal_in_the_middle_of_the_start_leaves_nothing(folder, start):

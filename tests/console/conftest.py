@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 from openfeature import api as openfeature
 from pydantic import BaseModel, Field, SecretStr
+from tests.console.browser import CHROMIUM
 
 import windsock
 from windsock.api import Role, create_token
@@ -112,7 +113,7 @@ def database(shared_console_database):
         connection.execute(
             "truncate windsock.api_tokens, windsock.configuration_audit, windsock.console_sessions,"
             " windsock.profile_changes, windsock.withdrawals, windsock.faults, usage_logs, windsock.mirrors,"
-            " windsock.assignment_history, windsock.configuration_history, profiles, app_configurations cascade"
+            " windsock.analysis_snapshots, windsock.assignment_history, windsock.configuration_history, profiles, app_configurations cascade"
         )
     return shared_console_database
 
@@ -222,3 +223,35 @@ def admin(as_role):
 @pytest.fixture
 def reader(as_role):
     return as_role(Role.READER)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visitor(browser, address, tokens):
+    """Make a page of an admin's browser."""
+    contexts = []
+
+    def made(width=1440, scheme="light"):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, base_url=address
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.goto("/sign-in")
+        page.get_by_label("Token").fill(tokens[Role.ADMIN])
+        page.keyboard.press("Enter")
+        page.locator("main#main").wait_for()
+        return page
+
+    yield made
+    for context in contexts:
+        context.close()

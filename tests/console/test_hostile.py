@@ -3,70 +3,13 @@
 import json
 
 import pytest
-from tests.console.conftest import ADA, git
+from tests.console.hostile import EVIL, addresses, plant
 from tests.console.records import fill
-
-import windsock
-from windsock.mirror import profiles
-from windsock.mirror.profiles import ProfileRow
-
-EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">'\"&{{7*7}}"
-TURNED = "a\u202eevil\u202c b"
 
 
 @pytest.fixture
 def hostile(connection, folder):
-    """Rows, flags and commits that say such things wherever they may say anything."""
-    fill(connection, 20)
-    row = ProfileRow({"greeting": EVIL, "channels": [EVIL, TURNED]}, EVIL + TURNED)
-    profiles.saved(connection, EVIL, None, row, EVIL)
-    profiles.saved(connection, "الملف الشخصي " + "و" * 150, None, ProfileRow({"greeting": "مرحبا"}), "عمر")
-    connection.execute(
-        "update usage_logs set user_id = %(evil)s, variant = %(evil)s, error_class = %(evil)s, reason = %(evil)s,"
-        " answered_model = %(evil)s, status = 'error', request_id = %(evil)s, \"values\" = %(json)s, config_id = null"
-        " where id in (select id from usage_logs order by requested_at desc limit 10)",
-        {"evil": EVIL, "json": json.dumps({EVIL: EVIL, "t": TURNED})},
-    )
-    connection.execute(
-        "insert into windsock.withdrawals (flag, variant, field, fingerprint, value, reason, expires_at)"
-        " values (%(evil)s, %(evil)s, %(evil)s, 'x', %(evil)s, %(evil)s, now() + interval '1 hour')",
-        {"evil": EVIL},
-    )
-    connection.execute(
-        "insert into windsock.faults (id, flag, variant, field, fingerprint, value, error, request_id)"
-        " values (gen_random_uuid(), %(evil)s, %(evil)s, %(evil)s, 'x', %(evil)s, %(evil)s, 'r')",
-        {"evil": EVIL},
-    )
-    connection.execute(
-        "insert into windsock.mirrors values (%s, 'f', now(), now(), %s)", [EVIL, EVIL + TURNED]
-    )
-    connection.execute(
-        "insert into windsock.configuration_audit (actor, flag, file, revision_before, revision_after, request, changed)"
-        " values (%s, 'teacher', %s, '', '', '{}', %s)",
-        [EVIL, EVIL, json.dumps({"/greeting": [EVIL, TURNED]})],
-    )
-    body = {"state": "ENABLED", "variants": {EVIL: True, "off": False}, "defaultVariant": EVIL}
-    rule = {"if": [{"==": [{"var": EVIL}, TURNED]}, {"fractional": [[EVIL, 10], ["off", 90]]}]}
-    flag = {**body, "targeting": rule, "metadata": {"owner": EVIL, "expires": EVIL}}
-    content = {"flags": {EVIL: flag, TURNED: body, "w" * 300: body}}
-    (folder / "evil.flagd.json").write_text(json.dumps(content))
-    git(folder.parent, "add", ".")
-    git(folder.parent, "commit", "-q", "-m", EVIL, f"--author={EVIL.replace('<', '').replace('>', '')} <e@x>")
-    windsock.reload()
-
-
-def addresses(connection):
-    (change,) = connection.execute("select max(id) from windsock.profile_changes").fetchone()
-    (written,) = connection.execute("select max(id) from windsock.configuration_audit").fetchone()
-    (request,) = connection.execute("select id from usage_logs order by requested_at desc limit 1").fetchone()
-    return [
-        ("/", {}), ("/settings", {}), ("/people", {}), ("/people", {"q": EVIL}), ("/user", {"id": EVIL, "attributes": f"{EVIL}={TURNED}"}),
-        ("/user", {"id": str(ADA)}), ("/profile", {"name": EVIL}), ("/profile/edit", {"name": EVIL}), ("/profile", {"name": TURNED}),
-        ("/base", {"flag": "teacher"}), ("/flags", {}), ("/flags", {"q": EVIL}), ("/flag", {"key": EVIL, "user": EVIL, "attributes": f"{EVIL}={TURNED}"}),
-        ("/usage", {"by": "model"}), ("/usage", {"by": "variant", "span": EVIL, "flag": EVIL}), ("/request", {"id": str(request)}),
-        ("/quarantine", {"lifted": EVIL}), ("/changes", {"flag": EVIL}), ("/changes", {"page": EVIL}), ("/change", {"id": str(change)}),
-        ("/change", {"id": str(written), "kind": "file"}), ("/experiment", {"name": EVIL}), (f"/{EVIL}", {}), ("/changes", {}),
-    ]  # fmt: skip
+    plant(connection, folder)
 
 
 def test_everything_is_escaped(hostile, admin, connection):

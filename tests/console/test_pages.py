@@ -1,6 +1,8 @@
 """Each page on real rows: home, flags, usage, quarantine, experiments."""
 
+import html
 import json
+import re
 
 import pytest
 from tests.console.conftest import document
@@ -94,6 +96,70 @@ def test_lifting_a_withdrawn_value(admin, reader, connection):
     assert "is served again" in admin.send("/quarantine/lift", **form).text
     assert connection.execute("select lifted_at is not null from windsock.withdrawals").fetchone() == (True,)
     assert admin.send("/quarantine/lift", **form).status_code == 404
+
+
+def test_a_withdrawn_value_of_a_profile_is_taken_out_for_good(admin, reader, connection):
+    connection.execute('update app_configurations set settings = \'{"temperature": 1.1, "model": "huge"}\'')
+    fill(connection, 0)
+    page = admin.get("/quarantine").text
+    assert "Take out model of teacher.profile" in page
+    assert '<form method="post" action="/profile/plan">' not in reader.get("/quarantine").text
+    form = page.partition('action="/profile/plan">')[2].partition("</form>")[0]
+    sent = {name: html.unescape(text) for name, text in re.findall('name="([^"]+)" value="([^"]*)"', form)}
+    plan = admin.send("/profile/plan", **sent).text
+    assert "- model  &#34;huge&#34;" in plan
+    assert "~" not in plan.partition('class="plan"')[2].partition("</ul>")[0], "nothing else changes"
+
+
+def test_a_withdrawn_base_value_is_taken_out_behind_its_plan(admin, connection):
+    connection.execute(
+        "insert into windsock.withdrawals (flag, variant, field, fingerprint, value, reason, expires_at) values"
+        " ('teacher', 'production', 'temperature', 'x', '0.5', 'failed', now() + interval '50 min')"
+    )
+    page = admin.get("/quarantine").text
+    form = page.partition('action="/base/plan">')[2].partition("</form>")[0]
+    sent = dict(re.findall('name="([^"]+)" value="([^"]*)"', form))
+    assert "- temperature  0.5" in admin.send("/base/plan", **sent).text
+
+
+def test_home_names_rollouts_at_their_last_step_and_not_those_under_way(admin, folder):
+    changed = document()
+    for name, until in ("over", 1_700_000_000), ("going", 4_000_000_000):
+        rule = {
+            "if": [
+                {"<": [{"var": "$flagd.timestamp"}, until]},
+                "off",
+                {"fractional": [["on", 50], ["off", 50]]},
+            ]
+        }
+        changed["flags"][name] = changed["flags"]["new_editor"] | {
+            "targeting": rule,
+            "metadata": {"owner": "x"},
+        }
+    (folder / "teacher.flagd.json").write_text(json.dumps(changed))
+    page = admin.get("/").text
+    assert "The rollout of over has been at its last step since 2023-11-14" in page
+    assert "going" not in page
+    flags = admin.get("/flags").text
+    assert "rolled out" in flags
+    assert "rolling out" in flags
+
+
+def test_home_names_a_running_experiment_that_is_invalid(admin, connection, folder):
+    changed = document()
+    changed["flags"]["teacher"]["metadata"]["experiment"] = "cheaper"
+    (folder / "teacher.flagd.json").write_text(json.dumps(changed))
+    connection.execute(
+        "insert into windsock.analysis_snapshots (experiment, version, environment, taken_at, decision, declared, collected)"
+        " values ('cheaper', 1, 'production', now(), 'invalid', '{}', '{}')"
+    )
+    assert "cheaper is decided: invalid" in admin.get("/").text
+
+
+def test_flags_say_their_age_and_who_changed_them_last(admin):
+    page = admin.get("/flags").text.partition("<tbody>")[2]
+    assert "Ann" in page
+    assert re.search(r"\d+ (s|min) ago", page)
 
 
 @pytest.mark.slow

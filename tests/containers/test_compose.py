@@ -19,6 +19,7 @@ REPOSITORY = Path(__file__).parents[2]
 MIRROR_FILES = "/var/lib/windsock/mirror/"
 LOGINS = {
     "mirror": "windsock_mirror",
+    "console": "windsock_console",
     "hello": "windsock_writer",
     "ai-teacher": "ai_teacher",
     "aura": "windsock_writer",

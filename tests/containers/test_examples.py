@@ -244,7 +244,9 @@ def test_ad_learning_takes_a_change_through_its_api_in_every_part_and_keeps_it(d
             deployment.sql(in_sql, *ad.values())[0][0],
         )
 
-    token = deployment.compose("run", "--rm", "--no-deps", "-T", "migrate", "token", "ann", "--role", "admin")
+    token = deployment.compose(
+        "run", "--rm", "--no-deps", "-T", "migrate", "token", "make", "ann", "--role", "admin"
+    )
     as_ann = {"Authorization": f"Bearer {token.strip()}"}
     wait(lambda: winner() == (True, True))
     change = {"winner_detection": {"ctr_threshold": 0.05}}

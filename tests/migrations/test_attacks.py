@@ -94,6 +94,9 @@ CALLS = {
     "windsock.api_token(bytea)": "select * from windsock.api_token('\\x00')",
     "windsock.end_configuration_write(bigint)": "select windsock.end_configuration_write(1)",
     "windsock.hashed_user_id(text,bytea)": "select windsock.hashed_user_id('ada', 'key')",
+    "windsock.configuration_changes(bytea,text,bigint,integer)": (
+        "select windsock.configuration_changes('\\x00', 'f', null, 1)"
+    ),
     "windsock.begin_configuration_write(bytea,text,text,text,text,jsonb,jsonb)": (
         "select windsock.begin_configuration_write('\\x00', 'f', 'f', '', '', '{}', '{}')"
     ),

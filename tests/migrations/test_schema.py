@@ -266,12 +266,18 @@ def test_the_roles_have_these_grants_and_no_others(plain):
         "windsock_api: execute end_configuration_write()",
         "windsock_api: select configuration_audit.id",
         "windsock_api: execute begin_configuration_write()",
+        "windsock_api: execute configuration_changes()",
         *(f"windsock_definer: insert {each}" for each in audit),
         "windsock_console: usage public",
         "windsock_console: usage windsock",
         *(
             f"windsock_console: execute {each}()"
-            for each in ("api_token", "begin_configuration_write", "end_configuration_write")
+            for each in (
+                "api_token",
+                "begin_configuration_write",
+                "configuration_changes",
+                "end_configuration_write",
+            )
         ),
         *(
             f"windsock_console: {right} {table}"
@@ -373,7 +379,13 @@ def test_the_roles_have_these_grants_and_no_others(plain):
             f"windsock_definer: select api_tokens.{each}"
             for each in ("name", "role", "flags", "token_sha256", "revoked_at")
         ),
-        *(f"windsock_definer: select configuration_audit.{each}" for each in ("id", "written_at")),
+        *(
+            f"windsock_definer: select configuration_audit.{each}"
+            for each in (
+                *("id", "requested_at", "written_at", "actor", "flag"),
+                *("revision_before", "revision_after", "changed"),
+            )
+        ),
         "windsock_definer: update configuration_audit.written_at",
     }
 

@@ -35,6 +35,11 @@ insert into windsock.configuration_audit (actor, flag, file, revision_before, re
 values (%(actor)s, %(flag)s, %(file)s, %(revision_before)s, %(revision_after)s, %(request)s, %(changed)s)
 returning id;
 
+-- name: changes
+-- What was changed of a flag, newest first; nothing unless the token with this hash is in use.
+select id, requested_at, written_at, actor, revision_before, revision_after, changed
+from windsock.configuration_changes(%(digest)s, %(flag)s, %(before)s, %(limit)s);
+
 -- name: end_write
 -- The file has been replaced.
 select windsock.end_configuration_write(%(id)s);

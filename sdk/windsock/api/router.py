@@ -1,51 +1,30 @@
-"""The routes: read, change and reload one settings class."""
+"""The routes: read, change and reload settings classes, and look at what was changed."""
 
-import logging
-import math
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, ParamSpec, TypeVar
+from typing import Annotated, Any, Final
 
-import psycopg
-from anyio import CapacityLimiter, to_thread
-from anyio.lowlevel import RunVar
-from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response, Security, status
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response, status
 
+from windsock.api.audit import MOST, changes
 from windsock.api.checking import Mistake, parse
 from windsock.api.document import ENVIRONMENTS, Configuration, Values
+from windsock.api.door import body_of, connections, guard, in_pool, logger, problems
 from windsock.api.rates import Rates
 from windsock.api.settings import ConfigurationApi
 from windsock.api.store import StaleRevision, Store, Stored, Write, mirrors_behind
-from windsock.api.tokens import Role, Token, authenticate, digest
-from windsock.errors import ConfigurationError, FlagFileError, UnreachableError
+from windsock.api.tokens import Role, Token
+from windsock.errors import ConfigurationError, FlagFileError
+from windsock.flagfiles.editing import served_file
+from windsock.flagfiles.files import read_files
 from windsock.nested import holds, leaf_paths
-from windsock.postgres.deadline import CONNECT_SECONDS, within
 from windsock.postgres.urls import check_url
 from windsock.providers.files import FilesProvider
 from windsock.runtime.lifecycle import reload
 from windsock.runtime.state import health
 from windsock.settings.process import process
 from windsock.settings.settings import Settings
-
-logger = logging.getLogger("windsock.api")
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-_DATABASE_SECONDS = 5.0
-"""Seconds that one statement may take; after that a stalled server is a 503."""
-
-_THREADS: Final = 8
-"""Threads per event loop for the API's database and file access."""
-
-_limiter: RunVar[CapacityLimiter] = RunVar("windsock.api")
-
-_bearer = HTTPBearer(auto_error=False, description="A token made by `windsock token`.")
-_Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,56 +33,133 @@ class Api:
 
     Attributes:
         settings: The settings class.
-        flag_file: The JSON file that defines its flag; the service's `start` reads the same folder.
+        flags: The JSON file that defines its flag, or the folder of flag files; the service's `start` reads
+            the same folder.
         database_url: Where tokens and the audit are; see the migration ``windsock_configuration_api``.
         path: Where it is served.
     """
 
     settings: type[Settings]
-    flag_file: Path
+    flags: Path
     database_url: str
     path: str
 
     @property
+    def flag(self) -> str:
+        """The class's flag."""
+        return self.settings.__windsock__.declaration.flag
+
+    @property
     def store(self) -> Store:
-        """The flag in its file."""
-        return Store(self.flag_file, self.settings.__windsock__.declaration)
+        """The flag in its file; of a folder, the last file that has it, which is the one that serves.
+
+        Raises:
+            UnreachableError: The folder can't be read.
+            FlagFileError: No JSON file in it has the flag.
+        """
+        path = self.flags
+        if path.is_dir():
+            file = served_file(read_files([path]), self.flag)
+            if file is None:
+                raise FlagFileError(
+                    str(path), f"no file has the flag {self.flag!r}; make one with `windsock init`"
+                )
+            path = Path(file.path)
+        if not path.name.endswith(_WRITABLE):
+            raise FlagFileError(str(path), f"the API writes *{_WRITABLE}; move the flag {self.flag!r} to one")
+        return Store(path, self.settings.__windsock__.declaration)
+
+    def check(self) -> None:
+        """Say at once what can't work later.
+
+        Raises:
+            ConfigurationError: `flags` names a file that is no JSON file of flags, the class has a field
+                `environments`, the database's URL can't be read, or this system cannot lock a folder.
+        """
+        if self.flags.suffix and not (self.flags.is_dir() or self.flags.name.endswith(_WRITABLE)):
+            raise ConfigurationError(
+                f"{self.flags}: the API writes *{_WRITABLE}; name such a file, or a folder"
+            )
+        if ENVIRONMENTS in self.settings.model_fields:
+            raise ConfigurationError(
+                f"{self.settings.__name__}.{ENVIRONMENTS}: the API shows overrides there; rename the field"
+            )
+        check_url(self.database_url)
+        Store(self.flags, self.settings.__windsock__.declaration)
 
 
-def configuration_router(api: Api) -> APIRouter:
-    """Make the routes ``GET`` and ``PUT`` of `Api.path`, and ``POST`` of ``<path>/reload``.
+_WRITABLE: Final = ".flagd.json"
+
+
+def configuration_router(*apis: Api) -> APIRouter:
+    """Make the routes of settings classes, which share each token's budget of requests.
+
+    Each has ``GET`` and ``PUT`` of its path, ``GET`` of ``<path>/changes`` and ``POST`` of ``<path>/reload``.
 
     Raises:
-        ConfigurationError: The file isn't a JSON flag file, the class has a field `environments`, or this
-            system cannot lock a folder.
+        ConfigurationError: As `Api.check` says.
     """
-    if not api.flag_file.name.endswith(".flagd.json"):
-        raise ConfigurationError(f"{api.flag_file}: the API writes *.flagd.json; name such a file")
-    if ENVIRONMENTS in api.settings.model_fields:
-        raise ConfigurationError(
-            f"{api.settings.__name__}.{ENVIRONMENTS}: that is where the API shows overrides; rename the field"
-        )
-    check_url(api.database_url)
-    router = APIRouter()
-    store = api.store  # fails at once on a system that can't lock
-    connection = _connections(api)
-    rates = Rates()
-    reader = Depends(_guard(connection, rates, set(Role)))
-    editor = Depends(_guard(connection, rates, {Role.EDITOR, Role.ADMIN}))
-    admin = Depends(_guard(connection, rates, {Role.ADMIN}))
+    router, rates = APIRouter(), Rates()
+    for api in apis:
+        api.check()
+        _add(router, api, rates)
+    return router
 
+
+def _add(router: APIRouter, api: Api, rates: Rates) -> None:
+    connect = connections(api.database_url)
+
+    def by(*roles: Role) -> Any:
+        return Depends(guard(connect, rates, set(roles)))
+
+    _add_reading(router, api, by)
+    _add_changing(router, api, by(Role.EDITOR, Role.ADMIN))
+
+
+def _add_reading(router: APIRouter, api: Api, by: Callable[..., Any]) -> None:
     def read() -> tuple[Stored, dict[str, object]]:
-        with _problems():
-            stored = store.read()
+        with problems():
+            stored = api.store.read()
         return stored, _shown(api.settings, stored.configuration)
 
-    @router.get(api.path, dependencies=[reader], responses=_answers(401, 403, 429, 503))
+    def look(token: Token, before: int | None, limit: int) -> dict[str, object]:
+        with problems(), connections(api.database_url)() as connection:
+            return changes(connection, token, api.settings.__windsock__.declaration, before, limit)
+
+    @router.get(api.path, dependencies=[by(*Role)], responses=_answers(401, 403, 429, 503))
     async def read_configuration(response: Response) -> dict[str, object]:
         """The values in force in this process, and each environment's overrides."""
-        stored, shown = await _in_pool(read)
+        stored, shown = await in_pool(read)
         response.headers["ETag"] = _etag(stored.revision)
         return shown
 
+    @router.get(f"{api.path}/changes", responses=_answers(401, 403, 422, 429, 503))
+    async def read_changes(
+        token: Annotated[Token, by(*Role)],
+        before: Annotated[
+            int | None, Query(ge=1, le=2**63 - 1, description="Only changes before this one.")
+        ] = None,
+        limit: Annotated[int, Query(ge=1, le=MOST, description="At most so many.")] = 50,
+    ) -> dict[str, object]:
+        """Who changed what, each value before and after, newest first."""
+        return await in_pool(look, token, before, limit)
+
+    @router.post(f"{api.path}/reload", dependencies=[by(Role.ADMIN)], responses=_answers(401, 403, 429, 503))
+    async def reload_configuration(response: Response) -> dict[str, object]:
+        """Read the environment and the flag files again now. Changed files are noticed without this, too."""
+        await in_pool(reload)
+        stored, shown = await in_pool(read)
+        response.headers["ETag"] = _etag(stored.revision)
+        stale = health().stale
+        return {
+            "status": "stale" if stale else "reloaded",
+            "revision": stored.revision,
+            "config": shown,
+            **({"reason": stale} if stale else {}),
+        }
+
+
+def _add_changing(router: APIRouter, api: Api, editor: Any) -> None:
     @router.put(
         api.path, openapi_extra={"requestBody": _BODY}, responses=_answers(401, 403, 412, 413, 422, 429, 503)
     )
@@ -115,36 +171,20 @@ def configuration_router(api: Api) -> APIRouter:
     ) -> dict[str, object]:
         """Merge the request over the configuration and validate the result before writing anything."""
         _refuse_unless_writable()
-        _refuse_foreign(token, api.settings.__windsock__.declaration.flag)
-        values = await _in_pool(parse, await _body(request))
+        _refuse_foreign(token, api.flag)
+        values = await in_pool(parse, await body_of(request))
         if isinstance(values, Mistake):
             raise _unprocessable((values,))
         change = Write(values, token, _expected(if_match))
-        stored, waits = await _in_pool(_write, api, change)
+        stored, waits = await in_pool(_write, api, change)
         response.headers["ETag"] = _etag(stored.revision)
         return {
             "status": "updated",
             "revision": stored.revision,
-            "config": await _in_pool(_shown, api.settings, stored.configuration),
+            "config": await in_pool(_shown, api.settings, stored.configuration),
             "shadowed": _shadowed(api.settings, values),
             **({"waits": waits} if waits else {}),
         }
-
-    @router.post(f"{api.path}/reload", dependencies=[admin], responses=_answers(401, 403, 429, 503))
-    async def reload_configuration(response: Response) -> dict[str, object]:
-        """Read the environment and the flag files again now. Changed files are noticed without this, too."""
-        await _in_pool(reload)
-        stored, shown = await _in_pool(read)
-        response.headers["ETag"] = _etag(stored.revision)
-        stale = health().stale
-        return {
-            "status": "stale" if stale else "reloaded",
-            "revision": stored.revision,
-            "config": shown,
-            **({"reason": stale} if stale else {}),
-        }
-
-    return router
 
 
 _BODY: Final[dict[str, object]] = {
@@ -175,72 +215,8 @@ def _answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _ANSWERS[status]} for status in statuses}
 
 
-Connect = Callable[[], "psycopg.Connection[Any]"]
-
-
-def _connections(api: Api) -> Connect:
-    def connect() -> "psycopg.Connection[Any]":
-        return within(_DATABASE_SECONDS).connect(
-            api.database_url, autocommit=True, connect_timeout=CONNECT_SECONDS
-        )
-
-    return connect
-
-
-def _guard(connect: Connect, rates: Rates, allowed: set[Role]) -> Callable[..., Awaitable[Token]]:
-    """A dependency that lets tokens of these roles pass."""
-
-    def known(text: str) -> Token | None:
-        with _problems(), connect() as connection:
-            return authenticate(connection, text)
-
-    async def guard(credentials: _Credentials) -> Token:
-        token = None
-        if credentials is not None:
-            _refuse_beyond_rate(rates, credentials.credentials)
-            token = await _in_pool(known, credentials.credentials)
-        if token is None:
-            raise HTTPException(
-                status.HTTP_401_UNAUTHORIZED,
-                "send a valid token: Authorization: Bearer …",
-                {"WWW-Authenticate": "Bearer"},
-            )
-        if token.role not in allowed:
-            needed = " or ".join(sorted(allowed))
-            raise HTTPException(
-                status.HTTP_403_FORBIDDEN,
-                f"the token {token.name!r} has the role {token.role}; this needs {needed}",
-            )
-        return token
-
-    return guard
-
-
-def _refuse_beyond_rate(rates: Rates, token: str) -> None:
-    wait = rates.take(digest(token), ConfigurationApi.live().requests_per_second)
-    if wait:
-        raise HTTPException(
-            status.HTTP_429_TOO_MANY_REQUESTS,
-            f"too many requests with this token (CONFIGURATION_API_REQUESTS_PER_SECOND); wait {wait:.1f} s",
-            {"Retry-After": str(math.ceil(wait))},
-        )
-
-
-async def _in_pool(function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
-    """Run blocking work (the database, a file, much text) in the API's own threads.
-
-    The service's pages, health checks included, keep their threads, and the event loop isn't blocked.
-    """
-    try:
-        limiter = _limiter.get()
-    except LookupError:
-        limiter = CapacityLimiter(_THREADS)
-        _limiter.set(limiter)
-    return await to_thread.run_sync(partial(function, *arguments, **options), limiter=limiter)
-
-
 def _write(api: Api, change: Write) -> tuple[Stored, tuple[str, ...]]:
-    with _problems(), _connections(api)() as connection:
+    with problems(), connections(api.database_url)() as connection:
         outcome = api.store.write(connection, change)
         waits = mirrors_behind(connection) if isinstance(outcome, Stored) else ()
     if isinstance(outcome, StaleRevision):
@@ -251,7 +227,7 @@ def _write(api: Api, change: Write) -> tuple[Stored, tuple[str, ...]]:
         )
     if not isinstance(outcome, Stored):
         raise _unprocessable(outcome)
-    logger.info("%s: changed by %s, revision %s", api.flag_file, change.actor.name, outcome.revision)
+    logger.info("%s: changed by %s, revision %s", api.path, change.actor.name, outcome.revision)
     return outcome, waits
 
 
@@ -268,19 +244,6 @@ def _refuse_foreign(token: Token, flag: str) -> None:
         raise HTTPException(
             status.HTTP_403_FORBIDDEN, f"the token {token.name!r} may change {theirs}, not {flag}"
         )
-
-
-async def _body(request: Request) -> bytes:
-    limit = ConfigurationApi.live().max_body_bytes
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise HTTPException(
-                status.HTTP_413_CONTENT_TOO_LARGE,
-                f"the request is longer than the {limit} bytes that CONFIGURATION_API_MAX_BODY_BYTES allows",
-            )
-    return bytes(body)
 
 
 def _shown(settings: type[Settings], configuration: Configuration) -> dict[str, object]:
@@ -319,19 +282,3 @@ def _unprocessable(faults: tuple[Mistake, ...]) -> HTTPException:
 def _sendable(text: str) -> str:
     """Text with halves of surrogate pairs escaped, because UTF-8 can't encode them."""
     return text.encode(errors="backslashreplace").decode()
-
-
-@contextmanager
-def _problems() -> Iterator[None]:
-    """Turn file and database failures into a 503."""
-    try:
-        yield
-    except (UnreachableError, FlagFileError) as error:
-        logger.error("%s", error)  # noqa: TRY400 - the message says it all
-        raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, str(error)) from error
-    except psycopg.Error as error:
-        logger.error("the configuration API's database: %s", error)  # noqa: TRY400 - likewise
-        raise HTTPException(
-            status.HTTP_503_SERVICE_UNAVAILABLE,
-            "the database with the tokens and the audit failed; look at the service's log, then try again",
-        ) from error

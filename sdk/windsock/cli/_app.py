@@ -57,7 +57,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "experiment": ("experiment", "Plan, follow, report and decide experiments."),
     },
     "Database and mirror": {
-        "dev": ("dev", "Run a database and the mirror on your machine, until Ctrl-C."),
+        "dev": ("dev", "Run a database, the mirror and the console on your machine, until Ctrl-C."),
         "migrate": ("migrate", "Bring the database schema up to date."),
         "mirror": ("mirror", "Publish the database's assignments as flagd files."),
         "prune": ("prune", "Delete old rows, except those of open experiments."),

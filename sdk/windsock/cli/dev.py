@@ -1,12 +1,18 @@
-"""`windsock dev`: the database and the mirror that a service needs, on your machine and until Ctrl-C."""
+"""`windsock dev`: the database, the mirror and the console, on your machine and until Ctrl-C."""
 
 import shlex
 import sys
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+import windsock
+from windsock.cli._console import beside, listening
 from windsock.cli._project import settings_classes
 from windsock.cli._service_log import LogFormat, log_to_stderr
 from windsock.cli._signals import stop_event
@@ -17,6 +23,7 @@ from windsock.mirror.loop import Mirror
 from windsock.mirror.options import MirrorOptions
 from windsock.postgres import embedded
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.settings.settings import Settings
 
 
 def command(
@@ -31,15 +38,26 @@ def command(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option(metavar="MODULE:CLASS", help="A settings class to check profiles against; repeat it."),
+        typer.Option(
+            metavar="MODULE:CLASS",
+            help="A settings class for the console and for checking profiles; repeat it.",
+        ),
     ] = None,
     folder: Annotated[Path, typer.Option(help="The folder of the flag files.")] = DEFAULT_FOLDER,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The console's; 0 for any that is free.")
+    ] = 8090,
+    browse: Annotated[
+        bool | None,
+        typer.Option("--open/--no-open", help="Open the console in a browser; by default from a terminal."),
+    ] = None,
 ) -> None:
-    """Run an embedded PostgreSQL, migrated, and the mirror, until Ctrl-C. DATABASE_URL isn't read.
+    """Run a migrated PostgreSQL, the mirror and the console, until Ctrl-C. DATABASE_URL isn't read.
 
-    The line on stdout sets DATABASE_URL in another shell. The data stays in .windsock/postgres.
+    The line on stdout sets DATABASE_URL in another shell. The data stays in .windsock/postgres. The console
+    needs --settings, and its address comes with a token to sign in with, which ends with the command.
 
-    Example: windsock dev --flag teacher
+    Example: windsock dev --settings app.settings:Teacher
     """
     classes = settings_classes(settings or ())
     flags = tuple(flag or object_flags(folder))
@@ -49,21 +67,48 @@ def command(
             applied = migrate(connection, read_migrations(find_folder()))
         _tell(f"PostgreSQL runs in {server.folder}; {len(applied)} migrations applied")
         print(f"export DATABASE_URL={shlex.quote(server.url)}", flush=True)
-        # `windsock serve`'s page: enter its context here
-        if flags:
-            _tell(f"the mirror follows {', '.join(flags)} into {folder / 'mirror'}; Ctrl-C ends both")
-            options = MirrorOptions(
-                url=server.url,
-                folder=folder / MIRROR_FOLDER,
-                flags=flags,
-                settings=classes,
-                git_folder=folder,
-            )
-            Mirror(options).watch(stop)
-        else:
-            _tell(f"no mirror: no flag in {folder} has objects as values; name one with --flag. Ctrl-C ends")
-            stop.wait()
+        with _console(classes, folder, server.url, port) as page:
+            if page and (sys.stdout.isatty() if browse is None else browse):
+                webbrowser.open(page)
+            if flags:
+                _tell(f"the mirror follows {', '.join(flags)} into {folder / MIRROR_FOLDER}; Ctrl-C ends all")
+                options = MirrorOptions(
+                    url=server.url,
+                    folder=folder / MIRROR_FOLDER,
+                    flags=flags,
+                    settings=classes,
+                    git_folder=folder,
+                )
+                Mirror(options).watch(stop)
+            else:
+                _tell(f"no mirror: no flag in {folder} has objects as values; name one with --flag")
+                stop.wait()
     _tell("stopped")
+
+
+@contextmanager
+def _console(classes: tuple[type[Settings], ...], folder: Path, url: str, port: int) -> Iterator[str | None]:
+    """Serve the console beside the mirror, with a token that is refused once this ends."""
+    if not classes:
+        _tell("no console: name a settings class with --settings to see it in a browser")
+        yield None
+        return
+    from windsock.api import Role, create_token, revoke_token  # noqa: PLC0415 - loads FastAPI
+    from windsock.console import Console  # noqa: PLC0415 - likewise
+
+    name = f"dev {datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
+    with (
+        listening("127.0.0.1", port) as listener,
+        connect(url) as connection,
+        windsock.start(flags=folder, usage=False),
+        beside(Console(classes, folder, url), listener),
+    ):
+        page = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        _tell(f"the console is at {page}; sign in with {create_token(connection, name, Role.ADMIN)}")
+        try:
+            yield page
+        finally:
+            revoke_token(connection, name)
 
 
 def _tell(line: str) -> None:

@@ -1,17 +1,16 @@
 """`windsock serve`: the web console."""
 
-import os
-import socket
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import windsock
+from windsock.cli._console import listening, server_of
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._project import Classes, at_least_one, settings_classes
 from windsock.cli._say import warn
-from windsock.errors import ConfigurationError, MissingExtraError
+from windsock.errors import MissingExtraError
 from windsock.flagfiles.files import DEFAULT_FOLDER
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -42,10 +41,9 @@ def command(
     Example: windsock serve app.settings:Teacher --port 8090
     """
     try:
-        import uvicorn  # noqa: PLC0415 - an extra
+        from windsock.console import Console, Issuer  # noqa: PLC0415 - loads FastAPI
     except ImportError as missing:
         raise MissingExtraError("the console", "api") from missing
-    from windsock.console import Console, Issuer, application  # noqa: PLC0415 - loads FastAPI
 
     at_least_one(chosen := settings_classes(classes or ()))
     if host not in _LOOPBACK:
@@ -54,21 +52,12 @@ def command(
         )
     identity = None if issuer is None else Issuer(issuer, audience, keys_url)
     with (
-        _listening(host, port) as listener,
+        listening(host, port) as listener,
         database(database_url) as url,
-        windsock.start(flags=flags, environment=environment, usage=url),
+        # of the default folder, FLAGD_* may say that a server serves it
+        windsock.start(flags=None if flags == DEFAULT_FOLDER else flags, environment=environment, usage=url),
     ):
         address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
-        console = Console(chosen, flags, url, identity)
-        config = uvicorn.Config(application(console), log_level="warning", access_log=False)
+        server = server_of(Console(chosen, flags, url, identity))
         print(f"{address}  sign in with a token: windsock token make NAME --role admin", flush=True)
-        uvicorn.Server(config).run(sockets=[listener])
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        what = os.strerror(error.errno) if error.errno else error
-        raise ConfigurationError(f"{host}:{port}: cannot listen: {what}; choose another --port") from error
+        server.run(sockets=[listener])

@@ -1,12 +1,14 @@
 """The application: every page behind the same door, with the same headers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from windsock.api import Api, configuration_router
+from windsock.api.document import ENVIRONMENTS
 from windsock.console.desk import Desk
 from windsock.console.options import Console
 from windsock.console.pages import sign_in
@@ -37,11 +39,20 @@ def application(console: Console) -> FastAPI:
     app.add_middleware(SecureHeaders)
     app.add_route("/health", _health, include_in_schema=False)
     app.add_route("/console.css", _style, include_in_schema=False)
+    app.include_router(configuration_router(*_apis(console)))
     sign_in.add(app, desk)
     for route in ROUTES:
         app.add_route(route.path, desk.endpoint(route), [route.method], include_in_schema=False)
     app.add_exception_handler(404, desk.nothing_here)
     return app
+
+
+def _apis(console: Console) -> Iterator[Api]:
+    """The configuration API of every class, but of one whose fields would be in the way of its responses."""
+    for each in console.settings:
+        if ENVIRONMENTS not in each.model_fields:
+            path = f"/api/config/{each.__windsock__.declaration.flag}"
+            yield Api(each, console.flags, console.database_url, path)
 
 
 async def _health(_: Request) -> Response:

@@ -10,7 +10,7 @@ import psycopg
 from anyio import CapacityLimiter, to_thread
 from psycopg_pool import ConnectionPool, PoolTimeout
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from windsock.api.tokens import Role
 from windsock.console import sessions
@@ -113,7 +113,9 @@ class Desk:
         return serve
 
     async def nothing_here(self, request: Request, _: Exception) -> Response:
-        """A page that doesn't exist: told to those who are signed in, others go to the door."""
+        """An address without a page: told to who is signed in; others go to the door, programs get JSON."""
+        if request.url.path.removeprefix(request.scope.get("root_path", "")).startswith("/api/"):
+            return JSONResponse({"detail": "there is nothing here; see /api/config/FLAG"}, 404)
         route = Route("", _nothing_here)
         return await self.in_thread(request, lambda: self._guarded(route, request, {}))
 

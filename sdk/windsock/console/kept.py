@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from threading import Lock, Thread
 from typing import Final, Generic, TypeVar
 
-import psycopg
-from psycopg_pool import PoolTimeout
-
 from windsock import threads
-from windsock.errors import WindsockError
 
 logger = logging.getLogger("windsock.console")
 
@@ -71,6 +67,13 @@ class Kept(Generic[T]):
             self.begin()
         return made
 
+    def latest(self) -> Made[T] | None:
+        """The value as it was last made; this never waits, and None is for one that is being made."""
+        made = self._made
+        if made is None or made.age > _SHARE * made.took:
+            self.begin()
+        return made
+
     def begin(self) -> None:
         """Make the value in a thread, unless one is at it."""
         if self._thread is None or not self._thread.is_alive():
@@ -86,7 +89,7 @@ class Kept(Generic[T]):
         with self._making:
             try:
                 self._renew()
-            except (psycopg.Error, PoolTimeout, WindsockError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, pages show what there was
                 logger.warning("%s: pages show the last ones: %s", self._name, error)
 
     def _renew(self) -> Made[T]:

@@ -136,6 +136,11 @@ select flag, changed, written_at is not null from windsock.configuration_audit w
 -- The profiles' names by their ids.
 select id::text, name from public.app_configurations limit 5000;
 
+-- name: profiles_by_id
+-- What profiles are called and say of themselves.
+select id::text, name, coalesce(description, ''), coalesce(is_active, true)
+from public.app_configurations where id::text = any(%(ids)s);
+
 -- name: evidence
 -- The faults behind a withdrawal.
 select count(distinct request_id), min(reported_at), max(reported_at),

@@ -3,17 +3,18 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from windsock.console.kept import Made
 from windsock.console.options import Console
 from windsock.console.visits import NotFoundError
-from windsock.errors import UnreachableError
+from windsock.errors import MissingExtraError, UnreachableError
 from windsock.flagfiles.files import FlagFile, read_files
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, FlagSet
 from windsock.postgres.queries import load_queries
 from windsock.providers.compiled import CompiledProvider
+from windsock.runtime.state import health
 from windsock.settings.layers import masked
 from windsock.settings.process import process
 from windsock.settings.settings import Settings
@@ -22,7 +23,12 @@ from windsock.text import MASK, did_you_mean
 if TYPE_CHECKING:
     import psycopg
 
+    from windsock.experiments.result import Result
+
     Connection = psycopg.Connection[tuple[Any, ...]]
+
+_LOOKS: Final = 6
+"""Earlier looks that a report draws."""
 
 QUERIES = load_queries("windsock.console", "queries.sql")
 
@@ -143,6 +149,21 @@ def masked_settings(console: Console, settings: Mapping[str, object]) -> dict[st
             hidden = any(each.is_secret((key,)) for each in owners)
             shown[key] = MASK if hidden else masked(value)
     return shown
+
+
+def analysis(console: Console, name: str, looks: int = _LOOKS) -> "Result":
+    """An experiment, analysed now.
+
+    Raises:
+        MissingExtraError: The extra that computes reports isn't installed.
+        WindsockError: There is no report yet, or its data can't be read.
+    """
+    try:
+        from windsock.experiments.result import analyze  # noqa: PLC0415 - an extra
+    except ImportError as missing:
+        raise MissingExtraError("the report of an experiment", "experiments") from missing
+    environment = health().environment
+    return analyze(name, console.database_url, flags=console.flags, environment=environment, looks=looks)
 
 
 def pages(asked: Mapping[str, str], size: int) -> tuple[int, int]:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from windsock.console.kept import Kept
 from windsock.console.options import Console
-from windsock.console.reading import shown_flag
+from windsock.console.reading import QUERIES, analysis, git_flags, shown_flag
+from windsock.console.views.flags import running
 from windsock.errors import WindsockError
 from windsock.flags import Flag
 from windsock.gitops.history import HistoryEntry, histories
 from windsock.gitops.repository import Repository
-from windsock.postgres.queries import load_queries
 
 if TYPE_CHECKING:
     import psycopg
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 COMMITS: Final = 50
 """Commits of the flag files that are looked at."""
-
-_QUERIES = load_queries("windsock.console", "queries.sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +53,8 @@ class Shared:
         self.users: Kept[Mapping[str, int]] = Kept("how many users each profile has", self._count)
         self.past: Kept[GitPast] = Kept("the flags' history in Git", self._read)
 
+        self.decisions: Kept[Mapping[str, str]] = Kept("what experiments decide", self._decide)
+
     def begin(self) -> None:
         """Make them before somebody asks."""
         self.users.begin()
@@ -64,10 +64,21 @@ class Shared:
         """Wait for what is under way."""
         self.users.close()
         self.past.close()
+        self.decisions.close()
 
     def _count(self) -> Mapping[str, int]:
         with self._connect() as connection:
-            return dict(connection.execute(_QUERIES["users_by_profile"]).fetchall())
+            return dict(connection.execute(QUERIES["users_by_profile"]).fetchall())
+
+    def _decide(self) -> Mapping[str, str]:
+        """What the report of each running experiment decides; one that has no report yet is left out."""
+        found = {}
+        for name in sorted(running(git_flags(self._console).flags.values())):
+            try:
+                found[name] = str(analysis(self._console, name, looks=0).decision.state)
+            except WindsockError:
+                continue
+        return found
 
     def _shown(self, flag: Flag) -> Flag:
         return shown_flag(self._console, flag)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from windsock.api.tokens import Role, Token
 from windsock.console.options import Console
-from windsock.console.shared import Shared
 
 if TYPE_CHECKING:
     import psycopg
+
+    from windsock.console.shared import Shared
 
 
 class NotFoundError(Exception):
@@ -37,7 +38,7 @@ class Visit:
 
     console: Console
     person: Token
-    kept: Shared
+    kept: "Shared"
     connection: "psycopg.Connection[tuple[Any, ...]]"
     outside: Callable[[], "AbstractContextManager[psycopg.Connection[tuple[Any, ...]]]"]
     asked: Mapping[str, str]

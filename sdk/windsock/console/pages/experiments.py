@@ -1,13 +1,13 @@
 """Experiments: the list, the live report, and start, stop and decide behind the plan."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from markupsafe import Markup
 
 from windsock.api.settings import ConfigurationApi
 from windsock.api.tokens import Role
-from windsock.console.reading import QUERIES, git_flags
+from windsock.console.reading import QUERIES, analysis, git_flags
 from windsock.console.views.flags import running
 from windsock.console.visits import Answer, Go, NotAllowedError, NotFoundError, Page, Route, Visit
 from windsock.errors import ConfigurationError, MissingExtraError, WindsockError
@@ -15,11 +15,6 @@ from windsock.gitops.applying import apply_to_folder
 from windsock.gitops.plan import Plan
 from windsock.gitops.plan_text import text
 from windsock.runtime.state import health
-
-if TYPE_CHECKING:
-    from windsock.experiments.result import Result
-
-_LOOKS: Final = 6
 
 
 def experiments(visit: Visit) -> Answer:
@@ -37,7 +32,7 @@ def experiment(visit: Visit) -> Answer:
     name = _name(visit, visit.asked.get("name", ""))
     wrong, report, decision = "", Markup(""), None
     try:
-        result = _analysis(visit, name)
+        result = analysis(visit.console, name)
         report, decision = Markup(result.sections()), result.decision  # noqa: S704 - escaped where it is made
     except WindsockError as error:
         wrong = str(error)
@@ -89,17 +84,8 @@ def record(visit: Visit) -> Answer:
     from windsock.experiments.data.keeping import keep  # noqa: PLC0415 - an extra
 
     name = _name(visit, visit.form.get("name", ""))
-    keep(_analysis(visit, name), visit.console.database_url)
+    keep(analysis(visit.console, name), visit.console.database_url)
     return Go("/experiment", {"name": name, "recorded": 1})
-
-
-def _analysis(visit: Visit, name: str) -> "Result":
-    try:
-        from windsock.experiments.result import analyze  # noqa: PLC0415 - an extra
-    except ImportError as missing:
-        raise MissingExtraError("the report of an experiment", "experiments") from missing
-    url = visit.console.database_url
-    return analyze(name, url, flags=visit.console.flags, environment=health().environment, looks=_LOOKS)
 
 
 def _plan(visit: Visit, name: str, action: str) -> Plan:

@@ -1,7 +1,6 @@
 """Flags: the list, one in words, its history from Git, and what it would give somebody."""
 
 import time
-from datetime import UTC, datetime
 from typing import Final
 
 from windsock.console.reading import git_flags, pages, shown_flag
@@ -27,12 +26,11 @@ def flags(visit: Visit) -> Answer:
     served = git_flags(visit.console)
     found = matching(list(served.flags.values()), asked)
     page, before = pages(visit.asked, _SIZE)
-    today = datetime.now(UTC).date()
     past = visit.kept.past.now()
     shown = found[before : before + _SIZE]
     values = {
         "asked": asked,
-        "rows": [(summary(flag, today), ages(past.value.by_key.get(flag.key, ()))) for flag in shown],
+        "rows": [(summary(flag), ages(past.value.by_key.get(flag.key, ()))) for flag in shown],
         "past": past,
         "most": COMMITS,
         "total": len(found),
@@ -56,7 +54,7 @@ def flag(visit: Visit) -> Answer:
     past = visit.kept.past.now()
     events = past.value.by_key.get(key, ())
     values = {
-        "summary": summary(found, datetime.now(UTC).date()),
+        "summary": summary(found),
         "lines": rule_in_words(found.targeting, found.default_variant),
         "bars": bars(found),
         "events": events[:_EVENTS],

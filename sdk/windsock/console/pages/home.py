@@ -20,19 +20,25 @@ def home(visit: Visit) -> Answer:
     """What needs doing, and where to begin."""
     flags = list(git_flags(visit.console).flags.values())
     execute = visit.connection.execute
+    recorded = {row[0]: row[2] for row in execute(QUERIES["decisions"]).fetchall()}
+    decided = visit.kept.decisions.latest() if running(flags) else None
     found = chain(
         todo.of_health(health()),
         todo.of_withdrawals(in_force(visit)),
         todo.of_mirrors(execute(QUERIES["mirrors"]).fetchall()),
         _profiles(visit),
-        todo.of_experiments(execute(QUERIES["decisions"]).fetchall(), running(flags)),
-        todo.of_flags(flags, datetime.now(UTC).date()),
+        todo.of_experiments({**recorded, **(decided.value if decided else {})}, running(flags)),
+        todo.of_flags(flags, datetime.now(UTC)),
     )
     order = ("bad", "warn", "info")
     rows = sorted(found, key=lambda each: order.index(each.tone))
-    return Page(
-        "home.html", "Home", {"rows": rows, "classes": visit.console.declarations, "flags": len(flags)}
-    )
+    values = {
+        "rows": rows,
+        "classes": visit.console.declarations,
+        "decided": decided,
+        "waits": bool(running(flags)) and decided is None,
+    }
+    return Page("home.html", "Home", values)
 
 
 def _profiles(visit: Visit) -> Iterator[todo.Todo]:

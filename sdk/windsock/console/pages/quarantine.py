@@ -1,17 +1,22 @@
 """Quarantine: values that are withdrawn because they failed in use; lifted, or made permanent in Git."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from windsock.api.tokens import Role
-from windsock.console.reading import QUERIES, git_files
+from windsock.console.reading import QUERIES, git_files, git_flags
+from windsock.console.views.fields import shapes
+from windsock.console.views.forms import PREFIX
 from windsock.console.visits import Answer, Go, NotFoundError, Page, Route, Visit
 from windsock.flag_names import class_flag
+from windsock.gitops.misfits import environments_of
 from windsock.gitops.withdrawing import permanent
 from windsock.healing.quarantine import Withdrawal
 from windsock.postgres.queries import load_queries
 
 _QUARANTINE: Final = load_queries("windsock.healing", "queries.sql")
-_MOST: Final = 200
+_MOST: Final = 50
 
 
 class FailureSummary(NamedTuple):
@@ -31,15 +36,62 @@ def in_force(visit: Visit) -> list[Withdrawal]:
 def quarantine(visit: Visit) -> Answer:
     """What is withdrawn, why, and until when."""
     found = in_force(visit)
-    names = dict(visit.connection.execute(QUERIES["names"]).fetchall())
+    asked = {"ids": [each.variant for each in found[:_MOST]]}
+    named = {number: rest for number, *rest in visit.connection.execute(QUERIES["profiles_by_id"], asked)}
     values = {
-        "rows": [(each, names.get(each.variant, ""), _evidence(visit, each)) for each in found[:_MOST]],
+        "rows": [
+            (
+                each,
+                named.get(each.variant, [""])[0],
+                _evidence(visit, each),
+                _out(visit, each, named.get(each.variant)),
+            )
+            for each in found[:_MOST]
+        ],
         "more": len(found) - _MOST,
         "change": "".join(permanent(found[:_MOST], git_files(visit.console))) if found else "",
         "may_change": visit.person.role is not Role.READER,
         "lifted": visit.asked.get("lifted", ""),
     }
     return Page("quarantine.html", "Quarantine", values)
+
+
+@dataclass(frozen=True, slots=True)
+class TakingOut:
+    """The form that plans to take a value out of where it is, as a person could fill it in by hand.
+
+    Attributes:
+        path: Where it is sent.
+        fields: What it sends.
+    """
+
+    path: str
+    fields: Mapping[str, str]
+
+
+def _out(visit: Visit, each: Withdrawal, profile: Sequence[Any] | None) -> TakingOut | None:
+    """How to make a withdrawal permanent here; None where that is for Git or SQL."""
+    declaration = next((one for one in visit.console.declarations if one.flag == class_flag(each.flag)), None)
+    if declaration is None or not visit.person.may_change(declaration.flag):
+        return None
+    inside = f"{each.field}."
+    fields = [shape for shape in shapes(declaration) if not shape.secret]
+    empty = {
+        PREFIX + shape.name: ""
+        for shape in fields
+        if shape.name == each.field or shape.name.startswith(inside)
+    }
+    common = {"flag": declaration.flag, **empty}
+    if not empty:
+        return None
+    if profile is not None:
+        name, description, is_active = profile
+        said = {"name": name, "description": description, **({"active": "1"} if is_active else {})}
+        return TakingOut("/profile/plan", common | said)
+    flag = git_flags(visit.console).flags.get(each.flag)
+    if flag is None or each.variant not in (flag.default_variant, *environments_of(flag)):
+        return None
+    return TakingOut("/base/plan", common | {"variant": each.variant})
 
 
 def lift(visit: Visit) -> Answer:

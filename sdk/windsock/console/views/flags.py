@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, datetime
 
 from windsock.code.stale import is_past, only_variant
 from windsock.flags import Flag
 from windsock.flags.words import SplitWords, branches, rule_in_words, split_of, where_in_words
 from windsock.gitops.changes import ChangeKind
 from windsock.gitops.history import HistoryEntry
+from windsock.gitops.moments import moments
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Summary:
     Attributes:
         flag: The flag.
         words: What its rule does, in one line.
-        state: ``on``, ``off``, ``expired`` or ``same for everybody``.
+        state: ``on``, ``off``, ``expired``, ``same for everybody``, ``rolling out`` or ``rolled out``.
     """
 
     flag: Flag
@@ -55,13 +56,14 @@ class SplitBar:
         return ", ".join(f"{name} {share:.4g} %" for name, _, share in self.parts)
 
 
-def summary(flag: Flag, today: date) -> Summary:
+def summary(flag: Flag, now: datetime | None = None) -> Summary:
     """A flag in a list."""
+    now = datetime.now(UTC) if now is None else now
     lines = rule_in_words(flag.targeting, flag.default_variant)
     words = "; ".join(line.strip() for line in lines[:3]) + (
         f"; and {len(lines) - 3} more" if len(lines) > 3 else ""
     )
-    return Summary(flag, words, state(flag, today))
+    return Summary(flag, words, state(flag, now))
 
 
 def ages(events: Sequence[HistoryEntry]) -> Ages | None:
@@ -74,16 +76,26 @@ def ages(events: Sequence[HistoryEntry]) -> Ages | None:
     return Ages(datetime.fromisoformat(last.commit.date), last.commit.author, added)
 
 
-def state(flag: Flag, today: date) -> str:
+def state(flag: Flag, now: datetime) -> str:
     """What a person should know of a flag first."""
     expires = flag.metadata.get("expires")
-    if isinstance(expires, str) and is_past(expires, today):
+    if isinstance(expires, str) and is_past(expires, now.date()):
         return "expired"
     if not flag.enabled:
         return "off"
     if flag.targeting is not None and only_variant(flag) is not None:
         return "same for everybody"
+    if (last := last_step(flag)) is not None:
+        return "rolling out" if last > now else "rolled out"
     return "on"
+
+
+def last_step(flag: Flag) -> datetime | None:
+    """When a flag's rule changes by itself for the last time; None if it doesn't look at the time."""
+    found = moments((flag, None), -1)
+    if found.computed or not found.times:
+        return None
+    return datetime.fromtimestamp(found.times[-1], UTC)
 
 
 def bars(flag: Flag) -> tuple[SplitBar, ...]:

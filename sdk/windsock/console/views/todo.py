@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from windsock.console.reading import ProfileOf
-from windsock.console.views.flags import state
+from windsock.console.views.flags import last_step, state
 from windsock.flags import Flag
 from windsock.healing.quarantine import Withdrawal
 from windsock.runtime.state import Health
@@ -69,10 +69,10 @@ def of_withdrawals(found: Sequence[Withdrawal]) -> Iterator[Todo]:
         yield Todo("bad", "withdrawn", f"{more} more values are withdrawn", "Look at them.", "/quarantine")
 
 
-def of_flags(flags: Sequence[Flag], today: date) -> Iterator[Todo]:
-    """Flags that are expired, or the same for everybody."""
-    found = [(flag, state(flag, today)) for flag in flags]
-    due = [(flag, why) for flag, why in found if why in ("expired", "same for everybody")]
+def of_flags(flags: Sequence[Flag], now: datetime) -> Iterator[Todo]:
+    """Flags that are expired, the same for everybody, or at the last step of their rollout."""
+    found = [(flag, state(flag, now)) for flag in flags]
+    due = [(flag, why) for flag, why in found if why in ("expired", "same for everybody", "rolled out")]
     for flag, why in due[:_EACH]:
         text, todo = (
             f"{flag.key} gives everybody the same",
@@ -81,6 +81,9 @@ def of_flags(flags: Sequence[Flag], today: date) -> Iterator[Todo]:
         if why == "expired":
             text = f"{flag.key} expired on {flag.metadata.get('expires')}"
             todo = "Remove it, or move the date."
+        elif why == "rolled out" and (last := last_step(flag)):
+            text = f"The rollout of {flag.key} has been at its last step since {last:%Y-%m-%d %H:%M} UTC"
+            todo = "Decide: keep its last step as the rule, roll out further, or remove the flag."
         yield Todo("warn", "flag", _cut(text), todo, "/flag", {"key": flag.key})
     if more := len(due[_EACH:]):
         yield Todo("warn", "flag", f"{more} more flags can go or need a word", "Look at the list.", "/flags")
@@ -119,12 +122,13 @@ _DECISIONS: Final[Mapping[str, tuple[Tone, str]]] = {
     "harmful": ("bad", "Stop it."),
     "invalid": ("bad", "Find out why before anything else is read from it."),
     "no effect": ("info", "Stop it."),
+    "inconclusive": ("info", "Stop it, or plan a longer one."),
 }
 
 
-def of_experiments(rows: Sequence[tuple[str, int, str, object]], running: Collection[str]) -> Iterator[Todo]:
-    """Running experiments whose last recorded decision says more than to go on."""
-    for name, _, decision, _ in rows:
+def of_experiments(decisions: Mapping[str, str], running: Collection[str]) -> Iterator[Todo]:
+    """Running experiments whose newest decision, by name, says more than to go on."""
+    for name, decision in decisions.items():
         said = decision.replace("_", " ")
         if said in _DECISIONS and name in running:
             tone, todo = _DECISIONS[said]

@@ -1,0 +1,68 @@
+"""The audit of one settings class as the API shows it: who changed what, newest first."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from windsock.api.document import ENVIRONMENTS
+from windsock.api.tokens import Token
+from windsock.nested import FieldPath
+from windsock.postgres.queries import load_queries
+from windsock.settings.declaration import Declaration
+from windsock.settings.layers import masked
+from windsock.text import MASK
+
+if TYPE_CHECKING:
+    import psycopg
+
+MOST: Final = 200
+"""Changes in one response."""
+
+_queries = load_queries("windsock.api", "queries.sql")
+
+
+def changes(
+    connection: "psycopg.Connection[Any]",
+    token: Token,
+    declaration: Declaration,
+    before: int | None,
+    limit: int,
+) -> dict[str, object]:
+    """The newest changes of a class's flag.
+
+    Args:
+        connection: A connection that commits by itself.
+        token: Who asks; the database gives the audit only for a token in use.
+        declaration: The class.
+        before: Only changes with smaller numbers; None begins with the newest.
+        limit: At most so many, up to `MOST`.
+
+    Returns:
+        ``changes``, and ``next``: the number to ask for as `before`, or null where these were the last.
+    """
+    asked = {"digest": token.digest, "flag": declaration.flag, "before": before, "limit": limit + 1}
+    rows = connection.execute(_queries["changes"], asked).fetchall()
+    shown = [
+        {
+            "id": number,
+            "requested_at": requested.isoformat(),
+            "written_at": written and written.isoformat(),
+            "actor": actor,
+            "revision_before": old,
+            "revision_after": new,
+            "changed": {pointer: _shown(declaration, pointer, ends) for pointer, ends in changed.items()},
+        }
+        for number, requested, written, actor, old, new, changed in rows[:limit]
+    ]
+    return {"changes": shown, "next": shown[-1]["id"] if len(rows) > limit else None}
+
+
+def _shown(declaration: Declaration, pointer: str, ends: list[object]) -> list[object]:
+    """A value before and after, as it may be shown."""
+    if declaration.is_secret(_path(pointer)):
+        return [end if end is None else MASK for end in ends]
+    return [masked(end) for end in ends]
+
+
+def _path(pointer: str) -> FieldPath:
+    """The field that a pointer into a configuration is about."""
+    tokens = tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
+    return tokens[2:] if tokens[0] in (ENVIRONMENTS, "variants") and len(tokens) > 2 else tokens

@@ -1,0 +1,130 @@
+"""The door of the configuration API: tokens, roles, rates, threads of its own, and failures as responses."""
+
+import logging
+import math
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Annotated, Any, Final, ParamSpec, TypeVar
+
+import psycopg
+from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
+from fastapi import HTTPException, Request, Security, status
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from windsock.api.rates import Rates
+from windsock.api.settings import ConfigurationApi
+from windsock.api.tokens import Role, Token, authenticate, digest
+from windsock.errors import FlagFileError, UnreachableError
+from windsock.postgres.deadline import CONNECT_SECONDS, within
+
+logger = logging.getLogger("windsock.api")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_DATABASE_SECONDS = 5.0
+"""Seconds that one statement may take; after that a stalled server is a 503."""
+
+_THREADS: Final = 8
+"""Threads per event loop for the API's database and file access."""
+
+_limiter: RunVar[CapacityLimiter] = RunVar("windsock.api")
+
+_bearer = HTTPBearer(auto_error=False, description="A token made by `windsock token`.")
+_Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+
+
+Connect = Callable[[], "psycopg.Connection[Any]"]
+
+
+def connections(url: str) -> Connect:
+    """Opens connections that commit by themselves and give up on a server that stalls."""
+
+    def connect() -> "psycopg.Connection[Any]":
+        return within(_DATABASE_SECONDS).connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS)
+
+    return connect
+
+
+def guard(connect: Connect, rates: Rates, allowed: set[Role]) -> Callable[..., Awaitable[Token]]:
+    """A dependency that lets tokens of these roles pass."""
+
+    def known(text: str) -> Token | None:
+        with problems(), connect() as connection:
+            return authenticate(connection, text)
+
+    async def passed(credentials: _Credentials) -> Token:
+        token = None
+        if credentials is not None:
+            _refuse_beyond_rate(rates, credentials.credentials)
+            token = await in_pool(known, credentials.credentials)
+        if token is None:
+            raise HTTPException(
+                status.HTTP_401_UNAUTHORIZED,
+                "send a valid token: Authorization: Bearer …",
+                {"WWW-Authenticate": "Bearer"},
+            )
+        if token.role not in allowed:
+            needed = " or ".join(sorted(allowed))
+            raise HTTPException(
+                status.HTTP_403_FORBIDDEN,
+                f"the token {token.name!r} has the role {token.role}; this needs {needed}",
+            )
+        return token
+
+    return passed
+
+
+def _refuse_beyond_rate(rates: Rates, token: str) -> None:
+    wait = rates.take(digest(token), ConfigurationApi.live().requests_per_second)
+    if wait:
+        raise HTTPException(
+            status.HTTP_429_TOO_MANY_REQUESTS,
+            f"too many requests with this token (CONFIGURATION_API_REQUESTS_PER_SECOND); wait {wait:.1f} s",
+            {"Retry-After": str(math.ceil(wait))},
+        )
+
+
+async def in_pool(function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
+    """Run blocking work (the database, a file, much text) in the API's own threads.
+
+    The service's pages, health checks included, keep their threads, and the event loop isn't blocked.
+    """
+    try:
+        limiter = _limiter.get()
+    except LookupError:
+        limiter = CapacityLimiter(_THREADS)
+        _limiter.set(limiter)
+    return await to_thread.run_sync(partial(function, *arguments, **options), limiter=limiter)
+
+
+async def body_of(request: Request) -> bytes:
+    """A request's body, up to the length that is allowed."""
+    limit = ConfigurationApi.live().max_body_bytes
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise HTTPException(
+                status.HTTP_413_CONTENT_TOO_LARGE,
+                f"the request is longer than the {limit} bytes that CONFIGURATION_API_MAX_BODY_BYTES allows",
+            )
+    return bytes(body)
+
+
+@contextmanager
+def problems() -> Iterator[None]:
+    """Turn file and database failures into a 503."""
+    try:
+        yield
+    except (UnreachableError, FlagFileError) as error:
+        logger.error("%s", error)  # noqa: TRY400 - the message says it all
+        raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, str(error)) from error
+    except psycopg.Error as error:
+        logger.error("the configuration API's database: %s", error)  # noqa: TRY400 - likewise
+        raise HTTPException(
+            status.HTTP_503_SERVICE_UNAVAILABLE,
+            "the database with the tokens and the audit failed; look at the service's log, then try again",
+        ) from error
