@@ -8,6 +8,7 @@ serve` answers as a process of its own, over HTTP. Needs the extras `api`, `mirr
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -17,12 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
+import psutil
 import psycopg
 from pydantic import Field
 
@@ -48,10 +51,11 @@ class Tuned(windsock.Settings, flag="teacher"):
 
 @dataclass
 class Timed:
-    """One page: milliseconds of its first request, and of those after it, and its largest answer in bytes."""
+    """One page: milliseconds of the first request and of later ones, processor time of those, bytes."""
 
     first: float
     later: list[float]
+    worked: float
     size: int
 
 
@@ -124,8 +128,8 @@ def git(folder: Path, *arguments: str) -> None:
 
 
 @contextmanager
-def console(folder: Path, url: str) -> Iterator[str]:
-    """`windsock serve`; gives its address."""
+def console(folder: Path, url: str) -> Iterator[tuple[str, int]]:
+    """`windsock serve`; gives its address and its process."""
     environment = os.environ | {
         "DATABASE_URL": url,
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path]),
@@ -133,7 +137,7 @@ def console(folder: Path, url: str) -> Iterator[str]:
     command = [*WINDSOCK, "serve", "bench.console:Tuned", "--port", "0"]
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield process.stdout.readline().split()[0]
+            yield process.stdout.readline().split()[0], process.pid
         finally:
             process.terminate()
 
@@ -174,6 +178,17 @@ def pages(connection: psycopg.Connection) -> dict[str, tuple[str, dict[str, str]
     }
 
 
+def work(server: int, postmaster: int) -> float:
+    """Milliseconds of processor time that the console and all of PostgreSQL have used so far."""
+    database = psutil.Process(postmaster)
+    ended = database.cpu_times()
+    spent = ended.children_user + ended.children_system
+    for process in (psutil.Process(server), database, *database.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            spent += sum(process.cpu_times()[:2])
+    return 1e3 * spent
+
+
 def timed(http: httpx.Client, address: str, form: dict[str, str] | None) -> tuple[float, int]:
     began = time.perf_counter()
     with http.stream("POST" if form else "GET", address, data=form) as answer:
@@ -188,7 +203,11 @@ def timed(http: httpx.Client, address: str, form: dict[str, str] | None) -> tupl
 
 
 def measure(
-    address: str, token: str, asked: dict[str, tuple[str, dict[str, str] | None]], rounds: int
+    address: str,
+    token: str,
+    asked: dict[str, tuple[str, dict[str, str] | None]],
+    rounds: int,
+    worked: Callable[[], float],
 ) -> dict[str, Timed]:
     found: dict[str, Timed] = {}
     with httpx.Client(base_url=address, timeout=60) as http:
@@ -197,12 +216,13 @@ def measure(
         forms = {name: (path, form and {**form, "form_key": key}) for name, (path, form) in asked.items()}
         for name, (path, form) in forms.items():
             took, size = timed(http, path, form)
-            found[name] = Timed(took, [], size)
-        for _ in range(rounds):
-            for name, (path, form) in forms.items():
-                took, size = timed(http, path, form)
-                found[name].later.append(took)
-                found[name].size = max(found[name].size, size)
+            found[name] = Timed(took, [], 0.0, size)
+        for name, (path, form) in forms.items():
+            before = worked()
+            answers = [timed(http, path, form) for _ in range(rounds)]
+            found[name].worked = (worked() - before) / rounds
+            found[name].later = [took for took, _ in answers]
+            found[name].size = max(found[name].size, *(size for _, size in answers))
     return found
 
 
@@ -211,15 +231,17 @@ def report(found: dict[str, Timed], users: int, load: float) -> str:
 
 Asked: the first answer within {ASKED_MS} ms on two cores, no page above {ASKED_BYTES // 1000} kB.
 Seed {SEED}; {PROFILES} profiles, {USAGE:,} requests in 30 days, {CHANGES:,} changes, {FLAGS} flags.
-Milliseconds until the first byte, over HTTP.
+Milliseconds until the first byte, over HTTP; processor time is that of the console and PostgreSQL together,
+which other work on the machine changes little.
 {os.cpu_count()} cores, Python {platform.python_version()}; load average before: {load:.1f}.
 
-| page | first request | later, median | later, worst | kB |
-|---|--:|--:|--:|--:|"""
+| page | first request | later, median | later, worst | processor time | kB |
+|---|--:|--:|--:|--:|--:|"""
     lines = [heading]
     for name, each in found.items():
         median, worst = statistics.median(each.later), max(each.later)
-        lines.append(f"| {name} | {each.first:.0f} | {median:.0f} | {worst:.0f} | {each.size / 1000:.1f} |")
+        cells = (f"{each.first:.0f}", f"{median:.0f}", f"{worst:.0f}", f"{each.worked:.0f}")
+        lines.append(f"| {name} | {' | '.join(cells)} | {each.size / 1000:.1f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -246,8 +268,10 @@ def main() -> None:
             connection.execute("delete from windsock.api_tokens")
             token = create_token(connection, "bench", Role.ADMIN)
             load = os.getloadavg()[0]
-            with console(scratch, server.url) as address:
-                found = measure(address, token, pages(connection), options.rounds)
+            postmaster = int((scratch / "postgres" / "postmaster.pid").read_text().split()[0])
+            with console(scratch, server.url) as (address, process):
+                worked = partial(work, process, postmaster)
+                found = measure(address, token, pages(connection), options.rounds, worked)
     text = report(found, options.users, load)
     print(text)
     if options.out:
