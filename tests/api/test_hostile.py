@@ -9,7 +9,7 @@ import pytest
 from tests.api.conftest import PATH
 from tests.waiting import eventually
 
-from windsock.api import router
+from windsock.api import door
 from windsock.api.checking import Mistake, parse
 from windsock.api.rates import BURST_SECONDS, Rates
 
@@ -70,7 +70,7 @@ def test_a_locked_token_table_holds_up_nothing_but_the_api(app, client, connecti
 
 
 def test_a_database_that_stalls_is_a_503_in_time(client, database, flag_file, monkeypatch):
-    monkeypatch.setattr(router, "_DATABASE_SECONDS", 0.3)
+    monkeypatch.setattr(door, "_DATABASE_SECONDS", 0.3)
     before, began = flag_file.read_bytes(), time.monotonic()
     with psycopg.connect(database) as locking:
         locking.execute("lock table windsock.api_tokens in access exclusive mode")
