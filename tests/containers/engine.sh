@@ -144,7 +144,7 @@ provide_flagd() {
   if has_image "$wanted" || pull "$wanted"; then return; fi
   if [ ! -x "${FLAGD_BIN:-}" ]; then
     say "cannot pull $wanted: $(tail -n 1 "$state/pull.log"); what needs it will be skipped, unless FLAGD_BIN names a server"
-    return
+    return 1
   fi
   make_flagd_image && echo "export WINDSOCK_FLAGD_IMAGE=$local_flagd"
 }
@@ -199,9 +199,10 @@ up() {
     echo "export DOCKER_HOST=$DOCKER_HOST"
   fi
   provide_postgres
-  provide_flagd
-  provide_compose
-  provide_examples
+  if provide_flagd; then  # the services of docker-compose.yml wait for it
+    provide_compose
+    provide_examples
+  fi
 }
 
 down() {

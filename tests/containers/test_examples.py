@@ -106,8 +106,9 @@ def deployment(
     """Everything in docker-compose.yml, healthy."""
     if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode:
         pytest.skip("docker has no `compose` here")
-    if reason := missing_image(engine, image_of("postgres")):
-        pytest.skip(reason)
+    for service in ("postgres", "flagd"):
+        if reason := missing_image(engine, image_of(service)):
+            pytest.skip(reason)
     folder = tmp_path_factory.mktemp("deployment")
     shutil.copy(REPOSITORY / "docker-compose.yml", folder)
     for name in ("flagd", "examples"):
@@ -115,11 +116,7 @@ def deployment(
             REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "mirror")
         )
     image = _examples_image(engine, image_of("ai-teacher"))
-    services = dict(_models(image))
-    if missing_image(engine, image_of("flagd")):
-        (folder / "flagd/mirror").mkdir()
-        services |= _without_flagd(image)
-    (folder / "models.yml").write_text(yaml.safe_dump({"services": services}))
+    (folder / "models.yml").write_text(yaml.safe_dump({"services": dict(_models(image))}))
     variables = {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)} | {
         "COMPOSE_PROJECT_NAME": f"windsock-{uuid4().hex[:8]}",
         "POSTGRES_PASSWORD": "secret",
@@ -275,13 +272,3 @@ def test_a_service_is_refused_what_it_need_not_do(deployment, service, statement
     assert said(own) == "refused"
     with pytest.raises(AssertionError, match="password authentication failed"):
         said(own.replace(own.partition("://")[2].partition("@")[0], "windsock", 1))
-
-
-def _without_flagd(image: str) -> dict[str, dict[str, object]]:
-    """Where flagd's image cannot be had, services read the same files themselves, and nothing runs in its place."""
-    reads_files = {
-        "environment": {"FLAGD_RESOLVER": "file", "FLAGD_OFFLINE_FLAG_SOURCE_PATH": "/etc/flagd"},
-        "volumes": ["./flagd:/etc/flagd:ro", "mirror-files:/etc/flagd/mirror:ro"],
-    }
-    nothing = {"image": image, "entrypoint": ["sleep", "infinity"], "command": [], "init": True}
-    return {"flagd": nothing} | dict.fromkeys(("hello", "ai-teacher", "aura"), reads_files)
