@@ -174,6 +174,8 @@ def _models(image: str) -> Iterator[tuple[str, dict[str, object]]]:
                 "image": image,
                 "entrypoint": ["python", "-c", MODELS.format(endpoint=endpoint)],
                 "network_mode": f"service:{service}",
+                "working_dir": "/srv",  # where `examples` can be imported from
+                "volumes": ["./examples:/srv/examples:ro"],
                 "init": True,
             },
         )
