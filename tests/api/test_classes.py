@@ -125,6 +125,12 @@ def test_odd_questions_about_the_audit_are_refused(kitchen, asked, status):
     assert kitchen.get("/api/config/kettle/changes", params=asked).status_code == status
 
 
+@pytest.mark.parametrize("method", ["DELETE", "OPTIONS", "PATCH", "POST"])
+def test_other_methods_are_told_which_there_are(kitchen, method):
+    answer = kitchen.request(method, "/api/config/kettle")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, PUT")
+
+
 def test_nobody_reads_the_audit_without_a_token_in_use(kitchen):
     for header in "", "Bearer nobody's":
         answer = kitchen.get("/api/config/kettle/changes", headers={"Authorization": header})

@@ -114,6 +114,15 @@ def _add(router: APIRouter, api: Api, rates: Rates) -> None:
 
     _add_reading(router, api, by)
     _add_changing(router, api, by(Role.EDITOR, Role.ADMIN))
+    router.add_api_route(api.path, _not_allowed, methods=_OTHERS, include_in_schema=False)
+
+
+_OTHERS: Final = ["DELETE", "OPTIONS", "PATCH", "POST", "TRACE"]
+
+
+async def _not_allowed() -> None:
+    """Name all methods of the address; the framework would name those of its first route only."""
+    raise HTTPException(status.HTTP_405_METHOD_NOT_ALLOWED, headers={"Allow": "GET, PUT"})
 
 
 def _add_reading(router: APIRouter, api: Api, by: Callable[..., Any]) -> None:
