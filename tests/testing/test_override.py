@@ -12,6 +12,7 @@ from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.flag_evaluation import Reason
 from pydantic import BaseModel, Field, SecretStr
+from tests.flagd_server import FlagdServer, flagd_binary
 
 import windsock
 from windsock import testing
@@ -308,3 +309,18 @@ def test_hooks_of_the_application_stay_registered() -> None:
         assert hook.get_hooks() == [own]
     finally:
         api.clear_hooks()
+
+
+@pytest.mark.skipif(flagd_binary() is None, reason="needs the flagd server: set FLAGD_BIN")
+def test_a_flagd_server_that_evaluates_is_overridden_too(tmp_path: Path, monkeypatch) -> None:
+    with FlagdServer.serving(tmp_path, DOCUMENT) as server:
+        monkeypatch.setenv("FLAGD_RESOLVER", "rpc")
+        monkeypatch.setenv("FLAGD_PORT", str(server.rpc))
+        with windsock.start(usage=None):
+            client = api.get_client()
+            assert (Tutor.for_user("ada").top_k, checkout("ada")) == (20, False)
+            with testing.override(Tutor, top_k=7), testing.override({"checkout.v2": True}):
+                assert (Tutor.for_user("ada").top_k, checkout("ada")) == (7, True)
+                assert Tutor.for_user("ada").model == "base"
+                assert client.get_boolean_value("checkout.v2", False) is True
+            assert (Tutor.for_user("ada").top_k, checkout("ada")) == (20, False)
