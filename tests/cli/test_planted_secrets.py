@@ -29,7 +29,7 @@ URLS = [
 ]
 WITH_A_DATABASE = [
     ["migrate"], ["migrate", "--status"], ["usage"], ["profile", "list"], ["quarantine", "list"], ["forget", "ann"],
-    ["prune", "--older-than", "90d"], ["token", "create", "ann"], ["token", "revoke", "ann"], ["doctor"], ["doctor", "--json"],
+    ["prune", "--older-than", "90d"], ["token", "make", "ann"], ["token", "revoke", "ann"], ["doctor"], ["doctor", "--json"],
     ["mirror", "once", "--flag", "vault", "--settings", "vaults:Vault"], ["mirror", "verify", "--flag", "vault"],
     ["explain", "vaults:Vault", "--user", "ann"], ["serve", "--settings", "vaults:Vault", "--port", "0"],
 ]  # fmt: skip
