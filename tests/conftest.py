@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.flagd_server import flagd_binary
+from tests.left_behind import nothing_is_left
 from tests.postgres_proxy import Proxy
 from windsock.postgres import embedded
 
@@ -61,6 +62,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs a flagd server where there is none."""
     if item.get_closest_marker("flagd") is not None and flagd_binary() is None:
         pytest.skip("no flagd server: set FLAGD_BIN to its path")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test fails that leaves its process other than it found it; slow ones are mostly programs of their own."""
+    if request.node.get_closest_marker("slow"):
+        yield
+    else:
+        with nothing_is_left():
+            yield
 
 
 @pytest.fixture
