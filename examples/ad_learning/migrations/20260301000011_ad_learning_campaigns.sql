@@ -123,6 +123,13 @@ begin
 end
 $$;
 
+revoke all on function public.know_campaign() from public;
+revoke all on function public.learning_value(pg_catalog.text, pg_catalog.text) from public;
+revoke all on function public.get_winner_threshold(pg_catalog.text, pg_catalog.text) from public;
+revoke all on function public.is_feature_enabled(pg_catalog.text, pg_catalog.text) from public;
+revoke all on function public.is_winner(double precision, double precision, integer, bigint, pg_catalog.text) from public;
+revoke all on function public.check_winner_and_index() from public;
+
 alter table public.campaigns enable row level security;
 
 do $$
@@ -140,7 +147,6 @@ begin
                 'know_campaign', 'learning_value', 'get_winner_threshold', 'is_feature_enabled', 'is_winner'
             )
     loop
-        execute pg_catalog.format('revoke all on function %s from public', function);
         for role_name in
             select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated', 'service_role')
         loop
