@@ -8,7 +8,7 @@ import pytest
 from tests.cli.conftest import boolean
 
 from windsock.usage import Measured, Pending, Use
-from windsock.usage.clean import clean
+from windsock.usage.making_rows import clean
 from windsock.usage.postgres import PostgresSink
 
 USERS = [f"user-{number}" for number in range(40)]

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from windsock.usage import Healed, Measured, Pending, Use, hashed_user_id
-from windsock.usage.clean import clean
+from windsock.usage.making_rows import clean
 from windsock.usage.postgres import PostgresSink
 
 WINDSOCK = Path(sys.executable).parent / "windsock"

@@ -12,7 +12,7 @@ from windsock.errors import ConfigurationError
 from windsock.experiments.documents import Experiment
 from windsock.experiments.running.assigning import Options, arm_for, assign, undo
 from windsock.usage import Measured, Pending, Use, hashed_user_id
-from windsock.usage.clean import clean
+from windsock.usage.making_rows import clean
 from windsock.usage.postgres import PostgresSink
 
 QUICK = Options(size=100)

@@ -19,7 +19,7 @@ from windsock.experiments.reporting.left_out import left_out
 from windsock.experiments.running.assigning import Options, assign
 from windsock.settings.place import fingerprint
 from windsock.usage import Measured, Pending, Use
-from windsock.usage.clean import clean
+from windsock.usage.making_rows import clean
 from windsock.usage.postgres import PostgresSink
 
 METRICS = {"cost_per_request": BUILT_IN["cost_per_request"]}

@@ -16,9 +16,9 @@ from ville._boundaries import best_rho, normal_mixture
 from ville.evalues import ebh, p_to_e
 
 from windsock.experiments.statistics import (
-    brownian,
     calendar,
     confidence_sequences,
+    continuous_looks,
     group_sequential,
     planning,
 )
@@ -177,7 +177,7 @@ def test_group_sequential_crossing_is_gsdesigns() -> None:
 def test_continuous_boundary_is_the_limit_of_many_planned_looks() -> None:
     looks = 400
     fractions = [(look + 1) / looks for look in range(looks)]
-    critical = [brownian.multiplier(0.05, fraction) for fraction in fractions]
+    critical = [continuous_looks.multiplier(0.05, fraction) for fraction in fractions]
     spent = sum(map(sum, group_sequential.crossing_probabilities(fractions, critical)))
     assert 0.043 < spent < 0.05  # between looks a path may cross and come back
     drift = 2.8

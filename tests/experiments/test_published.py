@@ -6,7 +6,7 @@ import math
 import pytest
 from tea_tasting.aggr import Aggregates
 
-from windsock.experiments.statistics.brownian import constant_boundary, leaves_band, multiplier
+from windsock.experiments.statistics.continuous_looks import constant_boundary, leaves_band, multiplier
 from windsock.experiments.statistics.designs import FixedHorizon
 from windsock.experiments.statistics.e_processes import event_ratio_bounds, sample_ratio_evidence
 from windsock.experiments.statistics.effects import Columns, compare

@@ -7,7 +7,7 @@ import pytest
 
 from windsock.errors import FlagFileError
 from windsock.flags import Document, read_document
-from windsock.flags.json_text import JsonText
+from windsock.flags.json_positions import JsonText
 
 
 def read(text: str | bytes | dict[str, object]) -> Document:

@@ -29,7 +29,7 @@ from windsock.usage import (
     Sinks,
     Use,
 )
-from windsock.usage.clean import clean
+from windsock.usage.making_rows import clean
 
 __all__ = ["anyio_backend", "fresh_process", "serve"]
 

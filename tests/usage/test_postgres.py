@@ -34,8 +34,8 @@ from windsock.usage import (
     UsageWriter,
     postgres,
 )
-from windsock.usage.clean import clean, clean_event, clean_exposure
 from windsock.usage.data import Arm, Event, hashed_user_id, key_fingerprint
+from windsock.usage.making_rows import clean, clean_event, clean_exposure
 from windsock.usage.postgres import PostgresSink
 
 QUICK = UsageOptions(flush_interval=0.2)

@@ -11,7 +11,7 @@ import textwrap
 import pytest
 
 from windsock.usage import Spool
-from windsock.usage.clean import clean
+from windsock.usage.making_rows import clean
 
 
 @pytest.fixture
@@ -211,7 +211,7 @@ def test_a_killed_owner_frees_its_file(spool):
     program = textwrap.dedent("""
         import sys, time, uuid, datetime, pathlib
         from windsock.usage import Spool, Pending, Use, Measured
-        from windsock.usage.clean import clean
+        from windsock.usage.making_rows import clean
         use = Use("teacher", None, None, None, None, "test", "u1", {"n": 1})
         spool = Spool(pathlib.Path(sys.argv[1]))
         spool.append([clean(Pending(uuid.uuid4(), datetime.datetime.now(datetime.UTC), use, Measured()))])

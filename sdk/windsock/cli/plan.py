@@ -17,7 +17,7 @@ from windsock.cli._project import settings_classes
 from windsock.cli._say import note, say, warn
 from windsock.flagfiles.files import DEFAULT_FOLDER, write_bytes
 from windsock.gitops.contexts import moment
-from windsock.gitops.moved_users import moved_users
+from windsock.gitops.moved_users_csv import moved_users
 from windsock.gitops.plan import Limits, Plan, PlanRequest, dump, make, parse_share
 from windsock.gitops.plan_text import markdown, text
 from windsock.gitops.population import Context, Population, population

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from windsock.api import Api, configuration_router
 from windsock.api.document import ENVIRONMENTS
-from windsock.console.desk import Desk
+from windsock.console.door import ConsoleDoor
 from windsock.console.options import Console
 from windsock.console.pages import sign_in
 from windsock.console.pages.all import ROUTES
@@ -27,23 +27,23 @@ def application(console: Console) -> FastAPI:
     The process must have called `windsock.start`. Sign-in is with tokens of ``windsock token``, and with the
     JWTs of `Console.issuer`.
     """
-    desk = Desk(console)
+    door = ConsoleDoor(console)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        desk.kept.begin()
+        door.kept.begin()
         yield
-        desk.close()
+        door.close()
 
     app = FastAPI(title="windsock", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(SecureHeaders)
     app.add_route("/health", _health, include_in_schema=False)
     app.add_route("/console.css", _style, include_in_schema=False)
     app.include_router(configuration_router(*_apis(console)))
-    sign_in.add(app, desk)
+    sign_in.add(app, door)
     for route in ROUTES:
-        app.add_route(route.path, desk.endpoint(route), [route.method], include_in_schema=False)
-    app.add_exception_handler(404, desk.nothing_here)
+        app.add_route(route.path, door.endpoint(route), [route.method], include_in_schema=False)
+    app.add_exception_handler(404, door.nothing_here)
     return app
 
 

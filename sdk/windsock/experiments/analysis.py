@@ -13,7 +13,7 @@ from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import Kind, Metric
 from windsock.experiments.progress import Progress
 from windsock.experiments.reading import DeclaredExperiment
-from windsock.experiments.statistics import gates
+from windsock.experiments.statistics import minimum_events
 from windsock.experiments.statistics.e_processes import (
     event_ratio_bounds,
     event_ratio_evidence,
@@ -235,7 +235,7 @@ class Comparing:
 
     def _gated(self, each: Comparison) -> bool:
         proportion = self._metrics[each.metric].kind is Kind.PROPORTION
-        return gates.enough(min(each.events), proportion=proportion)
+        return minimum_events.enough(min(each.events), proportion=proportion)
 
     def _compare(self, name: str, arm: str, role: MetricRole) -> Comparison:
         metric, sums = self._metrics[name], self._collected.metrics.get(name, {})
@@ -292,7 +292,9 @@ class Comparing:
             p_value=design.p_value(gain if two_sided else -gain, two_sided=two_sided),
         )
         if not self._gated(empty):
-            needed = gates.RATE_EVENTS if metric.kind is Kind.PROPORTION else gates.MEAN_EVENTS
+            needed = (
+                minimum_events.RATE_EVENTS if metric.kind is Kind.PROPORTION else minimum_events.MEAN_EVENTS
+            )
             note = f"{min(empty.events)} units with an event in the smaller arm; it decides from {needed} on"
             return replace(found, outcome=ComparisonOutcome.OPEN, note=note)
         if effect.control < 0 or effect.treatment < 0:

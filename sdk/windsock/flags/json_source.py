@@ -3,7 +3,7 @@
 import json
 from typing import NamedTuple
 
-from windsock.flags.json_text import TOO_DEEP, JsonText, RefusedNumberError
+from windsock.flags.json_positions import TOO_DEEP, JsonText, RefusedNumberError
 from windsock.flags.model import JsonValue
 from windsock.flags.raw import MAX_FAULTS, Malformed, Place, RawDocument, RawFlag, Tokens
 

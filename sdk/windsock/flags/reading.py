@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from windsock.errors import FlagFileError
+from windsock.flags.json_positions import MAX_DEPTH
 from windsock.flags.json_source import read_json
-from windsock.flags.json_text import MAX_DEPTH
 from windsock.flags.model import BUCKETINGS, Document, Flag, JsonValue, Problem, pointer_of
 from windsock.flags.raw import Malformed, RawDocument, RawFlag, Tokens
 from windsock.flags.size import MAX_OPERATIONS, expanded_size

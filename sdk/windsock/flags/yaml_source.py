@@ -10,7 +10,7 @@ from math import isfinite
 from typing import Any, Final
 
 from windsock.errors import FlagFileError, MissingExtraError
-from windsock.flags.json_text import MAX_DEPTH, TOO_DEEP, written_twice
+from windsock.flags.json_positions import MAX_DEPTH, TOO_DEEP, written_twice
 from windsock.flags.model import JsonValue
 from windsock.flags.raw import MAX_FAULTS, Malformed, Place, RawDocument, RawFlag, Tokens
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from windsock.flags.json_positions import JsonText
 from windsock.flags.json_source import read_json
-from windsock.flags.json_text import JsonText
 from windsock.flags.raw import Place, RawDocument, Tokens
 from windsock.lint.rules.site import Mending
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from windsock.errors import ConfigurationError
-from windsock.mirror.files import Folder
+from windsock.mirror.folder import Folder
 from windsock.mirror.guard import Peak
 
 _log = logging.getLogger("windsock.mirror")

@@ -11,7 +11,7 @@ from windsock.errors import DatabaseUnfitError, GuardError, MirrorError, Windsoc
 from windsock.mirror.alarm import Alarm
 from windsock.mirror.base_tables import BaseTables
 from windsock.mirror.checking import Fitting
-from windsock.mirror.files import Folder
+from windsock.mirror.folder import Folder
 from windsock.mirror.folder_state import Memory
 from windsock.mirror.guard import ShrinkGuard
 from windsock.mirror.health import Status

@@ -11,7 +11,7 @@ from windsock.errors import ConfigurationError, GuardError, MirrorError
 from windsock.flag_names import shard_of
 from windsock.mirror.checking import Fitting
 from windsock.mirror.documents import Layout, Profile, Shard, parse, render, shard_count
-from windsock.mirror.files import Folder
+from windsock.mirror.folder import Folder
 from windsock.mirror.folder_state import Memory
 from windsock.mirror.guard import ShrinkGuard
 from windsock.mirror.id_lists import IdList, IdTally

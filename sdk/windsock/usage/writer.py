@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
-from windsock.usage.clean import clean, clean_event, clean_exposure
 from windsock.usage.data import Event, Pending, UsageHealth
 from windsock.usage.delivery import Delivery
 from windsock.usage.experiment_records import Record
+from windsock.usage.making_rows import clean, clean_event, clean_exposure
 from windsock.usage.recent_exposures import Met
 from windsock.usage.sinks import ExperimentSink, Sink, destination
 from windsock.usage.spool import Spool

@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from windsock.api.rates import Rates
 from windsock.api.tokens import digest
 from windsock.console import sessions
-from windsock.console.desk import Desk
+from windsock.console.door import ConsoleDoor
 from windsock.console.forms import BadFormError, check_ours, form_of
 from windsock.console.identity import identified, of_token
 from windsock.console.rendering import address, rendered
@@ -21,7 +21,7 @@ _PER_SECOND = 1.0
 _REFUSED = "This token is not in use. Ask an admin for one: windsock token make NAME --role editor"
 
 
-def add(app: FastAPI, desk: Desk) -> None:
+def add(app: FastAPI, door: ConsoleDoor) -> None:
     """Add the routes that need no session."""
     rates = Rates()
 
@@ -38,24 +38,24 @@ def add(app: FastAPI, desk: Desk) -> None:
             form = await form_of(request)
         except BadFormError as error:
             return _form(request, str(error), error.status)
-        return await desk.in_thread(request, lambda: _entered(desk, request, form))
+        return await door.in_thread(request, lambda: _entered(door, request, form))
 
     async def leave(request: Request) -> Response:
         try:
             form = await form_of(request)
         except BadFormError as error:
-            return desk.problem(request, error.status, str(error))
-        return await desk.in_thread(request, lambda: _left(desk, request, form))
+            return door.problem(request, error.status, str(error))
+        return await door.in_thread(request, lambda: _left(door, request, form))
 
     app.add_route("/sign-in", ask, ["GET"], include_in_schema=False)
     app.add_route("/sign-in", enter, ["POST"], include_in_schema=False)
     app.add_route("/sign-out", leave, ["POST"], include_in_schema=False)
 
 
-def _entered(desk: Desk, request: Request, form: Mapping[str, str]) -> Response:
+def _entered(door: ConsoleDoor, request: Request, form: Mapping[str, str]) -> Response:
     presented = form.get("token", "").strip()
-    by_jwt = identified(desk.console.issuer, presented) if desk.console.issuer else None
-    with desk.transaction() as connection:
+    by_jwt = identified(door.console.issuer, presented) if door.console.issuer else None
+    with door.transaction() as connection:
         known = by_jwt or of_token(connection, presented)
         if known is None:
             return _form(request, _REFUSED, 401)
@@ -66,14 +66,14 @@ def _entered(desk: Desk, request: Request, form: Mapping[str, str]) -> Response:
     return response
 
 
-def _left(desk: Desk, request: Request, form: Mapping[str, str]) -> Response:
-    with desk.transaction() as connection:
+def _left(door: ConsoleDoor, request: Request, form: Mapping[str, str]) -> Response:
+    with door.transaction() as connection:
         session = sessions.found(connection, cookie_of(request))
         if session is not None:
             try:
                 check_ours(request, form, session.form_key)
             except BadFormError as error:
-                return desk.problem(request, error.status, str(error), session)
+                return door.problem(request, error.status, str(error), session)
             sessions.closed(connection, session)
     response = RedirectResponse(address(request.scope.get("root_path", ""), "/sign-in", {}), status_code=303)
     set_cookie(response, request, "", 0)

@@ -17,7 +17,7 @@ from math import exp, log, sqrt
 import numpy as np
 import numpy.typing as npt
 
-from windsock.experiments.statistics import brownian
+from windsock.experiments.statistics import continuous_looks
 from windsock.experiments.statistics.roots import bisect
 
 COUNTS = 40
@@ -62,8 +62,8 @@ def multiplier(so_far: History, alpha: float, *, two_sided: bool = True) -> floa
         alpha: One minus the confidence that the interval holds at every look until the date.
         two_sided: An interval with two ends; else one bound.
     """
-    boundary = brownian.constant_boundary(alpha, two_sided=two_sided)
-    spent_by = brownian.leaves_band if two_sided else brownian.exceeds
+    boundary = continuous_looks.constant_boundary(alpha, two_sided=two_sided)
+    spent_by = continuous_looks.leaves_band if two_sided else continuous_looks.exceeds
     units_now = so_far[-1][1]
     walk, spent, bound = _Walk(two_sided=two_sided), 0.0, 0.0
     for share, units in so_far:

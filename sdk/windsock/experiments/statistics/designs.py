@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import exp, inf, log
 from typing import Protocol
 
-from windsock.experiments.statistics import brownian, calendar, confidence_sequences, group_sequential
+from windsock.experiments.statistics import calendar, confidence_sequences, continuous_looks, group_sequential
 from windsock.experiments.statistics.normal import upper_quantile, upper_tail
 from windsock.experiments.statistics.roots import bisect
 
@@ -38,13 +38,13 @@ class UpToMaximum:
     fraction: float
 
     def multiplier(self, alpha: float, *, two_sided: bool = True) -> float:
-        """See `brownian.multiplier`."""
-        return brownian.multiplier(alpha, self.fraction, two_sided=two_sided)
+        """See `continuous_looks.multiplier`."""
+        return continuous_looks.multiplier(alpha, self.fraction, two_sided=two_sided)
 
     def p_value(self, z: float, *, two_sided: bool = True) -> float:
         """The probability that a Brownian motion gets that far before the maximum."""
         reached = z * self.fraction**0.5
-        return brownian.leaves_band(abs(reached)) if two_sided else brownian.exceeds(reached)
+        return continuous_looks.leaves_band(abs(reached)) if two_sided else continuous_looks.exceeds(reached)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from math import ceil, inf, sqrt
 import numpy as np
 import numpy.typing as npt
 
-from windsock.experiments.statistics import brownian, group_sequential
+from windsock.experiments.statistics import continuous_looks, group_sequential
 from windsock.experiments.statistics.designs import OpenEnded
 from windsock.experiments.statistics.normal import upper_quantile, upper_tail
 from windsock.experiments.statistics.roots import above, bisect
@@ -38,14 +38,17 @@ class Spread:
 
 
 def power_up_to_maximum(drift: float, alpha: float) -> float:
-    """Power of the continuous O'Brien-Fleming boundary, in closed form (`brownian.crossing_power`).
+    """Power of the continuous O'Brien-Fleming boundary, in closed form (`continuous_looks.crossing_power`).
 
     Args:
         drift: The effect over its standard error at the maximum.
         alpha: Two-sided.
     """
-    boundary = brownian.constant_boundary(alpha)
-    return min(1.0, brownian.crossing_power(boundary, drift) + brownian.crossing_power(boundary, -drift))
+    boundary = continuous_looks.constant_boundary(alpha)
+    return min(
+        1.0,
+        continuous_looks.crossing_power(boundary, drift) + continuous_looks.crossing_power(boundary, -drift),
+    )
 
 
 def power_fixed(drift: float, alpha: float) -> float:
@@ -127,7 +130,7 @@ def replay(
     """
     generator = np.random.default_rng(seed)
     count = len(values) // (2 * looks)
-    boundary = brownian.constant_boundary(alpha)
+    boundary = continuous_looks.constant_boundary(alpha)
     sizes = count * np.arange(1, looks + 1)
     needed = boundary / np.sqrt(np.arange(1, looks + 1) / looks)
     centred = values - values.mean()

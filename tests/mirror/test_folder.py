@@ -7,7 +7,7 @@ import time
 import pytest
 
 from windsock.errors import MirrorError
-from windsock.mirror.files import Folder
+from windsock.mirror.folder import Folder
 
 NAME = "profiles.flagd.json"
 

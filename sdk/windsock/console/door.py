@@ -37,7 +37,7 @@ _QUERIES = load_queries("windsock.console", "queries.sql")
 _ORDER: Final = (Role.READER, Role.EDITOR, Role.ADMIN)
 
 
-class Desk:
+class ConsoleDoor:
     """What the pages share: connections, and the way through the door."""
 
     def __init__(self, console: Console) -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from windsock.usage import COLUMNS, Healed, Measured, Pending, UsageRecord, Use
-from windsock.usage.clean import MAX_ERROR, MAX_FIELD, MAX_FIELDS, MAX_TEXT, clean
+from windsock.usage.making_rows import MAX_ERROR, MAX_FIELD, MAX_FIELDS, MAX_TEXT, clean
 
 
 class HostileError(Exception):
