@@ -1,7 +1,7 @@
 """What units did before the experiment; power is computed from it."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import ibis
 import numpy as np
@@ -12,6 +12,7 @@ from windsock.experiments.data.sources import Scope, rows_of
 from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.metrics import Kind, Metric
 from windsock.experiments.quantities import duration_text
+from windsock.text import count
 
 MAX_UNITS = 200_000
 """Most units that are read."""
@@ -64,8 +65,10 @@ def read_past(
     grouped = recent.group_by("unit").aggregate(n=numerator.fill_null(0.0), d=per.sum().fill_null(0.0))
     found = warehouse.rows(grouped.select("n", "d").limit(MAX_UNITS))
     if len(found) < 2:
+        whole, rest = divmod(metric.window, timedelta(days=1))
+        window = duration_text(metric.window) if rest else count(whole, "day")
         raise ConfigurationError(
-            f"metric {name}: {len(found)} units had a row in the last {duration_text(metric.window)}; "
+            f"metric {name}: {len(found)} units had a row in the last {window}; "
             "power needs past data: give the mean and the standard deviation instead"
         )
     numerators = np.array([float(str(row["n"])) for row in found])

@@ -76,7 +76,7 @@ def _requests(warehouse: Warehouse, scope: Scope) -> ir.Table:
     """usage_logs, one row for each request that used the flag, with what the built-in metrics need."""
     logs = warehouse.table("public.usage_logs")
     if "variant" in logs.columns:
-        logs = logs.filter(logs.variant.isnull() | (logs.variant != OVERRIDE))
+        logs = logs.filter(logs.variant.isnull() | (_text(logs.variant) != OVERRIDE))
     ended = logs.latency_ms.notnull()
     if "status" in logs.columns:  # added later; a row that has neither isn't a request's
         ended |= logs.status.notnull()
@@ -86,13 +86,18 @@ def _requests(warehouse: Warehouse, scope: Scope) -> ir.Table:
         "tokens": chosen.input_tokens.fill_null(0) + chosen.output_tokens.fill_null(0),
     }
     if "status" in chosen.columns:
-        added["failed"] = _one(chosen.status == "error")
+        added["failed"] = _one(_text(chosen.status) == "error")
     model = next((field for field in _fields(scope.experiment) if "model" in field), None)
     if "answered_model" in chosen.columns and model is not None:
         key = ibis.literal(f'"{model}":')
-        served = _compact(chosen["values"]).contains(key.concat('"', chosen.answered_model, '"'))
+        served = _compact(chosen["values"]).contains(key.concat('"', _text(chosen.answered_model), '"'))
         added["answered_by_assigned"] = _one(served)
     return chosen.mutate(**added)
+
+
+def _text(column: ir.Value) -> ir.StringValue:
+    """A column of text also where a file has nothing in it: DuckDB then reads a column of integers."""
+    return column.cast("string")
 
 
 def _compact(document: ir.Value) -> ir.StringValue:
