@@ -66,8 +66,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A test fails that leaves its process other than it found it; slow ones are mostly programs of their own."""
-    if request.node.get_closest_marker("slow"):
+    """A test fails that leaves its process other than it found it.
+
+    Slow ones are mostly programs of their own, and pages of the documentation show what a program leaves as it is.
+    """
+    if request.node.get_closest_marker("slow") or request.node.get_closest_marker("documentation"):
         yield
     else:
         with nothing_is_left():
