@@ -1,4 +1,4 @@
-"""The web console: what is set, for whom, why, and what needs doing; mountable in an existing application."""
+"""The web console: what is set, for whom and why, and what needs attention. Mountable in another app."""
 
 from windsock.errors import MissingExtraError
 

@@ -1,4 +1,4 @@
-"""The application: every page behind the same door, with the same headers."""
+"""The application: every page goes through the same access check and gets the same headers."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -18,14 +18,14 @@ from windsock.console.security import SecureHeaders
 
 
 def application(console: Console) -> FastAPI:
-    """Make the console, to be served by itself or mounted in another application.
+    """Build the console app, to serve on its own or mount in another application.
 
     ::
 
         app.mount("/console", application(Console((Teacher,), Path("flagd"), database_url)))
 
-    The process must have called `windsock.start`. Sign-in is with tokens of ``windsock token``, and with the
-    JWTs of `Console.issuer`.
+    The process must have called `windsock.start`. Users sign in with tokens from ``windsock token`` or with
+    JWTs from `Console.issuer`.
     """
     door = ConsoleDoor(console)
 
@@ -48,7 +48,7 @@ def application(console: Console) -> FastAPI:
 
 
 def _apis(console: Console) -> Iterator[Api]:
-    """The configuration API of every class, but of one whose fields would be in the way of its responses."""
+    """The configuration API of every class, except classes whose field names clash with its responses."""
     for each in console.settings:
         if ENVIRONMENTS not in each.model_fields:
             path = f"/api/config/{each.__windsock__.declaration.flag}"
@@ -56,7 +56,7 @@ def _apis(console: Console) -> Iterator[Api]:
 
 
 async def _health(_: Request) -> Response:
-    """That the process answers; nothing else is told to whoever has not signed in."""
+    """Confirm that the process responds; anonymous callers learn nothing more."""
     return JSONResponse({"status": "ok"})
 
 

@@ -1,4 +1,4 @@
-"""The door of every page: who asks, whether they may, the page's transaction, and what to say if it fails."""
+"""What every page goes through: authentication, permissions, the page's transaction, and error pages."""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -38,7 +38,7 @@ _ORDER: Final = (Role.READER, Role.EDITOR, Role.ADMIN)
 
 
 class ConsoleDoor:
-    """What the pages share: connections, and the way through the door."""
+    """What the pages share: connections and access control."""
 
     def __init__(self, console: Console) -> None:
         check_url(console.database_url)
@@ -49,7 +49,7 @@ class ConsoleDoor:
         self.kept = Shared(console, self.transaction)
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self.kept.close()
         with self._lock:
             pool, self._pool = self._pool, None
@@ -58,7 +58,7 @@ class ConsoleDoor:
 
     @contextmanager
     def connected(self) -> Iterator[Connection]:
-        """A connection that commits by itself; the pool is opened at the first use."""
+        """An autocommit connection; the pool opens on first use."""
         with self._lock:
             if self._pool is None:
                 options = {
@@ -81,13 +81,13 @@ class ConsoleDoor:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A connection in one transaction, with limits on what it may take."""
+        """A connection in one transaction, with resource limits."""
         with self.connected() as connection, connection.transaction():
             connection.execute(_QUERIES["limits"])
             yield connection
 
     async def in_thread(self, request: Request, function: Callable[[], Response]) -> Response:
-        """Run what waits for the database in threads of the console's own; a failure of it is a page."""
+        """Run blocking database work in the console's own threads; a failure becomes an error page."""
 
         def attempt() -> Response:
             try:
@@ -101,7 +101,7 @@ class ConsoleDoor:
         return await to_thread.run_sync(attempt, limiter=self._limiter)
 
     def endpoint(self, route: Route) -> Endpoint:
-        """A page behind the door."""
+        """Wrap a route with access control."""
 
         async def serve(request: Request) -> Response:
             try:
@@ -113,7 +113,7 @@ class ConsoleDoor:
         return serve
 
     async def nothing_here(self, request: Request, _: Exception) -> Response:
-        """An address without a page: told to who is signed in; others go to the door, programs get JSON."""
+        """Handle an unknown path: 404 page if signed in, else a redirect to sign-in; programs get JSON."""
         if request.url.path.removeprefix(request.scope.get("root_path", "")).startswith("/api/"):
             return JSONResponse({"detail": "there is nothing here; see /api/config/FLAG"}, 404)
         route = Route("", _nothing_here)
@@ -122,12 +122,12 @@ class ConsoleDoor:
     def problem(
         self, request: Request, status: int, message: str, session: Session | None = None
     ) -> Response:
-        """A page that says what is wrong."""
+        """An error page."""
         page = Page("problem.html", _TITLES.get(status, "That did not work"), {"message": message}, status)
         return self._shown(page, request, session)
 
     def _guarded(self, route: Route, request: Request, form: Mapping[str, str]) -> Response:
-        """Let somebody in, answer, and give the cookie its next text."""
+        """Authenticate the request, answer it, and rotate the session cookie."""
         cookie, session, text = cookie_of(request), None, None
         if cookie:
             with self.transaction() as connection:
@@ -206,7 +206,7 @@ def _nothing_here(_: Visit) -> Answer:
 
 
 def _database_words(error: Exception) -> str:
-    """What a database's failure means to whoever looks at a page; details are in the log."""
+    """Explain a database failure to the person viewing the page; the details go to the log."""
     if isinstance(error, psycopg.errors.InsufficientPrivilege | psycopg.errors.UndefinedTable):
         what = error.diag.message_primary
         return f"{what}: run `windsock migrate`, and connect as windsock_console or as the owner"

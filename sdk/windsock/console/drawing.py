@@ -1,4 +1,4 @@
-"""Lines over time as SVG: no script, colours from the style sheet, and the numbers in words beside them."""
+"""Time-series line charts as SVG: no scripts, colours from the style sheet, and the numbers also as text."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from windsock.text import escaped
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 420, 150, 46, 20, 8
 MOST: Final = 4
-"""Lines in one plot, which is how many colours there are."""
+"""Maximum lines in one plot: one per available colour."""
 
 Series = Mapping[str, Sequence[float | None]]
 
@@ -26,12 +26,12 @@ _KEY: Final = Markup(
 
 
 def lines(title: str, times: Sequence[datetime], series: Series) -> Markup:
-    """A plot of several lines that begin at zero; a gap is where there is no number.
+    """Plot several lines on a scale that starts at zero; missing numbers leave gaps.
 
     Args:
-        title: What is drawn.
-        times: When, oldest first.
-        series: At most `MOST` lines, each with a number for each time.
+        title: What the plot shows.
+        times: The points in time, oldest first.
+        series: At most `MOST` lines, each with one number per point in time.
     """
     numbers = [value for values in series.values() for value in values if value is not None]
     top = max(numbers, default=0.0) or 1.0
@@ -46,13 +46,13 @@ def lines(title: str, times: Sequence[datetime], series: Series) -> Markup:
 
 
 def legend(names: Sequence[str]) -> Markup:
-    """The lines' colours, by name."""
+    """The legend: each line's name and colour."""
     keys = (_KEY.format(number, escaped(name)) for number, name in enumerate(names[:MOST]))
     return Markup('<ul class="legend">{}</ul>').format(Markup("").join(keys))
 
 
 def short(value: float) -> str:
-    """A number for a scale: ``1.2k``, ``3M``, ``0.004``."""
+    """Format a number for an axis: ``1.2k``, ``3M``, ``0.004``."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:.3g}{letter}"
@@ -60,7 +60,7 @@ def short(value: float) -> str:
 
 
 def _scale(top: float) -> list[Markup]:
-    """Three lines across: nothing, half and the most."""
+    """Three grid lines: zero, half and the maximum."""
     parts = []
     for share in (0.0, 0.5, 1.0):
         y = _y(top * share, top)
@@ -70,7 +70,7 @@ def _scale(top: float) -> list[Markup]:
 
 
 def _line(values: Sequence[float | None], top: float, number: int) -> list[Markup]:
-    """A line, in as many pieces as there are gaps; a number between two gaps is a dot."""
+    """Draw a line, broken at each gap; a lone number between two gaps becomes a dot."""
     parts: list[Markup] = []
     points: list[tuple[str, str]] = []
     step = (WIDTH - LEFT - 4) / max(len(values) - 1, 1)

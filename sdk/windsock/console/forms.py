@@ -1,4 +1,4 @@
-"""What a form sent, bounded; and whether it was ours."""
+"""Read submitted forms within size limits, and verify that they're ours."""
 
 import hmac
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from windsock.text import UNSTORABLE
 MAX_BYTES: Final = 256 * 1024
 MAX_FIELDS: Final = 2_000
 KEY: Final = "form_key"
-"""The hidden field that proves a form to be ours."""
+"""The hidden field that proves a form is ours."""
 
 
 class BadFormError(Exception):
@@ -29,10 +29,10 @@ class BadFormError(Exception):
 
 
 async def form_of(request: Request) -> dict[str, str]:
-    """Read a form; of a field that is sent twice, the last counts.
+    """Read a form; if a field is sent twice, the last one wins.
 
     Raises:
-        BadFormError: It is too long, or not a form.
+        BadFormError: The body is too long or isn't a form.
     """
     body = bytearray()
     async for chunk in request.stream():
@@ -49,10 +49,10 @@ async def form_of(request: Request) -> dict[str, str]:
 
 
 def check_ours(request: Request, form: Mapping[str, str], key: str) -> None:
-    """Refuse a form of another site, or of a session that has ended.
+    """Reject a form from another site or an expired session.
 
     Raises:
-        BadFormError: It isn't ours.
+        BadFormError: The form isn't ours.
     """
     site = request.headers.get("sec-fetch-site", "same-origin")
     sent = form.get(KEY, "").encode(errors="surrogatepass")

@@ -1,4 +1,4 @@
-"""Who somebody is, by what they present: a token of `windsock token`, or an identity provider's JWT."""
+"""Identify a person by their credential: a token from `windsock token` or an identity provider's JWT."""
 
 import logging
 import time
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("windsock.console")
 
 ALGORITHMS: Final = ("ES256", "RS256")
-"""What a JWT may be signed with: never with a shared secret, never with nothing."""
+"""Accepted JWT signature algorithms: never a shared secret, never ``none``."""
 
 _PATIENCE: Final = 5.0
-"""Seconds that the provider's keys may take."""
+"""Seconds allowed for fetching the provider's keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,13 @@ class Identity:
 
 
 def of_token(connection: "psycopg.Connection[tuple[Any, ...]]", presented: str) -> Identity | None:
-    """Who has this token; None if it is not in use."""
+    """The token's owner; None if the token isn't valid."""
     person = authenticate(connection, presented) if presented else None
     return None if person is None else Identity(person)
 
 
 def identified(issuer: Issuer, presented: str) -> Identity | None:
-    """Who a JWT (RFC 7519) says that it is of; None if it isn't valid, or of somebody without a role."""
+    """The person whom a JWT (RFC 7519) identifies; None if it's invalid or they have no role."""
     if presented.count(".") != 2:
         return None
     try:
@@ -65,7 +65,7 @@ def identified(issuer: Issuer, presented: str) -> Identity | None:
 
 
 def _of_claims(claims: dict[str, Any]) -> Identity | None:
-    """Roles come from `app_metadata` alone: users write `user_metadata` themselves."""
+    """Read the role from `app_metadata` only: users can edit `user_metadata` themselves."""
     own = claims.get("app_metadata")
     role = own.get("windsock_role") if isinstance(own, dict) else None
     flags = own.get("windsock_flags", []) if isinstance(own, dict) else None

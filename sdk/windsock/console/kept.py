@@ -1,4 +1,4 @@
-"""Values that take long to make: made for each page while cheap, and beside the pages once they are not."""
+"""Cached values: computed per page while that's cheap, in a background thread once it isn't."""
 
 import logging
 import time
@@ -14,20 +14,20 @@ logger = logging.getLogger("windsock.console")
 T = TypeVar("T")
 
 CHEAP: Final = 0.015
-"""Seconds that a page may wait; what took longer is made in a thread from then on."""
+"""Seconds that a page may wait; a value that took longer is computed in a thread from then on."""
 
 _SHARE: Final = 20
-"""A thread makes it again after so many times the seconds that it took: 5 % of a processor at most."""
+"""Wait this many times the last run's duration before recomputing: at most 5 % of one CPU core."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made(Generic[T]):
-    """A value, and when it was made.
+    """A value and when it was computed.
 
     Attributes:
         value: The value.
-        at: When, on the monotonic clock.
-        took: Seconds that it took.
+        at: When it was computed, on the monotonic clock.
+        took: How long that took, in seconds.
     """
 
     value: T
@@ -36,16 +36,16 @@ class Made(Generic[T]):
 
     @property
     def age(self) -> float:
-        """Seconds since then, for the page to say."""
+        """The value's age in seconds, for display on the page."""
         return time.monotonic() - self.at
 
 
 class Kept(Generic[T]):
-    """The newest value; where making one takes long, a page gets the last one, which says how old it is.
+    """The newest value; if computing one is slow, a page gets the previous one along with its age.
 
     Args:
         name: For the log and the thread.
-        make: Makes the value.
+        make: Computes the value.
     """
 
     def __init__(self, name: str, make: Callable[[], T]) -> None:
@@ -56,7 +56,7 @@ class Kept(Generic[T]):
         self._thread: Thread | None = None
 
     def now(self) -> Made[T]:
-        """The value, made now if that is cheap or if there is none yet; what `make` raises then is raised."""
+        """The value, computed now if that's cheap or none exists yet; exceptions from `make` propagate."""
         made = self._made
         if made is None:
             with self._making:
@@ -68,14 +68,14 @@ class Kept(Generic[T]):
         return made
 
     def latest(self) -> Made[T] | None:
-        """The value as it was last made; this never waits, and None is for one that is being made."""
+        """The last computed value, without waiting; None while the first one is being computed."""
         made = self._made
         if made is None or made.age > _SHARE * made.took:
             self.begin()
         return made
 
     def begin(self) -> None:
-        """Make the value in a thread, unless one is at it."""
+        """Start computing the value in a thread, unless one is already running."""
         if self._thread is None or not self._thread.is_alive():
             self._thread = Thread(target=self._in_thread, name=f"windsock console: {self._name}", daemon=True)
             threads.begin(self._thread)

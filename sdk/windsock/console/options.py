@@ -1,4 +1,4 @@
-"""What the console shows, and who may sign in."""
+"""What the console shows and who may sign in."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +11,14 @@ from windsock.settings.settings import Settings
 class Issuer:
     """An identity provider whose tokens (JWT) sign people in.
 
-    The role is ``windsock_role`` of the claim ``app_metadata``, which users can't change themselves. Beside
-    it ``windsock_flags``, a list of beginnings of keys, says which flags they may change; without it, all.
-    Whoever has no role can't sign in.
+    The role is ``windsock_role`` in the ``app_metadata`` claim, which users can't change themselves. Next to
+    it, ``windsock_flags`` lists the key prefixes of the flags that they may change; without it, all flags.
+    Users without a role can't sign in.
 
     Attributes:
-        issuer: What the claim ``iss`` must be; of Supabase ``https://<project>.supabase.co/auth/v1``.
-        audience: What ``aud`` must be; Supabase says ``authenticated``.
-        keys_url: Its keys (JWKS); by default ``<issuer>/.well-known/jwks.json``.
+        issuer: The expected ``iss`` claim; for Supabase, ``https://<project>.supabase.co/auth/v1``.
+        audience: The expected ``aud`` claim; Supabase uses ``authenticated``.
+        keys_url: URL of the issuer's keys (JWKS); by default ``<issuer>/.well-known/jwks.json``.
     """
 
     issuer: str
@@ -27,7 +27,7 @@ class Issuer:
 
     @property
     def jwks(self) -> str:
-        """Where its keys are."""
+        """The URL of the issuer's keys."""
         return self.keys_url or f"{self.issuer.rstrip('/')}/.well-known/jwks.json"
 
 
@@ -37,9 +37,9 @@ class Console:
 
     Attributes:
         settings: The settings classes; the process serves their flags (see `windsock.start`).
-        flags: The folder of the flag files, relative to the working directory, as Git has it.
-        database_url: PostgreSQL, prepared by ``windsock migrate``; ``windsock_console`` has the rights.
-        issuer: Whose JWTs sign people in, besides tokens of ``windsock token``.
+        flags: The Git-managed folder of flag files, relative to the working directory.
+        database_url: PostgreSQL, set up with ``windsock migrate``; role ``windsock_console`` has the grants.
+        issuer: Whose JWTs are accepted for sign-in, in addition to tokens from ``windsock token``.
     """
 
     settings: tuple[type[Settings], ...]
@@ -49,5 +49,5 @@ class Console:
 
     @property
     def declarations(self) -> tuple[Declaration, ...]:
-        """What the classes declare, in their order."""
+        """The classes' declarations, in order."""
         return tuple(each.__windsock__.declaration for each in self.settings)

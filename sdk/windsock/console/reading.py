@@ -1,4 +1,4 @@
-"""What several pages read: flag files, a class by its flag, profiles by class."""
+"""Reads that several pages share: flag files, the class behind a flag, profiles by class."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 _LOOKS: Final = 6
-"""Earlier looks that a report draws."""
+"""How many earlier looks a report draws."""
 
 QUERIES = load_queries("windsock.console", "queries.sql")
 
 
 def git_files(console: Console) -> tuple[FlagFile, ...]:
-    """The flag files that Git owns; none where there is no such folder."""
+    """The flag files managed in Git; empty if the folder doesn't exist."""
     try:
         return read_files([console.flags])
     except UnreachableError:
@@ -44,16 +44,16 @@ def git_files(console: Console) -> tuple[FlagFile, ...]:
 
 
 def git_flags(console: Console) -> FlagSet:
-    """The flags in these files."""
+    """The flags in the files managed in Git."""
     return _parsed(git_files(console))
 
 
 _parsed = lru_cache(maxsize=2)(flag_set)
-"""Files that say what they said before are not parsed again."""
+"""Unchanged files aren't parsed again."""
 
 
 def shown_flag(console: Console, flag: Flag) -> Flag:
-    """A flag as it may be shown: if it is a settings class's, the values of secret fields are masked."""
+    """A flag that's safe to show: for a settings class, the values of secret fields are masked."""
     for each in console.declarations:
         if flag.key in {each.flag, each.experiment_flag, each.profile_flag}:
             variants = {
@@ -70,7 +70,7 @@ def class_of(console: Console, flag: str) -> type[Settings]:
     """The settings class of a flag.
 
     Raises:
-        NotFoundError: None that the console shows has this flag.
+        NotFoundError: No class shown in the console has this flag.
     """
     for each in console.settings:
         if each.__windsock__.declaration.flag == flag:
@@ -80,21 +80,21 @@ def class_of(console: Console, flag: str) -> type[Settings]:
 
 
 def served_provider() -> CompiledProvider | None:
-    """What evaluates flags in this process; None where a server does."""
+    """The provider that evaluates flags in this process; None if a server does."""
     provider = process.evaluating().client.provider
     return provider if isinstance(provider, CompiledProvider) else None
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileOf:
-    """What a profile says of one class.
+    """A profile's settings for one class.
 
     Attributes:
-        id: The configuration's id, by which variants are named.
+        id: The configuration's id, from which variants take their names.
         name: Its name.
-        active: Whether it is served.
-        users: How many have it.
-        values: Its settings of the class.
+        active: Whether it's served.
+        users: How many users have it.
+        values: Its settings for the class.
     """
 
     id: str
@@ -105,20 +105,20 @@ class ProfileOf:
 
 
 ProfileRow = tuple[str, str, bool, int, Mapping[str, object]]
-"""A profile with all that it sets: id, name, whether it is active, how many users have it, settings."""
+"""A profile row: id, name, whether it's active, how many users have it, and all its settings."""
 
 
 def profile_rows(
     connection: "Connection", counted: Made[Mapping[str, int]], limit: int = 500
 ) -> list[ProfileRow]:
-    """The profiles, those of most users first."""
+    """The profiles, most widely used first."""
     most = list(counted.value.items())[:limit]
     ids, users = [number for number, _ in most], [count for _, count in most]
     return connection.execute(QUERIES["profiles"], {"ids": ids, "users": users, "limit": limit}).fetchall()
 
 
 def profiles_of(console: Console, rows: Iterable[ProfileRow], flag: str) -> list[ProfileOf]:
-    """What profiles say of one class; those that say nothing are left out."""
+    """The profiles that set values for one class."""
     of_class = (
         ProfileOf(number, name, active, users, part_of(console, settings, flag))
         for number, name, active, users, settings in rows
@@ -127,7 +127,7 @@ def profiles_of(console: Console, rows: Iterable[ProfileRow], flag: str) -> list
 
 
 def part_of(console: Console, settings: Mapping[str, object], flag: str) -> Mapping[str, object]:
-    """What a row's settings say of a class, as the mirror shares them out."""
+    """A row's settings for one class, split as the mirror does it."""
     if len(console.settings) == 1:
         return settings
     nested = settings.get(flag)
@@ -138,7 +138,7 @@ def part_of(console: Console, settings: Mapping[str, object], flag: str) -> Mapp
 
 
 def masked_settings(console: Console, settings: Mapping[str, object]) -> dict[str, object]:
-    """A row's settings as they may be shown: secrets and passwords masked."""
+    """A row's settings with secrets and passwords masked, for display."""
     declared = {each.flag: each for each in console.declarations}
     shown: dict[str, object] = {}
     for key, value in settings.items():
@@ -152,11 +152,11 @@ def masked_settings(console: Console, settings: Mapping[str, object]) -> dict[st
 
 
 def analysis(console: Console, name: str, looks: int = _LOOKS) -> "Result":
-    """An experiment, analysed now.
+    """A fresh analysis of an experiment.
 
     Raises:
         MissingExtraError: The extra that computes reports isn't installed.
-        WindsockError: There is no report yet, or its data can't be read.
+        WindsockError: No report is available yet, or its data can't be read.
     """
     try:
         from windsock.experiments.result import analyze  # noqa: PLC0415 - an extra
@@ -167,7 +167,7 @@ def analysis(console: Console, name: str, looks: int = _LOOKS) -> "Result":
 
 
 def pages(asked: Mapping[str, str], size: int) -> tuple[int, int]:
-    """Which page is asked for, from 1, and how many rows are before it."""
+    """The requested page number, from 1, and the number of rows before it."""
     text = asked.get("page", "1")
     page = min(max(int(text), 1), 100_000) if text.isascii() and text.isdecimal() and len(text) < 7 else 1
     return page, (page - 1) * size

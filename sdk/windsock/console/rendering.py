@@ -1,4 +1,4 @@
-"""Templates: everything that is shown is text, escaped, with what a reader could not see written out."""
+"""Templates: all output is escaped text, with invisible characters spelled out."""
 
 import json
 from collections.abc import Mapping
@@ -26,12 +26,12 @@ NAVIGATION: Final = (
 
 
 def rendered(template: str, root: str, values: Mapping[str, object]) -> str:
-    """A page.
+    """Render a page.
 
     Args:
         template: Its file in ``templates``.
-        root: Where the console is mounted: ``""``, or ``/console``.
-        values: What it shows.
+        root: Where the console is mounted: ``""`` or ``/console``.
+        values: The template's variables.
     """
 
     def href(path: str, **asked: object) -> str:
@@ -41,7 +41,7 @@ def rendered(template: str, root: str, values: Mapping[str, object]) -> str:
 
 
 def address(root: str, path: str, asked: Mapping[str, object]) -> str:
-    """The address of a page, with what its query asks."""
+    """A page's URL, with its query."""
     query = urlencode(
         {name: str(value) for name, value in asked.items() if value not in (None, "")}, errors="replace"
     )
@@ -50,7 +50,7 @@ def address(root: str, path: str, asked: Mapping[str, object]) -> str:
 
 @cache
 def environment() -> Environment:
-    """The templates, with their filters."""
+    """The template environment, with its filters."""
     made = Environment(
         loader=PackageLoader("windsock.console"),
         autoescape=True,
@@ -65,39 +65,39 @@ def environment() -> Environment:
 
 @cache
 def style_sheet() -> str:
-    """The one style sheet: the console's, and the experiments report's inside ``.report``."""
+    """The combined style sheet: the console's, plus the experiment report's scoped to ``.report``."""
     own = files("windsock.console").joinpath("console.css").read_text(encoding="utf-8")
     report = files("windsock.experiments.reporting").joinpath("style.css").read_text(encoding="utf-8")
     return f"{own}\n.report {{\n{report}\n}}\n"
 
 
 def written(value: object) -> str:
-    """A value as JSON, on one line."""
+    """Format a value as one line of JSON."""
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def lines(text: str) -> Markup:
-    """A text of several lines, for ``pre`` and ``textarea``."""
+    """Multi-line text for ``pre`` and ``textarea``."""
     return Markup("\n").join(escape(escaped(line)) for line in text.split("\n"))
 
 
 def when(moment: datetime) -> str:
-    """A moment, as people compare them."""
+    """Format a point in time for readers."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def ago(moment: datetime) -> str:
-    """How long ago a moment was."""
+    """Format how long ago something was."""
     return f"{age((datetime.now(UTC) - moment).total_seconds())} ago"
 
 
 def old(moment: datetime) -> str:
-    """How long a thing that began then has been there."""
+    """Format how long something has existed since a point in time."""
     return age((datetime.now(UTC) - moment).total_seconds())
 
 
 def age(seconds: float) -> str:
-    """A duration in the largest unit of which there are two."""
+    """Format a duration in the largest unit that it spans at least twice."""
     for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
@@ -105,12 +105,12 @@ def age(seconds: float) -> str:
 
 
 def number(value: float, digits: int = 0) -> str:
-    """A number with its thousands apart."""
+    """Format a number with thousands separators."""
     return f"{value:,.{digits}f}"
 
 
 def _seen(value: object) -> object:
-    """Write out what could hide or turn around the text beside it; what is markup already stays."""
+    """Spell out characters that could hide or reverse neighbouring text; leave markup as it is."""
     if value is None:
         return ""
     return escaped(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,4 +1,4 @@
-"""The headers of every response, and the cookie."""
+"""Security headers for every response, and the session cookie."""
 
 from collections.abc import MutableMapping
 from typing import Any, Final
@@ -11,13 +11,13 @@ POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none';"
     " frame-ancestors 'none'"
 )
-"""No script at all, and nothing from another host."""
+"""Allow no scripts and nothing from other hosts."""
 
 _HEADERS: Final = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # `no-referrer` would take the origin out of forms too
+    "Referrer-Policy": "same-origin",  # `no-referrer` would also strip the origin from forms
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
@@ -26,7 +26,7 @@ _HEADERS: Final = {
 
 
 class SecureHeaders:
-    """Middleware that adds the headers which a response doesn't have."""
+    """Middleware that adds the headers that a response lacks."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -43,12 +43,12 @@ class SecureHeaders:
 
 
 def cookie_of(request: Request) -> str:
-    """The text of the session's cookie; empty without one."""
+    """The session cookie's value; empty if there's none."""
     return request.cookies.get(_name(request), "")
 
 
 def set_cookie(response: Response, request: Request, text: str, seconds: float) -> None:
-    """Send the session's cookie; an empty text takes it away."""
+    """Set the session cookie; empty text deletes it."""
     response.set_cookie(
         _name(request),
         text,
@@ -61,7 +61,7 @@ def set_cookie(response: Response, request: Request, text: str, seconds: float) 
 
 
 def _name(request: Request) -> str:
-    """With ``__Host-``, a browser takes it over https only, and from no other host of the domain."""
+    """The cookie's name. Browsers accept ``__Host-`` only over HTTPS and only from this exact host."""
     return "__Host-windsock" if _is_secure(request) else "windsock"
 
 

@@ -1,4 +1,4 @@
-"""Who is signed in: a random cookie, kept as its hash, changed every five minutes, good for twelve hours."""
+"""Sessions: a random cookie, stored as a hash, rotated every five minutes, valid for twelve hours."""
 
 import secrets
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 LONGEST: Final = 12 * 3600.0
-"""Seconds until a session ends, however busy it is; one that is idle for an hour ends as well."""
+"""Seconds until a session ends even if it's in use; an hour without requests ends it too."""
 
 _QUERIES = load_queries("windsock.console", "queries.sql")
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody who is signed in.
+    """A signed-in person's session.
 
     Attributes:
         id: The row in the database.
         person: Who it is, and what they may do now.
-        form_key: In every form that they are sent; what comes back without it is another site's.
-        due: Whether the cookie should change.
+        form_key: Included in every form sent to them; a submission without it comes from another site.
+        due: Whether the cookie should be rotated.
     """
 
     id: int
@@ -36,7 +36,7 @@ class Session:
 
 
 def opened(connection: "Connection", person: Token, seconds: float = LONGEST) -> str:
-    """Sign somebody in; gives the text of the cookie."""
+    """Start a session and return the cookie's value."""
     text = secrets.token_urlsafe(32)
     row = {
         "digest": digest(text),
@@ -52,7 +52,7 @@ def opened(connection: "Connection", person: Token, seconds: float = LONGEST) ->
 
 
 def found(connection: "Connection", text: str) -> Session | None:
-    """The session of a cookie, if it has not ended and its token was not revoked."""
+    """A cookie's session; None if it has ended or its token was revoked."""
     row = connection.execute(_QUERIES["find_session"], {"digest": digest(text)}).fetchone()
     if row is None:
         return None
@@ -61,7 +61,7 @@ def found(connection: "Connection", text: str) -> Session | None:
 
 
 def rotated(connection: "Connection", session: Session) -> str | None:
-    """Another text for the cookie; None if another request has just changed it."""
+    """A new value for the cookie; None if another request has just rotated it."""
     text = secrets.token_urlsafe(32)
     row = connection.execute(
         _QUERIES["rotate_session"], {"digest": digest(text), "id": session.id}
@@ -70,5 +70,5 @@ def rotated(connection: "Connection", session: Session) -> str | None:
 
 
 def closed(connection: "Connection", session: Session) -> None:
-    """Sign somebody out."""
+    """End a session."""
     connection.execute(_QUERIES["close_session"], {"id": session.id})

@@ -1,4 +1,4 @@
-"""What pages share: how many users each profile has, and what Git says of each flag."""
+"""Data that pages share: how many users each profile has, and each flag's Git history."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     Connect = Callable[[], AbstractContextManager[psycopg.Connection[tuple[Any, ...]]]]
 
 COMMITS: Final = 50
-"""Commits of the flag files that are looked at."""
+"""How many commits to the flag files are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class GitPast:
-    """What Git says of the flags.
+    """The flags' history in Git.
 
     Attributes:
-        head: The commit that it was read at.
-        by_key: By flag, the commits that changed it, newest first.
-        fault: Why it can't be read.
+        head: The commit at which it was read.
+        by_key: The commits that changed each flag, newest first.
+        fault: Why the history can't be read.
     """
 
     head: str = ""
@@ -39,7 +39,7 @@ class GitPast:
 
 
 class Shared:
-    """What is kept between pages.
+    """Values cached between pages.
 
     Args:
         console: What the console shows.
@@ -56,12 +56,12 @@ class Shared:
         self.decisions: Kept[Mapping[str, str]] = Kept("what experiments decide", self._decide)
 
     def begin(self) -> None:
-        """Make them before somebody asks."""
+        """Compute the values before the first request."""
         self.users.begin()
         self.past.begin()
 
     def close(self) -> None:
-        """Wait for what is under way."""
+        """Wait for work in progress."""
         self.users.close()
         self.past.close()
         self.decisions.close()
@@ -71,7 +71,7 @@ class Shared:
             return dict(connection.execute(QUERIES["users_by_profile"]).fetchall())
 
     def _decide(self) -> Mapping[str, str]:
-        """What the report of each running experiment decides; one that has no report yet is left out."""
+        """The decision of each running experiment's report; experiments without a report are left out."""
         found = {}
         for name in sorted(running(git_flags(self._console).flags.values())):
             try:
@@ -84,7 +84,7 @@ class Shared:
         return shown_flag(self._console, flag)
 
     def _read(self) -> GitPast:
-        """Read Git, if there are commits since the last time."""
+        """Read Git if there are new commits."""
         try:
             repository = Repository()
             head = repository.resolve("HEAD")

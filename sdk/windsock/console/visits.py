@@ -1,4 +1,4 @@
-"""What a page is given, and what it answers: plain data on both sides."""
+"""A page handler's input and output, both plain data."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 
 
 class NotFoundError(Exception):
-    """There is no such thing to show; the message says what, and what to do."""
+    """The requested thing doesn't exist; the message says what and how to proceed."""
 
 
 class NotAllowedError(Exception):
-    """Whoever is signed in may not do this; the message says why."""
+    """The signed-in user isn't allowed to do this; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request of somebody who is signed in.
+    """One request from a signed-in user.
 
     Attributes:
         console: What the console shows.
-        person: Who asks.
-        kept: What pages share.
-        connection: In a transaction that ends with the request, and is undone if the page fails.
-        outside: A connection that commits by itself, for a change of a file.
-        asked: The query's parameters, each once.
-        form: What a form sent; empty for a page that is only read.
+        person: Who's asking.
+        kept: Data that pages share.
+        connection: In a transaction that ends with the request and is rolled back if the page fails.
+        outside: An autocommit connection, for changes to files.
+        asked: The query's parameters, without duplicates.
+        form: The submitted form; empty for a page that only reads.
     """
 
     console: Console
@@ -45,10 +45,10 @@ class Visit:
     form: Mapping[str, str] = field(default_factory=dict)
 
     def must_change(self, flag: str) -> None:
-        """Let only those pass who may change a flag.
+        """Require permission to change a flag.
 
         Raises:
-            NotAllowedError: They may not.
+            NotAllowedError: Permission is missing.
         """
         if not self.person.may_change(flag):
             raise NotAllowedError(
@@ -64,7 +64,7 @@ class Page:
     Attributes:
         template: Its file in ``templates``.
         title: For the window and the heading.
-        values: What the template shows.
+        values: The template's variables.
         status: The response's status.
     """
 
@@ -76,11 +76,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """Another page to go to.
+    """A redirect to another page.
 
     Attributes:
-        path: From the console's own root: ``/profile``.
-        asked: Parameters of its query.
+        path: Relative to the console's root, such as ``/profile``.
+        asked: Its query parameters.
     """
 
     path: str
@@ -93,13 +93,13 @@ Handler: TypeAlias = Callable[[Visit], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A page at its address.
+    """A page and its path.
 
     Attributes:
-        path: From the console's own root.
-        handler: What answers.
-        method: ``GET``, or ``POST`` for what changes something or plans it.
-        role: The least that somebody must be.
+        path: Relative to the console's root.
+        handler: The function that answers.
+        method: ``GET``, or ``POST`` for planning or making a change.
+        role: The minimum role.
     """
 
     path: str

@@ -1,1 +1,1 @@
-"""The pages, one file per area; each handler reads, and hands plain data to a template."""
+"""The pages, one file per area; each handler reads data and passes plain values to a template."""

@@ -1,4 +1,4 @@
-"""Every page that needs somebody to be signed in."""
+"""Every page that requires sign-in."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Base values: a flag's variants edited in a form, planned exactly, written as the API writes them."""
+"""Base values: edit a flag's variants in a form, review the exact plan, and write them as the API does."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -26,11 +26,11 @@ from windsock.runtime.state import health
 from windsock.settings.declaration import Declaration
 
 _MADE_UP: Final = 10_000
-"""Users that a plan is made for while nobody is in the usage log."""
+"""Synthetic users to plan for while the usage log is empty."""
 
 
 def edit(visit: Visit) -> Answer:
-    """The form of a flag's values: the base, or what an environment says differently."""
+    """The form for a flag's values: the base or an environment's overrides."""
     declaration, store = _flag(visit, visit.asked.get("flag", ""))
     stored = store.read()
     variant = visit.asked.get("variant") or stored.configuration.default
@@ -38,7 +38,7 @@ def edit(visit: Visit) -> Answer:
 
 
 def plan(visit: Visit) -> Answer:
-    """What the form would change and who gets something else; or the form again, with what is wrong."""
+    """What the form would change and for whom; or the form again, with its errors."""
     declaration, store = _flag(visit, visit.form.get("flag", ""))
     stored = store.read()
     variant = _known(stored, visit.form.get("variant", ""))
@@ -65,7 +65,7 @@ def plan(visit: Visit) -> Answer:
 
 
 def apply(visit: Visit) -> Answer:
-    """Write what was planned, if the file is still what it was."""
+    """Write the planned change, if the file is unchanged since."""
     declaration, store = _flag(visit, visit.form.get("flag", ""))
     _must_be_writable()
     stored = store.read()
@@ -78,7 +78,7 @@ def apply(visit: Visit) -> Answer:
 
 
 def write(visit: Visit, store: Store, change: Write) -> None:
-    """Write a change, and serve it in this process at once.
+    """Write a change and serve it in this process immediately.
 
     Raises:
         ConfigurationError: The file changed since, or the change isn't valid; nothing was written.
@@ -95,10 +95,10 @@ def write(visit: Visit, store: Store, change: Write) -> None:
 
 
 def store_of(visit: Visit, flag: str) -> tuple[Declaration, Store]:
-    """A class and the file that holds its flag.
+    """A class and the file that contains its flag.
 
     Raises:
-        NotFoundError: There is no such class, or no file in Git has its flag.
+        NotFoundError: The class doesn't exist, or no file in Git contains its flag.
     """
     declaration = class_of(visit.console, flag).__windsock__.declaration
     file = served_file(git_files(visit.console), flag)
@@ -134,7 +134,7 @@ def _editable(declaration: Declaration) -> list[EditableField]:
 
 
 def _write(visit: Visit, stored: Stored, variant: str, form: Sent) -> Write:
-    """What a form asks for, as the API would be asked."""
+    """Convert a form to the equivalent API request."""
     before = stored.configuration.variants[variant]
     said = {key: value for key, value in form.values.items() if before.get(key) != value or key not in before}
     cleared = tuple((variant, path) for path in form.cleared)
@@ -154,7 +154,7 @@ def _stale(prepared: object) -> tuple[str, ...]:
 
 
 def _words(prepared: PreparedWrite) -> list[str]:
-    """Each value before and after, a line each."""
+    """Each changed value, before and after, one per line."""
     return [changed_words(pointer, before, after) for pointer, (before, after) in _changed(prepared).items()]
 
 
@@ -169,7 +169,7 @@ def _request(visit: Visit, path: Path, prepared: PreparedWrite) -> PlanRequest:
 
 
 def _holds_secret(declaration: Declaration, prepared: PreparedWrite) -> bool:
-    """Whether a variant sets a secret field, which no page shows."""
+    """Whether a variant sets a secret field, which pages never show."""
     return any(declaration.secrets & each.keys() for each in prepared.after.configuration.variants.values())
 
 
@@ -178,7 +178,7 @@ def _changed(prepared: PreparedWrite) -> Mapping[str, Sequence[object]]:
 
 
 def _covered(visit: Visit, declaration: Declaration, prepared: PreparedWrite) -> list[str]:
-    """Who doesn't see the change: users whose profile sets the field, and processes with a variable."""
+    """Who won't see the change: users whose profile sets the field, and processes with a variable."""
     fields = {field_of(pointer) for pointer in _changed(prepared)}
     profiles = profiles_of(
         visit.console, profile_rows(visit.connection, visit.kept.users.now()), declaration.flag

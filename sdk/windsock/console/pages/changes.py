@@ -1,4 +1,4 @@
-"""Changes: who changed what, before and after, from the audit and from Git; and taking it back."""
+"""Changes: who changed what, before and after, from the audit log and Git; and undoing a change."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -20,11 +20,11 @@ from windsock.nested import at
 _SIZE: Final = 50
 _COMMITS: Final = 20
 _SHOWN: Final = 200
-"""Lines of one change."""
+"""Maximum lines shown for one change."""
 
 
 class AuditRow(NamedTuple):
-    """A change in the audit."""
+    """A change in the audit log."""
 
     kind: str
     id: int
@@ -54,7 +54,7 @@ def changes(visit: Visit) -> Answer:
 
 
 def change(visit: Visit) -> Answer:
-    """One change, line by line."""
+    """One change in detail."""
     kind = "file" if visit.asked.get("kind") == "file" else "profile"
     rows = _rows(visit, kind=kind, id=_number(visit.asked.get("id", "")), limit=1)
     if not rows:
@@ -72,7 +72,7 @@ def change(visit: Visit) -> Answer:
 
 
 def undo(visit: Visit) -> Answer:
-    """Take a change of a profile, or of who has it, back."""
+    """Undo a change to a profile or to its assignments."""
     number = _number(visit.form.get("id", ""))
     row = visit.connection.execute(QUERIES["touched"], {"id": number}).fetchone()
     if row is None:
@@ -84,7 +84,7 @@ def undo(visit: Visit) -> Answer:
 
 
 def undo_file(visit: Visit) -> Answer:
-    """Take a write of a flag file back, if what it wrote is still there."""
+    """Undo a write to a flag file, if its values are still in place."""
     number = _number(visit.form.get("id", ""))
     row = visit.connection.execute(QUERIES["written"], {"id": number}).fetchone()
     if row is None:
@@ -122,7 +122,7 @@ def _summary(visit: Visit, row: AuditRow) -> str:
 
 
 def _lines(visit: Visit, row: AuditRow) -> list[str]:
-    """A change, a line for each value or user."""
+    """Describe a change, one line per value or user."""
     if row.kind == "file":
         return [changed_words(pointer, *ends) for pointer, ends in row.after.items()]
     before = row.before or {}

@@ -1,4 +1,4 @@
-"""Experiments: the list, the live report, and start, stop and decide behind the plan."""
+"""Experiments: the list, the live report, and start, stop and decide, each after a plan."""
 
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from windsock.runtime.state import health
 
 
 def experiments(visit: Visit) -> Answer:
-    """Every declared experiment, and what was last decided of it."""
+    """Every declared experiment and its latest decision."""
     folder = visit.console.flags / "experiments"
     names = sorted(path.stem for path in folder.glob("*.yaml"))
     on = _running(visit)
@@ -28,7 +28,7 @@ def experiments(visit: Visit) -> Answer:
 
 
 def experiment(visit: Visit) -> Answer:
-    """One experiment with its report, computed now."""
+    """One experiment, with a freshly computed report."""
     name = _name(visit, visit.asked.get("name", ""))
     wrong, report, decision = "", Markup(""), None
     try:
@@ -49,7 +49,7 @@ def experiment(visit: Visit) -> Answer:
 
 
 def plan(visit: Visit) -> Answer:
-    """What starting or stopping it would do."""
+    """What starting or stopping the experiment would do."""
     name, action = _name(visit, visit.form.get("name", "")), visit.form.get("action", "")
     made = _plan(visit, name, action)
     title = f"{'Stop' if action == 'stop' else 'Start'} {name}"
@@ -66,7 +66,7 @@ def plan(visit: Visit) -> Answer:
 
 
 def apply(visit: Visit) -> Answer:
-    """Start or stop it, if the files are still what the plan was made for."""
+    """Start or stop the experiment, if the files still match the plan."""
     name = _name(visit, visit.form.get("name", ""))
     if not ConfigurationApi.live().writable:
         raise NotAllowedError("writing flag files is switched off here; set CONFIGURATION_API_WRITABLE=true")
@@ -80,7 +80,7 @@ def apply(visit: Visit) -> Answer:
 
 
 def record(visit: Visit) -> Answer:
-    """Keep what is decided now, with what it was computed from."""
+    """Record the current decision along with the data it was computed from."""
     from windsock.experiments.data.keeping import keep  # noqa: PLC0415 - an extra
 
     name = _name(visit, visit.form.get("name", ""))

@@ -1,4 +1,4 @@
-"""Flags: the list, one in words, its history from Git, and what it would give somebody."""
+"""Flags: the list, one flag in words, its Git history, and what a given user would get."""
 
 import time
 from typing import Final
@@ -17,11 +17,11 @@ from windsock.text import did_you_mean
 
 _SIZE: Final = 50
 _EVENTS: Final = 15
-"""Commits that are shown of one flag."""
+"""Maximum commits shown for one flag."""
 
 
 def flags(visit: Visit) -> Answer:
-    """The flags of Git, in their files' order."""
+    """The flags in Git, in file order."""
     asked = visit.asked.get("q", "").strip()[:200]
     served = git_flags(visit.console)
     found = matching(list(served.flags.values()), asked)
@@ -67,7 +67,7 @@ def flag(visit: Visit) -> Answer:
 
 
 def _what_if(visit: Visit, found: Flag) -> dict[str, object]:
-    """What the flag gives for the user and the attributes that were written, and why."""
+    """What the flag returns for the entered user and attributes, and why."""
     user, text = visit.asked.get("user", "")[:500], visit.asked.get("attributes", "")[:5_000]
     shown: dict[str, object] = {"user": user, "attributes": text, "outcome": None, "seen": ()}
     if not user and not text.strip():

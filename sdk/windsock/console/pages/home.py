@@ -1,4 +1,4 @@
-"""Home: what needs doing, each with its next step."""
+"""Home: what needs attention, with the next step for each item."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,11 +13,11 @@ from windsock.console.visits import Answer, Page, Route, Visit
 from windsock.runtime.state import health
 
 _PROFILES: Final = 200
-"""Profiles that are checked, those of most users."""
+"""How many profiles are checked, most widely used first."""
 
 
 def home(visit: Visit) -> Answer:
-    """What needs doing, and where to begin."""
+    """What needs attention, and where to start."""
     flags = list(git_flags(visit.console).flags.values())
     execute = visit.connection.execute
     recorded = {row[0]: row[2] for row in execute(QUERIES["decisions"]).fetchall()}

@@ -1,4 +1,4 @@
-"""People: what a user gets and why, now or at a past moment, their last requests, and their profile."""
+"""People: what a user gets and why, now or in the past, their latest requests, and their profile."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ _REQUESTS: Final = 20
 
 
 def people(visit: Visit) -> Answer:
-    """Search a user."""
+    """Search for a user."""
     asked = visit.asked.get("q", "").strip()[:_LONGEST]
     if asked and (users.is_uuid(asked) or (bounds := users.between(asked)) is None):
         return Go("/user", {"id": asked})
@@ -39,7 +39,7 @@ def people(visit: Visit) -> Answer:
 
 
 def user(visit: Visit) -> Answer:
-    """A user."""
+    """One user."""
     who = visit.asked.get("id", "")[:_LONGEST]
     if not who:
         return Go("/people")
@@ -68,7 +68,7 @@ def user(visit: Visit) -> Answer:
 
 
 def _moment(text: str) -> datetime | None:
-    """A past moment; None for now."""
+    """Parse a point in the past; None for now."""
     if not text.strip():
         return None
     when = moment(text.strip())
@@ -94,7 +94,7 @@ def _class_of(
 
 
 def _assignment(visit: Visit, who: str) -> dict[str, object]:
-    """Whether the user is in `profiles`, and with which profile."""
+    """Whether the user is in `profiles`, and which profile they have."""
     if not users.is_uuid(who):
         return {"known": False, "profile": None, "config_id": None}
     row = visit.connection.execute(QUERIES["assignment"], {"user": who}).fetchone()
@@ -103,7 +103,7 @@ def _assignment(visit: Visit, who: str) -> dict[str, object]:
 
 
 def plan(visit: Visit) -> Answer:
-    """What an assignment would do."""
+    """What assigning a profile would do."""
     who, name = visit.form.get("id", ""), visit.form.get("profile") or None
     _must_assign(visit, who, name)
     before, after = profiles.moves(visit.connection, name, [who])
@@ -121,7 +121,7 @@ def plan(visit: Visit) -> Answer:
 
 
 def assign(visit: Visit) -> Answer:
-    """Assign, if nothing has changed since the plan."""
+    """Assign the profile, if nothing has changed since the plan."""
     who, name = visit.form.get("id", ""), visit.form.get("profile") or None
     _must_assign(visit, who, name)
     before, after = profiles.moves(visit.connection, name, [who])
@@ -134,7 +134,7 @@ def assign(visit: Visit) -> Answer:
 
 
 def _must_assign(visit: Visit, who: str, name: str | None) -> None:
-    """Whoever assigns must be allowed to change what the profiles set, the old one and the new one."""
+    """Require permission to change everything that the old and the new profile set."""
     if not users.is_uuid(who):
         raise ConfigurationError(f"{who}: not the id of a user in profiles, which are UUIDs")
     for each in filter(None, (name, _assignment(visit, who)["profile"])):
@@ -142,10 +142,10 @@ def _must_assign(visit: Visit, who: str, name: str | None) -> None:
 
 
 def must_change_profile(visit: Visit, settings: Mapping[str, object]) -> None:
-    """Let only those pass who may change every class that a profile sets something of.
+    """Require permission to change every class for which a profile sets values.
 
     Raises:
-        NotAllowedError: They may not.
+        NotAllowedError: Permission is missing.
     """
     touched = [
         each.flag for each in visit.console.declarations if part_of(visit.console, settings, each.flag)
@@ -164,7 +164,7 @@ def _settings(visit: Visit, name: str) -> Mapping[str, object]:
 
 
 def _changes(visit: Visit, now: object, name: str | None) -> list[str]:
-    """The values that the profiles set differently, in words."""
+    """The values in which the two profiles differ, in words."""
     rows = [
         profiles.ProfileRow(masked_settings(visit.console, _settings(visit, str(each)) if each else {}))
         for each in (now, name)

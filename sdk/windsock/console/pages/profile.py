@@ -1,4 +1,4 @@
-"""A profile: what it sets and who has it; tuned in a form, planned in words, then applied and undone."""
+"""A profile: what it sets and who has it; edit it in a form, review the plan, then apply or undo it."""
 
 import hashlib
 import json
@@ -22,11 +22,11 @@ from windsock.settings.layers import Layer, Origin
 
 _USERS: Final = 50
 _NAME: Final = 200
-"""Characters of a profile's name."""
+"""Maximum characters in a profile's name."""
 
 
 def profile(visit: Visit) -> Answer:
-    """What a profile sets, who has it, and what changed."""
+    """What a profile sets, who has it, and its changes."""
     name, row, users = _found(visit)
     had = visit.connection.execute(QUERIES["users_of"], {"name": name, "limit": _USERS}).fetchall()
     values = {
@@ -43,18 +43,18 @@ def profile(visit: Visit) -> Answer:
 
 
 def new(visit: Visit) -> Answer:
-    """The form of a profile that doesn't exist yet."""
+    """The form for a new profile."""
     return _form(visit, "", ProfileRow({}), 0, Faults())
 
 
 def edit(visit: Visit) -> Answer:
-    """The form of a profile."""
+    """The form for an existing profile."""
     name, row, users = _found(visit)
     return _form(visit, name, row, users, Faults())
 
 
 def plan(visit: Visit) -> Answer:
-    """What the form would change, in words; or the form again, with what is wrong."""
+    """What the form would change, in words; or the form again, with its errors."""
     name, before, users = _named(visit)
     after, faults = _after(visit, name, before)
     if faults:
@@ -75,7 +75,7 @@ def plan(visit: Visit) -> Answer:
 
 
 def apply(visit: Visit) -> Answer:
-    """Do what was planned, if the profile is still what it was."""
+    """Apply the plan, if the profile is unchanged since."""
     name, before, _ = _named(visit)
     if _etag(before) != visit.form.get("etag"):
         raise ConfigurationError(f"{name} has changed since the plan; nothing was changed: open it again")
@@ -97,7 +97,7 @@ def _found(visit: Visit) -> tuple[str, ProfileRow, int]:
 
 
 def _named(visit: Visit) -> tuple[str, ProfileRow | None, int]:
-    """The profile that a form names; None for one that is to be made."""
+    """The profile that a form names; None for a new one."""
     name = visit.form.get("name", "").strip()
     is_new = visit.form.get("new") == "1"
     if not name or len(name) > _NAME or not name.isprintable():
@@ -115,7 +115,7 @@ def _named(visit: Visit) -> tuple[str, ProfileRow | None, int]:
 
 
 def _after(visit: Visit, name: str, before: ProfileRow | None) -> tuple[ProfileRow, Faults]:
-    """What the form wants, and what is wrong with it."""
+    """The profile as the form would leave it, and any errors."""
     declaration = _edited(visit)
     fields = editable(declaration)
     row = before or ProfileRow({})
@@ -135,14 +135,14 @@ def _edited(visit: Visit) -> Declaration:
 
 
 def editable(declaration: Declaration) -> list[EditableField]:
-    """The fields that a profile may set: none that are secret or fixed."""
+    """The fields that a profile may set; secret and fixed fields are excluded."""
     return [shape for shape in shapes(declaration) if not shape.fixed]
 
 
 def _with_part(
     visit: Visit, settings: Mapping[str, object], declaration: Declaration, part: Mapping[str, object]
 ) -> dict[str, object]:
-    """A row's settings with another part of one class: nested where the row nests it, or must."""
+    """Replace one class's part of a row's settings, nested if the row nests it or has to."""
     if len(visit.console.settings) == 1:
         return dict(part)
     flags = {each.flag for each in visit.console.declarations}
@@ -160,7 +160,7 @@ def _with_part(
 
 
 def _faults(visit: Visit, name: str, row: ProfileRow) -> Iterator[tuple[str, str]]:
-    """Why the profile can't be served as it would be: by the classes, and by what flagd can carry."""
+    """Why the changed profile couldn't be served: class validation errors and flagd's limits."""
     text = json.dumps(row.settings)
     flags = tuple(each.flag for each in visit.console.declarations)
     fields = {each.flag: each.fields for each in visit.console.declarations}

@@ -1,4 +1,4 @@
-"""Quarantine: values that are withdrawn because they failed in use; lifted, or made permanent in Git."""
+"""Quarantine: values withdrawn because they failed in use. Lift a withdrawal, or make it permanent in Git."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _MOST: Final = 50
 
 
 class FailureSummary(NamedTuple):
-    """What failed at one place: in how many requests, since when, and what the calls said."""
+    """Failures at one place: how many requests, since when, and the error messages."""
 
     requests: int
     first: Any
@@ -29,12 +29,12 @@ class FailureSummary(NamedTuple):
 
 
 def in_force(visit: Visit) -> list[Withdrawal]:
-    """What is withdrawn now, as every process has it."""
+    """The withdrawals in force in every process."""
     return [Withdrawal(*row) for row in visit.connection.execute(_QUARANTINE["in_force"]).fetchall()]
 
 
 def quarantine(visit: Visit) -> Answer:
-    """What is withdrawn, why, and until when."""
+    """The withdrawn values, why, and until when."""
     found = in_force(visit)
     asked = {"ids": [each.variant for each in found[:_MOST]]}
     named = {number: rest for number, *rest in visit.connection.execute(QUERIES["profiles_by_id"], asked)}
@@ -58,11 +58,11 @@ def quarantine(visit: Visit) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class TakingOut:
-    """The form that plans to take a value out of where it is, as a person could fill it in by hand.
+    """A prefilled form that plans the removal of a value from its source, as a person might fill it in.
 
     Attributes:
-        path: Where it is sent.
-        fields: What it sends.
+        path: Where the form is submitted.
+        fields: What it submits.
     """
 
     path: str
@@ -70,7 +70,7 @@ class TakingOut:
 
 
 def _out(visit: Visit, each: Withdrawal, profile: Sequence[Any] | None) -> TakingOut | None:
-    """How to make a withdrawal permanent here; None where that is for Git or SQL."""
+    """How to make a withdrawal permanent from the console; None if that takes Git or SQL."""
     declaration = next((one for one in visit.console.declarations if one.flag == class_flag(each.flag)), None)
     if declaration is None or not visit.person.may_change(declaration.flag):
         return None
@@ -95,7 +95,7 @@ def _out(visit: Visit, each: Withdrawal, profile: Sequence[Any] | None) -> Takin
 
 
 def lift(visit: Visit) -> Answer:
-    """Serve a value again, everywhere within seconds."""
+    """Lift a withdrawal: all processes serve the value again within seconds."""
     wanted = tuple(visit.form.get(name, "") for name in ("flag", "variant", "field", "fingerprint"))
     found = next((each for each in in_force(visit) if (*each.key, each.fingerprint) == wanted), None)
     if found is None:

@@ -1,4 +1,4 @@
-"""Settings: a class as a table, fields by layers."""
+"""Settings: a class as a table of fields and layers."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ from windsock.runtime.state import health
 
 
 def settings(visit: Visit) -> Answer:
-    """The classes, or one of them as a table."""
+    """The list of classes, or one class as a table."""
     flag = visit.asked.get("flag")
     if flag is None and len(visit.console.settings) == 1:
         flag = visit.console.declarations[0].flag

@@ -1,4 +1,4 @@
-"""Signing in and out: a token, once, for a session's cookie."""
+"""Sign-in and sign-out: exchange a token for a session cookie."""
 
 from collections.abc import Mapping
 
@@ -16,13 +16,13 @@ from windsock.console.rendering import address, rendered
 from windsock.console.security import cookie_of, set_cookie
 
 _PER_SECOND = 1.0
-"""Attempts of one address, with five at once."""
+"""Sign-in attempts per second from one address, in bursts of up to five."""
 
 _REFUSED = "This token is not in use. Ask an admin for one: windsock token make NAME --role editor"
 
 
 def add(app: FastAPI, door: ConsoleDoor) -> None:
-    """Add the routes that need no session."""
+    """Add the routes that don't need a session."""
     rates = Rates()
 
     async def ask(request: Request) -> Response:
@@ -81,7 +81,7 @@ def _left(door: ConsoleDoor, request: Request, form: Mapping[str, str]) -> Respo
 
 
 def _inside(path: str) -> str:
-    """Where to go after signing in: a page of the console, never another host."""
+    """Where to redirect after sign-in: always a console page, never another host."""
     plain = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
     return path if plain and "\\" not in path else "/"
 

@@ -1,4 +1,4 @@
-"""Usage: requests, latency, cost and what went wrong, over time and in total; one request with everything."""
+"""Usage: requests, latency, cost and errors, over time and in total; and every detail of one request."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _REQUESTS: Final = 50
 
 
 def usage(visit: Visit) -> Answer:
-    """What was used."""
+    """The usage overview."""
     by = visit.asked.get("by", "") if visit.asked.get("by") in BY else "profile"
     span = visit.asked.get("span", "") if visit.asked.get("span") in SPANS else "day"
     flag = visit.asked.get("flag") or None
@@ -49,12 +49,12 @@ def usage(visit: Visit) -> Answer:
 
 
 def _of(by: str, query: str) -> bytes:
-    """A statement that groups by what is asked for; the column is ours, no text of the address."""
+    """A query with the requested grouping; the column comes from our table, never from the URL."""
     return QUERIES[query].replace(b"{part}", BY[by].column.encode())
 
 
 def _labels(visit: Visit, by: str) -> Callable[[object], str]:
-    """What people call the parts: a profile by its name rather than its id."""
+    """Labels for the groups: a profile's name rather than its id."""
     names = dict(visit.connection.execute(QUERIES["names"]).fetchall()) if by == "profile" else {}
 
     def label(part: object) -> str:
@@ -64,7 +64,7 @@ def _labels(visit: Visit, by: str) -> Callable[[object], str]:
 
 
 def request(visit: Visit) -> Answer:
-    """One row of the log, with everything about it."""
+    """One row of the log in full detail."""
     try:
         number = UUID(visit.asked.get("id", ""))
     except ValueError:

@@ -1,1 +1,1 @@
-"""Pure functions from what was read to what a template shows."""
+"""Pure functions that turn data into what a template shows."""

@@ -1,4 +1,4 @@
-"""Changes in words: of a flag's values, of profiles, and of who has them."""
+"""Changes in words: to a flag's values, to profiles, and to assignments."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,18 +17,18 @@ def tokens_of(pointer: str) -> tuple[str, ...]:
 
 
 def field_of(pointer: str) -> str:
-    """The settings field that a pointer into a configuration is about."""
+    """The settings field to which a pointer into a configuration refers."""
     tokens = tokens_of(pointer)
     return tokens[2] if tokens[0] in _VARIANTS and len(tokens) > 2 else tokens[0]
 
 
 def place_of(tokens: tuple[str, ...], default: str) -> tuple[str, tuple[str, ...]]:
-    """The variant that the parts of a pointer are about, and the path in it."""
+    """The variant to which a pointer's parts refer, and the path within it."""
     return (tokens[1], tokens[2:]) if tokens[0] in _VARIANTS and len(tokens) > 2 else (default, tokens)
 
 
 def changed_words(pointer: str, before: object, after: object) -> str:
-    """One value before and after; null is where nothing is."""
+    """Describe one value before and after; null means absent."""
     name = ".".join(tokens_of(pointer))
     if before is None:
         return f"+ {name}  {_json(after)}"
@@ -40,7 +40,7 @@ def changed_words(pointer: str, before: object, after: object) -> str:
 def undo_of(
     changed: Mapping[str, Sequence[JsonValue]], default: str
 ) -> tuple[Values, tuple[tuple[str, tuple[str, ...]], ...]]:
-    """The request, and the values to clear, that take a write back; what follows the base does so again."""
+    """The request, and the values to clear, that undo a write; fields that followed the base do so again."""
     request: dict[str, JsonValue] = {}
     cleared = []
     for pointer, (before, _) in changed.items():

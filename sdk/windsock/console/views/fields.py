@@ -1,4 +1,4 @@
-"""The fields of a settings class as people see them: kind, bounds, description, and who may set them."""
+"""A settings class's fields as users see them: kind, bounds, description, and who may set them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from windsock.settings.declaration import Declaration
 from windsock.settings.shapes import fields_of
 
 Kind: TypeAlias = Literal["integer", "number", "switch", "choice", "text", "json"]
-"""How a field is edited."""
+"""The kind of input that edits a field."""
 
 _DEEPEST: Final = 12
 
@@ -23,13 +23,13 @@ class EditableField:
 
     Attributes:
         path: The field, and the keys below it.
-        kind: How it is edited.
-        description: What the class says of it.
-        choices: The values that it can have, if these are few and known.
-        minimum: The least, and `maximum` the most, of a number; exclusive ones are told in `words` only.
-        longest: Characters of a text at most.
-        words: Kind and bounds for people.
-        secret: Whether it is never shown.
+        kind: The kind of input.
+        description: The class's description of it.
+        choices: The possible values, if they're few and known.
+        minimum: A number's minimum, and `maximum` its maximum; exclusive bounds appear in `words` only.
+        longest: Maximum characters of text.
+        words: Kind and bounds in words.
+        secret: Whether its value is never shown.
         fixed: Whether only the deployment may set it.
     """
 
@@ -51,12 +51,12 @@ class EditableField:
 
 
 def shapes(declaration: Declaration) -> tuple[EditableField, ...]:
-    """Every field of a class, nested models leaf by leaf, in their order."""
+    """Every field of a class in order, with nested models split into leaves."""
     try:
         whole = schema([declaration])
         own: Any = whole["$defs"]
         root = own[declaration.flag]
-    except (PydanticInvalidForJsonSchema, ValueError, TypeError):  # a type that no schema describes
+    except (PydanticInvalidForJsonSchema, ValueError, TypeError):  # a type without a JSON schema
         root = {}
     return tuple(_leaves(declaration, root))
 
@@ -83,7 +83,7 @@ def _within(
 
 
 def _resolved(root: Mapping[str, Any], found: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema behind a reference; what stands beside the reference comes first."""
+    """The schema behind a reference; keys next to the reference take precedence."""
     for _ in range(_DEEPEST):
         reference = found.get("$ref")
         if not isinstance(reference, str):

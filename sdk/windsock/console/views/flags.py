@@ -1,4 +1,4 @@
-"""A flag in words: its state, its rule, and its splits as bars."""
+"""A flag in words: its state and rule, with splits as bars."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from windsock.gitops.moments import moments
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A flag in a list.
+    """A flag's entry in a list.
 
     Attributes:
         flag: The flag.
@@ -29,11 +29,11 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """A flag's life in Git, as far back as commits were read.
+    """A flag's history in Git, as far back as commits were read.
 
     Attributes:
         changed: When it was last changed.
-        author: Who did that.
+        author: Who made that change.
         added: When it was added.
     """
 
@@ -44,7 +44,7 @@ class Ages:
 
 @dataclass(frozen=True, slots=True)
 class SplitBar:
-    """A split as a bar: where it holds, and each variant's part of 100."""
+    """A split as a bar: where it applies, and each variant's percentage."""
 
     where: str
     parts: tuple[tuple[str, float, float], ...]
@@ -52,12 +52,12 @@ class SplitBar:
 
     @property
     def words(self) -> str:
-        """The bar for those who cannot see it."""
+        """The bar as text, for screen readers."""
         return ", ".join(f"{name} {share:.4g} %" for name, _, share in self.parts)
 
 
 def summary(flag: Flag, now: datetime | None = None) -> Summary:
-    """A flag in a list."""
+    """Summarize a flag for a list."""
     now = datetime.now(UTC) if now is None else now
     lines = rule_in_words(flag.targeting, flag.default_variant)
     words = "; ".join(line.strip() for line in lines[:3]) + (
@@ -67,7 +67,7 @@ def summary(flag: Flag, now: datetime | None = None) -> Summary:
 
 
 def ages(events: Sequence[HistoryEntry]) -> Ages | None:
-    """When a flag was added and last changed; None where no commit that was read changed it."""
+    """When a flag was added and last changed; None if none of the commits read changed it."""
     if not events:
         return None
     last, first = events[0], events[-1]
@@ -77,7 +77,7 @@ def ages(events: Sequence[HistoryEntry]) -> Ages | None:
 
 
 def state(flag: Flag, now: datetime) -> str:
-    """What a person should know of a flag first."""
+    """The first thing to know about a flag."""
     expires = flag.metadata.get("expires")
     if isinstance(expires, str) and is_past(expires, now.date()):
         return "expired"
@@ -91,7 +91,7 @@ def state(flag: Flag, now: datetime) -> str:
 
 
 def last_step(flag: Flag) -> datetime | None:
-    """When a flag's rule changes by itself for the last time; None if it doesn't look at the time."""
+    """When time last changes the result of a flag's rule; None if the rule doesn't depend on time."""
     found = moments((flag, None), -1)
     if found.computed or not found.times:
         return None
@@ -99,7 +99,7 @@ def last_step(flag: Flag) -> datetime | None:
 
 
 def bars(flag: Flag) -> tuple[SplitBar, ...]:
-    """Each split of a flag's rule."""
+    """Each split in a flag's rule."""
     return tuple(_bars(flag))
 
 
@@ -119,12 +119,12 @@ def _parts(split: SplitWords) -> Iterator[tuple[str, float, float]]:
 
 
 def running(flags: Iterable[Flag]) -> set[str]:
-    """The experiments that flags run, by the metadata that `windsock experiment start` writes."""
+    """The running experiments, according to the metadata that `windsock experiment start` writes."""
     return {str(flag.metadata["experiment"]) for flag in flags if flag.metadata.get("experiment")}
 
 
 def matching(flags: Sequence[Flag], asked: str) -> list[Flag]:
-    """The flags whose key or owner holds a text."""
+    """The flags whose key or owner contains some text."""
     text = asked.casefold()
     return [
         flag

@@ -1,4 +1,4 @@
-"""Forms made from a class's fields, and what they sent as values."""
+"""Forms generated from a class's fields, and submitted forms as values."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from windsock.settings.layers import masked
 from windsock.text import MASK
 
 PREFIX: Final = "f:"
-"""Before the names of a form's fields, so that no settings field can pass for another input."""
+"""Prefix for form field names, so that a settings field can't be mistaken for another input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,9 @@ class Input:
 
     Attributes:
         shape: The field.
-        text: What stands in it; empty where nothing is said.
-        below: What serves where nothing is said, as text.
-        wrong: Why it can't be taken.
+        text: Its content; empty if no value is set.
+        below: The value that applies if none is set, as text.
+        wrong: Why the input is invalid.
     """
 
     shape: EditableField
@@ -40,12 +40,12 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a form sent.
+    """A submitted form.
 
     Attributes:
-        values: What is said now, nested; what the form doesn't show stays as it was.
-        cleared: Values that were said before and are not any more.
-        wrong: By field, why it can't be taken.
+        values: The values now set, nested; values that the form doesn't show are kept.
+        cleared: Values that were set before and no longer are.
+        wrong: Why a field is invalid, by field.
     """
 
     values: Mapping[str, JsonValue]
@@ -55,7 +55,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Why a form can't be taken: by field, and of the whole."""
+    """Why a form is invalid: errors by field, and for the form as a whole."""
 
     fields: Mapping[str, str] = field(default_factory=dict)
     rest: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class Faults:
         return bool(self.fields or self.rest)
 
     def and_fields(self, more: Mapping[str, str]) -> "Faults":
-        """These, and what is wrong with other fields."""
+        """These faults plus those of other fields."""
         return Faults({**self.fields, **more}, self.rest)
 
     def __str__(self) -> str:
@@ -82,15 +82,15 @@ def inputs(
 
     Args:
         shapes: The fields that may be edited.
-        said: What is said now.
-        below: What serves where nothing is said.
-        wrong: By field, why what was sent can't be taken.
-        form: What was sent, to be shown again.
+        said: The values now set.
+        below: The values that apply where none is set.
+        wrong: Why the submitted value is invalid, by field.
+        form: The submitted form, to show again.
     """
     made = []
     for shape in shapes:
         if MASK in json.dumps(masked(at(said, shape.path)), default=str):
-            continue  # a password in an address: it is neither shown nor edited here
+            continue  # a password in a URL: neither shown nor edited here
         text = _text(shape, at(said, shape.path)) if holds(said, shape.path) else ""
         if form is not None:
             text = form.get(PREFIX + shape.name, text)
@@ -100,7 +100,7 @@ def inputs(
 
 
 def sent(shapes: Iterable[EditableField], before: Mapping[str, object], form: Mapping[str, str]) -> Sent:
-    """Read a form; an empty field says nothing, and one that is missing stays as it was."""
+    """Read a form; an empty field unsets its value, and a missing one keeps it."""
     values, cleared, wrong = dict(before), [], dict[str, str]()
     for shape in shapes:
         text = form.get(PREFIX + shape.name)
@@ -120,12 +120,12 @@ def sent(shapes: Iterable[EditableField], before: Mapping[str, object], form: Ma
 
 
 def repeated(form: Mapping[str, str], *besides: str) -> dict[str, str]:
-    """What a form sent, to be sent once more from the page that shows the plan."""
+    """The submitted form fields, to resubmit from the plan page."""
     return {name: text for name, text in form.items() if name.startswith(PREFIX) or name in besides}
 
 
 def by_field(shapes: Iterable[EditableField], faults: Iterable[tuple[str, str]]) -> Faults:
-    """Share faults, each with a dotted path, out to the fields that they are about."""
+    """Group faults, each with a dotted path, by the field that they concern."""
     names = {shape.name for shape in shapes}
     found: dict[str, str] = {}
     rest = []
@@ -176,7 +176,7 @@ def _no_constant(name: str) -> object:
 
 
 def _plain_text(text: str) -> object:
-    """A text as it is; in quotation marks it is JSON, which is how an empty one is written."""
+    """Text as entered; in quotation marks it's read as JSON, which allows empty text."""
     stripped = text.strip()
     return _written(stripped) if len(stripped) > 1 and stripped[0] == stripped[-1] == '"' else text
 

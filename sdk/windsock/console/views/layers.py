@@ -1,4 +1,4 @@
-"""A settings class as a table: fields by layers, which wins, and what is shadowed."""
+"""A settings class as a table of fields and layers: which layer wins and which are shadowed."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from windsock.settings.layers import Layer
 from windsock.text import MASK
 
 State: TypeAlias = Literal["wins", "shadowed", "none"]
-"""Whether a layer's value serves here, doesn't (a stronger layer, another environment), or isn't there."""
+"""A layer's value applies, doesn't (because of a stronger layer or another environment), or isn't set."""
 
 _MOST = 3
-"""Profiles that one row names."""
+"""Maximum profiles named in one row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class Column:
 
     Attributes:
         name: For the heading.
-        note: What it is.
+        note: What the layer is.
         values: Its values, as far as they may be shown.
-        layer: As `Provenance.layer` names it.
-        variant: Of a base flag, the variant.
+        layer: Its name in `Provenance.layer`.
+        variant: The variant, for a base flag.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What one layer says of a field."""
+    """One layer's value for a field."""
 
     state: State
     value: object = None
@@ -51,7 +51,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class LayerRow:
-    """One field: what each layer says, and the profiles that set it."""
+    """One field: each layer's value, and the profiles that set it."""
 
     shape: EditableField
     value: object
@@ -62,7 +62,7 @@ class LayerRow:
 
 
 def columns(declaration: Declaration, flag: Flag | None, process: Sequence[Layer]) -> list[Column]:
-    """The layers: the code, the base by environment, `.env` and the environment of this process."""
+    """The layers: code, the base per environment, `.env`, and this process's environment variables."""
     return [
         Column("Code", "default", declaration.shown(declaration.defaults), "default"),
         *_base(declaration, flag),
@@ -97,7 +97,7 @@ def rows(
     profiles: Sequence[ProfileOf],
     served: tuple[Declaration, Mapping[str, object]],
 ) -> list[LayerRow]:
-    """The table's rows, field by field; `served` are the class and the values that serve here."""
+    """The table's rows, field by field; `served` is the class and the values in effect here."""
     declaration, values = served
     shown = declaration.shown(values)
     won = {tuple(each.field.split(".")): each for each in explanation.fields}
@@ -124,7 +124,7 @@ def rows(
 
 
 def _first_below(won: Mapping[FieldPath, Provenance], path: FieldPath) -> Provenance | None:
-    """Where the first value of a free mapping comes from."""
+    """The provenance of the first value in a free-form mapping."""
     return next((each for found, each in won.items() if found[: len(path)] == path), None)
 
 

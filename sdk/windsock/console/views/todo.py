@@ -1,4 +1,4 @@
-"""What needs doing, each with its next step."""
+"""What needs attention, with the next step for each item."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,21 +21,21 @@ LATE: Final = 60.0
 
 
 _EACH: Final = 10
-"""Things of one kind that are told one by one."""
+"""Maximum items of one kind that are listed individually."""
 
 _LONGEST: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Todo:
-    """Something that needs doing.
+    """Something that needs attention.
 
     Attributes:
-        tone: How bad it is.
-        label: What kind it is, in a word.
-        text: What is the case.
+        tone: How serious it is.
+        label: Its kind, in a word.
+        text: The situation.
         next: What to do.
-        path: The page where that is done; empty for somewhere else.
+        path: The page to do it on; empty if that's outside the console.
         asked: The page's query.
     """
 
@@ -48,7 +48,7 @@ class Todo:
 
 
 def of_health(health: Health) -> Iterator[Todo]:
-    """What is wrong with the flags that serve here."""
+    """Problems with the flags served here."""
     if health.stale:
         todo = "Mend the file or the server; the last good set serves."
         yield Todo("bad", "stale", f"The flags are stale: {health.stale}", todo)
@@ -61,7 +61,7 @@ def of_health(health: Health) -> Iterator[Todo]:
 
 
 def of_withdrawals(found: Sequence[Withdrawal]) -> Iterator[Todo]:
-    """Values that are withdrawn."""
+    """Withdrawn values."""
     for each in found[:_EACH]:
         text = _cut(f"{each.field} of {each.flag} is withdrawn: {each.reason}")
         yield Todo("bad", "withdrawn", text, "Lift it, or take it out for good.", "/quarantine")
@@ -70,7 +70,7 @@ def of_withdrawals(found: Sequence[Withdrawal]) -> Iterator[Todo]:
 
 
 def of_flags(flags: Sequence[Flag], now: datetime) -> Iterator[Todo]:
-    """Flags that are expired, the same for everybody, or at the last step of their rollout."""
+    """Flags that have expired, give everyone the same value, or are at the last step of their rollout."""
     found = [(flag, state(flag, now)) for flag in flags]
     due = [(flag, why) for flag, why in found if why in ("expired", "same for everybody", "rolled out")]
     for flag, why in due[:_EACH]:
@@ -90,7 +90,7 @@ def of_flags(flags: Sequence[Flag], now: datetime) -> Iterator[Todo]:
 
 
 def of_profiles(declaration: Declaration, profiles: Sequence[ProfileOf]) -> Iterator[Todo]:
-    """Profiles that do not fit their class."""
+    """Profiles that are invalid for their class."""
     for each in profiles:
         layer = Layer(Origin("profile", declaration.profile_flag, each.id), each.values)
         refusals = resolve(declaration, [layer]).refusals
@@ -127,7 +127,7 @@ _DECISIONS: Final[Mapping[str, tuple[Tone, str]]] = {
 
 
 def of_experiments(decisions: Mapping[str, str], running: Collection[str]) -> Iterator[Todo]:
-    """Running experiments whose newest decision, by name, says more than to go on."""
+    """Running experiments whose latest decision, by name, isn't just to continue."""
     for name, decision in decisions.items():
         said = decision.replace("_", " ")
         if said in _DECISIONS and name in running:

@@ -1,4 +1,4 @@
-"""Usage over time and in total, from rows of the log to lines and tables."""
+"""Turn rows of the usage log into plots over time and tables of totals."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from windsock.console import drawing
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """What usage is grouped by: a column of the log, and what its null is called."""
+    """A grouping: a column of the log, and the label for its nulls."""
 
     column: str
     none: str
@@ -28,12 +28,12 @@ SPANS: Final[Mapping[str, tuple[timedelta, timedelta]]] = {
     "week": (timedelta(days=7), timedelta(hours=4)),
     "month": (timedelta(days=30), timedelta(days=1)),
 }
-"""How far back, and how wide one point is."""
+"""How far back to look, and the width of one point."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupUsage:
-    """What one profile, model or variant used; `p50` and `p95` are milliseconds."""
+    """The usage of one profile, model or variant; `p50` and `p95` are in milliseconds."""
 
     name: str
     requests: int
@@ -47,14 +47,14 @@ class GroupUsage:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A plot, and what it shows."""
+    """A plot and its description."""
 
     title: str
     svg: Markup
 
 
 def part_of(row: Sequence[Any]) -> GroupUsage:
-    """One row of the totals; `percentile_cont` gives null where nothing was measured."""
+    """One row of the totals; `percentile_cont` returns null if nothing was measured."""
     name, requests, errors, healed, latency, tokens, cost = row
     p50, p95 = latency or (None, None)
     return GroupUsage(name, requests, errors, healed, p50, p95, int(tokens), cost)
@@ -63,14 +63,14 @@ def part_of(row: Sequence[Any]) -> GroupUsage:
 def plots(
     rows: Sequence[Sequence[Any]], names: Sequence[str], since: datetime, now: datetime, step: timedelta
 ) -> list[Plot]:
-    """The plots of these parts: requests, latency, cost, tokens, errors and heals.
+    """Plots of requests, latency, cost, tokens, errors and heals for each group.
 
     Args:
-        rows: A moment, then what `part_of` reads.
-        names: The parts that are drawn.
-        since: Where the plots begin.
-        now: Where they end.
-        step: How wide one point is.
+        rows: A point in time, then what `part_of` reads.
+        names: The groups to draw.
+        since: Start of the plots.
+        now: End of the plots.
+        step: The width of one point.
     """
     width = step.total_seconds()
 

@@ -1,4 +1,4 @@
-"""A user's values and why: field by field, rule by rule."""
+"""A user's values explained, field by field and rule by rule."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ _HEX: Final = frozenset("0123456789abcdef")
 
 @dataclass(frozen=True, slots=True)
 class ClassOf:
-    """One class's values of a user.
+    """A user's values for one class.
 
     Attributes:
-        explanation: Field by field.
-        rules: By flag, each condition with what it saw.
-        log: What the log of that moment says.
+        explanation: The explanation, field by field.
+        rules: By flag, each condition with the values it saw.
+        log: The log entries for that point in time.
     """
 
     explanation: Explanation
@@ -31,12 +31,12 @@ class ClassOf:
 
 
 def told_of(told: ExplanationWithRules) -> ClassOf:
-    """A past moment's explanation, for the template."""
+    """An explanation of the past, for the template."""
     return ClassOf(told.explanation, tuple(_short(key, steps) for key, steps in told.rules), told.log)
 
 
 def now(explanation: Explanation, flags: Mapping[str, Flag], context: Mapping[str, object]) -> ClassOf:
-    """What serves now. A mirror's flag lists its users: what it found is told without walking the list."""
+    """What applies now. A mirror's flag lists its users, so its result is shown without walking the list."""
     own = [key for key in explanation.reasons if key in flags and not is_profile(key)]
     rules = rules_of(flags, own, context, datetime.now(UTC))
     assigned = [
@@ -52,7 +52,7 @@ def _short(key: str, steps: tuple[RuleStep, ...]) -> tuple[str, tuple[RuleStep, 
 
 
 def between(beginning: str) -> tuple[str, str] | None:
-    """The first and last UUID that begin so; None where none can."""
+    """The first and last UUID with this prefix; None if no UUID can have it."""
     digits = beginning.lower().replace("-", "")
     if not digits or len(digits) > 32 or not _HEX.issuperset(digits):
         return None
@@ -60,7 +60,7 @@ def between(beginning: str) -> tuple[str, str] | None:
 
 
 def is_uuid(user: str) -> bool:
-    """Whether an id can be that of a row in `profiles`."""
+    """Whether an id could belong to a row in `profiles`."""
     try:
         UUID(user)
     except ValueError:
@@ -69,5 +69,5 @@ def is_uuid(user: str) -> bool:
 
 
 def last_profiles(rows: Sequence[tuple[datetime, str | None, str | None]]) -> list[tuple[datetime, str]]:
-    """When a user had which profile; one that is gone by its id."""
+    """Which profile a user had when; deleted profiles appear by id."""
     return [(when, name or config_id or "none") for when, config_id, name in rows]
