@@ -1,4 +1,4 @@
-"""flagd rules, compiled once to closures, with flagd's own results. No I/O, no threads."""
+"""flagd rules compiled once to closures, with the same results as flagd. No I/O, no threads."""
 
 from typing import TYPE_CHECKING
 

@@ -1,8 +1,8 @@
-"""``fractional``: which bucket a user falls into: v2 as in the flagd server, v3 as in flagd-core 2.0.
+"""``fractional``: which bucket a user falls into, v2 as in the flagd server, v3 as in flagd-core 2.0.
 
-Both hash with murmur3 (32 bit) and cut the hash space by the weights with integer arithmetic. They differ
-in what is hashed: v2 the bytes of the flag key and the targeting key, or of the bucketing text; v3
-canonical CBOR (RFC 8949) of the pair, or of the bucketing value of any type. See docs/bucketing.md.
+Both hash with murmur3 (32 bit) and divide the hash space by weight with integer arithmetic. They differ in
+their input: v2 hashes the bytes of the flag key and the targeting key, or of the bucketing text; v3 hashes
+the canonical CBOR (RFC 8949) of the pair, or of a bucketing value of any type. See docs/bucketing.md.
 """
 
 from bisect import bisect_right
@@ -16,15 +16,15 @@ from windsock.evaluator.values import Value, as_float, is_number
 T = TypeVar("T")
 
 MAX_WEIGHT: Final = 2**31 - 1
-"""Largest weight and largest sum of weights."""
+"""Maximum for a single weight and for the sum of weights."""
 
 _hash: Final = mmh3.hash
 
 HashValue: TypeAlias = Callable[[Value], int | None]
-"""The hash of an explicit bucketing value, or None when that value does not bucket."""
+"""Hashes an explicit bucketing value; None if that value can't be bucketed."""
 
 HashKey: TypeAlias = Callable[[str], int]
-"""The hash of a targeting key, where the rule names no bucketing value."""
+"""Hashes a targeting key, for rules without a bucketing value."""
 
 
 class Split(NamedTuple, Generic[T]):
@@ -32,23 +32,23 @@ class Split(NamedTuple, Generic[T]):
 
     Attributes:
         limits: Ends of the buckets in the hash space (0 to 2**32), each exclusive, ascending.
-        choices: What each bucket gives.
+        choices: Each bucket's result.
     """
 
     limits: tuple[int, ...]
     choices: tuple[T, ...]
 
     def at(self, hashed: int) -> T:
-        """What the bucket of a hash gives."""
+        """The result of the bucket that contains a hash."""
         return self.choices[bisect_right(self.limits, hashed)]
 
 
 def parse_split(buckets: Sequence[Value]) -> Split[Value] | None:
-    """Lay out buckets as flagd reads them; None when one is malformed or all weights are zero.
+    """Lay out buckets as flagd reads them; None if one is malformed or all weights are zero.
 
-    A bucket is a list of variant and weight; the weight counts as 1 when it is left out or null, as 0 when
-    negative, and must be whole. ``floor(hash * total / 2**32) < end`` is ``hash < ceil(end * 2**32 /
-    total)`` in whole numbers.
+    A bucket is a list of variant and weight. The weight must be a whole number; it counts as 1 if omitted or
+    null, and as 0 if negative. In integers, ``floor(hash * total / 2**32) < end`` is equivalent to ``hash <
+    ceil(end * 2**32 / total)``.
     """
     parsed: list[tuple[Value, int]] = []
     for bucket in buckets:
@@ -79,7 +79,7 @@ def _weight(value: Value) -> int | None:
 
 
 def _encoded(text: str) -> bytes:
-    """UTF-8, with U+FFFD for half a surrogate pair, as Go does; mmh3 crashes the process when given one."""
+    """Encode as UTF-8 with U+FFFD for lone surrogates, as Go does; mmh3 crashes the process on them."""
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -97,7 +97,7 @@ def hash_key_v2(flag_key: str) -> HashKey:
 
 
 def hash_value_v2(value: Value) -> int | None:
-    """The v2 hash of a bucketing value: text only; for anything else the targeting key decides."""
+    """The v2 hash of a bucketing value. Only text hashes; otherwise the targeting key decides."""
     return _hash(_encoded(value), 0, False) if type(value) is str else None  # noqa: FBT003 - positional only
 
 
@@ -116,18 +116,18 @@ def hash_key_v3(flag_key: str) -> HashKey:
 
 
 def hash_value_v3(value: Value) -> int | None:
-    """The v3 hash of a bucketing value of any type; null does not bucket."""
+    """The v3 hash of a bucketing value of any type; null can't be bucketed."""
     if value is None:
         return None
     return _hash(_cbor(_whole(value)), 0, False)  # noqa: FBT003 - positional only
 
 
 _TEXT_HEADS: Final = tuple(bytes([0x60 + n] if n < 24 else [0x78, n]) for n in range(256))
-"""The CBOR head of a text of n bytes. It encodes a UUID in 100 ns; the library takes 8 µs."""
+"""The CBOR head for text of n bytes. Encoding a UUID this way takes 100 ns; the library takes 8 µs."""
 
 
 def _cbor(value: Value) -> bytes:
-    """Canonical CBOR. The first v3 flag imports the library; v2 never needs it."""
+    """Encode as canonical CBOR. The first v3 flag imports the library; v2 never needs it."""
     import cbor2  # noqa: PLC0415 - a tenth of what `import windsock` takes
 
     encoded: bytes = cbor2.dumps(value, canonical=True)
@@ -135,7 +135,7 @@ def _cbor(value: Value) -> bytes:
 
 
 def _whole(value: Value) -> Value:
-    """Whole floats that fit in 64 bits become integers, so that 5 and 5.0 are the same bucketing value."""
+    """Turn whole floats that fit in 64 bits into integers, so that 5 and 5.0 bucket alike."""
     if isinstance(value, dict):
         return {key: _whole(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Comparing two values, one of which is often a literal number."""
+"""Comparisons of two values, of which one is often a literal number."""
 
 from collections.abc import Callable
 from operator import eq, ge, gt, le, lt, ne
@@ -12,7 +12,7 @@ from windsock.flags.values import MOST_EXACT
 
 
 def against(name: str, compare: Callable[[Value, Value], bool], left: Expression, right: Value) -> Expression:
-    """A comparison with a literal on the right; a literal number is converted once."""
+    """Compile a comparison with a literal on the right; a literal number is converted once."""
     quick = _NUMERIC.get(name) if is_number(right) else None
     if quick is None:
         return lambda data: compare(left(data), right)
@@ -28,7 +28,7 @@ def against(name: str, compare: Callable[[Value, Value], bool], left: Expression
 
 
 def metered_comparison(compare: Callable[[Value, Value], bool]) -> Callable[[Value, Value], bool]:
-    """A comparison for use on elements: it takes steps for the text that it reads."""
+    """Make a comparison for list elements that charges steps for the text it reads."""
 
     def run(left: Value, right: Value) -> bool:
         spend_on(left)

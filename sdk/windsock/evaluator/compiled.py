@@ -1,4 +1,4 @@
-"""One flag compiled: a closure from evaluation context to outcome."""
+"""A compiled flag: a closure from evaluation context to outcome."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -24,13 +24,13 @@ from windsock.flags.kinds import may_be_object
 from windsock.flags.values import quoted
 
 Evaluate: TypeAlias = Callable[[Mapping[str, object]], Outcome]
-"""From attributes (``targetingKey`` among them, if there is one) to the outcome; never raises."""
+"""Maps attributes (including ``targetingKey``, if any) to the outcome; never raises."""
 
 Clock: TypeAlias = Callable[[], float]
-"""Returns Unix seconds; only read for rules that use ``$flagd.timestamp``."""
+"""Returns Unix seconds; called only for rules that use ``$flagd.timestamp``."""
 
 frozen_at: Final[ContextVar[float | None]] = ContextVar("windsock_frozen_at", default=None)
-"""The Unix time that rules see in this context, where a test froze it; see `windsock.testing.at`."""
+"""The Unix time that rules see if a test froze it in this context; see `windsock.testing.at`."""
 
 
 def unix_time() -> float:
@@ -42,7 +42,7 @@ def unix_time() -> float:
 _Tail: TypeAlias = Callable[[Value], Outcome]
 
 _RUNS_MAX: Final = 100
-"""Most lookups of one rule, each of which calls the next: beyond it, the clauses are tried one by one."""
+"""Maximum chained lookups in one rule; beyond that, the clauses are tried one by one."""
 
 
 class CompiledFlag:
@@ -56,10 +56,10 @@ class CompiledFlag:
     Attributes:
         key: The flag's key.
         flag: The flag.
-        constant: The outcome of a flag without a rule, which is the same for every user; else None.
-        decided_by: The one attribute that the rule reads, as `deciding_attribute` tells it.
-        rule: From context to outcome; it raises where the context's values do not suit the rule.
-        evaluate: The same, with an outcome for that too; it never raises.
+        constant: The outcome, the same for every user, if the flag has no rule; else None.
+        decided_by: The only attribute that the rule reads, according to `deciding_attribute`.
+        rule: Maps a context to the outcome; raises if the context's values don't suit the rule.
+        evaluate: The same, but returns an error outcome in that case; never raises.
     """
 
     __slots__ = ("constant", "decided_by", "evaluate", "flag", "key", "rule")
@@ -119,7 +119,7 @@ def _guarded(rule: Evaluate, outcomes: "Outcomes") -> Evaluate:
 
 
 def _reported(error: Exception) -> str:
-    """The text of an error raised by the caller's objects, whose ``__str__`` may itself raise."""
+    """The text of an error raised by the caller's objects; its ``__str__`` may itself raise."""
     try:
         return f"{type(error).__name__}: {error}"
     except Exception:  # noqa: BLE001 - likewise
@@ -127,7 +127,7 @@ def _reported(error: Exception) -> str:
 
 
 class Outcomes:
-    """The outcomes that one flag can have."""
+    """The possible outcomes of one flag."""
 
     def __init__(self, flag: Flag) -> None:
         self._flag = flag
@@ -146,7 +146,7 @@ class Outcomes:
         return Outcome(None, None, reason, None, None, self._flag.metadata, self._flag.key)
 
     def default(self, reason: str) -> Outcome:
-        """The default variant, or the caller's default where the flag has none."""
+        """The default variant, or the caller's default if the flag has none."""
         name = self._flag.default_variant
         return self.none(Reason.DEFAULT) if name is None else self._variant(name, reason)
 
@@ -158,7 +158,7 @@ class Outcomes:
         return Outcome(None, None, Reason.ERROR, code, text, flag.metadata, flag.key)
 
     def of(self, result: Value) -> Outcome:
-        """The outcome of a rule that gave this result."""
+        """The outcome for a rule's result."""
         if type(result) is str:
             found = self._matches.get(result)
             if found is not None:
@@ -184,7 +184,7 @@ class Outcomes:
 
 
 class _Tails:
-    """Compiles the parts of a rule whose value is the rule's own, so that they give outcomes directly."""
+    """Compiles the parts of a rule in tail position, so that they return outcomes directly."""
 
     def __init__(self, compiler: Compiler, outcomes: Outcomes) -> None:
         self._compiler = compiler
@@ -212,7 +212,7 @@ class _Tails:
     def _constant(self, value: Value) -> _Tail:
         try:
             return _Always(self._outcomes.of(value))
-        except RuleError:  # each evaluation raises it again, and there it becomes an outcome
+        except RuleError:  # each evaluation raises it again and turns it into an outcome
             return lambda _: self._outcomes.of(value)
 
     def _branch(self, rule: Value) -> _Tail:
@@ -221,7 +221,7 @@ class _Tails:
         return self._result(self._compiler.compile(rule), rule)
 
     def _conditional(self, clauses: list[Value]) -> _Tail:
-        """From the last clause to the first; clauses on the texts of one attribute become one lookup."""
+        """Compile clauses from last to first; clauses on one attribute's texts become one lookup."""
         clauses = _flattened(clauses)
         otherwise = self._branch(clauses[-1]) if len(clauses) % 2 else _Always(self._outcomes.fallback)
         tested = [
@@ -258,7 +258,7 @@ class _Tails:
 
 
 class _Always:
-    """A tail that always gives the same outcome."""
+    """A tail that always returns the same outcome."""
 
     __slots__ = ("outcome",)
 
@@ -270,7 +270,7 @@ class _Always:
 
 
 def _flattened(clauses: list[Value]) -> list[Value]:
-    """Flatten an ``if`` in the else branch of another, which is how people write else-if."""
+    """Flatten an ``if`` in the else branch of another: the usual way to write else-if."""
     flat = list(clauses)
     while len(flat) % 2 and type(flat[-1]) is dict and len(flat[-1]) == 1:
         ((name, inner),) = flat[-1].items()
@@ -302,7 +302,7 @@ def _first(clauses: list[tuple[Expression, _Tail]], otherwise: _Tail) -> _Tail:
 
 
 def _choose(tests: list[tuple[Membership, _Tail]], otherwise: _Tail, sets: LiteralSets) -> _Tail:
-    """Clauses on one attribute as one lookup."""
+    """Compile clauses on one attribute to one lookup."""
     name = tests[0][0].name
     if isinstance(otherwise, _Always):
         test, value = tests[0]
@@ -324,7 +324,7 @@ def _choose(tests: list[tuple[Membership, _Tail]], otherwise: _Tail, sets: Liter
 
 
 def _choose_between(name: str, texts: TextSet, chosen: Outcome, otherwise: Outcome) -> _Tail:
-    """For one list: a set takes half the memory of a dict, and flags with the same list share it."""
+    """Handle a single list: a set takes half a dict's memory, and flags with the same list share it."""
     known, holds = texts.texts, texts.holds
 
     def run(data: Value) -> Outcome:
@@ -335,7 +335,7 @@ def _choose_between(name: str, texts: TextSet, chosen: Outcome, otherwise: Outco
 
 
 def _choose_equal(name: str, text: str, chosen: Outcome, otherwise: Outcome) -> _Tail:
-    """For one text that is not a number."""
+    """Handle a single text that isn't a number."""
 
     def run(data: Value) -> Outcome:
         value = data.get(name)  # type: ignore[attr-defined]

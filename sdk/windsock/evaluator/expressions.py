@@ -1,4 +1,4 @@
-"""Compiling a rule into closures: what the rule alone determines is computed once."""
+"""Compile a rule into closures; everything that depends only on the rule is computed once."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -41,11 +41,11 @@ from windsock.flags import Bucketing
 from windsock.flags.kinds import may_be_object
 
 FLAGD: Final = "$flagd"
-"""The attribute that flagd adds to every context: ``flagKey`` and ``timestamp`` (Unix seconds)."""
+"""The attribute that flagd adds to every context, with ``flagKey`` and ``timestamp`` (Unix seconds)."""
 
 
 class Constant:
-    """An expression that gives the same value for any data."""
+    """An expression that has the same value for any data."""
 
     __slots__ = ("value",)
 
@@ -65,12 +65,12 @@ _COMPILING_EACH: Final = 4
 
 
 class RuleScope(NamedTuple):
-    """What rules are compiled for.
+    """The scope that rules are compiled for.
 
     Attributes:
         hashing: How users are hashed.
         flag_key: The flag's key; None inside list operators, where the data is an element and the key is
-            not known.
+            unknown.
         elements: The scope inside list operators; None for that scope itself.
     """
 
@@ -84,7 +84,7 @@ class RuleScope(NamedTuple):
         return cls(hashing_for(bucketing, flag_key), flag_key, cls(hashing_for(bucketing, ""), None))
 
     def compile(self, rule: Value) -> Expression:
-        """Compile a rule without keeping anything of it."""
+        """Compile a rule without caching anything."""
         return Compiler(self, LiteralSets()).compile(rule)
 
     def compile_found(self, rule: Value) -> Expression:
@@ -94,11 +94,11 @@ class RuleScope(NamedTuple):
 
 
 class Compiler:
-    """Compiles rules, each part of a rule once.
+    """Compiles rules, each part only once.
 
     Args:
-        scope: What they are compiled for.
-        sets: Sets made from literal lists so far.
+        scope: The scope that the rules are compiled for.
+        sets: The sets built from literal lists so far.
 
     Attributes:
         reads_flagd: Whether a rule compiled so far may read ``$flagd`` from the data.
@@ -110,7 +110,7 @@ class Compiler:
         self.sets = sets
 
     def compile(self, rule: Value) -> Expression:
-        """Compile one rule; what cannot be evaluated raises ``RuleError`` when reached."""
+        """Compile one rule; parts that can't be evaluated raise ``RuleError`` when reached."""
         if type(rule) is list:
             return self._list(rule)
         if type(rule) is not dict or len(rule) != 1:
@@ -139,7 +139,7 @@ class Compiler:
 
     def setting(self, arguments: Value) -> Expression:
         """``set``."""
-        self.reads_flagd = True  # flagd evaluates what it sets again
+        self.reads_flagd = True  # flagd evaluates the value that it sets again
         return compile_set(self.compile(arguments), self.scope.compile_found)
 
     # -- var and comparison ---------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ class Compiler:
         return lambda data: default if data is None else walk(data, path, default)
 
     def missing(self, name: str, arguments: Value) -> Expression:
-        """``missing`` and ``missing_some``, which read the attributes that their arguments name."""
+        """``missing`` and ``missing_some``, which read the attributes named in their arguments."""
         self.reads_flagd = True
         return self._applied(EAGER[name], self.compile(arguments))
 
@@ -265,7 +265,7 @@ class Compiler:
         return _LISTING[name](subject, condition)
 
     def cat(self, arguments: Value) -> Expression:
-        """``cat``; the usual bucketing value, a flag key or text before one attribute, has a shortcut."""
+        """``cat``, with a shortcut for the usual bucketing value: a flag key or text before one attribute."""
         general = self._applied(EAGER["cat"], self.compile(arguments))
         if type(arguments) is not list or len(arguments) != 2 or self.scope.flag_key is None:
             return general
@@ -298,7 +298,7 @@ class Compiler:
         def general(data: Value) -> Value:
             return split_arguments([part(data) for part in parts], data, hashing)
 
-        if self.scope.flag_key is None:  # an element that is not an object is not hashed
+        if self.scope.flag_key is None:  # elements that aren't objects aren't hashed
             return general
         own_key = type(arguments[0]) is not list
         buckets = [part.value for part in parts[own_key:] if isinstance(part, Constant)]
@@ -309,7 +309,7 @@ class Compiler:
 
 
 def again(result: Value, data: Value, scope: RuleScope) -> Value:
-    """The value of a branch of ``if``: if it is an object, flagd evaluates it again."""
+    """The value of an ``if`` branch; flagd evaluates objects again."""
     return scope.compile_found(result)(data) if type(result) is dict else result
 
 
@@ -329,7 +329,7 @@ def _attribute(name: str) -> Expression:
 
 
 def _literal_name(arguments: Value) -> tuple[str | None, Value]:
-    """The literal path and default of a ``var``; None if it is computed, or means the whole data."""
+    """The literal path and default of a ``var``; None if the path is computed or refers to all data."""
     default: Value = None
     if type(arguments) is list and 1 <= len(arguments) <= 2:
         if len(arguments) == 2:

@@ -1,4 +1,4 @@
-"""The evaluator protocol of flagd's Python providers, over compiled flags."""
+"""The evaluator protocol of flagd's Python providers, implemented with compiled flags."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ _RAISED: Final[Mapping[ErrorCode, Callable[[str | None], OpenFeatureError]]] = {
 
 
 class _UnfitError(Exception):
-    """A value of another type than requested."""
+    """The value isn't of the requested type."""
 
 
 class _Served(NamedTuple):
@@ -42,13 +42,13 @@ class _Served(NamedTuple):
 
 
 class FlagEvaluator:
-    """Evaluates flags; usable wherever ``openfeature.contrib.tools.flagd.core.FlagdCore`` is.
+    """Evaluates flags; a drop-in replacement for ``openfeature.contrib.tools.flagd.core.FlagdCore``.
 
-    It needs no lock: one assignment puts a newly compiled set in place, so readers see either the old set or
-    the new one. Of two concurrent loads, the last to finish is served.
+    It needs no lock: a single assignment swaps in a newly compiled set, so readers see either the old set or
+    the new one. If two loads run concurrently, the last to finish wins.
 
     Args:
-        source: The name that problems give a set handed in as text or mapping.
+        source: The name used in problem reports for a set passed as text or a mapping.
         clock: Unix seconds, for ``$flagd.timestamp``.
     """
 
@@ -59,18 +59,18 @@ class FlagEvaluator:
 
     @property
     def compiled(self) -> Mapping[str, CompiledFlag]:
-        """The compiled flags by key; each load replaces the mapping and never changes it."""
+        """The compiled flags by key; a load replaces the mapping rather than changing it."""
         return self._served.compiled
 
     @property
     def flag_set(self) -> FlagSet:
-        """The set that is served."""
+        """The set being served."""
         return self._served.flag_set
 
     def load(self, flag_set: FlagSet) -> frozenset[str]:
-        """Serve another set.
+        """Serve a new set.
 
-        Flags that stay the same keep their compiled form, and with it the identity of their outcomes.
+        Unchanged flags keep their compiled form, and with it the identity of their outcomes.
 
         Returns:
             The keys that were added, removed or changed.
@@ -91,12 +91,12 @@ class FlagEvaluator:
         """Serve the flags of one flagd document, given as JSON text or decoded.
 
         Raises:
-            ParseError: Nothing of it can be read; the last set stays.
+            ParseError: None of it can be read; the previous set stays in use.
         """
         self.set_flags_and_get_changed_keys(flag_configuration)
 
     def set_flags_and_get_changed_keys(self, flag_configuration: str | dict[str, object]) -> list[str]:
-        """As ``set_flags``; gives the keys that were added, removed or changed, sorted."""
+        """Do what ``set_flags`` does; return the sorted keys that were added, removed or changed."""
         try:
             text = (
                 flag_configuration if isinstance(flag_configuration, str) else json.dumps(flag_configuration)
@@ -109,7 +109,7 @@ class FlagEvaluator:
         return sorted(self.load(merge([document])))
 
     def get_flag_set_metadata(self) -> Mapping[str, float | int | str | bool]:
-        """A copy of the set's own metadata."""
+        """A copy of the set's metadata."""
         return cast("dict[str, float | int | str | bool]", copy_json(self._served.flag_set.metadata))
 
     def resolve_boolean_value(

@@ -1,4 +1,4 @@
-"""Compiling ``fractional``: literal buckets are laid out once, computed ones per evaluation."""
+"""Compile ``fractional``: literal buckets are laid out once, computed ones per evaluation."""
 
 from collections.abc import Callable, Mapping
 from typing import Generic, NamedTuple, TypeVar
@@ -25,8 +25,8 @@ class Hashing(NamedTuple):
 
     Attributes:
         key: Hashes a targeting key.
-        value: Hashes a bucketing value, or gives None when it does not bucket.
-        falls_back: Whether a bucketing value that does not bucket leaves the choice to the targeting key.
+        value: Hashes a bucketing value; returns None if it can't be bucketed.
+        falls_back: Whether the targeting key decides if the bucketing value can't be bucketed.
     """
 
     key: HashKey
@@ -35,7 +35,7 @@ class Hashing(NamedTuple):
 
 
 def hashing_for(bucketing: Bucketing, flag_key: str) -> Hashing:
-    """The hashing of a bucketing version for one flag."""
+    """The hashing that a bucketing version uses for one flag."""
     if bucketing == "v3":
         return Hashing(hash_key_v3(flag_key), hash_value_v3, falls_back=False)
     return Hashing(hash_key_v2(flag_key), hash_value_v2, falls_back=True)
@@ -71,11 +71,11 @@ class LiteralSplit(NamedTuple, Generic[T]):
     """A split whose buckets are literal.
 
     Attributes:
-        split: The buckets and what each gives.
-        key: What gives the bucketing value, or None when the targeting key is hashed.
-        nothing: What is given when there is nothing to hash.
-        general: Evaluates the whole operator without knowing its arguments; for a bucketing value that is a
-            list.
+        split: The buckets and their results.
+        key: Computes the bucketing value; None to hash the targeting key.
+        nothing: The result if there's nothing to hash.
+        general: Evaluates the whole operator with arguments unknown in advance, for a bucketing value that is
+            a list.
     """
 
     split: Split[T]
@@ -100,7 +100,7 @@ def compile_split(literal: LiteralSplit[T], hashing: Hashing) -> Callable[[Value
 
 
 def _split_in_two(literal: LiteralSplit[T], hashing: Hashing) -> Callable[[Value], T]:
-    """The common case, a hash and a comparison."""
+    """Compile the common case: a hash and one comparison."""
     limit = literal.split.limits[0]
     first, second = literal.split.choices
     hash_key, nothing = hashing.key, literal.nothing

@@ -1,8 +1,7 @@
-"""Operators that run a condition over the elements of a list, as the flagd server's library does.
+"""Operators that apply a condition to the elements of a list, as the flagd server's library does.
 
-That library first replaces the condition's variables by values of the surrounding data
-(``variables.solve``), so these conditions cannot always be compiled ahead; they are where nothing was
-replaced.
+That library first replaces the condition's variables with values from the surrounding data
+(``variables.solve``), so a condition can be compiled ahead only if nothing was replaced.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,23 +20,23 @@ from windsock.evaluator.work_limit import size_of, spend
 from windsock.flags.size import expanded_size
 
 Expression: TypeAlias = Callable[[Value], Value]
-"""A compiled rule: data in, value out; raises ``RuleError``."""
+"""A compiled rule that maps data to a value; raises ``RuleError``."""
 
 Compile: TypeAlias = Callable[[Value], Expression]
-"""Compiles a rule that is evaluated on an element instead of the context."""
+"""Compiles a rule for evaluation on an element instead of the context."""
 
 
 class Condition:
-    """The condition of a list operator: its rule, and what evaluates it.
+    """The condition of a list operator: its rule and the means to evaluate it.
 
     Args:
         rule: The condition as written.
         ready: The condition compiled for elements.
-        compile_rule: Compiles other rules for elements, while evaluating.
+        compile_rule: Compiles other rules for elements, during evaluation.
 
     Attributes:
-        rule: The same.
-        steps: What running it on one element takes.
+        rule: The condition as written.
+        steps: The cost of running it on one element.
     """
 
     def __init__(self, rule: Value, ready: Expression, compile_rule: Compile) -> None:
@@ -52,14 +51,14 @@ class Condition:
         return self._compile(rule)(data)
 
     def solved(self, rule: Value, data: Value) -> Value:
-        """The rule, with the variables that are in the data replaced by their values."""
+        """The rule with variables replaced by their values, where the data has them."""
         if not self._names:
             return rule
         spend(size_of(rule))
         return solve(rule, data, self.evaluate)
 
     def of(self, rule: Value) -> Expression:
-        """The compiled rule: the one as written is ready, any other is compiled and takes its own steps."""
+        """The compiled rule; any rule but the one as written is compiled now, at a cost in steps."""
         if rule is self.rule:
             return self._ready
         steps, run = size_of(rule), self._compile(rule)
@@ -71,14 +70,14 @@ class Condition:
         return metered
 
     def of_object(self, rule: Value) -> Expression:
-        """As ``of``, for operators that take an object only."""
+        """Like ``of``, for operators that accept only an object."""
         if type(rule) is not dict:
             raise RuleError(f"the condition must be an operator, not {describe(rule)}")
         return self.of(rule)
 
 
 class Subject(NamedTuple):
-    """The list that an operator runs over: a literal or an operator's result, or None."""
+    """The list that an operator runs over: a literal, an operator's result, or None."""
 
     written: Value
     evaluate: Expression
@@ -91,7 +90,7 @@ class Subject(NamedTuple):
 
 
 def elements(subject: Value, condition: Condition) -> Iterator[Value]:
-    """The elements of the subject; each takes the steps of one run of the condition."""
+    """Yield the subject's elements, charging for one run of the condition each."""
     if type(subject) is not list:
         raise RuleError(f"a list is needed, not {describe(subject)}")
     for item in subject:
@@ -113,7 +112,7 @@ def compile_filter(subject: Subject, condition: Condition) -> Expression:
 
 
 def compile_map(subject: Subject, condition: Condition) -> Expression:
-    """``map``: what the rule gives for each element."""
+    """``map``: the rule's result for each element."""
     transform = condition.of(condition.rule)
 
     def run(data: Value) -> Value:
@@ -192,7 +191,7 @@ def compile_reduce(subject: Subject, condition: Condition, initial: Expression) 
 
 
 def compile_without_condition(name: str, arguments: Value, compile_rule: Compile) -> Expression:
-    """A list operator without its condition, which some operators need only if there are elements."""
+    """Compile a list operator that lacks its condition; some operators need it only if there are elements."""
 
     def fail(_: Value) -> Value:
         raise RuleError(f"{name} needs a list and a condition")
@@ -208,7 +207,7 @@ def compile_without_condition(name: str, arguments: Value, compile_rule: Compile
 
 
 _OF_NOTHING: Final = {"all": False, "some": False, "none": True}
-"""Their result for an empty list."""
+"""The operators' results for an empty list."""
 
 _KEEP: Final[dict[type, Callable[[Value], Value]]] = {bool: truthy, int: number, float: number, str: text_of}
 _NAMES: Final = {bool: "bool", int: "number", float: "number", str: "string"}

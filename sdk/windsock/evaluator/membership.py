@@ -1,4 +1,4 @@
-"""Tests of one attribute against literal values, as one lookup instead of a search."""
+"""Test one attribute against literal values with a lookup instead of a search."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
@@ -18,9 +18,9 @@ class Membership(NamedTuple):
 
     Attributes:
         name: The attribute.
-        texts: The texts, as the rule has them.
-        reads_numbers: Whether a number also matches a text that reads as it, as flagd's ``in`` does and
-            ``==`` with other text does not.
+        texts: The texts, as written in the rule.
+        reads_numbers: Whether a number also matches text that parses to it, as with flagd's ``in`` but not
+            with ``==`` and other text.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Membership(NamedTuple):
 
 
 def attribute_name(rule: Value) -> str | None:
-    """The attribute that ``{"var": "name"}`` reads; None for a path, a default or flagd's own."""
+    """The attribute that ``{"var": "name"}`` reads; None for a path, a default, or flagd's own attribute."""
     if type(rule) is not dict or len(rule) != 1 or "var" not in rule:
         return None
     name = rule["var"]
@@ -39,7 +39,7 @@ def attribute_name(rule: Value) -> str | None:
 
 
 def membership(rule: Value) -> Membership | None:
-    """Recognise a condition on one attribute: ``in`` with literal texts, ``==`` or ``===`` with one."""
+    """Recognise a condition on one attribute: ``in`` with literal texts, or ``==`` or ``===`` with one."""
     if type(rule) is not dict or len(rule) != 1:
         return None
     ((operator, arguments),) = rule.items()
@@ -68,8 +68,8 @@ class Choices(Generic[T]):
     """Which of several memberships in one attribute holds first.
 
     Args:
-        tests: The memberships with what each chooses, the first to hold wins.
-        otherwise: What is chosen when none holds.
+        tests: The memberships and their choices; the first that holds wins.
+        otherwise: The choice if none holds.
     """
 
     __slots__ = ("_by_number", "_otherwise", "_tests", "by_text")
@@ -87,7 +87,7 @@ class Choices(Generic[T]):
         self._by_number: dict[float, T] | None = None
 
     def other(self, value: object) -> T:
-        """The choice for an attribute of another type than ``str`` itself."""
+        """The choice for an attribute whose type isn't exactly ``str``."""
         value = plain(value)
         if type(value) is str:
             return self.by_text.get(value, self._otherwise)
@@ -106,7 +106,7 @@ class Choices(Generic[T]):
 
 
 def _set_of(texts: Sequence[str]) -> set[str]:
-    """A set built from small ones, which fit in the processor's cache; a million texts at once do not."""
+    """Build a set from small sets that fit in the CPU cache; a million texts at once don't."""
     made: set[str] = set()
     for start in range(0, len(texts), _CHUNK):
         made |= set(texts[start : start + _CHUNK])
@@ -120,7 +120,7 @@ class TextSet:
         texts: The texts.
 
     Attributes:
-        texts: The same as a set.
+        texts: The texts as a set.
     """
 
     __slots__ = ("_numbers", "texts")
@@ -130,7 +130,7 @@ class TextSet:
         self._numbers: frozenset[float] | None = None
 
     def holds(self, value: Value) -> bool:
-        """Whether ``in`` finds the value: a number also finds text that reads as it."""
+        """Whether ``in`` finds the value; a number also finds text that parses to it."""
         if type(value) is str:
             return value in self.texts
         if type(value) is int or type(value) is float:
@@ -141,7 +141,7 @@ class TextSet:
 
 
 class LiteralSets:
-    """One set per literal list: shared rules give the same list to many flags."""
+    """One set per literal list, since shared rules use the same list in many flags."""
 
     def __init__(self) -> None:
         self._texts: dict[int, tuple[Sequence[str], TextSet]] = {}
@@ -154,7 +154,7 @@ class LiteralSets:
         return kept[1]
 
     def test_for(self, values: Value) -> Callable[[Value], bool] | None:
-        """A test for membership in a literal list, by a set; None for mixed types and anything but a list."""
+        """A set-based membership test for a literal list; None for mixed types or anything but a list."""
         if type(values) is not list:
             return None
         if is_texts(values):

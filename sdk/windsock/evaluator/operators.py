@@ -1,4 +1,4 @@
-"""Operators over evaluated arguments, each as the flagd server's library computes it."""
+"""Operators on evaluated arguments, computed as in the flagd server's library."""
 
 from collections.abc import Callable
 from math import copysign, fmod, inf, isnan, nan
@@ -36,12 +36,12 @@ def _list(arguments: Value, least: int = 0) -> list[Value]:
 
 
 def var(arguments: Value, data: Value) -> Value:
-    """``var``: the value that a name leads to."""
+    """``var``: the value that a name refers to."""
     return look_up(data, arguments)
 
 
 def negate(arguments: Value, _: Value) -> bool:
-    """``!``: of the first argument, or of a single value written without a list."""
+    """``!``: negates the first argument, or a single value written without a list."""
     return not truthy(arguments[0] if type(arguments) is list and arguments else arguments)
 
 
@@ -75,24 +75,24 @@ def at_least(left: Value, right: Value) -> bool:
 
 
 def equal(arguments: Value, _: Value) -> bool:
-    """``==``; with fewer than two arguments false."""
+    """``==``; false with fewer than two arguments."""
     values = _list(arguments)
     return len(values) >= 2 and equals(values[0], values[1])
 
 
 def strictly_equal(arguments: Value, _: Value) -> bool:
-    """``===``; without two arguments false."""
+    """``===``; false without two arguments."""
     return type(arguments) is list and len(arguments) >= 2 and strictly_equals(arguments[0], arguments[1])
 
 
 def within(arguments: Value, _: Value) -> bool:
-    """``in``: in a text, or in a list whose inner lists are ranges."""
+    """``in``: searches text, or a list whose inner lists are ranges."""
     values = _list(arguments, 1)
     return contains(values[0], values[1] if len(values) > 1 else None)
 
 
 def contains(needle: Value, haystack: Value) -> bool:
-    """Whether a list or text holds a value; a number also finds text that reads as that number."""
+    """Whether a list or text contains a value; a number also finds text that parses to it."""
     if type(haystack) is str:
         if type(needle) is not str:
             raise RuleError(f"in finds only text in text, not {describe(needle)}")
@@ -101,7 +101,7 @@ def contains(needle: Value, haystack: Value) -> bool:
 
 
 def contains_metered(needle: Value, haystack: Value) -> bool:
-    """``contains``, for a rule that runs on elements."""
+    """``contains``, for rules that run on list elements."""
     spend_on(haystack)
     return contains(needle, haystack)
 
@@ -123,7 +123,7 @@ def _matches(needle: Value, element: Value) -> bool:
 
 
 def cat(arguments: Value, _: Value) -> str:
-    """``cat``: joined text; several parts are trimmed as a whole."""
+    """``cat``: joins text; if there are several parts, the result is trimmed."""
     if type(arguments) is str:
         return arguments
     texts = [text_of(part) for part in _list(arguments)]
@@ -134,7 +134,7 @@ def cat(arguments: Value, _: Value) -> str:
 
 
 def substr(arguments: Value, _: Value) -> str:
-    """``substr``: from a position, for a length; both count from the end if negative."""
+    """``substr``: takes a position and a length; negative ones count from the end."""
     values = _list(arguments, 2)
     text = text_of(values[0])
     start = index_of(number(values[1]))
@@ -150,7 +150,7 @@ def substr(arguments: Value, _: Value) -> str:
 
 
 def merge(arguments: Value, _: Value) -> Value:
-    """``merge``: lists joined, other values taken as they are."""
+    """``merge``: joins lists; other values are kept as they are."""
     if isinstance(arguments, (bool, int, float, str)):
         return [arguments]
     merged: list[Value] = []
@@ -165,14 +165,14 @@ def merge(arguments: Value, _: Value) -> Value:
 
 
 def add(arguments: Value, _: Value) -> float:
-    """``+``: a sum, or one value as a number."""
+    """``+``: a sum, or a single value as a number."""
     if type(arguments) is not list:
         return number(arguments)
     return number(arguments[0]) if len(arguments) == 1 else sum(map(number, arguments), 0.0)
 
 
 def subtract(arguments: Value, _: Value) -> float:
-    """``-``: a difference, or one value negated."""
+    """``-``: a difference, or a single value negated."""
     values = _list(arguments)
     if not values:
         return 0.0
@@ -193,7 +193,7 @@ def multiply(arguments: Value, _: Value) -> float:
 
 
 def divide(arguments: Value, _: Value) -> float:
-    """``/``: a quotient; division by zero gives infinity or NaN, as in IEEE 754."""
+    """``/``: a quotient; division by zero yields infinity or NaN, as in IEEE 754."""
     values = _list(arguments)
     if not values:
         return 0.0
@@ -207,7 +207,7 @@ def divide(arguments: Value, _: Value) -> float:
 
 
 def modulo(arguments: Value, _: Value) -> float:
-    """``%``: the remainder with the sign of the dividend; NaN by zero."""
+    """``%``: the remainder, with the dividend's sign; NaN for a zero divisor."""
     left, right = map(number, _list(arguments, 2)[:2])
     try:
         return fmod(left, right)
@@ -235,7 +235,7 @@ def _extreme(better: Callable[[float, float], bool]) -> Operator:
 
 
 def _texts(test: Callable[[str, str], bool]) -> Operator:
-    """A test of two texts; null for another number of arguments, and for any that is not text."""
+    """A test of two texts; null if the number of arguments is wrong or one isn't text."""
 
     def operator(arguments: Value, _: Value) -> Value:
         if type(arguments) is not list or len(arguments) != 2:
@@ -247,7 +247,7 @@ def _texts(test: Callable[[str, str], bool]) -> Operator:
 
 
 def sem_ver(arguments: Value, _: Value) -> bool | None:
-    """``sem_ver``: two versions and a relation; null if one of them is invalid."""
+    """``sem_ver``: compares two versions by a relation; null if an argument is invalid."""
     if type(arguments) is not list or len(arguments) != 3:
         return None
     return compare_versions(*arguments)
@@ -275,8 +275,8 @@ def compile_set(
     """``set``: a copy of an object with one property added or replaced.
 
     Args:
-        arguments: Gives the object, the property's name and the value.
-        compile_rule: Compiles the value, which flagd evaluates once more.
+        arguments: Computes the object, the property's name and the value.
+        compile_rule: Compiles the value, which flagd evaluates again.
     """
 
     def run(data: Value) -> Value:
@@ -306,7 +306,7 @@ def _lists(test: Callable[[list[Value], list[Value]], bool], otherwise: bool) ->
 
 
 QUADRATIC: Final = frozenset({"contains_all", "contains_any", "contains_none"})
-"""Operators that compare each element of a list with each of another."""
+"""Operators that compare every element of one list with every element of another."""
 
 EAGER: Final[dict[str, Operator]] = {
     "var": var,

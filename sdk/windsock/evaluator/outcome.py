@@ -1,6 +1,6 @@
-"""The result of evaluating one flag, and the protocol of what evaluates it.
+"""The result of evaluating one flag, and the protocol for evaluators.
 
-Separate from the evaluator and the providers, which only `windsock.start` loads.
+Kept apart from the evaluator and the providers, which only `windsock.start` loads.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """The result of one evaluation, shared by every evaluation of the flag that ends the same way.
+    """The result of an evaluation, shared by all evaluations of the flag with the same result.
 
-    Two outcomes are the same when they are the same object, so what is derived from one (a validated
-    settings object) can be kept beside it.
+    Outcomes compare by identity, so data derived from one (such as a validated settings object) can be
+    cached with it.
 
     Attributes:
-        value: The variant's value, shared: never change it. None when the caller's default is to be used.
-        variant: The variant's name, or None where none was chosen.
+        value: The variant's value; it's shared, so never change it. None to use the caller's default.
+        variant: The variant's name; None if none was chosen.
         reason: OpenFeature's reason: STATIC, DEFAULT, TARGETING_MATCH, DISABLED or ERROR.
-        error_code: What went wrong, or None.
-        error_message: What went wrong, for a person, or None.
-        flag_metadata: The flag's metadata over the set's, shared.
+        error_code: OpenFeature's error code, or None.
+        error_message: A readable error message, or None.
+        flag_metadata: The flag's metadata merged over the set's; shared.
         flag_key: The flag's key.
     """
 
@@ -41,36 +41,36 @@ class Outcome:
 
     @property
     def error(self) -> str | None:
-        """What went wrong, OpenFeature's code first: ``TYPE_MISMATCH: …``; None if nothing did."""
+        """The error, starting with OpenFeature's code: ``TYPE_MISMATCH: …``; None if there was none."""
         return None if self.error_code is None else f"{self.error_code.value}: {self.error_message or ''}"
 
 
 class Rule(Protocol):
-    """One flag that is evaluated in this process."""
+    """A flag evaluated in this process."""
 
     @property
     def flag(self) -> "Flag":
-        """The flag as its document defines it; of a sharded one, the first shard."""
+        """The flag as its document defines it; for a sharded flag, its first shard."""
 
     @property
     def constant(self) -> Outcome | None:
-        """The outcome of a flag without a rule, which is the same for every user; else None."""
+        """The outcome, the same for every user, if the flag has no rule; else None."""
 
     @property
     def decided_by(self) -> str | None:
-        """The one attribute that the rule reads, or None."""
+        """The only attribute that the rule reads, or None."""
 
     @property
     def rule(self) -> Callable[[Mapping[str, object]], Outcome]:
-        """From attributes to the outcome; raises if the rule cannot be evaluated for their values."""
+        """Maps attributes to the outcome; raises if the rule can't be evaluated for their values."""
 
     @property
     def evaluate(self) -> Callable[[Mapping[str, object]], Outcome]:
-        """The same, but gives an outcome in that case too; never raises."""
+        """The same, but returns an error outcome in that case; never raises."""
 
 
 def attributes_of(context: EvaluationContext | None) -> Mapping[str, object]:
-    """The attributes that rules see: those of the context, and its targeting key as ``targetingKey``."""
+    """The attributes that rules see: the context's, plus its targeting key as ``targetingKey``."""
     if context is None:
         return {}
     if context.targeting_key is None:
@@ -79,7 +79,7 @@ def attributes_of(context: EvaluationContext | None) -> Mapping[str, object]:
 
 
 def copy_json(value: "JsonValue") -> "JsonValue":
-    """A copy with new objects and lists, for callers that may change it."""
+    """Copy all objects and lists, for callers that may change them."""
     if isinstance(value, dict):
         return {key: copy_json(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Which attribute decides a rule, as far as the rule alone shows."""
+"""Which attribute decides a rule, as far as static analysis can tell."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -14,14 +14,14 @@ _SEES_ARGUMENTS_ONLY: Final = EAGER.keys() - {"var", "missing", "missing_some"} 
 
 
 def deciding_attribute(rule: Value) -> str | None:
-    """The one attribute that a rule reads.
+    """The only attribute that a rule reads.
 
-    What such a rule gives depends on nothing else in the context, so that a caller who knows the attribute
-    need not gather the rest.
+    The result of such a rule depends on nothing else in the context, so a caller who knows the attribute can
+    skip the rest.
 
     Returns:
-        Its name (``targetingKey`` for the user's id); None where a rule reads several or none, and wherever
-        only an evaluation tells what it reads.
+        Its name (``targetingKey`` for the user's id); None if the rule reads several or none, or if only an
+        evaluation can tell.
     """
     try:
         names = set(_names(rule))
@@ -31,7 +31,7 @@ def deciding_attribute(rule: Value) -> str | None:
 
 
 def _names(rule: Value) -> Iterator[str | None]:
-    """The attributes that a rule reads; None for those that the rule alone does not show."""
+    """The attributes that a rule reads; None for those that can't be determined statically."""
     if type(rule) is list:
         if CONTAINERS.isdisjoint(map(type, rule)):
             return
@@ -51,7 +51,7 @@ def _names(rule: Value) -> Iterator[str | None]:
 
 
 def _is_plain_choice(operator: str, arguments: Value) -> bool:
-    """Whether this is an ``if`` without objects as results, which flagd would evaluate as rules."""
+    """Whether this is an ``if`` without object results, which flagd would evaluate as rules."""
     if operator not in ("if", "?:") or type(arguments) is not list:
         return False
     return all(

@@ -32,10 +32,10 @@ _RELATIONS: Final[dict[str, Callable[[_Version, _Version], bool]]] = {
 
 
 def compare_versions(left: Value, relation: Value, right: Value) -> bool | None:
-    """Whether a relation holds between two versions; None if a version is invalid or the relation unknown.
+    """Whether a relation holds between two versions; None if a version or the relation is invalid.
 
     Args:
-        left: A version such as ``1.2.3-rc.1``; minor and patch may be left out, a leading ``v`` or ``V`` is
+        left: A version such as ``1.2.3-rc.1``; minor and patch are optional, and a leading ``v`` or ``V`` is
             ignored.
         relation: ``=``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, ``^`` (same major) or ``~`` (same major and
             minor).
@@ -47,7 +47,7 @@ def compare_versions(left: Value, relation: Value, right: Value) -> bool | None:
 
 
 def parse_version(value: Value) -> _Version | None:
-    """A version as a sortable tuple, or None. A number below a million is read as its text: 1.5."""
+    """Parse a version to a sortable tuple, or None. A number below a million is read as text: 1.5."""
     if type(value) is str:
         return _parse(value) if len(value) <= _LONGEST else None
     if type(value) in (int, float):
@@ -66,7 +66,7 @@ def _parse(text: str) -> _Version | None:
 
 
 def _order(pre: str | None) -> tuple[tuple[int, int, str], ...]:
-    """Identifiers in sort order: numbers, then text; last the release, which has none."""
+    """Pre-release identifiers as a sort key: numbers, then text; a release, which has none, sorts last."""
     if pre is None:
         return ((2, 0, ""),)
     return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in pre.split("."))

@@ -1,9 +1,9 @@
-"""Values as the flagd server treats them: numbers, strings, truth, equality and order.
+"""Values with the flagd server's semantics: numbers, strings, truth, equality and order.
 
-flagd evaluates rules with the Go library ``diegoholiveira/jsonlogic``. Every number is a double there, and
-the library converts in two ways: ``js_number`` where it imitates JavaScript (comparison), ``number`` where
-it does not (arithmetic, ``in`` with a number). A conversion that fails there panics, which flagd reports as
-PARSE_ERROR; here it raises ``RuleError``.
+flagd evaluates rules with the Go library ``diegoholiveira/jsonlogic``, in which every number is a double.
+The library has two conversions: ``js_number`` imitates JavaScript (comparison), ``number`` doesn't
+(arithmetic, ``in`` with a number). A failed conversion panics there, which flagd reports as PARSE_ERROR;
+here it raises ``RuleError``.
 """
 
 import re
@@ -21,7 +21,7 @@ Value: TypeAlias = object
 
 
 class RuleError(Exception):
-    """The rule cannot be evaluated for this context. Becomes PARSE_ERROR; never leaves the evaluator."""
+    """The rule can't be evaluated for this context. Becomes PARSE_ERROR; never leaves the evaluator."""
 
 
 PLAIN: Final = frozenset({type(None), bool, int, float, str, list, dict})
@@ -35,11 +35,11 @@ _DECIMAL: Final = re.compile(rf"[+-]?(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGIT
 _WORD: Final = re.compile(r"[+-]?(?:inf|infinity)|nan", re.IGNORECASE)
 _HEX: Final = re.compile(r"[+-]?0[xX](?=[0-9a-fA-F_.])[0-9a-fA-F_]*+\.?[0-9a-fA-F_]*+[pP][+-]?[0-9_]+")
 MAX_NUMBER: Final = 1024
-"""Longest text that is read as a number, in characters."""
+"""Maximum length of text that is read as a number, in characters."""
 
 
 def plain(value: object) -> Value:  # noqa: PLR0911 - a line for each type
-    """A context attribute as JSON has it: tuples as lists, dates as ISO 8601, other objects as text."""
+    """Convert a context attribute to JSON: tuples to lists, dates to ISO 8601, other objects to text."""
     if type(value) in PLAIN:
         return value
     if isinstance(value, str):
@@ -64,7 +64,7 @@ def is_number(value: Value) -> bool:
 
 
 def as_float(value: float) -> float:
-    """A number as a double, as Go reads it; integers above 2**53 are rounded."""
+    """Convert to a double, as Go does; integers above 2**53 are rounded."""
     try:
         return float(value)
     except OverflowError:
@@ -72,7 +72,7 @@ def as_float(value: float) -> float:
 
 
 def parse_float(text: str) -> float | None:
-    """Parse as Go's ``strconv.ParseFloat``: no surrounding space; ``inf``, ``nan`` and hexadecimal.
+    """Parse like Go's ``strconv.ParseFloat``: no surrounding space; ``inf``, ``nan`` and hexadecimal allowed.
 
     None for any other text, and for text longer than ``MAX_NUMBER``.
     """
@@ -91,7 +91,7 @@ def parse_float(text: str) -> float | None:
 
 
 def number(value: Value) -> float:
-    """Convert as arithmetic does: text that is not a number is 0; null, booleans, lists and objects fail."""
+    """Convert for arithmetic: non-numeric text is 0; null, booleans, lists and objects fail."""
     kind = type(value)
     if kind is float:
         return value  # type: ignore[return-value]
@@ -104,9 +104,9 @@ def number(value: Value) -> float:
 
 
 def js_number(value: Value) -> float:  # noqa: PLR0911 - a line for each type
-    """Convert as comparison does: null and blank text are 0, booleans 0 and 1, anything unreadable NaN.
+    """Convert for comparison: null and blank text are 0, booleans 0 and 1, anything unreadable NaN.
 
-    Text whose number no double holds, such as ``1e400``, is NaN too; ``inf`` and ``infinity`` are not.
+    Text with a number too large for a double, such as ``1e400``, is NaN too; ``inf`` and ``infinity`` aren't.
     """
     kind = type(value)
     if kind is float:
@@ -127,7 +127,7 @@ def js_number(value: Value) -> float:  # noqa: PLR0911 - a line for each type
 
 
 def text_of(value: Value) -> str:
-    """Convert as ``cat`` does: numbers without exponent, null as nothing; others fail."""
+    """Convert for ``cat``: numbers without an exponent, null as empty text; other types fail."""
     kind = type(value)
     if kind is str:
         return value  # type: ignore[return-value]
@@ -139,7 +139,7 @@ def text_of(value: Value) -> str:
 
 
 def number_text(value: float) -> str:
-    """Write a number with the fewest digits that read back as it, never with an exponent."""
+    """Format a number with the fewest digits that round-trip, never with an exponent."""
     if not isfinite(value):
         return "NaN" if value != value else ("+Inf" if value > 0 else "-Inf")  # noqa: PLR0124 - NaN
     if value.is_integer():
@@ -149,12 +149,12 @@ def number_text(value: float) -> str:
 
 
 def truthy(value: Value) -> bool:
-    """Whether a value is true as a condition: not 0, empty, null or false."""
+    """Whether a value counts as true: not 0, empty, null or false."""
     return bool(value)
 
 
 def equals(left: Value, right: Value) -> bool:
-    """``==``: null equals only null, text compares as text, everything else as numbers."""
+    """``==``: null equals only null; text compares as text, everything else as numbers."""
     if left is None or right is None:
         return left is right
     if type(left) is str and type(right) is str:
@@ -163,7 +163,7 @@ def equals(left: Value, right: Value) -> bool:
 
 
 def strictly_equals(left: Value, right: Value) -> bool:
-    """``===``: as ``==`` between values of one type; lists and objects are never equal."""
+    """``===``: like ``==`` between values of the same type; lists and objects are never equal."""
     if left is None or right is None:
         return left is right
     if is_number(left) and is_number(right):
@@ -179,12 +179,12 @@ def less(left: Value, right: Value) -> bool:
 
 
 def trim(text: str) -> str:
-    """Remove surrounding white space as Go's ``strings.TrimSpace`` does."""
+    """Remove surrounding white space like Go's ``strings.TrimSpace``."""
     return text.strip(_SPACE)
 
 
 def describe(value: Value) -> str:
-    """A value for a message: shortened, with its JSON type."""
+    """Describe a value for a message: shortened, with its JSON type."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return f"the number {as_float(value):.17g}"
     return described(value)

@@ -1,4 +1,4 @@
-"""Looking up ``var``, ``missing`` and ``missing_some`` in data, as the flagd server does."""
+"""Look up ``var``, ``missing`` and ``missing_some`` in data, as the flagd server does."""
 
 from collections.abc import Callable, Mapping
 from math import isfinite
@@ -22,11 +22,11 @@ def look_up(data: Value, name: Value) -> Value:
     """The value that an evaluated ``var`` argument names.
 
     Args:
-        data: The context, or the element at hand inside ``filter``, ``map`` and their like.
-        name: A path of keys and list positions separated by dots, a number, or a list of path and default.
+        data: The context, or the current element inside ``filter``, ``map`` and the like.
+        name: A dotted path of keys and list positions, a number, or a list of path and default.
 
     Raises:
-        RuleError: The argument is not a name.
+        RuleError: The argument isn't a name.
     """
     if name is None:
         return data if isinstance(data, (bool, int, float, str)) else None
@@ -45,7 +45,7 @@ def look_up(data: Value, name: Value) -> Value:
 
 
 def walk(data: Value, path: tuple[str, ...], default: Value) -> Value:
-    """Follow a path of keys and list positions; the default if it leads nowhere or to null."""
+    """Follow a path of keys and list positions; return the default if the value is missing or null."""
     value = plain(data)
     for step in path:
         if type(value) is dict or isinstance(value, Mapping):
@@ -63,7 +63,7 @@ def walk(data: Value, path: tuple[str, ...], default: Value) -> Value:
 
 
 def index_of(value: float) -> int:
-    """A number as an index, truncated; the smallest 64-bit integer if it does not fit in 64 bits."""
+    """Truncate a number to an index; the smallest 64-bit integer if it doesn't fit in 64 bits."""
     return int(value) if isfinite(value) and abs(value) < 2.0**63 else _OUT_OF_RANGE
 
 
@@ -77,7 +77,7 @@ def missing(data: Value, names: Value) -> list[Value]:
 
 
 def missing_some(data: Value, arguments: Value) -> list[Value]:
-    """The missing names, unless at least the given number of them is present."""
+    """The missing names, unless at least the given number of names is present."""
     if type(arguments) is not list or len(arguments) < 2 or type(arguments[1]) is not list:
         raise RuleError("missing_some needs a number and a list of names")
     absent = missing(data, arguments[1])
@@ -85,10 +85,10 @@ def missing_some(data: Value, arguments: Value) -> list[Value]:
 
 
 def solve(rule: Value, data: Value, evaluate: Callable[[Value, Value], Value]) -> Value:
-    """Replace each ``var`` that the data has by its value; the same object if it has none.
+    """Replace each ``var`` found in the data with its value; return the same object if there are none.
 
-    flagd's ``filter``, ``all``, ``none`` and ``some`` do this to their condition before they look at an
-    element, so an attribute of the context hides an element's property of the same name.
+    flagd's ``filter``, ``all``, ``none`` and ``some`` do this to their condition before they visit any
+    element, so a context attribute hides an element's property of the same name.
     """
     if type(rule) is dict:
         made: dict[str, Value] = {}

@@ -1,4 +1,4 @@
-"""From a rule's result to a variant's name, as flagd does it: the JSON text without quotes."""
+"""Convert a rule's result to a variant's name, as flagd does: the JSON text without quotes."""
 
 import re
 from typing import Final
@@ -10,19 +10,19 @@ _SHORT: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a name reaches flagd's lookup unchanged, without an escaped character."""
+    """Whether a name reaches flagd's lookup unchanged, with no characters escaped."""
     return _ESCAPED.search(name) is None
 
 
 def variant_name(value: Value) -> str:
     """The name that a rule's result selects.
 
-    flagd writes the result as JSON with Go's encoder, which escapes ``<``, ``>`` and ``&``, and then drops
-    every double quote. So the number 1.0 selects ``1``, true selects ``true``, and a name with an escaped
-    character is never found.
+    flagd encodes the result as JSON with Go's encoder, which escapes ``<``, ``>`` and ``&``, and then drops
+    all double quotes. So the number 1.0 selects ``1``, true selects ``true``, and a name that contains an
+    escaped character is never found.
 
     Raises:
-        RuleError: The result has no JSON text (NaN, infinity).
+        RuleError: The result can't be written as JSON (NaN, infinity).
     """
     return _json_text(value).replace('"', "")
 

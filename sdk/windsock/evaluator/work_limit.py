@@ -1,4 +1,4 @@
-"""The work limit of one evaluation: a rule over lists in lists ends as an error instead of never."""
+"""The work limit per evaluation: a rule over nested lists fails with an error instead of running forever."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -7,13 +7,13 @@ from typing import Final
 from windsock.evaluator.values import RuleError, Value
 
 MAX_STEPS: Final = 2_000_000
-"""Most steps of one evaluation: operators run on elements, and what they copy. They take about a second."""
+"""Maximum steps per evaluation (operators run on elements, and their copying): about a second's worth."""
 
 MAX_TEXT: Final = 1_000_000
-"""Longest text that ``cat`` joins, in characters."""
+"""Maximum length of text that ``cat`` builds, in characters."""
 
 MAX_LIST: Final = 10_000_000
-"""Longest list that ``merge`` joins."""
+"""Maximum length of a list that ``merge`` builds."""
 
 
 class _Meter:
@@ -34,7 +34,7 @@ def begin() -> _Meter:
 
 
 def spend(steps: int) -> None:
-    """Take steps; raises ``RuleError`` when there are none left."""
+    """Use up steps; raises ``RuleError`` when none are left."""
     meter = _meter.get(None) or begin()
     meter.left -= steps
     if meter.left < 0:
@@ -42,7 +42,7 @@ def spend(steps: int) -> None:
 
 
 def spend_on(value: Value) -> None:
-    """Take the steps that reading or writing a value costs."""
+    """Use up the steps that reading or writing a value costs."""
     if type(value) is str:
         spend(len(value) >> 2)
     elif type(value) is dict:
@@ -56,7 +56,7 @@ def spend_on(value: Value) -> None:
 
 
 def metered(operator: Callable[[Value, Value], Value]) -> Callable[[Value, Value], Value]:
-    """An operator for use on elements: it takes steps for what it reads and writes."""
+    """Make an operator for list elements that charges steps for what it reads and writes."""
 
     def run(arguments: Value, data: Value) -> Value:
         spend_on(arguments)
@@ -68,7 +68,7 @@ def metered(operator: Callable[[Value, Value], Value]) -> Callable[[Value, Value
 
 
 def size_of(rule: Value) -> int:
-    """How many values a rule is made of."""
+    """How many values a rule consists of."""
     size, rest = 0, [rule]
     while rest:
         value = rest.pop()
