@@ -1,4 +1,4 @@
-"""Declaring settings and features, and reading them."""
+"""Declare and read settings and features."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Which experiment a flag's targeting put somebody in, as the flag's metadata declares it."""
+"""Which experiment a flag's targeting put a user in, according to the flag's metadata."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -12,20 +12,20 @@ UNIT: Final = "unit"
 FIELDS: Final = "fields"
 SEGMENTS: Final = "segments"
 ALLOCATION: Final = "allocation."
-"""Metadata of an experiment's flag. flagd allows text and numbers there, so lists are words with spaces
-between, and ``allocation.<arm>`` is an arm's share of the traffic."""
+"""Metadata of an experiment's flag. flagd allows only text and numbers there, so lists are space-separated
+words, and ``allocation.<arm>`` is an arm's share of the traffic."""
 
 HAS_PROFILE: Final = "profile"
-"""Why somebody doesn't count who has an assigned profile when the experiment meets them."""
+"""Why a user who already has a profile when the experiment reaches them doesn't count."""
 
 _NOT_TARGETED: Final = frozenset({"STATIC", "DEFAULT", "DISABLED", "ERROR"})
 
 
 def arm_of(outcome: Outcome, *, excluded: str | None) -> Arm | None:
-    """The arm that targeting gave; None for a flag's default, which puts no user into an experiment.
+    """The arm assigned by targeting; None for a flag's default, which puts no user into an experiment.
 
     Args:
-        outcome: What the experiment's flag gave.
+        outcome: The outcome of the experiment's flag.
         excluded: Why the unit doesn't count; None if it does.
     """
     said = outcome.flag_metadata
@@ -46,12 +46,12 @@ def arm_of(outcome: Outcome, *, excluded: str | None) -> Arm | None:
 
 
 def contaminated(fields: Iterable[str]) -> str:
-    """Why units of an arm that lost values don't count: the version is no longer what was declared."""
+    """Why units of an arm with withdrawn values don't count: the arm is no longer what was declared."""
     return f"contaminated: {', '.join(fields)} was withdrawn"
 
 
 def arm_fields(experiment: Outcome, compiled: Mapping[str, Rule]) -> frozenset[str] | None:
-    """Fields that any arm sets: by the metadata, else by the variants, if the rules are in this process."""
+    """Fields that any arm sets, from the metadata, else from the variants if this process has the rules."""
     if FIELDS in experiment.flag_metadata:
         return frozenset(str(experiment.flag_metadata[FIELDS]).split())
     flag = compiled.get(experiment.flag_key)

@@ -1,4 +1,4 @@
-"""``Teacher(...)``: what `BaseSettings.__init__` does, without what is invalid in a variable or file."""
+"""``Teacher(...)``: do what `BaseSettings.__init__` does, ignoring invalid variables and file entries."""
 
 import logging
 from collections.abc import Mapping
@@ -19,11 +19,11 @@ logger = logging.getLogger("windsock.settings")
 
 @dataclass(slots=True)
 class Passed:
-    """What a class's own ``__init__`` passes on to that of `BaseSettings`.
+    """What a class's own ``__init__`` passes on to `BaseSettings.__init__`.
 
     Attributes:
         settings_class: The class.
-        options: Those of `sources.OPTIONS`.
+        options: The keyword arguments in `sources.OPTIONS`.
         values: The other keyword arguments.
     """
 
@@ -36,7 +36,7 @@ _asking: ContextVar[Passed | None] = ContextVar("windsock_passed", default=None)
 
 
 def passed_on(settings_class: type[BaseSettings]) -> Passed:
-    """Ask a class's own ``__init__`` what it passes on."""
+    """Find out what a class's own ``__init__`` passes on."""
     passed = Passed(settings_class)
     token = _asking.set(passed)
     try:
@@ -49,15 +49,15 @@ def passed_on(settings_class: type[BaseSettings]) -> Passed:
 
 
 def construct(declaration: Declaration, instance: BaseSettings, given: dict[str, Any]) -> tuple[Refusal, ...]:
-    """Validate into a new instance.
+    """Validate values into a new instance.
 
     Args:
-        declaration: That of its class.
+        declaration: The class's declaration.
         instance: The instance.
-        given: What its class was called with.
+        given: The arguments of the call.
 
     Returns:
-        What is invalid in a variable or file, and does not count.
+        The values from variables or files that were invalid and ignored.
 
     Raises:
         Exception: What pydantic or a validator raised about an argument or the command line.

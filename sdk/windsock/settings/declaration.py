@@ -1,4 +1,4 @@
-"""What a settings class declares, checked once when the class is made."""
+"""What a settings class declares, checked once when the class is created."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,35 +19,35 @@ from windsock.text import MASK, mask_passwords, printable
 
 logger = logging.getLogger("windsock.settings")
 
-# What `windsock.Settings` itself offers; a field of that name would hide it.
+# The methods of `windsock.Settings`; a field with one of these names would hide the method.
 RESERVED = frozenset({"for_user", "afor_user", "live"})
 
 _TELLING = ("_url", "_uri", "_dsn", "_key", "_token", "_secret", "_password")
-"""Endings of the names of fields that hold an address or a credential."""
+"""Name suffixes that suggest a field with an address or a credential."""
 
 _LONGEST = 16_384
 """Maximum length of a value that can only be shown as text."""
 
 
 _claimed: WeakValueDictionary[str, type[BaseModel]] = WeakValueDictionary()
-"""The settings classes of modules, by flag."""
+"""The module-level settings classes, by flag."""
 
 
 class Declaration:
-    """One settings class: its flag names, its code defaults, and how values are checked against it.
+    """A settings class: its flag names, its code defaults, and how values are validated.
 
     Args:
         settings_class: A complete pydantic class.
-        flag: Key of its base flag.
+        flag: The key of its base flag.
 
     Attributes:
-        code: An instance of the code defaults alone.
-        complete: Whether they are valid by themselves. A class with ``flag=`` must be complete; any other may
-            have fields that its sources must give, as with pydantic-settings.
+        code: An instance with only the code defaults.
+        complete: Whether the code defaults alone are valid. A class with ``flag=`` must be complete; others
+            may have fields that their sources must provide, as with pydantic-settings.
 
     Raises:
-        DeclarationError: A field hides a method, the flag's name cannot be one, or a class with ``flag=`` has
-            a field without a default or with an invalid one.
+        DeclarationError: A field hides a method, the flag's name is invalid, or a class with ``flag=`` has a
+            field without a valid default.
     """
 
     def __init__(self, settings_class: type[BaseModel], flag: str) -> None:
@@ -67,12 +67,12 @@ class Declaration:
         return {name: plain(self.code.__dict__[name]) for name in self.fields if name in self.code.__dict__}
 
     def default(self, name: str) -> object:
-        """The code default of a field as it was written; what a factory made once, where one makes it."""
+        """A field's code default as written; for a default factory, the value it returned once."""
         info = self.settings_class.model_fields[name]
         return info.default if info.default_factory is None else getattr(self.code, name, None)
 
     def unknown(self, values: Mapping[str, object]) -> Iterable[tuple[FieldPath, str]]:
-        """Name the keys of a flag that no field has, also inside nested models."""
+        """The flag's keys that match no field, including those inside nested models."""
         found = complaints(self.settings_class, values, self.code)
         return [(path, message) for path, message in found if message not in {NO_BOOLEAN, NO_NUMBER}]
 
@@ -81,7 +81,7 @@ class Declaration:
         return path[0] in self.secrets
 
     def shown(self, values: Mapping[str, object]) -> dict[str, object]:
-        """Values as JSON can hold them and as a log or a page may show them: secrets are masked."""
+        """Values as JSON that's safe to log or display: secrets are masked."""
         return {name: MASK if name in self.secrets else jsonable(value) for name, value in values.items()}
 
     @cached_property
@@ -91,7 +91,7 @@ class Declaration:
         return frozenset(name for name, field in fields if _mentions_secret(field.annotation))
 
     def unmarked(self) -> list[str]:
-        """Text fields that a profile may set although their name suggests an address or a credential."""
+        """Text fields that profiles may set even though their name suggests an address or a credential."""
         return list(_unmarked(self.settings_class, (), frozenset()))
 
     def _check_fields(self) -> None:
@@ -123,16 +123,16 @@ class Declaration:
 
 
 def forget_claims() -> None:
-    """Let other classes have the flags of those declared so far: each module of a test suite has its own."""
+    """Free all claimed flags for other classes; each module of a test suite declares its own."""
     _claimed.clear()
 
 
 def _claim(settings_class: type[BaseModel], flag: str) -> None:
-    """Refuse a second class with the same flag: each would read values that are meant for the other.
+    """Reject a second class with the same flag: each would read values meant for the other.
 
-    A class defined again under its own name replaces the first, as when a module is reloaded or a cell of a
-    notebook runs again. A class made in a function, as tests do, and a parametrized generic claim nothing.
-    Two classes that name no flag are only warned about: carried over, both may be called `Settings`.
+    A class redefined under its own name replaces the first, as when a module is reloaded or a notebook cell
+    runs again. Classes created in a function, as in tests, and parametrized generics claim nothing. Two
+    classes without ``flag=`` cause only a warning: migrated classes may both be called `Settings`.
     """
     if "<locals>" in settings_class.__qualname__ or settings_class.__pydantic_generic_metadata__["origin"]:
         return
@@ -162,7 +162,7 @@ def _unmarked(model: type, above: FieldPath, within: frozenset[type]) -> Iterato
 
 
 def jsonable(value: object) -> object:
-    """Convert a value to JSON types and mask passwords in URLs; what cannot be serialized becomes text."""
+    """Convert a value to JSON types and mask passwords in URLs; unserializable values become text."""
     try:
         return masked(to_jsonable_python(value, fallback=str))
     except Exception:  # noqa: BLE001 - bytes that aren't UTF-8, or the class's own serializer

@@ -1,4 +1,4 @@
-"""Descriptors on a settings class that serve its views."""
+"""Descriptors on a settings class that support its views."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 class FieldReader:
-    """Reads a field from a view for the first time.
+    """Handles the first read of a field from a view.
 
-    It is not a data descriptor: an ordinary instance, or a view that already has the value, never calls it.
+    It isn't a data descriptor: ordinary instances, and views that already have the value, never call it.
     """
 
     __slots__ = ("name",)
@@ -24,7 +24,7 @@ class FieldReader:
         name = self.name
         try:
             given = instance._windsock_given  # type: ignore[union-attr]  # noqa: SLF001 - fast, and a slot
-        except AttributeError:  # the class, or an ordinary instance without the field
+        except AttributeError:  # accessed on the class, or on an ordinary instance without the field
             raise AttributeError(f"{owner.__name__!r} has no attribute {name!r}") from None
         if given is None:
             return own(owner.__windsock__.resolve(None, {}).resolution.values[name])
@@ -38,7 +38,7 @@ class FieldReader:
 
 
 class Cached(cached_property[Any]):
-    """A cached property that is not cached on the live object, whose values may change at any time."""
+    """A cached property that isn't cached on the live object, whose values may change at any time."""
 
     def __init__(self, name: str, cached: cached_property[Any]) -> None:
         super().__init__(cached.func)
@@ -54,7 +54,7 @@ class Cached(cached_property[Any]):
 
 
 def cached_properties(settings_class: type) -> dict[str, cached_property[Any]]:
-    """Find the cached properties of a class that are not wrapped in `Cached` yet."""
+    """Find a class's cached properties that aren't wrapped in `Cached` yet."""
     attributes: dict[str, object] = {}
     for kind in reversed(settings_class.__mro__):
         attributes |= vars(kind)

@@ -1,4 +1,4 @@
-"""Drop what does not validate, value by value, until the rest validates."""
+"""Drop invalid values one by one until the rest validates."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from windsock.text import MASK, mask_passwords
 
 _TUNED = frozenset({"experiment", "profile"})
 _ROUNDS = 64
-"""Trials before whole layers are dropped. One trial reports every error that pydantic finds."""
+"""Maximum trials before whole layers are dropped. One trial reports every error that pydantic finds."""
 
 
 def resolve(
@@ -27,21 +27,21 @@ def resolve(
     lenient: bool = False,
     strict: Collection[str] = (ARGUMENTS,),
 ) -> Resolved:
-    """Lay layers, weakest first, over the code defaults, and let pydantic validate the result.
+    """Lay the layers over the code defaults, weakest first, and let pydantic validate the result.
 
-    A value that fails validation falls to the layer below, alone; where a model validator ties fields
-    together, what the layer says of that model falls together.
+    A value that fails validation is replaced individually by the layer below. If a model validator ties
+    fields together, the layer's values for that model fall together.
 
     Args:
         declared: The settings class.
-        layers: What is said of it.
-        defaults: What pydantic-settings takes for the code defaults, where it is not asked as usual.
-        lenient: Whether fields without a value may be missing, because only some layers are checked.
+        layers: The layers to resolve.
+        defaults: The source that pydantic-settings uses for code defaults, if not the usual one.
+        lenient: Whether required fields may be missing, because only some layers are checked.
         strict: Layers whose values must be valid.
 
     Raises:
-        Exception: What pydantic or a validator raised about a strict layer, or about a class that needs more
-            than its code defaults.
+        Exception: What pydantic or a validator raised for a strict layer, or for a class that needs more than
+            its code defaults.
     """
     falling = _Falling(declared, layers, Trial(declared, defaults), strict)
     instance = falling.instance(lenient=lenient)
@@ -81,7 +81,7 @@ class _Falling:
         self.layers = [self._heard(layer) for layer in layers]
 
     def instance(self, *, lenient: bool) -> BaseModel:
-        """Try until the layers validate."""
+        """Retry until the layers validate."""
         for _ in range(_ROUNDS):
             outcome = self._trial.run(self.layers)
             if outcome.instance is not None:
@@ -95,7 +95,7 @@ class _Falling:
         return self._declared.code
 
     def _heard(self, layer: Layer) -> Layer:
-        """Refuse what a flag must not say; pydantic would accept some of it."""
+        """Reject values that a flag must not set; pydantic would accept some of them."""
         if layer.input is not None:
             return layer
         tuned = layer.origin.layer in _TUNED
@@ -104,7 +104,7 @@ class _Falling:
         return layer
 
     def _let_fall(self, outcome: TrialResult) -> bool:
-        """Drop what the faults are about; False if there is nothing to drop."""
+        """Drop the values that caused the faults; False if there's nothing to drop."""
         wrong: dict[int, list[TrialFault]] = {}
         prefixes: dict[int, tuple[TrialFault, ...]] = {}
         for fault in outcome.faults:
@@ -123,9 +123,9 @@ class _Falling:
         return len(self.refusals) > before
 
     def _culprit(self, fault: TrialFault, prefixes: dict[int, tuple[TrialFault, ...]]) -> int | None:
-        """Find the layer that causes a fault: the last one of the shortest prefix that has it.
+        """Find the layer that causes a fault: the last layer of the shortest prefix that has it.
 
-        The strongest layer that holds the value may be innocent: a validator can read other fields. None if
+        The strongest layer with the value may not be the cause: a validator can read other fields. None if
         the code defaults alone have the fault.
         """
         for count in range(len(self.layers)):
@@ -136,7 +136,7 @@ class _Falling:
         return len(self.layers) - 1 if self.layers else None
 
     def _blamed(self, place: int, faults: Sequence[TrialFault]) -> dict[FieldPath, str]:
-        """Find what each fault is about in a layer; everything, if the layer holds nothing at that path."""
+        """Find a layer's value behind each fault; all of its values if it has none at that path."""
         said = self._input(self.layers[place])
         blamed: dict[FieldPath, str] = {}
         for fault in faults:
@@ -149,7 +149,7 @@ class _Falling:
                 found = [held] if held else [(key,) for key in said]
             for path in found:
                 blamed.setdefault(path, fault.message)
-        # a dropped mapping takes its contents along
+        # dropping a mapping drops its contents too
         return {
             path: text
             for path, text in blamed.items()
@@ -194,7 +194,7 @@ class _Falling:
         )
 
     def _without(self, layer: Layer, path: FieldPath, names: FieldPath, message: str) -> Layer:
-        """Drop what a layer says at a path, in input keys and in field names, and record the refusal."""
+        """Drop a layer's value at a path, by input key and by field name, and record the refusal."""
         shown, message = masked(at(layer.values, names)), mask_passwords(message)
         if self._declared.is_secret(names):  # a validator's own message may quote the value
             shown, message = MASK, "not valid; the field is secret, so the reason isn't shown"

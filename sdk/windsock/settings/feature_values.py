@@ -1,4 +1,4 @@
-"""What code declares of a feature: its type, its default, and which values of a flag fit it."""
+"""A feature as declared in code: its type, its default, and which flag values fit it."""
 
 import logging
 import os
@@ -28,7 +28,7 @@ _TOLD_MAX = 1_000
 
 
 def plain(value: object) -> Any:
-    """A feature's value as a flag holds it."""
+    """Convert a feature's value to its form in a flag."""
     return value.value if isinstance(value, Enum) else value
 
 
@@ -37,17 +37,17 @@ def _members(default: Any) -> Iterable[tuple[Any, Any]]:
 
 
 class DeclaredFeature(Generic[V]):
-    """A feature that code declares, and what the environment says of it.
+    """A feature declared in code, and its environment variable's value.
 
     Attributes:
         key: The flag's key.
         default: The code default.
-        plain_default: The same as a flag would hold it.
+        plain_default: The default in its flag form.
         kind: OpenFeature's type of the flag.
-        variable: The environment variable that decides before the flag does, if any.
-        words: What its values are, for a message: ``a boolean``, ``one of light, dark``.
-        exact: The type of the flag's values that are the feature's as they are; None for an enum.
-        decides: Whether the environment does, or has not been asked yet.
+        variable: The environment variable that overrides the flag, if any.
+        words: A description of its values for messages: ``a boolean``, ``one of light, dark``.
+        exact: The type whose flag values need no conversion; None for an enum.
+        decides: Whether the environment decides, or hasn't been read yet.
     """
 
     def __init__(self, key: str, default: V, env: str | None) -> None:
@@ -72,21 +72,21 @@ class DeclaredFeature(Generic[V]):
         process.readers.add(self)
 
     def value(self) -> V | None:
-        """What the environment forces the feature to be; None where the flag decides."""
+        """The value forced by the environment; None if the flag decides."""
         if not self._read:
             self.reload()
         return self._value
 
     def reload(self) -> None:
-        """Read the environment again."""
+        """Reread the environment."""
         self._value = self._read_environment()
         self._read, self.decides = True, self._value is not None
 
     def fit(self, served: object, variant: str | None) -> V:
-        """The feature's value for that of a flag; the code default, and an error once, where it doesn't fit.
+        """Convert a flag's value to the feature's; if it doesn't fit, log one error and use the code default.
 
         Args:
-            served: What the flag gives; None where it gives nothing.
+            served: The flag's value; None if it has none.
             variant: The flag's variant.
         """
         found = self.fitting(served)
@@ -104,9 +104,9 @@ class DeclaredFeature(Generic[V]):
         return self.default
 
     def fitting(self, served: object) -> V | None:
-        """The feature's value for that of a flag; None where it doesn't fit."""
+        """Convert a flag's value to the feature's; None if it doesn't fit."""
         if self._type is int and type(served) is float and served.is_integer():
-            served = int(served)  # flags written by JavaScript have one kind of number
+            served = int(served)  # flags written by JavaScript have only one number type
         elif self._type is float and type(served) is int:
             served = float(served)
         if type(served) is not self._type:
@@ -115,7 +115,7 @@ class DeclaredFeature(Generic[V]):
 
     @property
     def choices(self) -> dict[str, bool | str | float]:
-        """Its values by a name, as far as they can be listed: of a boolean and of an enum all."""
+        """The feature's values by name, as far as they can be listed; for booleans and enums, all of them."""
         if self._members:
             return {str(value): value for value in self._members}
         return {"on": True, "off": False} if self._type is bool else {"default": self.plain_default}

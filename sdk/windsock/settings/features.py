@@ -1,4 +1,4 @@
-"""Features: flags of one value, with a code default."""
+"""Features: single-value flags with a code default."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,26 +24,26 @@ E = TypeVar("E", bound=Enum)
 
 
 class Feature(partial[V]):
-    """A flag of one value; calling it gives the value. Made by `feature`.
+    """A single-value flag, created by `feature`; call it to get the value.
 
-    ``theme(user_id, tier="pro")`` is the value for one user, ``theme()`` that of the deployment.
-    ``if new_checkout:`` raises: a feature is asked by calling it.
+    ``theme(user_id, tier="pro")`` is the value for one user, ``theme()`` the value for the deployment.
+    ``if new_checkout:`` raises, since a feature must be called.
 
     Attributes:
-        declared: What the code says of it.
+        declared: Its declaration.
     """
 
-    # Not an object with a `__call__` of its own, which Python calls in a slower way.
+    # Not an object with its own `__call__`, which Python calls more slowly.
     declared: DeclaredFeature[V]
 
     if TYPE_CHECKING:
 
         def __call__(self, targeting_key: object = None, /, **attributes: EvaluationContextAttribute) -> V:
-            """The value for one user or (without one) for the deployment.
+            """The value for one user or, without one, for the deployment.
 
             Args:
                 targeting_key: The user's id.
-                attributes: What targeting rules may ask of the user.
+                attributes: User attributes for targeting rules.
             """
 
     def __bool__(self) -> Literal[True]:
@@ -54,10 +54,10 @@ class Feature(partial[V]):
 
 
 def _asking(declared: DeclaredFeature[V]) -> Feature[V]:  # noqa: C901 - one function, see below
-    """What is called to ask for a feature."""
+    """Build the callable that evaluates a feature."""
     key, default, exact, fit = declared.key, declared.default, declared.exact, declared.fit
 
-    # one function, because each step takes hardly longer than calling another would
+    # a single function, because each step takes hardly longer than another call would
     def ask(targeting_key: object = None, /, **attributes: EvaluationContextAttribute) -> V:
         if declared.decides and (decided := declared.value()) is not None:
             return decided
@@ -74,7 +74,7 @@ def _asking(declared: DeclaredFeature[V]) -> Feature[V]:  # noqa: C901 - one fun
             return default
         outcome = flag.constant
         if outcome is None:
-            # The call's own attributes win over every other context, so a rule on one of them needs no other.
+            # The call's attributes override every other context, so a rule on one of them needs nothing else.
             decided_by = flag.decided_by
             if decided_by in attributes and decided_by != "targetingKey":
                 context = attributes
@@ -82,7 +82,7 @@ def _asking(declared: DeclaredFeature[V]) -> Feature[V]:  # noqa: C901 - one fun
                 context = {"targetingKey": targeting_key}
             else:
                 context = evaluation.context(targeting_key, attributes)
-            rule = flag.rule  # a variable, because Python calls a slot's function slower in one step
+            rule = flag.rule  # a variable, because calling a slot's function in one step is slower in Python
             try:
                 outcome = rule(context)
             except Exception as error:  # noqa: BLE001 - the context does not suit the rule, or its values raise anything
@@ -103,7 +103,7 @@ def _asking(declared: DeclaredFeature[V]) -> Feature[V]:  # noqa: C901 - one fun
 def _asked_of_client(
     declared: DeclaredFeature[V], evaluation: Evaluation, targeting_key: object, attributes: dict[str, Any]
 ) -> V:
-    """Ask where hooks are registered, or a provider serves that isn't ours."""
+    """Evaluate through OpenFeature if hooks are registered or the provider isn't ours."""
     default = declared.plain_default
     details = evaluation.details(declared.kind, declared.key, default, targeting_key, attributes)
     exact = type(details.value) is declared.exact
@@ -121,7 +121,7 @@ def _record(
     attributes: Mapping[str, object],
     provider: RuleProvider | None,
 ) -> None:
-    """Tell the current request that a feature was evaluated."""
+    """Record in the current request that a feature was evaluated."""
     if (request := current_request()) is not None:
         revision = None if provider is None else request.pinned(provider).serving.revision
         user_id = key_text(targeting_key) or None
@@ -130,7 +130,7 @@ def _record(
 
 @dataclass(slots=True)
 class _Asked:
-    """What a feature was for a user: a use, as a settings view has one."""
+    """A feature's value for a user, recorded as a use like that of a settings view."""
 
     outcome: Outcome
     value: object
@@ -188,9 +188,9 @@ def feature(
 
     Args:
         key: The flag's key.
-        default: The value where no flag says otherwise; its type is the feature's. A flag's variants hold an
-            enum's values.
-        env: An environment variable that decides before the flag does, where it is set and not empty.
+        default: The value if no flag overrides it; its type is the feature's type. For an enum, the flag's
+            variants contain the enum's values.
+        env: An environment variable that overrides the flag if it's set and not empty.
 
     Raises:
         DeclarationError: The default isn't a boolean, text, a number or a member of an enum of texts or whole

@@ -1,8 +1,8 @@
-"""Configuration files of a class's own sources, each read on its own.
+"""Configuration files of a class's own sources, each read separately.
 
-pydantic-settings reads JSON, TOML and YAML files while it makes their sources, inside the class's
-``settings_customise_sources``: one broken file would take all sources of the class with it. Here a file that
-cannot be read is logged, and the values last read from it serve.
+pydantic-settings reads JSON, TOML and YAML files while it creates their sources, inside the class's
+``settings_customise_sources``, so one broken file would disable all of the class's sources. Here, an
+unreadable file is logged, and the values last read from it stay in use.
 """
 
 import logging
@@ -24,12 +24,12 @@ Content = Mapping[str, Any]
 
 _reading: ContextVar[type | None] = ContextVar("windsock_reading", default=None)
 _last: WeakKeyDictionary[type, dict[tuple[type, str], Content]] = WeakKeyDictionary()
-"""What each file said last, by settings class, then by source class and path."""
+"""The last content of each file, by settings class, then by source class and path."""
 
 
 @contextmanager
 def each_on_its_own(settings_class: type) -> Iterator[None]:
-    """Sources that this context makes for a settings class survive a broken file."""
+    """Make sources that are created in this context for a settings class survive a broken file."""
     token = _reading.set(settings_class)
     try:
         yield
@@ -59,7 +59,7 @@ ConfigFileSourceMixin._read_files = _read_each  # type: ignore[assignment, metho
 def _content(
     source: ConfigFileSourceMixin, path: Any, last: dict[tuple[type, str], Content], name: str
 ) -> Content:
-    """What a file says, or what it said last."""
+    """A file's content, or its last known content."""
     key = type(source), str(path)
     try:
         content = source._read_file(path)  # noqa: SLF001 - likewise

@@ -1,4 +1,4 @@
-"""Translate what flags say, by field name, into the input that pydantic reads."""
+"""Translate flag values, which are by field name, into the input that pydantic reads."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -35,8 +35,8 @@ def to_input(kind: Any, values: Mapping[str, object], default: object = None) ->
 
     Args:
         kind: The model.
-        values: What a flag says of it, by field name.
-        default: The code default that it may be laid over.
+        values: The flag's values for it, by field name.
+        default: The code default that they may be laid over.
     """
     said: dict[str, object] = {}
     fields = fields_of(kind)
@@ -51,7 +51,7 @@ def to_input(kind: Any, values: Mapping[str, object], default: object = None) ->
 
 
 def with_removals(kind: Any, said: Mapping[str, object]) -> dict[str, object]:
-    """Let null remove a key of a mapping in the input of sources, too."""
+    """Let null remove a mapping's key in the input of sources, too."""
     shapes = {key: field.shape for field in fields_of(kind).values() for key in field.names}
     return {key: _removals(shapes[key], value) if key in shapes else value for key, value in said.items()}
 
@@ -85,19 +85,19 @@ def _input(shape: Shape, value: object, default: object) -> object:
 
 
 def _removes(values: Shape, value: object) -> bool:
-    """Whether null removes a key of a mapping: it does unless null is a valid value there."""
+    """Whether null removes a mapping's key: it does unless null is a valid value there."""
     return value is None and not values.optional and not any(member.kind is Any for member in values.members)
 
 
 def complaints(
     kind: Any, values: Mapping[str, object], default: object = None, *, tuned: bool = False
 ) -> Iterator[tuple[FieldPath, str]]:
-    """List the values of a flag that no field accepts, or that this flag must not set.
+    """List a flag's values that no field accepts or that this flag must not set.
 
     Args:
         kind: The model.
-        values: What the flag says of it, by field name.
-        default: The code default that it may be laid over.
+        values: The flag's values for it, by field name.
+        default: The code default that they may be laid over.
         tuned: Whether the flag is a profile or an experiment, which must not set fixed fields.
     """
     yield from _of_model(kind, values, (), default, tuned=tuned)
@@ -144,7 +144,7 @@ def _of_value(
 
 
 def _confused(shape: Shape, value: object) -> str | None:
-    """What pydantic would convert: a boolean where a number belongs, or a number where a boolean does."""
+    """Detect values that pydantic would convert: a boolean for a number, or a number for a boolean."""
     if isinstance(value, bool):
         wrong = shape.takes_numbers and not shape.takes_booleans
         return NO_BOOLEAN if wrong else None

@@ -1,4 +1,4 @@
-"""What users are given: settings for one combination of variants, and how they came about."""
+"""What users get: settings for one combination of variants, and where they came from."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,29 +13,30 @@ from windsock.settings.tally import Tally
 from windsock.usage.data import Arm
 
 Outcomes = tuple[Outcome, Outcome, Outcome]
-"""What the base, the experiment and the profile flag gave."""
+"""The outcomes of the base, experiment and profile flags."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resolution:
-    """Settings for one combination of variants, and the evaluations that led to them; shared between users.
+    """Settings for one combination of variants, and the evaluations behind them; shared between users.
 
     Attributes:
         values: Values by field name.
         resolved: The layers behind them.
-        outcomes: What the base, experiment and profile flags gave, in this order.
-        deciding: That of the strongest flag that contributed a value; the base flag's where none did.
-        config_id: UUID of the configuration that the user is assigned to, or None; one that changes nothing,
+        outcomes: The outcomes of the base, experiment and profile flags, in this order.
+        deciding: The outcome of the strongest flag that contributed a value; the base flag's if none did.
+        config_id: UUID of the user's assigned configuration, or None; a configuration that changes nothing,
             such as the control group's, counts too.
-        excluded: Whether the user is left out of the running experiment because the profile sets a field of
+        excluded: Whether the user is excluded from the running experiment because the profile sets a field of
             it.
-        arms: The fields that the arms of the experiment set; None where they are not known.
-        arm: The user's arm. Who has a profile of whatever content doesn't count; that depends on no arm.
-        layers: The layers as they were found, withdrawn values included.
-        tally: What became of the calls that used it.
-        shared: Those of the values that users can share.
-        error: What went wrong in an evaluation, as `Outcome.error` says it. A missing flag of experiments or
-            profiles is none, nor a missing base flag where another one decides.
+        arms: The fields that the experiment's arms set; None if unknown.
+        arm: The user's arm. A user with any profile doesn't count, whatever the profile sets and whatever the
+            arm.
+        layers: The layers as found, including withdrawn values.
+        tally: The results of the calls that used it.
+        shared: The values that users can share.
+        error: The error in an evaluation, as in `Outcome.error`. A missing experiment or profile flag isn't an
+            error, nor is a missing base flag if another flag decides.
     """
 
     values: Mapping[str, object]
@@ -56,7 +57,7 @@ class Resolution:
         object.__setattr__(self, "error", self._error())
 
     def _error(self) -> str | None:
-        """That of the deciding flag, else of another one that exists."""
+        """The error of the deciding flag, else of another flag that exists."""
         for outcome in (self.deciding, *self.outcomes):
             expected = outcome is not self.deciding and outcome.error_code is ErrorCode.FLAG_NOT_FOUND
             if outcome.error is not None and not expected:
@@ -64,21 +65,21 @@ class Resolution:
         return None
 
     def found(self, field_name: str) -> object:
-        """The value of a field as its layer holds it, before validation; None where none does."""
+        """A field's value in its layer, before validation; None if no layer has one."""
         origin = self.resolved.origins[field_name]
         holding = (layer for layer in self.resolved.applied if layer.origin == origin)
         return next((layer.values[field_name] for layer in holding if field_name in layer.values), None)
 
     def exposed(self, read: Iterable[str]) -> tuple[str, str] | None:
-        """The experiment and the arm that reading these fields exposes to; None outside of any.
+        """The experiment and arm that reading these fields exposes the user to; None if there's none.
 
-        A user whose profile sets a field of the experiment gets no arm's values, and is named in none.
+        A user whose profile sets a field of the experiment gets no arm's values and isn't named in any.
         """
         arm = None if self.excluded else self.met(read)
         return None if arm is None else (arm.experiment, arm.name)
 
     def met(self, read: Iterable[str]) -> Arm | None:
-        """The arm that reading these fields exposes to, also for who doesn't count; None outside of any."""
+        """The arm that reading these fields exposes to, even for a user who doesn't count; None if none."""
         return None if self.arms is not None and self.arms.isdisjoint(read) else self.arm
 
 
@@ -88,7 +89,7 @@ class Given:
 
     Attributes:
         resolution: The settings.
-        serving: The set of flags they came from; None where the provider doesn't tell.
+        serving: The set of flags they came from; None if the provider doesn't say.
     """
 
     resolution: Resolution

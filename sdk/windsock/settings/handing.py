@@ -1,4 +1,4 @@
-"""Handing out values: users share immutable ones and get their own copies of the others."""
+"""Hand out values: users share immutable ones and get their own copies of the rest."""
 
 import datetime as dt
 import re
@@ -40,7 +40,7 @@ def shared(values: Mapping[str, object]) -> dict[str, object]:
 
 
 def own(value: T) -> T:
-    """Copy a value; one that cannot be copied, such as a lock or a client, is returned itself."""
+    """Copy a value; values that can't be copied, such as locks or clients, are returned as they are."""
     if is_immutable(value):
         return value
     try:

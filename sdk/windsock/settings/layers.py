@@ -1,4 +1,4 @@
-"""Layers of a settings class, and the result of resolving them: pure data."""
+"""The layers of a settings class, and the result of resolving them: pure data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ class Origin:
 
     Attributes:
         layer: ``"default"``, ``"base"``, ``".env"``, ``"environment"``, ``"experiment"`` or ``"profile"``; a
-            class with settings sources of its own adds their names.
-        flag: Key of the flag whose variant held the value, where the layer is a flag.
+            class with its own settings sources adds their names.
+        flag: Key of the flag whose variant held the value, if the layer is a flag.
         variant: Name of that variant.
-        config_id: UUID of the configuration, where the layer is the user's profile.
-        variables: Field to environment variable, where the layer is the environment or ``.env``.
+        config_id: UUID of the configuration, if the layer is the user's profile.
+        variables: Maps fields to environment variables, if the layer is the environment or ``.env``.
     """
 
     layer: str
@@ -30,18 +30,18 @@ class Origin:
     variables: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
-        """Name the layer as a person would: ``profile teacher.profile/3f0c…``."""
+        """A readable name for the layer: ``profile teacher.profile/3f0c…``."""
         return self.layer if self.flag is None else f"{self.layer} {self.flag}/{self.variant}"
 
     def variable(self, path: FieldPath) -> str | None:
-        """The environment variable that held a field, or the mapping that it is in; None in other layers."""
+        """The environment variable that held a field or its enclosing mapping; None in other layers."""
         name = ".".join(path)
         return self.variables.get(name) or self.variables.get(name.lower()) or self.variables.get(path[0])
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer: partial values, nested as the fields are.
+    """One layer: partial values, nested like the fields.
 
     Attributes:
         origin: Where the values come from.
@@ -57,13 +57,13 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A value that did not count, and why; the layer below serves instead.
+    """A rejected value and the reason; the layer below takes its place.
 
     Attributes:
         path: The field, and the keys below it: ``("retrieval", "top_k")``.
         origin: The layer that held the value.
-        value: The value as it was found; ``"**********"`` where the field is secret.
-        message: Why it was refused.
+        value: The value as found; ``"**********"`` if the field is secret.
+        message: Why it was rejected.
     """
 
     path: FieldPath
@@ -73,20 +73,20 @@ class Refusal:
 
     @property
     def source(self) -> str:
-        """Name the layer and, of the environment, the variable: ``environment TEACHER_TEMPERATURE``."""
+        """The layer's name and, for the environment, the variable: ``environment TEACHER_TEMPERATURE``."""
         return f"{self.origin} {self.origin.variable(self.path) or ''}".rstrip()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resolved:
-    """The outcome of laying all layers over each other: always valid.
+    """The result of laying all layers over each other; always valid.
 
     Attributes:
-        instance: The validated settings; shared between users, never handed out to be changed.
+        instance: The validated settings; shared between users and never handed out for modification.
         values: Its values by field name.
-        origins: The strongest layer whose value counted, by field name.
-        refusals: What did not count.
-        applied: What each layer contributed after refusals, weakest (the code defaults) first.
+        origins: The strongest layer with an accepted value, by field name.
+        refusals: The rejected values.
+        applied: Each layer's contribution after refusals, weakest (the code defaults) first.
     """
 
     instance: BaseModel
@@ -96,7 +96,7 @@ class Resolved:
     applied: tuple[Layer, ...]
 
     def leaves(self) -> dict[FieldPath, Origin]:
-        """The strongest layer of each leaf of nested models and mappings, by path, in field order."""
+        """The strongest layer for each leaf of nested models and mappings, by path, in field order."""
         return {path: self._origin(path) for path in leaf_paths(plain(self.values))}
 
     def _origin(self, path: FieldPath) -> Origin:

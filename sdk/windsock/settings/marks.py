@@ -28,24 +28,24 @@ pydantic's URL and DSN types are fixed without this mark.
 """
 
 Tunable: Final = Mark("Tunable")
-"""Lets profiles and experiments set a field that its type would fix, and everything below it."""
+"""Lets profiles and experiments set a field that its type would make fixed, and everything below it."""
 
 _FIXED_TYPES = (SecretStr, SecretBytes, Secret, AnyUrl, _BaseUrl, _BaseMultiHostUrl, Url, MultiHostUrl)
 
 
 def is_fixed(annotation: Any, metadata: Sequence[object]) -> bool:
-    """Whether only the deployment may set a field: decided by its mark, otherwise by its type."""
+    """Whether only the deployment may set a field, according to its mark or else its type."""
     marks = [mark for mark in metadata if isinstance(mark, Mark)]
     return marks[-1] is Fixed if marks else any(issubclass(kind, _FIXED_TYPES) for kind in _types(annotation))
 
 
 def is_tunable(metadata: Sequence[object]) -> bool:
-    """Whether a field is marked as one that profiles and experiments may set."""
+    """Whether a field is marked `Tunable`."""
     return Tunable in metadata
 
 
 def _types(annotation: Any) -> Iterator[type]:
-    """The types in an annotation, at any depth, without the fields of models, which have their own marks."""
+    """The types in an annotation at any depth, except the fields of models, which have their own marks."""
     if isinstance(annotation, type):
         yield annotation
     for argument in get_args(annotation):

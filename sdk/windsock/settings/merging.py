@@ -1,4 +1,4 @@
-"""Merge the input of layers, and put the flags' values over the code defaults."""
+"""Merge the input of layers, and lay the flags' values over the code defaults."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ Input = Mapping[str, object]
 
 
 class LaidError(Exception):
-    """A value that a flag lays over part of a default is invalid there."""
+    """A flag's value for part of a default is invalid there."""
 
     def __init__(self, path: tuple[str, ...], error: ValidationError) -> None:
         super().__init__(str(error))
@@ -24,7 +24,7 @@ class LaidError(Exception):
 
 
 def merged(kind: Any, below: Input, above: Input) -> dict[str, object]:
-    """Lay one input of a model over another; a value under one alias replaces those under the others."""
+    """Lay one model input over another; a value under one alias replaces values under the others."""
     said = dict(below)
     rest = dict(above)
     for field in fields_of(kind).values():
@@ -62,11 +62,11 @@ def _combined(shape: Shape, below: object, above: object) -> object:
 
 
 def over_default(shape: Shape, default: object, said: object) -> object:
-    """Lay a field's values over its code default, so that layers change only what they name.
+    """Lay a field's values over its code default, so that layers change only the parts they name.
 
     Returns:
-        Input; or an instance, if the default would not survive a second validation because it is an instance
-        of a subclass or its validators are not idempotent.
+        Input, or an instance if the default wouldn't survive a second validation, because it's an instance of
+        a subclass or its validators aren't idempotent.
 
     Raises:
         LaidError: A value assigned to such an instance is invalid.
@@ -79,7 +79,7 @@ def over_default(shape: Shape, default: object, said: object) -> object:
     values = set_values(default)
     if values is None:
         return _over_mapping(shape, default if isinstance(default, Mapping) else {}, said)
-    if not fields_of(type(default)):  # a dataclass of the standard library has no aliases
+    if not fields_of(type(default)):  # standard library dataclasses have no aliases
         return _over_mapping(Shape(), values, said)
     model = shape.model_for(said, default)
     if model is None or not isinstance(default, model):
@@ -89,7 +89,7 @@ def over_default(shape: Shape, default: object, said: object) -> object:
 
 def _over_mapping(shape: Shape, default: Mapping[Any, object], said: Input) -> dict[Any, object]:
     below = {} if said.get(EVERY) is REMOVED else {**default}
-    names = {str(key): key for key in below}  # a flag's keys are text, the default's may be numbers
+    names = {str(key): key for key in below}  # a flag's keys are text; the default's may be numbers
     values = shape.values or Shape()
     for text, value in said.items():
         key = names.get(text, text)
@@ -101,7 +101,7 @@ def _over_mapping(shape: Shape, default: Mapping[Any, object], said: Input) -> d
 
 
 def _input_of(default: Any, values: Mapping[str, object], said: Input) -> dict[str, object]:
-    """Turn the set values of a default into input, and lay values over it."""
+    """Turn a default's set values into input, and lay values over it."""
     made: dict[str, object] = {}
     rest = dict(said)
     for name, field in fields_of(type(default)).items():
@@ -115,7 +115,7 @@ def _input_of(default: Any, values: Mapping[str, object], said: Input) -> dict[s
 
 
 def _survives(shape: Shape, default: Any) -> bool:
-    """Whether validating the set values of a default again gives an equal instance."""
+    """Whether revalidating a default's set values yields an equal instance."""
     if not any(member.kind is type(default) for member in shape.members):
         return False  # an instance of a subclass
     try:
@@ -126,7 +126,7 @@ def _survives(shape: Shape, default: Any) -> bool:
 
 
 def _assigned(default: Any, said: Input) -> object:
-    """Copy a default and assign values to it; a frozen one is validated again instead."""
+    """Copy a default and assign values to it; a frozen one is revalidated instead."""
     made = deepcopy(default)
     if getattr(type(default), "model_config", {}).get("frozen"):
         return type(default).model_validate(_input_of(default, set_values(default) or {}, said))
@@ -151,7 +151,7 @@ def _at(key: str) -> Iterator[None]:
 
 
 def without_removed(said: object) -> object:
-    """Leave out the keys that a flag removes."""
+    """Drop the keys that a flag removes."""
     if isinstance(said, Mapping):
         return {key: without_removed(value) for key, value in said.items() if value is not REMOVED}
     return said

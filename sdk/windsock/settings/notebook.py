@@ -1,4 +1,4 @@
-"""How a notebook shows settings."""
+"""Display settings in a notebook."""
 
 from windsock.notebook import table
 from windsock.settings.settings import Settings
@@ -6,7 +6,7 @@ from windsock.settings.views import given_of
 
 
 def settings_table(settings: Settings) -> str:
-    """A table of the fields and, for a view, their layers; secrets are masked. It counts as no reading."""
+    """A table of the fields and, for a view, their layers, with secrets masked. Doesn't count as a read."""
     declaration = type(settings).__windsock__.declaration
     given = given_of(settings)
     if given is None:

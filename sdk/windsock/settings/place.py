@@ -1,20 +1,20 @@
-"""Values in use: their place and their fingerprint."""
+"""Identify values in use by their place and fingerprint."""
 
 import json
 from collections.abc import Mapping
 from hashlib import sha256
 
 ValueKey = tuple[str, str, str]
-"""The place of a value: (flag key, variant, top-level field). A sharded flag has one key."""
+"""The place of a value: (flag key, variant, top-level field). A sharded flag has a single key."""
 
 Withdrawn = Mapping[ValueKey, str]
-"""Fingerprints of values not to be served, by place. Another value at that place is served."""
+"""Fingerprints of withdrawn values, by place. A different value at the same place is served."""
 
 
 def fingerprint(value: object) -> str:
-    """Tell a value from another: the first 16 hex digits of the sha256 of its JSON, keys in order.
+    """Fingerprint a value: the first 16 hex digits of the SHA-256 of its JSON with sorted keys.
 
-    ``1`` and ``1.0`` are one value: flagd's RPC turns integers inside objects into floats.
+    ``1`` and ``1.0`` count as the same value, because flagd's RPC turns integers inside objects into floats.
     """
     text = json.dumps(_numbers_alike(value), sort_keys=True, default=repr)
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

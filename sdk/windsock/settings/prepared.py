@@ -1,4 +1,4 @@
-"""The flags of a settings class, prepared: only the rules that tell users apart are called for each."""
+"""A settings class's flags, prepared so that only rules that distinguish users run per call."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
@@ -8,7 +8,7 @@ from windsock.providers.base import Serving
 from windsock.settings.given import Given, Outcomes
 
 Chosen: TypeAlias = Outcome | Outcomes
-"""What tells users apart: the outcome of the one rule that does, else all three outcomes."""
+"""What distinguishes users: the outcome of the only rule that does, else all three outcomes."""
 
 Choose: TypeAlias = Callable[[Mapping[str, object]], Chosen]
 
@@ -16,25 +16,25 @@ _GIVEN_MAX = 65_536
 
 
 class Prepared:
-    """One set of flags, and what it has given the users of one settings class.
+    """A set of flags, and what users of one settings class have got from it.
 
-    A flag gives all users the same if it has no rule, or one that only asks for the environment. Most classes
-    have one flag besides, that of the profile, and its outcome alone says what a user is given.
+    A flag gives all users the same result if it has no rule, or one that only reads the environment. Most
+    classes have only one other flag, the profile's, and its outcome alone determines what a user gets.
 
     Args:
         compiled: The set.
-        serving: What is known of it.
-        environment: The deployment's.
-        epoch: The process's epoch; what was given in another one no longer counts.
-        flags: The base, the experiment and the profile flag; the outcome of one that the set lacks.
+        serving: What's known about the set.
+        environment: The deployment's environment.
+        epoch: The process's epoch; results from another epoch no longer count.
+        flags: The base, experiment and profile flags; for a flag that the set lacks, its outcome.
 
     Attributes:
         compiled: As given.
         serving: As given.
         environment: As given.
         epoch: As given.
-        choose: From the context of a user in this environment to what tells users apart; raises as rules do.
-        given: What was given, by what `choose` gave.
+        choose: Maps a user's context in this environment to what distinguishes users; raises as rules do.
+        given: What users got, by the result of `choose`.
     """
 
     __slots__ = ("_common", "choose", "compiled", "environment", "epoch", "given", "serving")
@@ -57,13 +57,13 @@ class Prepared:
         self.choose: Choose = _rule(telling[0]) if len(telling) == 1 else _all_of(flags)
 
     def keep(self, chosen: Chosen, given: Given) -> None:
-        """Return the same from now on."""
+        """Return this result for the same choice from now on."""
         if len(self.given) >= _GIVEN_MAX:
             self.given.clear()
         self.given[chosen] = given
 
     def outcomes(self, chosen: Chosen) -> Outcomes:
-        """What the three flags gave where `choose` gave this."""
+        """The outcomes of the three flags for a result of `choose`."""
         if isinstance(chosen, tuple):
             return chosen
         base, experiment, profile = (chosen if common is None else common for common in self._common)
@@ -71,7 +71,7 @@ class Prepared:
 
 
 def _common(flag: Rule | Outcome, environment: str) -> Outcome | None:
-    """What a flag gives all users in an environment; None where users differ."""
+    """A flag's outcome for all users in an environment; None if users differ."""
     if isinstance(flag, Outcome):
         return flag
     if flag.decided_by == "environment":

@@ -1,4 +1,4 @@
-"""What one process shares between its settings classes: the way to the flags, and the values withdrawn."""
+"""What a process shares between its settings classes: access to the flags, and the withdrawn values."""
 
 import weakref
 from typing import Protocol
@@ -8,20 +8,20 @@ from windsock.settings.place import Withdrawn
 
 
 class Reader(Protocol):
-    """What reads the environment: when the process starts or reloads, else at its first use."""
+    """Something that reads the environment when the process starts or reloads, or on first use."""
 
     def reload(self) -> None:
         """Read the environment again."""
 
 
 class Process:
-    """What the whole process shares; until `windsock.start`, OpenFeature's default provider is asked.
+    """Process-wide state; until `windsock.start`, OpenFeature's default provider evaluates flags.
 
     Attributes:
-        evaluation: The way to the flags, made at first use.
-        withdrawn: Values that are not served.
-        readers: What has read the environment.
-        epoch: A new object whenever something other than the flags changed; settings are then resolved again.
+        evaluation: Access to the flags, created on first use.
+        withdrawn: Values that aren't served.
+        readers: Everything that has read the environment.
+        epoch: A new object whenever something other than the flags changes; settings are then resolved again.
     """
 
     def __init__(self) -> None:
@@ -31,13 +31,13 @@ class Process:
         self.epoch = object()
 
     def evaluating(self) -> Evaluation:
-        """The way to the flags."""
+        """Access to the flags."""
         if self.evaluation is None:
             self.evaluation = Evaluation()
         return self.evaluation
 
     def withdraw(self, values: Withdrawn) -> None:
-        """Serve none of these values from now on; what was withdrawn before and is not named is lifted."""
+        """Stop serving these values; earlier withdrawals that aren't among them are lifted."""
         self.withdrawn = values
         self.epoch = object()
 

@@ -1,4 +1,4 @@
-"""From a declared class and a user to settings: evaluate three flags, lay the layers, remember the result."""
+"""Resolve settings for a class and a user: evaluate three flags, lay the layers, cache the result."""
 
 import json
 import logging
@@ -30,10 +30,10 @@ logger = logging.getLogger("windsock.settings")
 WITHDRAWN = "withdrawn, because it failed in use; see `windsock quarantine list`"
 
 LAST_GOOD = "last good"
-"""The layer of a value that worked before the one that fails now."""
+"""The layer of a value that worked before the failing one."""
 
 _NOBODYS = frozenset({NO_CHANGE, OVERRIDE})
-"""Variants of a profile flag that name no configuration."""
+"""Variants of a profile flag that don't name a configuration."""
 
 _JSON_MAX = 16_384
 _CACHE_MAX = 65_536
@@ -43,7 +43,7 @@ _NONE: Mapping[str, Rule] = {}
 
 
 class _Made:
-    """The settings made since something other than the flags changed."""
+    """The settings resolved since something other than the flags last changed."""
 
     __slots__ = ("by_content", "by_outcomes", "epoch")
 
@@ -60,7 +60,7 @@ class Resolver:
         self.declaration = declaration
         self._settings_class = settings_class
         self.flags = (declaration.flag, declaration.experiment_flag, declaration.profile_flag)
-        self._missing = {key: missing(key) for key in self.flags}  # one each: identity is the cache's key
+        self._missing = {key: missing(key) for key in self.flags}  # one each: the cache compares by identity
         self._declared = dict(zip(("base", "experiment", "profile"), self.flags, strict=True))
         self._process_layers: tuple[Layer, ...] | None = None
         self._made = _Made(None)
@@ -83,18 +83,18 @@ class Resolver:
         return passed.options, passed.values
 
     def construct(self, instance: BaseSettings, given: dict[str, Any]) -> None:
-        """Do what ``BaseSettings.__init__`` does, but drop what is invalid in a variable or file.
+        """Do what ``BaseSettings.__init__`` does, but drop invalid values from variables and files.
 
         Args:
             instance: The new instance.
-            given: What its class was called with.
+            given: The arguments of the call.
         """
         from windsock.settings.construction import construct  # noqa: PLC0415 - only where the class is called
 
         self._log(construct(self.declaration, instance, given))
 
     def resolve(self, targeting_key: str | None, attributes: dict[str, Any]) -> Given:
-        """Settings of one user (or of none), through OpenFeature; `attributes` are completed in place."""
+        """Settings for one user or none, through OpenFeature; `attributes` is completed in place."""
         evaluation = process.evaluation or process.evaluating()
         provider = evaluation.alone()
         if provider is None or "environment" in attributes:
@@ -127,7 +127,7 @@ class Resolver:
     def _resolved(
         self, evaluation: Evaluation, targeting_key: str | None, attributes: dict[str, Any]
     ) -> Given:
-        """The same where hooks or other contexts have a say, or a provider that isn't ours."""
+        """Do the same if hooks, other contexts or a provider that isn't ours are involved."""
         provider = evaluation.provider()
         base, experiment, profile = self.flags
         if provider is None:
@@ -148,16 +148,16 @@ class Resolver:
         return Prepared(compiled, serving, environment, process.epoch, flags)
 
     def resolve_with(self, flags: Mapping[str, Rule], context: Mapping[str, Any]) -> Resolution:
-        """Settings by flags that are not the process's own: those of another time.
+        """Settings by flags other than the process's own, such as those of another time.
 
         Args:
-            flags: The flags by key; what is not there gives the layers below.
+            flags: The flags by key; if one is missing, the layers below apply.
             context: The attributes, with ``targetingKey`` and ``environment``.
         """
         return self._combined(self._each_guarded(flags, context), flags, None).resolution
 
     def _each_guarded(self, flags: Mapping[str, Rule], context: Mapping[str, Any]) -> Outcomes:
-        """Evaluate the three flags; a rule that fails has an outcome that says so."""
+        """Evaluate the three flags; a failing rule yields an error outcome."""
         base, experiment, profile = self.flags
         return (
             flag.evaluate(context) if (flag := flags.get(base)) else self._missing[base],
@@ -166,27 +166,27 @@ class Resolver:
         )
 
     async def aresolve(self, targeting_key: str | None, attributes: dict[str, Any]) -> Given:
-        """Do the same without blocking the event loop where the provider has an asynchronous call."""
+        """Do the same without blocking the event loop, if the provider has an asynchronous call."""
         evaluation = process.evaluating()
-        if evaluation.in_process() is not None:  # there is nothing to wait for
+        if evaluation.in_process() is not None:  # nothing to await
             return self.resolve(targeting_key, attributes)
         outcomes = await evaluation.aobjects(self.flags, targeting_key, attributes)
         return self._combined(outcomes, _NONE, None)
 
     def place(self, origin: Origin, field_name: str) -> ValueKey | None:
-        """The place of a field's value, if a flag's variant holds it."""
+        """The place of a field's value, if it comes from a flag's variant."""
         flag = self._declared.get(origin.layer)
         return None if flag is None or origin.variant is None else (flag, origin.variant, field_name)
 
     def json_of(self, field_name: str, value: object) -> str | None:
-        """Write a value for people and other processes; None where the field is secret or it is too long."""
+        """Serialize a value for people and other processes; None if it's secret or too long."""
         if self.declaration.is_secret((field_name,)):
             return None
         text = json.dumps(masked(value), ensure_ascii=False, default=repr)
         return text if len(text) <= _JSON_MAX else None
 
     def shadowed(self) -> list[str]:
-        """Fields that the base flag sets and the process overrides, as ``flag.field``."""
+        """Fields set by the base flag and overridden by the process, as ``flag.field``."""
         try:
             applied = self.resolve(None, {}).resolution.resolved.applied
         except Exception:  # noqa: BLE001 - a required field is missing, or a validator raises; a reader is told
@@ -196,18 +196,18 @@ class Resolver:
         return [f"{self.declaration.flag}.{name}" for name in self.declaration.fields if name in base & above]
 
     def process_layers(self) -> tuple[Layer, ...]:
-        """What `.env` and the environment say."""
+        """The layers of `.env` and the environment."""
         if self._process_layers is None:
             self.reload()
         return self._process_layers or ()
 
     def _combined(self, outcomes: Outcomes, compiled: Mapping[str, Rule], serving: Serving | None) -> Given:
-        """Find the settings of this combination of variants, or make them.
+        """Find or resolve the settings for this combination of variants.
 
-        An outcome is one object for as long as its flag stays the same, so a set that changed elsewhere costs
-        nothing here; what stays behind of flags that changed is dropped with the rest when there is too much.
+        A flag's outcomes are the same objects until the flag changes, so changes elsewhere in the set cost
+        nothing here. Entries left over from changed flags go when the full cache is dropped.
         """
-        made = self._made  # what another thread makes in an older epoch goes into that one's
+        made = self._made  # what another thread resolves in an older epoch goes into that epoch's cache
         if made.epoch is not process.epoch:
             made = self._made = _Made(process.epoch)
         found = made.by_outcomes.get(outcomes)
@@ -221,7 +221,7 @@ class Resolver:
         return found
 
     def _same_or_new(self, outcomes: Outcomes, compiled: Mapping[str, Rule], made: "_Made") -> Resolution:
-        """Settings are validated once per content: a profile is the same in every shard, after any edit."""
+        """Validate settings once per content: a profile is the same in every shard, after any edit."""
         _, experiment, profile = outcomes
         arms = arm_fields(experiment, compiled)
         content = (*((each.flag_key, each.variant, each.reason) for each in outcomes[:2]), profile.variant)
@@ -245,13 +245,13 @@ class Resolver:
         *,
         excluded: bool,
     ) -> Resolution:
-        """Lay the layers that were found over the code defaults, without the values that are withdrawn."""
+        """Lay the given layers over the code defaults, without withdrawn values."""
         base, experiment, profile = outcomes
         layers, gone = self._serving(found, withdrawn)
         resolved = resolve(self.declaration, layers)
         resolved = replace(resolved, refusals=(*resolved.refusals, *gone))
         self._log(resolved.refusals)
-        # healing leaves values out of one call; what is withdrawn is left out of everybody's
+        # healing omits values from one call; withdrawn values are omitted from every call
         lost = [each.path[0] for each in gone if each.origin.layer == "experiment"]
         closed = contaminated(lost) if lost and withdrawn is process.withdrawn else None
         contributed = {layer.origin.layer: layer.origin for layer in resolved.applied}
@@ -275,7 +275,7 @@ class Resolver:
     def _layers(
         self, base: Outcome, experiment: Outcome, profile: Outcome, arms: frozenset[str] | None
     ) -> tuple[list[Layer], bool]:
-        """The layers above the code defaults, weakest first; and whether the user left the experiment."""
+        """The layers above the code defaults, weakest first, and whether the user left the experiment."""
         profile_layer = self._flag_layer("profile", profile)
         own_arm = experiment.value if isinstance(experiment.value, Mapping) else {}
         in_question = own_arm.keys() if arms is None else arms
@@ -286,7 +286,7 @@ class Resolver:
         return [*base_layer, *self.process_layers(), *experiment_layer, *profile_layer], excluded
 
     def _flag_layer(self, layer: str, outcome: Outcome) -> list[Layer]:
-        """The layer of one flag; None if the flag serves nothing, or nothing that settings can hold."""
+        """One flag's layer; empty if the flag serves nothing, or nothing that settings can use."""
         if outcome.value is None:
             return []
         if not isinstance(outcome.value, Mapping):
@@ -299,7 +299,7 @@ class Resolver:
         return [Layer(Origin(layer, outcome.flag_key, outcome.variant, config_id), outcome.value)]
 
     def _serving(self, found: Iterable[Layer], withdrawn: Withdrawn) -> tuple[list[Layer], list[Refusal]]:
-        """Leave out the values that are withdrawn, and say which."""
+        """Drop the withdrawn values, and report which they were."""
         if not withdrawn:
             return list(found), []
         layers, refusals = [], []
@@ -347,6 +347,6 @@ def _overridden(outcomes: Outcomes) -> bool:
 
 
 def _assigned(profile: Outcome) -> str | None:
-    """The id of the user's configuration, by which its variant is named; a default assigns nothing."""
+    """The id of the user's configuration, which is its variant's name; a default assigns nothing."""
     assigns = isinstance(profile.value, Mapping) and profile.reason != "DEFAULT"
     return profile.variant if assigns and profile.variant not in _NOBODYS else None

@@ -8,7 +8,7 @@ from pydantic_core.core_schema import ModelSchema, wrap_serializer_function_ser_
 
 
 class _OfWhole:
-    """A model serializer, pydantic's or the class's own, of the instance that `whole` gives."""
+    """A model serializer, pydantic's or the class's own, applied to the instance that `whole` returns."""
 
     __slots__ = ("_serialize", "_whole")
 
@@ -21,18 +21,18 @@ class _OfWhole:
 
 
 def serialize_whole(schema: CoreSchema, whole: Callable[[Any], Any]) -> None:
-    """Let the serializer of a settings class get the whole instance behind a view.
+    """Make a settings class's serializer receive the whole instance behind a view.
 
     Args:
         schema: The class's schema, changed in place.
-        whole: Gives the instance behind a view; an ordinary instance itself.
+        whole: Returns the instance behind a view; returns an ordinary instance unchanged.
     """
-    while schema["type"] != "model":  # validators of the whole model are around it
+    while schema["type"] != "model":  # model validators wrap it
         schema = cast("Any", schema)["schema"]
     model = cast("ModelSchema", schema)
     own: Any = model.get("serialization")
     if own is None:
         passed_on = _OfWhole(whole, lambda settings, handler: handler(settings))
         model["serialization"] = wrap_serializer_function_ser_schema(passed_on)
-    elif not isinstance(own["function"], _OfWhole):  # pydantic may ask again for a schema it has
+    elif not isinstance(own["function"], _OfWhole):  # pydantic may request a schema it already has
         model["serialization"] = {**own, "function": _OfWhole(whole, own["function"])}

@@ -1,4 +1,4 @@
-"""`Settings`: the base class of a service's typed settings, and the views that users get of it."""
+"""`Settings`: the base class for a service's typed settings, and the views that users get."""
 
 import re
 from collections.abc import Generator
@@ -26,18 +26,18 @@ S = TypeVar("S", bound="Settings")
 
 
 class _Prefix(str):
-    """A prefix of environment variables that windsock chose, not the class."""
+    """An environment variable prefix chosen by windsock, not by the class."""
 
     __slots__ = ()
 
     @classmethod
     def of(cls, flag: str) -> Self:
-        """The prefix of a flag's settings: ``chat.answers`` reads ``CHAT_ANSWERS_…``."""
+        """The prefix for a flag's settings: ``chat.answers`` reads ``CHAT_ANSWERS_…``."""
         return cls(f"{re.sub(r'[^A-Za-z0-9]', '_', flag)}_".upper())
 
 
 class Settings(BaseSettings):
-    """Settings of a service: declared once, with code defaults, and tuned from outside.
+    """A service's settings: declared once, with code defaults, and tuned from outside.
 
     ::
 
@@ -45,25 +45,25 @@ class Settings(BaseSettings):
             retrieval_top_k: int = Field(10, ge=1, le=200)
             reasoning_model: str = Field("gpt-4o-mini", validation_alias="OPENAI_CHAT_MODEL")
 
-    With ``flag=``, environment variables are ``<FLAG>_<FIELD>`` (nested fields after ``__``) unless the
-    class sets an ``env_prefix``, or the field's ``validation_alias``. Without it, pydantic-settings' own
-    rules stay and the flag is named after the class (``AuraSettings`` → ``aura``): a class is carried over
-    by changing its base.
+    With ``flag=``, environment variables are named ``<FLAG>_<FIELD>`` (nested fields after ``__``), unless
+    the class sets an ``env_prefix`` or the field a ``validation_alias``. Without it, pydantic-settings' own
+    rules apply and the flag is named after the class (``AuraSettings`` → ``aura``), so migrating a class
+    takes only a new base class.
 
-    ``Teacher(...)`` is an ordinary instance, as pydantic-settings makes it, but for an invalid value in the
-    environment or a file: it is logged, and the layer below serves. Arguments must be valid. `for_user` and
-    `live` give the values that flags and profiles decide; those cannot be assigned to.
+    ``Teacher(...)`` creates an ordinary instance as pydantic-settings does, except that an invalid value in
+    the environment or a file is logged and the layer below applies. Arguments must be valid. `for_user` and
+    `live` return values decided by flags and profiles; these are read-only.
 
     Raises:
-        DeclarationError: When the class is made: a field without a default, or one that hides a method.
+        DeclarationError: On class creation, if a field lacks a default or hides a method.
     """
 
-    # Where a recorded request or a heal must know what is read, a view's attributes start empty: reading a
-    # field goes through `Field`, which keeps the value in the view's `__dict__`. Elsewhere they start with
-    # all values that can be shared, and reading one is an ordinary attribute read.
+    # If a recorded request or a heal must know what is read, a view's attributes start empty: reading a
+    # field goes through `Field`, which keeps the value in the view's `__dict__`. Otherwise they start with
+    # all shareable values, and reading one is an ordinary attribute read.
     #
-    # Only a view has the slots: its values (None: always those in force), its targeting key, and what failed
-    # in it, if a healed call got it.
+    # Only views have the slots: its values (None: always those in force), its targeting key, and, if a
+    # healed call received it, what failed in it.
     __slots__ = ("_windsock_given", "_windsock_healed", "_windsock_key")
 
     __windsock_flag__: ClassVar[str] = ""
@@ -77,7 +77,7 @@ class Settings(BaseSettings):
 
     def __init_subclass__(cls, flag: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if flag is not None or "[" not in cls.__name__:  # `Knob[int]` has the flag of `Knob`
+        if flag is not None or "[" not in cls.__name__:  # `Knob[int]` shares the flag of `Knob`
             cls.__windsock_flag__ = flag or default_flag(cls.__name__)
         if flag is not None:
             cls.__windsock_named__ = True
@@ -88,7 +88,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def __pydantic_on_complete__(cls) -> None:
-        """Check the declaration once pydantic has made the class; put a `FieldReader` before each field."""
+        """Check the declaration once pydantic has built the class; put a `FieldReader` before each field."""
         super().__pydantic_on_complete__()
         if cls.__windsock_flag__:
             cls.__windsock__ = Resolver(cls, Declaration(cls, cls.__windsock_flag__))
@@ -112,16 +112,16 @@ class Settings(BaseSettings):
         """The settings in force for one user: read-only, always valid, in one to two microseconds.
 
         Args:
-            targeting_key: The user's id as flags and profiles know it; a UUID or an integer is taken as its
-                text. None or "" means no user: the values of the deployment.
-            attributes: What targeting rules may ask of the user: ``tier="pro"``.
+            targeting_key: The user's id as flags and profiles know it; UUIDs and integers are converted to
+                text. None or "" means no user: the deployment's values.
+            attributes: User attributes for targeting rules: ``tier="pro"``.
 
         Returns:
-            A view; its values are shared with every user of the same variants.
+            A view; its values are shared by all users with the same variants.
         """
         key = targeting_key if type(targeting_key) is str else key_text(targeting_key)
         view = _new_object(cls)
-        given = view.__windsock__.resolve(key, attributes)  # of the view: pydantic's metaclass is slow to ask
+        given = view.__windsock__.resolve(key, attributes)  # on the view: pydantic's metaclass is slow
         _set_given(view, given)
         _set_key(view, key)
         if not _writer or _current.get() is None:
@@ -132,7 +132,7 @@ class Settings(BaseSettings):
 
     @classmethod
     async def afor_user(cls, targeting_key: object, /, **attributes: EvaluationContextAttribute) -> Self:
-        """Do what `for_user` does without blocking the event loop, where a remote flagd evaluates."""
+        """Do what `for_user` does without blocking the event loop, if a remote flagd evaluates."""
         key = key_text(targeting_key)
         view = new_view(cls, await cls.__windsock__.aresolve(key, attributes), key)
         register(view, attributes)
@@ -140,21 +140,21 @@ class Settings(BaseSettings):
 
     @classmethod
     def live(cls) -> Self:
-        """The one object whose attributes always read the values in force for the whole deployment.
+        """The object whose attributes always return the values in force for the whole deployment.
 
-        Code that holds it, ``settings = Teacher.live()`` at module level, hot-swaps without a change.
+        Code that uses it, such as ``settings = Teacher.live()`` at module level, hot-swaps without changes.
         """
         if cls.__windsock_live__ is None:
             _finish(cls)
         live: Self = cls.__windsock_live__
         return live
 
-    # pydantic reads `__dict__` wherever it treats a model as a whole; a view is replaced by its whole
-    # instance there
+    # pydantic reads `__dict__` wherever it handles a whole model; views are replaced by their whole instance
+    # there
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Make pydantic's schema; a serializer gets the whole instance, also where a view is nested."""
+        """Build pydantic's schema; serializers get the whole instance, even for nested views."""
         schema = handler(source)
         if cls.__windsock_flag__:
             serialize_whole(handler.resolve_ref_schema(schema), whole)
@@ -177,7 +177,7 @@ class Settings(BaseSettings):
 
     def __hash__(self) -> int:
         if not is_view(self) and not type(self).model_config.get("frozen"):
-            raise TypeError(f"unhashable type: {type(self).__name__!r}")  # as pydantic has it
+            raise TypeError(f"unhashable type: {type(self).__name__!r}")  # as pydantic declares it
         return hash((type(self), *(whole(self).__dict__[name] for name in type(self).model_fields)))
 
     def __getstate__(self) -> dict[Any, Any]:
@@ -192,7 +192,7 @@ class Settings(BaseSettings):
     if not TYPE_CHECKING:
 
         def model_dump(self, **options: Any) -> dict[str, Any]:
-            """Do what pydantic does; what a required field without a value raises comes as it is."""
+            """Do what pydantic does; errors for a required field without a value propagate unchanged."""
             return BaseSettings.model_dump(whole(self), **options)
 
         def model_dump_json(self, **options: Any) -> str:
@@ -200,7 +200,7 @@ class Settings(BaseSettings):
             return BaseSettings.model_dump_json(whole(self), **options)
 
         def __getattr__(self, name: str) -> Any:
-            """Private attributes and pydantic's own bookkeeping are those of the whole instance."""
+            """Take private attributes and pydantic's bookkeeping from the whole instance."""
             if name in Settings.__slots__ or not is_view(self):
                 return super().__getattr__(name)
             own_private = {"__pydantic_private__", *type(self).__private_attributes__}
@@ -229,13 +229,13 @@ class _Unfinished:
         self._settings_class = settings_class
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # what Python asks of every attribute of a new class
+        if name.startswith("__"):  # Python calls this on every attribute of a new class
             raise AttributeError(name)
         return getattr(_finish(self._settings_class), name)
 
 
 def _finish(settings_class: type[Settings]) -> Resolver:
-    """Let pydantic complete a class, now that its forward references are defined."""
+    """Let pydantic complete a class once its forward references are defined."""
     settings_class.model_rebuild()
     if settings_class.__windsock_live__ is None:
         name = settings_class.__name__
@@ -250,11 +250,11 @@ _set_attributes = BaseModel.__dict__["__dict__"].__set__
 
 
 def new_view(settings_class: type[S], given: Given | None, key: str | None) -> S:
-    """Make a view without running pydantic: its values were validated when they were resolved.
+    """Create a view without running pydantic: its values were validated when they were resolved.
 
     Args:
-        settings_class: The class of the view.
-        given: Its values; None for those in force whenever it is read.
+        settings_class: The view's class.
+        given: Its values; None for the values in force at each read.
         key: The targeting key of its user, if any.
     """
     view = _new_object(settings_class)
@@ -264,7 +264,7 @@ def new_view(settings_class: type[S], given: Given | None, key: str | None) -> S
 
 
 def whole(settings: S) -> S:
-    """The validated instance behind a view, all of its fields read; an ordinary instance is itself."""
+    """The validated instance behind a view, with all fields read; an ordinary instance is returned as is."""
     given = given_of(settings)
     if given is None:
         return settings
@@ -277,7 +277,7 @@ def whole(settings: S) -> S:
 
 
 def _detached(settings: S) -> S:
-    """Copy a view into an ordinary instance that shares nothing with other users."""
+    """Copy a view to an ordinary instance that shares nothing with other users."""
     instance = whole(settings)
     copied = BaseSettings.__copy__(instance)
     copied.__dict__.update({name: own(value) for name, value in instance.__dict__.items()})
@@ -285,7 +285,7 @@ def _detached(settings: S) -> S:
 
 
 def _own_private(settings: Settings, name: str) -> Any:
-    """A private attribute of a view: copied from the shared instance at first use, then the view's own."""
+    """A view's private attribute, copied from the shared instance on first use."""
     try:
         private: dict[str, Any] = object.__getattribute__(settings, "__pydantic_private__")
     except AttributeError:

@@ -1,4 +1,4 @@
-"""Shapes: what the type annotations of a settings class say about its input."""
+"""Shapes: what a settings class's type annotations say about its input."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -20,15 +20,15 @@ from windsock.settings.marks import is_fixed, is_tunable
 _ABSENT = object()
 
 _ALIKE = ((), (Ellipsis,))
-"""Type arguments after the first, for a sequence whose items all have one type."""
+"""Type arguments after the first, for a sequence whose items all have the same type."""
 
 Key = tuple[str | int, ...]
-"""Where a field is read from: one key, or the steps of an ``AliasPath``."""
+"""Where a field is read from: a single key, or the steps of an ``AliasPath``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One type of a union, or the only one.
+    """One type of a union, or the only type.
 
     Attributes:
         kind: The type, without ``Annotated`` and named aliases.
@@ -78,11 +78,11 @@ class Shape:
         return next((_plain_tag(value[key]) for key in keys if key in value), None)
 
     def model_for(self, value: object, default: object = None) -> Any:
-        """The model that a mapping is input for; None if that is unclear.
+        """The model that a mapping is input for; None if unclear.
 
         Args:
             value: Input, by keys or by field names.
-            default: The default it may be laid over; an instance of a subclass counts as that subclass.
+            default: The default that it may be laid over; a subclass instance counts as that subclass.
         """
         models = [member.kind for member in self.models]
         if (tag := self.tag(value)) is not None:
@@ -143,11 +143,11 @@ class FieldShape:
     """One field of a model.
 
     Attributes:
-        keys: Where it is read from; the first that is there counts.
+        keys: Where it's read from; the first key present counts.
         shape: What it accepts.
         info: Pydantic's description of it.
         fixed: Whether profiles and experiments must not set it.
-        tunable: Whether they may also set what is fixed by its type below it.
+        tunable: Whether they may also set nested fields that are fixed by type.
     """
 
     keys: tuple[Key, ...]
@@ -158,7 +158,7 @@ class FieldShape:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The keys that are not paths."""
+        """The keys that aren't paths."""
         return tuple(str(key[0]) for key in self.keys if len(key) == 1)
 
     @property
@@ -191,7 +191,7 @@ def _fields(kind: type) -> Mapping[str, FieldShape]:
 
 
 def shape_of(annotation: Any, metadata: tuple[Any, ...] = (), discriminator: Any = None) -> Shape:
-    """Take an annotation apart."""
+    """Analyze an annotation."""
     annotation, metadata = _bare(annotation, metadata)
     for said in metadata:
         if isinstance(said, FieldInfo | Discriminator):
@@ -213,7 +213,7 @@ def shape_of(annotation: Any, metadata: tuple[Any, ...] = (), discriminator: Any
 
 
 def _bare(annotation: Any, metadata: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
-    """An annotation without what it is wrapped in, and what ``Annotated`` says of it."""
+    """Unwrap an annotation, and return the ``Annotated`` metadata with it."""
     while True:
         if typing_objects.is_annotated(get_origin(annotation)):
             annotation, *said = get_args(annotation)
@@ -229,7 +229,7 @@ def _bare(annotation: Any, metadata: tuple[Any, ...]) -> tuple[Any, tuple[Any, .
 
 
 def below(shape: Shape, value: Mapping[str, object], key: str) -> Shape:
-    """The shape at one key of a mapping, in input's own keys; an empty one where nothing is known."""
+    """The shape at one of a mapping's input keys; empty if unknown."""
     model = shape.model_for(value)
     if model is None:
         return shape.values or Shape()
@@ -237,7 +237,7 @@ def below(shape: Shape, value: Mapping[str, object], key: str) -> Shape:
 
 
 def by_name(kind: Any, said: Mapping[str, object]) -> dict[str, object]:
-    """Turn the keys of input into field names, at any depth where the model is known."""
+    """Turn input keys into field names, at any depth where the model is known."""
     rest = dict(said)
     named: dict[str, object] = {}
     for name, field in fields_of(kind).items():
@@ -259,7 +259,7 @@ def _named(shape: Shape, value: object) -> object:
 
 
 def named_path(kind: Any, said: Mapping[str, object], path: FieldPath) -> FieldPath:
-    """Turn a path through input into one through field names."""
+    """Turn a path of input keys into a path of field names."""
     shape, node = Shape((Member(kind),)), cast("object", said)
     named: list[str] = []
     while path:
@@ -273,7 +273,7 @@ def named_path(kind: Any, said: Mapping[str, object], path: FieldPath) -> FieldP
 
 
 def _step(model: Any, path: FieldPath) -> tuple[str, int, Shape | None]:
-    """The field that a path through input leads to, and how many steps that takes."""
+    """The field that a path of input keys leads to, and the number of steps."""
     for name, field in fields_of(model).items():
         for key in field.keys:
             if path[: len(key)] == key:

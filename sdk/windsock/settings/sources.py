@@ -1,7 +1,7 @@
-"""Read the pydantic-settings sources of a class, each as a layer with a name.
+"""Read the pydantic-settings sources of a class, each as a named layer.
 
-The sources are those of `BaseSettings`, in the order of the class's ``settings_customise_sources``. A
-variable or file that cannot be read raises nothing: it is logged and left out, and everything else counts.
+The sources are those of `BaseSettings`, in the order of the class's ``settings_customise_sources``.
+Unreadable variables and files don't raise: they're logged and skipped, and everything else counts.
 """
 
 import inspect
@@ -48,20 +48,20 @@ _NAMES: Mapping[type, str] = {
     SecretsSettingsSource: "secrets",
 }
 _UNPARSED = "error parsing CLI"
-"""How pydantic-settings says that it cannot parse the command line."""
+"""The pydantic-settings error text for an unparsable command line."""
 
 _DEEPEST = 8
-"""Maximum depth at which nested aliases are read; a model may contain itself."""
+"""Maximum depth for nested aliases; a model may contain itself."""
 
 Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What the sources gave.
+    """The values from the sources.
 
     Attributes:
-        layers: One for each source with values, weakest first.
+        layers: One layer per source with values, weakest first.
         defaults: The pydantic-settings source of the code defaults.
     """
 
@@ -76,14 +76,14 @@ def read(
 
     Args:
         settings_class: The class.
-        options: Those of `OPTIONS` that were given.
+        options: The given keyword arguments from `OPTIONS`.
         arguments: The other keyword arguments of the call.
-        for_views: Whether the class wasn't called: a command line that cannot be parsed may then be another
-            program's, such as a server's, and is left out.
+        for_views: Whether the settings are for views, so the class wasn't called: an unparsable command line
+            may then belong to another program, such as a server, and is ignored.
 
     Raises:
-        SettingsError: The command line cannot be parsed, and the class says that this raises.
-        SystemExit: The command line cannot be parsed, or asks for help.
+        SettingsError: The command line can't be parsed, and the class is configured to raise.
+        SystemExit: The command line can't be parsed, or requests help.
     """
     arguments = _by_alias(settings_class, arguments)
     layers: list[Layer] = []
@@ -112,7 +112,7 @@ def read(
 
 
 def _by_alias(settings_class: type[BaseSettings], arguments: Values) -> dict[str, Any]:
-    """Rename arguments given by field name to the field's alias."""
+    """Rename arguments passed by field name to the field's alias."""
     fields = fields_of(settings_class)
     names = {
         name: field.names[0] for name, field in fields.items() if field.names and name not in field.names
@@ -194,7 +194,7 @@ def _said(source: PydanticBaseSettingsSource, settings_class: type[BaseSettings]
 
 
 def _heard(source: object, said: dict[str, Any], settings_class: type[BaseSettings]) -> dict[str, Any]:
-    """The values that count: where extra keys are an error, those of `.env` are for other programs."""
+    """The values that count: if extra keys are an error, those in `.env` are for other programs."""
     if type(source) is not DotEnvSettingsSource or settings_class.model_config.get("extra") != "forbid":
         return said
     known = {str(key[0]) for field in fields_of(settings_class).values() for key in field.keys}
@@ -204,7 +204,7 @@ def _heard(source: object, said: dict[str, Any], settings_class: type[BaseSettin
 def _leave_out_what_fails(
     source: PydanticBaseEnvSettingsSource, settings_class: type[BaseSettings], name: str
 ) -> None:
-    """Make a source skip a variable or file that it cannot read, instead of raising for all of them."""
+    """Make a source skip variables and files that it can't read, instead of failing altogether."""
     get, prepare = source.get_field_value, source.prepare_field_value
 
     def tell(field_name: str, field: FieldInfo, error: Exception) -> None:
@@ -233,7 +233,7 @@ def _leave_out_what_fails(
 
 
 def _name(source: object) -> str:
-    if isinstance(source, CliSettingsSource):  # it may be parametrized by a parser's type
+    if isinstance(source, CliSettingsSource):  # it may be parametrized with a parser's type
         return COMMAND_LINE
     return _NAMES.get(type(source)) or str(getattr(source, "__name__", type(source).__name__))
 
@@ -265,13 +265,13 @@ def _below(source: EnvSettingsSource, variable: str) -> Iterator[tuple[str, list
 
 
 def _variable(source: PydanticBaseEnvSettingsSource, name: str, field: FieldInfo) -> str:
-    """The variable that a person would set for this field."""
+    """The variable that a user would set for this field."""
     (_, variable, _), *_ = source._extract_field_info(field, name)  # noqa: SLF001 - likewise
     return _spelled(source, variable, field)
 
 
 def _spelled(source: PydanticBaseEnvSettingsSource, variable: str, field: FieldInfo) -> str:
-    """The name of a variable as it was set; sources only know it in lower case."""
+    """A variable's name as it was set; sources know it only in lower case."""
     if source.case_sensitive:
         return variable
     names = [*aliases(field), *([field.alias] if field.alias else [])]
@@ -290,7 +290,7 @@ class _Aliased(NamedTuple):
 
 
 def _aliased(source: object, settings_class: type[BaseSettings]) -> Iterator[_Aliased]:
-    """Find such fields, only in classes with ``flag=``: pydantic-settings itself reads no such variables."""
+    """Find such fields, only in classes with ``flag=``; pydantic-settings doesn't read such variables."""
     if type(source) not in (EnvSettingsSource, DotEnvSettingsSource):
         return
     if isinstance(source, EnvSettingsSource) and getattr(settings_class, "__windsock_named__", False):

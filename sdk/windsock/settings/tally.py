@@ -1,16 +1,16 @@
-"""How the calls that used one resolution went."""
+"""Success and failure counts of the calls that used a resolution."""
 
 _USERS_MAX = 10_000
-"""Users counted in one window."""
+"""Maximum users counted in one window."""
 
 
 class Period:
-    """The window in which calls are counted; one for all tallies of a settings class.
+    """The window in which calls are counted, shared by all tallies of a settings class.
 
     Attributes:
         ends: Monotonic time at which it ends.
-        users: Whose call was counted in it. Each user counts once, so that one who calls all the time, or
-            fails all the time, says nothing about others.
+        users: The users counted in it. Each user counts once, so that one user who calls or fails constantly
+            doesn't distort the result.
     """
 
     __slots__ = ("ends", "users")
@@ -24,11 +24,11 @@ class Tally:
     """Counts the healed calls that used one resolution; kept for as long as the resolution.
 
     Attributes:
-        calls: Calls that were counted. Without a lock: losing a count now and then doesn't matter.
-        faults: Those whose first run failed.
-        taken: What of `calls` and `faults` was taken into account.
-        period: The current window; None while nothing watches.
-        proven: Fields that were read by a call that went well.
+        calls: The number of counted calls. Without a lock: losing a count now and then doesn't matter.
+        faults: The calls whose first run failed.
+        taken: The part of `calls` and `faults` already taken into account.
+        period: The current window; None while nothing is watching.
+        proven: Fields that were read by a successful call.
     """
 
     __slots__ = ("calls", "faults", "period", "proven", "taken")
@@ -41,7 +41,7 @@ class Tally:
         self.proven: set[str] = set()
 
     def counts(self, user: str | None) -> bool:
-        """Whether a call of this user is to be counted in this window; asked once for each call."""
+        """Whether to count a call by this user in this window; called once per call."""
         period = self.period
         if period is None:
             return False

@@ -16,10 +16,10 @@ from windsock.settings.merging import LaidError, merged, over_default, without_r
 from windsock.settings.shapes import Member, Shape, below, by_name, fields_of
 
 ARGUMENTS = "arguments"
-"""The layer of the arguments of a call."""
+"""The layer of a call's arguments."""
 
 COMMAND_LINE = "command line"
-"""The layer of what pydantic-settings read from the command line."""
+"""The layer of values that pydantic-settings read from the command line."""
 
 
 class TrialFault(NamedTuple):
@@ -28,7 +28,7 @@ class TrialFault(NamedTuple):
     Attributes:
         path: Its location by input keys; None if the error has none.
         kind: Pydantic's error type, or the exception's class name.
-        message: The text for people.
+        message: The error message.
     """
 
     path: FieldPath | None
@@ -46,7 +46,7 @@ class TrialResult:
 
 
 class Resolvable(Protocol):
-    """What resolving needs of a declared settings class."""
+    """What resolving needs from a declared settings class."""
 
     settings_class: type[Any]
     code: BaseModel
@@ -57,14 +57,14 @@ class Resolvable(Protocol):
         """The code defaults as plain nested data."""
 
     def default(self, name: str) -> object:
-        """The code default of a field."""
+        """A field's code default."""
 
     def is_secret(self, path: FieldPath) -> bool:
         """Whether the value at this path must not be shown."""
 
 
 class Trial:
-    """Tries layers on one settings class."""
+    """Tries out layers on a settings class."""
 
     def __init__(self, declared: Resolvable, defaults: DefaultSettingsSource | None = None) -> None:
         self._declared = declared
@@ -96,7 +96,7 @@ class Trial:
     def input_of(self, layers: Sequence[Layer]) -> dict[str, object]:
         """Merge the layers into what pydantic reads.
 
-        pydantic-settings itself merges the sources; flags go below and above them. A flag changes only the
+        The sources are merged as in pydantic-settings; flags go below and above them. A flag changes only the
         parts of a code default that it names. A source replaces the default, as in pydantic-settings, except
         in a class with ``flag=``.
         """
@@ -132,7 +132,7 @@ class Trial:
         below = {
             key for name, field in fields_of(self._class).items() if name in tuned for key in field.names
         }
-        # a flag below the sources is over the default itself
+        # a flag below the sources goes over the default itself
         defaults.defaults = {key: value for key, value in defaults.defaults.items() if key not in below}
         said = (*map(_Said, reversed(sources)), defaults)
         given = next((layer.input for layer in sources if layer.origin.layer == ARGUMENTS), {})
@@ -141,7 +141,7 @@ class Trial:
 
 
 class _Said:
-    """A pydantic-settings source that has already been read."""
+    """A pydantic-settings source whose values have already been read."""
 
     def __init__(self, layer: Layer) -> None:
         self.__name__ = layer.origin.layer
@@ -164,7 +164,7 @@ def _errors(error: ValidationError) -> list[ErrorDetails]:
 
 
 def _located(kind: type, said: Mapping[str, object], location: Sequence[str | int]) -> FieldPath:
-    """The input path of an error, as deep as mappings go, without the union members that pydantic adds."""
+    """An error's input path, as deep as mappings go, without the union members that pydantic adds."""
     shape, node = Shape((Member(kind),)), cast("object", said)
     path: list[str] = []
     rest = list(location)

@@ -1,4 +1,4 @@
-"""What a view of settings knows: the values it was given, its user, what healing did, what was read."""
+"""What a settings view knows: its values, its user, what healing did, and what was read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from windsock.usage.request import current_request
 if TYPE_CHECKING:
     from windsock.settings.settings import Settings
 
-# past `Settings.__getattr__` and `__setattr__`, which are for the reader
+# bypasses `Settings.__getattr__` and `__setattr__`, which are for the reader
 _slot: Final = object.__getattribute__
 _set_slot: Final = object.__setattr__
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fallen(Given):
-    """What a user was given, and what healing put in its place.
+    """What a user got, and what healing put in its place.
 
     Attributes:
-        to: The values that answered, or are tried next.
-        unrecorded: What failed before them and is in no row yet.
+        to: The values that worked, or will be tried next.
+        unrecorded: Earlier failures that aren't in a row yet.
     """
 
     to: Given
@@ -31,7 +31,7 @@ class Fallen(Given):
 
 
 def is_view(settings: "Settings") -> bool:
-    """Whether this is a view and not an ordinary instance."""
+    """Whether this is a view rather than an ordinary instance."""
     try:
         _slot(settings, "_windsock_given")
     except AttributeError:
@@ -40,7 +40,7 @@ def is_view(settings: "Settings") -> bool:
 
 
 def given_of(settings: "Settings") -> Given | None:
-    """The values behind a view, for the live view those in force; None for an ordinary instance."""
+    """The values behind a view (for the live view, those in force); None for an ordinary instance."""
     try:
         given: Given | None = _slot(settings, "_windsock_given")
     except AttributeError:
@@ -49,13 +49,13 @@ def given_of(settings: "Settings") -> Given | None:
 
 
 def key_of(view: "Settings") -> str | None:
-    """The targeting key of a view; None for the live view, and where it was made without a user."""
+    """A view's targeting key; None for the live view and for views created without a user."""
     key: str | None = _slot(view, "_windsock_key")
     return key
 
 
 def fallen_of(view: "Settings") -> Fallen | None:
-    """What a view fell to, the live view during this request; None if it wasn't healed."""
+    """What a view (the live view: in this request) fell back to; None if it wasn't healed."""
     given = _slot(view, "_windsock_given")
     if given is None and (request := current_request()) is not None:
         given = request.notes.get(type(view))
@@ -63,12 +63,12 @@ def fallen_of(view: "Settings") -> Fallen | None:
 
 
 def set_fallen(view: "Settings", to: Given, unrecorded: tuple[Healed, ...]) -> None:
-    """Remember what a view fell to; the live view remembers it for the current request.
+    """Remember what a view fell back to; the live view remembers it for the current request.
 
     Args:
         view: The view that the caller of `heal` holds.
-        to: The values that answered, or are tried next.
-        unrecorded: What failed before them and is in no row yet.
+        to: The values that worked, or will be tried next.
+        unrecorded: Earlier failures that aren't in a row yet.
     """
     given = given_of(view) or to
     fallen = Fallen(given.resolution, given.serving, to, unrecorded)
@@ -87,20 +87,20 @@ def _healed_in(view: "Settings") -> tuple[Healed, ...]:
 
 
 def set_healed(view: "Settings", healed: tuple[Healed, ...]) -> None:
-    """Record in a view what was healed in it."""
+    """Record in a view what was healed."""
     _set_slot(view, "_windsock_healed", healed)
 
 
 def fields_read(settings: "Settings") -> list[str]:
-    """The fields of a view that were read so far, in field order."""
+    """The fields read from a view so far, in field order."""
     return [name for name in type(settings).model_fields if name in settings.__dict__]
 
 
 class ViewTrace:
-    """Tells the request that a view was made in what the view was used for.
+    """Reports a view's use to the request that created the view.
 
     Attributes:
-        instead: Values to report instead of those that were read.
+        instead: Values to report instead of those read.
     """
 
     __slots__ = ("_attributes", "_settings", "instead")
@@ -111,7 +111,7 @@ class ViewTrace:
         self.instead: Mapping[str, object] = {}
 
     def use(self) -> Use:
-        """The values read so far and where they came from."""
+        """The values read so far and their origins."""
         settings = self._settings
         given: Given = _slot(settings, "_windsock_given")
         resolution, serving = given.resolution, given.serving
@@ -137,7 +137,7 @@ class ViewTrace:
 
 
 def register(view: "Settings", attributes: Mapping[str, object]) -> None:
-    """Tell the current request, if any, about a view that was made in it."""
+    """Register a new view with the current request, if any."""
     request = current_request()
     if request is not None:
         request.record(ViewTrace(view, attributes))
