@@ -1,1 +1,1 @@
-"""The mirror: assignments in PostgreSQL become the targeting of flagd flags, in files for every language."""
+"""The mirror turns assignments in PostgreSQL into flagd targeting, in files that every language can use."""

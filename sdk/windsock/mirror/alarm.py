@@ -1,4 +1,4 @@
-"""One alarm for one trouble, however often it comes back and in how many words."""
+"""One alarm per incident, however often it recurs and however its message varies."""
 
 import logging
 
@@ -11,15 +11,15 @@ _PASSES = "passes by waiting"
 
 
 class Alarm:
-    """Says once that publishing stopped, and once that it goes on.
+    """Reports once that publishing stopped, and once that it resumed.
 
-    A trouble lasts from the first failure until the documents are right again. Its first message is an
-    error. What the same trouble says in other words later (a lost connection, then a server that cannot be
-    reached) is a warning. A refusal that a person has to clear, by a guard or by what the database is or
-    allows, is an alarm of its own, also in the middle of a trouble that passes by waiting.
+    An incident lasts from the first failure until the documents are correct again. Its first message is an
+    error. Different messages for the same incident (a lost connection, then an unreachable server) are
+    warnings. A refusal that needs a person, from a guard or because of the database or its permissions, is a
+    separate alarm, even during an incident that will pass by itself.
 
     Args:
-        status: Where the trouble and the failures are written down.
+        status: Where the trouble and the failures are recorded.
     """
 
     def __init__(self, status: Status) -> None:
@@ -28,7 +28,7 @@ class Alarm:
 
     def sound(self, error: Exception) -> None:
         """Report a failure once; skip exact repeats."""
-        said = " ".join(str(error).split())  # PostgreSQL says some things in several lines
+        said = " ".join(str(error).split())  # some PostgreSQL messages span several lines
         kind = next((each for each in (GuardError, DatabaseUnfitError) if isinstance(error, each)), _PASSES)
         if kind not in self._raised:
             _log.error("%s", said)
@@ -40,7 +40,7 @@ class Alarm:
         self._status.guard_stops += kind is GuardError
 
     def over(self, how: str) -> None:
-        """Tell that the trouble is over, if there was one, and how: ``"publishing again"``."""
+        """Report the end of an incident, if there was one, and how it ended: ``"publishing again"``."""
         if self._raised:
             _log.info("%s; the trouble was: %s", how, self._status.trouble)
         self._raised.clear()

@@ -1,4 +1,4 @@
-"""Tables that say what flags say, so that SQL reads the same values as the services."""
+"""Tables with the flags' base values, so that SQL reads the same values as the services."""
 
 import logging
 import math
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 _log = logging.getLogger("windsock.mirror")
 
 MAX_UNITS = 100_000
-"""More units than that are refused, because each is evaluated again every few seconds."""
+"""Maximum number of units: each is re-evaluated every few seconds, so more are refused."""
 
 _LOOK_SECONDS = 2.0
-_RESTS = 20  # times as long as the last look took: many units are looked at less often, for 5 % of the time
+_RESTS = 20  # times the last look's duration: many units are checked less often, for 5 % of the time
 _NAMED = 5
 
 _Rows = Mapping[tuple[str, str], tuple[JsonValue, str]]
-"""Value and revision by unit and key; the base's unit is empty."""
+"""Value and revision by unit and key; the unit is empty for the base."""
 
 
 @dataclass(frozen=True, slots=True)
 class BaseTable:
-    """A table of one row for each field of a flag; and another for the fields in which units differ.
+    """A table with one row per field of a flag, and another for the fields in which units differ.
 
     Attributes:
-        name: The first of them; the other has the same name and ``_units``.
-        source: Where the units are read from, by ``id``, with their attributes; None for no units.
+        name: The first table; the other has the same name plus ``_units``.
+        source: The table from which units are read, by ``id``, with their attributes; None for no units.
     """
 
     name: TableName
@@ -47,7 +47,7 @@ class BaseTable:
         """Read the units.
 
         Raises:
-            DatabaseUnfitError: Their table is missing, or has no ids.
+            DatabaseUnfitError: The table is missing or has no ids.
             MirrorError: There are too many.
         """
         if self.source is None:
@@ -60,7 +60,7 @@ class BaseTable:
         return dict(rows)
 
     def write(self, connection: "Connection", wanted: _Rows) -> None:
-        """Make the rows that carry a revision these; the caller's transaction makes it one moment.
+        """Replace the rows that carry a revision; the caller's transaction makes that atomic.
 
         Raises:
             DatabaseUnfitError: A table is missing, or a column or its key is.
@@ -94,7 +94,7 @@ class BaseTable:
         connection.execute(table.query(connection, f"remove_{kind}_values"), parameters)
 
     def _has_units(self, connection: "Connection") -> bool:
-        """Check the tables; whether one is for units: without units its rows are removed, if it is there."""
+        """Check the tables; return whether there's one for units. Without units, its rows are removed."""
         BASE.check(connection, self.name)
         if self.source is None:
             return OF_UNITS.is_met(connection, self.name.of_units)
@@ -103,14 +103,14 @@ class BaseTable:
 
 
 class BaseTables:
-    """Flags, and the table that each one's base values are written into.
+    """Flags, and the table for each flag's base values.
 
     Args:
-        options: `learning_config` has the targets, `units` where units are read from.
+        options: `learning_config` has the targets, `units` the tables from which units are read.
 
     Raises:
-        ConfigurationError: A target has no table or no class, two flags name one table, or a flag has units
-            and no table.
+        ConfigurationError: A target has no table or no class, two flags share a table, or a flag has units
+            but no table.
     """
 
     def __init__(self, options: MirrorOptions) -> None:
@@ -139,14 +139,14 @@ class BaseTables:
             self._readers[BaseTable(name, sources.get(flag))] = reader
 
     def are_changed(self) -> bool:
-        """Whether a file changed since its values were read."""
+        """Whether a file has changed since its values were read."""
         return any(reader.is_changed() for reader in self._readers.values())
 
     def write(self, source: Source) -> None:
-        """Make the tables say what the flags say now, and say which rows somebody else had changed.
+        """Bring the tables up to date with the flags, and report rows changed by others.
 
         Raises:
-            MirrorError: A table cannot take it; it is tried again with the next call.
+            MirrorError: A table can't be written; the next call retries.
         """
         for table, reader in self._readers.items():
             wanted, wrong = self._compare(source, table, reader)
@@ -168,7 +168,7 @@ class BaseTables:
             self._written[table] = wanted
 
     def follow(self, source: Source) -> None:
-        """Write what changed; a table that cannot take it is said once, and the documents go on."""
+        """Write what changed; an unwritable table is reported once and doesn't hold up the documents."""
         began = time.monotonic()
         if began < self._look_at and not self.are_changed():
             return
@@ -185,7 +185,7 @@ class BaseTables:
         self._look_at = time.monotonic() + rest
 
     def differences(self, source: Source) -> list[str]:
-        """One line for each row that is not what the flags say."""
+        """One line for each row that differs from the flags."""
         found = []
         for table, reader in self._readers.items():
             _, wrong = self._compare(source, table, reader)
@@ -195,7 +195,7 @@ class BaseTables:
     def _compare(
         self, source: Source, table: BaseTable, reader: BaseReader
     ) -> tuple[_Rows | None, Sequence[tuple[str, str]]]:
-        """What the rows should be, None where the flag gives no values; and those that are something else."""
+        """The expected rows (None if the flag has no values), and the rows that differ."""
         with source.asking_briefly() as connection:
             units = table.units(connection)
             there = table.read(connection)
@@ -215,10 +215,10 @@ def _rows(base: BaseValues) -> _Rows:
 
 
 def _sources(units: Sequence[str], targets: Sequence[str]) -> dict[str, TableName]:
-    """The tables that units are read from, by flag.
+    """The units' source tables, by flag.
 
     Raises:
-        ConfigurationError: One names no table, or a flag without a table for its base values.
+        ConfigurationError: An entry names no table, or names a flag without a table for its base values.
     """
     with_table = {target.partition(":")[0] for target in targets}
     sources = {}

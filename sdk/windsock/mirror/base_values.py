@@ -1,4 +1,4 @@
-"""What a settings class makes of its code defaults and its flags in Git, for the tables that SQL reads."""
+"""The values of a settings class from its code defaults and its flags in Git, for tables read by SQL."""
 
 import logging
 import os
@@ -22,21 +22,21 @@ _log = logging.getLogger("windsock.mirror")
 _Signature = tuple[int, int, int] | None
 
 Units: TypeAlias = Mapping[str, Mapping[str, JsonValue]]
-"""What targeting knows of each unit, such as a campaign: its attributes, by its targeting key."""
+"""The targeting attributes of each unit, such as a campaign, by targeting key."""
 
 Values: TypeAlias = Mapping[str, JsonValue]
-"""Every field of a settings class but the secret ones, as JSON."""
+"""Every non-secret field of a settings class, as JSON."""
 
 _Decided: TypeAlias = tuple[Outcome, Outcome | None]
 
 
 @dataclass(frozen=True, slots=True)
 class BaseValues:
-    """What a settings class resolves to for one environment.
+    """The resolved values of a settings class in one environment.
 
     Attributes:
-        values: Without any user.
-        units: By targeting key, the fields of units that differ from that; a unit without any is left out.
+        values: The values without a user.
+        units: The fields that differ for a unit, by targeting key; units without differences are left out.
         revision: The revision of the file that defines the flag.
     """
 
@@ -53,20 +53,20 @@ class _Rules:
 
 
 class _NoValuesError(Exception):
-    """The flags give no values that the class takes; the message says why."""
+    """The flags have no values that the class accepts; the message says why."""
 
 
 class BaseReader:
-    """Reads the values of one class from the files of a folder.
+    """Reads one class's values from the files in a folder.
 
-    They are what the class makes of its code defaults, the base flag and the experiment's arm, validated and
-    typed, and nothing of this process's variables: what services read that set no variable. Profiles are of
-    users; they don't count here.
+    The values come from the class's code defaults, the base flag and the experiment's arm, validated and
+    typed, but not from this process's variables: they are what services without such variables read.
+    Profiles belong to users and don't count here.
 
     Args:
-        declaration: The settings class. Its flag's key is readable as `flag`.
-        folder: The folder of Git's flag files.
-        environment: The value of the context's ``environment``.
+        declaration: The settings class. Its flag's key is available as `flag`.
+        folder: The folder of flag files in Git.
+        environment: The value of ``environment`` in the context.
     """
 
     def __init__(self, declaration: Declaration, folder: Path, environment: str) -> None:
@@ -79,14 +79,14 @@ class BaseReader:
         self._said = ""
 
     def is_changed(self) -> bool:
-        """Whether a file changed since the last reading."""
+        """Whether a file has changed since the last read."""
         return self._look() != self._seen
 
     def read(self, units: Units) -> BaseValues | None:
-        """The values now, which may depend on the time; None, and a line in the log, where there are none.
+        """The current values, which may depend on the time; None, with a log message, if there are none.
 
         Args:
-            units: Whose values are wanted beside the base's.
+            units: The units to read values for, besides the base.
         """
         try:
             values = self._evaluate(self._current(), units)
@@ -103,7 +103,7 @@ class BaseReader:
         return [(path, _signature(path)) for path in paths]
 
     def _current(self) -> _Rules:
-        """The rules of the files as they are now."""
+        """The rules in the current files."""
         seen = self._look()
         if self._rules is None or seen != self._seen:
             self._rules, self._seen = None, seen
@@ -134,7 +134,7 @@ class BaseReader:
         return BaseValues(base, found, rules.revision)
 
     def _resolver(self, rules: _Rules) -> Callable[[Mapping[str, JsonValue]], Values]:
-        """From attributes to values; a combination of variants is resolved once."""
+        """Build a function from attributes to values; each combination of variants is resolved once."""
         known: dict[_Decided, Values] = {}
 
         def values_of(attributes: Mapping[str, JsonValue]) -> Values:
@@ -151,7 +151,7 @@ class BaseReader:
         """Lay the flags over the code defaults.
 
         Raises:
-            _NoValuesError: The base has no value, or the class refuses a part of one.
+            _NoValuesError: The base has no value, or the class rejects part of one.
         """
         base, experiment = decided
         if not isinstance(base.value, dict):

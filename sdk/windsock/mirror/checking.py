@@ -1,4 +1,4 @@
-"""Whether a configuration fits the settings classes that will read it."""
+"""Check whether a configuration fits the settings classes that will read it."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -12,12 +12,12 @@ from windsock.settings.settings import Settings
 
 
 class Fitting:
-    """Checks profiles against settings classes: keys, types and bounds; tells whose a key is.
+    """Checks profiles against settings classes (keys, types and bounds), and finds the class of a key.
 
     Args:
-        classes: The settings classes; a flag without a class is not checked.
+        classes: The settings classes; a flag without a class isn't checked.
         flags: The mirrored flags.
-        hold_back: Keep a profile that does not fit from being published, instead of only naming it.
+        hold_back: Don't publish a profile that doesn't fit, instead of only reporting it.
 
     Raises:
         ConfigurationError: A class's flag is not mirrored.
@@ -43,15 +43,15 @@ class Fitting:
         }
 
     def check(self, config_id: str, profile: Profile, strays: Iterable[str]) -> str:
-        """Say what the classes refuse of a profile, without its values; empty when it fits.
+        """Describe what the classes reject in a profile, without its values; empty if it fits.
 
         Args:
             config_id: The configuration.
-            profile: What is to be published of it.
-            strays: What is said already of keys that belong to no class.
+            profile: The profile to publish.
+            strays: Messages about keys that belong to no class.
 
         Raises:
-            HeldBackError: It does not fit, and is to be held back.
+            HeldBackError: The profile doesn't fit and should be held back.
         """
         found = list(strays)
         for flag, text in profile.settings.items():

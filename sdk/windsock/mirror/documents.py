@@ -1,4 +1,4 @@
-"""Configurations and assignments as flagd documents: pure, and the same rows always give the same bytes."""
+"""Configurations and assignments as flagd documents: pure functions; equal rows yield equal bytes."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from windsock.flag_names import COUNT, NO_CHANGE, PROFILE
 from windsock.mirror.id_lists import IdList, IdTally, json_text
 
 MAX_SHARDS = 100
-_LINES = ",\n"  # a line for each part, so that a diff of two documents can be read
+_LINES = ",\n"  # one line per part, so that diffs are readable
 _FIRST = '"targeting":{"if":['
 _LIST = '{"in":[{"var":"targetingKey"},['
 _END = "]]},"
@@ -17,11 +17,11 @@ _END = "]]},"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which flags are mirrored and over how many files.
+    """Which flags are mirrored, and across how many files.
 
     Attributes:
         flags: The settings classes' flag names: ``("teacher",)`` gives the flag ``teacher.profile``.
-        shards: How many files, 1 to 100. More would exhaust the file watches that flagd needs.
+        shards: The number of files, 1 to 100. More would exhaust the file watches that flagd needs.
     """
 
     flags: tuple[str, ...]
@@ -41,12 +41,11 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What is published of one configuration.
+    """The published part of one configuration.
 
     Attributes:
-        name: The configuration's name, for people; it goes into the flag's metadata.
-        settings: By flag name, the settings of that class as JSON text. A class that is not in it gets
-            nothing.
+        name: The configuration's display name; it goes into the flag's metadata.
+        settings: Each class's settings as JSON text, by flag name. Classes not in it get nothing.
     """
 
     name: str
@@ -55,7 +54,7 @@ class Profile:
 
 @dataclass(slots=True)
 class Shard:
-    """What one document says: profiles, and who is assigned to which; both by configuration id."""
+    """The content of one document: profiles, and who is assigned to which, both by configuration id."""
 
     profiles: dict[str, Profile] = field(default_factory=dict)
     assigned: dict[str, IdList] = field(default_factory=dict)
@@ -67,7 +66,7 @@ def render(layout: Layout, number: int, shard: Shard) -> bytes:
     Args:
         layout: The flags and the number of shards.
         number: Which shard this is, from 0.
-        shard: Its content. A configuration without a user in this shard is left out of it.
+        shard: Its content. Configurations without a user in this shard are left out.
     """
     flags = [
         f"{json_text(layout.flag_key(flag, number))}:{_profile_flag(flag, shard)}" for flag in layout.flags
@@ -114,17 +113,17 @@ def _static_integer(variant: str, value: int) -> str:
 def parse(
     layout: Layout, number: int, document: bytes, tallies: Mapping[str, IdTally] | None = None
 ) -> Shard:
-    """Read back what `render` wrote: the documents are the mirror's only memory of who was assigned.
+    """Parse the output of `render`: the documents are the mirror's only record of assignments.
 
     Args:
         layout: The flags and the number of shards.
         number: Which shard this is, from 0.
         document: Its bytes.
-        tallies: How many users each configuration has, where that is known of these very bytes: the lists
-            of ids are then taken as they are, which is most of the work.
+        tallies: How many users each configuration has, if known for exactly these bytes. The lists of ids
+            are then used unparsed, which saves most of the work.
 
     Raises:
-        ValueError: It isn't a document of this layout.
+        ValueError: The document doesn't have this layout.
     """
     try:
         skeleton, lists = _cut_lists(document.decode())
@@ -145,8 +144,8 @@ def parse(
 
 
 def _cut_lists(document: str) -> tuple[str, list[tuple[str, str]]]:
-    """Cut the lists of ids out of a document: its text without them, and each with its configuration."""
-    lines = document.split("\n")  # a newline inside a string is escaped, so these are the lines of `render`
+    """Split a document into its text without the lists of ids, and each list with its configuration."""
+    lines = document.split("\n")  # newlines in strings are escaped, so these are `render`'s lines
     lists = []
     for at, line in enumerate(lines):
         start = line.removeprefix(_FIRST)
@@ -161,7 +160,7 @@ def shard_count(document: bytes) -> int:
     """Read the number of shards that the first document of a folder publishes.
 
     Raises:
-        ValueError: The document does not say.
+        ValueError: The document doesn't state it.
     """
     try:
         flags = json.loads(document)["flags"]

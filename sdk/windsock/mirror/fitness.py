@@ -1,4 +1,4 @@
-"""Whether a database can serve a mirror: what its connection carries, and what may be read there."""
+"""Check whether a database can serve a mirror: what the connection supports and what it may read."""
 
 import logging
 import time
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("windsock.mirror")
 
-_FIRST_NONCE_SECONDS = 5.0  # a server that is slow to wake is not a pooler
+_FIRST_NONCE_SECONDS = 5.0  # a server that's slow to wake up isn't a pooler
 NONCE_SECONDS = 2.0
 
 
 def open_connection(url: str) -> "Connection":
-    """Open a session that can hear and lock, with TCP's own watch for a dead server.
+    """Open a session that can LISTEN and lock, with TCP keepalives to detect a dead server.
 
     Raises:
-        ConfigurationError: The database cannot be reached now, or `url` can't be read.
+        ConfigurationError: The database can't be reached now, or `url` can't be parsed.
     """
     check_url(url)
     try:
@@ -38,7 +38,7 @@ def open_connection(url: str) -> "Connection":
             autocommit=True,
             application_name="windsock mirror",
             client_encoding="utf8",
-            target_session_attrs="read-write",  # a standby grants the leader's lock, but cannot LISTEN
+            target_session_attrs="read-write",  # a standby grants the leader's lock, but can't LISTEN
             connect_timeout=10,
             keepalives_idle=5,
             keepalives_interval=2,
@@ -53,7 +53,7 @@ def open_connection(url: str) -> "Connection":
 
 
 def refuse_transaction_pooler(url: str, connection: "Connection") -> None:
-    """LISTEN succeeds through a transaction pooler, and then nothing arrives; two clients get one lock."""
+    """Reject transaction poolers: LISTEN succeeds but nothing arrives, and two clients get the same lock."""
     connection.execute(QUERIES["listen"])
     connection.execute(QUERIES["listen_to_self"])
     nonce = uuid.uuid4().hex
@@ -67,7 +67,7 @@ def refuse_transaction_pooler(url: str, connection: "Connection") -> None:
     is_fit = not shared and hears(connection, nonce, _FIRST_NONCE_SECONDS)
     one(connection, "drop_nonce", {"nonce": nonce})
     if not is_fit:
-        connection.execute(QUERIES["unlisten"])  # the session may be another client's in a moment
+        connection.execute(QUERIES["unlisten"])  # the session may soon be another client's
         raise DatabaseUnfitError(
             "this connection goes through a transaction pooler (or a proxy that drops notifications): "
             "LISTEN and advisory locks do not work through it. Use the direct connection or the session "
@@ -76,7 +76,7 @@ def refuse_transaction_pooler(url: str, connection: "Connection") -> None:
 
 
 def hears(connection: "Connection", nonce: str, seconds: float) -> bool:
-    """Whether a notification with this payload arrives within the seconds."""
+    """Whether a notification with this payload arrives within some seconds."""
     ends_at = time.monotonic() + seconds
     while (left := ends_at - time.monotonic()) > 0:
         for notice in connection.notifies(timeout=left, stop_after=1):
@@ -87,7 +87,7 @@ def hears(connection: "Connection", nonce: str, seconds: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """What a database can serve: the type of `profiles.id`, what may be read, and whether triggers notify."""
+    """A database's capabilities: the type of `profiles.id`, what may be read, and whether triggers notify."""
 
     id_type: str
     has_log: bool
@@ -97,10 +97,10 @@ class Capability:
 
 
 def read_capability(connection: "Connection") -> Capability:
-    """What this database can serve.
+    """Determine a database's capabilities.
 
     Raises:
-        DatabaseUnfitError: A table or column of the mirror's is missing.
+        DatabaseUnfitError: A table or column that the mirror needs is missing.
     """
     id_type, has_config_id, has_configurations, has_log, has_withdrawals, has_mirrors = one(
         connection, "read_capability"
@@ -128,7 +128,7 @@ def read_capability(connection: "Connection") -> Capability:
 
 
 def warn_without_log(capability: Capability) -> None:
-    """Say that changes can only be found by reading everything, and what would help."""
+    """Warn that finding changes takes a full read, and say how to fix that."""
     if not capability.has_log:
         _log.warning(
             "the change log cannot be read (no triggers, or no rights on schema windsock): everything is "

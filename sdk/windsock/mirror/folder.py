@@ -1,4 +1,4 @@
-"""The mirror's folder: documents replaced in one step, so that a reader never sees half of one."""
+"""The mirror's folder: documents are replaced atomically, so readers never see partial content."""
 
 import os
 import time
@@ -10,11 +10,11 @@ from pathlib import Path
 from windsock import disk
 from windsock.errors import MirrorError
 
-# flagd's polling watcher and the stock Python provider compare modification times, the latter as a float of
-# seconds, which cannot tell times closer than a quarter of a microsecond.
+# flagd's polling watcher and the stock Python provider compare modification times. The latter compares
+# float seconds, which can't distinguish times less than a quarter of a microsecond apart.
 _NEWER_BY = 1_000_000  # nanoseconds
 
-# Writing one document is mostly waiting for the disk, which takes several at once.
+# Writing a document is mostly waiting for the disk, which can handle several at once.
 _AT_ONCE = 4
 
 _Signature = tuple[int, int, int]
@@ -23,11 +23,11 @@ _Signature = tuple[int, int, int]
 class Folder:
     """A folder of documents that only the mirror writes.
 
-    It remembers what each file looked like after its last write or reading, so that a change by anybody
-    else is noticed without reading the file again.
+    It remembers each file's state after its last write or read, so that outside changes are noticed without
+    rereading the file.
 
     Args:
-        path: The folder; it is made when it is first written to.
+        path: The folder; created on first write.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,10 +35,10 @@ class Folder:
         self._seen: dict[str, _Signature] = {}
 
     def prepare(self) -> None:
-        """Make the folder and remove the temporary files that a killed mirror left.
+        """Create the folder and remove temporary files left by a killed mirror.
 
         Raises:
-            MirrorError: The folder cannot be made or written to.
+            MirrorError: The folder can't be created or written to.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ class Folder:
             raise MirrorError(f"{self.path}: the mirror cannot use this folder: {error.strerror}") from error
 
     def documents(self) -> tuple[str, ...]:
-        """The names of the profile documents that exist."""
+        """The names of the existing profile documents."""
         return tuple(sorted(path.name for path in self.path.glob("profiles*.flagd.json")))
 
     def read(self, name: str) -> bytes | None:
@@ -63,23 +63,23 @@ class Folder:
             raise MirrorError(f"{self.path / name}: cannot be read: {error.strerror}") from error
 
     def is_ours(self, name: str) -> bool:
-        """Whether a document is untouched since it was last written or read here."""
+        """Whether a document is unchanged since it was last written or read here."""
         try:
             return self._seen.get(name) == _signature((self.path / name).stat())
         except FileNotFoundError:
             return False
 
     def write(self, name: str, data: bytes) -> bool:
-        """Replace a document in one step; do nothing when it has these bytes already.
+        """Replace a document atomically; do nothing if it already has these bytes.
 
-        The new file is strictly newer than the old one even when the clock was set back. Its content is on
-        the disk before its name is; call `sync` before you rely on the name.
+        The new file is strictly newer than the old one, even if the clock was set back. Its content reaches
+        the disk before its name does; call `sync` before relying on the name.
 
         Returns:
             Whether anything was written.
 
         Raises:
-            MirrorError: The file cannot be written; the old one is as it was.
+            MirrorError: The file can't be written; the old one is unchanged.
         """
         if self.read(name) == data:
             return False
@@ -90,7 +90,7 @@ class Folder:
                 file.flush()
                 mtime = self._next_mtime(target)
                 os.utime(file.fileno(), ns=(mtime, mtime))
-                # before it takes the name: after that the file may be another's
+                # before the rename: after that, the file may be someone else's
                 signature = _signature(os.fstat(file.fileno()))
         except OSError as error:
             raise MirrorError(
@@ -101,16 +101,16 @@ class Folder:
         return True
 
     def write_all(self, documents: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bool]]:
-        """Replace documents, some at once; the last one when all the others are in their places.
+        """Replace documents, some concurrently; the last one only once all others are in place.
 
         Args:
-            documents: Names and contents. No more than a few are taken ahead of what is written.
+            documents: Names and contents. Only a few are consumed ahead of the writes.
 
         Yields:
             Each name, in the given order, and whether anything was written.
 
         Raises:
-            MirrorError: A file cannot be written. It, and some of those after it, are as they were.
+            MirrorError: A file can't be written. It and some of the files after it are unchanged.
         """
         last: tuple[str, bytes] | None = None
         running: deque[tuple[str, Future[bool]]] = deque()
@@ -134,10 +134,10 @@ class Folder:
             return now
 
     def sync(self) -> None:
-        """Make the names that `write` gave durable: once for many documents.
+        """Make written file names durable, once for many documents.
 
         Raises:
-            MirrorError: The disk refuses.
+            MirrorError: The disk reports an error.
         """
         try:
             disk.sync_folder(self.path)

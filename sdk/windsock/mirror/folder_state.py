@@ -1,4 +1,4 @@
-"""What a folder remembers beside its documents: which group it belongs to, and the guard's hour."""
+"""State kept next to a folder's documents: the group that it belongs to, and the guard's last hour."""
 
 import json
 import logging
@@ -21,8 +21,8 @@ class Remembered:
 
     Attributes:
         group: The group of mirrors that writes the folder; None in a new folder.
-        folder: Tells this folder from others.
-        peaks: What the guard remembered last.
+        folder: Identifies this folder.
+        peaks: The guard's last state.
     """
 
     group: str | None = None
@@ -35,7 +35,7 @@ class Memory:
 
     Args:
         folder: The folder of the documents.
-        group: The group of mirrors that this one belongs to.
+        group: This mirror's group.
     """
 
     def __init__(self, folder: Folder, group: str) -> None:
@@ -43,7 +43,7 @@ class Memory:
         self._group = group
 
     def read(self) -> Remembered:
-        """Read the file; a missing or damaged one counts as empty."""
+        """Read the file; a missing or damaged file counts as empty."""
         data = self._folder.read(NAME)
         if data is None:
             return Remembered()
@@ -60,10 +60,10 @@ class Memory:
             return Remembered()
 
     def write(self, peaks: Iterable[Peak]) -> str:
-        """Remember what the guard remembers; does nothing when the file says so already.
+        """Save the guard's state, unless the file is already up to date.
 
         Returns:
-            What tells this folder from others.
+            The folder's identifier.
 
         Raises:
             ConfigurationError: The folder belongs to another group, which would overwrite the documents.

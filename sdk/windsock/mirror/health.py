@@ -1,4 +1,4 @@
-"""What a running mirror tells its operators: health, readiness and metrics over HTTP."""
+"""A running mirror's health, readiness and metrics for operators, over HTTP."""
 
 import contextlib
 import socket
@@ -17,21 +17,20 @@ STALE_SECONDS = 60.0
 
 @dataclass(slots=True)
 class Status:
-    """The mirror's own account of itself; written by its loop, read by anybody.
+    """The mirror's status, written by its loop and readable from any thread.
 
     Attributes:
         folder: The folder of the documents.
-        leading: Whether this mirror publishes, or stands by.
-        last_success: The time (seconds since 1970) at which the documents were last known to be right; 0
-            for never.
-        trouble: What is wrong now; empty when nothing is.
+        leading: Whether this mirror publishes or is on standby.
+        last_success: When the documents were last known to be correct (seconds since 1970); 0 for never.
+        trouble: The current problem; empty if there's none.
         assigned: How many users have a profile.
-        transactions_waiting: How many transactions were read from the change log and are not published yet.
-        changes: How many changed rows were followed one by one since the start; a full reading counts none.
-        files_written: How many documents were written since the start.
-        bytes_written: How many bytes that was.
-        failures: How many attempts failed since the start.
-        guard_stops: How many of them a guard stopped.
+        transactions_waiting: Transactions read from the change log but not published yet.
+        changes: Changed rows processed individually since the start; full reads count none.
+        files_written: Documents written since the start.
+        bytes_written: Bytes written since the start.
+        failures: Failed attempts since the start.
+        guard_stops: Failed attempts that a guard stopped.
     """
 
     folder: Path | None = None
@@ -48,17 +47,17 @@ class Status:
 
     @property
     def age(self) -> float:
-        """Seconds since the documents were last known to be right."""
+        """Seconds since the documents were last known to be correct."""
         return max(0.0, time.time() - self.last_success)
 
     @property
     def is_ready(self) -> bool:
-        """Whether the documents are right, or another mirror sees to it that they are."""
+        """Whether the documents are correct, or another mirror takes care of them."""
         return not self.reason
 
     @property
     def reason(self) -> str:
-        """Why it isn't ready; empty where it is."""
+        """Why the mirror isn't ready; empty if it is."""
         if self.trouble:
             return self.trouble
         if not self.last_success:
@@ -72,7 +71,7 @@ def metrics(status: Status) -> bytes:
     """Write the status in the Prometheus text format.
 
     Raises:
-        MissingExtraError: prometheus_client is not installed.
+        MissingExtraError: prometheus_client isn't installed.
     """
     try:
         from prometheus_client import (  # noqa: PLC0415 - an extra
@@ -106,15 +105,15 @@ def metrics(status: Status) -> bytes:
 
 @contextlib.contextmanager
 def serve_health(status: Status, port: int | None, host: str = "127.0.0.1") -> Iterator[int | None]:
-    """Serve the status for as long as the block runs; a port of None serves nothing, 0 any port.
+    """Serve the status while the block runs; a port of None disables the server, 0 picks any free port.
 
     Args:
-        status: What to tell.
+        status: The status to serve.
         port: The port.
-        host: The address to listen on. Who can reach it may read the status; nothing can be changed there.
+        host: The address to listen on. Anyone who can reach it can read the status but change nothing.
 
     Raises:
-        ConfigurationError: The port is taken, or the address isn't one of this machine.
+        ConfigurationError: The port is in use, or the address doesn't belong to this machine.
     """
     if port is None:
         yield None
@@ -144,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
     status: ClassVar[Status]
 
     def do_GET(self) -> None:
-        """Answer the three paths."""
+        """Answer requests for the three paths."""
         if self.path == "/healthz":
             self._answer(200, b"the process runs\n")
         elif self.path == "/readyz" and self.status.is_ready:

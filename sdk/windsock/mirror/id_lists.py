@@ -1,4 +1,4 @@
-"""The users of one configuration in one shard, kept as text: objects of a million ids would not fit."""
+"""The users of one configuration in one shard, kept as text: a million id objects wouldn't fit in memory."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -7,17 +7,17 @@ from typing import NamedTuple, Self
 
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
-# Searching for one id costs about as much as writing this many.
+# Searching for one id costs about as much as writing this many ids.
 _SEARCH_COST = 20
 
 
 def json_text(value: object) -> str:
-    """Write a JSON value the one way that the documents use."""
+    """Serialize a JSON value in the documents' canonical form."""
     return _encoder.encode(value)
 
 
 class IdTally(NamedTuple):
-    """A list of user ids in numbers; see `IdList`."""
+    """The numbers that describe a list of user ids; see `IdList`."""
 
     users: int
     checksum: int
@@ -28,11 +28,11 @@ class IdList:
     """A list of user ids.
 
     Attributes:
-        text: The ids as the inside of a JSON list, sorted by code point and without a space: ``"a","b"``.
-            Text, because PostgreSQL makes it, and a million ids as text are a third of the size of the
-            objects.
+        text: The ids as the inside of a JSON list, sorted by code point, without spaces: ``"a","b"``. Text,
+            because PostgreSQL produces it, and a million ids take a third of the memory of objects.
         count: How many ids there are, at least one.
-        checksum: The sum of their hashes, as far as the database told it: what no trigger logged shows in it.
+        checksum: The sum of their hashes as the database reports them; reveals changes that no trigger
+            logged.
     """
 
     text: str
@@ -41,17 +41,17 @@ class IdList:
 
     @property
     def tally(self) -> IdTally:
-        """Its numbers."""
+        """The list's numbers."""
         return IdTally(self.count, self.checksum)
 
     @classmethod
     def of(cls, user_ids: Collection[str]) -> Self:
-        """Write ids in the one way that the documents use."""
+        """Write ids in the documents' canonical form."""
         return cls(json_text(sorted(user_ids))[1:-1], len(user_ids))
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Take the inside of a JSON list as it is, and count.
+        """Use the inside of a JSON list as it is, and count the ids.
 
         Raises:
             ValueError: It isn't a list of strings.
@@ -62,16 +62,16 @@ class IdList:
         return cls(text, len(ids))
 
     def ids(self) -> list[str]:
-        """Read the ids back."""
+        """Parse the ids."""
         ids: list[str] = json.loads(f"[{self.text}]")
         return ids
 
     def moved(self, hashes: Mapping[str, int], arrived: Collection[str]) -> Self:
-        """The list without some ids, if they are in it, and with others.
+        """The list with some ids added and others removed, if present.
 
         Args:
             hashes: Every id that moves, with its hash.
-            arrived: Those of them that come or stay; the others leave.
+            arrived: The ids that arrive or stay; the others leave.
         """
         arrived = frozenset(arrived)
         few = (len(hashes) + len(arrived)) * _SEARCH_COST < self.count
@@ -84,7 +84,7 @@ class IdList:
         return type(self)(type(self).of(after).text, len(after), self.checksum + checksum)
 
     def _edited(self, hashes: Mapping[str, int], arrived: frozenset[str]) -> Self | None:
-        """Cut and insert where binary search finds the place; None where the text cannot be searched."""
+        """Cut and insert at the places found by binary search; None if the text can't be searched."""
         if "\\" in self.text or not all(map(_is_plain, arrived)):
             return None
         text = self.text + ","
@@ -111,15 +111,15 @@ class IdList:
 
 
 def _is_plain(user_id: str) -> bool:
-    """Whether an id is written in a list as it is, and the list can still be searched."""
+    """Whether an id appears in a list unescaped, and leaves the list searchable."""
     return "," not in user_id and json_text(user_id) == f'"{user_id}"'
 
 
 def _find(text: str, user_id: str) -> tuple[int, int] | None:
     """Find an entry, ``"id",``, from its start to its end, or the empty place where it would be.
 
-    The text holds no backslash, so a quote always begins or ends an id. What lies between two commas is
-    therefore an id, or is not in a pair of quotes: then an id holds a comma, and the answer is None.
+    The text contains no backslash, so a quote always begins or ends an id. The text between two commas is
+    therefore either an id or not enclosed in quotes; then some id contains a comma, and the result is None.
     """
     low, high = 0, len(text)
     while low < high:

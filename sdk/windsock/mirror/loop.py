@@ -24,18 +24,18 @@ from windsock.mirror.standby import trouble
 
 _log = logging.getLogger("windsock.mirror")
 
-_SLICE_SECONDS = 0.5  # how long a stop waits for a mirror that waits for changes
-# Short, because every user waits for a database that is back; with jitter, because all of its clients do.
+_SLICE_SECONDS = 0.5  # how long stopping waits for a mirror that's waiting for changes
+# Short, because every user is waiting once the database is back; jittered, because all its clients are.
 _RECONNECT = Backoff(first=0.5, longest=1.5, jitter=0.5)
 _LEAD_SECONDS = 10.0
-# A rest as long as the round of changes before it leaves half of the time to those who write and who read
-# documents; the next round takes all that changed meanwhile at once. A lone change is a round of some
-# milliseconds, so the rest delays nobody. A full reading is not followed by one.
+# A rest as long as the preceding round of changes leaves half of the time to writers and to readers of
+# documents; the next round handles all changes made meanwhile. A single change takes some milliseconds,
+# so its rest delays no one. There's no rest after a full read.
 _LONGEST_REST_SECONDS = 1.0
 
 
 class Mirror:
-    """Keeps a folder of flagd documents equal to the assignments in a database.
+    """Keeps a folder of flagd documents in sync with the assignments in a database.
 
     Raises:
         ConfigurationError: A flag name or the number of shards cannot be used.
@@ -57,7 +57,7 @@ class Mirror:
         self._bases = BaseTables(options)
 
     def show_progress(self, show: Callable[[int, int], None]) -> None:
-        """Call `show` with the number of documents done, and of all, before each one."""
+        """Call `show` with the number of documents done and the total, before each document."""
         self._publisher.progress = show
 
     def once(self) -> Written:
@@ -82,10 +82,10 @@ class Mirror:
             return written
 
     def differences(self) -> tuple[str, ...]:
-        """Compare the documents with the database, and write nothing.
+        """Compare the documents with the database without writing anything.
 
         Returns:
-            One line for each document that is not what `once` would leave.
+            One line for each document that `once` would change.
         """
         self._publisher.load()
         with self._connected() as source, source.read() as reading:
@@ -99,10 +99,10 @@ class Mirror:
         return tuple(found)
 
     def watch(self, stop: threading.Event) -> None:
-        """Publish, and follow the changes until `stop` is set. Faults are logged and recovered from.
+        """Publish, then follow changes until `stop` is set. Faults are logged and recovered from.
 
         Raises:
-            DatabaseUnfitError: On the first connection, when waiting would not help.
+            DatabaseUnfitError: On the first connection, if waiting wouldn't help.
         """
         failures = 0
         first = True
@@ -132,7 +132,7 @@ class Mirror:
             source.close()
 
     def _serve(self, source: Source, stop: threading.Event) -> None:
-        """Lead, then publish again and again on one connection."""
+        """Take the lead, then keep publishing on one connection."""
         self.status.leading = False
         if not self._lead(source, stop):
             return
@@ -157,7 +157,7 @@ class Mirror:
             self._wait(source, stop, pace)
 
     def _publish(self, source: Source, cursor: str | None, pace: "Pace") -> str:
-        """Publish what changed since `cursor`, or everything; give the new cursor."""
+        """Publish what changed since `cursor`, or everything; return the new cursor."""
         if cursor is not None and not source.has_log:
             return cursor
         if cursor is not None and self._publisher.is_intact():
@@ -185,7 +185,7 @@ class Mirror:
         return written, reading.cursor
 
     def _wait(self, source: Source, stop: threading.Event, pace: "Pace") -> None:
-        """Wait for a wake-up, for the next poll, or for the end; do the chores in the meantime."""
+        """Wait for a wake-up, the next poll or the stop, doing chores in the meantime."""
         pace.chores(source)
         self._tell_others(source, pace)
         deadline = time.monotonic() + pace.pause
@@ -200,7 +200,7 @@ class Mirror:
                 poll_at = time.monotonic() + self._options.poll_seconds
 
     def _tell_others(self, source: Source, pace: "Pace") -> None:
-        """Report to mirrors on standby and to services: every few seconds, and when the trouble changes."""
+        """Report to standby mirrors and services every few seconds, and when the trouble changes."""
         if pace.report_is_due(self.status.trouble):
             age = self.status.age if self.status.last_success else None
             source.report(self._options.group, self._publisher.folder_id, age, self.status.trouble)
@@ -225,8 +225,8 @@ class Mirror:
             )
 
     def _lead(self, source: Source, stop: threading.Event) -> bool:
-        """Become the leader of the group, if it takes until another one's end; False when stopped before."""
-        # After a trouble the lock may still be held by this mirror's own lost session.
+        """Become the group's leader, waiting for the current one to end if need be; False if stopped first."""
+        # After trouble, this mirror's own lost session may still hold the lock.
         believed_at = time.monotonic() + (self._options.answer_seconds if self.status.trouble else 0.0)
         began = time.monotonic()
         stands_by = False
@@ -246,7 +246,7 @@ class Mirror:
         return False
 
     def _look_at_leader(self, source: Source, waited: float) -> None:
-        """Be ready as long as the leader is at work; else sound the alarm."""
+        """Stay ready while the leader is working; otherwise sound the alarm."""
         group, path = self._options.group, self._options.folder
         leader = source.leader(group)
         if leader is None:  # the database can't tell

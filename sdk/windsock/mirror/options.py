@@ -1,4 +1,4 @@
-"""What a mirror needs to know, and the layout of its documents that follows from it."""
+"""A mirror's options, and the layout of documents that follows from them."""
 
 import re
 from dataclasses import dataclass
@@ -13,32 +13,32 @@ _FLAG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MirrorOptions:
-    """What a mirror needs to know.
+    """The options of a mirror.
 
     Attributes:
         url: The database; a direct connection or a session pooler.
-        folder: The folder of the documents, which only the mirror writes.
+        folder: The folder of documents, written only by the mirror.
         flags: The settings classes' flag names, at least one.
-        shards: How many documents; None takes what the folder was set up with, else 1.
-        group: Mirrors of one group share one folder: one leads, the others stand by. Mirrors of one
-            database that write folders of their own need groups of their own.
-        poll_seconds: How often the log is read although nothing woke the mirror.
-        reconcile_seconds: How often everything is read although the log says nothing.
-        audit_seconds: How often configurations, and the number of users of each, are compared although the
-            log says nothing.
-        self_test_seconds: How often the mirror proves that the database's notifications reach it.
-        answer_seconds: How long the database may take to answer before the connection is given up.
-        max_shrink: The share of the assignments, 0 to 1, that an hour may remove.
+        shards: The number of documents; None keeps the folder's number, or 1 for a new folder.
+        group: Mirrors in a group share one folder: one leads, the others are on standby. Mirrors of the same
+            database that write to different folders need different groups.
+        poll_seconds: How often to read the log without a wake-up.
+        reconcile_seconds: How often to read everything even if the log shows no changes.
+        audit_seconds: How often to compare configurations, and the number of users of each, even if the log
+            shows no changes.
+        self_test_seconds: How often to verify that the database's notifications arrive.
+        answer_seconds: How long the database may take to answer before the connection is dropped.
+        max_shrink: The share of the assignments, 0 to 1, that may be removed in an hour.
         allow_shrink: Let the first publication remove more than that.
-        settings: Settings classes that configurations are checked against; what does not fit is named.
-        hold_back_misfits: Keep what does not fit from being published: its last good settings stay.
-        learning_config: Flags whose base values are written into a table: ``flag``, whose table is
-            `learning_config`, or ``flag:table``, or ``flag:schema.table``. `settings` holds their classes.
-        units: Where units are read from that have values of their own in SQL, such as campaigns:
-            ``flag:table`` or ``flag:schema.table``, a table or view with the column `id`, which is the
-            targeting key; its other columns are attributes for targeting. The flag is one of those above.
-        git_folder: The folder of Git's flag files, for the base values.
-        environment: The environment that the base values are for.
+        settings: Settings classes to check configurations against; misfits are reported.
+        hold_back_misfits: Don't publish misfits: their last good settings stay.
+        learning_config: Flags whose base values are written to a table: ``flag``, for the table
+            `learning_config`, ``flag:table``, or ``flag:schema.table``. Their classes must be in `settings`.
+        units: Sources of units, such as campaigns, that have their own values in SQL: ``flag:table`` or
+            ``flag:schema.table``, naming a table or view whose column `id` is the targeting key and whose
+            other columns are targeting attributes. The flag must be listed in `learning_config`.
+        git_folder: The folder of flag files in Git, for the base values.
+        environment: The environment for the base values.
     """
 
     url: str
@@ -81,13 +81,13 @@ def layout_of(options: MirrorOptions) -> Layout:
 def flagd_sources(
     folder: Path, shards: int | None, git_folder: Path, root: Path | None
 ) -> list[dict[str, str]]:
-    """The sources of a flagd that serves the files in Git and the mirror's, the mirror's winning.
+    """The sources for a flagd that serves the files in Git and the mirror's files, which take precedence.
 
     Args:
         folder: The mirror's folder.
-        shards: How many documents it has; None for those that are there, at least one.
-        git_folder: The folder of the flag files in Git.
-        root: Where flagd sees `git_folder`; None for the same place.
+        shards: The number of documents; None for the existing ones, at least one.
+        git_folder: The folder of flag files in Git.
+        root: The path of `git_folder` as flagd sees it; None if it's the same.
 
     Returns:
         The value of flagd's ``--sources``, https://flagd.dev/reference/sync-configuration/#source-configuration.

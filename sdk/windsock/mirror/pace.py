@@ -1,4 +1,4 @@
-"""When the mirror does what, on one connection."""
+"""The mirror's schedule on one connection."""
 
 import logging
 import math
@@ -19,35 +19,35 @@ _LONGEST_PAUSE_SECONDS = 30.0
 
 
 class Pace:
-    """When to do what, on one connection."""
+    """The schedule on one connection."""
 
     def __init__(self, options: MirrorOptions) -> None:
         self._options = options
         self.failures = 0
-        self.is_guarded = False  # the last failure was a guard's: configurations are published all the same
+        self.is_guarded = False  # a guard caused the last failure: configurations are still published
         self._full_at = -math.inf
         self._full_took = 0.0
         self._tested_at = self._cut_at = self._audited_at = time.monotonic()
         self._reported: tuple[float, str] = (-math.inf, "")
 
     def full_is_due(self, source: Source) -> bool:
-        """Whether it is time to read everything; without a change log nothing else shows a change."""
+        """Whether it's time for a full read; without a change log, nothing else reveals changes."""
         every = self._options.reconcile_seconds if source.has_log else 10 * self._full_took
         return time.monotonic() - self._full_at >= every
 
     def full_done(self, began: float) -> None:
-        """Remember a full publication that began at `began`, a monotonic time."""
+        """Record a full publication that began at the monotonic time `began`."""
         self._full_at = time.monotonic()
         self._full_took = self._full_at - began
 
     @property
     def pause(self) -> float:
-        """The seconds until the next poll, longer after each failure in a row."""
+        """Seconds until the next poll, increasing with consecutive failures."""
         longest = max(_LONGEST_PAUSE_SECONDS, self._options.poll_seconds)
         return Backoff(self._options.poll_seconds, longest).pause(self.failures + 1)
 
     def audit_is_due(self) -> bool:
-        """Whether it is time to look for changes that no trigger logged; takes it as done."""
+        """Whether it's time to look for changes that no trigger logged; marks that as done."""
         now = time.monotonic()
         is_due = now - self._audited_at >= self._options.audit_seconds
         if is_due:
@@ -55,7 +55,7 @@ class Pace:
         return is_due
 
     def report_is_due(self, trouble: str) -> bool:
-        """Whether it is time to report; takes it as reported."""
+        """Whether it's time to report; marks it as reported."""
         at, said = self._reported
         now = time.monotonic()
         if now - at < _REPORT_SECONDS and trouble == said:
@@ -64,7 +64,7 @@ class Pace:
         return True
 
     def chores(self, source: Source) -> None:
-        """Prove that notifications arrive, see what the database can serve, and keep the change log short."""
+        """Verify that notifications arrive, recheck the database's capabilities, and trim the change log."""
         now = time.monotonic()
         if now - self._tested_at >= self._options.self_test_seconds:
             self._tested_at = now

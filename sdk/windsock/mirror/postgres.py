@@ -32,22 +32,22 @@ MAX_CHANGES = 10_000
 _CUT_AT_ONCE = 100_000
 _READING_SECONDS = 300.0
 _LOOK_AGAIN_SECONDS = 0.02  # while changes are in progress that send no notification
-_LONGEST_LOOK_SECONDS = 0.25  # if nothing comes of them: a transaction that stays open
-_LOOK_SECONDS = 0.1  # where no notification is ever sent
+_LONGEST_LOOK_SECONDS = 0.25  # if they lead to nothing: a transaction that stays open
+_LOOK_SECONDS = 0.1  # if notifications are never sent
 
 
 _Withdrawn = dict[str, dict[tuple[str, str], str]]
-"""By configuration: the values that are withdrawn, by settings flag and field, each with its fingerprint."""
+"""Withdrawn values' fingerprints, by configuration, then by settings flag and field."""
 
 
 class Reading:
-    """Everything, in one snapshot; valid inside ``with source.read():``.
+    """A full read in one snapshot; valid inside ``with source.read():``.
 
     Attributes:
         cursor: The snapshot, for a later `Source.changes`.
-        withdrawn: The values of configurations that are withdrawn now.
+        withdrawn: The configurations' currently withdrawn values.
         configurations: Every row of `app_configurations`.
-        users: The number of rows of `profiles`.
+        users: The number of rows in `profiles`.
         assigned: How many of them have an active configuration.
     """
 
@@ -62,7 +62,7 @@ class Reading:
             self.users, self.assigned = one(connection, "profile_counts")
 
     def assignments(self, shards: int) -> Generator[AssignmentList]:
-        """Stream the assignments in the order of shard and configuration; close it when you leave early."""
+        """Stream the assignments ordered by shard and configuration; close the stream if you stop early."""
         query = QUERIES["all_assignments"].replace(b"{shards}", str(shards).encode())
         query = query.replace(b"{key}", b"id" if self._id_type == "uuid" else b'id::text collate "C"')
         with (
@@ -77,14 +77,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Leader:
-    """What the mirror that leads a group last said of itself.
+    """The last report of the mirror that leads a group.
 
     Attributes:
-        folder: What tells its folder from others; None if no mirror of the group has ever reported.
-        reported: Seconds since it last reported; None likewise.
-        right: Seconds since its documents were last known to be right; None for never.
-        trouble: What was wrong then; empty or None when nothing was.
-        holder: Who holds the group's lock, for people; None if that can't be seen.
+        folder: The identifier of its folder; None if no mirror of the group has ever reported.
+        reported: Seconds since its last report; None likewise.
+        right: Seconds since its documents were last known to be correct; None for never.
+        trouble: The problem at that time; empty or None if there was none.
+        holder: A description of who holds the group's lock; None if that isn't visible.
     """
 
     folder: str | None
@@ -95,7 +95,7 @@ class Leader:
 
 
 class Source:
-    """One connection to the database, fit to serve a mirror; see `connect`."""
+    """A database connection suited to a mirror; see `connect`."""
 
     def __init__(self, connection: "Connection", answer_seconds: float, capability: "Capability") -> None:
         self._connection = connection
@@ -109,14 +109,14 @@ class Source:
 
     @property
     def has_log(self) -> bool:
-        """Whether changes are logged; if not, everything must be read to find them."""
+        """Whether changes are logged; if not, finding them takes a full read."""
         return self._capability.has_log
 
     def look_again(self) -> bool:
-        """Look again at what the database can serve, such as whether its triggers are there.
+        """Recheck the database's capabilities, such as whether its triggers exist.
 
         Returns:
-            Whether that changed, so that everything must be read.
+            Whether they changed, so that a full read is needed.
         """
         before = self._capability
         with self.asking() as connection:
@@ -127,22 +127,22 @@ class Source:
         return True
 
     def close(self) -> None:
-        """Close the connection; the leader's lock goes with it."""
+        """Close the connection, which releases the leader's lock."""
         self._connection.close()
 
     def try_lead(self, group: str) -> bool:
-        """Become the leader of a group of mirrors, unless it has one."""
+        """Become the leader of a group of mirrors, unless it already has one."""
         with deadline(self._connection, self._answer_seconds):
             return bool(one(self._connection, "try_lead", {"group": group})[0])
 
     def report(self, group: str, folder: str, age: float | None, trouble: str) -> None:
-        """Tell mirrors on standby and services that this mirror is at work.
+        """Tell standby mirrors and services that this mirror is working.
 
         Args:
             group: The group that this mirror leads.
-            folder: What tells its folder from others.
-            age: Seconds since its documents were last known to be right; None for never.
-            trouble: What is wrong; empty when nothing is.
+            folder: The identifier of its folder.
+            age: Seconds since its documents were last known to be correct; None for never.
+            trouble: The current problem; empty if there's none.
         """
         if self._capability.has_mirrors:
             parameters = {"group": group, "folder": folder, "age": age, "trouble": trouble}
@@ -153,17 +153,17 @@ class Source:
                 _log.warning("the mirror's report to services waits: %s", error)
 
     def leader(self, group: str) -> "Leader | None":
-        """What the mirror that leads a group last said; None where the database can't tell."""
+        """The last report of the mirror that leads a group; None if the database doesn't have reports."""
         if not self._capability.has_mirrors:
             return None
         with deadline(self._connection, self._answer_seconds), said_clearly():
             return Leader(*one(self._connection, "leader", {"group": group}))
 
     def wait(self, seconds: float) -> bool:
-        """Wait for a change, at most `seconds`; whether the log is to be read.
+        """Wait up to `seconds` for a change; return whether to read the log.
 
-        The triggers notify only a mirror that sleeps. So before this one sleeps it says so, and reads the log
-        once more; what changes after that wakes it.
+        The triggers notify only a sleeping mirror. So before sleeping, this mirror announces it and reads the
+        log once more; any later change wakes it.
         """
         if self._woken:
             self._woken = False
@@ -186,9 +186,9 @@ class Source:
         return True
 
     def hears_itself(self) -> bool:
-        """Whether a notification still arrives here; a proxy can drop them while everything else works."""
+        """Whether notifications still arrive; a proxy can drop them while everything else works."""
         nonce = uuid.uuid4().hex
-        self._woken = True  # a wake-up that arrives during the test is read with the nonce
+        self._woken = True  # a wake-up that arrives during the test is read along with the nonce
         with deadline(self._connection, self._answer_seconds):
             self._connection.execute(QUERIES["notify_self"], {"nonce": nonce})
             return hears(self._connection, nonce, NONCE_SECONDS)
@@ -204,21 +204,21 @@ class Source:
             yield Reading(self._connection, self._withdrawn, self._capability.id_type)
 
     def configurations(self) -> tuple[ConfigurationRow, ...]:
-        """Read every row of `app_configurations`, and no assignment."""
+        """Read every row of `app_configurations`, but no assignments."""
         with self._snapshot(), deadline(self._connection, self._answer_seconds):
             self._withdrawn = self._read_withdrawn()
             return self._every_configuration()
 
     def changes(self, since: str, audited: Collection[str] | None = None) -> Changes | None:
-        """Read what changed after the snapshot `since`; None when everything must be read again.
+        """Read what changed after the snapshot `since`; None if a full read is needed.
 
-        That is so after a TRUNCATE, when the log was cut behind us, and when more than `MAX_CHANGES` rows
-        changed.
+        That is the case after a TRUNCATE, if unread log entries were deleted, and if more than `MAX_CHANGES`
+        rows changed.
 
         Args:
             since: A snapshot.
-            audited: The published configurations, to look for changes that were not logged: every
-                configuration is read, and how many users each has.
+            audited: The published configurations, to look for unlogged changes: every configuration is read,
+                and how many users each has.
         """
         seconds = self._answer_seconds if audited is None else _READING_SECONDS
         with self._snapshot(), deadline(self._connection, seconds):
@@ -250,25 +250,25 @@ class Source:
 
     @contextlib.contextmanager
     def asking(self) -> Iterator["Connection"]:
-        """Lend the connection: within the time to answer, and its refusals said as an operator needs them."""
+        """Lend the connection, with a deadline for answers and refusals reworded for operators."""
         with deadline(self._connection, self._answer_seconds), said_clearly():
             yield self._connection
 
     @contextlib.contextmanager
     def asking_briefly(self) -> Iterator["Connection"]:
-        """Do the same in a transaction that waits a second for locks: what follows must not wait for it."""
+        """Do the same in a transaction that waits a second for locks, so that it holds nothing up."""
         with self.asking() as connection, connection.transaction():
             connection.execute(QUERIES["wait_briefly_for_locks"])
             yield connection
 
     def cut_log(self, keep_seconds: float) -> None:
-        """Delete what is older than `keep_seconds` from the change log, the oldest 100,000 rows at most."""
+        """Delete change log entries older than `keep_seconds`, at most the oldest 100,000 rows."""
         with self.asking_briefly() as connection:
             parameters = {"keep": f"{keep_seconds} seconds", "most": _CUT_AT_ONCE}
             connection.execute(QUERIES["cut_log"], parameters)
 
     def _was_cut(self, since: str) -> bool:
-        """Whether the log has lost rows after the snapshot `since`, which was the last to be read."""
+        """Whether the log has lost rows since the snapshot `since`, the last one read."""
         before = self._cut
         self._cut, is_ahead = one(self._connection, "log_cut", {"since": since})
         return bool(is_ahead) and self._cut != before
@@ -285,7 +285,7 @@ class Source:
         return tuple(_configuration(row, self._withdrawn) for row in rows)
 
     def _newly_withdrawn(self) -> set[str]:
-        """The configurations whose withdrawn values changed; time alone ends some."""
+        """The configurations whose withdrawn values changed; some withdrawals simply expire."""
         before, self._withdrawn = self._withdrawn, self._read_withdrawn()
         either = before.keys() | self._withdrawn.keys()
         return {config_id for config_id in either if before.get(config_id) != self._withdrawn.get(config_id)}
@@ -323,14 +323,14 @@ def _configuration(row: tuple[Any, ...], withdrawn: "_Withdrawn") -> Configurati
 
 
 def connect(url: str, answer_seconds: float = 10.0) -> Source:
-    """Open a connection and prove that it can serve a mirror.
+    """Open a connection and verify that it can serve a mirror.
 
     Args:
         url: A libpq connection string.
         answer_seconds: How long the database may take to answer before the connection is broken.
 
     Raises:
-        ConfigurationError: The database cannot be reached now.
+        ConfigurationError: The database can't be reached now.
         DatabaseUnfitError: The URL points at a transaction pooler or a standby, or the schema or role is
             insufficient.
     """
@@ -338,7 +338,7 @@ def connect(url: str, answer_seconds: float = 10.0) -> Source:
     try:
         with deadline(connection, answer_seconds):
             refuse_transaction_pooler(url, connection)
-            one(connection, "prepare_session")  # only a session of our own may be changed
+            one(connection, "prepare_session")  # only our own session may be changed
             connection.execute(QUERIES["lift_limits"])
             capability = read_capability(connection)
             warn_without_log(capability)

@@ -1,4 +1,4 @@
-"""Profiles and assignments changed by people: planned, audited, and undone."""
+"""Changes that people make to profiles and assignments: plan, audit, undo."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 QUERIES: Final = load_queries("windsock.mirror", "profiles.sql")
 MOST_USERS: Final = 10_000
-"""Users that one command assigns at most; more are an experiment's, or a migration's."""
+"""Maximum users that one command assigns; for more, use an experiment or a migration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class Listed:
 
     Attributes:
         name: Its name.
-        active: Whether it is served.
+        active: Whether it's served.
         users: How many users have it.
-        fields: The fields that it sets, or the flags where settings nest by flag.
+        fields: The fields that it sets, or the flags if settings are nested by flag.
     """
 
     name: str
@@ -39,12 +39,12 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class ProfileRow:
-    """What a profile says.
+    """The content of a profile.
 
     Attributes:
         settings: A partial set of settings.
-        description: For people.
-        active: Whether it is served.
+        description: A description for readers.
+        active: Whether it's served.
     """
 
     settings: Mapping[str, object]
@@ -52,7 +52,7 @@ class ProfileRow:
     active: bool = True
 
     def as_data(self) -> dict[str, object]:
-        """The row as the audit keeps it."""
+        """The row in its audit log form."""
         return {"settings": dict(self.settings), "description": self.description, "active": self.active}
 
     def edited(
@@ -63,7 +63,7 @@ class ProfileRow:
         active: bool | None = None,
         description: str | None = None,
     ) -> "ProfileRow":
-        """The row with other values, and without those of some fields; None keeps what is there.
+        """The row with new values and without some fields; None keeps the existing content.
 
         Raises:
             ConfigurationError: A field in `unset` isn't set.
@@ -80,17 +80,17 @@ class ProfileRow:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """A change in the audit.
+    """A change in the audit log.
 
     Attributes:
-        id: What `undo` takes.
-        changed_at: When.
-        actor: The database's role, or who was signed in at the console.
+        id: The number for `undo`.
+        changed_at: When it was made.
+        actor: The database role, or the person signed in to the console.
         action: ``create``, ``edit``, ``assign`` or ``undo``.
-        profile: Its name; None where users were unassigned.
-        before: What was there.
-        after: What is there since.
-        undone_by: The change that took it back.
+        profile: The profile's name; None if users were unassigned.
+        before: The content before the change.
+        after: The content after the change.
+        undone_by: The change that undid it.
     """
 
     id: int
@@ -104,7 +104,7 @@ class Noted:
 
 
 def listed(connection: "Connection") -> list[Listed]:
-    """Every profile by name."""
+    """All profiles, by name."""
     rows = connection.execute(QUERIES["list"]).fetchall()
     return [Listed(name, active, users, tuple(fields)) for name, active, users, fields in rows]
 
@@ -113,7 +113,7 @@ def found(connection: "Connection", name: str) -> tuple[ProfileRow, int]:
     """A profile, locked until the transaction ends, and how many users have it.
 
     Raises:
-        ConfigurationError: There is no such profile.
+        ConfigurationError: The profile doesn't exist.
     """
     row = connection.execute(QUERIES["row"], [name]).fetchone()
     if row is None:
@@ -125,7 +125,7 @@ def found(connection: "Connection", name: str) -> tuple[ProfileRow, int]:
 
 
 def exists(connection: "Connection", name: str) -> bool:
-    """Whether there is a profile of this name."""
+    """Whether a profile with this name exists."""
     return connection.execute(QUERIES["row"], [name]).fetchone() is not None
 
 
@@ -136,14 +136,14 @@ def saved(
     after: ProfileRow,
     actor: str | None = None,
 ) -> int:
-    """Write a profile and the audit; gives the change's number.
+    """Write a profile and the audit log; return the change's number.
 
     Args:
-        connection: Of the tables' owner, or of the console.
+        connection: A connection of the tables' owner or of the console.
         name: The profile.
-        before: What `found` gave; None for a new one.
-        after: What it is to say.
-        actor: Who wants it, for the audit; the database's role unless the console says somebody.
+        before: The result of `found`; None for a new profile.
+        after: The new content.
+        actor: Who makes the change, for the audit log; by default the database role.
     """
     _save(connection, name, after)
     was = {} if before is None else before.as_data()
@@ -153,7 +153,7 @@ def saved(
 
 
 def differences(before: ProfileRow | None, after: ProfileRow) -> Iterator[str]:
-    """What a change does, a line each."""
+    """Describe the differences, one per line."""
     old = {} if before is None else before.settings
     for field in dict.fromkeys((*old, *after.settings)):
         if field not in old:
@@ -171,16 +171,16 @@ def differences(before: ProfileRow | None, after: ProfileRow) -> Iterator[str]:
 def moves(
     connection: "Connection", name: str | None, users: Sequence[str], *, new: bool = False
 ) -> tuple[dict[str, str | None], dict[str, str | None]]:
-    """What users have and what they are to have, for those that change; locked in the transaction.
+    """Each affected user's current and new profile; locked in the transaction.
 
     Args:
-        connection: Of the assigning role or the owner.
+        connection: A connection of the assigning role or the owner.
         name: The profile; None unassigns.
-        users: Their ids in `profiles`.
-        new: Whether users without a row count too, as having none; `add` makes the rows.
+        users: The users' ids in `profiles`.
+        new: Whether to include users without a row, who have no profile; `add` creates their rows.
 
     Raises:
-        ConfigurationError: The profile isn't there or isn't active, or a user has no row.
+        ConfigurationError: The profile doesn't exist or isn't active, or a user has no row.
     """
     if len(users) > MOST_USERS:
         raise ConfigurationError(
@@ -207,7 +207,7 @@ def moves(
 
 
 def add(connection: "Connection", users: Iterable[str]) -> None:
-    """Make rows in `profiles` for users who have none.
+    """Create rows in `profiles` for users without one.
 
     Raises:
         ConfigurationError: An id isn't a UUID.
@@ -226,16 +226,16 @@ def assigned(
     after: Mapping[str, object],
     actor: str | None = None,
 ) -> int:
-    """Assign what `moves` gave and write the audit; gives the change's number. For `actor` see `saved`."""
+    """Apply the result of `moves`, write the audit log, and return the change's number; cf. `saved`."""
     _assign(connection, after)
     return _noted(connection, _Step("assign", name, actor), before, after)
 
 
 def undone(connection: "Connection", number: int, actor: str | None = None) -> Noted:
-    """Take a change back, if what it made is still there. For `actor` see `saved`.
+    """Undo a change, if its result is still in place. For `actor`, see `saved`.
 
     Raises:
-        ConfigurationError: There is no such change, it was undone already, or something changed since.
+        ConfigurationError: The change doesn't exist, was already undone, or was followed by another change.
     """
     row = connection.execute(QUERIES["change"], [number]).fetchone()
     if row is None:
@@ -263,7 +263,7 @@ def undone(connection: "Connection", number: int, actor: str | None = None) -> N
 
 
 def history(connection: "Connection", name: str | None, limit: int) -> list[Noted]:
-    """The newest changes of a profile, or of all of them."""
+    """The latest changes to a profile, or to all profiles."""
     rows = connection.execute(QUERIES["noted"], {"profile": name, "limit": limit}).fetchall()
     return [Noted(*row) for row in rows]
 
@@ -275,7 +275,7 @@ def _save(connection: "Connection", name: str, row: ProfileRow) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What the audit says of a change, besides its content."""
+    """A change's audit log entry, apart from its content."""
 
     action: str
     profile: str | None
@@ -299,13 +299,13 @@ def _is_assigned(connection: "Connection", after: Mapping[str, object]) -> bool:
 
 
 def _having(connection: "Connection", users: Sequence[str]) -> dict[str, str | None]:
-    """What these users have, of those with a row in `profiles`; locked in the transaction."""
+    """The profiles of the users that have a row in `profiles`; locked in the transaction."""
     from psycopg.errors import InvalidTextRepresentation  # noqa: PLC0415 - an extra; a connection needs it
 
     try:
         with connection.transaction():
             return dict(connection.execute(QUERIES["assigned"], [_array(users)]).fetchall())
-    except InvalidTextRepresentation:  # `profiles` has UUIDs, and some of these are none
+    except InvalidTextRepresentation:  # `profiles` has UUIDs, and some of these aren't UUIDs
         known = [user for user in users if _is_uuid(user)]
         return dict(connection.execute(QUERIES["assigned"], [_array(known)]).fetchall())
 
@@ -315,7 +315,7 @@ def _assign(connection: "Connection", users: Mapping[str, object]) -> None:
 
 
 def _array(texts: Iterable[str]) -> str:
-    """An array as PostgreSQL reads it from text, with elements of the type that the statement needs."""
+    """A PostgreSQL array literal; its elements get the type that the statement needs."""
     quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
     return "{" + ",".join(f'"{text}"' for text in quoted) + "}"
 

@@ -1,4 +1,4 @@
-"""Old rows deleted by the mirror, beside its work and on a connection of its own."""
+"""Pruning of old rows by the mirror, in the background and on a separate connection."""
 
 import contextlib
 import logging
@@ -20,20 +20,20 @@ _STOP_SECONDS = 5.0
 def pruning(
     url: str, older_than: timedelta, running: Callable[[], Collection[str]], leads: Callable[[], bool]
 ) -> Iterator[None]:
-    """Prune now and every hour while the block lasts, in a thread; what goes wrong is a warning.
+    """Prune now and every hour while the block runs, in a thread; failures are logged as warnings.
 
     Args:
-        url: The database, as a login with the rights of windsock_pruner.
-        older_than: At least how old; see `retention.prune`.
-        running: Names the experiments that run; if it raises, nothing is deleted.
-        leads: Whether this mirror leads its group: one that stands by deletes nothing.
+        url: The database, with a login that has the rights of windsock_pruner.
+        older_than: The minimum age; see `retention.prune`.
+        running: Returns the names of running experiments; if it raises, nothing is deleted.
+        leads: Whether this mirror leads its group; a standby deletes nothing.
     """
     stop = threading.Event()
 
     def run() -> None:
         pause = 0.0
         while not stop.wait(pause):
-            pause = 1.0  # how soon a mirror that begins to lead does it
+            pause = 1.0  # how soon a new leader starts pruning
             if leads():
                 _prune(url, older_than, running)
                 pause = _EVERY_SECONDS
@@ -44,7 +44,7 @@ def pruning(
         yield
     finally:
         stop.set()
-        thread.join(_STOP_SECONDS)  # a statement that takes longer ends with the process
+        thread.join(_STOP_SECONDS)  # a statement that takes longer is abandoned when the process ends
 
 
 def _prune(url: str, older_than: timedelta, running: Callable[[], Collection[str]]) -> None:

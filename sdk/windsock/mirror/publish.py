@@ -1,4 +1,4 @@
-"""Turning readings and changes into written documents, past the guards."""
+"""Turn readings and changes into written documents, subject to the guards."""
 
 import contextlib
 import logging
@@ -37,10 +37,10 @@ _PUBLISHED = "it is published all the same, and windsock's services fall back fi
 
 @dataclass(slots=True)
 class Published:
-    """What the documents say, without the user ids.
+    """The content of the documents, without the user ids.
 
     Attributes:
-        profiles: What is published of each configuration.
+        profiles: The published part of each configuration.
         tallies: For each shard, how many users each configuration has, and the sum of their hashes.
     """
 
@@ -55,11 +55,11 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What one publication did.
+    """The result of one publication.
 
     Attributes:
-        files: The documents that were written; an unchanged one is not.
-        size: Their bytes.
+        files: The documents written, not counting unchanged ones.
+        size: Their size in bytes.
         assigned: How many users have a profile now.
     """
 
@@ -69,18 +69,18 @@ class Written:
 
 
 class Publisher:
-    """The state of one folder, and the two ways to change it: everything, or what changed.
+    """The state of one folder, and the two ways to update it: in full or by changes.
 
     Args:
         folder: The folder of the documents.
         layout: The mirrored flags, and the number of files.
         guard: Refuses mass removals.
-        fitting: Checks profiles against the settings classes that are known here.
-        memory: What the folder remembers of the guard.
+        fitting: Checks profiles against the known settings classes.
+        memory: Stores the guard's state in the folder.
 
     Attributes:
-        published: What the documents say.
-        folder_id: Tells the folder from others, once it is claimed.
+        published: The documents' content.
+        folder_id: The folder's identifier, once it's claimed.
     """
 
     def __init__(
@@ -97,10 +97,10 @@ class Publisher:
         self.folder_id = ""
 
     def load(self) -> None:
-        """Learn from the documents what was published last.
+        """Load the last published state from the documents.
 
         Raises:
-            ConfigurationError: The folder holds the documents of another number of shards.
+            ConfigurationError: The folder's documents have a different number of shards.
         """
         self.published = Published()
         there = self._folder.documents()
@@ -117,7 +117,7 @@ class Publisher:
         self._guard.restore(self._memory.read().peaks, self.published.assigned)
 
     def claim(self) -> None:
-        """Take the folder for this group, or make sure that it is taken.
+        """Claim the folder for this group, or confirm the claim.
 
         Raises:
             ConfigurationError: The folder belongs to another group of mirrors.
@@ -128,25 +128,25 @@ class Publisher:
         try:
             return shard_count(self._folder.read(first) or b"") == self.layout.shards
         except ValueError:
-            return first in self.layout.file_names  # damaged, or not the first: it is rewritten
+            return first in self.layout.file_names  # damaged, or not the first: it will be rewritten
 
     def is_intact(self) -> bool:
-        """Whether every document is as it was left here."""
+        """Whether every document is as this mirror left it."""
         return all(self._folder.is_ours(name) for name in self.layout.file_names)
 
     def documents(self, reading: Reading) -> Iterator[tuple[str, bytes]]:
-        """Render every document of a reading; nothing is written."""
+        """Render every document of a reading without writing any."""
         profiles = self._profiles(reading.configurations)
         with contextlib.closing(reading.assignments(self.layout.shards)) as rows:
             for number, shard in self._shards(profiles, rows):
                 yield self.layout.file_names[number], render(self.layout, number, shard)
 
     def publish_all(self, reading: Reading, *, allow_shrink: bool = False) -> Written:
-        """Write every document that a full reading changes.
+        """Write every document changed by a full reading.
 
         Raises:
-            GuardError: Too many assignments would be gone. They stay as they are published; what changed in
-                their configurations is published, deactivations among it.
+            GuardError: Too many assignments would be lost. They stay as published, but changes to their
+                configurations, including deactivations, are published.
         """
         if allow_shrink:
             self._guard.reset()
@@ -168,10 +168,10 @@ class Publisher:
         return written
 
     def publish_changes(self, changes: Changes) -> Written | None:
-        """Write the documents that these changes touch; None when only a full reading can tell.
+        """Write the documents affected by these changes; None if a full reading is needed.
 
-        That is so where a configuration's users are not in the documents yet, and where too many
-        assignments might be gone: the changes tell at most how many are.
+        That is the case if a configuration's users aren't in the documents yet, or if too many assignments
+        might be lost: the changes give only an upper bound.
         """
         profiles = self._changed_profiles(changes)
         lost = sum(row.config_id is None for row in changes.assignments)
@@ -184,7 +184,7 @@ class Publisher:
         return written
 
     def agrees(self, tallies: Mapping[str, IdTally]) -> bool:
-        """Whether each published configuration has the same users in the documents as in the database."""
+        """Whether each published configuration has the same users in the documents and the database."""
         mine: dict[str, IdTally] = defaultdict(lambda: _NOBODY.tally)
         for shard in self.published.tallies.values():
             for config_id, tally in shard.items():
@@ -194,15 +194,15 @@ class Publisher:
         return all(mine[config_id] == tallies.get(config_id, nobody) for config_id in self.published.profiles)
 
     def publish_configurations(self, rows: Iterable[ConfigurationRow]) -> Written:
-        """Write what these rows change in published configurations, and leave assignments as they are.
+        """Write these rows' changes to published configurations, leaving assignments unchanged.
 
-        A guard that stops assignments must not stop a deactivation or a correction.
+        A guard that stops assignments must not stop deactivations or corrections.
 
         Args:
-            rows: Rows of `app_configurations`. One that isn't published yet is left out.
+            rows: Rows of `app_configurations`. Rows not published yet are left out.
 
         Raises:
-            MirrorError: A document cannot be read or written.
+            MirrorError: A document can't be read or written.
         """
         self._leave_out_damaged()
         known = [row for row in rows if row.id in self.published.profiles]
@@ -227,7 +227,7 @@ class Publisher:
                     del self.published.tallies[number]
 
     def _remember(self, forgiven: int, assigned: int | None = None) -> None:
-        """Tell the guard what a publication removed on purpose, and what it left if assignments changed."""
+        """Tell the guard what a publication removed on purpose and, if assignments changed, what it left."""
         self._guard.forgive(forgiven)
         if assigned is not None:
             self._guard.published(assigned)
@@ -236,7 +236,7 @@ class Publisher:
     def _moved(
         self, profiles: Mapping[str, Profile], assignments: Iterable[AssignmentRow]
     ) -> Iterator[tuple[int, Shard]]:
-        """Yield the shards that a change concerns, with the change applied."""
+        """Yield the affected shards with the change applied."""
         for number, rows in sorted(self._touched(profiles, assignments).items()):
             name = self.layout.file_names[number]
             shard = self._read(number, name, self.published.tallies[number])
@@ -248,7 +248,7 @@ class Publisher:
     def _touched(
         self, profiles: Mapping[str, Profile], assignments: Iterable[AssignmentRow]
     ) -> dict[int, list[AssignmentRow]]:
-        """Find the shards that a change concerns, each with its changed assignments."""
+        """Find the affected shards, each with its changed assignments."""
         touched: dict[int, list[AssignmentRow]] = defaultdict(list)
         for row in assignments:
             touched[shard_of(row.user_id, self.layout.shards)].append(row)
@@ -285,7 +285,7 @@ class Publisher:
     def _rendered(
         self, shards: Iterable[tuple[int, Shard]], made: "deque[tuple[int, int, dict[str, IdTally]]]"
     ) -> Iterator[tuple[str, bytes]]:
-        """Render documents one by one, and note in `made` what is to be remembered of each."""
+        """Render documents one by one, and record in `made` what to remember about each."""
         for done, (number, shard) in enumerate(shards):
             self.progress(done, self.layout.shards)
             data = render(self.layout, number, shard)
@@ -293,7 +293,7 @@ class Publisher:
             yield self.layout.file_names[number], data
 
     def _deactivated(self, rows: Iterable[ConfigurationRow]) -> int:
-        """Count the published assignments whose configuration is inactive now."""
+        """Count the published assignments whose configuration is now inactive."""
         inactive = {row.id for row in rows if not row.is_active}
         return sum(
             tally.users
@@ -328,13 +328,13 @@ class Publisher:
             if profile is None:
                 profiles.pop(row.id, None)
             elif before is None or profile.settings.keys() - before.settings.keys():
-                return None  # its users are not in the documents yet
+                return None  # its users aren't in the documents yet
             else:
                 profiles[row.id] = profile
         return profiles
 
     def _profile(self, row: ConfigurationRow) -> Profile | None:
-        """What is published of a row, or was last if the row can't be published now."""
+        """The profile to publish for a row; the last published one if the row can't be published now."""
         if not row.is_active:
             self._complaints.pop(row.id, None)
             return None
@@ -362,7 +362,7 @@ def _tallies(shard: Shard) -> dict[str, IdTally]:
 
 
 def _first_last(shards: Iterator[tuple[int, Shard]]) -> Iterator[tuple[int, Shard]]:
-    """Put the first shard last: it publishes the number of shards, and then every one of them is there."""
+    """Move the first shard to the end: it publishes the number of shards, so all of them must exist."""
     first = next(shards)
     yield from shards
     yield first

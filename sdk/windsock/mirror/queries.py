@@ -1,4 +1,4 @@
-"""Asking the mirror's database: named queries, a deadline for each answer, and refusals in plain words."""
+"""Query the mirror's database: named queries, a deadline per answer, and refusals in plain words."""
 
 import contextlib
 import os
@@ -25,12 +25,12 @@ DatabaseError = psycopg.Error
 
 
 class LockedError(MirrorError):
-    """Somebody holds a lock that a statement may not wait for."""
+    """Another session holds a lock that a statement may not wait for."""
 
 
 @contextlib.contextmanager
 def said_clearly() -> Iterator[None]:
-    """Turn PostgreSQL's refusals into what an operator can act on."""
+    """Turn PostgreSQL's refusals into messages that operators can act on."""
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
@@ -48,15 +48,15 @@ def said_clearly() -> Iterator[None]:
 
 
 def quoted(connection: "Connection", schema: str, table: str) -> bytes:
-    """Write a table's name as SQL, whatever is in it."""
+    """Quote a table's name for SQL, whatever characters it contains."""
     return sql.Identifier(schema, table).as_bytes(connection)
 
 
 def one(connection: "Connection", name: str, parameters: dict[str, object] | None = None) -> tuple[Any, ...]:
-    """The one row of a named query.
+    """The single row of a named query.
 
     Raises:
-        MirrorError: It gave no row.
+        MirrorError: The query returned no row.
     """
     row = connection.execute(QUERIES[name], parameters).fetchone()
     if row is None:
@@ -66,10 +66,10 @@ def one(connection: "Connection", name: str, parameters: dict[str, object] | Non
 
 @contextlib.contextmanager
 def deadline(connection: "Connection", seconds: float) -> Iterator[Callable[[], None]]:
-    """Break the connection when the block takes longer: a stalled server or proxy never answers.
+    """Break the connection if the block takes too long: a stalled server or proxy never answers.
 
     Yields:
-        Starts the time again: for a long answer, to be called at each part of it.
+        A function that restarts the timer; call it for each part of a long answer.
     """
     due, over = time.monotonic() + seconds, threading.Event()
 
@@ -93,7 +93,7 @@ def deadline(connection: "Connection", seconds: float) -> Iterator[Callable[[], 
 
 
 def _break(connection: "Connection") -> None:
-    """Shut the socket down, which is safe from any thread, unlike closing the connection."""
+    """Shut down the socket, which is safe from any thread, unlike closing the connection."""
     with (
         contextlib.suppress(OSError, psycopg.Error),
         socket.socket(fileno=os.dup(connection.fileno())) as link,

@@ -1,4 +1,4 @@
-"""The rows that the mirror reads, and what of a configuration can be published."""
+"""The rows that the mirror reads, and which part of a configuration can be published."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from windsock.settings.place import fingerprint
 
 MAX_SETTINGS_BYTES = (
     256 * 1024
-)  # flagd's default client refuses messages of 4 MiB; a shard carries many settings
+)  # flagd's default client rejects messages of 4 MiB; a shard carries many settings
 MAX_DEPTH = 20  # depth 40 fails over gRPC
 
 
@@ -22,11 +22,11 @@ class ConfigurationRow:
 
     Attributes:
         id: The key, as text.
-        name: The name that people gave it.
-        is_active: Null in the database counts as active, which is the column's default.
-        settings: The settings as JSON text; None where they are larger than `MAX_SETTINGS_BYTES`.
+        name: Its display name.
+        is_active: Null in the database counts as active, the column's default.
+        settings: The settings as JSON text; None if larger than `MAX_SETTINGS_BYTES`.
         size: The size of the settings' JSON text in bytes.
-        withdrawn: Values that are not published because they failed in use: settings flag and field, to the
+        withdrawn: Values not published because they failed in use: maps settings flag and field to the
             value's fingerprint.
     """
 
@@ -44,7 +44,7 @@ class AssignmentRow:
 
     Attributes:
         user_id: The user.
-        config_id: The configuration; None for a user without one, or who is gone.
+        config_id: The configuration; None for a user without one, or a deleted user.
         hash: The database's hash of the user's id, for `IdList.checksum`.
     """
 
@@ -67,13 +67,13 @@ class Changes:
     """What changed between two snapshots.
 
     Attributes:
-        configurations: The rows that changed and are still there.
-        gone: The ids of configurations that are not there any more.
+        configurations: The rows that changed and still exist.
+        gone: The ids of deleted configurations.
         assignments: The assignments that changed.
         cursor: The newer snapshot.
-        transactions: How many transactions that was.
-        tallies: How many users each configuration has, and the sum of their hashes, where changes that were
-            not logged are looked for.
+        transactions: The number of transactions.
+        tallies: How many users each configuration has, and the sum of their hashes, if unlogged changes are
+            looked for.
     """
 
     configurations: tuple[ConfigurationRow, ...]
@@ -88,27 +88,27 @@ class Changes:
 
 
 class HeldBackError(ValueError):
-    """A row's settings cannot be published; the message says which part and why."""
+    """A row's settings can't be published; the message says which part and why."""
 
 
 def read_profile(
     row: ConfigurationRow, flags: tuple[str, ...], fields: Mapping[str, Collection[str]] | None = None
 ) -> tuple[Profile, tuple[str, ...]]:
-    """Turn a row into what is published of it.
+    """Convert a row to the profile to publish.
 
-    Where one flag is mirrored, the settings are that class's own. Where several are, a key that is a mirrored
-    flag's name holds that class's settings, and any other key belongs to the class that has the field.
+    If one flag is mirrored, the settings are that class's. If there are several, a key that is a mirrored
+    flag's name holds that class's settings, and any other key belongs to the class with that field.
 
     Args:
         row: The row.
         flags: The mirrored flags.
-        fields: By flag, the fields of its settings class, as far as the class is known.
+        fields: The fields of each flag's settings class, by flag, as far as the class is known.
 
     Returns:
-        The profile, and a message for each key that belongs to no class or to several; it is left out.
+        The profile, and a message for each key that's left out because it belongs to no class or to several.
 
     Raises:
-        HeldBackError: The settings cannot be served by every flagd client.
+        HeldBackError: Not every flagd client can serve the settings.
     """
     settings = _decode(row)
     if len(flags) == 1:
@@ -123,7 +123,7 @@ def read_profile(
 def _split(
     settings: Mapping[str, object], flags: tuple[str, ...], fields: Mapping[str, Collection[str]]
 ) -> tuple[dict[str, dict[str, object]], list[str]]:
-    """Share out the keys of a row; what is nested under a flag comes before a key beside it."""
+    """Distribute a row's keys; keys nested under a flag take precedence over top-level keys."""
     nested: dict[str, dict[str, object]] = {}
     beside: dict[str, dict[str, object]] = {flag: {} for flag in flags}
     strays = []
@@ -149,7 +149,7 @@ def _split(
 
 
 def last_good(row: ConfigurationRow, published: Profile) -> Profile:
-    """What was last published of a row that can't be published now, without what was withdrawn since."""
+    """The last published profile of a row that can't be published now, minus values withdrawn since."""
     return Profile(
         published.name,
         {flag: json_text(_served(row, flag, json.loads(text))) for flag, text in published.settings.items()},
@@ -157,7 +157,7 @@ def last_good(row: ConfigurationRow, published: Profile) -> Profile:
 
 
 def _served(row: ConfigurationRow, flag: str, settings: Mapping[str, object]) -> dict[str, object]:
-    """Leave out what is withdrawn; a value that has changed since then is served."""
+    """Leave out withdrawn values; a value that has changed since is served."""
     return {
         name: value
         for name, value in settings.items()
@@ -174,7 +174,7 @@ def _decode(row: ConfigurationRow) -> dict[str, object]:
         settings = json.loads(row.settings)
     except RecursionError as error:
         raise HeldBackError(f"settings are nested deeper than {MAX_DEPTH}") from error
-    except ValueError as error:  # an integer of more digits than Python reads
+    except ValueError as error:  # an integer with more digits than Python parses
         raise HeldBackError("settings hold a number too large for a double") from error
     if not isinstance(settings, dict):
         raise HeldBackError(f"settings are {kind(settings)}, not an object")

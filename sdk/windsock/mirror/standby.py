@@ -1,4 +1,4 @@
-"""What a mirror on standby makes sure of: the leader of its group is at work, and writes the same folder."""
+"""Checks by a standby mirror: its group's leader is working and writes to the same folder."""
 
 from pathlib import Path
 
@@ -6,21 +6,21 @@ from windsock.mirror import health
 from windsock.mirror.postgres import Leader
 
 _PATIENCE_SECONDS = 10.0
-"""How long the first report of a leader that starts at the same time may take."""
+"""How long to wait for the first report of a leader that starts at the same time."""
 
 
 def trouble(leader: Leader, group: str, path: Path, folder: str, waited: float) -> str | None:
-    """Say what is wrong with the leader, if anything.
+    """Describe the leader's problem, if any.
 
     Args:
-        leader: What it said last.
-        group: The group of both.
-        path: The folder of the mirror on standby.
-        folder: What tells that folder from others; empty if it doesn't exist or nothing was published in it.
-        waited: Seconds since the standby began.
+        leader: Its last report.
+        group: Their group.
+        path: The standby mirror's folder.
+        folder: That folder's identifier; empty if it doesn't exist or nothing was published to it.
+        waited: Seconds since standby began.
 
     Returns:
-        A message; empty when all is well, None when it can't be told yet.
+        A message; empty if all is well, None if it's too early to tell.
     """
     stale = health.STALE_SECONDS
     if leader.reported is None or leader.reported > stale:

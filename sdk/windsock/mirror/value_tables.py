@@ -1,4 +1,4 @@
-"""Tables that values are written into, and units are read from: their names, and what each must be like."""
+"""Tables to write values to and read units from: their names and required shapes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ class TableName:
     """A table or view.
 
     Attributes:
-        schema: The schema, as it is in the catalog.
-        name: The table, as it is in the catalog.
+        schema: The schema, as in the catalog.
+        name: The table, as in the catalog.
     """
 
     schema: str
@@ -28,7 +28,7 @@ class TableName:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Take ``table``, which is then in ``public``, or ``schema.table``.
+        """Parse ``table``, which implies ``public``, or ``schema.table``.
 
         Raises:
             ConfigurationError: It is neither.
@@ -43,27 +43,27 @@ class TableName:
 
     @property
     def of_units(self) -> "TableName":
-        """The table beside this one for the values of units."""
+        """The companion table for the values of units."""
         return TableName(self.schema, f"{self.name}_units")
 
     def query(self, connection: "Connection", name: str) -> bytes:
-        """A named query about this table."""
+        """A named query for this table."""
         return _queries[name].replace(b"{table}", quoted(connection, self.schema, self.name))
 
 
 DEFAULT = TableName("public", "learning_config")
-"""The table that a migration of windsock's creates; the units' beside it too."""
+"""The table created by a windsock migration, which also creates its units table."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValueTableShape:
-    """What a table must be like.
+    """A table's required shape.
 
     Attributes:
-        purpose: What its rows are, for people.
-        columns: By name, the types that a column may have.
-        key: The columns that must be unique together, sorted; empty for a table that is only read.
-        advice: Its columns, as ``create table`` takes them.
+        purpose: A description of its rows.
+        columns: The types that each column may have, by name.
+        key: The columns that must be unique together, sorted; empty for a read-only table.
+        advice: Its columns in ``create table`` syntax.
         migrated: The table of this shape that `windsock migrate` creates.
     """
 
@@ -74,10 +74,10 @@ class ValueTableShape:
     migrated: TableName | None = None
 
     def check(self, connection: "Connection", table: TableName) -> None:
-        """See that a table is there and is like this.
+        """Check that a table exists and has this shape.
 
         Raises:
-            DatabaseUnfitError: It isn't; the message says what it lacks.
+            DatabaseUnfitError: It doesn't; the message says what's missing.
         """
         parameters = {"schema": table.schema, "name": table.name}
         rows = connection.execute(_queries["table_columns"], parameters)
@@ -100,7 +100,7 @@ class ValueTableShape:
             )
 
     def is_met(self, connection: "Connection", table: TableName) -> bool:
-        """Whether a table is there and is like this."""
+        """Whether a table exists and has this shape."""
         try:
             self.check(connection, table)
         except DatabaseUnfitError:
@@ -108,7 +108,7 @@ class ValueTableShape:
         return True
 
 
-_TEXT = ("text", "character varying")  # the first type is what is advised
+_TEXT = ("text", "character varying")  # the first type is the recommended one
 _VALUES = {
     "key": _TEXT,
     "value": ("jsonb",),
