@@ -74,7 +74,7 @@ class ShrinkGuard:
         self._peaks.clear()
 
     def allows(self, assigned: int, forgiven: int = 0) -> bool:
-        """Whether dropping to this many assignments is allowed, apart from those that a deactivation removes."""
+        """Whether dropping to this many assignments is allowed; deactivated ones don't count."""
         before = max(0, self.before - forgiven)
         return before - assigned <= max(FEW, self._max_shrink * before)
 

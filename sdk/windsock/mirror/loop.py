@@ -225,7 +225,7 @@ class Mirror:
             )
 
     def _lead(self, source: Source, stop: threading.Event) -> bool:
-        """Become the group's leader, waiting for the current one to end if need be; False if stopped first."""
+        """Become the group's leader, waiting for the current one to end; False if stopped first."""
         # After trouble, this mirror's own lost session may still hold the lock.
         believed_at = time.monotonic() + (self._options.answer_seconds if self.status.trouble else 0.0)
         began = time.monotonic()

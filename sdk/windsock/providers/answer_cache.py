@@ -1,4 +1,4 @@
-"""What a flagd server answered in the last second: one user's request doesn't ask the same thing twice."""
+"""A one-second cache of a flagd server's answers, so that a request doesn't ask the same thing twice."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from openfeature.flag_evaluation import FlagResolutionDetails, Reason
 Details = FlagResolutionDetails[Any]
 
 SECONDS: Final = 1.0
-"""How long an answer may be given again: rules on the time change with no event."""
+"""How long an answer may be reused: time-dependent rules change without an event."""
 
 _ANSWERS_MAX: Final = 4096
 
@@ -33,32 +33,32 @@ class _Answer:
 
 
 class Answers:
-    """Answers by flag, type and context; a change of the flags empties them.
+    """Answers by flag, type and context; cleared when flags change.
 
-    An answer to a question that was asked before a change is never kept after it: it goes into the table that
-    the question found, and `clear` replaces that table.
+    An answer to a question asked before a change is never kept after it: it goes into the table current at
+    the time of the question, and `clear` replaces that table.
     """
 
     def __init__(self) -> None:
         self._known: dict[str, _Answer] = {}
 
     def clear(self) -> None:
-        """Forget every answer, those that are still on their way too."""
+        """Forget all answers, including those still in flight."""
         self._known = {}
 
     def of(self, kind: str, flag_key: str, context: EvaluationContext, ask: Callable[[], Details]) -> Details:
-        """Return the answer of the last second, or ask.
+        """Return an answer from the last second, or ask.
 
         Args:
-            kind: The type that is asked for; flagd answers another one with an error.
+            kind: The requested type; for any other type, flagd answers with an error.
             flag_key: The flag.
-            context: All attributes; any difference between them is another question, unless the answer was
-                that there is no such flag, or is the same for everybody.
-            ask: Asks the server. What has no variant is not kept.
+            context: All attributes; any difference makes it a different question, unless the flag doesn't
+                exist or its answer is the same for everyone.
+            ask: Asks the server. Answers without a variant aren't kept.
 
         Raises:
-            FlagNotFoundError: There is no such flag.
-            OpenFeatureError: What else `ask` raises.
+            FlagNotFoundError: The flag doesn't exist.
+            OpenFeatureError: Any other error that `ask` raises.
         """
         known = self._known
         for_all = f"{kind} {flag_key}"

@@ -1,6 +1,6 @@
-"""What a provider accounts for: what serves now, whether that is proven, and the events that say so.
+"""A provider's state: the flag set in use, whether it's verified, and the events that report it.
 
-Apart from `windsock.providers`, because those are loaded by `windsock.start` only.
+Kept apart from the other providers, which only `windsock.start` loads.
 """
 
 import threading
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 
 
 _SETTLE_SECONDS: Final = 1.0
-"""Longest wait for OpenFeature to write down how the start ended."""
+"""Maximum wait for OpenFeature to record the result of the start."""
 
 GRACE_PERIOD: Final = 5.0
-"""Seconds for which a source may be unreachable before the status goes from STALE to ERROR, by default."""
+"""Default seconds for which a source may be unreachable before the status goes from STALE to ERROR."""
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """The set that serves now.
+    """The flag set in use.
 
     Attributes:
-        source: Where it came from: a folder, an address.
-        revision: Content hash of the set; empty if there is none, or if only the server knows it.
-        loaded_at: Unix time at which it began to serve, in seconds; 0.0 before the first set.
-        stale: Why there is no set, or why a newer one could not be taken; empty when all is well.
-        problems: Flags that turned themselves off, and overlaps between files.
+        source: Where it came from: a folder or an address.
+        revision: Content hash of the set; empty if there's no set, or if only the server knows the hash.
+        loaded_at: Unix time at which it came into use, in seconds; 0.0 before the first set.
+        stale: Why there's no set, or why a newer one couldn't be loaded; empty if all is well.
+        problems: Flags that were turned off because of errors, and overlaps between files.
     """
 
     source: str
@@ -52,18 +52,18 @@ class Serving:
 
     @property
     def age(self) -> float:
-        """Seconds since this set began to serve."""
+        """Seconds since this set came into use."""
         return max(0.0, time.time() - self.loaded_at) if self.loaded_at else 0.0
 
 
 class ServingProvider(AbstractProvider):
-    """An OpenFeature provider that tells what it serves, and is ready when evaluating `SENTINEL` proves it.
+    """An OpenFeature provider that reports what it serves; ready once evaluating `SENTINEL` succeeds.
 
     Args:
         source: Where flags come from.
 
     Attributes:
-        serving: What is known of the set that serves.
+        serving: What's known about the set in use.
     """
 
     def __init__(self, source: str) -> None:
@@ -78,18 +78,18 @@ class ServingProvider(AbstractProvider):
         evaluation_context: EvaluationContext | None = None,
         tracking_event_details: TrackingEventDetails | None = None,
     ) -> None:
-        """Record an event for metrics, as OpenFeature's `client.track()` asks."""
+        """Record an event for metrics, for OpenFeature's `client.track()`."""
         track_event(tracking_event_name, evaluation_context, tracking_event_details)
 
     @abstractmethod
     def ready(self) -> bool:
-        """Whether a set is loaded, by the evaluation of `SENTINEL`."""
+        """Whether a set is loaded, according to an evaluation of `SENTINEL`."""
 
     def _begin_start(self) -> None:
         self._starting = True
 
     def _end_start(self) -> None:
-        """Have what is stale already told after OpenFeature's own READY, which would overwrite it."""
+        """Report existing staleness after OpenFeature's own READY, which would otherwise overwrite it."""
         self._starting = False
         if self.serving.stale and self.ready():
             self._teller = threading.Thread(target=self._tell, name="windsock-stale", daemon=True)
@@ -101,7 +101,7 @@ class ServingProvider(AbstractProvider):
             threads.join(teller)
 
     def _tell(self) -> None:
-        """Emit what brings the status that OpenFeature holds to what is the case; nothing during a start."""
+        """Emit the event that brings OpenFeature's status up to date; do nothing while starting."""
         status, why = self._settled_status(), self.serving.stale
         if status is ProviderStatus.NOT_READY:
             return
@@ -116,7 +116,7 @@ class ServingProvider(AbstractProvider):
             self.emit_provider_stale(ProviderEventDetails(message=why))
 
     def _set_stale(self, why: str) -> None:
-        """Record why a newer set could not be taken, and emit STALE where the status says READY."""
+        """Record why a newer set couldn't be loaded, and emit STALE if the status is READY."""
         self.serving = replace(self.serving, stale=why)
         if self._status() is ProviderStatus.READY:
             self.emit_provider_stale(ProviderEventDetails(message=why))
@@ -128,7 +128,7 @@ class ServingProvider(AbstractProvider):
         return known
 
     def _settled_status(self) -> ProviderStatus:
-        """The status once OpenFeature has written down how the start ended, which it may be about to do."""
+        """The status once OpenFeature has recorded the result of the start, which may be imminent."""
         until = time.monotonic() + _SETTLE_SECONDS
         while (
             self._status() is ProviderStatus.NOT_READY
@@ -141,13 +141,13 @@ class ServingProvider(AbstractProvider):
 
 
 class RuleProvider(ServingProvider):
-    """A provider whose rules may be called in this process, past OpenFeature's client.
+    """A provider whose rules can be called in this process, bypassing OpenFeature's client.
 
     Attributes:
-        compiled: The flags that serve, by key, `SENTINEL` among them; replaced as a whole after each change,
-            never changed in place.
-        current: The provider with what it serves now; no later set reaches it.
-        origin: The provider that `current` is made of; itself, if it is not such a copy.
+        compiled: The flags in use by key, including `SENTINEL`; replaced as a whole after each change, never
+            changed in place.
+        current: A copy of the provider, pinned to its current set.
+        origin: The provider that `current` was copied from; itself if it isn't such a copy.
     """
 
     compiled: Mapping[str, Rule]

@@ -1,4 +1,4 @@
-"""The gRPC channel to a flagd server, by its options; only what connects imports this file: it loads gRPC."""
+"""The gRPC channel to a flagd server. Imported only by code that connects, because it loads gRPC."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ from windsock.providers.flagd_options import FlagdOptions
 
 
 def open_channel(options: FlagdOptions, *settings: tuple[str, str | int]) -> grpc.Channel:
-    """Open a channel; it connects when it is first used.
+    """Open a channel; it connects on first use.
 
     Args:
-        options: Where the server is and how it is spoken to.
-        settings: gRPC's channel options beside those.
+        options: The server's address and connection options.
+        settings: Additional gRPC channel options.
 
     Raises:
-        OSError: The file of the certificates cannot be read.
+        OSError: The certificate file can't be read.
     """
     target, authority = options.target, options.authority
     if target.startswith("envoy://"):
@@ -23,7 +23,7 @@ def open_channel(options: FlagdOptions, *settings: tuple[str, str | int]) -> grp
     every = [
         ("grpc.max_receive_message_length", options.max_message_bytes),
         ("grpc.keepalive_time_ms", int(options.keep_alive * 1000) or 2**31 - 1),
-        # A connection of its own: another channel's failure must not make this one wait.
+        # A separate connection: another channel's failure must not make this one wait.
         ("grpc.use_local_subchannel_pool", 1),
         *settings,
     ]

@@ -1,4 +1,4 @@
-"""Which provider serves, decided by the environment as flagd's own providers read it."""
+"""Choose a provider by the environment variables that flagd's own providers use."""
 
 import os
 from collections.abc import Mapping
@@ -17,16 +17,16 @@ _SERVER_VARIABLES = ("FLAGD_HOST", "FLAGD_TARGET_URI", "FLAGD_SOCKET_PATH")
 def choose(
     flags: str | os.PathLike[str] | None, context: Mapping[str, EvaluationContextAttribute]
 ) -> AbstractProvider:
-    """Choose the provider: the folder named in code, else what ``FLAGD_*`` says, else the folder ``flagd``.
+    """Choose the provider: the folder given in code, else by ``FLAGD_*``, else the folder ``flagd``.
 
-    ``FLAGD_OFFLINE_FLAG_SOURCE_PATH`` (or ``FLAGD_RESOLVER=file``) means files; ``FLAGD_RESOLVER=rpc`` a
-    flagd that evaluates, ``in-process`` a flagd that sends its flags here. A server that is named without a
-    resolver evaluates, as with flagd's own providers. ``WINDSOCK_OFFLINE_COPY`` names the folder in which the
-    last set that a flagd sent is kept, or is ``off``.
+    ``FLAGD_OFFLINE_FLAG_SOURCE_PATH`` (or ``FLAGD_RESOLVER=file``) selects files, ``FLAGD_RESOLVER=rpc`` a
+    flagd that evaluates, and ``in-process`` a flagd that sends its flags here. A server without a resolver
+    evaluates, as with flagd's own providers. ``WINDSOCK_OFFLINE_COPY`` is the folder for the last set that
+    flagd sent, or ``off``.
 
     Raises:
-        ConfigurationError: A folder that was named is not there, or a ``FLAGD_*`` variable cannot be used.
-        MissingExtraError: A flagd server is named and the extra ``flagd`` is not installed.
+        ConfigurationError: A given folder doesn't exist, or a ``FLAGD_*`` variable is invalid.
+        MissingExtraError: A flagd server is configured but the extra ``flagd`` isn't installed.
     """
     path = flags or os.environ.get("FLAGD_OFFLINE_FLAG_SOURCE_PATH")
     if path:

@@ -1,4 +1,4 @@
-"""What providers share that evaluate in this process: compiled rules, and the sentinel among them."""
+"""The common base of providers that evaluate in this process: compiled rules, including the sentinel."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ AnyFlag: TypeAlias = "CompiledFlag | ShardedFlag | FlagInContext"
 
 
 def _sharded(compiled: Mapping[str, CompiledFlag]) -> "dict[str, ShardedFlag]":
-    """The flags that the mirror wrote over several files."""
+    """The flags that the mirror split across several files."""
     if not any(key.endswith(COUNT) for key in compiled):
         return {}
     from windsock.providers.shards import sharded  # noqa: PLC0415 - only where a mirror writes
@@ -37,7 +37,7 @@ def _sharded(compiled: Mapping[str, CompiledFlag]) -> "dict[str, ShardedFlag]":
 def _in_context(
     flags: "Mapping[str, CompiledFlag | ShardedFlag]", below: Mapping[str, EvaluationContextAttribute]
 ) -> "Mapping[str, CompiledFlag | ShardedFlag | FlagInContext]":
-    """Flags over the attributes that a server lays below every context, if it does."""
+    """Flags evaluated with the attributes, if any, that a server lays below every context."""
     if not below:
         return flags
     from windsock.providers.sync_context import FlagInContext  # noqa: PLC0415 - only a stream's server does
@@ -46,7 +46,7 @@ def _in_context(
 
 
 class CompiledProvider(RuleProvider):
-    """An OpenFeature provider over `FlagEvaluator`; what feeds it is a subclass's affair.
+    """An OpenFeature provider over `FlagEvaluator`; subclasses supply the flags.
 
     Args:
         name: Provider name in OpenFeature's metadata.
@@ -54,8 +54,8 @@ class CompiledProvider(RuleProvider):
         context: Attributes laid below every evaluation context, such as ``environment``.
 
     Attributes:
-        compiled: The flags that serve, by key, `SENTINEL` among them; replaced as a whole after each change,
-            never changed in place.
+        compiled: The flags in use by key, including `SENTINEL`; replaced as a whole after each change, never
+            changed in place.
     """
 
     def __init__(self, name: str, source: str, context: Mapping[str, EvaluationContextAttribute]) -> None:
@@ -73,7 +73,7 @@ class CompiledProvider(RuleProvider):
         return self._metadata
 
     def ready(self) -> bool:
-        """Whether a set is loaded: its sentinel, evaluated as any flag is, answers."""
+        """Whether a set is loaded, so that its sentinel, evaluated like any flag, answers."""
         try:
             return self.resolve_string_details(SENTINEL, "").value != ""
         except OpenFeatureError:
@@ -87,13 +87,13 @@ class CompiledProvider(RuleProvider):
         below: Mapping[str, EvaluationContextAttribute] | None = None,
         loaded_at: float | None = None,
     ) -> None:
-        """Take a new set and tell OpenFeature's listeners what changed.
+        """Put a new set into use and tell OpenFeature's listeners what changed.
 
         Args:
             flag_set: The set.
-            stale: Why it is not the newest, or empty.
-            below: Attributes that a server lays below every context, and below the provider's own.
-            loaded_at: Unix time at which it began to serve, in seconds; now unless it was kept from earlier.
+            stale: Why it isn't the newest, or empty.
+            below: Attributes that a server lays below every context and below the provider's own attributes.
+            loaded_at: Unix time at which it came into use, in seconds; now, unless it was saved earlier.
         """
         below = below or {}
         if flag_set.revision != self.serving.revision or below != self._below:
@@ -113,14 +113,14 @@ class CompiledProvider(RuleProvider):
             keys = sorted(changed - {SENTINEL})
             self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=keys))
         self.serving = replace(self.serving, stale=stale)
-        self.current = frozen = copy(self)  # for the requests that have asked it
+        self.current = frozen = copy(self)  # for the requests that have already used it
         frozen.current, frozen._evaluator = frozen, copy(self._evaluator)  # noqa: SLF001 - of the same class
         self._tell()
 
     def _asked(
         self, context: EvaluationContext | None
     ) -> "tuple[FlagEvaluator, Mapping[str, ShardedFlag], EvaluationContext]":
-        """What evaluates now, for the whole of the current request, and the complete context."""
+        """What evaluates for the whole of the current request, and the complete context."""
         request = current_request()
         seen = self if request is None else request.pinned(self)
         own = seen._context  # noqa: SLF001 - of the same class
@@ -153,7 +153,7 @@ class CompiledProvider(RuleProvider):
     def resolve_float_details(
         self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[float]:
-        """Resolve a float flag; an integer variant is given as a float."""
+        """Resolve a float flag; integer variants are returned as floats."""
         evaluator, _, context = self._asked(evaluation_context)
         return evaluator.resolve_float_value(flag_key, default_value, context)
 

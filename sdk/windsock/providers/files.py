@@ -1,7 +1,8 @@
-"""Flags from files: a folder of flagd documents, watched by content, the last good of each file serving.
+"""Flags from files: a folder of flagd documents, watched by content; each file's last good version serves.
 
-The folder holds what Git owns; its sub-folder ``mirror`` holds what the mirror writes. Both are one set.
-Where two files define the same flag, the file whose path sorts last wins, and the overlap is logged.
+The folder contains the files in Git; its subfolder ``mirror`` contains the mirror's files. Together they
+form one set. If two files define the same flag, the file whose path sorts last wins, and the overlap is
+logged.
 """
 
 import errno
@@ -32,10 +33,10 @@ logger = logging.getLogger("windsock.flags")
 
 
 _POLL = 1.0
-"""Seconds between looks at the folder when no file event arrives; events make it milliseconds."""
+"""Seconds between checks of the folder without file events; with events, it takes milliseconds."""
 
 _YOUNG = 0.1
-"""Seconds within which two writes may carry the same time stamp, with margin."""
+"""Seconds within which two writes may have the same time stamp, with a margin."""
 
 _THREAD = "windsock-files"
 
@@ -44,7 +45,7 @@ Signature = tuple[int, int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """One file: its signature on disk when read, its last good document, and what is wrong with it now."""
+    """One file: its signature on disk when read, its last good document, and its current problem."""
 
     signature: Signature | None
     document: Document | None
@@ -55,17 +56,17 @@ class _File:
 class FilesProvider(CompiledProvider):
     """An OpenFeature provider over a folder of ``*.flagd.json`` and ``*.flagd.yaml`` files.
 
-    A change is taken when the content of a file changed, whatever its modification time says. A file that
-    cannot be read, or that is gone, keeps serving its last good flags and makes the provider stale until it
-    is mended; a removal on purpose takes effect at the next start or `reload`. With every file gone for
-    longer than the grace period the status is ERROR; what was read serves all the same.
+    A change takes effect when a file's content changes, whatever its modification time. If a file becomes
+    unreadable or disappears, its last good flags stay in use and the provider is stale until the file is
+    fixed; intentional removals take effect at the next start or `reload`. If all files are gone for longer
+    than the grace period, the status is ERROR, but the flags already read stay in use.
 
     Args:
-        folder: The folder; its sub-folder ``mirror`` is part of it. It may be made later. A single file may
-            be given.
+        folder: The folder, including its subfolder ``mirror``. It may be created later. A single file also
+            works.
         context: Attributes laid below every evaluation context.
-        poll: Seconds between looks at the folder when no file event arrives.
-        grace_period: Seconds for which every file may be gone until the status goes from STALE to ERROR.
+        poll: Seconds between checks of the folder without file events.
+        grace_period: Seconds for which all files may be gone before the status goes from STALE to ERROR.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class FilesProvider(CompiledProvider):
         """Read every file, then watch.
 
         Raises:
-            ProviderNotReadyError: No flag can be served; the watcher waits for one.
+            ProviderNotReadyError: There are no flags to serve; the watcher waits for some.
         """
         self.shutdown()
         self._stop.clear()
@@ -105,7 +106,7 @@ class FilesProvider(CompiledProvider):
             raise ProviderNotReadyError(self.serving.stale)
 
     def shutdown(self) -> None:
-        """Stop watching and wait for the watcher to end; what was read keeps serving."""
+        """Stop watching and wait for the watcher to end; the flags already read stay in use."""
         with self._starting_or_stopping:
             self._stop.set()
             watcher, self._watcher = self._watcher, None
@@ -114,13 +115,13 @@ class FilesProvider(CompiledProvider):
             threads.join(watcher)
 
     def reload(self) -> None:
-        """Read every file again, and let go of files that are gone."""
+        """Reread every file, and drop files that are gone."""
         with self._lock:
             self._files = {path: file for path, file in self._files.items() if path.is_file()}
         self.refresh()
 
     def refresh(self) -> None:
-        """Look at every file, read those that changed, and serve the new set if there is one."""
+        """Check every file, read those that changed, and serve the new set, if any."""
         with self._lock:
             found = set(_list(self._folder))
             looked = {path: _look(path, self._files.get(path)) for path in sorted({*found, *self._files})}
@@ -143,7 +144,7 @@ class FilesProvider(CompiledProvider):
                     logger.error("%s", problem)
 
     def _seconds_away(self) -> float:
-        """Seconds since every file is gone."""
+        """Seconds since the last file disappeared."""
         if not self._files or not all(file.gone for file in self._files.values()):
             self._gone_at = None
             return 0.0
@@ -152,7 +153,7 @@ class FilesProvider(CompiledProvider):
         return time.monotonic() - self._gone_at
 
     def _fail(self) -> None:
-        """Say that the files have been gone for longer than the grace period."""
+        """Report that the files have been gone for longer than the grace period."""
         if self._status() is ProviderStatus.STALE:
             message = f"gone for {self._grace_period:g} s: {self.serving.stale}"
             self.emit_provider_error(ProviderEventDetails(message=message, error_code=ErrorCode.GENERAL))
@@ -180,7 +181,7 @@ class FilesProvider(CompiledProvider):
             self._watch_folder()
 
     def _poll_folder(self) -> None:
-        """Look every few moments: waiting for file events would block every greenlet of the process."""
+        """Poll frequently: waiting for file events would block every greenlet of the process."""
         while not self._stop.wait(self._poll):
             self._refresh_safely()
 
@@ -209,7 +210,7 @@ class FilesProvider(CompiledProvider):
                 self._refresh_safely()
 
     def _refresh_safely(self) -> None:
-        """Look, and outlive whatever is wrong: a dead watcher would serve old flags for ever in silence."""
+        """Check, and survive any error: a dead watcher would silently serve old flags forever."""
         try:
             self.refresh()
         except Exception:
@@ -218,12 +219,12 @@ class FilesProvider(CompiledProvider):
             )
 
     def before_fork(self) -> None:
-        """Join the watcher: a child cannot use locks that it may hold, its imports' among them."""
+        """Join the watcher: a child can't use locks that it may hold, including import locks."""
         self._paused = self._watcher is not None
         self.shutdown()
 
     def after_fork(self, *, in_child: bool) -> None:
-        """Watch again."""
+        """Resume watching."""
         if in_child:
             self._lock = threading.Lock()
             self._starting_or_stopping = threading.Lock()
@@ -233,7 +234,7 @@ class FilesProvider(CompiledProvider):
 
 
 def _is_not_ours(record: logging.LogRecord) -> bool:
-    """Keep our watcher's "1 change detected" out of a service's log, and no other watcher's."""
+    """Keep our watcher's "1 change detected" out of a service's log, but not other watchers'."""
     return record.threadName != _THREAD or record.levelno != logging.INFO
 
 
@@ -242,13 +243,13 @@ def _list(folder: Path) -> list[Path]:
         return [folder]
     found: list[Path] = []
     for place in (folder, folder / MIRROR_FOLDER):
-        with suppress(OSError):  # it is not there, or no longer
+        with suppress(OSError):  # it doesn't exist, or no longer does
             found += [path for path in place.iterdir() if path.name.endswith(SUFFIXES)]
     return found
 
 
 def _look(path: Path, known: _File | None) -> _File:
-    """Read a file if it changed on disk; keep its last good document whatever is wrong with it."""
+    """Read a file if it changed on disk; on any problem, keep its last good document."""
     last_good = known.document if known else None
     try:
         if known is not None and known.signature is not None and _signature(path.stat()) == known.signature:
@@ -266,10 +267,10 @@ def _look(path: Path, known: _File | None) -> _File:
 
 
 def _read(path: Path) -> tuple[Signature | None, bytes]:
-    """Read a file; not a pipe, which may never be written to, nor a device, which may have no end.
+    """Read a regular file; a pipe may never be written to, and a device may be endless.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file can't be read.
     """
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it isn't a file")
@@ -278,9 +279,9 @@ def _read(path: Path) -> tuple[Signature | None, bytes]:
 
 
 def _signature(status: os.stat_result) -> Signature | None:
-    """What changes when a file is written or replaced; ctime moves even where mtime is set back.
+    """A signature that changes when a file is written or replaced; ctime advances even if mtime is set back.
 
-    None while the file is so young that another write could leave the same time stamp: it is read again.
+    None while the file is so new that another write could leave the same time stamp; then it's reread.
     """
     if time.time() - status.st_ctime < _YOUNG:
         return None

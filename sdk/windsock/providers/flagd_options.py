@@ -1,4 +1,4 @@
-"""How a flagd server is reached: the options, and the ``FLAGD_*`` variables they are read from."""
+"""How to reach a flagd server: the options, and the ``FLAGD_*`` variables that set them."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -10,41 +10,41 @@ from windsock.errors import ConfigurationError
 from windsock.providers.base import GRACE_PERIOD
 
 Protocol: TypeAlias = Literal["rpc", "in-process"]
-"""What is asked of the server: an evaluation each time, or its flags."""
+"""What to request from the server: individual evaluations, or its flags."""
 
 Reader: TypeAlias = Literal["file", "rpc", "in-process"]
-"""The resolvers, as ``FLAGD_RESOLVER`` names them."""
+"""The resolvers, by their ``FLAGD_RESOLVER`` names."""
 
 PORTS: Final[Mapping[Protocol, int]] = {"rpc": 8013, "in-process": 8015}
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
-"""Largest set taken by default; gRPC's own 4 MiB are too few for flags that list their users."""
+"""Default maximum size of a set; gRPC's default of 4 MiB is too small for flags that list their users."""
 
 
 @dataclass(frozen=True, slots=True)
 class FlagdOptions:
-    """How to reach a flagd server; durations are seconds.
+    """How to reach a flagd server; durations are in seconds.
 
     Attributes:
         host: Host name or address.
         port: 8015 sends flags, 8013 evaluates them.
         target_uri: A gRPC target that replaces host and port, such as ``dns:///flagd.internal:8015``.
-            ``envoy://host:port/name`` means that proxy, and the name as the authority.
+            ``envoy://host:port/name`` connects to that proxy, with the name as the authority.
         socket_path: A Unix socket that replaces host and port.
         tls: Whether the connection is encrypted.
-        certificate: File with the certificates to trust; empty for the system's.
+        certificate: File with the trusted certificates; empty for the system's.
         authority: HTTP/2 authority to send instead of the target's.
-        selector: Which of the server's flags: ``flagSetId=…`` or ``source=…``.
-        provider_id: A name for this client that the server may want.
-        deadline: Longest wait at the start, and for one answer.
-        stream_deadline: Life of one stream, after which it is opened again; it bounds how long a connection
-            that died in silence goes unnoticed. 0 for no end.
-        backoff: First wait before connecting again; it doubles, with jitter.
-        backoff_max: Longest wait before connecting again.
-        grace_period: Seconds without a connection until the provider's status goes from STALE to ERROR.
-        keep_alive: Seconds between HTTP/2 pings, 0 for none. Servers refuse frequent ones.
-        fatal_codes: gRPC status names, such as ``UNAUTHENTICATED``, after which a start is not tried again.
-        max_message_bytes: Largest set that is taken.
+        selector: Selects a subset of the server's flags: ``flagSetId=…`` or ``source=…``.
+        provider_id: A name for this client, which the server may require.
+        deadline: Maximum wait at the start, and for one answer.
+        stream_deadline: Lifetime of a stream before it's reopened, which bounds how long a silently dead
+            connection goes unnoticed. 0 for no limit.
+        backoff: Initial wait before reconnecting; it doubles, with jitter.
+        backoff_max: Maximum wait before reconnecting.
+        grace_period: Seconds without a connection before the provider's status goes from STALE to ERROR.
+        keep_alive: Seconds between HTTP/2 pings, 0 for none. Servers reject frequent pings.
+        fatal_codes: gRPC status names, such as ``UNAUTHENTICATED``, after which the start isn't retried.
+        max_message_bytes: Maximum size of a set.
     """
 
     host: str = "localhost"
@@ -73,7 +73,7 @@ class FlagdOptions:
         return f"unix:{self.socket_path}" if self.socket_path else f"{self.host}:{self.port}"
 
     def retry_delay(self, attempt: int) -> float:
-        """Seconds before another attempt; half of it is jitter, so that many clients do not come at once."""
+        """Seconds before the next attempt; half of it is jitter, so that clients don't all come at once."""
         return Backoff(self.backoff, self.backoff_max, jitter=0.5).pause(attempt + 1)
 
     @classmethod
@@ -81,7 +81,7 @@ class FlagdOptions:
         """Read ``FLAGD_*`` as flagd's own providers do; an empty variable counts as unset.
 
         Raises:
-            ConfigurationError: A variable cannot be used.
+            ConfigurationError: A variable is invalid.
         """
         usual: dict[str, Any] = {"port": PORTS[protocol]}
         if protocol == "rpc":  # a request waits for an evaluation; a set of tens of megabytes needs more
@@ -90,18 +90,18 @@ class FlagdOptions:
 
 
 def grace_period() -> float:
-    """Read the one of ``FLAGD_*`` that also files have a use for.
+    """Read the only ``FLAGD_*`` variable that the files provider uses, too.
 
     Raises:
-        ConfigurationError: It cannot be used.
+        ConfigurationError: It's invalid.
     """
     return float(_read("file").get("grace_period", GRACE_PERIOD))
 
 
 def _read(reader: Reader) -> dict[str, Any]:
-    """What the environment sets of the options; a later variable of the table wins.
+    """The options set by the environment; later variables in the table win.
 
-    With a server, every mistake is reported, even in a variable that only the other resolver reads.
+    With a server, every invalid variable is reported, even if only the other resolver reads it.
     """
     found = {}
     for name, variable in VARIABLES.items():
@@ -160,11 +160,11 @@ def _names(raw: str) -> frozenset[str]:
 
 
 class Variable(NamedTuple):
-    """An environment variable of flagd's own providers.
+    """An environment variable that flagd's own providers also use.
 
     Attributes:
         option: The field of `FlagdOptions` that it sets.
-        parse: Reads its text, or raises a ValueError that says what to write.
+        parse: Parses its text, or raises a ValueError that says what to write.
         readers: The resolvers that read it.
     """
 
@@ -197,7 +197,8 @@ VARIABLES: Final[Mapping[str, Variable]] = {
     "FLAGD_FATAL_STATUS_CODES": Variable("fatal_codes", _names, _SERVER),
     "FLAGD_MAX_MESSAGE_BYTES": Variable("max_message_bytes", _positive, _STREAM),
 }
-"""The one table of what ``FLAGD_*`` says of a server; `choose` reads the two that choose one.
+"""All ``FLAGD_*`` variables about a server, except the two with which `choose` selects one.
 
-pydantic-settings could read them, but not say which resolver reads which, nor what Kubernetes did to a port.
+pydantic-settings could read them, but couldn't express which resolver reads which, or the port value that
+Kubernetes may set.
 """

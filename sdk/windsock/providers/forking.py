@@ -1,7 +1,7 @@
-"""What must stop before this process forks and start again after it, in the parent and in the child.
+"""Stop things before this process forks and restart them afterwards, in the parent and in the child.
 
-gRPC cannot be used in a child that was forked while a connection was open: the child hangs or crashes. With
-every connection closed and every thread joined there is nothing of it to inherit, once its own threads ended.
+gRPC can't be used in a child forked while a connection was open: the child hangs or crashes. Once every
+connection is closed, every thread joined and gRPC's own threads have ended, the child inherits none of it.
 """
 
 import logging
@@ -20,17 +20,17 @@ from windsock.providers import greenlets
 
 
 class Forkable(Protocol):
-    """Something with threads or connections of its own."""
+    """Something with its own threads or connections."""
 
     def before_fork(self) -> None:
         """Close connections and join threads; remember whether there were any."""
 
     def after_fork(self, *, in_child: bool) -> None:
-        """Start again what was stopped; in the child with new locks."""
+        """Restart what was stopped; in the child, with new locks."""
 
 
 class Gate:
-    """Lets calls through until it is shut; shutting waits for those in flight."""
+    """Lets calls through until it's shut; shutting it waits for calls in flight."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -51,7 +51,7 @@ class Gate:
                 self._changed.notify_all()
 
     def shut(self) -> None:
-        """Hold calls back from now on, and wait for those in flight."""
+        """Block new calls, and wait for those in flight."""
         with self._changed:
             self._shut = True
             self._changed.wait_for(lambda: self._calls == 0)
@@ -66,19 +66,19 @@ class Gate:
 _known: "weakref.WeakSet[Forkable]" = weakref.WeakSet()
 _paused: list[Forkable] = []
 _forking = threading.Lock()
-"""Held from before a fork until after it: two threads that fork take turns."""
+"""Held from before a fork until after it, so that two forking threads take turns."""
 _uses_grpc = False
 
 
 def register(each: Forkable, *, grpc: bool = False) -> None:
-    """Have it stopped and started around every fork, and around gevent's patching, for as long as it lives.
+    """Stop and restart an object around every fork and around gevent's patching, for as long as it lives.
 
-    gunicorn's gevent worker patches `threading` after its fork: a thread from before would block in the new
-    primitives.
+    gunicorn's gevent worker patches `threading` after its fork; a thread started earlier would block in the
+    new primitives.
 
     Args:
-        each: What is stopped and started.
-        grpc: Whether it uses gRPC, whose threads every later fork then waits for.
+        each: The object to stop and restart.
+        grpc: Whether it uses gRPC; if so, every later fork waits for gRPC's threads.
     """
     global _uses_grpc  # noqa: PLW0603 - as a fork, the process's affair
     _known.add(each)
@@ -124,8 +124,7 @@ def _after_in_child() -> None:
 
 
 def _begin_in_child(paused: list[Forkable]) -> None:
-    # OpenFeature's threads for event handlers are gone and its executor does not know it: handlers would wait
-    # for ever.
+    # OpenFeature's event handler threads are gone, but its executor doesn't know: handlers would hang.
     _event_support._event_executor = ThreadPoolExecutor(  # noqa: SLF001 - it has no other way in
         thread_name_prefix="openfeature-event-handler"
     )
@@ -136,7 +135,7 @@ def _begin_in_child(paused: list[Forkable]) -> None:
 
 @contextmanager
 def _told(each: Forkable) -> Iterator[None]:
-    """What fails in one is logged, and the others still pause and start again."""
+    """Log a failure in one object, so that the others still stop and restart."""
     try:
         yield
     except Exception:

@@ -1,4 +1,4 @@
-"""gevent's patching of `threading`, which ends and begins threads as a fork does."""
+"""gevent's patching of `threading`, which calls for stopping and restarting threads, as a fork does."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ _surrounded = False
 
 
 def surround(before: Callable[[], None], after: Callable[[], None]) -> None:
-    """Call `before` and `after` around gevent's patching; only the first call of a process counts."""
+    """Call `before` and `after` around gevent's patching; only the first call in a process counts."""
     global _surrounded  # noqa: PLW0603 - gevent's list of subscribers is the process's
     if _surrounded:
         return
@@ -25,5 +25,5 @@ def surround(before: Callable[[], None], after: Callable[[], None]) -> None:
 
 
 def soon(call: Callable[[], None]) -> None:
-    """Call once gevent has made its hub work in a child that was just forked."""
+    """Make a call once gevent's hub works in a newly forked child."""
     gevent.spawn_raw(call)

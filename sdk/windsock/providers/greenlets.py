@@ -1,6 +1,6 @@
-"""Whether `threading.Thread` starts a greenlet: it does once gevent has patched it, as in its worker.
+"""Detect whether `threading.Thread` starts a greenlet, as after patching by gevent, such as in its worker.
 
-Greenlets share one system thread, so a native wait in one of them, such as for file events, stops them all.
+Greenlets share one system thread, so a native wait in one, such as for file events, blocks them all.
 """
 
 import sys
@@ -15,7 +15,7 @@ def threads_are_greenlets() -> bool:
 
 
 def refuse_eventlet() -> None:
-    """Refuse a process whose threads are eventlet's: windsock isn't tested there, and would block its hub.
+    """Refuse to run under eventlet: windsock isn't tested with it and would block its hub.
 
     Raises:
         ConfigurationError: eventlet has patched `threading`.

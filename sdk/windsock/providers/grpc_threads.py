@@ -1,7 +1,7 @@
-"""gRPC's own threads, which a fork waits for.
+"""gRPC's internal threads, which a fork waits for.
 
-After the last connection gRPC shuts itself down on threads of its own, under a lock: a child forked meanwhile
-inherits that lock, and the first channel that it opens waits for it without end.
+After the last connection closes, gRPC shuts down on its own threads, under a lock. A child forked meanwhile
+inherits that lock, and the first channel that it opens waits for it forever.
 """
 
 import time
@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Final
 
 _LONGEST_SECONDS: Final = 2.0
-"""Longest wait for gRPC's threads: they end in milliseconds, or not while another library uses it."""
+"""Maximum wait for gRPC's threads: they end within milliseconds, unless another library uses gRPC."""
 
 _NAMES: Final = ("event_engine", "grpc_", "lifeguard", "timer_manager")
-"""How gRPC's own threads are called, which Python does not know of."""
+"""Name prefixes of gRPC's internal threads, which Python doesn't know about."""
 
 _lasting: frozenset[str] = frozenset()
-"""gRPC's threads that outlived a wait: while another library uses gRPC, it does not shut down."""
+"""gRPC threads that outlived a wait, because gRPC doesn't shut down while another library uses it."""
 
 
 def wait_for_their_end() -> None:
-    """Wait until gRPC's threads are gone, or for two seconds where they last."""
+    """Wait until gRPC's threads are gone, but at most two seconds."""
     global _lasting  # noqa: PLW0603 - as its threads, the process's affair
     until = time.monotonic() + _LONGEST_SECONDS
     while (threads := _grpc_threads()) and threads != _lasting:
@@ -30,7 +30,7 @@ def wait_for_their_end() -> None:
 
 
 def _grpc_threads() -> frozenset[str]:
-    """The ids of gRPC's threads; none where the system doesn't list them (only Linux does)."""
+    """The ids of gRPC's threads; empty if the system doesn't list them (only Linux does)."""
     return frozenset(task.name for task in _tasks() if _name(task).startswith(_NAMES))
 
 

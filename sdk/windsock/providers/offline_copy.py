@@ -1,4 +1,4 @@
-"""The last good set that a server sent, kept on disk for a start while the server is down."""
+"""The last good set from a server, kept on disk for starts while the server is down."""
 
 import hashlib
 import json
@@ -17,10 +17,10 @@ logger = logging.getLogger("windsock.flags")
 
 @dataclass(frozen=True, slots=True)
 class SavedSet:
-    """What a copy holds.
+    """The content of a copy.
 
     Attributes:
-        flags: The flagd document, as the server sent it.
+        flags: The flagd document as sent by the server.
         context: Attributes that the server lays below every evaluation.
         saved_at: Unix time of the copy, in seconds.
     """
@@ -31,12 +31,12 @@ class SavedSet:
 
 
 class OfflineCopy:
-    """One file for one server and selector, replaced as a whole.
+    """One file per server and selector, replaced as a whole.
 
     Args:
-        folder: Where the file is kept; made when first needed, and refused where others can write it.
+        folder: The file's folder; created when first needed, and refused if others can write to it.
         target: The server.
-        selector: Which of its flags.
+        selector: Selects a subset of its flags.
     """
 
     def __init__(self, folder: Path, target: str, selector: str) -> None:
@@ -47,7 +47,7 @@ class OfflineCopy:
         self._failed = False
 
     def save(self, flags: str, context: Mapping[str, EvaluationContextAttribute]) -> None:
-        """Replace the copy. A disk that cannot take it costs one warning and nothing else."""
+        """Replace the copy. If the disk can't store it, the only consequence is one warning."""
         saved = {
             "target": self._target,
             "selector": self._selector,
@@ -68,7 +68,7 @@ class OfflineCopy:
             self._failed = True
 
     def load(self) -> SavedSet | None:
-        """What was saved last, or None; a damaged copy is logged and left out."""
+        """The last saved set, or None; a damaged copy is logged and ignored."""
         try:
             saved = json.loads(private_folder.read_private(self.path))
             if (saved["target"], saved["selector"]) != (self._target, self._selector):

@@ -1,10 +1,10 @@
-"""Flags evaluated by a flagd server at each call: the stock provider in RPC mode, mended where it breaks.
+"""Flags evaluated by a flagd server at each call: the stock provider in RPC mode, with fixes.
 
-Mended: the cache answers a boolean read with a cached string, so one of a second takes its place; whole
-numbers in objects are integers again; a flag's metadata arrives; profiles over several files are one flag;
-while flagd is down, answers nothing or has no flags yet a call fails at once, not after the deadline; a
-second shutdown does nothing; asynchronous calls do not hold the event loop; a forked child connects again.
-Not to be mended here: no revision arrives, and the protocol rounds integers above 2**53. The sync stream
+Fixed: the stock cache answers a boolean read with a cached string, so a one-second cache replaces it; whole
+numbers in objects are integers again; a flag's metadata arrives; profiles split across files are one flag;
+while flagd is down, unresponsive or without flags, calls fail immediately instead of after the deadline; a
+second shutdown does nothing; asynchronous calls don't block the event loop; a forked child reconnects. Not
+fixable here: no revision arrives, and the protocol rounds integers above 2**53. The sync stream
 (``FLAGD_RESOLVER=in-process``) has none of these limits.
 """
 
@@ -54,20 +54,20 @@ T = TypeVar("T")
 ObjectValue = Sequence[FlagValueType] | Mapping[str, FlagValueType]
 
 _THREADS: Final = 32
-"""Asynchronous evaluations in flight at once; more wait."""
+"""Maximum concurrent asynchronous evaluations; more wait."""
 
 _CHANGED: Final = ProviderEvent.PROVIDER_CONFIGURATION_CHANGED
 
 _FIRST_RETRY: Final = 0.1
-"""Seconds between questions while the start waits for an answer."""
+"""Seconds between attempts while the start waits for an answer."""
 
 
 class RemoteProvider(ServingProvider):
-    """An OpenFeature provider that asks a flagd server at each evaluation.
+    """An OpenFeature provider that queries a flagd server at each evaluation.
 
     Args:
-        options: How the server is reached; its port is the one that evaluates, 8013 by default. Default: what
-            ``FLAGD_*`` says. ``deadline`` bounds every call.
+        options: How to reach the server; the port is its evaluation port, 8013 by default. Read from
+            ``FLAGD_*`` if omitted. ``deadline`` bounds every call.
         context: Attributes laid below every evaluation context.
     """
 
@@ -98,14 +98,14 @@ class RemoteProvider(ServingProvider):
         return Metadata(name="windsock-remote")
 
     def ready(self) -> bool:
-        """Whether flagd answered when it was asked for the sentinel last, and has flags."""
+        """Whether flagd answered the last sentinel query and has flags."""
         return self._stock is not None and not self.serving.stale
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:
-        """Connect and ask for the sentinel, for at most the options' ``deadline``.
+        """Connect and query the sentinel, for at most the options' ``deadline``.
 
         Raises:
-            ProviderNotReadyError: flagd did not answer in time, or has no flags; the attempts go on.
+            ProviderNotReadyError: flagd didn't answer in time or has no flags; attempts continue.
         """
         self.shutdown()
         self._wanted = True
@@ -127,18 +127,18 @@ class RemoteProvider(ServingProvider):
         """Close the connection and wait for its threads to end."""
         self._wanted = False
         self._disconnect()
-        self._answered.set()  # a start that waits need not
+        self._answered.set()  # a start that's waiting can stop
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(cancel_futures=True)
 
     def before_fork(self) -> None:
-        """Let the calls in flight end, then close the connection: gRPC must not be in use at a fork."""
+        """Let calls in flight finish, then close the connection: gRPC must not be in use at a fork."""
         self._gate.shut()
         self._paused = self._disconnect()
 
     def after_fork(self, *, in_child: bool) -> None:
-        """Connect again, and let calls through."""
+        """Reconnect, and let calls through."""
         if in_child:
             self._gate = forking.Gate()
             self._changing = threading.Lock()
@@ -186,7 +186,7 @@ class RemoteProvider(ServingProvider):
         default_value: ObjectValue,
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[ObjectValue]:
-        """Resolve an object flag; whole numbers in it are integers, which protobuf does not know."""
+        """Resolve an object flag; whole numbers in it become integers, which protobuf lacks."""
         context = self._enriched(evaluation_context)
         key = self._shard(flag_key, context.targeting_key) if flag_key.endswith(PROFILE) else flag_key
         details = self._resolve("object", key, default_value, context)
@@ -241,8 +241,8 @@ class RemoteProvider(ServingProvider):
         )
 
     def _shard(self, flag_key: str, targeting_key: str | None) -> str:
-        """The key of the user's shard where the mirror wrote a flag of profiles over several files."""
-        known = self._shards  # replaced when flags change, so that an answer from before is not kept
+        """The key of the user's shard, if the mirror split a profile flag across several files."""
+        known = self._shards  # replaced when flags change, so that an earlier answer isn't kept
         count = known.get(flag_key)
         if count is None:
             try:
@@ -267,11 +267,11 @@ class RemoteProvider(ServingProvider):
         try:
             stock.initialize(context)
         finally:
-            if stock is not self._stock:  # stopped in the meantime
+            if stock is not self._stock:  # stopped meanwhile
                 close(stock)
 
     def _disconnect(self) -> bool:
-        """Close the connection and join its threads; give whether there was one."""
+        """Close the connection and join its threads; return whether there was one."""
         with self._changing:
             stock, self._stock = self._stock, None
             watch, self._watch = self._watch, None
@@ -282,9 +282,9 @@ class RemoteProvider(ServingProvider):
         return stock is not None
 
     def _relay(self, stock: FeatureProvider, event: ProviderEvent, details: ProviderEventDetails) -> None:
-        """Take the stock provider's events; not those of one that was closed.
+        """Handle the stock provider's events, except those of a closed one.
 
-        Its READY says that flagd is there, and not that flagd has flags: a reason to ask for the sentinel.
+        Its READY means that flagd is reachable, not that it has flags, so it triggers a sentinel query.
         """
         if stock is not self._stock:
             return
@@ -310,7 +310,7 @@ class RemoteProvider(ServingProvider):
         return why
 
     def _take(self, why: str, attempt: int) -> float:
-        """Take an answer of the sentinel; give the seconds until it is asked again."""
+        """Process a sentinel answer; return the seconds until the next query."""
         if why:
             self._lose(why)
             return self._until_next(attempt)
@@ -324,7 +324,7 @@ class RemoteProvider(ServingProvider):
         return 0.0
 
     def _lose(self, what: str) -> None:
-        """Have every call fail at once, and say why."""
+        """Make every call fail immediately, and report why."""
         why = f"flagd at {self.serving.source} {what}"
         self._answers.clear()
         if self._lost_at is None:
@@ -334,7 +334,7 @@ class RemoteProvider(ServingProvider):
         self._set_stale(why)
 
     def _until_next(self, attempt: int) -> float:
-        """Seconds until the next question; says ERROR where the grace period is over."""
+        """Seconds until the next query; reports ERROR once the grace period is over."""
         delay = _FIRST_RETRY if self._starting else self._options.retry_delay(attempt)
         if self._lost_at is None or self._status() is not ProviderStatus.STALE:
             return delay
@@ -373,7 +373,7 @@ class RemoteProvider(ServingProvider):
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         if self._pool is None:
-            return call()  # shut down: it raises at once
+            return call()  # shut down: raises immediately
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, call)
 
@@ -382,7 +382,7 @@ class RemoteProvider(ServingProvider):
 
 
 def _whole_numbers(value: object) -> object:
-    """Whole floats as integers, below 2**53 where a float still tells them apart."""
+    """Convert whole floats to integers below 2**53, where floats are still exact."""
     if isinstance(value, float) and value.is_integer() and abs(value) < MOST_EXACT:
         return int(value)
     if isinstance(value, Mapping):

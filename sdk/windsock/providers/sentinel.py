@@ -1,7 +1,8 @@
-"""The thread that finds out whether a flagd that evaluates can be asked, so that no caller waits to find out.
+"""The thread that checks whether an evaluating flagd is available, so that no caller has to wait for it.
 
-A circuit breaker whose trial call is never a caller's: doubt starts it, and only the sentinel's answer opens
-and closes it. One slow flag raises a doubt; a server that answers nothing, not even the sentinel, is down.
+It's a circuit breaker whose trial call is never a caller's: doubt triggers it, and only the sentinel's
+answer opens and closes it. One slow flag raises doubt; a server that doesn't even answer the sentinel is
+down.
 """
 
 import threading
@@ -10,18 +11,18 @@ from collections.abc import Callable
 from windsock import threads
 
 Ask = Callable[[], str]
-"""Asks the server; gives why it cannot be asked, or nothing where it can."""
+"""Queries the server; returns why it isn't available, or an empty text if it is."""
 
 Tell = Callable[[str, int], float]
-"""Takes the answer and the number of those before it; gives the seconds until the next."""
+"""Takes the answer and the number of previous ones; returns the seconds until the next query."""
 
 
 class SentinelWatch:
-    """Asks when there is a doubt, and again until the server can be asked.
+    """Queries the server if there's doubt, and repeats until it's available.
 
     Args:
-        ask: How.
-        tell: What takes the answers.
+        ask: Queries the server.
+        tell: Processes the answers.
     """
 
     def __init__(self, ask: Ask, tell: Tell) -> None:
@@ -33,11 +34,11 @@ class SentinelWatch:
         threads.begin(self._thread)
 
     def doubt(self) -> None:
-        """Have it ask, soon; from any thread, as often as there is reason."""
+        """Trigger a query soon; may be called from any thread, any number of times."""
         self._doubted.set()
 
     def stop(self) -> None:
-        """Join the thread; a question in flight is the caller's to cancel."""
+        """Join the thread; the caller must cancel a query in flight."""
         self._stopped = True
         self._doubted.set()
         threads.join(self._thread)

@@ -1,8 +1,8 @@
-"""Profile flags that the mirror wrote over several files, seen as the one flag they represent.
+"""Profile flags that the mirror split across several files, presented as the single flag they represent.
 
 The mirror publishes ``<name>.profile.shards`` = S and the flags ``<name>.profile.0`` to ``<S-1>``. A user's
-shard is the first eight hex digits of sha256(targeting key) modulo S, which any language computes in a line.
-A caller of windsock's own providers asks for ``<name>.profile``.
+shard is the first eight hex digits of sha256(targeting key) modulo S: one line of code in any language.
+Callers of windsock's own providers request ``<name>.profile``.
 """
 
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from windsock.flag_names import COUNT, shard_of
 
 
 class ShardedFlag:
-    """One flag over S shards; evaluating it evaluates the user's shard.
+    """One flag in S shards; evaluating it evaluates the user's shard.
 
     Args:
-        key: The key that callers ask for: ``teacher.profile``.
+        key: The key that callers use: ``teacher.profile``.
         shards: The compiled shard flags, by number.
     """
 
@@ -41,10 +41,10 @@ class ShardedFlag:
 
 
 def sharded(compiled: Mapping[str, CompiledFlag]) -> dict[str, ShardedFlag]:
-    """Find the sharded flags of a set, by the key that callers ask for.
+    """Find the sharded flags in a set, by the key that callers use.
 
-    A flag whose shards are not all there is left out, so that its users have the layers below instead of some
-    of them a profile; the mirror writes every shard before it publishes the count.
+    A flag with missing shards is left out, so that all its users get the layers below rather than only some
+    getting a profile; the mirror writes every shard before it publishes the count.
     """
     found = {}
     for name, flag in compiled.items():

@@ -1,4 +1,4 @@
-"""The stock flagd provider in RPC mode: made from our options, asked for the sentinel, closed for good."""
+"""The stock flagd provider in RPC mode: create it from our options, query the sentinel, and close it."""
 
 import threading
 from collections.abc import Callable
@@ -23,18 +23,18 @@ from windsock.providers.flagd_options import FlagdOptions
 
 
 def make(options: FlagdOptions) -> FlagdProvider:
-    """Make one, with our channel; its cache, which answers a boolean read with a cached string, is off.
+    """Create one with our channel and without its cache, which answers a boolean read with a cached string.
 
     Raises:
-        OSError: The file of the certificates cannot be read.
+        OSError: The certificate file can't be read.
     """
     channel = open_channel(
         options,
         ("grpc.min_reconnect_backoff_ms", round(options.deadline * 1000)),
         ("grpc.initial_reconnect_backoff_ms", round(options.backoff * 1000)),
         ("grpc.max_reconnect_backoff_ms", round(options.backoff_max * 1000)),
-        # Nothing compressed: flagd compresses the smallest answer, and gRPC 1.85 under load hands a few over
-        # as they came, which then aren't protobuf messages.
+        # No compression: flagd compresses even the smallest answer, and gRPC 1.85 under load passes some on
+        # without decompressing them, so they aren't protobuf messages.
         ("grpc.compression_enabled_algorithms_bitset", 1),
     )
     stock = FlagdProvider(
@@ -53,19 +53,19 @@ def make(options: FlagdOptions) -> FlagdProvider:
         fatal_status_codes=sorted(options.fatal_codes),
     )
     resolver = cast("GrpcResolver", stock.resolver)
-    resolver.channel.close()  # it has connected to nothing yet, and knows host and port only
+    resolver.channel.close()  # it hasn't connected yet, and knows only host and port
     resolver.channel = channel
     resolver.stub = _Answers(evaluation_pb2_grpc.ServiceStub(channel))  # type: ignore[assignment]
     return stock
 
 
 def metadata_of_answer(stock: FlagdProvider) -> dict[str, object]:
-    """The flag metadata in the answer that this thread got last; the stock client drops it."""
+    """The flag metadata in this thread's last answer; the stock client drops it."""
     return cast("_Answers", cast("GrpcResolver", stock.resolver).stub).metadata()
 
 
 class _Answers:
-    """The client's stub, which keeps what each thread's last answer said of its flag.
+    """The client's stub, wrapped to keep the flag metadata of each thread's last answer.
 
     Args:
         stub: The stub.
@@ -88,12 +88,12 @@ class _Answers:
 
 
 def ask(stock: FlagdProvider, options: FlagdOptions, *, had_flags: bool) -> str:
-    """Ask for the sentinel; give what is wrong with flagd, or nothing. To have no such flag is an answer.
+    """Query the sentinel; return flagd's problem, or empty text. "Flag not found" counts as an answer.
 
     Args:
         stock: The provider, connected or connecting.
-        options: What it was made of.
-        had_flags: Whether this flagd is known to have flags; otherwise it is asked for that too.
+        options: The options that it was created from.
+        had_flags: Whether this flagd is known to have flags; otherwise, that's checked too.
     """
     try:
         stock.resolve_boolean_details(SENTINEL, False, EvaluationContext())  # noqa: FBT003 - stock's signature
@@ -105,9 +105,9 @@ def ask(stock: FlagdProvider, options: FlagdOptions, *, had_flags: bool) -> str:
         late = f"gives no answer within {options.deadline:g} s"
         return late if was_late(error) else f"cannot be asked: {error.error_message}"
     except OpenFeatureError:
-        return ""  # it has the flag, of another type
+        return ""  # it has the flag, with another type
     except ValueError:
-        return "is no longer asked"  # gRPC's word for a channel that was closed
+        return "is no longer asked"  # gRPC's text for a closed channel
     return ""
 
 
@@ -121,7 +121,7 @@ def was_late(error: GeneralError) -> bool:
 
 
 def close(stock: FlagdProvider) -> None:
-    """Shut it down and join its threads, which it leaves running; twice if it was still starting."""
+    """Shut it down and join the threads that it leaves running; twice if it was still starting."""
     stock.shutdown()
     stock.detach()
     resolver = cast("GrpcResolver", stock.resolver)
@@ -131,7 +131,7 @@ def close(stock: FlagdProvider) -> None:
 
 
 def _has_any_flag(stock: FlagdProvider, deadline: float) -> bool:
-    """Whether flagd holds a flag. One without any says so at once; too much to send or in time is many."""
+    """Whether flagd has any flag. If there are none, it answers at once; too large or too late means many."""
     resolver = cast("GrpcResolver", stock.resolver)
     stub = evaluation_v1_pb2_grpc.ServiceStub(resolver.channel)  # the newer protocol no longer has this call
     request = evaluation_v1_pb2.ResolveAllRequest()

@@ -1,8 +1,8 @@
-"""Flags from a flagd server's sync stream, evaluated here; the last good set serves through every fault.
+"""Flags from a flagd server's sync stream, evaluated here; the last good set stays in use through any fault.
 
-The server pushes whole sets over ``flagd.sync.v1``. A set that cannot be read, a connection that ends and a
-server that is down at the start all leave what served before: the last set, the copy of it on disk, or the
-code defaults. The provider says so (STALE, and ERROR after the grace period) and goes on trying.
+The server pushes complete sets over ``flagd.sync.v1``. If a set can't be read, a connection ends, or the
+server is down at the start, the previous values stay in use: the last set, its copy on disk, or the code
+defaults. The provider reports it (STALE, then ERROR after the grace period) and keeps trying.
 """
 
 import logging
@@ -39,16 +39,16 @@ _FIRST_RETRY: Final = 0.1
 """Seconds between attempts while the start waits for the first set."""
 
 _JOIN_SECONDS: Final = 30.0
-"""Longest wait for the thread to end: it may be reading a set of tens of megabytes."""
+"""Maximum wait for the thread to end: it may be reading a set of tens of megabytes."""
 
 
 class StreamProvider(CompiledProvider):
     """An OpenFeature provider over a flagd server's sync stream.
 
     Args:
-        options: How the server is reached. Default: what ``FLAGD_*`` says.
+        options: How to reach the server. Read from ``FLAGD_*`` if omitted.
         context: Attributes laid below every evaluation context, and above those that the server sends.
-        copy_folder: Folder of the offline copy, or None for none. Default: ``stream`` in `data_folder`.
+        copy_folder: Folder for the offline copy, or None for no copy. Default: ``stream`` in `data_folder`.
     """
 
     def __init__(
@@ -79,9 +79,8 @@ class StreamProvider(CompiledProvider):
         """Connect, and wait for the first set for at most the options' ``deadline``.
 
         Raises:
-            ProviderNotReadyError: No set with flags has arrived and there is no offline copy; the attempts go
-                on.
-            ProviderFatalError: The server refused with a code that the options call fatal.
+            ProviderNotReadyError: No set with flags has arrived and there's no offline copy; attempts go on.
+            ProviderFatalError: The server refused with a code that the options list as fatal.
         """
         self.shutdown()
         self._wanted = True
@@ -102,13 +101,13 @@ class StreamProvider(CompiledProvider):
             raise ProviderNotReadyError(f"flagd at {self.serving.source}: {why}")
 
     def shutdown(self) -> None:
-        """Close the connection and wait for its thread to end; what was taken keeps serving."""
+        """Close the connection and wait for its thread to end; the last set stays in use."""
         with self._changing:
             self._wanted = False
             follower, self._follower = self._follower, None
         if follower is not None:
             follower.stop()
-        self._first.set()  # a start that waits need not
+        self._first.set()  # a start that's waiting can stop
         self._join_teller()
         self._first.clear()
 
@@ -120,7 +119,7 @@ class StreamProvider(CompiledProvider):
         self._join_teller()
 
     def after_fork(self, *, in_child: bool) -> None:
-        """Connect again."""
+        """Reconnect."""
         if in_child:
             self._first = threading.Event()
             self._changing = threading.Lock()
@@ -128,7 +127,7 @@ class StreamProvider(CompiledProvider):
             self._follower = _Follower(self)
 
     def take(self, push: Push) -> None:
-        """Serve a set that the server sent, unless it cannot be used."""
+        """Serve a set from the server, unless it's unusable."""
         try:
             document = read_document(push.flags.encode(errors="surrogatepass"), self.serving.source)
         except FlagFileError as error:
@@ -149,7 +148,7 @@ class StreamProvider(CompiledProvider):
             self._copy.save(push.flags, push.context)
 
     def lost(self, error: LostError) -> bool:
-        """Account for an attempt that failed or a connection that ended; give whether to try again."""
+        """Handle a failed attempt or an ended connection; return whether to retry."""
         source, now = self.serving.source, time.monotonic()
         if error.code in self._options.fatal_codes and self._starting:
             self._fatal = (
@@ -164,13 +163,13 @@ class StreamProvider(CompiledProvider):
         return True
 
     def grace(self) -> float:
-        """Seconds until the status goes to ERROR; infinite where that is not near or has happened."""
+        """Seconds until the status becomes ERROR; infinite if that isn't pending or has happened."""
         if self._lost_at is None or self._status() is not ProviderStatus.STALE:
             return float("inf")
         return max(0.0, self._lost_at + self._options.grace_period - time.monotonic())
 
     def fail(self) -> None:
-        """Say that the server has been away for longer than the grace period."""
+        """Report that the server has been down for longer than the grace period."""
         message = f"no connection to flagd for {self._options.grace_period:g} s: {self.serving.stale}"
         self.emit_provider_error(ProviderEventDetails(message=message, error_code=ErrorCode.GENERAL))
 
@@ -220,10 +219,10 @@ class StreamProvider(CompiledProvider):
 
 
 class _Follower:
-    """The thread that follows the server: one connection after the other until it is stopped.
+    """The thread that follows the server, one connection after another, until it's stopped.
 
     Args:
-        provider: What takes the sets and accounts for the losses.
+        provider: Handles the sets and the lost connections.
     """
 
     def __init__(self, provider: StreamProvider) -> None:
@@ -250,7 +249,7 @@ class _Follower:
                 return
             attempt = 0 if received else attempt + 1
             if received and error.code == "DEADLINE_EXCEEDED":
-                continue  # the stream lived its life; nothing is wrong
+                continue  # the stream reached its deadline; nothing is wrong
             if not self._provider.lost(error):
                 return
             self._wait(self._provider.delay(attempt))
@@ -262,7 +261,7 @@ class _Follower:
             return not self._stop.is_set()
 
     def _follow(self) -> tuple[bool, LostError]:
-        """Read one connection to its end; give whether a set came, and how it ended."""
+        """Read one connection to its end; return whether a set arrived, and how it ended."""
         received = False
         connection = self._connection
         try:
@@ -271,7 +270,7 @@ class _Follower:
                 self._provider.take(push)
         except LostError as error:
             return received, error
-        except Exception as error:  # a dead thread would serve old flags for ever in silence
+        except Exception as error:  # a dead thread would silently serve old flags forever
             logger.exception("flagd: a set could not be taken; the last good one keeps serving")
             return received, LostError(f"{type(error).__name__}: {error}")
         return received, LostError("the server ended the stream")

@@ -1,6 +1,6 @@
-"""One connection to flagd's ``flagd.sync.v1``: whole sets of flags as the server pushes them.
+"""One connection to flagd's ``flagd.sync.v1``, over which the server pushes complete flag sets.
 
-Only a stream provider that connects imports this file: it loads gRPC.
+Imported only by a stream provider that connects, because it loads gRPC.
 """
 
 import threading
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 Attributes = Mapping[str, EvaluationContextAttribute]
 
 _CONNECT_SECONDS = 5.0
-"""Longest time for one connection to come about; gRPC's own 20 s would hide an outage for as long."""
+"""Maximum time to connect; gRPC's own 20 s would hide an outage for that long."""
 
 _SETTINGS = (
     ("grpc.min_reconnect_backoff_ms", int(_CONNECT_SECONDS * 1000)),
-    # No thread of gRPC's Python layer: what is left running at a fork breaks the child.
+    # No threads of gRPC's Python layer: any left running at a fork breaks the child.
     (ChannelOptions.SingleThreadedUnaryStream, 1),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One set as the server sent it.
+    """One set as sent by the server.
 
     Attributes:
-        flags: A flagd document, whole.
+        flags: A complete flagd document.
         context: Attributes that the server lays below every evaluation.
     """
 
@@ -50,7 +50,7 @@ class LostError(Exception):
     """The connection ended; the message says how.
 
     Args:
-        reason: What happened, for a person.
+        reason: A readable description of what happened.
         code: The gRPC status name.
     """
 
@@ -60,10 +60,10 @@ class LostError(Exception):
 
 
 class SyncConnection:
-    """A connection that is used once: read `pushes`, from one thread; `close` it from any.
+    """A single-use connection: read `pushes` from one thread; `close` it from any thread.
 
     Args:
-        options: Where the server is and how it is spoken to.
+        options: The server's address and connection options.
     """
 
     def __init__(self, options: FlagdOptions) -> None:
@@ -73,13 +73,13 @@ class SyncConnection:
         self._closed = False
 
     def pushes(self) -> Iterator[Push]:
-        """Connect and give each set that the server sends, until the connection ends.
+        """Connect and yield each set that the server sends, until the connection ends.
 
         Nothing is queued here: the next set is taken from gRPC, whose flow control holds the server back,
-        when the last one has been dealt with.
+        only when the last one has been handled.
 
         Raises:
-            LostError: The connection could not be made or has ended, by whatever side.
+            LostError: The connection failed or was ended by either side.
         """
         lost = LostError("the server ended the stream")
         try:
@@ -100,13 +100,13 @@ class SyncConnection:
             lost = _lost(error, self._options)
         except OSError as error:
             lost = LostError(f"{self._options.certificate}: cannot be read: {error.strerror}")
-        # Raised here and not above, so that no exception holds gRPC's call: with nothing of gRPC's alive its
-        # threads end, as a fork needs.
+        # Raised here and not above, so that no exception refers to gRPC's call: gRPC's threads end only when
+        # none of its objects is alive, and a fork needs that.
         self._channel = None
         raise lost
 
     def close(self) -> None:
-        """End the connection; a thread that waits for a set is woken."""
+        """End the connection, waking a thread that waits for a set."""
         with self._lock:
             self._closed = True
             if self._channel is not None:
@@ -122,23 +122,23 @@ class SyncConnection:
             call = stub.SyncFlags(
                 sync_pb2.SyncFlagsRequest(selector=options.selector, provider_id=options.provider_id),
                 timeout=options.stream_deadline or None,
-                # flagd reads the selector from the header since 0.11, from the body before
+                # since 0.11, flagd reads the selector from the header; before, from the body
                 metadata=(("flagd-selector", options.selector),) if options.selector else None,
             )
             self._channel = channel
         return cast("Iterator[sync_pb2.SyncFlagsResponse]", call)
 
     def _metadata(self, stub: sync_pb2_grpc.FlagSyncServiceStub) -> Attributes:
-        """Ask a server that sends no context with its flags the older way; it need not know or answer it."""
+        """Use the older call for a server that sends no context with its flags; it needn't support it."""
         try:
             answer = stub.GetMetadata(sync_pb2.GetMetadataRequest(), timeout=self._options.deadline)
-        except (grpc.RpcError, ValueError):  # ValueError: the channel was closed in the meantime
+        except (grpc.RpcError, ValueError):  # ValueError: the channel was closed meanwhile
             return {}
         return _attributes(answer.metadata)
 
 
 def _end(channel: grpc.Channel, responses: Iterator[sync_pb2.SyncFlagsResponse]) -> None:
-    """Close the channel and read the call to its end; a call that isn't keeps its socket open."""
+    """Close the channel and read the call to its end; an unread call keeps its socket open."""
     channel.close()
     with suppress(grpc.RpcError):
         for _ in responses:
@@ -146,9 +146,9 @@ def _end(channel: grpc.Channel, responses: Iterator[sync_pb2.SyncFlagsResponse])
 
 
 def _attributes(struct: "Struct") -> Attributes:
-    """Turn a protobuf struct into attributes. It has no integers, so whole numbers become them."""
+    """Convert a protobuf struct to attributes. It has no integers, so whole numbers become integers."""
     values = MessageToDict(struct)
-    values.pop("targetingKey", None)  # that is the caller's alone
+    values.pop("targetingKey", None)  # only the caller may set it
     return {
         key: int(value) if isinstance(value, float) and value.is_integer() else value
         for key, value in values.items()

@@ -1,4 +1,4 @@
-"""Flags whose server lays attributes below every evaluation context."""
+"""Flags evaluated with attributes that the server lays below every evaluation context."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from windsock.providers.shards import ShardedFlag
 
 
 class FlagInContext:
-    """One flag that is evaluated over the server's attributes; the caller's own win.
+    """A flag evaluated with the server's attributes; the caller's attributes take precedence.
 
     Args:
         inner: The flag.
@@ -33,5 +33,5 @@ class FlagInContext:
         return self._inner.evaluate({**self._below, **context})
 
     def rule(self, context: Mapping[str, object]) -> Outcome:
-        """Evaluate; raises as the flag's own rule does."""
+        """Evaluate; raises what the flag's own rule raises."""
         return self._inner.rule({**self._below, **context})

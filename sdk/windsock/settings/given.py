@@ -35,7 +35,7 @@ class Resolution:
         layers: The layers as found, including withdrawn values.
         tally: The results of the calls that used it.
         shared: The values that users can share.
-        error: The error in an evaluation, as in `Outcome.error`. A missing experiment or profile flag isn't an
+        error: The error in an evaluation, as in `Outcome.error`. A missing experiment or profile flag is no
             error, nor is a missing base flag if another flag decides.
     """
 
