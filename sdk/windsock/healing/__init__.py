@@ -1,4 +1,4 @@
-"""Healing: a call that fails with a tuned value is answered with the value below it; blame needs evidence."""
+"""Healing: retry a call that fails with a tuned value using the value below; blame requires evidence."""
 
 from windsock.healing.call import aheal, heal
 from windsock.healing.classify import Blame, Classifier, Verdict, classify

@@ -1,4 +1,4 @@
-"""One healed call: the view that is passed to it, first as the user's, then rung by rung lower."""
+"""One healed call: the view passed to it, first with the user's values, then rung by rung lower."""
 
 import contextlib
 import logging
@@ -41,25 +41,25 @@ S = TypeVar("S", bound=Settings)
 T = TypeVar("T")
 
 NOT_HEALED = "not healed: the answer had begun"
-"""What `Healed.fell_to` says of a stream that failed after its first item."""
+"""The value of `Healed.fell_to` for a stream that failed after its first item."""
 
 _MARK = "_windsock_exhausted"
 
 
 class Attempt(Generic[S]):
-    """One healed call. None of its methods raises anything but `KeyboardInterrupt`, which is the user's.
+    """One healed call. Its methods raise nothing except `KeyboardInterrupt`, which comes from the user.
 
     Args:
-        settings: What the caller gave to `heal`.
+        settings: The settings passed to `heal`.
         classifier: Judges the errors.
         deadline: Seconds for all runs; None or infinity for no limit.
 
     Attributes:
-        settings: What the next run gets.
-        error: What the first run raised, or None before it did.
+        settings: The settings for the next run.
+        error: The first run's exception, or None so far.
     """
 
-    # Defaults of the class, so that a call that goes well sets what it needs and nothing else.
+    # Class-level defaults, so that a successful call sets only what it needs.
     error: Exception | None = None
     _last: Exception | None = None
     _end: float | None = None
@@ -97,7 +97,7 @@ class Attempt(Generic[S]):
         return None if self._end is None else max(0.0, self._end - time.monotonic())
 
     def lower(self, error: Exception) -> bool:
-        """Put the fields that the call read one rung down; False where `error` is to be raised."""
+        """Move the fields that the call read one rung down; False if `error` should be raised."""
         try:
             return self._lower(error)
         except KeyboardInterrupt:
@@ -107,7 +107,7 @@ class Attempt(Generic[S]):
             return False
 
     def succeeded(self) -> None:
-        """Say what was healed; outside a request, record the use here."""
+        """Report what was healed; outside a request, record the use here."""
         if self._given is None:
             return
         try:
@@ -123,7 +123,7 @@ class Attempt(Generic[S]):
             logger.exception("a healed call could not be accounted for; its answer was returned")
 
     def failed_midway(self, error: Exception) -> None:
-        """Say that a stream failed after its first item: somebody has seen it, so nothing is run again."""
+        """Report that a stream failed after its first item: it was already delivered, so nothing is rerun."""
         if self._given is None:
             return
         try:
@@ -158,7 +158,7 @@ class Attempt(Generic[S]):
         if not suspects or self.left() == 0 or not worthwhile:
             self._exhausted(error)
             return False
-        # Where the error names fields, the user keeps the others; should that not do, the others follow.
+        # If the error names fields, the user keeps the others; if that isn't enough, the others follow.
         self._named_only = first and bool(verdict.fields) and verdict.blame is not Blame.ELSEWHERE
         falling = list(verdict.fields) if self._named_only else suspects
         last_good = quarantine.last_good.below(resolver, resolution, falling)
@@ -174,15 +174,15 @@ class Attempt(Generic[S]):
         return True
 
     def _follow(self, error: Exception) -> None:
-        """Remember the errors, each with the one before it as its context, as nested handlers do."""
+        """Keep the errors, each with the previous one as its context, as nested handlers do."""
         if self._last is not None and error is not self._last and error.__context__ is None:
-            with contextlib.suppress(Exception, SystemExit):  # an error may refuse anything
+            with contextlib.suppress(Exception, SystemExit):  # an error object may reject anything
                 error.__context__ = self._last
         self.error = self.error or error
         self._last = error
 
     def _suspects(self, error: Exception) -> list[str]:
-        """The tuned fields that the call read, without those that a heal inside it has already lowered."""
+        """The tuned fields that the call read, except those already lowered by a heal inside it."""
         if self._given is None:
             return []
         origins = self._given.resolution.resolved.origins
@@ -195,7 +195,7 @@ class Attempt(Generic[S]):
         ]
 
     def _exhausted(self, error: Exception) -> None:
-        """Nothing answered: the record keeps what the user was assigned, and an outer heal learns of it."""
+        """Nothing worked: the record keeps the user's assigned values, and an outer heal learns of it."""
         assigned = {each.field: self._first.values[each.field] for each in self._healed}
         for trace in self._traces:
             trace.instead = assigned
@@ -204,7 +204,7 @@ class Attempt(Generic[S]):
             setattr(error, _MARK, _marks(error) | {(flag, name) for name in self._fell})
 
     def _judge(self, error: Exception, suspects: list[str]) -> Verdict:
-        """Ask the classifier; one that raises, answers something else, or takes too long does not know."""
+        """Ask the classifier; if it raises, returns something else or takes too long, blame is unknown."""
         if self._given is None:
             return Verdict(Blame.UNKNOWN)
         secrets = type(self.settings).__windsock__.declaration.secrets
@@ -223,7 +223,7 @@ class Attempt(Generic[S]):
             return Verdict(Blame.UNKNOWN)
 
     def _account(self, error: Exception, fell_to: dict[str, str]) -> tuple[Healed, ...]:
-        """What a row of `usage_logs` records about this failure."""
+        """The record of this failure for a row of `usage_logs`."""
         if self._given is None:
             return ()
         declaration = type(self.settings).__windsock__.declaration
@@ -256,10 +256,10 @@ class Attempt(Generic[S]):
         return tuple(faults)
 
     def _blame(self) -> None:
-        """A lower rung has answered: tell, and count what was the values' own fault."""
+        """A lower rung worked: report it, and count faults caused by the values themselves."""
         set_healed(self.settings, self._healed)
         if self._given is not None:
-            set_fallen(self._caller, self._given, ())  # told once, also where the call is made again
+            set_fallen(self._caller, self._given, ())  # reported once, even if the call is repeated
         user = None if self._key is None else stored_user_id(self._key, user_id_key())
         shown = type(self.settings).__windsock__.declaration.shown(
             {each.field: getattr(self.settings, each.field) for each in self._healed}
@@ -291,7 +291,7 @@ class Attempt(Generic[S]):
             quarantine.probe_went_well(self._probe)
 
     def _pass(self, given: Given) -> None:
-        """Make the view that the call gets; its own, so that its reads are those of the call."""
+        """Create a separate view for the call, so that its reads are the call's reads."""
         self._given = given
         self.settings = new_view(type(self.settings), given, self._key)
         if self._request is not None:
@@ -301,7 +301,7 @@ class Attempt(Generic[S]):
 
 
 def _marks(error: BaseException) -> frozenset[tuple[str, str]]:
-    """The fields, by flag, of which a heal inside this one has tried the lower values."""
+    """The fields, by flag, whose lower values a heal inside this one has already tried."""
     try:
         marks: object = getattr(error, _MARK, None)
     except KeyboardInterrupt:
@@ -312,7 +312,7 @@ def _marks(error: BaseException) -> frozenset[tuple[str, str]]:
 
 
 def _secrets_in(value: object) -> Iterator[str]:
-    """The plain texts of the secrets in a value, at any depth."""
+    """The secrets in a value as plain text, at any depth."""
     if isinstance(value, SecretStr):
         yield from filter(None, [value.get_secret_value()])
     elif isinstance(value, SecretBytes):
@@ -327,17 +327,17 @@ def _secrets_in(value: object) -> Iterator[str]:
 
 
 def within(seconds: float | None, function: Callable[[], T]) -> list[T]:
-    """Call `function` in a thread, which is left behind when time is up: a thread cannot be stopped.
+    """Call `function` in a thread, which is abandoned on timeout, since threads can't be stopped.
 
     Args:
-        seconds: How long to wait; None for as long as it takes.
+        seconds: How long to wait; None for no limit.
         function: Runs in the caller's context.
 
     Returns:
-        What it returned, in a list; an empty list if it did not return in time, or no thread can be had.
+        Its result in a list; an empty list if it didn't return in time or no thread could be started.
 
     Raises:
-        BaseException: What it raised.
+        BaseException: Whatever it raised.
     """
     answers: list[T] = []
     errors: list[BaseException] = []
@@ -352,7 +352,7 @@ def within(seconds: float | None, function: Callable[[], T]) -> list[T]:
     thread = threading.Thread(target=run, name="windsock-heal", daemon=True)
     try:
         thread.start()
-    except RuntimeError:  # the process has no thread left: as if time were up
+    except RuntimeError:  # the process can't start another thread: treat as a timeout
         return []
     thread.join(seconds)
     if errors:

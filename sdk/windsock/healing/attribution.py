@@ -1,15 +1,15 @@
-r"""Attribution: whether a variant's calls fail more often than the calls of others at the same time.
+r"""Attribution: whether a variant's calls fail more often than other calls at the same time.
 
-An e-process, valid at every moment it is looked at. Time is cut into windows. In a window the variant made
-n of N calls, and F calls failed, k of them the variant's. If the variant makes no difference, every call of
-the window is as likely to be among the failed ones, so given n, N and F, k is hypergeometric, whatever the
-rate was: an outage that all share raises F and leaves the share alone. Were the odds of failing w times as
-high, k would be Fisher's noncentral hypergeometric. The window's likelihood ratio
+An e-process, valid whenever it's checked. Time is divided into windows. In a window, the variant made n of N
+calls, and F calls failed, k of them the variant's. If the variant makes no difference, every call in the
+window is equally likely to be among the failed ones, so given n, N and F, k is hypergeometric, whatever the
+failure rate: a shared outage raises F but not the variant's share. If the odds of failing were w times as
+high, k would follow Fisher's noncentral hypergeometric distribution. The window's likelihood ratio
 
     C(n, k) C(N-n, F-k) w^k / sum over j of C(n, j) C(N-n, F-j) w^j   over   C(n, k) C(N-n, F-k) / C(N, F)
 
-has the expectation 1 given the past, so the product over windows is a test martingale, and so is the mean
-over several w. By Ville's inequality it ever reaches 1/alpha with a probability of at most alpha.
+has expectation 1 given the past, so the product over windows is a test martingale, and so is the mean over
+several w. By Ville's inequality, the probability that it ever reaches 1/alpha is at most alpha.
 
 Sources: J. ter Schure, M. F. Pérez-Ortiz, A. Ly, P. Grünwald, "The safe logrank test" (arXiv:2011.06931),
 whose risk set is our window; J. Ville, "Étude critique de la notion de collectif" (1939).
@@ -19,19 +19,19 @@ from math import exp, inf, lgamma, log
 from typing import NamedTuple
 
 ODDS_RATIOS = (1.5, 2.5, 4.0, 8.0, 16.0, 32.0)
-"""The alternatives that are mixed, all of them harm; equal weights."""
+"""The mixed alternatives, with equal weights; all of them mean harm."""
 
 ALPHA = 0.05
-"""The chance that a process ever accuses any variant that does nothing."""
+"""The probability that a process ever accuses any harmless variant."""
 
 
 class Window(NamedTuple):
-    """What happened in one window.
+    """The counts of one window.
 
     Attributes:
         calls: The variant's calls.
         faults: How many of them failed.
-        other_calls: The calls of everybody else.
+        other_calls: All other calls.
         other_faults: How many of those failed.
     """
 
@@ -42,11 +42,11 @@ class Window(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """The evidence against one variant; immutable, `after` gives the next.
+    """The evidence against one variant; immutable, `after` returns the updated evidence.
 
     Attributes:
         logs: The log likelihood ratio of each of `ODDS_RATIOS` over all windows so far.
-        calls: The variant's calls in windows that told something.
+        calls: The variant's calls in informative windows.
         faults: Its faults.
     """
 
@@ -56,12 +56,12 @@ class Evidence(NamedTuple):
 
     @property
     def log_e(self) -> float:
-        """The natural logarithm of the e-value: 0 says nothing, log(1/alpha) says it at level alpha."""
+        """The natural logarithm of the e-value: 0 means no evidence, log(1/alpha) evidence at level alpha."""
         highest = max(self.logs)
         return highest + log(sum(exp(each - highest) for each in self.logs) / len(self.logs))
 
     def after(self, window: Window) -> "Evidence":
-        """Add a window. One without a fault, or without others to compare with, tells nothing."""
+        """Add a window. Without faults, or without other calls to compare with, it's uninformative."""
         if window.faults + window.other_faults == 0 or window.calls == 0 or window.other_calls == 0:
             return self
         logs = tuple(
@@ -71,7 +71,7 @@ class Evidence(NamedTuple):
 
 
 def log_ratio(window: Window, log_odds: float) -> float:
-    """The log likelihood ratio of one window: odds of failing e^`log_odds` times as high, over equal odds."""
+    """A window's log likelihood ratio: e^`log_odds` times the odds of failing, versus equal odds."""
     failed = window.faults + window.other_faults
     least = max(0, failed - window.other_calls)
     most = min(failed, window.calls)
@@ -86,7 +86,7 @@ def log_ratio(window: Window, log_odds: float) -> float:
 def threshold(order: int) -> float:
     """The log e-value at which the `order`-th variant under test (from 1) is accused.
 
-    The levels alpha/(j(j+1)) add up to alpha, so however many variants come and go, the chance that any
+    The levels alpha/(j(j+1)) add up to alpha, so however many variants come and go, the probability that any
     harmless one is ever accused stays below alpha.
     """
     return log(order * (order + 1) / ALPHA)

@@ -1,4 +1,4 @@
-"""Where processes tell each other what is withdrawn: here a file for one host."""
+"""Boards through which processes share withdrawals; this one is a file for a single host."""
 
 import contextlib
 import json
@@ -22,12 +22,12 @@ _NAMES = tuple(each.name for each in fields(Withdrawal) if each.name != "left")
 
 
 class Board(Protocol):
-    """Shares withdrawals. `exchange` may block and may raise; it is called from one thread at a time.
+    """Shares withdrawals. `exchange` may block or raise; it's called from one thread at a time.
 
     Attributes:
-        interval: Seconds between exchanges in which nothing is new here.
-        mirrored: Whether the mirror reads along, and takes what is withdrawn out of profiles.
-        mirrors: What the mirrors reported, as of the last exchange.
+        interval: Seconds between exchanges if there's nothing new here.
+        mirrored: Whether the mirror reads it too, and removes withdrawn values from profiles.
+        mirrors: The mirrors' reports as of the last exchange.
     """
 
     interval: float
@@ -35,33 +35,33 @@ class Board(Protocol):
     mirrors: tuple[MirrorReport, ...]
 
     def exchange(self, outbox: Outbox) -> Sequence[Withdrawal]:
-        """Tell what is new here, and give everything that is in force."""
+        """Share what's new here, and return everything in force."""
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
 
 
 class FileBoard:
-    """A JSON file for the processes of one host; faults are counted by each of them alone.
+    """A JSON file for the processes on one host; each process counts faults separately.
 
     Args:
-        path: Made at the first withdrawal; only its owner may read it, and a folder that others can write is
-            refused. Default: ``quarantine.json`` in `data_folder`.
+        path: Created at the first withdrawal; only its owner may read it, and a folder that others can write
+            to is refused. Default: ``quarantine.json`` in `data_folder`.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = (
             path or data_folder() / "quarantine.json"
-        ).absolute()  # the process may change its folder later
+        ).absolute()  # the process may change its working directory later
         self.interval = 2.0
         self.mirrored = False
         self.mirrors: tuple[MirrorReport, ...] = ()
 
     def exchange(self, outbox: Outbox) -> Sequence[Withdrawal]:
-        """Read the file; if anything is new, replace it in one step.
+        """Read the file; if anything is new, replace it atomically.
 
         Raises:
-            OSError: The file cannot be written, or its folder is refused.
+            OSError: The file can't be written, or its folder is refused.
         """
         if not outbox.withdrawn and not outbox.lifted:
             return self._read()
@@ -74,14 +74,14 @@ class FileBoard:
         return kept
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: there's nothing to close."""
 
     def _read(self) -> list[Withdrawal]:
         try:
             entries = json.loads(private_folder.read_private(self.path))
             now = time.time()
             found = [
-                # a clock that was set back must not make a withdrawal last longer than it may
+                # setting the clock back must not extend a withdrawal beyond its limit
                 Withdrawal(
                     **{name: each[name] for name in _NAMES}, left=min(each["expires_at"] - now, EXPIRY)
                 )
@@ -114,7 +114,7 @@ class FileBoard:
             self.path.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT | private_folder.NO_FOLLOW, 0o600
         )
         try:
-            disk.lock(lock)  # without flock two writers at once may lose one entry
+            disk.lock(lock)  # without flock, two concurrent writers may lose an entry
             yield
         finally:
             os.close(lock)

@@ -1,4 +1,4 @@
-"""`heal` and `aheal`: a call that fails with a tuned value is answered with the value below it."""
+"""`heal` and `aheal`: retry a call that fails with a tuned value using the value below it."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
@@ -19,35 +19,35 @@ T = TypeVar("T")
 def heal(
     settings: S, call: Callable[[S], T], *, deadline: float | None = None, classify: Classifier = classify
 ) -> T:
-    """Run `call` with the settings; if it fails with tuned values, answer with the values below them.
+    """Run `call` with the settings; if it fails with tuned values, retry it with the values below them.
 
     ::
 
         answer = windsock.heal(teacher, lambda s: client.chat(model=s.reasoning_model, messages=messages))
 
-    When `call` raises, and it read fields whose values are not the code defaults, it is run once more with
-    those fields one rung down: the last value that worked there, else the next weaker layer that says
-    something else. Only while the errors are the values' own does it go further down, to the code defaults.
-    What was healed is logged at ERROR and recorded in the request's usage. Read the fields from the argument
-    of `call`: the reads tell which values to suspect.
+    If `call` raises after reading fields whose values aren't the code defaults, it's run once more with
+    those fields one rung down: the last value that worked there, or else the next weaker layer with a
+    different value. It goes further down, to the code defaults, only while the errors are the values' own
+    fault. Heals are logged at ERROR and recorded in the request's usage. Read the fields from the argument
+    of `call`: the reads show which values to suspect.
 
-    Settings that have fallen stay fallen: a second `heal` with the same object, as a retry library makes it,
-    begins where the first one ended.
+    Settings that have fallen back stay that way: a second `heal` with the same object, such as by a retry
+    library, begins where the first one ended.
 
     Args:
-        settings: What `Settings.for_user` or `Settings.live` gave; an ordinary instance is passed through.
-        call: Takes the settings; may run again, so what it does must bear that. If it is a generator, its
-            first item is taken here, and a failure before it is healed; one after it is not.
-        deadline: Seconds for all of it. Nothing is run again after it, and a run with weaker values, which is
-            then made in a thread of its own, is left behind when it passes: the first error is raised.
+        settings: The result of `Settings.for_user` or `Settings.live`; ordinary instances are passed through.
+        call: Takes the settings. It may run again, so it must be safe to repeat. If it's a generator, its
+            first item is taken here, and only a failure before that item is healed.
+        deadline: Seconds for all runs. Nothing is rerun after it. With a deadline, runs with weaker values
+            use a separate thread, abandoned when the deadline passes; the first error is then raised.
         classify: Judges whose fault an error is.
 
     Returns:
-        What `call` returned.
+        The result of `call`.
 
     Raises:
-        Exception: What `call` raised, where no tuned value was read, or the weaker values failed as well.
-        MisuseError: `call` is asynchronous: use `aheal`.
+        Exception: What `call` raised, if no tuned value was read or the weaker values failed as well.
+        MisuseError: `call` is asynchronous; use `aheal`.
     """
     attempt = Attempt(settings, classify, deadline)
     while True:
@@ -101,17 +101,17 @@ async def aheal(
     deadline: float | None = None,
     classify: Classifier = classify,
 ) -> T | AsyncGenerator[T]:
-    """Do what `heal` does where `call` is a coroutine function or an async generator function.
+    """Do what `heal` does for a coroutine function or an async generator function.
 
     ::
 
         async for part in await windsock.aheal(teacher, stream_answer): ...
 
-    A cancellation is never healed. When the deadline passes, what runs is cancelled: the first run ends
-    in `TimeoutError`, a later one in the first one's error.
+    Cancellation is never healed. When the deadline passes, the current run is cancelled: a first run ends
+    with `TimeoutError`, a later run with the first run's error.
 
     Raises:
-        MisuseError: `call` is a plain function: use `heal`.
+        MisuseError: `call` is a plain function; use `heal`.
     """
     attempt = Attempt(settings, classify, deadline)
     while True:
@@ -163,7 +163,7 @@ async def _arun(call: Callable[[S], Awaitable[T] | AsyncIterator[T]], attempt: A
 def _begun(
     stream: Generator[object, object, object], attempt: Attempt[S]
 ) -> Generator[object, object, object]:
-    """Take the first item, and make a generator that begins with it and passes on what is sent and thrown."""
+    """Take the first item, and return a generator that starts with it and forwards sends and throws."""
     try:
         first = next(stream)
     except StopIteration as end:
@@ -183,7 +183,7 @@ def _begun(
 
 
 def _resumed(stream: Generator[object, object, object], item: object) -> Generator[object, object, object]:
-    """Go on with a stream whose next item is already taken: ``yield from`` would lose what is sent for it."""
+    """Resume a stream whose next item was already taken; ``yield from`` would lose what's sent for it."""
     while True:
         try:
             try:
@@ -204,7 +204,7 @@ def _ended(value: object) -> Generator[object, object, object]:
 
 
 async def _abegun(stream: AsyncIterator[T], attempt: Attempt[S]) -> AsyncGenerator[T]:
-    iterator = cast("AsyncGenerator[T, object]", aiter(stream))  # one that isn't can't be sent anything
+    iterator = cast("AsyncGenerator[T, object]", aiter(stream))  # nothing can be sent to other iterators
     try:
         first = await anext(iterator)
     except StopAsyncIteration:

@@ -1,4 +1,4 @@
-"""Tells whether an error is the fault of a tuned value: status, code and parameter, read by duck typing.
+"""Decide whether a tuned value caused an error, from its status, code and parameter, by duck typing.
 
 The shapes are those of httpx (``response.status_code``), openai (``status_code``, ``code``, ``param``,
 ``body``) and anthropic (``status_code``, ``body["error"]["type"]``); none of them is imported.
@@ -14,19 +14,19 @@ from typing import NamedTuple, Protocol
 from windsock.text import MASK, mask_passwords, printable
 
 ERROR_MAX = 500
-"""Characters of an error's text that are judged, logged and kept."""
+"""Maximum characters of an error's text that are judged, logged and kept."""
 
 _READ_MAX = 100_000
 _CHAIN_MAX = 8
 _VALUE_STATUS = frozenset({400, 404, 422})
 _ELSEWHERE_STATUS = frozenset({401, 402, 403, 407, 408, 409, 425, 429})
 _VALUE_CODES = frozenset({"model_not_found", "not_found_error"})
-# The request's own content, or the account: another value of the same field would not have helped.
+# The request's content or the account: a different value in the same field wouldn't have helped.
 _ELSEWHERE_CODES = re.compile(
     r"content_filter|content_policy|context_length|insufficient_quota|billing|invalid_api_key|rate_limit"
     r"|authentication|permission|overloaded|server_error"
 )
-# Names, because the libraries are not imported; any of them in the class's ancestry counts.
+# Names, because the libraries aren't imported; any of them among the base classes counts.
 _NETWORK_NAMES = frozenset(
     {"APIConnectionError", "APITimeoutError", "ClientConnectionError", "NetworkError", "ProtocolError"}
     | {"ProxyError", "SSLError", "TimeoutException", "TransportError", "gaierror"}
@@ -37,20 +37,20 @@ class Blame(Enum):
     """Whose fault an error is."""
 
     VALUE = "value"
-    """The value's: it will fail again for every user."""
+    """The value: it will fail again for every user."""
     ELSEWHERE = "elsewhere"
-    """Somebody else's: the network, the provider's load, the account."""
+    """Something else: the network, the provider's load, the account."""
     UNKNOWN = "unknown"
-    """One error does not tell; only a comparison of many does."""
+    """A single error doesn't tell; only a comparison of many does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a classifier makes of an error.
+    """A classifier's verdict on an error.
 
     Attributes:
         blame: Whose fault it is.
-        fields: The fields that it is about, out of those that were read; empty where it does not tell.
+        fields: The fields concerned, among those that were read; empty if unknown.
     """
 
     blame: Blame
@@ -58,23 +58,23 @@ class Verdict:
 
 
 class Classifier(Protocol):
-    """Judges an error. One that raises counts as one that does not know."""
+    """Judges an error. If the classifier raises, blame is unknown."""
 
     def __call__(self, error: Exception, values: Mapping[str, object], /) -> Verdict:
         """Judge `error`.
 
         Args:
             error: What the call raised.
-            values: The tuned values that the call read, by field; secret ones are left out.
+            values: The tuned values that the call read, by field, without secrets.
         """
 
 
 def classify(error: Exception, values: Mapping[str, object], /) -> Verdict:
-    """Judge errors of httpx, openai, anthropic and alike, and refusals of a value in Python.
+    """Judge errors from httpx, openai, anthropic and the like, and values rejected in Python.
 
-    400, 404, 422, and 403 with ``model_not_found``, are the value's; 401, 429, 5xx, timeouts and the network
-    are not. A ``ValueError`` is the value's where it names the field or quotes the value. What an error was
-    raised from is looked into, so what a retry library wraps is found; the first that tells decides.
+    400, 404, 422, and 403 with ``model_not_found`` are the value's fault; 401, 429, 5xx, timeouts and network
+    errors aren't. A ``ValueError`` is the value's fault if it names the field or quotes the value. Causes are
+    checked too, so errors wrapped by a retry library are found; the first conclusive error decides.
     """
     facts = [_facts(each) for each in chain(error)]
     fields = _named(facts, values)
@@ -86,11 +86,11 @@ def classify(error: Exception, values: Mapping[str, object], /) -> Verdict:
 
 
 def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
-    """An error in one line of bounded length; an error that cannot even be printed says so.
+    """Describe an error in one line of bounded length, even if it can't be printed.
 
     Args:
         error: The error.
-        secrets: Texts that are masked where it quotes them, plainly or as Python or JSON writes them.
+        secrets: Texts to mask wherever it quotes them, as plain text or in Python or JSON notation.
     """
     text = printable(error, _READ_MAX)
     for secret in secrets:
@@ -129,7 +129,7 @@ def _facts(error: BaseException) -> _Facts:
 
 
 def _body(error: BaseException) -> Mapping[object, object]:
-    """The JSON of the answer: openai gives the inner error, anthropic the whole."""
+    """The response's JSON: openai provides the inner error, anthropic the whole."""
     body = _attribute(error, "body")
     if type(body) is not dict:
         return {}
@@ -173,7 +173,7 @@ def _is_the_values_own(fact: _Facts, fields: tuple[str, ...]) -> bool:
 
 
 def _named(facts: list[_Facts], values: Mapping[str, object]) -> tuple[str, ...]:
-    """The fields that an error names in its parameter, else those whose value or name its text quotes."""
+    """The fields that an error's parameter names, else those whose value or name its text quotes."""
     for fact in facts:
         if fact.param and (fields := _fields_of(fact.param, values)):
             return fields
@@ -198,7 +198,7 @@ def _quotes(text: str, name: str, value: object) -> bool:
 
 
 def _attribute(thing: object, name: str) -> object:
-    """Read an attribute of something that may raise anything while it is read."""
+    """Read an attribute that may raise anything."""
     try:
         return getattr(thing, name, None)
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""The last value that worked at each place: what a failing value falls to first."""
+"""The last value that worked at each place: the first fallback for a failing value."""
 
 from collections.abc import Iterable
 
@@ -8,28 +8,28 @@ from windsock.settings.place import ValueKey, fingerprint
 from windsock.settings.resolution import LAST_GOOD, Resolver
 
 _MAX = 10_000
-"""Places remembered in a process; the one learned first is forgotten first."""
+"""Maximum places remembered per process; the oldest is forgotten first."""
 
 
 class LastGood:
-    """Values that calls went well with, by flag, variant and field; in memory only, as they may be secret."""
+    """Values of successful calls, by flag, variant and field; in memory only, because they may be secret."""
 
     def __init__(self) -> None:
         self._values: dict[ValueKey, object] = {}
 
     def learn(self, resolver: Resolver, resolution: Resolution, names: Iterable[str]) -> None:
-        """Remember the values of the fields that a call read and went well with."""
+        """Remember the values of the fields that a successful call read."""
         for name in names:
             origin = resolution.resolved.origins.get(name)
             key = None if origin is None else resolver.place(origin, name)
             if key is not None:
-                self._values.pop(key, None)  # learned again, it is the newest
+                self._values.pop(key, None)  # relearned, so now the newest
                 self._values[key] = plain(resolution.values[name])
         while len(self._values) > _MAX:
             self._values.pop(next(iter(self._values)), None)
 
     def below(self, resolver: Resolver, resolution: Resolution, names: Iterable[str]) -> dict[str, object]:
-        """What worked before in each field whose value has changed since."""
+        """The previously working value of each field whose value has changed since."""
         found = {}
         for name in names:
             origin = resolution.resolved.origins[name]

@@ -1,4 +1,4 @@
-"""What this process has heard of the mirrors, which take withdrawn values out of profiles."""
+"""What this process knows about the mirrors, which remove withdrawn values from profiles."""
 
 import time
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class MirrorReport:
-    """What the mirror that leads a group last reported to the database.
+    """The last report to the database by the mirror that leads a group.
 
     Attributes:
         group: The group of mirrors.
-        right: Seconds since its documents were last known to be right, as of `heard`; None for never.
-        trouble: What is wrong with it; empty when nothing is.
-        heard: When the report was read, by the monotonic clock.
+        right: Seconds since its documents were last known to be correct, as of `heard`; None for never.
+        trouble: Its current problem; empty if there's none.
+        heard: When the report was read, on the monotonic clock.
     """
 
     group: str
@@ -22,12 +22,12 @@ class MirrorReport:
 
     @property
     def age(self) -> float | None:
-        """Seconds since its documents were last known to be right; None for never."""
+        """Seconds since its documents were last known to be correct; None for never."""
         return None if self.right is None else self.right + time.monotonic() - self.heard
 
 
 class Heard:
-    """What the mirrors reported, as of the last exchange with the database; empty without one."""
+    """The mirrors' reports as of the last exchange with the database; empty before the first."""
 
     def __init__(self) -> None:
         self.reports: tuple[MirrorReport, ...] = ()

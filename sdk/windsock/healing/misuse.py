@@ -1,4 +1,4 @@
-"""Calls that `heal` and `aheal` cannot heal, told to who wrote them."""
+"""Report calls that `heal` and `aheal` can't heal to their authors."""
 
 import logging
 from collections.abc import Callable
@@ -14,18 +14,18 @@ _told: set[CodeType] = set()
 
 
 def refuse_coroutine(answer: "CoroutineType[Any, Any, Any] | AsyncGeneratorType[Any, Any]") -> None:
-    """Refuse what `heal` cannot run.
+    """Reject a call that `heal` can't run.
 
     Raises:
         MisuseError: Always.
     """
     if isinstance(answer, CoroutineType):
-        answer.close()  # else Python warns that it was never awaited
+        answer.close()  # otherwise Python warns that it was never awaited
     raise MisuseError("windsock.heal got an async function; write await windsock.aheal(…)")
 
 
 def refuse_plain(answer: object) -> None:
-    """Refuse what `aheal` can neither await nor iterate over.
+    """Reject a call whose result `aheal` can neither await nor iterate over.
 
     Raises:
         MisuseError: Always.
@@ -37,7 +37,7 @@ def refuse_plain(answer: object) -> None:
 
 
 def tell_unread(call: Callable[..., object], settings: object) -> None:
-    """Tell, once for each call in the code, that it reads the settings from outside and not its argument."""
+    """Warn once per call site that it reads outer settings instead of its argument."""
     code = getattr(call, "__code__", None)
     if not isinstance(code, CodeType) or code in _told or not _holds(call, code, settings):
         return
@@ -52,11 +52,11 @@ def tell_unread(call: Callable[..., object], settings: object) -> None:
 
 
 def _holds(call: Any, code: CodeType, settings: object) -> bool:
-    """Whether a function closes over an object, or names a global that is it."""
+    """Whether a function closes over an object, or refers to it as a global."""
     for cell in call.__closure__ or ():
         try:
             if cell.cell_contents is settings:
                 return True
-        except ValueError:  # nothing is in it yet
+        except ValueError:  # the cell is still empty
             continue
     return any(call.__globals__.get(name) is settings for name in code.co_names)

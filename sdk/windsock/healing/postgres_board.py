@@ -1,4 +1,4 @@
-"""Where processes tell each other what is withdrawn: tables for everybody."""
+"""The board in PostgreSQL tables, through which all processes share withdrawals."""
 
 import logging
 import time
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger("windsock.healing")
 
 _UNDEFINED_TABLE = "42P01"  # PostgreSQL's error codes, appendix A of its manual
-_LIMITS = {"request_id": 1_000, "error": 5_000, "reason": 5_000}  # bytes; the tables take as much or more
+_LIMITS = {"request_id": 1_000, "error": 5_000, "reason": 5_000}  # bytes; the tables allow at least that much
 _MAX_VALUE = 300_000
 
 _queries = load_queries("windsock.healing", "queries.sql")
 
 
 class PostgresBoard:
-    """The tables of windsock's migrations: faults of all processes count together; the mirror reads along.
+    """The tables from windsock's migrations: all processes' faults count together, and the mirror reads them.
 
     Args:
-        database_url: A libpq connection string or URL. The role needs what `windsock_writer` has.
+        database_url: A libpq connection string or URL. The role needs the rights of `windsock_writer`.
 
     Raises:
-        MissingExtraError: psycopg is not installed.
+        MissingExtraError: psycopg isn't installed.
     """
 
     def __init__(self, database_url: str) -> None:
@@ -44,11 +44,11 @@ class PostgresBoard:
         self.mirrors: tuple[MirrorReport, ...] = ()
 
     def exchange(self, outbox: Outbox) -> Sequence[Withdrawal]:
-        """Do it all in one transaction; an entry that the tables refuse is logged, and the others are shared.
+        """Exchange in one transaction; entries that the tables reject are logged, and the others are shared.
 
         Raises:
             ConfigurationError: The tables are missing.
-            psycopg.Error: The database can't be reached, or denies the tables.
+            psycopg.Error: The database can't be reached, or denies access to the tables.
         """
         try:
             connection = self._connection.opened()

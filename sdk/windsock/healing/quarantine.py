@@ -1,4 +1,4 @@
-"""The quarantine: values that failed in use are not served until they expire, change or are lifted."""
+"""The quarantine: values that failed in use aren't served until they expire, change or are lifted."""
 
 import itertools
 import json
@@ -26,19 +26,19 @@ from windsock.settings.resolution import Resolver
 logger = logging.getLogger("windsock.healing")
 
 FAULTS = 5
-"""Distinct requests in which a value must fail by its own fault before it is withdrawn."""
+"""How many distinct requests a value must fail in, by its own fault, before it's withdrawn."""
 
 MEMORY = 3600.0
-"""Seconds in which those requests must lie."""
+"""Seconds within which those requests must occur."""
 
 EXPIRY = 3600.0
-"""Seconds after which a withdrawn value is tried again by everybody."""
+"""Seconds after which a withdrawn value is tried again for everyone."""
 
 PROBE_EVERY = 100
 """One in this many healed calls tries a withdrawn value again."""
 
 PROBES = 3
-"""Probes in a row that must go well before a value is lifted."""
+"""Consecutive successful probes before a withdrawal is lifted."""
 
 _PLACES_MAX = 1_000
 _OUTBOX_MAX = 1_000
@@ -46,17 +46,17 @@ _OUTBOX_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A value that failed by its own fault, in one request that was then answered without it.
+    """A value that failed by its own fault in a request that then succeeded without it.
 
     Attributes:
-        flag: Key of the flag; of a sharded one, without the shard.
+        flag: Key of the flag; for a sharded flag, without the shard.
         variant: The variant that holds the value.
         field: The settings field.
-        fingerprint: Tells the value from others at the same place.
-        value: The value as the variant holds it, as JSON text; None where it is secret or too long.
-        error: What the call said.
-        request_id: Whose request it was.
-        id: Makes a report that is repeated harmless.
+        fingerprint: Distinguishes the value from others at the same place.
+        value: The variant's value as JSON text; None if it's secret or too long.
+        error: The call's error message.
+        request_id: The request.
+        id: Makes repeated reports harmless.
     """
 
     flag: str
@@ -76,16 +76,16 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """A value that is not served.
+    """A value that isn't served.
 
     Attributes:
         flag: Key of the flag.
         variant: The variant that holds the value.
         field: The settings field.
-        fingerprint: Tells the value from others at the same place: another value there is served.
-        value: The value as JSON text; None where it is secret or too long.
+        fingerprint: Distinguishes the value from others at the same place; other values there are served.
+        value: The value as JSON text; None if it's secret or too long.
         reason: Why it was withdrawn.
-        left: Seconds until it expires, as of when this was made.
+        left: Seconds until it expires, as of this object's creation.
     """
 
     flag: str
@@ -104,12 +104,12 @@ class Withdrawal:
 
 @dataclass(slots=True)
 class _Held:
-    """A value that is held back.
+    """A value being held back.
 
     Attributes:
-        withdrawal: Which value.
-        until: When it expires, by monotonic time.
-        probes: Probes in a row that went well.
+        withdrawal: The withdrawn value.
+        until: When it expires, in monotonic time.
+        probes: Consecutive successful probes.
         tried: The turn of its last probe; 0 before the first.
     """
 
@@ -120,7 +120,7 @@ class _Held:
 
 
 class Outbox(NamedTuple):
-    """What a board has not been told yet."""
+    """What hasn't been sent to a board yet."""
 
     faults: tuple[Fault, ...] = ()
     withdrawn: tuple[Withdrawal, ...] = ()
@@ -128,20 +128,20 @@ class Outbox(NamedTuple):
 
 
 class Quarantine:
-    """What this process has withdrawn, on its own findings or because another one did.
+    """The values withdrawn in this process, because of its own findings or another process's.
 
     Attributes:
-        last_good: What a failing value falls to first.
-        news: Set while a board has not been told everything.
-        mirrored: Whether profiles lose what is withdrawn, and get it back when it is lifted.
+        last_good: The first fallbacks for failing values.
+        news: Set while there's something left to send to a board.
+        mirrored: Whether withdrawn values are removed from profiles, and restored when lifted.
     """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        # each value's requests that had a fault, and when, by monotonic time
+        # each value's faulty requests and their monotonic times
         self._counts: dict[tuple[ValueKey, str], dict[str, float]] = {}
         self._held: dict[ValueKey, _Held] = {}
-        # withdrawn values that this process loaded itself, as JSON: only those are ever tried again
+        # withdrawn values that this process itself loaded, as JSON: only those are ever tried again
         self._loaded: dict[tuple[ValueKey, str], str] = {}
         self._places: dict[tuple[str, str | None], list[ValueKey]] = {}
         self._outbox = Outbox()
@@ -151,7 +151,7 @@ class Quarantine:
         self.mirrored = False
 
     def fault(self, fault: Fault) -> None:
-        """Count a value's own fault; at the fifth request within the hour the value is withdrawn."""
+        """Count a value's own fault; at the fifth request within an hour, the value is withdrawn."""
         now = time.monotonic()
         with self._lock:
             key = (fault.key, fault.fingerprint)
@@ -167,7 +167,7 @@ class Quarantine:
                 self.withdraw([_withdrawal(fault, f"failed in {FAULTS} requests: {fault.error}")])
 
     def withdraw(self, withdrawals: Iterable[Withdrawal]) -> None:
-        """Stop serving values, at once."""
+        """Stop serving values immediately."""
         with self._lock:
             for each in withdrawals:
                 if self._is_held(each):
@@ -197,13 +197,13 @@ class Quarantine:
             self._apply()
 
     def in_force(self) -> tuple[Withdrawal, ...]:
-        """What is withdrawn now, with the seconds that are left."""
+        """The current withdrawals, with the seconds left."""
         now = time.monotonic()
         with self._lock:
             return tuple(replace(held.withdrawal, left=held.until - now) for held in self._held.values())
 
     def expire(self) -> None:
-        """Serve again what has been withdrawn for long enough."""
+        """End withdrawals that have expired."""
         now = time.monotonic()
         with self._lock:
             for key, held in list(self._held.items()):
@@ -219,14 +219,14 @@ class Quarantine:
             self._apply()
 
     def take_outbox(self) -> Outbox:
-        """Take what a board has to be told."""
+        """Take what needs to be sent to a board."""
         with self._lock:
             taken, self._outbox = self._outbox, Outbox()
             self.news.clear()
             return taken
 
     def put_back(self, outbox: Outbox) -> None:
-        """Keep what a board could not be told."""
+        """Keep what couldn't be sent to a board."""
         with self._lock:
             later = self._outbox
             self._outbox = Outbox(
@@ -236,7 +236,7 @@ class Quarantine:
             )
 
     def shared(self, withdrawals: Iterable[Withdrawal]) -> None:
-        """Take what the board says is in force; what this process has not told it yet stays."""
+        """Adopt the board's withdrawals; those that this process hasn't sent yet stay in force."""
         now = time.monotonic()
         with self._lock:
             untold = {each.key for each in self._outbox.withdrawn}
@@ -252,11 +252,11 @@ class Quarantine:
             self._apply()
 
     def probed(self, settings_class: type, given: Given) -> tuple[Given, ValueKey | None]:
-        """Let one call in a hundred try a value that is withdrawn for it, and tell which.
+        """Let one call in a hundred try one of its withdrawn values, and return which one.
 
-        One value at a time, the one whose last probe is longest ago: of several that were withdrawn together,
-        those that are innocent come back. A value that the mirror has taken out of the flag is tried if this
-        process had loaded it before.
+        Only one value is tried at a time, the least recently probed, so that of several values withdrawn
+        together, the innocent ones come back. A value that the mirror has removed from the flag is tried if
+        this process had loaded it before.
         """
         resolution = given.resolution
         resolver: Resolver = settings_class.__windsock__  # type: ignore[attr-defined]  # a Settings class
@@ -280,7 +280,7 @@ class Quarantine:
         return Given(on_probation(resolver, resolution, key, value), given.serving), key
 
     def probe_went_well(self, key: ValueKey) -> None:
-        """Count a probe; the third in a row lifts the value."""
+        """Count a successful probe; the third in a row lifts the withdrawal."""
         with self._lock:
             held = self._held.get(key)
             if held is not None:
@@ -289,14 +289,14 @@ class Quarantine:
                     self.lift([held.withdrawal], f"it went well in {PROBES} probes")
 
     def probe_failed(self, key: ValueKey) -> None:
-        """Start counting from zero."""
+        """Restart the count from zero."""
         with self._lock:
             held = self._held.get(key)
             if held is not None:
                 held.probes = 0
 
     def weigh(self, resolver: Resolver, resolution: Resolution) -> None:
-        """End the window of a settings class, and withdraw what the evidence accuses."""
+        """End a settings class's window, and withdraw the values that the evidence accuses."""
         watching = watch_over(resolver)
         watching.meet(resolution)
         for (flag, variant), (evidence, values) in watching.close().items():
@@ -311,7 +311,7 @@ class Quarantine:
             )
 
     def reset(self) -> None:
-        """Forget everything; nothing is withdrawn."""
+        """Forget everything, including all withdrawals."""
         with self._lock:
             self._counts.clear()
             self._held.clear()
@@ -324,18 +324,18 @@ class Quarantine:
             self._apply()
 
     def after_fork(self) -> None:
-        """In a forked child: another thread of the parent may have held the lock."""
+        """Replace the lock in a forked child: another thread of the parent may have held it."""
         self._lock = threading.RLock()
         self.news = threading.Event()
 
     def _failed_again(self, fault: Fault) -> None:
-        """A probe failed: the value stays away for another hour."""
+        """Handle a failed probe: the value stays withdrawn for another hour."""
         held = self._held.get(fault.key)
         if held is not None and held.withdrawal.fingerprint == fault.fingerprint:
             held.probes, held.until = 0, time.monotonic() + EXPIRY
 
     def _value_of(self, withdrawal: Withdrawal, resolver: Resolver, resolution: Resolution) -> object:
-        """The withdrawn value, from its layer or as it was kept; None where it is not there any more."""
+        """The withdrawn value, from its layer or as saved; None if it's no longer available."""
         name = withdrawal.field
         for layer in resolution.layers:
             if resolver.place(layer.origin, name) != withdrawal.key:
@@ -343,7 +343,7 @@ class Quarantine:
             if name in layer.values:
                 value = layer.values[name]
                 return value if fingerprint(value) == withdrawal.fingerprint else None
-            # what the board says of the value is another process's word, so it isn't served
+            # the board's copy of the value comes from another process, so it isn't served
             loaded = self._loaded.get((withdrawal.key, withdrawal.fingerprint))
             if self.mirrored and layer.origin.layer == "profile" and loaded is not None:
                 kept: object = json.loads(loaded)
@@ -363,7 +363,7 @@ class Quarantine:
     def _send(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self.news.set()
-        threads.begin_waiting()  # the one that shares may be among them
+        threads.begin_waiting()  # the sharing thread may be among them
 
     def _apply(self) -> None:
         self._places = _by_place(self._held)

@@ -1,4 +1,4 @@
-"""Settings resolved again for healing: with fields one rung down, or with a withdrawn value on probation."""
+"""Re-resolve settings for healing, with fields one rung down or a withdrawn value on probation."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -17,8 +17,8 @@ def lowered(
 ) -> Resolution:
     """Resolve again with each of `fields` one rung down.
 
-    A rung down is the last value that worked where `last_good` has it, else the next weaker layer that says
-    something else. Whose settings they are (the deciding flag, the configuration) stays as it was.
+    A rung down means the last value that worked, if `last_good` has one, else the next weaker layer with a
+    different value. The settings' identity (the deciding flag, the configuration) doesn't change.
     """
     dropped: dict[str, set[Origin]] = {name: set() for name in fields}
     known = {name: value for name, value in last_good.items() if name in dropped}
@@ -35,7 +35,7 @@ def lowered(
 
 
 def on_probation(resolver: Resolver, resolution: Resolution, key: ValueKey, value: object) -> Resolution:
-    """Resolve again with one withdrawn value in its place."""
+    """Resolve again with one withdrawn value restored."""
     _, variant, name = key
     layers = []
     for layer in resolution.layers:

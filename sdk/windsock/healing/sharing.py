@@ -1,4 +1,4 @@
-"""The thread that tells a board what this process has withdrawn, and learns what others have."""
+"""The thread that shares this process's withdrawals through a board and learns of others' withdrawals."""
 
 import logging
 import threading
@@ -15,7 +15,7 @@ _BACKOFF = Backoff(first=1.0, longest=60.0)
 
 
 class Sharing:
-    """Exchanges at once when something is withdrawn here, and else every few seconds.
+    """Exchanges immediately when something is withdrawn here, otherwise every few seconds.
 
     If the board is unreachable, local withdrawals stay in force and are shared once it's back.
 
@@ -30,11 +30,11 @@ class Sharing:
         self._start()
 
     def stop(self, deadline: float = 5.0) -> None:
-        """Tell what is left to tell and end the thread.
+        """Send what's left and end the thread.
 
         Args:
-            deadline: Seconds. A board that is stuck longer keeps the thread, which ends with the process;
-                what the board says by then changes nothing here.
+            deadline: Seconds. If the board is stuck for longer, the thread stays until the process ends; late
+                answers have no effect here.
         """
         global _running  # noqa: PLW0603 - one of them in a process
         _running = None
@@ -53,13 +53,13 @@ class Sharing:
         threads.begin(self._thread)
 
     def before_fork(self) -> None:
-        """Join the thread, whose locks a child cannot use; one that is stuck for a second is left behind."""
+        """Join the thread, whose locks a child can't use; if it's stuck for a second, it's abandoned."""
         self._stopping.set()
         quarantine.news.set()
         threads.join(self._thread, 1.0)
 
     def after_fork(self, *, in_child: bool) -> None:
-        """Share again, unless it was stopped before the fork."""
+        """Resume sharing, unless it was stopped before the fork."""
         if in_child:
             quarantine.after_fork()
         if _running is self:
@@ -70,17 +70,17 @@ class Sharing:
         while not last:
             if not stopping.is_set():
                 quarantine.news.wait(pause)
-            last = stopping.is_set()  # asked before the exchange: what is new during one is told too
+            last = stopping.is_set()  # before the exchange: news arriving during it is sent too
             if _running not in {self, None}:
-                break  # stuck until another has begun: what is new is for that one to tell
+                break  # stuck until another thread has started: that thread sends the news
             failures = 0 if self._exchange(stopping) else failures + 1
             pause = _BACKOFF.pause(failures) or self._board.interval
             if self._complaint:
-                last = stopping.wait(min(pause, 1.0))  # an unreachable board is no reason to hurry
+                last = stopping.wait(min(pause, 1.0))  # no need to hurry for an unreachable board
         self._board.close()
 
     def _exchange(self, stopping: threading.Event) -> bool:
-        quarantine.expire()  # also while the board is unreachable
+        quarantine.expire()  # even while the board is unreachable
         outbox = quarantine.take_outbox()
         try:
             in_force = self._board.exchange(outbox)

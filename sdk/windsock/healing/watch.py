@@ -1,4 +1,4 @@
-"""The watch over a settings class: counts calls and faults in windows, and accuses variants on evidence."""
+"""Watch a settings class: count calls and faults in windows, and accuse variants based on evidence."""
 
 import logging
 import threading
@@ -16,7 +16,7 @@ from windsock.settings.tally import Period, Tally
 logger = logging.getLogger("windsock.healing")
 
 WINDOW = 10.0
-"""Seconds in which calls count as concurrent."""
+"""Seconds within which calls count as concurrent."""
 
 _VARIANTS_MAX = 200
 _TALLIES_MAX = 10_000
@@ -25,7 +25,7 @@ Place = tuple[str, str]
 """A flag and its variant."""
 
 Accused = tuple[Evidence, Mapping[ValueKey, object]]
-"""The evidence against a variant, and the values of it that its failing calls read."""
+"""The evidence against a variant, and its values that the failing calls read."""
 
 
 @dataclass(slots=True)
@@ -33,8 +33,8 @@ class _Suspect:
     """A variant under test.
 
     Attributes:
-        order: Which one it is of all that this process ever tested, from 1.
-        evidence: What the windows so far say.
+        order: Its number among all variants that this process ever tested, from 1.
+        evidence: The evidence from the windows so far.
         values: The values of the variant that its failing calls read.
     """
 
@@ -60,7 +60,7 @@ class Watch:
         self._tested = 0
 
     def meet(self, resolution: Resolution) -> None:
-        """Count the calls of a resolution from now on."""
+        """Start counting a resolution's calls."""
         tally = resolution.tally
         with self._lock:
             if tally.period is None and len(self._tallies) < _TALLIES_MAX:
@@ -72,8 +72,8 @@ class Watch:
         """Count a call whose first run failed.
 
         Args:
-            resolution: What it ran with.
-            user: Whose call it was.
+            resolution: The settings that it used.
+            user: The user.
             names: The fields that it read.
         """
         tally = resolution.tally
@@ -90,7 +90,7 @@ class Watch:
                     self._read[key[:2]][key] = resolution.found(name)
 
     def close(self) -> dict[Place, Accused]:
-        """End the window if its time has come; gives the variants that are now accused."""
+        """End the window if it's due; return the variants now accused."""
         with self._lock:
             if time.monotonic() < self.period.ends:
                 return {}
@@ -101,7 +101,7 @@ class Watch:
             return accused
 
     def _counts(self) -> dict[frozenset[Place], tuple[int, int]]:
-        """What was counted in the window, by the variants that were used; idle tallies are let go."""
+        """The window's counts by the variants used; idle tallies are dropped."""
         counts: dict[frozenset[Place], tuple[int, int]] = {}
         kept = []
         for tally, places in self._tallies:
@@ -126,10 +126,10 @@ class Watch:
         for places, (some_calls, some_faults) in counts.items():
             for place in places:
                 own[place] = (own[place][0] + some_calls, own[place][1] + some_faults)
-        # Chosen by their calls, not by their faults: choosing by faults would be evidence before the test.
+        # Selected by calls, not by faults: selecting by faults would anticipate the test.
         for place, (n, k) in sorted(own.items(), key=lambda item: -item[1][0])[:_VARIANTS_MAX]:
             if n == calls:
-                continue  # every user has it: there is no other group to compare with
+                continue  # every user has it, so there's no group to compare with
             suspect = self._suspect(place)
             suspect.values |= self._read.get(place, {})
             suspect.evidence = suspect.evidence.after(Window(n, k, calls - n, faults - k))
@@ -148,7 +148,7 @@ class Watch:
         return found
 
     def _places(self, resolution: Resolution) -> frozenset[Place]:
-        """The variants that contributed a value, without the code's and the process's own layers."""
+        """The variants that contributed a value, excluding the code and process layers."""
         layers = (layer for layer in resolution.resolved.applied if layer.values)
         keys = (self._resolver.place(layer.origin, "") for layer in layers)
         return frozenset(key[:2] for key in keys if key is not None)
@@ -158,7 +158,7 @@ _watches: dict[Resolver, Watch] = {}
 
 
 def watch_over(resolver: Resolver) -> Watch:
-    """The watch over a settings class."""
+    """The watch for a settings class."""
     found = _watches.get(resolver)
     if found is None:
         found = _watches.setdefault(resolver, Watch(resolver))
@@ -166,5 +166,5 @@ def watch_over(resolver: Resolver) -> Watch:
 
 
 def reset() -> None:
-    """Forget everything that was counted."""
+    """Forget all counts."""
     _watches.clear()
