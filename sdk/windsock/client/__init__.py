@@ -1,1 +1,1 @@
-"""Asking for a flag as OpenFeature's client does, for less."""
+"""Evaluate a flag as OpenFeature's client does, at a lower cost."""

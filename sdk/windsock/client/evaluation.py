@@ -1,9 +1,9 @@
-"""The OpenFeature path: one place where windsock asks for the value of a flag.
+"""The OpenFeature path: the only place where windsock evaluates a flag.
 
-Every evaluation means what `OpenFeatureClient` means: the same provider, contexts and hooks. Where no hook is
-registered and the provider holds compiled rules in this process, the client's bookkeeping cannot be
-observed, and the compiled rule is called directly; docs/benchmarks.md tells what that saves. With hooks
-`windsock.client.hooks` makes the client's calls; for any other provider the client is used.
+Every evaluation is equivalent to one by `OpenFeatureClient`, with the same provider, contexts and hooks. If
+no hook is registered and the provider has compiled rules in this process, the client's bookkeeping isn't
+observable, and the compiled rule is called directly; docs/benchmarks.md shows what that saves. With hooks,
+`windsock.client.hooks` makes the client's calls; for any other provider, the client is used.
 """
 
 import json
@@ -35,7 +35,7 @@ _ERROR_MAX = 300
 logger = logging.getLogger("windsock.settings")
 
 
-@lru_cache(maxsize=64)  # once for each type and error
+@lru_cache(maxsize=64)  # once per type and error
 def _warn_of_key(kind: str, error: str) -> None:
     logger.warning(
         "a targeting key of type %s has no text (%s); it counts as no user, so pass the user's id as text",
@@ -45,10 +45,10 @@ def _warn_of_key(kind: str, error: str) -> None:
 
 
 def key_text(targeting_key: object) -> str | None:
-    """A user's id as text, which is how flags know it; None for no user.
+    """Convert a user's id to text, its form in flags; None for no user.
 
-    Never raises: an id whose ``__str__`` does, or an integer of thousands of digits, counts as no user, and a
-    warning says so.
+    Never raises: an id whose ``__str__`` raises, or an integer with thousands of digits, counts as no user
+    and causes a warning.
     """
     if targeting_key is None:
         return None
@@ -61,20 +61,20 @@ def key_text(targeting_key: object) -> str | None:
 
 
 class Evaluation:
-    """The process's way to its flags: an OpenFeature client, and the environment every rule may target.
+    """The process's access to its flags: an OpenFeature client, and the environment that rules may target.
 
     Args:
-        domain: OpenFeature domain whose provider serves, or None for the default provider.
-        environment: Value of the attribute ``environment`` in every evaluation.
+        domain: OpenFeature domain of the provider, or None for the default provider.
+        environment: Value of the ``environment`` attribute in every evaluation.
 
     Attributes:
-        client: The OpenFeature client, of this object alone.
-        domain: As given.
-        environment: As given, else the process's.
-        provider: Returns the provider in force if its rules may be called directly, else None: it holds
-            compiled rules, serves, and no hook is registered anywhere.
-        alone: Returns the same if, besides, every context but the call's own is empty.
-        in_process: Returns it whatever hooks and contexts there are.
+        client: This object's own OpenFeature client.
+        domain: The given domain.
+        environment: The given environment, else the process's.
+        provider: Returns the current provider if its rules may be called directly, else None. They may if it
+            has compiled rules, it's serving, and no hook is registered anywhere.
+        alone: Returns the same if, in addition, every context but the call's own is empty.
+        in_process: Returns the same regardless of hooks and contexts.
     """
 
     def __init__(self, domain: str | None = None, environment: str | None = None) -> None:
@@ -88,11 +88,12 @@ class Evaluation:
         self._interned: dict[tuple[object, ...], Outcome] = {}
 
     def context(self, targeting_key: object, attributes: dict[str, Any]) -> dict[str, Any]:
-        """What a rule sees: API, transaction, client and invocation attributes, as the client merges them.
+        """The attributes that a rule sees: API, transaction, client and invocation, merged as in the client.
 
         Args:
-            targeting_key: The user's id, which becomes text; None or "" for no user.
-            attributes: The invocation's; completed in place, because copying them costs as much as the rule.
+            targeting_key: The user's id, converted to text; None or "" for no user.
+            attributes: The invocation's attributes; completed in place, because copying costs as much as the
+                rule.
         """
         key = targeting_key if type(targeting_key) is str else key_text(targeting_key)
         outer = self._outer()
@@ -106,21 +107,21 @@ class Evaluation:
         return attributes
 
     def _given(self, targeting_key: object, attributes: dict[str, Any]) -> EvaluationContext:
-        """The whole context; the client merges the others into it to no effect."""
+        """The complete context; merging the other contexts into it in the client has no effect."""
         given = self.context(targeting_key, attributes)
         return EvaluationContext(given.pop("targetingKey", None), given)
 
     def details(
         self, kind: FlagType, flag_key: str, default: Any, targeting_key: object, attributes: dict[str, Any]
     ) -> FlagEvaluationDetails[Any]:
-        """Evaluate a flag with its hooks: as the client does, or by it where the provider is not ours.
+        """Evaluate a flag with hooks, as the client does, or through it if the provider isn't ours.
 
         Args:
             kind: ``BOOLEAN`` or ``OBJECT``.
             flag_key: The flag's key.
             default: The caller's default.
             targeting_key: The user's id.
-            attributes: The invocation's; completed in place.
+            attributes: The invocation's attributes; completed in place.
         """
         context, client = self._given(targeting_key, attributes), self.client
         compiled = self.in_process()
@@ -134,13 +135,13 @@ class Evaluation:
         return hooks.evaluate(compiled, hook.get_hooks() + client.hooks, question)
 
     def object(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Outcome:
-        """Evaluate an object flag with its hooks; equal results are one object, as compiled ones are."""
+        """Evaluate an object flag with hooks; equal results are the same object, as with compiled rules."""
         return self.outcome(self.details(hooks.OBJECT, flag_key, {}, targeting_key, dict(attributes)))
 
     def overlay(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Outcome:
-        """The same for a flag that need not exist; a missing one isn't an error, and no hook hears of it.
+        """Do the same for an optional flag; a missing one isn't an error and isn't reported to hooks.
 
-        Except under `windsock.testing.override`, whose hook gives flags that are nowhere a value.
+        The exception is `windsock.testing.override`, whose hook gives values to missing flags.
         """
         compiled = self.in_process()
         answered = any(isinstance(each, hooks.AnswersMissing) for each in hook.get_hooks())
@@ -149,7 +150,7 @@ class Evaluation:
         return self.object(flag_key, targeting_key, attributes)
 
     async def aobjects(self, flag_keys: Three, targeting_key: str | None, attributes: Attributes) -> Outcomes:
-        """Evaluate three object flags through the client's asynchronous calls, at the same time."""
+        """Evaluate three object flags concurrently through the client's asynchronous calls."""
         from asyncio import gather  # noqa: PLC0415 - `import windsock` does without it
 
         async def evaluated(flag_key: str) -> Outcome:
@@ -160,7 +161,7 @@ class Evaluation:
         return first, second, third
 
     def outcome(self, details: FlagEvaluationDetails[Any]) -> Outcome:
-        """Intern what the client answered by its content, so that settings are validated once per variant."""
+        """Intern the client's results by content, so that settings are validated once per variant."""
         served = details.variant is not None and details.error_code is None
         value = details.value if served else None
         said = (_fingerprint(value), tuple(sorted(details.flag_metadata.items())))
@@ -184,12 +185,12 @@ class Evaluation:
 
 @lru_cache(maxsize=_INTERNED_MAX)
 def missing(flag_key: str) -> Outcome:
-    """The outcome of a flag that is nowhere: the code default serves."""
+    """The outcome for a missing flag: the code default applies."""
     return _error(flag_key, ErrorCode.FLAG_NOT_FOUND, f"flag {flag_key!r} is in no flag file")
 
 
 def failed(flag_key: str, error: Exception) -> Outcome:
-    """The outcome of a rule that raised: the code default serves."""
+    """The outcome for a rule that raised: the code default applies."""
     return _error(flag_key, ErrorCode.GENERAL, printable(error, _ERROR_MAX))
 
 

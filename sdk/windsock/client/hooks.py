@@ -1,7 +1,7 @@
-"""One evaluation with hooks over compiled rules: every call of OpenFeature's client, in its order, for less.
+"""An evaluation with hooks over compiled rules: all calls of OpenFeature's client in its order, for less.
 
-The client's bookkeeping costs more than the calls do: contexts merged again, each hook's context checked
-attribute by attribute, details built twice. tests/evaluation proves both equal, call by call.
+The client's bookkeeping costs more than the calls: it merges contexts again, checks each hook's context
+attribute by attribute, and builds details twice. tests/evaluation compares the two, call by call.
 """
 
 import logging
@@ -20,14 +20,14 @@ from windsock.providers.base import RuleProvider
 
 logger = logging.getLogger("openfeature")
 
-BOOLEAN, OBJECT = FlagType.BOOLEAN, FlagType.OBJECT  # an enumeration takes long to find its members
+BOOLEAN, OBJECT = FlagType.BOOLEAN, FlagType.OBJECT  # looking up enumeration members is slow
 Details = FlagEvaluationDetails[Any]
 _Hints = dict[str, Any]
 _Pairs = list[tuple[Hook, HookContext]]
 
 
 class FastHookContext(HookContext):
-    """A hook context made at once, where its own class first asks of each field whether it is set."""
+    """A hook context that's initialized directly; its base class first checks whether each field is set."""
 
     __setattr__ = object.__setattr__  # type: ignore[assignment]
 
@@ -51,21 +51,21 @@ class FastHookContext(HookContext):
 
 
 class AnswersMissing(Hook):
-    """A hook that gives a value to flags that are nowhere, so it must hear of them."""
+    """A hook that supplies values for missing flags, so it must be called for them."""
 
 
 def evaluate(provider: RuleProvider, hooks: Iterable[Hook], question: HookContext) -> Details:
     """Evaluate as the client does; never raises.
 
     Args:
-        provider: Who serves.
-        hooks: All that are registered, in the order of their first stage.
-        question: What is asked, as the first hook sees it.
+        provider: The current provider.
+        hooks: All registered hooks, in the order of their first stage.
+        question: The evaluation's context, as the first hook sees it.
     """
     kind = question.flag_type
-    hints: _Hints = {}  # one for all stages, as the client has it
+    hints: _Hints = {}  # one for all stages, as in the client
     pairs: _Pairs = []
-    for hook in hooks:  # each has a context of its own
+    for hook in hooks:  # each has its own context
         pairs.append((hook, _copy(question) if pairs else question))
     backwards = pairs[::-1]
     try:
@@ -90,13 +90,13 @@ def evaluate(provider: RuleProvider, hooks: Iterable[Hook], question: HookContex
 
 
 def _copy(question: HookContext) -> HookContext:
-    copy = HookContext.__new__(HookContext)  # its `__init__` asks seven times whether it is done already
+    copy = HookContext.__new__(HookContext)  # its `__init__` checks seven times whether it's already done
     copy.__dict__.update(question.__dict__, hook_data={})
     return copy
 
 
 def _answered(provider: RuleProvider, question: HookContext, hooks: _Pairs, hints: _Hints) -> Details:
-    """Run the first stage, and give what the provider's own call would, with less between."""
+    """Run the first stage, and return the result of the provider's own call, at a lower cost."""
     key, kind, context = question.flag_key, question.flag_type, question.evaluation_context
     given = []
     for hook, seen in hooks:
@@ -114,14 +114,14 @@ def _answered(provider: RuleProvider, question: HookContext, hooks: _Pairs, hint
             value = value if kind is BOOLEAN else copy_json(value)
             metadata: Any = copy_json(outcome.flag_metadata) if outcome.flag_metadata else {}
             return FlagEvaluationDetails(key, value, outcome.variant, metadata, outcome.reason)
-    # anything else is rare, and the provider knows what OpenFeature makes of it
+    # anything else is rare, and the provider knows how OpenFeature handles it
     resolve: Any = getattr(provider, f"resolve_{kind.name.lower()}_details")
     found: Details = resolve(key, question.default_value, context).to_flag_evaluation_details(key)
     return found
 
 
 def _tell(hooks: _Pairs, kind: FlagType, error: Exception, hints: _Hints) -> None:
-    """Run the stage for errors, in which a hook's own failure is logged and passed over."""
+    """Run the error stage, in which a hook's own failure is logged and ignored."""
     for hook, seen in hooks:
         try:
             if hook.supports_flag_value_type(kind):

@@ -1,8 +1,8 @@
-"""The one place that reads OpenFeature's private names.
+"""The only place that uses OpenFeature's private names.
 
-An accessor costs more than what it returns on a path of a fifth of a microsecond, so private names are read
-where the SDK has them. Where it doesn't, nothing here finds a provider or a status, and every call goes
-through the ordinary client.
+On a path that takes a fifth of a microsecond, accessors are too expensive, so private names are read if the
+SDK has them. If it doesn't, nothing here finds a provider or a status, and every call goes through the
+ordinary client.
 """
 
 from functools import cache
@@ -20,12 +20,12 @@ P = TypeVar("P", bound=FeatureProvider)
 
 
 class DirectPath(Generic[P]):
-    """The way past one OpenFeature client, for a provider that may be asked directly.
+    """A bypass around an OpenFeature client, for providers that may be called directly.
 
     Args:
-        client: The client whose hooks and context count.
+        client: The client whose hooks and context apply.
         domain: Its domain, or None for the default provider.
-        kind: The class of the providers that may be asked directly.
+        kind: The class of providers that may be called directly.
     """
 
     __slots__ = ("_client", "_domain", "_kind", "_registry", "_seen", "_silent")
@@ -35,25 +35,25 @@ class DirectPath(Generic[P]):
         self._domain = domain
         self._kind = kind
         self._registry = _registry()
-        self._seen: P | None = None  # what was asked once, because isinstance takes a microsecond here
-        self._silent: object = None  # the transaction propagator last seen that propagates nothing
+        self._seen: P | None = None  # cached, because isinstance takes a microsecond here
+        self._silent: object = None  # the last transaction propagator seen that propagates nothing
 
     def provider(self) -> P | None:
-        """The provider in force if it may be asked directly, else None.
+        """The current provider if it may be called directly, else None.
 
-        It may if it is of our kind, it serves, and no hook is registered anywhere.
+        It may if it's of our kind, it's serving, and no hook is registered anywhere.
         """
         if hook._hooks or self._client.hooks:  # noqa: SLF001
             return None
-        # the usual case of `in_process`, whose call costs as much as it does
+        # the usual case of `in_process`, inlined because the call would double the cost
         registry, seen = self._registry, self._seen
         if registry._default_provider is seen and self._domain is None:  # noqa: SLF001
             return seen if registry._provider_status.get(seen) in _SERVING else None  # noqa: SLF001
         return self.in_process()
 
     def alone(self) -> P | None:
-        """The same where no context but the call's own says anything: the usual case, in one call."""
-        # what `provider` and `outer` do, whose calls cost as much again
+        """The same if all contexts but the call's own are empty: the usual case, in one call."""
+        # what `provider` and `outer` do, inlined because calling them would double the cost
         client, seen = self._client, self._seen
         common, own = evaluation_context._evaluation_context, client.context  # noqa: SLF001
         if (
@@ -71,7 +71,7 @@ class DirectPath(Generic[P]):
         return seen if self._registry._provider_status.get(seen) in _SERVING else None  # noqa: SLF001
 
     def in_process(self) -> P | None:
-        """The same as `provider`, whatever hooks there are."""
+        """The same as `provider`, regardless of hooks."""
         registry, domain = self._registry, self._domain
         provider = registry._default_provider if domain is None else registry.get_provider(domain)  # noqa: SLF001
         if provider is not self._seen:
@@ -81,7 +81,7 @@ class DirectPath(Generic[P]):
         return self._seen if registry._provider_status.get(provider) in _SERVING else None  # noqa: SLF001
 
     def outer(self) -> EvaluationContext | None:
-        """The API's, the transaction's and the client's contexts, merged; None where all are empty."""
+        """The API, transaction and client contexts, merged; None if all are empty."""
         common, own = evaluation_context._evaluation_context, self._client.context  # noqa: SLF001
         propagator = transaction_context._evaluation_transaction_context_propagator  # noqa: SLF001
         if (
@@ -99,7 +99,7 @@ class DirectPath(Generic[P]):
 
 @cache
 def moved() -> tuple[str, ...]:
-    """The private names that this version of the SDK lacks; empty for the versions we know."""
+    """The private names that this version of the SDK lacks; empty for known versions."""
     expected: dict[str, tuple[str, tuple[str, ...]]] = {
         "openfeature.hook": ("", ("_hooks",)),
         "openfeature.evaluation_context": ("", ("_evaluation_context",)),
@@ -119,7 +119,7 @@ def moved() -> tuple[str, ...]:
 
 
 def status_of(provider: FeatureProvider) -> ProviderStatus | None:
-    """The status that OpenFeature holds of a provider; None where this version of the SDK doesn't tell."""
+    """OpenFeature's status for a provider; None if this version of the SDK doesn't reveal it."""
     if moved():
         return None
     status: ProviderStatus = _registry().get_provider_status(provider)
@@ -127,12 +127,12 @@ def status_of(provider: FeatureProvider) -> ProviderStatus | None:
 
 
 def path_of(client: OpenFeatureClient, domain: str | None, kind: type[P]) -> DirectPath[P]:
-    """The way to a client's provider: past the client, or through it where the SDK has other private names.
+    """The path to a client's provider: around the client, or through it if the SDK's private names differ.
 
     Args:
-        client: The client whose hooks and context count.
+        client: The client whose hooks and context apply.
         domain: Its domain, or None for the default provider.
-        kind: The class of the providers that may be asked directly.
+        kind: The class of providers that may be called directly.
     """
     if moved():
         from windsock.client.public_calls import ClientPath  # noqa: PLC0415 - the versions we know don't need it

@@ -1,4 +1,4 @@
-"""Every call through an OpenFeature client, for versions of the SDK whose private names we don't know."""
+"""Make every call through an OpenFeature client, for SDK versions whose private names we don't know."""
 
 from openfeature import api
 from openfeature.client import OpenFeatureClient
@@ -8,7 +8,7 @@ from windsock.client.internals import DirectPath, P
 
 
 class ClientPath(DirectPath[P]):
-    """No way past a client.
+    """A path without a bypass.
 
     Args:
         client: The client.
@@ -20,7 +20,7 @@ class ClientPath(DirectPath[P]):
         self._client = client
 
     def provider(self) -> P | None:
-        """None: no provider may be asked directly."""
+        """Return None: no provider may be called directly."""
         return None
 
     alone = in_process = provider
