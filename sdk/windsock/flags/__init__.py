@@ -1,4 +1,4 @@
-"""flagd documents: reading with positions, and merging. No I/O."""
+"""Read flagd documents with positions, and merge them. No I/O."""
 
 from windsock.flags.merging import merge
 from windsock.flags.model import Bucketing, Document, Flag, FlagSet, JsonValue, Problem

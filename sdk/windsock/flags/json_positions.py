@@ -1,4 +1,4 @@
-"""JSON text with positions: the standard library decodes values, places are found on demand."""
+"""JSON text with positions: the standard library decodes values, and places are found on demand."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from windsock.errors import FlagFileError
 from windsock.flags.model import JsonValue
 
 MAX_DEPTH: Final = 200
-"""Deepest nesting of objects and lists that is read; flagd's own clients fail from about 40 over gRPC."""
+"""Maximum nesting of objects and lists; over gRPC, flagd's own clients fail from a depth of about 40."""
 
 TOO_DEEP: Final = f"objects and lists are nested more than {MAX_DEPTH} deep; flatten this value"
 
@@ -23,11 +23,11 @@ _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class RefusedNumberError(ValueError):
-    """A token that Python's scanner accepts, but JSON or flagd does not: NaN, Infinity, 1e400."""
+    """A token that Python's scanner accepts but JSON or flagd doesn't: NaN, Infinity, 1e400."""
 
 
 class Decoded(NamedTuple):
-    """One decoded value: where it ends, and the keys that were written twice inside it."""
+    """A decoded value, where it ends, and the duplicate keys inside it."""
 
     value: JsonValue
     start: int
@@ -36,11 +36,11 @@ class Decoded(NamedTuple):
 
 
 class JsonText:
-    """A JSON text that can be walked member by member, with the positions of its values.
+    """JSON text that can be walked member by member, with the positions of its values.
 
     Args:
         text: The text.
-        source: The name that errors give it.
+        source: The name used in errors.
     """
 
     def __init__(self, text: str, source: str) -> None:
@@ -49,21 +49,21 @@ class JsonText:
         self._duplicates: list[str] = []
         self._line_ends: array[int] | None = None
         self._places: dict[int, dict[str | int, int]] = {}
-        # not a bound method: a reference cycle would leave a text of 40 MB to the garbage collector
+        # not a bound method: a reference cycle would leave 40 MB of text to the garbage collector
         paired = partial(_object, self._duplicates)
         self._strict = json.JSONDecoder(
             object_pairs_hook=paired, parse_float=_finite, parse_constant=_refuse, parse_int=_integer
         )
 
     def position(self, at: int) -> tuple[int, int]:
-        """One-based line and column of a character offset."""
-        if self._line_ends is None:  # built for the first problem, so that thousands of them stay linear
+        """The one-based line and column of a character offset."""
+        if self._line_ends is None:  # built at the first problem, so that thousands of them stay linear
             self._line_ends = array("Q", (found.start() for found in re.finditer("\n", self.text)))
         line = bisect_left(self._line_ends, at)
         return line + 1, at - (self._line_ends[line - 1] if line else -1)
 
     def fail(self, at: int, message: str) -> FlagFileError:
-        """The error that refuses the whole text, with its place."""
+        """The error that rejects the whole text, with its place."""
         return FlagFileError(self.source, message, *self.position(min(at, len(self.text))))
 
     def skip_space(self, at: int) -> int:
@@ -74,15 +74,15 @@ class JsonText:
         """Decode the value that starts at ``at``.
 
         Raises:
-            RefusedNumberError: A number in it cannot be used; ``end_of`` still finds where the value ends.
-            FlagFileError: It is not JSON.
+            RefusedNumberError: A number in it is unusable; ``end_of`` still finds where the value ends.
+            FlagFileError: The text isn't JSON.
         """
         self._duplicates.clear()
         value, end = self._run(self._strict, at)
         return Decoded(value, at, end, tuple(self._duplicates))
 
     def end_of(self, at: int) -> int:
-        """The end of the value at ``at``, whatever its numbers are."""
+        """The end of the value at ``at``, even if its numbers are unusable."""
         return self._run(_LENIENT, at)[1]
 
     def _run(self, decoder: json.JSONDecoder, at: int) -> tuple[JsonValue, int]:
@@ -95,14 +95,14 @@ class JsonText:
         return value, end
 
     def too_deep(self, at: int) -> FlagFileError:
-        """The error for nesting beyond ``MAX_DEPTH``, placed where the limit is passed."""
+        """The error for nesting beyond ``MAX_DEPTH``, at the place where the limit is exceeded."""
         return self.fail(
             self.depth_passed_at(at, len(self.text)) or at,
             TOO_DEEP,
         )
 
     def depth_passed_at(self, start: int, end: int) -> int | None:
-        """The offset where the nesting between two offsets passes ``MAX_DEPTH``, or None."""
+        """The offset where the nesting between two offsets exceeds ``MAX_DEPTH``, or None."""
         if self._has_few_brackets(start, end):
             return None
         depth = 0
@@ -117,9 +117,9 @@ class JsonText:
         return None
 
     def _has_few_brackets(self, start: int, end: int) -> bool:
-        """Whether there are too few for the nesting to pass `MAX_DEPTH`; it stops at one too many.
+        """Whether there are too few brackets to exceed `MAX_DEPTH`; stops counting at one too many.
 
-        Searching for one character is several times as fast as counting it.
+        Searching for a character is several times as fast as counting it.
         """
         found = 0
         for bracket in "{[":
@@ -142,11 +142,11 @@ class JsonText:
 
         Args:
             at: The offset of its opening brace.
-            read: Called with each key, the key's offset and its value's; gives the offset where the value
+            read: Called with each key, its offset and its value's offset; returns the offset where the value
                 ends.
 
         Returns:
-            The offset behind the closing brace.
+            The offset after the closing brace.
         """
         text = self.text
         at = _space(text, at + 1)
@@ -168,7 +168,7 @@ class JsonText:
             at = _space(text, at + 1)
 
     def elements(self, at: int, read: Callable[[int, int], int]) -> int:
-        """Walk the list at ``at``: ``read`` gets each index and offset; gives where the element ends."""
+        """Walk the list at ``at``: ``read`` takes each index and offset; returns where the element ends."""
         text = self.text
         at = _space(text, at + 1)
         if text[at : at + 1] == "]":
@@ -184,7 +184,7 @@ class JsonText:
             index += 1
 
     def locate(self, at: int, tokens: tuple[str | int, ...]) -> int:
-        """The offset of the value that steps lead to from the value at ``at``, or of its nearest parent."""
+        """The offset of the value reached by steps from the value at ``at``, or of its nearest parent."""
         for token in tokens:
             inner = self._inner(at).get(token)
             if inner is None:
@@ -211,7 +211,7 @@ class JsonText:
         return places
 
     def faults(self, at: int, limit: int) -> Iterator[tuple[tuple[str | int, ...], int, str]]:
-        """The first duplicate keys and refused numbers inside a value: steps, offset, message."""
+        """The first duplicate keys and unusable numbers inside a value: steps, offset, message."""
         found: list[tuple[tuple[str | int, ...], int, str]] = []
 
         def value(tokens: tuple[str | int, ...], value_at: int) -> int:
@@ -242,7 +242,7 @@ class JsonText:
 
 
 def written_twice(key: str, first: int) -> str:
-    """The message for a key that an object has twice."""
+    """The message for a duplicate key in an object."""
     return f"{key!r} is written twice (first in line {first}) and the last one counts; keep one"
 
 
@@ -264,7 +264,7 @@ def _syntax_message(text: str, error: json.JSONDecodeError) -> str:
 
 
 def _object(duplicates: list[str], pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
-    """An object from its members; repeated keys are noted, and the last one counts."""
+    """Build an object from its members; duplicate keys are recorded, and the last one wins."""
     made = dict(pairs)
     if len(made) != len(pairs):
         seen: set[str] = set()
@@ -287,7 +287,7 @@ def _finite(token: str) -> float:
 
 
 def _integer(token: str) -> int:
-    if len(token) > 300:  # a double has at most 309 digits before the point
+    if len(token) > 300:  # a double has at most 309 digits before the decimal point
         _finite(token)
     return int(token)
 

@@ -1,4 +1,4 @@
-"""From JSON text to a raw document: one pass, flag by flag, so that every flag has its line."""
+"""Convert JSON text to a raw document in one pass, flag by flag, so that every flag has its line."""
 
 import json
 from typing import NamedTuple
@@ -12,13 +12,13 @@ def read_json(text: str, source: str) -> RawDocument:
     """Decode a JSON document.
 
     Raises:
-        FlagFileError: It is not JSON, or has no flags.
+        FlagFileError: The text isn't JSON, or has no flags.
     """
     return _Reader(JsonText(text, source)).read()
 
 
 class _Value(NamedTuple):
-    """A decoded value, where it ends, and whether it may be used."""
+    """A decoded value, where it ends, and whether it's usable."""
 
     value: JsonValue
     end: int
@@ -54,13 +54,13 @@ class _Reader:
             metadata=self._sections.get("metadata", {}),
             place_of=lambda tokens: text.position(self._locate(at, tokens)),
             faults=tuple(self._faults),
-            # with a backslash the key may be written as an escape, so only a text without any can exclude it;
-            # one character is found ten times as fast as several
+            # a backslash may escape part of the key, so only text without backslashes rules it out;
+            # searching for one character is ten times as fast as for several
             mentions_references="\\" in text.text or ("$" in text.text and '"$ref"' in text.text),
         )
 
     def _locate(self, root: int, tokens: Tokens) -> int:
-        """Where the steps lead, walked from the flag's own start when it is inside a flag."""
+        """The offset that the steps lead to, starting from the flag if they're inside a flag."""
         if len(tokens) > 1 and tokens[0] == "flags" and tokens[1] in self._starts:
             return self._text.locate(self._starts[tokens[1]], tokens[2:])
         return self._text.locate(root, tokens)
@@ -124,7 +124,7 @@ class _Reader:
             self._flags[flag.key] = flag
 
     def _value(self, at: int, tokens: Tokens, flag: str | None) -> _Value:
-        """Decode one value and note its faults."""
+        """Decode one value and record its faults."""
         text = self._text
         try:
             decoded = text.decode(at)
@@ -152,7 +152,7 @@ class _Reader:
             self._fault((*tokens, *inner), fault_at, message, flag)
 
     def _fault(self, tokens: Tokens, at: int, message: str, flag: str | None = None) -> None:
-        if len(self._faults) < MAX_FAULTS:  # each place is counted from the start of the text
+        if len(self._faults) < MAX_FAULTS:  # each place is computed from the start of the text
             self._note(Malformed(tokens, self._text.position(at), message, flag))
 
     def _note(self, fault: Malformed) -> None:
@@ -160,7 +160,7 @@ class _Reader:
             self._faults.append(fault)
 
     def _place(self, at: int) -> Place:
-        """As ``JsonText.position``, for offsets that only grow: newlines are counted once."""
+        """Like ``JsonText.position``, for increasing offsets: newlines are counted only once."""
         newlines = self._text.text.count("\n", self._counted, at)
         if newlines:
             self._line += newlines

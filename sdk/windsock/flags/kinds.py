@@ -1,4 +1,4 @@
-"""The kinds of value that an expression can give, and those that all evaluators treat alike."""
+"""The kinds of value that an expression can yield, and which kinds all evaluators treat alike."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,18 +9,18 @@ from windsock.flags.model import JsonValue
 T = TypeVar("T")
 
 Kind: TypeAlias = Literal["null", "boolean", "number", "numeral", "text", "list", "object"]
-"""A numeral is text that reads as a number in every language; text is any other."""
+"""A numeral is text that every language reads as a number; text is any other text."""
 
 Kinds: TypeAlias = frozenset[Kind]
-"""The kinds that an expression can give; empty if that depends on attributes."""
+"""The kinds that an expression can yield; empty if that depends on attributes."""
 
 UNKNOWN: Final[Kinds] = frozenset()
 
 LIST_OPERATORS: Final = ("filter", "map", "all", "some", "none", "reduce")
-"""They run a condition on each element of a list."""
+"""Operators that run a condition on each element of a list."""
 
 ARITHMETIC: Final = ("+", "-", "*", "/", "%", "min", "max")
-"""They give a number."""
+"""Operators that yield a number."""
 
 _NUMERAL: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _NULL: Final[Kinds] = frozenset({"null"})
@@ -33,7 +33,7 @@ _MANY: Final = 10**9
 
 
 def kinds_of(value: JsonValue) -> Kinds:
-    """The kinds that an expression can give."""
+    """The kinds that an expression can yield."""
     if not isinstance(value, dict) or len(value) != 1:
         return frozenset({_kind_of_literal(value)})
     ((name, arguments),) = value.items()
@@ -50,12 +50,12 @@ def kinds_of(value: JsonValue) -> Kinds:
 
 
 def without_numerals(kinds: Kinds) -> Kinds:
-    """The kinds with every text of one kind, whether it reads as a number or not."""
+    """The kinds, without distinguishing text that reads as a number from other text."""
     return frozenset("text" if kind == "numeral" else kind for kind in kinds)
 
 
 def may_be_object(value: object) -> bool:
-    """Whether an expression, unless it is a literal, may give an object."""
+    """Whether an expression that isn't a literal may yield an object."""
     if not isinstance(value, dict):
         return False
     kinds = kinds_of(value)
@@ -63,7 +63,7 @@ def may_be_object(value: object) -> bool:
 
 
 def choices(value: JsonValue) -> list[tuple[tuple[str | int, ...], JsonValue]]:
-    """The expressions that can be the result of a choice, each with its place; none for anything else."""
+    """The possible result expressions of a choice, with their places; empty for anything else."""
     if not isinstance(value, dict) or len(value) != 1:
         return []
     ((name, arguments),) = value.items()
@@ -80,7 +80,7 @@ def choices(value: JsonValue) -> list[tuple[tuple[str | int, ...], JsonValue]]:
 
 
 def branches(arguments: Sequence[T]) -> list[tuple[int, T]]:
-    """The arguments of ``if`` that can be its result, each with its position."""
+    """The arguments of ``if`` that can be its result, with their positions."""
     last = len(arguments) - 1
     return [(index, result) for index, result in enumerate(arguments) if index % 2 or index == last]
 
@@ -102,13 +102,13 @@ def _kind_of_literal(value: JsonValue) -> Kind:
 
 
 def miscounted(name: str, arguments: JsonValue) -> bool:
-    """Whether an operator has more or fewer arguments than all evaluators take."""
+    """Whether an operator has more or fewer arguments than all evaluators accept."""
     least, most = _COUNTS.get(name, (0, _MANY))
     return name in _COUNTS and (not isinstance(arguments, list) or not least <= len(arguments) <= most)
 
 
 def unfit(name: str, arguments: JsonValue) -> Iterator[int]:
-    """The positions of arguments of a kind that evaluators treat differently."""
+    """The positions of arguments whose kind evaluators treat differently."""
     wanted = _WANTED.get(name)
     if wanted is None or not isinstance(arguments, list):
         return
@@ -147,4 +147,4 @@ _WANTED: Final[Mapping[str, tuple[Kinds, ...]]] = {
     **dict.fromkeys(LIST_OPERATORS, (_LIST, frozenset({"boolean", "number", "list", "null", *_TEXT}))),
     **dict.fromkeys(("starts_with", "ends_with"), (_TEXT,)),
 }
-"""By position; the last one applies to all further arguments."""
+"""By position; the last entry applies to all further arguments."""

@@ -1,4 +1,4 @@
-"""Merging documents into the one set that is served."""
+"""Merge documents into the single set that's served."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,10 +7,10 @@ from windsock.flags.model import Document, Flag, FlagSet, JsonValue, Problem, po
 
 
 def merge(documents: Sequence[Document]) -> FlagSet:
-    """Merge documents in the order given.
+    """Merge documents in the given order.
 
-    The later document wins a key that two define, and a problem names both. A later definition that would
-    change the flag's bucketing is refused instead: merging files must not move users between variants.
+    If two documents define a key, the later one wins, and a problem names both. A later definition that would
+    change the flag's bucketing is rejected instead: merging files must not move users between variants.
 
     Args:
         documents: The documents, weakest first.

@@ -1,14 +1,14 @@
-"""A flagd document after reading: its flags, the set they make, and its problems."""
+"""A flagd document after reading: its flags, the set they form, and its problems."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
-"""A value as JSON writes it. Lists and objects are shared between readers and must not be changed."""
+"""A JSON value. Lists and objects are shared between readers and must not be changed."""
 
 CONTAINERS: Final = frozenset({dict, list})
-"""Types of values that hold others: ``isdisjoint(map(type, values))`` passes over a million texts at once."""
+"""Container types; ``isdisjoint(map(type, values))`` quickly checks a million texts."""
 
 Bucketing: TypeAlias = Literal["v2", "v3"]
 """Which hash a ``fractional`` rule uses; see docs/bucketing.md."""
@@ -19,13 +19,13 @@ BUCKETINGS: Final[tuple[Bucketing, ...]] = ("v2", "v3")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something in a document that a person should correct.
+    """Something in a document that needs correcting.
 
     Attributes:
         source: The file or stream that the document came from.
         line: One-based line, or 0.
         column: One-based column in characters, or 0.
-        flag: The flag concerned, or None when it is the document itself.
+        flag: The flag concerned, or None for the document itself.
         pointer: Its place, as a JSON pointer (RFC 6901).
         message: What is wrong and what to do next.
     """
@@ -47,15 +47,15 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One flag as a document defines it.
+    """A flag as defined in a document.
 
     Attributes:
         key: The flag's key.
-        enabled: False when its state is ``DISABLED``: the caller's default is served then.
-        variants: Variant name to value.
-        default_variant: The variant served when targeting gives none; None for the caller's default.
-        targeting: The rule, with each ``$ref`` replaced by the shared rule; None without a rule.
-        metadata: The flag's own metadata over the set's.
+        enabled: False if its state is ``DISABLED``, so that the caller's default is used.
+        variants: Maps variant names to values.
+        default_variant: The variant to serve if targeting selects none; None for the caller's default.
+        targeting: The rule, with each ``$ref`` replaced by the shared rule; None if there's no rule.
+        metadata: The flag's own metadata merged over the set's.
         source: Where the flag was read from.
         line: One-based line of its key, or 0.
     """
@@ -71,11 +71,11 @@ class Flag:
 
     @property
     def bucketing(self) -> Bucketing:
-        """The hash that this flag's ``fractional`` rules use: its metadata's, else the set's, else ``v2``."""
+        """The hash for this flag's ``fractional`` rules: from its metadata, else the set's, else ``v2``."""
         return "v3" if self.metadata.get("bucketing") == "v3" else DEFAULT_BUCKETING
 
     def same_as(self, other: "Flag") -> bool:
-        """Whether both define the same flag, wherever they are; ``1``, ``1.0`` and ``true`` differ."""
+        """Whether both define the same flag, regardless of location; ``1``, ``1.0`` and ``true`` differ."""
         return self is other or (
             self == other
             and same_json(self.variants, other.variants)
@@ -91,9 +91,9 @@ class Document:
     Attributes:
         source: The file or stream that it came from.
         revision: The first twelve hexadecimal digits of the SHA-256 of its bytes.
-        flags: The flags that can be used, by key.
+        flags: The usable flags, by key.
         metadata: The set's own metadata.
-        problems: What a person should correct, in the order found.
+        problems: What needs correcting, in the order found.
     """
 
     source: str
@@ -108,10 +108,10 @@ class FlagSet:
     """The flags of several documents, merged.
 
     Attributes:
-        flags: Flag by key.
+        flags: The flags by key.
         revision: Twelve hexadecimal digits that change when any document changes.
-        problems: The documents' problems, then those of merging them.
-        metadata: Set metadata that every document agrees on by key, the later document winning.
+        problems: The documents' problems, then those from merging them.
+        metadata: Set metadata, by key, on which all documents agree, the later document winning.
     """
 
     flags: Mapping[str, Flag]
@@ -121,7 +121,7 @@ class FlagSet:
 
 
 def same_json(left: JsonValue, right: JsonValue) -> bool:
-    """Whether two values are the same JSON; unlike with ``==``, ``1``, ``1.0`` and ``True`` differ."""
+    """Whether two values are the same JSON; unlike ``==``, this distinguishes ``1``, ``1.0`` and ``True``."""
     if left is right:
         return True
     if type(left) is not type(right) or left != right:

@@ -1,4 +1,4 @@
-"""A decoded document before its flags are checked, whatever it was written in."""
+"""A decoded document, JSON or YAML, before its flags are checked."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, TypeAlias
 from windsock.flags.model import JsonValue
 
 MAX_FAULTS: Final = 100
-"""Most faults noted in one document; correcting these reveals the next."""
+"""Maximum faults recorded per document; correcting these reveals the next."""
 
 Tokens: TypeAlias = tuple[str | int, ...]
 """The unescaped steps of a JSON pointer."""
@@ -17,7 +17,7 @@ Place: TypeAlias = tuple[int, int]
 
 
 class Malformed(NamedTuple):
-    """Something wrong at one place of a document; ``flag`` is the key of the flag around it."""
+    """A fault at one place in a document; ``flag`` is the key of the enclosing flag."""
 
     tokens: Tokens
     place: Place
@@ -26,7 +26,7 @@ class Malformed(NamedTuple):
 
 
 class RawFlag(NamedTuple):
-    """One flag as written: its key, the pointer to it, the place of its key and its value."""
+    """A flag as written: its key, the pointer to it, the place of its key, and its value."""
 
     key: str
     tokens: Tokens
@@ -40,13 +40,13 @@ class RawDocument:
 
     Attributes:
         flags: The flags that could be decoded, in the order written.
-        evaluators: The value of ``$evaluators``; an empty mapping without one.
-        metadata: The value of ``metadata``; an empty mapping without one.
-        faults: What decoding found wrong without refusing the document.
-        place_of: Finds the place of a value by its pointer's steps; searches the text again, so only for
+        evaluators: The value of ``$evaluators``; an empty mapping if missing.
+        metadata: The value of ``metadata``; an empty mapping if missing.
+        faults: Faults found by decoding that don't reject the document.
+        place_of: Finds the place of a value by its pointer's steps. Searches the text again, so it's only for
             problems.
-        mentions_references: False when no ``$ref`` can occur in it.
-        words: Text without quotes that YAML 1.1 parsers read as a boolean, such as ``on``: where, and which.
+        mentions_references: False if it can't contain a ``$ref``.
+        words: Unquoted text that YAML 1.1 parsers read as a boolean, such as ``on``: the place and the text.
     """
 
     flags: tuple[RawFlag, ...]

@@ -1,4 +1,4 @@
-"""Reading a flagd document: accepts what flagd accepts, and leaves a bad flag out without the others."""
+"""Read a flagd document: accept what flagd accepts, and leave out only the flags that are bad."""
 
 import hashlib
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from windsock.flags.references import References
 
 MAX_BYTES: Final = 256 * 1024 * 1024
-"""Largest document that is read."""
+"""Maximum size of a document."""
 
 _PROPERTIES: Final = ("state", "variants", "defaultVariant", "targeting", "metadata")
 _FOLDED: Final = {name.lower(): name for name in _PROPERTIES}
@@ -25,17 +25,16 @@ _FOLDED: Final = {name.lower(): name for name in _PROPERTIES}
 def read_document(data: bytes, source: str) -> Document:
     """Read one flagd document.
 
-    A flag that cannot be used is left out and named in ``problems``; a flag whose rule refers to a shared
-    rule that is not there stays, is named too, and gives PARSE_ERROR where its evaluation reaches the
-    reference, as flagd's does.
+    An unusable flag is left out and reported in ``problems``. A flag whose rule refers to a missing shared
+    rule is reported too but kept: as in flagd, it yields PARSE_ERROR if its evaluation reaches the reference.
 
     Args:
         data: The document's bytes, UTF-8.
-        source: Its name for messages. JSON, or YAML where the name ends in ``.yaml`` or ``.yml``.
+        source: Its name for messages. YAML if the name ends in ``.yaml`` or ``.yml``, else JSON.
 
     Raises:
-        FlagFileError: Nothing of it can be read.
-        MissingExtraError: It is YAML and the ``yaml`` extra is not installed.
+        FlagFileError: None of it can be read.
+        MissingExtraError: It's YAML and the ``yaml`` extra isn't installed.
     """
     if len(data) > MAX_BYTES:
         raise FlagFileError(source, f"{len(data)} bytes are more than {MAX_BYTES}; split the file")
@@ -60,7 +59,7 @@ def _raw(text: str, source: str) -> RawDocument:
 
 def _meant(text: str, error: FlagFileError) -> str | None:
     """Recognize common non-JSON leftovers (a merge conflict, a comment) at the error's position."""
-    lines = ["", *text.split("\n")]  # YAML counts more of them: a carriage return alone ends one
+    lines = ["", *text.split("\n")]  # YAML counts more lines: a lone carriage return ends one
     line = lines[error.line].lstrip() if error.line < len(lines) else ""
     if line.startswith(("<<<<<<<", "=======", ">>>>>>>", "|||||||")):
         return "there is a merge conflict here; resolve it in Git"
@@ -87,7 +86,7 @@ def _decode(data: bytes, source: str) -> str:
 
 
 class _BadFlagError(Exception):
-    """A flag that must be left out: the pointer's steps inside the flag, and why."""
+    """A flag that must be left out: the pointer's steps inside the flag, and the reason."""
 
     def __init__(self, tokens: Tokens, message: str) -> None:
         super().__init__(message)
@@ -202,7 +201,7 @@ class _Checker:
         if bucketing is not None and bucketing not in BUCKETINGS:
             message = f"bucketing {bucketing!r} is not known, and guessing would move users; write v2 or v3"
             raise _BadFlagError(("metadata", "bucketing"), message)
-        # a null removes nothing: flagd skips it too
+        # null removes nothing: flagd skips it too
         return {**self._metadata, **{key: value for key, value in (own or {}).items() if value is not None}}
 
     def _note_misspelt(self, raw: RawFlag, body: Mapping[str, JsonValue]) -> None:
@@ -233,7 +232,7 @@ def _variants(body: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
 
 def _default_variant(body: Mapping[str, JsonValue], variants: Mapping[str, JsonValue]) -> str | None:
     name = body.get("defaultVariant")
-    if name is None or name == "":  # flagd's stream sends a null as ""
+    if name is None or name == "":  # flagd's stream sends null as ""
         return None
     if not isinstance(name, str):
         raise _BadFlagError(

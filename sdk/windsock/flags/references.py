@@ -1,4 +1,4 @@
-"""Shared rules: ``{"$ref": "name"}`` in a rule means the rule of that name under ``$evaluators``."""
+"""Shared rules: ``{"$ref": "name"}`` in a rule refers to the rule with that name in ``$evaluators``."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -12,9 +12,9 @@ class Expanded(NamedTuple):
     """A rule without references.
 
     Attributes:
-        value: The rule. A shared rule is one object wherever it is used; a reference that cannot be
-            resolved stays.
-        faults: The place of each reference that cannot be resolved, and why.
+        value: The rule. A shared rule is the same object wherever it's used; unresolvable references are
+            kept.
+        faults: The place of each unresolvable reference, and the reason.
     """
 
     value: JsonValue
@@ -27,7 +27,7 @@ class _Shared(NamedTuple):
 
 
 class References:
-    """Replaces references in rules, in any order and depth; text is never substituted.
+    """Replaces references in rules, in any order and at any depth; text is never substituted.
 
     Args:
         evaluators: The shared rules of one document, by name.
@@ -82,7 +82,7 @@ class References:
             value = self._replace(self._evaluators[name], (), faults)
         finally:
             self._open.pop()
-        # kept even inside a circle: otherwise a dense graph of circles would be walked along every path
+        # cached even inside a cycle: otherwise a dense graph of cycles would be walked along every path
         self._shared[name] = made = _Shared(value, faults[0][1] if faults else None)
         return made
 

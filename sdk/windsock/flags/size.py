@@ -1,18 +1,18 @@
-"""How large a rule is once its shared rules are in their places."""
+"""The size of a rule with its shared rules expanded."""
 
 from typing import Final
 
 from windsock.flags.model import JsonValue
 
 MAX_OPERATIONS: Final = 100_000
-"""Most operators and lists that one rule may have once its shared rules are counted at every place of use."""
+"""Maximum operators and lists in a rule, counting shared rules at every use."""
 
 
 def expanded_size(rule: JsonValue) -> tuple[int, int]:
-    """Operators and lists in a rule, shared ones counted at each place of use, and the nesting's depth.
+    """The number of operators and lists in a rule, counting shared rules at every use, and the nesting depth.
 
-    A rule that ten shared rules double ten times over is small in memory and large to run; this counts what
-    runs.
+    A rule doubled ten times over by ten shared rules is small in memory but expensive to run; this counts
+    what runs.
     """
     known: dict[int, tuple[int, int]] = {}
 

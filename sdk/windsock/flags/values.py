@@ -1,9 +1,9 @@
-"""JSON values in messages, and the largest integer that every reader of them holds exactly."""
+"""JSON values in messages, and the largest integer that every JSON reader represents exactly."""
 
 from typing import Final
 
 MOST_EXACT: Final = 2**53
-"""Integers up to this are exact as doubles, which is how flagd and JavaScript hold numbers (RFC 8259, 6)."""
+"""Integers up to this are exact as doubles, the number type of flagd and JavaScript (RFC 8259, 6)."""
 
 _KINDS: Final = {
     type(None): "null",
@@ -17,12 +17,12 @@ _KINDS: Final = {
 
 
 def kind(value: object) -> str:
-    """The JSON type of a value, as messages name it: ``null``, ``a number``, ``an object``."""
+    """The JSON type of a value, for messages: ``null``, ``a number``, ``an object``."""
     return _KINDS.get(type(value), "an object")
 
 
 def described(value: object) -> str:
-    """A value with its type, shortened: ``the number 3``, ``the string 'x'``; a list is ``a list``."""
+    """Describe a value with its type, shortened: ``the number 3``, ``the string 'x'``, ``a list``."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
@@ -33,6 +33,6 @@ def described(value: object) -> str:
 
 
 def quoted(value: object) -> str:
-    """The beginning of a text, in quotes."""
+    """The beginning of a text in quotation marks."""
     text = str(value)
     return repr(text if len(text) <= 60 else f"{text[:57]}…")

@@ -1,4 +1,4 @@
-"""Targeting rules in words: for plans, differences, explanations and pages."""
+"""Targeting rules in words, for plans, differences, explanations and pages."""
 
 import json
 import re
@@ -11,9 +11,9 @@ from windsock.flags.model import JsonValue
 _TIME: Final = {"var": "$flagd.timestamp"}
 _DEFAULT_KEY: Final = {"cat": [{"var": "$flagd.flagKey"}, {"var": "targetingKey"}]}
 _PLAIN: Final = re.compile(r"[\w$][\w$.:@/-]*")
-_LAST_SECOND: Final = 253_402_300_799  # of the year 9999, the last that `datetime` has
+_LAST_SECOND: Final = 253_402_300_799  # of the year 9999, the last that `datetime` supports
 _MEMBERS: Final = 5  # of a list, before it is cut
-_DEEPEST: Final = 20  # conditions inside conditions; what is deeper is shown as JSON
+_DEEPEST: Final = 20  # conditions inside conditions; anything deeper is shown as JSON
 
 _EQUAL: Final = {"==": "is", "===": "is", "!=": "is not", "!==": "is not"}
 _ORDER: Final = {"<": "<", "<=": "≤", ">": ">", ">=": "≥"}
@@ -28,8 +28,8 @@ class Branch(NamedTuple):
 
     Attributes:
         conditions: The conditions that lead to it, outermost first; None for an ``otherwise``.
-        gives: What it gives; None gives the default variant.
-        is_end: False where further branches follow inside this one, and `gives` says nothing.
+        gives: Its result; None for the default variant.
+        is_end: False if it contains further branches, so that `gives` has no meaning.
     """
 
     conditions: tuple[JsonValue, ...]
@@ -41,8 +41,8 @@ class SplitWords(NamedTuple):
     """A ``fractional`` rule.
 
     Attributes:
-        weights: Weight by variant, in the order of the buckets.
-        by: What is hashed, in words; empty for the targeting key.
+        weights: Weight by variant, in bucket order.
+        by: The hashed value in words; empty for the targeting key.
     """
 
     weights: Mapping[str, int]
@@ -54,14 +54,14 @@ class SplitWords(NamedTuple):
 
 
 def rule_in_words(rule: JsonValue, default_variant: str | None) -> tuple[str, ...]:
-    """A flag's targeting rule in words, a line for each branch; inner branches are indented by two spaces.
+    """A flag's targeting rule in words, one line per branch; inner branches are indented by two spaces.
 
-    Such as ``if tier is "pro": on``, ``before 2026-11-01 00:00 UTC: off``, ``otherwise: on 10 %, off 90 %``.
-    What has no words is written as JSON. The text comes from a flag file: terminals and pages must escape it.
+    For example, ``if tier is "pro": on`` or ``otherwise: on 10 %, off 90 %``. Parts that have no words are
+    written as JSON. The text comes from a flag file, so terminals and pages must escape it.
 
     Args:
         rule: ``Flag.targeting``; None for a flag without a rule.
-        default_variant: What is served where the rule gives nothing; None for the caller's default.
+        default_variant: The variant to serve if the rule selects none; None for the caller's default.
     """
     return tuple(branch_in_words(branch, default_variant) for branch in branches(rule))
 
@@ -84,12 +84,12 @@ def when_in_words(condition: JsonValue) -> str:
 
 
 def where_in_words(conditions: Sequence[JsonValue]) -> str:
-    """All conditions of a branch; empty where there are none."""
+    """All conditions of a branch; empty if there are none."""
     return ", ".join(map(when_in_words, conditions))
 
 
 def gives_in_words(rule: JsonValue, default_variant: str | None) -> str:
-    """What a branch gives: a variant, or shares such as ``on 10 %, off 90 %``."""
+    """A branch's result: a variant, or shares such as ``on 10 %, off 90 %``."""
     if rule is None:
         return "the caller's default" if default_variant is None else f"{_name(default_variant)} by default"
     split = split_of(rule)
@@ -100,7 +100,7 @@ def gives_in_words(rule: JsonValue, default_variant: str | None) -> str:
 
 
 def split_of(rule: JsonValue) -> SplitWords | None:
-    """Read a ``fractional`` rule of named variants with whole weights; None for anything else."""
+    """Parse a ``fractional`` rule of named variants with whole weights; None for anything else."""
     name, buckets = _operation(rule)
     if name != "fractional" or not buckets:
         return None
@@ -120,7 +120,7 @@ def split_of(rule: JsonValue) -> SplitWords | None:
 
 
 def branches(rule: JsonValue, around: tuple[JsonValue, ...] = ()) -> Iterator[Branch]:
-    """A rule's branches in their order; an ``if`` in the place of an ``else`` continues its own."""
+    """A rule's branches in order; an ``if`` in the ``else`` position continues the outer branches."""
     choices = _choices(rule, around)
     if choices is None:
         yield Branch(around, rule)
@@ -175,7 +175,7 @@ def condition_in_words(rule: JsonValue, depth: int = 0) -> str:  # noqa: PLR0911
 
 
 def _moment(name: str, arguments: Sequence[JsonValue]) -> str:
-    """A comparison of the time of the evaluation with moments, as ``before 2026-11-01 00:00 UTC``."""
+    """A comparison of the evaluation time with fixed times, such as ``before 2026-11-01 00:00 UTC``."""
     if name not in _MOMENT:
         return ""
     match list(arguments):
@@ -215,7 +215,7 @@ def _operand(rule: JsonValue, depth: int) -> str:  # noqa: PLR0911 - one for eac
 
 
 def members_of(condition: JsonValue) -> tuple[JsonValue, Sequence[JsonValue]] | None:
-    """The two sides of an ``in`` with a list; None for another condition."""
+    """The two sides of an ``in`` with a list; None for any other condition."""
     match _operation(condition):
         case ("in", [member, list() as members]):
             return member, members
@@ -223,7 +223,7 @@ def members_of(condition: JsonValue) -> tuple[JsonValue, Sequence[JsonValue]] | 
 
 
 def listed(members: Sequence[JsonValue]) -> str:
-    """The first members of a list, and how many more there are."""
+    """The first members of a list and the number of the rest."""
     shown = ", ".join(map(_json, members[:_MEMBERS]))
     more = len(members) - _MEMBERS
     return f"{shown} and {more:,} more" if more > 0 else shown or "nothing"
@@ -238,7 +238,7 @@ def _operation(rule: JsonValue) -> tuple[str, Sequence[JsonValue]]:
 
 
 def _name(text: str) -> str:
-    """A variant or an attribute; quoted where it could be taken for words."""
+    """A variant or an attribute, quoted if it could be mistaken for words."""
     return text if _PLAIN.fullmatch(text) else _json(text)
 
 

@@ -1,7 +1,7 @@
-"""From YAML text to a raw document, with plain values as the flagd server reads them: ``on`` is text.
+"""Convert YAML text to a raw document, with plain values as the flagd server reads them: ``on`` is text.
 
-The document is built from parser events, not by a loader: that keeps every place, bounds depth and size, and
-needs no recursion in C, where deep nesting ends the process.
+The document is built from parser events, not by a loader. That preserves every place, bounds depth and size,
+and avoids recursion in C, where deep nesting crashes the process.
 """
 
 import re
@@ -20,10 +20,10 @@ except ImportError as error:  # pragma: no cover - proven by a test in an enviro
     raise MissingExtraError("reading a YAML flag file", "yaml") from error
 
 MAX_CHARACTERS: Final = 8 * 1024 * 1024
-"""Largest YAML text that is read; JSON has room for more and is read a hundred times faster."""
+"""Maximum size of YAML text; JSON may be larger and is read a hundred times faster."""
 
 MAX_VALUES: Final = 2_000_000
-"""Most values once every alias is counted where it is used."""
+"""Maximum number of values, counting every alias at each use."""
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER: Final = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
@@ -44,7 +44,7 @@ def read_yaml(text: str, source: str) -> RawDocument:
     """Decode a YAML document.
 
     Raises:
-        FlagFileError: It is not YAML, is too large, or has no flags.
+        FlagFileError: The text isn't YAML, is too large, or has no flags.
     """
     if len(text) > MAX_CHARACTERS:
         raise FlagFileError(
@@ -72,7 +72,7 @@ class _Builder:
             mark = error.problem_mark or error.context_mark
             place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
             why = error.problem or error.context or ""
-            # PyYAML has a limit of its own since 6.0.4, which some texts reach before ours
+            # since 6.0.4, PyYAML has its own limit, which some texts reach before ours
             message = TOO_DEEP if "nesting depth" in why else f"not YAML: {why}"
             raise FlagFileError(self._source, message, *place) from None
         except yaml.YAMLError as error:
@@ -232,7 +232,7 @@ def _place(event: Any) -> Place:
 
 
 def _based(text: str) -> int:
-    """An integer written in base 2, 8 or 16; a leading 0 alone means 8, as the server's parser has it."""
+    """Parse an integer in base 2, 8 or 16; a leading 0 alone means base 8, as in the server's parser."""
     sign = -1 if text.startswith("-") else 1
     digits = text.lstrip("+-")
     return sign * (int(digits, 0) if digits[1:2].isalpha() else int(digits, 8))

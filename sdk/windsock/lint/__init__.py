@@ -1,1 +1,1 @@
-"""What is wrong with a flag document, where, and what to do about it. No I/O."""
+"""Find problems in a flag document, with their places and fixes. No I/O."""

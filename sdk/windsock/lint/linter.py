@@ -1,4 +1,4 @@
-"""Linting flagd documents: every rule over every flag, with places, suppressions and safe corrections."""
+"""Lint flagd documents: apply every rule to every flag, with places, suppressions and safe fixes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from windsock.lint.rules.tree import Tree
 __all__ = ["Edit", "Finding", "Level", "LintOptions", "Linted", "lint", "lint_overlaps"]
 
 SUPPRESSION: Final = "lint."
-"""Beginning of the metadata keys that silence a code for a flag, or in the set's metadata for the file."""
+"""Prefix of metadata keys that suppress a code, for a flag or, in the set's metadata, for the file."""
 
 _FLAG_CHECKS: Final = (
     structure.properties, structure.types, structure.names, structure.state, structure.metadata,
@@ -37,18 +37,18 @@ _TREE_CHECKS: Final[tuple[Callable[[Tree], Iterator[Hit]], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that a rule found, at its place.
+    """A rule's finding and its place.
 
     Attributes:
         source: The file.
         line: One-based line, or 0.
         column: One-based column in characters.
         code: The rule's code.
-        level: How bad it is.
-        flag: The flag, or None when it is the document itself.
-        pointer: Where, as a JSON pointer (RFC 6901).
+        level: Its severity.
+        flag: The flag, or None for the document itself.
+        pointer: Its place, as a JSON pointer (RFC 6901).
         message: What is wrong and what to do next.
-        edit: The edit that corrects it without changing what users are served, or None.
+        edit: The edit that fixes it without changing what users get, or None.
     """
 
     source: str
@@ -68,12 +68,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Linted:
-    """One document after its lint.
+    """The result of linting one document.
 
     Attributes:
-        findings: What was found, in the order of the text.
-        suppressed: What was found and is silenced, with a reason.
-        document: The document as it is served; None when nothing of it can be read.
+        findings: The findings, in text order.
+        suppressed: The suppressed findings, which have a reason.
+        document: The document as served; None if none of it can be read.
     """
 
     findings: tuple[Finding, ...]
@@ -86,8 +86,8 @@ def lint(data: bytes, source: str, options: LintOptions | None = None) -> Linted
 
     Args:
         data: Its bytes.
-        source: Its name; YAML where it ends in ``.yaml`` or ``.yml``.
-        options: What the project decides.
+        source: Its name; YAML if it ends in ``.yaml`` or ``.yml``.
+        options: The project's options.
     """
     try:
         document = read_document(data, source)
@@ -98,7 +98,7 @@ def lint(data: bytes, source: str, options: LintOptions | None = None) -> Linted
 
 
 def lint_overlaps(documents: Sequence[Document]) -> Iterator[Finding]:
-    """The flags that two documents define."""
+    """Flags that are defined in two documents."""
     for problem in merge([replace(document, problems=()) for document in documents]).problems:
         yield Finding(
             problem.source, problem.line, problem.column, "defined-twice", Level.WARNING,
@@ -114,7 +114,7 @@ def _unreadable(error: FlagFileError, data: bytes) -> Finding:
 
 
 class _Linter:
-    """Runs every rule over one document."""
+    """Runs every rule on one document."""
 
     def __init__(
         self, text: LintText | YamlText, document: Document, options: LintOptions, size: int
@@ -172,7 +172,7 @@ class _Linter:
                     refused.add(tokens)
                 yield replace(hit, tokens=tokens)
         if isinstance(tree.rule, (dict, list)) or as_rule:
-            # an error says enough; how engines differ on it does not matter
+            # the error suffices; how engines differ on it doesn't matter
             yield from (hit for hit in _portable(tree.rule, at) if hit.tokens not in refused)
             if self._options.by_attribute:
                 yield from _by_attribute(tree.rule, at)
@@ -193,7 +193,7 @@ class _Linter:
         return next((flag.key for flag in self._site.flags if flag.tokens == tokens[:2]), None)
 
     def _unexplained(self, pointers: set[str]) -> Iterator[Finding]:
-        """What reading found and no rule did: duplicate keys, numbers that JSON does not have, depth."""
+        """Problems that reading found but no rule did: duplicate keys, non-JSON numbers, depth."""
         for problem in self._document.problems:
             if problem.pointer not in pointers:
                 yield Finding(
@@ -202,7 +202,7 @@ class _Linter:
                 )  # fmt: skip
 
     def _without_suppressed(self, findings: list[Finding]) -> tuple[list[Finding], list[Finding]]:
-        """Drop what the project did not enable, and what metadata silences with a reason."""
+        """Drop findings that the project didn't enable or that metadata suppresses with a reason."""
         reasons: dict[tuple[str | None, str], Tokens] = {}
         kept: list[Finding] = []
         suppressed: list[Finding] = []
@@ -248,7 +248,7 @@ class _Linter:
 
 
 def _unfit(code: str, reason: JsonValue) -> str:
-    """Why a suppression does not count; empty where it does."""
+    """Why a suppression is invalid; empty if it's valid."""
     if code not in BY_CODE:
         return "is not a code of the linter"
     if BY_CODE[code].level is Level.ERROR:
@@ -258,7 +258,7 @@ def _unfit(code: str, reason: JsonValue) -> str:
 
 def _names(flag: FlagSite) -> Iterator[Hit]:
     names = list(flag.variants)
-    # a rule that gives each name shows which of them no flagd finds
+    # a rule that returns each name shows which ones flagd can't find
     rule: JsonValue = {"if": [part for name in names for part in (True, name)]}
     for finding in find_in_rule(rule) if names else ():
         if finding.construct.code == "variant-characters":
@@ -289,7 +289,7 @@ def _by_attribute(rule: JsonValue, at: Tokens) -> Iterator[Hit]:
 
 
 def _whole_weights(rule: JsonValue, tokens: tuple[str, ...]) -> int | None:
-    """A decimal weight as the whole number that it means."""
+    """Convert a decimal weight to the whole number that it stands for."""
     value = _at(rule, tokens)
     weight = value[1] if isinstance(value, list) and len(value) == 2 else None
     return int(weight) if isinstance(weight, float) and weight.is_integer() else None
@@ -309,7 +309,7 @@ def _at(value: JsonValue, tokens: tuple[str, ...]) -> JsonValue:
 
 
 def _typed(value: JsonValue, tokens: tuple[str, ...]) -> Tokens:
-    """Turn the steps of a pointer into keys and list positions."""
+    """Convert a pointer's steps to keys and list positions."""
     typed: list[str | int] = []
     for token in tokens:
         if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The text of a flagd document as the linter needs it: places by pointer, found fast, and edits."""
+"""A flagd document's text for the linter: fast lookup of places by pointer, and edits."""
 
 import json
 from bisect import bisect_right
@@ -14,7 +14,7 @@ from windsock.lint.rules.site import Mending
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Replaces the characters from ``start`` to ``end`` (exclusive) of a document by ``text``."""
+    """Replaces the characters from ``start`` to ``end`` (exclusive) in a document with ``text``."""
 
     start: int
     end: int
@@ -44,13 +44,13 @@ class LintText:
         return tuple(self._members(self._start))
 
     def place_of(self, tokens: Tokens, *, at_key: bool = False) -> Place:
-        """Line and column of a value, or of its property's name."""
+        """The line and column of a value, or of its property name."""
         if at_key and tokens and isinstance(tokens[-1], str):
             return self._position(self._key_offset(tokens))
         return self._position(self._offset(tokens))
 
     def edit(self, tokens: Tokens, change: Mending) -> Edit:
-        """Write a change as an edit of the text."""
+        """Express a change as an edit of the text."""
         kind, value = change
         at = self._offset(tokens)
         written = json.dumps(value, ensure_ascii=False)
@@ -67,7 +67,7 @@ class LintText:
 
     @cached_property
     def _flags(self) -> dict[str | int, tuple[int, int]]:
-        """Each flag's key's and value's offset: a document is searched once, not once for each finding."""
+        """The offsets of each flag's key and value: a document is searched once, not once per finding."""
         at = self._members(self._start)["flags"][1]
         found: dict[str | int, tuple[int, int]] = {}
         if self._json.text[at] == "{":
@@ -117,7 +117,7 @@ class LintText:
 
 
 class YamlText:
-    """A YAML document's text: places, but no edits, which would lose its comments and style."""
+    """A YAML document's text: places but no edits, which would lose comments and style."""
 
     def __init__(self, text: str, source: str) -> None:
         from windsock.flags.yaml_source import read_yaml  # noqa: PLC0415 - needs the yaml extra
@@ -127,11 +127,11 @@ class YamlText:
 
     @property
     def root(self) -> Sequence[str]:
-        """Nothing: reading YAML keeps the known properties only."""
+        """Nothing: reading YAML keeps only known properties."""
         return ()
 
     def place_of(self, tokens: Tokens, *, at_key: bool = False) -> Place:  # noqa: ARG002 - one place for both
-        """Line and column of a value."""
+        """The line and column of a value."""
         return self.raw.place_of(tokens)
 
     def edit(self, tokens: Tokens, change: Mending) -> Edit | None:  # noqa: ARG002 - as JSON's
@@ -140,5 +140,5 @@ class YamlText:
 
 
 def open_text(text: str, source: str) -> LintText | YamlText:
-    """The text of a document, by its name's ending."""
+    """Open a document's text, by the extension of its name."""
     return YamlText(text, source) if source.lower().endswith((".yaml", ".yml")) else LintText(text, source)

@@ -1,4 +1,4 @@
-"""Where evaluators differ about a rule if an attribute is missing or of an unexpected type."""
+"""Where evaluators disagree on a rule if an attribute is missing or has an unexpected type."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
@@ -10,16 +10,16 @@ from windsock.lint.portable.comparisons import COMPARISONS
 from windsock.lint.portable.construct import Found
 
 _Reader: TypeAlias = Callable[[Sequence[JsonValue]], Iterator[tuple[int, str]]]
-"""From an operator's arguments to the position of each attribute, and the code of what it may meet."""
+"""Maps an operator's arguments to the position of each attribute and the code of its possible problem."""
 
 
 def find_attributes(rule: JsonValue) -> tuple[Found, ...]:
-    """The constructs that a rule contains if its attributes are missing or of an unexpected type."""
+    """The constructs that a rule contains if its attributes are missing or have an unexpected type."""
     return (*_results(rule, ()), *_walk(rule, ()))
 
 
 def _results(value: JsonValue, at: Tokens) -> Iterator[Found]:
-    """The attributes that the rule gives as its result, at the ends of its branches."""
+    """The attributes that the rule returns, at the ends of its branches."""
     for tokens, result in choices(value):
         yield from _results(result, (*at, *tokens))
     if _reads_directly(value):
@@ -47,7 +47,7 @@ def _reads_directly(value: JsonValue) -> bool:
 
 
 def _may_be_attribute(value: JsonValue) -> bool:
-    """Whether an expression may give an attribute as it is."""
+    """Whether an expression may return an attribute unchanged."""
     return _reads_directly(value) or any(_may_be_attribute(result) for _, result in choices(value))
 
 
@@ -100,7 +100,7 @@ def _var(arguments: Sequence[JsonValue]) -> Iterator[tuple[int, str]]:
 
 
 def _fractional(arguments: Sequence[JsonValue]) -> Iterator[tuple[int, str]]:
-    if arguments and not isinstance(arguments[0], str):  # by the targeting key, or by what an attribute makes
+    if arguments and not isinstance(arguments[0], str):  # by the targeting key, or by what an attribute yields
         yield 0, "targeting-key-non-ascii"
 
 
@@ -122,4 +122,4 @@ _READERS: Final[Mapping[str, _Reader]] = {
     "sem_ver": _each("version-shape", only=slice(0, 3, 2)),
     "fractional": _fractional,
 }
-"""What each operator does with an attribute that is missing or of an unexpected type."""
+"""How each operator handles an attribute that's missing or has an unexpected type."""

@@ -1,4 +1,4 @@
-"""What comparisons contain on which the flagd implementations disagree."""
+"""Constructs in comparisons on which the flagd implementations disagree."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -13,7 +13,7 @@ _ORDERED: Final = ("<", "<=", ">", ">=")
 
 
 def comparison(name: str, arguments: JsonValue) -> Iterator[Found]:
-    """What a comparison contains."""
+    """The constructs in a comparison."""
     most = 3 if name in _ORDERED else 2
     if not isinstance(arguments, list) or not 2 <= len(arguments) <= most:
         yield "comparison-arguments", ()
@@ -50,7 +50,7 @@ def _loose(name: str, arguments: list[JsonValue], given: list[Kinds]) -> Iterato
 
 
 def _mixed(kinds: Kinds, *, ordered: bool) -> bool:
-    """Whether values of these kinds are compared by what each language makes of them."""
+    """Whether comparing values of these kinds depends on each language's conversions."""
     if ordered and kinds & {"boolean", "null"}:
         return True
     types = kinds & {"text", "number", "boolean"}
@@ -58,12 +58,12 @@ def _mixed(kinds: Kinds, *, ordered: bool) -> bool:
 
 
 def is_astral(value: JsonValue) -> bool:
-    """Whether a literal text has characters above U+FFFF, which count as two in JavaScript."""
+    """Whether literal text contains characters above U+FFFF, which count as two in JavaScript."""
     return isinstance(value, str) and not value.isascii() and max(value) > "\uffff"
 
 
 def _is_simply_computed(value: JsonValue) -> bool:
-    """Whether no part of an expression is of another type than the whole, as far as its text tells."""
+    """Whether all parts of an expression have the same type as the whole, as far as its text shows."""
     if not isinstance(value, dict) or len(value) != 1:
         return True
     ((name, arguments),) = value.items()
@@ -74,7 +74,7 @@ def _is_simply_computed(value: JsonValue) -> bool:
 
 
 def _is_told_from_null(value: JsonValue) -> bool:
-    """Whether every language knows an expression from null, or its own finding says which does not."""
+    """Whether every language distinguishes an expression from null, or another finding covers it."""
     return _is_zero(value) or without_numerals(kinds_of(value)) == {"text"}
 
 

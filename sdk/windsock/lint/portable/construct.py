@@ -1,4 +1,4 @@
-"""What a construct is on which flagd's evaluators disagree, and how its examples are written."""
+"""The model of a construct on which flagd's evaluators disagree, and helpers for its examples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,23 +10,22 @@ from windsock.flags.raw import Tokens
 Dissenter: TypeAlias = Literal["npm", "python"]
 
 Found: TypeAlias = tuple[str, Tokens]
-"""A construct's code, and where in the rule it is."""
+"""A construct's code and its place in the rule."""
 
 
 @dataclass(frozen=True, slots=True)
 class Construct:
-    """Something that a rule may contain and that not every flagd evaluates alike.
+    """A construct in rules that not every flagd evaluates alike.
 
     Attributes:
         code: The stable code that the linter and the documentation use.
-        name: What it is, in a few words.
-        explanation: What the flagd server makes of it (and windsock with it), what others make of it, what
-            to write.
-        dissenters: Who disagrees with the server about the example.
+        name: A short description.
+        explanation: How the flagd server (and windsock) handles it, how others do, and what to write
+            instead.
+        dissenters: The evaluators that disagree with the server on the example.
         rule: An example.
-        context: Attributes for which the example shows the disagreement.
-        in_rule: Whether the rule alone shows it; otherwise it depends on the attributes that come at run
-            time.
+        context: Attributes with which the example shows the disagreement.
+        in_rule: Whether the rule alone shows it; otherwise it depends on the attributes at run time.
     """
 
     code: str
@@ -39,7 +38,7 @@ class Construct:
 
 
 def when(condition: JsonValue) -> JsonValue:
-    """A rule that gives a where a condition holds, else b."""
+    """A rule that returns a if a condition holds, else b."""
     return {"if": [condition, "a", "b"]}
 
 

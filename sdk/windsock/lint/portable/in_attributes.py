@@ -1,4 +1,4 @@
-"""The constructs that depend on what an attribute is when the rule is evaluated."""
+"""The constructs that depend on attribute values at evaluation time."""
 
 from typing import Final
 
@@ -220,4 +220,4 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
         in_rule=False,
     ),
 )
-"""In the order of the documentation."""
+"""In documentation order."""

@@ -1,4 +1,4 @@
-"""The constructs that a rule shows by itself, on which flagd (Go), npm and Python disagree."""
+"""The constructs visible in a rule itself on which flagd (Go), npm and Python disagree."""
 
 from typing import Final
 
@@ -292,4 +292,4 @@ IN_RULES: Final[tuple[Construct, ...]] = (
         {"if": [True, "a&"]},
     ),
 )
-"""In the order of the documentation."""
+"""In documentation order."""

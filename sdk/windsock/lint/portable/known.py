@@ -1,4 +1,4 @@
-"""The one list of constructs on which flagd (Go), flagd-core (npm) and flagd-core (Python) disagree."""
+"""The list of constructs on which flagd (Go), flagd-core (npm) and flagd-core (Python) disagree."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -10,7 +10,7 @@ from windsock.lint.portable.in_rules import IN_RULES
 __all__ = ["BY_CODE", "CONSTRUCTS", "Construct"]
 
 CONSTRUCTS: Final[tuple[Construct, ...]] = (*IN_RULES, *IN_ATTRIBUTES)
-"""Every construct, in the order of the documentation."""
+"""All constructs, in documentation order."""
 
 BY_CODE: Final[Mapping[str, Construct]] = {construct.code: construct for construct in CONSTRUCTS}
-"""The same by code."""
+"""All constructs by code."""

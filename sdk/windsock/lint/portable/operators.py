@@ -1,4 +1,4 @@
-"""What each operator contains on which the flagd implementations disagree."""
+"""Constructs in each operator on which the flagd implementations disagree."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +10,7 @@ from windsock.lint.portable.comparisons import COMPARISONS, comparison, is_astra
 from windsock.lint.portable.construct import Found
 
 Check: TypeAlias = Callable[[str, JsonValue], Iterator[Found]]
-"""Takes an operator's name and its arguments; gives codes, with their places below the operator."""
+"""Takes an operator's name and arguments; returns codes, with places relative to the operator."""
 
 _FULL_VERSION: Final = re.compile(
     r"[vV]?\d{1,15}\.\d{1,15}\.\d{1,15}(-(?!.*\d{16})[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", re.ASCII
@@ -48,7 +48,7 @@ def _in(_: str, arguments: JsonValue) -> Iterator[Found]:
     if not needles <= {"text", "number"}:
         yield "argument-type", (0,)
     if isinstance(haystack, list):
-        # all texts are of one plain kind, so one of a million is enough
+        # all texts are of the same plain kind, so checking one of a million is enough
         each = {type(item) if isinstance(item, str) else id(item): item for item in haystack}
         kinds = frozenset().union(*map(without_numerals, map(kinds_of, each.values())))
         if len(kinds) > 1 or not kinds <= {"text", "number"} or (kinds and not needles <= kinds):
@@ -56,7 +56,7 @@ def _in(_: str, arguments: JsonValue) -> Iterator[Found]:
 
 
 def _may_be_empty(text: JsonValue) -> bool:
-    """Whether an expression, an attribute apart, may give empty text."""
+    """Whether an expression other than an attribute may yield empty text."""
     if inner := choices(text):
         return any(_may_be_empty(result) for _, result in inner)
     return text == "" or (isinstance(text, dict) and next(iter(text), "") in ("cat", "substr"))
@@ -84,14 +84,14 @@ def _cat(_: str, arguments: JsonValue) -> Iterator[Found]:
 
 
 def _may_be_blank(part: JsonValue) -> bool:
-    """Whether a part of joined text may be nothing but white space."""
+    """Whether a part of joined text may consist only of white space."""
     if isinstance(part, str):
         return not part.strip()
     return kinds_of(part) != {"number"} and part != {"var": "$flagd.flagKey"}
 
 
 def _may_be_trimmed(part: JsonValue, *, first: bool, last: bool) -> bool:
-    """Whether a part of joined text, an attribute apart, may put white space at the end of the text."""
+    """Whether a part of joined text other than an attribute may put white space at either end."""
     if inner := choices(part):
         return any(_may_be_trimmed(result, first=first, last=last) for _, result in inner)
     if isinstance(part, str):
@@ -100,11 +100,11 @@ def _may_be_trimmed(part: JsonValue, *, first: bool, last: bool) -> bool:
 
 
 def _is_written_differently(value: JsonValue) -> bool:
-    """Whether an expression, an attribute apart, may give a number that languages write in different ways."""
+    """Whether an expression other than an attribute may yield a number that languages format differently."""
     if inner := choices(value):
         return any(_is_written_differently(result) for _, result in inner)
     if isinstance(value, float):
-        written = f"{value:.15g}"  # as Python's JSONLogic has it
+        written = f"{value:.15g}"  # as in Python's JSONLogic
         return "e" in written or float(written) != value
     return isinstance(value, dict) and next(iter(value), "") in ARITHMETIC
 
@@ -173,7 +173,7 @@ def _fractional(_: str, arguments: JsonValue) -> Iterator[Found]:
 
 
 def _is_weight(weight: list[JsonValue]) -> bool:
-    """Whether the weight is missing or a whole number; a computed one must not divide or read attributes."""
+    """Whether the weight is missing or whole; a computed weight must not divide or read attributes."""
     if not weight:
         return True
     if isinstance(weight[0], dict):
@@ -192,7 +192,7 @@ def _operators(rule: JsonValue) -> Iterator[str]:
 
 
 def _texts(rule: JsonValue) -> Iterator[str]:
-    """The literal texts in a rule, the names of attributes apart."""
+    """The literal texts in a rule, except attribute names."""
     if isinstance(rule, str):
         yield rule
     elif isinstance(rule, list):

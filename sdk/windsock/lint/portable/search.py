@@ -1,4 +1,4 @@
-"""Finding the constructs in a rule on which the flagd implementations disagree."""
+"""Find the constructs in a rule on which the flagd implementations disagree."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -32,8 +32,8 @@ class Nonportable:
     """A construct at one place.
 
     Attributes:
-        construct: What was found.
-        pointer: Where, as a JSON pointer from the rule, or from the flag for ``find_in_flag``.
+        construct: The construct found.
+        pointer: Its place, as a JSON pointer from the rule, or from the flag for ``find_in_flag``.
     """
 
     construct: Construct
@@ -41,7 +41,7 @@ class Nonportable:
 
 
 def find_in_flag(flag: Flag) -> tuple[Nonportable, ...]:
-    """The constructs in a flag's rule and variant names; those that only attributes show are not found."""
+    """The constructs in a flag's rule and variant names, except those that depend on attributes."""
     names = tuple(
         Nonportable(BY_CODE["variant-characters"], pointer_of("variants", name))
         for name in flag.variants
@@ -54,12 +54,12 @@ def find_in_flag(flag: Flag) -> tuple[Nonportable, ...]:
 
 
 def find_in_rule(rule: JsonValue) -> tuple[Nonportable, ...]:
-    """As ``find_in_flag``, for a rule by itself."""
+    """Like ``find_in_flag``, for a rule alone."""
     return tuple(Nonportable(BY_CODE[code], pointer_of(*tokens)) for code, tokens in _Finder().find(rule))
 
 
 def find_by_attribute(rule: JsonValue) -> tuple[Nonportable, ...]:
-    """The constructs that a rule meets only if an attribute is missing or of an unexpected type."""
+    """The constructs that matter only if an attribute is missing or has an unexpected type."""
     return tuple(Nonportable(BY_CODE[code], pointer_of(*tokens)) for code, tokens in find_attributes(rule))
 
 
@@ -69,11 +69,11 @@ _OTHERS: Final = ("var", "missing", "missing_some", "in", "cat", "substr", "merg
 _TEXT_TESTS: Final = ("sem_ver", "starts_with", "ends_with")
 _FLAGD: Final = ("fractional", *_TEXT_TESTS)
 _KNOWN: Final = frozenset((*COMPARISONS, *ARITHMETIC, *LIST_OPERATORS, *_LOGIC, *_OTHERS, *_FLAGD))
-_TOLD: Final = CONTAINERS | {int, float}  # types of what `_walk` has to look at
+_TOLD: Final = CONTAINERS | {int, float}  # types that `_walk` has to inspect
 
 
 class _Finder:
-    """Walks one rule; a shared rule is walked at its first place only."""
+    """Walks one rule; a shared rule is walked only at its first place."""
 
     def __init__(self) -> None:
         self._seen: set[int] = set()
@@ -84,7 +84,7 @@ class _Finder:
         return (*self._results(rule, ()), *self._walk(rule, ()))
 
     def _results(self, value: JsonValue, at: Tokens) -> Iterator[Found]:
-        """What the rule gives, at the ends of its branches."""
+        """The rule's results, at the ends of its branches."""
         if isinstance(value, str) and _ESCAPED.search(value):
             yield "variant-characters", at
             return
@@ -126,7 +126,7 @@ class _Finder:
                         yield from ((code, (*at, name, *inner)) for code, inner in check(name, arguments))
             if name == "var" and arguments in ("", [""]) and not _in_condition(at):
                 yield "argument-type", (*at, name)
-            if name == "fractional" and _in_condition(at):  # it reads the targeting key, of the element
+            if name == "fractional" and _in_condition(at):  # it reads the element's targeting key
                 yield "variable-in-list-condition", (*at, name)
             if name in _TEXT_TESTS and _in_condition(at):
                 yield "flagd-operator-in-list-condition", (*at, name)
@@ -134,7 +134,7 @@ class _Finder:
 
 
 def _in_condition(at: Tokens) -> bool:
-    """Whether a place is inside what a list operator runs on its elements."""
+    """Whether a place is inside a condition that a list operator runs on its elements."""
     return any(name in LIST_OPERATORS and index != 0 for name, index in pairwise(at))
 
 
@@ -143,7 +143,7 @@ def _is_big(value: JsonValue) -> bool:
 
 
 def _arguments(name: str, arguments: JsonValue) -> Iterator[Found]:
-    """What every operator is asked: the number of its arguments, and their types."""
+    """Check every operator's number of arguments and their types."""
     if miscounted(name, arguments):
         if isinstance(arguments, list) or name not in _LOGIC:
             yield "argument-count", ()

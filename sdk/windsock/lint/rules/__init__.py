@@ -1,4 +1,4 @@
-"""The lint rules: one file per subject, each a few pure functions from a flag to hits."""
+"""The lint rules: one file per subject, each with a few pure functions that find hits in a flag."""
 
 from windsock.lint.rules.catalogue import BY_CODE, CATALOGUE
 from windsock.lint.rules.rule import Level, LintRule

@@ -8,7 +8,7 @@ from windsock.lint.rules.tree import Operation, Tree
 
 
 def fractional(tree: Tree) -> Iterator[Hit]:
-    """Malformed buckets, and weights that bucket no user."""
+    """Malformed buckets, and weights that don't bucket any user."""
     for operation in tree.operations:
         if operation.name == "fractional":
             yield from _buckets(operation)
@@ -36,7 +36,7 @@ def _buckets(operation: Operation) -> Iterator[Hit]:
 
 
 def _weights(buckets: Sequence[JsonValue]) -> list[float]:
-    """The weights, or none when one is computed or no number; one left out counts as 1."""
+    """The weights; empty if one is computed or isn't a number. Omitted weights count as 1."""
     weights: list[float] = []
     for bucket in buckets:
         weight = bucket[1] if isinstance(bucket, list) and len(bucket) > 1 else 1
@@ -60,7 +60,7 @@ def _key(operation: Operation) -> Iterator[Hit]:
         for operation in tree.operations
         for part in operation.listed
     )
-    if names and "$flagd.flagKey" not in names and not salted:  # literal text is a seed, shared on purpose
+    if names and "$flagd.flagKey" not in names and not salted:  # literal text is a seed, shared intentionally
         message = (
             f"users are bucketed by {names[0]!r} alone, alike in every flag that does so; write "
             f'{{"cat": [{{"var": "$flagd.flagKey"}}, {{"var": "{names[0]}"}}]}}'

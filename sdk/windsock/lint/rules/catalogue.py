@@ -1,4 +1,4 @@
-"""Every lint code: how bad it is, what it means, and what to write instead."""
+"""Every lint code: its severity, its meaning, and what to write instead."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -341,7 +341,7 @@ _EXPERIMENTS: Final = (
     ),
 )
 _NEVER_MEANT: Final = frozenset(("several-operators", "unknown-operator", "variant-characters"))
-"""Constructs that some engine refuses or never finds, whatever the attributes are."""
+"""Constructs that some engine rejects or never finds, regardless of the attributes."""
 
 _PORTABLE: Final = tuple(
     LintRule(
@@ -366,7 +366,7 @@ GROUPS: Final[Mapping[str, tuple[LintRule, ...]]] = {
     "Experiments": _EXPERIMENTS,
     "Not the same in every engine": _PORTABLE,
 }
-"""The rules by subject, in the order of the documentation."""
+"""The rules by subject, in documentation order."""
 
 CATALOGUE: Final[tuple[LintRule, ...]] = tuple(rule for rules in GROUPS.values() for rule in rules)
 BY_CODE: Final[Mapping[str, LintRule]] = {rule.code: rule for rule in CATALOGUE}

@@ -1,4 +1,4 @@
-"""What each operator takes, as the official schema has it where the engines do not take more."""
+"""What each operator accepts: the official schema, except where the engines accept more."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ _COUNTS: Final[Mapping[str, tuple[int, int]]] = {
     "missing_some": (2, 2),
     "fractional": (1, _ANY),
 }
-"""The least and the most arguments, which are in a list."""
+"""The minimum and maximum number of arguments in a list."""
 
 _RELATIONS: Final = ("=", "!=", "<", "<=", ">", ">=", "^", "~")
 _FLAGD: Final = ("$flagd.flagKey", "$flagd.timestamp")
@@ -30,7 +30,7 @@ _NUMBER: Final = "(0|[1-9][0-9]*)"
 _VERSION: Final = re.compile(
     rf"[vV]?{_NUMBER}(\.{_NUMBER}(\.{_NUMBER}(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?)?)?"
 )
-"""What every engine reads as a version: minor and patch are optional, and so is a leading ``v``."""
+"""Versions that every engine accepts; minor, patch and a leading ``v`` are optional."""
 
 
 def operands(tree: Tree) -> Iterator[Hit]:
@@ -125,7 +125,7 @@ def _buckets(operation: Operation) -> Iterator[Hit]:
     for index, bucket in enumerate(operation.listed):
         if isinstance(bucket, list):
             if bucket and isinstance(bucket[0], list):
-                return  # a list of buckets, which has its own finding
+                return  # a list of buckets has its own finding
             if not _is_bucket(bucket):
                 message = 'a bucket is a variant and a weight, such as ["on", 10]'
                 yield _wrong((*operation.tokens, index), message)
@@ -136,7 +136,7 @@ def _buckets(operation: Operation) -> Iterator[Hit]:
 
 
 def _is_bucket(bucket: list[JsonValue]) -> bool:
-    """Whether it is a variant, or a boolean, with or without a weight; both may be computed."""
+    """Whether it's a variant or a boolean, with or without a weight; both may be computed."""
     if not 1 <= len(bucket) <= 2 or not isinstance(bucket[0], (str, bool, dict)):
         return False
     weight = bucket[1] if len(bucket) == 2 else 1

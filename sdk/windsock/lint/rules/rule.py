@@ -1,14 +1,14 @@
-"""What a lint rule is: its code, how bad a hit is, and what it means."""
+"""The model of a lint rule: its code, severity and meaning."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How bad a finding is.
+    """The severity of a finding.
 
-    An error is served wrongly, or refused by an engine; a warning means different things to different
-    engines, or is almost certainly a mistake; a note is worth a look and fails nothing.
+    Errors are served incorrectly or rejected by an engine. Warnings mean different things to different
+    engines, or are almost certainly mistakes. Notes are worth a look and never fail a check.
     """
 
     ERROR = "error"
@@ -22,10 +22,10 @@ class LintRule:
 
     Attributes:
         code: Its stable name.
-        level: How bad a hit is.
-        title: What it finds, in a few words.
-        explanation: Why that matters and what to do instead.
-        opt_in: Whether a project must ask for it.
+        level: The severity of a hit.
+        title: A short description of what it finds.
+        explanation: Why it matters and what to do instead.
+        opt_in: Whether a project must enable it.
         fixable: Whether ``--fix`` can correct it.
     """
 

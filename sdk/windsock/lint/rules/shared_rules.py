@@ -11,11 +11,11 @@ from windsock.text import did_you_mean
 
 _SECTION: Final = "$evaluators"
 _MOST_SHOWN: Final = 20
-"""Circles that are written out, and misspelt names that are looked up, in one document: each is a search."""
+"""Maximum cycles spelled out and misspelt names looked up per document; each takes a search."""
 
 
 def references(site: DocumentSite) -> Iterator[Hit]:
-    """References that lead nowhere, in circles, or deeper than every engine follows."""
+    """References that are unresolvable, circular, or deeper than some engine follows."""
     places: list[tuple[Tokens, str]] = [
         ((*flag.tokens, "targeting", *tokens), name)
         for flag in site.flags
@@ -53,7 +53,7 @@ def references(site: DocumentSite) -> Iterator[Hit]:
 
 
 def characters(site: DocumentSite) -> Iterator[Hit]:
-    """Shared rules that flagd-core for Python cannot load."""
+    """Shared rules that flagd-core for Python can't load."""
     for name, rule in site.evaluators.items():
         text = next(
             (text for text in _texts(rule) if not text.isascii() or "\\" in text or "\n" in text), None
@@ -67,9 +67,9 @@ def characters(site: DocumentSite) -> Iterator[Hit]:
 
 
 def _components(inner: Mapping[str, list[str]]) -> Mapping[str, int]:
-    """Number the strongly connected components: two rules have one number if each leads to the other.
+    """Number the strongly connected components: two rules share a number if each leads to the other.
 
-    Tarjan's algorithm (1972), without recursion. A rule that does not lead to itself has a number of its own.
+    Tarjan's algorithm (1972), without recursion. A rule that doesn't lead to itself has its own number.
     """
     index: dict[str, int] = {}
     low: dict[str, int] = {}
@@ -104,7 +104,7 @@ def _components(inner: Mapping[str, list[str]]) -> Mapping[str, int]:
 
 
 def _way(start: str, at: str, inner: Mapping[str, list[str]]) -> str:
-    """The shortest way from a rule back to itself, its middle left out where it is long."""
+    """The shortest path from a rule back to itself, with the middle omitted if it's long."""
     came: dict[str, str] = {at: start}
     queue = deque([at])
     while queue and (name := queue.popleft()) != start:

@@ -1,4 +1,4 @@
-"""What a lint rule sees, and what it reports."""
+"""A lint rule's input and output."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,19 +11,19 @@ from windsock.flags.raw import Tokens
 from windsock.lint.rules.tree import Tree
 
 Mending: TypeAlias = tuple[Literal["replace", "insert"], JsonValue]
-"""How to correct a hit: replace the value at its place, or insert a member first in its object."""
+"""How to fix a hit: replace the value at its place, or insert a member at the start of its object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One thing found.
+    """One match of a rule.
 
     Attributes:
-        code: The code of the rule that was broken.
-        tokens: Where in the document, as the unescaped steps of a pointer.
+        code: The code of the violated rule.
+        tokens: Its place in the document, as the unescaped steps of a pointer.
         message: What is wrong and what to do next.
         at_key: Place the finding at the property's name instead of its value.
-        change: The change that corrects it without changing what users are served, if there is one.
+        change: The change, if any, that fixes it without changing what users get.
     """
 
     code: str
@@ -35,13 +35,13 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class LintOptions:
-    """What a project decides about its lint.
+    """A project's lint options.
 
     Attributes:
-        enabled: Codes of rules that are off unless asked for.
-        attributes: All attributes that the project's evaluation contexts have; none when it does not say.
-        today: The date that expiry dates are compared with; None leaves them alone.
-        by_attribute: Whether to find what depends on an attribute being there, and on its type.
+        enabled: Codes of opt-in rules to enable.
+        attributes: All attributes in the project's evaluation contexts; empty if not declared.
+        today: The date to compare expiry dates with; None to skip them.
+        by_attribute: Whether to find problems that depend on an attribute's presence and type.
     """
 
     enabled: frozenset[str] = frozenset()
@@ -52,16 +52,16 @@ class LintOptions:
 
 @dataclass(frozen=True, slots=True)
 class DocumentSite:
-    """One document as the rules see it.
+    """A document from the rules' point of view.
 
     Attributes:
         root: The names of the document's own properties.
         evaluators: The shared rules by name.
         metadata: The set's metadata as written.
         flags: The flags, in the order written.
-        options: The project's decisions.
-        size: The document's bytes.
-        trees: The shared rules, walked.
+        options: The project's options.
+        size: The document's size in bytes.
+        trees: The shared rules, parsed.
     """
 
     root: Sequence[str]
@@ -73,16 +73,16 @@ class DocumentSite:
     trees: Mapping[str, Tree] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)  # no slots: cached_property keeps what it worked out in the instance
+@dataclass(frozen=True)  # no slots: cached_property stores its result in the instance
 class FlagSite:
-    """One flag as the rules see it.
+    """A flag from the rules' point of view.
 
     Attributes:
         key: Its key.
         tokens: The pointer to it.
         body: Its properties as written.
-        evaluators: The document's shared rules, walked.
-        options: The project's decisions.
+        evaluators: The document's shared rules, parsed.
+        options: The project's options.
     """
 
     key: str
@@ -93,19 +93,19 @@ class FlagSite:
 
     @cached_property
     def variants(self) -> Mapping[str, JsonValue]:
-        """The variants; empty if they are not an object."""
+        """The variants; empty if they aren't an object."""
         variants = self.body.get("variants")
         return variants if isinstance(variants, dict) else {}
 
     @cached_property
     def metadata(self) -> Mapping[str, JsonValue]:
-        """The flag's own metadata; empty if it is not an object."""
+        """The flag's own metadata; empty if it isn't an object."""
         metadata = self.body.get("metadata")
         return metadata if isinstance(metadata, dict) else {}
 
     @cached_property
     def tree(self) -> Tree | None:
-        """The targeting rule, walked; None without one."""
+        """The parsed targeting rule; None if there's none."""
         rule = self.body.get("targeting")
         return None if rule is None or rule == {} else Tree(rule)
 

@@ -1,4 +1,4 @@
-"""How a document and its flags are built."""
+"""The structure of a document and its flags."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ _PROPERTIES: Final = ("state", "variants", "defaultVariant", "targeting", "metad
 
 
 def root(site: DocumentSite) -> Iterator[Hit]:
-    """Misspelt properties of the document itself; unknown ones are left alone."""
+    """Misspelt properties of the document itself; unknown properties are allowed."""
     for name in site.root:
         near = get_close_matches(name, _ROOT, n=1, cutoff=0.75)
         if name not in _ROOT and near:
@@ -40,7 +40,7 @@ def root(site: DocumentSite) -> Iterator[Hit]:
 
 
 def properties(site: FlagSite) -> Iterator[Hit]:
-    """Properties that flags do not have."""
+    """Unknown properties of flags."""
     known = (*_PROPERTIES, "key") if isinstance(site.tokens[-1], int) else _PROPERTIES
     for name in site.body:
         if name in known:
@@ -65,7 +65,7 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
 
 
 def types(site: FlagSite) -> Iterator[Hit]:
-    """Properties of another type than the schema says."""
+    """Properties whose type differs from the schema."""
     for name, kinds in _TYPES.items():
         if name not in site.body or isinstance(site.body[name], kinds):
             continue
@@ -78,7 +78,7 @@ def types(site: FlagSite) -> Iterator[Hit]:
 
 
 def names(site: FlagSite) -> Iterator[Hit]:
-    """A key or a variant's name that is empty or could pass for something else where it is shown."""
+    """Keys and variant names that are empty or could be mistaken for something else when shown."""
     yield from _plain("flag's key", site.key, site.tokens)
     for name in site.variants:
         yield from _plain("variant's name", name, site.at("variants", name))
@@ -91,7 +91,7 @@ def _plain(kind: str, name: str, tokens: Tokens) -> Iterator[Hit]:
 
 
 def state(site: FlagSite) -> Iterator[Hit]:
-    """A state that is missing or neither of the two."""
+    """A missing or invalid state."""
     if "state" not in site.body:
         message = (
             'the flag has no state, and flagd-core for Python refuses the file; write "state": "ENABLED"'
@@ -108,7 +108,7 @@ def state(site: FlagSite) -> Iterator[Hit]:
 
 
 def metadata(site: FlagSite) -> Iterator[Hit]:
-    """Metadata that not every engine takes, and what it says about the flag's upkeep."""
+    """Metadata that not every engine accepts, and metadata about the flag's maintenance."""
     yield from _metadata(site.metadata, site.at("metadata"))
     expires = site.metadata.get("expires")
     if expires is None or site.options.today is None:

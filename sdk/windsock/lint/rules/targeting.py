@@ -15,7 +15,7 @@ from windsock.text import did_you_mean
 _KNOWN: Final = ("targetingKey", "environment", "$flagd.flagKey", "$flagd.timestamp")
 _COMPARISONS: Final = frozenset(("==", "!=", "===", "!==", "<", "<=", ">", ">="))
 _MILLISECONDS: Final = 100_000_000_000
-"""As seconds this is the year 5138, as milliseconds 1973."""
+"""In seconds this is the year 5138, in milliseconds 1973."""
 
 
 def results(site: FlagSite) -> Iterator[Hit]:
@@ -42,7 +42,7 @@ def results(site: FlagSite) -> Iterator[Hit]:
 
 
 def _expanded(site: FlagSite) -> Iterator[tuple[NodeResult | None, Tokens]]:
-    """The results with those of shared rules in place of the references; None where it is not written."""
+    """The results, with references replaced by their shared rules' results; None if not literal."""
     seen: set[tuple[Tokens, str]] = set()
 
     def walk(tree: Tree, at: Tokens | None) -> Iterator[tuple[NodeResult | None, Tokens]]:
@@ -126,7 +126,7 @@ def _members(
 
 
 def duplicates(site: FlagSite) -> Iterator[Hit]:
-    """Values that a list has twice."""
+    """Duplicate values in a list."""
     for operation in site.tree.operations if site.tree else ():
         if operation.name != "in" or len(operation.listed) != 2 or not isinstance(operation.listed[1], list):
             continue
@@ -135,7 +135,7 @@ def duplicates(site: FlagSite) -> Iterator[Hit]:
             continue
         twice = [value for value, times in Counter(values).items() if times > 1]
         message = f"{twice[0]!r}{_more(twice)} is in this list more than once; keep one"
-        # a dict keeps the first of each and their order; True and 1 would be one, so those are left alone
+        # a dict keeps the first of each, in order; it would merge True and 1, so those are skipped
         kept: JsonValue = list(dict.fromkeys(values))
         change = ("replace", kept) if len({type(value) for value in values}) == 1 else None
         yield Hit("listed-twice", site.at("targeting", *operation.tokens, 1), message, change=change)  # type: ignore[arg-type]
@@ -159,7 +159,7 @@ def timestamps(tree: Tree) -> Iterator[Hit]:
 
 
 def attributes(site: DocumentSite) -> Iterator[Hit]:
-    """Attributes that look misspelt, or that the project does not declare."""
+    """Attributes that look misspelt or that the project doesn't declare."""
     named = [
         ((*flag.tokens, "targeting", *tokens), name)
         for flag in site.flags
@@ -173,7 +173,7 @@ def attributes(site: DocumentSite) -> Iterator[Hit]:
     uses = Counter(name for _, name in named)
     meanings = {} if site.options.attributes else {name: _meant(name, uses) for name in uses}
     for tokens, name in named:
-        if name in _KNOWN or name.startswith("$flagd."):  # a wrong one is an operand's finding
+        if name in _KNOWN or name.startswith("$flagd."):  # an invalid one is reported as an operand
             continue
         declared = site.options.attributes
         if declared and name not in declared and name.split(".")[0] not in declared:
@@ -184,7 +184,7 @@ def attributes(site: DocumentSite) -> Iterator[Hit]:
 
 
 def _meant(name: str, uses: Mapping[str, int]) -> str | None:
-    """What a misspelt name probably means: a well-known attribute, or one used more often."""
+    """The probable intended name: a well-known attribute, or one used more often."""
     folded = _folded(name)
     for known in _KNOWN:
         if folded == _folded(known):

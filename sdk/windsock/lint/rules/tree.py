@@ -1,4 +1,4 @@
-"""One targeting rule, walked once: its operators, attributes, references, and what it can give."""
+"""A targeting rule, parsed once: its operators, attributes, references and possible results."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from windsock.flags.references import REF
 _BOOLEAN: Final = frozenset(
     ("==", "!=", "===", "!==", "<", "<=", ">", ">=", "!", "!!", "in", "some", "all", "none")
 )
-"""Operators that give true or false."""
+"""Operators that return true or false."""
 
 _LITERALS: Final = frozenset({str, int})
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operator at its place."""
+    """An operator and its place."""
 
     tokens: Tokens
     name: str
@@ -33,7 +33,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class NodeResult:
-    """Something that the rule can give: a literal, or the name of a shared rule that gives it."""
+    """A possible result of the rule: a literal, or the name of the shared rule that yields it."""
 
     tokens: Tokens
     value: JsonValue
@@ -41,18 +41,18 @@ class NodeResult:
 
 
 class Tree:
-    """A rule, walked.
+    """A parsed rule.
 
     Args:
-        rule: The rule as written, its references in place.
+        rule: The rule as written, with its references.
 
     Attributes:
         rule: The rule.
         operations: Every operator in it, outermost first.
         attributes: Every attribute that it names, with the place of the name.
         references: Every shared rule that it names, with the place of the reference.
-        results: What it can give, as far as that is written in it.
-        computed: Whether it can give something that only attributes decide.
+        results: Its possible results, as far as they are literal.
+        computed: Whether its result can depend on attributes alone.
     """
 
     def __init__(self, rule: JsonValue) -> None:
@@ -134,7 +134,7 @@ def _flat(names: JsonValue) -> Iterator[JsonValue]:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The conditions of an ``if`` and its else-ifs, each with its place, and the place of the last else."""
+    """The conditions of an ``if`` and its else-ifs, with their places, and the place of the final else."""
 
     clauses: tuple[tuple[Tokens, JsonValue], ...]
     otherwise: Tokens | None
@@ -160,7 +160,7 @@ def _chain(operation: Operation, continued: set[Tokens]) -> Chain:
 
 
 def membership(condition: JsonValue) -> tuple[str, Sequence[JsonValue]] | None:
-    """The attribute that a condition tests and the literals that pass; None for another condition."""
+    """The attribute that a condition tests and the literals that match; None for any other condition."""
     if not isinstance(condition, Mapping) or len(condition) != 1:
         return None
     ((name, arguments),) = condition.items()

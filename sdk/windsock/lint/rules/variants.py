@@ -18,7 +18,7 @@ _OVERLAYS: Final = (EXPERIMENT, PROFILE)
 
 
 def presence(site: FlagSite) -> Iterator[Hit]:
-    """Whether there are variants, and the default is one of them."""
+    """Whether there are variants, including the default."""
     if not site.variants:
         if isinstance(site.body.get("variants", {}), dict):
             message = 'the flag has no variants; an overlay that changes nothing is {"none": {}}'
@@ -38,7 +38,7 @@ def presence(site: FlagSite) -> Iterator[Hit]:
 
 
 def types(site: FlagSite) -> Iterator[Hit]:
-    """Whether all variants have one type that flagd can serve."""
+    """Whether all variants have the same type, one that flagd can serve."""
     kinds: dict[str, str] = {}
     for name, value in site.variants.items():
         its = kind(value)
@@ -79,7 +79,7 @@ def overlay(site: FlagSite) -> Iterator[Hit]:
 
 
 def values(site: FlagSite) -> Iterator[Hit]:
-    """What is inside object values."""
+    """The contents of object values."""
     for name, value in site.variants.items():
         at = site.at("variants", name)
         yield from _inside(value, at, 1)
