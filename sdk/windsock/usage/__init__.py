@@ -1,4 +1,4 @@
-"""Usage records: what a request used, written in batches, and kept on disk while the database is down."""
+"""Usage records: what each request used, written in batches, and kept on disk while the database is down."""
 
 from typing import TYPE_CHECKING
 

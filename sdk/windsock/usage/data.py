@@ -1,6 +1,6 @@
-"""The data of usage logging: what a view was used for, what its request measured, how the writer does.
+"""The data of usage logging: what a view was used for, what its request measured, and the writer's state.
 
-Apart from `windsock.usage`, because that is loaded by `windsock.start` only.
+Kept apart from the rest of `windsock.usage`, which only `windsock.start` loads.
 """
 
 import hmac
@@ -11,7 +11,7 @@ from decimal import Decimal
 from uuid import UUID
 
 OVERRIDDEN = "windsock.override"
-"""The attribute of an event that was reported under `windsock.testing.override`; no analysis counts it."""
+"""The attribute of events reported under `windsock.testing.override`; analyses ignore them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,9 @@ class Healed:
 
     Attributes:
         field: The settings field.
-        failed_value: The value that failed, already redacted where the field is secret.
-        error: What the call said, as text.
-        fell_to: The layer whose value answered instead: ``last good``, ``base`` or ``code default``.
+        failed_value: The value that failed, already redacted if the field is secret.
+        error: The call's error message.
+        fell_to: The layer whose value worked instead: ``last good``, ``base`` or ``code default``.
     """
 
     field: str
@@ -33,17 +33,17 @@ class Healed:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """The arm that targeting gave a unit, and what the flag's metadata says of the experiment.
+    """The arm that targeting assigned to a unit, and the flag's metadata about the experiment.
 
     Attributes:
         experiment: The experiment's name: the metadata `experiment`, else the flag's key.
-        name: The arm: the flag's variant.
-        flag: Key of the flag that decided.
+        name: The arm, which is the flag's variant.
+        flag: Key of the deciding flag.
         reason: OpenFeature's reason.
-        version: Counts changes of arms, audience or allocation.
-        allocation: The arm's share of the traffic, 0 to 1; None where the metadata doesn't say.
+        version: Counts changes to arms, audience or allocation.
+        allocation: The arm's share of the traffic, 0 to 1; None if the metadata doesn't state it.
         unit: What is randomised: `user`, `request`, or an attribute of the evaluation context.
-        segments: Attributes that the report explores by.
+        segments: Attributes by which the report is broken down.
         excluded: Why the unit doesn't count; None if it does.
     """
 
@@ -60,23 +60,23 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What one settings view was used for: the flag that decided, and the values that were read.
+    """The use of a settings view: the deciding flag, and the values read.
 
     Attributes:
         flag: The settings class's flag.
         variant: The variant of the strongest layer that set anything, or None for code defaults.
         config_id: The profile's UUID, or None without a profile.
-        revision: The revision of the flag set that decided.
+        revision: The revision of the deciding flag set.
         reason: OpenFeature's reason for the variant.
         environment: The deployment environment.
-        user_id: The user the view was made for, or None for the process's own values.
-        values: Field to value, for the fields that were read. JSON-able, secrets already redacted.
+        user_id: The user that the view was created for, or None for the process's own values.
+        values: The values of the fields read, by field. JSON-serializable, with secrets already redacted.
         healed: The fields that failed in use.
-        experiment: The experiment that the user is in, where a field that its arms set was read.
-        arm: The experiment's variant that the user has.
-        exposed_to: The same arm with all that an exposure says; also for a user who doesn't count.
+        experiment: The user's experiment, if a field that its arms set was read.
+        arm: The user's variant in the experiment.
+        exposed_to: The same arm with all exposure data; also set for a user who doesn't count.
         attributes: The evaluation context that decided.
-        evaluation_error: What went wrong in an evaluation, OpenFeature's code first: ``TYPE_MISMATCH: …``.
+        evaluation_error: The evaluation error, starting with OpenFeature's code: ``TYPE_MISMATCH: …``.
     """
 
     flag: str
@@ -97,18 +97,18 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a request knows about itself, the same on each of its rows.
+    """A request's measurements, the same on each of its rows.
 
     Attributes:
         request_id: Joins the rows of one request.
         latency: Seconds from the start of the request to its end.
         input_tokens: Tokens sent, summed over the request's calls.
         output_tokens: Tokens received, summed over the request's calls.
-        cost: In the currency the caller counts in.
+        cost: The cost, in the caller's currency.
         trace_id: The OpenTelemetry trace, 32 hex digits.
         status: ``ok`` or ``error``; None outside a request.
-        error_class: What the request ended in, where it was an error.
-        answered_model: The model that answered, as the caller was told by its vendor.
+        error_class: The kind of error that ended the request, if any.
+        answered_model: The model that answered, as reported by its vendor.
         first_item: Seconds from the start of the request to the first item of a stream.
     """
 
@@ -126,18 +126,18 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that a service reports of a user or a request: a purchase, a rating, a judge's score.
+    """An event that a service reports for a user or a request: a purchase, a rating, a judge's score.
 
     Attributes:
-        id: Made when it was reported, so that an event written twice is one row.
+        id: Created when the event was reported, so that an event written twice is one row.
         name: What happened.
-        value: How much; None where it only happened.
+        value: The amount; None if there's none.
         occurred_at: Aware, UTC.
         environment: The deployment environment.
         user_id: The user, or None.
         request_id: The request, or None.
-        unit: What an experiment is randomised by, if that is neither the user nor the request.
-        attributes: Whatever else is known. JSON-able.
+        unit: The experiment's randomisation unit, if it's neither the user nor the request.
+        attributes: Any further data. JSON-serializable.
     """
 
     id: UUID
@@ -153,9 +153,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """One row as the request path leaves it: identified and dated, not yet cleaned.
+    """A row as recorded by the request path: with id and time, but not yet cleaned.
 
-    The id is made here, before anything can fail, so that a row written twice is one row.
+    The id is created here, before anything can fail, so that a row written twice is one row.
     """
 
     id: UUID
@@ -166,16 +166,16 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class UsageHealth:
-    """What a writer has done in this process, in records.
+    """A writer's record counts in this process.
 
     Attributes:
-        queued: Waiting in memory now.
-        written: Stored by the sink straight from memory.
+        queued: Currently waiting in memory.
+        written: Stored by the sink directly from memory.
         spooled: Written to disk because the sink was unreachable or too slow.
-        replayed: Read back from disk and stored; also those that another process had left.
-        refused: Rows that the sink can never store; they are in ``refused.jsonl`` of the spool's folder.
-        dropped: Lost, because the queue was full or neither the sink nor the disk could be written.
-        last_error: The sink's or the disk's last complaint, or None while all is well.
+        replayed: Read back from disk and stored, including records left by other processes.
+        refused: Rows that the sink can never store; they're in ``refused.jsonl`` in the spool's folder.
+        dropped: Lost because the queue was full, or neither the sink nor the disk could be written.
+        last_error: The last error of the sink or the disk, or None while all is well.
     """
 
     queued: int
@@ -188,20 +188,20 @@ class UsageHealth:
 
 
 def hashed_user_id(user_id: str, key: bytes) -> str:
-    """A user id's keyed hash: the first 32 hex digits of HMAC-SHA256, after ``hmac:``.
+    """A user id's keyed hash: ``hmac:`` and the first 32 hex digits of HMAC-SHA256.
 
-    The same id and key give the same text, so rows of one user still join; without the key it can't be told
-    which user it is, nor try ids.
+    The same id and key yield the same text, so a user's rows still join. Without the key, the user can't be
+    identified, not even by trying ids.
     """
     text = str(user_id).encode("utf-8", "surrogatepass")
     return f"hmac:{hmac.digest(key, text, 'sha256').hex()[:32]}"
 
 
 def stored_user_id(user_id: str, key: bytes | None) -> str:
-    """A user id as stored in our tables: hashed if there is a key."""
+    """A user id as stored in our tables: hashed if there's a key."""
     return user_id if key is None else hashed_user_id(user_id, key)
 
 
 def key_fingerprint(key: bytes) -> str:
-    """Tell keys apart without telling them: 16 hex digits that depend on the key alone."""
+    """Identify a key without revealing it: 16 hex digits that depend only on the key."""
     return hmac.digest(key, b"windsock: which key is this?", "sha256").hex()[:16]

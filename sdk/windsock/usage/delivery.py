@@ -17,7 +17,7 @@ log = logging.getLogger("windsock.usage")
 
 _BACKOFF = Backoff(first=1.0, longest=30.0)
 _LOOK_UP = 0.1
-_LOOK_INTERVAL = 5.0  # seconds between looks for files that other processes have left
+_LOOK_INTERVAL = 5.0  # seconds between checks for files left by other processes
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class _Job:
 
 
 class Delivery:
-    """Calls the sink from a thread of its own, so that a sink that blocks holds up nothing else.
+    """Calls the sink from a separate thread, so that a blocking sink holds up nothing else.
 
     Args:
         sink: Where the records go.
@@ -55,7 +55,7 @@ class Delivery:
         """Start the thread, if it isn't running.
 
         Raises:
-            RuntimeError: The system makes no more threads now.
+            RuntimeError: The system can't start another thread now.
         """
         if self._thread is None:
             thread = threading.Thread(target=self._run, name="windsock-usage-sink", daemon=True)
@@ -70,8 +70,8 @@ class Delivery:
             give_up: Returns the monotonic time until which to wait for the sink; it may move closer.
 
         Returns:
-            Whether the rows are stored. False when the sink is down, still at an earlier batch, or has not
-            answered yet; it may store them later all the same.
+            Whether the rows are stored. False if the sink is down, busy with an earlier batch, or hasn't
+            answered yet; it may still store them later.
         """
         if self._busy.is_set() or time.monotonic() < self._next_try:
             return False
@@ -83,7 +83,7 @@ class Delivery:
         return job.stored
 
     def stop(self, deadline: float) -> None:
-        """End the thread, waiting at most `deadline` seconds for it."""
+        """End the thread, waiting at most `deadline` seconds."""
         self._stopping.set()
         self._jobs.put(None)
         if self._thread is not None:
@@ -109,7 +109,7 @@ class Delivery:
         return max(0.01, max(self._next_try, self._next_look) - time.monotonic())
 
     def _write(self, rows: Sequence[Record]) -> None:
-        """Write rows; those that the sink can never store go to a file and don't hold up the others."""
+        """Write rows; rows that the sink can never store go to a file and don't hold up the others."""
         try:
             store(self._sink, rows)
         except RowsRefusedError as refusal:
@@ -135,7 +135,7 @@ class Delivery:
                 str(error).strip(),
                 self._spool.folder,
             )
-        # A health page is anybody's to read, and a driver's message names the host; the log has all of it.
+        # Anyone may read a health page, and a driver's message names the host; the log has the full text.
         self.last_error = f"{type(error).__name__}: records cannot be stored; the log says why"
 
     def _recovered(self) -> None:
@@ -146,7 +146,7 @@ class Delivery:
         self.last_error = None
 
     def _replay(self) -> None:
-        """Store some of what waits on disk, between the batches of the present."""
+        """Store some of the records waiting on disk, between current batches."""
         self._next_look = time.monotonic() + _LOOK_INTERVAL
         self._spool.release()
         try:

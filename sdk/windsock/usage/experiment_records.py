@@ -1,4 +1,4 @@
-"""The rows of ``windsock.exposures`` and ``windsock.metric_events``, cleaned as usage rows are."""
+"""The rows of ``windsock.exposures`` and ``windsock.metric_events``, cleaned like usage rows."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,16 +13,16 @@ from windsock.usage.record import UsageRecord
 
 @dataclass(frozen=True, slots=True)
 class ExposureRecord:
-    """A unit that met an arm of an experiment.
+    """A unit's exposure to an arm of an experiment.
 
-    Its key is `key`: writing it again, from any process, writes the same row.
+    It's identified by `key`: writing it again, from any process, writes the same row.
 
     Attributes:
-        unit: The user, the request, or what else the experiment is randomised by; hashed if user ids are.
+        unit: The user, the request, or another randomisation unit; hashed if user ids are.
         first_exposed_at: Aware, UTC.
         allocation: The arm's share of the traffic at that time, 0 to 1.
-        key_fingerprint: Tells apart the keys that hash units; None where they are plain.
-        attributes_json: A JSON object of the attributes that the experiment names for segments.
+        key_fingerprint: Identifies the key that hashes units; None if they're plain.
+        attributes_json: A JSON object of the experiment's segment attributes.
         excluded: Why the unit doesn't count; None if it does.
     """
 
@@ -42,7 +42,7 @@ class ExposureRecord:
 
     @property
     def key(self) -> tuple[str, int, str, str, str]:
-        """What makes two exposures one."""
+        """The key by which two exposures count as the same."""
         return self.experiment, self.version, self.environment, self.unit, self.arm
 
     @property
@@ -55,7 +55,7 @@ class ExposureRecord:
         return _line("exposure", _EXPOSURE, self.to_tuple())
 
     def to_tuple(self) -> tuple[object, ...]:
-        """The fields in their order."""
+        """The fields in order."""
         return _exposure_in_order(self)
 
     @classmethod
@@ -70,10 +70,10 @@ class ExposureRecord:
 
 @dataclass(frozen=True, slots=True)
 class EventRecord:
-    """Something that a service reported.
+    """An event reported by a service.
 
     Attributes:
-        id: Made when it was reported; the key that makes a replay harmless.
+        id: Created when the event was reported; the key that makes replays harmless.
         occurred_at: Aware, UTC.
         attributes_json: A JSON object.
     """
@@ -93,7 +93,7 @@ class EventRecord:
         return _line("event", _EVENT, self.to_tuple())
 
     def to_tuple(self) -> tuple[object, ...]:
-        """The fields in their order."""
+        """The fields in order."""
         return _event_in_order(self)
 
     @classmethod
@@ -121,10 +121,10 @@ def _line(kind: str, names: tuple[str, ...], values: tuple[object, ...]) -> str:
 
 
 def _parsed(line: str, names: tuple[str, ...], kinds: Mapping[str, Any]) -> dict[str, Any]:
-    """Read a line's fields; times and UUIDs are what they were.
+    """Parse a line's fields, including times and UUIDs.
 
     Raises:
-        ValueError: The line is not JSON, lacks a field, or holds a value of the wrong kind.
+        ValueError: The line isn't JSON, lacks a field, or has a value of the wrong type.
     """
     row = json.loads(line)
     if not isinstance(row, dict) or {"kind", *names} != row.keys():
@@ -146,11 +146,11 @@ EVENT_COLUMNS = tuple(name.removesuffix("_json") for name in _EVENT)
 """The columns of ``windsock.metric_events``, in the order of `EventRecord`'s fields."""
 
 Record: TypeAlias = UsageRecord | ExposureRecord | EventRecord
-"""What a sink stores and the spool keeps."""
+"""A record that a sink stores and the spool keeps."""
 
 
 def read_line(line: str) -> Record:
-    """Read a line that a record's `to_line` wrote.
+    """Parse a line written by a record's `to_line`.
 
     Raises:
         ValueError: The line isn't a record, or the record is damaged.

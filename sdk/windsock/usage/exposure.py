@@ -1,4 +1,4 @@
-"""Exposure at use: the first time in a window that a user read a field under a variant, sent to any sink."""
+"""Exposures at use: send to any sink the first time in a window that a user reads a field under a variant."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -20,22 +20,22 @@ _Exposure = tuple[object, ...]
 
 
 class ExposureSink:
-    """Passes on exposures: each field once per user, flag, variant, experiment and window.
+    """Forwards exposures: each field once per user, flag, variant, experiment and window.
 
-    Usage rows say what every request used; an exposure says of one field that it was used for the first time
-    in the window. It has the id of the request and of its trace, but not its latency, tokens and cost, which
-    would count again for each field. What was healed is passed on whenever it happens, as the request's row.
+    Usage rows record what every request used; an exposure records the first use of a field in the window. It
+    has the ids of the request and its trace, but not the latency, tokens and cost, which would count again
+    for each field. Healed fields are always forwarded, as the request's row.
 
-    Windows are those of the rows' own times, from the epoch on, and an exposure's id is made of what it is an
-    exposure to. So processes that do not know of each other, a replay, and a clock that jumps give the same
-    exposure the same id: in PostgreSQL it is one row, and elsewhere ``id`` tells.
+    Windows follow the rows' own times, counted from the epoch, and an exposure's id is derived from what it's
+    an exposure to. So independent processes, replays and clock jumps yield the same id for the same exposure:
+    in PostgreSQL it's one row, and elsewhere ``id`` identifies duplicates.
 
     Args:
         sink: Where exposures go.
-        window: Seconds; a day begins at midnight UTC.
+        window: The window in seconds; a day begins at midnight UTC.
 
     Attributes:
-        destination: Where they go, as the sink names it.
+        destination: The sink's name for the destination.
     """
 
     def __init__(self, sink: Sink, window: float = DEFAULT_WINDOW) -> None:
@@ -45,10 +45,10 @@ class ExposureSink:
         self._seen: dict[_Exposure, None] = {}
 
     def write(self, rows: Sequence[UsageRecord]) -> None:
-        """Pass on the exposures among `rows`; a batch that raised may be written again, whole.
+        """Forward the exposures in `rows`; after an exception, the whole batch may be written again.
 
         Raises:
-            Exception: What the sink raised; its rows count as not seen.
+            Exception: What the sink raised; its rows count as unseen.
         """
         fresh: dict[_Exposure, None] = {}
         exposures = [exposure for row in rows for exposure in self._exposures(row, fresh)]
@@ -59,23 +59,23 @@ class ExposureSink:
             del self._seen[next(iter(self._seen))]
 
     def write_exposures(self, rows: Sequence[ExposureRecord]) -> None:
-        """Pass on the exposures of experiments, which are one for a unit and arm already."""
+        """Forward experiment exposures, which are already unique per unit and arm."""
         if isinstance(self._sink, ExperimentSink):
             self._sink.write_exposures(rows)
 
     def write_events(self, rows: Sequence[EventRecord]) -> None:
-        """Pass on events."""
+        """Forward events."""
         if isinstance(self._sink, ExperimentSink):
             self._sink.write_events(rows)
 
     def close(self) -> None:
-        """Close the sink, where it can be closed."""
+        """Close the sink, if it can be closed."""
         close = getattr(self._sink, "close", None)
         if close is not None:
             close()
 
     def _exposures(self, row: UsageRecord, fresh: dict[_Exposure, None]) -> Iterator[UsageRecord]:
-        """What is new in a row; a value that fell back wasn't an exposure to the variant's."""
+        """The new exposures in a row; a value that fell back wasn't an exposure to the variant."""
         values = row.values
         healed = {each["field"] for each in row.healed} if row.healed_json != "[]" else set()
         if healed:
@@ -100,7 +100,7 @@ class ExposureSink:
 
 
 def _id(exposure: _Exposure) -> UUID:
-    """Make a UUID of an exposure: version 8, as RFC 9562 has it for ids of one's own making."""
+    """Make an exposure's UUID: version 8, which RFC 9562 reserves for custom ids."""
     digest = bytearray(sha256(json.dumps(exposure, default=str).encode()).digest()[:16])
     digest[6], digest[8] = digest[6] & 0x0F | 0x80, digest[8] & 0x3F | 0x80
     return UUID(bytes=bytes(digest))
@@ -114,10 +114,10 @@ class Sinks:
     """Fan out to several sinks. If one raises, the whole batch is retried.
 
     Args:
-        sinks: In the order in which they are written.
+        sinks: The sinks, in the order in which to write them.
 
     Attributes:
-        destination: Where they go, as the sinks name it.
+        destination: The sinks' names for the destinations.
     """
 
     def __init__(self, *sinks: Sink) -> None:
@@ -125,26 +125,26 @@ class Sinks:
         self.destination = "-".join(map(destination, sinks))
 
     def write(self, rows: Sequence[UsageRecord]) -> None:
-        """Write to each; after a failure the writer comes again, so sinks must know rows by their id.
+        """Write to each sink; after a failure the writer retries, so sinks must recognize rows by id.
 
         Raises:
-            RowsRefusedError: Every sink has the rows but those that one of them refused.
+            RowsRefusedError: Every sink has the rows, except those that one of them refused.
         """
         _each(self._sinks, lambda sink: sink.write(rows))
 
     def write_exposures(self, rows: Sequence[ExposureRecord]) -> None:
-        """Write to each that takes exposures; raises as `write` does."""
+        """Write to each sink that takes exposures; raises as `write` does."""
         _each(self._takers(), lambda sink: sink.write_exposures(rows))
 
     def write_events(self, rows: Sequence[EventRecord]) -> None:
-        """Write to each that takes events; raises as `write` does."""
+        """Write to each sink that takes events; raises as `write` does."""
         _each(self._takers(), lambda sink: sink.write_events(rows))
 
     def _takers(self) -> list[ExperimentSink]:
         return [sink for sink in self._sinks if isinstance(sink, ExperimentSink)]
 
     def close(self) -> None:
-        """Close those that can be closed."""
+        """Close the sinks that can be closed."""
         for sink in self._sinks:
             close = getattr(sink, "close", None)
             if close is not None:

@@ -1,4 +1,4 @@
-"""Makes rows that a database takes: no NUL, no lone surrogate, no NaN, nothing huge."""
+"""Make rows that a database accepts: no NUL, no lone surrogates, no NaN, nothing huge."""
 
 import json
 import math
@@ -14,14 +14,14 @@ from windsock.usage.experiment_records import EventRecord, ExposureRecord
 from windsock.usage.record import UsageRecord
 
 MAX_TEXT = 1_000
-"""Bytes of UTF-8 kept of an id, a variant or a reason, because an entry of an index, with two of them, has
-at most 2,704; characters kept of a field's name."""
+"""Bytes of UTF-8 kept of an id, a variant or a reason, because an index entry, which contains two of them,
+is limited to 2,704; also the characters kept of a field's name."""
 MAX_ERROR = 2_000
-"""Characters kept of an exception's message."""
+"""Characters kept of an exception message."""
 MAX_FIELD = 4_096
-"""Characters of JSON kept of one field's value; a longer one becomes its beginning."""
+"""Characters of JSON kept of a field's value; longer values are truncated."""
 MAX_FIELDS = 200
-"""Fields kept of one use, and healed fields kept of one use."""
+"""Fields, and healed fields, kept of one use."""
 _MAX_DEPTH = 20
 _MAX_ITEMS = 1_000
 _MAX_BIGINT = 2**63 - 1
@@ -29,11 +29,11 @@ _MAX_COST = Decimal("1e30")
 
 
 def clean(pending: Pending, user_id_key: bytes | None = None) -> UsageRecord:
-    """Make the row of one use. Never raises: what cannot be kept is replaced by a text that says so.
+    """Make the row for a use. Never raises: data that can't be kept is replaced with text that says so.
 
     Args:
-        pending: What the request left.
-        user_id_key: If given, the row has the user id's keyed hash instead of the id.
+        pending: The data recorded by the request.
+        user_id_key: If given, the row contains the user id's keyed hash instead of the id.
     """
     if user_id_key is not None and pending.use.user_id is not None:
         hashed = hashed_user_id(pending.use.user_id, user_id_key)
@@ -47,11 +47,11 @@ def clean(pending: Pending, user_id_key: bytes | None = None) -> UsageRecord:
 
 
 def clean_exposure(pending: Pending, key: bytes | None = None) -> ExposureRecord | None:
-    """Make the exposure that a use was; None where it was none, or the unit isn't known. Never raises.
+    """Make the exposure for a use; None if it wasn't one or the unit is unknown. Never raises.
 
     Args:
-        pending: What the request left.
-        key: If given, the exposure has the unit's keyed hash instead of the unit, unless that is a request.
+        pending: The data recorded by the request.
+        key: If given, the exposure contains the unit's keyed hash instead of the unit, unless it's a request.
     """
     use, arm = pending.use, pending.use.exposed_to
     if arm is None or (unit := _unit(use, arm, pending.measured.request_id)) is None:
@@ -76,11 +76,11 @@ def clean_exposure(pending: Pending, key: bytes | None = None) -> ExposureRecord
 
 
 def clean_event(event: Event, key: bytes | None = None) -> EventRecord:
-    """Make the row of one event. Never raises.
+    """Make the row for an event. Never raises.
 
     Args:
-        event: What was reported.
-        key: If given, the row has the keyed hashes of its user and its unit.
+        event: The reported event.
+        key: If given, the row contains the keyed hashes of its user and its unit.
     """
     user_id, unit = _text(event.user_id), _text(event.unit)
     if key is not None:
@@ -154,7 +154,7 @@ def _values(values: Mapping[str, object]) -> str:
         whole = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except Exception:  # noqa: BLE001 - besides json's own errors, a mapping of the caller's may raise anything
         whole = ""
-    # `\u0000` is how json.dumps writes a NUL; a text that only looks so goes on below too.
+    # json.dumps writes NUL as `\u0000`; text that merely looks like that continues below too.
     if 2 <= len(whole) <= MAX_FIELD and "\\u0000" not in whole and not UNSTORABLE.search(whole):
         return whole
     try:
@@ -183,7 +183,7 @@ def _healed(healed: Sequence[Healed]) -> str:
 
 
 def _field(value: object) -> object:
-    """Keep one field's value whole if its JSON is short enough, else its beginning."""
+    """Keep a field's whole value if its JSON is short enough, else its beginning."""
     try:
         plain = _plain(value, _MAX_DEPTH)
         text = json.dumps(plain, ensure_ascii=False)
@@ -195,7 +195,7 @@ def _field(value: object) -> object:
 
 
 def _plain(value: object, depth: int) -> object:
-    """Rebuild a value from JSON's own kinds."""
+    """Rebuild a value from JSON types."""
     if isinstance(value, (Mapping, list, tuple, set, frozenset)):
         if depth == 0:
             return "windsock_cut: nested too deep"
@@ -210,7 +210,7 @@ def _scalar(value: object) -> object:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        # One character more than is kept, so that the caller sees that it is too long.
+        # One character more than is kept, so that the caller can tell that it's too long.
         return UNSTORABLE.sub("�", str.__getitem__(value, slice(MAX_FIELD + 1)))
     if isinstance(value, int):
         return int(value) if abs(value) < 10**300 else f"an integer of {value.bit_length()} bits"
@@ -237,7 +237,7 @@ def _milliseconds(seconds: float | None) -> float | None:
 
 
 def _count(value: object) -> int | None:
-    """Read a number of tokens; what is not a count that fits is not a count."""
+    """Read a number of tokens; None for anything that isn't a count or is out of range."""
     if not isinstance(value, int) or isinstance(value, bool):
         return None
     return int(value) if 0 <= value <= _MAX_BIGINT else None
@@ -247,5 +247,5 @@ def _cost(value: Decimal | None) -> Decimal | None:
     if value is None or not value.is_finite() or abs(value) > _MAX_COST:
         return None
     exponent = value.as_tuple().exponent
-    # 1e-400 has 400 decimals: money needs fewer.
+    # 1e-400 has 400 decimal places: money needs fewer.
     return value if isinstance(exponent, int) and exponent >= -12 else round(value, 12)

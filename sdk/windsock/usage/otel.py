@@ -1,7 +1,7 @@
-"""The OpenTelemetry sink: an event for each record, by the feature-flag semantic conventions.
+"""The OpenTelemetry sink: one event per record, following the feature-flag semantic conventions.
 
-Attributes are those of https://opentelemetry.io/docs/specs/semconv/feature-flags/feature-flags-events/; what
-the conventions don't name is under ``windsock.``.
+Attributes follow https://opentelemetry.io/docs/specs/semconv/feature-flags/feature-flags-events/; attributes
+that the conventions don't cover are prefixed with ``windsock.``.
 """
 
 import json
@@ -41,10 +41,10 @@ class OpenTelemetrySink:
     """Emits records as events through OpenTelemetry's logs; put `ExposureSink` before it for exposures.
 
     Args:
-        provider: Where the events go; by default the process's own logger provider.
+        provider: The logger provider; by default the process's own.
 
     Raises:
-        MissingExtraError: The OpenTelemetry API is not installed.
+        MissingExtraError: The OpenTelemetry API isn't installed.
     """
 
     def __init__(self, provider: "LoggerProvider | None" = None) -> None:
@@ -61,10 +61,10 @@ class OpenTelemetrySink:
             self._emit(EVENT, row.requested_at, attributes(row), row.trace_id)
 
     def write_exposures(self, rows: Sequence[ExposureRecord]) -> None:
-        """Do nothing: the evaluation event of an exposure names the experiment and the arm."""
+        """Do nothing: an exposure's evaluation event already names the experiment and the arm."""
 
     def write_events(self, rows: Sequence[EventRecord]) -> None:
-        """Emit ratings as `gen_ai.evaluation.result`, and other events under a name of ours."""
+        """Emit ratings as `gen_ai.evaluation.result`, and other events under our own name."""
         for row in rows:
             said = json.loads(row.attributes_json)
             rating = bool(said.pop(EVALUATION, False))
@@ -85,13 +85,13 @@ class OpenTelemetrySink:
         )
 
     def _of_trace(self, trace_id: str) -> "Context":
-        """The context of the request's trace: the event is emitted later, by another thread."""
+        """The context of the request's trace, because another thread emits the event later."""
         span = self._trace.SpanContext(int(trace_id, 16), self._trace.INVALID_SPAN_ID, is_remote=False)
         return self._trace.set_span_in_context(self._trace.NonRecordingSpan(span))
 
 
 def _of_event(row: EventRecord, said: Mapping[str, object], *, rating: bool) -> dict[str, AttributeValue]:
-    """An event's attributes. Those of a rating that the conventions name: `label` and `explanation`."""
+    """An event's attributes. For a rating, the conventions cover `label` and `explanation`."""
     head = "gen_ai.evaluation." if rating else "windsock.event."
     known = ("label", "explanation") if rating else ()
     found = {
@@ -109,7 +109,7 @@ def _of_event(row: EventRecord, said: Mapping[str, object], *, rating: bool) -> 
 
 
 def attributes(row: UsageRecord) -> dict[str, AttributeValue]:
-    """A record's attributes, without those that are unknown."""
+    """A record's attributes, without unknown ones."""
     found = {
         "feature_flag.key": row.flag,
         "feature_flag.result.variant": row.variant,
@@ -134,14 +134,14 @@ def attributes(row: UsageRecord) -> dict[str, AttributeValue]:
 
 
 def _error_type(row: UsageRecord) -> str | None:
-    """OpenFeature's error code in lower case, as the conventions ask; a name of ours for healed values."""
+    """OpenFeature's error code in lower case, as the conventions require; our own name for healed values."""
     if row.evaluation_error is not None:
         return row.evaluation_error.partition(":")[0].lower()
     return "windsock.healed" if row.healed else None
 
 
 def _error_message(row: UsageRecord) -> str | None:
-    """What went wrong in the evaluation, and the values that failed in use, and how."""
+    """The evaluation error, and the values that failed in use, with their errors."""
     told = [] if row.evaluation_error is None else [row.evaluation_error.partition(": ")[2]]
     told += [f"{each['field']}={each['failed_value']}: {each['error']}" for each in row.healed]
     return "; ".join(told) or None

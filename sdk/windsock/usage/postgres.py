@@ -1,4 +1,4 @@
-"""The PostgreSQL sink: one transaction per batch, by COPY and an insert that a replay cannot double."""
+"""The PostgreSQL sink: one transaction per batch, with COPY and an idempotent insert."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from windsock.usage.sinks import RowsRefusedError
 
 QUERIES = load_queries("windsock.usage", "queries.sql")
 
-_TYPES = {  # what a column may be; text where none is named
+_TYPES = {  # the types that a column may have; text if not listed
     **shapes.USAGE.columns,
     "first_item_ms": shapes.NUMBER,
     "version": ("integer",),
@@ -35,7 +35,7 @@ _TYPES = {  # what a column may be; text where none is named
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """A table, its columns in the order of the records' fields, and the names of the queries that fill it."""
+    """A table, its columns in the order of the records' fields, and the names of its insert queries."""
 
     name: str
     columns: tuple[str, ...]
@@ -53,20 +53,20 @@ _EVENTS = _Table("windsock.metric_events", EVENT_COLUMNS, "_events")
 class PostgresSink:
     """Writes records to ``public.usage_logs``, ``windsock.exposures`` and ``windsock.metric_events``.
 
-    It works through any pooler, a transaction pooler included. The role needs what ``windsock_writer`` has,
-    and may create temporary tables. The connection is opened at the first batch and again after any
-    fault.
+    It works through any pooler, including transaction poolers. The role needs the rights of
+    ``windsock_writer`` and permission to create temporary tables. The connection is opened at the first batch
+    and reopened after any fault.
 
     Args:
         database_url: A libpq connection string or URL.
 
     Attributes:
-        destination: Names the database, without user and password: what waits for one is never sent to
-            another.
+        destination: Identifies the database, without user and password: records waiting for one database are
+            never sent to another.
 
     Raises:
-        ConfigurationError: `database_url` is not a connection string.
-        MissingExtraError: psycopg is not installed.
+        ConfigurationError: `database_url` isn't a connection string.
+        MissingExtraError: psycopg isn't installed.
     """
 
     def __init__(self, database_url: str) -> None:
@@ -80,20 +80,20 @@ class PostgresSink:
         self._psycopg = psycopg
 
     def write(self, rows: Sequence[UsageRecord]) -> None:
-        """Store the rows in one transaction; rows that are there already stay as they are.
+        """Store the rows in one transaction; existing rows are left unchanged.
 
-        A batch that the database refuses is halved until the rows that it objects to are alone.
+        A batch that the database rejects is halved until the offending rows are isolated.
 
         Raises:
-            RowsRefusedError: The database refuses these rows whenever they come, because of an encoding or a
-                constraint of your own, say. The others are stored.
-            ConfigurationError: The table is missing or of another shape. The batch has to be written again.
-            psycopg.Error: The database can't be reached or denies access. Likewise.
+            RowsRefusedError: The database will always reject these rows, for example because of an encoding
+                or a constraint that you added. The others are stored.
+            ConfigurationError: The table is missing or has another shape. The batch must be written again.
+            psycopg.Error: The database can't be reached or denies access. The batch must be written again.
         """
         self._store_all(rows, _USAGE)
 
     def write_exposures(self, rows: Sequence[ExposureRecord]) -> None:
-        """Store exposures as `write` stores rows; for a unit and arm known, the earlier time counts."""
+        """Store exposures as `write` stores rows; for a known unit and arm, the earlier time counts."""
         self._store_all(rows, _EXPOSURES)
 
     def write_events(self, rows: Sequence[EventRecord]) -> None:
@@ -112,7 +112,7 @@ class PostgresSink:
             raise RowsRefusedError(refused)
 
     def _store(self, rows: Sequence[Record], table: _Table, refused: list[tuple[Record, str]]) -> None:
-        """Store rows, and add those that are refused to `refused`."""
+        """Store rows, and add rejected rows to `refused`."""
         try:
             self._write(rows, table)
         except Exception as error:
@@ -148,7 +148,7 @@ class PostgresSink:
             raise
 
     def _check_shape(self, table: _Table) -> None:
-        """Refuse a table that isn't the one of windsock's migrations.
+        """Reject a table that doesn't match windsock's migrations.
 
         Raises:
             ConfigurationError: The message says what differs.
@@ -179,7 +179,7 @@ def _differences(columns: Sequence[tuple[str, str, bool, bool]], table: _Table) 
 
 
 def _reason(error: Exception) -> str:
-    """Say why a row was refused, without what the row says."""
+    """Say why a row was rejected, without quoting its content."""
     diagnosis = getattr(error, "diag", None)
     text = getattr(diagnosis, "message_primary", None) or str(error)
     return " ".join(text.split())

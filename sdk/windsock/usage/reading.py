@@ -1,4 +1,4 @@
-"""Reads usage records back from the database, newest first."""
+"""Read usage records from the database, newest first."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -19,10 +19,10 @@ class Selection:
     """Which records to read.
 
     Attributes:
-        user: Only this user's.
-        config: Only those of this profile.
-        healed: Only those in which a value failed and was replaced.
-        limit: The largest number of records.
+        user: Only this user's records.
+        config: Only this profile's records.
+        healed: Only records in which a value failed and was replaced.
+        limit: The maximum number of records.
     """
 
     user: str | None = None
@@ -67,7 +67,7 @@ def read(connection: "psycopg.Connection[tuple[Any, ...]]", selection: Selection
     """Read the newest records of a selection.
 
     Raises:
-        ConfigurationError: The database has no ``usage_logs`` or does not let this role read it.
+        ConfigurationError: The database has no ``usage_logs``, or this role may not read it.
     """
     from psycopg import errors  # noqa: PLC0415 - an extra; a connection needs it
 
@@ -85,7 +85,7 @@ def read(connection: "psycopg.Connection[tuple[Any, ...]]", selection: Selection
 def profile_names(
     connection: "psycopg.Connection[tuple[Any, ...]]", ids: Iterable[str] | None = None
 ) -> dict[str, str]:
-    """The names of profiles by their ids, or of all; empty where this role may not read them."""
+    """The names of some or all profiles by id; empty if this role may not read them."""
     from psycopg import errors  # noqa: PLC0415 - an extra; a connection needs it
 
     try:
@@ -96,10 +96,10 @@ def profile_names(
 
 
 def profile_id(connection: "psycopg.Connection[tuple[Any, ...]]", named: str) -> UUID:
-    """The id of a profile, from its id or its name.
+    """A profile's id, given its id or its name.
 
     Raises:
-        ConfigurationError: No profile has that name.
+        ConfigurationError: No profile has this name.
     """
     try:
         return UUID(named)

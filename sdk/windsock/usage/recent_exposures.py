@@ -1,4 +1,4 @@
-"""Which exposures a process has passed on already."""
+"""Track which exposures a process has already forwarded."""
 
 from datetime import datetime
 
@@ -8,13 +8,13 @@ _MAX = 200_000
 
 
 class Met:
-    """Remembers the 200,000 units that met an arm last. One that it forgot is passed on again."""
+    """Remembers the last 200,000 units exposed to an arm. A forgotten one is forwarded again."""
 
     def __init__(self) -> None:
         self._first: dict[tuple[str, int, str, str, str], datetime] = {}
 
     def is_new(self, exposure: ExposureRecord) -> bool:
-        """Whether the exposure is the first of its unit and arm, or earlier than the one that was."""
+        """Whether the exposure is the first for its unit and arm, or earlier than the known one."""
         known = self._first.get(exposure.key)
         if known is not None and known <= exposure.first_exposed_at:
             return False

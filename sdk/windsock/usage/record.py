@@ -1,4 +1,4 @@
-"""The row of ``usage_logs`` that one use leaves."""
+"""The ``usage_logs`` row for one use."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -12,23 +12,24 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class UsageRecord:
-    """One row of ``usage_logs``, cleaned: any text in it can be stored and any JSON in it parses.
+    """One row of ``usage_logs``, cleaned: all its text can be stored, and all its JSON parses.
 
     Attributes:
-        id: Made when the use was recorded; the key that makes a replay harmless.
+        id: Created when the use was recorded; the key that makes replays harmless.
         requested_at: Aware, UTC.
-        latency_ms: Milliseconds, because the column is; None outside a request.
-        values_json: A JSON object of the values that were read.
+        latency_ms: Milliseconds, as in the column; None outside a request.
+        values_json: A JSON object of the values read.
         healed_json: A JSON list of ``{field, failed_value, error, fell_to}``.
-        cost: In the currency the caller counts in.
+        cost: The cost, in the caller's currency.
         trace_id: The OpenTelemetry trace, 32 hex digits.
         experiment: The experiment that the values exposed the user to, or None.
-        arm: Its variant that the user has, or None.
+        arm: The user's variant in it, or None.
         status: ``ok`` or ``error``; None outside a request.
-        error_class: What the request ended in, where it was an error.
+        error_class: The kind of error that ended the request, if any.
         answered_model: The model that answered.
         first_item_ms: Milliseconds to the first item of a stream.
-        evaluation_error: What went wrong in an evaluation, OpenFeature's code first; no column, for events.
+        evaluation_error: The evaluation error, starting with OpenFeature's code; not a column, only for
+            events.
     """
 
     id: UUID
@@ -58,7 +59,7 @@ class UsageRecord:
 
     @property
     def values(self) -> Mapping[str, object]:
-        """The values that were read, parsed on each call."""
+        """The values read, parsed on each call."""
         parsed: dict[str, object] = json.loads(self.values_json)
         return parsed
 
@@ -69,13 +70,13 @@ class UsageRecord:
         return parsed
 
     def to_dict(self) -> dict[str, object]:
-        """The record as plain data, with the columns' names."""
+        """The record as plain data, by column name."""
         row = dict(zip(_STORED, self.to_tuple(), strict=True))
         del row["values_json"], row["healed_json"]
         return {**row, "values": self.values, "healed": self.healed}
 
     def to_line(self) -> str:
-        """Write the record as one line of JSON, as the spool and the structured log keep it."""
+        """Write the record as one line of JSON, for the spool and the structured log."""
         row = dict(zip(_FIELDS, _all_in_order(self), strict=True))
         return json.dumps(row, default=str, ensure_ascii=False, separators=(",", ":"))
 
@@ -88,7 +89,7 @@ class UsageRecord:
         """Read a line that `to_line` wrote.
 
         Raises:
-            ValueError: The line is not JSON, lacks a field, or holds a value of the wrong kind.
+            ValueError: The line isn't JSON, lacks a field, or has a value of the wrong type.
         """
         try:
             row = json.loads(line)
@@ -112,10 +113,10 @@ class UsageRecord:
 
 _FIELDS = tuple(each.name for each in fields(UsageRecord))
 _KINDS = get_type_hints(UsageRecord) | dict.fromkeys(("latency_ms", "first_item_ms"), float | int | None)
-# astuple() copies deeply, which is 30 times slower.
+# astuple() makes deep copies, which is 30 times slower.
 _all_in_order: Callable[[UsageRecord], tuple[object, ...]] = attrgetter(*_FIELDS)
 _STORED = tuple(name for name in _FIELDS if name != "evaluation_error")
 _in_order: Callable[[UsageRecord], tuple[object, ...]] = attrgetter(*_STORED)
 
 COLUMNS = tuple(name.removesuffix("_json") for name in _STORED)
-"""The columns of ``usage_logs`` that a record fills, in the order of `UsageRecord`'s fields."""
+"""The ``usage_logs`` columns that a record fills, in the order of `UsageRecord`'s fields."""

@@ -1,4 +1,4 @@
-"""Requests and what they used: collects one usage record per request and flag, and hands it to the writer."""
+"""Requests and what they used: collect one usage record per request and flag, and pass it to the writer."""
 
 import logging
 import sys
@@ -36,32 +36,32 @@ log = logging.getLogger("windsock.usage")
 
 _current: ContextVar["Request | None"] = ContextVar("windsock_request", default=None)
 overridden: ContextVar[bool] = ContextVar("windsock_overridden", default=False)
-"""Whether `windsock.testing.override` forces any value in this context."""
+"""Whether `windsock.testing.override` forces any values in this context."""
 _writer: "list[UsageWriter]" = []
 _environment: list[str] = [DEFAULT_ENVIRONMENT]
 
 EVALUATION = "gen_ai.evaluation"
-"""The attribute of an event that is somebody's rating of an answer."""
+"""The attribute of events that rate an answer."""
 
 
 P = TypeVar("P", bound="RuleProvider")
 
 
 class Traced(Protocol):
-    """What a settings view registers with the request it was made in."""
+    """What a settings view registers with the request that created it."""
 
     def use(self) -> Use:
-        """What the view was used for so far. Called once, at the end of the request."""
+        """The view's use so far. Called once, at the end of the request."""
 
 
 class Request:
-    """One request of the service: collects the settings views made in it, and what the caller measured.
+    """A service's request: collects the settings views created in it, and the caller's measurements.
 
-    A context manager, for ``with`` and for ``async with``; made by `request`. Views made in tasks and threads
-    that copy the context (``asyncio.create_task``, ``asyncio.to_thread``) belong to it as well.
+    A context manager for ``with`` and ``async with``, created by `request`. Views created in tasks and
+    threads that copy the context (``asyncio.create_task``, ``asyncio.to_thread``) belong to it too.
 
     Attributes:
-        notes: What windsock's own parts remember for as long as the request lasts.
+        notes: Data that windsock's own parts keep for the duration of the request.
     """
 
     __slots__ = (
@@ -105,23 +105,23 @@ class Request:
 
     @property
     def request_id(self) -> str:
-        """The id that joins the rows of this request."""
+        """The id that joins this request's rows."""
         if self._request_id is None:
             self._request_id = uuid4().hex
         return self._request_id
 
     def identify(self, user_id: str) -> None:
-        """Say who the request is for, if that is known only after it began.
+        """Set the user, if it's only known after the request began.
 
         Args:
-            user_id: For views that were not made for a user of their own.
+            user_id: The user for views that were not created for a specific user.
         """
         self._user_id = user_id
 
     def pinned(self, provider: P) -> P:
-        """What a provider served when this request, or one around it, first asked it.
+        """The provider's state when this request, or an enclosing one, first used it.
 
-        So two reads never see two revisions. Once the request has ended, it is what serves.
+        So two reads never see two revisions. After the request has ended, it's the current state.
         """
         if self._ended:
             return provider
@@ -131,7 +131,7 @@ class Request:
         return cast("P", held)
 
     def record(self, trace: Traced) -> None:
-        """Register a settings view; it is asked for its use when the request ends."""
+        """Register a settings view; its use is collected when the request ends."""
         self._traces.append(trace)
 
     def tokens(
@@ -142,13 +142,13 @@ class Request:
         cost: Decimal | float | None = None,
         model: str | None = None,
     ) -> None:
-        """Add what one call of a model took; several calls add up.
+        """Add the usage of one model call; several calls add up.
 
         Args:
-            input: Tokens sent, or None where the API did not say.
+            input: Tokens sent, or None if the API didn't report them.
             output: Tokens received, or None.
-            cost: In the currency you count in. What is not a finite number is left out, and said in the log.
-            model: The model that answered, as the API names it; the last call's stays.
+            cost: The cost, in your currency. A value that isn't a finite number is ignored and logged.
+            model: The API's name for the model that answered; the last call's is kept.
         """
         self._input = (self._input or 0) + (input or 0)
         self._output = (self._output or 0) + (output or 0)
@@ -162,40 +162,40 @@ class Request:
             log.warning("request %s: the cost %s is not a number and is left out", self.request_id, cost)
 
     def first_item(self) -> None:
-        """Say that the first item of a streamed answer is there; later ones change nothing.
+        """Record the arrival of the first item of a streamed answer; later calls change nothing.
 
-        `windsock.heal` and `aheal` say it of their streams.
+        `windsock.heal` and `aheal` do this for their streams.
         """
         if self._first_item is None:
             self._first_item = time.perf_counter() - self._started
 
     def failed(self, error: BaseException | str) -> None:
-        """Say that the request did not end well, where no exception leaves the `with` block to say so.
+        """Mark the request as failed, if no exception leaves the `with` block.
 
         Args:
-            error: What was caught, or a short class of your own: ``HTTP 503``.
+            error: The caught exception, or a short error class of your own, such as ``HTTP 503``.
         """
         self._error_class = error if isinstance(error, str) else type(error).__name__
 
     def track(self, name: str, value: float | None = None, **attributes: object) -> None:
-        """Report an event of this request, for a metric: ``request.track("bought", 12.5)``.
+        """Report an event in this request, for a metric: ``request.track("bought", 12.5)``.
 
         Args:
-            name: What happened; the metric's source names it.
-            value: How much; None where it only happened.
-            attributes: Whatever else is known.
+            name: What happened, as named in the metric's source.
+            value: The amount; None if there's none.
+            attributes: Any further data.
         """
         self._events.append(_event(name, value, attributes))
 
     def score(self, name: str, value: float, **attributes: object) -> None:
         """Report a rating of this request's answer: ``request.score("judge", 1.0, explanation=…)``.
 
-        As `track`, and in OpenTelemetry a `gen_ai.evaluation.result`.
+        Works like `track`, and becomes a `gen_ai.evaluation.result` in OpenTelemetry.
 
         Args:
-            name: Who or what rates: ``judge``, ``thumbs``.
+            name: Who or what gives the rating: ``judge``, ``thumbs``.
             value: The score.
-            attributes: Whatever else is known: ``label``, ``explanation``.
+            attributes: Any further data: ``label``, ``explanation``.
         """
         self._events.append(_event(name, value, {**attributes, EVALUATION: True}))
 
@@ -217,12 +217,12 @@ class Request:
         if self._token is not None:
             try:
                 _current.reset(self._token)
-            except ValueError:  # ended in another context than it began in, as async generators may
+            except ValueError:  # ended in a different context than it began in, as async generators may
                 _current.set(None)
         try:
             self._finish()
         except Exception:
-            # A record is never worth a request.
+            # Recording must never break a request.
             log.exception("request %s: its usage could not be recorded", self.request_id)
 
     async def __aenter__(self) -> Self:
@@ -268,10 +268,10 @@ class Request:
 
 
 def _joined(uses: list[Use]) -> list[Use]:
-    """Join the views of one flag, user and variant: later reads win.
+    """Merge the views of the same flag, user and variant: later reads win.
 
-    A variant or revision that changed during the request keeps a row of its own: both were served. A view
-    that wasn't read has no row; it tells with which attributes the flag was asked.
+    If the variant or revision changed during the request, each gets its own row: both were served. A view
+    that wasn't read has no row, but shows which attributes the flag was evaluated with.
     """
     joined: dict[tuple[object, ...], Use] = {}
     for use in uses:
@@ -294,7 +294,7 @@ def _joined(uses: list[Use]) -> list[Use]:
 
 
 def _unit(uses: list[Use]) -> str | None:
-    """What an experiment of this request is randomised by, where that is an attribute."""
+    """The randomisation unit of this request's experiment, if that's an attribute."""
     for use in uses:
         if use.exposed_to is not None and use.exposed_to.unit in use.attributes:
             return str(use.attributes[use.exposed_to.unit])
@@ -304,37 +304,37 @@ def _unit(uses: list[Use]) -> str | None:
 def request(user_id: str | None = None, *, request_id: str | None = None) -> Request:
     """Open a request: ``with windsock.request(user_id=…) as request: …``.
 
-    Every settings view made inside it leaves one row in ``usage_logs``, provided that a field of it was
-    read or healed. Latency, tokens, cost and the trace id are the request's and are on each of its rows.
+    Every settings view created inside it adds one row to ``usage_logs``, provided that a field was read or
+    healed. Latency, tokens, cost and the trace id belong to the request and appear on each of its rows.
 
     Args:
-        user_id: For views that were not made for a user of their own.
+        user_id: The user for views that were not created for a specific user.
         request_id: Yours, if you have one; otherwise a random one joins the rows of this request.
     """
     return Request(user_id, request_id)
 
 
 def current_request() -> Request | None:
-    """The request of this context, or None."""
+    """The current context's request, or None."""
     request = _current.get()
-    # A task that outlives its request still carries it; what it does later is no longer part of it.
+    # A task that outlives its request still refers to it, but what it does later isn't part of it.
     return None if request is None or request._ended else request  # noqa: SLF001 - same module
 
 
 def first_item() -> None:
-    """Tell the current request, if any, that a streamed answer has its first item."""
+    """Tell the current request, if any, that the first item of a streamed answer has arrived."""
     if (request := current_request()) is not None:
         request.first_item()
 
 
 def record(use: Use) -> None:
-    """Record one use outside any request. Without an installed writer it goes nowhere; never raises."""
+    """Record a use outside any request. Without an installed writer, it's discarded; never raises."""
     if _writer:
         _writer[0].put(Pending(uuid4(), datetime.now(UTC), use, Measured(trace_id=_trace_id())))
 
 
 def track(event: Event) -> None:
-    """Record an event outside any request. Without an installed writer it goes nowhere; never raises."""
+    """Record an event outside any request. Without an installed writer, it's discarded; never raises."""
     if _writer:
         _writer[0].put(event)
 
@@ -344,16 +344,16 @@ def _event(name: str, value: float | None, attributes: Mapping[str, object]) -> 
 
 
 def marked(attributes: Mapping[str, object]) -> Mapping[str, object]:
-    """An event's attributes, which say so if a test forces values."""
+    """An event's attributes, marked if a test forces values."""
     return {**attributes, OVERRIDDEN: True} if overridden.get() else attributes
 
 
 def install(writer: "UsageWriter | None", environment: str | None = None) -> "UsageWriter | None":
-    """Let records go to `writer`, or nowhere for None; gives the writer before it, not stopped.
+    """Send records to `writer`, or discard them for None; return the previous writer, still running.
 
     Args:
         writer: Where records go.
-        environment: The deployment environment of events; ``ENVIRONMENT`` by default.
+        environment: The deployment environment for events; ``ENVIRONMENT`` by default.
     """
     before = installed()
     _writer[:] = [] if writer is None else [writer]
@@ -362,17 +362,17 @@ def install(writer: "UsageWriter | None", environment: str | None = None) -> "Us
 
 
 def environment() -> str:
-    """The deployment environment of events."""
+    """The deployment environment for events."""
     return _environment[0]
 
 
 def installed() -> "UsageWriter | None":
-    """The writer that gets the records."""
+    """The installed writer."""
     return _writer[0] if _writer else None
 
 
 def _trace_id() -> str | None:
-    """The active OpenTelemetry trace. A process that has not imported the API has no active span."""
+    """The active OpenTelemetry trace. A process that hasn't imported the API has no active span."""
     api = sys.modules.get("opentelemetry.trace")
     if api is None:
         return None

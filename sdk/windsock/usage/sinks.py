@@ -1,4 +1,4 @@
-"""Where usage records go: one method, and the two sinks that need nothing installed."""
+"""Destinations for usage records: the protocol, and two sinks without dependencies."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -10,25 +10,24 @@ from windsock.usage.record import UsageRecord
 
 
 class Sink(Protocol):
-    """A place that takes usage records.
+    """A destination for usage records.
 
-    `write` returns when the records are safe and raises when they are not; it may block. It is called from
-    one thread at a time. A batch whose write raised, or took longer than the writer's patience, is written
-    again later, so a record may arrive twice: its ``id`` is the same. A sink with a ``close()`` is closed
-    by the writer that used it.
+    `write` returns once the records are safe and raises if they aren't; it may block. It's called from one
+    thread at a time. A batch whose write raised or took too long is written again later, so a record may
+    arrive twice, with the same ``id``. A sink with a ``close()`` is closed by the writer that used it.
     """
 
     def write(self, rows: Sequence[UsageRecord]) -> None:
         """Store all of `rows`, or raise.
 
         Raises:
-            RowsRefusedError: All rows are stored but these, which never will be.
-            Exception: Anything else means that the batch has to be written again.
+            RowsRefusedError: All rows are stored except these, which never will be.
+            Exception: Anything else means that the batch must be written again.
         """
 
 
 class RowsRefusedError(Exception):
-    """A sink has stored a batch except for rows that it can never store.
+    """A sink stored a batch except for rows that it can never store.
 
     Args:
         refused: Those rows, each with the sink's reason.
@@ -41,24 +40,24 @@ class RowsRefusedError(Exception):
 
 @runtime_checkable
 class ExperimentSink(Sink, Protocol):
-    """A sink that also takes what experiments are computed from, under the same terms.
+    """A sink that also takes the data for experiments, on the same terms.
 
-    A sink without these two methods gets usage records only.
+    Sinks without these two methods get only usage records.
     """
 
     def write_exposures(self, rows: Sequence[ExposureRecord]) -> None:
-        """Store all of `rows`, or raise. Of two with one ``key`` the earlier time counts."""
+        """Store all of `rows`, or raise. If two have the same ``key``, the earlier time counts."""
 
     def write_events(self, rows: Sequence[EventRecord]) -> None:
         """Store all of `rows`, or raise."""
 
 
 def store(sink: Sink, records: Sequence[Record]) -> None:
-    """Have a sink store a batch: usage, then exposures, then events.
+    """Store a batch in a sink: usage, then exposures, then events.
 
     Raises:
-        RowsRefusedError: The sink has the records but those that it refused.
-        Exception: What the sink raised. The batch may be stored again, whole.
+        RowsRefusedError: The sink has the records, except those that it refused.
+        Exception: What the sink raised. The whole batch may be stored again.
     """
     parts: list[tuple[Callable[[Any], None], Sequence[Record]]] = [
         (sink.write, [each for each in records if isinstance(each, UsageRecord)])
@@ -80,7 +79,7 @@ def store(sink: Sink, records: Sequence[Record]) -> None:
 
 
 def destination(sink: Sink) -> str:
-    """Name where a sink's records go: by its own ``destination``, else by its class."""
+    """Name a sink's destination, from its ``destination``, else its class."""
     return str(getattr(sink, "destination", type(sink).__name__))
 
 
@@ -88,8 +87,8 @@ class MemorySink:
     """Keeps the records in lists, for tests and notebooks.
 
     Attributes:
-        rows: Usage.
-        exposures: Exposures, one for each unit and arm with its earliest time.
+        rows: Usage records.
+        exposures: Exposures, one per unit and arm, with the earliest time.
         events: Metric events.
     """
 
@@ -103,7 +102,7 @@ class MemorySink:
         self.rows.extend(rows)
 
     def write_exposures(self, rows: Sequence[ExposureRecord]) -> None:
-        """Take those that are new or earlier."""
+        """Store exposures that are new or earlier."""
         first: dict[object, ExposureRecord] = {each.key: each for each in self.exposures}
         for row in rows:
             known = first.get(row.key)
@@ -134,9 +133,9 @@ class LogSink:
             self._logger.info("%s", row.to_line())
 
     def write_exposures(self, rows: Sequence[ExposureRecord]) -> None:
-        """Log the exposures; a line says `"kind":"exposure"`."""
+        """Log the exposures; each line contains `"kind":"exposure"`."""
         self.write(rows)
 
     def write_events(self, rows: Sequence[EventRecord]) -> None:
-        """Log the events; a line says `"kind":"event"`."""
+        """Log the events; each line contains `"kind":"event"`."""
         self.write(rows)

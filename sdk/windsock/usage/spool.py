@@ -1,4 +1,4 @@
-"""Records that wait on disk: one JSONL file per process, replayed once by the process that locks it."""
+"""Records waiting on disk: one JSONL file per process, replayed once by the process that locks it."""
 
 import json
 import logging
@@ -19,8 +19,8 @@ log = logging.getLogger("windsock.usage")
 
 DEFAULT_MAX_BYTES = 256 * 2**20
 _PATTERN = "usage-*.jsonl"
-_FILE_BYTES = 8 * 2**20  # a file is read whole to be replayed
-_FILES_AT_ONCE = 200  # each holds a descriptor while it is replayed
+_FILE_BYTES = 8 * 2**20  # files are read whole for replay
+_FILES_AT_ONCE = 200  # each uses a descriptor during replay
 
 REFUSED = "refused.jsonl"
 _REFUSED_BEFORE = "refused.old.jsonl"
@@ -28,16 +28,16 @@ _REFUSED_BYTES = 16 * 2**20
 
 
 class Spool:
-    """A folder of files of records, shared by all processes of a host.
+    """A folder of record files, shared by all processes on a host.
 
-    A process appends to one file of its own and holds a lock on it as long as it does. A file that nobody
-    holds is free to be replayed: by its owner after `release`, or by any process once the owner has ended,
-    however it ended, because the kernel drops the lock. Two processes never replay the same file.
+    A process appends to its own file and holds a lock on it meanwhile. An unlocked file may be replayed: by
+    its owner after `release`, or by any process once the owner has ended, however it ended, because the
+    kernel drops the lock. Two processes never replay the same file.
 
     Args:
-        folder: Made when the first batch is appended; only its owner may read it (mode 700). One that others
-            can write is refused, and nothing in it replayed. Default: ``spool`` in `data_folder`.
-        max_bytes: Bound on the whole folder, in bytes. A batch that does not fit is refused.
+        folder: Created when the first batch is appended; only its owner may read it (mode 700). A folder
+            that others can write to is refused, and nothing in it replayed. Default: ``spool`` in `data_folder`.
+        max_bytes: Maximum size of the whole folder in bytes. A batch that doesn't fit is refused.
     """
 
     def __init__(self, folder: Path | None = None, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
@@ -52,7 +52,7 @@ class Spool:
         """Write `rows` and force them to disk.
 
         Raises:
-            OSError: The folder cannot be written, others can write it, or it is full by `max_bytes`; none of
+            OSError: The folder can't be written, others can write to it, or `max_bytes` is reached; none of
                 the rows counts as kept.
         """
         if not disk.CAN_LOCK:
@@ -76,37 +76,37 @@ class Spool:
                 self._close()
 
     def release(self) -> None:
-        """Close this process's file, so that it can be replayed; the next batch opens another."""
+        """Close this process's file so that it can be replayed; the next batch opens another."""
         with self._lock:
             self._close()
 
     def forget(self) -> None:
-        """In a forked child: let go of the parent's file, which stays the parent's."""
+        """Release the parent's file in a forked child; it remains the parent's."""
         self._lock = threading.Lock()
-        self._close()  # closing a copy of the descriptor leaves the parent's lock in place
+        self._close()  # closing a copied descriptor leaves the parent's lock in place
 
     def size(self) -> int:
-        """The bytes of all files in the folder, from any process."""
+        """The total size in bytes of all files in the folder, from any process."""
         total = 0
         for path in self.folder.glob(_PATTERN):
             try:
                 status = path.lstat()
-            except FileNotFoundError:  # replayed by another process a moment ago
+            except FileNotFoundError:  # another process has just replayed it
                 continue
             total += status.st_size if stat.S_ISREG(status.st_mode) else 0
         return total
 
     def waiting(self) -> bool:
-        """Tell whether any record is there, in a file held or free."""
+        """Whether there are any records, in locked or unlocked files."""
         return disk.CAN_LOCK and self.size() > 0
 
     @contextmanager
     def claim(self) -> Iterator[list[Record] | None]:
-        """Take the oldest free files: gives their records, or None if no file is free.
+        """Claim the oldest unlocked files: yields their records, or None if all files are locked.
 
-        Takes at most 200 files, and no further one after 8 MiB. They are deleted when the block ends well,
-        and stay, free again, when it raises. A line that isn't a record, such as one that a dying process
-        left half written, is refused.
+        Claims at most 200 files, and no more after 8 MiB. They're deleted if the block succeeds, and
+        unlocked again if it raises. A line that isn't a record, such as one half written by a dying process,
+        is refused.
         """
         taken = self._take()
         if not taken:
@@ -127,11 +127,11 @@ class Spool:
                 os.close(fd)
 
     def refuse(self, line: str, reason: str) -> None:
-        """Put away what can never be stored: into ``refused.jsonl``, whose older half is dropped at 32 MiB.
+        """Move what can never be stored to ``refused.jsonl``, whose older half is dropped at 32 MiB.
 
         Args:
-            line: What was to be stored.
-            reason: Why it can't be; goes to the log at ERROR.
+            line: The line that can't be stored.
+            reason: Why it can't be stored; logged at ERROR.
         """
         path = self.folder / REFUSED
         entry = json.dumps({"reason": reason, "line": line}, ensure_ascii=False)
@@ -164,7 +164,7 @@ class Spool:
         return fd
 
     def _is_private(self) -> bool:
-        """Whether the folder is there and only this user can put files into it; a refusal is said once."""
+        """Whether the folder exists and only this user can add files; a refusal is logged once."""
         try:
             private_folder.check_private(self.folder)
         except FileNotFoundError:
@@ -192,8 +192,8 @@ class Spool:
                 if not isinstance(error, FileNotFoundError):
                     log.warning("%s: cannot be replayed: %s", path, error.strerror)
                 continue
-            # Between the listing and the lock another process may have replayed and deleted it. An empty file
-            # is one that its owner has made and not yet locked, or left at once: nothing to replay.
+            # Between listing and lock, another process may have replayed and deleted it. An empty file was
+            # created but not yet locked by its owner, or abandoned immediately: there's nothing to replay.
             is_locked = stat.S_ISREG(os.fstat(fd).st_mode) and disk.lock(fd, wait=False)
             status = os.fstat(fd)
             if is_locked and status.st_nlink and status.st_size:
@@ -218,7 +218,7 @@ def _write_all(fd: int, data: bytes) -> None:
 
 
 def _read(fd: int, path: Path, rows: list[Record], unreadable: list[tuple[str, str]]) -> None:
-    """Read a file's records into `rows`, and other lines, each with the reason, into `unreadable`."""
+    """Read a file's records into `rows`, and other lines, with reasons, into `unreadable`."""
     with os.fdopen(os.dup(fd), encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(file, start=1):
             try:

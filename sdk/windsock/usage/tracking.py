@@ -13,16 +13,16 @@ from windsock.usage.request import current_request, environment, marked, track
 log = logging.getLogger("windsock.usage")
 
 UNIT = "unit"
-"""The attribute, of the event or of its context, that holds an experiment's unit which is not a user."""
+"""The attribute of the event or its context that contains an experiment's unit, if it isn't a user."""
 
 
 def track_event(name: str, context: EvaluationContext | None, details: TrackingEventDetails | None) -> None:
-    """Record an event for the context's user. Never raises: an event is not worth a request.
+    """Record an event for the context's user. Never raises, so that an event can't break a request.
 
     Args:
-        name: What happened; the metric's source names it.
-        context: Whose it is. Its attributes are not stored, but for `environment` and `unit`.
-        details: How much, and whatever else is known.
+        name: What happened, as named in the metric's source.
+        context: The user. Its attributes aren't stored, except for `environment` and `unit`.
+        details: The amount, and any further data.
     """
     try:
         track(_event(name, context or EvaluationContext(), details or TrackingEventDetails()))

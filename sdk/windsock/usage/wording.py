@@ -1,4 +1,4 @@
-"""What a row of ``usage_logs`` says, in words."""
+"""Describe a row of ``usage_logs`` in words."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from windsock.usage.record import UsageRecord
 
 
 def values_read(row: UsageRecord) -> Iterator[str]:
-    """The fields that were read, as ``name=value``."""
+    """The fields read, as ``name=value``."""
     for name, value in row.values.items():
         yield f"{name}={value}"
 
@@ -18,12 +18,12 @@ def values_healed(row: UsageRecord) -> Iterator[str]:
 
 
 def ended(row: UsageRecord) -> str:
-    """Say what was healed, and what the request ended in where it was an error."""
+    """Say what was healed, and which error ended the request, if any."""
     return "; ".join(filter(None, [*values_healed(row), row.error_class and f"ended in {row.error_class}"]))
 
 
 def tokens(row: UsageRecord) -> str:
-    """The tokens that were sent and received, as ``120+14``."""
+    """The tokens sent and received, as ``120+14``."""
     if row.input_tokens is None and row.output_tokens is None:
         return "-"
     return f"{row.input_tokens or 0}+{row.output_tokens or 0}"

@@ -1,4 +1,4 @@
-"""The usage writer: takes records off the request's path; each reaches the sink or the disk."""
+"""The usage writer: takes records off the request path and delivers each to the sink or the disk."""
 
 import atexit
 import logging
@@ -24,14 +24,14 @@ log = logging.getLogger("windsock.usage")
 
 @dataclass(frozen=True, slots=True)
 class UsageOptions:
-    """How a writer batches and what it may use.
+    """A writer's batching and limits.
 
     Attributes:
-        flush_interval: Seconds that a record lives in memory only, at most: what a kill -9 can lose. Half of
-            it goes to collecting a batch, half to waiting for the sink; a batch not stored by then goes to
+        flush_interval: Maximum seconds that a record exists only in memory, which kill -9 can lose. Half of
+            it is for collecting a batch, half for waiting for the sink; a batch not stored by then goes to
             disk.
-        batch_size: Records per write; a full batch does not wait for the interval.
-        queue_size: Records that may wait in memory. Beyond it a record is dropped and counted.
+        batch_size: Records per write; a full batch doesn't wait for the interval.
+        queue_size: Maximum records waiting in memory. Beyond it, records are dropped and counted.
         user_id_key: A secret. If given, user ids leave this process only as their keyed hash; see
             `hashed_user_id`.
     """
@@ -52,20 +52,20 @@ class _Counts:
 
 
 class _Barrier(threading.Event):
-    """A marker in the queue; set when everything before it is stored or on disk."""
+    """A marker in the queue, set once everything before it is stored or on disk."""
 
 
 class UsageWriter:
     """Collects records from any thread and delivers them in batches.
 
-    Two threads: one collects and, where the sink does not answer in time, writes to disk; the other is in the
-    sink, where it may be stuck as long as it likes. A forked child starts with an empty queue and threads
-    of its own.
+    It uses two threads: one collects and, if the sink doesn't answer in time, writes to disk; the other calls
+    the sink, and may be stuck there for any length of time. A forked child starts with an empty queue and its
+    own threads.
 
     Args:
         sink: Where the records go.
-        spool: Where they wait while the sink is down. By default a folder in ``.windsock/spool`` for each
-            ``destination`` that a sink names, else for each class of sink.
+        spool: Where they wait while the sink is down. By default a folder in ``.windsock/spool`` per sink
+            ``destination``, else per sink class.
         options: Batching and bounds.
     """
 
@@ -89,7 +89,7 @@ class UsageWriter:
         self._delivery = Delivery(self._sink, self._spool, self._options.batch_size)
 
     def put(self, pending: Pending | Event) -> None:
-        """Take one record. Never blocks and never raises; about a microsecond."""
+        """Take one record. Never blocks or raises; takes about a microsecond."""
         if len(self._queue) >= self._options.queue_size or self._stopped:
             self._drop(1, "the writer is stopped" if self._stopped else "the queue is full")
             return
@@ -100,13 +100,13 @@ class UsageWriter:
             self._wake.set()
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until everything put before is stored or on disk.
+        """Wait until everything put so far is stored or on disk.
 
         Args:
             timeout: Seconds to wait.
 
         Returns:
-            Whether that was so within the timeout.
+            Whether that happened within the timeout.
         """
         if self._collector is None or not self._collector.is_alive():
             return not self._queue
@@ -116,18 +116,17 @@ class UsageWriter:
         return barrier.wait(timeout)
 
     def stop(self, deadline: float = 5.0) -> None:
-        """Deliver what is queued, or put it on disk, and end both threads. A second call does nothing.
+        """Deliver the queue or write it to disk, and end both threads. A second call does nothing.
 
         Args:
-            deadline: Seconds. The sink gets half of it; then what it has not stored goes to disk. A sink
-                that is stuck beyond the deadline keeps its thread, which is a daemon and ends with the
-                process.
+            deadline: Seconds. The sink gets half of it; whatever it hasn't stored by then goes to disk. If
+                the sink is stuck beyond the deadline, its thread stays; it's a daemon and ends with the process.
         """
         end = time.monotonic() + deadline
         with self._starting:
             if self._stopped:
                 return
-            self._deadline = end - deadline / 2  # first: the collector looks at it once it sees `_stopped`
+            self._deadline = end - deadline / 2  # set first: the collector reads it once it sees `_stopped`
             self._stopped = True
         atexit.unregister(self.stop)
         collector, before = self._collector, self._counts.spooled
@@ -164,7 +163,7 @@ class UsageWriter:
                 try:
                     self._delivery.start()
                     collector.start()
-                except RuntimeError as error:  # no thread can be made now; the next record tries again
+                except RuntimeError as error:  # no thread can be started now; the next record retries
                     self._complain(f"records wait in memory: {error}")
                 else:
                     self._collector = collector
@@ -175,13 +174,13 @@ class UsageWriter:
             self._wake.clear()
             self._drain()
         self._drain()
-        self._spool.release()  # `stop` did so before, if it didn't wait for this
+        self._spool.release()  # `stop` already did, if it didn't wait for this
 
     def _drain(self) -> None:
-        """Empty the queue as it is now, batch by batch.
+        """Empty the current queue, batch by batch.
 
-        The sink has half the interval for all of it: were it half for each batch, a slow database would keep
-        the last ones in memory for longer than is promised.
+        The sink has half the interval in total. With half per batch, a slow database would keep the last
+        batches in memory for longer than promised.
         """
         until = time.monotonic() + self._options.flush_interval / 2
         waiting = len(self._queue)
@@ -201,7 +200,7 @@ class UsageWriter:
                 barrier.set()
 
     def _records(self, item: Pending | Event) -> Iterator[Record]:
-        """The rows that one use or event leaves; an exposure that was passed on already isn't repeated."""
+        """The rows for a use or event; exposures that were already forwarded aren't repeated."""
         key = self._options.user_id_key
         if isinstance(item, Pending):
             yield clean(item, key)
@@ -227,7 +226,7 @@ class UsageWriter:
 
     def _drop(self, count: int, why: str) -> None:
         self._counts.dropped += count
-        self._met.forget()  # an exposure may be among them; its unit's next one is passed on
+        self._met.forget()  # they may include an exposure, so its unit's next one is forwarded
         self._complain(f"records are being lost ({self._counts.dropped} so far): {why}")
 
     def _complain(self, what: str) -> None:
@@ -237,7 +236,7 @@ class UsageWriter:
             log.error("usage %s", what)
 
     def _after_fork(self) -> None:
-        """In the child: the parent's records, threads, file and connection are the parent's."""
+        """Reset the child: records, threads, file and connection belong to the parent."""
         self._spool.forget()
         stopped = self._stopped
         self._reset()
@@ -252,5 +251,5 @@ def _repair_child() -> None:
         writer._after_fork()  # noqa: SLF001 - same module
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=_repair_child)

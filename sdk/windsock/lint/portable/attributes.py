@@ -100,7 +100,7 @@ def _var(arguments: Sequence[JsonValue]) -> Iterator[tuple[int, str]]:
 
 
 def _fractional(arguments: Sequence[JsonValue]) -> Iterator[tuple[int, str]]:
-    if arguments and not isinstance(arguments[0], str):  # by the targeting key, or by what an attribute yields
+    if arguments and not isinstance(arguments[0], str):  # by the targeting key, or an attribute's result
         yield 0, "targeting-key-non-ascii"
 
 
