@@ -1,4 +1,4 @@
-"""For a service's own tests: values forced for a block, a test or one user, and what to run a test under."""
+"""Tools for a service's tests: force values for a block, a test or a user, and choose what to test under."""
 
 from windsock.testing.moments import at
 from windsock.testing.overriding import override

@@ -1,4 +1,4 @@
-"""PostgreSQL and flagd in containers, with the images that the project's Compose file names."""
+"""PostgreSQL and flagd in containers, with the images from the project's Compose file."""
 
 import json
 import os
@@ -20,7 +20,7 @@ except ImportError as missing:
     raise MissingExtraError("PostgreSQL and flagd in containers", "containers") from missing
 
 COMPOSE_FILES: Final = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
-"""In Compose's order."""
+"""In Compose's order of precedence."""
 
 _INSIDE: Final = "/flags"
 _SYNC_PORT: Final = 8015
@@ -39,15 +39,15 @@ class ContainerPostgres:
     url: str
 
     def database_url(self, name: str) -> str:
-        """The connection string of another database."""
+        """The connection string for another database."""
         return f"{self.url.rpartition('/')[0]}/{name}"
 
 
 def image(service: str, project: Path) -> str:
-    """The image of a service of the project's Compose file; ``${VARIABLE:-default}`` is resolved.
+    """The image of a service in the project's Compose file; ``${VARIABLE:-default}`` is resolved.
 
     Raises:
-        ConfigurationError: The Compose file is missing, or names no image for the service.
+        ConfigurationError: The Compose file is missing or has no image for the service.
     """
     found = next((project / name for name in COMPOSE_FILES if (project / name).is_file()), None)
     if found is None:
@@ -66,7 +66,7 @@ def image(service: str, project: Path) -> str:
 
 @contextmanager
 def postgres(project: Path) -> Iterator[ContainerPostgres]:
-    """Run the Compose file's service ``postgres`` for as long as the block lasts."""
+    """Run the Compose file's ``postgres`` service for the duration of the block."""
     container = PostgresContainer(image("postgres", project), dbname="postgres", driver=None)
     container.ports.clear()
     _publish(container, 5432)
@@ -76,13 +76,13 @@ def postgres(project: Path) -> Iterator[ContainerPostgres]:
 
 @contextmanager
 def flagd(project: Path, folder: Path) -> Iterator[dict[str, str]]:
-    """Run the Compose file's service ``flagd`` over the flag files of a folder; later names win.
+    """Run the Compose file's ``flagd`` service on a folder's flag files; later names win.
 
     Yields:
-        The variables with which `windsock.start` follows it; `start` waits until flagd has sent its flags.
+        The environment variables that make `windsock.start` use it; `start` waits for flagd's flags.
 
     Raises:
-        ConfigurationError: The folder has no flag file; flagd doesn't start without one.
+        ConfigurationError: The folder contains no flag file; flagd doesn't start without one.
     """
     names = sorted(path.name for path in folder.glob("*.flagd.json"))
     if not names:
@@ -92,7 +92,7 @@ def flagd(project: Path, folder: Path) -> Iterator[dict[str, str]]:
         DockerContainer(image("flagd", project))
         .with_command(["start", "--sources", json.dumps(sources)])
         .with_volume_mapping(str(folder), _INSIDE, "ro")  # the folder: a rename doesn't reach a mounted file
-        .with_kwargs(user=f"{os.getuid()}:{os.getgid()}")  # pytest's folders are readable by this user only
+        .with_kwargs(user=f"{os.getuid()}:{os.getgid()}")  # only this user can read pytest's folders
     )
     _publish(container, _SYNC_PORT)
     with container:
@@ -104,7 +104,7 @@ def flagd(project: Path, folder: Path) -> Iterator[dict[str, str]]:
 
 
 def _publish(container: DockerContainer, port: int) -> None:
-    """Publish a port: on loopback, or where the engine runs elsewhere, on that machine's addresses."""
+    """Publish a port on loopback or, if the engine runs on another machine, on that machine's addresses."""
     client = container.get_docker_client()
     here = client.get_connection_mode() is ConnectionMode.docker_host and client.host() in _LOOPBACK
     container.ports[f"{port}/tcp"] = ("127.0.0.1", None) if here else None  # type: ignore[assignment]  # docker-py's

@@ -1,4 +1,4 @@
-"""PostgreSQL for tests: one embedded server, migrated once, and a fresh database for each test."""
+"""PostgreSQL for tests: one embedded server, migrated once, with a fresh database per test."""
 
 import itertools
 import tempfile
@@ -20,28 +20,28 @@ except ImportError as missing:
 
 
 class Server(Protocol):
-    """A PostgreSQL server of the tests' own.
+    """A PostgreSQL server dedicated to the tests.
 
     Attributes:
-        url: The connection string of a database that is not the tests'.
+        url: The connection string of a database that the tests don't use.
     """
 
     @property
     def url(self) -> str:
-        """As above."""
+        """See the class."""
 
     def database_url(self, name: str) -> str:
-        """The connection string of another of its databases."""
+        """The connection string for another of its databases."""
 
 
 class Databases:
-    """The databases of a server of the tests' own.
+    """The databases on a server dedicated to the tests.
 
     Args:
-        server: The server; nothing but the tests uses it.
+        server: The server, which only the tests use.
 
     Attributes:
-        server: As given.
+        server: The given server.
     """
 
     def __init__(self, server: Server) -> None:
@@ -50,10 +50,10 @@ class Databases:
 
     @contextmanager
     def fresh(self, template: str | None = None) -> Iterator[str]:
-        """Make a database, dropped at the end of the block; yields its connection string.
+        """Create a database and drop it at the end of the block; yields its connection string.
 
         Args:
-            template: The database that it is a copy of; by default `migrated`.
+            template: The database to copy; by default `migrated`.
         """
         name = f"windsock_test_{next(self._numbers)}"
         self._create(name, template or self.migrated)
@@ -64,7 +64,7 @@ class Databases:
 
     @cached_property
     def migrated(self) -> str:
-        """The name of a database with windsock's tables; made when it is first asked for."""
+        """The name of a database with windsock's tables, created on first use."""
         name = "windsock_migrated"
         self._create(name, "template1")
         with psycopg.connect(self.server.database_url(name), autocommit=True) as connection:
@@ -72,7 +72,7 @@ class Databases:
         return name
 
     def _create(self, name: str, template: str) -> None:
-        # a copy of the template's files: a tenth of a second, where the migrations take seconds
+        # copying the template's files takes a tenth of a second; the migrations take seconds
         names = (sql.Identifier(name), sql.Identifier(template))
         self._run(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
 
@@ -83,7 +83,7 @@ class Databases:
 
 @contextmanager
 def databases() -> Iterator[Databases]:
-    """Start an embedded server in a temporary folder, for as long as the block lasts.
+    """Start an embedded server in a temporary folder for the duration of the block.
 
     Raises:
         MissingExtraError: The extra ``embedded`` isn't installed.
@@ -93,7 +93,7 @@ def databases() -> Iterator[Databases]:
         embedded.start(Path(folder) / "postgres") as server,
     ):
         with psycopg.connect(server.url, autocommit=True) as connection:
-            # A test needs no data after a power failure; a kill of the server still keeps what was committed.
+            # Tests don't need data after a power failure; committed data survives a killed server anyway.
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("SELECT pg_reload_conf()")
         yield Databases(server)

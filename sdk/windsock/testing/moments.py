@@ -1,4 +1,4 @@
-"""`at`: what a rollout does at another time."""
+"""`at`: test a rollout at another time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,21 +10,21 @@ from windsock.evaluator.compiled import frozen_at
 
 @contextmanager
 def at(moment: datetime | str) -> Iterator[None]:
-    """Let rules see another time inside a ``with`` block, as ``$flagd.timestamp``.
+    """Make rules see another time, as ``$flagd.timestamp``, inside a ``with`` block.
 
     ::
 
         with windsock.testing.at("2026-12-01T08:00:00Z"):
             assert new_checkout("ada")
 
-    Like an override, it holds for this context and the tasks that it starts. It changes what flags in this
-    process see and nothing else: neither Python's clocks nor a flagd server's.
+    Like an override, it applies to this context and the tasks started in it. It affects only flags in this
+    process, not Python's clocks or a flagd server's clock.
 
     Args:
-        moment: When, with a time zone; text is ISO 8601.
+        moment: The time, with a time zone; text is in ISO 8601 format.
 
     Raises:
-        OverrideError: The moment has no time zone, or the text is not a date and time.
+        OverrideError: The time has no time zone, or the text isn't a date and time.
     """
     try:
         when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment

@@ -1,7 +1,7 @@
-"""`override`: values that hold inside a `with` block, in this task or thread only.
+"""`override`: values that apply inside a `with` block, in this task or thread only.
 
-An OpenFeature hook replaces what an evaluation answers. So features, settings and plain OpenFeature clients
-see the same, whatever provider serves and however often the application calls `windsock.start`.
+An OpenFeature hook replaces evaluation results. So features, settings and plain OpenFeature clients see the
+same values, whatever the provider and however often the application calls `windsock.start`.
 """
 
 import dataclasses
@@ -50,11 +50,11 @@ Forced = (
 
 @dataclass(frozen=True, slots=True)
 class _Override:
-    """Values by flag key, for everybody or for one user.
+    """Values by flag key, for everyone or for one user.
 
     Attributes:
-        laid: Whether they are laid over what the flag says.
-        asked: The keys that code has asked for.
+        laid: Whether they're laid over the flag's own value.
+        asked: The keys that code has evaluated.
     """
 
     values: Mapping[str, Any]
@@ -70,7 +70,7 @@ _holders = 0
 
 
 class _Replacing(AnswersMissing):
-    """Writes the overrides of the current context into an evaluation's answer, as its last stage."""
+    """Writes the current context's overrides into an evaluation's result, as its last stage."""
 
     def finally_after(
         self,
@@ -106,20 +106,20 @@ def override(
         with windsock.testing.override({"checkout.v2": True}): ...
         with windsock.testing.override(windsock.testing.profile("experimental_v1")): ...
 
-    They hold for this context and the tasks that it starts; other tasks and threads never see them. Blocks
-    nest, and the inner one wins. Fields that aren't named keep their values. A view that was made before the
-    block keeps its values; `Settings.live` follows. What is recorded under an override has the variant
-    ``override``, events have the attribute ``windsock.override``, and no experiment counts either.
+    They apply to this context and the tasks started in it; other tasks and threads never see them. Blocks
+    can be nested; the inner one wins. Unnamed fields keep their values. A view created before the block keeps
+    its values; `Settings.live` changes. Usage recorded under an override has the variant ``override``, events
+    have the attribute ``windsock.override``, and experiments count neither.
 
     Args:
-        target: A settings class, for everybody; what `Settings.for_user` returned, for that user; or a
-            mapping of values by flag key, for features and other flags, and of fields by settings class.
+        target: A settings class, for everyone; the result of `Settings.for_user`, for that user; or a mapping
+            with values by flag key, for features and other flags, and with fields by settings class.
         values: Fields as a mapping: ``{"retrieval": {"top_k": 5}}``.
         **fields: Fields of the settings class.
 
     Raises:
-        OverrideError: A field or flag that is neither declared nor loaded, or a value that doesn't fit; at
-            the end of the block, with pytest's ``--flags-strict``, a flag that no code asked for.
+        OverrideError: A field or flag is neither declared nor loaded, or a value doesn't fit; at the end of
+            the block, with pytest's ``--flags-strict``, no code evaluated a flag.
     """
     if isinstance(target, Mapping):
         made = _of_mapping(target)
@@ -137,13 +137,13 @@ def override(
 
 
 def be_strict() -> None:
-    """Refuse overrides that no code asks for, from now on."""
+    """From now on, reject overrides that no code evaluates."""
     global _strict  # noqa: PLW0603 - one run of tests is strict or isn't
     _strict = True
 
 
 def active() -> bool:
-    """Whether any override holds in this context."""
+    """Whether any override applies in this context."""
     return bool(_in_force.get())
 
 
@@ -231,7 +231,7 @@ def _kinds(variants: Any) -> set[type]:
 def _replace(details: FlagEvaluationDetails[Any], value: Any, kind: FlagType, *, laid: bool) -> None:
     fits = isinstance(value, _TYPES[kind]) and (kind is FlagType.BOOLEAN or not isinstance(value, bool))
     if not fits:
-        return  # asked for as another type: the client's own answer to that holds
+        return  # requested as another type: the client's own result stands
     if laid and details.error_code is None and isinstance(details.value, dict):
         value = overlay(details.value, value)
     details.value = copy_json(value)
@@ -241,7 +241,7 @@ def _replace(details: FlagEvaluationDetails[Any], value: Any, kind: FlagType, *,
 
 @contextmanager
 def _hooked() -> Iterator[None]:
-    """Keep the hook registered while any override is in force in the process; its last stage runs last."""
+    """Keep the hook registered while any override is in force in the process, so its last stage runs last."""
     global _holders  # noqa: PLW0603 - counts what one registration serves
     with _lock:
         _holders += 1

@@ -10,13 +10,13 @@ _Pair = tuple[tuple[int, int], tuple[int, int]]
 
 
 def pairwise_rows(columns: Sequence[Sequence[T]]) -> list[tuple[T, ...]]:
-    """Choose rows greedily, one value of each column, until every pair is in one of them.
+    """Choose rows greedily, with one value per column, until every pair occurs in some row.
 
-    Each row begins with a pair that no row has yet, and takes for every other column the value that covers
-    most. The rows depend on nothing but the columns. One column gives a row for each of its values.
+    Each row starts with a pair that no row has yet, and takes the value that covers most for every other
+    column. The rows depend only on the columns. A single column yields one row per value.
 
     Args:
-        columns: Each with at least one value.
+        columns: The columns, each with at least one value.
     """
     if len(columns) == 1:
         return [(value,) for value in columns[0]]

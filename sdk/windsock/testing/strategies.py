@@ -1,6 +1,6 @@
-"""Hypothesis strategies: settings that a class accepts, what a flag's variant may set, and who may ask.
+"""Hypothesis strategies: settings that a class accepts, fields that a variant may set, and contexts.
 
-Not part of ``import windsock.testing``, which doesn't need Hypothesis.
+Not part of ``import windsock.testing``, which doesn't require Hypothesis.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,7 +32,7 @@ S = TypeVar("S", bound=Settings)
 
 
 def variants(settings_class: type[Settings]) -> SearchStrategy[dict[str, JsonValue]]:
-    """What a variant of the class's profile or experiment flag may set, and the class accepts.
+    """Fields that a variant of the class's profile or experiment flag may set, and the class accepts.
 
     ::
 
@@ -40,7 +40,7 @@ def variants(settings_class: type[Settings]) -> SearchStrategy[dict[str, JsonVal
         def test_answers(values):
             with windsock.testing.override(Teacher, values): ...
 
-    Any fields may be left out; those that profiles may not set always are. Values are JSON.
+    Any fields may be missing; those that profiles may not set always are. Values are JSON.
     """
     declaration = settings_class.__windsock__.declaration
     free = [name for name, field in fields_of(settings_class).items() if not field.fixed]
@@ -64,16 +64,16 @@ def settings(settings_class: type[S]) -> SearchStrategy[S]:
 
 
 def contexts(*paths: Path | str) -> SearchStrategy[EvaluationContext]:
-    """Who may ask: contexts that reach the branches of the rules in flag files.
+    """Evaluation contexts that reach the branches of the rules in flag files.
 
-    The attributes are those that the rules read. Each is missing, one of the values that the rules compare
-    with, next to such a number, or any text or number.
+    The attributes are those that the rules read. Each is missing, a value that the rules compare with, a
+    neighbour of such a number, or any text or number.
 
     Args:
         *paths: Flag files or their folders; without any, ``flagd/``.
 
     Raises:
-        UnreachableError: A path isn't there.
+        UnreachableError: A path doesn't exist.
     """
     rules = [flag.targeting for flag in flag_set(read_files([Path(path) for path in paths])).flags.values()]
     found = list(_leaves(rules))
@@ -90,7 +90,7 @@ def contexts(*paths: Path | str) -> SearchStrategy[EvaluationContext]:
 
 
 def _field(info: FieldInfo) -> SearchStrategy[Any]:
-    """Values of a field by its type and constraints; what Hypothesis doesn't know, the class refuses."""
+    """A field's values by type and constraints; the class rejects what Hypothesis can't express."""
     patterns = [each.pattern for each in info.metadata if getattr(each, "pattern", None)]
     if patterns:
         return st.from_regex(patterns[0])
@@ -105,7 +105,7 @@ def _field(info: FieldInfo) -> SearchStrategy[Any]:
 
 
 def _leaves(rule: object) -> Iterator[tuple[str, JsonValue]]:
-    """The attributes that rules read, and the texts and numbers in them."""
+    """The attributes that rules read, and the text and numbers in the rules."""
     if isinstance(rule, Mapping):
         for operator, arguments in rule.items():
             if operator == "var":

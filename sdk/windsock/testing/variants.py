@@ -1,4 +1,4 @@
-"""What a test runs under: each variant of a class's flags, pairs of variants, and profiles by name."""
+"""Parameters for tests: each variant of a class's flags, pairs of variants, and profiles by name."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ Variant = tuple[str, dict[str, JsonValue]]
 """A name, and the fields that it sets."""
 
 Combination = tuple[str, dict[type[Settings] | str, object]]
-"""A name, and what `windsock.testing.override` takes: fields by settings class, values by flag key."""
+"""A name, and an argument for `windsock.testing.override`: fields by settings class, values by flag key."""
 
 
 def each_variant(settings_class: type[Settings], *paths: Path | str) -> Sequence[Variant]:
@@ -55,10 +55,10 @@ def each_variant(settings_class: type[Settings], *paths: Path | str) -> Sequence
 
 
 def pairwise(*targets: type[Settings] | str, paths: Sequence[Path | str] = ()) -> Sequence[Combination]:
-    """List combinations of variants in which any two variants of different flags occur together.
+    """List combinations of variants so that any two variants of different flags occur together.
 
-    Most faults need one value or a pair of them (Kuhn, Wallace and Gallo, 2004), and pairs take far fewer
-    tests than all combinations.
+    Most faults depend on one value or a pair (Kuhn, Wallace and Gallo, 2004), and pairs need far fewer tests
+    than all combinations.
 
     ::
 
@@ -67,15 +67,15 @@ def pairwise(*targets: type[Settings] | str, paths: Sequence[Path | str] = ()) -
             with windsock.testing.override(values): ...
 
     Args:
-        *targets: Settings classes, of which the base, experiment and profile flags vary; and keys of other
-            flags. A feature that no flag file has is on and off.
+        *targets: Settings classes, whose base, experiment and profile flags vary; and keys of other flags. A
+            feature that's in no flag file is both on and off.
         paths: Flag files or their folders; without any, ``flagd/``.
 
     Returns:
-        Pairs of a name and what `override` takes.
+        Pairs of a name and an argument for `override`.
 
     Raises:
-        OverrideError: A flag file has an error, or nothing is known of a key.
+        OverrideError: A flag file has an error, or a key is unknown.
         UnreachableError: A path isn't there.
     """
     served = _served(paths)
@@ -89,8 +89,8 @@ def pairwise(*targets: type[Settings] | str, paths: Sequence[Path | str] = ()) -
 def profile(name: str, *paths: Path | str) -> Mapping[type[Settings], dict[str, JsonValue]]:
     """Find a profile by its name, for `override`: the fields that it sets, by settings class.
 
-    A profile counts for the settings classes that are imported. Fields that a class does not have, or that
-    profiles may not set, are left out, as when it serves.
+    A profile applies to the imported settings classes. Fields that a class doesn't have or that profiles may
+    not set are left out, as in production.
 
     Args:
         name: The configuration's name, ``experimental_v1``, or its id.
@@ -150,7 +150,7 @@ def _may_set(settings_class: type[Settings], field: str) -> bool:
 
 
 def _factors(served: FlagSet, target: type[Settings] | str) -> Iterator[list[tuple[str, JsonValue]]]:
-    """What varies about a target: named values, for each of its flags."""
+    """What varies in a target: named values for each of its flags."""
     if isinstance(target, str):
         yield _choices(served, target)
         return
