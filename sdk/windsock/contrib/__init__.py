@@ -1,1 +1,1 @@
-"""What opens a request of windsock where a framework begins one; each module imports its own framework."""
+"""Open windsock requests along with those of a framework; each module imports its own framework."""

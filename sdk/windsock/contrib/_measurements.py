@@ -1,4 +1,4 @@
-"""What metrics report about a service, for Prometheus and OpenTelemetry."""
+"""A service's metrics for Prometheus and OpenTelemetry."""
 
 import threading
 from collections import Counter
@@ -19,8 +19,8 @@ class ServiceMetric:
     """One metric.
 
     Attributes:
-        text: What it tells.
-        grows: Whether it is a total since the start of the process; else the value now.
+        text: Its description.
+        grows: Whether it's a total since the process started rather than a current value.
     """
 
     text: str
@@ -53,14 +53,14 @@ METRICS: Final[Mapping[str, ServiceMetric]] = {
     "usage.refused": ServiceMetric("Usage rows that the sink can never store", grows=True),
     "usage.dropped": ServiceMetric("Usage rows lost", grows=True),
 }
-"""Every metric by its name after ``windsock``; durations are in seconds."""
+"""Every metric by its name after the ``windsock`` prefix; durations are in seconds."""
 
 Values: TypeAlias = list[tuple[Mapping[str, str], float]]
-"""A metric's values, each with the labels that tell it apart."""
+"""A metric's values, each with its distinguishing labels."""
 
 
 class EvaluationCounter(Hook):
-    """Counts evaluations by their reason; a hook, because reads without one pass no counter."""
+    """Counts evaluations by reason. It's a hook, because reads without hooks can't be counted."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -85,7 +85,7 @@ class EvaluationCounter(Hook):
 
 
 def counting() -> EvaluationCounter:
-    """Register the counter with OpenFeature; once in a process."""
+    """Register the counter with OpenFeature, once per process."""
     known = next((each for each in api.get_hooks() if isinstance(each, EvaluationCounter)), None)
     if known is None:
         known = EvaluationCounter()
@@ -94,7 +94,7 @@ def counting() -> EvaluationCounter:
 
 
 def measured(counter: EvaluationCounter) -> dict[str, Values]:
-    """The values of every metric of `METRICS` now; without a value where nothing was counted or recorded."""
+    """The current values of every metric in `METRICS`; empty if nothing was counted or recorded."""
     counts = {"fallbacks": FALLBACKS, "heals": HEALS, "withdrawals": WITHDRAWALS}
     found: dict[str, Values] = {
         "evaluations": [({"reason": reason}, count) for reason, count in counter.reasons.items()],

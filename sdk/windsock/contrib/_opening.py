@@ -1,4 +1,4 @@
-"""What every framework does with a request: open it, and set OpenFeature's transaction context for it."""
+"""The common part of all frameworks: open a request and set OpenFeature's transaction context for it."""
 
 from types import TracebackType
 
@@ -9,16 +9,16 @@ from openfeature.transaction_context import ContextVarsTransactionContextPropaga
 from windsock.usage.request import Request, request
 
 RAISED = "windsock.contrib.raised"
-"""The request's note of an exception that the framework turned into a response."""
+"""The request's note about an exception that the framework turned into a response."""
 
 _SERVER_ERROR = 500
 
 
 class Opening:
-    """A request of windsock with an evaluation context: a context manager, also called step by step.
+    """A windsock request with an evaluation context: a context manager that can also be called step by step.
 
     Args:
-        context: Who asks, and what rules may ask of them; None leaves OpenFeature's context alone.
+        context: The user and their attributes for rules; None leaves OpenFeature's context unchanged.
         request_id: The request's id; None or "" for a random one.
 
     Attributes:
@@ -47,9 +47,9 @@ class Opening:
 
 
 def lay(context: EvaluationContext, this: Request) -> EvaluationContext:
-    """Set OpenFeature's transaction context, tell the request its user, and return the context before.
+    """Set OpenFeature's transaction context, set the request's user, and return the previous context.
 
-    OpenFeature propagates nothing unless told to; a propagator that the application chose stays.
+    OpenFeature propagates nothing by default; a propagator chosen by the application is kept.
     """
     before = api.get_transaction_context()
     api.set_transaction_context(context)
@@ -63,7 +63,7 @@ def lay(context: EvaluationContext, this: Request) -> EvaluationContext:
 
 
 def answered(this: Request, status: int) -> None:
-    """Count a status of 500 or more as an error, named after what was raised if that is known."""
+    """Count a status of 500 or more as an error, named after the exception if it's known."""
     if status >= _SERVER_ERROR:
         raised = this.notes.get(RAISED)
         this.failed(raised if isinstance(raised, BaseException) else f"HTTP {status}")

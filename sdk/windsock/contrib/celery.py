@@ -17,14 +17,14 @@ _start: list[Callable[[], object]] = []
 
 
 def start_with_worker(start: Callable[[], object] = windsock.start) -> None:
-    """Start windsock when a worker starts, whichever pool it has, and stop it with each of its processes.
+    """Start windsock when a worker starts, whatever its pool, and stop it with each of its processes.
 
-    The pools prefork, solo, threads and gevent. A prefork worker starts it before its children fork, and each
-    child goes on by itself. Call it once, where the Celery application is made. A process that only sends
-    tasks starts nothing.
+    Supports the pools prefork, solo, threads and gevent. A prefork worker starts windsock before forking, and
+    each child continues independently. Call this once, where the Celery application is created. A process
+    that only sends tasks starts nothing.
 
     Args:
-        start: What starts it, such as ``functools.partial(windsock.start, flags="flags")``. If it raises a
+        start: Starts windsock, such as ``functools.partial(windsock.start, flags="flags")``. If it raises a
             `ConfigurationError`, as under eventlet, the worker ends with its message.
     """
     _start[:] = [start]
@@ -37,7 +37,7 @@ def _started(**_: object) -> None:
     try:
         _start[0]()
     except ConfigurationError as error:
-        raise SystemExit(f"windsock: {error}") from error  # Celery would log any other error and go on
+        raise SystemExit(f"windsock: {error}") from error  # Celery would log any other error and continue
 
 
 def _stopped(**_: object) -> None:
@@ -45,16 +45,16 @@ def _stopped(**_: object) -> None:
 
 
 def trace_tasks(context: Context | None = None) -> None:
-    """Open `windsock.request` around every run of a task; `windsock.current_request` returns it inside.
+    """Open `windsock.request` around every task run; `windsock.current_request` returns it inside.
 
-    Call it once, where the Celery application is made, beside `start_with_worker`.
+    Call this once, where the Celery application is created, next to `start_with_worker`.
 
     Args:
         context: From the task, whose ``request`` has its arguments and headers, to OpenFeature's transaction
             context: the user's id as targeting key, and the attributes that rules may ask for; or None.
     """
     _context[:] = [] if context is None else [context]
-    # The id makes a second call harmless; weak references would lose the functions at once.
+    # The id makes a second call harmless; weak references would drop the functions immediately.
     signals.task_prerun.connect(_begin, weak=False, dispatch_uid="windsock")
     signals.task_failure.connect(_failed, weak=False, dispatch_uid="windsock")
     signals.task_postrun.connect(_end, weak=False, dispatch_uid="windsock")

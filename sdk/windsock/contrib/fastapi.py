@@ -1,4 +1,4 @@
-"""FastAPI: settings of the user who asks, as a dependency. The middleware and lifespan are in `asgi`."""
+"""FastAPI: the requesting user's settings as a dependency. The middleware and lifespan are in `asgi`."""
 
 from collections.abc import Callable
 from typing import Annotated, TypeVar
@@ -11,7 +11,7 @@ S = TypeVar("S", bound=Settings)
 
 
 def for_user(settings_class: type[S], user: Callable[..., object]) -> params.Depends:
-    """Make a dependency that returns a class's settings for the user who asks.
+    """Make a dependency that returns a class's settings for the requesting user.
 
     ::
 
@@ -23,7 +23,7 @@ def for_user(settings_class: type[S], user: Callable[..., object]) -> params.Dep
 
     Args:
         settings_class: The settings class.
-        user: The dependency that returns the user's id, or None for nobody; it may depend on others.
+        user: The dependency that returns the user's id, or None for no user; it may have dependencies.
     """
 
     async def settings(key: Annotated[object, Depends(user)]) -> S:

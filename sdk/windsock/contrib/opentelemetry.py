@@ -1,4 +1,4 @@
-"""OpenTelemetry: metrics of a service, observed when they are exported."""
+"""OpenTelemetry: a service's metrics, observed on export."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ def instrument(provider: "MeterProvider | None" = None) -> None:
     a hook every read passes the client's four stages.
 
     Args:
-        provider: Where they go; by default the process's own meter provider.
+        provider: The meter provider; by default the process's own.
     """
     meter = metrics.get_meter("windsock", meter_provider=provider)
     counter = counting()

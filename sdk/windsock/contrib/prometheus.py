@@ -1,4 +1,4 @@
-"""Prometheus: metrics of a service, collected when they are scraped."""
+"""Prometheus: a service's metrics, collected on scrape."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ def register(registry: CollectorRegistry = REGISTRY) -> None:
     a hook every read passes the client's four stages.
 
     Args:
-        registry: Where they go; by default the process's.
+        registry: The registry; by default the process's.
     """
     registry.register(_Collector())
 
@@ -29,11 +29,11 @@ class _Collector(Collector):
         self._counter = counting()
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing: a registry would collect otherwise, before the service has started."""
+        """Return nothing; otherwise a registry would collect before the service has started."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics now."""
+        """The current metrics."""
         found = measured(self._counter)
         for name, metric in METRICS.items():
             values = found.get(name)

@@ -45,7 +45,7 @@ class RequestMiddleware:
         """Answer one request."""
         laid = None if self._context is None else self._context(environ)
         opening = Opening(laid, environ.get("HTTP_X_REQUEST_ID"))
-        # A context of its own: a response that is never closed leaves no request open in the thread.
+        # A separate context: a response that's never closed leaves no request open in the thread.
         context = copy_context()
         this = context.run(opening.__enter__)
 
@@ -63,7 +63,7 @@ class RequestMiddleware:
 
 
 class _Body:
-    """A response's parts, each made inside the request; closing it ends the request."""
+    """A response's parts, each produced inside the request; closing it ends the request."""
 
     def __init__(self, parts: Iterable[bytes], opening: Opening, context: Context) -> None:
         self._iterator = context.run(iter, parts)

@@ -1,4 +1,4 @@
-"""The system check: what the flags get wrong, in ``manage.py check`` and before every server starts."""
+"""The system check: report flag problems in ``manage.py check`` and before every server start."""
 
 from collections.abc import Iterable
 
@@ -12,10 +12,10 @@ from windsock.settings.resolution import Resolver
 
 
 def check_flags(**_: object) -> list[CheckMessage]:
-    """Compare the flags that serve with the settings classes that are imported.
+    """Compare the flags in use with the imported settings classes.
 
-    ``windsock.E001`` is a value that its class refuses, so that the layer below serves. ``windsock.W001`` is
-    a flag that turned itself off, ``windsock.W002`` means that no flags serve.
+    ``windsock.E001`` is a value that its class rejects, so that the layer below applies. ``windsock.W001`` is
+    a flag turned off because of an error; ``windsock.W002`` means that no flags are served.
     """
     serving = health()
     return [

@@ -1,4 +1,4 @@
-"""``manage.py windsock …``: the command line of windsock, with the project's settings classes importable."""
+"""``manage.py windsock …``: windsock's command line, with the project's settings classes importable."""
 
 import sys
 from typing import Any
@@ -13,7 +13,7 @@ class Command(BaseCommand):  # type: ignore[misc]  # Django has no types
     requires_system_checks = ()
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Pass on the arguments as they are; windsock's own parser reads them."""
+        """Pass the arguments through unchanged; windsock's own parser reads them."""
         self.handle(*argv[2:])
 
     def handle(self, *arguments: str, **_: Any) -> None:
