@@ -1,4 +1,4 @@
-"""One PostgreSQL connection for a background thread: reopened after faults, left to the parent of a fork."""
+"""A PostgreSQL connection for a background thread, reopened after faults; after a fork, it's the parent's."""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 _SECONDS = 15.0
-"""How long one statement may take; rows wait on disk afterwards, and are sent again."""
+"""Maximum duration of a statement; after that, rows wait on disk and are sent again."""
 
 
 class KeptConnection:
-    """A connection that is opened when it is needed and kept; works through any pooler.
+    """A connection that's opened on demand and kept; works through any pooler.
 
     Args:
         url: A libpq connection string or URL.
@@ -41,22 +41,22 @@ class KeptConnection:
         self._inherited: list[object] = []
 
     def opened(self) -> "psycopg.Connection[tuple[Any, ...]]":
-        """The connection of this process, in autocommit mode.
+        """This process's connection, in autocommit mode.
 
         Raises:
-            psycopg.OperationalError: The database cannot be reached.
+            psycopg.OperationalError: The database can't be reached.
         """
         if self._owner != os.getpid():
-            # A forked child must not say goodbye on its parent's socket: keep the object, never close it.
+            # A forked child must not end the session on its parent's socket: keep the object, never close it.
             self._inherited.append(self._open)
             self._open, self._owner = None, os.getpid()
         if self._open is None or self._open.closed:
             self._open = self._connect(
                 self._url,
                 autocommit=True,
-                prepare_threshold=None,  # a transaction pooler mixes up whose prepared statements are whose
+                prepare_threshold=None,  # transaction poolers mix up clients' prepared statements
                 application_name=self._name,
-                client_encoding="utf8",  # the server converts, and refuses what it can't hold row by row
+                client_encoding="utf8",  # the server converts, and rejects what it can't store row by row
                 connect_timeout=5,  # seconds
                 tcp_user_timeout=15_000,  # milliseconds, libpq's unit: a peer that vanished is noticed
             )

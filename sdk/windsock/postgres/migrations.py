@@ -1,4 +1,4 @@
-"""Applying the plain SQL migrations in order, a transaction each, recorded in the Supabase CLI's ledger."""
+"""Apply the plain SQL migrations in order, one transaction each; record them in the Supabase CLI's ledger."""
 
 import contextlib
 import logging
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger("windsock.migrate")
 
 _ATTEMPTS = 10
-_BACKOFF = Backoff(first=0.5, longest=8.0, jitter=0.2)  # those that waited behind us go first
+_BACKOFF = Backoff(first=0.5, longest=8.0, jitter=0.2)  # let those waiting behind us go first
 
 _FILE_NAME = re.compile(r"^([0-9]+)_(.*)\.sql$")
 _TRANSACTION_CONTROL = re.compile(
     r"\s*(?:--[^\n]*\n\s*)*(begin|commit|rollback|abort|end|start\s+transaction)\b", re.IGNORECASE
 )
-# windsock's own files in a ledger that it shares with an application's.
+# windsock's own files in a ledger shared with an application's.
 _OWN_NAME = re.compile(r"^(dynamic_config_tables$|windsock_)")
 
 
@@ -56,7 +56,7 @@ class Migration:
 
 
 class MigrationState(StrEnum):
-    """What the ledger says of a migration."""
+    """A migration's state in the ledger."""
 
     APPLIED = "applied"
     PENDING = "pending"
@@ -70,7 +70,7 @@ class Entry:
     Attributes:
         version: The migration's version.
         name: The migration's name.
-        state: Applied, pending, or recorded by somebody else in the shared ledger.
+        state: Applied, pending, or recorded by others in the shared ledger.
     """
 
     version: str
@@ -90,14 +90,14 @@ def find_folder() -> Path:
 
 
 def read_migrations(folder: Path) -> tuple[Migration, ...]:
-    """Read every migration of a folder, in the order of their versions.
+    """Read all migrations in a folder, ordered by version.
 
     Args:
-        folder: The folder of ``<digits>_<name>.sql`` files; other files are left alone.
+        folder: The folder of ``<digits>_<name>.sql`` files; other files are ignored.
 
     Raises:
-        MigrationError: The folder has no migration, two of them share a version, a file is not UTF-8, or one
-            holds a statement that would end its transaction.
+        MigrationError: The folder has no migrations, two share a version, a file isn't UTF-8, or a file
+            contains a statement that would end its transaction.
     """
     migrations: dict[str, Migration] = {}
     for path in sorted(folder.glob("*.sql")):
@@ -130,16 +130,16 @@ def _read_statements(path: Path) -> tuple[Statement, ...]:
 def inspect(
     connection: "psycopg.Connection", migrations: Sequence[Migration], *, whole_history: bool = False
 ) -> tuple[Entry, ...]:
-    """Compare a folder with the database's ledger and change nothing.
+    """Compare a folder with the database's ledger without changing anything.
 
     Args:
         connection: A connection in autocommit mode.
         migrations: What `read_migrations` gave.
-        whole_history: The folder is all there is, so any other recorded version is an error. Otherwise an
-            application's own migrations in the same ledger are left alone, and only windsock's must be there.
+        whole_history: The folder is complete, so any other recorded version is an error. Otherwise, an
+            application's own migrations in the same ledger are ignored, and only windsock's must exist.
 
     Returns:
-        Every migration of the folder and of the ledger, in the order of their versions.
+        Every migration in the folder and the ledger, ordered by version.
 
     Raises:
         MigrationError: An applied migration was changed, or its file is gone.
@@ -163,7 +163,7 @@ def inspect(
 
 @contextlib.contextmanager
 def _refused_in_a_line() -> Iterator[None]:
-    """Turn what the database refuses (a read-only server, a missing right) into one message."""
+    """Turn a refusal by the database (a read-only server, a missing right) into a one-line message."""
     import psycopg  # noqa: PLC0415 - an extra
 
     try:
@@ -217,9 +217,9 @@ def _unknown(version: str, name: str, migrations: Sequence[Migration], *, whole_
 def migrate(
     connection: "psycopg.Connection", migrations: Sequence[Migration], *, whole_history: bool = False
 ) -> tuple[Migration, ...]:
-    """Apply what is pending, oldest first, each migration in a transaction under a lock.
+    """Apply pending migrations, oldest first, each in a transaction under a lock.
 
-    Two processes may do this at once: the second waits, then finds nothing left to do.
+    Two processes may do this concurrently: the second waits, then finds nothing left to do.
 
     Args:
         connection: A connection in autocommit mode, with the rights that the migrations need.
@@ -230,8 +230,8 @@ def migrate(
         The migrations that this call applied.
 
     Raises:
-        MigrationError: A migration fails, or `inspect` refuses. What was applied before it stays; of the
-            failing one nothing does.
+        MigrationError: A migration fails, or `inspect` raises. Earlier migrations stay applied; the failing
+            one is rolled back.
     """
     entries = inspect(connection, migrations, whole_history=whole_history)
     pending = {entry.version for entry in entries if entry.state is MigrationState.PENDING}
@@ -242,7 +242,7 @@ def migrate(
 
 
 def _refuse_strangers(connection: "psycopg.Connection", pending: Collection[str]) -> None:
-    """Refuse a table under a name of ours that is another one: `create table if not exists` would keep it."""
+    """Reject a foreign table with one of our names, which `create table if not exists` would keep."""
     for shape in shapes.ALL:
         if shape.version in pending and (wrong := shapes.differences(connection, shape)):
             raise MigrationError(
@@ -286,11 +286,11 @@ def _try(connection: "psycopg.Connection", migration: Migration) -> bool:
     with connection.transaction():
         connection.execute(queries["lock"])
         connection.execute(queries["limit_waits"])
-        _complete_ledger(connection)  # with the first migration or not at all
+        _complete_ledger(connection)  # along with the first migration, or not at all
         if _OWN_NAME.match(migration.name):
             connection.execute(queries["own_path"])
         if migration.version in _read_ledger(connection):
-            return False  # somebody else applied it while we waited for the lock
+            return False  # another process applied it while we waited for the lock
         for statement in migration.statements:
             _execute(connection, migration, statement)
         record = {"version": migration.version, "name": migration.name, "statements": migration.texts}
@@ -320,7 +320,7 @@ def connect(url: str) -> "psycopg.Connection":
     """Open a connection for migrations: autocommit, and no prepared statements, so that any pooler will do.
 
     Raises:
-        UnreachableError: The database cannot be reached with `url`.
+        UnreachableError: The database can't be reached with `url`.
         ConfigurationError: `url` can't be read.
         MissingExtraError: psycopg is not installed.
     """

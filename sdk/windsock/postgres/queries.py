@@ -1,4 +1,4 @@
-"""Named SQL queries, kept in `.sql` files beside the module that runs them."""
+"""Named SQL queries in `.sql` files next to the module that runs them."""
 
 import re
 from collections.abc import Mapping
@@ -9,16 +9,16 @@ _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
 def load_queries(package: str, filename: str) -> Mapping[str, bytes]:
-    """Read a file of queries, each below a line ``-- name: the_name`` and a comment.
+    """Read a file of queries, each preceded by a line ``-- name: the_name`` and a comment.
 
     Bytes, because psycopg takes text from a variable only as bytes: text would have to be a literal.
 
     Args:
-        package: The package that holds the file: ``"windsock.mirror"``.
+        package: The package that contains the file: ``"windsock.mirror"``.
         filename: The file's name: ``"queries.sql"``.
 
     Returns:
-        The text of each query by its name.
+        The text of each query by name.
     """
     text = files(package).joinpath(filename).read_text(encoding="utf-8")
     _, *parts = _NAME.split(text)

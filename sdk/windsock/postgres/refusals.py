@@ -1,7 +1,7 @@
-"""Whether PostgreSQL refuses what a row says, or whether it can't work at all now."""
+"""Tell whether PostgreSQL rejects a particular row, or can't work at all right now."""
 
-# Classes of SQLSTATE (PostgreSQL manual, appendix A) that concern the connection, the session, the schema or
-# the server, so that every row would meet them. Any other class is about what a row says.
+# SQLSTATE classes (PostgreSQL manual, appendix A) about the connection, the session, the schema or the
+# server, which would affect every row. All other classes concern a row's content.
 _NOT_THE_ROW = frozenset(
     [
         "08",
@@ -27,10 +27,10 @@ _NOT_THE_ROW = frozenset(
 
 
 def is_about_the_row(error: BaseException) -> bool:
-    """Whether an error is about what a row says, so that other rows may be taken and this one never will.
+    """Whether an error concerns a row's content, so that other rows may succeed but this one never will.
 
-    psycopg's own classes don't tell: a row that is too long for an index is an OperationalError, as is a lost
-    connection.
+    psycopg's own classes don't distinguish: a row too long for an index is an OperationalError, and so is a
+    lost connection.
     """
     import psycopg  # noqa: PLC0415 - an extra, and it is there
 

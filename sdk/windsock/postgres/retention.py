@@ -1,4 +1,4 @@
-"""Retention in one place: what is deleted when it is old, and what is deleted when a person asks for it."""
+"""Data retention: what's deleted when it's old, and what's deleted at a person's request."""
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping
@@ -49,18 +49,18 @@ FORGOTTEN = MappingProxyType(
 def prune(
     connection: "psycopg.Connection", older_than: timedelta, open_experiments: Collection[str] = ()
 ) -> Mapping[str, int]:
-    """Delete what is older, in batches.
+    """Delete old rows, in batches.
 
-    An experiment is open if it is named here, or if somebody was exposed to it or given an arm since. Of an
-    open experiment nothing goes, and no request or event of those who are in it.
+    An experiment is open if it's listed here, or if anyone was exposed to it or given an arm since then. An
+    open experiment's data is kept, and so are the requests and events of its participants.
 
     Args:
         connection: A connection in autocommit mode, with the rights of windsock_pruner.
-        older_than: At least how old.
-        open_experiments: Experiments that run.
+        older_than: The minimum age.
+        open_experiments: The running experiments.
 
     Returns:
-        How many rows went, by table.
+        The number of deleted rows, by table.
 
     Raises:
         DatabaseUnfitError: The role may not, or the database has older migrations.
@@ -80,16 +80,16 @@ def prune(
 
 
 def forget(connection: "psycopg.Connection", names: Collection[str]) -> Mapping[str, int]:
-    """Erase one person, everywhere and in one transaction.
+    """Erase a person everywhere, in one transaction.
 
-    The row in `profiles` is the application's: it stays, without a configuration.
+    The row in `profiles` belongs to the application: it's kept, without a configuration.
 
     Args:
         connection: A connection with the rights of windsock_pruner.
-        names: How the person is called in our tables: the id, and its keyed hashes.
+        names: The person's identifiers in our tables: the id and its keyed hashes.
 
     Returns:
-        How many rows there were, by table.
+        The number of rows, by table.
 
     Raises:
         DatabaseUnfitError: The role may not, or the database has older migrations.
@@ -105,7 +105,7 @@ def forget(connection: "psycopg.Connection", names: Collection[str]) -> Mapping[
 
 @contextlib.contextmanager
 def _said_clearly() -> Iterator[None]:
-    """Turn refusals into what an operator can act on."""
+    """Turn refusals into messages that operators can act on."""
     import psycopg  # noqa: PLC0415 - an extra, and it is there
 
     try:

@@ -1,4 +1,4 @@
-"""Tables that somebody else may have made under a name that windsock uses: what differs from its own."""
+"""Detect tables that use windsock's names but differ from its own tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ NUMBER = ("double precision", "numeric")
 
 @dataclass(frozen=True, slots=True)
 class TableShape:
-    """What a table must have.
+    """A table's required shape.
 
     Attributes:
-        table: Its name with its schema.
-        version: The migration that makes it.
-        columns: The types that each column may have; none for any type.
+        table: Its name, including the schema.
+        version: The migration that creates it.
+        columns: The types that each column may have; empty for any type.
     """
 
     table: str
@@ -70,7 +70,7 @@ ALL = (PROFILES, CONFIGURATIONS, USAGE)
 
 
 def differences(connection: "psycopg.Connection", shape: TableShape) -> str:
-    """Say what a table lacks or has otherwise; empty if it fits or isn't there."""
+    """Describe how a table differs; empty if it fits or doesn't exist."""
     query = load_queries("windsock.postgres", "ledger.sql")["columns"]
     types: dict[str, str] = dict(connection.execute(query, {"table": shape.table}).fetchall())
     if not types:
@@ -79,11 +79,11 @@ def differences(connection: "psycopg.Connection", shape: TableShape) -> str:
 
 
 def misfits(columns: Mapping[str, tuple[str, ...]], types: Mapping[str, str]) -> list[str]:
-    """Say of each column what is otherwise.
+    """Describe how each column differs.
 
     Args:
-        columns: The types that each column may have, the usual one first; none for any type.
-        types: The columns that there are, with their types as `format_type` names them.
+        columns: The types that each column may have, the usual one first; empty for any type.
+        types: The existing columns, with their types as named by `format_type`.
     """
     return [
         f"{column} is {types[column]}, not {allowed[0]}" if column in types else f"no column {column}"

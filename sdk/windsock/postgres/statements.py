@@ -1,15 +1,15 @@
-"""Splitting a SQL script into statements the way the Supabase CLI records them.
+"""Split a SQL script into statements the way the Supabase CLI records them.
 
-psycopg could run a script whole. The split is for the ledger: its column ``statements`` is an array that the
-CLI fills with one element a statement, and that ``supabase migration fetch`` writes back to files. A database
-may be migrated by the CLI one day and by windsock the next, so both record the same elements, and a
-migration that was changed after it was applied is named by its first statement that differs.
+psycopg could run a whole script. The split is for the ledger: its column ``statements`` is an array that the
+CLI fills with one element per statement, and that ``supabase migration fetch`` writes back to files. A
+database may be migrated by the CLI one day and by windsock the next, so both record the same elements. If a
+migration was changed after it was applied, its first differing statement is reported.
 """
 
 import re
 from dataclasses import dataclass
 
-# The constructs in which a semicolon does not end a statement (PostgreSQL manual, 4.1 Lexical Structure).
+# Constructs in which a semicolon doesn't end a statement (PostgreSQL manual, 4.1 Lexical Structure).
 _TOKEN = re.compile(
     r"""
       --[^\n]*
@@ -27,11 +27,11 @@ _BLOCK_EDGE = re.compile(r"/\*|\*/")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement of a script.
+    """A statement in a script.
 
     Attributes:
         text: The statement without its semicolon; comments before it belong to it.
-        line: One-based line of the script on which `text` begins.
+        line: One-based line in the script where `text` begins.
     """
 
     text: str
@@ -45,7 +45,7 @@ class Statement:
 def split(script: str) -> tuple[Statement, ...]:
     """Split a script at the semicolons that end a statement.
 
-    ``BEGIN ATOMIC`` bodies are not recognized; write such a function with a dollar-quoted body.
+    ``BEGIN ATOMIC`` bodies aren't recognized; use a dollar-quoted body for such functions.
     """
     statements: list[Statement] = []
     start = position = 0
@@ -80,7 +80,7 @@ def _append(statements: list[Statement], script: str, start: int, end: int) -> N
 
 
 def _only_comments(text: str) -> bool:
-    """Whether nothing would be executed: a comment at the end of a file isn't a statement."""
+    """Whether there's nothing to execute: a comment at the end of a file isn't a statement."""
     position = 0
     while position < len(text):
         token = _TOKEN.match(text, position)

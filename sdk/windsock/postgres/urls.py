@@ -1,15 +1,15 @@
-"""A database's URL, refused before a driver's message can quote the password in it."""
+"""Check a database URL before a driver's error message can quote its password."""
 
 from windsock.errors import ConfigurationError
 
 
 def check_url(url: str) -> None:
-    """Refuse what libpq can't read as a connection string, or reads as another one than was meant.
+    """Reject a URL that libpq can't parse as a connection string, or would parse differently than intended.
 
     Needs psycopg.
 
     Raises:
-        ConfigurationError: Nothing of `url` is in its message.
+        ConfigurationError: The URL is rejected; the message contains no part of `url`.
     """
     import psycopg  # noqa: PLC0415 - an extra
     from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
@@ -18,7 +18,7 @@ def check_url(url: str) -> None:
         parts = {key: str(value or "") for key, value in conninfo_to_dict(url).items()}
     except psycopg.ProgrammingError:
         parts = {"host": "@"}
-    # An @, / or : of a password that isn't percent-encoded ends up in one of these, and they are shown.
+    # An unescaped @, / or : in a password ends up in one of these, and they are shown.
     places = (parts.get(key, "") for key in ("host", "dbname", "user"))
     ports = parts.get("port", "").split(",")
     if any("@" in each for each in places) or not all(port.isdigit() or not port for port in ports):
