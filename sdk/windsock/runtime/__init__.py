@@ -1,4 +1,4 @@
-"""Starting, stopping and reloading, and what serves."""
+"""Start, stop and reload, and report what's being served."""
 
 from windsock.runtime.lifecycle import reload, start, stop, wait_for
 from windsock.runtime.state import Health, health

@@ -1,4 +1,4 @@
-"""`start`, `stop`, `reload` and `wait_for`: the one place where the SDK does I/O on its own account."""
+"""`start`, `stop`, `reload` and `wait_for`: the only place where the SDK does I/O of its own accord."""
 
 import atexit
 import os
@@ -37,23 +37,23 @@ def start(
     usage: "Sink | UsageWriter | str | Literal[False] | None" = None,
     domain: str | None = None,
 ) -> Started:
-    """Begin to serve flags, and to record usage. A second call replaces what the first started.
+    """Start serving flags and recording usage. A second call replaces what the first started.
 
-    ``with windsock.start():`` stops at the end of its block. Else `stop` does, or the end of the process.
+    ``with windsock.start():`` stops at the end of the block. Otherwise, call `stop` or let the process end.
 
     Args:
-        flags: Folder of flagd files. By default ``FLAGD_*`` decides, and without it the folder ``flagd``.
-        provider: An OpenFeature provider of your own, instead of files or flagd.
-        environment: What base flags target. Default: ``ENVIRONMENT``, else ``production``.
-        usage: Where ``usage_logs`` rows go: a PostgreSQL URL, a sink, or a writer with options of its own
-            (`stop` stops it too). Default: ``DATABASE_URL`` if that is PostgreSQL's, else nowhere; ``False``
-            and ``WINDSOCK_USAGE=off`` keep it from being used.
-        domain: OpenFeature domain to serve. Default: the default provider, which plain OpenFeature calls use
-            too.
+        flags: Folder of flagd files. By default, ``FLAGD_*`` decides; without it, the folder ``flagd``.
+        provider: Your own OpenFeature provider, instead of files or flagd.
+        environment: The environment that base flags target. Default: ``ENVIRONMENT``, else ``production``.
+        usage: Where ``usage_logs`` rows go: a PostgreSQL URL, a sink, or a writer with its own options
+            (`stop` stops it too). Default: ``DATABASE_URL`` if it's a PostgreSQL URL, else nowhere; ``False``
+            and ``WINDSOCK_USAGE=off`` disable that default.
+        domain: OpenFeature domain to serve. Default: the default provider, which plain OpenFeature calls also
+            use.
 
     Raises:
-        ConfigurationError: An argument or variable cannot be used. Unreadable flags or a flagd that is down
-            don't fail: code defaults serve, `health` and the log say so, and the provider goes on trying.
+        ConfigurationError: An argument or variable is invalid. Unreadable flags or an unavailable flagd don't
+            raise: code defaults apply, `health` and the log report it, and the provider keeps trying.
     """
     from windsock.runtime.parts import Running, StartOptions  # noqa: PLC0415 - see there
 
@@ -66,7 +66,7 @@ def start(
 
 
 def stop() -> None:
-    """Stop what `start` started: join the watcher, flush usage. Settings fall to the environment."""
+    """Stop what `start` started: join the watcher, flush usage. Settings fall back to the environment."""
     global _running
     running, _running = _running, None
     process.evaluation = None
@@ -78,7 +78,7 @@ def stop() -> None:
 
 
 def reload() -> None:
-    """Read the environment, `.env` and the flag files again, now."""
+    """Reread the environment, `.env` and the flag files now."""
     process.reload()
     if _running is not None:
         _running.reload()
@@ -87,21 +87,21 @@ def reload() -> None:
 def wait_for(revision: str, timeout: float = 5.0) -> bool:
     """Wait until this process has served a revision of a flag file.
 
-    The answer of the configuration API to a `PUT` has the ``revision`` that it wrote. Whoever must have that
-    change in the next thing it does, in this process, waits for it here; other processes have theirs a little
-    earlier or later. In asyncio: ``await asyncio.to_thread(windsock.wait_for, revision)``.
+    The configuration API's response to a `PUT` contains the ``revision`` that it wrote. If your next step in
+    this process needs that change, wait for it here; other processes pick it up slightly earlier or later. In
+    asyncio: ``await asyncio.to_thread(windsock.wait_for, revision)``.
 
     Args:
-        revision: Twelve hexadecimal digits: of one file, or the whole set's, as `windsock.health` has it.
+        revision: Twelve hexadecimal digits, of one file or, as in `windsock.health`, of the whole set.
         timeout: Seconds to wait.
 
     Returns:
-        Whether it serves now or has served since the start. False also if a newer version replaced the file
-        before this process looked.
+        Whether it's served now or has been served since the start. Also False if a newer version replaced the
+        file before this process read it.
 
     Raises:
-        ConfigurationError: This process doesn't read flag files: a flagd server passes on no file's
-            revision, so wait there until the value itself is as it should be.
+        ConfigurationError: This process doesn't read flag files. A flagd server doesn't pass on file
+            revisions, so wait for the value itself to change instead.
     """
     from windsock.runtime.revisions import wait  # noqa: PLC0415 - few processes wait
 

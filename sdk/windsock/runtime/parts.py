@@ -1,7 +1,7 @@
-"""What `windsock.start` starts: a provider, a usage writer, and the exchange of what is withdrawn.
+"""What `windsock.start` starts: a provider, a usage writer, and the sharing of withdrawals.
 
-Imported by `start` alone, so that `import windsock` loads no provider, no evaluator and no writer; and all of
-it at once, so that no request is the first to need a part of it.
+Imported only by `start`, so that `import windsock` loads no provider, evaluator or writer; and imported
+completely, so that no request is the first to need a part of it.
 """
 
 import logging
@@ -38,7 +38,7 @@ logger = logging.getLogger("windsock")
 
 @dataclass(frozen=True, slots=True)
 class StartOptions:
-    """What `windsock.start` was given; see there."""
+    """The arguments of `windsock.start`; see there."""
 
     flags: str | os.PathLike[str] | None
     provider: AbstractProvider | None
@@ -48,13 +48,13 @@ class StartOptions:
 
 
 class Running:
-    """What one `start` started and `stop` stops.
+    """Everything that a `start` started and `stop` stops.
 
     Args:
-        options: What it was given.
+        options: The arguments of `start`.
 
     Raises:
-        ConfigurationError: An argument or variable cannot be used.
+        ConfigurationError: An argument or variable is invalid.
     """
 
     def __init__(self, options: StartOptions) -> None:
@@ -74,12 +74,12 @@ class Running:
         forking.register(self._sharing)
 
     def reload(self) -> None:
-        """Read the flag files again."""
+        """Reread the flag files."""
         if isinstance(self._provider, FilesProvider):
             self._provider.reload()
 
     def stop(self) -> None:
-        """Tell what is left to tell, flush usage, and give OpenFeature's place back."""
+        """Share remaining withdrawals, flush usage, and restore OpenFeature's previous provider."""
         self._sharing.stop()
         quarantine.reset()
         if self._writer is not None:
@@ -92,19 +92,19 @@ class Running:
 
 
 def _set_provider(provider: AbstractProvider, domain: str | None) -> None:
-    """Register and wait until it is initialized; since OpenFeature 0.10 `set_provider` does not wait."""
+    """Register and wait until initialized; since OpenFeature 0.10, `set_provider` doesn't wait."""
     try:
         api.set_provider_and_wait(provider, *(() if domain is None else (domain,)))
     except RuntimeError as error:
-        # OpenFeature shuts the replaced provider down, and calls event handlers, in threads: there may be
-        # none now, and there are none any more while the process ends.
+        # OpenFeature uses threads to shut down the replaced provider and to call event handlers: starting one
+        # may fail now, and always does while the process is ending.
         logger.debug("OpenFeature did less than it wanted to: %s", error)
 
 
 def _database_url() -> str | None:
-    """``DATABASE_URL``, if it is PostgreSQL's and usage isn't switched off.
+    """``DATABASE_URL``, if it's a PostgreSQL URL and usage isn't switched off.
 
-    The variable may be meant for something else, so another database doesn't keep the service from starting.
+    The variable may be meant for something else, so another kind of database doesn't prevent the start.
     """
     url = os.environ.get("DATABASE_URL") or None
     if url is None or usage_is_off():
@@ -123,18 +123,18 @@ def _database_url() -> str | None:
         logger.warning("DATABASE_URL: %s; no usage is recorded until then", error)
         return None
     except ImportError:
-        pass  # the extra that is missing is told below
+        pass  # the missing extra is reported below
     return url
 
 
 def _is_postgres(url: str) -> bool:
-    """Whether libpq reads it: a URL of its two schemes, or ``key=value`` pairs."""
+    """Whether libpq can parse it: a URL with one of its two schemes, or ``key=value`` pairs."""
     scheme, found, _ = url.partition("://")
     return scheme in {"postgres", "postgresql"} if found else "=" in url
 
 
 def _board(usage: object) -> Board:
-    """The tables where usage goes into a database; else a file."""
+    """The tables if usage goes to a database, else a file."""
     if not isinstance(usage, str):
         return FileBoard()
     from windsock.healing.postgres_board import PostgresBoard  # noqa: PLC0415 - only with a database
@@ -150,7 +150,7 @@ def _writer(usage: "Sink | UsageWriter | str | Literal[False] | None") -> "Usage
             "windsock.start(usage=…): this is not a PostgreSQL URL; write postgresql://user@host/database,"
             " without the name of a driver such as +asyncpg"
         )
-    # a service that records nothing loads none of this
+    # not loaded by a service that records nothing
     from windsock.usage import UsageOptions, UsageWriter  # noqa: PLC0415
     from windsock.usage.postgres import PostgresSink  # noqa: PLC0415
 

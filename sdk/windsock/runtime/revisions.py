@@ -1,4 +1,4 @@
-"""What `wait_for` does; loaded when somebody first waits."""
+"""The implementation of `wait_for`, loaded on first use."""
 
 import time
 from typing import Final
@@ -11,7 +11,7 @@ _LOOK_SECONDS: Final = 0.005
 
 
 def wait(revision: str, timeout: float) -> bool:
-    """Wait until this process has served a revision; gives whether it has."""
+    """Wait until this process has served a revision; return whether it has."""
     provider = process.evaluating().client.provider
     if not isinstance(provider, FilesProvider):
         name = provider.get_metadata().name

@@ -20,24 +20,24 @@ _NOT_EVALUATING = {ProviderStatus.NOT_READY, ProviderStatus.FATAL}
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What serves at this moment; for a health page.
+    """The current serving state, for a health page.
 
     Attributes:
-        ready: A set of flags is loaded and serves, however old. An unreachable server does not make a process
-            unready that holds its last good set: `status` and `stale` say so.
+        ready: A set of flags is loaded and served, however old. If the server is unreachable, a process with
+            its last good set stays ready; `status` and `stale` report the problem.
         status: OpenFeature's provider status: ``READY``, ``STALE``, ``ERROR``, ``NOT_READY``, ``FATAL``.
         provider: Name of the provider.
-        environment: What base flags target.
-        source: Where the flags come from; empty for a provider that does not tell.
+        environment: The environment that base flags target.
+        source: Where the flags come from; empty if the provider doesn't report it.
         revision: Content hash of the set; likewise.
-        age: Seconds since the set began to serve; 0.0 where unknown.
-        stale: Why a newer set could not be taken, or empty.
-        problems: Flags that turned themselves off, one message each.
+        age: Seconds since the set came into use; 0.0 if unknown.
+        stale: Why a newer set couldn't be loaded, or empty.
+        problems: Flags turned off because of errors, one message each.
         shadowed: Fields of a base flag that the environment overrides, as ``flag.field``.
-        withdrawn: Values that are not served because they failed in use.
-        mirrors: What `windsock mirror` last reported to the database, group by group: how old its word is,
-            and what is wrong with it. Empty without a database, and until the first exchange with it.
-        usage: What the usage writer has done; None where nothing is recorded.
+        withdrawn: Values that aren't served because they failed in use.
+        mirrors: The last reports of `windsock mirror` to the database, per group: their age and any
+            problem. Empty without a database, and until the first exchange with it.
+        usage: The usage writer's counts; None if nothing is recorded.
     """
 
     ready: bool
@@ -64,7 +64,7 @@ def health() -> Health:
     if isinstance(provider, ServingProvider):
         serving = provider.serving
         ready = status not in _NOT_EVALUATING and provider.ready()
-    elif isinstance(provider, NoOpProvider):  # OpenFeature's own, which it calls ready
+    elif isinstance(provider, NoOpProvider):  # OpenFeature's own provider, which it calls ready
         status, ready = ProviderStatus.NOT_READY, False
         serving = Serving("", stale="no flags are served: call windsock.start()")
     else:
