@@ -1,4 +1,4 @@
-"""Why a value is what it is: layer by layer, condition by condition, and at a past moment."""
+"""Explain values: layer by layer, condition by condition, and at a time in the past."""
 
 from windsock.provenance.fields import Explanation, Provenance, explain
 

@@ -1,4 +1,4 @@
-"""`explain` of a feature: its value for a user, and where it came from."""
+"""`explain` for a feature: its value for a user, and where it came from."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ from windsock.text import short
 
 
 def explained(asked: object, user: object, attributes: dict[str, Any]) -> Explanation:
-    """Tell where the value of a feature came from; see `explain`.
+    """Explain where a feature's value came from; see `explain`.
 
     Raises:
-        TypeError: It isn't a feature.
+        TypeError: The object isn't a feature.
     """
     feature = getattr(asked, "declared", None)
     if not isinstance(feature, DeclaredFeature):

@@ -1,4 +1,4 @@
-"""`explain`: for each field of a settings object, its value and where it came from."""
+"""`explain`: the value of each field of a settings object, and where it came from."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from windsock.settings.features import Feature
 
 _LONG = 30
-"""Characters of a value beyond which its origin goes on the next line, so that a table stays narrow."""
+"""Maximum characters of a value before its origin moves to the next line, to keep tables narrow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,14 @@ class Provenance:
     """Where one value came from.
 
     Attributes:
-        field: The field, with the keys below it after dots: ``retrieval.top_k``.
-        value: The value that serves; masked where the field is secret.
+        field: The field, with nested keys after dots: ``retrieval.top_k``.
+        value: The value in effect; masked if the field is secret.
         layer: ``default``, ``base``, ``.env``, ``environment``, ``experiment`` or ``profile``.
         flag: Key of the flag that held it, or None.
         variant: Name of the variant that held it, or None.
-        config_id: UUID of the configuration, where the layer is the user's profile.
-        variable: The environment variable, where the layer is the environment or ``.env``.
-        shadowed: Weaker layers that say something else, strongest first.
+        config_id: UUID of the configuration, if the layer is the user's profile.
+        variable: The environment variable, if the layer is the environment or ``.env``.
+        shadowed: Weaker layers with a different value, strongest first.
     """
 
     field: str
@@ -57,15 +57,15 @@ class Explanation:
         name: The settings class.
         flag: Key of its base flag.
         user: The targeting key, or None for the deployment's values.
-        environment: What base flags target.
-        revision: Revision of the flag set; empty where the provider does not tell.
-        age: Seconds since that set began to serve.
-        config_id: UUID of the configuration that the user is assigned to, whether or not it sets a field.
-        config_name: That configuration's name; None where the flags don't have it.
-        reasons: OpenFeature's reason of each flag that was evaluated, by key.
-        fields: One entry per field, or per leaf of nested ones, in field order.
-        refused: Values that did not count, one message each.
-        excluded: Whether the user is out of the running experiment because the profile sets a field of it.
+        environment: The environment that base flags target.
+        revision: Revision of the flag set; empty if the provider doesn't report it.
+        age: Seconds since that set came into use.
+        config_id: UUID of the user's assigned configuration, whether or not it sets a field.
+        config_name: That configuration's name; None if the flags don't contain it.
+        reasons: OpenFeature's reason for each evaluated flag, by key.
+        fields: One entry per field, or per leaf of nested fields, in field order.
+        refused: Rejected values, one message each.
+        excluded: Whether the profile sets a field of the running experiment, which excludes the user.
     """
 
     name: str
@@ -82,14 +82,14 @@ class Explanation:
     excluded: bool
 
     def __getitem__(self, field: str) -> Provenance:
-        """The entry of one field: ``explain(teacher)["temperature"]``."""
+        """The entry for one field: ``explain(teacher)["temperature"]``."""
         try:
             return next(each for each in self.fields if each.field == field)
         except StopIteration:
             raise KeyError(field) from None
 
     def to_dict(self) -> dict[str, object]:
-        """The same as plain data, for JSON."""
+        """The explanation as plain data, for JSON."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -125,7 +125,7 @@ def explain(
     /,
     **attributes: EvaluationContextAttribute,
 ) -> Explanation:
-    """Tell where each value of a settings object, or the value of a feature, came from.
+    """Explain where each value of a settings object, or the value of a feature, came from.
 
     ::
 
@@ -133,13 +133,13 @@ def explain(
         print(windsock.explain(new_checkout, "ann", tier="pro"))
 
     Args:
-        settings: What `Settings.for_user` or `Settings.live` gave; or a feature.
+        settings: The result of `Settings.for_user` or `Settings.live`, or a feature.
         targeting_key: The user's id, for a feature.
-        attributes: What targeting rules may ask of the user, for a feature.
+        attributes: User attributes for targeting rules, for a feature.
 
     Raises:
-        TypeError: An instance made by calling the class, which wasn't resolved; a user beside settings,
-            which have theirs; or neither settings nor a feature.
+        TypeError: The argument is an instance created by calling the class, which wasn't resolved; it's
+            neither settings nor a feature; or a user was given with settings, which already have one.
     """
     if not isinstance(settings, Settings):
         from windsock.provenance.features import explained  # noqa: PLC0415 - asked by people
@@ -177,7 +177,7 @@ def _reasons(resolution: Resolution) -> dict[str, str]:
 
 
 def reason_of(outcome: Outcome) -> str:
-    """OpenFeature's reason of an evaluation, with the error's code if there was one."""
+    """OpenFeature's reason for an evaluation, with the error code, if any."""
     return outcome.reason if outcome.error_code is None else f"{outcome.reason}: {outcome.error_code}"
 
 

@@ -1,4 +1,4 @@
-"""Replay: what a user had at a past moment, rebuilt from Git and the assignment history."""
+"""Replay: what a user had at a past time, rebuilt from Git and the assignment history."""
 
 import json
 from bisect import bisect_right
@@ -24,34 +24,34 @@ if TYPE_CHECKING:
     import psycopg
 
 LAG = timedelta(seconds=5)
-"""How long after a change a service may still have served what was before it."""
+"""How long after a change a service may still have served the previous state."""
 
 _queries = load_queries("windsock.provenance", "past.sql")
 
 
 @dataclass(slots=True)
 class Timeline:
-    """Something that changed over time: when, and to what; oldest first."""
+    """A value's changes over time: when and to what, oldest first."""
 
     times: list[datetime] = field(default_factory=list)
     values: list[str | None] = field(default_factory=list)
 
     def at(self, when: datetime) -> str | None:
-        """What it was; None before the first change."""
+        """The value at a time; None before the first change."""
         index = bisect_right(self.times, when) - 1
         return None if index < 0 else self.values[index]
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Assignments by user, and configurations' settings (as JSON text) by id."""
+    """Assignments by user, and the configurations' settings (as JSON text) by id."""
 
     assignments: Mapping[str, Timeline]
     configurations: Mapping[str, Timeline]
 
 
 def read_history(connection: "psycopg.Connection", users: Iterable[str]) -> History:
-    """Read what the database remembers of these users."""
+    """Read these users' history from the database."""
     assignments: dict[str, Timeline] = defaultdict(Timeline)
     for user, when, config_id in connection.execute(_queries["assignments"], {"users": list(users)}):
         assignments[user].times.append(when)
@@ -65,15 +65,15 @@ def read_history(connection: "psycopg.Connection", users: Iterable[str]) -> Hist
 
 
 class Past:
-    """The flag sets of Git and the history of the database, as one settings class saw them.
+    """The flag sets in Git and the database's history, as seen by one settings class.
 
-    The process's own layers (``.env`` and the environment) are today's: their history isn't kept.
+    The process's own layers (``.env`` and the environment) are the current ones: their history isn't kept.
 
     Args:
-        settings_class: Whose settings are rebuilt.
-        flag_sets: When each set of Git's files came into force, oldest first, and the set.
+        settings_class: The class whose settings to rebuild.
+        flag_sets: When each set of files in Git came into force, oldest first, and the set.
         history: Assignments and configurations.
-        environment: What base flags target.
+        environment: The environment that base flags target.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Past:
         self._profiles: dict[tuple[str, str], CompiledFlag] = {}
 
     def at(self, when: datetime, user: str | None, attributes: Mapping[str, object]) -> Settings:
-        """The settings that a user had; `windsock.explain` tells where each value came from."""
+        """The settings that a user had; `windsock.explain` shows where each value came from."""
         index = bisect_right(self._times, when) - 1
         flags = dict(self._compiled[index]) if index >= 0 else {}
         profile = self._profile(when, user)
@@ -107,12 +107,12 @@ class Past:
     def differences(
         self, row: UsageRecord, attributes: Mapping[str, object] | None = None, lag: timedelta = LAG
     ) -> list[str]:
-        """Compare a logged row with what its user must have had; empty where they are equal.
+        """Compare a logged row with what its user should have had; empty if they're equal.
 
         Args:
             row: The row, with the user's plain id.
-            attributes: Further attributes that rules read; they are not logged.
-            lag: A row from within this time of a change may be of either side of it.
+            attributes: Further attributes that rules read; they aren't logged.
+            lag: A row within this time of a change may be from either side of it.
         """
         found = [
             self._compare(row, self.at(row.requested_at - late, row.user_id, attributes or {}))
@@ -145,7 +145,7 @@ class Past:
         ]
 
     def _compile(self, flags: FlagSet) -> dict[str, AnyFlag]:
-        """The flags of this class; of a set that the mirror wrote, the profile flag as well."""
+        """This class's flags, including the profile flag if the mirror wrote the set."""
         flag = self._resolver.declaration.flag
         own = {
             key: CompiledFlag(each)
@@ -155,7 +155,7 @@ class Past:
         return {**own, **sharded(own)}
 
     def _profile(self, when: datetime, user: str | None) -> CompiledFlag | None:
-        """The profile flag as the mirror would have written it for this user alone."""
+        """The profile flag as the mirror would have written it for only this user."""
         line = self._history.assignments.get(user or "")
         config_id = None if line is None else line.at(when)
         states = None if config_id is None else self._history.configurations.get(config_id)
@@ -180,7 +180,7 @@ class Past:
 
 
 def given(settings: Settings) -> Resolution:
-    """The resolution behind a view that `Past.at` made."""
+    """The resolution behind a view created by `Past.at`."""
     found = given_of(settings)
     if found is None:
         raise TypeError("an ordinary instance has no resolution; pass what `Past.at` returned")

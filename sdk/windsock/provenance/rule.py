@@ -1,4 +1,4 @@
-"""Why a flag gives what it gives: the conditions of its rule one by one, with the values they saw."""
+"""Explain a flag's result: its rule's conditions one by one, with the values that they saw."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,17 +14,17 @@ from windsock.flags.model import CONTAINERS
 from windsock.flags.words import condition_in_words, gives_in_words
 
 _SHOWN: Final = 20
-"""Items of a list that a line begins with; it is cut after 100 characters."""
+"""Maximum list items at the start of a line, which is cut after 100 characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleStep:
-    """One thing that the evaluation looked at.
+    """One step of the evaluation.
 
     Attributes:
-        depth: How deep it is nested in the rule.
-        text: What was looked at.
-        found: What came of it.
+        depth: Its nesting depth in the rule.
+        text: What was evaluated.
+        found: The result.
     """
 
     depth: int
@@ -37,7 +37,7 @@ def trace(flag: Flag, context: Mapping[str, object], timestamp: int) -> tuple[Ru
 
     Args:
         flag: The flag.
-        context: The attributes, with ``targetingKey`` among them where there is one.
+        context: The attributes, including ``targetingKey``, if any.
         timestamp: Unix seconds, for ``$flagd.timestamp``.
     """
     if not flag.enabled:
@@ -57,7 +57,7 @@ class _Trace:
         self._hashing = hashing_for(flag.bucketing, flag.key)
 
     def follow(self, rule: JsonValue, depth: int) -> Iterator[RuleStep]:
-        """The steps of one branch."""
+        """The steps in one branch."""
         if isinstance(rule, Mapping) and len(rule) == 1:
             ((name, arguments),) = rule.items()
             if name in ("if", "?:") and isinstance(arguments, list):
@@ -111,7 +111,7 @@ class _Trace:
             return f"fails: {error}"
         if value is None:
             return f"the default variant {self._flag.default_variant!r}"
-        name = self._flag.metadata.get(f"config.{value}")  # the mirror's, of a profile's id
+        name = self._flag.metadata.get(f"config.{value}")  # the mirror's, for a profile's id
         return _written(value) if name is None else f"{_written(name)}, {value}"
 
     def _value(self, rule: JsonValue) -> object:
@@ -142,7 +142,7 @@ def _written(value: object) -> str:
 
 
 def _cut(value: object) -> object:
-    """A value with the beginnings of its lists: a rule may name a million users, and one line is shown."""
+    """A value with its lists shortened: a rule may name a million users, but only one line is shown."""
     if isinstance(value, Mapping):
         return {key: _cut(below) for key, below in value.items()}
     if not isinstance(value, list):
