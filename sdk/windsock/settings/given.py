@@ -35,8 +35,8 @@ class Resolution:
         layers: The layers as found, including withdrawn values.
         tally: The results of the calls that used it.
         shared: The values that users can share.
-        error: The error in an evaluation, as in `Outcome.error`. A missing experiment or profile flag is no
-            error, nor is a missing base flag if another flag decides.
+        error: The error in an evaluation, as in `Outcome.error`. A missing experiment or profile flag
+            doesn't count as one, nor does a missing base flag if another flag decides.
     """
 
     values: Mapping[str, object]

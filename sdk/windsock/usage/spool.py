@@ -36,7 +36,7 @@ class Spool:
 
     Args:
         folder: Created when the first batch is appended; only its owner may read it (mode 700). A folder
-                that others can write to is refused and never replayed. Default: ``spool`` in `data_folder`.
+            that others can write to is refused and never replayed. Default: ``spool`` in `data_folder`.
         max_bytes: Maximum size of the whole folder in bytes. A batch that doesn't fit is refused.
     """
 

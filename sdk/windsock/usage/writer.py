@@ -120,7 +120,7 @@ class UsageWriter:
 
         Args:
             deadline: Seconds. The sink gets half of it; whatever it hasn't stored by then goes to disk. If
-                    the sink is stuck for longer, its thread stays: a daemon that ends with the process.
+                the sink is stuck for longer, its thread stays: a daemon that ends with the process.
         """
         end = time.monotonic() + deadline
         with self._starting:
