@@ -116,7 +116,7 @@ def test_one_bad_flag_leaves_the_others(server: SyncServer, caplog: pytest.LogCa
         server.push({"colour": {"state": "ENABLED", "variants": 3}, "size": flag("small")})
         assert until(lambda: value("size") == "small")
         assert status() is ProviderStatus.READY
-        assert "flag 'colour'" in caplog.text
+        assert until(lambda: "flag 'colour'" in caplog.text)
 
 
 def test_shared_rules_with_any_characters_are_taken(server: SyncServer) -> None:
@@ -229,7 +229,7 @@ def test_a_server_that_dies_and_comes_back(server: SyncServer, caplog: pytest.Lo
             assert until(lambda: status() is ProviderStatus.READY)
             lost = [record for record in caplog.records if "trying again" in record.getMessage()]
     assert len(lost) == 1, "one message for one outage, however many attempts"
-    assert "connected again after" in caplog.text
+    assert until(lambda: "connected again after" in caplog.text)
 
 
 def test_the_status_is_error_after_the_grace_period(server: SyncServer) -> None:
