@@ -44,13 +44,13 @@ __all__ = [
 ]
 
 
-_feature = lazy_face(__name__, {"feature": "settings.features"})  # a service without one does without it
+_feature = lazy_face(__name__, {"feature": "settings.features"})  # optional: a service may run without it
 
 
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """Load what not every service needs: `feature`, and the version of the installed package."""
+        """Load the names that few services need: `feature`, and the version of the installed package."""
         if name != "__version__":
             return _feature(name)
         from importlib.metadata import version  # noqa: PLC0415 - 20 ms that no import should pay

@@ -1,4 +1,4 @@
-"""Pauses between attempts: each twice as long as the one before, up to a longest."""
+"""Pauses between attempts: each twice as long as the one before, up to a maximum."""
 
 import random
 from dataclasses import dataclass

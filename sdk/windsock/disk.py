@@ -25,7 +25,7 @@ _ABANDONED_SECONDS: Final = 3600.0
 
 @contextlib.contextmanager
 def replacing(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
-    """Write a file that takes `path`'s place when the block ends well.
+    """Write a file that replaces `path` when the block ends without an error.
 
     A reader sees the old file or the new one, also after a crash: the content is on the disk before the name
     changes. Call `sync_folder` before you rely on the name. A symbolic link stays one, and what it points to
@@ -33,8 +33,8 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
 
     Args:
         path: Its folder is made when missing.
-        private: The file is this user's alone: its folder is one by `make_private`, its permissions are 600,
-            and a link at its place is replaced itself. Else a new file can be read by all.
+        private: Only this user may read the file: `make_private` makes its folder, its permissions are 600,
+            and a link in its place is itself replaced. Otherwise anyone may read a new file.
 
     Raises:
         OSError: The file cannot be written.
@@ -91,11 +91,11 @@ def lock(descriptor: int, *, wait: bool = True) -> bool:
     """Lock an open file or folder until its descriptor is closed or its process ends, however it ends.
 
     Args:
-        descriptor: Of the file or folder.
-        wait: Wait for another holder to let go.
+        descriptor: The descriptor of the file or folder.
+        wait: Wait until another holder releases it.
 
     Returns:
-        Whether this process holds the lock; False if somebody else does, or the system has no ``flock``.
+        Whether this process holds the lock; False if another holder has it, or the system has no ``flock``.
     """
     if not CAN_LOCK:
         return False
@@ -108,7 +108,7 @@ def lock(descriptor: int, *, wait: bool = True) -> bool:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock: one writer at a time, over threads and processes.
+    """Hold a folder's lock: one writer at a time, across threads and processes.
 
     Without ``flock`` nothing is locked; check `CAN_LOCK` where that isn't good enough.
     """
@@ -121,7 +121,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _remove_abandoned(target: Path) -> None:
-    """Remove what writers of this file left behind when they were killed."""
+    """Remove temporary files that killed writers of this file left behind."""
     for left in target.parent.glob(f".{target.name}.*{_SUFFIX}"):
         with contextlib.suppress(OSError):  # another process removes it too
             if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:

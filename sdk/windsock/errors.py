@@ -16,7 +16,7 @@
         ├── DatabaseUnfitError the connection, role or schema cannot serve a mirror
         └── GuardError         publishing would remove or break more than is allowed
 
-Nothing here is raised into a request: reading settings, evaluating flags, healing and recording give a value
+None of these is raised into a request: reading settings, evaluating flags, healing and recording give a value
 and a reason instead. These errors belong to start-up, to commands and to authors; `MisuseError` comes
 with the first run of the code that is wrong.
 """
@@ -51,11 +51,11 @@ class MissingExtraError(ConfigurationError):
 
 
 class MisuseError(WindsockError, TypeError):
-    """A feature is not called, or a call does not suit the function that heals it."""
+    """A feature isn't called, or a call doesn't match the function that heals it."""
 
 
 class OverrideError(WindsockError):
-    """A test's override names what isn't there, or a value that doesn't fit; nothing is overridden."""
+    """A test's override names something unknown, or a value that doesn't fit; nothing is overridden."""
 
 
 class FlagFileError(WindsockError):
@@ -89,7 +89,7 @@ class MigrationError(WindsockError):
 
 
 class MirrorError(WindsockError):
-    """The mirror cannot publish; the files it published last stay as they are."""
+    """The mirror cannot publish; the last published files stay as they are."""
 
 
 class DatabaseUnfitError(MirrorError):

@@ -1,4 +1,4 @@
-"""The names of flag files, of a settings class's flags, and what is reserved."""
+"""The names of flag files and of a settings class's flags, and the reserved names."""
 
 import hashlib
 import re
@@ -7,19 +7,19 @@ from typing import Final
 from windsock.errors import DeclarationError
 
 FLAG_FOLDER: Final = "flagd"
-"""Where a project's flag files are, unless it says otherwise."""
+"""The default folder of a project's flag files."""
 
 MIRROR_FOLDER: Final = "mirror"
-"""The folder below it that the mirror writes."""
+"""The subfolder that the mirror writes."""
 
 SUFFIXES: Final = (".flagd.json", ".flagd.yaml", ".flagd.yml")
-"""How the name of a flag file ends."""
+"""The suffix of a flag file's name."""
 
 EXPERIMENT = ".experiment"
-"""How the key of a flag of arms ends."""
+"""The key suffix of an experiment flag, whose variants are arms."""
 
 PROFILE = ".profile"
-"""How the key of a flag of profiles ends."""
+"""The key suffix of a profile flag."""
 
 
 NO_CHANGE = "none"
@@ -30,7 +30,7 @@ OVERRIDE: Final = "override"
 """The variant of a value that a test forces; it counts in no analysis."""
 
 COUNT = ".shards"
-"""What follows a flag's key in the key of the flag that says over how many it is spread."""
+"""The key suffix of the flag that gives the number of shards of another flag."""
 
 
 SENTINEL: Final = "windsock.sentinel"

@@ -1,4 +1,4 @@
-"""Package faces: names that a package hands on, imported from their modules when they are first used."""
+"""Package faces: names that a package re-exports, imported from their modules on first use."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -8,12 +8,12 @@ from importlib import import_module
 def lazy_face(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
     """Make a package's ``__getattr__`` (PEP 562).
 
-    A name must not be that of its own module: once the module is imported, the package's attribute is the
+    A name must differ from its module's: once the module is imported, the package's attribute is the
     module.
 
     Args:
         package: The package's ``__name__``.
-        homes: Each name to the module in the package that defines it.
+        homes: Maps each name to the module in the package that defines it.
     """
 
     def find(name: str) -> object:

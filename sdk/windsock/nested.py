@@ -1,4 +1,4 @@
-"""Values nested in mappings: look up, overlay, leave out, walk."""
+"""Values nested in mappings: look up, overlay, remove, walk."""
 
 from collections.abc import Iterable, Mapping
 
@@ -23,7 +23,7 @@ def nest(path: FieldPath, value: object) -> dict[str, object]:
 
 
 def without(values: Mapping[str, object], path: FieldPath) -> dict[str, object]:
-    """A copy that lacks the value at a path, and the mappings that this would leave empty."""
+    """Return a copy without the value at a path, and without the mappings that this would leave empty."""
     head, *rest = path
     kept = {key: value for key, value in values.items() if key != head}
     below = values.get(head)
@@ -35,7 +35,7 @@ def without(values: Mapping[str, object], path: FieldPath) -> dict[str, object]:
 
 
 def at(values: Mapping[str, object], path: FieldPath) -> object:
-    """The value at a path; None where there is nothing."""
+    """Return the value at a path, or None if there is none."""
     node: object = values
     for key in path:
         node = node[key] if isinstance(node, Mapping) and key in node else None
@@ -63,7 +63,7 @@ def holds(values: Mapping[str, object], path: FieldPath) -> bool:
 
 
 def says(values: Mapping[str, object], path: FieldPath) -> bool:
-    """Whether a layer has a value at a path, or one in place of a mapping above it."""
+    """Whether a layer has a value at a path, or a plain value where the path has a mapping."""
     node: object = values
     for key in path:
         if not isinstance(node, Mapping):

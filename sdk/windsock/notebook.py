@@ -1,4 +1,4 @@
-"""Tables for notebooks: what `_repr_html_` returns. Every text in them is escaped."""
+"""Tables for notebooks, to return from `_repr_html_`. All text in them is escaped."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -12,7 +12,7 @@ def table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[object]
     Args:
         caption: A line above it.
         headings: One for each column.
-        rows: As many cells each, shown as text; None is an empty cell.
+        rows: One cell per heading, shown as text; None is an empty cell.
     """
     head = "".join(f"<th>{_text(each)}</th>" for each in headings)
     body = "".join(f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row)}</tr>" for row in rows)

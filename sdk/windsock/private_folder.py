@@ -1,4 +1,4 @@
-"""Folders of one user alone, and reading what is in them."""
+"""Folders that only one user may use, and reading files in them."""
 
 import contextlib
 import os
@@ -15,25 +15,25 @@ NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 def make_private(folder: Path) -> None:
     """Make a folder that only this user may use; refuse one that others could have filled.
 
-    In windsock's own folder, `data_folder`, every level is looked at, else the folder alone.
+    Inside windsock's own folder, `data_folder`, every level is checked; elsewhere only the folder itself.
 
     Raises:
         OSError: It cannot be made, or `check_private` refuses it.
     """
     missing = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
     for each in reversed(missing):
-        with contextlib.suppress(FileExistsError):  # another process was faster
+        with contextlib.suppress(FileExistsError):  # another process made it first
             each.mkdir(mode=0o700)
     check_private(folder)
 
 
 def check_private(folder: Path) -> None:
-    """Refuse a folder that others can write, that is theirs, or that a link leads to.
+    """Refuse a folder that another user owns or can write, or that is a link.
 
     Raises:
-        FileNotFoundError: There is none.
-        NotADirectoryError: It is something else.
-        OSError: It is not this user's alone; the message is one line that says what to do.
+        FileNotFoundError: The folder doesn't exist.
+        NotADirectoryError: It is not a folder.
+        OSError: It isn't private to this user; the message is one line that says what to do.
     """
     for each in _own_levels(folder):
         status = each.lstat()
@@ -69,7 +69,7 @@ def read_private(path: Path) -> bytes:
 
 
 def _own_levels(folder: Path) -> list[Path]:
-    """The folder, and those above it up to `data_folder` if it is there; the highest first."""
+    """The folder and its parents up to `data_folder`, if that is one of them; the highest first."""
     own = data_folder().absolute()
     above = [each for each in folder.absolute().parents if each.is_relative_to(own)]
     return [*reversed(above), folder]

@@ -6,10 +6,10 @@ from difflib import get_close_matches
 from hashlib import sha256
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-"""What PostgreSQL's text and jsonb refuse: NUL, and halves of surrogate pairs."""
+"""Characters that PostgreSQL's text and jsonb refuse: NUL, and halves of surrogate pairs."""
 
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
-"""Between a number and its unit; Python counts it among what isn't printable."""
+"""Goes between a number and its unit; Python doesn't count it as printable."""
 
 MASK = "**********"
 """Shown in place of a secret; the same mask as pydantic's."""
@@ -49,7 +49,7 @@ def count(number: int, one: str, many: str | None = None) -> str:
 
 
 def escaped(text: str) -> str:
-    r"""The text on one line of a terminal or a log, with escapes for what these would act on or hide.
+    r"""The text on one line of a terminal or a log, with characters escaped that these would act on or hide.
 
     Control characters, line breaks, bidirectional marks, other invisible characters and halves of surrogate
     pairs become ``\n``, ``\x1b``, ``\u202e``; a backslash stays as it is.

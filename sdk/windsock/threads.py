@@ -1,14 +1,14 @@
-"""Background threads that begin later where the system makes none now, as at a limit of processes."""
+"""Background threads that start later if the system can't create one now, as at a process limit."""
 
 import logging
 import threading
 
 waiting: list[threading.Thread] = []
-"""Threads that could not be made; `begin_waiting` tries them again."""
+"""Threads that could not be started; `begin_waiting` tries again."""
 
 
 def begin(thread: threading.Thread) -> None:
-    """Start a thread, now or as soon as the system makes one."""
+    """Start a thread, now or as soon as the system can create one."""
     try:
         thread.start()
     except RuntimeError as error:
@@ -17,14 +17,14 @@ def begin(thread: threading.Thread) -> None:
 
 
 def begin_waiting() -> None:
-    """Try again to start the threads that could not be made; cheap where there are none."""
+    """Retry the threads that could not be started; cheap if there are none."""
     for thread in waiting[:]:
         waiting.remove(thread)
         begin(thread)
 
 
 def join(thread: threading.Thread, timeout: float | None = None) -> None:
-    """Wait for a thread's end, except for the caller's own; one that never began doesn't begin any more."""
+    """Wait for a thread to end, unless it is the caller's own; a thread still waiting to start never does."""
     if thread in waiting:
         waiting.remove(thread)
     if thread.ident is not None and thread is not threading.current_thread():
