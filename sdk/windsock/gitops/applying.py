@@ -1,4 +1,4 @@
-"""Applying a plan: all of its steps or none, and only where the base is what the plan was made for."""
+"""Applying a plan: all of its steps or none, and only to the base that the plan was made for."""
 
 import contextlib
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _SPECIAL: Final = frozenset({"..", ".git"})
 def apply_to_folder(plan: Plan, root: Path, flags: Sequence[Path] = (DEFAULT_FOLDER,)) -> tuple[str, ...]:
     """Write the plan's files below a folder.
 
-    A plan is a file that somebody hands over: only flag files below the folders of flags are touched, never
+    A plan may come from someone else, so only flag files below the folders of flags are touched, never
     through a link, and only with content that is a flag document.
 
     Args:
@@ -28,13 +28,13 @@ def apply_to_folder(plan: Plan, root: Path, flags: Sequence[Path] = (DEFAULT_FOL
         flags: The folders of flag files, or the files, that the plan may touch; relative to `root`.
 
     Returns:
-        The paths that were written or removed; empty if the change is applied already.
+        The paths that were written or removed; empty if the change was already applied.
 
     Raises:
         PlanError: A file differs from the plan's base, or may not be touched; nothing was
             changed.
         FlagFileError: A file's new content is not a flag document; nothing was changed.
-        UnreachableError: A file cannot be written; those before it were put back.
+        UnreachableError: A file cannot be written; earlier ones were restored.
     """
     _check(plan, flags)
     there = {step.path: _content(_inside(root, step.path)) for step in plan.steps}
@@ -62,13 +62,13 @@ def apply_to_branch(
     """Commit the plan's files on a branch, without touching the working tree; see `apply_to_folder`.
 
     Returns:
-        The commit, or None where the branch has all of it already.
+        The commit, or None if the branch already has the whole change.
 
     Raises:
         PlanError: A file differs from the plan's base or may not be touched, or the branch is
             checked out or moved.
         FlagFileError: A file's new content is not a flag document.
-        ConfigurationError: Git takes no branch of that name.
+        ConfigurationError: Git refuses a branch of that name.
     """
     _check(plan, flags)
     at = branch if repository.has_branch(branch) else "HEAD"
@@ -81,7 +81,7 @@ def apply_to_branch(
 
 
 def _check(plan: Plan, flags: Sequence[Path]) -> None:
-    """Refuse a plan that touches anything but flag files, or puts anything but a flag document into one."""
+    """Refuse a plan that touches anything but flag files, or writes anything but a flag document into one."""
     for step in plan.steps:
         path = PurePosixPath(step.path)
         plain = step.path == str(path) and step.path.isprintable() and not _SPECIAL & set(path.parts)
@@ -97,7 +97,7 @@ def _check(plan: Plan, flags: Sequence[Path]) -> None:
 
 
 def _to_do(plan: Plan, there: dict[str, bytes | None], where: str) -> list[PlanStep]:
-    """The steps that are not done yet; refuses when one starts from something else."""
+    """Return the steps that aren't done yet; refuse if one has a different base."""
     if plan.findings:
         listed = "\n  ".join(plan.findings)
         raise PlanError(f"the plan has findings, so it is not applied:\n  {listed}")

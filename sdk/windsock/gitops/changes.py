@@ -27,9 +27,9 @@ class Change:
         flag: The flag's key.
         kind: What happened.
         pointer: The part, as a JSON pointer from the flag; empty for the whole flag.
-        before: Its value before; None where it was not there.
+        before: Its value before; None if it wasn't there.
         after: Its value now; None where it is not there.
-        words: A rule's change in words, a line for each branch; empty for values and where words fail.
+        words: A rule's change in words, one line per branch; empty for values, and if words can't express it.
     """
 
     flag: str
@@ -54,7 +54,7 @@ class Change:
 
 
 def changed_keys(before: FlagSet, after: FlagSet) -> tuple[str, ...]:
-    """The keys of flags that were added, removed or changed, in their order, new ones last."""
+    """The keys of flags that were added, removed or changed, in file order, new ones last."""
     keys = dict.fromkeys((*before.flags, *after.flags))
     return tuple(key for key in keys if not _same(before.flags.get(key), after.flags.get(key)))
 
@@ -80,7 +80,7 @@ def flag_changes(key: str, before: Flag | None, after: Flag | None) -> Iterator[
 
 
 def content(flag: Flag | None) -> JsonValue:
-    """A flag as its document has it, its shared rules written out."""
+    """A flag as in its document, with its shared rules written out."""
     if flag is None:
         return None
     whole: dict[str, JsonValue] = {
@@ -96,7 +96,7 @@ def content(flag: Flag | None) -> JsonValue:
 
 
 def _inside(key: str, pointer: str, old: JsonValue, new: JsonValue) -> Iterator[Change]:
-    """Differences, down through objects; a rule or a list is one part, since half of one says nothing."""
+    """Find differences inside objects; a rule or a list is one part, since half of one means nothing."""
     if not (isinstance(old, dict) and isinstance(new, dict)) or pointer.startswith("/targeting"):
         if not same_json(old, new):
             yield Change(key, ChangeKind.CHANGED, pointer, old, new)
@@ -116,7 +116,7 @@ def _same(before: Flag | None, after: Flag | None) -> bool:
 
 
 def as_lines(flags: Mapping[str, Flag]) -> Iterator[str]:
-    """Every flag, a part to a line, so that a line diff shows what changed; for Git's textconv."""
+    """Write every flag with one part per line, so that a line diff shows what changed; for Git's textconv."""
     for key in sorted(flags):
         whole = content(flags[key])
         for part, value in whole.items() if isinstance(whole, dict) else ():

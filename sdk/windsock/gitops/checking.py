@@ -18,7 +18,7 @@ class CheckReport:
     Attributes:
         flags: How many flags were read.
         findings: Values that a class refuses, and values that equal its default, in the order of the files.
-        warnings: What can be a mistake: no flag for a class, fields that a profile could redirect.
+        warnings: Possible mistakes: no flag for a class, fields that a profile could redirect.
     """
 
     flags: int
@@ -41,7 +41,7 @@ def check(paths: Sequence[Path], declarations: Sequence[Declaration]) -> CheckRe
 
     Raises:
         UnreachableError: A path cannot be read, or has no flag files.
-        FlagFileError: Nothing of a file can be read.
+        FlagFileError: A file can't be read at all.
     """
     files = read_files(paths)
     served = flag_set(files)

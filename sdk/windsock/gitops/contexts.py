@@ -1,4 +1,4 @@
-"""Reads an evaluation context and a time as a person writes them."""
+"""Parses an evaluation context and a time as people write them."""
 
 import json
 from collections.abc import Mapping, Sequence

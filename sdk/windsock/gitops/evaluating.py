@@ -1,4 +1,4 @@
-"""One flag evaluated from its files, as the service would: once, or again whenever a file changes."""
+"""Evaluates one flag from its files, as the service would: once, or again whenever a file changes."""
 
 import itertools
 import time
@@ -38,13 +38,13 @@ class FlagQuestion:
 
 @dataclass(frozen=True, slots=True)
 class FlagEvaluation:
-    """What a flag gives, and why.
+    """A flag's value for a context, and why.
 
     Attributes:
-        asked: The question.
+        asked: What was evaluated.
         flag: The flag.
-        outcome: What it gives.
-        problems: What is wrong in the files; their other flags serve.
+        outcome: The outcome.
+        problems: What is wrong in the files; their other flags are still served.
     """
 
     asked: FlagQuestion
@@ -59,7 +59,7 @@ class FlagEvaluation:
 
     @property
     def variant(self) -> str | None:
-        """The variant; a profile's with its name, which the mirror writes beside its id."""
+        """The variant; for a profile, with the name that the mirror writes beside its id."""
         name = self.outcome.flag_metadata.get(f"config.{self.outcome.variant}")
         return self.outcome.variant if name is None else f"{name} ({self.outcome.variant})"
 
@@ -86,7 +86,7 @@ def evaluate(asked: FlagQuestion) -> FlagEvaluation:
 
     Raises:
         ConfigurationError: No flag has the key.
-        FlagFileError: Nothing of a file can be read.
+        FlagFileError: A file can't be read at all.
         UnreachableError: A path cannot be read, or has no flag files.
     """
     served = flag_set(read_files([path for path in asked.paths if _holds_flags(path)] or asked.paths))
@@ -98,7 +98,7 @@ def evaluate(asked: FlagQuestion) -> FlagEvaluation:
 def watched(asked: FlagQuestion) -> Iterator[FlagEvaluation | ConfigurationError | FlagFileError]:
     """Evaluate, and again whenever the outcome changes; never ends.
 
-    A change that no event announces is seen within a second. A file in the middle of an edit gives its error.
+    A change without a file event is noticed within a second. A half-edited file yields its error.
     """
     from watchfiles import watch  # noqa: PLC0415 - only this needs it
 

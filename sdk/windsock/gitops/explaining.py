@@ -1,4 +1,4 @@
-"""A user's settings explained from files, Git and the database: now, or at a past moment."""
+"""Explains a user's settings from files, Git and the database: now, or at a past moment."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import psycopg
 
 LOOK_BACK: Final = 1_000
-"""How many rows of the log are searched for the one of a past moment."""
+"""How many log rows are searched for the row of a past moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Question:
         settings_class: The class.
         user: The targeting key, or None.
         attributes: The user's attributes, for rules.
-        environment: What base flags target.
+        environment: The environment that base flags target.
         folder: The folder of the flag files.
     """
 
@@ -55,7 +55,7 @@ class ExplanationWithRules:
     Attributes:
         explanation: Field by field.
         rules: The conditions of each flag that decided, by its key.
-        log: Whether the log agrees; empty if it has no row of that moment.
+        log: Whether the log agrees; empty if it has no row for that moment.
     """
 
     explanation: Explanation
@@ -91,7 +91,7 @@ def explained(asked: Question, when: datetime | None, database_url: str | None) 
 
 
 def explained_now(asked: Question) -> ExplanationWithRules:
-    """Explain by the files as they are."""
+    """Explain from the current files."""
     files = read_files(with_mirror(asked.folder))
     return _told(asked, flag_set(files), History({}, {}), datetime.now(UTC), ())
 
@@ -99,10 +99,10 @@ def explained_now(asked: Question) -> ExplanationWithRules:
 def explained_at(
     asked: Question, when: datetime, connection: "psycopg.Connection[tuple[Any, ...]]"
 ) -> ExplanationWithRules:
-    """Explain a past moment, by Git's files and the database's history of assignments.
+    """Explain a past moment from the files in Git and the database's history of assignments.
 
     Raises:
-        ConfigurationError: Git has no commit from before.
+        ConfigurationError: Git has no earlier commit.
     """
     served = _files_at(asked.folder, when)
     history = read_history(connection, [] if asked.user is None else [asked.user])
@@ -130,7 +130,7 @@ def _told(
     row = next((row for row in rows if row.flag == flag and row.requested_at <= when), None)
     context = {**asked.attributes, "targetingKey": asked.user}
     keys = [outcome.flag_key for outcome in given(view).outcomes]
-    # the row may have the hash of the id, and assignments have the id
+    # the row may have the hash of the id; assignments have the id itself
     logged = row and replace(row, user_id=asked.user)
     log = _against_the_log(past, logged, asked.attributes)
     return ExplanationWithRules(explain(view), rules_of(served.flags, keys, context, when), log)

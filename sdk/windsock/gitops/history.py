@@ -1,4 +1,4 @@
-"""How one flag came to be what it is: the commits that changed it, and what each changed."""
+"""The history of one flag: the commits that changed it, and what each changed."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from windsock.gitops.changes import Change, changed_keys, flag_changes
 from windsock.gitops.repository import Commit, Repository
 
 MOST_COMMITS = 10_000
-"""Commits that are looked at."""
+"""Number of commits examined."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """A commit that changed a flag, and what it changed; or one whose files cannot be read, and why."""
+    """A commit that changed a flag, with the change; or one whose files can't be read, with the reason."""
 
     commit: Commit
     changes: tuple[Change, ...]
@@ -25,7 +25,7 @@ class HistoryEntry:
 def history(
     repository: Repository, key: str, paths: Sequence[Path], most: int = MOST_COMMITS
 ) -> Iterator[HistoryEntry]:
-    """The commits that changed a flag, newest first; one whose files can't be read is reported.
+    """List the commits that changed a flag, newest first; a commit whose files can't be read is reported.
 
     Args:
         repository: The repository.
@@ -48,14 +48,13 @@ def history(
 def histories(
     repository: Repository, paths: Sequence[Path], most: int, shown: Callable[[Flag], Flag]
 ) -> dict[str, list[HistoryEntry]]:
-    """The commits that changed each flag, newest first; commits whose files can't be read are left out.
+    """List the commits that changed each flag, newest first; commits whose files can't be read are skipped.
 
     Args:
         repository: The repository.
         paths: Flag files or folders.
-        most: How many commits of these paths are looked at; the oldest seems to add what it has, unless it is
-            the first of all.
-        shown: A flag as it may be shown.
+        most: How many commits of these paths are examined.
+        shown: Makes a flag safe to show.
     """
     found: dict[str, list[HistoryEntry]] = {}
     commits = repository.commits(paths, most + 1)
@@ -84,7 +83,7 @@ def _set_at(repository: Repository, revision: str, paths: Sequence[Path]) -> Fla
 
 
 def _flag_at(repository: Repository, revision: str, key: str, paths: Sequence[Path]) -> Flag | str | None:
-    """The flag at a commit, None where there was none, or why that cannot be said."""
+    """The flag at a commit, None if there was none, or why it can't be determined."""
     try:
         files = repository.files_at(revision, paths)
         return merge([read_document(file.data, file.path) for file in files]).flags.get(key)

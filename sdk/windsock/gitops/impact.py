@@ -1,6 +1,6 @@
 """Exactly who moves when flags change: every user of a population, evaluated before and after.
 
-A rule on the time moves users later, so a change is looked at now and at each later moment that it names.
+A rule on the time moves users later, so a change is evaluated now and at each later moment that it names.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from windsock.gitops.moments import moments
 from windsock.gitops.population import Context, Population
 
 SAMPLES: Final = 5
-"""Users named for each move; the whole list is written by ``--who``."""
+"""Users named for each move; ``--who`` writes the whole list."""
 
 
 class PlanEffect(StrEnum):
@@ -32,7 +32,7 @@ class PlanEffect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Users who get something else than before.
+    """Users who get something other than before.
 
     Attributes:
         before: Their variant before; None for the code default.
@@ -51,11 +51,11 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """What a change does from a later moment on, until the next one.
+    """The effect of a change from a later moment until the next one.
 
     Attributes:
         at: The moment, Unix seconds.
-        moves: The groups who get something else than they would without the change, largest first.
+        moves: The groups that get something other than they would without the change, largest first.
     """
 
     at: int
@@ -69,17 +69,17 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """What a change of one flag does to the population.
+    """The effect of one flag's change on the population.
 
     Attributes:
         flag: The flag's key.
         effect: The class of the change: the worst of now and later.
         population: How many users were evaluated.
-        moves: The groups who get something else at the moment of the plan, largest first.
-        lost: How many users of a running experiment lose the arm that they are in, now or later.
+        moves: The groups that get something else at the moment of the plan, largest first.
+        lost: How many users of a running experiment lose their arm, now or later.
         misfits: Why declared settings classes refuse what the flag gives now.
         later: What changes later, because of rules on the time.
-        open_ended: Whether the rule computes with the time, so that it can't be said who moves when.
+        open_ended: Whether the rule computes with the time, so that later moves can't be predicted.
     """
 
     flag: str
@@ -98,22 +98,22 @@ class Impact:
 
     @property
     def most_moved(self) -> int:
-        """How many users get something else at the moment when they are most."""
+        """The largest number of users who get something else at any one moment."""
         return max((self.moved, *(stage.moved for stage in self.later)))
 
     @property
     def share(self) -> float:
-        """The part of the population that gets something else at the moment of the plan, 0 to 1."""
+        """The share of the population that gets something else at the moment of the plan, 0 to 1."""
         return self.share_of(self.moved)
 
     def share_of(self, users: int) -> float:
-        """Users as a part of the population, 0 to 1."""
+        """A number of users as a share of the population, 0 to 1."""
         return users / self.population if self.population else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """One user who gets something else of one flag."""
+    """One user who gets something else from one flag."""
 
     flag: str
     user: str
@@ -130,10 +130,10 @@ def impacts(
     at: float,
     on_moved: Callable[[Moved], None] | None = None,
 ) -> tuple[Impact, ...]:
-    """Evaluate every changed flag for every user, before and after, now and at each moment of its rules.
+    """Evaluate every changed flag for every user, before and after, now and at each moment its rules name.
 
     Args:
-        before: The flags as they are served.
+        before: The flags served now.
         after: The flags after the change.
         population: The users.
         at: Unix seconds that rules see as ``$flagd.timestamp`` now.
@@ -175,7 +175,7 @@ class _Changed:
             pair.count(contexts, None)
 
     def impact(self, total: int) -> Impact:
-        """What was counted; moments that change nothing are left out."""
+        """The counts as an impact; moments that change nothing are left out."""
         now = self._now.moves()
         stages: list[Later] = []
         for when, pair in self._later.items():
@@ -204,7 +204,7 @@ class _Pair:
         self._groups: dict[tuple[str | None, str | None, str], _Group] = {}
 
     def count(self, contexts: Sequence[Context], on_moved: Callable[[Moved], None] | None) -> None:
-        """Evaluate a batch. Outcomes are shared objects, so pairs of them are counted, not users."""
+        """Evaluate a batch. Outcomes are shared objects, so pairs of outcomes are counted, not users."""
         old, new = list(map(self._old, contexts)), list(map(self._new, contexts))
         for pair, users in Counter(zip(old, new, strict=True)).items():
             if not self._moves(pair):
@@ -223,7 +223,7 @@ class _Pair:
     def _moves(self, pair: _Served) -> bool:
         old, new = pair
         if (old is None or old.error_code is not None) or (new is None or new.error_code is not None):
-            return _variant(old) != _variant(new)  # errors are made for each user and not kept
+            return _variant(old) != _variant(new)  # each user's error is a new object, so it isn't kept
         if pair not in self._differs:
             self._differs[pair] = not same_json(old.value, new.value) or old.variant != new.variant
         return self._differs[pair]
@@ -242,7 +242,7 @@ class _Pair:
         flag = self._before
         if flag is None or not self._key.endswith(EXPERIMENT):
             return 0
-        # a flag that is off or has no targeting gives nothing else, so no user loses an arm
+        # a flag that is off or has no targeting serves only its default, so no user loses an arm
         none = (None, flag.default_variant)
         return sum(move.users for move in moves if move.before not in none and move.before != move.after)
 
@@ -264,7 +264,7 @@ def _ends(pair: _Served) -> tuple[str | None, str | None, str]:
 
 
 def _effect(moves: Sequence[Move]) -> PlanEffect:
-    """Whether some variant both wins and loses users: they are exchanged, not only added."""
+    """Whether some variant both gains and loses users: users are swapped, not only added."""
     won, lost = Counter[str | None](), Counter[str | None]()
     for move in moves:
         if move.before != move.after:

@@ -1,4 +1,4 @@
-"""The linter over a project's flag files, with what it corrects and the experiments declared beside them."""
+"""Runs the linter over a project's flag files, its corrections, and the experiments declared beside them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from windsock.lint.linter import Finding, Level, LintOptions, lint, lint_overlap
 
 @dataclass(frozen=True, slots=True)
 class LintReport:
-    """What the linter found in a project.
+    """The linter's findings in a project.
 
     Attributes:
         files: How many files were read.
-        findings: What was found, file by file; then flags that two files define, and the experiments.
+        findings: The findings, file by file; then flags that two files define, and the experiments.
         silenced: How many findings are silenced in the files.
         corrected: How many findings were corrected, by file.
     """
@@ -36,8 +36,8 @@ def lint_files(paths: Sequence[Path], options: LintOptions, *, correct: bool = F
 
     Args:
         paths: Files or folders; ``flagd/`` if there are none.
-        options: What the project decides.
-        correct: Whether to correct what can be corrected without changing what users are served.
+        options: The project's linter options.
+        correct: Whether to make the corrections that don't change what users are served.
 
     Raises:
         UnreachableError: A path cannot be read, or has no flag files.
@@ -62,7 +62,7 @@ def lint_files(paths: Sequence[Path], options: LintOptions, *, correct: bool = F
 
 
 def _experiments(paths: Sequence[Path]) -> list[Finding]:
-    """What is wrong with the experiments that are declared in the folders."""
+    """Return the problems of the experiments declared in the folders."""
     folders = [path for path in paths if (path / "experiments").is_dir()]
     if not folders:
         return []

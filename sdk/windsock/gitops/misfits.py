@@ -16,7 +16,7 @@ from windsock.settings.falling import resolve
 from windsock.settings.layers import Layer, Origin
 
 MOST_COMBINATIONS = 10_000
-"""Base, arm and profile together that are tried for one class; beyond it, each profile without an arm."""
+"""Combinations of base, arm and profile tried for one class; beyond that, each profile without an arm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Misfit:
     Attributes:
         flag: The flag that holds it.
         tokens: Where in the flag, as the steps of a pointer.
-        message: What is refused, by which class, in which environments, and why.
+        message: The refused value, the class, the environments, and the reason.
     """
 
     flag: Flag
@@ -35,9 +35,9 @@ class Misfit:
 
 
 def misfits(flag_set: FlagSet, declarations: Sequence[Declaration]) -> tuple[Misfit, ...]:
-    """Lay every variant of every class's flags over each other as the service would.
+    """Merge the variants of every class's flags as the service would, and find the values a class refuses.
 
-    The environment variables of the machine at hand play no part: they are not the files'.
+    This machine's environment variables are ignored, because they aren't part of the files.
     """
     found: dict[tuple[str, Tokens, str], tuple[Misfit, set[str]]] = {}
     for declaration in declarations:
@@ -51,7 +51,7 @@ def misfits(flag_set: FlagSet, declarations: Sequence[Declaration]) -> tuple[Mis
 
 
 def pins(flag_set: FlagSet, declarations: Sequence[Declaration]) -> tuple[Misfit, ...]:
-    """Values of base flags that equal the code default, and would hide a later change of it."""
+    """Find values of base flags that equal the code default, and would hide a later change to it."""
     found = []
     for declaration in declarations:
         flag = flag_set.flags.get(declaration.flag)
@@ -66,7 +66,7 @@ def pins(flag_set: FlagSet, declarations: Sequence[Declaration]) -> tuple[Misfit
 
 
 def environments_of(flag: Flag | None) -> tuple[str, ...]:
-    """The environments that a rule names, and production, which is the default."""
+    """The environments that a rule names, and the default, production."""
     named = _compared(flag.targeting) if flag is not None else iter(())
     return tuple(dict.fromkeys(("production", *named)))
 
@@ -145,7 +145,7 @@ def _served(base: Flag | None, environment: str) -> _Variant | None:
 
 
 def _compared(rule: JsonValue) -> Iterator[str]:
-    """Texts that a rule compares the environment with."""
+    """Strings that a rule compares the environment with."""
     if isinstance(rule, Mapping):
         for arguments in rule.values():
             if isinstance(arguments, list) and {"var": "environment"} in arguments:
@@ -165,7 +165,7 @@ def _in(environments: set[str]) -> str:
 
 
 def located(found: Sequence[Misfit], files: Sequence[FlagFile], code: str, level: Level) -> list[Finding]:
-    """What was found, as the linter's findings: with the line and column in the files that were read."""
+    """Turn misfits into linter findings, with the line and column in their files."""
     texts = {file.path: open_text(file.data.decode(), file.path) for file in files}
     findings = []
     for misfit in found:

@@ -1,4 +1,4 @@
-"""When the rules of a flag change by themselves: the moments that they compare ``$flagd.timestamp`` with."""
+"""When a flag's rules change results by themselves: the moments they compare ``$flagd.timestamp`` with."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Final
 from windsock.flags import Flag, JsonValue
 
 MOST: Final = 100
-"""Moments of one change that are looked at; a rule with more counts as one that computes with the time."""
+"""Moments evaluated for one change; a rule with more is treated as one that computes with the time."""
 
 _TIME: Final = "$flagd.timestamp"
 _FIRST_PART: Final = "$flagd"
@@ -24,12 +24,12 @@ _READERS: Final = frozenset({"var", "missing", "missing_some"})
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """When a change of a flag is not what it was before.
+    """When a flag change's effect differs from its effect now.
 
     Attributes:
         times: Unix seconds after the moment of the plan, rising, at which a rule may give something else.
-        computed: Whether a rule does more with the time than compare it with numbers, so that `times` may
-            lack some.
+        computed: Whether a rule does more with the time than compare it with numbers, so that `times` may be
+            incomplete.
     """
 
     times: tuple[int, ...]
@@ -40,7 +40,7 @@ def moments(flags: tuple[Flag | None, Flag | None], after: float) -> Moments:
     """Find the moments of a flag's rules before and after a change.
 
     Args:
-        flags: The flag before and after; None where there is none.
+        flags: The flag before and after; None if it doesn't exist.
         after: Unix seconds; earlier moments are left out.
     """
     times: set[int] = set()
@@ -56,7 +56,7 @@ def moments(flags: tuple[Flag | None, Flag | None], after: float) -> Moments:
 
 
 def _found(rule: JsonValue) -> Iterator[int | None]:
-    """The moments in a rule; None for each use of the time that is not a comparison with numbers."""
+    """The moments in a rule; None for each use of the time other than a comparison with numbers."""
     stack = [rule]
     while stack:
         value = stack.pop()
@@ -77,7 +77,7 @@ def _found(rule: JsonValue) -> Iterator[int | None]:
 
 
 def _boundaries(arguments: JsonValue) -> list[int] | None:
-    """Where a comparison of the time with numbers flips; None where it is not such a one."""
+    """Where a comparison of the time with numbers flips; None for any other expression."""
     listed = arguments if isinstance(arguments, list) else [arguments]
     if not any(_is_time(each) for each in listed):
         return None
@@ -86,7 +86,7 @@ def _boundaries(arguments: JsonValue) -> list[int] | None:
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, (int, float)):
             return None
-        if abs(number) <= _LATEST:  # a comparison flips at the number itself or behind it
+        if abs(number) <= _LATEST:  # a comparison flips at the number itself or right after it
             found += [math.ceil(number), math.floor(number) + 1]
     return found
 
@@ -96,7 +96,7 @@ def _is_time(value: JsonValue) -> bool:
 
 
 def _may_read_the_time(name: JsonValue) -> bool:
-    """Whether ``var`` with this argument may give the time: its name, the whole context, a computed name."""
+    """Whether ``var`` with this argument may read the time: by name, as the whole context, or computed."""
     if isinstance(name, str):
         parts = list(filter(None, name.split(".")))
         return not parts or (parts[0] == _FIRST_PART and parts[1:] != ["flagKey"])

@@ -1,4 +1,4 @@
-"""Every user whose value a plan changes, in a CSV file."""
+"""Writes every user whose value a plan changes to a CSV file."""
 
 import csv
 import io
@@ -14,10 +14,10 @@ from windsock.gitops.impact import Moved
 
 @contextmanager
 def moved_users(path: Path | None) -> Iterator[Callable[[Moved], None] | None]:
-    """A function that writes a row; the file replaces an earlier one at the end of the block, or never.
+    """Yield a function that writes a row; the file replaces an earlier one only if the block succeeds.
 
     Args:
-        path: The file; without one, there is nothing to call.
+        path: The file; if None, the block gets None instead of a function.
 
     Raises:
         UnreachableError: The file cannot be written.
@@ -26,11 +26,11 @@ def moved_users(path: Path | None) -> Iterator[Callable[[Moved], None] | None]:
         yield None
         return
     try:
-        with disk.replacing(path) as data:  # half a list would look like a whole one
+        with disk.replacing(path) as data:  # a partial list would look complete
             file = io.TextIOWrapper(data, encoding="utf-8", newline="")
             writer = csv.writer(file)
             writer.writerow(("flag", "user", "before", "after", "reason"))
             yield lambda moved: writer.writerow(astuple(moved))
-            file.detach()  # flushes, and leaves the file to be closed by its owner
+            file.detach()  # flushes; the file's owner closes it
     except OSError as error:
         raise UnreachableError(f"{path}: cannot be written: {error.strerror}") from error

@@ -18,7 +18,7 @@ from windsock.gitops.population import Population
 from windsock.settings.declaration import Declaration
 
 FORMAT: Final = 2
-"""Version of the plan file; another one is refused."""
+"""Version of the plan file; other versions are refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class PlanStep:
 
     Attributes:
         path: The file.
-        before: SHA-256 of its bytes at the base; None where it is not there.
-        after: Its text afterwards; None where it is removed.
-        changes: What that changes, a line for each part.
-        impacts: What it does to users, flag by flag.
+        before: SHA-256 of its bytes at the base; None if it doesn't exist there.
+        after: Its text afterwards; None if it is removed.
+        changes: The changes, one line per part.
+        impacts: The effects on users, flag by flag.
     """
 
     path: str
@@ -59,10 +59,10 @@ class Plan:
 
     Attributes:
         base: The revision that the change starts from.
-        at: When it was made, ISO 8601; the time that rules on ``$flagd.timestamp`` saw.
-        population: Who was evaluated.
+        at: When the plan was made, ISO 8601; rules on ``$flagd.timestamp`` saw this time.
+        population: The users who were evaluated.
         steps: The files, in order.
-        findings: Why it must not be applied as it is.
+        findings: Reasons not to apply it as it is.
     """
 
     base: str
@@ -99,14 +99,14 @@ class Plan:
 
     @property
     def effect(self) -> PlanEffect:
-        """The worst effect of all flags."""
+        """The worst effect among all flags."""
         order = list(PlanEffect)
         return max((impact.effect for impact in self.impacts), key=order.index, default=PlanEffect.SAFE)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """What a plan is made from.
+    """The input of a plan.
 
     Attributes:
         base: The name of the base revision.
@@ -114,7 +114,7 @@ class PlanRequest:
         after: The files after the change.
         population: The users.
         declarations: The settings classes that read the flags.
-        limits: What the change may do.
+        limits: What the change may do without explicit approval.
         at: Unix seconds for ``$flagd.timestamp``.
     """
 
@@ -128,7 +128,7 @@ class PlanRequest:
 
 
 def make(request: PlanRequest, on_moved: Callable[[Moved], None] | None = None) -> Plan:
-    """Work out a plan.
+    """Make a plan.
 
     Raises:
         FlagFileError: A file cannot be read.
@@ -146,7 +146,7 @@ def make(request: PlanRequest, on_moved: Callable[[Moved], None] | None = None) 
 
 
 def dump(plan: Plan) -> str:
-    """Write a plan as JSON, sealed with the digest of its content."""
+    """Write a plan as JSON, sealed with a digest of its content."""
     content = {"windsock_plan": FORMAT, **asdict(plan)}
     return json.dumps({**content, "digest": _digest(content)}, ensure_ascii=False, indent=2) + "\n"
 
@@ -187,7 +187,7 @@ def parse_share(text: str) -> float:
     """Read ``2%`` or ``0.02`` as 0.02.
 
     Raises:
-        ConfigurationError: It is neither, or not between nothing and all.
+        ConfigurationError: It is neither, or not between 0 and 1.
     """
     try:
         share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
@@ -203,7 +203,7 @@ def _steps(request: PlanRequest, changed: Sequence[Change], found: Sequence[Impa
     after = {file.path: file.data for file in request.after}
     homes = _homes(request)
     paths = [path for path in dict.fromkeys((*before, *after)) if before.get(path) != after.get(path)]
-    # a flag that two files define may change by a file that does not hold it any more
+    # a flag that two files define may change because one of them drops it
     home = {
         key: homes[key] if homes.get(key) in paths else paths[0] for key in (impact.flag for impact in found)
     }
@@ -220,7 +220,7 @@ def _steps(request: PlanRequest, changed: Sequence[Change], found: Sequence[Impa
 
 
 def _homes(request: PlanRequest) -> Mapping[str, str]:
-    """The file that defines each flag, after the change if it is still there."""
+    """The file that defines each flag: after the change, or before it if the flag is removed."""
     return {
         key: file.path
         for file in (*request.before, *request.after)
@@ -231,7 +231,7 @@ def _homes(request: PlanRequest) -> Mapping[str, str]:
 def _breaking(
     found: Sequence[Impact], before: FlagSet, after: FlagSet, declarations: Sequence[Declaration]
 ) -> tuple[Impact, ...]:
-    """Mark the flags of which a settings class refuses something that it did not refuse before."""
+    """Mark the flags with values that a settings class newly refuses."""
     known = {(misfit.flag.key, misfit.message) for misfit in misfits(before, declarations)}
     news: dict[str, list[str]] = {}
     for misfit in misfits(after, declarations):
@@ -246,7 +246,7 @@ def _breaking(
 
 
 def _left_out(before: FlagSet, after: FlagSet) -> Iterator[str]:
-    """The flags that cannot be served any more as they are written."""
+    """The flags that can no longer be served as written."""
     known = {(problem.flag, problem.message) for problem in before.problems}
     for problem in after.problems:
         left_out = problem.flag is not None and problem.flag not in after.flags

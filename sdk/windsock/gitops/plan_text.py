@@ -1,4 +1,4 @@
-"""A plan for a person: in the terminal, and as a comment on a pull request.
+"""A plan for people: in the terminal, and as a comment on a pull request.
 
 Everything in a plan but its numbers comes from the author of the change, so it reaches the terminal and the
 page as text only.
@@ -15,7 +15,7 @@ _MARKS = {PlanEffect.SAFE: " ", PlanEffect.MOVES: "~", PlanEffect.RESHUFFLES: "!
 
 
 def text(plan: Plan) -> Iterator[str]:
-    """The plan, step by step."""
+    """Write the plan, step by step."""
     for step in plan.steps:
         yield f"{'remove' if step.after is None else 'write'} {step.path}"
         for impact in step.impacts:
@@ -31,7 +31,7 @@ def text(plan: Plan) -> Iterator[str]:
 
 
 def markdown(plan: Plan) -> Iterator[str]:
-    """The plan as the body of a comment."""
+    """Write the plan as the body of a comment."""
     yield f"### Flags: {plan.effect}" if plan.steps else "### Flags: no changes"
     yield ""
     yield f"Against `{plan.base[:12]}`, for {_code(plan.population)}."
@@ -111,13 +111,13 @@ def _name(variant: str | None) -> str:
 
 
 def _code(value: str) -> str:
-    """A text as code in HTML with entities for all marks, in which GitHub finds no markup or mention."""
+    """Text as HTML code, all punctuation as entities, so that GitHub sees no markup or mention."""
     letters = (each if each.isalnum() or each in " ,-" else f"&#{ord(each)};" for each in escaped(value))
     return f"<code>{''.join(letters)}</code>"
 
 
 def _longest_run(line: str) -> int:
-    """The most backticks in a row."""
+    """The longest run of backticks."""
     longest = count = 0
     for each in line:
         count = count + 1 if each == "`" else 0

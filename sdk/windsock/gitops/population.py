@@ -1,4 +1,4 @@
-"""Who a plan is computed for: users from a file, the mirror's assignments, an exposure table, or made up."""
+"""The users of a plan: from a file, the mirror's assignments, an exposure table, or synthetic."""
 
 import itertools
 import re
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import duckdb
 
 BATCH: Final = 10_000
-"""Users held at once."""
+"""Users held in memory at once."""
 
 Context = Mapping[str, object]
 
@@ -43,8 +43,8 @@ class Population:
     """Users in batches.
 
     Attributes:
-        description: Where they come from, for the plan: a plan for made-up users must say so.
-        batches: Gives the users' evaluation contexts, afresh at each call.
+        description: Where the users come from, for the plan: a plan for synthetic users must say so.
+        batches: Yields the users' evaluation contexts, from the start at each call.
     """
 
     description: str
@@ -58,12 +58,12 @@ def population(
     key: str | None,
     database: Callable[[str | None], AbstractContextManager[str]],
 ) -> Iterator[Population]:
-    """The users that somebody names in one word.
+    """Return the users that one argument names.
 
     Args:
         users: ``mirror`` for those with a profile, ``usage`` or ``postgresql://…`` for those of usage_logs, a
-            file, or how many to make up; None for some made-up ones.
-        environment: Of users who bring none.
+            file, or how many synthetic users; None for a default number of those.
+        environment: The environment of users who have none.
         key: The file's column with the targeting key.
         database: Opens the database at a URL, or the usual one for None.
 
@@ -87,7 +87,7 @@ def population(
 
 
 def synthetic(count: int, environment: str) -> Population:
-    """Made-up users ``user-0``, ``user-1`` …, without attributes."""
+    """Synthetic users ``user-0``, ``user-1`` …, without attributes."""
 
     def batches() -> Iterator[Sequence[Context]]:
         for start in range(0, count, BATCH):
@@ -130,7 +130,7 @@ def exposed(url: str) -> Population:
         query = load_queries("windsock.gitops", "users.sql")["exposed"]
         with connect(url) as connection:
             try:
-                # a cursor on the server lives in a transaction
+                # a server-side cursor needs a transaction
                 with connection.transaction(), connection.cursor("windsock_users") as cursor:
                     cursor.execute(query)
                     while rows := cursor.fetchmany(BATCH):
@@ -151,11 +151,11 @@ def from_file(path: Path, environment: str, key: str | None = None) -> Populatio
         path: The file.
         environment: The attribute ``environment`` of users whose row has none.
         key: The column with the targeting key; by default ``targetingKey``, ``targeting_key``, ``user_id`` or
-            ``id``, whichever is first there.
+            ``id``, whichever comes first in this list.
 
     Raises:
-        UnreachableError: It cannot be read as what its name says.
-        ConfigurationError: Its name ends otherwise, or it has no such column.
+        UnreachableError: It can't be read in the format that its name implies.
+        ConfigurationError: Its name has another suffix, or it has no such column.
         MissingExtraError: The ``gitops`` extra is not installed.
     """
     if path.suffix not in _READERS:

@@ -1,4 +1,4 @@
-"""Flag files in Git: as they stood at a revision, and written as a commit without a working tree."""
+"""Flag files in Git: read at a revision, and written as a commit without a working tree."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from windsock.flag_names import SUFFIXES
 from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, check_name, read_files
 
 _HOOK_VARIABLES: Final = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX")
-"""What Git sets for a hook. With GIT_DIR alone, Git takes the current folder for the top of the tree."""
+"""Variables Git sets for a hook. With GIT_DIR alone, Git takes the current folder for the top of the tree."""
 
 _PLAIN_FILES: Final = ("100644", "100755")
 """The modes of files in a tree; 120000 is a link, 160000 a submodule."""
@@ -35,7 +35,7 @@ class Repository:
         folder: A folder inside the working tree; paths are relative to it.
 
     Raises:
-        UnreachableError: There is no Git, or the folder is in no repository.
+        UnreachableError: Git isn't installed, or the folder isn't in a repository.
     """
 
     def __init__(self, folder: Path = Path()) -> None:
@@ -47,7 +47,7 @@ class Repository:
         """The full hash of a revision.
 
         Raises:
-            ConfigurationError: There is none of that name here; says so where the clone is shallow.
+            ConfigurationError: No such revision here; the message says so if the clone is shallow.
         """
         done = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         if done.returncode == 0:
@@ -62,7 +62,7 @@ class Repository:
         return self._text("rev-parse", "--is-shallow-repository").strip() == "true"
 
     def files_at(self, revision: str, paths: Sequence[Path]) -> tuple[FlagFile, ...]:
-        """The flag files that the paths name, as they stood at a revision."""
+        """The flag files that the paths name, as of a revision."""
         commit = self.resolve(revision)
         blobs = {name: blob for path in paths for name, blob in self._blobs(commit, path).items()}
         return tuple(map(FlagFile, blobs, self._contents(list(blobs.values()))))
@@ -73,10 +73,10 @@ class Repository:
         return found or None
 
     def has_branch(self, name: str) -> bool:
-        """Whether there is a branch of that name.
+        """Whether a branch of that name exists.
 
         Raises:
-            ConfigurationError: Git takes no branch of that name.
+            ConfigurationError: Git refuses a branch of that name.
         """
         reference = f"refs/heads/{name}"
         if name.startswith("-") or name == "HEAD" or self._run("check-ref-format", reference).returncode:
@@ -84,7 +84,7 @@ class Repository:
         return self._run("rev-parse", "--verify", "--quiet", reference).returncode == 0
 
     def content(self, revision: str, path: str) -> bytes | None:
-        """A file's bytes at a revision; None where it is not there.
+        """A file's bytes at a revision; None if it doesn't exist there.
 
         Raises:
             PlanError: It is a link or a submodule.
@@ -99,14 +99,14 @@ class Repository:
 
     def commits(self, paths: Sequence[Path], limit: int) -> tuple[Commit, ...]:
         """The commits that touched the paths, newest first."""
-        # a NUL can be in neither an author's name nor a subject; with -z it ends each commit too
+        # neither an author's name nor a subject can hold a NUL; with -z it also ends each commit
         form = "--format=%H%x00%aI%x00%an%x00%s"
         listed = self._text("log", "-z", form, f"--max-count={limit}", "--", *map(str, paths))
         parts = listed.split("\0")
         return tuple(Commit(*parts[start : start + 4]) for start in range(0, len(parts) - 3, 4))
 
     def parent(self, revision: str) -> str | None:
-        """The first parent of a commit; None where it has none, or the clone does not reach it."""
+        """The first parent of a commit; None if it has none, or the shallow clone doesn't include it."""
         done = self._run("rev-parse", "--verify", "--quiet", f"{revision}^")
         return done.stdout.decode().strip() if done.returncode == 0 else None
 
@@ -114,7 +114,7 @@ class Repository:
         """Make a commit on a branch without touching the working tree or the index.
 
         Args:
-            branch: The branch; made from HEAD where it is not there.
+            branch: The branch; created from HEAD if it doesn't exist.
             files: Path to content; None removes the file.
             message: The commit's message.
 
@@ -161,7 +161,7 @@ class Repository:
         return {each: found[each] for each in sorted(found) if each.endswith(SUFFIXES)}
 
     def _tree_entries(self, commit: str, *names: str) -> dict[str, str]:
-        """The files of a tree that are named, each with its hash; folders are left out."""
+        """The named files of a tree, each with its hash; folders are left out."""
         found: dict[str, str] = {}
         for entry in self._text("ls-tree", "-z", commit, "--", *names).split("\0"):
             head, _, name = entry.partition("\t")
@@ -183,14 +183,14 @@ class Repository:
             line = answer[at : answer.index(b"\n", at)]
             at += len(line) + 1
             size = line.rpartition(b" ")[2]
-            if not size.isdigit():  # a partial clone, or a damaged one
+            if not size.isdigit():  # the clone is partial or damaged
                 raise UnreachableError(f"git cat-file: {blob} is missing in this clone; run git fetch")
             contents.append(answer[at : at + int(size)])
             at += int(size) + 1
         return contents
 
     def _without_hook(self) -> Mapping[str, str]:
-        """The environment without what Git set for a hook, where the folder finds its repository itself."""
+        """The environment without Git's hook variables, if Git finds the folder's repository without them."""
         ours = dict(os.environ)
         if "GIT_DIR" in ours and "GIT_WORK_TREE" not in ours:
             without = {name: value for name, value in ours.items() if name not in _HOOK_VARIABLES}
@@ -240,7 +240,7 @@ class Revisions:
         base: The revision that is served, resolved.
         before: Its files.
         after: The files after the change.
-        uncommitted: Files of the working tree that no commit has, if that is what is to be.
+        uncommitted: Uncommitted files of the working tree, if the working tree is the new state.
     """
 
     base: str
@@ -255,7 +255,7 @@ def read_revisions(paths: Sequence[Path], against: str, head: str | None) -> Rev
     Args:
         paths: Flag files or folders.
         against: The revision that is served.
-        head: The revision to come; None for the working tree.
+        head: The new revision; None for the working tree.
 
     Raises:
         UnreachableError: Git or a file cannot be read.
@@ -268,10 +268,10 @@ def read_revisions(paths: Sequence[Path], against: str, head: str | None) -> Rev
 
 
 def read_sides(paths: Sequence[Path], against: str | None) -> tuple[Sequence[FlagFile], Sequence[FlagFile]]:
-    """Read two states to compare: two paths, or paths at a revision and as they are here.
+    """Read two states to compare: two paths, or paths at a revision and in the working tree.
 
     Raises:
-        UnreachableError: A path is neither here nor at the revision.
+        UnreachableError: A path exists neither here nor at the revision.
     """
     if len(paths) == 2 and against is None:
         return read_files(paths[:1]), read_files(paths[1:])

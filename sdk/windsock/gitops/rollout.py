@@ -1,7 +1,7 @@
-"""A rollout over time: a rule on ``$flagd.timestamp`` whose every step keeps the users of the step before.
+"""A rollout over time: a rule on ``$flagd.timestamp`` in which every step keeps the users of earlier steps.
 
 The share that gets the variant is the first bucket of a ``fractional``, from 0 up to the weight; a larger
-weight makes that bucket longer and moves none of its users.
+weight makes that bucket longer without moving any of its users.
 """
 
 import re
@@ -73,7 +73,7 @@ def default_steps(to: int | None) -> tuple[int, ...]:
 
 
 def other_variant(flag: Flag, variant: str) -> str:
-    """What users have who don't have `variant`: the flag's default, or its only other variant.
+    """The variant of users who don't get `variant`: the flag's default, or its only other variant.
 
     Raises:
         ConfigurationError: There are several others, or none.
@@ -99,7 +99,7 @@ def parse_duration(text: str) -> int:
 
 
 def rule_for(flag: Flag, rollout: Rollout, now: int) -> JsonValue:
-    """The flag's rule, with the rollout for the users that no condition takes.
+    """Return the flag's rule, with the rollout for the users that match no condition.
 
     Raises:
         ConfigurationError: A variant is unknown, the rollout would replace a rule, or take users away.
@@ -136,7 +136,7 @@ def _replaced(flag: Flag, rule: JsonValue, rollout: Rollout, now: int) -> JsonVa
 
 
 def _share(flag: Flag, rule: JsonValue, rollout: Rollout, now: int) -> int | None:
-    """How many per cent have the variant at this end of the rule now; None when it is not such an end."""
+    """The percentage that gets the variant at this end of the rule now; None for any other kind of end."""
     if rule is None:
         rule = flag.default_variant
     if rule in (rollout.otherwise, None):
@@ -150,7 +150,7 @@ def _share(flag: Flag, rule: JsonValue, rollout: Rollout, now: int) -> int | Non
 
 
 def _split(rule: JsonValue, rollout: Rollout) -> int | None:
-    """The variant's part of a plain split that has it first and adds up to 100."""
+    """The variant's share of a plain split that lists it first and adds up to 100."""
     buckets = rule.get("fractional") if isinstance(rule, Mapping) and len(rule) == 1 else None
     if isinstance(buckets, list) and len(buckets) == 2:
         first, second = buckets
@@ -244,11 +244,11 @@ class RolledOut:
 
 
 def roll_out(paths: Sequence[Path], asked: RolloutRequest, now: int, *, write: bool) -> RolledOut:
-    """Work out a flag's rule with a rollout, and write it.
+    """Add a rollout to a flag's rule, and write it.
 
     Args:
         paths: Flag files or folders; ``flagd/`` if there are none.
-        asked: What is rolled out.
+        asked: The rollout to make.
         now: Unix seconds.
         write: Whether to write the file.
 

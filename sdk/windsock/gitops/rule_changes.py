@@ -1,4 +1,4 @@
-"""What changed in a targeting rule, in words: branch by branch."""
+"""Describes the changes of a targeting rule in words, branch by branch."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -19,18 +19,18 @@ from windsock.flags.words import (
     where_in_words,
 )
 
-_COMPARED: Final = 500  # branches; comparing takes time in the square of them
+_COMPARED: Final = 500  # branches; comparing takes quadratic time
 _LINES: Final = 50
 
 
 def rule_changes(before: Flag, after: Flag) -> tuple[str, ...]:
-    """How a flag's rule changed, a line for each branch that differs.
+    """Describe how a flag's rule changed, one line for each branch that differs.
 
     Such as ``on: 10 % → 20 %``, ``if tier is "pro", on → off``, ``added: if tier is "plus": on``, and
     ``on: if tier is "pro" → if tier is "plus"`` for another condition with the same result.
 
     Returns:
-        At most 51 lines; the last counts those left out. Empty where words don't tell the difference.
+        At most 51 lines; the last counts those left out. Empty if words don't show the difference.
     """
     old = [each for each in branches(before.targeting) if each.is_end]
     new = [each for each in branches(after.targeting) if each.is_end]
@@ -48,7 +48,7 @@ class _Difference:
         self._default_after = default_after
 
     def between(self, old: Sequence[Branch], new: Sequence[Branch]) -> Iterator[str]:
-        """The lines; branches belong together that have the same conditions."""
+        """The lines; branches with the same conditions are paired."""
         matcher = SequenceMatcher(None, [*map(_key, old)], [*map(_key, new)], autojunk=False)
         for what, start, end, new_start, new_end in matcher.get_opcodes():
             pairs = zip_longest(old[start:end], new[new_start:new_end])

@@ -1,4 +1,4 @@
-"""Withdrawn values: read, lifted, or made permanent by a patch of the flag file (SQL for a profile's)."""
+"""Withdrawn values: read, restored, or removed for good by a patch of the flag file (SQL for a profile's)."""
 
 import difflib
 import json
@@ -21,15 +21,15 @@ from windsock.usage.reading import profile_names
 
 
 def permanent(withdrawals: Sequence[Withdrawal], files: Sequence[FlagFile]) -> Iterator[str]:
-    """Write the change, line by line, that takes the withdrawn values out of where they are.
+    """Yield, line by line, the change that removes the withdrawn values from their files and profiles.
 
     A value in a flag file becomes a patch that ``git apply`` takes; a value of a profile becomes an UPDATE
-    behind a comment sign. The withdrawals come from a database that services write, so nothing of them gets
-    into the patch: it is made of the parsed file, and their text is on comment lines, escaped.
+    that is commented out. The withdrawals come from a database that services write, so the patch contains
+    none of their text: it is built from the parsed file, and their text appears escaped in comment lines.
 
     Args:
         withdrawals: What is withdrawn.
-        files: The flag files in Git; YAML is left alone.
+        files: The flag files in Git; YAML is skipped.
 
     Raises:
         FlagFileError: A file cannot be read.
@@ -38,7 +38,7 @@ def permanent(withdrawals: Sequence[Withdrawal], files: Sequence[FlagFile]) -> I
     for file in files:
         if not file.path.endswith(".json"):
             continue
-        form = formatted(file.data, file.path)  # refuses what cannot be read or would lose a key
+        form = formatted(file.data, file.path)  # refuses a file that can't be read or would lose a key
         values, content = json.loads(form), parsed(form)
         done = [each for each in left if _take_out(each, values, content)]
         if done:
@@ -79,7 +79,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _quoted(path: str) -> str:
-    """A path of a patch as Git quotes it: in C's way where it is not plain."""
+    """A patch's path as Git quotes it: C-style if it isn't plain."""
     if path.isascii() and path.isprintable() and not set(path) & {'"', "\\", " "}:
         return path
     marks = {0x22: '\\"', 0x5C: "\\\\"}
@@ -98,7 +98,7 @@ def _comment(each: Withdrawal) -> str:
 
 
 def withdrawals(database_url: str | None) -> list[Withdrawal]:
-    """What is withdrawn now, from the database, or else from this host's file.
+    """Return the current withdrawals, from the database, or else from this host's file.
 
     Raises:
         ConfigurationError: They cannot be read.
@@ -112,11 +112,11 @@ def lift_withdrawal(database_url: str | None, flag: str, variant: str, field: st
     Args:
         database_url: The database; None for this host's file.
         flag: The flag's key.
-        variant: The variant; of a profile, its name or id.
+        variant: The variant; for a profile, its name or id.
         field: The settings field.
 
     Raises:
-        ConfigurationError: It is not withdrawn, or that cannot be read.
+        ConfigurationError: It isn't withdrawn, or the withdrawals can't be read.
     """
     names = names_of_profiles(database_url, DEFAULT_FOLDER)
     found = [
@@ -132,7 +132,7 @@ def lift_withdrawal(database_url: str | None, flag: str, variant: str, field: st
 
 
 def names_of_profiles(database_url: str | None, folder: Path) -> dict[str, str]:
-    """Profiles' names by their ids, from the database, else from the documents of a mirror in the folder."""
+    """Profiles' names by id, from the database, or else from a mirror's documents in the folder."""
     if database_url:
         with connect(database_url) as connection:
             return profile_names(connection)
