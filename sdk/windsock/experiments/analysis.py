@@ -1,4 +1,4 @@
-"""Intervals and p-values from collected sums; pure, so the same sums always give the same result."""
+"""Intervals and p-values from collected sums; pure: the same sums always give the same result."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -24,13 +24,13 @@ from windsock.experiments.statistics.moments import aggregates
 from windsock.experiments.statistics.multiplicity import e_bh, e_from_p, holm
 
 MISMATCH_ALPHA: Final = 0.001
-"""A sample ratio mismatch is called at this error over all looks."""
+"""Error rate over all looks at which a sample ratio mismatch is declared."""
 
 _ROUNDING: Final = 1e-9
-"""A standard error below this fraction of the mean is rounding error: nothing varies."""
+"""A standard error below this fraction of the mean is rounding error: the metric doesn't vary."""
 
 _RATIO_ROUNDING: Final = 1e-7
-"""The same of a ratio, whose variance is what is left of three sums that cancel."""
+"""The same for a ratio, whose variance is the remainder of three sums that cancel."""
 
 _SAME_UNITS: Final = "its units must be written as those of the exposures are"
 
@@ -53,8 +53,8 @@ class ComparisonOutcome(StrEnum):
     Attributes:
         BETTER: Significantly better.
         WORSE: Significantly worse; a guardrail: by more than its margin.
-        WITHIN: A guardrail that is shown to be within its margin; a goal within the minimum effect.
-        OPEN: Not decided.
+        WITHIN: A guardrail shown to be within its margin; a goal within the minimum effect.
+        OPEN: Undecided.
         NOTHING: No number can be given; the note says why.
     """
 
@@ -74,18 +74,18 @@ class Comparison:
         arm: The arm.
         role: What the metric decides.
         outcome: What it says at this look.
-        confidence: Of the interval, over all looks.
-        units: Matured units of control and of the arm.
-        events: Units of each whose value is not zero.
+        confidence: The interval's confidence, over all looks.
+        units: Matured units in control and in the arm.
+        events: Units of each with a nonzero value.
         effect: The effect; None if it can't be computed.
-        interval: Of the absolute effect; none for an exact test.
-        relative: Interval of the relative effect.
+        interval: The absolute effect's interval; none for an exact test.
+        relative: The relative effect's interval.
         p_value: Valid at every look of the design: of a goal, adjusted for the others; of a guardrail,
         against
             "it got no worse".
         margin: A guardrail's accepted relative worsening.
         exact: An exact e-process instead of a normal approximation.
-        note: Why the effect can't be computed, or what to know about it.
+        note: Why the effect can't be computed, or a remark on it.
     """
 
     metric: str
@@ -110,7 +110,7 @@ class SampleRatio:
 
     Attributes:
         counts: Units of each declared arm.
-        shares: Declared share of each.
+        shares: Declared share of each arm.
         p_value: Valid at every look; below `MISMATCH_ALPHA` is a mismatch.
     """
 
@@ -178,7 +178,7 @@ class Comparing:
     Args:
         declared: The experiment and its metrics.
         collected: The sums that are compared.
-        parts: Into how many parts the units are split; each goal is corrected for all of them.
+        parts: Number of parts that the units are split into; each goal is corrected for all of them.
     """
 
     def __init__(self, declared: DeclaredExperiment, collected: Collected, parts: int = 1) -> None:
@@ -208,12 +208,12 @@ class Comparing:
         yield from self.corrected(self.each_goal())
 
     def each_goal(self) -> list[Comparison]:
-        """The goals, each for itself."""
+        """The goals, each on its own."""
         arms, names = self._experiment.treatments, self._experiment.metrics.goal
         return [self._compare(name, arm, MetricRole.GOAL) for name in names for arm in arms]
 
     def corrected(self, goals: list[Comparison]) -> Iterator[Comparison]:
-        """Goals with p-values adjusted by Holm's method, which decides more often than Bonferroni's."""
+        """Goals with p-values adjusted by Holm's method, which has more power than Bonferroni's."""
         tested = [each for each in goals if each.p_value is not None]
         adjusted = dict(zip(map(id, tested), holm([each.p_value or 0.0 for each in tested]), strict=True))
         for each in goals:
@@ -269,7 +269,7 @@ class Comparing:
     def _normal(
         self, empty: Comparison, metric: Metric, arms: tuple[ArmSums, ArmSums], alpha: float
     ) -> Comparison:
-        """Compare by a normal approximation, once there are enough events for it."""
+        """Compare by a normal approximation, once there are enough events."""
         moments = [aggregates(arm.sums) for arm in arms]
         columns = columns_of(empty.metric, metric)
         if not all(moment.mean(columns.denominator) for moment in moments):

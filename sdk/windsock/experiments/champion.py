@@ -1,6 +1,6 @@
-"""Champion against challenger: both answer the same items, and four criteria decide which one serves.
+"""Champion versus challenger: both answer the same items, and four criteria decide which one serves.
 
-At 5 % disagreement, scoring the same items takes a seventh of the items of two separate samples.
+At 5 % disagreement, scoring the same items takes a seventh as many as two separate samples.
 """
 
 from collections.abc import Sequence
@@ -16,31 +16,31 @@ class Criteria(Protocol):
 
     @property
     def min_improvement_pct(self) -> float:
-        """Least relative improvement of the accuracy, in percent."""
+        """Minimum relative improvement in accuracy, in percent."""
 
     @property
     def min_samples(self) -> int:
-        """Least number of items."""
+        """Minimum number of items."""
 
     @property
     def confidence_level(self) -> float:
-        """Least confidence that the challenger is right more often, in (0, 1)."""
+        """Minimum confidence that the challenger is right more often, in (0, 1)."""
 
     @property
     def min_accuracy_delta(self) -> float:
-        """Least difference of the accuracies."""
+        """Minimum difference in accuracy."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChampionVerdict:
-    """What the comparison says.
+    """The result of the comparison.
 
     Attributes:
         challenger_wins: Whether every criterion is met.
-        unmet: The criteria that are not, by name.
+        unmet: Names of the criteria that aren't met.
         samples: Items that both answered.
-        champion_accuracy: Share of them that the champion got right.
-        challenger_accuracy: Likewise the challenger.
+        champion_accuracy: Share of those items that the champion got right.
+        challenger_accuracy: Share that the challenger got right.
         confidence: One minus the p-value of "the challenger is right no more often".
     """
 
@@ -70,7 +70,7 @@ def judge(
 ) -> ChampionVerdict:
     """Compare two models on the same items.
 
-    Only items on which just one is right say which is better (McNemar, Psychometrika 12, 1947). The
+    Only items on which just one is right tell which is better (McNemar, Psychometrika 12, 1947). The
     confidence comes from an exact e-process over them, so that it holds however often one compares while
     items arrive.
 
@@ -78,10 +78,10 @@ def judge(
         champion: Whether the champion got each item right.
         challenger: Whether the challenger did, in the same order.
         criteria: What the challenger must achieve.
-        always_valid: Off, it is McNemar's exact one-sided test, which holds for a single look.
+        always_valid: If false, use McNemar's exact one-sided test, which is valid for a single look.
 
     Raises:
-        ValueError: The two haven't answered the same number of items.
+        ValueError: The two answered different numbers of items.
     """
     pairs = list(zip(champion, challenger, strict=True))
     won, lost = pairs.count((False, True)), pairs.count((True, False))
@@ -100,12 +100,12 @@ def judge(
 
 
 def _improvement_pct(champion: float, challenger: float) -> float:
-    """In percent of the champion's accuracy, or of 1 where that is zero."""
+    """As a percentage of the champion's accuracy, or of 1 if that is zero."""
     return 100 * (challenger - champion) / (champion or 1.0)
 
 
 def _mcnemar(won: int, lost: int) -> float:
-    """Probability of so many wins or more, were each a coin toss; exact, in whole numbers."""
+    """Probability of at least this many wins if each were a coin toss; exact, in whole numbers."""
     tosses = won + lost
     tail = sum(comb(tosses, wins) for wins in range(won, tosses + 1))
     return float(tail / 2**tosses)

@@ -1,4 +1,4 @@
-"""What to do, from an analysis: the first of six states that applies."""
+"""Decides what to do after an analysis: the first of six states that applies."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from windsock.experiments.analysis import Analysis, Comparison, ComparisonOutcom
 from windsock.experiments.wording import effect_sentence, percent
 
 _CROSSING: Final = 0.02
-"""Above this share of units in two arms, the arms can't be compared."""
+"""If more than this share of units is in two arms, the arms can't be compared."""
 
 _ALLOCATION: Final = 0.01
-"""Largest difference between declared and served allocation that counts as rounding."""
+"""The largest difference between declared and served allocation that counts as rounding."""
 
 
 class State(StrEnum):
@@ -20,11 +20,11 @@ class State(StrEnum):
 
     Attributes:
         INVALID: The arms cannot be compared.
-        COLLECTING: Nothing is decided yet.
+        COLLECTING: No decision yet.
         HARMFUL: A goal or a guardrail is worse.
         WIN: A goal is better, and no guardrail with a margin is open.
-        NO_EFFECT: Every goal is shown to lie within the minimum effect.
-        INCONCLUSIVE: The maximum is reached and nothing is shown.
+        NO_EFFECT: Every goal is shown to be within the minimum effect.
+        INCONCLUSIVE: The maximum is reached without a result.
     """
 
     COLLECTING = "collecting"
@@ -45,13 +45,13 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The state, and what follows from it.
+    """The state, and the action that follows from it.
 
     Attributes:
         state: Where the experiment is.
         action: What is proposed.
-        arm: The arm to ship; none otherwise.
-        sentence: One sentence for somebody who decides.
+        arm: The arm to ship, if any.
+        sentence: One sentence for the person who decides.
         reasons: The evidence, most important first.
     """
 
@@ -118,7 +118,7 @@ def _faults(analysis: Analysis) -> Iterator[str]:
 
 
 def _winner(analysis: Analysis) -> Comparison | None:
-    """The best goal of an arm without harm and with every margin shown."""
+    """The best goal of an arm without harm and with every guardrail shown to be within its margin."""
     for goal in sorted(analysis.of_role(MetricRole.GOAL), key=lambda each: each.p_value or 0.0):
         others = [each for each in _deciding(analysis) if each.arm == goal.arm and each is not goal]
         harmed = any(each.outcome is ComparisonOutcome.WORSE for each in others)

@@ -1,4 +1,4 @@
-"""Holdouts: units that take part in none of the experiments which name one; `flagd/holdouts.yaml`."""
+"""Holdouts: units kept out of every experiment that names the holdout; `flagd/holdouts.yaml`."""
 
 from collections.abc import Mapping
 
@@ -22,7 +22,7 @@ class Holdouts(BaseModel):
     holdouts: Mapping[Name, Share] = Field(default_factory=dict)
 
     def share_of(self, experiment: Experiment) -> float | None:
-        """The share that is kept out of an experiment; None without a holdout.
+        """The share of units kept out of an experiment; None without a holdout.
 
         Raises:
             ConfigurationError: The holdout isn't declared.

@@ -1,4 +1,4 @@
-"""How long an experiment has to run, for each design."""
+"""Computes how long an experiment has to run, for each design."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -23,12 +23,12 @@ _NAMES: Final = {"any_time": "any time up to a maximum", "fixed": "one look at t
 
 @dataclass(frozen=True, slots=True)
 class SampleSize:
-    """What one way of looking needs.
+    """The sample size of one design.
 
     Attributes:
         name: `any time up to a maximum`, `no maximum`, `one look` or `planned looks`.
-        units: Units over all arms that find the minimum effect in four of five experiments.
-        days: How long they take to arrive, and to mature; none where arrivals are not known.
+        units: Units over all arms needed to find the minimum effect in four of five experiments.
+        days: How long they take to arrive and mature; None if the arrival rate is unknown.
     """
 
     name: str
@@ -38,18 +38,18 @@ class SampleSize:
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """What an experiment's first goal needs.
+    """The sample sizes for an experiment's first goal.
 
     Attributes:
         metric: The goal.
-        mean: The metric now.
+        mean: The metric's current value.
         deviation: Standard deviation per unit, the delta method's for a ratio.
-        effect: The absolute effect that is to be found.
-        units_per_day: New units a day in the experiment; none where it is not known.
-        designs: What each way of looking needs.
-        maximum: Units within the declared maximum, and the relative effect that they find in four of five; a
-            duration's are those that arrive in it.
-        others: What the other metrics find by then; empty without a past.
+        effect: The absolute effect to find.
+        units_per_day: New units per day in the experiment; None if unknown.
+        designs: The sample size of each design.
+        maximum: Units within the declared maximum (of a duration, those that arrive in it), and the relative
+            effect that they find in four of five.
+        others: The effects that the other metrics can find by then; empty without past data.
         replayed: Share of A/A replays of the past that reject, and of replays with the effect.
     """
 
@@ -66,14 +66,14 @@ class Power:
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """What a metric besides the first goal finds, with the units that are there at the end.
+    """The effect that a metric besides the first goal can find, with the units present at the end.
 
     Attributes:
         metric: The metric.
         role: `goal`, `guardrail` or `secondary`.
         mean: The metric now.
         units: Units over all arms at the end.
-        relative: The relative effect that is found in four of five experiments; of a guardrail the worsening.
+        relative: The relative effect found in four of five experiments; for a guardrail, the worsening.
         note: Why it can't be computed; empty otherwise.
     """
 
@@ -87,12 +87,12 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """A metric's past, as stated by the user.
+    """A metric's past, as the user states it.
 
     Attributes:
         mean: The metric now.
         deviation: Standard deviation of one unit's value.
-        units_per_day: New units a day.
+        units_per_day: New units per day.
     """
 
     mean: float
@@ -110,15 +110,15 @@ def power(
 ) -> Power:
     """Compute how many units an experiment needs, from its own past or from stated numbers.
 
-    With data, the past is replayed too: units are dealt into two arms at random, and looked at 50 times. The
-    other metrics' pasts tell what they will find by the end.
+    With data, the past is also replayed: units are randomly split into two arms and looked at 50 times. The
+    other metrics' pasts show which effects they can find by the end.
 
     Args:
         name: The experiment.
         past: Where the data is, as for `analyze`; or the mean and deviation.
         flags: The folder of the flags.
-        environment: Whose past counts.
-        now: The end of the past; the current time without it.
+        environment: The environment whose past is read.
+        now: The end of the past; by default the current time.
 
     Raises:
         ConfigurationError: A document is wrong, or there is no past data.
@@ -155,7 +155,7 @@ def _spread(declared: DeclaredExperiment, deviation: float) -> planning.Spread:
 
 
 def _powers(declared: DeclaredExperiment, alpha: float) -> dict[str, Callable[[float], float]]:
-    """Power of each way of looking, the declared one first."""
+    """Power of each design, the declared one first."""
     design = declared.experiment.design
     looks = design.looks if isinstance(design, PlannedLooks) else (0.25, 0.5, 0.75, 1.0)
     planned = f"{len(looks)} planned looks"
@@ -196,7 +196,7 @@ def _plan(declared: DeclaredExperiment, goal: str, assumed: Assumed) -> Power:
 
 
 def _units_of_maximum(maximum: Maximum | None, per_day: float | None) -> int | None:
-    """Units over all arms within the declared maximum; none where that isn't known."""
+    """Units over all arms within the declared maximum; None if unknown."""
     if maximum is None:
         return None
     if maximum.duration is not None:
@@ -207,7 +207,7 @@ def _units_of_maximum(maximum: Maximum | None, per_day: float | None) -> int | N
 def _others(
     declared: DeclaredExperiment, warehouse: Warehouse, scope: Scope, units: int, now: datetime | None
 ) -> Iterator[Other]:
-    """What every metric but the first goal finds with so many units."""
+    """The effect that each metric but the first goal can find with this many units."""
     roles = declared.experiment.metrics
     guardrails = [each.metric for each in roles.guardrails]
     arms = len(declared.experiment.treatments)
@@ -230,7 +230,7 @@ def _others(
 
 
 def _replayed(past: Baseline, effect: float, alpha: float) -> tuple[float, float] | None:
-    """Replays without an effect and with it; none where the past has too few units for the looks."""
+    """Replays without and with the effect; None if the past has too few units for the looks."""
     values = past.linear
     if len(values) < 20 * _LOOKS:
         return None

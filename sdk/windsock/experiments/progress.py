@@ -14,7 +14,7 @@ from windsock.experiments.statistics import calendar, designs
 from windsock.experiments.statistics.effects import Effect
 
 TIGHT_AT: Final = 10_000
-"""Units at which an open-ended interval is tightest; fixed, since it must not depend on the data."""
+"""Units at which an open-ended interval is tightest; fixed, because it must not depend on the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Progress:
 
     Attributes:
         declared: The experiment and its metrics.
-        collected: What was collected of them.
+        collected: The data collected on them.
     """
 
     declared: DeclaredExperiment
@@ -46,10 +46,10 @@ class Progress:
         return min(1.0, max(0.0, elapsed / maximum.duration))
 
     def design(self, metric: Metric, effect: Effect) -> designs.Design:
-        """How wide an interval of a metric has to be now.
+        """The design that sets how wide a metric's interval has to be now.
 
         Args:
-            metric: What is compared.
+            metric: The metric that is compared.
             effect: Its effect.
         """
         fraction, declared = self.fraction, self.declared.experiment.design
@@ -80,7 +80,7 @@ class Progress:
         )
 
     def _matured(self, metric: Metric, shares: list[float]) -> tuple[float, ...]:
-        """Units that a metric had at these shares of the duration; none where the maximum is in units."""
+        """Units that a metric had at these shares of the duration; empty if the maximum is in units."""
         exposed, maximum = self.collected.exposed, self.declared.experiment.maximum
         if not exposed.arrived or exposed.first is None or maximum is None or maximum.duration is None:
             return ()

@@ -68,4 +68,4 @@ Share = Annotated[
         }
     ),
 ]
-"""A part of a whole, or a relative change: `5%` or `0.05`."""
+"""A share, or a relative change: `5%` or `0.05`."""

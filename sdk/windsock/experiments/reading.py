@@ -1,4 +1,4 @@
-"""Experiments and metrics from a folder of flags, each mistake in one line with its file and line."""
+"""Reads experiments and metrics from a folder of flags; each mistake is one message with file and line."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -146,7 +146,7 @@ def _parse(data: bytes, path: Path) -> tuple[JsonValue, dict[tuple[object, ...],
 
 @dataclass(slots=True)
 class _Builder:
-    """Plain values from YAML nodes, as the flagd server reads them: `on` is text, an alias is refused."""
+    """Builds plain values from YAML nodes like the flagd server: `on` is text, aliases are refused."""
 
     path: Path
     lines: dict[tuple[object, ...], int] = field(default_factory=dict)
@@ -181,7 +181,7 @@ class _Builder:
 
 def _scalar(node: Any) -> JsonValue:
     text: str = node.value
-    if node.style is not None:  # quoted, or a block of text
+    if node.style is not None:  # quoted, or a block scalar
         return text
     if text in _WORDS:
         return _WORDS[text]

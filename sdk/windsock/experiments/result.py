@@ -18,12 +18,12 @@ from windsock.experiments.snapshot import Snapshot, from_json, to_json
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """An analysis and what it decides; in a notebook it shows its report.
+    """An analysis and its decision; in a notebook it shows its report.
 
     Attributes:
         analysis: Every comparison.
         decision: The state and the proposal.
-        history: The same experiment at earlier looks, oldest first.
+        history: Analyses of the experiment at earlier looks, oldest first.
     """
 
     analysis: Analysis
@@ -39,7 +39,7 @@ class Result:
         return sections(self.analysis, self.decision, self.history)
 
     def snapshot(self) -> str:
-        """What it was computed from, as JSON; `restore` computes it again."""
+        """The data it was computed from, as JSON; `restore` computes it again."""
         return to_json(Snapshot(self.analysis.declared, self.analysis.collected))
 
     def _repr_html_(self) -> str:
@@ -77,13 +77,13 @@ def analyze(
         name: The experiment, declared in `<flags>/experiments/<name>.yaml`.
         data: A PostgreSQL URL, a folder of Parquet and CSV files, an Ibis connection or its URL.
         flags: The folder of the flags.
-        environment: Whose exposures and outcomes count.
-        now: The time of the analysis, with a zone; the current time without it.
+        environment: The environment whose exposures and outcomes count.
+        now: The time of the analysis, with a time zone; by default the current time.
         looks: How many earlier looks to compute as well, for the report's effect over time.
 
     Raises:
         ConfigurationError: A document is wrong, a table or column is missing, or a value cannot be summed.
-        UnreachableError: The document is not there, or the data cannot be reached.
+        UnreachableError: The document doesn't exist, or the data can't be reached.
     """
     if now is not None and now.tzinfo is None:
         raise ConfigurationError("now: the time of an analysis needs its zone")
@@ -117,5 +117,5 @@ def _earlier(
 
 
 def report(result: Result, path: str | Path) -> None:
-    """Write the report of an analysis: one HTML file that needs nothing else."""
+    """Write the report of an analysis: one self-contained HTML file."""
     Path(path).write_text(result.report(), encoding="utf-8")

@@ -23,7 +23,7 @@ class Segment:
 
 
 def segments(analysis: Analysis) -> tuple[Segment, ...]:
-    """The goals in each declared segment; exploratory, they decide nothing.
+    """Compare the goals in each declared segment; exploratory, without effect on the decision.
 
     Args:
         analysis: From `analyse`.

@@ -1,4 +1,4 @@
-"""What a decision was made from, as JSON; the same snapshot always gives the same decision."""
+"""The input of a decision, as JSON; the same snapshot always gives the same decision."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +12,7 @@ from windsock.experiments.reading import DeclaredExperiment
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An experiment as it was declared, and what was collected.
+    """An experiment as declared, and the data collected.
 
     Attributes:
         declared: The experiment and its metrics.
@@ -35,7 +35,7 @@ def from_json(text: str) -> Snapshot:
     """Read a snapshot.
 
     Raises:
-        ConfigurationError: It is not one.
+        ConfigurationError: It isn't a snapshot.
     """
     try:
         return _ADAPTER.validate_json(text)

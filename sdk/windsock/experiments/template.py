@@ -1,4 +1,4 @@
-"""A new experiment's document, to be filled in."""
+"""A new experiment's document, to fill in."""
 
 import json
 import re
@@ -59,7 +59,7 @@ def document(name: str, *, settings: str, change: str, owner: str) -> str:
 
 
 def _scalar(text: str) -> str:
-    """A value as YAML has it: JSON where it is some, else text in quotes."""
+    """A value as YAML: as is if it is JSON, else as quoted text."""
     try:
         json.loads(text)
     except ValueError:

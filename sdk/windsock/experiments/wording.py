@@ -17,7 +17,7 @@ SEGMENTS_NOTE: Final = (
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """A share in percent: `5 %`; with a decimal where it would round to nothing."""
+    """A share in percent: `5 %`; with a decimal if it would round to zero."""
     if share and abs(share) < 0.0095:
         digits = max(digits, 1)
     return f"{100 * share:.{digits}f}{_PERCENT}"
@@ -32,7 +32,7 @@ def signed(share: float, digits: int = 1) -> str:
 
 
 def number(value: float) -> str:
-    """A value of a metric: four digits that count."""
+    """A value of a metric, to four significant digits."""
     if not isfinite(value):
         return "–"
     text = f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
@@ -50,7 +50,7 @@ def metric_title(name: str) -> str:
 
 
 def effect_sentence(found: "Comparison", analysis: "Analysis") -> str:
-    """One comparison as a sentence, without its statistics' names."""
+    """One comparison as a sentence, without statistical terms."""
     title, control = metric_title(found.metric), analysis.declared.experiment.control
     if found.effect is None:
         return f"{title.capitalize()} in {found.arm}: {found.note}."
@@ -76,13 +76,13 @@ def effect_sentence(found: "Comparison", analysis: "Analysis") -> str:
 
 
 def _spent(experiment: "Experiment") -> str:
-    """What spends the error, where that is not the units themselves."""
+    """What the error is spent by, if not by the units themselves."""
     by_date = experiment.maximum is not None and experiment.maximum.duration is not None
     return ", spent by the calendar, Lan and DeMets 1989" if by_date else ""
 
 
 def method(analysis: "Analysis") -> Iterator[str]:
-    """How the numbers were computed, a sentence each."""
+    """How the numbers were computed, one sentence per step."""
     experiment = analysis.declared.experiment
     yield f"Every {experiment.unit} counts once, by its own total: what was randomised is what is analysed."
     if analysis.fraction is None:

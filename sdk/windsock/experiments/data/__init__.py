@@ -1,1 +1,1 @@
-"""From tables to sums: exposures joined to outcomes where the data is, and only aggregates brought back."""
+"""From tables to sums: exposures are joined to outcomes where the data is, and only aggregates leave it."""

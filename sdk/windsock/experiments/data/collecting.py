@@ -1,4 +1,4 @@
-"""Collects what an analysis is computed from (its snapshot) with a handful of aggregate queries."""
+"""Collects the input of an analysis (its snapshot) with a handful of aggregate queries."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ from windsock.experiments.statistics.effects import Columns
 from windsock.experiments.statistics.moments import ShiftedSums
 
 _FAR: Final = 1e-3
-"""A variance below this fraction of the squared mean is computed again around the mean."""
+"""A variance below this fraction of the squared mean is recomputed around the mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +44,17 @@ class Exposed:
         counted: Units of each arm that count, matured or not.
         crossed: Units in two arms, left out.
         excluded: Units left out by reason.
-        later: Units exposed after the time of the analysis, because of a wrong clock.
-        beyond: Units beyond the declared maximum.
-        days: Units that count, by day of their first exposure and arm.
+        later: Units exposed after the time of the analysis, due to a wrong clock.
+        beyond: Units past the declared maximum.
+        days: Units that count, by arm and day of first exposure.
         other_versions: Units of other versions, left out.
         other_environments: Units of other environments, left out.
         allocations: Smallest and largest recorded allocation of each arm.
-        keys: Fingerprints of the keys that hashed the units.
+        keys: Fingerprints of the keys that the units were hashed with.
         first: The first exposure.
-        lapses: Units that count and met an arm that wasn't served as declared, by what happened.
-        moved: Units of each arm that got another profile after their first exposure; they count in their arm.
-        unchecked: Tables that the data lacks, so that what they tell wasn't checked.
+        lapses: Units that count although their arm wasn't served as declared, by what happened.
+        moved: Units of each arm that got another profile after their first exposure; they still count there.
+        unchecked: Missing tables, whose checks were skipped.
         arrived: Units that count, by the part of the declared duration in which they were first exposed; none
             if the maximum isn't a duration.
     """
@@ -83,18 +83,18 @@ class Exposed:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """Everything that an analysis needs; the same collection gives the same decision.
+    """Everything that an analysis needs; the same collection always gives the same decision.
 
     Attributes:
-        environment: Where the exposures are from.
+        environment: The environment that the exposures are from.
         now: The time of the analysis.
-        until: First exposures later than this are beyond the maximum; none where it is not reached.
+        until: First exposures later than this are past the maximum; None if it isn't reached.
         exposed: Who was exposed.
         metrics: By metric and arm.
         caps: The cap of each capped metric.
-        sql: The queries that ran, by what they answer.
+        sql: The queries that ran, by purpose.
         segments: The goals' sums by the values of the declared segments.
-        unsplit: Why there are none although segments are declared.
+        unsplit: Why `segments` is empty although segments are declared.
     """
 
     environment: str
@@ -117,11 +117,11 @@ def collect(
         warehouse: Where the tables are.
         declared: The experiment and its metrics.
         environment: The environment to analyse.
-        now: The time of the analysis, with a zone; the current time without it.
+        now: The time of the analysis, with a time zone; by default the current time.
 
     Raises:
-        ConfigurationError: A table or column is missing, or holds what is not a number.
-        UnreachableError: The warehouse went away.
+        ConfigurationError: A table or column is missing, or a value isn't a number.
+        UnreachableError: The connection to the warehouse was lost.
     """
     return _Collector(
         warehouse, declared, Scope(declared.experiment, environment), now or datetime.now(UTC)
@@ -184,7 +184,7 @@ class _Collector:
         return self._warehouse.rows(expression)
 
     def _until(self, every: ir.Table, experiment: Experiment) -> datetime | None:
-        """The first exposure of the last unit within the maximum, where there are more."""
+        """The first exposure of the last unit within the maximum, if there are more."""
         maximum = experiment.maximum
         kept = unit_table.analysed(every, Moment(self._now))
         if maximum is None:
@@ -217,7 +217,7 @@ class _Collector:
         return _exposed(rows, self._left_out(), self._served(chosen))
 
     def _as_served(self, exposed: Exposed, kept: ir.Table) -> Exposed:
-        """The collection, with the units that were served something other than their arm."""
+        """Add the units that were served something other than their arm."""
         experiment = self._declared.experiment
         horizon = max(metric.delay + metric.window for metric in self._declared.metrics.values())
         arms = lapses.profiles(self._warehouse, experiment)
@@ -308,7 +308,7 @@ class _Collector:
 
 
 def _alike(metrics: Mapping[str, Metric]) -> Iterator[dict[str, Metric]]:
-    """Metrics that one query can answer: the same source, and units that mature at the same time."""
+    """Group metrics that one query can answer: they share a source and the time units take to mature."""
     groups: defaultdict[object, dict[str, Metric]] = defaultdict(dict)
     for name, metric in metrics.items():
         source = metric.source if isinstance(metric.source, str) else metric.source.model_dump_json()
@@ -362,7 +362,7 @@ def _allocations(served: list[Row]) -> dict[str, tuple[float, float]]:
 
 
 def _shifts(rows: list[Row], metrics: Iterable[Columns]) -> dict[str, float]:
-    """The means of the columns whose spread is small against their mean; mostly there are none."""
+    """The means of the columns whose spread is small compared with their mean; usually none."""
     shifts = {}
     for metric in metrics:
         for column in metric.names:

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def keep(result: "Result", url: str) -> None:
-    """Store what a decision was made from in `windsock.analysis_snapshots`.
+    """Store a decision's input in `windsock.analysis_snapshots`.
 
     Args:
         result: The analysis and its decision.
-        url: The PostgreSQL database; a user that may insert there.
+        url: The PostgreSQL database, with a user that may insert into that table.
 
     Raises:
         ConfigurationError: It is not a PostgreSQL database, or may not be written to.

@@ -1,7 +1,7 @@
 """When an arm wasn't served as declared, and how many units were affected.
 
 A withdrawn value, or a deactivated or edited profile, silently turns a treatment into something else.
-Units first exposed before that carry no mark, so their windows are compared with the times of the change.
+Units first exposed earlier aren't marked, so their windows are compared with the time of the change.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ class Lapse:
 
     Attributes:
         arm: The arm.
-        what: What happened, as the rest of a sentence.
+        what: What happened, as the end of a sentence.
         start: When it began.
         end: When it ended; None while it lasts.
     """
@@ -52,7 +52,7 @@ class ArmProfile:
 
     Attributes:
         config_id: The configuration's id.
-        fields: The fields that any arm sets.
+        fields: The fields that at least one arm sets.
     """
 
     config_id: str
@@ -60,7 +60,7 @@ class ArmProfile:
 
 
 def profiles(warehouse: Warehouse, experiment: Experiment) -> dict[str, ArmProfile]:
-    """The profile of each arm; empty if the arms aren't profiles."""
+    """Return the profile of each arm; empty if the arms aren't profiles."""
     if not experiment.are_profiles or (table := warehouse.find(ASSIGNMENTS)) is None:
         return {}
     chosen = table.filter(table.experiment == experiment.name, table.version == experiment.version)
@@ -69,10 +69,10 @@ def profiles(warehouse: Warehouse, experiment: Experiment) -> dict[str, ArmProfi
 
 
 def lapses(warehouse: Warehouse, experiment: Experiment, arms: Mapping[str, ArmProfile]) -> Iterator[Lapse]:
-    """Every lapse of the experiment's arms, at any time.
+    """Find every lapse of the experiment's arms, at any time.
 
     Args:
-        warehouse: Where the tables are; a folder needn't have them.
+        warehouse: Where the tables are; a folder may lack them.
         experiment: The experiment.
         arms: From `profiles`.
     """
@@ -122,7 +122,7 @@ def _is_arms(experiment: Experiment, arms: Mapping[str, ArmProfile], arm: str, r
 
 
 def _changed(experiment: Experiment, arm: str, profile: ArmProfile, rows: list[Row]) -> Iterator[Lapse]:
-    """Deactivations, each until it ends, and edits, which only concern units from before them."""
+    """Deactivations, each until it ends, and edits, which only affect units exposed before them."""
     gone: datetime | None = None
     matters = profile.fields | {experiment.flag}
     named = f"the profile {experiment.arms.get(arm)} of {arm} was"
@@ -141,7 +141,7 @@ def _changed(experiment: Experiment, arm: str, profile: ArmProfile, rows: list[R
 
 
 def met(kept: ir.Table, found: list[Lapse], horizon: timedelta) -> ir.Table:
-    """One row: for each lapse, by its position, the units that it met in the time in which they count.
+    """One row: for each lapse, by position, the number of units it affected while they counted.
 
     Args:
         kept: The units that count, from `analysed`.
@@ -160,7 +160,7 @@ def met(kept: ir.Table, found: list[Lapse], horizon: timedelta) -> ir.Table:
 def moved(
     warehouse: Warehouse, scope: Scope, kept: ir.Table, arms: Mapping[str, ArmProfile], horizon: timedelta
 ) -> ir.Table | None:
-    """Units of each arm that were served another profile while they count; empty if that isn't known."""
+    """Units of each arm that were served another profile while they counted; None if unknown."""
     logs = warehouse.find("public.usage_logs")
     if scope.experiment.unit != "user" or logs is None or "config_id" not in logs.columns:
         return None

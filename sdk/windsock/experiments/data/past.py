@@ -1,4 +1,4 @@
-"""What units did before the experiment; power is computed from it."""
+"""Reads what units did before the experiment, to compute power."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from windsock.experiments.quantities import duration_text
 from windsock.text import count
 
 MAX_UNITS = 200_000
-"""Most units that are read."""
+"""Maximum number of units read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class Baseline:
     """Units of the metric's last window.
 
     Attributes:
-        numerators: One per unit.
-        denominators: Likewise; ones where the metric is not a ratio.
+        numerators: One value per unit.
+        denominators: One value per unit; all ones if the metric isn't a ratio.
         units_per_day: New units a day, estimated from the number of distinct ones.
     """
 
@@ -39,7 +39,7 @@ class Baseline:
 
     @property
     def linear(self) -> npt.NDArray[np.float64]:
-        """One value for each unit whose mean is the metric: for a ratio the delta method's linearisation."""
+        """Values per unit whose mean is the metric: for a ratio, the delta method's linearisation."""
         linear: npt.NDArray[np.float64] = (
             self.mean + (self.numerators - self.mean * self.denominators) / self.denominators.mean()
         )

@@ -1,6 +1,6 @@
-"""Sums by segment: by the declared attributes, as they were at a unit's first exposure.
+"""Sums by segment: by the declared attributes at a unit's first exposure.
 
-Warehouses have no JSON operator in common, so units are grouped by the text of their attributes, and groups
+Warehouses share no JSON operator, so units are grouped by the text of their attributes, and groups
 that share a value are added up here.
 """
 
@@ -14,10 +14,10 @@ from windsock.experiments.statistics.moments import ShiftedSums
 from windsock.text import printable
 
 MAX_COMBINATIONS: Final = 1_000
-"""Combinations of values above which units aren't split."""
+"""Maximum number of value combinations; above it, units aren't split."""
 
 MAX_VALUES: Final = 12
-"""Values of one attribute that are told apart, the most frequent ones; the rest are `OTHER`."""
+"""Values of one attribute that are kept apart, the most frequent ones; the rest become `OTHER`."""
 
 OTHER: Final = "all others"
 UNKNOWN: Final = "unknown"
@@ -30,7 +30,7 @@ class ArmSums:
 
     Attributes:
         sums: Shifted sums over the arm's matured units.
-        events: Units whose value is not zero.
+        events: Units with a nonzero value.
         seen: Events that have a value.
     """
 
@@ -39,7 +39,7 @@ class ArmSums:
     seen: int
 
     def __add__(self, other: "ArmSums") -> "ArmSums":
-        """The sums of both, which have the same shifts."""
+        """Add sums that have the same shifts."""
         return ArmSums(self.sums + other.sums, self.events + other.events, self.seen + other.seen)
 
 
@@ -59,7 +59,7 @@ class SegmentSums:
 
 
 Groups = Mapping[str, Mapping[tuple[str, str], ArmSums]]
-"""By metric: sums of an arm and a text of attributes."""
+"""By metric: the sums of each arm and text of attributes."""
 
 
 def total(groups: Mapping[tuple[str, str], ArmSums]) -> dict[str, ArmSums]:
@@ -71,7 +71,7 @@ def total(groups: Mapping[tuple[str, str], ArmSums]) -> dict[str, ArmSums]:
 
 
 def parts(groups: Groups, attributes: Sequence[str]) -> Iterator[SegmentSums]:
-    """The parts of each attribute, the most frequent value first.
+    """Return each attribute's segments, the most frequent value first.
 
     Args:
         groups: The metrics that are split.

@@ -26,19 +26,19 @@ _REFUSED: Final[tuple[type[exp.Expression], ...]] = (
 _FUNCTIONS: Final = frozenset(
     {"jsonb_array_length", "jsonb_extract_path_text", "json_array_length", "date_bin"}
 )
-"""Functions that sqlglot does not know and that a metric may call; others belong in a view."""
+"""Functions unknown to sqlglot that a metric may call; others belong in a view."""
 
 
 def checked_select(sql: str, dialect: str, where: str) -> str:
-    """Parse a metric's SQL and generate it again.
+    """Parse a metric's SQL and regenerate it.
 
-    The role it runs as decides which tables it may read; this decides that it reads, and calls nothing that
-    could change the role, the session or a file (`set_config`, `pg_read_file`, `dblink`).
+    The role it runs as limits which tables it may read; this check ensures that it only reads, and that it
+    calls nothing that could change the role, the session or a file (`set_config`, `pg_read_file`, `dblink`).
 
     Args:
-        sql: What was declared.
-        dialect: sqlglot's name of the warehouse's dialect.
-        where: The metric, for the message.
+        sql: The declared SQL.
+        dialect: sqlglot's name for the warehouse's dialect.
+        where: The metric, for error messages.
 
     Raises:
         ConfigurationError: It is not one SELECT, or does more than read.

@@ -1,4 +1,4 @@
-"""The rows behind metrics, as one table with a unit, a time, and columns for each metric."""
+"""The rows behind metrics, as one table with a unit, a time, and each metric's columns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ _UNIT_COLUMNS: Final = {"user": "user_id", "request": "request_id"}
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which rows of windsock's own tables are the experiment's.
+    """Which rows of windsock's own tables belong to the experiment.
 
     Attributes:
         experiment: The experiment.
-        environment: The environment that is analysed.
+        environment: The environment to analyse.
     """
 
     experiment: Experiment
@@ -31,7 +31,7 @@ class Scope:
 
 
 def rows_of(warehouse: Warehouse, scope: Scope, metrics: Mapping[str, Metric]) -> ir.Table:
-    """The rows of one source, with `value_<metric>` and `per_<metric>` for each of its metrics.
+    """Return the rows of one source, with `value_<metric>` and `per_<metric>` for each metric.
 
     Args:
         warehouse: Where the tables are.
@@ -39,7 +39,7 @@ def rows_of(warehouse: Warehouse, scope: Scope, metrics: Mapping[str, Metric]) -
         metrics: Metrics that share one source.
 
     Raises:
-        ConfigurationError: A column is missing, or of a type that cannot be summed.
+        ConfigurationError: A column is missing, or its type can't be summed.
     """
     name, first = next(iter(metrics.items()))
     table, unit, at = _table(warehouse, scope, name, first)
@@ -73,12 +73,12 @@ def _table(warehouse: Warehouse, scope: Scope, name: str, metric: Metric) -> tup
 
 
 def _requests(warehouse: Warehouse, scope: Scope) -> ir.Table:
-    """usage_logs, one row for each request that used the flag, with what the built-in metrics need."""
+    """usage_logs, one row per request that used the flag, with the columns the built-in metrics need."""
     logs = warehouse.table("public.usage_logs")
     if "variant" in logs.columns:
         logs = logs.filter(logs.variant.isnull() | (_text(logs.variant) != OVERRIDE))
     ended = logs.latency_ms.notnull()
-    if "status" in logs.columns:  # added later; a row that has neither isn't a request's
+    if "status" in logs.columns:  # added later; a row without either doesn't belong to a request
         ended |= logs.status.notnull()
     chosen = logs.filter(logs.environment == scope.environment, logs.flag == scope.experiment.flag, ended)
     added = {
@@ -96,14 +96,14 @@ def _requests(warehouse: Warehouse, scope: Scope) -> ir.Table:
 
 
 def _text(column: ir.Value) -> ir.StringValue:
-    """A column of text also where a file has nothing in it: DuckDB then reads a column of integers."""
+    """A column as text, even if it is empty in a file: DuckDB then reads it as integers."""
     return column.cast("string")
 
 
 def _compact(document: ir.Value) -> ir.StringValue:
-    """A JSON document as text: the JSON operators of the warehouses have nothing in common.
+    """A JSON document as text, because the warehouses share no JSON operator.
 
-    Without a space after its keys, which some write and some don't.
+    The space after keys is removed, because some warehouses write it and some don't.
     """
     return document.cast("string").replace('": ', '":')
 
@@ -125,12 +125,12 @@ def _column(table: ir.Table, column: str, metric: str) -> ir.Value:
 
 
 def _unit(table: ir.Table, column: str, metric: str) -> ir.Value:
-    """The unit as text, whatever it is: a uuid and its text are one unit."""
+    """The unit as text, whatever its type: a uuid and its text are the same unit."""
     return _column(table, column, metric).cast("string")
 
 
 def in_utc(table: ir.Table, column: str, metric: str) -> ir.Value:
-    """The time in UTC; a timestamp without a zone is taken for UTC."""
+    """The time in UTC; a timestamp without a time zone counts as UTC."""
     value = _column(table, column, metric)
     kind = value.type()
     if kind.is_timestamp() or kind.is_date():

@@ -54,11 +54,11 @@ def exposures(warehouse: Warehouse, scope: Scope, version: int) -> ir.Table:
 
 
 def units(chosen: ir.Table, *, split: bool = False) -> ir.Table:
-    """Each unit once: its arm, whether it was in two, why it is excluded, when it was first exposed.
+    """Each unit once: its arm, whether it was in two, why it is excluded, and when it was first exposed.
 
     Args:
         chosen: From `exposures`.
-        split: Keep the attributes too, as text.
+        split: Also keep the attributes, as text.
     """
     attributes = {"attributes": chosen.attributes.cast("string").max()} if split else {}
     return chosen.group_by("unit").aggregate(
@@ -79,7 +79,7 @@ def analysed(every: ir.Table, moment: Moment) -> ir.Table:
 
 
 def grouping(table: ir.Table) -> list[str]:
-    """The columns that sums are grouped by: the arm, and the attributes where units are split by them."""
+    """The columns that sums are grouped by: the arm, and the attributes if units are split by them."""
     return [name for name in ("arm", "attributes") if name in table.columns]
 
 
@@ -93,7 +93,7 @@ def outcomes(kept: ir.Table, rows: ir.Table, metrics: Mapping[str, Metric], now:
     Args:
         kept: The units that count.
         rows: The source's rows, from `rows_of`.
-        metrics: Metrics of one source whose delay + window are the same.
+        metrics: Metrics of one source with the same delay + window.
         now: The time of the analysis.
     """
     first = next(iter(metrics.values()))
@@ -115,7 +115,7 @@ def _interval(length: timedelta) -> ir.Value:
 
 
 def _per_unit(near: ir.Table, name: str, metric: Metric) -> Iterator[tuple[str, ir.Value]]:
-    """A unit's sums, after the exposure and before it."""
+    """A unit's sums, after and before the exposure."""
     start = near.exposed_at + _interval(metric.delay) if metric.delay else near.exposed_at
     periods = {"": near.at >= start}
     if metric.covariate > timedelta(0):
@@ -135,7 +135,7 @@ def _per_unit(near: ir.Table, name: str, metric: Metric) -> Iterator[tuple[str, 
 
 
 def capped(table: ir.Table, caps: Mapping[str, float]) -> ir.Table:
-    """The unit table with each capped metric's numerators cut, before and after the exposure alike."""
+    """The unit table with each capped metric's numerators capped, both before and after the exposure."""
     cut = {
         column: ibis.least(table[column], ibis.literal(cap))
         for name, cap in caps.items()

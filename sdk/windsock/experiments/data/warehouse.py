@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 ANALYST: Final = "windsock_analyst"
 STATEMENT_SECONDS: Final = 600
 TESTED: Final = frozenset({"postgres", "duckdb", "pyspark"})
-"""Backends whose numbers tests compare; others only compile in tests."""
+"""Backends whose results are compared in tests; for others, tests only compile the queries."""
 
 Row = dict[str, object]
 
 
 class Backend(Protocol):
-    """What this package needs of an Ibis backend."""
+    """The part of an Ibis backend that this package needs."""
 
     name: str
 
@@ -55,9 +55,9 @@ class Warehouse:
 
     Attributes:
         backend: Ibis's connection.
-        connection: The PostgreSQL connection below it, where it is one.
-        as_analyst: Statements run as the role `windsock_analyst`, read-only.
-        owned: Opened here, and closed when the block ends.
+        connection: The underlying PostgreSQL connection, if there is one.
+        as_analyst: Whether statements run as the role `windsock_analyst`, read-only.
+        owned: Whether it was opened here, and is closed when the block ends.
     """
 
     backend: Backend
@@ -71,17 +71,17 @@ class Warehouse:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close what was opened here; an Ibis connection of the caller's stays open."""
+        """Close what was opened here; the caller's Ibis connection stays open."""
         if self.owned:
             self.backend.disconnect()
 
     @property
     def dialect(self) -> str:
-        """Sqlglot's name of the dialect."""
+        """Sqlglot's name for the dialect."""
         return {"pyspark": "spark"}.get(self.backend.name, self.backend.name)
 
     def table(self, name: str) -> ir.Table:
-        """A table by schema and name; if the warehouse has no such schema, by name alone.
+        """Return a table by schema and name; if the warehouse has no such schema, by name alone.
 
         Raises:
             ConfigurationError: There is no such table.
@@ -110,7 +110,7 @@ class Warehouse:
         """A table from a declared SELECT.
 
         Raises:
-            ConfigurationError: It is not one SELECT that reads, or may not run here.
+            ConfigurationError: It isn't a single SELECT that only reads, or may not run here.
         """
         query = checked_select(sql, self.dialect, where)
         if self.connection is None:
@@ -143,7 +143,7 @@ class Warehouse:
             return found
 
     def kept(self, table: ir.Table) -> ir.Table:
-        """A table that several queries read; computed once if that doesn't write to a database."""
+        """A table that several queries read; computed once, unless that would write to a database."""
         if self.backend.name != "duckdb" or not self.owned:
             return table
         with self._failing("units"):
@@ -159,7 +159,7 @@ class Warehouse:
             yield
         except WindsockError:
             raise
-        except Exception as error:  # every driver has a family of its own
+        except Exception as error:  # every driver has its own error classes
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
             if self.connection is not None and self.connection.closed:
                 raise UnreachableError(f"{where}: the database went away: {reason}") from error
@@ -167,7 +167,7 @@ class Warehouse:
 
 
 def utc(value: object) -> datetime:
-    """A time from a row; without a zone it is UTC.
+    """A time from a row; UTC if it has no time zone.
 
     Raises:
         ConfigurationError: It is not a time.
@@ -186,7 +186,7 @@ def open_warehouse(place: "str | Path | Backend") -> Warehouse:
 
     Raises:
         UnreachableError: It cannot be reached.
-        ConfigurationError: It is none of these.
+        ConfigurationError: `place` is none of these.
     """
     if isinstance(place, Path):
         return open_folder(place)
@@ -198,7 +198,7 @@ def open_warehouse(place: "str | Path | Backend") -> Warehouse:
         return open_folder(Path(place))
     try:
         return Warehouse(ibis.connect(place), owned=True)
-    except Exception as error:  # noqa: BLE001 - each backend has a family of errors of its own
+    except Exception as error:  # noqa: BLE001 - each backend has its own error classes
         scheme = place.partition("://")[0]
         why = mask_passwords(str(error).replace(place, f"{scheme}://…"))
         raise UnreachableError(f"{scheme}: cannot be opened: {why[:200]}") from None
@@ -237,11 +237,11 @@ def open_postgres(url: str) -> Warehouse:
 
 
 def open_folder(folder: Path, *, memory: str | None = None) -> Warehouse:
-    """Open a folder of `<table>.parquet`, `<table>.csv` or `<table>/*.parquet` with DuckDB, alone.
+    """Open a folder of `<table>.parquet`, `<table>.csv` or `<table>/*.parquet` with DuckDB, and nothing else.
 
     Args:
         folder: Where the files are.
-        memory: DuckDB's memory limit, such as `4GB`; its own default without it, most of the machine's.
+        memory: DuckDB's memory limit, such as `4GB`; by default DuckDB's own, most of the machine's memory.
 
     Raises:
         UnreachableError: There is no such folder.
@@ -272,7 +272,7 @@ def open_folder(folder: Path, *, memory: str | None = None) -> Warehouse:
 
 
 def _schema(connection: "psycopg.Connection", query: str) -> ibis.Schema:
-    """The columns of a query, asked of PostgreSQL without running it."""
+    """The columns of a query; PostgreSQL describes them without running it."""
     cursor = connection.execute(f"select * from ({query}) as metric limit 0")  # noqa: S608 - parsed, and written by sqlglot
     names = [column.name for column in cursor.description or ()]
     oids = [column.type_code for column in cursor.description or ()]

@@ -1,1 +1,1 @@
-"""The report: one HTML file with inline SVG, no script and nothing to load."""
+"""The report: one HTML file with inline SVG, without scripts or external resources."""

@@ -1,4 +1,4 @@
-"""SVG by hand: intervals, and lines over time. Widths suit a phone; the page scales them up."""
+"""Draws SVG: intervals, and lines over time. Widths suit a phone; the page scales them up."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ WIDTH, LEFT, RIGHT = 360, 8, 8
 
 @dataclass(frozen=True, slots=True)
 class PlottedInterval:
-    """One interval of a plot of intervals.
+    """One interval in a plot.
 
     Attributes:
-        label: What it is of.
+        label: What it measures.
         low: Lower end; `middle` and `high` likewise.
         tone: A class of the style sheet: `better`, `worse`, `open` or `within`.
         text: The numbers in words.
@@ -30,7 +30,7 @@ class PlottedInterval:
 
 
 def intervals(bars: Sequence[PlottedInterval], title: str) -> str:
-    """Intervals under each other around a line at zero."""
+    """Draw intervals below each other around a line at zero."""
     edge = max((abs(end) for bar in bars for end in (bar.low, bar.high)), default=0.0) * 1.08 or 1.0
     edge = min(edge, 3 * max((abs(bar.middle) for bar in bars), default=edge) + 0.25)
 
@@ -63,7 +63,7 @@ class Look:
 
 
 def over_time(looks: Sequence[Look], title: str) -> str:
-    """An effect with its interval as a band over time, and a line at zero."""
+    """Draw an effect over time with its interval as a band, and a line at zero."""
     top, bottom, left = 12.0, 150.0, 50.0
     edge = 3 * max(0.02, *(abs(look.middle) for look in looks))
     edge = min(edge, max(max(abs(look.low), abs(look.high)) for look in looks) * 1.05)
@@ -92,7 +92,7 @@ def over_time(looks: Sequence[Look], title: str) -> str:
 
 
 def cumulative(series: Mapping[str, Sequence[tuple[str, int]]], title: str) -> str:
-    """Units of each arm, day by day, added up."""
+    """Draw the cumulative units of each arm by day."""
     top, bottom, left = 12.0, 150.0, 50.0
     days = sorted({day for points in series.values() for day, _ in points})
     sums = {arm: _running(dict(points), days) for arm, points in series.items()}
@@ -125,7 +125,7 @@ def _running(points: Mapping[str, int], days: Sequence[str]) -> list[int]:
     for day in days:
         total += points.get(day, 0)
         values.append(total)
-    return values if len(values) > 1 else [0, *values]  # one day is a line too: from nothing to its units
+    return values if len(values) > 1 else [0, *values]  # a single day is also a line: from zero to its units
 
 
 def _dates(first: datetime, last: datetime, left: float, y: float) -> str:

@@ -1,4 +1,4 @@
-"""Which units don't count, and why; and which were served something other than their arm."""
+"""Explains which units don't count, and which were served something other than their arm."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from windsock.experiments.wording import metric_title
 
 
 def left_out(analysis: Analysis) -> Iterator[str]:
-    """Which units don't count, and why; one sentence each."""
+    """Explain which units don't count, one sentence per reason."""
     exposed, experiment = analysis.collected.exposed, analysis.declared.experiment
     if exposed.crossed:
         yield f"{exposed.crossed:,} units were in two arms and count in none."

@@ -37,7 +37,7 @@ def page(analysis: Analysis, decision: Decision, history: Sequence[Analysis] = (
     Args:
         analysis: The analysis.
         decision: The decision.
-        history: The same experiment at earlier looks, oldest first, for the effect over time.
+        history: Analyses of the experiment at earlier looks, oldest first, for the effect over time.
 
     Returns:
         A complete HTML document that loads nothing.
@@ -54,7 +54,7 @@ def page(analysis: Analysis, decision: Decision, history: Sequence[Analysis] = (
 
 
 def sections(analysis: Analysis, decision: Decision, history: Sequence[Analysis] = ()) -> str:
-    """The body of the report, to embed in another page; arguments as for `page`."""
+    """Write the body of the report, to embed in another page; arguments as for `page`."""
     parts = (
         _head(analysis, decision),
         _effects(analysis),

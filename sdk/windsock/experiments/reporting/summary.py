@@ -1,4 +1,4 @@
-"""A result in short: as plain data for programs, and as a commit message for people."""
+"""A result's summary: as plain data for programs, and as a commit message for people."""
 
 import json
 
@@ -8,7 +8,7 @@ from windsock.experiments.segments import segments
 
 
 def as_data(result: Result) -> dict[str, object]:
-    """The decision, each comparison, and the snapshot that they come from."""
+    """The decision, each comparison, and the snapshot they come from."""
     decision = result.decision
     return {
         "state": decision.state.value,

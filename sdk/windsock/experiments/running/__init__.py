@@ -1,1 +1,1 @@
-"""Running an experiment: its document becomes a flag, by the same plan and apply as any change."""
+"""Running an experiment: its document becomes a flag, with the same plan and apply as any change."""

@@ -23,12 +23,12 @@ QUERIES: Final = load_queries("windsock.experiments.running", "assigning.sql")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How users are assigned.
+    """Options for assigning users.
 
     Attributes:
-        size: Users looked at in one transaction.
+        size: Number of users examined per transaction.
         user_id_key: The key that hashes user ids in our tables, if any.
-        dry_run: Count, and change nothing.
+        dry_run: Whether to only count.
     """
 
     size: int = 5_000
@@ -39,7 +39,7 @@ class Options:
 def arm_for(experiment: Experiment, unit: str) -> str | None:
     """The arm of a unit, the same in every run of this version; None outside the traffic.
 
-    More traffic keeps everybody who is in, because the arm and taking part are drawn separately.
+    More traffic keeps everybody who is in, because the arm and participation are drawn separately.
     """
     salt = f"{experiment.name}.{experiment.version}.{unit}"
     if _draw(f"traffic.{salt}") >= experiment.traffic:
@@ -58,19 +58,19 @@ def assign(
     options: Options,
     on_batch: Callable[[Mapping[str, int]], None],
 ) -> Mapping[str, int]:
-    """Assign their arm's profile to users without one. Another run continues and adds new users.
+    """Assign their arm's profile to users who have none. A later run continues and adds new users.
 
     Args:
-        connection: Of the role that assigns; in autocommit, since each batch is a transaction.
+        connection: A connection of the role that assigns; in autocommit, since each batch is a transaction.
         experiment: The document; its arms are names of profiles.
-        options: How.
-        on_batch: Called with the users by arm so far, after each batch.
+        options: How to assign.
+        on_batch: Called after each batch with the users by arm so far.
 
     Returns:
-        Users by arm that this run assigned, or would have.
+        Users by arm that this run assigned, or would have assigned.
 
     Raises:
-        ConfigurationError: The arms aren't profiles, one isn't there or active, or the audience doesn't fit.
+        ConfigurationError: The arms aren't profiles, one is missing or inactive, or the audience doesn't fit.
     """
     ids, fields = _profiles(connection, experiment)
     within = audience(experiment, dict(connection.execute(QUERIES["columns"]).fetchall()))
@@ -152,5 +152,5 @@ def _profiles(connection: "Connection", experiment: Experiment) -> tuple[dict[st
 
 
 def _draw(text: str) -> float:
-    """A number from 0 to below 1 that depends on the text alone."""
+    """A number in [0, 1) that depends only on the text."""
     return int.from_bytes(sha256(text.encode()).digest()[:6], "big") / 2**48

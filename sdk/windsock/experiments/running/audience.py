@@ -1,4 +1,4 @@
-"""Who is in an experiment's audience, where the arms are profiles: the rule reads columns of `profiles`."""
+"""Who is in an experiment's audience if the arms are profiles: the rule reads columns of `profiles`."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ _USER: Final = "targetingKey"
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """A rule on users, and the columns of `profiles` that it reads.
+    """A rule about users, and the columns of `profiles` that it reads.
 
     Attributes:
         columns: The columns, besides the id.
@@ -59,7 +59,7 @@ def audience(experiment: Experiment, readable: Mapping[str, bool]) -> Audience:
         readable: The columns of `profiles`, and whether this role may read each.
 
     Raises:
-        ConfigurationError: The rule reads what isn't a column of `profiles`, or one that may not be read.
+        ConfigurationError: The rule reads an unknown column of `profiles`, or one that may not be read.
     """
     if experiment.audience is None:
         return Audience()

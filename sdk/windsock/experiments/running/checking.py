@@ -16,7 +16,7 @@ _PLACE: Final = re.compile(r"(?P<source>.+?):(?P<line>\d+):(?:\d+:)? (?P<message
 
 @dataclass(frozen=True, slots=True)
 class ExperimentProblem:
-    """What is wrong with a declared experiment.
+    """A problem with a declared experiment.
 
     Attributes:
         source: The document, or the file that it names.
@@ -34,7 +34,7 @@ class ExperimentProblem:
 
 
 def problems(folder: Path) -> Iterator[ExperimentProblem]:
-    """What is wrong: documents that can't be read, and flags that say something else.
+    """Find problems: documents that can't be read, and flags that disagree with their documents.
 
     Args:
         folder: The folder of the flags.

@@ -1,4 +1,4 @@
-"""Compiles a document to a flag with portable targeting: every engine gives a unit the same arm."""
+"""Compiles a document into a flag with portable targeting: every engine gives a unit the same arm."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from windsock.flags import JsonValue
 from windsock.settings.arms import ALLOCATION, EXPERIMENT, FIELDS, SEGMENTS, UNIT, VERSION
 
 WEIGHTS: Final = 10_000
-"""Shares are whole numbers of this many parts, each a hundredth of a percent."""
+"""Shares are whole numbers out of this total; each part is a hundredth of a percent."""
 
 _VARIABLES: Final = {"user": "targetingKey", "request": "request_id"}
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The part of an exclusion group that is an experiment's own, in parts of `WEIGHTS`.
+    """An experiment's part of its exclusion group, in parts of `WEIGHTS`.
 
     Attributes:
         start: Where it begins.
@@ -33,7 +33,7 @@ class Slot:
 GROUP_START: Final = "group_start"
 GROUP_STOP: Final = "group_stop"
 GROUP: Final = "exclusion_group"
-"""Metadata that reserve an experiment's slot, so that no other one of the group gets it."""
+"""Metadata that reserves an experiment's slot, so that no other experiment in the group gets it."""
 
 
 def flag_key(experiment: Experiment) -> str:
@@ -51,14 +51,14 @@ def compiled(
     """Write the flag of an experiment.
 
     A unit takes part if it is in the audience, outside the holdout, and within the traffic; in a group,
-    within the experiment's slot. Its arm is drawn by a key that has the experiment's name and version. More
+    within the experiment's slot. Its arm is drawn with a key made of the experiment's name and version. More
     traffic keeps everybody who is in, because it only lengthens the first bucket.
 
     Args:
         experiment: The document; its arms are not profiles.
-        holdout: The share, 0 to 1, of the units that the named holdout keeps out.
+        holdout: The share of units, 0 to 1, that the named holdout keeps out.
         slot: The experiment's part of its exclusion group.
-        feature: The feature's flag as it is without an experiment.
+        feature: The feature's flag without the experiment.
 
     Raises:
         ConfigurationError: The arms are profiles, or the feature's flag can't carry an experiment.
@@ -117,7 +117,7 @@ def _takes_part(experiment: Experiment, holdout: float | None, slot: Slot | None
 
 
 def _within(salt: str, unit: JsonValue, slot: Slot) -> JsonValue:
-    """Whether a unit's hash lies in a range of all hashes; an empty bucket is left out."""
+    """A rule for whether a unit's hash lies in a range of all hashes; empty buckets are left out."""
     parts: list[tuple[str, int]] = [
         ("out", slot.start),
         ("in", slot.stop - slot.start),

@@ -1,4 +1,4 @@
-"""Starting and stopping an experiment: what the flag files will be."""
+"""Starting and stopping an experiment: computes the new flag files."""
 
 import json
 import time
@@ -31,7 +31,7 @@ from windsock.settings.arms import EXPERIMENT, VERSION
 from windsock.settings.declaration import Declaration
 
 _SCHEMA: Final = "https://flagd.dev/schema/v0/flags.json"
-_MADE_UP: Final = 10_000  # users of a plan
+_MADE_UP: Final = 10_000  # users in a plan
 _GATES: Final = ("traffic.", "group.")
 
 
@@ -53,30 +53,30 @@ def planned(
     base: str = "the working tree",
     declarations: Sequence[Declaration] = (),
 ) -> Plan:
-    """The plan of a change that an experiment makes to the files, for made-up users.
+    """Plan an experiment's change to the files, for synthetic users.
 
     Args:
-        before: The flag files as they are.
-        after: What `started` or `stopped` gave.
-        environment: Of the users.
-        base: What the plan calls the files as they are.
-        declarations: Settings classes whose values must go on fitting.
+        before: The current flag files.
+        after: The result of `started` or `stopped`.
+        environment: The users' environment.
+        base: The plan's name for the current files.
+        declarations: Settings classes whose values must stay valid.
     """
     users = synthetic(_MADE_UP, environment)
-    limits = Limits(allow_reshuffle=True)  # a new version says so; without one no user changes arms
+    limits = Limits(allow_reshuffle=True)  # a new version says that users change arms; without one, none does
     return make(PlanRequest(base, before, after, users, declarations, limits, time.time()))
 
 
 def started(
     experiment: Experiment, files: Sequence[FlagFile], holdouts: Holdouts, folder: Path
 ) -> tuple[FlagFile, ...]:
-    """The flag files with the experiment running.
+    """Return the flag files with the experiment running.
 
     Args:
         experiment: The document.
-        files: The flag files as they are.
+        files: The current flag files.
         holdouts: The declared holdouts.
-        folder: Where to create a file if none has the experiment's flag.
+        folder: Where to create a file if no file has the experiment's flag.
 
     Raises:
         ConfigurationError: Another experiment runs on the flag, a change needs a new version, or the
@@ -100,10 +100,10 @@ def started(
 
 
 def stopped(experiment: Experiment, files: Sequence[FlagFile]) -> tuple[FlagFile, ...]:
-    """The flag files with the experiment ended: everybody has the flag's default.
+    """Return the flag files with the experiment stopped: everybody gets the flag's default.
 
     Raises:
-        ConfigurationError: It doesn't run.
+        ConfigurationError: It isn't running.
     """
     key = flag_key(experiment)
     now = flag_set(files).flags.get(key)
@@ -184,7 +184,7 @@ def _check_version(experiment: Experiment, now: JsonValue, body: dict[str, JsonV
 
 
 def _parts(flag: dict[str, JsonValue]) -> tuple[str, int]:
-    """What makes a version, as text; and the part of all units that takes part, of `WEIGHTS`."""
+    """The content that defines a version, as text; and the participating share of units, out of `WEIGHTS`."""
     said = {name: part for name, part in flag.items() if name != "targeting"}
     metadata = said.pop("metadata", None)
     if isinstance(metadata, dict):
@@ -199,17 +199,17 @@ def _parts(flag: dict[str, JsonValue]) -> tuple[str, int]:
 
 
 def _gate(condition: object) -> int:
-    """How wide a condition on the traffic or on a group's slot is; 0 for another one."""
+    """The width of a condition on the traffic or on a group's slot; 0 for any other condition."""
     text = json.dumps(condition)
     if not any(f'{{"cat": ["{gate}' in text for gate in _GATES):
         return 0
-    assert isinstance(condition, dict)  # noqa: S101 - as it was compiled
+    assert isinstance(condition, dict)  # noqa: S101 - as compiled
     buckets = condition["=="][0]["fractional"][1:]
     return next((int(weight) for name, weight in buckets if name == "in"), 0)
 
 
 def _slot(experiment: Experiment, flags: Mapping[str, Flag]) -> Slot | None:
-    """An experiment's slot in its group: its own, longer with more traffic; else the first free one."""
+    """An experiment's slot in its group: its own, extended for more traffic, or else the first free one."""
     if experiment.exclusion_group is None:
         return None
     width = round(experiment.traffic * WEIGHTS)

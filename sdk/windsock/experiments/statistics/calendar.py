@@ -1,7 +1,7 @@
-"""Any number of looks until a date: the error is spent by the calendar, and looks are correlated by units.
+"""Any number of looks until a date: the error is spent by calendar time, and looks are correlated by units.
 
-How many units arrive until the date is unknown, so their share of the total is too. What has been spent may
-follow the calendar all the same, because the law of the looks so far depends only on the ratios of their
+How many units will arrive by the date is unknown, so their share of the total is too. Spending may still
+follow the calendar, because the joint distribution of the looks so far depends only on the ratios of their
 units (Lan and DeMets, Group sequential procedures: calendar versus information time, Statistics in Medicine
 8, 1989).
 
@@ -21,27 +21,27 @@ from windsock.experiments.statistics import continuous_looks
 from windsock.experiments.statistics.roots import bisect
 
 COUNTS = 40
-"""Into how many equal parts a duration is cut, to count units at the end of each."""
+"""Number of equal parts that a duration is split into, to count units at the end of each."""
 
 _NODES = 101
 _TAILS = 9.0
 """Standard deviations beyond which no mass is integrated."""
 _GROWTH = 1.03
-"""Counts that differ by less are one: the integration needs steps that its nodes resolve."""
+"""Counts that differ by less are merged: the integration needs steps that its nodes resolve."""
 _FARTHEST = 40.0
 _SMALLEST, _HIGHEST = 1e-15, 0.999
 
 History = tuple[tuple[float, float], ...]
-"""Shares of the duration, and the units until then; both increase, and the last one is now."""
+"""Shares of the duration, and the units by then; both increase, and the last one is now."""
 
 Floats = npt.NDArray[np.float64]
 
 
 def history(counts: Iterable[tuple[float, float]]) -> History:
-    """Counts as the boundary needs them: without those that add next to nothing.
+    """Prepare counts for the boundary: drop those that add next to nothing.
 
     Args:
-        counts: Shares of the duration in (0, 1] and the units until then, in their order, the last one now.
+        counts: Shares of the duration in (0, 1] and the units by then, in order, the last one now.
     """
     kept: list[tuple[float, float]] = []
     *earlier, now = counts
@@ -106,17 +106,17 @@ class _Walk:
         self._mass: Floats = np.ones(1)
 
     def arrive(self, time: float) -> None:
-        """Say when the next count is."""
+        """Set the time of the next count."""
         self._step, self._time = time - self._time, time
 
     def bound(self, goal: float) -> float:
-        """The bound that is crossed with this probability until the next count."""
+        """The bound that is crossed with this probability by the next count."""
         return bisect(
             lambda bound: goal - self._crossing(bound), 0.0, _FARTHEST * sqrt(self._time), tolerance=1e-10
         )
 
     def _crossing(self, bound: float) -> float:
-        """By the reflection principle, from each place; crossing both bounds in one step counts twice."""
+        """By the reflection principle, from each node; crossing both bounds in one step counts twice."""
         from scipy.special import ndtr  # noqa: PLC0415 - takes 0.3 s to import
 
         scale = sqrt(self._step)
@@ -126,7 +126,7 @@ class _Walk:
         return float(self._mass @ np.minimum(crossed, 1.0))
 
     def stay_within(self, bound: float) -> None:
-        """Go on to the next count, with the paths that did not cross the bound on their way."""
+        """Go on to the next count, with the paths that didn't cross the bound on the way."""
         far = _TAILS * sqrt(self._time)
         high = min(bound, far)
         low = -high if self._two_sided else -far

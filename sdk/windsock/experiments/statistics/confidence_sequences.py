@@ -15,7 +15,7 @@ _LARGEST_EXPONENT = 700.0
 
 
 def tightest_at(alpha: float) -> float:
-    """The mixture variance, in units of the information wanted, that makes the sequence tightest there.
+    """The mixture variance, in units of the desired information, that makes the sequence tightest there.
 
     Waudby-Smith et al., appendix B.2: ρ² t = -2 log alpha + log(1 - 2 log alpha), up to the usual
     approximation.

@@ -1,4 +1,4 @@
-"""When results may be looked at, and what an interval costs for it: one class for each design."""
+"""When results may be looked at, and how much wider that makes intervals: one class for each design."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Design(Protocol):
     """How wide an interval has to be at this look for its promise to hold over all looks."""
 
     def multiplier(self, alpha: float, *, two_sided: bool = True) -> float:
-        """Half the width in standard errors; infinite where this look decides nothing.
+        """Half the width in standard errors; infinite if this look decides nothing.
 
         Args:
             alpha: One minus the confidence over all looks that the design allows.
@@ -42,14 +42,14 @@ class UpToMaximum:
         return continuous_looks.multiplier(alpha, self.fraction, two_sided=two_sided)
 
     def p_value(self, z: float, *, two_sided: bool = True) -> float:
-        """The probability that a Brownian motion gets that far before the maximum."""
+        """The probability that a Brownian motion gets this far before the maximum."""
         reached = z * self.fraction**0.5
         return continuous_looks.leaves_band(abs(reached)) if two_sided else continuous_looks.exceeds(reached)
 
 
 @dataclass(frozen=True, slots=True)
 class UntilDate:
-    """Any number of looks until a date, however many units arrive until then.
+    """Any number of looks until a date, however many units arrive by then.
 
     Attributes:
         so_far: From `calendar.history`.
@@ -101,7 +101,7 @@ class FixedHorizon:
     """One look, at the end: Welch's test (Biometrika 34, 1947).
 
     Attributes:
-        freedom: Degrees of freedom of Student's distribution; infinite is the normal.
+        freedom: Degrees of freedom of Student's distribution; infinity gives the normal.
     """
 
     freedom: float = inf
@@ -114,7 +114,7 @@ class FixedHorizon:
         return upper_quantile(tail) if self.freedom == inf else -float(stdtrit(self.freedom, tail))
 
     def p_value(self, z: float, *, two_sided: bool = True) -> float:
-        """The tail of Student's distribution, two of them where two-sided."""
+        """The tail of Student's distribution, or both tails if two-sided."""
         from scipy.special import stdtr  # noqa: PLC0415 - takes 0.3 s to import
 
         distance = abs(z) if two_sided else z
@@ -127,9 +127,9 @@ class GroupSequential:
     """Looks at declared shares of the maximum, with Lan and DeMets' O'Brien-Fleming-type spending.
 
     Attributes:
-        fractions: Of all looks, increasing, the last one 1.
+        fractions: Fractions of all looks, increasing, the last one 1.
         look: Which of them this is, from 1; 0 before the first.
-        units: Units at each look so far, where the maximum is a duration; else the fractions are theirs.
+        units: Units at each look so far, if the maximum is a duration; else the fractions are of units.
     """
 
     fractions: Sequence[float]

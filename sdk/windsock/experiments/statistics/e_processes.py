@@ -1,6 +1,6 @@
 """Exact e-processes for counts: no normal approximation, no minimum sample, valid at every look.
 
-An e-process has expectation at most 1 at any stopping time where nothing is wrong, so that it reaches 1/alpha
+Under the null, an e-process has expectation at most 1 at any stopping time, so that it reaches 1/alpha
 with probability at most alpha (Ville, 1939; Ramdas, Grünwald, Vovk and Shafer, Statistical Science 38, 2023).
 """
 
@@ -25,13 +25,13 @@ def sample_ratio_evidence(
     Args:
         counts: Units in each arm.
         shares: Declared share of each arm; each above 0, summing to 1.
-        concentration: Weight of the prior around the declared shares; larger looks for smaller mismatches.
+        concentration: Weight of the prior around the declared shares; larger ones detect smaller mismatches.
 
     Returns:
-        At least 0; 1 where nothing was counted.
+        At least 0; 1 if nothing was counted.
 
     Raises:
-        ValueError: The shares do not add up to 1, one is not positive, or there are not as many as counts.
+        ValueError: The shares don't add up to 1, one isn't positive, or their number isn't the counts'.
     """
     if len(counts) != len(shares) or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
         raise ValueError(f"shares {list(shares)} must be positive, add up to 1, and be one for each count")
@@ -76,7 +76,7 @@ def rate_evidence(successes: int, trials: int, rate: float) -> float:
 
     Args:
         successes: Trials that succeeded.
-        trials: All of them.
+        trials: All trials.
         rate: Between 0 and 1.
     """
     exponents = (successes * log(odds) - trials * log1p(rate * (odds - 1)) for odds in _ODDS)
@@ -113,14 +113,14 @@ def share_bounds(successes: int, others: int, alpha: float) -> tuple[float, floa
 def event_ratio_bounds(
     control_events: int, treatment_events: int, odds: float, alpha: float
 ) -> tuple[float, float]:
-    """A confidence sequence for the ratio of two arms' event rates, from who had the event.
+    """A confidence sequence for the ratio of two arms' event rates, from the units that had the event.
 
     Given that a unit has the event, its arm is a coin toss whose odds are the allocation's times the ratio of
     the rates, so that bounds of the share are bounds of the ratio, exactly and at every look.
 
     Args:
         control_events: Units of control with the event.
-        treatment_events: Units of the other arm with it.
+        treatment_events: Units of the other arm with the event.
         odds: The other arm's allocation over control's.
         alpha: One minus the confidence, over all looks.
     """

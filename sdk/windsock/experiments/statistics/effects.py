@@ -13,7 +13,7 @@ class Columns:
     Attributes:
         numerator: The unit's value, or the numerator of a ratio.
         denominator: The denominator of a ratio; none for a mean per unit.
-        numerator_before: The same before the first exposure, for CUPED.
+        numerator_before: The numerator before the first exposure, for CUPED.
         denominator_before: The ratio's denominator before the first exposure.
     """
 
@@ -24,21 +24,21 @@ class Columns:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns that there are."""
+        """The columns that the metric has."""
         every = (self.numerator, self.denominator, self.numerator_before, self.denominator_before)
         return tuple(name for name in every if name is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Treatment against control, and how exactly it is known.
+    """Treatment against control, and how precisely it is known.
 
     Attributes:
         control: The metric in control.
         treatment: The metric in the other arm.
         absolute: Treatment - control.
-        absolute_error: Its standard error; 0 where nothing varies.
-        log_ratio_error: Standard error of log(treatment / control); infinite where a mean is not above zero.
+        absolute_error: Its standard error; 0 if nothing varies.
+        log_ratio_error: Standard error of log(treatment / control); infinite if a mean isn't above zero.
         freedom: Welch and Satterthwaite's degrees of freedom, for one look at a fixed horizon.
     """
 
@@ -51,20 +51,20 @@ class Effect:
 
     @property
     def relative(self) -> float:
-        """Treatment / control - 1; infinite where control is zero."""
+        """Treatment / control - 1; infinite if control is zero."""
         return self.treatment / self.control - 1 if self.control else inf
 
     def absolute_interval(self, multiplier: float) -> tuple[float, float]:
-        """The effect give or take so many standard errors."""
+        """The effect plus or minus this many standard errors."""
         return (
             self.absolute - multiplier * self.absolute_error,
             self.absolute + multiplier * self.absolute_error,
         )
 
     def relative_interval(self, multiplier: float) -> tuple[float, float] | None:
-        """The relative effect's interval, on the logarithm's scale, so that it cannot go below -100 %.
+        """The relative effect's interval, computed on the log scale, so that it can't go below -100 %.
 
-        None where a mean is not above zero: a ratio says nothing then.
+        None if a mean isn't above zero, because a ratio is meaningless then.
         """
         if self.log_ratio_error == inf:
             return None
@@ -84,7 +84,7 @@ def compare(control: Aggregates, treatment: Aggregates, columns: Columns) -> Eff
     Args:
         control: Control's moments.
         treatment: The other arm's.
-        columns: Which columns are the metric's.
+        columns: The metric's columns.
     """
     coefficient, centre = _cuped(control + treatment, columns)
     means = [_mean(arm, columns, coefficient, centre) for arm in (control, treatment)]

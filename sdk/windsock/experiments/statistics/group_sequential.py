@@ -1,6 +1,6 @@
 """Boundaries and crossing probabilities for looks at planned information fractions.
 
-The recursion over the density of the B-value that has not stopped yet is Armitage, McPherson and Rowe's (JRSS
+The recursion over the density of the B-value that hasn't stopped yet is Armitage, McPherson and Rowe's (JRSS
 A 132, 1969), in the form of Jennison and Turnbull, Group Sequential Methods (2000), chapter 19.
 """
 
@@ -60,7 +60,7 @@ class _Walk:
 
 
 def obrien_fleming_spending(alpha: float, fraction: float) -> float:
-    """Two-sided error to have spent at an information fraction.
+    """Two-sided error to have spent by an information fraction.
 
     Lan and DeMets, Biometrika 70 (1983): alpha(t) = 2 · [2 - 2 Φ(z_{alpha/4} / √t)], which is also what the
     constant boundary of continuous looks spends.
@@ -74,14 +74,14 @@ def critical_values(
     units: Sequence[float] = (),
     spending: Callable[[float, float], float] = obrien_fleming_spending,
 ) -> list[float]:
-    """Critical values of |Z| for looks at these fractions, spending the error as told.
+    """Critical values of |Z| for looks at these fractions, under a spending function.
 
     Args:
-        fractions: Of what the error is spent by, units or time; increasing, in (0, 1].
+        fractions: Fractions of units or time, whichever the error is spent by; increasing, in (0, 1].
         alpha: Two-sided error over all looks.
-        units: Units at each look, increasing, where the error is spent by time (Lan and DeMets, Statistics in
+        units: Units at each look, increasing, if the error is spent by time (Lan and DeMets, Statistics in
             Medicine 8, 1989).
-        spending: Error to have spent, of alpha and a fraction.
+        spending: The error to have spent, as a function of alpha and a fraction.
     """
     walk, spent, values = _Walk(0.0), 0.0, []
     times = [count / units[-1] for count in units] if units else fractions
@@ -105,7 +105,7 @@ def crossing_probabilities(
 
     Args:
         fractions: Increasing, in (0, 1].
-        critical: Critical value of |Z| at each.
+        critical: Critical value of |Z| at each look.
         drift: The expected Z at fraction 1.
     """
     walk = _Walk(drift)
@@ -118,7 +118,7 @@ def repeated_error(looks: int, critical: float) -> float:
     """Probability of a false positive when |Z| is compared to one value at equally spaced looks.
 
     Args:
-        looks: How many.
+        looks: Number of looks.
         critical: 1.96 gives .142, .193 and .248 at 5, 10 and 20 looks (Armitage, McPherson and Rowe 1969).
     """
     fractions = [(look + 1) / looks for look in range(looks)]

@@ -1,4 +1,4 @@
-"""One arm's moments, from the shifted sums that a database gives back."""
+"""One arm's moments, from the shifted sums that a database returns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,21 +23,21 @@ def _as_pairs(products: object) -> object:
 
 
 Products = Annotated[Mapping[Pair, float], BeforeValidator(_as_pairs), PlainSerializer(_as_text)]
-"""A number for each pair of columns; in JSON the key is `one*other`."""
+"""A number for each pair of columns; the JSON key is `one*other`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShiftedSums:
-    """Sums over one arm's units of x - shift, and of products of two of them.
+    """Sums over one arm's units of x - shift, and of products of two such differences.
 
     The shift is any constant near the mean: without it an offset of 1e8 costs all digits of a variance (Chan,
     Golub and LeVeque, Algorithms for computing the sample variance, The American Statistician 37, 1983).
 
     Attributes:
-        units: How many units were summed.
+        units: Number of units summed.
         shifts: The constant of each column.
         sums: Sum of (x - shift) of each column.
-        products: Sum of (x - shift)(y - shift) of each pair, a column with itself included.
+        products: Sum of (x - shift)(y - shift) of each pair, including a column with itself.
     """
 
     units: int
@@ -46,7 +46,7 @@ class ShiftedSums:
     products: Products
 
     def __add__(self, other: "ShiftedSums") -> "ShiftedSums":
-        """The sums over the units of both.
+        """Return the sums over the units of both.
 
         Raises:
             ValueError: They have different shifts.

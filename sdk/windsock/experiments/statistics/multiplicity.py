@@ -1,4 +1,4 @@
-"""Several comparisons at once: Holm for any error at all, e-BH for the share of false discoveries."""
+"""Several comparisons at once: Holm for the family-wise error, e-BH for the false discovery rate."""
 
 from collections.abc import Sequence
 from math import sqrt
@@ -7,7 +7,7 @@ from math import sqrt
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust p-values for the family-wise error (Holm, Scandinavian Journal of Statistics 6, 1979).
 
-    It needs nothing but each p-value's own validity, so that anytime-valid ones stay so.
+    It requires only that each p-value is valid, so anytime-valid p-values stay anytime-valid.
 
     Returns:
         Adjusted p-values in the order given.

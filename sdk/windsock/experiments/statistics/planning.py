@@ -1,4 +1,4 @@
-"""Power and sample size of each design, by formula, and by replaying a team's own data."""
+"""Power and sample size of each design, by formula or by replaying a team's own data."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from windsock.experiments.statistics.roots import above, bisect
 Floats = npt.NDArray[np.float64]
 
 _FINE = tuple((step + 1) / 100 for step in range(100))
-"""Number of looks that approximate continuous ones where there is no closed form."""
+"""Number of looks that approximate continuous looks if there is no closed form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """What the standard error of an effect depends on.
+    """The inputs of an effect's standard error.
 
     Attributes:
         deviation: Standard deviation of the metric per unit, the delta method's for a ratio.
@@ -33,7 +33,7 @@ class Spread:
     treatment_share: float = 0.5
 
     def error(self, units: float) -> float:
-        """Standard error of the effect with so many units in the experiment."""
+        """Standard error of the effect with this many units in the experiment."""
         return self.deviation * sqrt((1 / self.control_share + 1 / self.treatment_share) / units)
 
 
@@ -83,12 +83,12 @@ def power_open_ended(drift: float, alpha: float) -> float:
 def units_needed(
     effect: float, spread: Spread, power_of: Callable[[float], float], power: float = 0.8
 ) -> int:
-    """Units, over all arms compared, that find an effect with this power.
+    """Units, over all compared arms, needed to find an effect with this power.
 
     Args:
-        effect: The absolute effect to be found, not zero.
+        effect: The absolute effect to find, not zero.
         spread: The metric's spread and the allocation.
-        power_of: Power of a drift, as the functions above with alpha filled in.
+        power_of: Power as a function of the drift: a function above with alpha filled in.
         power: In (0, 1).
     """
     if not effect or not spread.deviation:
@@ -102,7 +102,7 @@ def units_needed(
 
 
 def detectable(units: int, spread: Spread, power_of: Callable[[float], float], power: float = 0.8) -> float:
-    """The absolute effect that so many units find with this power; infinite without units."""
+    """The absolute effect that this many units find with this power; infinite without units."""
     if units <= 0:
         return inf
 
@@ -121,8 +121,8 @@ def replay(
     power.
 
     Args:
-        values: One value for each unit; infinite and missing ones are the caller's to drop.
-        runs: How often.
+        values: One value for each unit; the caller drops infinite and missing values.
+        runs: Number of replays.
         looks: Equally spaced looks up to the maximum, which is all units.
         alpha: Two-sided.
         effect: Added to every value of the second arm.

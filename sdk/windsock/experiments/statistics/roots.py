@@ -1,4 +1,4 @@
-"""Where an increasing function crosses zero."""
+"""Finds where an increasing function crosses zero."""
 
 from collections.abc import Callable
 
@@ -10,9 +10,9 @@ def bisect(function: Callable[[float], float], low: float, high: float, *, toler
 
     Args:
         function: Increasing on the interval.
-        low: Where it is negative, or zero.
-        high: Where it is positive, or zero.
-        tolerance: How far off the answer may be; 0 goes on until floats run out.
+        low: A point where it is negative or zero.
+        high: A point where it is positive or zero.
+        tolerance: Maximum error of the answer; 0 continues to the limit of floating point.
     """
     for _ in range(_STEPS):
         middle = (low + high) / 2
