@@ -1,4 +1,4 @@
-"""The configuration API: a settings class read and written over HTTP, validated and audited."""
+"""The configuration API: reads and writes a settings class over HTTP, validated and audited."""
 
 from windsock.errors import MissingExtraError
 

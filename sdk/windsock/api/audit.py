@@ -1,4 +1,4 @@
-"""The audit of one settings class as the API shows it: who changed what, newest first."""
+"""The audit trail of one settings class, as the API shows it: who changed what, newest first."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import psycopg
 
 MOST: Final = 200
-"""Changes in one response."""
+"""Maximum number of changes in one response."""
 
 _queries = load_queries("windsock.api", "queries.sql")
 
@@ -26,17 +26,17 @@ def changes(
     before: int | None,
     limit: int,
 ) -> dict[str, object]:
-    """The newest changes of a class's flag.
+    """Return the newest changes of a class's flag.
 
     Args:
         connection: A connection that commits by itself.
-        token: Who asks; the database gives the audit only for a token in use.
+        token: The caller's token; the database returns the audit only for a valid one.
         declaration: The class.
-        before: Only changes with smaller numbers; None begins with the newest.
-        limit: At most so many, up to `MOST`.
+        before: Only return changes with smaller numbers; None starts with the newest.
+        limit: Maximum number of changes, up to `MOST`.
 
     Returns:
-        ``changes``, and ``next``: the number to ask for as `before`, or null where these were the last.
+        ``changes``, and ``next``: the number to pass as `before`, or null if these were the last.
     """
     asked = {"digest": token.digest, "flag": declaration.flag, "before": before, "limit": limit + 1}
     rows = connection.execute(_queries["changes"], asked).fetchall()
@@ -56,13 +56,13 @@ def changes(
 
 
 def _shown(declaration: Declaration, pointer: str, ends: list[object]) -> list[object]:
-    """A value before and after, as it may be shown."""
+    """A value before and after, with secrets masked."""
     if declaration.is_secret(_path(pointer)):
         return [end if end is None else MASK for end in ends]
     return [masked(end) for end in ends]
 
 
 def _path(pointer: str) -> FieldPath:
-    """The field that a pointer into a configuration is about."""
+    """The field that a pointer into a configuration refers to."""
     tokens = tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
     return tokens[2:] if tokens[0] in (ENVIRONMENTS, "variants") and len(tokens) > 2 else tokens

@@ -1,4 +1,4 @@
-"""Checks a request before anything is written: its JSON, fields and values, and what the linter says."""
+"""Checks a request before anything is written: its JSON, fields and values, and the linter's findings."""
 
 import json
 import math
@@ -23,12 +23,12 @@ _ENVIRONMENT: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?
 _NOT_HERE: Final = "the field is secret, and a flag file is not: set it in the service's environment"
 
 _DEEPEST: Final = 20
-"""How deep a value may be nested; much deeper objects fail over gRPC."""
+"""Maximum nesting of a value; much deeper objects fail over gRPC."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A mistake in a request, because of which nothing is written.
+    """A mistake in a request; nothing is written.
 
     Attributes:
         pointer: The field, as a JSON pointer (RFC 6901) into the request; empty for the whole request.
@@ -43,7 +43,7 @@ def parse(body: bytes) -> Mapping[str, JsonValue] | Mistake:
     """Read a request's body: one JSON object, each key once."""
     try:
         parsed = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_each_once)
-    except RecursionError:  # its own words differ between versions of Python
+    except RecursionError:  # Python's own message differs between versions
         return Mistake("", "the request is nested too deep")
     except ValueError as error:
         return Mistake("", f"the request is not JSON: {error}")

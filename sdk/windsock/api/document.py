@@ -1,6 +1,6 @@
-"""A settings class's flag as one configuration: the default variant and each environment's overrides.
+"""Presents a settings class's flag as one configuration: the default variant and environment overrides.
 
-Pure functions: the content of a document in, new content out.
+Pure functions: they take a document's content and return new content.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -20,12 +20,12 @@ Values = Mapping[str, JsonValue]
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What a flag's variants say.
+    """The values of a flag's variants.
 
     Attributes:
         default: Name of the default variant, the base of all others.
         variants: Values by variant name.
-        environments: The variants that are named after an environment which the rule asks for; the others are
+        environments: The variants named after an environment that the rule tests for; the others are
             for users that it selects by other attributes.
     """
 
@@ -49,11 +49,11 @@ class Configuration:
     def merged(self, request: Values) -> "Configuration":
         """Lay a request over the base, and its ``environments`` over their variants.
 
-        An environment follows the base in every value where it said what the base said, or nothing. One that
-        the flag does not have yet begins as the base.
+        An environment follows the base in every value that it doesn't set or that equals the base's. One that
+        the flag doesn't have yet starts as a copy of the base.
 
         Args:
-            request: Partial values, and perhaps `ENVIRONMENTS`.
+            request: Partial values, optionally with `ENVIRONMENTS`.
         """
         patch = {key: value for key, value in request.items() if key != ENVIRONMENTS}
         environments = _mapping(request.get(ENVIRONMENTS))
@@ -67,9 +67,9 @@ class Configuration:
         return Configuration(self.default, variants, self.environments | added)
 
     def cleared(self, variant: str, path: FieldPath) -> "Configuration":
-        """Remove a value from a variant, so that an environment has the base's value.
+        """Remove a value from a variant, so that an environment gets the base's value.
 
-        An environment that says what the base said follows it in this too.
+        An environment whose value equals the base's loses it with the base.
         """
         variants = dict(self.variants)
         for name, values in self.variants.items():
@@ -81,7 +81,7 @@ class Configuration:
         return Configuration(self.default, variants, self.environments)
 
     def changes(self, after: "Configuration", secrets: Collection[str] = ()) -> dict[str, list[JsonValue]]:
-        """Every value that differs, as [before, after] by JSON pointer; null also where there is no value.
+        """Return every value that differs, as [before, after] by JSON pointer; null also means no value.
 
         Args:
             after: The configuration to compare with.
@@ -131,7 +131,7 @@ def _different(values: Values, base: Values) -> dict[str, JsonValue]:
 
 
 def targeting_with(targeting: JsonValue, environments: Iterable[str]) -> JsonValue:
-    """Put a condition for each environment before a rule; it selects the variant of that name."""
+    """Prepend a condition for each environment to a rule; it selects the variant of that name."""
     named: list[JsonValue] = []
     for name in environments:
         named += [{"==": [{"var": "environment"}, name]}, name]

@@ -1,4 +1,4 @@
-"""The door of the configuration API: tokens, roles, rates, threads of its own, and failures as responses."""
+"""The configuration API's entry point: tokens, roles, rate limits, its own threads, and error responses."""
 
 import logging
 import math
@@ -25,7 +25,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _DATABASE_SECONDS = 5.0
-"""Seconds that one statement may take; after that a stalled server is a 503."""
+"""Seconds that one statement may take; after that, a stalled server results in a 503."""
 
 _THREADS: Final = 8
 """Threads per event loop for the API's database and file access."""
@@ -40,7 +40,7 @@ Connect = Callable[[], "psycopg.Connection[Any]"]
 
 
 def connections(url: str) -> Connect:
-    """Opens connections that commit by themselves and give up on a server that stalls."""
+    """Opens autocommit connections that give up on a stalled server."""
 
     def connect() -> "psycopg.Connection[Any]":
         return within(_DATABASE_SECONDS).connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS)
@@ -49,7 +49,7 @@ def connections(url: str) -> Connect:
 
 
 def guard(connect: Connect, rates: Rates, allowed: set[Role]) -> Callable[..., Awaitable[Token]]:
-    """A dependency that lets tokens of these roles pass."""
+    """Make a dependency that accepts tokens of these roles."""
 
     def known(text: str) -> Token | None:
         with problems(), connect() as connection:
@@ -88,7 +88,7 @@ def _refuse_beyond_rate(rates: Rates, token: str) -> None:
 
 
 async def in_pool(function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
-    """Run blocking work (the database, a file, much text) in the API's own threads.
+    """Run blocking work (the database, a file, long text) in the API's own threads.
 
     The service's pages, health checks included, keep their threads, and the event loop isn't blocked.
     """
@@ -101,7 +101,7 @@ async def in_pool(function: Callable[P, R], *arguments: P.args, **options: P.kwa
 
 
 async def body_of(request: Request) -> bytes:
-    """A request's body, up to the length that is allowed."""
+    """A request's body, up to the allowed length."""
     limit = ConfigurationApi.live().max_body_bytes
     body = bytearray()
     async for chunk in request.stream():

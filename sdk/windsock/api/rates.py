@@ -1,4 +1,4 @@
-"""Rate limits: one token bucket for each API token; the ones unused longest are dropped."""
+"""Rate limits: one token bucket per API token; the least recently used are dropped."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ class Rates:
     """The remaining requests of every token used recently.
 
     Args:
-        clock: Seconds that only grow.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -31,7 +31,7 @@ class Rates:
 
         Args:
             token: The token's hash.
-            per_second: How fast its budget grows.
+            per_second: Requests added to the budget per second.
 
         Returns:
             0.0, or the seconds until there is room for another request.

@@ -1,4 +1,4 @@
-"""The routes: read, change and reload settings classes, and look at what was changed."""
+"""The routes: read, change and reload settings classes, and list changes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ from windsock.settings.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """What the API serves.
+    """A settings class that the API serves.
 
     Attributes:
         settings: The settings class.
         flags: The JSON file that defines its flag, or the folder of flag files; the service's `start` reads
             the same folder.
         database_url: Where tokens and the audit are; see the migration ``windsock_configuration_api``.
-        path: Where it is served.
+        path: The URL path it is served at.
     """
 
     settings: type[Settings]
@@ -51,7 +51,7 @@ class Api:
 
     @property
     def store(self) -> Store:
-        """The flag in its file; of a folder, the last file that has it, which is the one that serves.
+        """The flag in its file; in a folder, the last file that has it, because that definition is served.
 
         Raises:
             UnreachableError: The folder can't be read.
@@ -70,10 +70,10 @@ class Api:
         return Store(path, self.settings.__windsock__.declaration)
 
     def check(self) -> None:
-        """Say at once what can't work later.
+        """Fail early on anything that can't work later.
 
         Raises:
-            ConfigurationError: `flags` names a file that is no JSON file of flags, the class has a field
+            ConfigurationError: `flags` names a file that isn't a JSON flag file, the class has a field
                 `environments`, the database's URL can't be read, or this system cannot lock a folder.
         """
         if self.flags.suffix and not (self.flags.is_dir() or self.flags.name.endswith(_WRITABLE)):
@@ -92,12 +92,12 @@ _WRITABLE: Final = ".flagd.json"
 
 
 def configuration_router(*apis: Api) -> APIRouter:
-    """Make the routes of settings classes, which share each token's budget of requests.
+    """Make the routes of settings classes; they share each token's request budget.
 
-    Each has ``GET`` and ``PUT`` of its path, ``GET`` of ``<path>/changes`` and ``POST`` of ``<path>/reload``.
+    Each has ``GET`` and ``PUT`` at its path, ``GET`` at ``<path>/changes`` and ``POST`` at ``<path>/reload``.
 
     Raises:
-        ConfigurationError: As `Api.check` says.
+        ConfigurationError: As for `Api.check`.
     """
     router, rates = APIRouter(), Rates()
     for api in apis:
@@ -121,7 +121,7 @@ _OTHERS: Final = ["DELETE", "OPTIONS", "PATCH", "POST", "TRACE"]
 
 
 async def _not_allowed() -> None:
-    """Name all methods of the address; the framework would name those of its first route only."""
+    """List all methods of the URL; the framework would list only those of its first route."""
     raise HTTPException(status.HTTP_405_METHOD_NOT_ALLOWED, headers={"Allow": "GET, PUT"})
 
 
@@ -258,7 +258,7 @@ def _refuse_foreign(token: Token, flag: str) -> None:
 def _shown(settings: type[Settings], configuration: Configuration) -> dict[str, object]:
     provider = process.evaluating().provider()
     if isinstance(provider, FilesProvider):
-        provider.refresh()  # so that what is shown is never older than the revision beside it
+        provider.refresh()  # so that the values shown are never older than their revision
     declaration = settings.__windsock__.declaration
     shown = declaration.shown(settings.__windsock__.resolve(None, {}).resolution.values)
     overrides = {name: declaration.shown(values) for name, values in configuration.overrides().items()}
@@ -272,7 +272,7 @@ def _shadowed(settings: type[Settings], request: Values) -> list[str]:
 
 
 def _expected(if_match: str | None) -> frozenset[str] | None:
-    """The revisions of an ``If-Match`` header (RFC 9110, 13.1.1); ``*`` matches any, a weak one none."""
+    """The revisions of an ``If-Match`` header (RFC 9110, 13.1.1); ``*`` matches any, a weak tag none."""
     if if_match is None or if_match.strip() == "*":
         return None
     tags = [tag.strip() for tag in if_match.split(",")]

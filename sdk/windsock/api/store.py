@@ -1,4 +1,4 @@
-"""The flag file behind the API: read, merged and replaced under a lock; each write is recorded."""
+"""The flag file behind the API: read, merged and replaced under a lock, with each write recorded."""
 
 import hashlib
 import json
@@ -46,9 +46,9 @@ class Write:
     """A request to change the configuration.
 
     Attributes:
-        request: Partial values, and perhaps overrides by environment.
-        actor: Who asks; where they have a token, the database takes the audit's name from that.
-        expected: Revisions of which the file must be one; None merges over whatever it is.
+        request: Partial values, optionally with overrides by environment.
+        actor: The caller; if they have a token, the database takes the name for the audit from it.
+        expected: Accepted revisions of the file; None merges over any revision.
         cleared: Variants, each with the path of a value to remove from it.
     """
 
@@ -60,12 +60,12 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class PreparedWrite:
-    """A valid write, not done yet.
+    """A valid write, not yet performed.
 
     Attributes:
-        before: The file as it is.
-        after: The file as it would be.
-        data: Its bytes then.
+        before: The current file.
+        after: The file after the write.
+        data: The bytes of `after`.
     """
 
     before: Stored
@@ -98,7 +98,7 @@ class Store:
 
         Raises:
             UnreachableError: It cannot be read.
-            FlagFileError: The flag is not in it, or not in a shape that can be changed field by field.
+            FlagFileError: It lacks the flag, or the flag's shape can't be changed field by field.
         """
         data = read_bytes(self.path)
         document = read_document(data, str(self.path))
@@ -123,11 +123,11 @@ class Store:
         """Merge a change over the newest version and, if it is valid, replace the file.
 
         Args:
-            connection: Where the write is recorded; it commits by itself.
-            change: What is asked for.
+            connection: An autocommit connection, to record the write.
+            change: The requested change.
 
         Returns:
-            The file as it is now, or why it was left alone.
+            The new state of the file, or why it was left unchanged.
 
         Raises:
             UnreachableError: The file cannot be read or written.

@@ -16,13 +16,13 @@ from windsock.postgres.queries import load_queries
 _queries = load_queries("windsock.api", "queries.sql")
 
 _PREFIX = "windsock_"
-"""Lets secret scanners find a token that was published by mistake."""
+"""Lets secret scanners find a token that was leaked."""
 
 _ENTROPY_BYTES = 32
 
 
 class Role(StrEnum):
-    """What a person or program may do: a reader reads, an editor also changes values, an admin everything."""
+    """What a person or program may do: readers read, editors also change values, admins do everything."""
 
     READER = "reader"
     EDITOR = "editor"
@@ -31,13 +31,13 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Who asks, and what they may do.
+    """The caller, and what they may do.
 
     Attributes:
-        name: What the audit shows.
+        name: The name shown in the audit.
         role: What they may do.
-        flags: Beginnings of the keys of flags that they may change; empty for all flags.
-        digest: The token's hash; empty for somebody signed in by the console.
+        flags: Key prefixes of the flags that they may change; empty for all flags.
+        digest: The token's hash; empty for a user signed in to the console.
     """
 
     name: str
@@ -52,14 +52,14 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A token in a list: everything but its text, which nobody keeps.
+    """A token in a list: everything but its text, which isn't stored.
 
     Attributes:
-        name: What the audit shows.
+        name: The name shown in the audit.
         role: What it allows.
-        flags: Beginnings of the keys of flags that it may change; empty for all flags.
-        created_at: When it was made.
-        revoked_at: Since when it is refused; None for a token in use.
+        flags: Key prefixes of the flags that it may change; empty for all flags.
+        created_at: When it was created.
+        revoked_at: When it was revoked; None for a valid token.
     """
 
     name: str
@@ -72,16 +72,16 @@ class Issued:
 def create_token(
     connection: "psycopg.Connection[Any]", name: str, role: Role, flags: Sequence[str] = ()
 ) -> str:
-    """Make a token, store its hash, and return its text, which can't be recovered later.
+    """Create a token, store its hash, and return its text, which can't be recovered later.
 
     Args:
         connection: A connection that commits by itself.
-        name: Who uses it, as the audit will say.
+        name: The name to show in the audit.
         role: What it allows.
-        flags: Beginnings of the keys of flags that it may change; without any, all flags.
+        flags: Key prefixes of the flags that it may change; empty for all flags.
 
     Raises:
-        ConfigurationError: The name is empty or taken, also by a revoked token; or the table is missing.
+        ConfigurationError: The name is empty or taken, even by a revoked token; or the table is missing.
     """
     text = _PREFIX + secrets.token_urlsafe(_ENTROPY_BYTES)
     if not name:
@@ -103,14 +103,14 @@ def revoke_token(connection: "psycopg.Connection[Any]", name: str) -> None:
     """Refuse a token from now on.
 
     Raises:
-        ConfigurationError: There is no such token, or it is revoked already; or the table is missing.
+        ConfigurationError: The token doesn't exist or is already revoked, or the table is missing.
     """
     if not _done(connection, "revoke_token", {"name": name}):
         raise ConfigurationError(f"no valid token is named {name!r}; nothing was revoked")
 
 
 def listed(connection: "psycopg.Connection[Any]") -> list[Issued]:
-    """Every token by name, revoked ones too.
+    """List every token by name, including revoked ones.
 
     Raises:
         ConfigurationError: The table is missing.
