@@ -1,4 +1,4 @@
-"""A YAML configuration that is imported: read within bounds, and refused if it is something else."""
+"""Reads a YAML configuration for import: within limits, and refused if it is something else."""
 
 import math
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from windsock.errors import FlagFileError, MissingExtraError
 from windsock.flags import JsonValue
 
 MAX_BYTES: Final = 512 * 1024
-"""Largest configuration that is read: PyYAML takes some seconds for so much."""
+"""Largest configuration that is read: PyYAML takes several seconds for this much."""
 
 MAX_VALUES: Final = 100_000
-"""Most values once each alias is counted where it is used."""
+"""Maximum number of values, with each alias counted wherever it is used."""
 
 MAX_DEPTH: Final = 50
 
@@ -20,7 +20,7 @@ def read_configuration(data: bytes, source: str) -> Mapping[str, JsonValue]:
     """Read the YAML.
 
     Raises:
-        FlagFileError: It is not a YAML mapping of texts to values, holds what JSON can't, is too large, or is
+        FlagFileError: It isn't a YAML mapping with string keys, holds what JSON can't, is too large, or is
             another tool's export.
         MissingExtraError: The ``yaml`` extra is not installed.
     """
@@ -59,7 +59,7 @@ def _loaded(data: bytes, source: str) -> object:
 
 
 def _other_tool(content: Mapping[object, object]) -> str | None:
-    """What a document is that people take for a configuration."""
+    """Name the other tool whose export this is, if people take it for a configuration."""
     features, flags = content.get("features"), content.get("flags")
     known = {
         "a flagd file": ("$schema" in content and flags is not None) or _each_has(flags, "variants"),
@@ -85,14 +85,14 @@ def _each_has(entries: object, name: str) -> bool:
 
 
 class _Checker:
-    """Walks a configuration, which aliases can make endless or as large as they like."""
+    """Walks a configuration, which aliases can make endless or arbitrarily large."""
 
     def __init__(self, source: str) -> None:
         self._source = source
         self._count = 0
 
     def check(self, value: object, path: str, depth: int) -> None:
-        """Refuse what JSON can't hold or what is too much."""
+        """Refuse what JSON can't hold and what exceeds the limits."""
         self._count += 1
         if self._count > MAX_VALUES:
             raise FlagFileError(self._source, f"more than {MAX_VALUES} values once aliases are written out")
@@ -115,7 +115,7 @@ class _Checker:
 
 
 def _unfit(value: object) -> str | None:
-    """Why JSON can't hold a single value."""
+    """Why JSON can't hold a value."""
     if isinstance(value, str):
         fit = value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
         return None if fit and "\0" not in value else "half a surrogate pair or U+0000, which JSON can't hold"

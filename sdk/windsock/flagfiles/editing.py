@@ -1,4 +1,4 @@
-"""Changing one flag of a flag file, the rest of its text as it was."""
+"""Changes one flag of a flag file and leaves the rest of its text unchanged."""
 
 from windsock.errors import ConfigurationError, FlagFileError
 from windsock.flagfiles.files import FlagFile
@@ -8,9 +8,9 @@ from windsock.lint.places import Edit, LintText
 
 
 def with_targeting(file: FlagFile, key: str, rule: JsonValue) -> bytes:
-    """The file with another targeting rule for a flag.
+    """Return the file with another targeting rule for a flag.
 
-    A file in the common form stays in it; in another one, the new rule alone is in the common form.
+    A file in the common form stays in it; otherwise, only the new rule is in the common form.
 
     Raises:
         ConfigurationError: The file is YAML.
@@ -24,7 +24,7 @@ def with_targeting(file: FlagFile, key: str, rule: JsonValue) -> bytes:
 
 
 def with_flag(file: FlagFile, key: str, body: JsonValue) -> bytes:
-    """The file with another definition of a flag that it has; form and errors as of `with_targeting`."""
+    """Return the file with one of its flags redefined; form and errors as for `with_targeting`."""
     linted = _opened(file)
     tokens = next(raw.tokens for raw in linted.raw.flags if raw.key == key)
     return _edited(file, linted.edit(tokens, ("replace", body)))
@@ -52,6 +52,6 @@ def _is_formatted(file: FlagFile) -> bool:
 
 
 def served_file(files: tuple[FlagFile, ...], key: str) -> FlagFile | None:
-    """The file whose definition of a flag is the one served: the last that has it."""
+    """Return the file whose definition of a flag is served: the last that has it."""
     holders = [file for file in files if key in read_document(file.data, file.path).flags]
     return holders[-1] if holders else None

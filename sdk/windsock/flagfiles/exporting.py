@@ -1,4 +1,4 @@
-"""Settings classes as flag skeletons, as JSON Schema, and as a manifest of the OpenFeature CLI."""
+"""Exports settings classes as flag skeletons, as JSON Schema, and as an OpenFeature CLI manifest."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from windsock.text import MASK
 
 
 def skeletons(declarations: Sequence[Declaration], *, with_defaults: bool) -> Mapping[str, JsonValue]:
-    """A base flag for each class: one variant, empty or with the code defaults, secrets left out.
+    """Make a base flag for each class: one variant, empty or with the code defaults, without secrets.
 
-    Empty is what a repository starts from: a default that changes in the code then has its effect.
+    A repository starts with empty variants, so that a changed default in the code takes effect.
     """
     return {
         declaration.flag: {
@@ -26,7 +26,7 @@ def skeletons(declarations: Sequence[Declaration], *, with_defaults: bool) -> Ma
 
 
 def schema(declarations: Sequence[Declaration]) -> Mapping[str, JsonValue]:
-    """A JSON Schema (2020-12) of what a variant of each class's flags may hold: any of its fields."""
+    """Make a JSON Schema (2020-12) for the variants of each class's flags: any of its fields."""
     classes: dict[str, JsonValue] = {}
     for declaration in declarations:
         made = declaration.settings_class.model_json_schema(
@@ -38,7 +38,7 @@ def schema(declarations: Sequence[Declaration]) -> Mapping[str, JsonValue]:
 
 
 def manifest(declarations: Sequence[Declaration]) -> Mapping[str, JsonValue]:
-    """A flag manifest of the OpenFeature CLI, from which it generates typed clients in other languages."""
+    """Make a manifest from which the OpenFeature CLI generates typed clients in other languages."""
     flags: dict[str, JsonValue] = {
         declaration.flag: {
             "flagType": "object",
@@ -53,7 +53,7 @@ def manifest(declarations: Sequence[Declaration]) -> Mapping[str, JsonValue]:
 
 
 def _defaults(declaration: Declaration) -> JsonValue:
-    """The code defaults, without what JSON cannot hold, is secret or has a password in it."""
+    """The code defaults, without values that JSON can't hold, are secret or contain a password."""
     made: dict[str, JsonValue] = {}
     for name, value in declaration.defaults.items():
         try:

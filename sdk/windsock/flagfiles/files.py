@@ -30,15 +30,15 @@ class FlagFile:
 
 
 def read_files(paths: Sequence[Path]) -> tuple[FlagFile, ...]:
-    """Read the files, and those of the folders, in the order in which they are merged.
+    """Read the files, and those in the folders, in merge order.
 
-    A folder means the flag files directly in it; without paths it is ``flagd/``. The mirror's folder
-    is read only when it is named. A link in a folder is followed as far as the folder itself or the current
-    one reaches: what a stranger's branch links to elsewhere is not shown.
+    A folder means the flag files directly in it; the default path is ``flagd/``. The mirror's folder
+    is read only when it is named. A link in a folder is followed only within that folder or the current
+    one, so that a stranger's branch can't link to files elsewhere and show them.
 
     Raises:
         UnreachableError: A path doesn't exist or can't be read, or no flag file was found.
-        FlagFileError: A file's name has a character that cannot be seen.
+        FlagFileError: A file's name has an invisible character.
     """
     found = list(_found(paths or (DEFAULT_FOLDER,)))
     if not found:
@@ -50,16 +50,16 @@ def read_files(paths: Sequence[Path]) -> tuple[FlagFile, ...]:
 
 
 def with_mirror(folder: Path = DEFAULT_FOLDER) -> list[Path]:
-    """The folder, and its mirror's where there is one: all that a service reads."""
+    """Return the folder, and its mirror's if there is one: all that a service reads."""
     mirrored = folder / MIRROR_FOLDER
     return [folder, mirrored] if mirrored.is_dir() else [folder]
 
 
 def check_name(name: str) -> None:
-    """Refuse a file's name that could pass for something else where it is shown.
+    """Refuse a file name that could look like something else when shown.
 
     Raises:
-        FlagFileError: It has a line break or another character that cannot be seen.
+        FlagFileError: It has a line break or another invisible character.
     """
     if not name.isprintable():
         raise FlagFileError(escaped(name), "the name has a character that cannot be seen; rename the file")
@@ -70,7 +70,7 @@ def read_bytes(path: Path) -> bytes:
 
     Raises:
         UnreachableError: It cannot be read, or is a device or a folder.
-        FlagFileError: It is larger.
+        FlagFileError: It is too large.
     """
     name = escaped(str(path))
     try:
@@ -88,10 +88,10 @@ def read_bytes(path: Path) -> bytes:
 
 
 def replace_flag_file(path: Path, data: bytes) -> None:
-    """Replace a flag file that is a plain file, never what a link points to.
+    """Replace a flag file that is a plain file, never the target of a link.
 
     Raises:
-        UnreachableError: It is a link, or cannot be written; the old file is as it was.
+        UnreachableError: It is a link, or cannot be written; the old file is unchanged.
     """
     if path.is_symlink():
         raise UnreachableError(f"{path}: a link; name the file that it points to")
@@ -102,7 +102,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Replace a file in one step: a reader, also after a crash, sees the old file or the new one.
 
     Raises:
-        UnreachableError: It cannot be written; the old file is as it was.
+        UnreachableError: It cannot be written; the old file is unchanged.
     """
     try:
         disk.replace(path, data)

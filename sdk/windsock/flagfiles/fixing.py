@@ -21,7 +21,7 @@ class Fixed:
 def fix(file: FlagFile) -> Fixed:
     """Apply the edits that the linter offers.
 
-    The result is read again; if a flag differs by more than its correction, the file is left alone.
+    The result is re-read; if a flag differs by more than its correction, the file is left unchanged.
     """
     if file.data.startswith(_BOM):
         rest = fix(FlagFile(file.path, file.data.removeprefix(_BOM)))
@@ -50,7 +50,7 @@ def _serves_the_same(file: FlagFile, corrected: bytes) -> bool:
 
 
 def _alike(before: Flag, after: Flag) -> bool:
-    """Whether two flags differ in their rule's spelling at most."""
+    """Whether two flags differ at most in how their rule is spelled."""
     return (before.enabled, before.variants, before.default_variant, before.metadata) == (
         after.enabled,
         after.variants,

@@ -1,4 +1,4 @@
-"""The one common form of a flag file that people edit: same content, order and numbers, other white space."""
+"""The common form of flag files that people edit: same content, order and numbers, different white space."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,14 +8,14 @@ from windsock.errors import FlagFileError
 from windsock.flags import read_document
 
 WIDTH: Final = 100
-"""What fits into this many columns goes on one line."""
+"""Values that fit into this many columns go on one line."""
 
 _FLAG_ORDER: Final = ("state", "variants", "defaultVariant", "targeting", "metadata")
 _ROOT_ORDER: Final = ("$schema", "flags", "$evaluators", "metadata")
 
 
 class _Number(str):
-    """A number as it was written: 50.0 must not become 50, nor 1e3 become 1000.0."""
+    """A number as written: 50.0 must not become 50, nor 1e3 become 1000.0."""
 
     __slots__ = ()
 
@@ -23,10 +23,10 @@ class _Number(str):
 def formatted(data: bytes, source: str) -> bytes:
     """Format a flag document.
 
-    Flags and variants keep their order, which people chose; the properties of a flag get a fixed one.
+    Flags and variants keep the order that people chose; a flag's properties get a fixed order.
 
     Raises:
-        FlagFileError: It can't be read, is YAML, has a key twice, of which one would be lost, or has half a
+        FlagFileError: It can't be read, is YAML, has a key twice, so one would be lost, or has half a
             surrogate pair.
     """
     if source.lower().endswith((".yaml", ".yml")):
@@ -44,13 +44,13 @@ def formatted(data: bytes, source: str) -> bytes:
 
 
 def parsed(data: bytes) -> dict[str, object]:
-    """A flag document's JSON with each number as it was written; `written` takes it."""
+    """Parse a flag document's JSON and keep each number as written; `written` takes the result."""
     content: dict[str, object] = json.loads(data, parse_float=_Number, parse_int=_Number)
     return content
 
 
 def written(content: Mapping[str, object]) -> bytes:
-    """Parsed JSON of a flag document in the common form."""
+    """Write a flag document's parsed JSON in the common form."""
     return (_write(_ordered(content), 0, 0) + "\n").encode()
 
 
@@ -70,10 +70,10 @@ def _sorted(value: Mapping[str, object], order: Sequence[str]) -> dict[str, obje
 
 
 def _write(value: object, indent: int, used: int) -> str:
-    """Write a value; ``used`` columns of its first line are taken."""
+    """Write a value; ``used`` columns of its first line are already taken."""
     if not isinstance(value, (dict, list)):
         return _scalar(value)
-    # the flags and what is in each are always one member a line, so that a diff shows one
+    # the flags and each flag's members always take one line each, so that a diff shows one
     may_be_short = indent > 2 or (
         indent == 1 and not any(isinstance(item, (dict, list)) for item in _items(value))
     )
@@ -99,7 +99,7 @@ def _items(value: dict[str, object] | list[object]) -> Iterable[object]:
 
 
 def _has_many(value: dict[str, object] | list[object]) -> bool:
-    """Whether something in it has more members than fit into a line, so that writing it need not be tried."""
+    """Whether something in it has more members than fit on a line, so that it needn't be tried on one."""
     inner = (item for item in _items(value) if isinstance(item, (dict, list)))
     return len(value) >= WIDTH or any(map(_has_many, inner))
 
@@ -117,4 +117,4 @@ def _scalar(value: object) -> str:
     return str(value) if isinstance(value, _Number) else _encoded(value)
 
 
-_encoded: Final = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes an encoder for each call
+_encoded: Final = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes an encoder on each call

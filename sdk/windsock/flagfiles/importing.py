@@ -1,4 +1,4 @@
-"""A YAML configuration with environment overrides becomes flags and settings classes, value for value."""
+"""Turns a YAML configuration with environment overrides into flags and settings classes, value for value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _BASE: Final = "base"
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What a configuration became.
+    """The result of an import.
 
     Attributes:
         flags: Flag documents' flags by key: an object flag for each section, a boolean flag for each feature.
@@ -28,7 +28,7 @@ class Imported:
 
 
 def effective(configuration: Mapping[str, JsonValue], environment: str | None) -> Mapping[str, JsonValue]:
-    """The configuration that one environment sees: its overrides merged deeply over the sections."""
+    """Return the configuration that one environment sees: its overrides deeply merged over the sections."""
     sections = {name: value for name, value in configuration.items() if name != _ENVIRONMENTS}
     overrides = _environments(configuration).get(environment or "", {})
     return overlay(sections, overrides)  # type: ignore[return-value]
@@ -37,15 +37,15 @@ def effective(configuration: Mapping[str, JsonValue], environment: str | None) -
 def convert(configuration: Mapping[str, JsonValue], stem: str) -> Imported:
     """Turn a configuration into flags and classes.
 
-    A variant holds a section's whole values, so that a reader in another language sees what the YAML's loader
-    saw; the class's code defaults are the base's.
+    A variant holds all of a section's values, so that a reader in another language sees what the YAML loader
+    saw; the class's code defaults equal the base's values.
 
     Args:
         configuration: What `read_configuration` gave.
-        stem: The name of the section that top-level values go into.
+        stem: The section that top-level values go into.
 
     Raises:
-        ConfigurationError: A section or a feature cannot be a flag, or two would be the same flag.
+        ConfigurationError: A section or a feature can't become a flag, or two would become the same flag.
     """
     environments = list(_environments(configuration))
     base = effective(configuration, None)
@@ -85,14 +85,14 @@ def convert(configuration: Mapping[str, JsonValue], stem: str) -> Imported:
 
 
 def convert_joined(configuration: Mapping[str, JsonValue], flag: str) -> Imported:
-    """Turn a whole configuration into one flag and one class, with each section as a part of it.
+    """Turn a whole configuration into one flag and one class, with each section nested in it.
 
     Args:
         configuration: What `read_configuration` gave.
         flag: The flag's key.
 
     Raises:
-        ConfigurationError: A name in it cannot be a field's, or the flag's cannot be a class's.
+        ConfigurationError: A name in it can't name a field, or the flag's name can't name a class.
     """
     base = effective(configuration, None)
     variants: dict[str, JsonValue] = {_BASE: base}
@@ -106,7 +106,7 @@ def convert_joined(configuration: Mapping[str, JsonValue], flag: str) -> Importe
 
 
 def with_suffix(configuration: Mapping[str, JsonValue], suffix: str) -> Mapping[str, JsonValue]:
-    """The configuration with a suffix on the name of each section, where a feature has the same name."""
+    """Return the configuration with a suffix on the name of each section that shares it with a feature."""
     features = _features(configuration)
 
     def renamed(view: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

@@ -1,4 +1,4 @@
-"""A repository's first flag files, and other files that don't exist yet."""
+"""Writes a repository's first flag files, and other new files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ _EXAMPLE: Final[Mapping[str, JsonValue]] = {
 
 
 def document(flags: Mapping[str, JsonValue]) -> bytes:
-    """A flag document in the common form."""
+    """Return a flag document in the common form."""
     content = {"$schema": "https://flagd.dev/schema/v0/flags.json", "flags": flags}
     return formatted(json.dumps(content, ensure_ascii=False).encode(), "document.json")
 
@@ -32,10 +32,10 @@ def write_new(files: Mapping[Path, bytes], *, force: bool) -> tuple[Path, ...]:
     """Write all files, or none if one exists with different content.
 
     Returns:
-        Those that didn't exist with this content.
+        The files that didn't exist with this content.
 
     Raises:
-        ConfigurationError: A file exists already.
+        ConfigurationError: A file exists with different content.
     """
     for path, data in files.items():
         if not force and path.exists() and path.read_bytes() != data:
@@ -49,7 +49,7 @@ def write_new(files: Mapping[Path, bytes], *, force: bool) -> tuple[Path, ...]:
 
 
 def first_files(declarations: Sequence[Declaration]) -> list[Path]:
-    """Write a flag file for each settings class, or one with an example, and what Git needs to know.
+    """Write a flag file for each settings class, or one with an example, and the Git configuration files.
 
     Returns:
         The files that didn't exist with this content.
@@ -69,7 +69,7 @@ def first_files(declarations: Sequence[Declaration]) -> list[Path]:
 
 
 def _append(path: Path, line: str) -> bool:
-    """Add a line to a file, unless it has it."""
+    """Add a line to a file unless it is already there."""
     present = read_bytes(path).decode() if path.exists() else ""
     if line in present.splitlines():
         return False

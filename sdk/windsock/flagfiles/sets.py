@@ -1,4 +1,4 @@
-"""Flag sets from flag files, as every command needs them."""
+"""Flag sets from flag files, for every command."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from windsock.text import did_you_mean
 
 
 def flag_set(files: Sequence[FlagFile]) -> FlagSet:
-    """Read and merge files, the later winning.
+    """Read and merge files; later ones win.
 
     Raises:
         FlagFileError: Nothing of a file can be read.
@@ -20,7 +20,7 @@ def flag_set(files: Sequence[FlagFile]) -> FlagSet:
 
 
 def flag_of(flags: FlagSet, key: str) -> Flag:
-    """One flag of a set.
+    """Return one flag of a set.
 
     Raises:
         ConfigurationError: No flag has this key.
@@ -32,7 +32,7 @@ def flag_of(flags: FlagSet, key: str) -> Flag:
 
 
 def running_experiments(folder: Path) -> list[str]:
-    """The experiments that flags of a folder run, sorted; none if it is not there or holds no flag file.
+    """Return the experiments that a folder's flags run, sorted; none if it is missing or has no flag file.
 
     Raises:
         FlagFileError: Nothing of a file can be read.
@@ -44,10 +44,10 @@ def running_experiments(folder: Path) -> list[str]:
 
 
 def object_flags(folder: Path) -> list[str]:
-    """The flags that look like a settings class's: all their values are objects."""
+    """Return the flags that look like a settings class's: all their values are objects."""
     try:
         flags = flag_set(read_files([folder])).flags
-    except UnreachableError:  # there is no such folder yet
+    except UnreachableError:  # the folder doesn't exist yet
         return []
     return [
         key

@@ -1,4 +1,4 @@
-"""A Python module of settings classes, written from values: names are checked, all else is a literal."""
+"""Generates a Python module of settings classes from values: names are checked, all else is a literal."""
 
 import keyword
 import re
@@ -17,7 +17,7 @@ _TYPES: Final = frozenset({"bool", "int", "float", "str", "list", "dict", "objec
 
 
 class SettingsModule:
-    """A module that grows class by class."""
+    """A module built class by class."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
@@ -27,7 +27,7 @@ class SettingsModule:
         """Add a settings class for a flag, with a nested model for each mapping in it.
 
         Raises:
-            ConfigurationError: A name cannot be a class's or a field's, or is another's already.
+            ConfigurationError: A name can't name a class or a field, or is already taken.
         """
         fields = values if isinstance(values, Mapping) else {}
         name = _class_name(section)
@@ -41,7 +41,7 @@ class SettingsModule:
         """Add a handle for a feature.
 
         Raises:
-            ConfigurationError: Its name is another's already.
+            ConfigurationError: Its name is already taken.
         """
         name = self._new(_identifier(key))
         self._parts.append(f"{name} = windsock.feature({_text(key)}, default={default})\n")
@@ -81,7 +81,7 @@ def _check_field(owner: str, name: str) -> None:
 def _is_field(name: str) -> bool:
     return (
         name.isidentifier()
-        and unicodedata.normalize("NFKC", name) == name  # Python reads another name otherwise
+        and unicodedata.normalize("NFKC", name) == name  # else Python reads another name
         and not keyword.iskeyword(name)
         and not name.startswith(("_", "model_validate", "model_dump"))
         and not hasattr(BaseModel, name)
@@ -114,5 +114,5 @@ def _identifier(name: str) -> str:
 
 
 def _text(value: str) -> str:
-    """A text as a literal, in the quotes that formatters like."""
+    """A string literal, in the quotes that formatters prefer."""
     return f'"{value}"' if re.fullmatch(r"[\w .-]+", value, re.ASCII) else repr(value)
