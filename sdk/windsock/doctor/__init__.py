@@ -1,1 +1,1 @@
-"""What usually goes wrong: the machine, the database, the flags, and how each evaluator buckets users."""
+"""Checks what usually goes wrong: the machine, the database, the flags, and how evaluators bucket users."""

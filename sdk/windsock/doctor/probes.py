@@ -14,10 +14,10 @@ Ask: TypeAlias = Callable[[Flag, Mapping[str, object]], str | None]
 Answered: TypeAlias = Literal["v2", "v3", "neither"]
 
 _KEYS: Final = 400
-"""Targeting keys that are tried; on a 50/50 split every second one tells v2 from v3, on 1/99 one in fifty."""
+"""Number of targeting keys tried; on a 50/50 split, one in two tells v2 from v3; on 1/99, one in fifty."""
 
 _PROBES: Final = 12
-"""Probes for each flag; by chance an unrelated hash answers all of them right once in 4096 on 50/50."""
+"""Probes per flag; on a 50/50 split, an unrelated hash answers all of them right by chance once in 4096."""
 
 SAMPLE: Final = Flag(
     key="windsock.bucketing",
@@ -27,12 +27,12 @@ SAMPLE: Final = Flag(
     targeting={"fractional": [["on", 50], ["off", 50]]},
     metadata={},
 )
-"""A flag whose answers are known, for evaluators that can be given one."""
+"""A flag with known answers, for evaluators that accept a flag."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One context, and what each bucketing answers there.
+    """One context, and the answer of each bucketing.
 
     Attributes:
         context: Attributes and ``targetingKey``.
@@ -53,7 +53,7 @@ def probes(flag: Flag, attributes: Mapping[str, object]) -> tuple[Probe, ...]:
 
     Args:
         flag: The flag.
-        attributes: What every context holds beside the targeting key.
+        attributes: Attributes that every context has besides the targeting key.
     """
     compiled = {each: CompiledFlag(_pinned(flag, each)) for each in BUCKETINGS}
     found = []
