@@ -1,1 +1,1 @@
-"""Python code searched for flags and fields: where they are used, and which can go."""
+"""Searches Python code for flags and fields: where they are used, and which can be removed."""

@@ -1,4 +1,4 @@
-"""Python files found and read: what a parser would fall over is refused before it gets there."""
+"""Finds and reads Python files, and refuses those that would crash a parser."""
 
 import ast
 import io
@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Final
 
 MAX_BYTES: Final = 1024 * 1024
-"""Largest file that is looked through."""
+"""Largest file that is searched."""
 
 MAX_DEPTH: Final = 90
-"""Levels of the syntax tree; LibCST's parser crashes on a few thousand, its visitors on some 140."""
+"""Maximum depth of the syntax tree; LibCST's parser crashes at a few thousand, its visitors at some 140."""
 
 MAX_PATTERN_DEPTH: Final = 8
-"""Brackets around each other in a pattern of `match`, each of which doubles LibCST's time at least."""
+"""Maximum nesting of brackets in a `match` pattern; each level at least doubles LibCST's time."""
 
 _SKIPPED: Final = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox", "build", "dist"})
 
 
 class UnfitError(Exception):
-    """A file that is not looked through, and why."""
+    """A file that isn't searched, and why."""
 
 
 def python_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """The Python files among the paths and below the folders among them, without installed packages."""
+    """Find the Python files among the paths and in their folders, without installed packages."""
     for path in paths:
         if path.is_dir():
             yield from sorted(
@@ -36,10 +36,10 @@ def python_files(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def source_of(path: Path) -> str:
-    """A file's text, in whatever encoding it says (PEP 263), and proven to be Python that can be walked.
+    """Return a file's text, decoded as it declares (PEP 263), if it is Python that can be walked.
 
     Raises:
-        UnfitError: It is not a file, too large, in an encoding that Python does not know, not Python, or
+        UnfitError: It isn't a file, is too large, has an unknown encoding, isn't Python, or is
             nested too deep.
         OSError: It cannot be read.
     """
@@ -51,7 +51,7 @@ def source_of(path: Path) -> str:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = data.decode(encoding)
-        with warnings.catch_warnings(action="ignore"):  # an escape that Python does not know
+        with warnings.catch_warnings(action="ignore"):  # an invalid escape sequence
             tree = ast.parse(data)
     except (SyntaxError, ValueError, LookupError) as error:
         raise UnfitError(f"not Python: {error}") from error
@@ -69,7 +69,7 @@ def source_of(path: Path) -> str:
 
 
 def _is_deeper(tree: ast.AST, levels: int) -> bool:
-    """Whether a tree has more levels, found without recursion."""
+    """Whether a tree has more levels, checked without recursion."""
     level = [tree]
     for _ in range(levels):
         level = [child for node in level for child in ast.iter_child_nodes(node)]
@@ -79,7 +79,7 @@ def _is_deeper(tree: ast.AST, levels: int) -> bool:
 
 
 def _brackets(text: str, case: ast.match_case) -> int:
-    """How many brackets are around each other on the lines of a pattern, those in texts included."""
+    """The deepest nesting of brackets on the lines of a pattern, including those in strings."""
     deepest = depth = 0
     for line in text.splitlines()[case.pattern.lineno - 1 : case.body[0].lineno]:
         for letter in line:

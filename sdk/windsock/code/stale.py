@@ -1,4 +1,4 @@
-"""Flags and fields that can go: unused, fully rolled out, expired, or without an owner."""
+"""Flags and fields that can be removed: unused, fully rolled out, expired, or without an owner."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from windsock.lint.rules.tree import Tree
 
 
 class Why(StrEnum):
-    """Why something can go."""
+    """Why something can be removed."""
 
     UNUSED = "unused"
     UNUSED_FIELD = "unused field"
@@ -34,7 +34,7 @@ class Removable:
 
 
 def stale(flags: Mapping[str, Flag], code: Code, today: date) -> Iterator[Removable]:
-    """Judge every flag by its file and by the code."""
+    """Find removable flags and fields from the flag files and the code."""
     used = {use.flag for use in code.uses}
     settings = {declared.flag for declared in code.classes}
     for key, flag in flags.items():
@@ -64,7 +64,7 @@ def stale(flags: Mapping[str, Flag], code: Code, today: date) -> Iterator[Remova
 
 
 def only_variant(flag: Flag) -> str | None:
-    """The one variant that every user gets, where the flag's rule can give no other."""
+    """Return the variant that every user gets, if the flag's rule can give no other."""
     if not flag.enabled:
         return None
     if flag.targeting is None:
@@ -97,7 +97,7 @@ def _is_total(rule: object) -> bool:
     """Whether the rule decides for every user; users without a targeting key are ignored."""
     if not isinstance(rule, Mapping):
         return rule is not None
-    ((name, arguments),) = rule.items()  # an object of two operators is computed, and was looked at before
+    ((name, arguments),) = rule.items()  # an object of two operators is computed, and was checked before
     listed = arguments if isinstance(arguments, list) else [arguments]
     if name == "fractional":
         return all(_is_total(bucket[0]) for bucket in listed if isinstance(bucket, list) and bucket)
@@ -111,7 +111,7 @@ def _of(flag: Flag, why: Why, message: str) -> Removable:
 
 
 def is_past(text: str, today: date) -> bool:
-    """Whether a date of a flag's metadata (ISO 8601) is over; a text that is not a date never is."""
+    """Whether a date in a flag's metadata (ISO 8601) has passed; text that isn't a date never has."""
     try:
         return date.fromisoformat(text) < today
     except ValueError:

@@ -1,12 +1,15 @@
-"""Where flags and fields are used in Python: imports and aliases followed, by LibCST.
+"""Finds where Python code uses flags and fields; follows imports and aliases, with LibCST.
 
-Found are ``windsock.feature("key")``, the OpenFeature client's ``get_…("key")`` and ``resolve_…("key")``,
-settings classes and their flags, and reads of their fields: on what ``for_user``, ``afor_user``,
-``live`` or a call of the class gave, also once it is an attribute of an object or imported from the module
-that holds it; on what is annotated with
-the class, be it a parameter, a variable or a dataclass's field; and in the function that ``heal`` or
-``aheal`` runs. Classes are told apart by their names. What reaches code through untyped containers,
-functions' results or inheritance is not found.
+It finds ``windsock.feature("key")``, the OpenFeature client's ``get_…("key")`` and ``resolve_…("key")``,
+settings classes and their flags, and reads of their fields:
+
+- on the result of ``for_user``, ``afor_user``, ``live`` or a call of the class, even if it is an attribute of
+  an object or imported from the module that holds it;
+- on a parameter, a variable or a dataclass's field that is annotated with the class;
+- in the function that ``heal`` or ``aheal`` runs.
+
+Classes are told apart by name. Settings that reach code through untyped containers, functions' results or
+inheritance are not found.
 """
 
 # ruff: noqa: N802 - LibCST finds a visitor's methods by the names of its nodes
@@ -36,7 +39,7 @@ class Reference:
 
     Attributes:
         flag: The flag's key.
-        field: The field; None where the flag itself is used or declared.
+        field: The field; None if the flag itself is used or declared.
         path: The file.
         line: One-based line.
         column: One-based column.
@@ -64,14 +67,14 @@ class FoundClass:
 
 @dataclass(frozen=True, slots=True)
 class _Holder:
-    """A class of the code that isn't a settings class: the attributes of its instances that are known."""
+    """A class that isn't a settings class: the known attributes of its instances."""
 
     members: "dict[str, _Known]" = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Feature:
-    """What `windsock.feature` gave: asked by being called."""
+    """The result of `windsock.feature`: evaluated when called."""
 
     flag: str
 
@@ -82,19 +85,19 @@ _Known: TypeAlias = FoundClass | _Holder | _Feature
 
 @dataclass(slots=True)
 class Code:
-    """What was found, and the files that could not be parsed, each with the reason."""
+    """The uses and classes found, and the files that couldn't be parsed, each with the reason."""
 
     uses: list[Reference] = field(default_factory=list)
     classes: list[FoundClass] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
 
     def uses_of(self, key: str | None) -> list[Reference]:
-        """The uses of a flag, or of ``flag.field``; all of them for None."""
+        """The uses of a flag, or of ``flag.field``; all uses for None."""
         return [use for use in self.uses if key is None or key in (use.flag, f"{use.flag}.{use.field}")]
 
 
 def scan(paths: Sequence[Path]) -> Code:
-    """Look through Python files and folders of them."""
+    """Search Python files and folders."""
     code = Code()
     modules = []
     for path in python_files(paths):
@@ -107,8 +110,8 @@ def scan(paths: Sequence[Path]) -> Code:
     for name, wrapped in modules:
         wrapped.visit(_Classes(name, code))
     classes: dict[str, _Known] = {declared.name: declared for declared in code.classes}
-    # Learn what classes and modules hold, wherever it is written, until nothing is added (a module may hand
-    # on what another gave it); then find the uses.
+    # Learn what classes and modules hold, in any order, until nothing is added (a module may re-export
+    # what it imported); then find the uses.
     shared = _Shared(classes)
     for _ in range(_MOST_ROUNDS):
         known = len(shared.globals)
@@ -131,7 +134,7 @@ class _Visitor(cst.CSTVisitor):
         self._code = code
 
     def names(self, node: cst.CSTNode) -> set[str]:
-        """The qualified names that a node may mean."""
+        """The qualified names that a node may refer to."""
         return {each.name for each in self.get_metadata(QualifiedNameProvider, node, set()) or set()}
 
     def place(self, node: cst.CSTNode) -> tuple[int, int]:
@@ -164,7 +167,7 @@ class _Classes(_Visitor):
 
 @dataclass(slots=True)
 class _Shared:
-    """What all modules know: classes by name, and what each module's global names mean."""
+    """Knowledge shared by all modules: classes by name, and what each module's global names mean."""
 
     classes: dict[str, _Known]
     globals: dict[str, _Known] = field(default_factory=dict)
@@ -179,7 +182,7 @@ class _Shared:
 
 
 class _Uses(_Visitor):
-    """Finds uses; names that hold settings are known per function and class, the module's below them."""
+    """Finds uses; tracks names that hold settings per function and class, on top of the module's."""
 
     def __init__(self, path: str, code: Code, shared: "_Shared") -> None:
         super().__init__(path, code)
@@ -287,7 +290,7 @@ class _Uses(_Visitor):
         action.body.visit(Reads())
 
     def _known(self, node: cst.BaseExpression) -> _Known | None:
-        """What an expression gives, as far as names tell: a view of a settings class, or what holds one."""
+        """What an expression gives, as far as names tell: a view of a settings class, or its holder."""
         if isinstance(node, cst.Await):
             return self._known(node.expression)
         if isinstance(node, cst.Name):
@@ -319,7 +322,7 @@ class _Uses(_Visitor):
         return next((self._classes[name] for name in names if name in self._classes), None)
 
     def _annotated(self, node: cst.BaseExpression) -> _Known | None:
-        """The class that an annotation names, also as text, beside ``None`` or in ``Annotated``."""
+        """The class that an annotation names, even as a string, with ``| None``, or in ``Annotated``."""
         if isinstance(node, cst.SimpleString):
             try:
                 return self._annotated(cst.parse_expression(_text(node) or "None"))
@@ -346,13 +349,13 @@ class _Uses(_Visitor):
 
 
 def _module_name(path: str) -> str:
-    """A file's path as a module is named: the last steps are those of its import."""
+    """A file's path as a dotted module name; its last parts match those of an import."""
     parts = Path(path).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def _is_validator(node: cst.FunctionDef) -> bool:
-    """Whether pydantic calls it to check a value, which doesn't count as use, or it has no ``self``."""
+    """Whether pydantic calls it to check a value, which doesn't count as a use, or it has no ``self``."""
     for decorator in node.decorators:
         name = decorator.decorator.func if isinstance(decorator.decorator, cst.Call) else decorator.decorator
         last = name.attr if isinstance(name, cst.Attribute) else name
