@@ -1,1 +1,1 @@
-"""The story that `windsock demo` tells, and what it runs on."""
+"""The story that `windsock demo` tells, and the parts it runs on."""

@@ -1,7 +1,7 @@
-"""A small OpenAI-compatible HTTP endpoint on loopback, which fails as the real API fails.
+"""A small OpenAI-compatible HTTP endpoint on loopback that fails like the real API.
 
-The wire format is that of https://platform.openai.com/docs/api-reference, of chat completions and embeddings.
-The answers are made of the request itself; the errors have the real API's status, ``param`` and ``code``.
+The wire format follows https://platform.openai.com/docs/api-reference, for chat completions and embeddings.
+Answers are built from the request; errors have the real API's status, ``param`` and ``code``.
 """
 
 import json
@@ -36,7 +36,7 @@ class Served:
 
 
 def unknown_model(model: str) -> Refusal:
-    """Refuse a model as OpenAI does."""
+    """Refuse a model the way OpenAI does."""
     message = f"The model `{model}` does not exist or you do not have access to it."
     return 404, _error(message, code="model_not_found")
 
@@ -46,16 +46,16 @@ class LlmEndpoint:
     """The endpoint as a context manager: it listens inside the ``with`` block and nowhere else.
 
     Attributes:
-        models: The names it knows; any other is refused.
-        embeddings: The embedding models it knows, and how many dimensions each has at most.
-        refusal: How an unknown model is refused; other vendors of the same protocol say it differently.
+        models: The models it knows; others are refused.
+        embeddings: The embedding models it knows, each with its maximum number of dimensions.
+        refusal: How an unknown model is refused; other vendors of the same protocol word it differently.
         api_key: The key that requests must carry, or None for any.
-        hottest: The highest temperature that its models take.
-        dollars_a_token: What a token costs. As OpenRouter does, it says so of answers where it is asked, and
+        hottest: The highest temperature that its models accept.
+        dollars_a_token: The price of a token. Like OpenRouter, it reports the cost of answers on request, and
             of embeddings always.
-        port: Where it listens; 0 for any free port.
-        down: While true, every request answers 503, as in an outage of the provider.
-        served: What was answered so far, oldest first.
+        port: The port it listens on; 0 for any free port.
+        down: While true, every request gets a 503, as in an outage of the provider.
+        served: The requests answered so far, oldest first.
     """
 
     models: tuple[str, ...] = DEFAULT_MODELS
@@ -166,7 +166,7 @@ class LlmEndpoint:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """HTTP/1.0: each answer closes its connection, so that no idle client holds up the end."""
+    """HTTP/1.0: each answer closes its connection, so that no idle client delays shutdown."""
 
     endpoint: LlmEndpoint
     timeout = 10
@@ -203,7 +203,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, {"object": "list", "data": models})
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Keep quiet: `LlmEndpoint.served` has it."""
+        """Log nothing: `LlmEndpoint.served` has the requests."""
 
     def _stream(self, completion: dict[str, Any], with_usage: bool) -> None:  # noqa: FBT001 - the request's own
         """Send a completion word by word, as server-sent events."""
@@ -255,7 +255,7 @@ def _completion(model: str, messages: list[object]) -> dict[str, Any]:
 
 
 def _embedding(text: str, size: int) -> list[float]:
-    """A unit vector with one component for each word, so that texts that share words are similar."""
+    """A unit vector with one component per word, so that texts that share words are similar."""
     vector = [0.0] * size
     for word in _WORD.findall(text.lower()):
         vector[zlib.crc32(word.encode()) % size] += 1.0

@@ -1,4 +1,4 @@
-"""The services of examples/ as parts of the demo; what only they need is in examples/ too."""
+"""The services of examples/ as parts of the demo; code that only they need is also in examples/."""
 
 import importlib
 import sys
@@ -15,7 +15,7 @@ from windsock.errors import ConfigurationError
 
 
 class System(StrEnum):
-    """The services that the repository shows, and the experiment that the package has."""
+    """The example services of the repository, and the experiment in the package."""
 
     AI_TEACHER = "ai-teacher"
     AD_LEARNING = "ad-learning"
@@ -27,15 +27,15 @@ class Tale(Protocol):
     """What happens to a running service, step by step."""
 
     def tell(self) -> Iterator[Scene]:
-        """Run the steps one by one. The first one's ``seen["service"]`` is where the service listens."""
+        """Run the steps one by one. The first one's ``seen["service"]`` is the service's address."""
 
 
 class Example(Protocol):
-    """What ``examples/<system>/demo.py`` has.
+    """The interface of ``examples/<system>/demo.py``.
 
     Attributes:
         FLAG: The flag of the service's settings class.
-        MIRROR: Further options of the mirror.
+        MIRROR: Additional options for the mirror.
         INTRODUCTION: What the service is, in a few sentences.
     """
 
@@ -44,7 +44,7 @@ class Example(Protocol):
     INTRODUCTION: str
 
     def running(self, stage: Stage) -> AbstractContextManager[Tale]:
-        """Start the service, for as long as the block lasts."""
+        """Run the service until the block ends."""
 
 
 def find(system: System) -> Example:

@@ -1,4 +1,4 @@
-"""An experiment from its document to its decision: five thousand users meet three models over HTTP."""
+"""An experiment from its document to its decision: five thousand users try three models over HTTP."""
 
 import http.client
 import json
@@ -34,9 +34,9 @@ INTRODUCTION: Final = (
 USERS: Final = 5_000
 _WORKERS: Final = 8
 _DOLLARS: Final = {"gpt-4o": 5e-6, "gpt-4o-mini": 3e-7, "tiny": 1e-7}
-"""Made-up prices of a token."""
+"""Made-up prices per token."""
 _PASSES: Final = {"gpt-4o": 0.82, "gpt-4o-mini": 0.82, "tiny": 0.6}
-"""How often a judge lets an answer pass: the small model is as good, the tiny one is worse."""
+"""How often a judge passes an answer: the small model is as good, the tiny one is worse."""
 
 _BASE: Final = """{"flags": {"tutor": {
   "state": "ENABLED", "variants": {"base": {"model": "gpt-4o"}}, "defaultVariant": "base"
@@ -67,12 +67,12 @@ class Tutor(windsock.Settings, flag="tutor"):
 
 @dataclass(frozen=True, slots=True)
 class ExperimentRun:
-    """What the demo has to say.
+    """The result of the demo's experiment.
 
     Attributes:
         users: Users who asked.
-        seconds: How long their requests took in all.
-        result: The analysis and the decision, as of eight days later, when every user's week is over.
+        seconds: How long their requests took in total.
+        result: The analysis and the decision eight days later, when every user's week is over.
     """
 
     users: int
@@ -84,7 +84,7 @@ def tell(on_users: Callable[[int], None], users: int = USERS) -> ExperimentRun:
     """Run the experiment on real parts: PostgreSQL, flag files, HTTP.
 
     Args:
-        on_users: Told how many users have asked so far.
+        on_users: Called with the number of users who have asked so far.
         users: How many ask.
     """
     with TemporaryDirectory(prefix="windsock-") as folder, _database(Path(folder)) as url:
@@ -132,13 +132,13 @@ def _everybody_asks(client: "_Client", users: int, on_users: Callable[[int], Non
 
 
 class _Client:
-    """Asks the model that a user's settings name."""
+    """Asks the model named in a user's settings."""
 
     def __init__(self, url: str) -> None:
         self._address = urlsplit(url)
 
     def ask(self, user: str) -> None:
-        """One request of one user: the answer, what it cost, and what the judge says of it."""
+        """Make one request of one user: the answer, its cost, and the judge's verdict."""
         with windsock.request(user_id=user) as request:
             answer = windsock.heal(Tutor.for_user(user), lambda settings: self._chat(settings.model, user))
             model, tokens = str(answer["model"]), answer["usage"]

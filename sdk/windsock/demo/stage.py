@@ -1,4 +1,4 @@
-"""What the demo runs on: PostgreSQL, the mirror as a process, flag files, a model endpoint; all temporary."""
+"""The parts the demo runs on: PostgreSQL, a mirror process, flag files, a model endpoint; all temporary."""
 
 import contextlib
 import logging
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
 
 MIRRORED = Path("flagd/mirror/profiles.flagd.json")
 PATIENCE = 60.0
-"""Seconds after which something that takes milliseconds counts as broken."""
+"""Timeout in seconds for operations that normally take milliseconds."""
 
 _FOREIGN = (
     "AD_LEARNING_", "AURA_", "CELERY_", "CONFIGURATION_API_", "DATABASE_URL", "ENVIRONMENT", "FLAGD_",
     "FUZZY_", "JITTER_", "LEARNING_", "MAX_ACTIONS_", "MAX_BUDGET_", "OLLAMA_", "OPENAI_", "OPENROUTER_",
     "PG", "POLL_", "RAG_", "SAFE_EXECUTOR_", "TEACHER_", "VELOCITY_", "WINDSOCK_", "WINNER_",
 )  # fmt: skip
-"""Beginnings of environment variables that would make the demo something else than what it says."""
+"""Prefixes of environment variables that would make the demo differ from its description."""
 
 
 class Stage:
-    """The running parts, as a context manager: set up in a temporary folder, gone at the end of the block.
+    """The running parts, as a context manager: set up in a temporary folder, removed at the end of the block.
 
     Attributes:
-        flag: The settings class's flag: its file in Git serves, and its profiles are mirrored.
-        mirror_arguments: What follows ``windsock`` on the mirror's command line.
-        folder: The temporary folder, which is the working directory as well.
+        flag: The settings class's flag: its file in Git is served, and its profiles are mirrored.
+        mirror_arguments: The arguments after ``windsock`` on the mirror's command line.
+        folder: The temporary folder, which is also the working directory.
         endpoint: The model endpoint on loopback.
-        client: The real openai client, pointed at it.
-        log: What windsock logged so far, at WARNING and above, one line each.
-        applied: How many migrations were applied.
-        startup: Seconds that all of it took to start.
+        client: The real openai client, pointed at the endpoint.
+        log: Windsock's log messages so far, at WARNING and above, one line each.
+        applied: Number of migrations applied.
+        startup: Seconds that the whole stage took to start.
     """
 
     endpoint: LlmEndpoint
@@ -69,7 +69,7 @@ class Stage:
             raise MissingExtraError("the demo", "demo")
         with contextlib.ExitStack() as stack:
             self._set_up(stack)
-            self._stack = stack.pop_all()  # it stays up only if all of it came up
+            self._stack = stack.pop_all()  # it stays up only if every part started
         return self
 
     def __exit__(
@@ -78,7 +78,7 @@ class Stage:
         self._stack.close()
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """Run one statement on a connection of its own, as a person at an SQL editor would."""
+        """Run one statement on its own connection, as a person in an SQL editor would."""
         with self.connect() as connection:
             cursor = connection.execute(statement.encode(), values)
             return cursor.fetchall() if cursor.description else []
@@ -95,11 +95,11 @@ class Stage:
         return self._server.url
 
     def start_database(self) -> None:
-        """Start PostgreSQL, with the data it had if it ran before."""
+        """Start PostgreSQL, with its earlier data if it ran before."""
         self._server = embedded.start(self.folder / "postgres")
 
     def stop_database(self) -> None:
-        """Stop PostgreSQL, if it runs."""
+        """Stop PostgreSQL if it is running."""
         server, self._server = self._server, None
         if server is not None:
             server.stop()
@@ -121,7 +121,7 @@ class Stage:
         stack.enter_context(_mirror(self.url, self.mirror_arguments))
         self.endpoint = stack.enter_context(LlmEndpoint())
         self.client = stack.enter_context(_client(self.endpoint.url))
-        # A client's first call loads most of its code, which isn't part of a message.
+        # A client's first call loads most of its code; a message's time shouldn't include that.
         self.client.chat.completions.create(
             model=self.endpoint.models[0], messages=[{"role": "user", "content": "are you there?"}]
         )
@@ -137,7 +137,7 @@ def wait(condition: Callable[[], bool], what: str) -> float:
         The milliseconds it took.
 
     Raises:
-        TimeoutError: It is not so after `PATIENCE` seconds; names `what`.
+        TimeoutError: It isn't true after `PATIENCE` seconds; names `what`.
     """
     began = time.perf_counter()
     while not condition():
@@ -148,7 +148,7 @@ def wait(condition: Callable[[], bool], what: str) -> float:
 
 
 def _flag_file(name: str) -> Path:
-    """Find the flags that the repository shows: in a checkout, else in the installed package."""
+    """Find the repository's example flags: in a checkout, else in the installed package."""
     package = Path(windsock.__file__).parent
     for path in (package.parents[1] / "flagd" / name, package / "_flagd" / name):
         if path.exists():
@@ -160,11 +160,11 @@ def _flag_file(name: str) -> Path:
 def running(
     command: Sequence[str], variables: Mapping[str, str], log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program to the end of the block, and end it then.
+    """Run a program, and terminate it at the end of the block.
 
     Args:
         command: The program and its arguments.
-        variables: Its environment, over the demo's own.
+        variables: Environment variables that override the demo's own.
         log: The file for its output; replaced if it exists.
     """
     with (
@@ -183,10 +183,10 @@ def running(
 
 @contextlib.contextmanager
 def _mirror(url: str, arguments: Sequence[str]) -> Iterator[None]:
-    """Run ``windsock mirror run`` in a process of its own, to the end of the block; it has published once."""
+    """Run ``windsock mirror run`` in its own process until the block ends; wait for its first publish."""
     program = [sys.executable, "-c", "from windsock.cli import main; main()", *arguments]
     log = Path("mirror.log")
-    # its settings class may be in an example, which is a package of the repository
+    # its settings class may be in an example, a package of the repository
     variables = {"DATABASE_URL": url, "PYTHONPATH": str(Path(windsock.__file__).parents[2])}
     with running(program, variables, log) as process:
         wait(lambda: MIRRORED.exists() or process.poll() is not None, "the mirror's first publication")
@@ -199,7 +199,7 @@ def _mirror(url: str, arguments: Sequence[str]) -> Iterator[None]:
 def _client(url: str) -> "Iterator[openai.OpenAI]":
     import openai  # noqa: PLC0415 - an extra, and a second to load
 
-    # Neither a proxy of the user's nor retries of the client's have a part in this.
+    # Neither the user's proxy nor the client's retries may interfere.
     with (
         openai.DefaultHttpxClient(trust_env=False) as transport,
         openai.OpenAI(
@@ -211,7 +211,7 @@ def _client(url: str) -> "Iterator[openai.OpenAI]":
 
 @contextlib.contextmanager
 def _own_environment() -> Iterator[None]:
-    """Take away what the user has set for other programs, and give it back."""
+    """Remove the variables that the user has set for other programs, and restore them afterwards."""
     taken = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(_FOREIGN)}
     try:
         yield
@@ -221,11 +221,11 @@ def _own_environment() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _log_into(lines: list[str]) -> Iterator[None]:
-    """Collect windsock's log instead of letting it through to the terminal."""
+    """Collect windsock's log instead of writing it to the terminal."""
 
     class Collect(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            message = " ".join(record.getMessage().split())  # PostgreSQL's errors have lines and tabs
+            message = " ".join(record.getMessage().split())  # PostgreSQL's errors span lines and have tabs
             lines.append(f"{record.levelname} {message}")
 
     logger = logging.getLogger("windsock")

@@ -37,7 +37,7 @@ TUNED = {"retrieval_top_k": 25, "rerank_top_n": 5, "reasoning_model": "gpt-4o", 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """Something that must be so, and what was found."""
+    """A condition that must hold, and what was found."""
 
     text: str
     kept: bool
@@ -51,12 +51,12 @@ class Scene:
     Attributes:
         title: What happens.
         why: Why it matters, in one sentence.
-        did: The statement or command that was run, or empty.
-        seen: What was seen, by what it is.
-        milliseconds: What was measured, by what it is.
-        promises: What had to be so.
+        did: The statement or command that ran, or empty.
+        seen: Observations by name.
+        milliseconds: Measured times by name.
+        promises: The promises that had to hold.
         rows: Rows of ``usage_logs`` to show.
-        names: What to call the ids in them.
+        names: Names to show instead of the ids in those rows.
     """
 
     title: str
@@ -71,14 +71,14 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One question of a user, answered.
+    """A user's question and its answer.
 
     Attributes:
-        used: The values that it was answered with.
+        used: The settings values used for the answer.
         model: The model that answered.
-        answer: What it said.
-        explanation: Where each value came from, for people.
-        took: Milliseconds.
+        answer: Its answer.
+        explanation: Where each value came from, as text.
+        took: Duration in milliseconds.
     """
 
     used: Mapping[str, object]
@@ -89,7 +89,7 @@ class Message:
 
 
 class Teaching(Protocol):
-    """A service that the story is about: an AI teacher that searches, ranks and asks a model."""
+    """The service in the story: an AI teacher that searches, ranks and asks a model."""
 
     def ask(self, user: str) -> Message:
         """Answer one message of a user."""
@@ -98,14 +98,14 @@ class Teaching(Protocol):
         """The value that the user's next message would use."""
 
     def log(self) -> Sequence[str]:
-        """What the service logged so far, a line each, with its level."""
+        """The service's log so far, one line per message, with its level."""
 
     def reading(self, user: str) -> Mapping[str, float]:
-        """The milliseconds that reading a user's settings takes, where that can be measured."""
+        """Milliseconds to read a user's settings, if that can be measured."""
 
 
 class Story:
-    """Two users of an AI teacher, and what people do to its settings in the meantime."""
+    """Two users of an AI teacher, and changes that people make to its settings meanwhile."""
 
     def __init__(self, stage: Stage, teaching: Teaching) -> None:
         self._stage, self._teaching = stage, teaching
@@ -118,7 +118,7 @@ class Story:
             yield step()
 
     def steps(self) -> list[Callable[[], Scene]]:
-        """The steps in their order, not run yet."""
+        """The steps in order, not yet run."""
         return [
             self._opening,
             self._defaults,
@@ -302,7 +302,7 @@ class Story:
         )
 
     def _set_top_k(self, top_k: int) -> float:
-        """Change the value in the database; gives the milliseconds until an evaluation has it."""
+        """Change the value in the database; return the milliseconds until an evaluation sees it."""
         self._stage.sql(SET_TOP_K, str(top_k), PROFILE)
         return self._until("retrieval_top_k", top_k)
 
@@ -311,7 +311,7 @@ class Story:
         return self._teaching.ask(user)
 
     def _until(self, name: str, value: object) -> float:
-        """Wait until Ada's next message would use a value; gives the milliseconds."""
+        """Wait until Ada's next message would use a value; return the milliseconds."""
         return wait(lambda: self._teaching.value(self._ada, name) == value, f"{name} {value!r}")
 
     def _rows(self) -> list[UsageRecord]:

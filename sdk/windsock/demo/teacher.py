@@ -1,4 +1,4 @@
-"""The demo's own service: an AI teacher in the demo's process, made of its settings and a model."""
+"""The demo's own service: an AI teacher in the demo's process, built from its settings and a model."""
 
 import statistics
 import time
@@ -23,7 +23,7 @@ class Teacher(windsock.Settings, flag="teacher"):
 
 
 class OwnTeaching:
-    """Answers where the demo runs, from passages without content."""
+    """Answers in the demo's process, from passages without content."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -60,16 +60,16 @@ class OwnTeaching:
         return getattr(Teacher.for_user(user), name)
 
     def log(self) -> Sequence[str]:
-        """What windsock logged so far."""
+        """Windsock's log so far."""
         return self._stage.log
 
     def reading(self, user: str) -> Mapping[str, float]:
-        """The milliseconds that reading a user's settings takes."""
+        """Milliseconds to read a user's settings."""
         return {"of which reading her settings": _reading_milliseconds(user)}
 
 
 def _reading_milliseconds(user: str) -> float:
-    """The median of many reads of a user's settings, all four fields."""
+    """The median time of many reads of a user's settings, all four fields."""
     taken = []
     for _ in range(10_000):
         began = time.perf_counter_ns()

@@ -1,4 +1,4 @@
-"""A story told to its end, whatever happens, and as data."""
+"""Tells a story to its end, whatever happens, and as data."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -9,10 +9,10 @@ from windsock.demo.story import Promise, Scene
 
 
 def to_the_end(tale: Tale, stage: Stage) -> Iterator[Scene]:
-    """Tell the story; a step that does not come to its end is a broken promise, and ends it."""
+    """Tell the story; a step that fails counts as a broken promise, and ends it."""
     try:
         yield from tale.tell()
-    except Exception as error:  # noqa: BLE001 - whatever breaks the story is its news
+    except Exception as error:  # noqa: BLE001 - any failure belongs in the story
         log = {"the log says": "\n".join(stage.log[-10:])} if stage.log else {}
         found = f"{type(error).__name__}: {error}"
         yield Scene(
