@@ -88,7 +88,7 @@ def when(moment: datetime) -> str:
 
 def ago(moment: datetime) -> str:
     """Format how long ago something was."""
-    return f"{age((datetime.now(UTC) - moment).total_seconds())} ago"
+    return f"{old(moment)} ago"
 
 
 def old(moment: datetime) -> str:

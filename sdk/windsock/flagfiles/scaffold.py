@@ -12,6 +12,8 @@ from windsock.flagfiles.formatting import formatted
 from windsock.flags import JsonValue
 from windsock.settings.declaration import Declaration
 
+SCHEMA: Final = "https://flagd.dev/schema/v0/flags.json"
+
 _FOR_GIT: Final = {".gitignore": "flagd/mirror/", ".gitattributes": "*.flagd.json diff=flagd"}
 _EXAMPLE: Final[Mapping[str, JsonValue]] = {
     "example_feature": {
@@ -24,7 +26,7 @@ _EXAMPLE: Final[Mapping[str, JsonValue]] = {
 
 def document(flags: Mapping[str, JsonValue]) -> bytes:
     """Return a flag document in the common form."""
-    content = {"$schema": "https://flagd.dev/schema/v0/flags.json", "flags": flags}
+    content = {"$schema": SCHEMA, "flags": flags}
     return formatted(json.dumps(content, ensure_ascii=False).encode(), "document.json")
 
 

@@ -62,8 +62,9 @@ def histories(
     for number, commit in enumerate((*commits, None)):
         if commit is None and number > most:
             break
-        before = FlagSet({}, "") if commit is None else _set_at(repository, commit.revision, paths)
-        if before is None:
+        try:
+            before = FlagSet({}, "") if commit is None else _set_at(repository, commit.revision, paths)
+        except FlagFileError:
             continue
         if after is not None and later is not None:
             for key in changed_keys(before, after):
@@ -74,18 +75,14 @@ def histories(
     return found
 
 
-def _set_at(repository: Repository, revision: str, paths: Sequence[Path]) -> FlagSet | None:
-    try:
-        files = repository.files_at(revision, paths)
-        return merge([read_document(file.data, file.path) for file in files])
-    except FlagFileError:
-        return None
+def _set_at(repository: Repository, revision: str, paths: Sequence[Path]) -> FlagSet:
+    files = repository.files_at(revision, paths)
+    return merge([read_document(file.data, file.path) for file in files])
 
 
 def _flag_at(repository: Repository, revision: str, key: str, paths: Sequence[Path]) -> Flag | str | None:
     """The flag at a commit, None if there was none, or why it can't be determined."""
     try:
-        files = repository.files_at(revision, paths)
-        return merge([read_document(file.data, file.path) for file in files]).flags.get(key)
+        return _set_at(repository, revision, paths).flags.get(key)
     except FlagFileError as error:
         return str(error)

@@ -26,7 +26,7 @@ BATCH: Final = 10_000
 
 Context = Mapping[str, object]
 
-_MADE_UP: Final = 10_000
+MADE_UP: Final = 10_000
 _POSTGRES: Final = ("postgresql://", "postgres://")
 _KEYS: Final = ("targetingKey", "targeting_key", "user_id", "id")
 _READERS: Final = {
@@ -71,7 +71,7 @@ def population(
         ConfigurationError: The rows of ``usage_logs`` have hashes instead of ids.
     """
     if users is None or users.isdecimal():
-        yield synthetic(_MADE_UP if users is None else int(users), environment)
+        yield synthetic(MADE_UP if users is None else int(users), environment)
     elif users == "mirror":
         yield assigned(flag_set(read_files([DEFAULT_FOLDER / MIRROR_FOLDER])), environment)
     elif users == "usage" or users.startswith(_POSTGRES):

@@ -306,7 +306,7 @@ def _having(connection: "Connection", users: Sequence[str]) -> dict[str, str | N
         with connection.transaction():
             return dict(connection.execute(QUERIES["assigned"], [_array(users)]).fetchall())
     except InvalidTextRepresentation:  # `profiles` has UUIDs, and some of these aren't UUIDs
-        known = [user for user in users if _is_uuid(user)]
+        known = [user for user in users if is_uuid(user)]
         return dict(connection.execute(QUERIES["assigned"], [_array(known)]).fetchall())
 
 
@@ -320,7 +320,8 @@ def _array(texts: Iterable[str]) -> str:
     return "{" + ",".join(f'"{text}"' for text in quoted) + "}"
 
 
-def _is_uuid(text: str) -> bool:
+def is_uuid(text: str) -> bool:
+    """Whether an id could belong to a row in `profiles`."""
     try:
         UUID(text)
     except ValueError:

@@ -20,12 +20,11 @@ from windsock.flagfiles.editing import served_file
 from windsock.flagfiles.files import FlagFile
 from windsock.gitops.plan import Limits, PlanRequest, make
 from windsock.gitops.plan_text import text
-from windsock.gitops.population import exposed, synthetic
+from windsock.gitops.population import MADE_UP, exposed, synthetic
 from windsock.providers.files import FilesProvider
 from windsock.runtime.state import health
 from windsock.settings.declaration import Declaration
 
-_MADE_UP: Final = 10_000
 """Synthetic users to plan for while the usage log is empty."""
 
 
@@ -163,7 +162,7 @@ def _request(visit: Visit, path: Path, prepared: PreparedWrite) -> PlanRequest:
     after = [FlagFile(each.path, prepared.data) if Path(each.path) == path else each for each in files]
     anybody = visit.connection.execute(QUERIES["anybody"]).fetchone() == (True,)
     url = visit.console.database_url
-    users = exposed(url) if anybody else synthetic(_MADE_UP, health().environment)
+    users = exposed(url) if anybody else synthetic(MADE_UP, health().environment)
     base, declarations = prepared.before.revision, visit.console.declarations
     return PlanRequest(base, files, after, users, declarations, Limits(), time.time())
 

@@ -27,7 +27,7 @@ _REQUESTS: Final = 20
 def people(visit: Visit) -> Answer:
     """Search for a user."""
     asked = visit.asked.get("q", "").strip()[:_LONGEST]
-    if asked and (users.is_uuid(asked) or (bounds := users.between(asked)) is None):
+    if asked and (profiles.is_uuid(asked) or (bounds := users.between(asked)) is None):
         return Go("/user", {"id": asked})
     found: list[Any] = []
     if asked and bounds:
@@ -95,7 +95,7 @@ def _class_of(
 
 def _assignment(visit: Visit, who: str) -> dict[str, object]:
     """Whether the user is in `profiles`, and which profile they have."""
-    if not users.is_uuid(who):
+    if not profiles.is_uuid(who):
         return {"known": False, "profile": None, "config_id": None}
     row = visit.connection.execute(QUERIES["assignment"], {"user": who}).fetchone()
     name, config_id = row or (None, None)
@@ -135,7 +135,7 @@ def assign(visit: Visit) -> Answer:
 
 def _must_assign(visit: Visit, who: str, name: str | None) -> None:
     """Require permission to change everything that the old and the new profile set."""
-    if not users.is_uuid(who):
+    if not profiles.is_uuid(who):
         raise ConfigurationError(f"{who}: not the id of a user in profiles, which are UUIDs")
     for each in filter(None, (name, _assignment(visit, who)["profile"])):
         must_change_profile(visit, _settings(visit, str(each)))

@@ -59,15 +59,6 @@ def between(beginning: str) -> tuple[str, str] | None:
     return str(UUID(digits.ljust(32, "0"))), str(UUID(digits.ljust(32, "f")))
 
 
-def is_uuid(user: str) -> bool:
-    """Whether an id could belong to a row in `profiles`."""
-    try:
-        UUID(user)
-    except ValueError:
-        return False
-    return True
-
-
 def last_profiles(rows: Sequence[tuple[datetime, str | None, str | None]]) -> list[tuple[datetime, str]]:
     """Which profile a user had when; deleted profiles appear by id."""
     return [(when, name or config_id or "none") for when, config_id, name in rows]

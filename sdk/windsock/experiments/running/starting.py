@@ -22,16 +22,15 @@ from windsock.flag_names import SUFFIXES
 from windsock.flagfiles.editing import served_file, with_flag
 from windsock.flagfiles.files import FlagFile, read_files
 from windsock.flagfiles.formatting import formatted
+from windsock.flagfiles.scaffold import SCHEMA
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, JsonValue
 from windsock.gitops.changes import content
 from windsock.gitops.plan import Limits, Plan, PlanRequest, make
-from windsock.gitops.population import synthetic
+from windsock.gitops.population import MADE_UP, synthetic
 from windsock.settings.arms import EXPERIMENT, VERSION
 from windsock.settings.declaration import Declaration
 
-_SCHEMA: Final = "https://flagd.dev/schema/v0/flags.json"
-_MADE_UP: Final = 10_000  # users in a plan
 _GATES: Final = ("traffic.", "group.")
 
 
@@ -62,7 +61,7 @@ def planned(
         base: The plan's name for the current files.
         declarations: Settings classes whose values must stay valid.
     """
-    users = synthetic(_MADE_UP, environment)
+    users = synthetic(MADE_UP, environment)
     limits = Limits(allow_reshuffle=True)  # a new version says that users change arms; without one, none does
     return make(PlanRequest(base, before, after, users, declarations, limits, time.time()))
 
@@ -95,7 +94,7 @@ def started(
             FlagFile(each.path, with_flag(each, key, body)) if each is file else each for each in files
         )
     path = str(folder / f"{key}.flagd.json")
-    data = json.dumps({"$schema": _SCHEMA, "flags": {key: body}}).encode()
+    data = json.dumps({"$schema": SCHEMA, "flags": {key: body}}).encode()
     return (*files, FlagFile(path, formatted(data, path)))
 
 
