@@ -69,9 +69,12 @@ def test_flags_that_fit_have_no_findings(manage, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout.strip()) == (0, "System check identified no issues (0 silenced).")
 
 
-def test_a_value_that_its_class_refuses_is_an_error(manage, tmp_path: Path) -> None:
+@pytest.mark.parametrize("arguments", [("check",), ("check", "--tag", "windsock")], ids=["all", "ours alone"])
+def test_a_value_that_its_class_refuses_is_an_error(
+    manage, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
     write(tmp_path, {"base": {"top_k": "many"}})
-    done = manage("check")
+    done = manage(*arguments)
     assert done.returncode == 1
     assert "(windsock.E001) flag 'coach': " in done.stderr
     assert "Coach.top_k" in done.stderr

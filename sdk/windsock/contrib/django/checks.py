@@ -1,7 +1,9 @@
 """The system check: report flag problems in ``manage.py check`` and before every server start."""
 
 from collections.abc import Iterable
+from importlib import import_module
 
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's names
 
 from windsock.flags import FlagSet
@@ -12,11 +14,13 @@ from windsock.settings.resolution import Resolver
 
 
 def check_flags(**_: object) -> list[CheckMessage]:
-    """Compare the flags in use with the imported settings classes.
+    """Compare the flags in use with the settings classes that the project's URLs import.
 
     ``windsock.E001`` is a value that its class rejects, so that the layer below applies. ``windsock.W001`` is
     a flag turned off because of an error; ``windsock.W002`` means that no flags are served.
     """
+    if getattr(settings, "ROOT_URLCONF", None):
+        import_module(settings.ROOT_URLCONF)  # Django runs its checks in no fixed order, or ours alone
     serving = health()
     return [
         *_refused(),
