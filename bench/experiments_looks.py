@@ -18,8 +18,9 @@ from scipy.stats import beta
 from tea_tasting.aggr import Aggregates
 
 from windsock.experiments.statistics.designs import Design, GroupSequential, OpenEnded, UpToMaximum
-from windsock.experiments.statistics.e_processes import event_ratio_evidence, sample_ratio_evidence
+from windsock.experiments.statistics.e_processes import event_ratio_evidence
 from windsock.experiments.statistics.minimum_events import MEAN_EVENTS, RATE_EVENTS
+from windsock.experiments.statistics.sample_ratio import sample_ratio_evidence
 
 ALPHA, MISMATCH, LOOKS, CHUNK = 0.05, 0.001, 200, 100
 RESULTS = Path(__file__).parent / "results" / "experiments_looks.json"

@@ -32,12 +32,12 @@ from windsock.experiments.statistics.designs import (
 from windsock.experiments.statistics.e_processes import (
     event_ratio_bounds,
     event_ratio_evidence,
-    sample_ratio_evidence,
     share_evidence,
 )
 from windsock.experiments.statistics.effects import Columns, compare
 from windsock.experiments.statistics.moments import ShiftedSums, aggregates
 from windsock.experiments.statistics.multiplicity import e_bh, e_from_p, holm
+from windsock.experiments.statistics.sample_ratio import sample_ratio_evidence
 
 EVERY_DESIGN = (
     UpToMaximum(0.4),

@@ -8,11 +8,12 @@ from tea_tasting.aggr import Aggregates
 
 from windsock.experiments.statistics.continuous_looks import constant_boundary, leaves_band, multiplier
 from windsock.experiments.statistics.designs import FixedHorizon
-from windsock.experiments.statistics.e_processes import event_ratio_bounds, sample_ratio_evidence
+from windsock.experiments.statistics.e_processes import event_ratio_bounds
 from windsock.experiments.statistics.effects import Columns, compare
 from windsock.experiments.statistics.group_sequential import critical_values, repeated_error
 from windsock.experiments.statistics.moments import ShiftedSums, aggregates
 from windsock.experiments.statistics.planning import power_fixed
+from windsock.experiments.statistics.sample_ratio import sample_ratio_evidence
 
 VALUE = Columns("x")
 

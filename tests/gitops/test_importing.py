@@ -13,8 +13,8 @@ import yaml
 
 from windsock.errors import ConfigurationError, FlagFileError
 from windsock.evaluator import FlagEvaluator
-from windsock.flagfiles.configuration import read_configuration
 from windsock.flagfiles.importing import convert, convert_joined, with_suffix
+from windsock.flagfiles.yaml_configuration import read_configuration
 from windsock.lint.linter import lint
 
 CONFIGURATION = Path(__file__).with_name("learning_config.yaml")

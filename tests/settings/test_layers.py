@@ -9,8 +9,8 @@ from tests.flagfiles import object_flag, profile_flag, write_flags
 
 import windsock
 from windsock.providers.files import FilesProvider
-from windsock.settings.falling import resolve
 from windsock.settings.layers import Layer, Origin
+from windsock.settings.laying import resolve
 from windsock.settings.process import process
 
 CONFIG = "3f0c2f5e-3a53-4a3f-9d6c-0b6f6f6d0001"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response, status
 
-from windsock.api.audit import MOST, changes
+from windsock.api.audit_reading import MOST, changes
 from windsock.api.checking import Mistake, parse
 from windsock.api.document import ENVIRONMENTS, Configuration, Values
 from windsock.api.door import body_of, connections, guard, in_pool, logger, problems

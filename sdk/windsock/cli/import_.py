@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from windsock.errors import ConfigurationError
-from windsock.flagfiles.configuration import read_configuration
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_bytes
 from windsock.flagfiles.importing import convert, convert_joined, with_suffix
 from windsock.flagfiles.scaffold import document, write_new
+from windsock.flagfiles.yaml_configuration import read_configuration
 
 
 def command(

@@ -1,4 +1,4 @@
-"""Read submitted forms within size limits, and verify that they're ours."""
+"""Read submitted forms within size limits, and verify that they're ours (CSRF)."""
 
 import hmac
 from collections.abc import Mapping

@@ -17,11 +17,11 @@ from windsock.experiments.statistics import minimum_events
 from windsock.experiments.statistics.e_processes import (
     event_ratio_bounds,
     event_ratio_evidence,
-    sample_ratio_evidence,
 )
 from windsock.experiments.statistics.effects import Effect, compare
 from windsock.experiments.statistics.moments import aggregates
 from windsock.experiments.statistics.multiplicity import e_bh, e_from_p, holm
+from windsock.experiments.statistics.sample_ratio import sample_ratio_evidence
 
 MISMATCH_ALPHA: Final = 0.001
 """Error rate over all looks at which a sample ratio mismatch is declared."""

@@ -12,8 +12,8 @@ from windsock.lint.linter import Finding, Level
 from windsock.lint.places import open_text
 from windsock.nested import at, holds, leaf_paths
 from windsock.settings.declaration import Declaration
-from windsock.settings.falling import resolve
 from windsock.settings.layers import Layer, Origin
+from windsock.settings.laying import resolve
 
 MOST_COMBINATIONS = 10_000
 """Combinations of base, arm and profile tried for one class; beyond that, each profile without an arm."""

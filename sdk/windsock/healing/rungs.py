@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from windsock.settings.falling import resolve, without_fields
 from windsock.settings.given import Resolution
 from windsock.settings.layers import Layer, Origin
+from windsock.settings.laying import resolve, without_fields
 from windsock.settings.place import ValueKey
 from windsock.settings.process import process
 from windsock.settings.resolution import LAST_GOOD, Resolver

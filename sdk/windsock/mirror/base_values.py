@@ -14,8 +14,8 @@ from windsock.flag_names import SUFFIXES
 from windsock.flags import JsonValue, merge, read_document
 from windsock.mirror.id_lists import json_text
 from windsock.settings.declaration import Declaration
-from windsock.settings.falling import resolve
 from windsock.settings.layers import Layer, Origin
+from windsock.settings.laying import resolve
 
 _log = logging.getLogger("windsock.mirror")
 

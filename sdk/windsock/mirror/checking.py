@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from windsock.errors import ConfigurationError
 from windsock.mirror.documents import Profile
 from windsock.mirror.rows import HeldBackError
-from windsock.settings.falling import resolve
 from windsock.settings.layers import Layer, Origin
+from windsock.settings.laying import resolve
 from windsock.settings.settings import Settings
 
 

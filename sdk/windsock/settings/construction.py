@@ -10,8 +10,8 @@ from pydantic_settings import BaseSettings
 
 from windsock.settings import sources
 from windsock.settings.declaration import Declaration
-from windsock.settings.falling import resolve
 from windsock.settings.layers import Refusal
+from windsock.settings.laying import resolve
 from windsock.settings.trial import ARGUMENTS, COMMAND_LINE, Trial
 
 logger = logging.getLogger("windsock.settings")

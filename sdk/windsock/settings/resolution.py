@@ -16,9 +16,9 @@ from windsock.providers.base import Serving
 from windsock.settings import sources
 from windsock.settings.arms import HAS_PROFILE, arm_fields, arm_of, contaminated
 from windsock.settings.declaration import Declaration
-from windsock.settings.falling import resolve
 from windsock.settings.given import Given, Outcomes, Resolution
 from windsock.settings.layers import Layer, Origin, Refusal, masked
+from windsock.settings.laying import resolve
 from windsock.settings.place import ValueKey, Withdrawn, fingerprint
 from windsock.settings.prepared import Prepared
 from windsock.settings.process import process

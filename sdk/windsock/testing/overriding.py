@@ -22,9 +22,9 @@ from windsock.evaluator.outcome import copy_json
 from windsock.flag_names import OVERRIDE, class_flag
 from windsock.nested import overlay
 from windsock.settings import Settings
-from windsock.settings.falling import resolve
 from windsock.settings.feature_values import DeclaredFeature, plain
 from windsock.settings.layers import Layer, Origin
+from windsock.settings.laying import resolve
 from windsock.settings.process import process
 from windsock.settings.shapes import fields_of
 from windsock.settings.views import is_view, key_of

@@ -18,8 +18,8 @@ from windsock.flagfiles.sets import flag_set
 from windsock.flags import JsonValue
 from windsock.nested import nest, overlay
 from windsock.settings import Settings
-from windsock.settings.falling import resolve
 from windsock.settings.layers import Layer, Origin
+from windsock.settings.laying import resolve
 from windsock.settings.shapes import fields_of
 
 try:

@@ -7,10 +7,11 @@ from windsock.lazy import lazy_face
 if TYPE_CHECKING:
     from windsock.usage.data import Healed, Measured, Pending, UsageHealth, Use, hashed_user_id
     from windsock.usage.experiment_records import EventRecord, ExposureRecord
-    from windsock.usage.exposure import ExposureSink, Sinks
+    from windsock.usage.exposure_sink import ExposureSink
     from windsock.usage.otel import OpenTelemetrySink
     from windsock.usage.record import COLUMNS, UsageRecord
     from windsock.usage.request import Request
+    from windsock.usage.several_sinks import Sinks
     from windsock.usage.sinks import ExperimentSink, LogSink, MemorySink, RowsRefusedError, Sink
     from windsock.usage.spool import Spool
     from windsock.usage.writer import UsageOptions, UsageWriter
@@ -47,7 +48,7 @@ __getattr__ = lazy_face(
         "EventRecord": "experiment_records",
         "ExperimentSink": "sinks",
         "ExposureRecord": "experiment_records",
-        "ExposureSink": "exposure",
+        "ExposureSink": "exposure_sink",
         "Healed": "data",
         "LogSink": "sinks",
         "Measured": "data",
@@ -57,7 +58,7 @@ __getattr__ = lazy_face(
         "Request": "request",
         "RowsRefusedError": "sinks",
         "Sink": "sinks",
-        "Sinks": "exposure",
+        "Sinks": "several_sinks",
         "Spool": "spool",
         "UsageHealth": "data",
         "UsageOptions": "writer",

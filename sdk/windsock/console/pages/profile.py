@@ -17,8 +17,8 @@ from windsock.mirror import profiles
 from windsock.mirror.profiles import ProfileRow
 from windsock.mirror.rows import ConfigurationRow, HeldBackError, read_profile
 from windsock.settings.declaration import Declaration
-from windsock.settings.falling import resolve
 from windsock.settings.layers import Layer, Origin
+from windsock.settings.laying import resolve
 
 _USERS: Final = 50
 _NAME: Final = 200

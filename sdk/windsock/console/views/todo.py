@@ -11,8 +11,8 @@ from windsock.flags import Flag
 from windsock.healing.quarantine import Withdrawal
 from windsock.runtime.state import Health
 from windsock.settings.declaration import Declaration
-from windsock.settings.falling import resolve
 from windsock.settings.layers import Layer, Origin
+from windsock.settings.laying import resolve
 
 Tone: TypeAlias = Literal["bad", "warn", "info"]
 

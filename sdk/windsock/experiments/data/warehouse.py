@@ -13,7 +13,7 @@ import ibis
 import ibis.expr.types as ir
 
 from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError, WindsockError
-from windsock.experiments.data.select import checked_select
+from windsock.experiments.data.checked_select import checked_select
 from windsock.postgres.urls import check_url
 from windsock.text import mask_passwords
 

@@ -4,43 +4,14 @@ Under the null, an e-process has expectation at most 1 at any stopping time, so 
 with probability at most alpha (Ville, 1939; Ramdas, Grünwald, Vovk and Shafer, Statistical Science 38, 2023).
 """
 
-from collections.abc import Sequence
-from math import exp, lgamma, log, log1p
+from math import exp, log, log1p
 
 from windsock.experiments.statistics.roots import bisect
 
-_LARGEST_EXPONENT = 700.0
+LARGEST_EXPONENT = 700.0
+"""An e-value is capped at exp(700), the order of the largest float."""
 _SURE = 1e-12
 _ODDS = (1.1, 1.25, 1.5, 2.0, 3.0)
-
-
-def sample_ratio_evidence(
-    counts: Sequence[int], shares: Sequence[float], concentration: float = 100.0
-) -> float:
-    """The e-value against "units fall into arms with these shares".
-
-    The Dirichlet-multinomial mixture of Lindon and Malek, Anytime-valid inference for multinomial count data
-    (NeurIPS 2022), eq. 6. Its reciprocal is a p-value valid at every look.
-
-    Args:
-        counts: Units in each arm.
-        shares: Declared share of each arm; each above 0, summing to 1.
-        concentration: Weight of the prior around the declared shares; larger ones detect smaller mismatches.
-
-    Returns:
-        At least 0; 1 if nothing was counted.
-
-    Raises:
-        ValueError: The shares don't add up to 1, one isn't positive, or their number isn't the counts'.
-    """
-    if len(counts) != len(shares) or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
-        raise ValueError(f"shares {list(shares)} must be positive, add up to 1, and be one for each count")
-    total = sum(counts)
-    value = lgamma(concentration) - lgamma(total + concentration)
-    for count, share in zip(counts, shares, strict=True):
-        prior = concentration * share
-        value += lgamma(count + prior) - lgamma(prior) - count * log(share)
-    return exp(min(value, _LARGEST_EXPONENT))
 
 
 def share_evidence(successes: int, others: int, share: float, *, above_share: bool = True) -> float:
@@ -65,7 +36,7 @@ def share_evidence(successes: int, others: int, share: float, *, above_share: bo
     if mass <= 0:
         return 0.0
     value = float(betaln(a, b)) + log(mass) - successes * log(share) - others * log1p(-share) - log1p(-share)
-    return exp(min(value, _LARGEST_EXPONENT))
+    return exp(min(value, LARGEST_EXPONENT))
 
 
 def rate_evidence(successes: int, trials: int, rate: float) -> float:
@@ -80,7 +51,7 @@ def rate_evidence(successes: int, trials: int, rate: float) -> float:
         rate: Between 0 and 1.
     """
     exponents = (successes * log(odds) - trials * log1p(rate * (odds - 1)) for odds in _ODDS)
-    return sum(exp(min(each, _LARGEST_EXPONENT)) for each in exponents) / len(_ODDS)
+    return sum(exp(min(each, LARGEST_EXPONENT)) for each in exponents) / len(_ODDS)
 
 
 def share_bounds(successes: int, others: int, alpha: float) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Drop invalid values one by one until the rest validates."""
+"""Lay layers over the code defaults, and drop invalid values one by one until the rest validates."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace

@@ -1,17 +1,14 @@
-"""Exposures at use: send to any sink the first time in a window that a user reads a field under a variant."""
+"""An optional sink in front of another: forward only the first time in a window that a user reads a field."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from typing import TypeVar
 from uuid import UUID
 
-from windsock.usage.experiment_records import EventRecord, ExposureRecord, Record
+from windsock.usage.experiment_records import EventRecord, ExposureRecord
 from windsock.usage.record import UsageRecord
-from windsock.usage.sinks import ExperimentSink, RowsRefusedError, Sink, destination
-
-S = TypeVar("S")
+from windsock.usage.sinks import ExperimentSink, Sink, destination
 
 DEFAULT_WINDOW = 86_400.0
 _SEEN_MAX = 200_000
@@ -108,55 +105,3 @@ def _id(exposure: _Exposure) -> UUID:
 
 def _json(values: object) -> str:
     return json.dumps(values, ensure_ascii=False)
-
-
-class Sinks:
-    """Fan out to several sinks. If one raises, the whole batch is retried.
-
-    Args:
-        sinks: The sinks, in the order in which to write them.
-
-    Attributes:
-        destination: The sinks' names for the destinations.
-    """
-
-    def __init__(self, *sinks: Sink) -> None:
-        self._sinks = sinks
-        self.destination = "-".join(map(destination, sinks))
-
-    def write(self, rows: Sequence[UsageRecord]) -> None:
-        """Write to each sink; after a failure the writer retries, so sinks must recognize rows by id.
-
-        Raises:
-            RowsRefusedError: Every sink has the rows, except those that one of them refused.
-        """
-        _each(self._sinks, lambda sink: sink.write(rows))
-
-    def write_exposures(self, rows: Sequence[ExposureRecord]) -> None:
-        """Write to each sink that takes exposures; raises as `write` does."""
-        _each(self._takers(), lambda sink: sink.write_exposures(rows))
-
-    def write_events(self, rows: Sequence[EventRecord]) -> None:
-        """Write to each sink that takes events; raises as `write` does."""
-        _each(self._takers(), lambda sink: sink.write_events(rows))
-
-    def _takers(self) -> list[ExperimentSink]:
-        return [sink for sink in self._sinks if isinstance(sink, ExperimentSink)]
-
-    def close(self) -> None:
-        """Close the sinks that can be closed."""
-        for sink in self._sinks:
-            close = getattr(sink, "close", None)
-            if close is not None:
-                close()
-
-
-def _each(sinks: Sequence[S], write: Callable[[S], None]) -> None:
-    refused: list[tuple[Record, str]] = []
-    for sink in sinks:
-        try:
-            write(sink)
-        except RowsRefusedError as refusal:
-            refused += refusal.refused
-    if refused:
-        raise RowsRefusedError(refused)

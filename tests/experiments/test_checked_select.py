@@ -5,8 +5,8 @@ import pytest
 from tests.experiments import engines
 from tests.experiments.data import NOW, experiment_rows
 from windsock.errors import ConfigurationError, UnreachableError
+from windsock.experiments.data.checked_select import checked_select
 from windsock.experiments.data.collecting import collect
-from windsock.experiments.data.select import checked_select
 from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import Metric
