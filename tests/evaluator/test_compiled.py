@@ -147,7 +147,7 @@ class Hostile:
 
 class UnspeakableError(Exception):
     def __str__(self) -> str:
-        raise RuntimeError("not even its error can be written")
+        raise SystemExit("not even its error can be written")
 
 
 class Unspeakable:

@@ -1,5 +1,6 @@
 """The six layers that decide a value, and the views of settings."""
 
+import asyncio
 import copy
 import pickle
 import uuid
@@ -393,6 +394,14 @@ class Answering(str):
         raise RuntimeError("a text that is not its own")
 
 
+class Stopping:
+    def __init__(self, error: type[BaseException]) -> None:
+        self.error = error
+
+    def __str__(self) -> str:
+        raise self.error
+
+
 def nested_list(depth: int) -> list[object]:
     inner: list[object] = []
     for _ in range(depth):
@@ -410,6 +419,25 @@ def test_a_key_without_text_counts_as_no_user_with_a_warning(serve: Serve, caplo
     evaluation._warn_of_key.cache_clear()
     assert Teacher.for_user(key, tier=key).retrieval_top_k == Teacher.for_user(None).retrieval_top_k
     assert f"a targeting key of type {type(key).__name__} has no text" in caplog.text
+
+
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit, asyncio.CancelledError, BaseException])
+def test_a_text_that_raises_what_would_stop_a_service_stops_nothing(serve: Serve, error) -> None:
+    rule = {"if": [{"==": [{"var": "tier"}, "pro"]}, "pro"]}
+    serve({"teacher": object_flag({"base": {}, "pro": {"rerank_top_n": 7}}, "base", rule)})
+    stopping = Stopping(error)
+    assert Teacher.for_user(stopping, tier="pro").rerank_top_n == 7
+    for attribute in (stopping, [stopping], {"tier": stopping}, (stopping,)):
+        assert Teacher.for_user("ann", tier=attribute).rerank_top_n == 3
+        assert asyncio.run(Teacher.afor_user("ann", tier=attribute)).rerank_top_n == 3
+
+
+def test_somebody_who_interrupts_is_heard(serve: Serve) -> None:
+    rule = {"if": [{"==": [{"var": "tier"}, "pro"]}, "pro"]}
+    serve({"teacher": object_flag({"base": {}, "pro": {"rerank_top_n": 7}}, "base", rule)})
+    for key, tier in ((Stopping(KeyboardInterrupt), "pro"), ("ann", Stopping(KeyboardInterrupt))):
+        with pytest.raises(KeyboardInterrupt):
+            Teacher.for_user(key, tier=tier)
 
 
 def test_an_id_that_overrides_str_is_taken_as_it_is(serve: Serve) -> None:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from openfeature import api, hook
 from openfeature.client import OpenFeatureClient
@@ -47,14 +48,18 @@ def _warn_of_key(kind: str, error: str) -> None:
 def key_text(targeting_key: object) -> str | None:
     """Convert a user's id to text, its form in flags; None for no user.
 
-    Never raises: an id whose ``__str__`` raises, or an integer with thousands of digits, counts as no user
-    and causes a warning.
+    Never raises: an id whose ``__str__`` raises anything, `SystemExit` included, or an integer with thousands
+    of digits, counts as no user and causes a warning. Only `KeyboardInterrupt` passes: a person sent it.
     """
     if targeting_key is None:
         return None
+    if type(targeting_key) is UUID:
+        return str(targeting_key)  # what is raised here is a signal's, such as a worker's order to stop
     try:
         text = targeting_key if isinstance(targeting_key, str) else str(targeting_key)
-    except Exception as error:  # noqa: BLE001 - the caller's object may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the caller's object may raise anything
         _warn_of_key(type(targeting_key).__name__, type(error).__name__)
         return None
     return str.__str__(text)

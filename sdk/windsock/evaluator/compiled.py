@@ -22,6 +22,7 @@ from windsock.evaluator.work_limit import begin
 from windsock.flags import Flag
 from windsock.flags.kinds import may_be_object
 from windsock.flags.values import quoted
+from windsock.text import printable
 
 Evaluate: TypeAlias = Callable[[Mapping[str, object]], Outcome]
 """Maps attributes (including ``targetingKey``, if any) to the outcome; never raises."""
@@ -41,6 +42,7 @@ def unix_time() -> float:
 
 _Tail: TypeAlias = Callable[[Value], Outcome]
 
+_ERROR_MAX: Final = 300
 _RUNS_MAX: Final = 100
 """Maximum chained lookups in one rule; beyond that, the clauses are tried one by one."""
 
@@ -111,19 +113,10 @@ def _guarded(rule: Evaluate, outcomes: "Outcomes") -> Evaluate:
                 ErrorCode.PARSE_ERROR, f"the rule cannot be evaluated for this context: {error}"
             )
         except Exception as error:  # noqa: BLE001 - the caller's objects may raise anything
-            return outcomes.error(
-                ErrorCode.PARSE_ERROR, f"the rule failed on this context's values: {_reported(error)}"
-            )
+            said = f"{type(error).__name__}: {printable(error, _ERROR_MAX)}"
+            return outcomes.error(ErrorCode.PARSE_ERROR, f"the rule failed on this context's values: {said}")
 
     return evaluate
-
-
-def _reported(error: Exception) -> str:
-    """The text of an error raised by the caller's objects; its ``__str__`` may itself raise."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001 - likewise
-        return type(error).__name__
 
 
 class Outcomes:

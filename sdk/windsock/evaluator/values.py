@@ -38,10 +38,25 @@ MAX_NUMBER: Final = 1024
 """Maximum length of text that is read as a number, in characters."""
 
 
-def plain(value: object) -> Value:  # noqa: PLR0911 - a line for each type
-    """Convert a context attribute to JSON: tuples to lists, dates to ISO 8601, other objects to text."""
+def plain(value: object) -> Value:
+    """Convert a context attribute to JSON: tuples to lists, dates to ISO 8601, other objects to text.
+
+    Raises:
+        RuleError: The object raised `SystemExit` or the like; `KeyboardInterrupt` passes.
+    """
     if type(value) in PLAIN:
         return value
+    try:
+        return _converted(value)
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise RuleError(
+            f"an attribute of type {type(value).__name__} raised {type(error).__name__}"
+        ) from error
+
+
+def _converted(value: object) -> Value:  # noqa: PLR0911 - a line for each type
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, Integral):
