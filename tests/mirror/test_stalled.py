@@ -10,7 +10,10 @@ import pytest
 from tests.mirror.test_base_values import Ads, rows
 from tests.waiting import eventually
 
-from windsock.errors import ConfigurationError
+from windsock.errors import ConfigurationError, MirrorError
+from windsock.mirror.options import MirrorOptions
+from windsock.mirror.pace import Pace
+from windsock.mirror.queries import LockedError
 
 
 @pytest.fixture
@@ -48,6 +51,33 @@ def test_a_lock_on_what_the_mirror_writes_costs_no_profile_and_no_connection(
             eventually(lambda user=user: user in world.served(), seconds=30)
         assert sessions(world) == before
     eventually(lambda: rows(world)["k"] == 2, seconds=30)
+
+
+@pytest.mark.parametrize("table", ["profiles", "app_configurations"])
+def test_a_lock_on_what_the_mirror_reads_is_told_and_costs_no_connection(*, world, watching, messages, table):
+    mirror = watching(world.mirror(answer_seconds=2.0, poll_seconds=0.2, reconcile_seconds=0.2))
+    world.user(world.seed)
+    eventually(lambda: world.served() == world.assigned())
+    before = sessions(world)
+    with psycopg.connect(world.url) as locker:
+        locker.execute(f"lock table {table} in access exclusive mode")
+        with world.serving():
+            eventually(lambda: mirror.status.failures >= 3)  # it asks again all the while
+        assert "another session has locked a table" in mirror.status.reason
+    eventually(lambda: mirror.status.is_ready)
+    user = world.user(world.seed)
+    eventually(lambda: user in world.served())
+    assert sessions(world) == before
+    assert len(messages(logging.ERROR)) == 1
+
+
+def test_a_lock_never_lengthens_the_pause(tmp_path):
+    pace = Pace(MirrorOptions(url="", folder=tmp_path, flags=("teacher",)))
+    for _ in range(9):
+        pace.failed(LockedError("locked"))
+    assert pace.pause <= 0.5
+    pace.failed(MirrorError("another"))
+    assert pace.pause > 0.5
 
 
 def test_a_session_that_is_paused_is_given_up(*, world, watching, messages):

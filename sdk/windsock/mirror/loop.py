@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from windsock.backoff import Backoff
-from windsock.errors import DatabaseUnfitError, GuardError, MirrorError, WindsockError
+from windsock.errors import DatabaseUnfitError, MirrorError, WindsockError
 from windsock.mirror.alarm import Alarm
 from windsock.mirror.base_tables import BaseTables
 from windsock.mirror.checking import Fitting
@@ -149,8 +149,7 @@ class Mirror:
             except MirrorError as error:
                 self._alarm.sound(error)
                 cursor = None
-                pace.failures += 1
-                pace.is_guarded = isinstance(error, GuardError)
+                pace.failed(error)
             self._bases.follow(source)
             if follows:
                 stop.wait(min(_LONGEST_REST_SECONDS, time.monotonic() - began))
@@ -206,8 +205,7 @@ class Mirror:
             source.report(self._options.group, self._publisher.folder_id, age, self.status.trouble)
 
     def _recovered(self, pace: "Pace") -> None:
-        pace.failures = 0
-        pace.is_guarded = False
+        pace.recovered()
         self.status.last_success = time.time()
         self.status.transactions_waiting = 0
         self._alarm.over("publishing again")

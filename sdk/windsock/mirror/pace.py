@@ -5,7 +5,7 @@ import math
 import time
 
 from windsock.backoff import Backoff
-from windsock.errors import DatabaseUnfitError
+from windsock.errors import DatabaseUnfitError, GuardError
 from windsock.mirror.options import MirrorOptions
 from windsock.mirror.postgres import Source
 from windsock.mirror.queries import LockedError
@@ -16,6 +16,7 @@ _CUT_SECONDS = 60.0
 _KEEP_LOG_SECONDS = 600.0
 _REPORT_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 30.0
+_LOCKED_PAUSE_SECONDS = 0.5
 
 
 class Pace:
@@ -25,6 +26,7 @@ class Pace:
         self._options = options
         self.failures = 0
         self.is_guarded = False  # a guard caused the last failure: configurations are still published
+        self._is_locked = False  # another session's lock did
         self._full_at = -math.inf
         self._full_took = 0.0
         self._tested_at = self._cut_at = self._audited_at = time.monotonic()
@@ -40,9 +42,22 @@ class Pace:
         self._full_at = time.monotonic()
         self._full_took = self._full_at - began
 
+    def failed(self, error: Exception) -> None:
+        """Record a failed publication."""
+        self.failures += 1
+        self.is_guarded = isinstance(error, GuardError)
+        self._is_locked = isinstance(error, LockedError)
+
+    def recovered(self) -> None:
+        """Record a publication that succeeded."""
+        self.failures = 0
+        self.is_guarded = self._is_locked = False
+
     @property
     def pause(self) -> float:
-        """Seconds until the next poll, increasing with consecutive failures."""
+        """Seconds until the next poll, increasing with consecutive failures, except after a lock."""
+        if self._is_locked:  # the failed statement has waited for seconds already
+            return _LOCKED_PAUSE_SECONDS
         longest = max(_LONGEST_PAUSE_SECONDS, self._options.poll_seconds)
         return Backoff(self._options.poll_seconds, longest).pause(self.failures + 1)
 

@@ -327,7 +327,8 @@ def connect(url: str, answer_seconds: float = 10.0) -> Source:
 
     Args:
         url: A libpq connection string.
-        answer_seconds: How long the database may take to answer before the connection is broken.
+        answer_seconds: How long the database may take to answer before the connection is broken. A statement
+            waits half as long for a lock, and then fails with `LockedError` on a connection that lasts.
 
     Raises:
         ConfigurationError: The database can't be reached now.
@@ -340,6 +341,8 @@ def connect(url: str, answer_seconds: float = 10.0) -> Source:
             refuse_transaction_pooler(url, connection)
             one(connection, "prepare_session")  # only our own session may be changed
             connection.execute(QUERIES["lift_limits"])
+            patience = f"{max(1, round(500 * answer_seconds))}ms"  # half of it: the statement must fail first
+            connection.execute(QUERIES["bound_locks"], {"patience": patience})
             capability = read_capability(connection)
             warn_without_log(capability)
     except DatabaseError as error:

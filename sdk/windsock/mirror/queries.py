@@ -42,7 +42,10 @@ def said_clearly() -> Iterator[None]:
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction) as error:
         raise DatabaseUnfitError(f"{error.diag.message_primary}: run `windsock migrate`") from error
     except psycopg.errors.LockNotAvailable as error:
-        raise LockedError(f"somebody has locked a table: {error.diag.message_primary}") from error
+        raise LockedError(
+            "another session has locked a table that the mirror needs; pg_locks and pg_stat_activity say"
+            f" which: {error.diag.message_primary}"
+        ) from error
     except psycopg.errors.QueryCanceled as error:
         raise MirrorError(f"a query of the mirror was cancelled: {error.diag.message_primary}") from error
 

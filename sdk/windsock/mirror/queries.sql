@@ -13,7 +13,11 @@ select set_config('row_security', 'off', false),
 -- because no version has them all.
 select set_config(name, '0', false)
 from pg_catalog.pg_settings
-where name in ('idle_session_timeout', 'transaction_timeout', 'lock_timeout');
+where name in ('idle_session_timeout', 'transaction_timeout');
+
+-- name: bound_locks
+-- A lock that somebody holds for long fails the statement that waits for it, before the connection is given up.
+select set_config('lock_timeout', %(patience)s, false);
 
 -- name: wait_briefly_for_locks
 -- A table that somebody has locked costs a second, not the connection; it is looked at again later.
