@@ -20,7 +20,7 @@ _SLOW = (
     "experiments/test_oracles.py", "experiments/test_segments.py", "experiments/test_units.py",
     "healing/test_retired_model.py", "lint/test_schema.py", "migrations/test_attacks.py", "mirror/test_command.py",
     "mirror/test_faults.py", "mirror/test_faults_mirror.py", "mirror/test_faults_rows.py", "mirror/test_network.py",
-    "mirror/test_poolers.py", "testing/test_plugin.py", "test_packaging.py", "trace/test_replay.py", "typing",
+    "mirror/test_poolers.py", "testing/test_plugin.py", "test_packaging.py", "provenance/test_past.py", "typing",
 )  # fmt: skip
 """What starts programs, servers and whole systems, or many of them, and whole analyses of experiments, below this
 folder; `.ci/run` runs these apart."""

@@ -1,7 +1,7 @@
 """An evaluation with hooks over compiled rules: all calls of OpenFeature's client in its order, for less.
 
 The client's bookkeeping costs more than the calls: it merges contexts again, checks each hook's context
-attribute by attribute, and builds details twice. tests/evaluation compares the two, call by call.
+attribute by attribute, and builds details twice. tests/client compares the two, call by call.
 """
 
 import logging

@@ -16,11 +16,12 @@ from windsock.api.tokens import Role
 from windsock.console import sessions
 from windsock.console.forms import BadFormError, check_ours, form_of
 from windsock.console.options import Console
+from windsock.console.page_errors import NotAllowedError, NotFoundError
 from windsock.console.rendering import address, rendered
 from windsock.console.security import cookie_of, set_cookie
 from windsock.console.sessions import Session
 from windsock.console.shared import Shared
-from windsock.console.visits import Answer, Go, NotAllowedError, NotFoundError, Page, Route, Visit
+from windsock.console.visits import Answer, Go, Page, Route, Visit
 from windsock.errors import FlagFileError, UnreachableError, WindsockError
 from windsock.postgres.queries import load_queries
 from windsock.postgres.urls import check_url

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from windsock.console.kept import Made
 from windsock.console.options import Console
-from windsock.console.visits import NotFoundError
+from windsock.console.page_errors import NotFoundError
 from windsock.errors import MissingExtraError, UnreachableError
 from windsock.flagfiles.files import FlagFile, read_files
 from windsock.flagfiles.sets import flag_set

@@ -7,19 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from windsock.api.tokens import Role, Token
 from windsock.console.options import Console
+from windsock.console.page_errors import NotAllowedError
 
 if TYPE_CHECKING:
     import psycopg
 
     from windsock.console.shared import Shared
-
-
-class NotFoundError(Exception):
-    """The requested thing doesn't exist; the message says what and how to proceed."""
-
-
-class NotAllowedError(Exception):
-    """The signed-in user isn't allowed to do this; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

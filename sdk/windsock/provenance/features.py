@@ -6,7 +6,7 @@ from openfeature.exception import ErrorCode
 
 from windsock.client.evaluation import key_text
 from windsock.evaluator.outcome import Outcome
-from windsock.provenance.fields import Explanation, Provenance, reason_of
+from windsock.provenance.explanation import Explanation, Provenance, reason_of
 from windsock.settings.feature_values import DeclaredFeature, plain
 from windsock.settings.process import process
 from windsock.text import short

@@ -1,14 +1,12 @@
 """`explain`: the value of each field of a settings object, and where it came from."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from openfeature.evaluation_context import EvaluationContextAttribute
 
-from windsock.evaluator.outcome import Outcome
 from windsock.nested import FieldPath, at, says
+from windsock.provenance.explanation import Explanation, Provenance, reason_of
 from windsock.settings.declaration import Declaration
 from windsock.settings.given import Resolution
 from windsock.settings.layers import Origin, Refusal, Resolved
@@ -19,104 +17,6 @@ from windsock.text import MASK
 
 if TYPE_CHECKING:
     from windsock.settings.features import Feature
-
-_LONG = 30
-"""Maximum characters of a value before its origin moves to the next line, to keep tables narrow."""
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """Where one value came from.
-
-    Attributes:
-        field: The field, with nested keys after dots: ``retrieval.top_k``.
-        value: The value in effect; masked if the field is secret.
-        layer: ``default``, ``base``, ``.env``, ``environment``, ``experiment`` or ``profile``.
-        flag: Key of the flag that held it, or None.
-        variant: Name of the variant that held it, or None.
-        config_id: UUID of the configuration, if the layer is the user's profile.
-        variable: The environment variable, if the layer is the environment or ``.env``.
-        shadowed: Weaker layers with a different value, strongest first.
-    """
-
-    field: str
-    value: object
-    layer: str
-    flag: str | None
-    variant: str | None
-    config_id: str | None
-    variable: str | None
-    shadowed: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Every value of a settings object and where it came from; ``print`` shows it as a table.
-
-    Attributes:
-        name: The settings class.
-        flag: Key of its base flag.
-        user: The targeting key, or None for the deployment's values.
-        environment: The environment that base flags target.
-        revision: Revision of the flag set; empty if the provider doesn't report it.
-        age: Seconds since that set came into use.
-        config_id: UUID of the user's assigned configuration, whether or not it sets a field.
-        config_name: That configuration's name; None if the flags don't contain it.
-        reasons: OpenFeature's reason for each evaluated flag, by key.
-        fields: One entry per field, or per leaf of nested fields, in field order.
-        refused: Rejected values, one message each.
-        excluded: Whether the profile sets a field of the running experiment, which excludes the user.
-    """
-
-    name: str
-    flag: str
-    user: str | None
-    environment: str
-    revision: str
-    age: float
-    config_id: str | None
-    config_name: str | None
-    reasons: Mapping[str, str]
-    fields: tuple[Provenance, ...]
-    refused: tuple[str, ...]
-    excluded: bool
-
-    def __getitem__(self, field: str) -> Provenance:
-        """The entry for one field: ``explain(teacher)["temperature"]``."""
-        try:
-            return next(each for each in self.fields if each.field == field)
-        except StopIteration:
-            raise KeyError(field) from None
-
-    def to_dict(self) -> dict[str, object]:
-        """The explanation as plain data, for JSON."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        rows = [(each.field, str(each.value), _where(each, self.config_name)) for each in self.fields]
-        name_width = max((len(name) for name, _, _ in rows), default=0)
-        value_width = max((len(value) for _, value, _ in rows if len(value) <= _LONG), default=0)
-        lines = [
-            f"  {name:<{name_width}}  {value:<{value_width}}  {where}"
-            if len(value) <= _LONG
-            else f"  {name:<{name_width}}  {value}\n  {'':<{name_width}}  {'':<{value_width}}  {where}"
-            for name, value, where in rows
-        ]
-        return "\n".join([self._head(), *lines, *(f"  refused: {each}" for each in self.refused)])
-
-    def _head(self) -> str:
-        who = f" for {self.user}" if self.user else ""
-        return (
-            f"{self.name}{who} in {self.environment}, revision {self.revision or '-'}, age {self.age:.1f} s"
-        )
-
-    def _repr_html_(self) -> str:
-        """A table, for notebooks."""
-        from windsock.notebook import table  # noqa: PLC0415 - for notebooks only
-
-        rows = [(each.field, each.value, _where(each, self.config_name)) for each in self.fields]
-        refused = [("refused", "", each) for each in self.refused]
-        return table(self._head(), ("field", "value", "from"), [*rows, *refused])
 
 
 def explain(
@@ -176,11 +76,6 @@ def _reasons(resolution: Resolution) -> dict[str, str]:
     return {outcome.flag_key: reason_of(outcome) for outcome in resolution.outcomes}
 
 
-def reason_of(outcome: Outcome) -> str:
-    """OpenFeature's reason for an evaluation, with the error code, if any."""
-    return outcome.reason if outcome.error_code is None else f"{outcome.reason}: {outcome.error_code}"
-
-
 def _provenance(declaration: Declaration, resolved: Resolved) -> list[Provenance]:
     shown = declaration.shown(resolved.values)
     return [
@@ -208,13 +103,6 @@ def _config_name(resolution: Resolution) -> str | None:
     key = f"config.{resolution.config_id}"
     names = (outcome.flag_metadata.get(key) for outcome in resolution.outcomes)
     return next((name for name in names if isinstance(name, str)), None)
-
-
-def _where(entry: Provenance, config_name: str | None) -> str:
-    variant = config_name if entry.config_id and config_name else entry.variant
-    source = entry.variable or (f"{entry.flag}/{variant}" if entry.flag else "")
-    over = f"  (over {', '.join(entry.shadowed)})" if entry.shadowed else ""
-    return f"{entry.layer} {source}".rstrip() + over
 
 
 def _refused(refusal: Refusal) -> str:

@@ -10,11 +10,12 @@ from windsock.api.document import ENVIRONMENTS, Configuration, Values
 from windsock.api.settings import ConfigurationApi
 from windsock.api.store import PreparedWrite, StaleRevision, Store, Stored, Write
 from windsock.api.tokens import Role
+from windsock.console.page_errors import NotAllowedError, NotFoundError
 from windsock.console.reading import QUERIES, class_of, git_files, profile_rows, profiles_of, served_provider
 from windsock.console.views.changes import changed_words, field_of
 from windsock.console.views.fields import EditableField, shapes
 from windsock.console.views.forms import Faults, Sent, by_field, inputs, repeated, sent
-from windsock.console.visits import Answer, Go, NotAllowedError, NotFoundError, Page, Route, Visit
+from windsock.console.visits import Answer, Go, Page, Route, Visit
 from windsock.errors import ConfigurationError
 from windsock.flagfiles.editing import served_file
 from windsock.flagfiles.files import FlagFile

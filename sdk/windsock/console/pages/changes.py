@@ -6,11 +6,12 @@ from typing import Any, Final, NamedTuple
 
 from windsock.api.store import Write
 from windsock.api.tokens import Role
+from windsock.console.page_errors import NotFoundError
 from windsock.console.pages.base import store_of, write
 from windsock.console.pages.people import must_change_profile
 from windsock.console.reading import QUERIES, masked_settings, pages
 from windsock.console.views.changes import changed_words, place_of, tokens_of, undo_of
-from windsock.console.visits import Answer, Go, NotFoundError, Page, Route, Visit
+from windsock.console.visits import Answer, Go, Page, Route, Visit
 from windsock.errors import ConfigurationError, UnreachableError
 from windsock.gitops.repository import Commit, Repository
 from windsock.mirror import profiles

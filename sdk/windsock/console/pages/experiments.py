@@ -7,9 +7,10 @@ from markupsafe import Markup
 
 from windsock.api.settings import ConfigurationApi
 from windsock.api.tokens import Role
+from windsock.console.page_errors import NotAllowedError, NotFoundError
 from windsock.console.reading import QUERIES, analysis, git_flags
 from windsock.console.views.flags import running
-from windsock.console.visits import Answer, Go, NotAllowedError, NotFoundError, Page, Route, Visit
+from windsock.console.visits import Answer, Go, Page, Route, Visit
 from windsock.errors import ConfigurationError, MissingExtraError, WindsockError
 from windsock.gitops.applying import apply_to_folder
 from windsock.gitops.plan import Plan

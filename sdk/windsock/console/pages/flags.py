@@ -3,10 +3,11 @@
 import time
 from typing import Final
 
+from windsock.console.page_errors import NotFoundError
 from windsock.console.reading import git_flags, pages, shown_flag
 from windsock.console.shared import COMMITS
 from windsock.console.views.flags import ages, bars, matching, summary
-from windsock.console.visits import Answer, NotFoundError, Page, Route, Visit
+from windsock.console.visits import Answer, Page, Route, Visit
 from windsock.evaluator import CompiledFlag
 from windsock.flags import Flag
 from windsock.flags.words import rule_in_words

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import windsock
 from windsock.api.tokens import Role
+from windsock.console.page_errors import NotAllowedError
 from windsock.console.reading import QUERIES, git_flags, masked_settings, part_of
 from windsock.console.views import users
-from windsock.console.visits import Answer, Go, NotAllowedError, Page, Route, Visit
+from windsock.console.visits import Answer, Go, Page, Route, Visit
 from windsock.errors import ConfigurationError
 from windsock.gitops.contexts import context_of, moment
 from windsock.gitops.explaining import Question, explained_at

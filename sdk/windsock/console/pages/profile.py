@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Final
 
 from windsock.api.tokens import Role
+from windsock.console.page_errors import NotFoundError
 from windsock.console.pages.people import must_change_profile
 from windsock.console.reading import QUERIES, class_of, masked_settings, part_of
 from windsock.console.views.fields import EditableField, shapes
 from windsock.console.views.forms import Faults, by_field, inputs, repeated, sent
-from windsock.console.visits import Answer, Go, NotFoundError, Page, Route, Visit
+from windsock.console.visits import Answer, Go, Page, Route, Visit
 from windsock.errors import ConfigurationError
 from windsock.mirror import profiles
 from windsock.mirror.profiles import ProfileRow

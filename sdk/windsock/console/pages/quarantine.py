@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from windsock.api.tokens import Role
+from windsock.console.page_errors import NotFoundError
 from windsock.console.reading import QUERIES, git_files, git_flags
 from windsock.console.views.fields import shapes
 from windsock.console.views.forms import PREFIX
-from windsock.console.visits import Answer, Go, NotFoundError, Page, Route, Visit
+from windsock.console.visits import Answer, Go, Page, Route, Visit
 from windsock.flag_names import class_flag
 from windsock.gitops.misfits import environments_of
 from windsock.gitops.withdrawing import permanent

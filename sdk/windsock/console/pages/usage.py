@@ -7,9 +7,10 @@ from typing import Final
 from uuid import UUID
 
 from windsock.console.drawing import MOST, legend
+from windsock.console.page_errors import NotFoundError
 from windsock.console.reading import QUERIES
 from windsock.console.views.usage import BY, SPANS, part_of, plots
-from windsock.console.visits import Answer, NotFoundError, Page, Route, Visit
+from windsock.console.visits import Answer, Page, Route, Visit
 from windsock.usage.reading import Selection, read
 
 _REQUESTS: Final = 50

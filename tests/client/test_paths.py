@@ -14,7 +14,7 @@ from openfeature.flag_evaluation import Reason
 from openfeature.hook import Hook
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 from openfeature.transaction_context import ContextVarsTransactionContextPropagator
-from tests.evaluation.conftest import OBJECT_FLAGS, SWITCHES
+from tests.client.conftest import OBJECT_FLAGS, SWITCHES
 
 import windsock
 from windsock.client.evaluation import Evaluation
