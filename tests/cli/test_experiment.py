@@ -30,7 +30,7 @@ def test_status_is_a_table_of_80_columns(declared, windsock) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("WIN: Cost per request is better in cheaper")
     assert "cost per request" in done.stdout
-    assert "100 units were exposed after the declared maximum." in done.stdout
+    assert "100 units exposed after the declared maximum." in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 

@@ -120,7 +120,7 @@ def test_a_profile_that_is_given_later_is_counted_in_the_arm_and_said(database) 
     assert sums.sums["n_cost_per_request"] + 100 * sums.shifts["n_cost_per_request"] == pytest.approx(
         100 * 0.01 + 6 * 0.5
     )
-    sentence = "3 units of cheaper had a profile after their first exposure; they still count in cheaper."
+    sentence = "3 units of cheaper had a profile after the first exposure, counted in cheaper all the same."
     assert sentence in list(left_out(found))
 
 
@@ -213,7 +213,7 @@ def test_users_moved_out_of_an_arm_are_counted_there(database, assigned) -> None
     found = look(database, experiment, datetime.now(UTC) + SOON)
     assert sum(found.collected.exposed.moved.values()) == 2
     assert found.collected.exposed.total == 40
-    assert any("had another profile, or none, after their first exposure" in each for each in left_out(found))
+    assert any("had another profile, or none, after the first exposure" in each for each in left_out(found))
 
 
 def test_data_without_withdrawals_says_so(tmp_path) -> None:

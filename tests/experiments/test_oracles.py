@@ -174,6 +174,15 @@ def test_group_sequential_crossing_is_gsdesigns() -> None:
     assert ours == pytest.approx(theirs, abs=1e-9)
 
 
+@pytest.mark.parametrize("drift", [-1.0, 0.0, 0.5, 2.8, 6.0])
+@pytest.mark.parametrize("boundary", [2.5, 3.5])
+def test_power_of_every_drift_comes_from_one_recursion(boundary, drift) -> None:
+    fractions = [0.2, 0.5, 0.7, 1.0]
+    critical = [boundary / fraction**0.5 for fraction in fractions]
+    each = sum(map(sum, group_sequential.crossing_probabilities(fractions, critical, drift)))
+    assert group_sequential.power(fractions, critical)(drift) == pytest.approx(each, abs=1e-11)
+
+
 def test_continuous_boundary_is_the_limit_of_many_planned_looks() -> None:
     looks = 400
     fractions = [(look + 1) / looks for look in range(looks)]

@@ -1,22 +1,22 @@
 """What the sub-commands of `windsock experiment` that analyse data have in common."""
 
 import contextlib
+import importlib.util
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from windsock.cli._database import database
 from windsock.errors import MissingExtraError
 from windsock.gitops import contexts
 
-try:
-    import windsock.experiments.result
-except ImportError as missing:
-    raise SystemExit(str(MissingExtraError("windsock experiment", "experiments"))) from missing
+if any(importlib.util.find_spec(library) is None for library in ("ibis", "tea_tasting")):
+    raise SystemExit(str(MissingExtraError("windsock experiment", "experiments")))
 
-__all__ = ["Data", "Environment", "Now", "moment", "place", "windsock"]
+__all__ = ["Data", "Environment", "Now", "moment", "place"]
 
 Environment = Annotated[str, typer.Option(help="The environment to analyse.")]
 Data = Annotated[
@@ -33,9 +33,17 @@ Now = Annotated[
 
 
 @contextlib.contextmanager
-def place(data: str | None) -> Iterator[str]:
-    """Where the data is: what was named, or the embedded PostgreSQL for as long as it is used."""
-    with contextlib.nullcontext(data) if data and "://" not in data else database(data) as url:
+def place(data: str | None, doing: str = "Analysing …") -> Iterator[str]:
+    """Where the data is: what was named, or the embedded PostgreSQL for as long as it is used.
+
+    Args:
+        data: What was named.
+        doing: What a terminal shows until the end of the block.
+    """
+    with (
+        Console(stderr=True).status(doing),
+        contextlib.nullcontext(data) if data and "://" not in data else database(data) as url,
+    ):
         yield str(url)
 
 

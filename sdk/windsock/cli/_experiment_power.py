@@ -40,7 +40,7 @@ def command(
     if mean is not None and deviation is not None:
         found = power(name, Assumed(mean, deviation, per_day), flags=flags)
     else:
-        with place(data) as where:
+        with place(data, "Reading the past and replaying it …") as where:
             found = power(name, where, flags=flags, environment=environment, now=moment(at))
     if as_json:
         print(json.dumps(asdict(found), indent=2))

@@ -161,7 +161,7 @@ def _powers(declared: DeclaredExperiment, alpha: float) -> dict[str, Callable[[f
     planned = f"{len(looks)} planned looks"
     powers: dict[str, Callable[[float], float]] = {
         "any time up to a maximum": partial(planning.power_up_to_maximum, alpha=alpha),
-        planned: partial(planning.power_planned, alpha=alpha, fractions=looks),
+        planned: partial(planning.power_planned, alpha=alpha, fractions=tuple(looks)),
         "one look at the end": partial(planning.power_fixed, alpha=alpha),
         "no maximum": partial(planning.power_open_ended, alpha=alpha),
     }

@@ -1,6 +1,7 @@
 """Numbers and effects in words."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING, Final
 
@@ -9,6 +10,9 @@ if TYPE_CHECKING:
     from windsock.experiments.documents import Experiment
 
 _PERCENT = "\N{NO-BREAK SPACE}%"
+
+_POWERS_BELOW, _NO_POWERS_FROM = 1e-7, 1e-4
+"""Python writes numbers below 0.0001 with powers of ten, which few people read."""
 
 SEGMENTS_NOTE: Final = (
     "Exploratory: segments suggest what to test next and decide nothing. Intervals and p-values are "
@@ -36,6 +40,8 @@ def number(value: float) -> str:
     if not isfinite(value):
         return "–"
     text = f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    if _POWERS_BELOW < abs(value) < _NO_POWERS_FROM:
+        text = f"{Decimal(text):f}"
     return text.replace("-", "−")
 
 

@@ -58,6 +58,10 @@ class _Walk:
         density = np.exp(-distance * distance / 2) @ self._mass / sqrt(2 * np.pi * step)
         self._at, self._mass, self._time = at, density * weights * (high - low) / 2, time
 
+    def crossed(self, drift: float) -> float:
+        """Probability of having crossed by now under another drift, for a walk that has none."""
+        return 1.0 - float(self._mass @ np.exp(drift * self._at - drift * drift * self._time / 2))
+
 
 def obrien_fleming_spending(alpha: float, fraction: float) -> float:
     """Two-sided error to have spent by an information fraction.
@@ -112,6 +116,22 @@ def crossing_probabilities(
     for fraction, value in zip(fractions, critical, strict=True):
         yield walk.crossing(fraction, value)
         walk.step(fraction, value)
+
+
+def power(fractions: Sequence[float], critical: Sequence[float]) -> Callable[[float], float]:
+    """Probability of crossing at any of the looks, as a function of the drift.
+
+    The recursion runs once, without a drift: a drift multiplies the density of the paths that end inside at
+    B(t) = x by exp(drift·x - drift²·t/2) (Cameron and Martin, Annals of Mathematics 45, 1944).
+
+    Args:
+        fractions: Increasing, the last one 1.
+        critical: Critical value of |Z| at each look.
+    """
+    walk = _Walk(0.0)
+    for fraction, value in zip(fractions, critical, strict=True):
+        walk.step(fraction, value)
+    return walk.crossed
 
 
 def repeated_error(looks: int, critical: float) -> float:

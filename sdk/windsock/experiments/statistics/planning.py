@@ -1,7 +1,8 @@
 """Power and sample size of each design, by formula or by replaying a team's own data."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, inf, sqrt
 
 import numpy as np
@@ -62,10 +63,9 @@ def power_fixed(drift: float, alpha: float) -> float:
     return upper_tail(quantile - drift) + upper_tail(quantile + drift)
 
 
-def power_planned(drift: float, alpha: float, fractions: Sequence[float]) -> float:
+def power_planned(drift: float, alpha: float, fractions: tuple[float, ...]) -> float:
     """Power of planned looks, by the recursion of `group_sequential`."""
-    critical = group_sequential.critical_values(fractions, alpha)
-    return sum(map(sum, group_sequential.crossing_probabilities(fractions, critical, drift)))
+    return _planned(alpha, fractions)(drift)
 
 
 def power_open_ended(drift: float, alpha: float) -> float:
@@ -75,9 +75,19 @@ def power_open_ended(drift: float, alpha: float) -> float:
         drift: The effect over its standard error at that time.
         alpha: Two-sided.
     """
+    return _open_ended(alpha)(drift)
+
+
+@lru_cache
+def _planned(alpha: float, fractions: tuple[float, ...]) -> Callable[[float], float]:
+    return group_sequential.power(fractions, group_sequential.critical_values(fractions, alpha))
+
+
+@lru_cache
+def _open_ended(alpha: float) -> Callable[[float], float]:
     scale = 10_000
     critical = [OpenEnded(round(scale * at), scale).multiplier(alpha) for at in _FINE]
-    return sum(map(sum, group_sequential.crossing_probabilities(_FINE, critical, drift)))
+    return group_sequential.power(_FINE, critical)
 
 
 def units_needed(
