@@ -4,12 +4,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from windsock.code.uses import Code
 from windsock.flag_names import class_flag
 from windsock.flags import Flag
 from windsock.flags.kinds import branches
 from windsock.lint.rules.tree import Tree
+
+if TYPE_CHECKING:
+    from windsock.code.uses import Code  # parses Python, with LibCST; the console reads only flags here
 
 
 class Why(StrEnum):
@@ -33,7 +36,7 @@ class Removable:
     message: str
 
 
-def stale(flags: Mapping[str, Flag], code: Code, today: date) -> Iterator[Removable]:
+def stale(flags: Mapping[str, Flag], code: "Code", today: date) -> Iterator[Removable]:
     """Find removable flags and fields from the flag files and the code."""
     used = {use.flag for use in code.uses}
     settings = {declared.flag for declared in code.classes}
