@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from tests.waiting import eventually
 
 from windsock.postgres.retention import FORGOTTEN, PRUNED
 from windsock.usage import hashed_user_id
+from windsock.usage.data import Arm, Event, Measured, Pending, Use, stored_user_id
+from windsock.usage.making_rows import clean, clean_event, clean_exposure
+from windsock.usage.postgres import PostgresSink
 
 WINDSOCK = Path(sys.executable).parent / "windsock"
 OLD = datetime.now(UTC) - timedelta(days=100)
@@ -176,6 +180,50 @@ def test_a_person_is_erased_everywhere_and_the_others_stay(run, tables):
         "windsock.faults": "2",
     }
     assert "no rows of" in run("forget", ANN, WINDSOCK_USER_ID_KEY=KEY)
+    assert mentioning(tables, ANN) == {"public.profiles", "windsock.change_log"}
+    assert mentioning(tables, hashed) == set()
+
+
+MENTIONING = """
+select format('%I.%I', nspname, relname) from pg_class join pg_namespace n on n.oid = relnamespace
+where nspname in ('public', 'windsock') and relkind in ('r', 'p', 'm')
+"""
+
+
+def mentioning(connection, text):
+    """Every table, of those that exist, with a row in which a text is somewhere."""
+    tables = [table for (table,) in connection.execute(MENTIONING)]
+    asked = "select exists (select from {} t where position(%s in t::text) > 0)"
+    return {
+        table for table in tables if connection.execute(asked.format(table), [text]).fetchone() == (True,)
+    }
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+@pytest.mark.parametrize("user", [ANN, "ann|" + "漢" * 1_000], ids=["uuid", "longer than a column keeps"])
+def test_what_a_service_writes_of_a_person_is_found_in_no_table_afterwards(run, tables, database, user, key):
+    """The rows are made and stored as in a service; an event may name only the request."""
+    secret = None if key is None else key.encode()
+    arm = Arm("tone", "warm", "tone", "SPLIT")
+    by_request = replace(arm, experiment="by request", unit="request")
+    sink = PostgresSink(database)
+    with contextlib.closing(sink):
+        for who, request_id in ((user, "r-1"), ("somebody else", "r-2")):
+            use = Use("teacher", "base", None, None, "STATIC", "test", who, {}, exposed_to=arm)
+            pending = Pending(uuid.uuid4(), NEW, use, Measured(request_id))
+            shown = replace(pending, use=replace(use, exposed_to=by_request))
+            sink.write([clean(pending, secret)])
+            sink.write_exposures([clean_exposure(each, secret) for each in (pending, shown)])
+            events = [Event(uuid.uuid4(), "liked", 1.0, NEW, "test", who),
+                      Event(uuid.uuid4(), "rated", 1.0, NEW, "test", request_id=request_id)]  # fmt: skip
+            sink.write_events([clean_event(each, secret) for each in events])
+    one, units = rows(tables, "usage_logs", "user_id"), rows(tables, "windsock.exposures", "unit")
+    assert len(set(one) & set(units)) == 2, "a user has one id everywhere, so that rows join"
+    run("forget", user, **({} if key is None else {"WINDSOCK_USER_ID_KEY": key}))
+    left = {stored for stored in one if mentioning(tables, stored)}
+    assert left == {stored_user_id("somebody else", secret)}
+    assert mentioning(tables, "r-1") == set()
+    assert mentioning(tables, "r-2") == {"public.usage_logs", "windsock.exposures", "windsock.metric_events"}
 
 
 def test_a_service_s_role_cannot_delete_usage(run, tables, postgres):
@@ -196,6 +244,10 @@ QUESTIONS = {
     "usage": "select * from usage_logs order by requested_at desc limit 20",
     "prune": f"select id from usage_logs where requested_at < '{OLD}' limit 10",
     "forget, events": "select * from windsock.metric_events where user_id = any('{a,b}') or unit = any('{a,b}')",
+    "forget, events of requests": (
+        "select * from windsock.metric_events where user_id is null and request_id in"
+        " (select request_id from usage_logs where user_id = any('{a,b}'))"
+    ),
     "forget, exposures": "select * from windsock.exposures where unit = any('{a,b}')",
     "prune, events": f"select id from windsock.metric_events where occurred_at < '{OLD}'",
     "explain --at": (

@@ -336,7 +336,7 @@ def test_the_roles_have_these_grants_and_no_others(plain):
                 ("select", "profiles", "id config_id"),
                 ("update", "profiles", "config_id"),
                 ("select", "usage_logs", "id requested_at user_id request_id"),
-                ("select", "metric_events", "id occurred_at user_id unit"),
+                ("select", "metric_events", "id occurred_at user_id unit request_id"),
                 ("select", "exposures", "experiment version environment unit arm first_exposed_at"),
                 (
                     "select",

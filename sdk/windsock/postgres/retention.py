@@ -36,6 +36,7 @@ FORGOTTEN = MappingProxyType(
         "faults": "windsock.faults",
         "request_exposures": "windsock.exposures (of requests)",
         "exposures": "windsock.exposures",
+        "request_events": "windsock.metric_events (of requests)",
         "usage": "public.usage_logs",
         "events": "windsock.metric_events",
         "arms": "windsock.experiment_assignments",

@@ -104,6 +104,11 @@ delete from windsock.exposures where unit in (
 -- Exposures of the user.
 delete from windsock.exposures where unit = any(%(names)s);
 
+-- name: forget_request_events
+-- Events of requests that name nobody, likewise. Who calls chooses the request's id: what names another stays.
+delete from windsock.metric_events where user_id is null and request_id in (
+    select request_id from public.usage_logs where user_id = any(%(names)s));
+
 -- name: forget_usage
 -- Requests.
 delete from public.usage_logs where user_id = any(%(names)s);

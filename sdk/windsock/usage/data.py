@@ -10,6 +10,12 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from windsock.text import bounded
+
+MAX_TEXT = 1_000
+"""Bytes of UTF-8 kept of an id, a variant or a reason, because an index entry, which contains two of them,
+is limited to 2,704; also the characters kept of a field's name."""
+
 OVERRIDDEN = "windsock.override"
 """The attribute of events reported under `windsock.testing.override`; analyses ignore them."""
 
@@ -198,8 +204,8 @@ def hashed_user_id(user_id: str, key: bytes) -> str:
 
 
 def stored_user_id(user_id: str, key: bytes | None) -> str:
-    """A user id as stored in our tables: hashed if there's a key."""
-    return user_id if key is None else hashed_user_id(user_id, key)
+    """A user id as stored in our tables: hashed if there's a key, else cut to what can be indexed."""
+    return bounded(user_id, MAX_TEXT) if key is None else hashed_user_id(user_id, key)
 
 
 def key_fingerprint(key: bytes) -> str:

@@ -9,13 +9,21 @@ from itertools import islice
 from uuid import UUID
 
 from windsock.text import UNSTORABLE, bounded, printable
-from windsock.usage.data import Arm, Event, Healed, Measured, Pending, Use, hashed_user_id, key_fingerprint
+from windsock.usage.data import (
+    MAX_TEXT,
+    Arm,
+    Event,
+    Healed,
+    Measured,
+    Pending,
+    Use,
+    hashed_user_id,
+    key_fingerprint,
+    stored_user_id,
+)
 from windsock.usage.experiment_records import EventRecord, ExposureRecord
 from windsock.usage.record import UsageRecord
 
-MAX_TEXT = 1_000
-"""Bytes of UTF-8 kept of an id, a variant or a reason, because an index entry, which contains two of them,
-is limited to 2,704; also the characters kept of a field's name."""
 MAX_ERROR = 2_000
 """Characters kept of an exception message."""
 MAX_FIELD = 4_096
@@ -62,7 +70,7 @@ def clean_exposure(pending: Pending, key: bytes | None = None) -> ExposureRecord
         experiment=_text(arm.experiment) or "",
         version=arm.version,
         environment=_text(use.environment) or "",
-        unit=hashed_user_id(unit, key) if hashed and key is not None else _text(unit) or "",
+        unit=stored_user_id(unit, key if hashed else None),
         arm=_text(arm.name) or "",
         first_exposed_at=pending.requested_at,
         allocation=arm.allocation,
@@ -82,10 +90,8 @@ def clean_event(event: Event, key: bytes | None = None) -> EventRecord:
         event: The reported event.
         key: If given, the row contains the keyed hashes of its user and its unit.
     """
-    user_id, unit = _text(event.user_id), _text(event.unit)
-    if key is not None:
-        user_id = None if event.user_id is None else hashed_user_id(event.user_id, key)
-        unit = None if event.unit is None else hashed_user_id(event.unit, key)
+    user_id = None if event.user_id is None else stored_user_id(event.user_id, key)
+    unit = None if event.unit is None else stored_user_id(event.unit, key)
     return EventRecord(
         id=event.id,
         name=_text(event.name) or "",
@@ -106,7 +112,9 @@ def _unit(use: Use, arm: Arm, request_id: str | None) -> str | None:
         unit = use.attributes.get("request_id", request_id)
     else:
         unit = use.attributes.get(arm.unit)
-    return None if unit is None or unit == "" else printable(unit, MAX_FIELD)
+    if unit is None or unit == "":
+        return None
+    return unit if type(unit) is str else printable(unit, MAX_FIELD)
 
 
 def _number(value: object) -> float | None:
