@@ -271,6 +271,32 @@ BOMB = (
         (b'{"features": {"a": {"defaultValue": true}}}', "an export of GrowthBook"),
         (b'{"feature_gates": [], "dynamic_configs": []}', "an export of Statsig"),
         (b'{"flags": {"a": {"state": "ENABLED", "variants": {}}}}', "a flagd file"),
+        (b'{"flags": [{"key": "a", "state": "ENABLED", "variants": {}}]}', "a flagd file"),
+        (b'{"flags": {"a": {"flagType": "boolean", "defaultValue": true}}}', "an OpenFeature manifest"),
+        (
+            b"namespace: default\nflags:\n- {key: a, name: A, enabled: true, variants: [{key: b}]}\n",
+            "a file of Flipt",
+        ),
+        (b"version: '1.4'\nflags:\n- {key: a, type: BOOLEAN_FLAG_TYPE, rollouts: []}\n", "a file of Flipt"),
+        (b"segments:\n- {key: all, name: All, match_type: ANY_MATCH_TYPE}\n", "a file of Flipt"),
+        (
+            b"x-t: &t {query: key eq 1}\na: {variations: {A: 1}, targeting: [*t], defaultRule: {variation: A}}\n",
+            "a file of GO Feature Flag",
+        ),
+        (b'{"flagValues": {"a": true}}', "an export of LaunchDarkly"),
+        (b'{"status": 200, "features": {}, "encryptedFeatures": "x"}', "an export of GrowthBook"),
+        (
+            b'{"id": 1, "feature_states": [{"feature_state_value": 1, "enabled": true}]}',
+            "an export of Flagsmith",
+        ),
+        (b'{"p": {"u": "x", "r": 0}, "f": {"a": {"t": 0, "v": {"b": true}}}}', "an export of ConfigCat"),
+        (b'{"config": {}, "settings": [{"settingId": 1, "key": "a"}]}', "an export of ConfigCat"),
+        (
+            b'{"message": "Gates listed", "data": [{"id": "a", "isEnabled": true, "rules": []}]}',
+            "an export of Statsig",
+        ),
+        (b'{"count": 1, "results": [{"key": "a", "filters": {"groups": []}}]}', "an export of PostHog"),
+        (b'{"flags": [{"key": "a", "filters": {}}], "group_type_mapping": {}}', "an export of PostHog"),
     ],
 )
 def test_what_is_hostile_or_not_a_configuration_ends_in_one_line(data, words):
@@ -279,3 +305,16 @@ def test_what_is_hostile_or_not_a_configuration_ends_in_one_line(data, words):
         read_configuration(data, "c.yaml")
     assert "\n" not in str(refused.value)
     assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"flags: {a: true}\nversion: 2\nnamespace: web\nsegments: [eu, us]\n",
+        b"flags: [{key: a}, {key: b}]\n",
+        b"search: {variations: 3, features: [a, b]}\n",
+        b"settings: {f: 1, p: 2}\nresults: {filters: [a]}\n",
+    ],
+)
+def test_a_configuration_with_another_tools_words_is_one_all_the_same(data):
+    assert read_configuration(data, "c.yaml")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from windsock.errors import FlagFileError, MissingExtraError
+from windsock.flagfiles.other_tools import tool_of
 from windsock.flags import JsonValue
 
 MAX_BYTES: Final = 512 * 1024
@@ -29,7 +30,7 @@ def read_configuration(data: bytes, source: str) -> Mapping[str, JsonValue]:
     content = _loaded(data, source)
     if not isinstance(content, dict):
         raise FlagFileError(source, "the configuration must be a mapping of sections")
-    tool = _other_tool(content)
+    tool = tool_of(content)
     if tool is not None:
         raise FlagFileError(
             source,
@@ -56,32 +57,6 @@ def _loaded(data: bytes, source: str) -> object:
         raise FlagFileError(source, f"nested more than {MAX_DEPTH} deep; flatten it") from None
     except (ValueError, OverflowError, TypeError) as error:  # a date, number or key that Python can't hold
         raise FlagFileError(source, f"a value cannot be read: {error}; quote it") from error
-
-
-def _other_tool(content: Mapping[object, object]) -> str | None:
-    """Name the other tool whose export this is, if people take it for a configuration."""
-    features, flags = content.get("features"), content.get("flags")
-    known = {
-        "a flagd file": ("$schema" in content and flags is not None) or _each_has(flags, "variants"),
-        "an export of LaunchDarkly": _each_has(flags, "variations")
-        or _each_has(content.get("items"), "variations")
-        or {"items", "_links"} <= content.keys(),
-        "an export of Unleash": _each_has(features, "strategies")
-        or (isinstance(features, list) and _each_has(features, "type"))
-        or "featureStrategies" in content,
-        "an export of GrowthBook": _each_has(features, "defaultValue"),
-        "an export of Statsig": {"feature_gates", "dynamic_configs"} <= content.keys(),
-        "another tool's list of flags": _each_has(features, "feature_state_value")
-        or _each_has(flags, "flagType"),
-    }
-    return next((tool for tool, found in known.items() if found), None)
-
-
-def _each_has(entries: object, name: str) -> bool:
-    listed = list(entries.values()) if isinstance(entries, Mapping) else entries
-    if not isinstance(listed, list) or not listed:
-        return False
-    return all(isinstance(each, Mapping) and name in each for each in listed)
 
 
 class _Checker:

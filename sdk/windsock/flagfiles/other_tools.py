@@ -1,0 +1,105 @@
+"""Recognizes other tools' flag files, which must not be imported as if they were a configuration."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+Content = Mapping[object, Any]
+
+
+def tool_of(content: Content) -> str | None:
+    """Name the tool whose file or export this is; None for anything else."""
+    return next((tool for tool, recognizes in _TOOLS.items() if recognizes(content)), None)
+
+
+def _flipt(content: Content) -> bool:
+    """`features.yaml` and `flipt export` list flags and segments by key."""
+    flags = content.get("flags")
+    listed = isinstance(flags, list) and _each_has(flags, "key") and not _each_has(flags, "state")
+    parts = ("enabled", "type", "rules", "rollouts")
+    return (listed and any(_each_has(flags, part) for part in parts)) or _each_has(
+        content.get("segments"), "match_type"
+    )
+
+
+def _go_feature_flag(content: Content) -> bool:
+    """Flags are at the top, next to anchors of any name."""
+    return any(
+        isinstance(each, Mapping) and isinstance(each.get("variations"), Mapping) and "defaultRule" in each
+        for each in content.values()
+    )
+
+
+def _configcat(content: Content) -> bool:
+    """The SDK's config JSON abbreviates: `p` preferences, `f` flags with their `v` value; the API doesn't."""
+    settings = content.get("settings")
+    return _each_has(content.get("f"), "v") or _each_has(settings, "settingId")
+
+
+def _flagsmith(content: Content) -> bool:
+    """An environment's document, or a list of feature states."""
+    states = (content.get("feature_states"), content.get("features"))
+    return any(_each_has(each, "feature_state_value") for each in states)
+
+
+def _posthog(content: Content) -> bool:
+    """A page of the API, or the flags for local evaluation."""
+    return _each_has(content.get("results"), "filters") or _each_has(content.get("flags"), "filters")
+
+
+def _launchdarkly(content: Content) -> bool:
+    """Flags of the API or of a data file, whose simplified form is `flagValues`."""
+    listed = (content.get("flags"), content.get("items"))
+    return (
+        any(_each_has(each, "variations") for each in listed)
+        or {"items", "_links"} <= content.keys()
+        or isinstance(content.get("flagValues"), Mapping)
+    )
+
+
+def _unleash(content: Content) -> bool:
+    """An export, or what the client API serves."""
+    features = content.get("features")
+    return (
+        _each_has(features, "strategies")
+        or (isinstance(features, list) and _each_has(features, "type"))
+        or "featureStrategies" in content
+    )
+
+
+def _growthbook(content: Content) -> bool:
+    """The payload of an SDK connection, perhaps encrypted, or a page of the API."""
+    return _each_has(content.get("features"), "defaultValue") or "encryptedFeatures" in content
+
+
+def _statsig(content: Content) -> bool:
+    """The specifications that SDKs download, or a page of gates or configs of the console's API."""
+    return {"feature_gates", "dynamic_configs"} <= content.keys() or _each_has(
+        content.get("data"), "isEnabled"
+    )
+
+
+def _flagd(content: Content) -> bool:
+    flags = content.get("flags")
+    return ("$schema" in content and flags is not None) or _each_has(flags, "variants")
+
+
+_TOOLS: Final[Mapping[str, Callable[[Content], bool]]] = {
+    "an OpenFeature manifest": lambda content: _each_has(content.get("flags"), "flagType"),
+    "a file of Flipt": _flipt,
+    "a flagd file": _flagd,
+    "a file of GO Feature Flag": _go_feature_flag,
+    "an export of LaunchDarkly": _launchdarkly,
+    "an export of Unleash": _unleash,
+    "an export of GrowthBook": _growthbook,
+    "an export of Flagsmith": _flagsmith,
+    "an export of ConfigCat": _configcat,
+    "an export of Statsig": _statsig,
+    "an export of PostHog": _posthog,
+}
+
+
+def _each_has(entries: object, name: str) -> bool:
+    listed = list(entries.values()) if isinstance(entries, Mapping) else entries
+    if not isinstance(listed, list) or not listed:
+        return False
+    return all(isinstance(each, Mapping) and name in each for each in listed)
