@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -55,10 +56,17 @@ def test_every_level_is_made_for_its_user_alone(own, caplog):
     Spool().refuse("a line", "a reason")
     FileBoard().exchange(Outbox(withdrawn=(WITHDRAWAL,)))
     OfflineCopy(own / "stream", "flagd:8015", "").save("{}", {})
-    modes = {str(path.relative_to(own)): path.stat().st_mode & 0o777 for path in (own, *own.rglob("*"))}
-    assert {mode for name, mode in modes.items() if not Path(name).suffix} == {0o700}
-    assert {mode for name, mode in modes.items() if Path(name).suffix} == {0o600}
-    assert len(modes) == 7
+    modes = {path: path.stat().st_mode & 0o777 for path in (own, *own.rglob("*"))}
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
+    assert len(modes) == 8
+
+
+def test_git_ignores_it(own):
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    Spool().refuse("a line", "a reason")
+    status = subprocess.run(["git", "status", "--short"], check=True, capture_output=True, text=True)
+    assert status.stdout == ""
 
 
 @UNSAFE

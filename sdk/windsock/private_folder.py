@@ -16,6 +16,7 @@ def make_private(folder: Path) -> None:
     """Make a folder that only this user may use; refuse one that others could have filled.
 
     Inside windsock's own folder, `data_folder`, every level is checked; elsewhere only the folder itself.
+    A new `data_folder` tells Git to ignore it.
 
     Raises:
         OSError: It cannot be made, or `check_private` refuses it.
@@ -24,6 +25,8 @@ def make_private(folder: Path) -> None:
     for each in reversed(missing):
         with contextlib.suppress(FileExistsError):  # another process made it first
             each.mkdir(mode=0o700)
+            if each.absolute() == data_folder().absolute():
+                _ignore_in_git(each)
     check_private(folder)
 
 
@@ -66,6 +69,12 @@ def read_private(path: Path) -> bytes:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(f"{path} is not a file; remove it")
         return file.read()
+
+
+def _ignore_in_git(folder: Path) -> None:
+    ignore = folder / ".gitignore"
+    ignore.touch(mode=0o600)
+    ignore.write_text("*\n", encoding="utf-8")
 
 
 def _own_levels(folder: Path) -> list[Path]:

@@ -1,8 +1,11 @@
-"""What an examination finds in the database."""
+"""What an examination finds on the machine and in the database."""
 
 import time
+from pathlib import Path
 
-from windsock.doctor.checkup import Report, look_at_database
+import pytest
+
+from windsock.doctor.checkup import Report, look_at_database, look_at_machine
 
 
 def test_a_clock_that_is_wrong(database: str, monkeypatch) -> None:
@@ -14,3 +17,21 @@ def test_a_clock_that_is_wrong(database: str, monkeypatch) -> None:
     [clock] = [check for check in report.checks if check.name == "clock"]
     assert not clock.ok
     assert clock.found.startswith("40.0 s ahead of the database's")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from windsock.contrib.asgi import RequestMiddleware, lifespan\n",
+        "from windsock.contrib.asgi import (\n    RequestMiddleware,\n    lifespan,\n)\n",
+        "import windsock\nINSTALLED_APPS += ['windsock.contrib.django']\n",
+        "from windsock import feature, start\n",
+    ],
+    ids=["lifespan", "lines", "django", "imported"],
+)
+def test_a_service_that_a_framework_starts_is_started(tmp_path: Path, monkeypatch, code: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "service.py").write_text(f"import windsock\n{code}")
+    report = Report(lambda _: None)
+    look_at_machine(report)
+    assert [check.found for check in report.checks if check.name == "started"] == ["by service.py"]

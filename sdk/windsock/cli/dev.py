@@ -45,7 +45,7 @@ def command(
     ] = None,
     folder: Annotated[Path, typer.Option(help="The folder of the flag files.")] = DEFAULT_FOLDER,
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="The console's; 0 for any that is free.")
+        int, typer.Option(min=0, max=65_535, help="The console's port; 0 picks a free one.")
     ] = 8090,
     browse: Annotated[
         bool | None,
@@ -55,11 +55,13 @@ def command(
     """Run a migrated PostgreSQL, the mirror and the console, until Ctrl-C. DATABASE_URL isn't read.
 
     The line on stdout sets DATABASE_URL in another shell. The data stays in .windsock/postgres. The console
-    needs --settings, and its address comes with a token to sign in with, which ends with the command.
+    needs --settings; it comes with a token to sign in with, which is revoked when the command ends.
 
     Example: windsock dev --settings app.settings:Teacher
     """
     classes = settings_classes(settings or ())
+    if classes:
+        from windsock.console import Console  # noqa: F401, PLC0415 - without its extra, nothing starts
     flags = tuple(flag or object_flags(folder))
     log_to_stderr(LogFormat.TEXT)
     with stop_event() as stop, embedded.start() as server:

@@ -31,7 +31,10 @@ _EXTRAS: Final = {  # extra: a package that only this extra installs
 _DISTRIBUTIONS: Final = ("openfeature-sdk", "pydantic", "pydantic-settings")
 _MOST_FILES: Final = 5_000
 _USES: Final = re.compile(r"^\s*(?:import|from)\s+windsock\b", re.MULTILINE)
-_STARTS: Final = re.compile(r"\bwindsock\.start\(|\bfrom windsock import [^#\n]*\bstart\b")
+_STARTS: Final = re.compile(  # by itself, in an ASGI application's lifespan, or as a Django app
+    r"\bwindsock\.start\(|\bfrom windsock import [^#\n]*\bstart\b"
+    r"|\bfrom windsock\.contrib\.asgi import [^#]*?\blifespan\b|[\"']windsock\.contrib\.django\b"
+)
 _CLOCK_SECONDS: Final = 2.0
 _STALE_SECONDS: Final = 60.0
 
