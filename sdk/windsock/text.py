@@ -45,7 +45,13 @@ def printable(value: object, limit: int) -> str:
 
 def count(number: int, one: str, many: str | None = None) -> str:
     """A number and what it counts: ``1 flag``, ``2 flags``."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def one_line(error: object) -> str:
+    """An error's message on one line, without the question that libpq adds to it."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return " ".join(line for line in lines if line and not line.startswith("Is the server running "))
 
 
 def escaped(text: str) -> str:

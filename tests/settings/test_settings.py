@@ -178,6 +178,15 @@ class TestLayers:
         assert windsock.explain(worker)["limits.per_day"].layer == "base"
         assert windsock.explain(worker)["limits.per_hour"].layer == "profile"
 
+    def test_a_refused_value_of_a_profile_is_told_with_the_profiles_name(
+        self, serve: Serve, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        profile = profile_flag({CONFIG: {"retrieval_top_k": 999}}, {"ann": CONFIG})
+        serve({"teacher.profile": {**profile, "metadata": {f"config.{CONFIG}": "patient"}}})
+        told = str(windsock.explain(Teacher.for_user("ann")))
+        assert "refused: retrieval_top_k from profile teacher.profile/patient: " in told
+        assert "Teacher.retrieval_top_k: profile teacher.profile/patient gives 999, refused: " in caplog.text
+
     @pytest.mark.parametrize("bad", ["many", 0, 201, None, [], {"x": 1}, "yes"])
     def test_a_bad_value_falls_alone(
         self, serve: Serve, bad: object, caplog: pytest.LogCaptureFixture

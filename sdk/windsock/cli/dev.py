@@ -24,6 +24,7 @@ from windsock.mirror.options import MirrorOptions
 from windsock.postgres import embedded
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 from windsock.settings.settings import Settings
+from windsock.text import count
 
 
 def command(
@@ -67,7 +68,7 @@ def command(
     with stop_event() as stop, embedded.start() as server:
         with connect(server.url) as connection:
             applied = migrate(connection, read_migrations(find_folder()))
-        _tell(f"PostgreSQL runs in {server.folder}; {len(applied)} migrations applied")
+        _tell(f"PostgreSQL runs in {server.folder}; {count(len(applied), 'migration')} applied")
         print(f"export DATABASE_URL={shlex.quote(server.url)}", flush=True)
         with _console(classes, folder, server.url, port) as page:
             if page and (sys.stdout.isatty() if browse is None else browse):

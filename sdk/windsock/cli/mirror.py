@@ -25,6 +25,7 @@ from windsock.mirror.health import serve_health
 from windsock.mirror.loop import Mirror
 from windsock.mirror.options import MirrorOptions, flagd_sources
 from windsock.mirror.pruning import pruning
+from windsock.text import count
 
 
 class Unfit(StrEnum):
@@ -183,7 +184,7 @@ def once(
             _tell(mirror.differences())
             return
         written = mirror.once()
-    print(f"{written.assigned:,} users have a profile; {len(written.files)} files written")
+    print(f"{count(written.assigned, 'user')} with a profile; {count(len(written.files), 'file')} written")
 
 
 @app.command()

@@ -19,6 +19,7 @@ from windsock.errors import ConfigurationError
 from windsock.mirror import profiles
 from windsock.mirror.profiles import Noted, ProfileRow
 from windsock.postgres.migrations import connect
+from windsock.text import count
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
@@ -191,12 +192,18 @@ def _assign(
     with _connected(url) as connection:
         before, after = profiles.moves(connection, name, named, new=create)
         had = sum(config_id is not None for config_id in before.values())
-        what = f"get {name}" if name else "lose their profile"
-        say(f"{len(after):,} of {len(named):,} users {what}; {had:,} of them have another now")
+        say(_moves(name, len(after), len(named), had))
         if after and not dry_run:
             if create:
                 profiles.add(connection, after)
             _done(profiles.assigned(connection, name, before, after))
+
+
+def _moves(name: str | None, moved: int, named: int, had: int) -> str:
+    who = count(moved, "user") if moved == named else f"{moved:,} of {count(named, 'user')}"
+    if name is None:
+        return f"{who} {'loses' if moved == 1 else 'lose'} their profile"
+    return f"{who} {'gets' if moved == 1 else 'get'} {name}" + (f"; {had:,} had another" if had else "")
 
 
 def _values(changed: Sequence[str] | None) -> dict[str, object]:

@@ -8,6 +8,7 @@ from windsock.backoff import Backoff
 from windsock.healing.boards import Board
 from windsock.healing.mirrors import heard
 from windsock.healing.quarantine import quarantine
+from windsock.text import one_line
 
 logger = logging.getLogger("windsock.healing")
 
@@ -86,7 +87,7 @@ class Sharing:
             in_force = self._board.exchange(outbox)
         except Exception as error:  # noqa: BLE001 - whatever a board raises, healing goes on without it
             quarantine.put_back(outbox)
-            self._complain(" ".join(str(error).split()) or type(error).__name__)
+            self._complain(one_line(error) or type(error).__name__)
             return False
         if stopping.is_set():
             return True

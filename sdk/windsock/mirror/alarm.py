@@ -4,6 +4,7 @@ import logging
 
 from windsock.errors import DatabaseUnfitError, GuardError
 from windsock.mirror.health import Status
+from windsock.text import one_line
 
 _log = logging.getLogger("windsock.mirror")
 
@@ -28,7 +29,7 @@ class Alarm:
 
     def sound(self, error: Exception) -> None:
         """Report a failure once; skip exact repeats."""
-        said = " ".join(str(error).split())  # some PostgreSQL messages span several lines
+        said = one_line(error)
         kind = next((each for each in (GuardError, DatabaseUnfitError) if isinstance(error, each)), _PASSES)
         if kind not in self._raised:
             _log.error("%s", said)

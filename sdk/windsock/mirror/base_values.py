@@ -16,6 +16,7 @@ from windsock.mirror.id_lists import json_text
 from windsock.settings.declaration import Declaration
 from windsock.settings.layers import Layer, Origin
 from windsock.settings.laying import resolve
+from windsock.text import one_line
 
 _log = logging.getLogger("windsock.mirror")
 
@@ -164,7 +165,7 @@ class BaseReader:
         try:
             resolved = resolve(self._declaration, layers)
         except Exception as error:
-            raise _NoValuesError(f"{name}: {' '.join(str(error).split())}") from error
+            raise _NoValuesError(f"{name}: {one_line(error)}") from error
         refused = [f"{name}.{'.'.join(each.path)}: {each.message}" for each in resolved.refusals]
         if refused:
             raise _NoValuesError(f"{self._folder}: a value does not fit ({'; '.join(refused)})")

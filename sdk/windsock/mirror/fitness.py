@@ -10,6 +10,7 @@ from windsock.errors import ConfigurationError, DatabaseUnfitError, MissingExtra
 from windsock.mirror.queries import QUERIES, deadline, one
 from windsock.postgres import shapes
 from windsock.postgres.urls import check_url
+from windsock.text import one_line
 
 try:
     import psycopg
@@ -47,8 +48,7 @@ def open_connection(url: str) -> "Connection":
         )
     except psycopg.Error as error:
         raise ConfigurationError(
-            "the database cannot be reached; check DATABASE_URL or --database-url. "
-            f"It says: {str(error).strip()}"
+            f"the database cannot be reached: {one_line(error)}; check DATABASE_URL or --database-url"
         ) from error
 
 

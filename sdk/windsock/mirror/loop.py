@@ -21,6 +21,7 @@ from windsock.mirror.postgres import Source, connect
 from windsock.mirror.publish import Publisher, Written
 from windsock.mirror.queries import DatabaseError
 from windsock.mirror.standby import trouble
+from windsock.text import count
 
 _log = logging.getLogger("windsock.mirror")
 
@@ -216,10 +217,10 @@ class Mirror:
             self.status.files_written += len(written.files)
             self.status.bytes_written += written.size
             _log.info(
-                "published %d of the documents, %s bytes; %s users have a profile",
-                len(written.files),
-                f"{written.size:,}",
-                f"{written.assigned:,}",
+                "published %s, %s; %s with a profile",
+                count(len(written.files), "file"),
+                count(written.size, "byte"),
+                count(written.assigned, "user"),
             )
 
     def _lead(self, source: Source, stop: threading.Event) -> bool:

@@ -180,7 +180,7 @@ def moves(
         new: Whether to include users without a row, who have no profile; `add` creates their rows.
 
     Raises:
-        ConfigurationError: The profile doesn't exist or isn't active, or a user has no row.
+        ConfigurationError: The profile doesn't exist or isn't active, or a user has no row or isn't a UUID.
     """
     if len(users) > MOST_USERS:
         raise ConfigurationError(
@@ -194,6 +194,9 @@ def moves(
         config_id = str(row[0])
     have = _having(connection, users)
     unknown = [user for user in users if user not in have]
+    malformed = next((user for user in unknown if not is_uuid(user)), None)
+    if malformed is not None:
+        raise ConfigurationError(f"{malformed!r} is not a UUID, and the users' ids in profiles are UUIDs")
     if new:
         have |= dict.fromkeys(unknown, None)
     elif unknown:
@@ -207,16 +210,8 @@ def moves(
 
 
 def add(connection: "Connection", users: Iterable[str]) -> None:
-    """Create rows in `profiles` for users without one.
-
-    Raises:
-        ConfigurationError: An id isn't a UUID.
-    """
-    try:
-        ids = [UUID(user) for user in users]
-    except ValueError as error:
-        raise ConfigurationError(f"a user's id in profiles is a UUID: {error}") from error
-    connection.execute(QUERIES["add"], [ids])
+    """Create rows in `profiles` for users without one, whose ids are UUIDs."""
+    connection.execute(QUERIES["add"], [[UUID(user) for user in users]])
 
 
 def assigned(

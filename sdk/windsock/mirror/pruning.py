@@ -9,6 +9,7 @@ from datetime import timedelta
 from windsock.errors import WindsockError
 from windsock.postgres import retention
 from windsock.postgres.migrations import connect
+from windsock.text import one_line
 
 _log = logging.getLogger("windsock.mirror")
 
@@ -54,6 +55,6 @@ def _prune(url: str, older_than: timedelta, running: Callable[[], Collection[str
     except WindsockError as error:
         _log.warning("old rows are not deleted: %s", error)
     except Exception as error:  # noqa: BLE001 - the mirror goes on, and this is tried again
-        _log.warning("old rows are not deleted: %s: %s", type(error).__name__, " ".join(str(error).split()))
+        _log.warning("old rows are not deleted: %s: %s", type(error).__name__, one_line(error))
     else:
         _log.info("%s old rows deleted", f"{sum(gone.values()):,}")

@@ -16,6 +16,7 @@ from windsock.postgres import shapes
 from windsock.postgres.queries import load_queries
 from windsock.postgres.statements import Statement, split
 from windsock.postgres.urls import check_url
+from windsock.text import one_line
 
 if TYPE_CHECKING:
     import psycopg
@@ -171,7 +172,7 @@ def _refused_in_a_line() -> Iterator[None]:
     except psycopg.errors.LockNotAvailable:
         raise
     except psycopg.Error as error:
-        why = error.diag.message_primary or " ".join(str(error).split())
+        why = error.diag.message_primary or one_line(error)
         raise MigrationError(
             f"the database refuses migrations: {why}. Nothing was changed; connect with the owner's role, to "
             "a server that can be written"
@@ -335,6 +336,5 @@ def connect(url: str) -> "psycopg.Connection":
         )
     except psycopg.Error as error:
         raise UnreachableError(
-            f"the database cannot be reached: {' '.join(str(error).split())}; "
-            "check DATABASE_URL or --database-url"
+            f"the database cannot be reached: {one_line(error)}; check DATABASE_URL or --database-url"
         ) from error

@@ -11,6 +11,7 @@ from windsock.settings.declaration import Declaration
 from windsock.settings.given import Resolution
 from windsock.settings.layers import Origin, Refusal, Resolved
 from windsock.settings.process import process
+from windsock.settings.resolution import config_name
 from windsock.settings.settings import Settings
 from windsock.settings.views import given_of, key_of
 from windsock.text import MASK
@@ -99,10 +100,10 @@ def _below(resolved: Resolved, path: FieldPath, origin: Origin) -> tuple[str, ..
 
 
 def _config_name(resolution: Resolution) -> str | None:
-    """The name that the mirror writes into the metadata of the profile's flag."""
-    key = f"config.{resolution.config_id}"
-    names = (outcome.flag_metadata.get(key) for outcome in resolution.outcomes)
-    return next((name for name in names if isinstance(name, str)), None)
+    if resolution.config_id is None:
+        return None
+    names = (config_name(outcome, resolution.config_id) for outcome in resolution.outcomes)
+    return next((name for name in names if name is not None), None)
 
 
 def _refused(refusal: Refusal) -> str:

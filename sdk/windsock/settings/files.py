@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from pydantic_settings.sources import ConfigFileSourceMixin
 
 from windsock.nested import overlay
-from windsock.text import mask_passwords
+from windsock.text import mask_passwords, one_line
 
 logger = logging.getLogger("windsock.settings")
 
@@ -67,7 +67,7 @@ def _content(
             raise ValueError("its top level isn't a mapping")  # noqa: TRY004, TRY301 - handled with what the parsers raise
     except Exception as error:  # noqa: BLE001 - whatever a parser raises
         serves = "the values last read from it serve" if key in last else "it is left out"
-        text = mask_passwords(" ".join(str(error).split()))
+        text = mask_passwords(one_line(error))
         logger.error("%s: %s cannot be read (%s: %s); %s", name, path, type(error).__name__, text, serves)  # noqa: TRY400 - the message names what failed
         return last.get(key, {})
     last[key] = content

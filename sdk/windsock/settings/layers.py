@@ -20,6 +20,7 @@ class Origin:
         flag: Key of the flag whose variant held the value, if the layer is a flag.
         variant: Name of that variant.
         config_id: UUID of the configuration, if the layer is the user's profile.
+        config_name: That configuration's name, if the flag's metadata has it.
         variables: Maps fields to environment variables, if the layer is the environment or ``.env``.
     """
 
@@ -27,11 +28,14 @@ class Origin:
     flag: str | None = None
     variant: str | None = None
     config_id: str | None = None
+    config_name: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
-        """A readable name for the layer: ``profile teacher.profile/3f0c…``."""
-        return self.layer if self.flag is None else f"{self.layer} {self.flag}/{self.variant}"
+        """A readable name for the layer: ``profile teacher.profile/patient``."""
+        if self.flag is None:
+            return self.layer
+        return f"{self.layer} {self.flag}/{self.config_name or self.variant}"
 
     def variable(self, path: FieldPath) -> str | None:
         """The environment variable that held a field or its enclosing mapping; None in other layers."""

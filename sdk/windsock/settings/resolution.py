@@ -296,7 +296,8 @@ class Resolver:
             )  # fmt: skip
             return []
         config_id = _assigned(outcome) if layer == "profile" and outcome.value else None
-        return [Layer(Origin(layer, outcome.flag_key, outcome.variant, config_id), outcome.value)]
+        name = config_name(outcome, config_id) if config_id else None
+        return [Layer(Origin(layer, outcome.flag_key, outcome.variant, config_id, name), outcome.value)]
 
     def _serving(self, found: Iterable[Layer], withdrawn: Withdrawn) -> tuple[list[Layer], list[Refusal]]:
         """Drop the withdrawn values, and report which they were."""
@@ -344,6 +345,12 @@ class Resolver:
 def _overridden(outcomes: Outcomes) -> bool:
     """Whether a test forces any of these values."""
     return any(outcome.variant == OVERRIDE for outcome in outcomes)
+
+
+def config_name(outcome: Outcome, config_id: str) -> str | None:
+    """A configuration's name, which the mirror writes into the metadata of the profile's flag."""
+    name = outcome.flag_metadata.get(f"config.{config_id}")
+    return name if isinstance(name, str) else None
 
 
 def _assigned(profile: Outcome) -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from windsock.backoff import Backoff
+from windsock.text import one_line
 from windsock.usage.experiment_records import Record
 from windsock.usage.sinks import RowsRefusedError, Sink, store
 from windsock.usage.spool import Spool
@@ -132,7 +133,7 @@ class Delivery:
         if self.last_error is None:
             log.warning(
                 "usage records cannot be stored: %s; they wait in %s and are stored when it works again",
-                str(error).strip(),
+                one_line(error),
                 self._spool.folder,
             )
         # Anyone may read a health page, and a driver's message names the host; the log has the full text.
