@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,17 +14,24 @@ from tests.flagd_server import flagd_binary
 from tests.left_behind import nothing_is_left
 from tests.postgres_proxy import Proxy
 from windsock.postgres import embedded
+from windsock.settings.process import process
+from windsock.settings.resolution import Resolver
 
 _SLOW = (
-    "api/test_processes.py", "cli", "containers", "contrib/test_celery_pools.py", "contrib/test_servers.py", "contrib/test_django_app.py", "examples",
-    "experiments/test_champion.py", "experiments/test_decision.py", "experiments/test_demo.py", "experiments/test_engines.py", "experiments/test_lapses.py",
-    "experiments/test_oracles.py", "experiments/test_segments.py", "experiments/test_units.py",
-    "healing/test_retired_model.py", "lint/test_schema.py", "migrations/test_attacks.py", "mirror/test_command.py",
-    "mirror/test_faults.py", "mirror/test_faults_mirror.py", "mirror/test_faults_rows.py", "mirror/test_network.py",
-    "mirror/test_poolers.py", "testing/test_plugin.py", "test_packaging.py", "provenance/test_past.py", "typing",
+    "api/test_processes.py", "cli", "containers", "contrib/test_celery_pools.py", "contrib/test_servers.py", "contrib/test_django_app.py",
+    "evaluation/test_internals.py", "evaluator/test_oracles.py", "examples",
+    "experiments/test_champion.py", "experiments/test_decision.py", "experiments/test_demo.py", "experiments/test_engines.py",
+    "experiments/test_gbstats.py", "experiments/test_lapses.py", "experiments/test_oracles.py", "experiments/test_published.py",
+    "experiments/test_segments.py", "experiments/test_select.py", "experiments/test_units.py",
+    "flags/test_fuzz.py", "healing/test_classify.py", "healing/test_retired_model.py", "lint/test_portable.py", "lint/test_schema.py",
+    "migrations/test_attacks.py", "migrations/test_upgrade.py", "mirror/test_command.py",
+    "mirror/test_faults.py", "mirror/test_faults_mirror.py", "mirror/test_faults_rows.py", "mirror/test_faults_unexpected.py",
+    "mirror/test_guard_in_service.py", "mirror/test_network.py", "mirror/test_poolers.py", "mirror/test_stalled.py", "mirror/test_unlogged.py",
+    "providers/test_fork.py", "settings/test_same_as_pydantic.py", "testing/test_plugin.py", "testing/test_strategies.py",
+    "provenance/test_past.py", "test_packaging.py", "typing",
 )  # fmt: skip
-"""What starts programs, servers and whole systems, or many of them, and whole analyses of experiments, below this
-folder; `.ci/run` runs these apart."""
+"""What starts programs, servers and whole systems, or many of them, what waits for a server's faults, whole analyses of
+experiments, and comparisons of thousands of generated cases, below this folder; `.ci/run` runs these apart."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -53,6 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+@cache
 def _is_slow(path: Path) -> bool:
     here = Path(__file__).parent
     return any(path.is_relative_to(here / each) for each in _SLOW)
@@ -75,6 +84,27 @@ def _nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     else:
         with nothing_is_left():
             yield
+
+
+@pytest.fixture(autouse=True)
+def _own_classes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Read the environment for the classes that a test can know: each start and reload reads it for all there are.
+
+    Those of other test modules are loaded too, and those of earlier tests may not be collected yet.
+    """
+    others = {each for each in process.readers if _is_of_another_test(each, request.module.__name__)}
+    for each in others:
+        del process.readers[each]
+    yield
+    process.readers.update(dict.fromkeys(others))
+
+
+def _is_of_another_test(reader: object, module: str) -> bool:
+    if not isinstance(reader, Resolver):
+        return False
+    declared = reader.declaration.settings_class
+    of_a_test = declared.__module__.rpartition(".")[2].startswith("test_")
+    return "<locals>" in declared.__qualname__ or (of_a_test and declared.__module__ != module)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The console on a real PostgreSQL, over real HTTP, and people who are signed in there."""
 
 import json
+import shutil
 import subprocess
 import threading
 import time
@@ -8,12 +9,12 @@ from contextlib import contextmanager
 from typing import Annotated, Literal
 from uuid import UUID
 
-import httpx
 import psycopg
 import pytest
 import uvicorn
 from openfeature import api as openfeature
 from pydantic import BaseModel, Field, SecretStr
+from tests import loopback
 from tests.console.browser import CHROMIUM
 
 import windsock
@@ -128,23 +129,31 @@ def connection(database):
         yield connection
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A repository of flags, which is the working directory."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("ENVIRONMENT", "DATABASE_URL", "TEACHER_TEMPERATURE"):
-        monkeypatch.delenv(name, raising=False)
-    flags = tmp_path / "flagd"
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory):
+    """A repository of flags, to be copied."""
+    root = tmp_path_factory.mktemp("repository")
+    flags = root / "flagd"
     (flags / "mirror").mkdir(parents=True)
     (flags / "teacher.flagd.json").write_text(json.dumps(document(), indent=2) + "\n")
     (flags / "mirror" / "profiles.flagd.json").write_text(json.dumps(mirrored()))
     (flags / "experiments").mkdir()
     (flags / "experiments" / "cheaper.yaml").write_text(EXPERIMENT)
-    (tmp_path / ".gitignore").write_text("flagd/mirror\n")
-    git(tmp_path, "init", "-q", "-b", "main")
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "-q", "-m", "Flags of the teacher")
-    return flags
+    (root / ".gitignore").write_text("flagd/mirror\n")
+    git(root, "init", "-q", "-b", "main", "--template=")
+    git(root, "add", ".")
+    git(root, "commit", "-q", "-m", "Flags of the teacher")
+    return root
+
+
+@pytest.fixture
+def folder(repository, tmp_path, monkeypatch):
+    """A repository of flags, which is the working directory."""
+    shutil.copytree(repository, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    for name in ("ENVIRONMENT", "DATABASE_URL", "TEACHER_TEMPERATURE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "flagd"
 
 
 @contextmanager
@@ -185,7 +194,7 @@ class Person:
     """Somebody at a browser without scripts."""
 
     def __init__(self, address, token=None):
-        self.http = httpx.Client(base_url=address, follow_redirects=True, timeout=120)
+        self.http = loopback.Client(base_url=address, follow_redirects=True, timeout=120)
         if token:
             self.http.post("/sign-in", data={"token": token})
 

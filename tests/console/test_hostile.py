@@ -1,6 +1,7 @@
 """HTML, control characters, right-to-left text and long names in every field that a page shows."""
 
 import json
+from itertools import product
 
 import pytest
 from tests.console.hostile import EVIL, addresses, plant
@@ -44,15 +45,13 @@ def test_forms_send_it_back_escaped(hostile, admin):
 
 
 @pytest.mark.parametrize(
-    "path", ["/change", "/request", "/user", "/profile", "/changes", "/flag", "/settings", "/base"]
-)
-@pytest.mark.parametrize(
     "text", ["\x00", "\ud800".encode("utf-8", "surrogatepass"), "9" * 400, "-1", "../../etc/passwd"]
 )
-def test_odd_queries_are_answered(admin, path, text):
-    for name in "id", "name", "key", "flag", "page", "q", "at", "variant":
+def test_odd_queries_are_answered(admin, text):
+    paths = "/change", "/request", "/user", "/profile", "/changes", "/flag", "/settings", "/base"
+    for path, name in product(paths, ("id", "name", "key", "flag", "page", "q", "at", "variant")):
         answer = admin.get(path, **{name: text})
-        assert answer.status_code in {200, 404, 422}, answer.text[:300]
+        assert answer.status_code in {200, 404, 422}, (path, name, answer.text[:300])
 
 
 @pytest.mark.parametrize("body", [b"\xff\xfe=x", b"a=%ff", b"=" * 5_000 + b"&" * 5_000, b"x" * 300_000])

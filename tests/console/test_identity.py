@@ -5,10 +5,10 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from tests import loopback
 from tests.console.conftest import Person, serving
 
 from windsock.api import Role
@@ -106,7 +106,7 @@ def test_the_session_ends_no_later_than_the_jwt(address, connection):
     ids=str,
 )
 def test_what_is_refused(address, claims):
-    answer = httpx.post(f"{address}/sign-in", data={"token": signed(**claims)})
+    answer = loopback.post(f"{address}/sign-in", data={"token": signed(**claims)})
     assert answer.status_code == 401
     assert "set-cookie" not in answer.headers
 
@@ -122,7 +122,7 @@ def test_other_signatures_are_refused(address):
         good[:-4] + "AAAA",
         "a.b.c",
     ):
-        assert httpx.post(f"{address}/sign-in", data={"token": token}).status_code == 401
+        assert loopback.post(f"{address}/sign-in", data={"token": token}).status_code == 401
         time.sleep(1.0)  # attempts are limited
 
 

@@ -145,6 +145,7 @@ def test_home_names_rollouts_at_their_last_step_and_not_those_under_way(admin, f
     assert "rolling out" in flags
 
 
+@pytest.mark.slow  # its report takes seconds
 def test_home_names_a_running_experiment_that_is_invalid(admin, connection, folder):
     changed = document()
     changed["flags"]["teacher"]["metadata"]["experiment"] = "cheaper"

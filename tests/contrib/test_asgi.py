@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.testclient import TestClient
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
+from tests import loopback
 from tests.contrib.conftest import served
 from tests.healing.teachers import CONFIG, TYPO, Provider, Teacher, profiles
 
@@ -154,7 +155,7 @@ def test_context_dependency_and_lifespan(with_context, usage):
 
 
 def test_on_a_real_server(with_context):
-    with served(with_context, lifespan="on") as address, httpx.Client(base_url=address) as client:
+    with served(with_context, lifespan="on") as address, loopback.Client(base_url=address) as client:
         ask_with_context(client.get)
     assert not windsock.health().ready
 

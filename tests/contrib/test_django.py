@@ -5,7 +5,6 @@ import types
 import uuid
 
 import django
-import httpx
 import pytest
 from django.conf import settings
 from django.core.asgi import get_asgi_application
@@ -14,6 +13,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client, override_settings
 from django.urls import path
 from openfeature.evaluation_context import EvaluationContext
+from tests import loopback
 from tests.contrib.conftest import served
 from tests.healing.teachers import CONFIG, TYPO, Provider, Teacher
 
@@ -158,9 +158,9 @@ async def test_the_setting_names_the_user_of_what_is_asked_without_one(rows):
 
 def test_on_a_real_server(rows):
     with served(get_asgi_application()) as address:
-        assert httpx.get(f"{address}/plain/ann").text == "gpt-4o-mini"
-        assert httpx.get(f"{address}/stream_async/ann").text == f"{TYPO}0.7"
-        assert httpx.get(f"{address}/broken/ann").status_code == 500
+        assert loopback.get(f"{address}/plain/ann").text == "gpt-4o-mini"
+        assert loopback.get(f"{address}/stream_async/ann").text == f"{TYPO}0.7"
+        assert loopback.get(f"{address}/broken/ann").status_code == 500
     found = [(row.values, row.error_class) for row in rows()]
     assert found == [
         ({"reasoning_model": "gpt-4o-mini"}, None),

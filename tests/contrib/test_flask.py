@@ -4,8 +4,8 @@ import threading
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import flask
-import httpx
 from openfeature.evaluation_context import EvaluationContext
+from tests import loopback
 from tests.healing.teachers import TYPO, Teacher
 
 from windsock.contrib.flask import init_app
@@ -60,9 +60,9 @@ def test_on_a_real_server(rows):
         thread.start()
         try:
             address = f"http://127.0.0.1:{server.server_port}"
-            assert httpx.get(f"{address}/model", headers={"X-User": "ann"}).text == TYPO
-            assert httpx.get(f"{address}/model").text == "gpt-4o-mini"
-            assert httpx.get(f"{address}/broken", headers={"X-User": "ann"}).status_code == 500
+            assert loopback.get(f"{address}/model", headers={"X-User": "ann"}).text == TYPO
+            assert loopback.get(f"{address}/model").text == "gpt-4o-mini"
+            assert loopback.get(f"{address}/broken", headers={"X-User": "ann"}).status_code == 500
         finally:
             server.shutdown()
             thread.join()

@@ -6,10 +6,10 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 from wsgiref.validate import validator
 
 import flask
-import httpx
 import pytest
 import werkzeug.test
 from openfeature.evaluation_context import EvaluationContext
+from tests import loopback
 from tests.healing.teachers import CONFIG, TYPO, Provider, Teacher
 
 import windsock
@@ -137,9 +137,9 @@ def test_on_a_real_server(rows):
         thread.start()
         try:
             address = f"http://127.0.0.1:{server.server_port}"
-            assert httpx.get(f"{address}/plain/ann").text == "gpt-4o-mini"
-            assert httpx.get(f"{address}/stream/ann").text == f"{TYPO}0.7"
-            assert httpx.get(f"{address}/broken/ann").status_code == 500
+            assert loopback.get(f"{address}/plain/ann").text == "gpt-4o-mini"
+            assert loopback.get(f"{address}/stream/ann").text == f"{TYPO}0.7"
+            assert loopback.get(f"{address}/broken/ann").status_code == 500
         finally:
             server.shutdown()
             thread.join()

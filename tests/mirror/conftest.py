@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from tests.waiting import eventually
 
+from windsock.mirror import base_tables
 from windsock.mirror.loop import Mirror
 from windsock.mirror.options import MirrorOptions
 
@@ -128,6 +129,12 @@ def make_world(tmp_path):
 @pytest.fixture
 def world(database, make_world):
     return make_world(database)
+
+
+@pytest.fixture
+def looking_often(monkeypatch):
+    """Mirrors look more often whether somebody changed the base values by hand."""
+    monkeypatch.setattr(base_tables, "_LOOK_SECONDS", 0.1)
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from tests.waiting import eventually
 import windsock
 from windsock.errors import ConfigurationError, DatabaseUnfitError
 
+pytestmark = pytest.mark.usefixtures("looking_often")
+
 
 class Ads(windsock.Settings, flag="bids"):
     k: float = 0.5
@@ -51,7 +53,7 @@ def test_base_values_arrive_follow_the_file_and_leave_other_rows_alone(world, gi
     eventually(lambda: rows(world) == DEFAULTS | {"winner_detection": winner, "limit": 47})
     git({"winner_detection": winner | {"ctr_threshold": 0.04}})
     changed = DEFAULTS | {"winner_detection": winner | {"ctr_threshold": 0.04}}
-    eventually(lambda: rows(world) == changed, seconds=5)
+    eventually(lambda: rows(world) == changed)
     assert world.execute("select value from learning_config where key = 'theirs'") == [(1,)]
 
 
@@ -94,7 +96,7 @@ def test_a_missing_table_is_one_alarm_and_profiles_are_published_all_the_same(
     eventually(lambda: ann in world.served())
     eventually(lambda: messages(logging.ERROR))
     world.assign(bob, world.seed)
-    eventually(lambda: bob in world.served(), seconds=5)
+    eventually(lambda: bob in world.served())
     assert mirror.status.is_ready
     (alarm,) = messages(logging.ERROR)
     assert "there is no table public.learning_config for base values: run `windsock migrate`" in alarm
@@ -229,9 +231,9 @@ def test_an_edit_by_hand_is_found_and_undone(*, world, git, watching, messages):
     )
     eventually(lambda: rows(world) == DEFAULTS | {"k": 1})
     world.execute("update learning_config set value = '7' where key in ('k', 'limit')")
-    eventually(lambda: rows(world) == DEFAULTS | {"k": 1}, seconds=5)
+    eventually(lambda: rows(world) == DEFAULTS | {"k": 1})
     world.execute("delete from learning_config where key = 'k'")
-    eventually(lambda: rows(world) == DEFAULTS | {"k": 1}, seconds=5)
+    eventually(lambda: rows(world) == DEFAULTS | {"k": 1})
     eventually(lambda: len([each for each in messages() if "changed by hand" in each]) == 2)
     first, second = (each for each in messages() if "changed by hand" in each)
     assert "(k, limit)" in first

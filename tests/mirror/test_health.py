@@ -3,9 +3,9 @@
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests import loopback
 from tests.waiting import eventually
 
 from windsock.errors import ConfigurationError
@@ -14,7 +14,7 @@ from windsock.mirror.health import serve_health
 
 @pytest.fixture
 def get():
-    with httpx.Client(timeout=60) as client:
+    with loopback.Client(timeout=60) as client:
         yield lambda port, path: client.get(f"http://127.0.0.1:{port}{path}")
 
 

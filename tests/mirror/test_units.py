@@ -13,6 +13,8 @@ from windsock.evaluator import FlagEvaluator
 from windsock.flags import merge, read_document
 from windsock.mirror import base_tables
 
+pytestmark = pytest.mark.usefixtures("looking_often")
+
 HALF = {"fractional": [["stricter", 50], ["base", 50]]}
 
 
@@ -110,9 +112,9 @@ def test_units_that_come_and_go_are_followed(*, world, git, campaigns, watching)
         lambda: world.execute("select 1 from learning_config where key = 'k' and revision is not null")
     )
     campaigns("c1", "c2", "c3")
-    eventually(lambda: own(world) == {("c1", "k"): 2, ("c2", "k"): 2}, seconds=20)
+    eventually(lambda: own(world) == {("c1", "k"): 2, ("c2", "k"): 2})
     world.execute("delete from campaigns where id = 'c1'")
-    eventually(lambda: own(world) == {("c2", "k"): 2}, seconds=20)
+    eventually(lambda: own(world) == {("c2", "k"): 2})
 
 
 def test_a_step_of_a_rollout_needs_no_change_of_the_file(*, world, git, campaigns, watching):
@@ -120,9 +122,7 @@ def test_a_step_of_a_rollout_needs_no_change_of_the_file(*, world, git, campaign
     begins = int(time.time()) + 3
     folder = git({"if": [{"<": [{"var": "$flagd.timestamp"}, begins]}, "base", "stricter"]})
     watching(world.mirror(**options(folder, poll_seconds=0.1)))
-    eventually(
-        lambda: world.execute("select value from learning_config where key = 'k'") == [(2,)], seconds=20
-    )
+    eventually(lambda: world.execute("select value from learning_config where key = 'k'") == [(2,)])
     assert own(world) == {}, "the base has it too"
 
 
@@ -134,7 +134,7 @@ def test_an_edit_by_hand_is_undone_and_a_strangers_row_stays(*, world, git, camp
     wanted = {("c1", "k"): 2, ("c1", "theirs"): 1}
     eventually(lambda: own(world) == wanted)
     world.execute("update learning_config_units set value = '7' where key = 'k'")
-    eventually(lambda: own(world) == wanted, seconds=20)
+    eventually(lambda: own(world) == wanted)
     eventually(lambda: any("changed by hand (k of c1)" in each for each in messages()))
 
 

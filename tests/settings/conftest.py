@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from weakref import WeakSet
 
 import pytest
 from openfeature import api
 from tests.flagfiles import write_flags
 
 import windsock
-from windsock.settings.process import process
 
 
 @pytest.fixture(autouse=True)
@@ -18,12 +16,9 @@ def fresh_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     monkeypatch.delenv("ENVIRONMENT", raising=False)
     monkeypatch.delenv("DATABASE_URL", raising=False)
     windsock.reload()
-    before = set(process.readers)
     yield
     windsock.stop()
     api.shutdown()
-    # The test's own classes are garbage that isn't collected yet: each start and reload would read them all again.
-    process.readers = WeakSet(before & set(process.readers))
 
 
 @pytest.fixture

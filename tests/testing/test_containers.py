@@ -4,13 +4,19 @@ import pytest
 from tests.docs.blocks import REPOSITORY
 
 from windsock.errors import ConfigurationError
-from windsock.testing import containers
+
+
+@pytest.fixture(scope="module")
+def containers():
+    from windsock.testing import containers  # Docker's clients take a while to load
+
+    return containers
 
 
 @pytest.mark.parametrize(
     ("variable", "expected"), [("", "postgres:17.6"), ("mirror.test/postgres:1", "mirror.test/postgres:1")]
 )
-def test_the_image_is_that_of_docker_compose(monkeypatch, variable, expected):
+def test_the_image_is_that_of_docker_compose(containers, monkeypatch, variable, expected):
     monkeypatch.setenv("WINDSOCK_POSTGRES_IMAGE", variable)
     assert containers.image("postgres", REPOSITORY) == expected
 
@@ -20,18 +26,18 @@ def test_the_image_is_that_of_docker_compose(monkeypatch, variable, expected):
     ["services: {flagd: {build: .}}", "services: {}", "[]", ""],
     ids=["no image", "no service", "a list", "empty"],
 )
-def test_a_compose_file_without_the_image_is_named(tmp_path, text):
+def test_a_compose_file_without_the_image_is_named(containers, tmp_path, text):
     (tmp_path / "compose.yaml").write_text(text)
     with pytest.raises(ConfigurationError, match=r"compose\.yaml: no service 'flagd' with an image"):
         containers.image("flagd", tmp_path)
 
 
-def test_no_compose_file_is_an_error(tmp_path):
+def test_no_compose_file_is_an_error(containers, tmp_path):
     with pytest.raises(ConfigurationError, match=r"no docker-compose\.yml here"):
         containers.image("flagd", tmp_path)
 
 
-def test_flagd_is_not_started_without_a_file(tmp_path):
+def test_flagd_is_not_started_without_a_file(containers, tmp_path):
     with (
         pytest.raises(ConfigurationError, match=r"no \*\.flagd\.json here"),
         containers.flagd(REPOSITORY, tmp_path),

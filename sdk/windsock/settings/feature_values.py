@@ -69,7 +69,7 @@ class DeclaredFeature(Generic[V]):
         self._read = False
         self._value: V | None = None
         self._told: set[tuple[str | None, str]] = set()
-        process.readers.add(self)
+        process.readers[self] = None
 
     def value(self) -> V | None:
         """The value forced by the environment; None if the flag decides."""

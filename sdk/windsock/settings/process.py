@@ -20,14 +20,14 @@ class Process:
     Attributes:
         evaluation: Access to the flags, created on first use.
         withdrawn: Values that aren't served.
-        readers: Everything that has read the environment.
+        readers: Everything that has read the environment, in the order of its declaration.
         epoch: A new object whenever something other than the flags changes; settings are then resolved again.
     """
 
     def __init__(self) -> None:
         self.evaluation: Evaluation | None = None
         self.withdrawn: Withdrawn = {}
-        self.readers: weakref.WeakSet[Reader] = weakref.WeakSet()
+        self.readers: weakref.WeakKeyDictionary[Reader, None] = weakref.WeakKeyDictionary()
         self.epoch = object()
 
     def evaluating(self) -> Evaluation:

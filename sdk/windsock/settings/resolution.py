@@ -66,7 +66,7 @@ class Resolver:
         self._made = _Made(None)
         self._prepared = self._prepare(_NONE, None, "")
         self._logged: set[tuple[object, ...]] = set()
-        process.readers.add(self)
+        process.readers[self] = None
 
     def reload(self) -> None:
         """Read the environment again."""
