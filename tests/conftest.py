@@ -19,10 +19,10 @@ from windsock.settings.resolution import Resolver
 
 _SLOW = (
     "api/test_processes.py", "cli", "containers", "contrib/test_celery_pools.py", "contrib/test_servers.py", "contrib/test_django_app.py",
-    "evaluation/test_internals.py", "evaluator/test_oracles.py", "examples",
-    "experiments/test_champion.py", "experiments/test_decision.py", "experiments/test_demo.py", "experiments/test_engines.py",
+    "client/test_internals.py", "evaluator/test_oracles.py", "examples",
+    "experiments/test_champion.py", "experiments/test_checked_select.py", "experiments/test_decision.py", "experiments/test_demo.py", "experiments/test_engines.py",
     "experiments/test_gbstats.py", "experiments/test_lapses.py", "experiments/test_oracles.py", "experiments/test_published.py",
-    "experiments/test_segments.py", "experiments/test_select.py", "experiments/test_units.py",
+    "experiments/test_segments.py", "experiments/test_units.py",
     "flags/test_fuzz.py", "healing/test_classify.py", "healing/test_retired_model.py", "lint/test_portable.py", "lint/test_schema.py",
     "migrations/test_attacks.py", "migrations/test_upgrade.py", "mirror/test_command.py",
     "mirror/test_faults.py", "mirror/test_faults_mirror.py", "mirror/test_faults_rows.py", "mirror/test_faults_unexpected.py",
@@ -35,7 +35,13 @@ experiments, and comparisons of thousands of generated cases, below this folder;
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep compiled modules for this run where the environment keeps none: tests start hundreds of programs."""
+    """Keep compiled modules for this run where the environment keeps none: tests start hundreds of programs.
+
+    Raises:
+        pytest.UsageError: A file of `_SLOW` was renamed, and would run with the others.
+    """
+    if gone := [each for each in _SLOW if not (Path(__file__).parent / each).exists()]:
+        raise pytest.UsageError(f"tests/conftest.py: _SLOW names what isn't there: {', '.join(gone)}")
     if sys.dont_write_bytecode:
         folder = tempfile.TemporaryDirectory(prefix="windsock-bytecode-", ignore_cleanup_errors=True)
         config.add_cleanup(folder.cleanup)

@@ -71,11 +71,10 @@ def test_a_locked_token_table_holds_up_nothing_but_the_api(app, client, connecti
 
 def test_a_database_that_stalls_is_a_503_in_time(client, database, flag_file, monkeypatch):
     monkeypatch.setattr(door, "_DATABASE_SECONDS", 0.3)
-    before, began = flag_file.read_bytes(), time.monotonic()
+    before = flag_file.read_bytes()
     with psycopg.connect(database) as locking:
         locking.execute("lock table windsock.api_tokens in access exclusive mode")
-        answer = client.put(PATH, json={"threshold": 0.6})
-        assert time.monotonic() - began < 20, "it waited for the lock"
+        answer = client.put(PATH, json={"threshold": 0.6})  # the lock stays until it has answered
     assert (answer.status_code, flag_file.read_bytes()) == (503, before)
     assert "try again" in answer.json()["detail"]
 

@@ -222,10 +222,9 @@ def test_a_deep_rule_is_evaluated_and_a_hostile_depth_is_not_read() -> None:
     assert variant(rule, {}) == "a"
 
 
-def test_rules_nested_in_every_operator_compile_in_linear_time() -> None:
+def test_rules_nested_in_every_operator_compile() -> None:
+    """Compiling each operand twice would take 2⁴⁵ steps."""
     rule: object = {"var": "x"}
     for _ in range(45):
         rule = {"cat": [{"fractional": [rule, ["a", 1]]}, ""]}
-    began = time.process_time()
-    outcome = compiled(rule).evaluate({"x": "u"})
-    assert (outcome.variant, time.process_time() - began < 2) == ("a", True)
+    assert compiled(rule).evaluate({"x": "u"}).variant == "a"

@@ -74,7 +74,7 @@ def test_a_process_that_is_frozen_in_its_exchange_lets_go_of_its_locks(board):
 
     frozen = threading.Thread(target=freeze)
     frozen.start()
-    held.wait(10)
+    held.wait(60)
     with psycopg.connect(board._connection._url, autocommit=True) as other:
         ask = "select count(*) from pg_stat_activity where application_name = 'windsock-quarantine'"
         for _ in range(300):

@@ -191,11 +191,11 @@ def test_a_migration_does_not_hold_up_others_behind_an_idle_reader(used_database
         with connect(used_database) as reader, reader.transaction():
             reader.execute("select count(*) from public.profiles")
             started.set()
-            release.wait(20)
+            release.wait(60)
 
     idle = threading.Thread(target=use)
     idle.start()
-    started.wait(10)
+    started.wait(60)
     with connect(used_database) as connection, connect(used_database) as service:
         migrating = threading.Thread(target=migrate, args=[connection, read_migrations(folder)])
         migrating.start()

@@ -7,7 +7,6 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from tests.waiting import eventually
@@ -126,12 +125,10 @@ def test_run_ends_by_a_signal(windsock_command, world, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    eventually(lambda: ann in world.served(), seconds=30)
+    eventually(lambda: ann in world.served())
     process.send_signal(signal.SIGTERM)
-    began = time.monotonic()
-    _, stderr = process.communicate(timeout=10)
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert time.monotonic() - began < 5
     assert "published 1 file, " in stderr
 
 

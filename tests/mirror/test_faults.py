@@ -137,7 +137,7 @@ def test_a_promoted_standby_is_found_and_read_as_a_whole(
     both = f"host={folders} user=postgres dbname=postgres"
     serve(world, url=both)
     with psycopg.connect(f"host={standby} user=postgres dbname=postgres", autocommit=True) as second:
-        eventually(lambda: second.execute("select id from profiles").fetchall(), seconds=30)
+        eventually(lambda: second.execute("select id from profiles").fetchall())
         with world.serving():
             os.kill(own_server._server.get_pid(), signal.SIGQUIT)  # the first server is gone at once
             eventually(messages)

@@ -55,7 +55,7 @@ def test_killed_at_random_moments_under_load_it_loses_and_invents_nothing(world,
         stop.set()
         writer.join()
     start_mirror()
-    eventually(lambda: world.served() == world.assigned(), seconds=30)
+    eventually(lambda: world.served() == world.assigned())
     assert world.mirror().differences() == ()
     assert not list(world.folder.glob(".*"))
 
@@ -65,7 +65,7 @@ def test_a_standby_mirror_takes_over_from_one_that_is_killed(
 ):
     world.user(world.seed)
     leader = start_mirror()
-    eventually(lambda: world.served() == world.assigned(), seconds=30)
+    eventually(lambda: world.served() == world.assigned())
     second = watching(world.mirror(shards=4))
     eventually(lambda: second.status.last_success)
     assert not second.status.leading

@@ -59,7 +59,7 @@ def test_broken_settings_are_one_alarm_and_the_last_good_ones_serve(
         spoil(served_world, "description = 'still broken'")
         served_world.execute("notify windsock")
     carol = served_world.user(served_world.seed)
-    eventually(lambda: carol in served_world.served(), seconds=15)
+    eventually(lambda: carol in served_world.served())
     (alarm,) = messages(logging.ERROR)
     assert alarm.startswith(f"app_configurations {served_world.spoiled} (spoiled): settings")
     assert alarm.endswith("its last good settings stay published")

@@ -57,7 +57,7 @@ def test_flagd_ends_without_the_first_document_and_serves_when_it_is_started_aga
     watching(world.mirror())
     recovered(world, None)
     start()
-    eventually(lambda: answer(ann) == world.assigned()[ann], seconds=30)
+    eventually(lambda: answer(ann) == world.assigned()[ann])
     assert answer(bob) == {}
     world.assign(bob, world.seed)
     eventually(lambda: answer(bob) == world.assigned()[bob])

@@ -70,12 +70,12 @@ def test_retries_do_not_open_the_guard(world, crowd):
 
 
 def test_a_correction_goes_out_while_a_mass_removal_is_stopped(*, world, crowd, watching, messages):
-    watching(world.mirror(poll_seconds=60))
+    watching(world.mirror(poll_seconds=600))
     eventually(lambda: len(world.served()) == 1000)
     remove(world, 600)
     eventually(lambda: any("that an hour may remove" in each for each in messages()))
     world.execute("update app_configurations set settings = '{\"retrieval_top_k\": 9}' where id = %s", crowd)
-    eventually(lambda: served_of(world, crowd) == 50, seconds=5)
+    eventually(lambda: served_of(world, crowd) == 50)
     assert len(world.served()) == 1000
 
 

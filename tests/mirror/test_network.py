@@ -58,6 +58,6 @@ def test_a_stalled_connection_is_broken_and_opened_again(*, world, proxied, watc
     with world.serving():
         world.proxy.stalls = True
         world.user(world.seed)
-        eventually(lambda: messages(logging.ERROR), seconds=20)
+        eventually(lambda: messages(logging.ERROR))
     world.proxy.stalls = False
     recovered(world, "the connection to the database is lost")

@@ -67,7 +67,7 @@ def test_a_session_pooler_carries_the_mirror(pooler, world, watching, recovered)
     mirror = watching(world.mirror(url=pooler("session"), poll_seconds=60, self_test_seconds=0.1))
     eventually(lambda: "teacher.profile" in world.flags())
     world.assign(ann, world.seed)
-    eventually(lambda: ann in world.served(), seconds=10)
+    eventually(lambda: ann in world.served())
     assert mirror.status.leading
     recovered(world, None)
 

@@ -48,9 +48,9 @@ def test_a_lock_on_what_the_mirror_writes_costs_no_profile_and_no_connection(
         (folder / "ads.flagd.json").write_text((folder / "ads.flagd.json").read_text().replace("1", "2"))
         for _ in range(3):
             user = world.user(world.seed)
-            eventually(lambda user=user: user in world.served(), seconds=30)
+            eventually(lambda user=user: user in world.served())
         assert sessions(world) == before
-    eventually(lambda: rows(world)["k"] == 2, seconds=30)
+    eventually(lambda: rows(world)["k"] == 2)
 
 
 @pytest.mark.parametrize("table", ["profiles", "app_configurations"])
@@ -88,12 +88,12 @@ def test_a_session_that_is_paused_is_given_up(*, world, watching, messages):
     for pid in paused:
         os.kill(pid, signal.SIGSTOP)
     try:
-        eventually(lambda: messages(logging.ERROR), seconds=30)
+        eventually(lambda: messages(logging.ERROR))
     finally:
         for pid in paused:
             os.kill(pid, signal.SIGCONT)
     another = world.user(world.seed)
-    eventually(lambda: another in world.served(), seconds=30)
+    eventually(lambda: another in world.served())
 
 
 def test_the_first_questions_of_a_connection_end_too(world, proxy):

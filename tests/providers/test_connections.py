@@ -51,7 +51,7 @@ def following(port: int, **options: float) -> Iterator[StreamProvider]:
 
 def nothing_is_left(port: int) -> bool:
     ours = [thread for thread in threading.enumerate() if thread.name.startswith("windsock")]
-    return not ours and until(lambda: sockets(port) == 0, 20)
+    return not ours and until(lambda: sockets(port) == 0)
 
 
 @pytest.fixture

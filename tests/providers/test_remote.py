@@ -201,7 +201,7 @@ def test_a_class_asks_for_its_flags_at_once_in_a_loop(flagd: FlagdServer) -> Non
             asked.append(flag_key)
             if len(asked) == 3:
                 meeting.set()
-            await asyncio.wait_for(meeting.wait(), 20)
+            await asyncio.wait_for(meeting.wait(), 60)
             return await resolve(flag_key, default_value, evaluation_context)
 
         provider.resolve_object_details_async = all_three
@@ -220,7 +220,7 @@ def test_an_unreachable_server_costs_no_deadline(flagd: FlagdServer) -> None:
         }, "none was sent and waited for"
         assert not windsock.health().ready
         flagd.start()
-        assert until(lambda: value() == "red", 30)
+        assert until(lambda: value() == "red")
 
 
 def test_a_start_without_a_server_is_bounded_and_goes_on(flagd: FlagdServer) -> None:
@@ -228,7 +228,7 @@ def test_a_start_without_a_server_is_bounded_and_goes_on(flagd: FlagdServer) -> 
     with asking(flagd.rpc, deadline=0.5):
         assert (value(), status()) == ("default", ProviderStatus.ERROR)
         flagd.start()
-        assert until(lambda: value() == "red" and status() is ProviderStatus.READY, 30)
+        assert until(lambda: value() == "red" and status() is ProviderStatus.READY)
 
 
 def test_a_frozen_server_does_not_hold_the_event_loop(flagd: FlagdServer) -> None:
@@ -295,9 +295,9 @@ def test_forked_children_ask_by_themselves(flagd: FlagdServer) -> None:
     with asking(flagd.rpc):
         assert value() == "red"
         for number in range(8):
-            pid = forked(lambda: until(lambda: value() != "default", 20))
+            pid = forked(lambda: until(lambda: value() != "default"))
             assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
             assert value() == "red", f"the parent goes on, after fork {number + 1}"
-        waiting = [forked(lambda: until(lambda: value() == "blue", 30)) for _ in range(2)]
+        waiting = [forked(lambda: until(lambda: value() == "blue")) for _ in range(2)]
         flagd.write(FLAGS | {"colour": text("blue")})
         assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in waiting] == [0, 0]

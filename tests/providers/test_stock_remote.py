@@ -97,7 +97,7 @@ def test_a_forked_child_asks_again(tmp_path: Path) -> None:
         stock.shutdown()
         api.clear_providers()
         api.set_provider_and_wait(windsock, "windsock")
-        new = forked(lambda: until(lambda: value("windsock") == "blue", 20))
+        new = forked(lambda: until(lambda: value("windsock") == "blue"))
         flagd.write(REMOTE | BLUE)
         assert ended(new) == 0
         assert ended(old) != 0, "the cached red for ever, or a crash"

@@ -64,7 +64,7 @@ def test_a_server_that_is_killed_and_started_again(tmp_path: Path) -> None:
         assert value() == "red"
         flagd.write(FLAGS | {"colour": {**FLAGS["colour"], "variants": {"it": "blue"}}})
         flagd.start()
-        assert until(lambda: value() == "blue" and status() is ProviderStatus.READY, 30)
+        assert until(lambda: value() == "blue" and status() is ProviderStatus.READY)
 
 
 def test_a_set_above_4_mib(tmp_path: Path) -> None:

@@ -54,10 +54,10 @@ def test_what_a_class_passes_on_itself_is_its_own_whatever_else_is_made_meanwhil
             super().__init__(**{"name": "own", **values})
             if not values:
                 asked.set()
-                assert made.wait(10)
+                assert made.wait(60)
 
     def other() -> str:
-        assert asked.wait(10)
+        assert asked.wait(60)
         name = Own(name="other").name
         made.set()
         return name
@@ -80,13 +80,13 @@ def test_a_value_that_is_withdrawn_while_settings_are_made_does_not_come_back(
         found = laid(*arguments, **options)
         if not resolved.is_set():
             resolved.set()
-            assert withdrawn.wait(10)
+            assert withdrawn.wait(60)
         return found
 
     monkeypatch.setattr(resolver, "laid", slowly)
 
     def withdraw() -> int:
-        assert resolved.wait(10)
+        assert resolved.wait(60)
         process.withdraw({("slow", "on", "port"): fingerprint(5)})
         port = Slow.for_user("ben").port
         withdrawn.set()

@@ -76,7 +76,7 @@ def test_a_full_batch_does_not_wait_for_the_interval(start, make_pending):
     writer = start(sink, UsageOptions(flush_interval=60, batch_size=5))
     for _ in range(5):
         writer.put(make_pending())
-    eventually(lambda: len(sink.rows) == 5, seconds=20)
+    eventually(lambda: len(sink.rows) == 5)
 
 
 def test_a_lone_record_is_stored_within_the_interval(start, make_pending):
@@ -124,13 +124,12 @@ def test_a_slow_sink_does_not_keep_records_in_memory_for_longer(start, make_pend
     sink = SlowSink()
     writer = start(sink, UsageOptions(flush_interval=0.5, batch_size=1))
     sent = [make_pending() for _ in range(40)]  # eight seconds of work for this sink
-    began = time.monotonic()
     for each in sent:
         writer.put(each)
     assert writer.flush()
-    assert time.monotonic() - began < 4
+    assert len(sink.rows) < 40, "it waited for the sink"
     assert writer.health().written + writer.health().spooled == 40
-    eventually(lambda: {row.id for row in sink.rows} == {each.id for each in sent}, seconds=30)
+    eventually(lambda: {row.id for row in sink.rows} == {each.id for each in sent})
 
 
 def test_stop_ends_in_time_with_a_blocked_sink_and_keeps_everything(start, make_pending, spool):
@@ -139,7 +138,7 @@ def test_stop_ends_in_time_with_a_blocked_sink_and_keeps_everything(start, make_
     sent = [make_pending() for _ in range(2500)]
     for each in sent:
         writer.put(each)
-    assert sink.entered.wait(20), "two batches are full, whatever the interval"
+    assert sink.entered.wait(60), "two batches are full, whatever the interval"
     began = time.monotonic()
     writer.stop(deadline=1)
     assert time.monotonic() - began < 20, "it waited for the sink"
@@ -155,7 +154,7 @@ def test_what_reaches_the_disk_after_a_stop_that_did_not_wait_can_be_replayed(st
     sent = [make_pending() for _ in range(1500)]
     for each in sent:
         writer.put(each)
-    assert sink.entered.wait(20)
+    assert sink.entered.wait(60)
     writer.stop(deadline=0)
     eventually(lambda: writer.health().spooled == 1500)
 
@@ -164,7 +163,7 @@ def test_what_reaches_the_disk_after_a_stop_that_did_not_wait_can_be_replayed(st
             assert {row.id for row in rows or ()} == {each.id for each in sent}
         return True
 
-    eventually(all_are_free, seconds=10)
+    eventually(all_are_free)
     sink.open.set()
 
 
@@ -270,7 +269,7 @@ def test_what_comes_while_the_sink_blocks_is_on_disk_when_the_writer_has_stopped
     writer = start(sink, UsageOptions(flush_interval=0.1))
     first, second = make_pending(), make_pending()
     writer.put(first)
-    assert sink.entered.wait(20)
+    assert sink.entered.wait(60)
     writer.put(second)
     writer.stop(deadline=1)
     sink.open.set()

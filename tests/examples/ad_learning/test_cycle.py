@@ -226,7 +226,7 @@ def test_a_timeout_is_reported_with_its_limit_and_the_others_run(database, confi
 def test_the_worker_returns_where_the_feature_is_off(database, configure, caplog):
     caplog.set_level(logging.INFO)
     configure("feature_flags", self_learning_cycle=False)
-    asyncio.run(asyncio.wait_for(work(SelfLearningOrchestrator(database), asyncio.Event()), 5))
+    asyncio.run(asyncio.wait_for(work(SelfLearningOrchestrator(database), asyncio.Event()), 60))
     assert "Self-learning cycle disabled by configuration" in caplog.text
 
 
@@ -260,7 +260,7 @@ def test_the_worker_survives_a_failed_cycle_and_takes_a_new_interval_while_it_wa
         async with asyncio.timeout(10):
             await cycles.four.wait()
         stop.set()
-        await asyncio.wait_for(working, 5)
+        await asyncio.wait_for(working, 60)
 
     asyncio.run(scenario())
     for line in (
@@ -284,4 +284,4 @@ def test_the_worker_is_a_program_that_ends_when_told(database, connection):
     with program:
         said = next(line for line in program.stderr if "Waiting 3600 seconds" in line)
         program.send_signal(signal.SIGTERM)
-        assert program.wait(timeout=20) == 0, said
+        assert program.wait(timeout=60) == 0, said

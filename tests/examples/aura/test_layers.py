@@ -106,10 +106,10 @@ def test_only_the_end_of_the_service_waits_for_l2(start, monkeypatch):
         with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes a request and never answers
             monkeypatch.setenv("OLLAMA_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/v1")
             aura = start()
-            pool.submit(aura.answered).result(20)
+            pool.submit(aura.answered).result(60)
             assert aura.analysis() == ""
             ending = pool.submit(aura.client.__exit__, None, None, None)
-        ending.result(20)
+        ending.result(60)
     assert app.state.mind.analyses["ada"].startswith("anthropic/claude-3.5-sonnet answers")
 
 
