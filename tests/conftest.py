@@ -18,17 +18,19 @@ from windsock.settings.process import process
 from windsock.settings.resolution import Resolver
 
 _SLOW = (
-    "api/test_processes.py", "cli", "containers", "contrib/test_celery_pools.py", "contrib/test_servers.py", "contrib/test_django_app.py",
-    "client/test_internals.py", "evaluator/test_oracles.py", "examples",
-    "experiments/test_champion.py", "experiments/test_checked_select.py", "experiments/test_decision.py", "experiments/test_demo.py", "experiments/test_engines.py",
-    "experiments/test_gbstats.py", "experiments/test_lapses.py", "experiments/test_oracles.py", "experiments/test_published.py",
-    "experiments/test_segments.py", "experiments/test_units.py",
-    "flags/test_fuzz.py", "healing/test_classify.py", "healing/test_retired_model.py", "lint/test_portable.py", "lint/test_schema.py",
-    "migrations/test_attacks.py", "migrations/test_upgrade.py", "mirror/test_command.py",
-    "mirror/test_faults.py", "mirror/test_faults_mirror.py", "mirror/test_faults_rows.py", "mirror/test_faults_unexpected.py",
-    "mirror/test_guard_in_service.py", "mirror/test_network.py", "mirror/test_poolers.py", "mirror/test_stalled.py", "mirror/test_unlogged.py",
-    "providers/test_fork.py", "settings/test_same_as_pydantic.py", "testing/test_plugin.py", "testing/test_strategies.py",
-    "provenance/test_past.py", "test_packaging.py", "typing",
+    "api/test_processes.py", "cli", "client/test_internals.py", "containers", "contrib/test_celery_pools.py",
+    "contrib/test_django_app.py", "contrib/test_servers.py", "evaluator/test_oracles.py", "examples",
+    "experiments/test_champion.py", "experiments/test_checked_select.py", "experiments/test_decision.py",
+    "experiments/test_demo.py", "experiments/test_engines.py", "experiments/test_gbstats.py",
+    "experiments/test_lapses.py", "experiments/test_oracles.py", "experiments/test_published.py",
+    "experiments/test_segments.py", "experiments/test_units.py", "flags/test_fuzz.py",
+    "healing/test_classify.py", "healing/test_retired_model.py", "lint/test_portable.py",
+    "lint/test_schema.py", "migrations/test_attacks.py", "migrations/test_upgrade.py",
+    "mirror/test_command.py", "mirror/test_faults.py", "mirror/test_faults_mirror.py",
+    "mirror/test_faults_rows.py", "mirror/test_faults_unexpected.py", "mirror/test_guard_in_service.py",
+    "mirror/test_network.py", "mirror/test_poolers.py", "mirror/test_stalled.py", "mirror/test_unlogged.py",
+    "provenance/test_past.py", "providers/test_fork.py", "settings/test_same_as_pydantic.py",
+    "test_packaging.py", "testing/test_plugin.py", "testing/test_strategies.py", "typing",
 )  # fmt: skip
 """What starts programs, servers and whole systems, or many of them, what waits for a server's faults, whole analyses of
 experiments, and comparisons of thousands of generated cases, below this folder; `.ci/run` runs these apart."""
