@@ -255,6 +255,7 @@ def visitor(browser, address, tokens):
         )
         contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(120_000)  # a report's first computation takes long on a busy machine
         page.goto("/sign-in")
         page.get_by_label("Token").fill(tokens[Role.ADMIN])
         page.keyboard.press("Enter")

@@ -6,8 +6,9 @@ import zlib
 from pathlib import Path
 
 import pytest
-from tests.console.browser import PAGES, SHOTS, needs_chromium
+from tests.console.browser import PAGES, SHOTS, needs_chromium, pages_about, visits
 from tests.console.records import fill
+from tests.console.scenes import SCENES
 from tests.node_packages import node_packages_unavailable
 
 AXE = Path(__file__).with_name("axe")
@@ -16,16 +17,19 @@ PICTURE = Path(__file__).parents[2] / "docs" / "console.png"
 pytestmark = needs_chromium
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 768, 1440])
-def test_no_page_is_wider_than_the_window(visitor, connection, width, scheme):
-    fill(connection)
-    page = visitor(width, scheme)
-    for name, path in PAGES.items():
-        page.goto(path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-        if SHOTS:
-            page.screenshot(path=f"{SHOTS}/{name}-{width}-{scheme}.png", full_page=True)
+@pytest.mark.parametrize("scene", SCENES)
+def test_no_page_is_wider_than_the_window(visitor, connection, folder, scene):
+    names = SCENES[scene](connection, folder)
+    page, wider = visitor(), []
+    for name in visits(page, pages_about(connection, names)):
+        for width in (360, 768, 1440):
+            page.set_viewport_size({"width": width, "height": 900})
+            if (taken := page.evaluate("document.documentElement.scrollWidth")) > width:
+                wider.append((name, width, taken))
+            for scheme in ("light", "dark") if SHOTS else ():
+                page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                page.screenshot(path=f"{SHOTS}/{scene}-{name}-{width}-{scheme}.png", full_page=True)
+    assert wider == []
 
 
 def pixels(path):

@@ -1,12 +1,16 @@
 """A profile or a base value, edited in a form: planned in words, applied with an audit, undone."""
 
+import html
 import json
+import subprocess
 
 import pytest
-from tests.console.conftest import ADA, Person
+from tests.console.conftest import ADA, Person, document
+from tests.console.records import fill
 
 import windsock
 from windsock.api import Role, create_token
+from windsock.flagfiles.formatting import formatted
 from windsock.mirror import profiles
 
 
@@ -147,7 +151,7 @@ def test_a_base_value_is_planned_written_and_undone(writable, admin, connection,
     form, plan = base_plan(admin, temperature="0.9")
     assert "~ temperature  0.5 → 0.9" in plan.text
     assert "10,000 users" in plan.text
-    assert "1 users keep their own temperature" in plan.text
+    assert "1 user keeps their own temperature" in plan.text
     assert (folder / "teacher.flagd.json").read_text() == before
     admin.send("/base/apply", **form)
     written = json.loads((folder / "teacher.flagd.json").read_text())
@@ -206,9 +210,41 @@ def test_a_file_that_changed_since_is_left_alone(writable, admin, folder):
     assert "0.6" in path.read_text()
 
 
-def test_without_writing_the_plan_shows_the_document(admin, folder):
-    before = (folder / "teacher.flagd.json").read_text()
+def test_without_writing_the_plan_shows_a_patch_that_git_applies(monkeypatch, admin, folder):
+    path = folder / "teacher.flagd.json"
+    before = path.read_text()
     form, plan = base_plan(admin, temperature="0.9")
-    assert "Commit this document" in plan.text
     assert admin.send("/base/apply", **form).status_code == 403
-    assert (folder / "teacher.flagd.json").read_text() == before
+    assert path.read_text() == before
+    patch = html.unescape(plan.text.rpartition('<pre tabindex="0">')[2].partition("</pre>")[0])
+    subprocess.run(["git", "apply", "-"], input=patch, text=True, cwd=folder.parent, check=True)
+    by_hand = path.read_text()
+    path.write_text(before)
+    monkeypatch.setenv("CONFIGURATION_API_WRITABLE", "true")
+    windsock.reload()
+    admin.send("/base/apply", **form)
+    assert path.read_text() == by_hand != before
+
+
+def test_a_patch_of_a_large_file_is_the_change_alone(admin, folder):
+    path = folder / "teacher.flagd.json"
+    changed = document()
+    changed["flags"] |= {f"flag_{number:05}": changed["flags"]["new_editor"] for number in range(3_000)}
+    path.write_bytes(formatted(json.dumps(changed).encode(), str(path)))
+    _, plan = base_plan(admin, temperature="0.9")
+    assert "git apply" in plan.text
+    assert len(plan.content) < 10_000
+
+
+def test_a_plan_counts_the_users_of_the_usage_log(admin, connection):
+    fill(connection, 30)
+    _, plan = base_plan(admin, temperature="0.9")
+    assert "2 of 2 users (100.00%) get another value, such as 0000" in plan.text
+    assert "the users of usage_logs" in plan.text
+
+
+def test_a_plan_asks_no_rule_about_hashes_of_ids(monkeypatch, admin, connection):
+    fill(connection, 30)
+    monkeypatch.setenv("WINDSOCK_USER_ID_KEY", "k" * 32)
+    _, plan = base_plan(admin, temperature="0.9")
+    assert "10,000 made-up users" in plan.text

@@ -34,6 +34,18 @@ def test_home_of_a_project_without_a_complaint(admin, connection, folder):
     assert "All is well" in admin.get("/").text
 
 
+@pytest.mark.parametrize(
+    ("path", "asked", "area"),
+    [("/", {}, "Home"), ("/user", {"id": "a"}, "People"), ("/profile", {"name": "warm"}, "Settings"),
+     ("/base", {"flag": "teacher"}, "Settings"), ("/flag", {"key": "new_editor"}, "Flags"),
+     ("/experiment", {"name": "cheaper"}, "Experiments"), ("/changes", {}, "Changes")],
+)  # fmt: skip
+def test_the_area_of_each_page_is_marked(admin, path, asked, area):
+    answer = admin.get(path, **asked)
+    assert answer.status_code == 200
+    assert f' aria-current="page">{area}</a>' in answer.text
+
+
 def test_flags_in_words(admin):
     page = admin.get("/flags").text
     assert "new_editor" in page
@@ -79,6 +91,9 @@ def test_usage_as_plots_and_a_table(admin, connection):
     row = admin.get("/request", id=number).text
     assert "temperature" in row
     assert "5f3c2a1b9d0e" in row
+    assert " UTC</bdi>" in row
+    healed = connection.execute("select id from usage_logs where healed <> '[]' limit 1").fetchone()
+    assert "failed: no such model. Served instead: small" in admin.get("/request", id=str(healed[0])).text
     assert admin.get("/request", id="x").status_code == 404
 
 
@@ -87,7 +102,7 @@ def test_lifting_a_withdrawn_value(admin, reader, connection):
     fill(connection, 0)
     page = admin.get("/quarantine").text
     assert "no such model" in page
-    assert '<td class="n">5</td>' in page
+    assert '<td data-name="Requests" class="n">5</td>' in page
     assert '<button aria-label="Lift' not in reader.get("/quarantine").text
     where = connection.execute(
         "select flag, variant, field, fingerprint from windsock.withdrawals"
@@ -155,6 +170,14 @@ def test_home_names_a_running_experiment_that_is_invalid(admin, connection, fold
         " values ('cheaper', 1, 'production', now(), 'invalid', '{}', '{}')"
     )
     assert "cheaper is decided: invalid" in admin.get("/").text
+
+
+def test_pages_say_that_git_cannot_be_read(admin, folder):
+    assert "Flags of the teacher" in admin.get("/changes").text
+    (folder.parent / ".git").rename(folder.parent / "elsewhere")
+    page = admin.get("/changes")
+    assert page.status_code == 200
+    assert "Git can't be read: git rev-parse: " in page.text
 
 
 def test_flags_say_their_age_and_who_changed_them_last(admin):

@@ -25,7 +25,9 @@ def test_what_a_user_gets_and_why(admin):
     page = admin.get("/user", id=str(ADA)).text
     assert "1.1" in page
     assert '<span class="tag info">profile</span>' in page
-    assert f"teacher.profile / {WARM}" in page
+    assert '<a href="/profile?name=warm"><bdi>warm</bdi></a>' in page
+    assert str(WARM) not in page
+    assert "no other profile to assign" in page, "the one that the user has is no choice"
     assert "hunter2" not in page
     assert "pa55word" not in page
     page = admin.get("/user", id=str(BOB)).text

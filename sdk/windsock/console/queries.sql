@@ -134,7 +134,7 @@ select flag, changed, written_at is not null from windsock.configuration_audit w
 
 -- name: names
 -- The profiles' names by their ids.
-select id::text, name from public.app_configurations limit 5000;
+select id::text, name from public.app_configurations where id = any(%(ids)s::uuid[]);
 
 -- name: profiles_by_id
 -- What profiles are called and say of themselves.

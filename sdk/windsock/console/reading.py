@@ -12,6 +12,7 @@ from windsock.errors import MissingExtraError, UnreachableError
 from windsock.flagfiles.files import FlagFile, read_files
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, FlagSet
+from windsock.mirror.profiles import is_uuid
 from windsock.postgres.queries import load_queries
 from windsock.providers.compiled import CompiledProvider
 from windsock.runtime.state import health
@@ -124,6 +125,12 @@ def profiles_of(console: Console, rows: Iterable[ProfileRow], flag: str) -> list
         for number, name, active, users, settings in rows
     )
     return [each for each in of_class if each.values]
+
+
+def profile_names(connection: "Connection", ids: Iterable[object]) -> dict[str, str]:
+    """The names of profiles by their ids; deleted profiles are left out."""
+    asked = sorted({text for each in ids if is_uuid(text := str(each))})
+    return dict(connection.execute(QUERIES["names"], {"ids": asked}).fetchall()) if asked else {}
 
 
 def part_of(console: Console, settings: Mapping[str, object], flag: str) -> Mapping[str, object]:

@@ -14,15 +14,16 @@ from markupsafe import Markup, escape
 from windsock.text import escaped
 
 NAVIGATION: Final = (
-    ("/", "Home"),
-    ("/settings", "Settings"),
-    ("/people", "People"),
-    ("/flags", "Flags"),
-    ("/experiments", "Experiments"),
-    ("/usage", "Usage"),
-    ("/quarantine", "Quarantine"),
-    ("/changes", "Changes"),
+    ("/", "Home", ()),
+    ("/settings", "Settings", ("/settings", "/profile", "/base")),
+    ("/people", "People", ("/people", "/user")),
+    ("/flags", "Flags", ("/flag",)),
+    ("/experiments", "Experiments", ("/experiment",)),
+    ("/usage", "Usage", ("/usage", "/request")),
+    ("/quarantine", "Quarantine", ("/quarantine",)),
+    ("/changes", "Changes", ("/change",)),
 )
+"""Each area: its page, its name, and how the paths of its pages begin."""
 
 
 def rendered(template: str, root: str, values: Mapping[str, object]) -> str:

@@ -5,13 +5,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from windsock.console.kept import Kept
+from windsock.console.kept import Kept, Made
 from windsock.console.options import Console
 from windsock.console.reading import QUERIES, analysis, git_flags, shown_flag
+from windsock.console.usage_counts import UsageCounts, UsageQuestion, counted
 from windsock.console.views.flags import running
 from windsock.errors import WindsockError
 from windsock.flags import Flag
 from windsock.gitops.history import HistoryEntry, histories
+from windsock.gitops.population import Alike, alike
 from windsock.gitops.repository import Repository
 
 if TYPE_CHECKING:
@@ -51,8 +53,9 @@ class Shared:
         self._connect = connect
         self._past = GitPast()
         self.users: Kept[Mapping[str, int]] = Kept("how many users each profile has", self._count)
+        self.exposed: Kept[Sequence[Alike]] = Kept("how many users the usage log has", self._exposed)
+        self._usage: dict[UsageQuestion, Kept[UsageCounts]] = {}
         self.past: Kept[GitPast] = Kept("the flags' history in Git", self._read)
-
         self.decisions: Kept[Mapping[str, str]] = Kept("what experiments decide", self._decide)
 
     def begin(self) -> None:
@@ -65,10 +68,25 @@ class Shared:
         self.users.close()
         self.past.close()
         self.decisions.close()
+        self.exposed.close()
+        for each in self._usage.values():
+            each.close()
+
+    def usage(self, question: UsageQuestion) -> Made[UsageCounts]:
+        """What the usage log adds up to."""
+        kept = self._usage.setdefault(question, Kept("usage", lambda: self._count_usage(question)))
+        return kept.now()
 
     def _count(self) -> Mapping[str, int]:
         with self._connect() as connection:
             return dict(connection.execute(QUERIES["users_by_profile"]).fetchall())
+
+    def _count_usage(self, question: UsageQuestion) -> UsageCounts:
+        with self._connect() as connection:
+            return counted(connection, question)
+
+    def _exposed(self) -> Sequence[Alike]:
+        return alike(self._console.database_url)
 
     def _decide(self) -> Mapping[str, str]:
         """The decision of each running experiment's report; experiments without a report are left out."""

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
 
 from windsock.evaluator import CompiledFlag, Outcome
 from windsock.flag_names import EXPERIMENT
@@ -15,10 +14,8 @@ from windsock.flags import Flag, FlagSet
 from windsock.flags.model import same_json
 from windsock.gitops.changes import changed_keys
 from windsock.gitops.moments import moments
-from windsock.gitops.population import Context, Population
-
-SAMPLES: Final = 5
-"""Users named for each move; ``--who`` writes the whole list."""
+from windsock.gitops.population import SAMPLES, Alike, Context, Population
+from windsock.gitops.who import asks_who
 
 
 class PlanEffect(StrEnum):
@@ -142,6 +139,12 @@ def impacts(
     changed = [
         _Changed(key, before.flags.get(key), after.flags.get(key), at) for key in changed_keys(before, after)
     ]
+    if population.alike is not None and on_moved is None and not any(each.asks_who for each in changed):
+        for group in population.alike:
+            for each in changed:
+                each.count_alike(group)
+        total = sum(group.users for group in population.alike)
+        return tuple(each.impact(total) for each in changed)
     total = 0
     for contexts in population.batches() if changed else ():
         total += len(contexts)
@@ -164,6 +167,7 @@ class _Changed:
 
     def __init__(self, key: str, before: Flag | None, after: Flag | None, at: float) -> None:
         self._key = key
+        self.asks_who = any(asks_who(flag.targeting) for flag in (before, after) if flag is not None)
         self._moments = moments((before, after), at)
         self._now = _Pair(key, before, after, at)
         self._later = {when: _Pair(key, before, after, when) for when in self._moments.times}
@@ -173,6 +177,11 @@ class _Changed:
         self._now.count(contexts, on_moved)
         for pair in self._later.values():
             pair.count(contexts, None)
+
+    def count_alike(self, group: Alike) -> None:
+        """Evaluate users who all get the same."""
+        for pair in (self._now, *self._later.values()):
+            pair.count_alike(group)
 
     def impact(self, total: int) -> Impact:
         """The counts as an impact; moments that change nothing are left out."""
@@ -219,6 +228,14 @@ class _Pair:
                             group.samples.append(user)
                         if on_moved is not None:
                             on_moved(Moved(self._key, user, *_ends(pair)))
+
+    def count_alike(self, alike: Alike) -> None:
+        """Evaluate one user for all who are alike."""
+        pair = self._old(alike.context), self._new(alike.context)
+        if self._moves(pair):
+            group = self._groups.setdefault(_ends(pair), _Group())
+            group.users += alike.users
+            group.samples += alike.samples[: SAMPLES - len(group.samples)]
 
     def _moves(self, pair: _Served) -> bool:
         old, new = pair

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 BATCH: Final = 10_000
 """Users held in memory at once."""
 
+SAMPLES: Final = 5
+"""Users named for each move; ``--who`` writes the whole list."""
+
 Context = Mapping[str, object]
 
 MADE_UP: Final = 10_000
@@ -39,16 +42,33 @@ _READERS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class Alike:
+    """Users whose contexts differ in the targeting key only.
+
+    Attributes:
+        context: The context of one of them.
+        users: How many.
+        samples: The first of them.
+    """
+
+    context: Context
+    users: int
+    samples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Population:
     """Users in batches.
 
     Attributes:
         description: Where the users come from, for the plan: a plan for synthetic users must say so.
         batches: Yields the users' evaluation contexts, from the start at each call.
+        alike: The same users counted, for rules that don't ask who a user is; None if nobody counted them.
     """
 
     description: str
     batches: Callable[[], Iterator[Sequence[Context]]]
+    alike: Sequence[Alike] | None = None
 
 
 @contextmanager
@@ -136,12 +156,32 @@ def exposed(url: str) -> Population:
                     while rows := cursor.fetchmany(BATCH):
                         yield [{"targetingKey": user, "environment": where} for user, where in rows]
             except connection.Error as error:
-                first = str(error).partition("\n")[0]
-                raise UnreachableError(
-                    f"usage_logs cannot be read: {first}; run `windsock migrate`"
-                ) from error
+                raise _no_usage_logs(error) from error
 
     return Population("the users of usage_logs, without attributes", batches)
+
+
+def alike(url: str) -> tuple[Alike, ...]:
+    """The users of `exposed`, counted by environment.
+
+    Raises:
+        UnreachableError: The database cannot be reached, or has no such table.
+    """
+    query = load_queries("windsock.gitops", "users.sql")["alike"]
+    with connect(url) as connection:
+        try:
+            rows = connection.execute(query, {"samples": SAMPLES}).fetchall()
+        except connection.Error as error:
+            raise _no_usage_logs(error) from error
+    return tuple(
+        Alike({"targetingKey": samples[0], "environment": where}, users, tuple(samples))
+        for where, users, samples in rows
+    )
+
+
+def _no_usage_logs(error: Exception) -> UnreachableError:
+    first = str(error).partition("\n")[0]
+    return UnreachableError(f"usage_logs cannot be read: {first}; run `windsock migrate`")
 
 
 def from_file(path: Path, environment: str, key: str | None = None) -> Population:

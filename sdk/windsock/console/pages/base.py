@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,8 @@ from windsock.api.store import PreparedWrite, StaleRevision, Store, Stored, Writ
 from windsock.api.tokens import Role
 from windsock.console.page_errors import NotAllowedError, NotFoundError
 from windsock.console.reading import QUERIES, class_of, git_files, profile_rows, profiles_of, served_provider
-from windsock.console.views.changes import changed_words, field_of
+from windsock.console.rendering import age
+from windsock.console.views.changes import changed_words, field_of, patch, who_moves
 from windsock.console.views.fields import EditableField, shapes
 from windsock.console.views.forms import Faults, Sent, by_field, inputs, repeated, sent
 from windsock.console.visits import Answer, Go, Page, Route, Visit
@@ -25,8 +27,10 @@ from windsock.gitops.population import MADE_UP, exposed, synthetic
 from windsock.providers.files import FilesProvider
 from windsock.runtime.state import health
 from windsock.settings.declaration import Declaration
+from windsock.variables import user_id_key
 
-"""Synthetic users to plan for while the usage log is empty."""
+_OLD: Final = 2.0
+"""Seconds from which a page says how old a count is."""
 
 
 def edit(visit: Visit) -> Answer:
@@ -49,17 +53,20 @@ def plan(visit: Visit) -> Answer:
     if not isinstance(prepared, PreparedWrite):
         faults = by_field(_editable(declaration), map(_dotted, prepared))
         return _form(visit, declaration, stored, variant, faults)
+    planned = make(_request(visit, store.path, prepared))
     values = {
         "declaration": declaration,
         "variant": variant,
         "file": str(store.path),
         "changes": _words(prepared),
-        "impact": list(text(make(_request(visit, store.path, prepared)))),
+        "moves": list(who_moves(planned)),
+        "population": planned.population,
+        "impact": list(text(planned)),
         "covered": _covered(visit, declaration, prepared),
         "revision": prepared.before.revision,
         "repeated": repeated(visit.form, "flag", "variant"),
         "writable": ConfigurationApi.live().writable,
-        "document": "" if _holds_secret(declaration, prepared) else prepared.data.decode(),
+        "patch": "" if _holds_secret(declaration, prepared) else patch(store.path, prepared.data),
     }
     return Page("base_plan.html", "The plan", values)
 
@@ -163,7 +170,13 @@ def _request(visit: Visit, path: Path, prepared: PreparedWrite) -> PlanRequest:
     after = [FlagFile(each.path, prepared.data) if Path(each.path) == path else each for each in files]
     anybody = visit.connection.execute(QUERIES["anybody"]).fetchone() == (True,)
     url = visit.console.database_url
-    users = exposed(url) if anybody else synthetic(MADE_UP, health().environment)
+    if anybody and user_id_key() is None:  # flags see ids, not the hashes that the log may have instead
+        made = visit.kept.exposed.now()
+        when = f", counted {age(made.age)} ago" if made.age >= _OLD else ""
+        users = exposed(url)
+        users = replace(users, alike=made.value, description=f"{users.description}{when}")
+    else:
+        users = synthetic(MADE_UP, health().environment)
     base, declarations = prepared.before.revision, visit.console.declarations
     return PlanRequest(base, files, after, users, declarations, Limits(), time.time())
 
@@ -188,7 +201,8 @@ def _covered(visit: Visit, declaration: Declaration, prepared: PreparedWrite) ->
     for name in sorted(fields):
         users = sum(each.users for each in profiles if each.active and name in each.values)
         if users:
-            lines.append(f"{users:,} users keep their own {name}: their profile sets it")
+            keep = "1 user keeps" if users == 1 else f"{users:,} users keep"
+            lines.append(f"{keep} their own {name}, because their profile sets it")
         own = [layer.origin for layer in layers if name in layer.values]
         lines += [f"{name} stays what {origin} says in this process" for origin in own]
     return lines

@@ -9,7 +9,7 @@ from windsock.api.tokens import Role
 from windsock.console.page_errors import NotFoundError
 from windsock.console.pages.base import store_of, write
 from windsock.console.pages.people import must_change_profile
-from windsock.console.reading import QUERIES, masked_settings, pages
+from windsock.console.reading import QUERIES, masked_settings, pages, profile_names
 from windsock.console.views.changes import changed_words, place_of, tokens_of, undo_of
 from windsock.console.visits import Answer, Go, Page, Route, Visit
 from windsock.errors import ConfigurationError, UnreachableError
@@ -38,6 +38,13 @@ class AuditRow(NamedTuple):
     undone_by: int | None
 
 
+class GitLog(NamedTuple):
+    """The last commits to the flag files, or why Git can't be read."""
+
+    commits: Sequence[Commit] = ()
+    fault: str = ""
+
+
 def changes(visit: Visit) -> Answer:
     """Who changed what, newest first."""
     page, before = pages(visit.asked, _SIZE)
@@ -48,7 +55,7 @@ def changes(visit: Visit) -> Answer:
         "page": page,
         "more": len(rows) > _SIZE,
         "flag": flag,
-        "commits": _commits(visit) if page == 1 else (),
+        "git": _commits(visit) if page == 1 else GitLog(),
         "may_change": visit.person.role is not Role.READER,
     }
     return Page("changes.html", "Changes", values)
@@ -131,7 +138,7 @@ def _lines(visit: Visit, row: AuditRow) -> list[str]:
         return list(
             profiles.differences(_profile(visit, before), _profile(visit, row.after) or ProfileRow({}))
         )
-    names = dict(visit.connection.execute(QUERIES["names"]).fetchall())
+    names = profile_names(visit.connection, [*before.values(), *row.after.values()])
     return [_moved(user, before.get(user), config_id, names) for user, config_id in row.after.items()]
 
 
@@ -142,16 +149,18 @@ def _profile(visit: Visit, data: Mapping[str, Any]) -> ProfileRow | None:
     return ProfileRow(shown, data.get("description"), bool(data.get("active", True)))
 
 
-def _moved(user: str, before: object, after: object, names: Mapping[object, str]) -> str:
-    old, new = (names.get(each, "a deleted profile") if each else "no profile" for each in (before, after))
+def _moved(user: str, before: object, after: object, names: Mapping[str, str]) -> str:
+    old, new = (
+        names.get(str(each), "a deleted profile") if each else "no profile" for each in (before, after)
+    )
     return f"~ {user}  {old} → {new}"
 
 
-def _commits(visit: Visit) -> Sequence[Commit]:
+def _commits(visit: Visit) -> GitLog:
     try:
-        return Repository().commits([visit.console.flags], _COMMITS)
-    except UnreachableError:
-        return ()
+        return GitLog(Repository().commits([visit.console.flags], _COMMITS))
+    except UnreachableError as error:
+        return GitLog(fault=str(error))
 
 
 ROUTES: Final = (

@@ -7,7 +7,7 @@ from typing import Any, Final
 import windsock
 from windsock.api.tokens import Role
 from windsock.console.page_errors import NotAllowedError
-from windsock.console.reading import QUERIES, git_flags, masked_settings, part_of
+from windsock.console.reading import QUERIES, git_flags, masked_settings, part_of, profile_names
 from windsock.console.views import users
 from windsock.console.visits import Answer, Go, Page, Route, Visit
 from windsock.errors import ConfigurationError
@@ -51,17 +51,22 @@ def user(visit: Visit) -> Answer:
         _class_of(visit, each, (who, attributes), when)
         for each in visit.console.settings
     ]  # fmt: skip
+    assignment = _assignment(visit, who)
+    active = [name for (name,) in visit.connection.execute(QUERIES["active_names"])]
+    requests = read(visit.connection, Selection(stored_user_id(who, user_id_key()), limit=_REQUESTS))
+    used = [each.explanation.config_id for each in classes]
     values = {
         "who": who,
         "attributes": text,
         "when": when,
         "classes": classes,
-        "assignment": _assignment(visit, who),
-        "assignable": [name for (name,) in visit.connection.execute(QUERIES["active_names"])],
+        "assignment": assignment,
+        "assignable": [name for name in active if name != assignment["profile"]],
+        "names": profile_names(visit.connection, [*used, *(each.config_id for each in requests)]),
         "history": users.last_profiles(
             visit.connection.execute(QUERIES["assignments"], {"user": who}).fetchall()
         ),
-        "requests": read(visit.connection, Selection(stored_user_id(who, user_id_key()), limit=_REQUESTS)),
+        "requests": requests,
         "may_change": visit.person.role is not Role.READER,
         "done": visit.asked.get("done", ""),
     }

@@ -1,19 +1,21 @@
 """Usage: requests, latency, cost and errors, over time and in total; and every detail of one request."""
 
-import json
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from windsock.console.drawing import MOST, legend
 from windsock.console.page_errors import NotFoundError
-from windsock.console.reading import QUERIES
-from windsock.console.views.usage import BY, SPANS, part_of, plots
+from windsock.console.reading import QUERIES, profile_names
+from windsock.console.rendering import when
+from windsock.console.usage_counts import UsageQuestion
+from windsock.console.views.usage import BY, SPANS, healed_words, part_of, plots
 from windsock.console.visits import Answer, Page, Route, Visit
 from windsock.usage.reading import Selection, read
 
 _REQUESTS: Final = 50
+_MOMENTS: Final = ("requested_at", "recorded_at")
 
 
 def usage(visit: Visit) -> Answer:
@@ -21,17 +23,16 @@ def usage(visit: Visit) -> Answer:
     by = visit.asked.get("by", "") if visit.asked.get("by") in BY else "profile"
     span = visit.asked.get("span", "") if visit.asked.get("span") in SPANS else "day"
     flag = visit.asked.get("flag") or None
-    back, step = SPANS[span]
-    now = datetime.now(UTC)
-    asked: dict[str, object] = {"since": now - back, "flag": flag, "step": step.total_seconds()}
-    found = visit.connection.execute(_of(by, "totals"), asked).fetchall()
-    drawn = [row[0] for row in found[:MOST]]
-    asked |= {"parts": [part for part in drawn if part is not None], "none": None in drawn}
-    rows = visit.connection.execute(_of(by, "over_time"), asked).fetchall() if found else []
-    label = _labels(visit, by)
-    totals = [part_of((label(part), *rest)) for part, *rest in found]
-    rows = [(at, label(part), *rest) for at, part, *rest in rows]
+    flag = flag if flag in {each.flag for each in visit.console.declarations} else None
+    counts = visit.kept.usage(UsageQuestion(by, span, flag))
+    requests = read(visit.connection, Selection(healed="healed" in visit.asked, limit=_REQUESTS))
+    used = [row[0] for row in counts.value.totals] if by == "profile" else []
+    profiles = profile_names(visit.connection, [*used, *(each.config_id for each in requests)])
+    label = _labels(by, profiles)
+    totals = [part_of((label(part), *rest)) for part, *rest in counts.value.totals]
+    rows = [(at, label(part), *rest) for at, part, *rest in counts.value.over_time]
     names = [part.name for part in totals[:MOST]]
+    since, until, step = counts.value.since, counts.value.until, SPANS[span][1]
     values = {
         "by": by,
         "choices": tuple(BY),
@@ -39,24 +40,20 @@ def usage(visit: Visit) -> Answer:
         "spans": tuple(SPANS),
         "flag": flag,
         "classes": visit.console.declarations,
+        "counted": counts,
         "totals": totals,
         "legend": legend(names),
         "others": max(0, len(totals) - MOST),
-        "plots": plots(rows, names, now - back, now, step) if totals else (),
-        "requests": read(visit.connection, Selection(healed="healed" in visit.asked, limit=_REQUESTS)),
+        "plots": plots(rows, names, since, until, step) if totals else (),
+        "requests": requests,
+        "names": profiles,
         "healed": "healed" in visit.asked,
     }
     return Page("usage.html", "Usage", values)
 
 
-def _of(by: str, query: str) -> bytes:
-    """A query with the requested grouping; the column comes from our table, never from the URL."""
-    return QUERIES[query].replace(b"{part}", BY[by].column.encode())
-
-
-def _labels(visit: Visit, by: str) -> Callable[[object], str]:
+def _labels(by: str, names: Mapping[str, str]) -> Callable[[object], str]:
     """Labels for the groups: a profile's name rather than its id."""
-    names = dict(visit.connection.execute(QUERIES["names"]).fetchall()) if by == "profile" else {}
 
     def label(part: object) -> str:
         return BY[by].none if part is None else names.get(str(part), str(part))
@@ -75,10 +72,13 @@ def request(visit: Visit) -> Answer:
         raise NotFoundError("This request is not in the log; old rows may have been deleted.")
     facts = dict(row[0])
     said, healed = facts.pop("values"), facts.pop("healed")
+    facts |= {name: f"{when(datetime.fromisoformat(facts[name]))} UTC" for name in _MOMENTS if facts[name]}
+    names = profile_names(visit.connection, [facts.get("config_id")])
     values = {
         "facts": {name: value for name, value in facts.items() if value is not None},
         "said": said,
-        "healed": [json.dumps(each, ensure_ascii=False) for each in healed],
+        "healed": [healed_words(each) for each in healed],
+        "profile": next(iter(names.values()), ""),
         "user": facts.get("user_id"),
         "flag": facts.get("flag"),
     }

@@ -1,13 +1,18 @@
 """Changes in words: to a flag's values, to profiles, and to assignments."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import unified_diff
+from pathlib import Path
 from typing import Final
 
 from windsock.api.document import ENVIRONMENTS, Values
 from windsock.flags import JsonValue
+from windsock.gitops.plan import Plan
 from windsock.settings.layers import masked
 
+_SAMPLES: Final = 3
+_LONGEST_PATCH: Final = 60_000
 _VARIANTS: Final = (ENVIRONMENTS, "variants")
 
 
@@ -61,6 +66,30 @@ def _put(values: dict[str, JsonValue], path: Sequence[str], value: JsonValue) ->
             return
         values = below
     values[path[-1]] = value
+
+
+def who_moves(plan: Plan) -> Iterator[str]:
+    """How many users a plan gives another value, in words, flag by flag."""
+    for impact in plan.impacts:
+        everybody = f"{impact.population:,} {'user' if impact.population == 1 else 'users'}"
+        samples = [sample for move in impact.moves for sample in move.samples][:_SAMPLES]
+        such = f", such as {', '.join(samples)}" if samples else ""
+        if impact.moved:
+            yield f"{impact.moved:,} of {everybody} ({impact.share:.2%}) get another value{such}."
+        else:
+            yield f"None of {everybody}."
+        if impact.later or impact.open_ended:
+            yield "More may move later, because a rule depends on the time."
+        yield from impact.misfits
+
+
+def patch(path: Path, changed: bytes) -> str:
+    """A change to a file as a patch for ``git apply``; empty if it's too long to show."""
+    old, new = (data.decode().splitlines(keepends=True) for data in (path.read_bytes(), changed))
+    lines = unified_diff(old, new, f"a/{path.as_posix()}", f"b/{path.as_posix()}")
+    ended = (line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+    text = "".join(ended)
+    return text if len(text) <= _LONGEST_PATCH else ""
 
 
 def _json(value: object) -> str:
