@@ -38,8 +38,9 @@ def invoke(*arguments: str):
 def test_help_has_an_example_that_names_options_that_exist(command):
     done = invoke(*command, "--help")
     assert done.exit_code == 0
+    assert "\n\n  Example: " in done.stdout, "a paragraph of its own, to be copied"
     text = " ".join(done.stdout.split())
-    [example] = re.findall(r"Example: (.*?)(?=\.? (?:Arguments|Options):)", text)
+    [example] = re.findall(r"Example: (.*?)(?= (?:Arguments|Options):)", text)
     assert f"windsock {' '.join(command)}" in example
     assert "--install-completion" not in text, "that is an option of `windsock` itself"
     for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", example.replace("--sources", "")):

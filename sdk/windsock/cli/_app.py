@@ -126,7 +126,7 @@ def _version(value: bool) -> None:
 @app.callback()
 def windsock(
     show_version: Annotated[  # noqa: ARG001 - its callback has done it
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Typed settings that are flags: flagd files, profiles from Postgres, evaluated through OpenFeature."""

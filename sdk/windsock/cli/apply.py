@@ -21,7 +21,8 @@ def command(
         typer.Option(help="The folders or files that the plan may touch; by default flagd/."),
     ] = None,
     branch: Annotated[
-        str | None, typer.Option(help="Make a Git commit on this branch instead; the working tree stays.")
+        str | None,
+        typer.Option(help="Make a Git commit on this branch instead; keep the working tree."),
     ] = None,
     message: Annotated[
         str, typer.Option("--message", "-m", help="The commit's message.")

@@ -24,7 +24,7 @@ def command(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option(help="The class to import, as module:Class, or pyproject.toml for those listed there."),
+        typer.Option(metavar="MODULE:CLASS", help="The class; pyproject.toml for those listed there."),
     ] = None,
     context: Annotated[
         list[str] | None, typer.Option("--context", "-c", metavar="NAME=VALUE", help="An attribute.")

@@ -62,8 +62,9 @@ AllowShrink = Annotated[
 SettingsClasses = Annotated[
     list[str] | None,
     typer.Option(
-        help="A settings class to import, module:Class, that configurations are checked against. With several"
-        " flags each class gets the keys that are its fields. Repeat it."
+        metavar="MODULE:CLASS",
+        help="A settings class that configurations are checked against; repeat it. With several flags, each"
+        " class gets the keys that are its fields.",
     ),
 ]
 WhenUnfit = Annotated[
@@ -134,7 +135,10 @@ def run(
     prune_older_than: PruneOlderThan = None,
     poll: Annotated[float, typer.Option(help="Seconds between polls that back up the wake-ups.")] = 2.0,
 ) -> None:
-    """Publish, and keep following changes. Example: windsock mirror run --flag teacher."""
+    """Publish, and keep following changes.
+
+    Example: windsock mirror run --flag teacher
+    """
     log_to_stderr(log_format)
     age = prune_older_than and timedelta(seconds=parse_duration(prune_older_than))
     with database(database_url) as url:
@@ -171,7 +175,10 @@ def once(
     git_folder: GitFolder = Path("flagd"),
     environment: Environment = "production",
 ) -> None:
-    """Publish once and exit. Example: windsock mirror once --flag teacher --dry-run."""
+    """Publish once and exit.
+
+    Example: windsock mirror once --flag teacher --dry-run
+    """
     log_to_stderr(log_format)
     with database(database_url) as url:
         mirror = _mirror(
@@ -268,7 +275,10 @@ def flagd_config(
         Path | None, typer.Option(help="Where flagd sees the Git folder, such as /etc/flagd in a container.")
     ] = None,
 ) -> None:
-    """Print flagd's sources. Example: flagd start --sources "$(windsock mirror flagd-config)"."""
+    """Print flagd's sources.
+
+    Example: flagd start --sources "$(windsock mirror flagd-config)"
+    """
     print(json.dumps(flagd_sources(folder, shards, git_folder, root)))
 
 

@@ -45,7 +45,10 @@ def list_profiles(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Show every profile. Example: windsock profile list."""
+    """Show every profile.
+
+    Example: windsock profile list
+    """
     with _connected(database_url) as connection:
         rows = profiles.listed(connection)
     if as_json:
@@ -72,7 +75,10 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Show a profile, and its newest changes. Example: windsock profile show experimental_v1."""
+    """Show a profile, and its newest changes.
+
+    Example: windsock profile show experimental_v1
+    """
     with _connected(database_url) as connection:
         row, users = profiles.found(connection, name)
         changes = profiles.history(connection, name, 10)
@@ -95,11 +101,14 @@ def create(
     name: Name,
     *,
     changed: Set = None,
-    description: Annotated[str | None, typer.Option(help="For people.")] = None,
+    description: Annotated[str | None, typer.Option(help="A description, for people.")] = None,
     dry_run: DryRun = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Create a profile. Example: windsock profile create warm --set temperature=1.1."""
+    """Create a profile.
+
+    Example: windsock profile create warm --set temperature=1.1
+    """
     after = ProfileRow(_values(changed), description)
     with _connected(database_url) as connection:
         if profiles.exists(connection, name):
@@ -114,13 +123,16 @@ def edit(
     name: Name,
     *,
     changed: Set = None,
-    unset: Annotated[list[str] | None, typer.Option(metavar="FIELD", help="Leave a field unset.")] = None,
+    unset: Annotated[list[str] | None, typer.Option(metavar="FIELD", help="Remove a field.")] = None,
     active: Annotated[bool | None, typer.Option("--activate/--deactivate", help="Serve it or not.")] = None,
-    description: Annotated[str | None, typer.Option(help="For people.")] = None,
+    description: Annotated[str | None, typer.Option(help="A description, for people.")] = None,
     dry_run: DryRun = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Change a profile for all its users. Example: windsock profile edit warm --set temperature=1.2."""
+    """Change a profile for all its users.
+
+    Example: windsock profile edit warm --set temperature=1.2
+    """
     with _connected(database_url) as connection:
         before, users = profiles.found(connection, name)
         after = before.edited(_values(changed), unset or (), active=active, description=description)
@@ -143,13 +155,19 @@ def assign(
     dry_run: DryRun = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Assign a profile to users. Example: windsock profile assign warm 6b3f… 81aa…."""
+    """Assign a profile to users.
+
+    Example: windsock profile assign warm 6b3f… 81aa…
+    """
     _assign(name, users, database_url, create=create, dry_run=dry_run)
 
 
 @app.command()
 def unassign(users: Users = None, *, dry_run: DryRun = False, database_url: DatabaseUrl = None) -> None:
-    """Take the profile from users. Example: windsock profile unassign 6b3f…."""
+    """Take the profile from users.
+
+    Example: windsock profile unassign 6b3f…
+    """
     _assign(None, users, database_url, dry_run=dry_run)
 
 
@@ -159,7 +177,10 @@ def undo(
     *,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Take a change back, if nothing changed since. Example: windsock profile undo 12."""
+    """Take a change back, if nothing changed since.
+
+    Example: windsock profile undo 12
+    """
     with _connected(database_url) as connection:
         say(_line(profiles.undone(connection, change)))
 

@@ -24,7 +24,7 @@ def command(
     ] = Path("flagd"),
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Delete old rows of usage, events, exposures, history, audit and faults, except open experiments'.
+    """Delete old rows of usage, events, exposures, history, audit and faults; keep open experiments.
 
     An experiment is open if a flag runs it, or if somebody was exposed to it since. Connect as a login in the
     role windsock_pruner: services cannot delete usage.

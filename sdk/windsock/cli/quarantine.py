@@ -38,7 +38,10 @@ def list_withdrawn(
     folder: Annotated[Path, typer.Option(help="The folder of the flag files in Git.")] = Path("flagd"),
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Show what is withdrawn. Example: windsock quarantine list --as-change | git apply."""
+    """Show what is withdrawn.
+
+    Example: windsock quarantine list --as-change | git apply
+    """
     found = withdrawals(database_url)
     if as_json:
         print_json([asdict(each) for each in found])
@@ -64,6 +67,9 @@ def lift(
     *,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Serve a value again. Example: windsock quarantine lift teacher base reasoning_model."""
+    """Serve a value again.
+
+    Example: windsock quarantine lift teacher base reasoning_model
+    """
     lift_withdrawal(database_url, flag, variant, field)
     say(f"{field} of flag {flag!r} variant {variant!r} is served again, by every process within seconds")

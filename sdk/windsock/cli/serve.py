@@ -21,15 +21,18 @@ def command(
     *,
     flags: Annotated[Path, typer.Option(help="The folder of the flag files.")] = DEFAULT_FOLDER,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 for any that is free.")] = 8090,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 picks a free one.")] = 8090,
     environment: Annotated[
         str, typer.Option(envvar="ENVIRONMENT", help="What base flags target.")
     ] = "production",
     issuer: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Whose JWTs sign people in, such as Supabase's …/auth/v1."),
+        typer.Option(
+            metavar="URL",
+            help="The issuer of JWTs to sign in with, such as Supabase's …/auth/v1.",
+        ),
     ] = None,
-    audience: Annotated[str, typer.Option(help="What these JWTs are for.")] = "authenticated",
+    audience: Annotated[str, typer.Option(help="The audience that these JWTs must name.")] = "authenticated",
     keys_url: Annotated[
         str | None,
         typer.Option("--keys", metavar="URL", help="Their keys; by default ISSUER/.well-known/jwks.json."),

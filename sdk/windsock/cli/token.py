@@ -37,12 +37,15 @@ def make(
     flags: Annotated[
         list[str] | None,
         typer.Option(
-            "--flag", metavar="PREFIX", help="It may change only flags whose keys begin so; repeat."
+            "--flag", metavar="PREFIX", help="Let it change only flags whose keys begin with this; repeat it."
         ),
     ] = None,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Make a token and print it once; only its hash is kept. Example: windsock token make deploy-bot."""
+    """Make a token and print it once; only its hash is kept.
+
+    Example: windsock token make deploy-bot
+    """
     with database(database_url) as url, connect(url) as connection:
         print(create_token(connection, name, role, flags or ()))
 
@@ -53,7 +56,10 @@ def list_tokens(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Show every token, revoked ones too, but no token's text. Example: windsock token list."""
+    """Show every token, revoked ones too, but no token's text.
+
+    Example: windsock token list
+    """
     with database(database_url) as url, connect(url) as connection:
         rows = listed(connection)
     if as_json:
@@ -74,7 +80,10 @@ def list_tokens(
 
 @app.command()
 def revoke(name: Name, *, database_url: DatabaseUrl = None) -> None:
-    """Refuse a token from now on; its name stays taken. Example: windsock token revoke deploy-bot."""
+    """Refuse a token from now on; its name stays taken.
+
+    Example: windsock token revoke deploy-bot
+    """
     with database(database_url) as url, connect(url) as connection:
         revoke_token(connection, name)
     say(f"{name} is refused from now on")

@@ -74,9 +74,10 @@ def hash_ids(
         list[str] | None, typer.Argument(help="User ids; without any, one a line on stdin.")
     ] = None,
 ) -> None:
-    """Print the hash that a user id has in our tables, so that your own tables can be joined.
+    """Print how a user's id is stored, hashed.
 
-    The key is WINDSOCK_USER_ID_KEY. In SQL: windsock.hashed_user_id(user_id, key).
+    Your own tables can then be joined with windsock's. The key is WINDSOCK_USER_ID_KEY. In SQL:
+    windsock.hashed_user_id(user_id, key).
 
     Example: windsock usage hash ada bob
     """
