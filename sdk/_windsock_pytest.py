@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -203,15 +203,22 @@ def _windsock_markers(request: pytest.FixtureRequest) -> Iterator[None]:
     if not marked:
         yield
         return
-    from windsock.testing import override, profile  # noqa: PLC0415 - see the module
+    from windsock.errors import OverrideError  # noqa: PLC0415 - see the module
 
     with ExitStack() as stack:
         for mark in reversed(marked):  # the closest to the test wins
-            if mark.name == "settings":
-                stack.enter_context(override(*mark.args, **mark.kwargs))
-            elif mark.name == "profile":
-                stack.enter_context(override(profile(*mark.args)))
-            else:
-                values = {**(mark.args[0] if mark.args else {}), **mark.kwargs}
-                stack.enter_context(override(values))
+            try:
+                stack.enter_context(_override_of(mark))
+            except OverrideError as error:  # a traceback would show only this plugin
+                pytest.fail(f"@pytest.mark.{mark.name}: {error}", pytrace=False)
         yield
+
+
+def _override_of(mark: pytest.Mark) -> AbstractContextManager[None]:
+    from windsock.testing import override, profile  # noqa: PLC0415 - see the module
+
+    if mark.name == "settings":
+        return override(*mark.args, **mark.kwargs)
+    if mark.name == "profile":
+        return override(profile(*mark.args))
+    return override({**(mark.args[0] if mark.args else {}), **mark.kwargs})

@@ -138,7 +138,10 @@ def test_a_marker_that_does_not_fit_fails_its_test_alone(project: Path) -> None:
     )
     done = run(project, "-n", "0")
     assert "1 passed, 1 error" in done.stdout
-    assert "Tutor has no field 'topk'; did you mean 'top_k'?" in done.stdout
+    assert "@pytest.mark.settings: Tutor has no field 'topk'; did you mean 'top_k'?" in done.stdout
+    assert "_windsock_pytest.py" not in done.stdout, (
+        "a traceback through the plugin says nothing about the mistake"
+    )
 
 
 LEAKING = """
