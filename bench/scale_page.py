@@ -22,8 +22,8 @@ The figures that windsock was to reach, beside what the tables below found on th
 
 _RECORDED = "the record names the fields used, so each first read is a call of a quarter of a microsecond"
 _TWO_FLAGS = "what surrounds the call, in Python, is the rest"
-_COPIES = "a worker that starts by itself has its own copy of the ids"
-_MISSES = "the ids of a shard aren't in the processor's cache, which other work fills too"
+_CHECKED = "all files and all indexes are read, to compare digests and checksums"
+_MISSES = "a hash for the shard, and look-ups in memory that isn't in the processor's cache"
 _WRITES_LEAST = 0.8
 
 _GROWTH = """## What grows with size
@@ -74,18 +74,18 @@ _FLAGD = """## Where a flagd server stops
 
 _WORKERS = """## Ten million assignments
 
-`python -m bench.workers`: a service on the files of a mirror, 100 of them. A worker that starts by itself
-reads every file and has its own copy. One that is forked after `windsock.start`, as gunicorn does with
-`--preload`, starts at once and shares its parent's memory; a file that changes is then each worker's own, a
-hundredth of the whole. The machine's load was {load}, on two cores.
+`python -m bench.workers`: a service on the files of a mirror, 100 of them. The first worker
+makes an index of each file's lists ([large files](providers.md#large-files)); a further worker maps them, and
+shares their pages with all others. One that is forked after `windsock.start`, as gunicorn does with
+`--preload`, shares the rest as well. Pages of the index come into memory as users ask, and the system can
+drop them. The machine's load was {load}, on two cores.
 
 """
 
 _WORKERS_AFTER = """
 The mirror itself was measured at a million (`bench/results/mirror.md`) and not at ten: on this machine,
 beside other work, PostgreSQL took longer than the five minutes after which its first reading was cut and
-begun again. It is cut no more while rows come. An index that all workers map, in place of sets in each, isn't
-built. Until then: fork after the start, or assign by rule or by attribute ([how to assign](assigning.md)).
+begun again. It is cut no more while rows come.
 
 """
 
@@ -157,9 +157,9 @@ def _asked_of_remote() -> Asked:
 def _asked_of_ten_million() -> Iterable[Asked]:
     size, worker = list(json.loads((RESULTS / "workers.json").read_text())["sizes"].items())[-1]
     for what, most, name, reason in (
-        ("memory of a worker", 400, "memory above the process (MB)", _COPIES),
-        ("memory of a forked worker", 30, "forked worker, private memory (MB)", ""),
-        ("start of a forked worker", 1, "forked worker, first value (s)", ""),
+        ("memory of a worker, at its peak", 400, "the same at its peak (MB)", ""),
+        ("memory of a further worker", 30, "further worker, private memory after 62,000 users (MB)", ""),
+        ("start of a further worker", 1, "further worker, start (s)", _CHECKED),
         ("a fresh user", 3, "a fresh user (µs)", _MISSES),
     ):
         yield Asked(

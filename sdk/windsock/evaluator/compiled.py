@@ -221,7 +221,10 @@ class _Tails:
             (membership(condition), condition, self._branch(value))
             for condition, value in zip(clauses[::2], clauses[1::2], strict=False)
         ]
-        runs = [list(run) for _, run in groupby(tested, key=lambda each: each[0] and each[0].name)]
+        runs = [
+            list(run)
+            for _, run in groupby(tested, key=lambda each: each[0] and (each[0].name, type(each[0].texts)))
+        ]
         if len(runs) > _RUNS_MAX:
             runs = [[(None, condition, value) for _, condition, value in tested]]
         for run in reversed(runs):
@@ -299,19 +302,19 @@ def _choose(tests: list[tuple[Membership, _Tail]], otherwise: _Tail, sets: Liter
     name = tests[0][0].name
     if isinstance(otherwise, _Always):
         test, value = tests[0]
-        if len(tests) == 1 and isinstance(value, _Always):
+        if len(tests) == 1 and isinstance(value, _Always) and type(test.texts) is list:
             if test.reads_numbers:
                 return _choose_between(name, sets.of(test.texts), value.outcome, otherwise.outcome)
-            return _choose_equal(name, test.texts[0], value.outcome, otherwise.outcome)
+            return _choose_equal(name, next(iter(test.texts)), value.outcome, otherwise.outcome)
         known = [(test, value.outcome) for test, value in tests if isinstance(value, _Always)]
         if len(known) == len(tests):
             return _choose_outcome(name, Choices(known, otherwise.outcome), otherwise.outcome)
     choices = Choices(tests, otherwise)
-    by_text, other = choices.by_text, choices.other
+    first_of, other = choices.first_of, choices.other
 
     def choose(data: Value) -> Outcome:
         value = data.get(name)  # type: ignore[attr-defined]
-        return (by_text.get(value, otherwise) if type(value) is str else other(value))(data)
+        return (first_of(value, otherwise) if type(value) is str else other(value))(data)
 
     return choose
 
@@ -338,10 +341,10 @@ def _choose_equal(name: str, text: str, chosen: Outcome, otherwise: Outcome) -> 
 
 
 def _choose_outcome(name: str, choices: Choices[Outcome], otherwise: Outcome) -> _Tail:
-    by_text, other = choices.by_text, choices.other
+    first_of, other = choices.first_of, choices.other
 
     def run(data: Value) -> Outcome:
         value = data.get(name)  # type: ignore[attr-defined]
-        return by_text.get(value, otherwise) if type(value) is str else other(value)
+        return first_of(value, otherwise) if type(value) is str else other(value)
 
     return run

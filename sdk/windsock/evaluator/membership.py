@@ -1,7 +1,8 @@
 """Test one attribute against literal values with a lookup instead of a search."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final, Generic, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 from windsock.evaluator.values import Value, as_float, parse_float, plain
 
@@ -9,7 +10,6 @@ Attributes: TypeAlias = Mapping[str, object]
 T = TypeVar("T")
 
 _TEXT: Final = {str}
-_CHUNK: Final = 16_384
 _NUMBERS: Final = ({int}, {float}, {int, float})
 
 
@@ -18,13 +18,13 @@ class Membership(NamedTuple):
 
     Attributes:
         name: The attribute.
-        texts: The texts, as written in the rule.
+        texts: The texts, as written in the rule; a set if they aren't in memory, see `text_index`.
         reads_numbers: Whether a number also matches text that parses to it, as with flagd's ``in`` but not
             with ``==`` and other text.
     """
 
     name: str
-    texts: Sequence[str]
+    texts: Collection[str]
     reads_numbers: bool
 
 
@@ -48,7 +48,7 @@ def membership(rule: Value) -> Membership | None:
     left, right = arguments
     name = attribute_name(left)
     if operator == "in":
-        if name is not None and type(right) is list and is_texts(right):
+        if name is not None and is_text_list(right):
             return Membership(name, right, reads_numbers=True)
         return None
     if operator in ("==", "==="):
@@ -59,29 +59,26 @@ def membership(rule: Value) -> Membership | None:
     return None
 
 
-def is_texts(values: Sequence[Value]) -> bool:
-    """Whether every value is text."""
-    return not values or set(map(type, values)) == _TEXT
+def is_text_list(value: Value) -> TypeGuard[Collection[str]]:
+    """Whether a value is a list of nothing but texts."""
+    if type(value) is list:
+        return not value or set(map(type, value)) == _TEXT
+    return isinstance(value, AbstractSet)
 
 
 class Choices(Generic[T]):
     """Which of several memberships in one attribute holds first.
 
     Args:
-        tests: The memberships and their choices; the first that holds wins.
+        tests: The memberships and their choices; the first that holds wins. Either all their texts are a
+            set or none are.
         otherwise: The choice if none holds.
     """
 
-    __slots__ = ("_by_number", "_otherwise", "_tests", "by_text")
+    __slots__ = ("_by_number", "_otherwise", "_tests", "first_of")
 
     def __init__(self, tests: Sequence[tuple[Membership, T]], otherwise: T) -> None:
-        self.by_text: dict[str, T] = {}
-        for test, choice in reversed(tests):
-            made = dict.fromkeys(test.texts, choice)
-            if self.by_text:
-                self.by_text.update(made)
-            else:
-                self.by_text = made
+        self.first_of: Final = _first_of(tests)
         self._tests = tests
         self._otherwise = otherwise
         self._by_number: dict[float, T] | None = None
@@ -90,7 +87,7 @@ class Choices(Generic[T]):
         """The choice for an attribute whose type isn't exactly ``str``."""
         value = plain(value)
         if type(value) is str:
-            return self.by_text.get(value, self._otherwise)
+            return self.first_of(value, self._otherwise)
         if type(value) is int or type(value) is float:
             if self._by_number is None:  # built for the first number; two threads build the same
                 self._by_number = self._read_numbers()
@@ -105,12 +102,20 @@ class Choices(Generic[T]):
         return by_number
 
 
-def _set_of(texts: Sequence[str]) -> set[str]:
-    """Build a set from small sets that fit in the CPU cache; a million texts at once don't."""
-    made: set[str] = set()
-    for start in range(0, len(texts), _CHUNK):
-        made |= set(texts[start : start + _CHUNK])
-    return made
+def _first_of(tests: Sequence[tuple[Membership, T]]) -> Callable[[str, T], T]:
+    """Maps a text, and the choice if none holds, to the choice of the first test that holds."""
+    if isinstance(tests[0][0].texts, AbstractSet):
+        from windsock.evaluator.text_index import first_of  # noqa: PLC0415 - few documents have an index
+
+        return first_of([(test.texts, choice) for test, choice in tests])
+    by_text: dict[str, T] = {}
+    for test, choice in reversed(tests):
+        made = dict.fromkeys(test.texts, choice)
+        if by_text:
+            by_text.update(made)
+        else:
+            by_text = made
+    return by_text.get
 
 
 class TextSet:
@@ -125,8 +130,8 @@ class TextSet:
 
     __slots__ = ("_numbers", "texts")
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        self.texts = _set_of(texts)
+    def __init__(self, texts: Collection[str]) -> None:
+        self.texts: AbstractSet[str] = texts if isinstance(texts, AbstractSet) else set(texts)
         self._numbers: frozenset[float] | None = None
 
     def holds(self, value: Value) -> bool:
@@ -144,9 +149,9 @@ class LiteralSets:
     """One set per literal list, since shared rules use the same list in many flags."""
 
     def __init__(self) -> None:
-        self._texts: dict[int, tuple[Sequence[str], TextSet]] = {}
+        self._texts: dict[int, tuple[Collection[str], TextSet]] = {}
 
-    def of(self, texts: Sequence[str]) -> TextSet:
+    def of(self, texts: Collection[str]) -> TextSet:
         """The set of a literal list of texts."""
         kept = self._texts.get(id(texts))
         if kept is None:  # keeping the list keeps its id unique
@@ -155,11 +160,9 @@ class LiteralSets:
 
     def test_for(self, values: Value) -> Callable[[Value], bool] | None:
         """A set-based membership test for a literal list; None for mixed types or anything but a list."""
-        if type(values) is not list:
-            return None
-        if is_texts(values):
+        if is_text_list(values):
             return self.of(values).holds
-        if set(map(type, values)) in _NUMBERS:
+        if type(values) is list and set(map(type, values)) in _NUMBERS:
             numbers = frozenset(map(as_float, values))
             return lambda value: type(value) in (int, float) and as_float(value) in numbers  # type: ignore[arg-type]
         return None

@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,9 @@ _POLL = 1.0
 
 _YOUNG = 0.1
 """Seconds within which two writes may have the same time stamp, with a margin."""
+
+_INDEXED = 256 * 1024
+"""Bytes from which on a document is read through an index of its lists."""
 
 _THREAD = "windsock-files"
 
@@ -83,6 +86,7 @@ class FilesProvider(CompiledProvider):
         self._gone_at: float | None = None
         self._files: dict[Path, _File] = {}
         self.served_revisions: tuple[str, ...] = ()
+        self._index_faults: set[str] = set()
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._starting_or_stopping = threading.Lock()
@@ -124,7 +128,10 @@ class FilesProvider(CompiledProvider):
         """Check every file, read those that changed, and serve the new set, if any."""
         with self._lock:
             found = set(_list(self._folder))
-            looked = {path: _look(path, self._files.get(path)) for path in sorted({*found, *self._files})}
+            looked = {
+                path: _look(path, self._files.get(path), self._document)
+                for path in sorted({*found, *self._files})
+            }
             looked = {path: file for path, file in looked.items() if file.document or path in found}
             for path, file in looked.items():
                 if file.fault and file.fault != self._files.get(path, _File(None, None)).fault:
@@ -142,6 +149,14 @@ class FilesProvider(CompiledProvider):
             for problem in self.serving.problems:
                 if problem not in problems_before:
                     logger.error("%s", problem)
+
+    def _document(self, data: bytes, source: str) -> Document:
+        """Read a document, a large one through an index that other processes share."""
+        if len(data) < _INDEXED:
+            return read_document(data, source)
+        from windsock.providers.document_index import read_indexed  # noqa: PLC0415 - few files are so large
+
+        return read_indexed(data, source, self._index_faults)
 
     def _seconds_away(self) -> float:
         """Seconds since the last file disappeared."""
@@ -248,7 +263,7 @@ def _list(folder: Path) -> list[Path]:
     return found
 
 
-def _look(path: Path, known: _File | None) -> _File:
+def _look(path: Path, known: _File | None, read: Callable[[bytes, str], Document]) -> _File:
     """Read a file if it changed on disk; on any problem, keep its last good document."""
     last_good = known.document if known else None
     try:
@@ -257,7 +272,7 @@ def _look(path: Path, known: _File | None) -> _File:
         signature, data = _read(path)
         if last_good is not None and hashlib.sha256(data).hexdigest().startswith(last_good.revision):
             return _File(signature, last_good)
-        return _File(signature, read_document(data, str(path)))
+        return _File(signature, read(data, str(path)))
     except FileNotFoundError:
         return _File(None, last_good, f"{path}: the file is gone", gone=True)
     except OSError as error:

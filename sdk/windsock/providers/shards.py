@@ -37,7 +37,9 @@ class ShardedFlag:
         """Evaluate the user's shard; never raises."""
         return self.shard(context.get("targetingKey")).evaluate(context)
 
-    rule = evaluate
+    def rule(self, context: Mapping[str, object]) -> Outcome:
+        """Evaluate the user's shard; raises as its rule does."""
+        return self.shard(context.get("targetingKey")).rule(context)
 
 
 def sharded(compiled: Mapping[str, CompiledFlag]) -> dict[str, ShardedFlag]:

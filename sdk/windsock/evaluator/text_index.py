@@ -1,0 +1,205 @@
+"""An index of a document's long lists: which of them a text is in, looked up in bytes that processes share.
+
+The index is a table of buckets and their contents. A text's CRC-32 names its bucket, which holds, text after
+text, the record ``0xFF text 0xFE code``. UTF-8 has neither byte, so searching for a record compares the whole
+text. A code stands for a set of lists: the lists that its texts are in.
+"""
+
+from array import array
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import accumulate
+from typing import Final, NamedTuple, Protocol, TypeVar
+from zlib import crc32
+
+T = TypeVar("T")
+
+_BUCKET: Final = 8
+"""The average number of texts in a bucket."""
+
+_CROWDED: Final = 32 * _BUCKET
+"""More texts don't share a bucket by chance; searching them would be slow."""
+
+_MOST_CODES: Final = 128 * 128
+_NUMBER: Final = array("I").itemsize
+
+
+class Content(Protocol):
+    """What an index is in: bytes, or a mapped file."""
+
+    def __getitem__(self, key: slice, /) -> bytes:
+        """Copy a part."""
+
+
+class Tables(NamedTuple):
+    """An index as it is written.
+
+    Attributes:
+        bounds: Where each bucket begins and the last one ends, in bytes from the beginning of the content.
+        records: The buckets.
+        codes: The lists, by number in ascending order, that each code stands for; code 0 stands for none.
+    """
+
+    bounds: bytes
+    records: bytes
+    codes: Sequence[Sequence[int]]
+
+
+def build(lists: Sequence[Sequence[str]], start: int) -> Tables | None:
+    """Index the texts of some lists.
+
+    Args:
+        lists: The lists; a list's number is its place among them.
+        start: Where the bounds begin in the content; the records follow them.
+
+    Returns:
+        The index; None if the lists overlap in too many ways, or if many texts share a bucket.
+    """
+    codes, code_of = _coded(lists)
+    marks = [b"\xfe" + _mark(code) for code in range(min(len(codes), _MOST_CODES))]
+    if len(marks) < len(codes):
+        return None
+    count = len(code_of) // _BUCKET + 1
+    buckets: list[list[bytes]] = [[] for _ in range(count)]
+    for text, code in code_of.items():
+        key = text.encode("utf-8", "surrogatepass")
+        buckets[crc32(key) % count].append(key + marks[code])
+    if max(map(len, buckets)) > _CROWDED:
+        return None
+    joined = [b"\xff" + b"\xff".join(bucket) for bucket in buckets]
+    bounds = array("I", accumulate(map(len, joined), initial=start + _NUMBER * (count + 1)))
+    return Tables(bounds.tobytes(), b"".join(joined), codes)
+
+
+def _coded(lists: Sequence[Sequence[str]]) -> tuple[list[tuple[int, ...]], dict[str, int]]:
+    """The lists that each code stands for, and each text's code."""
+    codes: list[tuple[int, ...]] = [()]
+    code_of: dict[str, int] = {}
+    for number, texts in enumerate(lists):
+        if code_of.keys().isdisjoint(texts):  # the usual case
+            code_of.update(dict.fromkeys(texts, len(codes)))
+            codes.append((number,))
+            continue
+        with_this: dict[int, int] = {}
+        for text in texts:
+            code = code_of.get(text, 0)
+            if code not in with_this:
+                if codes[code][-1:] != (number,):  # not a text that the list repeats
+                    codes.append((*codes[code], number))
+                    with_this[code] = len(codes) - 1
+                else:
+                    with_this[code] = code
+            code_of[text] = with_this[code]
+    return codes, code_of
+
+
+class TextIndex:
+    """The index of one document's lists.
+
+    Args:
+        content: What the index is in.
+        bounds: The bounds of its buckets, counted from the beginning of the content.
+        codes: The lists that each code stands for.
+    """
+
+    __slots__ = ("_bounds", "_content", "_marks")
+
+    def __init__(self, content: Content, bounds: Sequence[int], codes: Sequence[Sequence[int]]) -> None:
+        self._content = content
+        self._bounds = bounds
+        self._marks = {_mark(code): frozenset(numbers) for code, numbers in enumerate(codes)}
+
+    def marks(self, number: int) -> frozenset[bytes]:
+        """How the texts of a list are marked."""
+        return frozenset(mark for mark, numbers in self._marks.items() if number in numbers)
+
+    def texts(self, number: int) -> Iterator[str]:
+        """The texts of a list, without repetitions, in the order of the index."""
+        wanted = self.marks(number)
+        for start, end in zip(self._bounds[:-1], self._bounds[1:], strict=True):
+            for record in self._content[start:end].split(b"\xff"):
+                if record[-2:] in wanted:
+                    yield record[:-3].decode("utf-8", "surrogatepass")
+
+    def lookup(self, choices: Mapping[bytes, T]) -> Callable[[str, T], T]:
+        """Maps a text, and the choice for other texts, to the choice for the text's mark."""
+        content, bounds, choice_of = self._content, self._bounds, choices.get
+        count = len(bounds) - 1
+
+        def choose(text: str, otherwise: T) -> T:
+            key = text.encode("utf-8", "surrogatepass")
+            bucket = crc32(key) % count
+            records = content[bounds[bucket] : bounds[bucket + 1]]
+            at = records.find(b"\xff%b\xfe" % key)
+            if at < 0:
+                return otherwise
+            at += len(key) + 2
+            return choice_of(records[at : at + 2], otherwise)
+
+        return choose
+
+
+def _mark(code: int) -> bytes:
+    """A code as two bytes below 0x80."""
+    return bytes(divmod(code, 128))
+
+
+class IndexedTexts(AbstractSet[str]):
+    """One list of an index, in its place in a rule.
+
+    Args:
+        index: The index.
+        number: The list's number in it.
+        count: How many texts the list has, repetitions included.
+        digest: Tells lists apart: equal lists have the same in every index.
+
+    Attributes:
+        index: As given.
+        marks: How its texts are marked in the index.
+    """
+
+    __slots__ = ("_count", "_digest", "_has", "_number", "index", "marks")
+
+    def __init__(self, index: TextIndex, number: int, count: int, digest: str) -> None:
+        self.index = index
+        self._number = number
+        self._count = count
+        self._digest = digest
+        self.marks = index.marks(number)
+        self._has = index.lookup(dict.fromkeys(self.marks, True))
+
+    def __contains__(self, text: object) -> bool:
+        """Whether the list has this text."""
+        return isinstance(text, str) and self._has(text, False)  # noqa: FBT003 - if it's in no list
+
+    def __iter__(self) -> Iterator[str]:
+        """The texts without repetitions, in any order."""
+        return self.index.texts(self._number)
+
+    def __len__(self) -> int:
+        """How many texts the list has, repetitions included."""
+        return self._count
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the other is an indexed list of the same texts in the same order."""
+        return self._digest == other._digest if isinstance(other, IndexedTexts) else NotImplemented
+
+    def __hash__(self) -> int:
+        """Equal lists have equal hashes."""
+        return hash(self._digest)
+
+
+def first_of(choices: Sequence[tuple[Collection[str], T]]) -> Callable[[str, T], T]:
+    """Look a text up in several lists of one index at once.
+
+    Args:
+        choices: The lists, with what each chooses; the first that has the text wins.
+
+    Returns:
+        Maps a text, and the choice if no list has it, to the choice.
+    """
+    indexed = [(texts, choice) for texts, choice in choices if isinstance(texts, IndexedTexts)]
+    by_mark: dict[bytes, T] = {}
+    for texts, choice in reversed(indexed):
+        by_mark.update(dict.fromkeys(texts.marks, choice))
+    return indexed[0][0].index.lookup(by_mark)
