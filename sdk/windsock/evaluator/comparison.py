@@ -4,9 +4,8 @@ from collections.abc import Callable
 from operator import eq, ge, gt, le, lt, ne
 from typing import Final
 
-from windsock.evaluator.list_operators import Expression
 from windsock.evaluator.operators import at_least, at_most, more
-from windsock.evaluator.values import Value, equals, is_number, js_number, less
+from windsock.evaluator.values import Expression, Value, equals, is_number, js_number, less
 from windsock.evaluator.work_limit import spend_on
 from windsock.flags.values import MOST_EXACT
 

@@ -12,11 +12,10 @@ from openfeature.flag_evaluation import Reason
 from windsock.evaluator.bucketing import Split
 from windsock.evaluator.expressions import FLAGD, Compiler, Constant, RuleScope, again
 from windsock.evaluator.fractional import LiteralSplit, compile_split
-from windsock.evaluator.list_operators import Expression
 from windsock.evaluator.membership import Choices, LiteralSets, Membership, TextSet, membership
 from windsock.evaluator.outcome import Outcome
 from windsock.evaluator.reads import deciding_attribute
-from windsock.evaluator.values import RuleError, Value, describe, plain
+from windsock.evaluator.values import Expression, RuleError, Value, describe, plain
 from windsock.evaluator.variant_names import is_plain_name, variant_name
 from windsock.evaluator.work_limit import begin
 from windsock.flags import Flag

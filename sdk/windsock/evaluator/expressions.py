@@ -7,18 +7,6 @@ from typing import Final, NamedTuple
 from windsock.evaluator.bucketing import parse_split
 from windsock.evaluator.comparison import COMPARE, against, metered_comparison
 from windsock.evaluator.fractional import Hashing, LiteralSplit, compile_split, hashing_for, split_arguments
-from windsock.evaluator.list_operators import (
-    Condition,
-    Expression,
-    Subject,
-    compile_all,
-    compile_filter,
-    compile_map,
-    compile_none,
-    compile_reduce,
-    compile_some,
-    compile_without_condition,
-)
 from windsock.evaluator.membership import LiteralSets, attribute_name
 from windsock.evaluator.operators import (
     EAGER,
@@ -30,6 +18,7 @@ from windsock.evaluator.operators import (
 )
 from windsock.evaluator.values import (
     PLAIN,
+    Expression,
     RuleError,
     Value,
     plain,
@@ -252,17 +241,19 @@ class Compiler:
 
     def listing(self, name: str, arguments: Value) -> Expression:
         """``filter``, ``map``, ``all``, ``some``, ``none`` and ``reduce``."""
+        from windsock.evaluator import list_operators  # noqa: PLC0415 - few rules use them
+
         least = 3 if name == "reduce" else 2
         if type(arguments) is not list or len(arguments) < least:
-            return compile_without_condition(name, arguments, self.compile)
+            return list_operators.compile_without_condition(name, arguments, self.compile)
         self.reads_flagd = True  # a condition reads the context too, see ``variables.solve``
-        subject = Subject(arguments[0], self.compile(arguments[0]))
+        subject = list_operators.Subject(arguments[0], self.compile(arguments[0]))
         elements = self.scope.elements or self.scope
         ready = Compiler(elements, self.sets).compile(arguments[1])
-        condition = Condition(arguments[1], ready, elements.compile_found)
+        condition = list_operators.Condition(arguments[1], ready, elements.compile_found)
         if name == "reduce":
-            return compile_reduce(subject, condition, self.compile(arguments[2]))
-        return _LISTING[name](subject, condition)
+            return list_operators.compile_reduce(subject, condition, self.compile(arguments[2]))
+        return list_operators.COMPILE[name](subject, condition)
 
     def cat(self, arguments: Value) -> Expression:
         """``cat``, with a shortcut for the usual bucketing value: a flag key or text before one attribute."""
@@ -346,14 +337,6 @@ def _named(
     return method(compiler, name, arguments)
 
 
-_LISTING: Final[dict[str, Callable[[Subject, Condition], Expression]]] = {
-    "filter": compile_filter,
-    "map": compile_map,
-    "all": compile_all,
-    "some": compile_some,
-    "none": compile_none,
-}
-
 _SPECIAL: Final[dict[str, Callable[[Compiler, Value], Expression]]] = {
     "var": Compiler.var,
     "in": Compiler.within,
@@ -366,5 +349,8 @@ _SPECIAL: Final[dict[str, Callable[[Compiler, Value], Expression]]] = {
     "set": Compiler.setting,
     **{name: partial(_named, Compiler.missing, name) for name in ("missing", "missing_some")},
     **{name: partial(_named, Compiler.comparison, name) for name in COMPARE},
-    **{name: partial(_named, Compiler.listing, name) for name in (*_LISTING, "reduce")},
+    **{
+        name: partial(_named, Compiler.listing, name)
+        for name in ("filter", "map", "all", "some", "none", "reduce")
+    },
 }

@@ -13,8 +13,7 @@ from windsock.evaluator.bucketing import (
     hash_value_v3,
     parse_split,
 )
-from windsock.evaluator.list_operators import Expression
-from windsock.evaluator.values import Value
+from windsock.evaluator.values import Expression, Value
 from windsock.flags import Bucketing
 
 T = TypeVar("T")

@@ -4,10 +4,11 @@ That library first replaces the condition's variables with values from the surro
 (``variables.solve``), so a condition can be compiled ahead only if nothing was replaced.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from windsock.evaluator.values import (
+    Expression,
     RuleError,
     Value,
     describe,
@@ -18,9 +19,6 @@ from windsock.evaluator.values import (
 from windsock.evaluator.variables import names_something, solve
 from windsock.evaluator.work_limit import size_of, spend
 from windsock.flags.size import expanded_size
-
-Expression: TypeAlias = Callable[[Value], Value]
-"""A compiled rule that maps data to a value; raises ``RuleError``."""
 
 Compile: TypeAlias = Callable[[Value], Expression]
 """Compiles a rule for evaluation on an element instead of the context."""
@@ -205,6 +203,15 @@ def compile_without_condition(name: str, arguments: Value, compile_rule: Compile
     subject = Subject(arguments[0], compile_rule(arguments[0]))
     return lambda data: fail(data) if truthy(subject.of(data)) else _OF_NOTHING[name]
 
+
+COMPILE: Final[Mapping[str, Callable[[Subject, Condition], Expression]]] = {
+    "filter": compile_filter,
+    "map": compile_map,
+    "all": compile_all,
+    "some": compile_some,
+    "none": compile_none,
+}
+"""The operators with a list and a condition; ``reduce`` has an initial value too."""
 
 _OF_NOTHING: Final = {"all": False, "some": False, "none": True}
 """The operators' results for an empty list."""

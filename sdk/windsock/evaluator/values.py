@@ -7,7 +7,7 @@ here it raises ``RuleError``.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from math import copysign, inf, isfinite, isinf, nan
@@ -18,6 +18,9 @@ from windsock.flags.values import described
 
 Value: TypeAlias = object
 """None, bool, int, float, str, list or dict, as in JSON. ``plain`` converts other objects."""
+
+Expression: TypeAlias = Callable[[Value], Value]
+"""A compiled rule that maps data to a value; raises ``RuleError``."""
 
 
 class RuleError(Exception):
