@@ -19,13 +19,15 @@ from facebook_business.session import FacebookSession
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from .settings import Learning
+
 # Codes: https://developers.facebook.com/docs/marketing-api/error-reference and …/overview/rate-limiting
 _BAD_TOKEN: Final = {102, 104, 190}
 _TOO_OFTEN: Final = {4, 17, 32, 368, 613, *range(80_000, 80_015)}
 _TRY_AGAIN: Final = {1, 2}
 _BUDGET: Final = Campaign.Field.daily_budget
 _USAGE_HEADER: Final = "x-business-use-case-usage"
-"""How long to ask for nothing where the platform does not say how long."""
+"""Where the platform says how long to ask for nothing."""
 
 
 class PlatformError(Exception):
@@ -62,7 +64,6 @@ class Access(BaseSettings):
     base_url: str = "https://graph.facebook.com"
     access_token: SecretStr = SecretStr("")
     account_id: str = ""
-    timeout_seconds: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,8 @@ class AdPlatform:
 
     def __init__(self, access: Access | None = None) -> None:
         self._access = access or Access()
-        session = FacebookSession(
-            access_token=self._access.access_token.get_secret_value(), timeout=self._access.timeout_seconds
-        )
-        session.GRAPH = self._access.base_url.rstrip("/")
-        self._api = FacebookAdsApi(session)
+        self._session = FacebookSession(access_token=self._access.access_token.get_secret_value())
+        self._session.GRAPH = self._access.base_url.rstrip("/")
 
     @property
     def account_id(self) -> str:
@@ -108,8 +106,8 @@ class AdPlatform:
         Raises:
             PlatformError: It cannot be read; a campaign without such a budget is refused.
         """
-        with _translated():
-            found = self._api.call("GET", (campaign_id,), {"fields": _BUDGET}).json()
+        with self._asking() as api:
+            found = api.call("GET", (campaign_id,), {"fields": _BUDGET}).json()
             if found["id"] and _BUDGET not in found:
                 raise RefusedError(f"campaign {campaign_id} has no daily budget")
             return int(found[_BUDGET])
@@ -120,8 +118,8 @@ class AdPlatform:
         Raises:
             PlatformError: It is not set, or, with `UnsureError`, perhaps it is.
         """
-        with _translated():
-            answer = self._api.call("POST", (campaign_id,), {_BUDGET: budget}).json()
+        with self._asking() as api:
+            answer = api.call("POST", (campaign_id,), {_BUDGET: budget}).json()
             if answer["success"] is not True:
                 raise UnsureError(f"the ad platform does not say that campaign {campaign_id} was changed")
 
@@ -131,8 +129,8 @@ class AdPlatform:
         Raises:
             PlatformError: They cannot be read.
         """
-        with _translated():
-            insights = AdAccount(self.account_id, api=self._api)
+        with self._asking() as api:
+            insights = AdAccount(self.account_id, api=api)
             fields = ["ad_id", "impressions", "clicks", "spend", "action_values"]
             for row in insights.get_insights(fields, {"level": "ad", "date_preset": "maximum"}):
                 yield Report(
@@ -142,6 +140,13 @@ class AdPlatform:
                     Decimal(row["spend"]),
                     _purchases(row.get("action_values", [])),
                 )
+
+    @contextmanager
+    def _asking(self) -> Iterator[FacebookAdsApi]:
+        """Lend the client: no answer takes longer than is set, and its errors become this module's."""
+        self._session.timeout = Learning.live().workers.platform_seconds
+        with _translated():
+            yield FacebookAdsApi(self._session)
 
 
 def _purchases(values: Sequence[Mapping[str, str]]) -> Decimal:

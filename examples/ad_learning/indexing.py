@@ -91,7 +91,7 @@ async def index_winners(connection: Connection) -> Result:
 
 async def find_similar(connection: Connection, text: str) -> list[SimilarWinner]:
     """Find the indexed winners that are most like a text: a campaign, a video, attributes."""
-    places = await embed([text])
+    places = await embed([text], Learning.live().workers.request_seconds)
     values = {
         "place": list(places.vectors[0]),
         "model": places.model,
@@ -101,10 +101,14 @@ async def find_similar(connection: Connection, text: str) -> list[SimilarWinner]
     return [SimilarWinner(*row) for row in await cursor.fetchall()]
 
 
-async def embed(texts: Sequence[str]) -> Places:
+async def embed(texts: Sequence[str], seconds: float | None = None) -> Places:
     """Ask the embedding model where texts lie; ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY`` say where it is.
 
     A model or a dimension that does not work is answered with the value of the layer below it.
+
+    Args:
+        texts: The texts.
+        seconds: How long one answer may take. Default: as long as the indexing allows.
 
     Raises:
         ConfigurationError: There is no key.
@@ -113,7 +117,13 @@ async def embed(texts: Sequence[str]) -> Places:
     provider = _Provider()
     if not (key := provider.openai_api_key.get_secret_value()):
         raise ConfigurationError("OPENAI_API_KEY is not set; the embedding model is not asked without it")
-    async with openai.AsyncOpenAI(api_key=key, base_url=provider.openai_base_url) as client:
+    limits = Learning.live().rag_indexing
+    async with openai.AsyncOpenAI(
+        api_key=key,
+        base_url=provider.openai_base_url,
+        timeout=seconds or limits.model_seconds,
+        max_retries=limits.model_retries,
+    ) as client:
 
         async def attempt(settings: Learning) -> Places:
             model = settings.rag_indexing.embedding_model

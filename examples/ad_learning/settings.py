@@ -43,6 +43,8 @@ class RagIndexing(BaseModel):
     poll_interval_seconds: float = Field(5.0, gt=0, le=3600)
     embedding_model: str = Field("text-embedding-3-small", min_length=1)
     embedding_dimension: int = Field(256, ge=16, le=16_000)
+    model_seconds: float = Field(60.0, gt=0, le=3600, description="For one answer of the model.")
+    model_retries: int = Field(2, ge=0, le=10, description="Of the model's client, at once.")
     similar_winners: int = Field(5, ge=1, le=100, description="How many are found by likeness.")
 
 
@@ -173,7 +175,14 @@ class Workers(BaseModel):
         60.0, gt=0, le=3600, description="For one answer of the database; then the worker connects again."
     )
     request_seconds: float = Field(
-        5.0, gt=0, le=60, description="The same while somebody waits for an answer."
+        5.0, gt=0, le=60, description="For one of the database or the model, while somebody waits."
+    )
+    platform_seconds: float = Field(
+        10.0,
+        gt=0,
+        le=600,
+        validation_alias="AD_PLATFORM_TIMEOUT_SECONDS",
+        description="For one answer of the ad platform.",
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import threading
 from pathlib import Path
 
@@ -96,6 +97,13 @@ def embeddings(endpoint, monkeypatch):
     monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
     monkeypatch.setenv("OPENAI_API_KEY", "loopback")
     return endpoint
+
+
+@pytest.fixture
+def silent():
+    """The URL of a server that accepts, and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 @pytest.fixture

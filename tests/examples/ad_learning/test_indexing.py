@@ -188,6 +188,20 @@ def test_an_outage_uses_up_no_attempt(database, connection, winners, embeddings)
     assert run(database, index_winners)["rows"] == 4
 
 
+@pytest.mark.usefixtures("winners", "embeddings")
+def test_a_model_that_never_answers_is_waited_for_as_long_as_is_set(
+    database, connection, silent, configure, monkeypatch
+):
+    monkeypatch.setenv("OPENAI_BASE_URL", silent)
+    configure("rag_indexing", model_seconds=0.2, model_retries=0)
+    with pytest.raises(openai.APITimeoutError):
+        run(database, index_winners)
+    assert {job[1:] for job in jobs(connection)} == {("pending", 0, None)}
+    configure("workers", request_seconds=0.1)
+    with pytest.raises(openai.APITimeoutError):
+        run(database, find_similar, "beach")
+
+
 def test_without_a_key_the_error_names_the_variable(database, winners, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "")
     with pytest.raises(ConfigurationError, match="OPENAI_API_KEY is not set"):

@@ -68,6 +68,12 @@ def test_a_budget_is_read_and_set(platform, endpoint):
     assert endpoint.changes == [("c", 10_000, 11_000)]
 
 
+def test_a_platform_that_never_answers_is_waited_for_as_long_as_is_set(silent, configure):
+    configure("workers", platform_seconds=0.2)
+    with pytest.raises(UnsureError, match="does not answer: ReadTimeout"):
+        AdPlatform(Access(base_url=silent, access_token="t")).daily_budget("c")
+
+
 def test_reports_are_read_over_all_pages(platform, endpoint):
     for n in range(5):
         endpoint.insights.append(
