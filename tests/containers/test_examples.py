@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.containers, pytest.mark.xdist_group("containers"), pyt
 
 PORTS = (
     "POSTGRES_PORT", "FLAGD_RPC_PORT", "FLAGD_MANAGEMENT_PORT", "FLAGD_SYNC_PORT", "FLAGD_OFREP_PORT",
-    "AURA_PORT", "AI_TEACHER_PORT", "HELLO_PORT", "AD_LEARNING_PORT",
+    "AURA_PORT", "AI_TEACHER_PORT", "HELLO_PORT", "AD_LEARNING_PORT", "CONSOLE_PORT",
 )  # fmt: skip
 MODELS = """
 import signal
@@ -75,7 +75,7 @@ class Deployment:
 
     def compose(self, *arguments: str) -> str:
         done = subprocess.run(
-            ["docker", "compose", "-f", "docker-compose.yml", "-f", "models.yml", *arguments],
+            ["docker", "compose", "-f", "docker-compose.yml", "-f", "beside.yml", *arguments],
             cwd=self.folder,
             env=os.environ | self.variables,
             capture_output=True,
@@ -85,6 +85,13 @@ class Deployment:
         )
         assert done.returncode == 0, f"docker compose {' '.join(arguments)}\n{done.stdout}{done.stderr}"
         return done.stdout
+
+    def token(self, name: str) -> str:
+        """Make an admin's token, as docs/containers.md says."""
+        made = self.compose(
+            "run", "--rm", "--no-deps", "-T", "migrate", "token", "make", name, "--role", "admin"
+        )
+        return made.strip()
 
     def url(self, port: str) -> str:
         return f"http://127.0.0.1:{self.variables[port]}"
@@ -103,12 +110,11 @@ wait = partial(eventually, not_yet=(httpx.TransportError,))
 def deployment(
     engine: docker.DockerClient, image_of: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
-    """Everything in docker-compose.yml, healthy."""
+    """Everything in docker-compose.yml, healthy; flagd only where its image can be had."""
     if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode:
         pytest.skip("docker has no `compose` here")
-    for service in ("postgres", "flagd"):
-        if reason := missing_image(engine, image_of(service)):
-            pytest.skip(reason)
+    if reason := missing_image(engine, image_of("postgres")):
+        pytest.skip(reason)
     folder = tmp_path_factory.mktemp("deployment")
     shutil.copy(REPOSITORY / "docker-compose.yml", folder)
     for name in ("flagd", "examples"):
@@ -116,7 +122,11 @@ def deployment(
             REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "mirror")
         )
     image = _examples_image(engine, image_of("ai-teacher"))
-    (folder / "models.yml").write_text(yaml.safe_dump({"services": dict(_models(image))}))
+    services = dict(_models(image))
+    if missing_image(engine, image_of("flagd")):
+        (folder / "flagd/mirror").mkdir()
+        services |= _without_flagd(image)
+    (folder / "beside.yml").write_text(yaml.safe_dump({"services": services}))
     variables = {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)} | {
         "COMPOSE_PROJECT_NAME": f"windsock-{uuid4().hex[:8]}",
         "POSTGRES_PASSWORD": "secret",
@@ -135,7 +145,7 @@ def deployment(
     deployment = Deployment(folder, variables)
     try:
         deployment.compose("up", "--detach", "--no-build")
-        for port in ("AI_TEACHER_PORT", "AURA_PORT", "AD_LEARNING_PORT"):
+        for port in ("AI_TEACHER_PORT", "AURA_PORT", "AD_LEARNING_PORT", "CONSOLE_PORT"):
             wait(lambda port=port: httpx.get(f"{deployment.url(port)}/health").is_success, 120)
         yield deployment
     finally:
@@ -179,6 +189,16 @@ def _models(image: str) -> Iterator[tuple[str, dict[str, object]]]:
                 "init": True,
             },
         )
+
+
+def _without_flagd(image: str) -> dict[str, dict[str, object]]:
+    """Without flagd's image, services read the files that flagd would send them, and nothing runs in its place."""
+    reads_files = {
+        "environment": {"FLAGD_RESOLVER": "file", "FLAGD_OFFLINE_FLAG_SOURCE_PATH": "/etc/flagd"},
+        "volumes": ["./flagd:/etc/flagd:ro", "mirror-files:/etc/flagd/mirror:ro"],
+    }
+    nothing = {"image": image, "entrypoint": ["sleep", "infinity"], "command": [], "init": True}
+    return {"flagd": nothing} | dict.fromkeys(("hello", "ai-teacher", "aura", "console"), reads_files)
 
 
 def test_ai_teacher_answers_with_a_profile_from_the_next_message_on(deployment):
@@ -243,10 +263,7 @@ def test_ad_learning_takes_a_change_through_its_api_in_every_part_and_keeps_it(d
             deployment.sql(in_sql, *ad.values())[0][0],
         )
 
-    token = deployment.compose(
-        "run", "--rm", "--no-deps", "-T", "migrate", "token", "make", "ann", "--role", "admin"
-    )
-    as_ann = {"Authorization": f"Bearer {token.strip()}"}
+    as_ann = {"Authorization": f"Bearer {deployment.token('ann')}"}
     wait(lambda: winner() == (True, True))
     change = {"winner_detection": {"ctr_threshold": 0.05}}
     answer = httpx.put(f"{service}{LEARNING}", json=change, headers=as_ann, timeout=30)
@@ -261,6 +278,15 @@ def test_ad_learning_takes_a_change_through_its_api_in_every_part_and_keeps_it(d
     assert said.strip() == "promoted"
     running = deployment.compose("ps", "--services", "--status", "running").split()
     assert {f"ad-learning-{part}" for part in ("worker", "indexer", "executor", "celery")} <= set(running)
+
+
+def test_a_person_signs_in_to_the_console_and_sees_the_settings_of_all_three(deployment):
+    with httpx.Client(base_url=deployment.url("CONSOLE_PORT"), follow_redirects=True, timeout=60) as person:
+        assert "Sign in" in person.get("/").text
+        home = person.post("/sign-in", data={"token": deployment.token("bea")})
+        assert home.is_success
+        settings = person.get("/settings").text
+    assert all(name in settings for name in ("Settings", "AuraSettings", "Learning"))
 
 
 @pytest.mark.parametrize(("service", "statement"), REFUSED.items())
