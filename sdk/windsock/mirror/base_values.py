@@ -127,10 +127,14 @@ class BaseReader:
         base = values_of({})
         texts = {field: json_text(value) for field, value in base.items()}
         found: dict[str, Values] = {}
+        differing: dict[int, Values] = {id(base): {}}  # by the resolved values, of which there are few
         for unit, attributes in units.items():
             values = values_of({**attributes, "targetingKey": unit})
-            own = {field: values[field] for field in values if json_text(values[field]) != texts[field]}
-            if values is not base and own:
+            own = differing.get(id(values))
+            if own is None:
+                own = {field: values[field] for field in values if json_text(values[field]) != texts[field]}
+                differing[id(values)] = own
+            if own:
                 found[unit] = own
         return BaseValues(base, found, rules.revision)
 
