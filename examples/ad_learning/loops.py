@@ -37,6 +37,16 @@ async def _fetch_actuals(connection: Connection) -> Result:
     return await _apply_reports(connection) | {"fetched": fetched}
 
 
+_find_winners = _by_query("winner_detection")
+
+
+async def _detect_winners(connection: Connection) -> Result:
+    """Look at every ad by the rule in SQL; the campaigns whose thresholds are read here count as exposed."""
+    rows = await (await connection.execute(QUERIES["watched_campaigns"])).fetchall()
+    watched = [for_campaign(campaign, account).winner_detection for campaign, account in rows]
+    return await _find_winners(connection) | {"campaigns": len(watched)}
+
+
 def _smoothing() -> dict[str, object]:
     return Learning.live().campaign_learning.model_dump()
 
@@ -62,7 +72,7 @@ LOOPS: Mapping[str, Run] = {
     "actuals_fetcher": _fetch_actuals,
     "creative_dna": _by_query("creative_dna"),
     "compound_learner": _by_query("compound_learner", _smoothing),
-    "winner_detection": _by_query("winner_detection"),
+    "winner_detection": _detect_winners,
     "rag_indexing": index_winners,
     "model_evaluation": _by_query(
         "model_evaluation", lambda: {"min_samples": Learning.live().model_evaluation.min_samples}

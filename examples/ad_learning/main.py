@@ -59,8 +59,9 @@ def create_app(database_url: str | None = None) -> FastAPI:
     @app.get("/winner")
     def winner(ad: Annotated[Ad, Query()]) -> dict[str, bool]:
         """Tell whether an ad with these numbers is a winner, by the thresholds of its campaign."""
-        settings = config_loader.for_campaign(ad.campaign, ad.account)
-        return {"winner": is_winner(ad.ctr, ad.roas, ad.hours_live, ad.impressions, settings)}
+        with windsock.request():  # which records what was decided by, and exposes the campaign to its arm
+            settings = config_loader.for_campaign(ad.campaign, ad.account)
+            return {"winner": is_winner(ad.ctr, ad.roas, ad.hours_live, ad.impressions, settings)}
 
     @app.get("/winners/similar")
     async def similar_winners(text: str) -> list[SimilarWinner]:

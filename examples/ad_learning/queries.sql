@@ -56,6 +56,15 @@ on conflict (campaign_id) do update set
     roas = known.roas + (excluded.roas - known.roas) / least(known.cycles + 1, %(smoothing_cycles)s),
     cycles = known.cycles + 1;
 
+-- name: watched_campaigns
+-- The campaigns with ads that are no winners yet, and their accounts.
+select distinct ads.campaign_id, campaigns.account_id
+from ads left join campaigns on campaigns.id = ads.campaign_id
+where not exists (
+    select from pending_jobs as known
+    where known.job_type = 'rag_index_winner' and known.payload ->> 'ad_id' = ads.ad_id
+);
+
 -- name: winner_detection
 -- Ads that became winners by growing old enough: no write of theirs would tell the trigger.
 insert into pending_jobs (job_type, payload)

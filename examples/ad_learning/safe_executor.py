@@ -106,7 +106,8 @@ class SafeExecutor:
         if job.action is None and _is_limited(connection, settings):
             return Outcome.LIMITED
         try:
-            self._carry_out(connection, job)
+            with windsock.request():  # a row of usage for each change, and its campaign's exposure
+                self._carry_out(connection, job)
         except PlatformError as error:
             return _trouble(connection, job, error, settings)
         _pause(connection, self.jitter(settings), "jitter")

@@ -5,6 +5,8 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+import windsock
+
 from . import worker
 from .config_loader import is_feature_enabled
 from .loops import LOOPS
@@ -70,8 +72,11 @@ class SelfLearningOrchestrator:
         raise AssertionError("a range from 0 is never empty")
 
     async def _run_loop(self, name: str) -> Result:
-        """One attempt, on a connection of its own: what it did not finish is rolled back."""
-        async with worker.connected(self._database_url) as connection:
+        """One attempt, on a connection of its own: what it did not finish is rolled back.
+
+        It sees one set of flags. What it reads is recorded, also which campaigns it exposed to their arms.
+        """
+        async with windsock.request(), worker.connected(self._database_url) as connection:
             return await self._loops[name](connection)
 
 

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.examples.ad_learning.conftest import eventually_true
 
+import windsock
 from examples.ad_learning import config_loader
 
 IDS = [f"campaign {number}" for number in range(30)]
@@ -134,6 +135,25 @@ def test_an_experiment_compares_campaigns(mirror, connection, campaigns, retarge
     in_sql = dict(connection.execute(query))
     assert in_sql == {each: for_campaign(each).winner_detection.roas_threshold for each in IDS}
     assert set(in_sql.values()) == {1.5, 3.0}
+
+
+@pytest.mark.usefixtures("embeddings")
+def test_campaigns_are_exposed_to_their_arms_where_they_are_decided_for(
+    *, database, connection, served, retarget
+):
+    arms = {"control": {}, "eager": {"winner_detection": {"ctr_threshold": 0.2}}}
+    split = {"fractional": [["control", 50], ["eager", 50]]}
+    flag = {"state": "ENABLED", "variants": arms, "defaultVariant": "control", "targeting": split}
+    retarget(None, experiment=flag | {"metadata": {"experiment": "thresholds"}})
+    for each in IDS:
+        connection.execute("insert into ads (ad_id, campaign_id) values (%s, %s)", [f"ad of {each}", each])
+    windsock.start(flags=served.parent, usage=database)
+    arm = {each: "eager" if in_python([each])[each] == 0.2 else "control" for each in IDS}
+    assert set(arm.values()) == {"control", "eager"}
+    asyncio.run(SelfLearningOrchestrator(database).run_full_cycle())
+    windsock.stop()  # what was recorded is in the database then
+    exposed = "select unit, arm from windsock.exposures where experiment = 'thresholds'"
+    assert dict(connection.execute(exposed)) == arm
 
 
 @pytest.mark.usefixtures("watching_mirror")
