@@ -18,6 +18,7 @@ from tests.waiting import eventually
 
 import windsock
 from examples.ad_learning import config_loader
+from windsock import testing
 from windsock.errors import ConfigurationError
 
 pytestmark = pytest.mark.usefixtures("served")
@@ -36,6 +37,7 @@ VARIABLES = {
     "JITTER_MIN_MS": "safe_executor.jitter.min_ms",
     "JITTER_MAX_MS": "safe_executor.jitter.max_ms",
     "FUZZY_BUDGET_VARIANCE_PCT": "safe_executor.fuzzy_budgets.variance_pct",
+    "AD_PLATFORM_TIMEOUT_SECONDS": "workers.platform_seconds",
 }
 SWITCHES = {
     "RAG_AUTO_INDEXING_ENABLED": "feature_flags.rag_auto_indexing",
@@ -169,6 +171,13 @@ def test_each_environment_has_its_overrides_and_the_base_for_the_rest(environmen
     assert config["self_learning_cycle"]["interval_seconds"] == interval
     assert config["safe_executor"]["poll_interval_ms"] == poll
     assert config["winner_detection"]["ctr_threshold"] == 0.03
+
+
+def test_a_test_has_a_configuration_of_its_own_and_no_other_sees_it():
+    with testing.override(Learning, {"winner_detection": {"ctr_threshold": 0.5}}):
+        assert not is_winner(0.04, 1.0, 24, 1000)
+        assert get_winner_thresholds()["roas_threshold"] == 3.0
+    assert is_winner(0.04, 1.0, 24, 1000)
 
 
 def test_stricter_winner_criteria(configure):
