@@ -42,7 +42,7 @@ def test_files_alone(tmp_path: Path) -> None:
     done = doctor(tmp_path)
     assert done.returncode == 0, done.stderr
     assert "windsock-files from flagd, revision" in done.stdout
-    assert "2, of which 2 bucket users, 1 v2, 1 v3" in done.stdout
+    assert "2; 2 bucket users (1 v2, 1 v3)" in done.stdout
     assert verdict(done).startswith("agree: all that serve here; but a service that evaluates with")
     assert verdict(done).endswith("buckets v3, and 1 flags say otherwise")
 

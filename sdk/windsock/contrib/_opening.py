@@ -35,7 +35,7 @@ class Opening:
     def __enter__(self) -> Request:
         self.request.__enter__()
         if self._context is not None:
-            self._before = lay(self._context, self.request)
+            self._before = set_context(self._context, self.request)
         return self.request
 
     def __exit__(
@@ -46,7 +46,7 @@ class Opening:
             api.set_transaction_context(self._before)
 
 
-def lay(context: EvaluationContext, this: Request) -> EvaluationContext:
+def set_context(context: EvaluationContext, this: Request) -> EvaluationContext:
     """Set OpenFeature's transaction context, set the request's user, and return the previous context.
 
     OpenFeature propagates nothing by default; a propagator chosen by the application is kept.

@@ -12,8 +12,13 @@ from windsock.errors import ConfigurationError
 Context = Callable[[Task], EvaluationContext | None]
 
 _open: dict[str, Opening] = {}
+"""The requests of the tasks that run, by the task's id."""
+
 _context: list[Context] = []
+"""The argument of the last `trace_tasks`, if any."""
+
 _start: list[Callable[[], object]] = []
+"""The argument of the last `start_with_worker`."""
 
 
 def start_with_worker(start: Callable[[], object] = windsock.start) -> None:

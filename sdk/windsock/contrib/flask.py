@@ -5,7 +5,7 @@ from collections.abc import Callable
 from flask import Flask, got_request_exception
 from openfeature.evaluation_context import EvaluationContext
 
-from windsock.contrib._opening import RAISED, lay
+from windsock.contrib._opening import RAISED, set_context
 from windsock.contrib.wsgi import RequestMiddleware
 from windsock.usage.request import current_request
 
@@ -36,7 +36,7 @@ def _laying(context: Callable[[], EvaluationContext | None]) -> Callable[[], Non
     def lay_context() -> None:
         this, found = current_request(), context()
         if this is not None and found is not None:
-            lay(found, this)  # it ends with the request, whose Python context is its own
+            set_context(found, this)  # it ends with the request, whose Python context is its own
 
     return lay_context
 

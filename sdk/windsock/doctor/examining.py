@@ -1,6 +1,7 @@
 """The whole examination: the machine, the database, the served flags, and whether all evaluators agree."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from windsock.doctor.probes import Answered, Ask, answered, buckets, probes
 from windsock.errors import UnreachableError
 from windsock.flag_names import FLAG_FOLDER, SENTINEL
 from windsock.flags import Flag
+from windsock.flags.model import BUCKETINGS
 from windsock.providers.choice import choose
 from windsock.providers.compiled import CompiledProvider
 from windsock.providers.files import FilesProvider
@@ -71,18 +73,18 @@ class Examination:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckResult:
+class Bucketed:
     """How one evaluator buckets one flag.
 
     Attributes:
         flag: The flag's key.
-        said: The bucketing that the flag files declare.
-        done: The bucketing that the evaluator uses.
+        declared: The bucketing that the flag files declare.
+        used: The bucketing that the evaluator uses.
     """
 
     flag: str
-    said: str
-    done: Answered
+    declared: str
+    used: Answered
 
 
 def examine(options: ExamineOptions, on_check: Callable[[Check], object]) -> Examination:
@@ -113,11 +115,11 @@ def _look_at_flags(report: Report, options: ExamineOptions) -> str:
         served = _served(report, serving)
         _add_variables(report, serving.get_metadata().name, rpc=options.rpc)
         splits = [flag for flag in served.values() if buckets(flag)]
-        report.add("flags", f"{len(served)}, of which {len(splits)} bucket users{_by_bucketing(splits)}")
+        report.add("flags", _flags_found(served, splits))
         disagree = []
         for name, ask in _servers(stack, serving, options):
             verdicts = _ask_all(report, splits, options.attributes, ask)
-            others = [(name, verdict) for verdict in verdicts if verdict.done != verdict.said]
+            others = [(name, verdict) for verdict in verdicts if verdict.used != verdict.declared]
             report.add("asked", f"{name}: {_summary(verdicts)}", ok=not others)
             disagree += others
     package = installed()
@@ -177,40 +179,42 @@ def _servers(stack: ExitStack, serving: AbstractProvider, options: ExamineOption
     return asked
 
 
-def _ask_all(
-    report: Report, flags: list[Flag], attributes: Mapping[str, object], ask: Ask
-) -> list[CheckResult]:
+def _ask_all(report: Report, flags: list[Flag], attributes: Mapping[str, object], ask: Ask) -> list[Bucketed]:
     verdicts = []
     for flag in flags:
         probed = probes(flag, attributes)
         if probed:
-            verdicts.append(CheckResult(flag.key, flag.bucketing, answered(flag, probed, ask)))
+            verdicts.append(Bucketed(flag.key, flag.bucketing, answered(flag, probed, ask)))
         else:
             found = f"flag {flag.key!r} is not probed: no user gets to its split; give --attribute NAME=VALUE"
             report.add("flag", found)
     return verdicts
 
 
-def _by_bucketing(flags: list[Flag]) -> str:
-    counts = [(each, sum(flag.bucketing == each for flag in flags)) for each in ("v2", "v3")]
-    return "".join(f", {count} {each}" for each, count in counts if count)
+def _flags_found(served: Mapping[str, Flag], splits: list[Flag]) -> str:
+    """How many flags serve, and how many of them bucket users: ``4; 2 bucket users (1 v2, 1 v3)``."""
+    if not splits:
+        return f"{len(served)}; none buckets users"
+    found = Counter(flag.bucketing for flag in splits)
+    by = ", ".join(f"{found[each]} {each}" for each in BUCKETINGS if found[each])
+    return f"{len(served)}; {len(splits)} {'buckets' if len(splits) == 1 else 'bucket'} users ({by})"
 
 
-def _summary(verdicts: list[CheckResult]) -> str:
+def _summary(verdicts: list[Bucketed]) -> str:
     if not verdicts:
         return "nothing to ask"
-    used = {each: sum(verdict.done == each for verdict in verdicts) for each in ("v2", "v3", "neither")}
-    return ", ".join(f"{count} of {len(verdicts)} flags {each}" for each, count in used.items() if count)
+    used = {each: sum(verdict.used == each for verdict in verdicts) for each in ("v2", "v3", "neither")}
+    return ", ".join(f"{number} of {len(verdicts)} flags {each}" for each, number in used.items() if number)
 
 
-def _verdict(disagree: list[tuple[str, CheckResult]], splits: list[Flag], package: Package | None) -> str:
+def _verdict(disagree: list[tuple[str, Bucketed]], splits: list[Flag], package: Package | None) -> str:
     """Say in one line which evaluators disagree with the flag files."""
     if disagree:
         name, first = disagree[0]
         more = f" and {len(disagree) - 1} more" if len(disagree) > 1 else ""
-        done = "buckets as neither v2 nor v3" if first.done == "neither" else f"buckets {first.done}"
-        hint = "; is it given the same files?" if first.done == "neither" else ""
-        return f"DISAGREE: {name} {done} where flag {first.flag!r}{more} says {first.said}{hint}"
+        done = "buckets as neither v2 nor v3" if first.used == "neither" else f"buckets {first.used}"
+        hint = "; is it given the same files?" if first.used == "neither" else ""
+        return f"DISAGREE: {name} {done} where flag {first.flag!r}{more} says {first.declared}{hint}"
     other = sum(package is not None and flag.bucketing != package.bucketing for flag in splits)
     if package is not None and other:
         return (

@@ -89,13 +89,13 @@ def _class_of(
     who: tuple[str, Mapping[str, object]],
     when: datetime | None,
 ) -> users.ClassOf:
-    name, context = who
+    user_id, context = who
     own = {key: value for key, value in context.items() if key not in ("targetingKey", "environment")}
     if when is not None:
         environment = health().environment
-        asked = Question(settings_class, name, own, environment, visit.console.flags)
+        asked = Question(settings_class, user_id, own, environment, visit.console.flags)
         return users.told_of(explained_at(asked, when, visit.connection))
-    explanation = windsock.explain(settings_class.for_user(name, **own))  # type: ignore[arg-type]  # JSON values
+    explanation = windsock.explain(settings_class.for_user(user_id, **own))  # type: ignore[arg-type]  # JSON values
     return users.now(explanation, git_flags(visit.console).flags, context)
 
 
