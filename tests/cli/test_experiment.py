@@ -113,7 +113,7 @@ def test_a_database_is_read_as_it_is(declared, windsock, database) -> None:
     ("arguments", "message"),
     [
         (("status", "other", "--data", "data"), "no such experiment; there are: cheaper_model"),
-        (("status", "cheaper_model", "--data", "nowhere"), "nowhere: there is no such folder"),
+        (("status", "cheaper_model", "--data", "nowhere"), "there is no such folder"),
         (("status", "cheaper_model", "--data", "flagd"), "flagd: has no .parquet or .csv file"),
         (("status", "cheaper_model", "--data", "data", "--at", "soon"), "'soon' is not a time; write it as"),
         (("power", "cheaper_model", "--mean", "1"), "--mean and --deviation go together"),

@@ -1,6 +1,7 @@
 """Experiments and metrics as documents: what is read, and what is said about a mistake."""
 
 import json
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -47,6 +48,16 @@ def flags(tmp_path) -> Path:
     (tmp_path / "experiments" / "cheaper_model.yaml").write_text(GOOD)
     (tmp_path / "metrics.yaml").write_text(METRICS)
     return tmp_path
+
+
+@pytest.mark.parametrize("size", [90_000, 500_000, 5_000_000])
+@pytest.mark.parametrize("part", ["1,", "[", "{a: "])
+def test_a_document_of_any_size_takes_seconds_at_most(flags, part, size) -> None:
+    (flags / "metrics.yaml").write_text("metrics: [" + part * (size // len(part)))
+    began = time.process_time()
+    with pytest.raises(ConfigurationError):
+        read_declared(flags, "cheaper_model")
+    assert time.process_time() - began < 8
 
 
 def test_an_experiment_is_read_with_its_metrics(flags) -> None:

@@ -123,7 +123,7 @@ def test_keys_written_twice_are_named() -> None:
                 f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n"
                 for a, b in zip("abcdefg", "bcdefgh", strict=True)
             ),
-            "more than 2000000 values",
+            "more than 1000000 values",
         ),
         ("x" * (9 * 1024 * 1024), "write JSON"),
     ],

@@ -134,7 +134,9 @@ def test_an_authors_name_does_not_end_a_commit(git, tmp_path, monkeypatch, autho
     assert (commit.author, commit.subject) == (author, "two")
 
 
-@pytest.mark.parametrize("name", ["-x", "HEAD", "a..b", "a b", "a~1", "a.lock", "", "a/", "@{-1}", "a\nb"])
+@pytest.mark.parametrize(
+    "name", ["-x", "HEAD", "a..b", "a b", "a~1", "a.lock", "", "a/", "@{-1}", "@", "a\nb"]
+)
 def test_branch_names_are_checked_as_git_does(git, tmp_path, name):
     with pytest.raises(ConfigurationError, match="cannot be a branch's name"):
         Repository(tmp_path).has_branch(name)

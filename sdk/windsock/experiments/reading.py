@@ -13,7 +13,7 @@ from windsock.experiments.documents import Experiment
 from windsock.experiments.holdouts import Holdouts
 from windsock.experiments.metrics import BUILT_IN, Metric, Metrics
 
-MAX_BYTES: Final = 1_000_000
+MAX_BYTES: Final = 100_000
 MAX_VALUES: Final = 20_000
 MAX_DEPTH: Final = 40
 

@@ -19,10 +19,10 @@ try:
 except ImportError as error:  # pragma: no cover - proven by a test in an environment without it
     raise MissingExtraError("reading a YAML flag file", "yaml") from error
 
-MAX_CHARACTERS: Final = 8 * 1024 * 1024
+MAX_CHARACTERS: Final = 4 * 1024 * 1024
 """Maximum size of YAML text; JSON may be larger and is read a hundred times faster."""
 
-MAX_VALUES: Final = 2_000_000
+MAX_VALUES: Final = 1_000_000
 """Maximum number of values, counting every alias at each use."""
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -199,7 +199,10 @@ def from_file(path: Path, environment: str, key: str | None = None) -> Populatio
         MissingExtraError: The ``gitops`` extra is not installed.
     """
     if path.suffix not in _READERS:
-        raise ConfigurationError(f"{path}: a population is a file in {', '.join(_READERS)}")
+        # without what was given: it may be a database's URL, with its password
+        raise ConfigurationError(
+            f"--users: a population is a file in {', '.join(_READERS)}, mirror, usage, or postgresql://…"
+        )
     columns = _columns(path)
     column = key if key is not None else next((name for name in _KEYS if name in columns), "")
     if column not in columns:

@@ -79,7 +79,11 @@ class Repository:
             ConfigurationError: Git refuses a branch of that name.
         """
         reference = f"refs/heads/{name}"
-        if name.startswith("-") or name == "HEAD" or self._run("check-ref-format", reference).returncode:
+        if (
+            name.startswith("-")
+            or name in ("HEAD", "@")
+            or self._run("check-ref-format", reference).returncode
+        ):
             raise ConfigurationError(f"{name!r} cannot be a branch's name; see `git help check-ref-format`")
         return self._run("rev-parse", "--verify", "--quiet", reference).returncode == 0
 

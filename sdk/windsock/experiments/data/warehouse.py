@@ -181,8 +181,8 @@ def open_warehouse(place: "str | Path | Backend") -> Warehouse:
     """Open the place where the data is.
 
     Args:
-        place: A PostgreSQL URL, a folder of Parquet and CSV files, the URL of another backend as
-            `ibis.connect` takes it, or an Ibis connection.
+        place: A PostgreSQL URL or connection string, a folder of Parquet and CSV files, the URL of another
+            backend as `ibis.connect` takes it, or an Ibis connection.
 
     Raises:
         UnreachableError: It cannot be reached.
@@ -195,7 +195,14 @@ def open_warehouse(place: "str | Path | Backend") -> Warehouse:
     if place.startswith(("postgres://", "postgresql://")):
         return open_postgres(place)
     if "://" not in place:
-        return open_folder(Path(place))
+        if Path(place).is_dir():
+            return open_folder(Path(place))
+        if "=" in place:
+            return open_postgres(place)
+        # without what was given: it may be a database's URL, with its password
+        raise UnreachableError(
+            "there is no such folder; a database is named by its URL, such as postgresql://…"
+        )
     try:
         return Warehouse(ibis.connect(place), owned=True)
     except Exception as error:  # noqa: BLE001 - each backend has its own error classes
