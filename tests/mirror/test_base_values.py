@@ -152,7 +152,7 @@ def test_a_table_that_cannot_take_them_is_named_with_what_it_lacks(world, git, s
     assert ann in world.served(), "the documents come first"
 
 
-@pytest.mark.parametrize("target", ["bids:", "bids:a.b.c", "bids:.b", "bids:a."])
+@pytest.mark.parametrize("target", ["bids:", "bids:a.b.c", "bids:.b", "bids:a.", "bids:a%s"])
 def test_a_target_that_names_no_table_is_refused(world, target):
     with pytest.raises(ConfigurationError, match="names no table"):
         world.mirror(settings=(Ads,), learning_config=(target,))

@@ -34,8 +34,8 @@ class TableName:
             ConfigurationError: It is neither.
         """
         schema, _, name = text.rpartition(".")
-        if not name or "." in schema or "\0" in text or text.startswith("."):
-            raise ConfigurationError(f"{text!r} names no table: write table or schema.table")
+        if not name or "." in schema or set(text) & set("\0%") or text.startswith("."):
+            raise ConfigurationError(f"{text!r} names no table: write table or schema.table, without %")
         return cls(schema or "public", name)
 
     def __str__(self) -> str:
