@@ -31,6 +31,7 @@ from pydantic import Field
 
 import windsock
 from windsock.api import Role, create_token
+from windsock.flagfiles.formatting import formatted
 from windsock.postgres import embedded
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 
@@ -117,7 +118,8 @@ def repository(folder: Path) -> None:
     git(folder, "init", "-q", "-b", "main")
     for commit in range(20):
         flags["flag_000"]["metadata"]["owner"] = f"team {commit}"
-        (folder / "flagd" / "teacher.flagd.json").write_text(json.dumps(document, indent=2) + "\n")
+        file = folder / "flagd" / "teacher.flagd.json"
+        file.write_bytes(formatted(json.dumps(document).encode(), str(file)))
         git(folder, "add", "flagd")
         git(folder, "commit", "-q", "--allow-empty", "-m", f"Change {commit}")
 

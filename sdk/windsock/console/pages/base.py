@@ -53,6 +53,7 @@ def plan(visit: Visit) -> Answer:
     if not isinstance(prepared, PreparedWrite):
         faults = by_field(_editable(declaration), map(_dotted, prepared))
         return _form(visit, declaration, stored, variant, faults)
+    writable = ConfigurationApi.live().writable
     planned = make(_request(visit, store.path, prepared))
     values = {
         "declaration": declaration,
@@ -65,8 +66,8 @@ def plan(visit: Visit) -> Answer:
         "covered": _covered(visit, declaration, prepared),
         "revision": prepared.before.revision,
         "repeated": repeated(visit.form, "flag", "variant"),
-        "writable": ConfigurationApi.live().writable,
-        "patch": "" if _holds_secret(declaration, prepared) else patch(store.path, prepared.data),
+        "writable": writable,
+        "patch": "" if writable or _holds_secret(declaration, prepared) else patch(store.path, prepared.data),
     }
     return Page("base_plan.html", "The plan", values)
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import unified_diff
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from windsock.settings.layers import masked
 
 _SAMPLES: Final = 3
 _LONGEST_PATCH: Final = 60_000
+_MOST_LINES: Final = 1_000
 _VARIANTS: Final = (ENVIRONMENTS, "variants")
 
 
@@ -86,10 +88,17 @@ def who_moves(plan: Plan) -> Iterator[str]:
 def patch(path: Path, changed: bytes) -> str:
     """A change to a file as a patch for ``git apply``; empty if it's too long to show."""
     old, new = (data.decode().splitlines(keepends=True) for data in (path.read_bytes(), changed))
+    if len(old) + len(new) - 2 * (_alike(old, new) + _alike(old[::-1], new[::-1])) > _MOST_LINES:
+        return ""  # a file that was never in the common form: each line differs, and comparing takes long
     lines = unified_diff(old, new, f"a/{path.as_posix()}", f"b/{path.as_posix()}")
     ended = (line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
     text = "".join(ended)
     return text if len(text) <= _LONGEST_PATCH else ""
+
+
+def _alike(old: Sequence[str], new: Sequence[str]) -> int:
+    """How many lines are the same at the beginning."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
 
 
 def _json(value: object) -> str:
