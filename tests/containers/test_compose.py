@@ -165,6 +165,13 @@ def test_postgres_needs_no_capability_either(compose):
     assert written["security_opt"] == ["no-new-privileges:true"]
 
 
+def test_no_check_is_switched_off_which_would_fail_up_wait(compose):
+    """`docker compose up --wait` takes a container whose check is disabled for one that can't become healthy."""
+    checks = [written.get("healthcheck", {}) for written in services(compose).values()]
+    assert sum(bool(check) for check in checks) >= 6
+    assert [check for check in checks if check.get("disable")] == []
+
+
 def test_every_service_has_limits(compose):
     for name, written in services(compose).items():
         assert written["mem_limit"] in {"512m", "1g"}, name

@@ -144,7 +144,7 @@ def deployment(
     }
     deployment = Deployment(folder, variables)
     try:
-        deployment.compose("up", "--detach", "--no-build")
+        deployment.compose("up", "--no-build", "--wait", "--wait-timeout", "300")
         for port in ("AI_TEACHER_PORT", "AURA_PORT", "AD_LEARNING_PORT", "CONSOLE_PORT"):
             wait(lambda port=port: httpx.get(f"{deployment.url(port)}/health").is_success, 120)
         yield deployment
