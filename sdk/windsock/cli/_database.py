@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._signals import leaving_on_signals, signals_later
+from windsock.errors import ConfigurationError, MissingExtraError
 from windsock.postgres import embedded
 
 DatabaseUrl = Annotated[
@@ -27,6 +28,13 @@ def database(url: str | None) -> Iterator[str]:
         return
     with leaving_on_signals():
         with signals_later():
-            server = embedded.start()
+            server = _embedded()
         with server:
             yield server.url
+
+
+def _embedded() -> embedded.EmbeddedPostgres:
+    try:
+        return embedded.start()
+    except MissingExtraError as missing:
+        raise ConfigurationError(f"DATABASE_URL isn't set, and {missing}") from missing

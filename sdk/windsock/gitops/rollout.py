@@ -119,10 +119,12 @@ def _replaced(flag: Flag, rule: JsonValue, rollout: Rollout, now: int) -> JsonVa
     share = _share(flag, rule, rollout, now)
     if share is not None:
         if rollout.steps[0] < share or (rollout.start > now and share > 0):
+            remedy = f"start now, with a first step of at least {share}"
+            if flag.default_variant == rollout.variant:
+                remedy = "make another variant the default first"
             raise ConfigurationError(
                 f"flag {flag.key!r}: {share} % have {rollout.variant!r} already, and this would take "
-                "it from some; "
-                f"start now, with a first step of at least {share}"
+                f"it from some; {remedy}"
             )
         return _steps(rollout)
     if isinstance(rule, Mapping) and len(rule) == 1 and isinstance(rule.get("if"), list):
