@@ -82,7 +82,8 @@ def shard_of(targeting_key: str | None, shards: int) -> int:
     if targeting_key is None:
         return 0
     digest = hashlib.sha256(targeting_key.encode("utf-8", "surrogatepass")).digest()
-    return _FIRST_FOUR(digest)[0] % shards
+    first: int = _FIRST_FOUR(digest)[0]
+    return first % shards
 
 
 def class_flag(key: str) -> str:
