@@ -5,8 +5,10 @@ import logging
 import multiprocessing
 import os
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from tests.waiting import until
@@ -137,6 +139,11 @@ def test_an_index_is_made_once(path: Path, expected: list[object]) -> None:
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+def resealed(data: bytes) -> bytes:
+    """With the right checksum, as another version of windsock might have written it."""
+    return data[:8] + struct.pack("=I", crc32(data[12:])) + data[12:]
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -145,6 +152,8 @@ def test_an_index_is_made_once(path: Path, expected: list[object]) -> None:
         lambda data: data[: len(data) // 2],
         lambda data: data + b"x",
         lambda data: b"x" * len(data),
+        lambda data: resealed(data.replace(b'"codes"', b'"kodes"')),
+        lambda data: resealed(data.replace(b'"lists": [', b'"lists": 7')),
         *(
             lambda data, at=at: data[: int(len(data) * at)] + b"\x07" + data[int(len(data) * at) + 1 :]
             for at in (0.0, 0.00005, 0.0002, 0.001, 0.3, 0.7, 0.9999)

@@ -102,9 +102,10 @@ def _indexed(data: bytes, source: str, patience: float) -> Document:
         content = _content(document, digest)
         if content is None:
             return document
+        if not path.exists():
+            _sweep(path.parent)
         with disk.replacing(path, private=True) as file:
             file.writelines(content)
-        _sweep(path.parent)
     return _open(path, digest, source) or document
 
 
@@ -155,14 +156,22 @@ def _open(path: Path, digest: bytes, source: str) -> Document | None:
         start = _start(file)
         if start is None or start.digest != digest or not _is_undamaged(file, start):
             return None
-        described = _described(file, start)
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        try:
+            return _mapped(file, start, source)
+        except (LookupError, TypeError, ValueError, AttributeError):  # another version of windsock made it
+            return None
+
+
+def _mapped(file: BinaryIO, start: _Start, source: str) -> Document:
+    described = _described(file, start)
+    content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     bounds = memoryview(content)[_START.size : _START.size + start.bounds].cast("I")
     index = TextIndex(content, bounds, described["codes"])
     flags = [Flag(**each, source=source) for each in described["flags"]]
     for number, (flag, steps, count, digest_of_list) in enumerate(described["lists"]):
         _put(flags[flag].targeting, steps, IndexedTexts(index, number, count, digest_of_list))
-    return Document(source, digest.hex()[:12], {flag.key: flag for flag in flags}, described["metadata"])
+    revision = start.digest.hex()[:12]
+    return Document(source, revision, {flag.key: flag for flag in flags}, described["metadata"])
 
 
 def _start(file: BinaryIO) -> _Start | None:
