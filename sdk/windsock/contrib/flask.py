@@ -29,16 +29,16 @@ def init_app(app: Flask, context: Callable[[], EvaluationContext | None] | None 
     app.wsgi_app = RequestMiddleware(app.wsgi_app)  # type: ignore[method-assign]  # as Flask's documentation does
     got_request_exception.connect(_failed, app)
     if context is not None:
-        app.before_request(_laying(context))
+        app.before_request(_setting(context))
 
 
-def _laying(context: Callable[[], EvaluationContext | None]) -> Callable[[], None]:
-    def lay_context() -> None:
+def _setting(context: Callable[[], EvaluationContext | None]) -> Callable[[], None]:
+    def set_of_this_request() -> None:
         this, found = current_request(), context()
         if this is not None and found is not None:
             set_context(found, this)  # it ends with the request, whose Python context is its own
 
-    return lay_context
+    return set_of_this_request
 
 
 def _failed(sender: Flask, exception: BaseException, **_: object) -> None:  # noqa: ARG001 - the signal's names

@@ -10,7 +10,9 @@ from windsock.evaluator.work_limit import spend_on
 from windsock.flags.values import MOST_EXACT
 
 
-def against(name: str, compare: Callable[[Value, Value], bool], left: Expression, right: Value) -> Expression:
+def with_literal(
+    name: str, compare: Callable[[Value, Value], bool], left: Expression, right: Value
+) -> Expression:
     """Compile a comparison with a literal on the right; a literal number is converted once."""
     quick = _NUMERIC.get(name) if is_number(right) else None
     if quick is None:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from windsock.evaluator.bucketing import parse_split
-from windsock.evaluator.comparison import COMPARE, against, metered_comparison
+from windsock.evaluator.comparison import COMPARE, metered_comparison, with_literal
 from windsock.evaluator.fractional import Hashing, LiteralSplit, compile_split, hashing_for, split_arguments
 from windsock.evaluator.membership import LiteralSets, attribute_name
 from windsock.evaluator.operators import (
@@ -164,7 +164,7 @@ class Compiler:
         if self.scope.flag_key is None:
             compare = metered_comparison(compare)
         if isinstance(right, Constant):
-            return against(name, compare, left, right.value)
+            return with_literal(name, compare, left, right.value)
         return lambda data: compare(left(data), right(data))
 
     def within(self, arguments: Value) -> Expression:

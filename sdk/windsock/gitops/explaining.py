@@ -1,6 +1,5 @@
 """Explains a user's settings from files, Git and the database: now, or at a past moment."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -115,7 +114,7 @@ def rules_of(
     flags: Mapping[str, Flag], keys: Sequence[str], context: Mapping[str, object], when: datetime
 ) -> tuple[tuple[str, tuple[RuleStep, ...]], ...]:
     """Each condition of each of these flags, with what it saw."""
-    timestamp = int(when.timestamp() or time.time())
+    timestamp = int(when.timestamp())
     return tuple((key, trace(flags[key], context, timestamp)) for key in keys if key in flags)
 
 
