@@ -18,7 +18,8 @@ from windsock.settings.process import process
 from windsock.settings.resolution import Resolver
 
 _SLOW = (
-    "api/test_processes.py", "cli", "client/test_internals.py", "containers", "contrib/test_celery_pools.py",
+    "api/test_processes.py", "cli", "client/test_hooks.py", "client/test_internals.py",
+    "containers", "contrib/test_celery_pools.py",
     "contrib/test_django_app.py", "contrib/test_servers.py", "evaluator/test_oracles.py", "examples",
     "experiments/test_champion.py", "experiments/test_checked_select.py", "experiments/test_decision.py",
     "experiments/test_demo.py", "experiments/test_engines.py", "experiments/test_gbstats.py",

@@ -56,6 +56,7 @@ def invocation(user: object, attributes: dict[str, object]) -> EvaluationContext
     return EvaluationContext(None if user is None else str(user), attributes)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=400, deadline=None)
 @given(
     flag=st.sampled_from([*OBJECT_FLAGS, "missing"]),
@@ -93,6 +94,7 @@ def test_both_paths_agree(  # noqa: PLR0917
         )
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=600, deadline=None)
 @given(
     flag=st.sampled_from([*SWITCHES, "missing"]),

@@ -41,6 +41,7 @@ def test_users_fall_where_they_fell_before() -> None:
     assert falls == {"v2": "bbbaaaabaabbbaababaaaabb", "v3": "aabaabaabbbabaaabbbbaaab"}
 
 
+@pytest.mark.slow
 @given(st.text(), st.text())
 def test_the_hash_of_a_targeting_key_is_the_documented_one(key: str, user: str) -> None:
     assert hash_key_v2(key)(user) == mmh3.hash((key + user).encode(), signed=False)

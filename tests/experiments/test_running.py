@@ -238,6 +238,7 @@ def test_lint_says_what_is_wrong_with_an_experiment_in_every_format(project, mon
     assert said[Format.GITHUB].startswith("::error file=flagd/experiments/cheaper_model.yaml,line=5,col=1,")
 
 
+@pytest.mark.slow
 def test_new_writes_a_document_that_checks(project):
     made = run(
         project,

@@ -16,6 +16,7 @@ from windsock.flags import read_document
 FLAGS = Path(__file__).parents[2] / "flagd"
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.randoms(use_true_random=False), st.sampled_from([None, 0, 2, 4]))
 def test_the_content_stays_and_a_second_time_changes_nothing(

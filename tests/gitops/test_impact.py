@@ -51,6 +51,7 @@ def brute_force(
     return moves
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32))
 def test_the_counts_are_those_of_brute_force(seed: int) -> None:

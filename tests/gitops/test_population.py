@@ -14,6 +14,7 @@ def users(population):
     return [dict(context) for batch in population.batches() for context in batch]
 
 
+@pytest.mark.slow
 def test_a_csv_keeps_ids_as_text_and_types_its_attributes(tmp_path):
     path = tmp_path / "users.csv"
     path.write_text("user_id,age,tier\n007,5,pro\n8,,free\n")

@@ -42,6 +42,7 @@ steps = st.sets(st.integers(1, 100), min_size=1, max_size=6).map(lambda found: t
 keys = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=8).filter(str.isprintable)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(steps, st.integers(60, 10**6), st.sampled_from(["v2", "v3"]), keys, st.data())
 def test_users_are_only_ever_added(shares, every, bucketing, key, data):

@@ -91,6 +91,7 @@ def test_a_message_of_fifty_megabytes(serve, caplog):
     assert len(memory.rows[0].to_line()) < 4_000
 
 
+@pytest.mark.slow
 def test_a_huge_value_is_neither_logged_nor_sent_whole(serve, caplog):
     memory = MemorySink()
     serve(profiles(["ann"], reasoning_model="m" * 5_000_000), usage=memory)

@@ -31,6 +31,7 @@ def shards(draw, flags):
     return shard
 
 
+@pytest.mark.slow
 @given(shards(("teacher", "ads")))
 def test_reading_back_and_writing_again_gives_the_same_bytes(shard):
     layout = Layout(("teacher", "ads"), shards=3)

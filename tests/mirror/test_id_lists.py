@@ -41,6 +41,7 @@ def test_some_of_many_ids_are_searched(before, gone, arrived):
     check(CROWD | before, gone, arrived)
 
 
+@pytest.mark.slow
 @given(*[st.frozensets(HOSTILE, max_size=15)] * 3)
 def test_some_of_many_ids_that_cannot_be_searched_are_rewritten(before, gone, arrived):
     check(CROWD | before, gone, arrived)

@@ -284,6 +284,7 @@ def test_a_database_without_the_tables_says_what_to_run(empty_database, tmp_path
         mirror.once()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shards", [1, 4])
 @pytest.mark.parametrize("flags", [("teacher",), ("teacher", "ads")])
 def test_following_changes_gives_the_bytes_of_a_whole_reading(*, world, tmp_path, caplog, shards, flags):

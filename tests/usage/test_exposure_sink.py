@@ -112,6 +112,7 @@ windsock.stop()
 """
 
 
+@pytest.mark.slow
 def test_two_processes_that_do_not_know_of_each_other_leave_one_row(serve, database, tmp_path):
     folder = serve(profiles([f"u{number}" for number in range(20)], reasoning_model="gpt-4o"))
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}

@@ -475,7 +475,7 @@ def test_an_exposure_is_one_row_over_processes_and_the_earliest_counts(database,
     waiting = Spool(tmp_path / "spool")
     waiting.append([clean(early), clean_exposure(early)])
     waiting.release()
-    others = UsageWriter(PostgresSink(database), Spool(tmp_path / "other"), QUICK)
+    others = UsageWriter(PostgresSink(database), Spool(tmp_path / "other"), PATIENT)
     for pending in (late, late, make_pending(exposed_to=replace(ARM, excluded="profile"))):
         others.put(pending)
     assert others.flush()
@@ -483,7 +483,7 @@ def test_an_exposure_is_one_row_over_processes_and_the_earliest_counts(database,
     assert exposed(ask) == [("u1", "control", late.requested_at, None)]
     writer = UsageWriter(PostgresSink(database), waiting, QUICK)
     writer.put(make_pending(user_id="u2"))
-    eventually(lambda: writer.health().replayed == 2)
+    eventually(lambda: writer.health().replayed >= 2)
     writer.stop()
     assert exposed(ask) == [("u1", "control", early.requested_at, None)]
 
@@ -522,7 +522,7 @@ def test_the_writers_role_stores_usage_exposures_and_events(database, ask, make_
         )
     try:
         url = conninfo.make_conninfo(database, user="windsock_writer")
-        writer = UsageWriter(PostgresSink(url), Spool(tmp_path / "spool"), QUICK)
+        writer = UsageWriter(PostgresSink(url), Spool(tmp_path / "spool"), PATIENT)
         pending = make_pending(exposed_to=ARM)
         event = Event(uuid4(), "bought", 12.5, pending.requested_at, "test", "u1")
         for each in (
