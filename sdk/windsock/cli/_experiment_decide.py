@@ -12,12 +12,13 @@ from windsock.errors import UnreachableError
 from windsock.experiments.data.keeping import keep
 from windsock.experiments.reporting.summary import message
 from windsock.experiments.result import Result, analyze, restore
+from windsock.flagfiles.files import DEFAULT_FOLDER
 
 
 def command(
     name: Name,
     *,
-    flags: Flags = Path("flagd"),
+    flags: Flags = DEFAULT_FOLDER,
     data: Data = None,
     environment: Environment = "production",
     at: Now = None,

@@ -1,6 +1,5 @@
 """`windsock experiment new`: a document to fill in."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from windsock.cli._experiment_arguments import Flags
 from windsock.cli._say import say
 from windsock.experiments.template import document
+from windsock.flagfiles.files import DEFAULT_FOLDER
 from windsock.flagfiles.scaffold import write_new
 
 
@@ -17,7 +17,7 @@ def command(
     settings: Annotated[str, typer.Option(help="The flag of the settings class that it changes.")],
     field: Annotated[str, typer.Option(metavar="FIELD=VALUE", help="What the treatment changes.")],
     owner: Annotated[str, typer.Option(help="Who decides.")],
-    flags: Flags = Path("flagd"),
+    flags: Flags = DEFAULT_FOLDER,
 ) -> None:
     """Write an experiment's document, to be filled in and reviewed.
 

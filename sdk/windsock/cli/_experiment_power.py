@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,12 +16,13 @@ from windsock.cli._lines import console_of, print_lines
 from windsock.errors import ConfigurationError
 from windsock.experiments.planning import Assumed, Power, power
 from windsock.experiments.wording import metric_title, number, percent
+from windsock.flagfiles.files import DEFAULT_FOLDER
 
 
 def command(
     name: Name,
     *,
-    flags: Flags = Path("flagd"),
+    flags: Flags = DEFAULT_FOLDER,
     data: Data = None,
     environment: Environment = "production",
     at: Now = None,

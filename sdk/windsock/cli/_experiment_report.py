@@ -10,13 +10,14 @@ from windsock.cli._experiment_options import Data, Environment, Now, moment, pla
 from windsock.cli._say import say
 from windsock.errors import UnreachableError
 from windsock.experiments.result import analyze, report
+from windsock.flagfiles.files import DEFAULT_FOLDER
 
 
 def command(
     name: Name,
     *,
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("report.html"),
-    flags: Flags = Path("flagd"),
+    flags: Flags = DEFAULT_FOLDER,
     data: Data = None,
     environment: Environment = "production",
     at: Now = None,

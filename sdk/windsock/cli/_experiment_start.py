@@ -9,7 +9,7 @@ from windsock.cli._experiment_arguments import Flags, Name
 from windsock.cli._say import say, warn
 from windsock.experiments.reading import read_declared, read_holdouts
 from windsock.experiments.running.starting import flag_files, planned, started
-from windsock.flagfiles.files import write_bytes
+from windsock.flagfiles.files import DEFAULT_FOLDER, write_bytes
 from windsock.gitops.applying import apply_to_folder
 from windsock.gitops.plan import Plan, dump
 from windsock.gitops.plan_text import text
@@ -23,7 +23,7 @@ Out = Annotated[
 def command(
     name: Name,
     *,
-    flags: Flags = Path("flagd"),
+    flags: Flags = DEFAULT_FOLDER,
     environment: Annotated[
         str, typer.Option(envvar="ENVIRONMENT", help="The environment of the plan's users.")
     ] = "production",

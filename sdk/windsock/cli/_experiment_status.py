@@ -3,7 +3,6 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +19,7 @@ from windsock.experiments.reporting.summary import as_data
 from windsock.experiments.result import Result, analyze
 from windsock.experiments.segments import Segment, segments
 from windsock.experiments.wording import SEGMENTS_NOTE, interval_text, metric_title, number, percent, signed
+from windsock.flagfiles.files import DEFAULT_FOLDER
 
 _STYLES = {ComparisonOutcome.BETTER: "green", ComparisonOutcome.WORSE: "red"}
 
@@ -27,7 +27,7 @@ _STYLES = {ComparisonOutcome.BETTER: "green", ComparisonOutcome.WORSE: "red"}
 def command(
     name: Name,
     *,
-    flags: Flags = Path("flagd"),
+    flags: Flags = DEFAULT_FOLDER,
     data: Data = None,
     environment: Environment = "production",
     at: Now = None,

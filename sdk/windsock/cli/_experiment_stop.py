@@ -1,6 +1,5 @@
 """`windsock experiment stop`: everybody has the flag's default again."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,12 +8,13 @@ from windsock.cli._experiment_arguments import Flags, Name
 from windsock.cli._experiment_start import DryRun, Out, carry_out
 from windsock.experiments.reading import read_declared
 from windsock.experiments.running.starting import flag_files, planned, stopped
+from windsock.flagfiles.files import DEFAULT_FOLDER
 
 
 def command(
     name: Name,
     *,
-    flags: Flags = Path("flagd"),
+    flags: Flags = DEFAULT_FOLDER,
     environment: Annotated[
         str, typer.Option(envvar="ENVIRONMENT", help="The environment of the plan's users.")
     ] = "production",

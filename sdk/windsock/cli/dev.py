@@ -11,8 +11,6 @@ from typing import Annotated
 
 import typer
 
-import windsock
-from windsock.cli._console import beside, listening
 from windsock.cli._project import settings_classes
 from windsock.cli._service_log import LogFormat, log_to_stderr
 from windsock.cli._signals import stop_event
@@ -98,15 +96,10 @@ def _console(classes: tuple[type[Settings], ...], folder: Path, url: str, port: 
         return
     from windsock.api import Role, create_token, revoke_token  # noqa: PLC0415 - loads FastAPI
     from windsock.console import Console  # noqa: PLC0415 - likewise
+    from windsock.console.serving import beside  # noqa: PLC0415 - likewise
 
     name = f"dev {datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
-    with (
-        listening("127.0.0.1", port) as listener,
-        connect(url) as connection,
-        windsock.start(flags=folder, usage=False),
-        beside(Console(classes, folder, url), listener),
-    ):
-        page = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with connect(url) as connection, beside(Console(classes, folder, url), port) as page:
         _tell(f"the console is at {page}; sign in with {create_token(connection, name, Role.ADMIN)}")
         try:
             yield page

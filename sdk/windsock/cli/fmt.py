@@ -7,9 +7,7 @@ import typer
 
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._say import warn
-from windsock.errors import FlagFileError
-from windsock.flagfiles.files import read_files, replace_flag_file
-from windsock.flagfiles.formatting import formatted
+from windsock.flagfiles.formatting import reformat
 
 
 def command(
@@ -26,19 +24,12 @@ def command(
     Example: windsock fmt --check
     """
     failed = False
-    for file in read_files(paths or ()):
-        if not file.path.endswith(".json"):
-            continue
-        try:
-            data = formatted(file.data, file.path)
-        except FlagFileError as error:
-            warn(f"{error}")
-            failed = True
-            continue
-        if data != file.data:
+    for file in reformat(paths or (), write=not check):
+        if file.refused is None:
             print(file.path)
             failed |= check
-            if not check:
-                replace_flag_file(Path(file.path), data)
+        else:
+            warn(f"{file.refused}")
+            failed = True
     if failed:
         raise typer.Exit(EXIT_ERROR)

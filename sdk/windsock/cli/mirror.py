@@ -9,7 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, TypedDict, Unpack
+from typing import Annotated, Final, TypedDict, Unpack
 
 import typer
 
@@ -19,6 +19,8 @@ from windsock.cli._project import settings_classes
 from windsock.cli._say import say
 from windsock.cli._service_log import LogFormat, log_to_stderr
 from windsock.cli._signals import stop_event
+from windsock.flag_names import MIRROR_FOLDER
+from windsock.flagfiles.files import DEFAULT_FOLDER
 from windsock.flagfiles.sets import running_experiments
 from windsock.gitops.rollout import parse_duration
 from windsock.mirror.health import serve_health
@@ -26,6 +28,8 @@ from windsock.mirror.loop import Mirror
 from windsock.mirror.options import MirrorOptions, flagd_sources
 from windsock.mirror.pruning import pruning
 from windsock.text import count
+
+_FOLDER: Final = DEFAULT_FOLDER / MIRROR_FOLDER
 
 
 class Unfit(StrEnum):
@@ -119,7 +123,7 @@ def run(
     *,
     flag: Flags,
     database_url: DatabaseUrl = None,
-    folder: Folder = Path("flagd/mirror"),
+    folder: Folder = _FOLDER,
     shards: Shards = None,
     group: Group = "default",
     allow_shrink: AllowShrink = False,
@@ -130,7 +134,7 @@ def run(
     log_format: Log = LogFormat.TEXT,
     learning_config: LearningConfig = None,
     units: Units = None,
-    git_folder: GitFolder = Path("flagd"),
+    git_folder: GitFolder = DEFAULT_FOLDER,
     environment: Environment = "production",
     prune_older_than: PruneOlderThan = None,
     poll: Annotated[float, typer.Option(help="Seconds between polls that back up the wake-ups.")] = 2.0,
@@ -162,7 +166,7 @@ def once(
     *,
     flag: Flags,
     database_url: DatabaseUrl = None,
-    folder: Folder = Path("flagd/mirror"),
+    folder: Folder = _FOLDER,
     shards: Shards = None,
     group: Group = "default",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which files would be written.")] = False,
@@ -172,7 +176,7 @@ def once(
     log_format: Log = LogFormat.TEXT,
     learning_config: LearningConfig = None,
     units: Units = None,
-    git_folder: GitFolder = Path("flagd"),
+    git_folder: GitFolder = DEFAULT_FOLDER,
     environment: Environment = "production",
 ) -> None:
     """Publish once and exit.
@@ -199,14 +203,14 @@ def verify(
     *,
     flag: Flags,
     database_url: DatabaseUrl = None,
-    folder: Folder = Path("flagd/mirror"),
+    folder: Folder = _FOLDER,
     shards: Shards = None,
     settings: SettingsClasses = None,
     unfit: WhenUnfit = Unfit.PUBLISH,
     log_format: Log = LogFormat.TEXT,
     learning_config: LearningConfig = None,
     units: Units = None,
-    git_folder: GitFolder = Path("flagd"),
+    git_folder: GitFolder = DEFAULT_FOLDER,
     environment: Environment = "production",
 ) -> None:
     """Compare the files with the database; exit 1 if they differ.
@@ -268,9 +272,9 @@ def _tell(differences: Sequence[str]) -> None:
 
 @app.command("flagd-config")
 def flagd_config(
-    folder: Folder = Path("flagd/mirror"),
+    folder: Folder = _FOLDER,
     shards: Shards = None,
-    git_folder: GitFolder = Path("flagd"),
+    git_folder: GitFolder = DEFAULT_FOLDER,
     root: Annotated[
         Path | None, typer.Option(help="Where flagd sees the Git folder, such as /etc/flagd in a container.")
     ] = None,

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated
@@ -16,8 +16,9 @@ from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._lines import console_of, print_lines
 from windsock.cli._say import print_json, say
 from windsock.errors import ConfigurationError
-from windsock.mirror import profiles
+from windsock.mirror import profiles, tuning
 from windsock.mirror.profiles import Noted, ProfileRow
+from windsock.mirror.tuning import Tuned
 from windsock.postgres.migrations import connect
 from windsock.text import count
 
@@ -80,19 +81,18 @@ def show(
     Example: windsock profile show experimental_v1
     """
     with _connected(database_url) as connection:
-        row, users = profiles.found(connection, name)
-        changes = profiles.history(connection, name, 10)
+        found = tuning.shown(connection, name)
+    row = found.row
     if as_json:
-        print_json(
-            {"name": name, "users": users, **row.as_data(), "changes": [asdict(each) for each in changes]}
-        )
+        changes = [asdict(each) for each in found.changes]
+        print_json({"name": name, "users": found.users, **row.as_data(), "changes": changes})
         return
-    say(f"{name}: {users:,} users, {'active' if row.active else 'not active'}")
+    say(f"{name}: {found.users:,} users, {'active' if row.active else 'not active'}")
     if row.description:
         say(f"  {row.description}")
     for field, value in row.settings.items():
         say(f"  {field} = {json.dumps(value, ensure_ascii=False)}")
-    for each in changes:
+    for each in found.changes:
         say(_line(each))
 
 
@@ -111,11 +111,8 @@ def create(
     """
     after = ProfileRow(_values(changed), description)
     with _connected(database_url) as connection:
-        if profiles.exists(connection, name):
-            raise ConfigurationError(f"there is a profile {name!r} already: `windsock profile edit {name}`")
-        _plan(profiles.differences(None, after), "a new profile; no user has it")
-        if not dry_run:
-            _done(profiles.saved(connection, name, None, after))
+        done = tuning.create(connection, name, after, dry_run=dry_run)
+    _tell(done, "a new profile; no user has it")
 
 
 @app.command()
@@ -133,15 +130,18 @@ def edit(
 
     Example: windsock profile edit warm --set temperature=1.2
     """
+    values = _values(changed)
     with _connected(database_url) as connection:
-        before, users = profiles.found(connection, name)
-        after = before.edited(_values(changed), unset or (), active=active, description=description)
-        if after == before:
-            print("nothing to do: it already is like this")
-            return
-        _plan(profiles.differences(before, after), f"{users:,} users have it")
-        if not dry_run:
-            _done(profiles.saved(connection, name, before, after))
+        done = tuning.edit(
+            connection,
+            name,
+            lambda row: row.edited(values, unset or (), active=active, description=description),
+            dry_run=dry_run,
+        )
+    if done.differences:
+        _tell(done, f"{done.users:,} users have it")
+    else:
+        print("nothing to do: it already is like this")
 
 
 @app.command()
@@ -211,13 +211,9 @@ def _assign(
 ) -> None:
     named = list(dict.fromkeys(users or (line.strip() for line in sys.stdin if line.strip())))
     with _connected(url) as connection:
-        before, after = profiles.moves(connection, name, named, new=create)
-        had = sum(config_id is not None for config_id in before.values())
-        say(_moves(name, len(after), len(named), had))
-        if after and not dry_run:
-            if create:
-                profiles.add(connection, after)
-            _done(profiles.assigned(connection, name, before, after))
+        done = tuning.assign(connection, name, named, new=create, dry_run=dry_run)
+    say(_moves(name, done.users, len(named), done.replaced))
+    _undo_with(done.change)
 
 
 def _moves(name: str | None, moved: int, named: int, had: int) -> str:
@@ -240,14 +236,16 @@ def _values(changed: Sequence[str] | None) -> dict[str, object]:
     return values
 
 
-def _plan(differences: Iterable[str], audience: str) -> None:
-    for line in differences:
+def _tell(done: Tuned, audience: str) -> None:
+    for line in done.differences:
         say(line)
     say(audience)
+    _undo_with(done.change)
 
 
-def _done(change: int) -> None:
-    print(f"done; `windsock profile undo {change}` takes it back")
+def _undo_with(change: int | None) -> None:
+    if change is not None:
+        print(f"done; `windsock profile undo {change}` takes it back")
 
 
 def _line(noted: Noted) -> str:

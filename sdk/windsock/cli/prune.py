@@ -8,6 +8,7 @@ import typer
 
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._say import say
+from windsock.flagfiles.files import DEFAULT_FOLDER
 from windsock.flagfiles.sets import running_experiments
 from windsock.gitops.rollout import parse_duration
 from windsock.postgres import retention
@@ -21,7 +22,7 @@ def command(
     *,
     flags: Annotated[
         Path, typer.Option(help="The folder of the flags: an experiment that runs there is open.")
-    ] = Path("flagd"),
+    ] = DEFAULT_FOLDER,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Delete old rows of usage, events, exposures, history, audit and faults; keep open experiments.

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._say import print_json, say
-from windsock.flagfiles.files import read_files
+from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
 from windsock.gitops.withdrawing import lift_withdrawal, names_of_profiles, permanent, withdrawals
 from windsock.text import escaped
 
@@ -35,7 +35,7 @@ def list_withdrawn(
     as_change: Annotated[
         bool, typer.Option("--as-change", help="Print the change that makes it permanent: a diff, or SQL.")
     ] = False,
-    folder: Annotated[Path, typer.Option(help="The folder of the flag files in Git.")] = Path("flagd"),
+    folder: Annotated[Path, typer.Option(help="The folder of the flag files in Git.")] = DEFAULT_FOLDER,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Show what is withdrawn.

@@ -5,12 +5,9 @@ from typing import Annotated
 
 import typer
 
-import windsock
-from windsock.cli._console import listening, server_of
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._project import Classes, at_least_one, settings_classes
 from windsock.cli._say import warn
-from windsock.errors import MissingExtraError
 from windsock.flagfiles.files import DEFAULT_FOLDER
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -43,10 +40,8 @@ def command(
 
     Example: windsock serve app.settings:Teacher --port 8090
     """
-    try:
-        from windsock.console import Console, Issuer  # noqa: PLC0415 - loads FastAPI
-    except ImportError as missing:
-        raise MissingExtraError("the console", "api") from missing
+    from windsock.console import Console, Issuer  # noqa: PLC0415 - loads FastAPI
+    from windsock.console.serving import serve  # noqa: PLC0415 - likewise
 
     at_least_one(chosen := settings_classes(classes or ()))
     if host not in _LOOPBACK:
@@ -54,13 +49,9 @@ def command(
             f"{host} is not loopback: put a proxy with TLS in front, so that cookies are sent over https only"
         )
     identity = None if issuer is None else Issuer(issuer, audience, keys_url)
-    with (
-        listening(host, port) as listener,
-        database(database_url) as url,
-        # of the default folder, FLAGD_* may say that a server serves it
-        windsock.start(flags=None if flags == DEFAULT_FOLDER else flags, environment=environment, usage=url),
-    ):
-        address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
-        server = server_of(Console(chosen, flags, url, identity))
-        print(f"{address}  sign in with a token: windsock token make NAME --role admin", flush=True)
-        server.run(sockets=[listener])
+    with database(database_url) as url:
+        serve(Console(chosen, flags, url, identity), host, port, environment=environment, announce=_announce)
+
+
+def _announce(address: str) -> None:
+    print(f"{address}  sign in with a token: windsock token make NAME --role admin", flush=True)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import windsock
 from windsock.demo.endpoint import LlmEndpoint
 from windsock.errors import ConfigurationError, MissingExtraError
+from windsock.flag_names import FLAG_FOLDER
 from windsock.postgres import embedded
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 from windsock.usage.postgres import PostgresSink
@@ -116,8 +117,8 @@ class Stage:
         self.start_database()
         with connect(self.url) as connection:
             self.applied = len(migrate(connection, read_migrations(find_folder())))
-        Path("flagd").mkdir()
-        shutil.copy(_flag_file(f"{self.flag}.flagd.json"), "flagd")
+        Path(FLAG_FOLDER).mkdir()
+        shutil.copy(_flag_file(f"{self.flag}.flagd.json"), FLAG_FOLDER)
         stack.enter_context(_mirror(self.url, self.mirror_arguments))
         self.endpoint = stack.enter_context(LlmEndpoint())
         self.client = stack.enter_context(_client(self.endpoint.url))

@@ -1,10 +1,13 @@
 """The common form of flag files that people edit: same content, order and numbers, different white space."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from windsock.errors import FlagFileError
+from windsock.flagfiles.files import read_files, replace_flag_file
 from windsock.flags import read_document
 
 WIDTH: Final = 100
@@ -12,6 +15,44 @@ WIDTH: Final = 100
 
 _FLAG_ORDER: Final = ("state", "variants", "defaultVariant", "targeting", "metadata")
 _ROOT_ORDER: Final = ("$schema", "flags", "$evaluators", "metadata")
+
+
+@dataclass(frozen=True, slots=True)
+class Formatted:
+    """A flag file that isn't in the common form.
+
+    Attributes:
+        path: The file.
+        refused: Why it can't be formatted; None if it can.
+    """
+
+    path: Path
+    refused: FlagFileError | None = None
+
+
+def reformat(paths: Sequence[Path], *, write: bool) -> Iterator[Formatted]:
+    """Format JSON flag files; yields each that differs from its common form or can't be formatted.
+
+    Args:
+        paths: Flag files, or folders of them; by default ``flagd/``.
+        write: Whether to replace the files that differ.
+
+    Raises:
+        UnreachableError: A path isn't there.
+    """
+    for file in read_files(paths):
+        if not file.path.endswith(".json"):
+            continue
+        path = Path(file.path)
+        try:
+            data = formatted(file.data, file.path)
+        except FlagFileError as error:
+            yield Formatted(path, error)
+            continue
+        if data != file.data:
+            if write:
+                replace_flag_file(path, data)
+            yield Formatted(path)
 
 
 class _Number(str):

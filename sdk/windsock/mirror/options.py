@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from windsock.errors import ConfigurationError
+from windsock.flag_names import FLAG_FOLDER
 from windsock.mirror.documents import MAX_SHARDS, Layout, shard_count
 from windsock.settings.settings import Settings
 
@@ -57,7 +58,7 @@ class MirrorOptions:
     hold_back_misfits: bool = False
     learning_config: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
-    git_folder: Path = Path("flagd")
+    git_folder: Path = Path(FLAG_FOLDER)
     environment: str = "production"
 
 

@@ -1,0 +1,113 @@
+"""Tuning and assigning profiles: each function tells what changes, and changes it unless it's a dry run."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from windsock.errors import ConfigurationError
+from windsock.mirror import profiles
+from windsock.mirror.profiles import Noted, ProfileRow
+
+if TYPE_CHECKING:
+    from windsock.mirror.profiles import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A profile and its past.
+
+    Attributes:
+        row: The profile.
+        users: How many users have it.
+        changes: Its latest changes, newest first.
+    """
+
+    row: ProfileRow
+    users: int
+    changes: Sequence[Noted]
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What became of a profile.
+
+    Attributes:
+        differences: The differences, one per line; none if it already was like this.
+        users: How many users have it.
+        change: The number for `profiles.undone`; None if nothing was written.
+    """
+
+    differences: Sequence[str]
+    users: int
+    change: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reassigned:
+    """What became of users' assignments.
+
+    Attributes:
+        users: How many users get another profile, or none.
+        replaced: How many of them had a profile before.
+        change: The number for `profiles.undone`; None if nothing was written.
+    """
+
+    users: int
+    replaced: int
+    change: int | None
+
+
+def shown(connection: "Connection", name: str) -> Shown:
+    """A profile and its ten latest changes.
+
+    Raises:
+        ConfigurationError: The profile doesn't exist.
+    """
+    row, users = profiles.found(connection, name)
+    return Shown(row, users, profiles.history(connection, name, 10))
+
+
+def create(connection: "Connection", name: str, after: ProfileRow, *, dry_run: bool) -> Tuned:
+    """Create a profile.
+
+    Raises:
+        ConfigurationError: The profile exists.
+    """
+    if profiles.exists(connection, name):
+        raise ConfigurationError(f"there is a profile {name!r} already: `windsock profile edit {name}`")
+    change = None if dry_run else profiles.saved(connection, name, None, after)
+    return Tuned(tuple(profiles.differences(None, after)), 0, change)
+
+
+def edit(
+    connection: "Connection", name: str, edited: Callable[[ProfileRow], ProfileRow], *, dry_run: bool
+) -> Tuned:
+    """Change a profile for all its users.
+
+    Args:
+        connection: A connection of the tables' owner.
+        name: The profile.
+        edited: Makes the new content of the present one; see `ProfileRow.edited`.
+        dry_run: Whether to leave it as it is.
+
+    Raises:
+        ConfigurationError: The profile doesn't exist.
+    """
+    before, users = profiles.found(connection, name)
+    after = edited(before)
+    found = tuple(profiles.differences(before, after))
+    change = None if dry_run or not found else profiles.saved(connection, name, before, after)
+    return Tuned(found, users, change)
+
+
+def assign(
+    connection: "Connection", name: str | None, users: Sequence[str], *, new: bool, dry_run: bool
+) -> Reassigned:
+    """Assign a profile to users, or take theirs away; for the arguments and errors, see `profiles.moves`."""
+    before, after = profiles.moves(connection, name, users, new=new)
+    change = None
+    if after and not dry_run:
+        if new:
+            profiles.add(connection, after)
+        change = profiles.assigned(connection, name, before, after)
+    return Reassigned(len(after), sum(had is not None for had in before.values()), change)
