@@ -154,15 +154,16 @@ def analyse(declared: DeclaredExperiment, collected: Collected) -> Analysis:
         declared: The experiment and its metrics.
         collected: From `collect`, or from a snapshot.
     """
-    ratio = _ratio(declared.experiment, collected)
-    fraction = Progress(declared, collected).fraction
-    return Analysis(declared, collected, ratio, fraction, tuple(Comparing(declared, collected).all()))
+    comparing = Comparing(declared, collected)
+    ratio, fraction = _ratio(declared.experiment, collected), comparing.progress.fraction
+    return Analysis(declared, collected, ratio, fraction, tuple(comparing.all()))
 
 
 def analyse_goals(goals: DeclaredExperiment, collected: Collected) -> Analysis:
     """Compute the goals only, for a collection that has nothing else."""
-    ratio, fraction = _ratio(goals.experiment, collected), Progress(goals, collected).fraction
-    return Analysis(goals, collected, ratio, fraction, tuple(Comparing(goals, collected).goals()))
+    comparing = Comparing(goals, collected)
+    ratio, fraction = _ratio(goals.experiment, collected), comparing.progress.fraction
+    return Analysis(goals, collected, ratio, fraction, tuple(comparing.goals()))
 
 
 def _ratio(experiment: Experiment, collected: Collected) -> SampleRatio:
@@ -179,13 +180,16 @@ class Comparing:
         declared: The experiment and its metrics.
         collected: The sums that are compared.
         parts: Number of parts that the units are split into; each goal is corrected for all of them.
+
+    Attributes:
+        progress: How far the experiment has come.
     """
 
     def __init__(self, declared: DeclaredExperiment, collected: Collected, parts: int = 1) -> None:
         self._experiment = declared.experiment
         self._metrics = declared.metrics
         self._collected = collected
-        self._progress = Progress(declared, collected)
+        self.progress = Progress(declared, collected)
         roles = declared.experiment.metrics
         self._margins = {each.metric: each.margin for each in roles.guardrails}
         arms = len(declared.experiment.treatments)
@@ -280,7 +284,7 @@ class Comparing:
             return replace(
                 empty, effect=effect, note="the metric does not vary: every unit of an arm has the same value"
             )
-        design = self._progress.design(metric, effect)
+        design = self.progress.design(metric, effect)
         two_sided = empty.role is not MetricRole.GUARDRAIL
         width = design.multiplier(alpha, two_sided=two_sided)
         gain = _improvement(effect.absolute, metric) / effect.absolute_error

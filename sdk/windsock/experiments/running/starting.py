@@ -21,8 +21,7 @@ from windsock.experiments.running.compiling import (
 from windsock.flag_names import SUFFIXES
 from windsock.flagfiles.editing import served_file, with_flag
 from windsock.flagfiles.files import FlagFile, read_files
-from windsock.flagfiles.formatting import formatted
-from windsock.flagfiles.scaffold import SCHEMA
+from windsock.flagfiles.scaffold import document
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, JsonValue
 from windsock.gitops.changes import content
@@ -94,8 +93,7 @@ def started(
             FlagFile(each.path, with_flag(each, key, body)) if each is file else each for each in files
         )
     path = str(folder / f"{key}.flagd.json")
-    data = json.dumps({"$schema": SCHEMA, "flags": {key: body}}).encode()
-    return (*files, FlagFile(path, formatted(data, path)))
+    return (*files, FlagFile(path, document({key: body})))
 
 
 def stopped(experiment: Experiment, files: Sequence[FlagFile]) -> tuple[FlagFile, ...]:
