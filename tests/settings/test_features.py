@@ -11,6 +11,8 @@ from openfeature.hook import Hook
 
 import windsock
 from windsock.errors import DeclarationError
+from windsock.settings.feature_values import DeclaredFeature
+from windsock.settings.process import process
 from windsock.text import short
 
 Serve = Callable[..., Path]
@@ -196,6 +198,13 @@ def test_a_variable_is_read_as_the_type(
 def test_other_defaults_are_refused(default: Any) -> None:
     with pytest.raises(DeclarationError, match="feature 'x': the default must be a boolean, text, a number"):
         windsock.feature("x", default=default)
+
+
+def test_the_process_knows_features_in_the_order_of_their_declaration() -> None:
+    """In the order of addresses, which of two features with one key counts would differ from run to run."""
+    declared = [windsock.feature(f"ordered_{number}", default=False) for number in range(50)]
+    known = [each.key for each in process.readers if isinstance(each, DeclaredFeature)]
+    assert known[-50:] == [f"ordered_{number}" for number in range(len(declared))]
 
 
 def test_asked_without_calling_it_raises() -> None:
