@@ -71,6 +71,20 @@ def test_a_lock_on_what_the_mirror_reads_is_told_and_costs_no_connection(*, worl
     assert len(messages(logging.ERROR)) == 1
 
 
+def test_a_lock_on_the_mirrors_reports_costs_a_standby_no_connection(world, watching):
+    leader = watching(world.mirror(poll_seconds=0.2))
+    eventually(lambda: leader.status.leading and leader.status.is_ready)
+    standby = watching(world.mirror(answer_seconds=2.0))
+    eventually(lambda: standby.status.is_ready)
+    before = set(sessions(world))
+    with psycopg.connect(world.url) as locker:
+        locker.execute("lock table windsock.mirrors in access exclusive mode")
+        eventually(lambda: standby.status.failures >= 2)
+        assert "another session has locked a table" in standby.status.reason
+    eventually(lambda: standby.status.is_ready)
+    assert set(sessions(world)) == before
+
+
 def test_a_lock_never_lengthens_the_pause(tmp_path):
     pace = Pace(MirrorOptions(url="", folder=tmp_path, flags=("teacher",)))
     for _ in range(9):

@@ -19,7 +19,7 @@ from windsock.mirror.options import MirrorOptions, layout_of
 from windsock.mirror.pace import Pace
 from windsock.mirror.postgres import Source, connect
 from windsock.mirror.publish import Publisher, Written
-from windsock.mirror.queries import DatabaseError
+from windsock.mirror.queries import DatabaseError, LockedError
 from windsock.mirror.standby import trouble
 from windsock.text import count
 
@@ -247,7 +247,11 @@ class Mirror:
     def _look_at_leader(self, source: Source, waited: float) -> None:
         """Stay ready while the leader is working; otherwise sound the alarm."""
         group, path = self._options.group, self._options.folder
-        leader = source.leader(group)
+        try:
+            leader = source.leader(group)
+        except LockedError as error:
+            self._alarm.sound(error)
+            return
         if leader is None:  # the database can't tell
             wrong: str | None = "" if path.is_dir() else f"{path}: there is no such folder"
         else:
