@@ -73,7 +73,7 @@ def test_an_arm_is_not_taken_away(windsock, write, git):
     write({"t.experiment": experiment("b", "a")})
     done = windsock("plan", "--format", "markdown")
     assert done.returncode == 1
-    assert "10,000 users of the running experiment lose their arm" in done.stdout
+    assert "10,000 users of the running experiment would lose an arm" in done.stdout
     assert "### Flags: reshuffles" in done.stdout
     assert windsock("plan", "--allow-reshuffle").returncode == 3
 

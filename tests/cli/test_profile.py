@@ -166,3 +166,12 @@ def test_an_application_whose_profiles_need_more_columns_makes_them_itself(run, 
     done = run("assign", "experimental_v1", str(uuid4()), "--create")
     assert done.returncode == 1
     assert "your application makes the rows of profiles" in done.stderr
+
+
+def test_a_profile_that_somebody_got_since_is_not_taken_back(run, ask, users):
+    created = number(run("create", "warm", "--set", "temperature=1.1"))
+    number(run("assign", "warm", users[0]))
+    refused = run("undo", created)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "can't be undone: 1 user got warm since" in refused.stderr
+    assert ask("select count(*) from profiles where config_id is not null") == [(1,)]

@@ -137,3 +137,14 @@ def test_hash_without_a_key_says_that_ids_are_plain(database):
     done = run("hash", "ada", url=database, WINDSOCK_USER_ID_KEY="")
     assert (done.returncode, done.stdout) == (1, "")
     assert "WINDSOCK_USER_ID_KEY is not set" in done.stderr
+
+
+def test_rows_of_other_software_are_shown_as_far_as_they_make_sense(logged):
+    with psycopg.connect(logged, autocommit=True) as connection:
+        connection.execute(
+            """insert into usage_logs (id, requested_at, flag, reason, environment, "values", healed)
+               values (gen_random_uuid(), now(), 'teacher', 'DEFAULT', 'test', '[1]', '[2, {"field": "tone"}]')"""
+        )
+    done = run(url=logged)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "tone=? failed" in " ".join(done.stdout.split())

@@ -183,6 +183,17 @@ def test_power_of_every_drift_comes_from_one_recursion(boundary, drift) -> None:
     assert group_sequential.power(fractions, critical)(drift) == pytest.approx(each, abs=1e-11)
 
 
+@pytest.mark.parametrize("looks", [(0.5, 1.0), (0.25, 0.5, 0.75, 1.0), (0.1, 0.2, 0.9, 1.0)])
+@pytest.mark.parametrize("late", [0.0, 0.3, 0.7, 0.95])
+def test_late_looks_with_the_limits_of_the_planned_ones_keep_the_error(looks, late) -> None:
+    limits = group_sequential.critical_values(looks, 0.05)
+    following = (*looks[1:], 1.0)
+    taken = [at + late * (then - at) for at, then in zip(looks, following, strict=True)]
+    called = sum(map(sum, group_sequential.crossing_probabilities(taken, limits)))
+    assert called <= 0.05 + 1e-9
+    assert (late == 0) == (called == pytest.approx(0.05, abs=1e-9))
+
+
 def test_continuous_boundary_is_the_limit_of_many_planned_looks() -> None:
     looks = 400
     fractions = [(look + 1) / looks for look in range(looks)]

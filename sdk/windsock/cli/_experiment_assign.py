@@ -13,6 +13,7 @@ from windsock.experiments.reading import read_declared
 from windsock.experiments.running.assigning import Options, assign, undo
 from windsock.flagfiles.files import DEFAULT_FOLDER
 from windsock.postgres.migrations import connect
+from windsock.text import count
 from windsock.variables import user_id_key
 
 
@@ -35,15 +36,16 @@ def command(
     options = Options(batch, user_id_key(), dry_run)
     with database(database_url) as url, connect(url) as connection:
         if undone:
-            print(f"{undo(connection, experiment, options):,} users have no profile again")
+            freed = undo(connection, experiment, options)
+            print(f"{count(freed, 'user')} {'has' if freed == 1 else 'have'} no profile again")
             return
-        count = assign(connection, experiment, options, _show)
+        assigned = assign(connection, experiment, options, _show)
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
-    for arm, users in count.items():
-        say(f"{arm} ({experiment.arms[arm]}): {users:,} users {'would get it' if dry_run else 'more'}")
+    for arm, users in assigned.items():
+        say(f"{arm} ({experiment.arms[arm]}): {count(users, 'user')} {'would get it' if dry_run else 'more'}")
 
 
-def _show(count: Mapping[str, int]) -> None:
+def _show(assigned: Mapping[str, int]) -> None:
     if sys.stderr.isatty():
-        print(f"\r{sum(count.values()):,} users", end="", file=sys.stderr, flush=True)
+        print(f"\r{sum(assigned.values()):,} users", end="", file=sys.stderr, flush=True)

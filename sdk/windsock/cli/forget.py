@@ -32,8 +32,9 @@ def command(
     names = {stored_user_id(each, how) for each in (user, *(also or ())) for how in (None, key)}
     with database(database_url) as url, connect(url) as connection:
         found = retention.forget(connection, names)
-    for table, count in found.items():
-        say(f"{table:<32} {count:>9,}")
+    width = max(map(len, found))
+    for table, rows in found.items():
+        say(f"{table:<{width}} {rows:>9,}")
     if not any(found.values()):
         hint = "" if key else "; WINDSOCK_USER_ID_KEY is not set, so no hash was tried"
         say(f"no rows of {user}{hint}")

@@ -11,6 +11,7 @@ from windsock.cli._code import scanned
 from windsock.cli._complete import flag_keys
 from windsock.cli._say import print_json, say
 from windsock.errors import ConfigurationError
+from windsock.text import count
 
 
 def command(
@@ -37,4 +38,4 @@ def command(
     for use in uses:
         name = use.flag if use.field is None else f"{use.flag}.{use.field}"
         say(f"{use.path}:{use.line}:{use.column}  {use.kind:<7}  {name}")
-    print(f"{len(uses)} uses", file=sys.stderr)
+    print(count(len(uses), "use"), file=sys.stderr)

@@ -48,8 +48,9 @@ def read_declared(folder: Path, name: str) -> DeclaredExperiment:
     """
     path = folder / "experiments" / f"{name}.yaml"
     if path not in experiment_files(folder):
-        known = ", ".join(each.stem for each in experiment_files(folder)) or "none"
-        raise UnreachableError(f"{path}: no such experiment; there are: {known}")
+        known = ", ".join(each.stem for each in experiment_files(folder))
+        hint = f"there are: {known}" if known else f"`windsock experiment new {name}` writes it"
+        raise UnreachableError(f"{path}: no such experiment; {hint}")
     experiment = read_experiment(path)
     metrics = read_metrics(folder / "metrics.yaml")
     for metric in experiment.metrics.every:

@@ -16,6 +16,7 @@ from windsock.gitops.impact import Impact, Later, Move, Moved, PlanEffect, impac
 from windsock.gitops.misfits import misfits
 from windsock.gitops.population import Population
 from windsock.settings.declaration import Declaration
+from windsock.text import count
 
 FORMAT: Final = 2
 """Version of the plan file; other versions are refused."""
@@ -270,9 +271,8 @@ def _findings(impact: Impact, limits: Limits) -> list[str]:
         )
     if impact.lost and not limits.allow_reshuffle:
         findings.append(
-            f"{impact.flag}: {impact.lost:,} users of the running experiment lose their arm; end it "
-            "first, or say "
-            "--allow-reshuffle"
+            f"{impact.flag}: {count(impact.lost, 'user')} of the running experiment would lose an arm; "
+            "end it first, or say --allow-reshuffle"
         )
     return findings
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from windsock.gitops.impact import Impact, Later, Move, PlanEffect
 from windsock.gitops.plan import Plan
-from windsock.text import escaped
+from windsock.text import count, escaped
 
 _MARKS = {PlanEffect.SAFE: " ", PlanEffect.MOVES: "~", PlanEffect.RESHUFFLES: "!", PlanEffect.BREAKING: "X"}
 
@@ -66,7 +66,7 @@ def _of(impact: Impact, users: int) -> str:
 
 
 def _move(move: Move) -> str:
-    return f"{move.users:,} users: {_ends(move)}, {move.reason}, such as {', '.join(move.samples)}"
+    return f"{count(move.users, 'user')}: {_ends(move)}, {move.reason}, such as {', '.join(move.samples)}"
 
 
 def _ends(move: Move) -> str:
@@ -118,10 +118,10 @@ def _code(value: str) -> str:
 
 def _longest_run(line: str) -> int:
     """The longest run of backticks."""
-    longest = count = 0
+    longest = run = 0
     for each in line:
-        count = count + 1 if each == "`" else 0
-        longest = max(longest, count)
+        run = run + 1 if each == "`" else 0
+        longest = max(longest, run)
     return longest
 
 

@@ -16,6 +16,7 @@ from windsock.flagfiles.sets import flag_set
 from windsock.flags import FlagSet, JsonValue
 from windsock.postgres.migrations import connect
 from windsock.postgres.queries import load_queries
+from windsock.text import count
 from windsock.variables import user_id_key
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def assigned(flags: FlagSet, environment: str) -> Population:
                 {"targetingKey": user, "environment": environment} for user in users[start : start + BATCH]
             ]
 
-    return Population(f"{len(users):,} users with a profile, in {environment}", batches)
+    return Population(f"{count(len(users), 'user')} with a profile, in {environment}", batches)
 
 
 def exposed(url: str) -> Population:

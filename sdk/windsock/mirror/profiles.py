@@ -9,6 +9,7 @@ from uuid import UUID
 
 from windsock.errors import ConfigurationError
 from windsock.postgres.queries import load_queries
+from windsock.text import count
 
 if TYPE_CHECKING:
     import psycopg
@@ -245,6 +246,10 @@ def undone(connection: "Connection", number: int, actor: str | None = None) -> N
     ):
         raise ConfigurationError(
             f"change {number} can't be undone: what it made was changed since; nothing was changed"
+        )
+    if action == "create" and (users := found(connection, profile)[1]):
+        raise ConfigurationError(
+            f"change {number} can't be undone: {count(users, 'user')} got {profile} since; unassign it first"
         )
     if action == "create":
         connection.execute(QUERIES["remove"], [profile])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from windsock.errors import ConfigurationError
-from windsock.text import did_you_mean
+from windsock.text import count, did_you_mean
 from windsock.usage.postgres import QUERIES
 from windsock.usage.record import UsageRecord
 
@@ -60,7 +60,7 @@ class UsageRecords(list[UsageRecord]):
             )
             for row in self
         ]
-        return table(f"{len(self)} rows of usage_logs", headings, rows)
+        return table(f"{count(len(self), 'row')} of usage_logs", headings, rows)
 
 
 def read(connection: "psycopg.Connection[tuple[Any, ...]]", selection: Selection) -> UsageRecords:

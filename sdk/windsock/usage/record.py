@@ -59,15 +59,15 @@ class UsageRecord:
 
     @property
     def values(self) -> Mapping[str, object]:
-        """The values read, parsed on each call."""
-        parsed: dict[str, object] = json.loads(self.values_json)
-        return parsed
+        """The values read, parsed on each call; empty if a row of other software holds something else."""
+        parsed: object = json.loads(self.values_json)
+        return parsed if isinstance(parsed, dict) else {}
 
     @property
     def healed(self) -> Sequence[Mapping[str, object]]:
-        """The healed fields, parsed on each call."""
-        parsed: list[dict[str, object]] = json.loads(self.healed_json)
-        return parsed
+        """The healed fields, parsed on each call, without what other software may have written there."""
+        parsed: object = json.loads(self.healed_json)
+        return [each for each in parsed if isinstance(each, dict)] if isinstance(parsed, list) else []
 
     def to_dict(self) -> dict[str, object]:
         """The record as plain data, by column name."""

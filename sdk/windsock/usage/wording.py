@@ -14,7 +14,8 @@ def values_read(row: UsageRecord) -> Iterator[str]:
 def values_healed(row: UsageRecord) -> Iterator[str]:
     """The fields that were healed, and how."""
     for each in row.healed:
-        yield f"{each['field']}={each['failed_value']} failed, fell to {each['fell_to']}"
+        field, value, layer = (each.get(key, "?") for key in ("field", "failed_value", "fell_to"))
+        yield f"{field}={value} failed, fell to {layer}"
 
 
 def ended(row: UsageRecord) -> str:

@@ -124,7 +124,12 @@ class FixedHorizon:
 
 @dataclass(frozen=True, slots=True)
 class GroupSequential:
-    """Looks at declared shares of the maximum, with Lan and DeMets' O'Brien-Fleming-type spending.
+    """One look at each declared share of the maximum, with Lan and DeMets' O'Brien-Fleming-type spending.
+
+    A look that comes late keeps the limit of its planned share. Its estimate is more correlated with the next
+    one's than planned, so less error is spent: a maximum over normal variables crosses less often the more they
+    correlate (Sidak, Annals of Mathematical Statistics 39, 1968). Moving only one of several close looks can
+    spend 0.01 points more.
 
     Attributes:
         fractions: Fractions of all looks, increasing, the last one 1.
