@@ -151,6 +151,19 @@ def test_a_read_of_another_type_is_a_mismatch_and_not_a_cached_value(flagd: Flag
         assert [value(), value()] == ["red", "red"]
         details = api.get_client().get_boolean_details("colour", True)
         assert (details.value, details.error_code) == (True, ErrorCode.TYPE_MISMATCH)
+        assert details.error_message == "flag 'colour': the flagd server's value is not a boolean"
+
+
+def test_a_feature_of_another_type_says_so_once(flagd: FlagdServer, caplog: pytest.LogCaptureFixture) -> None:
+    feature = windsock.feature("colour", default=3)
+    with asking(flagd.rpc):
+        assert [feature("ada"), feature("bob")] == [3, 3]
+        assert "the flagd server's value is not an integer" in str(windsock.explain(feature, "ada"))
+    [said] = [each.message for each in caplog.records if each.levelname == "ERROR"]
+    assert said == (
+        "feature 'colour': its value must be a whole number: flag 'colour': the flagd server's value is not an"
+        " integer. The code default serves."
+    )
 
 
 def test_two_reads_share_no_result(flagd: FlagdServer) -> None:

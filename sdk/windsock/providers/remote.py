@@ -355,7 +355,13 @@ class RemoteProvider(ServingProvider):
             return details
 
         with self._asking() as stock:
-            return self._answers.of(kind, flag_key, context, asked)
+            try:
+                return self._answers.of(kind, flag_key, context, asked)
+            except TypeMismatchError as error:  # its message is only gRPC's status
+                article = "an" if kind[0] in "io" else "a"
+                raise TypeMismatchError(
+                    f"flag {flag_key!r}: the flagd server's value is not {article} {kind}"
+                ) from error
 
     @contextmanager
     def _asking(self) -> Iterator[FlagdProvider]:

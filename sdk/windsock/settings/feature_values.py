@@ -92,16 +92,33 @@ class DeclaredFeature(Generic[V]):
         found = self.fitting(served)
         if found is not None:
             return found
-        said = (variant, short(served))
-        if served is not None and said not in self._told:
-            if len(self._told) >= _TOLD_MAX:
-                self._told.clear()
-            self._told.add(said)
+        said = short(served)
+        if served is not None and self._is_new(variant, said):
             logger.error(
                 "feature %r: variant %r gives %s, which is not %s. The code default serves.",
-                self.key, variant, said[1], self.words,
+                self.key, variant, said, self.words,
             )  # fmt: skip
         return self.default
+
+    def mistyped(self, message: str | None) -> None:
+        """Log one error if a provider reports a flag of another type, whose value nobody sees.
+
+        Args:
+            message: The provider's.
+        """
+        if self._is_new(None, message or ""):
+            logger.error(
+                "feature %r: its value must be %s: %s. The code default serves.",
+                self.key, self.words, message or "the flag has another type",
+            )  # fmt: skip
+
+    def _is_new(self, variant: str | None, said: str) -> bool:
+        if (variant, said) in self._told:
+            return False
+        if len(self._told) >= _TOLD_MAX:
+            self._told.clear()
+        self._told.add((variant, said))
+        return True
 
     def fitting(self, served: object) -> V | None:
         """Convert a flag's value to the feature's; None if it doesn't fit."""

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from openfeature.evaluation_context import EvaluationContextAttribute
+from openfeature.exception import ErrorCode
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from windsock.client.evaluation import Evaluation, failed, key_text, missing
@@ -106,6 +107,8 @@ def _asked_of_client(
     """Evaluate through OpenFeature if hooks are registered or the provider isn't ours."""
     default = declared.plain_default
     details = evaluation.details(declared.kind, declared.key, default, targeting_key, attributes)
+    if details.error_code is ErrorCode.TYPE_MISMATCH:
+        declared.mistyped(details.error_message)
     exact = type(details.value) is declared.exact
     value: V = details.value if exact else declared.fit(details.value, details.variant)
     if _current.get() is not None:

@@ -127,7 +127,7 @@ class GroupSequential:
     """One look at each declared share of the maximum, with Lan and DeMets' O'Brien-Fleming-type spending.
 
     A look that comes late keeps the limit of its planned share. Its estimate is more correlated with the next
-    one's than planned, so less error is spent: a maximum over normal variables crosses less often the more they
+    one's than planned, so less error is spent: a maximum of normal variables crosses less often the more they
     correlate (Sidak, Annals of Mathematical Statistics 39, 1968). Moving only one of several close looks can
     spend 0.01 points more.
 
