@@ -22,6 +22,8 @@ The figures that windsock was to reach, beside what the tables below found on th
 
 _RECORDED = "the record names the fields used, so each first read is a call of a quarter of a microsecond"
 _TWO_FLAGS = "what surrounds the call, in Python, is the rest"
+_VALUE = "row committed → value in a service (p50 / p99)"
+_FILE_FIRST = "beside other work the file alone took 105 and 1,085 ms; its ids are then indexed"
 _CHECKED = "all files and all indexes are read, to compare digests and checksums"
 _MISSES = "a hash for the shard, and look-ups in memory that isn't in the processor's cache"
 _WRITES_LEAST = 0.8
@@ -42,8 +44,8 @@ of the larger half: 0 is flat, 1 is linear. {loads}
 _GROWTH_AFTER = """
 Loading grows with what is loaded. A rule whose clauses ask for an attribute each is tried clause by clause,
 as in every evaluator, and costs a little more than that once its ten thousand closures no longer fit the
-processor's cache; clauses on one attribute, as profiles have them, are one lookup. A fresh user costs more
-among millions for the same reason. Users seen and rows of a log cost next to nothing.
+processor's cache; clauses on one attribute, as profiles have them, are one lookup. The ids of large
+files are in an index, so assignments cost a process next to nothing, as do users seen and rows of a log.
 
 """
 
@@ -82,11 +84,14 @@ drop them. The machine's load was {load}, on two cores.
 
 """
 
+_MIRROR_OF_TEN_MILLION = """
+`python -m bench.mirror --sizes 10000000 --load-seconds 0 --out bench/results/mirror_ten_million.md`: the
+mirror itself, and a service on its files. The machine's load was 7.8 to 8.2, on two cores.
+
+"""
+
 _WORKERS_AFTER = """
-The mirror itself was measured at a million (`bench/results/mirror.md`) and not at ten: on this machine,
-beside other work, PostgreSQL took longer than the five minutes after which its first reading was cut and
-begun again. It is cut no more while rows come. The memory of a million ids in a list above, and of
-assignments below, was measured before there was an index.
+The memory of a million ids in a list, further above, was measured before there was an index.
 
 """
 
@@ -132,7 +137,8 @@ class Asked:
 
 def asked(reads: Found) -> str:
     """Every figure that was asked, beside what was found."""
-    figures = (*_asked_of_reads(reads), _asked_of_remote(), *_asked_of_ten_million())
+    of_ten_million = (*_asked_of_ten_million(), *_asked_of_the_mirror())
+    figures = (*_asked_of_reads(reads), _asked_of_remote(), *of_ten_million)
     rows = [*(each.row() for each in figures), *_asked_of_writes()]
     return _ASKED + table(["", "asked", "found", ""], rows) + "\n"
 
@@ -170,6 +176,18 @@ def _asked_of_ten_million() -> Iterable[Asked]:
             name.rpartition("(")[2].rstrip(")"),
             reason,
         )
+
+
+def _asked_of_the_mirror() -> Iterable[Asked]:
+    found = _mirror_of_ten_million()
+    for what, most, row, place, unit, reason in (
+        ("first load of the mirror", 40, "first load, with the process's start", 0, "s", ""),
+        ("memory of the mirror", 200, "first load, resident at most", 0, "MB", ""),
+        ("row committed → value, p50", 80, _VALUE, 0, "ms", _FILE_FIRST),
+        ("row committed → value, p99", 300, _VALUE, 1, "ms", _FILE_FIRST),
+    ):
+        figure = float(re.findall(r"\d+(?:\.\d+)?", found[row].partition(":")[0])[place])
+        yield Asked(f"10,000,000 assignments: {what}", most, figure, unit, reason)
 
 
 def _asked_of_writes() -> Iterable[Row]:
@@ -218,7 +236,15 @@ def flagd() -> str:
 def workers() -> str:
     """Workers of one host, by the number of assignments."""
     load = json.loads((RESULTS / "workers.json").read_text())["load"]
-    return _WORKERS.format(load=load) + _by_size("workers.json") + _WORKERS_AFTER
+    mirror_rows = table(["", "10,000,000"], map(list, _mirror_of_ten_million().items()))
+    by_size = _by_size("workers.json")
+    return _WORKERS.format(load=load) + by_size + _MIRROR_OF_TEN_MILLION + mirror_rows + _WORKERS_AFTER
+
+
+def _mirror_of_ten_million() -> dict[str, str]:
+    """What was found of the mirror, without the column of what was asked of a million."""
+    rows = [line.strip("| ").split(" | ") for line in _tables("mirror_ten_million.md")[0].splitlines()[2:]]
+    return {row[0].strip(): row[-1].strip() for row in rows}
 
 
 def writes() -> str:
