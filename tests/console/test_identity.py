@@ -1,18 +1,22 @@
 """Signing in with an identity provider's JWT: keys from a real endpoint, and what is refused."""
 
+import contextlib
 import json
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from tests import loopback
 from tests.console.conftest import Person, serving
+from tests.waiting import eventually
 
 from windsock.api import Role
-from windsock.console import Console, Issuer, application
+from windsock.console import Console, Issuer, application, identity
 
 ISSUER = "https://project.supabase.co/auth/v1"
 KEYS = {
@@ -53,6 +57,57 @@ def provider():
         yield f"http://127.0.0.1:{server.server_port}/jwks.json"
         server.shutdown()
         thread.join()
+
+
+class Hanging:
+    """An identity provider that takes every connection and answers none."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.taken = []
+        self.thread = threading.Thread(target=self.take)
+        self.thread.start()
+
+    def take(self):
+        with contextlib.suppress(OSError):
+            while True:
+                self.taken.append(self.listener.accept()[0])
+
+    def end(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        for each in (self.listener, *self.taken):
+            each.close()
+
+
+def test_a_provider_that_hangs_holds_up_nobody_who_is_signed_in(console, tokens, monkeypatch):
+    monkeypatch.setattr(identity, "_PATIENCE", 60.0)
+    hanging = Hanging()
+    keys_url = f"http://127.0.0.1:{hanging.listener.getsockname()[1]}/jwks.json"
+    issued = Console(console.settings, console.flags, console.database_url, Issuer(ISSUER, keys_url=keys_url))
+    answers = []
+
+    def ask(address, host):
+        transport = httpx.HTTPTransport(local_address=host, verify=loopback.NO_CERTIFICATES)
+        with httpx.Client(transport=transport, timeout=120) as http:
+            answers.append(http.post(f"{address}/sign-in", data={"token": signed()}).status_code)
+
+    with serving(application(issued)) as address:
+        person = Person(address, tokens[Role.READER])
+        strangers = [
+            threading.Thread(target=ask, args=(address, f"127.0.0.{each + 2}")) for each in range(12)
+        ]
+        for each in strangers:
+            each.start()
+        eventually(lambda: hanging.taken)
+        for _ in range(20):  # until each stranger's form has come, too
+            page = person.get("/settings")
+            assert (page.status_code, answers) == (200, []), "it waited for the strangers"
+        person.http.close()
+        hanging.end()
+        for each in strangers:
+            each.join()
+    assert answers == [401] * 12
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ class ConsoleDoor:
     def __init__(self, console: Console) -> None:
         check_url(console.database_url)
         self.console = console
-        self._limiter: CapacityLimiter | None = None
+        self._limiters: dict[int, CapacityLimiter] = {}
         self._lock = Lock()
         self._pool: ConnectionPool[Connection] | None = None
         self.kept = Shared(console, self.transaction)
@@ -87,8 +87,16 @@ class ConsoleDoor:
             connection.execute(_QUERIES["limits"])
             yield connection
 
-    async def in_thread(self, request: Request, function: Callable[[], Response]) -> Response:
-        """Run blocking database work in the console's own threads; a failure becomes an error page."""
+    async def in_thread(
+        self, request: Request, function: Callable[[], Response], threads: int = _THREADS
+    ) -> Response:
+        """Run blocking database work in the console's own threads; a failure becomes an error page.
+
+        Args:
+            request: The request.
+            function: What answers it.
+            threads: The pool, named by its number of threads: strangers have a small one of their own.
+        """
 
         def attempt() -> Response:
             try:
@@ -97,9 +105,9 @@ class ConsoleDoor:
                 logger.error("the console's database: %s", error)  # noqa: TRY400 - the message says it all
                 return self.problem(request, 503, _database_words(error))
 
-        if self._limiter is None:
-            self._limiter = CapacityLimiter(_THREADS)
-        return await to_thread.run_sync(attempt, limiter=self._limiter)
+        if threads not in self._limiters:
+            self._limiters[threads] = CapacityLimiter(threads)
+        return await to_thread.run_sync(attempt, limiter=self._limiters[threads])
 
     def endpoint(self, route: Route) -> Endpoint:
         """Wrap a route with access control."""

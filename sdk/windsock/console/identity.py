@@ -4,6 +4,7 @@ import logging
 import time
 from dataclasses import dataclass
 from functools import cache
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
 
 import jwt
@@ -58,7 +59,7 @@ def identified(issuer: Issuer, presented: str) -> Identity | None:
             issuer=issuer.issuer,
             options={"require": ["exp", "iss", "aud", "sub"]},
         )
-    except (jwt.PyJWTError, ValueError) as error:
+    except (jwt.PyJWTError, ValueError, OSError, HTTPException) as error:
         logger.warning("a JWT of %s was refused: %s", issuer.issuer, error)
         return None
     return _of_claims(claims)

@@ -18,6 +18,9 @@ from windsock.console.security import cookie_of, set_cookie
 _PER_SECOND = 1.0
 """Sign-in attempts per second from one address, in bursts of up to five."""
 
+_THREADS = 2
+"""Sign-ins at once: an identity provider that hangs must hold up nobody who is signed in."""
+
 _REFUSED = "This token is not in use. Ask an admin for one: windsock token make NAME --role editor"
 
 
@@ -38,7 +41,7 @@ def add(app: FastAPI, door: ConsoleDoor) -> None:
             form = await form_of(request)
         except BadFormError as error:
             return _form(request, str(error), error.status)
-        return await door.in_thread(request, lambda: _entered(door, request, form))
+        return await door.in_thread(request, lambda: _entered(door, request, form), _THREADS)
 
     async def leave(request: Request) -> Response:
         try:
