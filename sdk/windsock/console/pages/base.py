@@ -53,7 +53,7 @@ def plan(visit: Visit) -> Answer:
     if not isinstance(prepared, PreparedWrite):
         faults = by_field(_editable(declaration), map(_dotted, prepared))
         return _form(visit, declaration, stored, variant, faults)
-    writable = ConfigurationApi.live().writable
+    writable, secret = ConfigurationApi.live().writable, _holds_secret(declaration, prepared)
     planned = make(_request(visit, store.path, prepared))
     values = {
         "declaration": declaration,
@@ -67,7 +67,8 @@ def plan(visit: Visit) -> Answer:
         "revision": prepared.before.revision,
         "repeated": repeated(visit.form, "flag", "variant"),
         "writable": writable,
-        "patch": "" if writable or _holds_secret(declaration, prepared) else patch(store.path, prepared.data),
+        "secret": secret,
+        "patch": "" if writable or secret else patch(store.path, prepared.data),
     }
     return Page("base_plan.html", "The plan", values)
 
