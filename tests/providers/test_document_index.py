@@ -20,7 +20,7 @@ from windsock.private_folder import make_private
 from windsock.providers import FilesProvider, document_index
 from windsock.providers.document_index import read_indexed
 
-COUNT = 9_000
+COUNT = 12_000
 
 spawn = multiprocessing.get_context("spawn")
 

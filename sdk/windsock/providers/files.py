@@ -38,7 +38,7 @@ _POLL = 1.0
 _YOUNG = 0.1
 """Seconds within which two writes may have the same time stamp, with a margin."""
 
-_INDEXED = 256 * 1024
+_INDEXED = 512 * 1024
 """Bytes from which on a document is read through an index of its lists."""
 
 _THREAD = "windsock-files"
