@@ -85,7 +85,7 @@ def test_usage() -> None:
         values_json='{"title": "\\u003cb\\u003e"}',
     )  # fmt: skip
     shown = cells(UsageRecords([record]))
-    assert shown[:2] == ["1 rows of usage_logs", "2031-05-01 00:00:00"]
+    assert shown[:2] == ["1 row of usage_logs", "2031-05-01 00:00:00"]
     assert shown[2].startswith("<script>")
 
 
