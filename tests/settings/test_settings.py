@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import pickle
+import signal
 import uuid
 from pathlib import Path
 from typing import Annotated
@@ -447,6 +448,28 @@ def test_somebody_who_interrupts_is_heard(serve: Serve) -> None:
     for key, tier in ((Stopping(KeyboardInterrupt), "pro"), ("ann", Stopping(KeyboardInterrupt))):
         with pytest.raises(KeyboardInterrupt):
             Teacher.for_user(key, tier=tier)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
+@pytest.mark.parametrize("key", [uuid.UUID(int=7), 10**4_000])
+def test_an_order_to_stop_is_heard_while_an_id_becomes_text(key: object) -> None:
+    def stop(*_: object) -> None:
+        raise SystemExit
+
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        for _ in range(20):
+            with pytest.raises(SystemExit):
+                ask_until_stopped(key)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def ask_until_stopped(key: object) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0.001)
+    while True:
+        assert evaluation.key_text(key) is not None
 
 
 def test_an_id_that_overrides_str_is_taken_as_it_is(serve: Serve) -> None:

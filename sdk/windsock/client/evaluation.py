@@ -55,11 +55,12 @@ def key_text(targeting_key: object) -> str | None:
         return None
     if type(targeting_key) is UUID:
         return str(targeting_key)  # what is raised here is a signal's, such as a worker's order to stop
+    possible = ValueError if type(targeting_key) is int else BaseException  # an integer has too many digits
     try:
         text = targeting_key if isinstance(targeting_key, str) else str(targeting_key)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - the caller's object may raise anything
+    except possible as error:  # the caller's object may raise anything
         _warn_of_key(type(targeting_key).__name__, type(error).__name__)
         return None
     return str.__str__(text)
