@@ -106,6 +106,12 @@ def lock(descriptor: int, *, wait: bool = True) -> bool:
     return True
 
 
+def unlock(descriptor: int) -> None:
+    """Release a lock before its descriptor is closed: a child that was forked meanwhile holds it too."""
+    if CAN_LOCK:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder's lock: one writer at a time, across threads and processes.
@@ -117,6 +123,7 @@ def locked(folder: Path) -> Iterator[None]:
         lock(descriptor)
         yield
     finally:
+        unlock(descriptor)
         os.close(descriptor)
 
 

@@ -3,8 +3,9 @@
 import contextlib
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from windsock.variables import data_folder
 
@@ -56,19 +57,34 @@ def check_private(folder: Path) -> None:
         raise OSError(f"{each} {why}, or name another folder in WINDSOCK_FOLDER")
 
 
+@contextlib.contextmanager
+def open_private(path: Path) -> Iterator[BinaryIO]:
+    """Open a file of a folder that passes `check_private`, but not through a link.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder.
+        OSError: It cannot be opened, or is refused.
+    """
+    check_private(path.parent)
+    with open(path, "rb", opener=_without_links) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(f"{path} is not a file; remove it")
+        yield file
+
+
 def read_private(path: Path) -> bytes:
-    """Read a file of a folder that passes `check_private`, but not through a link.
+    """Read a file as `open_private` opens it.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
         OSError: It cannot be read, or is refused.
     """
-    check_private(path.parent)
-    descriptor = os.open(path, os.O_RDONLY | NO_FOLLOW | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{path} is not a file; remove it")
+    with open_private(path) as file:
         return file.read()
+
+
+def _without_links(path: str, flags: int) -> int:
+    return os.open(path, flags | NO_FOLLOW | getattr(os, "O_NONBLOCK", 0))
 
 
 def _ignore_in_git(folder: Path) -> None:

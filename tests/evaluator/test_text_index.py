@@ -9,8 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from windsock.evaluator import CompiledFlag
+from windsock.evaluator.membership import Choices, Membership
 from windsock.evaluator.text_index import IndexedTexts, TextIndex, build, first_of
 from windsock.flags import Flag, read_document
+from windsock.provenance.rule import trace
 
 HOSTILE = [
     "",
@@ -50,6 +52,7 @@ def test_an_indexed_list_has_the_texts_of_the_list(lists: list[list[str]], other
         assert [text in made for text in asked] == [text in set(texts) for text in asked]
         assert sorted(made) == sorted(set(texts))
         assert len(made) == len(texts)
+        assert len(list(made)) == len(set(texts))
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -71,6 +74,51 @@ RULES = [
     lambda ids: {"if": [{"and": [{"in": [{"var": "targetingKey"}, ids[0]]}, {"!": [{"in": [{"var": "targetingKey"}, ids[1]]}]}]}, "a", "b"]},
     lambda ids: {"if": [{"or": [{"in": [{"var": "targetingKey"}, ids[1]]}, {"in": [{"var": "x"}, ids[0]]}]}, "a"]},
 ]  # fmt: skip
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["1", "1.0", "0x1p0", "2", "02", "x", "7"]), max_size=5),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_a_number_finds_the_first_list_with_a_text_that_parses_to_it(lists: list[list[str]]) -> None:
+    plain, through = (
+        Choices([(Membership("x", texts, reads_numbers=True), n) for n, texts in enumerate(each)], -1)
+        for each in (lists, indexed(lists))
+    )
+    assert [through.other(number) for number in (0, 1, 2.0, 7, 8)] == [
+        plain.other(number) for number in (0, 1, 2.0, 7, 8)
+    ]
+
+
+def test_a_number_reads_the_index_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lists = [[str(number) for number in range(first, first + 100)] for first in range(0, 1_000, 100)]
+    made = indexed(lists)
+    choices = Choices([(Membership("x", texts, reads_numbers=True), n) for n, texts in enumerate(made)], -1)
+    passes, texts = [], TextIndex.texts
+    monkeypatch.setattr(TextIndex, "texts", lambda *each: passes.append(1) or texts(*each))  # type: ignore[func-returns-value]
+    assert [choices.other(number) for number in (0, 100, 950, 1_000)] == [0, 1, 9, -1]
+    assert len(passes) == 1
+
+
+def test_the_marks_of_many_lists_are_found_at_once() -> None:
+    codes = [(), *((number,) for number in range(16_000))]
+    index = TextIndex(b"", [0, 0], codes)
+    assert all(len(index.marks(number)) == 1 for number in range(16_000))
+    assert index.marks(16_000) == frozenset()
+
+
+@pytest.mark.parametrize("rule", RULES[:2])
+def test_a_served_rule_is_explained(rule: object) -> None:
+    lists = [[f"u{number}" for number in range(10)], ["u2"]]
+    flag = Flag("f", True, {"a": 1, "b": 2, "c": 3}, "c", rule(indexed(lists)), {})  # type: ignore[operator]
+    steps = trace(flag, {"targetingKey": "u2"}, 0)
+    assert steps[0].text.startswith('targetingKey is one of "u')
+    assert steps[0].text.endswith("and 5 more")
+    assert steps[0].found == 'true  (targetingKey = "u2")'
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -6,8 +6,11 @@ import multiprocessing
 import os
 import shutil
 import struct
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from zlib import crc32
 
 import pytest
@@ -109,7 +112,7 @@ def indexes() -> list[Path]:
 
 def test_a_large_document_is_the_same_through_its_index(path: Path, expected: list[object]) -> None:
     plain = read_document(path.read_bytes(), str(path))
-    made, mapped = (read_indexed(path.read_bytes(), str(path), set()) for _ in range(2))
+    made, mapped = (read_indexed(path.read_bytes(), str(path), set(), Event()) for _ in range(2))
     for read in (made, mapped):
         assert (read.source, read.revision, read.metadata, read.problems) == (
             plain.source,
@@ -136,7 +139,7 @@ def test_an_index_is_made_once(path: Path, expected: list[object]) -> None:
     before = indexes()[0].stat()
     assert served(path.parent) == expected
     after = indexes()[0].stat()
-    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert after.st_ino == before.st_ino
 
 
 def resealed(data: bytes) -> bytes:
@@ -153,7 +156,7 @@ def resealed(data: bytes) -> bytes:
         lambda data: data + b"x",
         lambda data: b"x" * len(data),
         lambda data: resealed(data.replace(b'"codes"', b'"kodes"')),
-        lambda data: resealed(data.replace(b'"lists": [', b'"lists": 7')),
+        lambda data: resealed(data.replace(b'"places":[', b'"places":7')),
         *(
             lambda data, at=at: data[: int(len(data) * at)] + b"\x07" + data[int(len(data) * at) + 1 :]
             for at in (0.0, 0.00005, 0.0002, 0.001, 0.3, 0.7, 0.9999)
@@ -274,8 +277,9 @@ def test_a_document_with_problems_is_read_as_before(path: Path, monkeypatch: pyt
     path.write_text(json.dumps(broken))
     expected = answers_of_sets(path, monkeypatch)
     assert served(path.parent) == expected
-    assert not indexes()
-    read = read_indexed(path.read_bytes(), str(path), set())
+    assert indexes()[0].stat().st_size < 1_000, "it only says that there is none"
+    assert served(path.parent) == expected
+    read = read_indexed(path.read_bytes(), str(path), set(), Event())
     assert [problem.flag for problem in read.problems] == ["bad"]
 
 
@@ -292,18 +296,49 @@ def test_lists_that_are_data_stay_lists(folder: Path) -> None:
     data = json.dumps(
         {"flags": {"f": {"variants": {"a": 1, "b": 2}, "defaultVariant": "b", "targeting": rule}}}
     )
-    read = read_indexed(data.encode(), str(folder / "data.flagd.json"), set())
+    (folder / "data.flagd.json").write_text(data)
+    read = read_indexed(data.encode(), str(folder / "data.flagd.json"), set(), Event())
     assert read.flags["f"].targeting == rule
-    assert not indexes()
+    assert indexes()[0].stat().st_size < 1_000, "it only says that there is none"
 
 
-def test_the_index_of_a_document_that_is_gone_goes_with_the_next(path: Path, folder: Path) -> None:
+def days_ago(path: Path, days: float = 2.0) -> None:
+    then = time.time() - days * 86_400
+    os.utime(path, (then, then))
+
+
+@pytest.mark.parametrize("described", [None, b"[]", b'{"source":null}', b'{"source":7}'])
+def test_the_index_of_a_document_that_is_gone_goes_with_the_next(
+    path: Path, folder: Path, described: bytes | None
+) -> None:
     served(folder)
     (first,) = indexes()
+    if described is not None:
+        first.write_bytes(other_version(first.read_bytes(), described))
+    (first.parent / f".{first.name}.abc.tmp").write_bytes(b"cut")
+    for left in indexes():
+        days_ago(left)
     shutil.move(path, folder / "renamed.flagd.json")
     served(folder)
-    (second,) = indexes()
-    assert first != second
+    assert (first in indexes()) == (described is not None)
+    assert len(indexes()) == 1 + (described is not None)
+
+
+def other_version(data: bytes, described: bytes) -> bytes:
+    """An index of the same bytes that says something else about its document."""
+    magic, _, digest, *_ = struct.unpack("=8sI32sQQQ", data[:68])
+    return resealed(struct.pack("=8sI32sQQQ", magic, 0, digest, 0, 0, 68 + len(described)) + described)
+
+
+def test_an_index_that_was_used_today_stays(path: Path, folder: Path) -> None:
+    served(folder)
+    (first,) = indexes()
+    days_ago(first)
+    served(folder)
+    shutil.move(path, folder / "renamed.flagd.json")
+    served(folder)
+    assert first in indexes(), "a container that sees another folder may use it"
+    assert len(indexes()) == 2
 
 
 def test_the_watcher_serves_a_change_through_an_index(path: Path) -> None:
@@ -314,3 +349,158 @@ def test_the_watcher_serves_a_change_through_an_index(path: Path) -> None:
         until(lambda: provider.compiled["chained"].evaluate({"targetingKey": user(1)}).value == {"top_k": 9})
     finally:
         provider.shutdown()
+
+
+def waiting(monkeypatch: pytest.MonkeyPatch) -> Event:
+    """Set once a thread has found the lock taken."""
+    found, lock = Event(), disk.lock
+
+    def noticed(descriptor: int, *, wait: bool = True) -> bool:
+        got = lock(descriptor, wait=wait)
+        if not got:
+            found.set()
+        return got
+
+    monkeypatch.setattr(disk, "lock", noticed)
+    return found
+
+
+needs_locks = pytest.mark.skipif(not disk.CAN_LOCK, reason="this system has no flock")
+
+
+def locked_folder() -> Path:
+    folder = Path(os.environ["WINDSOCK_FOLDER"]) / "index"
+    make_private(folder)
+    return folder
+
+
+@needs_locks
+def test_an_index_that_appears_ends_the_waiting(
+    path: Path, expected: list[object], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    served(path.parent)
+    (index,) = indexes()
+    made = index.read_bytes()
+    index.unlink()
+    waits = waiting(monkeypatch)
+    with disk.locked(locked_folder()), ThreadPoolExecutor(1) as other:
+        answer = other.submit(served, path.parent)
+        assert waits.wait(60)
+        disk.replace(index, made, private=True)
+        assert answer.result(60) == expected
+    assert not caplog.records
+
+
+@needs_locks
+@pytest.mark.parametrize("kind", ["a problem", "no long list"])
+def test_a_document_without_an_index_is_read_while_another_process_holds_the_lock(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    changed = json.loads(path.read_bytes())
+    if kind == "a problem":
+        changed["flags"]["bad"] = {"variants": []}
+    else:
+        changed["flags"] = {"plain": changed["flags"]["plain"]}
+    data = json.dumps(changed).encode()
+    path.write_bytes(data)
+    first = read_indexed(data, str(path), set(), Event())
+    with disk.locked(locked_folder()):
+        assert read_indexed(data, str(path), set(), Event()) == first
+    assert not caplog.records
+
+
+@needs_locks
+def test_older_bytes_do_not_replace_a_newer_index(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    older, waits = path.read_bytes(), waiting(monkeypatch)
+    with ThreadPoolExecutor(1) as other:
+        with disk.locked(locked_folder()):
+            late = other.submit(read_indexed, older, str(path), set(), Event())
+            assert waits.wait(60)
+            path.write_bytes(document(value=5))
+        assert late.result(60).flags["chained"].variants["one"] == {"top_k": 1}
+    served(path.parent)
+    (index,) = indexes()
+    newer = index.read_bytes()
+    assert read_indexed(older, str(path), set(), Event()).flags["chained"].variants["one"] == {"top_k": 1}
+    assert index.read_bytes() == newer
+
+
+@needs_locks
+def test_a_stop_ends_the_waiting(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider = FilesProvider(path.parent, poll=0.2)
+    provider.initialize(None)  # type: ignore[arg-type]
+    waits = waiting(monkeypatch)
+    try:
+        with disk.locked(locked_folder()):
+            disk.replace(path, document(value=9))
+            assert waits.wait(60)
+            provider.shutdown()
+            assert provider.compiled["chained"].evaluate({"targetingKey": user(1)}).value == {"top_k": 1}
+        provider.refresh()
+        assert provider.compiled["chained"].evaluate({"targetingKey": user(1)}).value == {"top_k": 9}
+    finally:
+        provider.shutdown()
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@needs_locks
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")
+def test_a_child_that_was_forked_meanwhile_does_not_keep_the_lock(path: Path) -> None:
+    folder, end = locked_folder(), multiprocessing.get_context("fork").Event()
+    with disk.locked(folder):
+        child = multiprocessing.get_context("fork").Process(target=end.wait)
+        child.start()
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+        assert disk.lock(descriptor, wait=False)
+        os.close(descriptor)
+    finally:
+        end.set()
+        child.join()
+
+
+def test_a_folder_in_the_place_of_the_index_costs_no_descriptor(path: Path) -> None:
+    served(path.parent)
+    (index,) = indexes()
+    index.unlink()
+    index.mkdir()
+    before = next_descriptor()
+    for _ in range(5):
+        read_indexed(path.read_bytes(), str(path), {"known"}, Event())
+    assert next_descriptor() == before
+
+
+def next_descriptor() -> int:
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    os.close(descriptor)
+    return descriptor
+
+
+def with_evaluators(uses: int, rule: object, **shared: object) -> bytes:
+    body = {"variants": {"a": 1, "b": 2}, "defaultVariant": "b", "targeting": rule}
+    return json.dumps({"$evaluators": shared, "flags": {f"f{n}": body for n in range(uses)}}).encode()
+
+
+def test_flags_that_share_a_list_share_it_in_the_index(path: Path) -> None:
+    rule = {"if": [{"$ref": "cohort"}, "a"]}
+    data = with_evaluators(
+        99, rule, cohort={"in": [{"var": "targetingKey"}, [user(n) for n in range(1_000)]]}
+    )
+    path.write_bytes(data)
+    read = read_indexed(data, str(path), set(), Event())
+    lists = {id(flag.targeting["if"][0]["in"][1]) for flag in read.flags.values()}  # type: ignore[index,call-overload]
+    assert len(lists) == 1
+    assert indexes()[0].stat().st_size < 2 * len(data)
+
+
+def test_data_that_flags_share_is_not_written_for_each(path: Path) -> None:
+    listed = {"in": [{"var": "targetingKey"}, [user(number) for number in range(1_000)]]}
+    shared = {"if": [listed, "a", {"some": [["data"] * 900, {"==": [{"var": ""}, "x"]}]}, "a"]}
+    data = with_evaluators(99, {"$ref": "shared"}, shared=shared)
+    path.write_bytes(data)
+    read = read_indexed(data, str(path), set(), Event())
+    assert read.flags["f98"].targeting == shared
+    assert indexes()[0].stat().st_size < 1_000, "it only says that there is none"

@@ -1,7 +1,6 @@
 """Test one attribute against literal values with a lookup instead of a search."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 from windsock.evaluator.values import Value, as_float, parse_float, plain
@@ -13,12 +12,18 @@ _TEXT: Final = {str}
 _NUMBERS: Final = ({int}, {float}, {int, float})
 
 
+class StoredTexts(Collection[str]):
+    """A list of texts that isn't in memory; see `text_index`."""
+
+    __slots__ = ()
+
+
 class Membership(NamedTuple):
     """A condition that holds when an attribute is one of some texts.
 
     Attributes:
         name: The attribute.
-        texts: The texts, as written in the rule; a set if they aren't in memory, see `text_index`.
+        texts: The texts, as written in the rule.
         reads_numbers: Whether a number also matches text that parses to it, as with flagd's ``in`` but not
             with ``==`` and other text.
     """
@@ -63,15 +68,15 @@ def is_text_list(value: Value) -> TypeGuard[Collection[str]]:
     """Whether a value is a list of nothing but texts."""
     if type(value) is list:
         return not value or set(map(type, value)) == _TEXT
-    return isinstance(value, AbstractSet)
+    return isinstance(value, StoredTexts)
 
 
 class Choices(Generic[T]):
     """Which of several memberships in one attribute holds first.
 
     Args:
-        tests: The memberships and their choices; the first that holds wins. Either all their texts are a
-            set or none are.
+        tests: The memberships and their choices; the first that holds wins. Either all their texts are
+            stored in one index or none are.
         otherwise: The choice if none holds.
     """
 
@@ -95,16 +100,20 @@ class Choices(Generic[T]):
         return self._otherwise
 
     def _read_numbers(self) -> dict[float, T]:
-        by_number: dict[float, T] = {}
+        if isinstance(self._tests[0][0].texts, StoredTexts):
+            from windsock.evaluator.text_index import by_number  # noqa: PLC0415 - few documents have an index
+
+            return by_number([(test.texts, choice) for test, choice in self._tests])
+        made: dict[float, T] = {}
         for test, choice in reversed(self._tests):
             if test.reads_numbers:
-                by_number.update(dict.fromkeys((parse_float(text) or 0.0 for text in test.texts), choice))
-        return by_number
+                made.update(dict.fromkeys((parse_float(text) or 0.0 for text in test.texts), choice))
+        return made
 
 
 def _first_of(tests: Sequence[tuple[Membership, T]]) -> Callable[[str, T], T]:
     """Maps a text, and the choice if none holds, to the choice of the first test that holds."""
-    if isinstance(tests[0][0].texts, AbstractSet):
+    if isinstance(tests[0][0].texts, StoredTexts):
         from windsock.evaluator.text_index import first_of  # noqa: PLC0415 - few documents have an index
 
         return first_of([(test.texts, choice) for test, choice in tests])
@@ -125,13 +134,13 @@ class TextSet:
         texts: The texts.
 
     Attributes:
-        texts: The texts as a set.
+        texts: The texts, which are quick to look up.
     """
 
     __slots__ = ("_numbers", "texts")
 
     def __init__(self, texts: Collection[str]) -> None:
-        self.texts: AbstractSet[str] = texts if isinstance(texts, AbstractSet) else set(texts)
+        self.texts: Final = texts if isinstance(texts, StoredTexts) else set(texts)
         self._numbers: frozenset[float] | None = None
 
     def holds(self, value: Value) -> bool:

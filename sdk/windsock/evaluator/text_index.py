@@ -6,11 +6,14 @@ text. A code stands for a set of lists: the lists that its texts are in.
 """
 
 from array import array
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from itertools import accumulate
 from typing import Final, NamedTuple, Protocol, TypeVar
 from zlib import crc32
+
+from windsock.evaluator.membership import StoredTexts
+from windsock.evaluator.values import parse_float
 
 T = TypeVar("T")
 
@@ -107,19 +110,21 @@ class TextIndex:
     def __init__(self, content: Content, bounds: Sequence[int], codes: Sequence[Sequence[int]]) -> None:
         self._content = content
         self._bounds = bounds
-        self._marks = {_mark(code): frozenset(numbers) for code, numbers in enumerate(codes)}
+        self._marks: dict[int, list[bytes]] = defaultdict(list)
+        for code, numbers in enumerate(codes):
+            for number in numbers:
+                self._marks[number].append(_mark(code))
 
     def marks(self, number: int) -> frozenset[bytes]:
         """How the texts of a list are marked."""
-        return frozenset(mark for mark, numbers in self._marks.items() if number in numbers)
+        return frozenset(self._marks.get(number, ()))
 
-    def texts(self, number: int) -> Iterator[str]:
-        """The texts of a list, without repetitions, in the order of the index."""
-        wanted = self.marks(number)
+    def texts(self, wanted: Mapping[bytes, T]) -> Iterator[tuple[str, T]]:
+        """The texts with some marks, each once, in the order of the index, with what their marks map to."""
         for start, end in zip(self._bounds[:-1], self._bounds[1:], strict=True):
             for record in self._content[start:end].split(b"\xff"):
-                if record[-2:] in wanted:
-                    yield record[:-3].decode("utf-8", "surrogatepass")
+                if (found := wanted.get(record[-2:])) is not None:
+                    yield record[:-3].decode("utf-8", "surrogatepass"), found
 
     def lookup(self, choices: Mapping[bytes, T]) -> Callable[[str, T], T]:
         """Maps a text, and the choice for other texts, to the choice for the text's mark."""
@@ -144,7 +149,7 @@ def _mark(code: int) -> bytes:
     return bytes(divmod(code, 128))
 
 
-class IndexedTexts(AbstractSet[str]):
+class IndexedTexts(StoredTexts):
     """One list of an index, in its place in a rule.
 
     Args:
@@ -158,11 +163,10 @@ class IndexedTexts(AbstractSet[str]):
         marks: How its texts are marked in the index.
     """
 
-    __slots__ = ("_count", "_digest", "_has", "_number", "index", "marks")
+    __slots__ = ("_count", "_digest", "_has", "index", "marks")
 
     def __init__(self, index: TextIndex, number: int, count: int, digest: str) -> None:
         self.index = index
-        self._number = number
         self._count = count
         self._digest = digest
         self.marks = index.marks(number)
@@ -174,7 +178,7 @@ class IndexedTexts(AbstractSet[str]):
 
     def __iter__(self) -> Iterator[str]:
         """The texts without repetitions, in any order."""
-        return self.index.texts(self._number)
+        return (text for text, _ in self.index.texts(dict.fromkeys(self.marks, True)))
 
     def __len__(self) -> int:
         """How many texts the list has, repetitions included."""
@@ -198,8 +202,24 @@ def first_of(choices: Sequence[tuple[Collection[str], T]]) -> Callable[[str, T],
     Returns:
         Maps a text, and the choice if no list has it, to the choice.
     """
+    index, choice_of = _by_mark(choices)
+    return index.lookup(choice_of)
+
+
+def by_number(choices: Sequence[tuple[Collection[str], T]]) -> dict[float, T]:
+    """What `first_of` chooses for numbers, which match texts that parse to them; one pass over the index."""
+    index, rank_of = _by_mark([(texts, rank) for rank, (texts, _) in enumerate(choices)])
+    found: dict[float, int] = {}
+    for text, rank in index.texts(rank_of):
+        number = parse_float(text) or 0.0
+        found[number] = min(rank, found.get(number, rank))
+    return {number: choices[rank][1] for number, rank in found.items()}
+
+
+def _by_mark(choices: Sequence[tuple[Collection[str], T]]) -> tuple[TextIndex, dict[bytes, T]]:
+    """The index of some lists, and what is chosen for the texts with each mark."""
     indexed = [(texts, choice) for texts, choice in choices if isinstance(texts, IndexedTexts)]
-    by_mark: dict[bytes, T] = {}
+    made: dict[bytes, T] = {}
     for texts, choice in reversed(indexed):
-        by_mark.update(dict.fromkeys(texts.marks, choice))
-    return indexed[0][0].index.lookup(by_mark)
+        made.update(dict.fromkeys(texts.marks, choice))
+    return indexed[0][0].index, made

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
-"""A JSON value. Lists and objects are shared between readers and must not be changed."""
+"""A JSON value. Lists and objects are shared between readers and must not be changed.
+
+In a rule, a list of texts may be another collection of them, which isn't in memory.
+"""
 
 CONTAINERS: Final = frozenset({dict, list})
 """Container types; ``isdisjoint(map(type, values))`` quickly checks a million texts."""

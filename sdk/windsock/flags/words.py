@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from itertools import islice
+from typing import Final, NamedTuple, TypeGuard
 
 from windsock.flags.model import JsonValue
 
@@ -159,7 +160,7 @@ def condition_in_words(rule: JsonValue, depth: int = 0) -> str:  # noqa: PLR0911
             return f"not ({condition_in_words(inner, depth + 1)})"
         case ("!!", [inner]):
             return f"{_operand(inner, depth)} is set"
-        case ("in", [member, list() as members]):
+        case ("in", [member, members]) if _is_listing(members):
             return f"{_operand(member, depth)} is one of {listed(members)}"
         case ("in", [part, text]):
             return f"{_operand(text, depth)} contains {_operand(part, depth)}"
@@ -222,9 +223,14 @@ def members_of(condition: JsonValue) -> tuple[JsonValue, Sequence[JsonValue]] | 
     return None
 
 
-def listed(members: Sequence[JsonValue]) -> str:
+def _is_listing(value: JsonValue) -> TypeGuard[Collection[JsonValue]]:
+    """Whether a value is a list, in memory or not."""
+    return isinstance(value, Collection) and not isinstance(value, str | Mapping)
+
+
+def listed(members: Collection[JsonValue]) -> str:
     """The first members of a list and the number of the rest."""
-    shown = ", ".join(map(_json, members[:_MEMBERS]))
+    shown = ", ".join(map(_json, islice(members, _MEMBERS)))
     more = len(members) - _MEMBERS
     return f"{shown} and {more:,} more" if more > 0 else shown or "nothing"
 

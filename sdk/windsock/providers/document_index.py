@@ -13,21 +13,23 @@ import mmap
 import os
 import struct
 import sys
+import threading
 import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, TypeAlias
 from zlib import crc32
 
 from windsock import disk
 from windsock.evaluator.membership import membership
-from windsock.evaluator.text_index import IndexedTexts, TextIndex, build
+from windsock.evaluator.text_index import IndexedTexts, Tables, TextIndex, build
 from windsock.flags import Document, Flag, read_document
 from windsock.flags.model import JsonValue
-from windsock.private_folder import NO_FOLLOW, check_private, make_private
+from windsock.private_folder import make_private, open_private
 from windsock.variables import data_folder
 
 logger = logging.getLogger("windsock.flags")
@@ -46,8 +48,24 @@ _START: Final = struct.Struct("=8sI32sQQQ")
 _CHECKED_FROM: Final = 12
 _CHUNK: Final = 1 << 20
 
+_PAUSE: Final = 0.05
+"""Seconds between two looks for what that process makes."""
+
+_DAY: Final = 86_400.0
+
+_NOT_OURS: Final = (LookupError, TypeError, ValueError, AttributeError)
+"""What reading an index raises that another version of windsock made."""
+
 Steps: TypeAlias = tuple[str | int, ...]
 """The way to a part of a rule: keys and positions."""
+
+
+class _Place(NamedTuple):
+    """A list in its place: in which flag, by number, and where in its rule."""
+
+    flag: int
+    steps: Steps
+    texts: Sequence[str]
 
 
 class _Start(NamedTuple):
@@ -64,19 +82,43 @@ class _Start(NamedTuple):
     size: int
 
 
-def read_indexed(data: bytes, source: str, faults: set[str]) -> Document:
+class _Asked(NamedTuple):
+    """What is read: a document's bytes, their digest, where they are from, and where their index belongs."""
+
+    data: bytes
+    digest: bytes
+    source: str
+    path: Path
+
+
+class _Found(NamedTuple):
+    """The document by its index; None if it has no long lists, or can't have an index."""
+
+    document: Document | None
+
+
+def read_indexed(data: bytes, source: str, faults: set[str], stop: threading.Event) -> Document:
     """Read a document as `read_document` does, with an index in place of its long lists.
 
     Args:
         data: The document's bytes.
         source: Its path.
         faults: Why indexes can't be used, as logged so far. While there is a fault, nobody is waited for.
+        stop: When set, another process that makes an index is no longer waited for.
 
     Raises:
         FlagFileError: None of it can be read.
+        InterruptedError: `stop` was set while waiting.
     """
+    asked = _Asked(data, hashlib.sha256(data).digest(), source, _path_of(source))
     try:
-        document = _indexed(data, source, 0.0 if faults else _PATIENCE)
+        found = _open(asked)
+        if found is None:
+            make_private(asked.path.parent)
+            with _turn(asked, 0.0 if faults else _PATIENCE, stop) as made:
+                found = _make(asked) if made is None and _is_current(asked) else made
+    except InterruptedError:
+        raise
     except OSError as error:
         if not faults:
             logger.warning("%s: no index for its lists, so this process has its own copy of them: %s",
@@ -84,29 +126,7 @@ def read_indexed(data: bytes, source: str, faults: set[str]) -> Document:
         faults.add(str(error))
         return read_document(data, source)
     faults.clear()
-    return document
-
-
-def _indexed(data: bytes, source: str, patience: float) -> Document:
-    digest = hashlib.sha256(data).digest()
-    path = _path_of(source)
-    found = _open(path, digest, source)
-    if found is not None:
-        return found
-    make_private(path.parent)
-    with _turn(path.parent, patience):
-        found = _open(path, digest, source)  # another process may have made it meanwhile
-        if found is not None:
-            return found
-        document = read_document(data, source)
-        content = _content(document, digest)
-        if content is None:
-            return document
-        if not path.exists():
-            _sweep(path.parent)
-        with disk.replacing(path, private=True) as file:
-            file.writelines(content)
-    return _open(path, digest, source) or document
+    return (found and found.document) or read_document(data, source)
 
 
 def _path_of(source: str) -> Path:
@@ -115,61 +135,90 @@ def _path_of(source: str) -> Path:
 
 
 @contextmanager
-def _turn(folder: Path, patience: float) -> Iterator[None]:
-    """Hold the folder's lock: one process makes an index, and the others find it made.
+def _turn(asked: _Asked, patience: float, stop: threading.Event) -> Iterator[_Found | None]:
+    """Hold the folder's lock, so that one process makes an index; or yield the index that another made.
 
     Raises:
         TimeoutError: Another process held it for too long.
+        InterruptedError: `stop` was set.
     """
+    folder = asked.path.parent
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         end = time.monotonic() + patience
         while disk.CAN_LOCK and not disk.lock(descriptor, wait=False):
+            found = _open(asked)
+            if found is not None:
+                yield found
+                return
             if time.monotonic() > end:
                 raise TimeoutError(f"another process has held the lock of {folder} for {patience:g} s")
-            time.sleep(0.01)
-        yield
+            if stop.wait(_PAUSE):
+                raise InterruptedError
+        yield _open(asked)  # another process may have made it just before
     finally:
+        disk.unlock(descriptor)
         os.close(descriptor)
 
 
+def _is_current(asked: _Asked) -> bool:
+    """Whether the file still has these bytes; an index of older ones must not replace a newer index."""
+    with suppress(OSError):
+        path = Path(asked.source)
+        return path.stat().st_size == len(asked.data) and path.read_bytes() == asked.data
+    return False
+
+
 def _sweep(folder: Path) -> None:
-    """Remove the indexes of documents that are gone."""
-    for path in folder.glob("*.index"):
-        with suppress(OSError, ValueError, KeyError), path.open("rb") as file:
-            start = _start(file)
-            if start is not None and not Path(_described(file, start)["source"]).exists():
+    """Remove what nobody used for a day: indexes of documents that are gone, and unfinished files.
+
+    Processes that see other folders may use younger ones. The indexes that stay count as used.
+    """
+    for path in folder.iterdir():
+        with suppress(OSError, *_NOT_OURS):
+            if time.time() - path.stat().st_mtime < _DAY:
+                continue
+            if path.suffix != ".index" or _is_orphan(path):
                 path.unlink()
+            else:
+                os.utime(path)
+
+
+def _is_orphan(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = _start(file)
+        return start is not None and not Path(_described(file, start)["source"]).exists()
 
 
 # -- reading ----------------------------------------------------------------------------------------------
 
 
-def _open(path: Path, digest: bytes, source: str) -> Document | None:
-    """The document by its index; None if there is no undamaged index of these bytes."""
+def _open(asked: _Asked) -> _Found | None:
+    """What the index of these bytes says; None if there is no undamaged one."""
     try:
-        check_private(path.parent)
-        descriptor = os.open(path, os.O_RDONLY | NO_FOLLOW | getattr(os, "O_NONBLOCK", 0))
-    except FileNotFoundError:
+        with open_private(asked.path) as file:
+            start = _start(file)
+            if start is None or start.digest != asked.digest or not _is_undamaged(file, start):
+                return None
+            found = _Found(_mapped(file, start, asked.source))
+    except (FileNotFoundError, *_NOT_OURS):
         return None
-    with os.fdopen(descriptor, "rb") as file:
-        start = _start(file)
-        if start is None or start.digest != digest or not _is_undamaged(file, start):
-            return None
-        try:
-            return _mapped(file, start, source)
-        except (LookupError, TypeError, ValueError, AttributeError):  # another version of windsock made it
-            return None
+    with suppress(OSError):  # the folder may be read-only
+        os.utime(asked.path)  # used, see `_sweep`
+    return found
 
 
-def _mapped(file: BinaryIO, start: _Start, source: str) -> Document:
+def _mapped(file: BinaryIO, start: _Start, source: str) -> Document | None:
     described = _described(file, start)
+    if described["flags"] is None:
+        return None
     content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     bounds = memoryview(content)[_START.size : _START.size + start.bounds].cast("I")
     index = TextIndex(content, bounds, described["codes"])
+    lists = [IndexedTexts(index, number, *each) for number, each in enumerate(described["lists"])]
     flags = [Flag(**each, source=source) for each in described["flags"]]
-    for number, (flag, steps, count, digest_of_list) in enumerate(described["lists"]):
-        _put(flags[flag].targeting, steps, IndexedTexts(index, number, count, digest_of_list))
+    for flag, steps, number in described["places"]:
+        _put(flags[flag].targeting, steps, lists[number])
     revision = start.digest.hex()[:12]
     return Document(source, revision, {flag.key: flag for flag in flags}, described["metadata"])
 
@@ -209,30 +258,57 @@ def _put(rule: Any, steps: Sequence[str | int], texts: IndexedTexts) -> None:
 # -- making -----------------------------------------------------------------------------------------------
 
 
-def _content(document: Document, digest: bytes) -> tuple[bytes, ...] | None:
-    """The parts of an index file; None for a document that needs no index, or can't have one."""
-    if document.problems:
-        return None
-    lists: list[tuple[int, Steps, Sequence[str]]] = []
+def _make(asked: _Asked) -> _Found:
+    """Read the document and write its index, or that it has none."""
+    document = read_document(asked.data, asked.source)
+    indexed = None if document.problems else _indexed(document, len(asked.data))
+    if not asked.path.exists():
+        _sweep(asked.path.parent)
+    with disk.replacing(asked.path, private=True) as file:
+        file.writelines(_packed(asked, *(indexed or _NONE)))
+    return (indexed and _open(asked)) or _Found(document)
+
+
+def _indexed(document: Document, most: int) -> tuple[Tables, Mapping[str, object]] | None:
+    """An index of a document, and the rest of the document; None if it needs no index, or can't have one.
+
+    It can't if the rest is longer than `most` bytes: flags share lists by ``$ref``; here each has its own.
+    """
+    lists: list[_Place] = []
     flags = []
     for number, flag in enumerate(document.flags.values()):
         cut = _Cut(frozenset(_attributes(flag.targeting)))
         kept = {name: getattr(flag, name) for name in _KEPT}
         flags.append({**kept, "targeting": cut.rule(flag.targeting)})
-        lists += [(number, steps, texts) for steps, texts in cut.lists]
-    tables = build([texts for _, _, texts in lists], _START.size) if lists else None
+        lists += [_Place(number, steps, texts) for steps, texts in cut.lists]
+    digests = {key: _digest(texts) for key, texts in {id(each.texts): each.texts for each in lists}.items()}
+    distinct = {digests[id(each.texts)]: each.texts for each in lists}
+    tables = build([*distinct.values()], _START.size) if lists else None
     if tables is None:
         return None
+    numbers = {digest: number for number, digest in enumerate(distinct)}
     described = {
-        "source": os.path.abspath(document.source),  # noqa: PTH100 - as in _path_of
         "metadata": document.metadata,
         "flags": flags,
-        "lists": [(number, steps, len(texts), _digest(texts)) for number, steps, texts in lists],
+        "lists": [(len(texts), digest) for digest, texts in distinct.items()],
+        "places": [(each.flag, each.steps, numbers[digests[id(each.texts)]]) for each in lists],
         "codes": tables.codes,
     }
-    written = json.dumps(described).encode()
+    return None if _is_longer(described, most) else (tables, described)
+
+
+def _is_longer(described: Mapping[str, object], most: int) -> bool:
+    """Whether this is too long as JSON, found without writing it whole."""
+    lengths = accumulate(map(len, _JSON.iterencode(described)))
+    return any(length > most for length in lengths)
+
+
+def _packed(asked: _Asked, tables: Tables, described: Mapping[str, object]) -> tuple[bytes, ...]:
+    """The parts of an index file."""
+    source = os.path.abspath(asked.source)  # noqa: PTH100 - as in _path_of
+    written = _JSON.encode({"source": source, **described}).encode("utf-8", "surrogatepass")
     size = _START.size + len(tables.bounds) + len(tables.records) + len(written)
-    begun = _START.pack(_MAGIC, 0, digest, len(tables.bounds), len(tables.records), size)
+    begun = _START.pack(_MAGIC, 0, asked.digest, len(tables.bounds), len(tables.records), size)
     parts = (begun[_CHECKED_FROM:], tables.bounds, tables.records, written)
     checksum = 0
     for part in parts:
@@ -240,6 +316,8 @@ def _content(document: Document, digest: bytes) -> tuple[bytes, ...] | None:
     return (struct.pack("=8sI", _MAGIC, checksum), *parts)
 
 
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_NONE: Final[tuple[Tables, Mapping[str, object]]] = (Tables(b"", b"", ()), {"flags": None})
 _KEPT: Final = ("key", "enabled", "variants", "default_variant", "metadata", "line")
 
 

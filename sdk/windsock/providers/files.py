@@ -156,7 +156,9 @@ class FilesProvider(CompiledProvider):
             return read_document(data, source)
         from windsock.providers.document_index import read_indexed  # noqa: PLC0415 - few files are so large
 
-        return read_indexed(data, source, self._index_faults)
+        watching = threading.current_thread().name == _THREAD
+        stop = self._stop if watching else threading.Event()  # who stops the provider waits for the watcher
+        return read_indexed(data, source, self._index_faults, stop)
 
     def _seconds_away(self) -> float:
         """Seconds since the last file disappeared."""
@@ -270,11 +272,12 @@ def _look(path: Path, known: _File | None, read: Callable[[bytes, str], Document
         if known is not None and known.signature is not None and _signature(path.stat()) == known.signature:
             return known
         signature, data = _read(path)
-        if last_good is not None and hashlib.sha256(data).hexdigest().startswith(last_good.revision):
-            return _File(signature, last_good)
-        return _File(signature, read(data, str(path)))
+        same = last_good is not None and hashlib.sha256(data).hexdigest().startswith(last_good.revision)
+        return _File(signature, last_good if same else read(data, str(path)))
     except FileNotFoundError:
         return _File(None, last_good, f"{path}: the file is gone", gone=True)
+    except InterruptedError:  # the watcher stops: the file has not been read
+        return known or _File(None, None)
     except OSError as error:
         return _File(None, last_good, f"{path}: cannot be read: {error.strerror}")
     except FlagFileError as error:
