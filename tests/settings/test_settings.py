@@ -451,7 +451,7 @@ def test_somebody_who_interrupts_is_heard(serve: Serve) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
-@pytest.mark.parametrize("key", [uuid.UUID(int=7), 10**4_000])
+@pytest.mark.parametrize("key", [uuid.UUID(int=7), 10**4_000], ids=["UUID", "int"])
 def test_an_order_to_stop_is_heard_while_an_id_becomes_text(key: object) -> None:
     def stop(*_: object) -> None:
         raise SystemExit
