@@ -119,7 +119,8 @@ def test_a_folder_that_turned_read_only_is_one_alarm_and_recovers(
     world.folder = shared_folder / "mirror"
     world.user(world.seed)
     mirror = watching(world.mirror(poll_seconds=0.1))
-    eventually(lambda: world.served() == world.assigned())
+    eventually(lambda: mirror.status.last_success)  # a file is there before its publication has ended
+    assert world.served() == world.assigned()
     world.folder.chmod(0o555)
     try:
         with without_rights(), world.serving():

@@ -76,7 +76,7 @@ def test_settings_are_instances(writer):
     ],
 )
 def test_variants_reach_the_edges(edge):
-    find(strategies.variants(Writer), edge)
+    find(strategies.variants(Writer), edge, settings=budget(max_examples=50_000))
 
 
 RULE = {
