@@ -108,7 +108,8 @@ async def embed(texts: Sequence[str], seconds: float | None = None) -> Places:
 
     Args:
         texts: The texts.
-        seconds: How long one answer may take. Default: as long as the indexing allows.
+        seconds: How long somebody waits for the answer, which isn't asked for again. Default: as long and as
+            often as the indexing allows.
 
     Raises:
         ConfigurationError: There is no key.
@@ -122,7 +123,7 @@ async def embed(texts: Sequence[str], seconds: float | None = None) -> Places:
         api_key=key,
         base_url=provider.openai_base_url,
         timeout=seconds or limits.model_seconds,
-        max_retries=limits.model_retries,
+        max_retries=0 if seconds else limits.model_retries,  # somebody waits
     ) as client:
 
         async def attempt(settings: Learning) -> Places:

@@ -44,7 +44,7 @@ class RagIndexing(BaseModel):
     embedding_model: str = Field("text-embedding-3-small", min_length=1)
     embedding_dimension: int = Field(256, ge=16, le=16_000)
     model_seconds: float = Field(60.0, gt=0, le=3600, description="For one answer of the model.")
-    model_retries: int = Field(2, ge=0, le=10, description="Of the model's client, at once.")
+    model_retries: int = Field(2, ge=0, le=10, description="Immediate retries by the model's client.")
     similar_winners: int = Field(5, ge=1, le=100, description="How many are found by likeness.")
 
 
@@ -175,7 +175,7 @@ class Workers(BaseModel):
         60.0, gt=0, le=3600, description="For one answer of the database; then the worker connects again."
     )
     request_seconds: float = Field(
-        5.0, gt=0, le=60, description="For one of the database or the model, while somebody waits."
+        5.0, gt=0, le=60, description="For one answer of the database or the model, while somebody waits."
     )
     platform_seconds: float = Field(
         10.0,

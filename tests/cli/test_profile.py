@@ -153,6 +153,23 @@ def test_users_without_a_row_get_one_if_asked(run, ask, users):
     assert ask("select count(*) from profiles where config_id is not null") == [(0,)]
 
 
+@pytest.mark.parametrize(
+    "spelt", [str.upper, "{{{}}}".format, lambda user: user.replace("-", ""), "urn:uuid:{}".format]
+)
+def test_an_id_in_another_spelling_is_the_same_user(run, ask, users, spelt):
+    known = users[0]
+    done = run("assign", "experimental_v1", spelt(known), known, "--create")
+    change = number(done)
+    assert done.stdout.startswith("1 of 2 users gets experimental_v1")
+    assert ask("select after from windsock.profile_changes")[0][0].keys() == {known}
+    assert run("undo", change).returncode == 0
+    assert ask("select count(*) from profiles where config_id is not null") == [(0,)]
+    assert "1 user gets" in run("assign", "experimental_v1", spelt(known)).stdout
+    new = str(uuid4())
+    assert "1 of 2 users gets" in run("assign", "experimental_v1", spelt(new), new, "--create").stdout
+    assert ask(f"select config_id is not null from profiles where id = '{new}'") == [(True,)]
+
+
 def test_a_new_user_whose_id_is_not_a_uuid_is_refused(run, ask):
     done = run("assign", "experimental_v1", "nobody", "--create")
     assert (done.returncode, done.stderr.splitlines()[-1]) == (

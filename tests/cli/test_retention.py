@@ -70,11 +70,11 @@ def request(connection, user, when, request_id=None):
     )
 
 
-def event(connection, user, when):
+def event(connection, user, when, unit=None, request_id=None):
     connection.execute(
-        "insert into windsock.metric_events (id, name, user_id, occurred_at, environment)"
-        " values (gen_random_uuid(), 'liked', %s, %s, 'test')",
-        [user, when],
+        "insert into windsock.metric_events (id, name, user_id, occurred_at, environment, unit, request_id)"
+        " values (gen_random_uuid(), 'liked', %s, %s, 'test', %s, %s)",
+        [user, when, unit, request_id],
     )
 
 
@@ -163,7 +163,11 @@ def test_a_person_is_erased_everywhere_and_the_others_stay(run, tables):
         "insert into windsock.profile_changes (action, before, after) values ('assign', %s, '{}')",
         [psycopg.types.json.Jsonb({ANN: None, BOB: None})],
     )
+    for unit in (ANN, hashed, "another's unit"):  # whoever calls chooses the request's id
+        event(tables, None, NEW, unit=unit, request_id=f"request of {ANN}")
     said = run("forget", ANN, WINDSOCK_USER_ID_KEY=KEY)
+    assert rows(tables, "windsock.metric_events", "unit") == ["None", "another's unit"]
+    tables.execute("delete from windsock.metric_events where user_id is null")
     left = tables.execute(
         "select user_id from usage_logs union select user_id from windsock.metric_events"
         " union select user_id from windsock.assignment_history union select unit from windsock.experiment_assignments"
@@ -245,7 +249,7 @@ QUESTIONS = {
     "prune": f"select id from usage_logs where requested_at < '{OLD}' limit 10",
     "forget, events": "select * from windsock.metric_events where user_id = any('{a,b}') or unit = any('{a,b}')",
     "forget, events of requests": (
-        "select * from windsock.metric_events where user_id is null and request_id in"
+        "select * from windsock.metric_events where user_id is null and unit is null and request_id in"
         " (select request_id from usage_logs where user_id = any('{a,b}'))"
     ),
     "forget, exposures": "select * from windsock.exposures where unit = any('{a,b}')",

@@ -10,6 +10,7 @@ from tests.console.records import fill
 
 import windsock
 from windsock.api import Role, create_token
+from windsock.console.views.changes import Patch, patch
 from windsock.flagfiles.formatting import formatted
 from windsock.mirror import profiles
 
@@ -210,20 +211,76 @@ def test_a_file_that_changed_since_is_left_alone(writable, admin, folder):
     assert "0.6" in path.read_text()
 
 
+def shown_patch(plan):
+    return html.unescape(plan.text.rpartition('<pre tabindex="0">')[2].partition("</pre>")[0])
+
+
+def git_apply(patch, folder):
+    subprocess.run(["git", "apply", "-"], input=patch.encode(), cwd=folder, check=True)
+
+
 def test_without_writing_the_plan_shows_a_patch_that_git_applies(monkeypatch, admin, folder):
     path = folder / "teacher.flagd.json"
     before = path.read_text()
     form, plan = base_plan(admin, temperature="0.9")
     assert admin.send("/base/apply", **form).status_code == 403
     assert path.read_text() == before
-    patch = html.unescape(plan.text.rpartition('<pre tabindex="0">')[2].partition("</pre>")[0])
-    subprocess.run(["git", "apply", "-"], input=patch, text=True, cwd=folder.parent, check=True)
+    git_apply(shown_patch(plan), folder.parent)
     by_hand = path.read_text()
     path.write_text(before)
     monkeypatch.setenv("CONFIGURATION_API_WRITABLE", "true")
     windsock.reload()
     admin.send("/base/apply", **form)
     assert path.read_text() == by_hand != before
+
+
+def test_the_patch_applies_to_a_file_that_is_indented_with_tabs(admin, folder):
+    path = folder / "teacher.flagd.json"
+    path.write_text(json.dumps(document(), indent="\t"))
+    _, plan = base_plan(admin, temperature="0.9")
+    git_apply(shown_patch(plan), folder.parent)
+    assert json.loads(path.read_text())["flags"]["teacher"]["variants"]["production"]["temperature"] == 0.9
+
+
+def test_the_patch_counts_lines_as_git_does(admin, folder):
+    path = folder / "teacher.flagd.json"
+    content = document()
+    noted = content["flags"]["new_editor"] | {"metadata": {"note": "a\u2028b\u2029c\u0085d"}}
+    content["flags"] = {"noted": noted, **content["flags"]}
+    path.write_bytes(formatted(json.dumps(content).encode(), str(path)))
+    assert "\u2028" in path.read_text()
+    _, plan = base_plan(admin, temperature="0.9")
+    assert "@@ -1," not in shown_patch(plan)
+    git_apply(shown_patch(plan), folder.parent)
+    assert json.loads(path.read_text())["flags"]["noted"] == noted
+
+
+@pytest.mark.parametrize(("old", "text"), [("\n", "\r\n"), ("owner", "\u202e")])
+def test_a_patch_that_a_page_cannot_show_as_it_is_is_not_shown(admin, folder, old, text):
+    path = folder / "teacher.flagd.json"
+    path.write_bytes(path.read_bytes().replace(old.encode(), text.encode()))
+    _, plan = base_plan(admin, temperature="0.9")
+    assert "characters that a page can&#39;t show as they are" in plan.text
+    assert '<pre tabindex="0">' not in plan.text
+
+
+@pytest.mark.parametrize("where", [".", "flagd", "/"])
+def test_a_patch_of_an_absolute_path_applies(folder, monkeypatch, where):
+    path = (folder / "teacher.flagd.json").absolute()
+    before = path.read_bytes()
+    after = before.replace(b"0.5", b"0.6")
+    monkeypatch.chdir(folder.parent / where)
+    made = patch(path, before, after)
+    git_apply(made.text, folder.parent if where == "/" else folder.parent / where)
+    assert path.read_bytes() == after != before
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_file_outside_of_git_has_no_patch(tmp_path_factory):
+    path = tmp_path_factory.mktemp("elsewhere") / "teacher.flagd.json"
+    assert patch(path, b"{}", b"[]") == Patch(
+        fault="the file is neither in a Git repository nor in the working directory"
+    )
 
 
 def test_a_patch_of_a_large_file_is_the_change_alone(admin, folder):

@@ -1,11 +1,15 @@
 """Values that are made beside the pages: cheap ones are always new, others say how old they are."""
 
 import threading
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from windsock.console import Console
 from windsock.console.kept import CHEAP, Kept
+from windsock.console.shared import Shared
+from windsock.console.usage_counts import UsageQuestion
 
 
 class Making:
@@ -73,3 +77,17 @@ def test_a_failure_beside_the_pages_keeps_the_last_value(caplog):
 def test_the_first_failure_is_the_page_s():
     with pytest.raises(psycopg.OperationalError):
         Kept("numbers", Making(fails={1})).now()
+
+
+def test_a_page_may_ask_the_log_something_new_while_the_console_closes():
+    def connect():
+        raise psycopg.OperationalError("gone")
+
+    class Asking(Kept):
+        def close(self):
+            with pytest.raises(psycopg.OperationalError):
+                shared.usage(UsageQuestion("model", "day", None))
+
+    shared = Shared(Console((), Path("flagd"), ""), connect)
+    shared._usage[UsageQuestion("profile", "day", None)] = Asking("usage", dict)
+    shared.close()

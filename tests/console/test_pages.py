@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+from psycopg.types.json import Jsonb
 from tests.console.conftest import document
 from tests.console.records import fill
 
@@ -93,8 +94,20 @@ def test_usage_as_plots_and_a_table(admin, connection):
     assert "5f3c2a1b9d0e" in row
     assert " UTC</bdi>" in row
     healed = connection.execute("select id from usage_logs where healed <> '[]' limit 1").fetchone()
-    assert "failed: no such model. Served instead: small" in admin.get("/request", id=str(healed[0])).text
+    assert "failed, fell to small: no such model" in admin.get("/request", id=str(healed[0])).text
     assert admin.get("/request", id="x").status_code == 404
+
+
+@pytest.mark.parametrize("healed", [{"a": 1}, ["x", None, 3], "x", 4])
+@pytest.mark.parametrize("values", [["a"], "x", 4])
+def test_a_row_of_other_software_is_shown(admin, connection, values, healed):
+    row = connection.execute(
+        "insert into usage_logs (id, requested_at, environment, flag, values, healed)"
+        " values (gen_random_uuid(), now(), 'test', 'teacher', %s, %s) returning id",
+        [Jsonb(values), Jsonb(healed)],
+    ).fetchone()
+    assert "None." in admin.get("/request", id=str(row[0])).text
+    assert admin.get("/usage").status_code == 200
 
 
 def test_lifting_a_withdrawn_value(admin, reader, connection):

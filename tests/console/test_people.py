@@ -92,6 +92,17 @@ def test_an_assignment_that_changed_since_the_plan_is_refused(admin, connection)
     assert assigned(connection, BOB) is None
 
 
+def test_an_id_in_capitals_is_the_same_user(admin, connection):
+    user = "AB" * 16
+    connection.execute("insert into profiles (id) values (%s)", [user])
+    assert "One user moves" in admin.send("/user/plan", id=user, profile="warm").text
+    assert admin.send("/user/assign", id=user, profile="warm", had="").status_code == 200
+    assert assigned(connection, user) == WARM
+    assert admin.send("/user/assign", id=user, profile="", had="").status_code == 422
+    assert admin.send("/user/assign", id=user, profile="", had=str(WARM)).status_code == 200
+    assert assigned(connection, user) is None
+
+
 @pytest.mark.parametrize(
     ("user", "profile"), [("not-a-uuid", "warm"), (str(BOB), "cold"), (str(WARM), "warm")]
 )

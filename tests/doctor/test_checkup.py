@@ -35,3 +35,17 @@ def test_a_service_that_a_framework_starts_is_started(tmp_path: Path, monkeypatc
     report = Report(lambda _: None)
     look_at_machine(report)
     assert [check.found for check in report.checks if check.name == "started"] == ["by service.py"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["from windsock.contrib.asgi import RequestMiddleware\n\nlifespan = None\n",
+     "from windsock.contrib.asgi import (\n    RequestMiddleware,\n)\n\nlifespan = None\n"],
+    ids=["line", "lines"],
+)  # fmt: skip
+def test_a_lifespan_of_its_own_starts_nothing(tmp_path: Path, monkeypatch, code: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "service.py").write_text(f"import windsock\n{code}")
+    report = Report(lambda _: None)
+    look_at_machine(report)
+    assert [check.ok for check in report.checks if check.name == "started"] == [False]

@@ -27,6 +27,8 @@ USERS = {
         ({"fractional": [["a", 1], ["b", 1]]}, True),
         ({"if": [{"==": [{"var": "targetingKey"}, "u"]}, "a"]}, True),
         ({"if": [{"==": [{"var": ""}, "u"]}, "a"]}, True),
+        ({"if": [{"in": ["ann", {"var": []}]}, "a"]}, True),
+        ({"if": [{"missing": []}, "a"]}, False),
         ({"if": [{"==": [{"var": {"cat": ["targeting", "Key"]}}, "u"]}, "a"]}, True),
         ({"if": [{"missing": ["environment", "tier"]}, "a"]}, True),
         ({"if": [{"==": [{"var": "tier"}, "pro"]}, "a"]}, True),

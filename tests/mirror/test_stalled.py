@@ -71,6 +71,22 @@ def test_a_lock_on_what_the_mirror_reads_is_told_and_costs_no_connection(*, worl
     assert len(messages(logging.ERROR)) == 1
 
 
+def test_a_lock_while_the_guard_holds_assignments_back_costs_no_connection(world, watching):
+    mirror = watching(world.mirror(answer_seconds=1.0, poll_seconds=0.1))
+    users = [world.user(world.seed) for _ in range(40)]
+    eventually(lambda: world.served().keys() == set(users))
+    world.execute("update profiles set config_id = null")
+    eventually(lambda: mirror.status.guard_stops >= 5)  # now it mostly looks at the configurations alone
+    before, failures = sessions(world), mirror.status.failures
+    with psycopg.connect(world.url) as locker:
+        locker.execute("lock table app_configurations in access exclusive mode")
+        eventually(lambda: "another session has locked a table" in mirror.status.reason)
+        eventually(lambda: mirror.status.failures >= failures + 2)
+    world.execute("update app_configurations set settings = '{\"temperature\": 1.9}'")
+    eventually(lambda: list(world.served().values()) == [{"temperature": 1.9}] * len(users))
+    assert sessions(world) == before
+
+
 def test_a_lock_on_the_mirrors_reports_costs_a_standby_no_connection(world, watching):
     leader = watching(world.mirror(poll_seconds=0.2))
     eventually(lambda: leader.status.leading and leader.status.is_ready)

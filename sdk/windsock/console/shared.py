@@ -69,7 +69,7 @@ class Shared:
         self.past.close()
         self.decisions.close()
         self.exposed.close()
-        for each in self._usage.values():
+        for each in list(self._usage.values()):  # a page may add one meanwhile
             each.close()
 
     def usage(self, question: UsageQuestion) -> Made[UsageCounts]:

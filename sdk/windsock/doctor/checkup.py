@@ -33,7 +33,8 @@ _MOST_FILES: Final = 5_000
 _USES: Final = re.compile(r"^\s*(?:import|from)\s+windsock\b", re.MULTILINE)
 _STARTS: Final = re.compile(  # by itself, in an ASGI application's lifespan, or as a Django app
     r"\bwindsock\.start\(|\bfrom windsock import [^#\n]*\bstart\b"
-    r"|\bfrom windsock\.contrib\.asgi import [^#]*?\blifespan\b|[\"']windsock\.contrib\.django\b"
+    r"|\bfrom windsock\.contrib\.asgi import (?:\([^)#]*|[^\n#(]*)\blifespan\b"
+    r"|[\"']windsock\.contrib\.django\b"
 )
 _CLOCK_SECONDS: Final = 2.0
 _STALE_SECONDS: Final = 60.0

@@ -26,4 +26,5 @@ def _asks(operator: str, arguments: JsonValue) -> bool:
         return operator in {"fractional", "$ref"}
     read = arguments[:1] if operator == "var" and isinstance(arguments, list) else arguments
     names = read if isinstance(read, list) else [read]
-    return not all(isinstance(name, str) and name in _KNOWN for name in names)
+    whole = operator == "var" and not names  # `{"var": []}` is the whole context
+    return whole or not all(isinstance(name, str) and name in _KNOWN for name in names)

@@ -1,6 +1,5 @@
 """Withdrawn values: read, restored, or removed for good by a patch of the flag file (SQL for a profile's)."""
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from windsock.flag_names import MIRROR_FOLDER
 from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files
 from windsock.flagfiles.formatting import formatted, parsed, written
 from windsock.flagfiles.sets import flag_set
+from windsock.gitops.patches import patch_lines
 from windsock.healing.boards import Board, FileBoard
 from windsock.healing.postgres_board import PostgresBoard
 from windsock.healing.quarantine import Outbox, Withdrawal
@@ -43,7 +43,7 @@ def permanent(withdrawals: Sequence[Withdrawal], files: Sequence[FlagFile]) -> I
         done = [each for each in left if _take_out(each, values, content)]
         if done:
             left = [each for each in left if each not in done]
-            yield from _patch(file.path, file.data.decode(), written(content).decode())
+            yield from patch_lines(file.path, file.data.decode(), written(content).decode())
     yield from map(_comment, left)
 
 
@@ -61,32 +61,6 @@ def _variant(document: Mapping[str, Any], each: Withdrawal) -> dict[str, Any] | 
     for name in ("flags", each.flag, "variants", each.variant):
         found = found.get(name) if isinstance(found, dict) else None
     return found if isinstance(found, dict) else None
-
-
-def _patch(path: str, before: str, after: str) -> Iterator[str]:
-    lines = difflib.unified_diff(
-        _lines(before), _lines(after), _quoted(f"a/{path}"), _quoted(f"b/{path}"), lineterm="\n"
-    )
-    for line in lines:
-        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-
-
-def _lines(text: str) -> list[str]:
-    """Lines as Git counts them: `str.splitlines` also breaks at characters that a JSON text may hold."""
-    lines = [f"{line}\n" for line in text.split("\n")]
-    lines[-1] = lines[-1].removesuffix("\n")
-    return lines if lines[-1] else lines[:-1]
-
-
-def _quoted(path: str) -> str:
-    """A patch's path as Git quotes it: C-style if it isn't plain."""
-    if path.isascii() and path.isprintable() and not set(path) & {'"', "\\", " "}:
-        return path
-    marks = {0x22: '\\"', 0x5C: "\\\\"}
-    inner = "".join(
-        marks.get(byte) or (chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:03o}") for byte in path.encode()
-    )
-    return f'"{inner}"'
 
 
 def _comment(each: Withdrawal) -> str:

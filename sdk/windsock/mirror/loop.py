@@ -196,8 +196,14 @@ class Mirror:
             if (is_woken or self._bases.are_changed()) and not pace.failures:
                 return
             if pace.is_guarded and (is_woken or time.monotonic() >= poll_at):
-                self._report(self._publisher.publish_configurations(source.configurations()))
+                self._follow_configurations(source)
                 poll_at = time.monotonic() + self._options.poll_seconds
+
+    def _follow_configurations(self, source: Source) -> None:
+        try:
+            self._report(self._publisher.publish_configurations(source.configurations()))
+        except LockedError as error:
+            self._alarm.sound(error)
 
     def _tell_others(self, source: Source, pace: "Pace") -> None:
         """Report to standby mirrors and services every few seconds, and when the trouble changes."""

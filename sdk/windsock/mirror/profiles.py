@@ -194,10 +194,11 @@ def moves(
             raise ConfigurationError(f"there is no active profile {name!r}; see `windsock profile list`")
         config_id = str(row[0])
     have = _having(connection, users)
-    unknown = [user for user in users if user not in have]
-    malformed = next((user for user in unknown if not is_uuid(user)), None)
+    others = [user for user in users if user not in have]
+    malformed = next((user for user in others if not is_uuid(user)), None)
     if malformed is not None:
         raise ConfigurationError(f"{malformed!r} is not a UUID, and the users' ids in profiles are UUIDs")
+    unknown = [user for user in _as_stored(others) if user not in have]
     if new:
         have |= dict.fromkeys(unknown, None)
     elif unknown:
@@ -306,7 +307,7 @@ def _having(connection: "Connection", users: Sequence[str]) -> dict[str, str | N
         with connection.transaction():
             return dict(connection.execute(QUERIES["assigned"], [_array(users)]).fetchall())
     except InvalidTextRepresentation:  # `profiles` has UUIDs, and some of these aren't UUIDs
-        known = [user for user in users if is_uuid(user)]
+        known = _as_stored(user for user in users if is_uuid(user))
         return dict(connection.execute(QUERIES["assigned"], [_array(known)]).fetchall())
 
 
@@ -318,6 +319,11 @@ def _array(texts: Iterable[str]) -> str:
     """A PostgreSQL array literal; its elements get the type that the statement needs."""
     quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
     return "{" + ",".join(f'"{text}"' for text in quoted) + "}"
+
+
+def _as_stored(users: Iterable[str]) -> list[str]:
+    """UUIDs as PostgreSQL writes them, each once; people may give them in capitals or without dashes."""
+    return list(dict.fromkeys(str(UUID(user)) for user in users))
 
 
 def is_uuid(text: str) -> bool:

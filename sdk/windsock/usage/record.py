@@ -60,14 +60,12 @@ class UsageRecord:
     @property
     def values(self) -> Mapping[str, object]:
         """The values read, parsed on each call; empty if a row of other software holds something else."""
-        parsed: object = json.loads(self.values_json)
-        return parsed if isinstance(parsed, dict) else {}
+        return read_values(json.loads(self.values_json))
 
     @property
     def healed(self) -> Sequence[Mapping[str, object]]:
         """The healed fields, parsed on each call, without what other software may have written there."""
-        parsed: object = json.loads(self.healed_json)
-        return [each for each in parsed if isinstance(each, dict)] if isinstance(parsed, list) else []
+        return read_healed(json.loads(self.healed_json))
 
     def to_dict(self) -> dict[str, object]:
         """The record as plain data, by column name."""
@@ -109,6 +107,16 @@ class UsageRecord:
                 kind = type(value).__name__
                 raise ValueError(f"not a usage record: {name} is of the type {kind}")  # noqa: TRY004 - as above
         return record
+
+
+def read_values(parsed: object) -> Mapping[str, object]:
+    """The column ``values``; empty if other software wrote something other than an object."""
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def read_healed(parsed: object) -> Sequence[Mapping[str, object]]:
+    """The column ``healed``, without what other software may have written there."""
+    return [each for each in parsed if isinstance(each, dict)] if isinstance(parsed, list) else []
 
 
 _FIELDS = tuple(each.name for each in fields(UsageRecord))

@@ -1,6 +1,6 @@
 """Describe a row of ``usage_logs`` in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from windsock.usage.record import UsageRecord
 
@@ -13,9 +13,13 @@ def values_read(row: UsageRecord) -> Iterator[str]:
 
 def values_healed(row: UsageRecord) -> Iterator[str]:
     """The fields that were healed, and how."""
-    for each in row.healed:
-        field, value, layer = (each.get(key, "?") for key in ("field", "failed_value", "fell_to"))
-        yield f"{field}={value} failed, fell to {layer}"
+    return map(healed_words, row.healed)
+
+
+def healed_words(healed: Mapping[str, object]) -> str:
+    """One healed field, as ``temperature=9 failed, fell to base``."""
+    field, value, layer = (healed.get(key, "?") for key in ("field", "failed_value", "fell_to"))
+    return f"{field}={value} failed, fell to {layer}"
 
 
 def ended(row: UsageRecord) -> str:

@@ -188,6 +188,21 @@ def test_an_outage_uses_up_no_attempt(database, connection, winners, embeddings)
     assert run(database, index_winners)["rows"] == 4
 
 
+@pytest.mark.usefixtures("winners")
+def test_while_somebody_waits_the_client_does_not_ask_again(database, embeddings, configure):
+    embeddings.down = True
+    asked = {}
+    for retries in (0, 1):
+        configure("rag_indexing", model_retries=retries)
+        for work, *arguments in ((index_winners,), (find_similar, "beach")):
+            embeddings.served.clear()
+            with pytest.raises(openai.InternalServerError):
+                run(database, work, *arguments)
+            asked[work, retries] = len(embeddings.served)
+    assert asked[index_winners, 1] == 2 * asked[index_winners, 0]
+    assert asked[find_similar, 1] == asked[find_similar, 0] > 0
+
+
 @pytest.mark.usefixtures("winners", "embeddings")
 def test_a_model_that_never_answers_is_waited_for_as_long_as_is_set(
     database, connection, silent, configure, monkeypatch

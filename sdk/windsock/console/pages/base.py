@@ -1,5 +1,6 @@
 """Base values: edit a flag's variants in a form, review the exact plan, and write them as the API does."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,13 +15,13 @@ from windsock.api.tokens import Role
 from windsock.console.page_errors import NotAllowedError, NotFoundError
 from windsock.console.reading import QUERIES, class_of, git_files, profile_rows, profiles_of, served_provider
 from windsock.console.rendering import age
-from windsock.console.views.changes import changed_words, field_of, patch, who_moves
+from windsock.console.views.changes import Patch, changed_words, field_of, patch, who_moves
 from windsock.console.views.fields import EditableField, shapes
 from windsock.console.views.forms import Faults, Sent, by_field, inputs, repeated, sent
 from windsock.console.visits import Answer, Go, Page, Route, Visit
 from windsock.errors import ConfigurationError
 from windsock.flagfiles.editing import served_file
-from windsock.flagfiles.files import FlagFile
+from windsock.flagfiles.files import FlagFile, read_bytes
 from windsock.gitops.plan import Limits, PlanRequest, make
 from windsock.gitops.plan_text import text
 from windsock.gitops.population import MADE_UP, exposed, synthetic
@@ -53,7 +54,8 @@ def plan(visit: Visit) -> Answer:
     if not isinstance(prepared, PreparedWrite):
         faults = by_field(_editable(declaration), map(_dotted, prepared))
         return _form(visit, declaration, stored, variant, faults)
-    writable, secret = ConfigurationApi.live().writable, _holds_secret(declaration, prepared)
+    writable, before = ConfigurationApi.live().writable, read_bytes(store.path)
+    secret = _holds_secret(visit.console.declarations, before, prepared.data)
     planned = make(_request(visit, store.path, prepared))
     values = {
         "declaration": declaration,
@@ -68,7 +70,7 @@ def plan(visit: Visit) -> Answer:
         "repeated": repeated(visit.form, "flag", "variant"),
         "writable": writable,
         "secret": secret,
-        "patch": "" if writable or secret else patch(store.path, prepared.data),
+        "patch": Patch() if writable or secret else patch(store.path, before, prepared.data),
     }
     return Page("base_plan.html", "The plan", values)
 
@@ -127,7 +129,7 @@ def _must_be_writable() -> None:
     if not ConfigurationApi.live().writable:
         raise NotAllowedError(
             "writing flag files is switched off here; set CONFIGURATION_API_WRITABLE=true, or commit the"
-            " document that the plan shows"
+            " patch that the plan shows"
         )
 
 
@@ -183,9 +185,15 @@ def _request(visit: Visit, path: Path, prepared: PreparedWrite) -> PlanRequest:
     return PlanRequest(base, files, after, users, declarations, Limits(), time.time())
 
 
-def _holds_secret(declaration: Declaration, prepared: PreparedWrite) -> bool:
-    """Whether a variant sets a secret field, which pages never show."""
-    return any(declaration.secrets & each.keys() for each in prepared.after.configuration.variants.values())
+def _holds_secret(declarations: Sequence[Declaration], *documents: bytes) -> bool:
+    """Whether a file with a class's flag sets one of its secrets; a patch shows lines of other flags too."""
+    keys: set[str] = set()
+    for each in documents:  # each key, even one that is given twice
+        json.loads(each, object_pairs_hook=lambda pairs: keys.update(name for name, _ in pairs))
+    return any(
+        each.secrets & keys and keys & {each.flag, each.experiment_flag, each.profile_flag}
+        for each in declarations
+    )
 
 
 def _changed(prepared: PreparedWrite) -> Mapping[str, Sequence[object]]:

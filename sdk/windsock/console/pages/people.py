@@ -120,7 +120,7 @@ def plan(visit: Visit) -> Answer:
         "who": who,
         "profile": name,
         "now": now,
-        "had": before[who] or "",
+        "had": next(iter(before.values())) or "",
         "changes": _changes(visit, now, name),
     }
     return Page("assign.html", f"Assign {name}" if name else "Unassign", values)
@@ -131,7 +131,7 @@ def assign(visit: Visit) -> Answer:
     who, name = visit.form.get("id", ""), visit.form.get("profile") or None
     _must_assign(visit, who, name)
     before, after = profiles.moves(visit.connection, name, [who])
-    if (before.get(who) or "") != visit.form.get("had", ""):
+    if (next(iter(before.values()), None) or "") != visit.form.get("had", ""):
         raise ConfigurationError(
             f"the profile of {who} has changed since you looked; nothing was changed: look again"
         )

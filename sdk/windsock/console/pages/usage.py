@@ -10,9 +10,11 @@ from windsock.console.page_errors import NotFoundError
 from windsock.console.reading import QUERIES, profile_names
 from windsock.console.rendering import when
 from windsock.console.usage_counts import UsageQuestion
-from windsock.console.views.usage import BY, SPANS, healed_words, part_of, plots
+from windsock.console.views.usage import BY, SPANS, part_of, plots
 from windsock.console.visits import Answer, Page, Route, Visit
 from windsock.usage.reading import Selection, read
+from windsock.usage.record import read_healed, read_values
+from windsock.usage.wording import healed_words
 
 _REQUESTS: Final = 50
 _MOMENTS: Final = ("requested_at", "recorded_at")
@@ -71,13 +73,13 @@ def request(visit: Visit) -> Answer:
     if row is None:
         raise NotFoundError("This request is not in the log; old rows may have been deleted.")
     facts = dict(row[0])
-    said, healed = facts.pop("values"), facts.pop("healed")
+    said, healed = read_values(facts.pop("values")), read_healed(facts.pop("healed"))
     facts |= {name: f"{when(datetime.fromisoformat(facts[name]))} UTC" for name in _MOMENTS if facts[name]}
     names = profile_names(visit.connection, [facts.get("config_id")])
     values = {
         "facts": {name: value for name, value in facts.items() if value is not None},
         "said": said,
-        "healed": [healed_words(each) for each in healed],
+        "healed": [f"{healed_words(each)}: {each.get('error', '?')}" for each in healed],
         "profile": next(iter(names.values()), ""),
         "user": facts.get("user_id"),
         "flag": facts.get("flag"),

@@ -2,19 +2,22 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import unified_diff
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
 from windsock.api.document import ENVIRONMENTS, Values
 from windsock.flags import JsonValue
+from windsock.gitops.patches import lines_of, patch_lines
 from windsock.gitops.plan import Plan
 from windsock.settings.layers import masked
+from windsock.text import count, escaped
 
 _SAMPLES: Final = 3
 _LONGEST_PATCH: Final = 60_000
 _MOST_LINES: Final = 1_000
+_TOO_LONG: Final = "it is too long; `windsock fmt` may make it shorter"
 _VARIANTS: Final = (ENVIRONMENTS, "variants")
 
 
@@ -73,11 +76,12 @@ def _put(values: dict[str, JsonValue], path: Sequence[str], value: JsonValue) ->
 def who_moves(plan: Plan) -> Iterator[str]:
     """How many users a plan gives another value, in words, flag by flag."""
     for impact in plan.impacts:
-        everybody = f"{impact.population:,} {'user' if impact.population == 1 else 'users'}"
+        everybody = count(impact.population, "user")
         samples = [sample for move in impact.moves for sample in move.samples][:_SAMPLES]
         such = f", such as {', '.join(samples)}" if samples else ""
         if impact.moved:
-            yield f"{impact.moved:,} of {everybody} ({impact.share:.2%}) get another value{such}."
+            get = "gets" if impact.moved == 1 else "get"
+            yield f"{impact.moved:,} of {everybody} ({impact.share:.2%}) {get} another value{such}."
         else:
             yield f"None of {everybody}."
         if impact.later or impact.open_ended:
@@ -85,15 +89,34 @@ def who_moves(plan: Plan) -> Iterator[str]:
         yield from impact.misfits
 
 
-def patch(path: Path, changed: bytes) -> str:
-    """A change to a file as a patch for ``git apply``; empty if it's too long to show."""
-    old, new = (data.decode().splitlines(keepends=True) for data in (path.read_bytes(), changed))
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A change to a file.
+
+    Attributes:
+        text: What ``git apply`` takes; empty if a page can't show it.
+        fault: Why a page can't show it.
+    """
+
+    text: str = ""
+    fault: str = ""
+
+
+def patch(path: Path, before: bytes, after: bytes) -> Patch:
+    """A change to a file as a patch, relative to the working directory, or else to the file's repository."""
+    here, file = Path.cwd(), path.resolve()
+    repository = next((each for each in file.parents if (each / ".git").exists()), here)
+    root = here if here.is_relative_to(repository) and file.is_relative_to(here) else repository
+    if not file.is_relative_to(root):
+        return Patch(fault="the file is neither in a Git repository nor in the working directory")
+    old, new = lines_of(before.decode()), lines_of(after.decode())
     if len(old) + len(new) - 2 * (_alike(old, new) + _alike(old[::-1], new[::-1])) > _MOST_LINES:
-        return ""  # a file that was never in the common form: each line differs, and comparing takes long
-    lines = unified_diff(old, new, f"a/{path.as_posix()}", f"b/{path.as_posix()}")
-    ended = (line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
-    text = "".join(ended)
-    return text if len(text) <= _LONGEST_PATCH else ""
+        return Patch(fault=_TOO_LONG)  # never in the common form: each line differs, and comparing takes long
+    text = "".join(patch_lines(file.relative_to(root).as_posix(), before.decode(), after.decode()))
+    shown = text.replace("\n", "").replace("\t", "")
+    if escaped(shown) != shown:
+        return Patch(fault="it has characters that a page can't show as they are")
+    return Patch(text) if len(text) <= _LONGEST_PATCH else Patch(fault=_TOO_LONG)
 
 
 def _alike(old: Sequence[str], new: Sequence[str]) -> int:

@@ -1,6 +1,5 @@
 """Turn rows of the usage log into plots over time and tables of totals."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -59,13 +58,6 @@ def part_of(row: Sequence[Any]) -> GroupUsage:
     name, requests, errors, healed, latency, tokens, cost = row
     p50, p95 = latency or (None, None)
     return GroupUsage(name, requests, errors, healed, p50, p95, int(tokens), cost)
-
-
-def healed_words(healed: Mapping[str, object]) -> str:
-    """What failed in a request, and which layer served instead."""
-    field, value, error, layer = (healed.get(name) for name in ("field", "failed_value", "error", "fell_to"))
-    failed = json.dumps(value, ensure_ascii=False)
-    return f"{field} = {failed} failed: {error}. Served instead: {layer}"
 
 
 def plots(

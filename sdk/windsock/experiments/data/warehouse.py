@@ -195,7 +195,7 @@ def open_warehouse(place: "str | Path | Backend") -> Warehouse:
     if place.startswith(("postgres://", "postgresql://")):
         return open_postgres(place)
     if "://" not in place:
-        if Path(place).is_dir():
+        if _is_folder(place):
             return open_folder(Path(place))
         if "=" in place:
             return open_postgres(place)
@@ -209,6 +209,13 @@ def open_warehouse(place: "str | Path | Backend") -> Warehouse:
         scheme = place.partition("://")[0]
         why = mask_passwords(str(error).replace(place, f"{scheme}://…"))
         raise UnreachableError(f"{scheme}: cannot be opened: {why[:200]}") from None
+
+
+def _is_folder(place: str) -> bool:
+    try:
+        return Path(place).is_dir()
+    except (OSError, ValueError):  # a connection string that is too long for a path; the error would quote it
+        return False
 
 
 def open_postgres(url: str) -> Warehouse:

@@ -4,31 +4,28 @@ from collections.abc import Iterator
 
 from windsock.experiments.analysis import Analysis
 from windsock.experiments.wording import metric_title
+from windsock.text import count
 
 
 def left_out(analysis: Analysis) -> Iterator[str]:
     """Explain which units don't count, one sentence per reason."""
     exposed, experiment = analysis.collected.exposed, analysis.declared.experiment
     if exposed.crossed:
-        yield f"{_units(exposed.crossed)} in two arms, counted in none."
+        yield f"{count(exposed.crossed, 'unit')} in two arms, counted in none."
     for reason, units in sorted(exposed.excluded.items()):
-        yield f"{_units(units)} excluded: {reason}."
+        yield f"{count(units, 'unit')} excluded: {reason}."
     yield from _not_as_declared(analysis)
     if exposed.beyond:
-        yield f"{_units(exposed.beyond)} exposed after the declared maximum."
+        yield f"{count(exposed.beyond, 'unit')} exposed after the declared maximum."
     if exposed.later:
-        yield f"{_units(exposed.later)} exposed after the time of this analysis: a clock is wrong."
+        yield f"{count(exposed.later, 'unit')} exposed after the time of this analysis: a clock is wrong."
     yield from _too_young(analysis)
     for version, units in sorted(exposed.other_versions.items()):
         if version != experiment.version:
-            yield f"{_units(units)} in version {version}, which is analysed on its own."
+            yield f"{count(units, 'unit')} in version {version}, which is analysed on its own."
     for environment, units in sorted(exposed.other_environments.items()):
         if environment != analysis.collected.environment:
-            yield f"{_units(units)} exposed in {environment}."
-
-
-def _units(number: int) -> str:
-    return f"{number:,} unit{'s' * (number != 1)}"
+            yield f"{count(units, 'unit')} exposed in {environment}."
 
 
 def _not_as_declared(analysis: Analysis) -> Iterator[str]:
@@ -36,7 +33,8 @@ def _not_as_declared(analysis: Analysis) -> Iterator[str]:
     exposed, experiment = analysis.collected.exposed, analysis.declared.experiment
     given = "another profile, or none," if experiment.are_profiles else "a profile"
     for arm, units in sorted(exposed.moved.items()):
-        yield f"{_units(units)} of {arm} had {given} after the first exposure, counted in {arm} all the same."
+        whose = f"{count(units, 'unit')} of {arm}"
+        yield f"{whose} had {given} after the first exposure, counted in {arm} all the same."
     if exposed.unchecked:
         tables = ", ".join(name.partition(".")[2] for name in exposed.unchecked)
         yield f"The data has no {tables}: whether arms were served as declared all the time wasn't checked."
@@ -50,4 +48,4 @@ def _too_young(analysis: Analysis) -> Iterator[str]:
     }
     if waiting and max(waiting.values()):
         most = max(waiting, key=waiting.__getitem__)
-        yield f"{_units(waiting[most])} too young for {metric_title(most)}: its window has not passed."
+        yield f"{count(waiting[most], 'unit')} too young for {metric_title(most)}: its window has not passed."
