@@ -181,6 +181,11 @@ def test_lists_that_overlap_in_too_many_ways_are_not_indexed() -> None:
     assert build(lists[:13], 0) is not None
 
 
+def test_lists_that_grow_are_given_up_before_they_fill_the_memory() -> None:
+    assert build([list(map(str, range(count))) for count in range(600, 1_600)], 0) is None
+    assert build([["a", "b"][:: 1 if turn % 2 else -1] for turn in range(5_000)], 0) is None
+
+
 def test_indexed_lists_are_equal_by_their_texts() -> None:
     first, second = indexed([["a", "b"], ["b", "a"]])
     (again,) = indexed([["a", "b"]])

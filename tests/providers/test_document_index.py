@@ -330,6 +330,16 @@ def other_version(data: bytes, described: bytes) -> bytes:
     return resealed(struct.pack("=8sI32sQQQ", magic, 0, digest, 0, 0, 68 + len(described)) + described)
 
 
+def test_old_indexes_are_looked_into_once_a_day(path: Path, folder: Path) -> None:
+    served(folder)
+    (first,) = indexes()
+    days_ago(first)
+    data = document()
+    (folder / "second.flagd.json").write_bytes(data)
+    read_indexed(data, str(folder / "second.flagd.json"), set(), Event())
+    assert time.time() - first.stat().st_mtime < 80_000
+
+
 def test_an_index_that_was_used_today_stays(path: Path, folder: Path) -> None:
     served(folder)
     (first,) = indexes()
@@ -493,6 +503,7 @@ def test_flags_that_share_a_list_share_it_in_the_index(path: Path) -> None:
     read = read_indexed(data, str(path), set(), Event())
     lists = {id(flag.targeting["if"][0]["in"][1]) for flag in read.flags.values()}  # type: ignore[index,call-overload]
     assert len(lists) == 1
+    assert len(indexes()) == 1
     assert indexes()[0].stat().st_size < 2 * len(data)
 
 

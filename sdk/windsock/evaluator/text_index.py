@@ -24,6 +24,9 @@ _CROWDED: Final = 32 * _BUCKET
 """More texts don't share a bucket by chance; searching them would be slow."""
 
 _MOST_CODES: Final = 128 * 128
+_MOST_NUMBERS: Final = 1 << 20
+"""Numbers of lists in all codes together: megabytes in each process."""
+
 _NUMBER: Final = array("I").itemsize
 
 
@@ -58,10 +61,11 @@ def build(lists: Sequence[Sequence[str]], start: int) -> Tables | None:
     Returns:
         The index; None if the lists overlap in too many ways, or if many texts share a bucket.
     """
-    codes, code_of = _coded(lists)
-    marks = [b"\xfe" + _mark(code) for code in range(min(len(codes), _MOST_CODES))]
-    if len(marks) < len(codes):
+    coded = _coded(lists)
+    if coded is None:
         return None
+    codes, code_of = coded
+    marks = [b"\xfe" + _mark(code) for code in range(len(codes))]
     count = len(code_of) // _BUCKET + 1
     buckets: list[list[bytes]] = [[] for _ in range(count)]
     for text, code in code_of.items():
@@ -74,26 +78,36 @@ def build(lists: Sequence[Sequence[str]], start: int) -> Tables | None:
     return Tables(bounds.tobytes(), b"".join(joined), codes)
 
 
-def _coded(lists: Sequence[Sequence[str]]) -> tuple[list[tuple[int, ...]], dict[str, int]]:
-    """The lists that each code stands for, and each text's code."""
+def _coded(lists: Sequence[Sequence[str]]) -> tuple[list[tuple[int, ...]], dict[str, int]] | None:
+    """The lists that each code stands for, and each text's code; None as soon as the codes are too many."""
     codes: list[tuple[int, ...]] = [()]
     code_of: dict[str, int] = {}
+    numbers = 0
     for number, texts in enumerate(lists):
+        before = len(codes)
         if code_of.keys().isdisjoint(texts):  # the usual case
-            code_of.update(dict.fromkeys(texts, len(codes)))
+            code_of.update(dict.fromkeys(texts, before))
             codes.append((number,))
-            continue
-        with_this: dict[int, int] = {}
-        for text in texts:
-            code = code_of.get(text, 0)
-            if code not in with_this:
-                if codes[code][-1:] != (number,):  # not a text that the list repeats
-                    codes.append((*codes[code], number))
-                    with_this[code] = len(codes) - 1
-                else:
-                    with_this[code] = code
-            code_of[text] = with_this[code]
+        else:
+            _add(number, texts, codes, code_of)
+        numbers += sum(map(len, codes[before:]))
+        if len(codes) > _MOST_CODES or numbers > _MOST_NUMBERS:
+            return None
     return codes, code_of
+
+
+def _add(number: int, texts: Sequence[str], codes: list[tuple[int, ...]], code_of: dict[str, int]) -> None:
+    """Code one more list, which shares texts with those before."""
+    with_this: dict[int, int] = {}
+    for text in texts:
+        code = code_of.get(text, 0)
+        if code not in with_this:
+            if codes[code][-1:] != (number,):  # not a text that the list repeats
+                codes.append((*codes[code], number))
+                with_this[code] = len(codes) - 1
+            else:
+                with_this[code] = code
+        code_of[text] = with_this[code]
 
 
 class TextIndex:
