@@ -72,7 +72,7 @@ def test_a_lock_on_what_the_mirror_reads_is_told_and_costs_no_connection(*, worl
 
 
 def test_a_lock_while_the_guard_holds_assignments_back_costs_no_connection(world, watching):
-    mirror = watching(world.mirror(answer_seconds=1.0, poll_seconds=0.1))
+    mirror = watching(world.mirror(answer_seconds=4.0, poll_seconds=0.1))
     users = [world.user(world.seed) for _ in range(40)]
     eventually(lambda: world.served().keys() == set(users))
     world.execute("update profiles set config_id = null")
