@@ -12,6 +12,7 @@ from windsock.evaluator import CompiledFlag
 from windsock.evaluator.membership import Choices, Membership
 from windsock.evaluator.text_index import IndexedTexts, TextIndex, build, first_of
 from windsock.flags import Flag, read_document
+from windsock.flags.words import condition_in_words
 from windsock.provenance.rule import trace
 
 HOSTILE = [
@@ -119,6 +120,12 @@ def test_a_served_rule_is_explained(rule: object) -> None:
     assert steps[0].text.startswith('targetingKey is one of "u')
     assert steps[0].text.endswith("and 5 more")
     assert steps[0].found == 'true  (targetingKey = "u2")'
+
+
+def test_a_served_condition_that_has_no_words_is_shown_as_json() -> None:
+    (texts,) = indexed([["u1"]])
+    plain, served = ({"and": [{"in": [{"var": "targetingKey"}, each]}]} for each in (["u1"], texts))
+    assert condition_in_words(served) == condition_in_words(plain)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -249,4 +249,4 @@ def _name(text: str) -> str:
 
 
 def _json(value: JsonValue) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, default=list)  # a list may not be in memory
