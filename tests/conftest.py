@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.flagd_server import flagd_binary
@@ -35,6 +36,17 @@ _SLOW = (
 )  # fmt: skip
 """What starts programs, servers and whole systems, or many of them, what waits for a server's faults, whole analyses of
 experiments, and comparisons of thousands of generated cases, below this folder; `.ci/run` runs these apart."""
+
+
+# `--hypothesis-profile=ci`: the same examples in each run, and no limits of time; older versions lack it
+hypothesis.settings.register_profile(
+    "ci",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    database=None,
+    print_blob=True,
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
