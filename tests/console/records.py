@@ -58,3 +58,17 @@ def fill(connection, requests=400):
                     "TimeoutError" if failed else None, "small-2026-04" if number % 5 else "large-2026-01",
                 )
             )  # fmt: skip
+
+
+def fill_thousands(connection):
+    """Ten thousand profiles, users, changes and requests."""
+    connection.execute(
+        "insert into app_configurations (id, name, settings) select gen_random_uuid(), 'profile ' || n,"
+        " '{\"temperature\": 1}' from generate_series(1, 10000) n"
+    )
+    connection.execute("insert into profiles select gen_random_uuid() from generate_series(1, 10000)")
+    connection.execute(
+        "insert into windsock.profile_changes (action, profile, before, after, actor) select 'edit', 'profile ' || n,"
+        " '{}', '{\"settings\": {}}', 'x' from generate_series(1, 10000) n"
+    )
+    fill(connection, 10_000)

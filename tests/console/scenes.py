@@ -7,7 +7,7 @@ from typing import Final
 
 from tests.console.conftest import ADA, document
 from tests.console.hostile import plant
-from tests.console.records import fill
+from tests.console.records import fill, fill_thousands
 
 import windsock
 
@@ -48,20 +48,11 @@ def used(connection, _):
 
 def ten_thousand(connection, folder):
     """Ten thousand profiles, users, changes, requests and flags."""
-    connection.execute(
-        "insert into app_configurations (id, name, settings) select gen_random_uuid(), 'profile ' || n,"
-        " '{\"temperature\": 1}' from generate_series(1, 10000) n"
-    )
-    connection.execute("insert into profiles select gen_random_uuid() from generate_series(1, 10000)")
-    connection.execute(
-        "insert into windsock.profile_changes (action, profile, before, after, actor) select 'edit', 'profile ' || n,"
-        " '{}', '{\"settings\": {}}', 'x' from generate_series(1, 10000) n"
-    )
     flags = document()
     body = {"state": "ENABLED", "variants": {"on": True}, "defaultVariant": "on"}
     flags["flags"] |= {f"flag_{number:05}": body for number in range(10_000)}
     (folder / "teacher.flagd.json").write_text(json.dumps(flags))
-    fill(connection, 10_000)
+    fill_thousands(connection)
     return Names()
 
 

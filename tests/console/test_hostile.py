@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 from tests.console.hostile import EVIL, addresses, plant
-from tests.console.records import fill
+from tests.console.records import fill_thousands
 
 
 @pytest.fixture
@@ -62,16 +62,7 @@ def test_odd_forms_are_answered(admin, body):
 
 
 def test_thousands_of_rows_are_pages(admin, connection):
-    connection.execute(
-        "insert into app_configurations (id, name, settings) select gen_random_uuid(), 'profile ' || n,"
-        " '{\"temperature\": 1}' from generate_series(1, 10000) n"
-    )
-    connection.execute("insert into profiles select gen_random_uuid() from generate_series(1, 10000)")
-    connection.execute(
-        "insert into windsock.profile_changes (action, profile, before, after, actor) select 'edit', 'profile ' || n,"
-        " '{}', '{\"settings\": {}}', 'x' from generate_series(1, 10000) n"
-    )
-    fill(connection, 10_000)
+    fill_thousands(connection)
     for path, asked in addresses(connection):
         answer = admin.get(path, **asked)
         assert len(answer.content) <= 100_000, (path, len(answer.content))
