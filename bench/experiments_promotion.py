@@ -64,7 +64,7 @@ def agrees(random: np.random.Generator) -> bool:
 
 
 def main() -> None:
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 4000
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 40_000
     random = np.random.default_rng(5)
     assert agrees(random)
     rows = []
