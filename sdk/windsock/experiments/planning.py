@@ -128,7 +128,7 @@ def power(
     goal = declared.experiment.metrics.goal[0]
     if isinstance(past, Assumed):
         return _plan(declared, goal, past)
-    scope = Scope(declared.experiment, environment)
+    scope = Scope(declared.experiment, environment, declared.places)
     with open_warehouse(past) as warehouse:
         read = read_past(warehouse, scope, goal, declared.metrics[goal], now)
         planned = _plan(declared, goal, _assumed(declared, read))
@@ -217,7 +217,14 @@ def _others(
             try:
                 read = read_past(warehouse, scope, name, declared.metrics[name], now)
             except ConfigurationError as error:
-                yield Other(name, role, None, units, None, str(error).partition(";")[0])
+                yield Other(
+                    name,
+                    role,
+                    None,
+                    units,
+                    None,
+                    str(error).removeprefix(f"{scope.where(name)}: ").partition(";")[0],
+                )
                 continue
             past = _assumed(declared, read)
             if not past.mean or not past.deviation:

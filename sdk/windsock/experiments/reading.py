@@ -4,18 +4,22 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, Field, JsonValue, ValidationError
 
 from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError
 from windsock.experiments.documents import Experiment
 from windsock.experiments.holdouts import Holdouts
 from windsock.experiments.metrics import BUILT_IN, Metric, Metrics
+from windsock.text import did_you_mean
 
 MAX_BYTES: Final = 100_000
 MAX_VALUES: Final = 20_000
 MAX_DEPTH: Final = 40
+
+Lines = Mapping[tuple[object, ...], int]
+"""The line of each value of a document, by its keys and indexes."""
 
 _Document = TypeVar("_Document", bound=BaseModel)
 _NUMBER: Final = re.compile(r"[-+]?\d{1,18}(\.\d{1,18})?([eE][-+]?\d{1,2})?")
@@ -24,10 +28,17 @@ _WORDS: Final[dict[str, JsonValue]] = {"null": None, "~": None, "": None, "true"
 
 @dataclass(frozen=True, slots=True)
 class DeclaredExperiment:
-    """An experiment and the metrics that it names."""
+    """An experiment and the metrics that it names.
+
+    Attributes:
+        experiment: The experiment.
+        metrics: Its metrics by name.
+        places: File and line of each metric's declaration; a built-in one's is where the experiment names it.
+    """
 
     experiment: Experiment
     metrics: Mapping[str, Metric]
+    places: Annotated[Mapping[str, str], Field(exclude=True)] = field(default_factory=dict, compare=False)
 
 
 def experiment_files(folder: Path) -> list[Path]:
@@ -51,14 +62,30 @@ def read_declared(folder: Path, name: str) -> DeclaredExperiment:
         known = ", ".join(each.stem for each in experiment_files(folder))
         hint = f"there are: {known}" if known else f"`windsock experiment new {name}` writes it"
         raise UnreachableError(f"{path}: no such experiment; {hint}")
-    experiment = read_experiment(path)
-    metrics = read_metrics(folder / "metrics.yaml")
+    experiment, lines = _experiment(path)
+    metrics, places = _metrics(folder / "metrics.yaml")
+    places = _named_at(experiment, lines, path) | places
     for metric in experiment.metrics.every:
         if metric not in metrics:
             raise ConfigurationError(
-                f"{path}: the metric {metric!r} is neither built in nor declared in {folder / 'metrics.yaml'}"
+                f"{places[metric]}: the metric {metric!r} is neither built in nor declared in "
+                f"{folder / 'metrics.yaml'}{did_you_mean(metric, list(metrics))}"
             )
-    return DeclaredExperiment(experiment, {metric: metrics[metric] for metric in experiment.metrics.every})
+    return DeclaredExperiment(
+        experiment, {metric: metrics[metric] for metric in experiment.metrics.every}, places
+    )
+
+
+def _named_at(experiment: Experiment, lines: Lines, path: Path) -> dict[str, str]:
+    """Where an experiment names its metrics."""
+    roles = experiment.metrics
+    guardrails = [each.metric for each in roles.guardrails]
+    named = {"secondary": roles.secondary, "guardrails": guardrails, "goal": roles.goal}
+    return {
+        metric: f"{path}:{lines.get(('metrics', role, index), 1)}"
+        for role, names in named.items()
+        for index, metric in enumerate(names)
+    }
 
 
 def read_experiment(path: Path) -> Experiment:
@@ -68,10 +95,15 @@ def read_experiment(path: Path) -> Experiment:
         ConfigurationError: The document is wrong; says in which line.
         UnreachableError: It cannot be read.
     """
-    experiment = _read(path, Experiment)
+    return _experiment(path)[0]
+
+
+def _experiment(path: Path) -> tuple[Experiment, Lines]:
+    experiment, lines = _read(path, Experiment)
     if experiment.name != path.stem:
-        raise ConfigurationError(f"{path}: the name {experiment.name!r} must be the file's, {path.stem!r}")
-    return experiment
+        place = f"{path}:{lines.get(('name',), 1)}"
+        raise ConfigurationError(f"{place}: the name {experiment.name!r} must be the file's, {path.stem!r}")
+    return experiment, lines
 
 
 def read_metrics(path: Path) -> dict[str, Metric]:
@@ -81,7 +113,16 @@ def read_metrics(path: Path) -> dict[str, Metric]:
         ConfigurationError: The document is wrong; says in which line.
         UnreachableError: It cannot be read.
     """
-    return BUILT_IN | (_read(path, Metrics).metrics if path.exists() else {})
+    return _metrics(path)[0]
+
+
+def _metrics(path: Path) -> tuple[dict[str, Metric], dict[str, str]]:
+    """Every metric, and where the declared ones are."""
+    if not path.exists():
+        return BUILT_IN, {}
+    document, lines = _read(path, Metrics)
+    places = {name: f"{path}:{lines.get(('metrics', name), 1)}" for name in document.metrics}
+    return BUILT_IN | document.metrics, places
 
 
 def read_holdouts(path: Path) -> Holdouts:
@@ -91,10 +132,10 @@ def read_holdouts(path: Path) -> Holdouts:
         ConfigurationError: The document is wrong; says in which line.
         UnreachableError: It cannot be read.
     """
-    return _read(path, Holdouts) if path.exists() else Holdouts()
+    return _read(path, Holdouts)[0] if path.exists() else Holdouts()
 
 
-def _read(path: Path, model: type[_Document]) -> _Document:
+def _read(path: Path, model: type[_Document]) -> tuple[_Document, Lines]:
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -103,12 +144,12 @@ def _read(path: Path, model: type[_Document]) -> _Document:
         raise ConfigurationError(f"{path}: larger than {MAX_BYTES} bytes")
     value, lines = _parse(data, path)
     try:
-        return model.model_validate(value)
+        return model.model_validate(value), lines
     except ValidationError as error:
         raise ConfigurationError("\n".join(_messages(error, path, lines))) from None
 
 
-def _messages(error: ValidationError, path: Path, lines: Mapping[tuple[object, ...], int]) -> Iterator[str]:
+def _messages(error: ValidationError, path: Path, lines: Lines) -> Iterator[str]:
     said = set()
     for each in error.errors(include_url=False, include_context=False, include_input=False):
         known = [each["loc"][:length] for length in range(len(each["loc"]), -1, -1)]
@@ -125,7 +166,7 @@ def _messages(error: ValidationError, path: Path, lines: Mapping[tuple[object, .
             yield line
 
 
-def _parse(data: bytes, path: Path) -> tuple[JsonValue, dict[tuple[object, ...], int]]:
+def _parse(data: bytes, path: Path) -> tuple[JsonValue, Lines]:
     try:
         import yaml  # noqa: PLC0415 - an extra
     except ImportError as missing:

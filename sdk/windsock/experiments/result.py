@@ -103,6 +103,7 @@ def _earlier(
     goals = DeclaredExperiment(
         declared.experiment.model_copy(update={"segments": []}),
         {name: declared.metrics[name] for name in declared.experiment.metrics.goal},
+        declared.places,
     )
     horizon = max(metric.delay + metric.window for metric in goals.metrics.values())
     if last.exposed.first is None or looks < 1:

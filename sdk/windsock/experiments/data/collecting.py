@@ -123,9 +123,8 @@ def collect(
         ConfigurationError: A table or column is missing, or a value isn't a number.
         UnreachableError: The connection to the warehouse was lost.
     """
-    return _Collector(
-        warehouse, declared, Scope(declared.experiment, environment), now or datetime.now(UTC)
-    ).run()
+    scope = Scope(declared.experiment, environment, declared.places)
+    return _Collector(warehouse, declared, scope, now or datetime.now(UTC)).run()
 
 
 class _Collector:
@@ -179,9 +178,9 @@ class _Collector:
             return ""
         return f"they have {combinations:,} combinations of values; name attributes with fewer"
 
-    def _rows(self, question: str, expression: ir.Table) -> list[Row]:
+    def _rows(self, question: str, expression: ir.Table, where: str = "") -> list[Row]:
         self._sql[question] = self._warehouse.sql(expression)
-        return self._warehouse.rows(expression)
+        return self._warehouse.rows(expression, where)
 
     def _until(self, every: ir.Table, experiment: Experiment) -> datetime | None:
         """The first exposure of the last unit within the maximum, if there are more."""
@@ -286,7 +285,11 @@ class _Collector:
         if not isinstance(metric.cap, Quantile):
             return metric.cap
         before = table[f"n0_{name}"]
-        row = self._rows(f"the cap of {name}", table.aggregate(cap=before.quantile(metric.cap.quantile)))[0]
+        row = self._rows(
+            f"the cap of {name}",
+            table.aggregate(cap=before.quantile(metric.cap.quantile)),
+            self._scope.where(name),
+        )[0]
         cap = row["cap"]
         return float(str(cap)) if cap is not None and float(str(cap)) > 0 else None
 
@@ -294,10 +297,11 @@ class _Collector:
         self, question: str, table: ir.Table, group: Mapping[str, Metric]
     ) -> dict[str, dict[tuple[str, str], ArmSums]]:
         columns = {name: unit_table.columns_of(name, metric) for name, metric in group.items()}
-        rows = self._rows(question, unit_table.sums(table, list(columns.values()), {}))
+        where = self._scope.where(next(iter(group)))
+        rows = self._rows(question, unit_table.sums(table, list(columns.values()), {}), where)
         shifts = _shifts(rows, columns.values())
         if shifts:
-            rows = self._rows(question, unit_table.sums(table, list(columns.values()), shifts))
+            rows = self._rows(question, unit_table.sums(table, list(columns.values()), shifts), where)
         return {
             name: {
                 (str(row["arm"]), str(row.get("attributes"))): _arm_sums(row, name, metric, shifts)

@@ -63,7 +63,7 @@ def read_past(
         value = (value != 0).ifelse(1.0, 0.0)
     numerator = value.max() if metric.kind is Kind.PROPORTION else value.sum()
     grouped = recent.group_by("unit").aggregate(n=numerator.fill_null(0.0), d=per.sum().fill_null(0.0))
-    found = warehouse.rows(grouped.select("n", "d").limit(MAX_UNITS))
+    found = warehouse.rows(grouped.select("n", "d").limit(MAX_UNITS), scope.where(name))
     if len(found) < 2:
         whole, rest = divmod(metric.window, timedelta(days=1))
         window = duration_text(metric.window) if rest else count(whole, "day")

@@ -1,10 +1,11 @@
 """The rows behind metrics, as one table with a unit, a time, and each metric's columns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from windsock.errors import ConfigurationError
@@ -12,6 +13,7 @@ from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import EventSource, Kind, Metric, SqlSource, TableSource
 from windsock.flag_names import OVERRIDE
+from windsock.text import did_you_mean
 from windsock.usage.data import OVERRIDDEN
 
 _UNIT_COLUMNS: Final = {"user": "user_id", "request": "request_id"}
@@ -24,10 +26,17 @@ class Scope:
     Attributes:
         experiment: The experiment.
         environment: The environment to analyse.
+        places: File and line of each metric, for error messages; may be empty.
     """
 
     experiment: Experiment
     environment: str
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    def where(self, metric: str) -> str:
+        """How an error message begins that is about a metric."""
+        place = self.places.get(metric)
+        return f"{place}: metric {metric}" if place else f"metric {metric}"
 
 
 def rows_of(warehouse: Warehouse, scope: Scope, metrics: Mapping[str, Metric]) -> ir.Table:
@@ -43,22 +52,33 @@ def rows_of(warehouse: Warehouse, scope: Scope, metrics: Mapping[str, Metric]) -
     """
     name, first = next(iter(metrics.items()))
     table, unit, at = _table(warehouse, scope, name, first)
-    columns = {"unit": _unit(table, unit, name), "at": in_utc(table, at, name)}
+    where = scope.where(name)
+    columns = {"unit": _unit(table, unit, where), "at": in_utc(table, at, where)}
     for metric_name, metric in metrics.items():
-        columns[f"value_{metric_name}"] = _value(table, metric, metric_name)
-        columns[f"per_{metric_name}"] = _per(table, metric, metric_name)
+        columns[f"value_{metric_name}"] = _value(table, metric, scope.where(metric_name))
+        columns[f"per_{metric_name}"] = _per(table, metric, scope.where(metric_name))
     return table.select(**columns)
+
+
+def time_without_zone(warehouse: Warehouse, scope: Scope, name: str, metric: Metric) -> str:
+    """The column of a team's own source whose time has no zone; empty if it has one, or is a file's."""
+    if warehouse.connection is None or not isinstance(metric.source, TableSource | SqlSource):
+        return ""
+    table, _, at = _table(warehouse, scope, name, metric)
+    kind = table[at].type()
+    return at if isinstance(kind, dt.Timestamp) and kind.timezone is None else ""
 
 
 def _table(warehouse: Warehouse, scope: Scope, name: str, metric: Metric) -> tuple[ir.Table, str, str]:
     """The source's table, its column of units, and its column of times."""
     source, unit = metric.source, scope.experiment.unit
+    where = scope.where(name)
     if isinstance(source, TableSource):
-        return warehouse.table(source.table), source.unit, source.at
+        return warehouse.table(source.table, where), source.unit, source.at
     if isinstance(source, SqlSource):
-        return warehouse.select(source.sql, f"metric {name}"), "unit", "at"
+        return warehouse.select(source.sql, where), "unit", "at"
     if isinstance(source, EventSource):
-        events = warehouse.table("windsock.metric_events")
+        events = warehouse.table("windsock.metric_events", where)
         chosen = events.filter(events.name == source.event, events.environment == scope.environment)
         if "attributes" in chosen.columns:
             marked = _compact(chosen.attributes).contains(f'"{OVERRIDDEN}":true')
@@ -66,15 +86,15 @@ def _table(warehouse: Warehouse, scope: Scope, name: str, metric: Metric) -> tup
         return chosen, _UNIT_COLUMNS.get(unit, "unit"), "occurred_at"
     if unit not in _UNIT_COLUMNS:
         raise ConfigurationError(
-            f"metric {name}: requests know their user and request, not {unit!r}; "
+            f"{where}: requests know their user and request, not {unit!r}; "
             f"use an event, or a table of your own with a column for {unit!r}"
         )
-    return _requests(warehouse, scope), _UNIT_COLUMNS[unit], "requested_at"
+    return _requests(warehouse, scope, where), _UNIT_COLUMNS[unit], "requested_at"
 
 
-def _requests(warehouse: Warehouse, scope: Scope) -> ir.Table:
+def _requests(warehouse: Warehouse, scope: Scope, where: str) -> ir.Table:
     """usage_logs, one row per request that used the flag, with the columns the built-in metrics need."""
-    logs = warehouse.table("public.usage_logs")
+    logs = warehouse.table("public.usage_logs", where)
     if "variant" in logs.columns:
         logs = logs.filter(logs.variant.isnull() | (_text(logs.variant) != OVERRIDE))
     ended = logs.latency_ms.notnull()
@@ -117,54 +137,78 @@ def _one(condition: ir.Value) -> ir.Value:
     return ibis.cases((condition, 1.0), (~condition, 0.0))
 
 
-def _column(table: ir.Table, column: str, metric: str) -> ir.Value:
+def _column(table: ir.Table, column: str, where: str) -> ir.Value:
     if column not in table.columns:
-        have = ", ".join(table.columns)
-        raise ConfigurationError(f"metric {metric}: no column {column!r}; there are: {have}")
+        raise ConfigurationError(
+            f"{where}: there is no column {column!r}{did_you_mean(column, table.columns)}"
+        )
     return table[column]
 
 
-def _unit(table: ir.Table, column: str, metric: str) -> ir.Value:
+def _unit(table: ir.Table, column: str, where: str) -> ir.Value:
     """The unit as text, whatever its type: a uuid and its text are the same unit."""
-    return _column(table, column, metric).cast("string")
+    return _column(table, column, where).cast("string")
 
 
-def in_utc(table: ir.Table, column: str, metric: str) -> ir.Value:
-    """The time in UTC; a timestamp without a time zone counts as UTC."""
-    value = _column(table, column, metric)
+def in_utc(table: ir.Table, column: str, where: str) -> ir.Value:
+    """The time in UTC; a timestamp without a time zone counts as UTC.
+
+    Args:
+        table: Where the column is.
+        column: Its name.
+        where: The metric or the table, for error messages.
+
+    Raises:
+        ConfigurationError: It is missing, or not a time.
+    """
+    value = _column(table, column, where)
     kind = value.type()
     if kind.is_timestamp() or kind.is_date():
         return value.cast("timestamp('UTC')")
-    raise ConfigurationError(f"metric {metric}: the column {column!r} is {kind}, not a timestamp")
+    raise ConfigurationError(
+        f"{where}: the column {column!r} is {_kind(kind)}, not a timestamp; cast it in a SELECT"
+    )
 
 
-def number(table: ir.Table, column: str, metric: str) -> ir.Value:
+def number(table: ir.Table, column: str, where: str) -> ir.Value:
     """A column as a float.
+
+    Args:
+        table: Where the column is.
+        column: Its name.
+        where: The metric, for error messages.
 
     Raises:
         ConfigurationError: It is missing, or not a number.
     """
-    value = _column(table, column, metric)
+    value = _column(table, column, where)
     kind = value.type()
     if kind.is_boolean():
         return _one(value)
     if not kind.is_numeric():
-        raise ConfigurationError(f"metric {metric}: the column {column!r} is {kind}, not a number; cast it")
+        raise ConfigurationError(
+            f"{where}: the column {column!r} is {_kind(kind)}, not a number; cast it in a SELECT"
+        )
     return value.cast("float64")
 
 
-def _value(table: ir.Table, metric: Metric, name: str) -> ir.Value:
+def _value(table: ir.Table, metric: Metric, where: str) -> ir.Value:
     if metric.value is None:
         return ibis.literal(1.0)
-    value = number(table, metric.value, name)
+    value = number(table, metric.value, where)
     if metric.kind is Kind.SHARE:
         return _one(value > metric.threshold)
     return value
 
 
-def _per(table: ir.Table, metric: Metric, name: str) -> ir.Value:
+def _per(table: ir.Table, metric: Metric, where: str) -> ir.Value:
     if metric.per is not None:
-        return number(table, metric.per, name)
+        return number(table, metric.per, where)
     if metric.value is None:
         return ibis.literal(1.0)
     return table[metric.value].notnull().ifelse(1.0, 0.0)
+
+
+def _kind(kind: dt.DataType) -> str:
+    """A type as people call it."""
+    return "text" if kind.is_string() else "of another type" if kind.is_unknown() else str(kind)

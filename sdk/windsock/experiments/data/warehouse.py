@@ -14,8 +14,9 @@ import ibis.expr.types as ir
 
 from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError, WindsockError
 from windsock.experiments.data.checked_select import checked_select
+from windsock.experiments.data.refusals import missing_table, refusal
 from windsock.postgres.urls import check_url
-from windsock.text import mask_passwords
+from windsock.text import did_you_mean, mask_passwords, one_line
 
 if TYPE_CHECKING:
     import psycopg
@@ -35,6 +36,9 @@ class Backend(Protocol):
 
     def sql(self, query: str, /, *, schema: object = None) -> ir.Table:
         """A table from a query."""
+
+    def list_tables(self) -> list[str]:
+        """The names of its tables."""
 
     def to_pyarrow(self, expr: ir.Expr, /) -> Any:
         """Run an expression."""
@@ -80,24 +84,33 @@ class Warehouse:
         """Sqlglot's name for the dialect."""
         return {"pyspark": "spark"}.get(self.backend.name, self.backend.name)
 
-    def table(self, name: str) -> ir.Table:
-        """Return a table by schema and name; if the warehouse has no such schema, by name alone.
+    def table(self, name: str, where: str = "") -> ir.Table:
+        """Return a table by schema and name; a folder of files has no schemas, and takes the name alone.
+
+        Args:
+            name: The table.
+            where: The metric that reads it, for error messages.
 
         Raises:
             ConfigurationError: There is no such table.
         """
         found = self.find(name)
         if found is None:
-            raise ConfigurationError(
-                f"{self.backend.name}: the table {name} is missing, or may not be read; "
-                "windsock migrate makes windsock's own tables"
-            )
+            raise ConfigurationError(f"{where or self.backend.name}: {self._missing(name)}")
         return found
+
+    def _missing(self, name: str) -> str:
+        if self.connection is not None:
+            return missing_table(self.connection, name)
+        known = sorted(self.backend.list_tables())
+        return f"there is no table {name!r}{did_you_mean(name.rpartition('.')[2], known)}"
 
     def find(self, name: str) -> ir.Table | None:
         """A table, or None if it doesn't exist."""
         *schema, bare = name.split(".")
-        tries = [{"database": tuple(schema) if len(schema) > 1 else schema[0]}, {}] if schema else [{}]
+        tries = [{"database": tuple(schema) if len(schema) > 1 else schema[0]}] if schema else [{}]
+        if schema and self.connection is None:  # a folder of files has no schemas
+            tries.append({})
         for options in tries:
             try:
                 return self.backend.table(bare, **options)  # type: ignore[attr-defined]
@@ -114,7 +127,7 @@ class Warehouse:
         """
         query = checked_select(sql, self.dialect, where)
         if self.connection is None:
-            with self._failing(where), warnings.catch_warnings():
+            with self._failing(where, query), warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # ibis 12 calls what duckdb has renamed
                 return self.backend.sql(query)
         if not self.as_analyst:
@@ -122,23 +135,28 @@ class Warehouse:
                 f"{where}: a declared SELECT runs as the role {ANALYST}, which this connection may not "
                 f"become: run windsock migrate, then grant {ANALYST} to the connection's user"
             )
-        with self._failing(where):
+        with self._failing(where, query):
             return self.backend.sql(query, schema=_schema(self.connection, query))
 
-    def rows(self, expression: ir.Table) -> list[Row]:
+    def rows(self, expression: ir.Table, where: str = "") -> list[Row]:
         """Run an expression and return its rows.
+
+        Args:
+            expression: What to compute.
+            where: The metric that it belongs to, for error messages.
 
         Raises:
             UnreachableError: The warehouse went away.
             ConfigurationError: The warehouse refuses the statement.
         """
-        with self._failing(self.backend.name):
+        query = self.sql(expression)
+        with self._failing(where or self.backend.name, query):
             if self.connection is not None:
-                cursor = self.connection.execute(self.sql(expression).encode())
+                cursor = self.connection.execute(query.encode())
                 names = [column.name for column in cursor.description or ()]
                 return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
             if self.backend.name == "pyspark":
-                return [row.asDict() for row in self.backend.raw_sql(self.sql(expression)).collect()]
+                return [row.asDict() for row in self.backend.raw_sql(query).collect()]
             found: list[Row] = self.backend.to_pyarrow(expression).to_pylist()
             return found
 
@@ -146,7 +164,7 @@ class Warehouse:
         """A table that several queries read; computed once, unless that would write to a database."""
         if self.backend.name != "duckdb" or not self.owned:
             return table
-        with self._failing("units"):
+        with self._failing("units", ""):
             return self.backend.create_table("windsock_units", table, temp=True, overwrite=True)
 
     def sql(self, expression: ir.Table) -> str:
@@ -154,16 +172,26 @@ class Warehouse:
         return str(ibis.to_sql(expression, dialect=self.backend.name))
 
     @contextlib.contextmanager
-    def _failing(self, where: str) -> Iterator[None]:
+    def _failing(self, where: str, query: str) -> Iterator[None]:
         try:
             yield
         except WindsockError:
             raise
         except Exception as error:  # every driver has its own error classes
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
             if self.connection is not None and self.connection.closed:
-                raise UnreachableError(f"{where}: the database went away: {reason}") from error
-            raise ConfigurationError(f"{where}: the query failed: {reason}") from error
+                raise UnreachableError(f"{where}: the database went away: {_reason(error)}") from error
+            reason = _reason(error)
+            if self.connection is not None and isinstance(error, type(self.connection).Error):
+                reason = refusal(self.connection, error, query)
+            raise ConfigurationError(f"{where}: {reason}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What a driver says, without the query that DuckDB quotes."""
+    text = (
+        str(error).partition("\nLINE ")[0] if "Error: " in str(error) else str(error).strip().split("\n")[0]
+    )
+    return one_line(text)[:300] or type(error).__name__
 
 
 def utc(value: object) -> datetime:
