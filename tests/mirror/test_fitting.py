@@ -64,6 +64,15 @@ def test_held_back_it_keeps_its_last_good_settings(world, checked, messages):
     assert any("it is not published" in message for message in messages(logging.ERROR))
 
 
+@pytest.mark.parametrize("held_back", [False, True])
+def test_another_applications_profile_is_no_warning(world, checked, messages, held_back):
+    world.configuration("theirs", {"discount": 0.2, "banner": "hello"})
+    checked(hold_back_misfits=held_back).once()
+    (said,) = [each for each in messages(logging.INFO) if "(theirs)" in each]
+    assert "it sets no field of the classes here, so it is for another application" in said
+    assert not [each for each in messages(logging.WARNING) if "(theirs)" in each]
+
+
 def test_a_secret_is_in_no_message(world, checked, messages):
     user = world.user(world.configuration("leaky", {"api_key": "hunter2", "temperature": 0.1}))
     checked().once()

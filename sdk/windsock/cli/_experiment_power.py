@@ -52,6 +52,9 @@ def command(
     if found.others:
         print_lines(console, Text(f"By then, with {found.others[0].units:,} units, the other metrics find:"))
         print_lines(console, others(found))
+        for each in found.others:
+            if each.note:
+                print_lines(console, Text(f"{metric_title(each.metric)}: {each.note}"))
 
 
 def lines(found: Power) -> Iterator[str]:
@@ -67,6 +70,8 @@ def lines(found: Power) -> Iterator[str]:
             f"Replayed on the past, 50 looks: {percent(false, 1)} false alarms; a change of "
             f"{number(found.effect)} in the units that are there is found in {percent(right)}."
         )
+    elif found.unreplayed:
+        yield f"Not replayed on the past: {found.unreplayed}."
     yield f"To find a change of {number(found.effect)} in four of five experiments:"
 
 

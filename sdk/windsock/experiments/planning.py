@@ -16,8 +16,10 @@ from windsock.experiments.data.warehouse import Backend, Warehouse, open_warehou
 from windsock.experiments.documents import Maximum, PlannedLooks
 from windsock.experiments.reading import DeclaredExperiment, read_declared
 from windsock.experiments.statistics import planning
+from windsock.text import count
 
 _REPLAYS, _LOOKS = 500, 50
+_LEAST: Final = 20 * _LOOKS  # units of the past, so that each look adds some
 _NAMES: Final = {"any_time": "any time up to a maximum", "fixed": "one look at the end"}
 
 
@@ -51,6 +53,7 @@ class Power:
             effect that they find in four of five.
         others: The effects that the other metrics can find by then; empty without past data.
         replayed: Share of A/A replays of the past that reject, and of replays with the effect.
+        unreplayed: Why the past wasn't replayed; empty otherwise, and without past data.
     """
 
     metric: str
@@ -62,6 +65,7 @@ class Power:
     maximum: tuple[int, float] | None = None
     replayed: tuple[float, float] | None = None
     others: tuple["Other", ...] = ()
+    unreplayed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,9 @@ def power(
         planned = _plan(declared, goal, _assumed(declared, read))
         units = planned.maximum[0] if planned.maximum is not None else planned.designs[0].units
         others = tuple(_others(declared, warehouse, scope, units, now))
-    return replace(planned, replayed=_replayed(read, planned.effect, _alpha(declared)), others=others)
+    replayed = _replayed(read, planned.effect, _alpha(declared))
+    few = "" if replayed else f"{count(len(read.linear), 'unit')} in the past; {_LEAST:,} are needed"
+    return replace(planned, replayed=replayed, others=others, unreplayed=few)
 
 
 def _assumed(declared: DeclaredExperiment, read: Baseline) -> Assumed:
@@ -239,7 +245,7 @@ def _others(
 def _replayed(past: Baseline, effect: float, alpha: float) -> tuple[float, float] | None:
     """Replays without and with the effect; None if the past has too few units for the looks."""
     values = past.linear
-    if len(values) < 20 * _LOOKS:
+    if len(values) < _LEAST:
         return None
     rejected = (
         planning.replay(values, _REPLAYS, _LOOKS, alpha, effect=each, seed=1) for each in (0.0, effect)

@@ -9,28 +9,23 @@ from windsock.errors import ConfigurationError
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _DOCUMENT: Final = """\
 name: {name}
-hypothesis: Another {field} costs less, and answers stay as good.
+hypothesis: {hypothesis}
 owner: {owner}
 settings: {settings}
 
-# Who takes part: leave `audience` out for everybody. `unit` is user, request, or an attribute.
-unit: user
-traffic: 100%
-
-# Each arm names the fields that it changes; control changes nothing.
 arms:
-  control: {{}}
-  treatment:
-    {field}: {value}
+  control: {{}}  # what everybody has today
+  treatment: {{{field}: {value}}}
 
 metrics:
-  goal: [cost_per_request]
+  goal: [cost_per_request]  # what should get better; declare your own in flagd/metrics.yaml
   guardrails:
-    - {{metric: error_rate, margin: 5%}}
-    - {{metric: latency_ms, margin: 10%}}
+    - error_rate  # must not get worse
+    - {{metric: latency_ms, margin: 10%}}  # must be shown to be at most 10 % worse
 
-minimum_effect: 5%
-maximum: {{units: 10000}}
+minimum_effect: 5%  # the smallest change of the goal that matters
+maximum: {{units: 10000}}  # the latest end, or {{duration: 28d}}; see `windsock experiment power {name}`
+# traffic: 20%  # the share of users who take part; everybody without it
 """
 
 
@@ -53,8 +48,14 @@ def document(name: str, *, settings: str, change: str, owner: str) -> str:
         raise ConfigurationError(
             f"{name!r}: an experiment's name has lower-case letters, digits and underscores"
         )
+    hypothesis = f"TODO: what {field} = {value} improves, and why"
     return _DOCUMENT.format(
-        name=name, settings=json.dumps(settings), field=field, value=_scalar(value), owner=json.dumps(owner)
+        name=name,
+        hypothesis=json.dumps(hypothesis),
+        settings=json.dumps(settings),
+        field=field,
+        value=_scalar(value),
+        owner=json.dumps(owner),
     )
 
 

@@ -22,6 +22,7 @@ from windsock.mirror.rows import (
     Changes,
     ConfigurationRow,
     HeldBackError,
+    is_foreign,
     last_good,
     read_profile,
 )
@@ -32,6 +33,7 @@ _NOBODY = IdList("", 0)
 
 _LAST_GOOD = "its last good settings stay published"
 _LEFT_OUT = "it is not published, and its users have the defaults"
+_FOREIGN = "it sets no field of the classes here, so it is for another application"
 _PUBLISHED = "it is published all the same, and windsock's services fall back field by field"
 
 
@@ -338,14 +340,21 @@ class Publisher:
         if not row.is_active:
             self._complaints.pop(row.id, None)
             return None
+        foreign = False
         try:
+            foreign = is_foreign(row, self.layout.flags, self._fitting.fields)
             profile, strays = read_profile(row, self.layout.flags, self._fitting.fields)
             misfit = self._fitting.check(row.id, profile, strays)
         except HeldBackError as problem:
             last = self.published.profiles.get(row.id)
-            self._complain(logging.ERROR, row, str(problem), _LAST_GOOD if last else _LEFT_OUT)
+            if foreign and last is None:
+                self._complain(logging.INFO, row, _FOREIGN, _LEFT_OUT)
+            else:
+                self._complain(logging.ERROR, row, str(problem), _LAST_GOOD if last else _LEFT_OUT)
             return last and last_good(row, last)
-        if misfit:
+        if foreign:
+            self._complain(logging.INFO, row, _FOREIGN, "it changes nothing here")
+        elif misfit:
             self._complain(logging.WARNING, row, misfit, _PUBLISHED)
         elif self._complaints.pop(row.id, None):
             _log.info("app_configurations %s (%s) is in order again", row.id, row.name)

@@ -4,6 +4,8 @@ import json
 import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import chain
 
 from windsock.flags.values import MOST_EXACT, kind
 from windsock.mirror.documents import Profile
@@ -118,6 +120,26 @@ def read_profile(
         raise HeldBackError("; ".join(strays) or "no settings of a mirrored flag")
     by_flag = {flag: json_text(_served(row, flag, part)) for flag, part in parts.items() if part}
     return Profile(row.name, by_flag), tuple(strays)
+
+
+def is_foreign(row: ConfigurationRow, flags: tuple[str, ...], fields: Mapping[str, Collection[str]]) -> bool:
+    """Whether a row's settings are another application's: no key is, or nearly is, one of this one's.
+
+    Args:
+        row: The row.
+        flags: The mirrored flags.
+        fields: The fields of each flag's settings class, by flag; if one is unknown, no row is foreign.
+
+    Raises:
+        HeldBackError: The row can't be read.
+    """
+    settings = _decode(row)
+    known = [*flags, *chain.from_iterable(fields.values())]
+    return (
+        bool(settings)
+        and fields.keys() == set(flags)
+        and not any(get_close_matches(key, known, n=1, cutoff=0.75) for key in settings)
+    )
 
 
 def _split(

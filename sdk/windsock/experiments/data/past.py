@@ -68,7 +68,7 @@ def read_past(
         whole, rest = divmod(metric.window, timedelta(days=1))
         window = duration_text(metric.window) if rest else count(whole, "day")
         raise ConfigurationError(
-            f"metric {name}: {len(found)} units had a row in the last {window}; "
+            f"{scope.where(name)}: {count(len(found), 'unit')} had a row in the last {window}; "
             "power needs past data: give the mean and the standard deviation instead"
         )
     numerators = np.array([float(str(row["n"])) for row in found])
