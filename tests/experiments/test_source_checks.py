@@ -1,5 +1,6 @@
 """What a person is told when a metric's source is wrong: the line, the fault, and what to do."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -160,3 +161,24 @@ def test_files_are_checked_too(tmp_path) -> None:
         assert '"amount"' in found
         right = select().replace("billing.", "")
         assert findings(warehouse, flags(tmp_path / "right", right)) == []
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "postgres"])
+def test_a_statement_that_runs_too_long_is_stopped_and_named(tmp_path, request, engine) -> None:
+    endless = (
+        "{sql: \"select n::text as unit, timestamptz '2026-03-02' as at, sum(m) as amount "
+        'from generate_series(1, 10000000) as a(n), generate_series(1, 10000000) as b(m) group by 1, 2"}'
+    )
+    folder = flags(tmp_path / "flagd", endless)
+    (data := tmp_path / "data").mkdir()
+    if engine == "duckdb":
+        opened = replace(engines.parquet(experiment_rows(6), data), seconds=0.5)
+    else:
+        opened = engines.postgres(experiment_rows(6), request.getfixturevalue("database"))
+        opened.connection.execute("set statement_timeout = '500ms'")
+    with opened, pytest.raises(ConfigurationError) as told:
+        analyze("cheaper_model", opened, flags=folder, now=NOW)
+    assert str(told.value) == (
+        f"{folder / 'metrics.yaml'}:2: metric revenue: it ran into the statement timeout; "
+        "narrow the SELECT, or read a prepared table instead"
+    )

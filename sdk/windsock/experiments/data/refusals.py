@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import sqlglot
 from sqlglot import expressions as exp
 
+from windsock.experiments.data.deadline import TOO_LONG
 from windsock.postgres.queries import load_queries
 from windsock.text import did_you_mean, one_line
 
@@ -36,7 +37,7 @@ def refusal(connection: "psycopg.Connection", error: "psycopg.Error", query: str
             if name not in (known := known_tables(connection)) and f"public.{name}" not in known:
                 return missing_table(connection, name)
     if isinstance(error, errors.QueryCanceled):
-        return "it ran into the statement timeout; narrow the SELECT, or read a prepared table instead"
+        return TOO_LONG
     primary = error.diag.message_primary or one_line(error) or type(error).__name__
     hint = error.diag.message_hint
     return f"{primary}; {hint[:1].lower()}{hint[1:]}" if hint else primary

@@ -14,6 +14,7 @@ import ibis.expr.types as ir
 
 from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError, WindsockError
 from windsock.experiments.data.checked_select import checked_select
+from windsock.experiments.data.deadline import STATEMENT_SECONDS, TOO_LONG, deadline
 from windsock.experiments.data.refusals import missing_table, refusal
 from windsock.postgres.urls import check_url
 from windsock.text import did_you_mean, mask_passwords, one_line
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     import psycopg
 
 ANALYST: Final = "windsock_analyst"
-STATEMENT_SECONDS: Final = 600
 TESTED: Final = frozenset({"postgres", "duckdb", "pyspark"})
 """Backends whose results are compared in tests; for others, tests only compile the queries."""
 
@@ -62,12 +62,14 @@ class Warehouse:
         connection: The underlying PostgreSQL connection, if there is one.
         as_analyst: Whether statements run as the role `windsock_analyst`, read-only.
         owned: Whether it was opened here, and is closed when the block ends.
+        seconds: How long a statement of DuckDB may run; PostgreSQL counts for itself.
     """
 
     backend: Backend
     connection: "psycopg.Connection | None" = None
     as_analyst: bool = False
     owned: bool = False
+    seconds: float = STATEMENT_SECONDS
 
     def __enter__(self) -> Self:
         return self
@@ -173,8 +175,10 @@ class Warehouse:
 
     @contextlib.contextmanager
     def _failing(self, where: str, query: str) -> Iterator[None]:
+        running = getattr(self.backend, "con", None) if self.backend.name == "duckdb" else None
         try:
-            yield
+            with deadline(running, self.seconds):
+                yield
         except WindsockError:
             raise
         except Exception as error:  # every driver has its own error classes
@@ -188,6 +192,8 @@ class Warehouse:
 
 def _reason(error: Exception) -> str:
     """What a driver says, without the query that DuckDB quotes."""
+    if type(error).__name__ == "InterruptException":
+        return TOO_LONG
     text = (
         str(error).partition("\nLINE ")[0] if "Error: " in str(error) else str(error).strip().split("\n")[0]
     )
