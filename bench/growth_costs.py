@@ -238,7 +238,7 @@ def log_rows(size: int, folder: Path) -> Costs:
             reads.append(seconds(partial(source.changes, since)))
         source.close()
         pages = [seconds(lambda: read(connection, Selection(limit=20))) for _ in range(20)]
-        of_one = [seconds(lambda: read(connection, Selection(user="u7", limit=20))) for _ in range(20)]
+        of_one = [seconds(lambda: read(connection, Selection(users=["u7"], limit=20))) for _ in range(20)]
     return {
         "a logged write (s)": min(writes),
         "the mirror reads one change (s)": min(reads),

@@ -220,7 +220,7 @@ class Tale:
     def _rows(self) -> list[UsageRecord]:
         """The newest rows of Ada, oldest first."""
         with self._stage.connect() as connection:
-            return read(connection, Selection(user=self._ada, limit=100))[::-1][-4:]
+            return read(connection, Selection(users=[self._ada], limit=100))[::-1][-4:]
 
 
 def _dollars(rows: Sequence[UsageRecord]) -> str:

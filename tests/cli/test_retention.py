@@ -230,6 +230,25 @@ def test_what_a_service_writes_of_a_person_is_found_in_no_table_afterwards(run, 
     assert mentioning(tables, "r-2") == {"public.usage_logs", "windsock.exposures", "windsock.metric_events"}
 
 
+@pytest.mark.parametrize("given", [str, str.upper], ids=["as profiles spells it", "in capitals"])
+@pytest.mark.parametrize("key", [None, KEY])
+def test_a_uuid_is_found_in_whatever_spelling_it_was_stored_or_is_given(run, tables, key, given):
+    ann = "6b3fabcd-0000-4000-8000-00000000000e"
+    spellings = (ann, ann.upper(), ann.replace("-", ""), ann.replace("-", "").upper())
+    stored = [stored_user_id(each, None if key is None else key.encode()) for each in spellings]
+    tables.execute("insert into profiles (id, config_id) select %s, id from app_configurations", [ann])
+    for name in (*stored, BOB):
+        request(tables, name, NEW)
+        exposure(tables, "open", name, NEW)
+    variables = {} if key is None else {"WINDSOCK_USER_ID_KEY": key}
+    said = run("usage", "--user", given(ann), user=tables.info.user, **variables)
+    assert said.count("teacher") == len(stored)
+    run("forget", given(ann), **variables)
+    assert rows(tables, "usage_logs", "user_id") == rows(tables, "windsock.exposures", "unit") == [BOB]
+    assert rows(tables, "profiles", "config_id is null") == ["True"]
+    assert rows(tables, "windsock.assignment_history", "user_id") == []
+
+
 def test_a_service_s_role_cannot_delete_usage(run, tables, postgres):
     name = f"service_{uuid.uuid4().hex}"
     tables.execute(f"create role {name} login in role windsock_writer")
@@ -240,7 +259,7 @@ def test_a_service_s_role_cannot_delete_usage(run, tables, postgres):
 
 
 QUESTIONS = {
-    "usage --user": "select * from usage_logs where user_id = 'a' order by requested_at desc limit 20",
+    "usage --user": "select * from usage_logs where user_id = any('{a,A}') order by requested_at desc limit 20",
     "usage --config": (
         f"select * from usage_logs where config_id = '{ANN}' order by requested_at desc limit 20"
     ),

@@ -18,6 +18,8 @@ def test_a_user_is_found_by_the_beginning_of_the_id(admin):
     assert f"/user?id={ADA}" in page.text
     assert f"/user?id={BOB}" in page.text
     assert admin.get("/people", q=str(ADA)).url.path == "/user"
+    spelled = admin.get("/people", q=str(ADA).upper())
+    assert spelled.url.params["id"] == str(ADA), "flags and profiles know no other spelling"
     assert admin.get("/people", q="somebody").url.params["id"] == "somebody"
 
 

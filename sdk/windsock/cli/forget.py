@@ -8,7 +8,7 @@ from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._say import say
 from windsock.postgres import retention
 from windsock.postgres.migrations import connect
-from windsock.usage.data import stored_user_id
+from windsock.usage.data import stored_user_ids
 from windsock.variables import user_id_key
 
 
@@ -29,7 +29,8 @@ def command(
     Example: windsock forget 6b3f…
     """
     key = user_id_key()
-    names = {stored_user_id(each, how) for each in (user, *(also or ())) for how in (None, key)}
+    people = (user, *(also or ()))
+    names = frozenset().union(*(stored_user_ids(each, how) for each in people for how in (None, key)))
     with database(database_url) as url, connect(url) as connection:
         found = retention.forget(connection, names)
     width = max(map(len, found))

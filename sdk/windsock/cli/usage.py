@@ -15,7 +15,7 @@ from windsock.cli._say import print_json, say
 from windsock.errors import ConfigurationError
 from windsock.postgres.migrations import connect
 from windsock.usage import UsageRecord, hashed_user_id
-from windsock.usage.data import stored_user_id
+from windsock.usage.data import stored_user_ids
 from windsock.usage.reading import Selection, profile_id, profile_names, read
 from windsock.usage.wording import ended, tokens, values_read
 from windsock.variables import user_id_key
@@ -49,11 +49,10 @@ def command(
     """
     if context.invoked_subcommand is not None:
         return
-    if user is not None:
-        user = stored_user_id(user, user_id_key())
+    users = None if user is None else stored_user_ids(user, user_id_key())
     with database(database_url) as url, connect(url) as connection:
         profile = None if config is None else profile_id(connection, config)
-        rows = read(connection, Selection(user, profile, healed, limit))
+        rows = read(connection, Selection(users, profile, healed, limit))
         names = profile_names(connection, {str(row.config_id) for row in rows if row.config_id})
     console = console_of(_WIDE)
     if as_json:

@@ -105,8 +105,8 @@ def explained_at(
     """
     served = _files_at(asked.folder, when)
     history = read_history(connection, [] if asked.user is None else [asked.user])
-    stored = None if asked.user is None else stored_user_id(asked.user, user_id_key())
-    rows = read(connection, Selection(user=stored, limit=LOOK_BACK))
+    stored = None if asked.user is None else {stored_user_id(asked.user, user_id_key())}
+    rows = read(connection, Selection(stored, limit=LOOK_BACK))
     return _told(asked, served, history, when, rows)
 
 

@@ -113,7 +113,8 @@ class Settings(BaseSettings):
 
         Args:
             targeting_key: The user's id as flags and profiles know it; UUIDs and integers are converted to
-                text. None or "" means no user: the deployment's values.
+                text. Ids are compared as text: a UUID in capitals is another user. None or "" means no user:
+                the deployment's values.
             attributes: User attributes for targeting rules: ``tier="pro"``.
 
         Returns:

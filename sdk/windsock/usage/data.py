@@ -3,6 +3,7 @@
 Kept apart from the rest of `windsock.usage`, which only `windsock.start` loads.
 """
 
+import contextlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -206,6 +207,19 @@ def hashed_user_id(user_id: str, key: bytes) -> str:
 def stored_user_id(user_id: str, key: bytes | None) -> str:
     """A user id as stored in our tables: hashed if there's a key, else cut to what can be indexed."""
     return bounded(user_id, MAX_TEXT) if key is None else hashed_user_id(user_id, key)
+
+
+def stored_user_ids(user_id: str, key: bytes | None) -> frozenset[str]:
+    """Every form in which a person's id may be stored: a UUID may have been given in any of its spellings.
+
+    Flags and tables compare ids as text, so a service that passes a UUID in capitals stores it in capitals,
+    while `profiles` has it in lower case.
+    """
+    spellings = {user_id}
+    with contextlib.suppress(ValueError):
+        same = UUID(user_id)
+        spellings |= {str(same), str(same).upper(), same.hex, same.hex.upper()}
+    return frozenset(stored_user_id(each, key) for each in spellings)
 
 
 def key_fingerprint(key: bytes) -> str:

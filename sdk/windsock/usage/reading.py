@@ -1,6 +1,6 @@
 """Read usage records from the database, newest first."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -19,13 +19,13 @@ class Selection:
     """Which records to read.
 
     Attributes:
-        user: Only this user's records.
+        users: Only records with one of these user ids, as stored; None for everyone's.
         config: Only this profile's records.
         healed: Only records in which a value failed and was replaced.
         limit: The maximum number of records.
     """
 
-    user: str | None = None
+    users: Collection[str] | None = None
     config: UUID | None = None
     healed: bool = False
     limit: int = 20
@@ -72,7 +72,8 @@ def read(connection: "psycopg.Connection[tuple[Any, ...]]", selection: Selection
     from psycopg import errors  # noqa: PLC0415 - an extra; a connection needs it
 
     try:
-        rows = connection.execute(QUERIES["latest"], asdict(selection)).fetchall()
+        users = None if selection.users is None else [*selection.users]
+        rows = connection.execute(QUERIES["latest"], asdict(selection) | {"users": users}).fetchall()
     except (errors.UndefinedTable, errors.UndefinedColumn) as error:
         raise ConfigurationError(f"{error.diag.message_primary}: run `windsock migrate` first") from error
     except errors.InsufficientPrivilege as error:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import windsock
 from windsock.api.tokens import Role
@@ -16,7 +17,7 @@ from windsock.gitops.explaining import Question, explained_at
 from windsock.mirror import profiles
 from windsock.runtime.state import health
 from windsock.settings.settings import Settings
-from windsock.usage.data import stored_user_id
+from windsock.usage.data import stored_user_ids
 from windsock.usage.reading import Selection, read
 from windsock.variables import user_id_key
 
@@ -28,7 +29,9 @@ _REQUESTS: Final = 20
 def people(visit: Visit) -> Answer:
     """Search for a user."""
     asked = visit.asked.get("q", "").strip()[:_LONGEST]
-    if asked and (profiles.is_uuid(asked) or (bounds := users.between(asked)) is None):
+    if profiles.is_uuid(asked):
+        return Go("/user", {"id": str(UUID(asked))})  # as flags and profiles spell it
+    if asked and (bounds := users.between(asked)) is None:
         return Go("/user", {"id": asked})
     found: list[Any] = []
     if asked and bounds:
@@ -53,7 +56,7 @@ def user(visit: Visit) -> Answer:
     ]  # fmt: skip
     assignment = _assignment(visit, who)
     active = [name for (name,) in visit.connection.execute(QUERIES["active_names"])]
-    requests = read(visit.connection, Selection(stored_user_id(who, user_id_key()), limit=_REQUESTS))
+    requests = read(visit.connection, Selection(stored_user_ids(who, user_id_key()), limit=_REQUESTS))
     used = [each.explanation.config_id for each in classes]
     values = {
         "who": who,
