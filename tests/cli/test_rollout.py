@@ -9,11 +9,9 @@ def test_the_rule_is_in_the_file_and_the_rest_is_unchanged(windsock, write):
     path = write({"f": boolean(owner="us"), "g": boolean()})
     assert windsock("fmt").returncode == 0
     before = path.read_text()
-    done = windsock(
-        "rollout", "f", "--to", "50", "--steps", "1,5,50", "--every", "1d", "--start", "2026-12-01T00:00Z"
-    )
+    options = ("--to", "50", "--steps", "1,5,50", "--every", "1d", "--start", "2026-12-01T00:00Z")
+    done = windsock("rollout", "f", *options, "--json")
     assert done.returncode == 0, done.stderr
-    assert "2026-12-02 00:00 UTC    5 % on" in done.stderr
     content = json.loads(path.read_text())
     assert content["flags"]["f"].pop("targeting") == json.loads(done.stdout)
     assert content == json.loads(before)
@@ -33,8 +31,23 @@ def test_the_usual_steps_end_at_to_and_a_start_without_a_zone_is_utc(windsock, w
     options = ("--to", "20", "--start", "2026-12-01T00:00", "--dry-run")
     done = windsock("rollout", "f", *options, TZ="America/New_York")
     assert done.returncode == 0, done.stderr
-    steps = ["01 00:00 UTC    1", "02 00:00 UTC    5", "03 00:00 UTC   10", "04 00:00 UTC   20"]
-    assert done.stderr.splitlines() == [f"2026-12-{step} % on" for step in steps]
+    assert done.stdout.splitlines() == [
+        "2026-12-01 00:00 UTC    1 % on, 99 % off",
+        "2026-12-02 00:00 UTC    5 % on, 95 % off",
+        "2026-12-03 00:00 UTC   10 % on, 90 % off",
+        "2026-12-04 00:00 UTC   20 % on, 80 % off",
+    ]
+
+
+def test_the_rule_is_shown_in_words_with_the_conditions_that_stay_before_it(windsock, write):
+    write({"f": boolean({"if": [{"==": [{"var": "tier"}, "pro"]}, "on"]})})
+    done = windsock("rollout", "f", "--steps", "10,100", "--start", "2030-12-01")
+    assert done.stdout.splitlines() == [
+        'stays first: if tier is "pro": on',
+        "2030-12-01 00:00 UTC   10 % on, 90 % off",
+        "2030-12-02 00:00 UTC  100 % on",
+    ]
+    assert "{" not in done.stdout + done.stderr
 
 
 def test_what_cannot_be_rolled_out(windsock, write):

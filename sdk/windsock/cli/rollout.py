@@ -1,7 +1,5 @@
 """`windsock rollout`: add users to a variant step by step, by a rule on the time."""
 
-import json
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,8 +8,16 @@ from typing import Annotated
 import typer
 
 from windsock.cli._complete import flag_keys
+from windsock.cli._say import note, print_json, say
 from windsock.gitops.contexts import moment
-from windsock.gitops.rollout import RolloutRequest, default_steps, parse_duration, parse_steps, roll_out
+from windsock.gitops.rollout import (
+    RolledOut,
+    RolloutRequest,
+    default_steps,
+    parse_duration,
+    parse_steps,
+    roll_out,
+)
 
 
 def command(
@@ -35,7 +41,8 @@ def command(
     flags: Annotated[
         list[Path] | None, typer.Option(help="Flag files or folders; by default flagd/.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the rule, write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the steps, write nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the rule as JSON instead.")] = False,
 ) -> None:
     """Write a rule that adds users step by step and never takes one away.
 
@@ -52,9 +59,19 @@ def command(
         begins,
     )
     done = roll_out(flags or (), asked, now, write=not dry_run)
-    print(json.dumps(done.rule, ensure_ascii=False))
-    for share, begun in done.rollout.schedule():
-        when = datetime.fromtimestamp(begun, UTC)
-        print(f"{when:%Y-%m-%d %H:%M} UTC  {share:>3} % {done.rollout.variant}", file=sys.stderr)
+    if as_json:
+        print_json(done.rule)
+    else:
+        _tell(done)
     if done.written is not None:
-        print(f"wrote {done.written}; see `windsock plan`", file=sys.stderr)
+        note(f"wrote {done.written}; see `windsock plan`")
+
+
+def _tell(done: RolledOut) -> None:
+    for line in done.kept:
+        say(f"stays first: {line}")
+    rollout = done.rollout
+    for share, begun in rollout.schedule():
+        when = datetime.fromtimestamp(begun, UTC)
+        others = f", {100 - share:>2} % {rollout.otherwise}" if share < 100 else ""
+        say(f"{when:%Y-%m-%d %H:%M} UTC  {share:>3} % {rollout.variant}{others}")

@@ -7,7 +7,7 @@ weight makes that bucket longer without moving any of its users.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from windsock.flagfiles.editing import served_file, with_targeting
 from windsock.flagfiles.files import read_files, replace_flag_file
 from windsock.flagfiles.sets import flag_of, flag_set
 from windsock.flags import Flag, JsonValue
+from windsock.flags.words import rule_in_words
 
 _STEPS: Final = (1, 5, 10, 25, 50)
 _UNITS: Final = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -237,11 +238,13 @@ class RolledOut:
     Attributes:
         rollout: What is rolled out.
         rule: The flag's rule with it.
+        kept: The rule's conditions before it, in words.
         written: The file that was written, or None.
     """
 
     rollout: Rollout
     rule: JsonValue
+    kept: tuple[str, ...]
     written: str | None
 
 
@@ -263,7 +266,9 @@ def roll_out(paths: Sequence[Path], asked: RolloutRequest, now: int, *, write: b
     otherwise = asked.otherwise or other_variant(flag, asked.variant)
     rollout = Rollout(asked.variant, otherwise, asked.steps, asked.every, asked.start)
     rule = rule_for(flag, rollout, now)
+    words = zip(rule_in_words(flag.targeting, None), rule_in_words(rule, None), strict=False)
+    kept = tuple(before for before, after in takewhile(lambda lines: lines[0] == lines[1], words))
     file = served_file(files, asked.flag) if write else None
     if file is not None:
         replace_flag_file(Path(file.path), with_targeting(file, asked.flag, rule))
-    return RolledOut(rollout, rule, None if file is None else file.path)
+    return RolledOut(rollout, rule, kept, None if file is None else file.path)
