@@ -70,7 +70,7 @@ def test_each_refused_value_at_its_place(windsock, project):
         "/flags/teacher/variants/development/retrieval_topk",
         "/flags/teacher/variants/development/search/top_k",
     }
-    assert "perhaps retrieval_top_k" in found["/flags/teacher/variants/development/retrieval_topk"]
+    assert "did you mean 'retrieval_top_k'?" in found["/flags/teacher/variants/development/retrieval_topk"]
     assert (
         "Teacher.retrieval_top_k refuses 500" in found["/flags/teacher/variants/production/retrieval_top_k"]
     )
@@ -191,3 +191,45 @@ def test_a_base_that_repeats_the_default_and_a_field_that_a_profile_could_redire
     assert "hook_url" not in done.stdout
     assert "Gateway: a profile can set base_url, store.s3_secret; mark each" in done.stderr
     assert done.stderr.endswith("1 value refused, 1 equal to the default\n")
+
+
+FEATURES = """\
+from enum import Enum
+
+import windsock
+
+class Layout(Enum):
+    LIST = "list"
+
+page_size = windsock.feature("page_size", default=20)
+layout = windsock.feature("layout", default=Layout.LIST)
+ratio = windsock.feature("ratio", default=0.5)
+"""
+
+
+def test_a_value_of_another_type_than_a_feature_names_its_place_and_what_serves(windsock, write, tmp_path):
+    (tmp_path / "features.py").write_text(FEATURES)
+
+    def flag(**variants: object) -> dict[str, object]:
+        return {"state": "ENABLED", "variants": variants, "defaultVariant": next(iter(variants))}
+
+    write(
+        {
+            "page_size": flag(some=30.0, more=1.5),
+            "layout": flag(rows="list", tiles="tiles"),
+            "ratio": flag(half=1),
+            "unread": flag(any="thing"),
+        }
+    )
+    done = windsock("check", "features:layout", "--format", "json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert {each["code"] for each in found} == {"feature-value"}
+    size, layout = (each["message"] for each in found)
+    assert size.startswith("feature 'page_size' takes a whole number, and variant 'more' is 1.5: ")
+    assert size.endswith(": the code default 20 serves, and a flagd server gives 1")
+    assert layout.startswith("feature 'layout' takes one of list, and variant 'tiles' is 'tiles': ")
+    assert layout.endswith(': the code default "list" serves')
+    lines = (tmp_path / "flagd/a.flagd.json").read_text().splitlines()
+    assert '"more": 1.5' in lines[found[0]["line"] - 1]
+    assert "checked 0 settings classes, 3 features, 4 flags: 2 values refused" in done.stderr

@@ -101,7 +101,7 @@ def test_list_and_show(run, users):
     assert max(map(len, table.splitlines())) <= 80
     assert "temperature" in table
     shown = run("show", "experimental_v1").stdout
-    assert "experimental_v1: 1 users, active\n  Tried [red]first[/red]\n" in shown
+    assert "experimental_v1: 1 user, active\n  Tried [red]first[/red]\n" in shown
     assert '  reasoning_model = "gpt-4o"\n' in shown
     assert json.loads(run("show", "experimental_v1", "--json").stdout)["changes"][0]["action"] == "edit"
 
@@ -192,3 +192,52 @@ def test_a_profile_that_somebody_got_since_is_not_taken_back(run, ask, users):
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "can't be undone: 1 user got warm since" in refused.stderr
     assert ask("select count(*) from profiles where config_id is not null") == [(1,)]
+
+
+CLASSES = """\
+import windsock
+from pydantic import Field
+
+class Tutor(windsock.Settings, flag="tutor"):
+    top_k: int = Field(10, ge=1, le=200)
+
+class Grader(windsock.Settings, flag="grader"):
+    scale: int = 5
+"""
+
+
+@pytest.fixture
+def classes(tmp_path, monkeypatch):
+    (tmp_path / "tutoring.py").write_text(CLASSES)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("classes")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("topk=3", "topk: Tutor has no such field; did you mean 'top_k'?"),
+        ("top_k=500", "top_k: Input should be less than or equal to 200"),
+        ("top_k=many", "top_k: Input should be a valid integer"),
+        ("top_k=true", "top_k: "),
+    ],
+)
+def test_create_and_edit_check_what_they_write_against_the_class(run, ask, change, message):
+    assert number(run("create", "kept", "--set", "top_k=5", "--settings", "tutoring:Tutor"))
+    for refused in (
+        run("create", "new", "--set", change, "--settings", "tutoring:Tutor"),
+        run("edit", "kept", "--set", change, "--settings", "tutoring:Tutor"),
+    ):
+        assert refused.returncode == 1
+        assert message in refused.stderr
+        assert refused.stderr.endswith("nothing was changed\n")
+    assert ask("select settings from app_configurations where name in ('kept', 'new')") == [({"top_k": 5},)]
+
+
+@pytest.mark.usefixtures("classes")
+def test_fields_of_several_classes_are_told_from_those_of_none(run):
+    both = ("--settings", "tutoring:Tutor", "--settings", "tutoring:Grader")
+    refused = run("create", "two", "--set", "scales=3", *both)
+    assert "scales: no class named here has such a field; did you mean 'scale'?" in refused.stderr
+    assert number(run("create", "two", "--set", "scale=3", "--set", "top_k=4", *both))
+    assert "not checked against a settings class" in run("edit", "two", "--set", "scale=4").stderr

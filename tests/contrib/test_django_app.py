@@ -96,6 +96,11 @@ def test_what_does_not_serve_is_a_warning(manage, tmp_path: Path, content: str |
     assert f"(windsock.{id})" in done.stderr
 
 
+def test_a_settings_class_can_be_named_although_django_has_an_option_of_that_name(manage) -> None:
+    done = manage("windsock", "--", "plan", "--settings", "coach:Coache")
+    assert "did you mean 'Coach'?" in done.stderr
+
+
 def test_the_command_line_is_windsocks_with_the_projects_modules(manage, tmp_path: Path) -> None:
     write(tmp_path, {"base": {"top_k": 5}})
     done = manage("windsock", "check", "coach:Coach")

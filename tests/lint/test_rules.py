@@ -295,7 +295,7 @@ def test_every_code_of_ours_has_an_example_here():
     shown = {code for code, _, _ in BROKEN} | {
         "unreadable", "bad-value", "yaml-boolean", "defined-twice", "suppression", "reference-cycle", "nested-reference",
         "expired", "missing-owner", "weights-not-100", "unknown-attribute", "deep-value", "settings-value", "large-file",
-        "experiment",
+        "experiment", "feature-value",
     }  # fmt: skip
     from windsock.lint.portable.known import BY_CODE as CONSTRUCTS
 

@@ -228,7 +228,7 @@ class TestLayers:
             }
         )
         assert Teacher.for_user("ann").rerank_top_n == 9
-        assert "Teacher has no such field, perhaps retrieval_top_k" in caplog.text
+        assert "Teacher has no such field; did you mean 'retrieval_top_k'?" in caplog.text
 
     def test_a_variant_that_is_not_an_object(self, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
         serve({"teacher": object_flag({"base": [1, 2]}, "base")})

@@ -40,7 +40,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "export": ("export", "Print settings classes as flags, JSON Schema or an OpenFeature manifest."),
         "lint": ("lint", "Find what flag files get wrong before they serve."),
         "fmt": ("fmt", "Format flag files."),
-        "check": ("check", "Check flag files against the settings classes that read them."),
+        "check": ("check", "Check flag files against the classes and features that read them."),
         "diff": ("diff", "Show what changed between two states of the flags, flag by flag."),
         "plan": ("plan", "Plan a change to the flags: its steps, and exactly which users it affects."),
         "apply": ("apply", "Apply a plan to a folder or as a Git commit."),

@@ -7,10 +7,11 @@ it.
 import importlib
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Final, TypeGuard
 
 import typer
@@ -19,6 +20,9 @@ from windsock.errors import ConfigurationError, UnreachableError
 from windsock.lint.linter import LintOptions
 from windsock.lint.rules import BY_CODE
 from windsock.settings.declaration import Declaration
+from windsock.settings.feature_values import DeclaredFeature
+from windsock.settings.features import Feature
+from windsock.settings.process import process
 from windsock.settings.settings import Settings
 from windsock.text import did_you_mean
 
@@ -59,8 +63,7 @@ def settings_classes(names: Sequence[str]) -> tuple[type[Settings], ...]:
     Raises:
         ConfigurationError: A name is malformed, or the class can't be found.
     """
-    listed = [_names(_section(), "settings") if name == LISTED else [name] for name in names]
-    return tuple(map(_settings_class, dict.fromkeys(chain.from_iterable(listed))))
+    return tuple(_checked(name, *_named(name)) for name in _each_name(names))
 
 
 def at_least_one(classes: Sequence[type[Settings]]) -> list[Declaration]:
@@ -75,6 +78,21 @@ def at_least_one(classes: Sequence[type[Settings]]) -> list[Declaration]:
             'listed there as settings = ["…"] under [tool.windsock]'
         )
     return [each.__windsock__.declaration for each in classes]
+
+
+def declared(names: Sequence[str]) -> tuple[list[Declaration], list[DeclaredFeature[Any]]]:
+    """The classes that the command line names, and the features of every module that importing them loads.
+
+    Args:
+        names: As for `settings_classes`; a name may also be a feature's, ``module:feature``.
+
+    Raises:
+        ConfigurationError: A name is malformed, or can't be found.
+    """
+    found = [(name, *_named(name)) for name in _each_name(names)]
+    classes = [_checked(*each) for each in found if not isinstance(each[2], Feature)]
+    features = [each for each in process.readers if isinstance(each, DeclaredFeature)]
+    return at_least_one(classes) if classes or not features else [], features
 
 
 def class_with_flag(classes: Sequence[type[Settings]], flag: str) -> type[Settings]:
@@ -96,9 +114,15 @@ def _is_settings(found: object) -> TypeGuard[type[Settings]]:
     return isinstance(found, type) and issubclass(found, Settings) and found is not Settings
 
 
-def _settings_class(name: str) -> type[Settings]:
-    module_name, _, class_name = name.partition(":")
-    if not module_name or not class_name:
+def _each_name(names: Sequence[str]) -> Iterable[str]:
+    listed = [_names(_section(), "settings") if name == LISTED else [name] for name in names]
+    return dict.fromkeys(chain.from_iterable(listed))
+
+
+def _named(name: str) -> tuple[ModuleType, Any]:
+    """Import what ``module:Name`` names: the module, and the object or None."""
+    module_name, _, object_name = name.partition(":")
+    if not module_name or not object_name:
         raise ConfigurationError(
             f"{name!r} is not a settings class's name; write module:Class, such as app.settings:Teacher"
         )
@@ -111,9 +135,14 @@ def _settings_class(name: str) -> type[Settings]:
             f"{name}: the module cannot be imported: {error}; run where it can be"
         ) from error
     found: Any = module
-    for part in class_name.split("."):
+    for part in object_name.split("."):
         found = getattr(found, part, None)
+    return module, found
+
+
+def _checked(name: str, module: ModuleType, found: object) -> type[Settings]:
     if not _is_settings(found):
+        class_name = name.partition(":")[2]
         known = [each for each, value in vars(module).items() if _is_settings(value)]
         hint = did_you_mean(class_name, known)
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""`windsock check`: do the flag files fit the settings classes that read them?"""
+"""`windsock check`: do the flag files fit the settings classes and features that read them?"""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._findings import Format, write
-from windsock.cli._project import Classes, at_least_one, settings_classes
+from windsock.cli._project import Classes, declared
 from windsock.cli._say import note, warn
 from windsock.flagfiles.files import with_mirror
 from windsock.gitops.checking import check
@@ -22,18 +22,21 @@ def command(
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="How to write what was found.")] = Format.TABLE,
 ) -> None:
-    """Check every variant in every environment against the settings classes. Exit 1 if one is refused.
+    """Check every variant against the settings classes, and the features of their modules.
+
+    Exit 1 if one is refused.
 
     Example: windsock check app.settings:Teacher
     """
-    declarations = at_least_one(settings_classes(classes or ()))
-    found = check(flags or with_mirror(), declarations)
+    declarations, features = declared(classes or ())
+    found = check(flags or with_mirror(), declarations, features)
     for warning in found.warnings:
         warn(warning)
     write(found.findings, form)
     note(
         f"checked {count(len(declarations), 'settings class', 'settings classes')}, "
-        f"{count(found.flags, 'flag')}: {count(found.refused, 'value')} refused"
+        + (f"{count(len(features), 'feature')}, " if features else "")
+        + f"{count(found.flags, 'flag')}: {count(found.refused, 'value')} refused"
         + (f", {found.pinned} equal to the default" if found.pinned else "")
     )
     if found.refused:

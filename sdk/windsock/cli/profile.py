@@ -14,7 +14,8 @@ from rich.text import Text
 
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._lines import console_of, print_lines
-from windsock.cli._say import print_json, say
+from windsock.cli._project import settings_classes
+from windsock.cli._say import note, print_json, say
 from windsock.errors import ConfigurationError
 from windsock.mirror import profiles, tuning
 from windsock.mirror.profiles import Noted, ProfileRow
@@ -31,6 +32,14 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and chang
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="A field's value, as JSON or as text."),
+]
+SettingsClasses = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODULE:CLASS",
+        help="The settings class that fields and values must fit; repeat it. pyproject.toml for those listed"
+        " there.",
+    ),
 ]
 Users = Annotated[list[str] | None, typer.Argument(help="User ids; without any, one a line on stdin.")]
 
@@ -87,7 +96,7 @@ def show(
         changes = [asdict(each) for each in found.changes]
         print_json({"name": name, "users": found.users, **row.as_data(), "changes": changes})
         return
-    say(f"{name}: {found.users:,} users, {'active' if row.active else 'not active'}")
+    say(f"{name}: {count(found.users, 'user')}, {'active' if row.active else 'not active'}")
     if row.description:
         say(f"  {row.description}")
     for field, value in row.settings.items():
@@ -102,14 +111,15 @@ def create(
     *,
     changed: Set = None,
     description: Annotated[str | None, typer.Option(help="A description, for people.")] = None,
+    settings: SettingsClasses = None,
     dry_run: DryRun = False,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Create a profile.
 
-    Example: windsock profile create warm --set temperature=1.1
+    Example: windsock profile create warm --set temperature=1.1 --settings app:Teacher
     """
-    after = ProfileRow(_values(changed), description)
+    after = _checked(name, ProfileRow(_values(changed), description), settings)
     with _connected(database_url) as connection:
         done = tuning.create(connection, name, after, dry_run=dry_run)
     _tell(done, "a new profile; no user has it")
@@ -123,23 +133,26 @@ def edit(
     unset: Annotated[list[str] | None, typer.Option(metavar="FIELD", help="Remove a field.")] = None,
     active: Annotated[bool | None, typer.Option("--activate/--deactivate", help="Serve it or not.")] = None,
     description: Annotated[str | None, typer.Option(help="A description, for people.")] = None,
+    settings: SettingsClasses = None,
     dry_run: DryRun = False,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Change a profile for all its users.
 
-    Example: windsock profile edit warm --set temperature=1.2
+    Example: windsock profile edit warm --set temperature=1.2 --settings app:Teacher
     """
     values = _values(changed)
     with _connected(database_url) as connection:
         done = tuning.edit(
             connection,
             name,
-            lambda row: row.edited(values, unset or (), active=active, description=description),
+            lambda row: _checked(
+                name, row.edited(values, unset or (), active=active, description=description), settings
+            ),
             dry_run=dry_run,
         )
     if done.differences:
-        _tell(done, f"{done.users:,} users have it")
+        _tell(done, f"{count(done.users, 'user')} {'has' if done.users == 1 else 'have'} it")
     else:
         print("nothing to do: it already is like this")
 
@@ -234,6 +247,15 @@ def _values(changed: Sequence[str] | None) -> dict[str, object]:
         except ValueError:
             values[field] = text
     return values
+
+
+def _checked(name: str, row: ProfileRow, classes: list[str] | None) -> ProfileRow:
+    """The row, if the named classes accept it."""
+    if classes:
+        tuning.check(settings_classes(classes), name, row.settings)
+    elif row.settings:
+        note("not checked against a settings class; name it with --settings MODULE:CLASS")
+    return row
 
 
 def _tell(done: Tuned, audience: str) -> None:

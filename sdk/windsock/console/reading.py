@@ -12,6 +12,7 @@ from windsock.errors import MissingExtraError, UnreachableError
 from windsock.flagfiles.files import FlagFile, read_files
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, FlagSet
+from windsock.mirror import checking
 from windsock.mirror.profiles import is_uuid
 from windsock.postgres.queries import load_queries
 from windsock.providers.compiled import CompiledProvider
@@ -135,13 +136,8 @@ def profile_names(connection: "Connection", ids: Iterable[object]) -> dict[str, 
 
 def part_of(console: Console, settings: Mapping[str, object], flag: str) -> Mapping[str, object]:
     """A row's settings for one class, split as the mirror does it."""
-    if len(console.settings) == 1:
-        return settings
-    nested = settings.get(flag)
-    own = class_of(console, flag).model_fields
-    flags = {each.flag for each in console.declarations}
-    beside = {key: value for key, value in settings.items() if key in own and key not in flags}
-    return {**beside, **(nested if isinstance(nested, Mapping) else {})}
+    declaration = class_of(console, flag).__windsock__.declaration
+    return checking.part_of(settings, declaration, console.declarations)
 
 
 def masked_settings(console: Console, settings: Mapping[str, object]) -> dict[str, object]:

@@ -1,14 +1,16 @@
-"""Flag files checked against the settings classes that read them, as the linter's findings."""
+"""Flag files checked against the settings classes and features that read them, as the linter's findings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from windsock.flagfiles.files import read_files
 from windsock.flagfiles.sets import flag_set
-from windsock.gitops.misfits import located, misfits, pins
+from windsock.gitops.misfits import feature_misfits, located, misfits, pins
 from windsock.lint.linter import Finding, Level
 from windsock.settings.declaration import Declaration
+from windsock.settings.feature_values import DeclaredFeature
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class CheckReport:
 
     Attributes:
         flags: How many flags were read.
-        findings: Values that a class refuses, and values that equal its default, in the order of the files.
+        findings: Values that a class or a feature refuses, and values that equal a default, by file.
         warnings: Possible mistakes: no flag for a class, fields that a profile could redirect.
     """
 
@@ -36,8 +38,10 @@ class CheckReport:
         return len(self.findings) - self.refused
 
 
-def check(paths: Sequence[Path], declarations: Sequence[Declaration]) -> CheckReport:
-    """Check every variant in every environment against the classes.
+def check(
+    paths: Sequence[Path], declarations: Sequence[Declaration], features: Sequence[DeclaredFeature[Any]] = ()
+) -> CheckReport:
+    """Check every variant in every environment against the classes and features.
 
     Raises:
         UnreachableError: A path cannot be read, or has no flag files.
@@ -47,10 +51,11 @@ def check(paths: Sequence[Path], declarations: Sequence[Declaration]) -> CheckRe
     served = flag_set(files)
     warnings = [warning for each in declarations for warning in _warnings(each, served.flags)]
     refused = located(misfits(served, declarations), files, "settings-value", Level.ERROR)
+    mistyped = located(feature_misfits(served, features), files, "feature-value", Level.ERROR)
     pinned = located(pins(served, declarations), files, "settings-default", Level.WARNING)
     return CheckReport(
         len(served.flags),
-        tuple(sorted([*refused, *pinned], key=_place)),
+        tuple(sorted([*refused, *mistyped, *pinned], key=_place)),
         (*warnings, *map(str, served.problems)),
     )
 

@@ -1,7 +1,11 @@
-"""Whether flag files fit the settings classes that read them: every variant, in every environment."""
+"""Whether flag files fit the settings classes and features that read them, in every environment."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from openfeature.flag_evaluation import FlagType
 
 from windsock.evaluator import CompiledFlag
 from windsock.flagfiles.files import FlagFile
@@ -12,8 +16,10 @@ from windsock.lint.linter import Finding, Level
 from windsock.lint.places import open_text
 from windsock.nested import at, holds, leaf_paths
 from windsock.settings.declaration import Declaration
+from windsock.settings.feature_values import DeclaredFeature
 from windsock.settings.layers import Layer, Origin
 from windsock.settings.laying import resolve
+from windsock.text import short
 
 MOST_COMBINATIONS = 10_000
 """Combinations of base, arm and profile tried for one class; beyond that, each profile without an arm."""
@@ -63,6 +69,28 @@ def pins(flag_set: FlagSet, declarations: Sequence[Declaration]) -> tuple[Misfit
                     message = f"equals the default of {name}; leave it out, so that the code decides"
                     found.append(Misfit(variant.flag, ("variants", variant.name, *path), message))
     return tuple(found)
+
+
+def feature_misfits(flag_set: FlagSet, features: Iterable[DeclaredFeature[Any]]) -> tuple[Misfit, ...]:
+    """Find variants whose value isn't of the type that code declares for a feature."""
+    return tuple(
+        Misfit(flag, ("variants", name), _of_feature(feature, name, value))
+        for feature in features
+        if (flag := flag_set.flags.get(feature.key)) is not None
+        for name, value in flag.variants.items()
+        if feature.fitting(value) is None
+    )
+
+
+def _of_feature(feature: DeclaredFeature[Any], variant: str, value: JsonValue) -> str:
+    default = json.dumps(feature.plain_default, ensure_ascii=False)
+    cut = ""
+    if feature.kind is FlagType.INTEGER and isinstance(value, float):
+        cut = f", and a flagd server gives {int(value)}"  # its RPC for whole numbers drops the fraction
+    return (
+        f"feature {feature.key!r} takes {feature.words}, and variant {variant!r} is {short(value)}: "
+        f"the code default {default} serves{cut}"
+    )
 
 
 def environments_of(flag: Flag | None) -> tuple[str, ...]:

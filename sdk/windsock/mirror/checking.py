@@ -1,14 +1,67 @@
 """Check whether a configuration fits the settings classes that will read it."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from windsock.errors import ConfigurationError
 from windsock.mirror.documents import Profile
-from windsock.mirror.rows import HeldBackError
+from windsock.mirror.rows import ConfigurationRow, HeldBackError, read_profile
+from windsock.settings.declaration import Declaration
 from windsock.settings.layers import Layer, Origin
 from windsock.settings.laying import resolve
 from windsock.settings.settings import Settings
+from windsock.text import did_you_mean
+
+
+def faults(
+    declarations: Sequence[Declaration], name: str, settings: Mapping[str, object]
+) -> Iterator[tuple[str, str]]:
+    """Why a profile couldn't be served as it is: flagd's limits, unknown fields, and values a class refuses.
+
+    Args:
+        declarations: Every class that the profile may set.
+        name: The profile.
+        settings: Its content.
+
+    Yields:
+        The field, empty for the whole profile, and what is wrong with it.
+    """
+    text = json.dumps(settings)
+    fields = {each.flag: each.fields for each in declarations}
+    try:
+        read_profile(
+            ConfigurationRow("", name, is_active=True, settings=text, size=len(text)), tuple(fields), fields
+        )
+    except HeldBackError as error:
+        if settings:
+            yield "", str(error)
+    for each in declarations:
+        part = part_of(settings, each, declarations)
+        for path, message in each.unknown(part):
+            yield ".".join(path), message
+        layer = Layer(Origin("profile", each.profile_flag, name), part)
+        for refusal in resolve(each, [layer]).refusals if part else ():
+            yield ".".join(refusal.path), refusal.message
+
+
+def strays(declarations: Sequence[Declaration], settings: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Keys of a profile that belong to none of several classes; of one class, they are its unknown fields."""
+    known = [name for each in declarations for name in (each.flag, *each.fields)]
+    for key in settings if len(declarations) > 1 else ():
+        if key not in known:
+            yield key, f"no class named here has such a field{did_you_mean(key, known)}"
+
+
+def part_of(
+    settings: Mapping[str, object], declaration: Declaration, declarations: Sequence[Declaration]
+) -> Mapping[str, object]:
+    """A profile's settings for one of the classes, split as the mirror does it."""
+    if len(declarations) == 1:
+        return settings
+    flags = {each.flag for each in declarations}
+    nested = settings.get(declaration.flag)
+    beside = {key: value for key, value in settings.items() if key in declaration.fields and key not in flags}
+    return {**beside, **(nested if isinstance(nested, Mapping) else {})}
 
 
 class Fitting:

@@ -1,12 +1,14 @@
 """Tuning and assigning profiles: each function tells what changes, and changes it unless it's a dry run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from windsock.errors import ConfigurationError
 from windsock.mirror import profiles
+from windsock.mirror.checking import faults, strays
 from windsock.mirror.profiles import Noted, ProfileRow
+from windsock.settings.settings import Settings
 
 if TYPE_CHECKING:
     from windsock.mirror.profiles import Connection
@@ -65,6 +67,21 @@ def shown(connection: "Connection", name: str) -> Shown:
     """
     row, users = profiles.found(connection, name)
     return Shown(row, users, profiles.history(connection, name, 10))
+
+
+def check(classes: Sequence[type[Settings]], name: str, settings: Mapping[str, object]) -> None:
+    """Check a profile's fields and values against every class that it may set.
+
+    Raises:
+        ConfigurationError: A class doesn't have a field, or refuses its value; nothing was changed.
+    """
+    declarations = [each.__windsock__.declaration for each in classes]
+    found = [*strays(declarations, settings), *faults(declarations, name, settings)]
+    if found:
+        raise ConfigurationError(
+            "; ".join(f"{field}: {message}" if field else message for field, message in found)
+            + "; nothing was changed"
+        )
 
 
 def create(connection: "Connection", name: str, after: ProfileRow, *, dry_run: bool) -> Tuned:

@@ -1,12 +1,12 @@
 """Translate flag values, which are by field name, into the input that pydantic reads."""
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Final
 
 from windsock.nested import FieldPath, nest, overlay
 from windsock.settings.shapes import Shape, fields_of
+from windsock.text import did_you_mean
 
 
 class _Removed:
@@ -113,9 +113,7 @@ def _of_model(
         field = fields.get(name)
         if field is None:
             if not extra:
-                near = get_close_matches(str(name), fields, n=1)
-                hint = f", perhaps {near[0]}" if near else ""
-                yield path, f"{kind.__name__} has no such field{hint}"
+                yield path, f"{kind.__name__} has no such field{did_you_mean(str(name), list(fields))}"
         elif not all(isinstance(step, str) for step in field.written):
             yield path, "its alias is a path into a list, which a flag cannot write"
         elif tuned and field.fixed:

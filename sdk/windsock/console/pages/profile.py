@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -15,11 +15,9 @@ from windsock.console.views.forms import Faults, by_field, inputs, repeated, sen
 from windsock.console.visits import Answer, Go, Page, Route, Visit
 from windsock.errors import ConfigurationError
 from windsock.mirror import profiles
+from windsock.mirror.checking import faults
 from windsock.mirror.profiles import ProfileRow
-from windsock.mirror.rows import ConfigurationRow, HeldBackError, read_profile
 from windsock.settings.declaration import Declaration
-from windsock.settings.layers import Layer, Origin
-from windsock.settings.laying import resolve
 
 _USERS: Final = 50
 _NAME: Final = 200
@@ -127,7 +125,9 @@ def _after(visit: Visit, name: str, before: ProfileRow | None) -> tuple[ProfileR
         description=visit.form.get("description", "").strip() or None,
         active="active" in visit.form,
     )
-    return after, by_field(fields, _faults(visit, name, after)).and_fields(form.wrong)
+    return after, by_field(fields, faults(visit.console.declarations, name, after.settings)).and_fields(
+        form.wrong
+    )
 
 
 def _edited(visit: Visit) -> Declaration:
@@ -158,25 +158,6 @@ def _with_part(
         kept.pop(declaration.flag, None)
         return {**kept, declaration.flag: dict(part)} if part else kept
     return {**kept, **part}
-
-
-def _faults(visit: Visit, name: str, row: ProfileRow) -> Iterator[tuple[str, str]]:
-    """Why the changed profile couldn't be served: class validation errors and flagd's limits."""
-    text = json.dumps(row.settings)
-    flags = tuple(each.flag for each in visit.console.declarations)
-    fields = {each.flag: each.fields for each in visit.console.declarations}
-    try:
-        read_profile(ConfigurationRow("", name, row.active, text, len(text)), flags, fields)
-    except HeldBackError as error:
-        if row.settings:
-            yield "", str(error)
-    for each in visit.console.declarations:
-        part = part_of(visit.console, row.settings, each.flag)
-        for path, message in each.unknown(part):
-            yield ".".join(path), message
-        layer = Layer(Origin("profile", each.profile_flag, name), part)
-        for refusal in resolve(each, [layer]).refusals if part else ():
-            yield ".".join(refusal.path), refusal.message
 
 
 def _must_change_both(visit: Visit, before: ProfileRow | None, after: ProfileRow) -> None:

@@ -330,6 +330,14 @@ _SETTINGS: Final = (
         "Found by `windsock check`, which knows the classes. The service falls back to the layer below "
         "for that field. Correct the value or the class.",
     ),
+    LintRule(
+        "feature-value",
+        _E,
+        "a value of another type than a feature's",
+        "Found by `windsock check`, which knows the features that the imported modules declare. The code "
+        "default serves instead; a flagd server cuts 1.5 to 1 for a whole-number feature, and says nothing. "
+        "Correct the value, or the default in the code.",
+    ),
 )
 _EXPERIMENTS: Final = (
     LintRule(

@@ -13,8 +13,11 @@ class Command(BaseCommand):  # type: ignore[misc]  # Django has no types
     requires_system_checks = ()
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Pass the arguments through unchanged; windsock's own parser reads them."""
-        self.handle(*argv[2:])
+        """Pass the arguments through; windsock's own parser reads them.
+
+        Django itself reads a ``--settings`` that no ``--`` comes before.
+        """
+        self.handle(*argv[3:] if argv[2:3] == ["--"] else argv[2:])
 
     def handle(self, *arguments: str, **_: Any) -> None:
         """Run a command: ``call_command("windsock", "lint")``."""
