@@ -97,7 +97,9 @@ def test_what_does_not_serve_is_a_warning(manage, tmp_path: Path, content: str |
 
 
 def test_a_settings_class_can_be_named_although_django_has_an_option_of_that_name(manage) -> None:
-    done = manage("windsock", "--", "plan", "--settings", "coach:Coache")
+    done = manage(
+        "windsock", "--", "profile", "create", "p", "--set", "top_k=3", "--settings", "coach:Coache"
+    )
     assert "did you mean 'Coach'?" in done.stderr
 
 
