@@ -178,6 +178,20 @@ def test_a_new_user_whose_id_is_not_a_uuid_is_refused(run, ask):
     )
 
 
+def test_an_application_may_have_made_profiles_with_ids_of_another_type(run, ask):
+    ask("drop table profiles cascade")
+    ask("create table profiles (id bigint primary key, config_id uuid references app_configurations)")
+    ask("insert into profiles values (41), (42)")
+    assert "1 user gets" in run("assign", "experimental_v1", "42").stdout
+    assert ask("select id from profiles where config_id is not null") == [(42,)]
+    missing = run("assign", "experimental_v1", "43", "--create")
+    assert "no row in profiles for 43" in missing.stderr
+    assert "--create" not in missing.stderr
+    assert (
+        'invalid input syntax for type bigint: "ada"' in run("assign", "experimental_v1", "ada", "41").stderr
+    )
+
+
 def test_an_application_whose_profiles_need_more_columns_makes_them_itself(run, ask):
     ask("alter table profiles add column email text not null")
     done = run("assign", "experimental_v1", str(uuid4()), "--create")

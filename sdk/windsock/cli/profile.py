@@ -211,6 +211,10 @@ def _connected(url: str | None) -> Iterator["profiles.Connection"]:
             raise ConfigurationError(
                 f"{error.diag.message_primary}: windsock_assigner may assign; to tune, use the tables' owner"
             ) from error
+        except errors.InvalidTextRepresentation as error:
+            raise ConfigurationError(
+                f"{error.diag.message_primary}: ids in profiles have that type"
+            ) from error
         except errors.NotNullViolation as error:
             raise ConfigurationError(
                 f"{error.diag.message_primary}: your application makes the rows of profiles"

@@ -178,7 +178,8 @@ def moves(
         connection: A connection of the assigning role or the owner.
         name: The profile; None unassigns.
         users: The users' ids in `profiles`.
-        new: Whether to include users without a row, who have no profile; `add` creates their rows.
+        new: Whether to include users without a row, who have no profile; `add` creates their rows, if ids are
+            UUIDs.
 
     Raises:
         ConfigurationError: The profile doesn't exist or isn't active, or a user has no row or isn't a UUID.
@@ -195,17 +196,18 @@ def moves(
         config_id = str(row[0])
     have = _having(connection, users)
     others = [user for user in users if user not in have]
-    malformed = next((user for user in others if not is_uuid(user)), None)
+    has_uuids = _has_uuids(connection)
+    malformed = next((user for user in others if has_uuids and not is_uuid(user)), None)
     if malformed is not None:
         raise ConfigurationError(f"{malformed!r} is not a UUID, and the users' ids in profiles are UUIDs")
-    unknown = [user for user in _as_stored(others) if user not in have]
-    if new:
+    unknown = [user for user in (_as_stored(others) if has_uuids else others) if user not in have]
+    if new and has_uuids:
         have |= dict.fromkeys(unknown, None)
     elif unknown:
         shown = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
         raise ConfigurationError(
-            f"no row in profiles for {shown}; nothing was changed. Your application makes the rows, or"
-            " `windsock profile assign --create`"
+            f"no row in profiles for {shown}; nothing was changed. Your application makes the rows"
+            + (", or `windsock profile assign --create`" if has_uuids else "")
         )
     before = {user: had for user, had in have.items() if had != config_id}
     return before, dict.fromkeys(before, config_id)
@@ -301,14 +303,13 @@ def _is_assigned(connection: "Connection", after: Mapping[str, object]) -> bool:
 
 def _having(connection: "Connection", users: Sequence[str]) -> dict[str, str | None]:
     """The profiles of the users that have a row in `profiles`; locked in the transaction."""
-    from psycopg.errors import InvalidTextRepresentation  # noqa: PLC0415 - an extra; a connection needs it
+    known = _as_stored(filter(is_uuid, users)) if _has_uuids(connection) else users
+    return dict(connection.execute(QUERIES["assigned"], [_array(known)]).fetchall())
 
-    try:
-        with connection.transaction():
-            return dict(connection.execute(QUERIES["assigned"], [_array(users)]).fetchall())
-    except InvalidTextRepresentation:  # `profiles` has UUIDs, and some of these aren't UUIDs
-        known = _as_stored(user for user in users if is_uuid(user))
-        return dict(connection.execute(QUERIES["assigned"], [_array(known)]).fetchall())
+
+def _has_uuids(connection: "Connection") -> bool:
+    """Whether ids in `profiles` are UUIDs; an application may have made the table with others."""
+    return connection.execute(QUERIES["id_type"]).fetchone() == ("uuid",)
 
 
 def _assign(connection: "Connection", users: Mapping[str, object]) -> None:
