@@ -53,6 +53,40 @@ def test_a_deactivation_goes_out_while_a_mass_removal_is_stopped(*, world, crowd
     assert mirror.status.trouble
 
 
+def test_moving_users_to_an_inactive_configuration_is_a_removal(*, world, crowd, watching):
+    off = world.configuration("off", {"retrieval_top_k": 9}, active=False)
+    mirror = watching(world.mirror(poll_seconds=0.1))
+    eventually(lambda: len(world.served()) == 1000)
+    world.execute("update profiles set config_id = %s where config_id = %s", off, world.seed)
+    eventually(lambda: "that an hour may remove" in mirror.status.trouble)
+    assert len(world.served()) == 1000
+
+
+def test_users_of_configurations_that_are_not_published_hide_no_removal(world, crowd):
+    """Another group of mirrors may publish those."""
+    flags = ("teacher", "tutor")
+    world.execute("update app_configurations set settings = jsonb_build_object('teacher', settings)")
+    foreign = world.configuration("foreign", {"grader": {"strict": True}})
+    world.mirror(flags=flags).once()
+    world.execute(
+        "insert into profiles (id, config_id) select gen_random_uuid(), %s from generate_series(1, 2000)",
+        foreign,
+    )
+    remove(world, 900)
+    with pytest.raises(GuardError, match="900 of 1,000 published assignments"):
+        world.mirror(flags=flags).once()
+    assert len(world.served()) == 1000
+
+
+def test_a_configuration_that_is_emptied_goes_out_however_many_have_it(world, crowd):
+    flags = ("teacher", "tutor")
+    world.execute("update app_configurations set settings = jsonb_build_object('teacher', settings)")
+    world.mirror(flags=flags).once()
+    world.execute("update app_configurations set settings = '{}' where id = %s", world.seed)
+    world.mirror(flags=flags).once()
+    assert len(world.served()) == 50
+
+
 def test_retries_do_not_open_the_guard(world, crowd):
     mirror = world.mirror()
     mirror.once()

@@ -62,9 +62,9 @@ class ShrinkGuard:
             self._peaks.popleft()  # it ended when the next count began
 
     def forgive(self, count: int) -> None:
-        """Don't count assignments lost to a deactivated configuration; that loss is intentional.
+        """Don't count assignments lost to a configuration that was switched off; that loss is intentional.
 
-        Call this once, after publishing the deactivation.
+        Call this once, after publishing that.
         """
         if count:
             self._peaks = deque((at, max(0, assigned - count)) for at, assigned in self._peaks)
@@ -74,7 +74,7 @@ class ShrinkGuard:
         self._peaks.clear()
 
     def allows(self, assigned: int, forgiven: int = 0) -> bool:
-        """Whether dropping to this many assignments is allowed; deactivated ones don't count."""
+        """Whether dropping to this many assignments is allowed; those switched off don't count."""
         before = max(0, self.before - forgiven)
         return before - assigned <= max(FEW, self._max_shrink * before)
 
@@ -85,7 +85,7 @@ class ShrinkGuard:
             assigned: How many assignments would be left.
             users: The number of rows in `profiles`.
             configurations: The number of rows in `app_configurations`.
-            forgiven: How many published assignments belong to deactivated configurations.
+            forgiven: How many published assignments belong to configurations switched off.
 
         Raises:
             GuardError: A table was emptied, or too many assignments would be lost.
@@ -100,7 +100,7 @@ class ShrinkGuard:
             )
         if not self.allows(assigned, forgiven):
             raise GuardError(
-                f"{before - assigned:,} of {before:,} published assignments are gone from profiles, "
-                f"more than the {self._max_shrink:.0%} that an hour may remove: the last good files stay. "
-                f"{advice}"
+                f"{before - assigned:,} of {before:,} published assignments are gone from profiles or moved "
+                f"to configurations that publish nothing, more than the {self._max_shrink:.0%} that an hour "
+                f"may remove: the last good files stay. {advice}"
             )

@@ -47,8 +47,7 @@ class Reading:
         cursor: The snapshot, for a later `Source.changes`.
         withdrawn: The configurations' currently withdrawn values.
         configurations: Every row of `app_configurations`.
-        users: The number of rows in `profiles`.
-        assigned: How many of them have an active configuration.
+        users: How many users each configuration has, by its id; None for those without one.
     """
 
     def __init__(self, connection: "Connection", withdrawn: "_Withdrawn", id_type: str) -> None:
@@ -59,7 +58,8 @@ class Reading:
             self.cursor = str(one(connection, "snapshot")[0])
             rows = connection.execute(QUERIES["all_configurations"], {"limit": MAX_SETTINGS_BYTES})
             self.configurations = tuple(_configuration(row, withdrawn) for row in rows)
-            self.users, self.assigned = one(connection, "profile_counts")
+            counts = connection.execute(QUERIES["profile_counts"])
+            self.users: dict[str | None, int] = dict(counts)
 
     def assignments(self, shards: int) -> Generator[AssignmentList]:
         """Stream the assignments ordered by shard and configuration; close the stream if you stop early."""

@@ -152,13 +152,15 @@ class Publisher:
         """
         if allow_shrink:
             self._guard.reset()
-        forgiven = self._deactivated(reading.configurations)
+        profiles = self._profiles(reading.configurations)
+        forgiven = self._switched_off(reading.configurations, profiles)
+        # only users of what is published: those of another mirror's configurations must not hide a removal
+        assigned = sum(reading.users.get(config_id, 0) for config_id in profiles)
         try:
-            self._guard.check(reading.assigned, reading.users, len(reading.configurations), forgiven)
+            self._guard.check(assigned, sum(reading.users.values()), len(reading.configurations), forgiven)
         except GuardError:
             self.publish_configurations(reading.configurations)
             raise
-        profiles = self._profiles(reading.configurations)
         before, self.published = self.published, Published(profiles=dict(profiles))
         try:
             with contextlib.closing(reading.assignments(self.layout.shards)) as rows:
@@ -176,10 +178,12 @@ class Publisher:
         might be lost: the changes give only an upper bound.
         """
         profiles = self._changed_profiles(changes)
-        lost = sum(row.config_id is None for row in changes.assignments)
-        if profiles is None or not self.is_intact() or not self._guard.allows(self.published.assigned - lost):
+        if profiles is None or not self.is_intact():
             return None
-        forgiven = self._deactivated(changes.configurations)
+        lost = sum(row.config_id not in profiles for row in changes.assignments)
+        if not self._guard.allows(self.published.assigned - lost):
+            return None
+        forgiven = self._switched_off(changes.configurations, profiles)
         written = self._write_all(self._moved(profiles, changes.assignments))
         self.published.profiles = profiles
         self._remember(forgiven, written.assigned)
@@ -215,7 +219,7 @@ class Publisher:
                 del profiles[row.id]
             else:
                 profiles[row.id] = profile
-        forgiven = self._deactivated(known)
+        forgiven = self._switched_off(known, profiles)
         written = self._write_all(self._moved(profiles, ()))
         self.published.profiles = profiles
         self._remember(forgiven)
@@ -294,14 +298,14 @@ class Publisher:
             made.append((number, len(data), _tallies(shard)))
             yield self.layout.file_names[number], data
 
-    def _deactivated(self, rows: Iterable[ConfigurationRow]) -> int:
-        """Count the published assignments whose configuration is now inactive."""
-        inactive = {row.id for row in rows if not row.is_active}
+    def _switched_off(self, rows: Iterable[ConfigurationRow], profiles: Mapping[str, Profile]) -> int:
+        """Count the published assignments whose configuration was deactivated or emptied."""
+        off = {row.id for row in rows} - profiles.keys()
         return sum(
             tally.users
             for tallies in self.published.tallies.values()
             for config_id, tally in tallies.items()
-            if config_id in inactive
+            if config_id in off
         )
 
     def _shards(

@@ -141,11 +141,8 @@ where lifted_at is null and expires_at > now() and flag like '%.profile'
     and exists (select from public.app_configurations c where c.id::text = variant);
 
 -- name: profile_counts
--- How many users there are, and how many of them have an active configuration: what the guard against mass
--- removal compares.
-select count(*), count(c.id)
-from public.profiles p
-left join public.app_configurations c on c.id = p.config_id and coalesce(c.is_active, true);
+-- How many users each configuration has, and how many have none: what the guard against mass removal compares.
+select config_id::text, count(*) from public.profiles group by config_id;
 
 -- name: assignment_tallies
 -- How many users each configuration has, and the sum of the hashes of their ids: what nobody logged shows in them.
