@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -12,6 +11,7 @@ from windsock.experiments.data.unit_table import columns_of
 from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import Kind, Metric
 from windsock.experiments.progress import Progress
+from windsock.experiments.quantities import duration_words
 from windsock.experiments.reading import DeclaredExperiment
 from windsock.experiments.statistics import minimum_events
 from windsock.experiments.statistics.e_processes import (
@@ -267,8 +267,8 @@ class Comparing:
         return self._normal(empty, metric, (control, treatment), alpha)
 
     def _waiting(self, metric: Metric, units: tuple[int, int]) -> str:
-        days = (metric.delay + metric.window) / timedelta(days=1)
-        return f"{units[0]} and {units[1]} units have been in for the {days:g} days that this metric takes"
+        taken = duration_words(metric.delay + metric.window)
+        return f"{units[0]:,} and {units[1]:,} units have been in for the {taken} that this metric takes"
 
     def _normal(
         self, empty: Comparison, metric: Metric, arms: tuple[ArmSums, ArmSums], alpha: float

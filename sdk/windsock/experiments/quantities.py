@@ -6,6 +6,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from windsock.text import count
+
 _UNITS: Final = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION: Final = re.compile(r"(\d{1,5})\s*([mhdw])")
 _PERCENT: Final = re.compile(r"(-?\d+(?:\.\d+)?)\s*%")
@@ -44,6 +46,15 @@ def duration_text(value: timedelta) -> str:
         if seconds and seconds % _UNITS[unit] == 0:
             return f"{seconds // _UNITS[unit]}{unit}"
     return f"{seconds // 60}m"
+
+
+def duration_words(value: timedelta) -> str:
+    """Write a duration for a sentence, with the largest unit that divides it: ``7 days``, ``90 minutes``."""
+    seconds = round(value.total_seconds())
+    for unit in ("day", "hour", "minute"):
+        if seconds and seconds % _UNITS[unit[0]] == 0:
+            return count(seconds // _UNITS[unit[0]], unit)
+    return count(seconds, "second")
 
 
 Duration = Annotated[

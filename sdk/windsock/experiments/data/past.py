@@ -1,7 +1,7 @@
 """Reads what units did before the experiment, to compute power."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import ibis
 import numpy as np
@@ -11,7 +11,7 @@ from windsock.errors import ConfigurationError
 from windsock.experiments.data.sources import Scope, rows_of
 from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.metrics import Kind, Metric
-from windsock.experiments.quantities import duration_text
+from windsock.experiments.quantities import duration_words
 from windsock.text import count
 
 MAX_UNITS = 200_000
@@ -65,8 +65,7 @@ def read_past(
     grouped = recent.group_by("unit").aggregate(n=numerator.fill_null(0.0), d=per.sum().fill_null(0.0))
     found = warehouse.rows(grouped.select("n", "d").limit(MAX_UNITS), scope.where(name))
     if len(found) < 2:
-        whole, rest = divmod(metric.window, timedelta(days=1))
-        window = duration_text(metric.window) if rest else count(whole, "day")
+        window = duration_words(metric.window)
         raise ConfigurationError(
             f"{scope.where(name)}: {count(len(found), 'unit')} had a row in the last {window}; "
             "power needs past data: give the mean and the standard deviation instead"

@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
+from textwrap import wrap
 
 from windsock.experiments.wording import signed
 
 WIDTH, LEFT, RIGHT = 360, 8, 8
+_LABEL, _LINE = 50, 16
+"""Characters that fit a label's line, and how far its lines are apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +41,21 @@ def intervals(bars: Sequence[PlottedInterval], title: str) -> str:
         clipped = max(-edge, min(edge, value))
         return LEFT + (clipped + edge) / (2 * edge) * (WIDTH - LEFT - RIGHT)
 
-    height = 56 * len(bars)
-    parts = []
-    for number, bar in enumerate(bars):
-        y = 56 * number + 26
+    parts, y = [], -30
+    for bar in bars:
+        label = wrap(bar.label, _LABEL)
+        y += 56 + _LINE * (len(label) - 1)
+        parts += [
+            f'<text class="label" x="{LEFT}" y="{y - 14 - _LINE * above}">{escape(line)}</text>'
+            for above, line in enumerate(reversed(label))
+        ]
         parts.append(
-            f'<text class="label" x="{LEFT}" y="{y - 14}">{escape(bar.label)}</text>'
             f'<text class="value" x="{WIDTH - RIGHT}" y="{y + 19}">{escape(bar.text)}</text>'
             f'<line class="zero" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="{y - 9}" y2="{y + 9}"/>'
             f'<line class="bar {bar.tone}" x1="{x(bar.low):.1f}" x2="{x(bar.high):.1f}" y1="{y}" y2="{y}"/>'
             f'<circle class="dot {bar.tone}" cx="{x(bar.middle):.1f}" cy="{y}" r="4.5"/>'
         )
-    return _svg(height, title, parts)
+    return _svg(y + 30, title, parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +113,16 @@ def cumulative(series: Mapping[str, Sequence[tuple[str, int]]], title: str) -> s
         f'<text class="tick end" x="{left - 6}" y="{bottom + 4}">0</text>',
         f'<line class="zero" x1="{left}" x2="{WIDTH - RIGHT}" y1="{bottom}" y2="{bottom}"/>',
     ]
+    keys = []
     for number, (arm, values) in enumerate(sums.items()):
         points = " ".join(at(index, value) for index, value in enumerate(values))
         tone, y, text = f"a{number % 4}", top + 2 + 16 * number, f"{escape(arm)}: {values[-1]:,}"
-        parts.append(
-            f'<polyline class="line {tone}" points="{points}"/>'
+        parts.append(f'<polyline class="line {tone}" points="{points}"/>')
+        keys.append(
             f'<rect class="key {tone}" x="{left + 6}" y="{y}" width="10" height="4"/>'
-            f'<text class="tick" x="{left + 22}" y="{y + 6}">{text}</text>'
+            f'<text class="tick key" x="{left + 22}" y="{y + 6}">{text}</text>'
         )
+    parts += keys  # above every line
     first, last = (datetime.fromisoformat(day).replace(tzinfo=UTC) for day in (days[0], days[-1]))
     parts.append(_dates(first, last, left, bottom + 18))
     return _svg(int(bottom) + 26, title, parts)

@@ -103,7 +103,7 @@ def _effects(analysis: Analysis) -> str:
             control = analysis.declared.experiment.control
             caption = f"{title}: change against {control}, with the interval that holds at every look"
             parts.append(_figure(drawing.intervals(bars, caption), caption))
-    return "".join(parts) if len(parts) > 1 else ""
+    return f'{parts[0]}<div class="figures">{"".join(parts[1:])}</div>' if len(parts) > 1 else ""
 
 
 def _over_time(analysis: Analysis, history: Sequence[Analysis]) -> str:
@@ -120,7 +120,7 @@ def _over_time(analysis: Analysis, history: Sequence[Analysis]) -> str:
         for (metric, arm), found in looks.items()
         if len(found) > 1 and (caption := f"{metric_title(metric).capitalize()} in {arm}, look by look")
     ]
-    return f"<h2>Over time</h2>{''.join(parts)}" if parts else ""
+    return f'<h2>Over time</h2><div class="figures">{"".join(parts)}</div>' if parts else ""
 
 
 def _allocation(analysis: Analysis) -> str:
@@ -133,7 +133,7 @@ def _allocation(analysis: Analysis) -> str:
         for arm, count in ratio.counts.items()
     )
     verdict = (
-        "The arms differ from the declared sizes by more than chance explains: do not trust any effect below."
+        "The arms differ from the declared sizes by more than chance explains: do not trust any effect here."
         if ratio.mismatch
         else "The arms have the declared sizes, as far as chance lets them."
     )
