@@ -75,7 +75,7 @@ def command(
 ) -> None:
     """Plan a change: its steps, and who gets something else. Exit 0: none, 3: changes, 1: findings.
 
-    Example: windsock plan --against origin/main --users users.parquet --max-moved 2%
+    Example: windsock plan --users users.parquet --max-moved 2%
     """
     named = paths or [DEFAULT_FOLDER]
     limits = Limits(None if max_moved is None else parse_share(max_moved), allow_reshuffle)
