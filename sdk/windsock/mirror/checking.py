@@ -37,11 +37,11 @@ def faults(
             yield "", str(error)
     for each in declarations:
         part = part_of(settings, each, declarations)
-        for path, message in each.unknown(part):
-            yield ".".join(path), message
+        found = list(each.unknown(part))
         layer = Layer(Origin("profile", each.profile_flag, name), part)
-        for refusal in resolve(each, [layer]).refusals if part else ():
-            yield ".".join(refusal.path), refusal.message
+        found += [(each.path, each.message) for each in (resolve(each, [layer]).refusals if part else ())]
+        for path, message in dict.fromkeys(found):
+            yield ".".join(path), message
 
 
 def strays(declarations: Sequence[Declaration], settings: Mapping[str, object]) -> Iterator[tuple[str, str]]:

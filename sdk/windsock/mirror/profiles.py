@@ -9,7 +9,7 @@ from uuid import UUID
 
 from windsock.errors import ConfigurationError
 from windsock.postgres.queries import load_queries
-from windsock.text import count
+from windsock.text import count, did_you_mean
 
 if TYPE_CHECKING:
     import psycopg
@@ -118,8 +118,8 @@ def found(connection: "Connection", name: str) -> tuple[ProfileRow, int]:
     """
     row = connection.execute(QUERIES["row"], [name]).fetchone()
     if row is None:
-        names = ", ".join(each.name for each in listed(connection)) or "none"
-        raise ConfigurationError(f"there is no profile {name!r}; there are: {names}")
+        hint = did_you_mean(name, [each.name for each in listed(connection)])
+        raise ConfigurationError(f"there is no profile {name!r}{hint}")
     config_id, _, description, settings, active = row
     users = connection.execute(QUERIES["users"], [config_id]).fetchone()
     return ProfileRow(settings, description, active), users[0] if users else 0

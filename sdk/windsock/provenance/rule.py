@@ -112,7 +112,7 @@ class _Trace:
         if value is None:
             return f"the default variant {self._flag.default_variant!r}"
         name = self._flag.metadata.get(f"config.{value}")  # the mirror's, for a profile's id
-        return _written(value) if name is None else f"{_written(name)}, {value}"
+        return _written(value if name is None else name)
 
     def _value(self, rule: JsonValue) -> object:
         return self._scope.compile(rule)(self._data)
