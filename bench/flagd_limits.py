@@ -68,7 +68,7 @@ def measured(size: int, folder: Path) -> Figures:
 def main() -> None:
     """Write the files of each size, measure, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", default="1000000,3000000")
+    parser.add_argument("--sizes", default="1000000,3000000,10000000")
     options = parser.parse_args()
     found: dict[str, object] = {"load": round(os.getloadavg()[0], 1), "sizes": {}}
     for size in map(int, options.sizes.split(",")):
