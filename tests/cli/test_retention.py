@@ -116,17 +116,14 @@ def test_what_is_old_goes_and_what_is_new_stays(run, tables):
     assert {line.split()[0] for line in said.splitlines()} == set(PRUNED.values())
 
 
-@pytest.mark.parametrize("why", ["somebody was exposed since", "a flag runs it"])
+@pytest.mark.parametrize("why", ["somebody was exposed since", "a flag runs it", "a flag of that name"])
 def test_of_an_open_experiment_nothing_goes(run, tables, tmp_path, why):
-    exposure(tables, "open", "ann", OLD)
+    exposure(tables, "teacher.experiment" if why == "a flag of that name" else "open", "ann", OLD)
     exposure(tables, "over", "bob", OLD)
-    if why == "a flag runs it":
-        flag = {
-            "state": "ENABLED",
-            "variants": {"a": {}},
-            "defaultVariant": "a",
-            "metadata": {"experiment": "open"},
-        }
+    if why != "somebody was exposed since":
+        flag = {"state": "ENABLED", "variants": {"a": {}}, "defaultVariant": "a"}
+        if why == "a flag runs it":
+            flag["metadata"] = {"experiment": "open"}
         write_flags(tmp_path / "flagd" / "teacher.flagd.json", {"teacher.experiment": flag})
     else:
         exposure(tables, "open", "eve", NEW)
@@ -138,6 +135,19 @@ def test_of_an_open_experiment_nothing_goes(run, tables, tmp_path, why):
     assert "ann" in rows(tables, "windsock.exposures", "unit")
     assert rows(tables, "usage_logs", "user_id") == ["ann"]
     assert rows(tables, "windsock.metric_events", "user_id") == ["ann"]
+
+
+def test_a_flag_that_cannot_be_read_might_run_an_experiment(run, tables, tmp_path):
+    exposure(tables, "open", "ann", OLD)
+    flag = {
+        "state": "ENABLED",
+        "variants": {"a": {}},
+        "defaultVariant": "b",
+        "metadata": {"experiment": "open"},
+    }
+    write_flags(tmp_path / "flagd" / "teacher.flagd.json", {"teacher.experiment": flag})
+    assert "flag 'teacher.experiment'" in run("prune", "--older-than", "90d", expect=1)
+    assert rows(tables, "windsock.exposures", "unit") == ["ann"]
 
 
 def test_a_person_is_erased_everywhere_and_the_others_stay(run, tables):

@@ -45,3 +45,11 @@ def test_limits_of_the_database_do_not_end_the_session(world, watching, messages
     world.assign(ann, world.seed)
     eventually(lambda: ann in world.served())
     assert messages() == []
+
+
+def test_a_database_that_quotes_all_names_has_the_same_tables(*, world, watching, messages):
+    ann = world.user(world.seed)
+    world.execute(f"alter database {world.connection.info.dbname} set quote_all_identifiers = on")
+    watching(world.mirror())
+    eventually(lambda: ann in world.served())
+    assert messages() == []

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from windsock.errors import ConfigurationError, UnreachableError
+from windsock.flag_names import EXPERIMENT as EXPERIMENT_FLAG
 from windsock.flagfiles.files import FlagFile, read_files
 from windsock.flags import Flag, FlagSet, merge, read_document
 from windsock.settings.arms import EXPERIMENT
@@ -34,13 +35,21 @@ def flag_of(flags: FlagSet, key: str) -> Flag:
 def running_experiments(folder: Path) -> list[str]:
     """Return the experiments that a folder's flags run, sorted; none if it is missing or has no flag file.
 
+    An experiment that its flag's metadata doesn't name has the flag's key as its name, as in exposures.
+
     Raises:
         FlagFileError: Nothing of a file can be read.
+        ConfigurationError: A flag can't be read, and might run an experiment.
     """
     there = any(folder.glob("*.flagd.*"))
     documents = [read_document(file.data, file.path) for file in read_files([folder])] if there else []
+    for document in documents:
+        for problem in document.problems:
+            if problem.flag is not None and problem.flag not in document.flags:
+                raise ConfigurationError(str(problem))
     flags = [flag for document in documents for flag in document.flags.values()]
-    return sorted({str(flag.metadata[EXPERIMENT]) for flag in flags if EXPERIMENT in flag.metadata})
+    run = [flag for flag in flags if EXPERIMENT in flag.metadata or flag.key.endswith(EXPERIMENT_FLAG)]
+    return sorted({str(flag.metadata.get(EXPERIMENT, flag.key)) for flag in run})
 
 
 def object_flags(folder: Path) -> list[str]:

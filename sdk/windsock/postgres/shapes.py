@@ -85,6 +85,7 @@ def misfits(columns: Mapping[str, tuple[str, ...]], types: Mapping[str, str]) ->
         columns: The types that each column may have, the usual one first; empty for any type.
         types: The existing columns, with their types as named by `format_type`.
     """
+    types = {column: kind.replace('"', "") for column, kind in types.items()}  # quote_all_identifiers
     return [
         f"{column} is {types[column]}, not {allowed[0]}" if column in types else f"no column {column}"
         for column, allowed in columns.items()
