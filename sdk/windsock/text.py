@@ -75,6 +75,8 @@ def bounded(value: object, limit: int) -> str:
 
     Two long ids that begin alike must not become one, so a text that is cut ends in its hash.
     """
+    if type(value) is str and len(value) <= limit and value.isascii() and "\0" not in value:
+        return value  # nearly every text, in a tenth of the time
     text = printable(value, limit)
     data = text.encode()
     if len(data) <= limit:

@@ -95,16 +95,18 @@ class Delivery:
     def _run(self) -> None:
         while not self._stopping.is_set():
             with contextlib.suppress(queue.Empty):
-                job = self._jobs.get(timeout=self._wait())
-                if job is not None:
-                    job.stored = self._try(job.rows)
-                    self._busy.clear()
-                    job.settled.set()
+                self._settle(self._jobs.get(timeout=self._wait()))
             if not self._stopping.is_set() and time.monotonic() >= max(self._next_try, self._next_look):
                 self._replay()
         close = getattr(self._sink, "close", None)
         if close is not None:
             close()
+
+    def _settle(self, job: _Job | None) -> None:
+        if job is not None:
+            job.stored = self._try(job.rows)
+            self._busy.clear()
+            job.settled.set()
 
     def _wait(self) -> float:
         return max(0.01, max(self._next_try, self._next_look) - time.monotonic())
@@ -147,7 +149,7 @@ class Delivery:
         self.last_error = None
 
     def _replay(self) -> None:
-        """Store some of the records waiting on disk, between current batches."""
+        """Store some of the records waiting on disk; current batches go first, lest they end up there too."""
         self._next_look = time.monotonic() + _LOOK_INTERVAL
         self._spool.release()
         try:
@@ -155,6 +157,8 @@ class Delivery:
                 if rows is None:
                     return
                 for start in range(0, len(rows), self._batch_size):
+                    with contextlib.suppress(queue.Empty):
+                        self._settle(self._jobs.get_nowait())
                     self._write(rows[start : start + self._batch_size])
         except Exception as error:  # noqa: BLE001 - the files stay; the sink is tried again after the pause
             self._failed(error)

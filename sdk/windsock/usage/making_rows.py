@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 from itertools import islice
 from uuid import UUID
 
@@ -34,6 +35,7 @@ _MAX_DEPTH = 20
 _MAX_ITEMS = 1_000
 _MAX_BIGINT = 2**63 - 1
 _MAX_COST = Decimal("1e30")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def clean(pending: Pending, user_id_key: bytes | None = None) -> UsageRecord:
@@ -159,11 +161,11 @@ def _clean(pending: Pending) -> UsageRecord:
 
 def _values(values: Mapping[str, object]) -> str:
     try:
-        whole = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        whole = _ENCODER.encode(values)
     except Exception:  # noqa: BLE001 - besides json's own errors, a mapping of the caller's may raise anything
         whole = ""
     # json.dumps writes NUL as `\u0000`; text that merely looks like that continues below too.
-    if 2 <= len(whole) <= MAX_FIELD and "\\u0000" not in whole and not UNSTORABLE.search(whole):
+    if 2 <= len(whole) <= MAX_FIELD and "\\u0000" not in whole and _is_storable(whole):
         return whole
     try:
         first = islice(values.items(), MAX_FIELDS)
@@ -227,6 +229,10 @@ def _scalar(value: object) -> object:
     return printable(value, MAX_FIELD)
 
 
+def _is_storable(encoded: str) -> bool:
+    return encoded.isascii() or not UNSTORABLE.search(encoded)
+
+
 def _text(value: object) -> str | None:
     return None if value is None else bounded(value, MAX_TEXT)
 
@@ -235,9 +241,14 @@ def _uuid(value: object) -> UUID | None:
     if value is None or isinstance(value, UUID):
         return value
     try:
-        return UUID(str(value))
+        return _parsed(str(value))
     except Exception:  # noqa: BLE001 - the variant column still holds the name
         return None
+
+
+@lru_cache(maxsize=1024)
+def _parsed(config_id: str) -> UUID:
+    return UUID(config_id)
 
 
 def _milliseconds(seconds: float | None) -> float | None:

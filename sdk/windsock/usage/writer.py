@@ -71,6 +71,7 @@ class UsageWriter:
 
     def __init__(self, sink: Sink, spool: Spool | None = None, options: UsageOptions | None = None) -> None:
         self._sink = sink
+        self._takes_experiments = isinstance(sink, ExperimentSink)  # once: it takes as long as making a row
         self._spool = spool or Spool(data_folder() / "spool" / destination(sink))
         self._options = options or UsageOptions()
         self._reset()
@@ -204,7 +205,7 @@ class UsageWriter:
         key = self._options.user_id_key
         if isinstance(item, Pending):
             yield clean(item, key)
-        if not isinstance(self._sink, ExperimentSink):
+        if not self._takes_experiments:
             return
         if isinstance(item, Event):
             yield clean_event(item, key)
