@@ -18,7 +18,7 @@ from pathlib import Path
 from bench import mirror_load, mirror_services
 from bench.mirror_parts import Bench, fill, memory, mirror, spread, variant_in, wait_for
 
-from windsock.mirror.documents import Layout
+from windsock.mirror.documents import MAX_SHARDS, Layout
 from windsock.postgres import embedded
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 
@@ -38,7 +38,7 @@ ASKED = {  # of a million assignments
 
 
 def shards_for(users: int) -> int:
-    return 1 if users <= 10_000 else min(100, users // 10_000)
+    return 1 if users <= 10_000 else min(MAX_SHARDS, users // 10_000)
 
 
 def single_changes(bench: Bench) -> None:

@@ -195,3 +195,5 @@ def test_flagd_config_names_every_file(windsock_command, world, tmp_path):
     assert [source["uri"] for source in sources][1:] == [
         f"/etc/flagd/mirror/profiles.0{n}.flagd.json" for n in range(3)
     ]
+    said = windsock_command("mirror", "flagd-config", "--shards", "101", expect=1).stderr
+    assert "can watch 100 files at most" in " ".join(said.split())

@@ -201,8 +201,8 @@ def test_another_number_of_shards_is_refused_for_a_folder_that_is_set_up(world):
     [
         ({"flags": ()}, "no flag to mirror"),
         ({"flags": ("a b",)}, "'a b' isn't a flag name"),
-        ({"shards": 101}, "from 1 to 100"),
-        ({"shards": -1}, "from 1 to 100"),
+        ({"shards": 1_001}, "from 1 to 1,000"),
+        ({"shards": -1}, "from 1 to 1,000"),
     ],
 )
 def test_options_that_cannot_work_are_refused(world, options, message):

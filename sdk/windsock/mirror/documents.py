@@ -8,7 +8,7 @@ from typing import cast
 from windsock.flag_names import COUNT, NO_CHANGE, PROFILE
 from windsock.mirror.id_lists import IdList, IdTally, json_text
 
-MAX_SHARDS = 100
+MAX_SHARDS = 1_000
 _LINES = ",\n"  # one line per part, so that diffs are readable
 _FIRST = '"targeting":{"if":['
 _LIST = '{"in":[{"var":"targetingKey"},['
@@ -21,7 +21,7 @@ class Layout:
 
     Attributes:
         flags: The settings classes' flag names: ``("teacher",)`` gives the flag ``teacher.profile``.
-        shards: The number of files, 1 to 100. More would exhaust the file watches that flagd needs.
+        shards: The number of files, 1 to 1,000.
     """
 
     flags: tuple[str, ...]

@@ -10,6 +10,7 @@ from windsock.mirror.documents import MAX_SHARDS, Layout, shard_count
 from windsock.settings.settings import Settings
 
 _FLAG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_WATCHED_MAX = 100  # files; flagd needs one watch each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,7 @@ def layout_of(options: MirrorOptions) -> Layout:
         raise ConfigurationError("no flag to mirror: give --flag NAME, the name of the settings class's flag")
     shards = options.shards or _shards_of(options.folder)
     if not 1 <= shards <= MAX_SHARDS:
-        raise ConfigurationError(f"{shards} shards: the number must be from 1 to {MAX_SHARDS}")
+        raise ConfigurationError(f"{shards} shards: the number must be from 1 to {MAX_SHARDS:,}")
     return Layout(tuple(dict.fromkeys(options.flags)), shards)
 
 
@@ -92,8 +93,16 @@ def flagd_sources(
 
     Returns:
         The value of flagd's ``--sources``, https://flagd.dev/reference/sync-configuration/#source-configuration.
+
+    Raises:
+        ConfigurationError: There are more documents than flagd can watch.
     """
     count = shards or max(1, len(list(folder.glob("profiles.[0-9]*.flagd.json"))))
+    if count > _WATCHED_MAX:
+        raise ConfigurationError(
+            f"{count:,} shards: a flagd server can watch {_WATCHED_MAX} files at most. Set up a folder with "
+            "fewer, or let services read the files themselves"
+        )
     mirrored = [folder / name for name in Layout((), count).file_names]
     paths = [*sorted(git_folder.glob("*.flagd.json")), *mirrored]
     seen = [root / path.relative_to(git_folder) if root else path for path in paths]

@@ -38,7 +38,7 @@ _POLL = 1.0
 _YOUNG = 0.1
 """Seconds within which two writes may have the same time stamp, with a margin."""
 
-_INDEXED = 512 * 1024
+_INDEXED = 256 * 1024
 """Bytes from which on a document is read through an index of its lists."""
 
 _THREAD = "windsock-files"
@@ -145,7 +145,7 @@ class FilesProvider(CompiledProvider):
             served = merge(documents) if documents else FlagSet({}, "")
             self._serve(served, self._what_is_wrong(looked.values(), served))
             revisions = (served.revision, *(each.revision for each in documents), *self.served_revisions)
-            self.served_revisions = tuple(dict.fromkeys(revisions))[:1000]
+            self.served_revisions = tuple(dict.fromkeys(revisions))[: 1000 + len(documents)]
             for problem in self.serving.problems:
                 if problem not in problems_before:
                     logger.error("%s", problem)
