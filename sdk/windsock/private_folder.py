@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Literal
 
 from windsock.variables import data_folder
 
@@ -58,7 +58,7 @@ def check_private(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def open_private(path: Path) -> Iterator[BinaryIO]:
+def open_private(path: Path, mode: Literal["rb", "r+b"] = "rb") -> Iterator[BinaryIO]:
     """Open a file of a folder that passes `check_private`, but not through a link.
 
     Raises:
@@ -66,7 +66,7 @@ def open_private(path: Path) -> Iterator[BinaryIO]:
         OSError: It cannot be opened, or is refused.
     """
     check_private(path.parent)
-    with open(path, "rb", opener=_without_links) as file:
+    with open(path, mode, opener=_without_links) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(f"{path} is not a file; remove it")
         yield file

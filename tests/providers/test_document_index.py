@@ -20,8 +20,9 @@ from windsock import disk
 from windsock.evaluator.text_index import IndexedTexts
 from windsock.flags import Document, read_document
 from windsock.private_folder import make_private
-from windsock.providers import FilesProvider, document_index
+from windsock.providers import FilesProvider, document_index, files
 from windsock.providers.document_index import read_indexed
+from windsock.providers.index_stamp import Signature
 
 COUNT = 12_000
 
@@ -144,7 +145,11 @@ def test_an_index_is_made_once(path: Path, expected: list[object]) -> None:
 
 def resealed(data: bytes) -> bytes:
     """With the right checksum, as another version of windsock might have written it."""
-    return data[:8] + struct.pack("=I", crc32(data[12:])) + data[12:]
+    return data[:24] + struct.pack("=I", crc32(data[28:])) + data[28:]
+
+
+def without_stamp(data: bytes) -> bytes:
+    return data[:8] + data[24:]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +176,86 @@ def test_a_damaged_index_is_made_again(
     whole = index.read_bytes()
     index.write_bytes(damage(whole))
     assert served(path.parent) == expected
-    assert indexes()[0].read_bytes() == whole
+    assert without_stamp(indexes()[0].read_bytes()) == without_stamp(whole)
+
+
+def settled(path: Path) -> Signature:
+    """The signature of a file, once it has one."""
+    until(lambda: files._signature(path.stat()) is not None)
+    signature = files._signature(path.stat())
+    assert signature is not None
+    return signature
+
+
+def test_a_start_reads_no_file_that_has_a_stamped_index(
+    path: Path, expected: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled(path)
+    served(path.parent)
+    monkeypatch.setattr(files, "_read", lambda path: pytest.fail(f"{path} was read"))
+    assert served(path.parent) == expected
+
+
+def test_an_index_of_a_file_that_was_just_written_is_stamped_at_the_next_look(path: Path) -> None:
+    signature = settled(path)
+    read_indexed(path.read_bytes(), str(path), set(), Event())
+    assert document_index.mapped(str(path), signature) is None
+    document_index.confirm(path.read_bytes() + b" ", str(path), signature)
+    assert document_index.mapped(str(path), signature) is None, "it was made from other bytes"
+    provider = FilesProvider(path.parent)
+    path.write_bytes(document(value=4))
+    provider.refresh()
+    signature = settled(path)
+    provider.refresh()
+    assert document_index.mapped(str(path), signature) is not None
+
+
+@pytest.mark.parametrize("how", ["in place", "replaced"])
+def test_a_stamp_does_not_outlive_a_write_to_the_index(path: Path, expected: list[object], how: str) -> None:
+    signature = settled(path)
+    served(path.parent)
+    (index,) = indexes()
+    whole = index.read_bytes()
+    middle = len(whole) // 2
+    damaged = whole[:middle] + b"\x07" + whole[middle + 1 :]
+    if how == "in place":
+        index.write_bytes(damaged)
+    else:
+        disk.replace(index, damaged, private=True)
+    assert document_index.mapped(str(path), signature) is None
+    assert served(path.parent) == expected
+    assert indexes()[0].read_bytes()[28:] == whole[28:]
+
+
+def test_a_stamp_is_not_for_another_file_of_the_same_size_and_time(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled(path)
+    served(path.parent)
+    before = path.stat()
+    disk.replace(path, document(value=6))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    settled(path)
+    assert served(path.parent) == answers_of_sets(path, monkeypatch)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write every file")
+@pytest.mark.parametrize("stage", ["stamped", "not stamped"])
+def test_an_index_that_cannot_be_written_is_read_all_the_same(
+    path: Path, expected: list[object], stage: str
+) -> None:
+    if stage == "stamped":
+        settled(path)
+    served(path.parent)
+    (index,) = indexes()
+    index.chmod(0o400)
+    index.parent.chmod(0o500)
+    try:
+        settled(path)
+        assert served(path.parent) == expected
+    finally:
+        index.parent.chmod(0o700)
 
 
 def test_an_index_of_other_bytes_does_not_count(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -326,8 +410,9 @@ def test_the_index_of_a_document_that_is_gone_goes_with_the_next(
 
 def other_version(data: bytes, described: bytes) -> bytes:
     """An index of the same bytes that says something else about its document."""
-    magic, _, digest, *_ = struct.unpack("=8sI32sQQQ", data[:68])
-    return resealed(struct.pack("=8sI32sQQQ", magic, 0, digest, 0, 0, 68 + len(described)) + described)
+    magic, stamp, _, digest, *_ = struct.unpack("=8s16sI32sQQQ", data[:84])
+    begun = struct.pack("=8s16sI32sQQQ", magic, stamp, 0, digest, 0, 0, 84 + len(described))
+    return resealed(begun + described)
 
 
 def test_old_indexes_are_looked_into_once_a_day(path: Path, folder: Path) -> None:
@@ -337,7 +422,7 @@ def test_old_indexes_are_looked_into_once_a_day(path: Path, folder: Path) -> Non
     data = document()
     (folder / "second.flagd.json").write_bytes(data)
     read_indexed(data, str(folder / "second.flagd.json"), set(), Event())
-    assert time.time() - first.stat().st_mtime < 80_000
+    assert time.time() - first.stat().st_atime < 80_000
 
 
 def test_an_index_that_was_used_today_stays(path: Path, folder: Path) -> None:

@@ -3,7 +3,8 @@
 A set of ten million ids takes 1.5 GB in each process. The index of a document is made once, by the first
 process that reads the document, and lies in ``.windsock/index``, which only this user may use. It holds the
 document without its long lists, and a `TextIndex` of them. The document stays the truth: an index counts only
-if it was made from these very bytes and is undamaged. Without one, the lists are sets, as in other documents.
+if it was made from these very bytes and is undamaged, as a process finds or an `index_stamp` says.
+Without one, the lists are sets, as in other documents.
 """
 
 import hashlib
@@ -18,34 +19,28 @@ import time
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple, TypeAlias
+from typing import Any, BinaryIO, Final, NamedTuple
 from zlib import crc32
 
 from windsock import disk
-from windsock.evaluator.membership import membership
 from windsock.evaluator.text_index import IndexedTexts, Tables, TextIndex, build
 from windsock.flags import Document, Flag, read_document
-from windsock.flags.model import JsonValue
 from windsock.private_folder import make_private, open_private
+from windsock.providers import index_stamp
+from windsock.providers.index_stamp import Signature
+from windsock.providers.long_lists import Cut, Steps, long_list_attributes
 from windsock.variables import data_folder
 
 logger = logging.getLogger("windsock.flags")
 
-_LONG: Final = 1_000
-"""Texts of a list that is worth an index; with it, all lists for the same attribute are indexed."""
-
-_LOGIC: Final = frozenset({"if", "?:", "and", "or", "!"})
-"""Operators whose arguments are rules; those of others may be data, lists included."""
-
 _PATIENCE: Final = 30.0
 """Seconds to wait for another process that makes an index."""
 
-_MAGIC: Final = b"wsindex1" if sys.byteorder == "little" else b"wsindeX1"
-_START: Final = struct.Struct("=8sI32sQQQ")
-_CHECKED_FROM: Final = 12
+_MAGIC: Final = b"wsindex2" if sys.byteorder == "little" else b"wsindeX2"
+_START: Final = struct.Struct("=8s16sI32sQQQ")
+_CHECKED_FROM: Final = 28
 _CHUNK: Final = 1 << 20
 
 _PAUSE: Final = 0.05
@@ -55,9 +50,6 @@ _DAY: Final = 86_400.0
 
 _NOT_OURS: Final = (LookupError, TypeError, ValueError, AttributeError)
 """What reading an index raises that another version of windsock made."""
-
-Steps: TypeAlias = tuple[str | int, ...]
-"""The way to a part of a rule: keys and positions."""
 
 
 class _Place(NamedTuple):
@@ -75,6 +67,7 @@ class _Start(NamedTuple):
     """
 
     magic: bytes
+    stamp: bytes
     checksum: int
     digest: bytes
     bounds: int
@@ -83,12 +76,16 @@ class _Start(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """What is read: a document's bytes, their digest, where they are from, and where their index belongs."""
+    """What is read: a document's bytes, their digest, where they are from, and where their index belongs.
+
+    The signature is the file's from before it was read; None if it may have been written meanwhile.
+    """
 
     data: bytes
     digest: bytes
     source: str
     path: Path
+    signature: Signature | None
 
 
 class _Found(NamedTuple):
@@ -97,7 +94,36 @@ class _Found(NamedTuple):
     document: Document | None
 
 
-def read_indexed(data: bytes, source: str, faults: set[str], stop: threading.Event) -> Document:
+def mapped(source: str, signature: Signature) -> Document | None:
+    """The document by an index that is stamped for it as it lies on the disk; neither of the two is read.
+
+    Args:
+        source: The document's path.
+        signature: Its signature now.
+    """
+    path = _path_of(source)
+    with suppress(OSError, *_NOT_OURS), open_private(path) as file:
+        start, status = _start(file), os.fstat(file.fileno())
+        if start is not None and start.stamp == index_stamp.stamp_of(signature, status):
+            document = _mapped(file, start, source)
+            index_stamp.use(path, status)
+            return document
+    return None
+
+
+def confirm(data: bytes, source: str, signature: Signature) -> None:
+    """Stamp the index of a document that was so new, when it was read, that it had no signature."""
+    with suppress(OSError):
+        _open(_asked(data, source, signature))
+
+
+def read_indexed(
+    data: bytes,
+    source: str,
+    faults: set[str],
+    stop: threading.Event,
+    signature: Signature | None = None,
+) -> Document:
     """Read a document as `read_document` does, with an index in place of its long lists.
 
     Args:
@@ -105,12 +131,13 @@ def read_indexed(data: bytes, source: str, faults: set[str], stop: threading.Eve
         source: Its path.
         faults: Why indexes can't be used, as logged so far. While there is a fault, nobody is waited for.
         stop: When set, another process that makes an index is no longer waited for.
+        signature: The document's, from before it was read, if it has one.
 
     Raises:
         FlagFileError: None of it can be read.
         InterruptedError: `stop` was set while waiting.
     """
-    asked = _Asked(data, hashlib.sha256(data).digest(), source, _path_of(source))
+    asked = _asked(data, source, signature)
     try:
         found = _open(asked)
         if found is None:
@@ -127,6 +154,10 @@ def read_indexed(data: bytes, source: str, faults: set[str], stop: threading.Eve
         return read_document(data, source)
     faults.clear()
     return (found and found.document) or read_document(data, source)
+
+
+def _asked(data: bytes, source: str, signature: Signature | None) -> _Asked:
+    return _Asked(data, hashlib.sha256(data).digest(), source, _path_of(source), signature)
 
 
 def _path_of(source: str) -> Path:
@@ -176,12 +207,13 @@ def _sweep(folder: Path) -> None:
     """
     for path in folder.iterdir():
         with suppress(OSError, *_NOT_OURS):
-            if time.time() - path.stat().st_mtime < _DAY:
+            status = path.stat()
+            if index_stamp.unused_seconds(status) < _DAY:
                 continue
             if path.suffix != ".index" or _is_orphan(path):
                 path.unlink()
             else:
-                os.utime(path)
+                index_stamp.use(path, status)
 
 
 def _is_orphan(path: Path) -> bool:
@@ -201,11 +233,13 @@ def _open(asked: _Asked) -> _Found | None:
             if start is None or start.digest != asked.digest or not _is_undamaged(file, start):
                 return None
             found = _Found(_mapped(file, start, asked.source))
+            if asked.signature is None:
+                index_stamp.use(asked.path, os.fstat(file.fileno()))
+            else:
+                index_stamp.stamp(asked.path, file, asked.signature)
+            return found
     except (FileNotFoundError, *_NOT_OURS):
         return None
-    with suppress(OSError):  # the folder may be read-only
-        os.utime(asked.path)  # used, see `_sweep`
-    return found
 
 
 def _mapped(file: BinaryIO, start: _Start, source: str) -> Document | None:
@@ -277,7 +311,7 @@ def _indexed(document: Document, most: int) -> tuple[Tables, Mapping[str, object
     lists: list[_Place] = []
     flags = []
     for number, flag in enumerate(document.flags.values()):
-        cut = _Cut(frozenset(_attributes(flag.targeting)))
+        cut = Cut(long_list_attributes(flag.targeting))
         kept = {name: getattr(flag, name) for name in _KEPT}
         flags.append({**kept, "targeting": cut.rule(flag.targeting)})
         lists += [_Place(number, steps, texts) for steps, texts in cut.lists]
@@ -308,12 +342,13 @@ def _packed(asked: _Asked, tables: Tables, described: Mapping[str, object]) -> t
     source = os.path.abspath(asked.source)  # noqa: PTH100 - as in _path_of
     written = _JSON.encode({"source": source, **described}).encode("utf-8", "surrogatepass")
     size = _START.size + len(tables.bounds) + len(tables.records) + len(written)
-    begun = _START.pack(_MAGIC, 0, asked.digest, len(tables.bounds), len(tables.records), size)
+    lengths = (len(tables.bounds), len(tables.records), size)
+    begun = _START.pack(_MAGIC, index_stamp.NONE, 0, asked.digest, *lengths)
     parts = (begun[_CHECKED_FROM:], tables.bounds, tables.records, written)
     checksum = 0
     for part in parts:
         checksum = crc32(part, checksum)
-    return (struct.pack("=8sI", _MAGIC, checksum), *parts)
+    return (struct.pack("=8s16sI", _MAGIC, index_stamp.NONE, checksum), *parts)
 
 
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -326,49 +361,3 @@ def _digest(texts: Sequence[str]) -> str:
     joined = hashlib.sha256("".join(texts).encode("utf-8", "surrogatepass"))
     joined.update(array("Q", map(len, texts)))
     return joined.hexdigest()
-
-
-def _attributes(rule: JsonValue) -> Iterator[str]:
-    """The attributes that a rule compares with a long list."""
-    test = membership(rule)
-    if test is not None:
-        if len(test.texts) >= _LONG:
-            yield test.name
-        return
-    _, parts = _combined(rule)
-    for part in parts:
-        yield from _attributes(part)
-
-
-def _combined(rule: JsonValue) -> tuple[str, Sequence[JsonValue]]:
-    """The operator of a rule that combines rules, and these rules; none for any other rule."""
-    if isinstance(rule, dict) and len(rule) == 1:
-        ((operator, arguments),) = rule.items()
-        if operator in _LOGIC and isinstance(arguments, list):
-            return operator, arguments
-    return "", ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Cut:
-    """Cuts the lists for some attributes out of a rule.
-
-    Attributes:
-        attributes: The attributes.
-        lists: The lists that were cut, each with the way to its place.
-    """
-
-    attributes: frozenset[str]
-    lists: list[tuple[Steps, Sequence[str]]] = field(default_factory=list)
-
-    def rule(self, rule: JsonValue, way: Steps = ()) -> JsonValue:
-        """A copy of a rule with null in place of each list."""
-        test = membership(rule)
-        indexed = test is not None and test.reads_numbers and test.name in self.attributes
-        if indexed and isinstance(rule, dict):
-            self.lists.append(((*way, "in", 1), rule["in"][1]))
-            return {"in": [rule["in"][0], None]}
-        operator, parts = _combined(rule)
-        if not parts:
-            return rule
-        return {operator: [self.rule(part, (*way, operator, number)) for number, part in enumerate(parts)]}

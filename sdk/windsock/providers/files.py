@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from windsock.flags import Document, FlagSet, merge, read_document
 from windsock.providers import forking, greenlets
 from windsock.providers.base import GRACE_PERIOD
 from windsock.providers.compiled import CompiledProvider
+from windsock.providers.index_stamp import Signature
 
 logger = logging.getLogger("windsock.flags")
 
@@ -42,8 +43,6 @@ _INDEXED = 256 * 1024
 """Bytes from which on a document is read through an index of its lists."""
 
 _THREAD = "windsock-files"
-
-Signature = tuple[int, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +128,7 @@ class FilesProvider(CompiledProvider):
         with self._lock:
             found = set(_list(self._folder))
             looked = {
-                path: _look(path, self._files.get(path), self._document)
-                for path in sorted({*found, *self._files})
+                path: self._look(path, self._files.get(path)) for path in sorted({*found, *self._files})
             }
             looked = {path: file for path, file in looked.items() if file.document or path in found}
             for path, file in looked.items():
@@ -150,15 +148,55 @@ class FilesProvider(CompiledProvider):
                 if problem not in problems_before:
                     logger.error("%s", problem)
 
-    def _document(self, data: bytes, source: str) -> Document:
-        """Read a document, a large one through an index that other processes share."""
-        if len(data) < _INDEXED:
-            return read_document(data, source)
-        from windsock.providers.document_index import read_indexed  # noqa: PLC0415 - few files are so large
+    def _look(self, path: Path, known: _File | None) -> _File:
+        """Read a file if it changed on disk; on any problem, keep its last good document."""
+        last_good = known.document if known else None
+        try:
+            signature = _signature(path.stat())
+            if known is not None and known.signature is not None and signature == known.signature:
+                return known
+            document = self._mapped(path, signature)
+            if document is None:
+                signature, data = _read(path)
+                document = self._document(data, path, signature, last_good)
+            same = last_good is not None and document.revision == last_good.revision
+            return _File(signature, last_good if same else document)
+        except FileNotFoundError:
+            return _File(None, last_good, f"{path}: the file is gone", gone=True)
+        except InterruptedError:  # the watcher stops: the file has not been read
+            return known or _File(None, None)
+        except OSError as error:
+            return _File(None, last_good, f"{path}: cannot be read: {error.strerror}")
+        except FlagFileError as error:
+            return _File(signature, last_good, str(error))
 
+    def _mapped(self, path: Path, signature: Signature | None) -> Document | None:
+        """A large document by an index that was checked for this very file, if there is one."""
+        if signature is None or signature[2] < _INDEXED:
+            return None
+        from windsock.providers.document_index import mapped  # noqa: PLC0415 - few files are so large
+
+        document = mapped(str(path), signature)
+        if document is not None:
+            self._index_faults.clear()
+        return document
+
+    def _document(
+        self, data: bytes, path: Path, signature: Signature | None, last_good: Document | None
+    ) -> Document:
+        """Read a document, a large one through an index that other processes share."""
+        same = last_good is not None and hashlib.sha256(data).hexdigest().startswith(last_good.revision)
+        if len(data) < _INDEXED:
+            return last_good if last_good is not None and same else read_document(data, str(path))
+        from windsock.providers import document_index  # noqa: PLC0415 - few files are so large
+
+        if last_good is not None and same:
+            if signature is not None:
+                document_index.confirm(data, str(path), signature)
+            return last_good
         watching = threading.current_thread().name == _THREAD
         stop = self._stop if watching else threading.Event()  # who stops the provider waits for the watcher
-        return read_indexed(data, source, self._index_faults, stop)
+        return document_index.read_indexed(data, str(path), self._index_faults, stop, signature)
 
     def _seconds_away(self) -> float:
         """Seconds since the last file disappeared."""
@@ -263,25 +301,6 @@ def _list(folder: Path) -> list[Path]:
         with suppress(OSError):  # it doesn't exist, or no longer does
             found += [path for path in place.iterdir() if path.name.endswith(SUFFIXES)]
     return found
-
-
-def _look(path: Path, known: _File | None, read: Callable[[bytes, str], Document]) -> _File:
-    """Read a file if it changed on disk; on any problem, keep its last good document."""
-    last_good = known.document if known else None
-    try:
-        if known is not None and known.signature is not None and _signature(path.stat()) == known.signature:
-            return known
-        signature, data = _read(path)
-        same = last_good is not None and hashlib.sha256(data).hexdigest().startswith(last_good.revision)
-        return _File(signature, last_good if same else read(data, str(path)))
-    except FileNotFoundError:
-        return _File(None, last_good, f"{path}: the file is gone", gone=True)
-    except InterruptedError:  # the watcher stops: the file has not been read
-        return known or _File(None, None)
-    except OSError as error:
-        return _File(None, last_good, f"{path}: cannot be read: {error.strerror}")
-    except FlagFileError as error:
-        return _File(signature, last_good, str(error))
 
 
 def _read(path: Path) -> tuple[Signature | None, bytes]:
