@@ -13,8 +13,10 @@ from tests.experiments.test_documents import GOOD, METRICS
 from windsock.cli._experiment_status import without_number
 from windsock.errors import ConfigurationError
 from windsock.experiments import Result, analyze, restore
+from windsock.experiments.analysis import ComparisonOutcome
 from windsock.experiments.decision import Action, State
 from windsock.experiments.reporting.drawing import cumulative
+from windsock.experiments.reporting.summary import as_data
 
 COST = {"control": 0.02, "cheaper": 0.02}
 
@@ -169,6 +171,19 @@ def test_a_sample_ratio_mismatch_is_called(look) -> None:
     result = look(many(share=0.58), NO_MARGIN)
     assert result.decision.state is State.INVALID
     assert "differ from the declared sizes" in result.decision.sentence
+
+
+def test_nothing_wins_in_the_report_of_arms_that_cannot_be_compared(look) -> None:
+    rows = many(share=0.58, costs={"control": 0.02, "cheaper": 0.014})
+    result = look(rows, NO_MARGIN, ("maximum:", "segments: [country]\nmaximum:"))
+    assert result.decision.state is State.INVALID
+    assert result.analysis.comparisons[0].outcome is ComparisonOutcome.BETTER  # by the numbers alone
+    body = result.sections()
+    assert "The arms can't be compared, so these effects tell nothing about the arms." in body
+    assert not re.search(r'class="[a-z ]*\b(better|worse)\b', body)
+    assert ">better<" not in body
+    assert "<h2>Segments</h2>" not in body
+    assert {each["outcome"] for each in as_data(result)["comparisons"]} == {"open"}
 
 
 def test_crossovers_are_counted_and_left_out_and_too_many_are_invalid(look) -> None:

@@ -93,6 +93,18 @@ def test_an_experiment_is_read_with_its_metrics(flags) -> None:
         (("maximum: {units: 5000}", "maximum: {units: 50}\nversion: 2"), "needs `reason`"),
         (("settings: teacher", "settings: teacher\nallocation: {control: 1, small: 1}"), "the same arms as `arms`"),
         (("settings: teacher", "settings: teacher\nallocation: {control: 1, cheaper: 0}"), "greater than 0"),
+        (("settings: teacher", "settings: teacher\nallocation: {control: 1e300, cheaper: 1e-300}"), "less than or equal to 1000000000"),
+        (("settings: teacher", "settings: teacher\nallocation: {control: 1, cheaper: 2000}"), "an arm gets 0.0005 of the units"),
+        (("settings: teacher", "settings: teacher\nallocation: {control: nan, cheaper: 1}"), ":5: allocation.control"),
+        (("margin: 50%", "margin: 100%"), ":12: metrics.guardrails.1.margin: Input should be less than or equal to 0.99"),
+        (("minimum_effect: 5%", "minimum_effect: 0"), ":14: minimum_effect: Input should be greater than or equal to 0.0001"),
+        (("minimum_effect: 5%", "minimum_effect: -0.0"), ":14: minimum_effect: Input should be greater than or equal to 0.0001"),
+        (("minimum_effect: 5%", "minimum_effect: 1e999 %"), ":14: minimum_effect: a share is written as"),
+        (("maximum: {units: 5000}", "maximum: {units: 999999999999999999}"), ":15: maximum.units"),
+        (("maximum: {units: 5000}", "maximum: {duration: 99999w}"), ":15: maximum.duration: a duration is between nothing and 3,650 days"),
+        (("settings: teacher", "settings: teacher\ntraffic: 1e-99"), ":5: traffic: Input should be greater than or equal to 0.001"),
+        (("settings: teacher", "settings: teacher\nalpha: 1e-300"), ":5: alpha: Input should be greater than or equal to 0.000001"),
+        (("settings: teacher", "settings: teacher\nversion: 999999999999999999\nreason: r"), ":5: version"),
         (("owner:", "hypothesis: again\nowner:"), ":3: 'hypothesis' is written twice"),
         (("name: cheaper_model", "name: other"), "must be the file's"),
         (("arms:", "arms: &a"), None),
@@ -129,6 +141,17 @@ def test_a_mistake_in_a_metric_is_said_with_its_line(flags, change, message) -> 
     with pytest.raises(ConfigurationError) as raised:
         read_metrics(flags / "metrics.yaml")
     assert message in str(raised.value)
+
+
+def test_of_thousands_of_mistakes_the_first_are_told_and_the_others_counted(flags) -> None:
+    path = flags / "experiments" / "cheaper_model.yaml"
+    path.write_text(GOOD + "".join(f"unknown_{number}: 1\n" for number in range(4000)))
+    with pytest.raises(ConfigurationError) as raised:
+        read_experiment(path)
+    told = str(raised.value).splitlines()
+    assert told[0] == f"{path}:16: unknown_0: `unknown_0` is not known here"
+    assert told[-1] == f"{path}: and 3,950 more mistakes"
+    assert len(told) == 51
 
 
 def test_what_is_missing_is_named(flags) -> None:

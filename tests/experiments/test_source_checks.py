@@ -150,6 +150,27 @@ def test_the_command_lists_every_fault_and_notes_a_time_without_zone(payments, t
     assert CliRunner().invoke(app, asked).exit_code == 0  # the database is asked only if wanted
 
 
+def test_a_metric_that_no_experiment_names_is_checked_too(tmp_path) -> None:
+    (data := tmp_path / "data").mkdir()
+    (data / "payments.csv").write_text("unit,at,amount\nuser-00001,2026-03-02T00:00:00Z,5\n")
+    folder = flags(tmp_path / "flagd", "{table: payments}")
+    unused = (
+        METRIC.replace("revenue", "later")
+        .replace("SOURCE", "{table: payments, unit: unti}")
+        .removeprefix("metrics:\n")
+    )
+    with (folder / "metrics.yaml").open("a") as file:
+        file.write(unused)
+    with engines.csv(experiment_rows(6), data):
+        pass
+    asked = ["experiment", "check", "--sources", "--flags", str(folder), "--data", str(data)]
+    found = CliRunner().invoke(app, asked)
+    assert f"{folder / 'metrics.yaml'}:7: metric later: " in found.stderr
+    assert "no column 'unti'; did you mean 'unit'?" in found.stderr
+    assert "metric revenue" not in found.stderr
+    assert found.exit_code == 1
+
+
 def test_files_are_checked_too(tmp_path) -> None:
     data = tmp_path / "data"
     data.mkdir()

@@ -22,13 +22,16 @@ def command(
     *,
     flags: Flags = DEFAULT_FOLDER,
     batch: Annotated[int, typer.Option(min=1, max=100_000, help="Users in one transaction.")] = 5_000,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the users.")] = False,
     undone: Annotated[
         bool, typer.Option("--undo", help="Take this version's profiles from users who still have them.")
     ] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Assign their arm's profile to users without one. Run it again to continue, and for new users.
+    """Assign a profile to users without one, where an experiment's arms are profiles.
+
+    Each user's arm follows from a hash of the id. Run it again to continue after an interruption, and for new
+    users.
 
     Example: windsock experiment assign tuned_profile --dry-run
     """

@@ -22,11 +22,15 @@ def command(
     data: Data = None,
     environment: Environment = "production",
     at: Now = None,
-    snapshot: Annotated[Path | None, typer.Option(help="Write what it was computed from to a file.")] = None,
+    snapshot: Annotated[
+        Path | None, typer.Option(help="Write the sums that it is computed from here.")
+    ] = None,
     record: Annotated[
-        bool, typer.Option("--record", help="Keep it in the database, in windsock.analysis_snapshots.")
+        bool, typer.Option("--record", help="Also store them in the table windsock.analysis_snapshots.")
     ] = False,
-    replay: Annotated[Path | None, typer.Option(help="Decide from such a file instead of the data.")] = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="Decide again from such a file, without the data.")
+    ] = None,
 ) -> None:
     """Say what to do (ship, stop or go on), as a commit message with the evidence. Changes nothing.
 

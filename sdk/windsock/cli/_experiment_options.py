@@ -18,13 +18,14 @@ if any(importlib.util.find_spec(library) is None for library in ("ibis", "tea_ta
 
 __all__ = ["Data", "Environment", "Now", "moment", "place"]
 
-Environment = Annotated[str, typer.Option(help="The environment to analyse.")]
+Environment = Annotated[str, typer.Option(help="The environment whose data is read.")]
 Data = Annotated[
     str | None,
     typer.Option(
         envvar="DATABASE_URL",
         show_envvar=True,
-        help="A PostgreSQL URL, or a folder of Parquet and CSV files; without it the embedded PostgreSQL.",
+        help="Where the data is: a PostgreSQL URL, or a folder of Parquet and CSV files; by default the "
+        "embedded PostgreSQL.",
     ),
 ]
 Now = Annotated[

@@ -26,12 +26,21 @@ def command(
     data: Data = None,
     environment: Environment = "production",
     at: Now = None,
-    mean: Annotated[float | None, typer.Option(help="The goal now, instead of reading its past.")] = None,
-    deviation: Annotated[float | None, typer.Option(min=0, help="Its standard deviation per unit.")] = None,
-    per_day: Annotated[float | None, typer.Option(min=0, help="New units a day.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    mean: Annotated[
+        float | None, typer.Option(help="The first goal's mean now, where there is no data yet.")
+    ] = None,
+    deviation: Annotated[
+        float | None, typer.Option(min=0, help="Its standard deviation per unit; goes with --mean.")
+    ] = None,
+    per_day: Annotated[
+        float | None, typer.Option(min=0, help="New units a day, to say how many days it takes.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say how many units and days an experiment needs to find its minimum effect in four of five cases.
+    """Say how many units (users, unless the document says otherwise) and days an experiment needs.
+
+    With that many it finds a change of the declared minimum effect in four of five cases. The metric's mean
+    and spread are read from past data, or given with --mean and --deviation.
 
     Example: windsock experiment power cheaper_model --mean 0.012 --deviation 0.02 --per-day 900
     """

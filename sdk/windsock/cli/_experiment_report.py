@@ -21,7 +21,9 @@ def command(
     data: Data = None,
     environment: Environment = "production",
     at: Now = None,
-    looks: Annotated[int, typer.Option(min=0, max=60, help="Earlier looks in the effect over time.")] = 12,
+    looks: Annotated[
+        int, typer.Option(min=0, max=60, help="Points in the chart of the effect over time.")
+    ] = 12,
 ) -> None:
     """Write the report: one HTML file without scripts, to read, print and send.
 

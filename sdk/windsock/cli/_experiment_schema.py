@@ -10,7 +10,10 @@ from windsock.experiments.metrics import Metrics
 
 
 def command(
-    *, metrics: Annotated[bool, typer.Option("--metrics", help="That of flagd/metrics.yaml instead.")] = False
+    *,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="Print that of flagd/metrics.yaml instead.")
+    ] = False,
 ) -> None:
     """Print the JSON Schema of an experiment's document, for editors and other tools.
 

@@ -14,6 +14,7 @@ from windsock.cli._experiment_arguments import Flags, Name
 from windsock.cli._experiment_options import Data, Environment, Now, moment, place
 from windsock.cli._lines import console_of, print_lines
 from windsock.experiments.analysis import Comparison, ComparisonOutcome
+from windsock.experiments.decision import trusted
 from windsock.experiments.reporting.left_out import left_out
 from windsock.experiments.reporting.summary import as_data
 from windsock.experiments.result import Result, analyze
@@ -31,7 +32,9 @@ def command(
     data: Data = None,
     environment: Environment = "production",
     at: Now = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The snapshot and the decision as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: decision, metrics and snapshot.")
+    ] = False,
 ) -> None:
     """Show where an experiment is: effects, guardrails, and what is left out.
 
@@ -45,11 +48,12 @@ def command(
     console = console_of(80)
     for line in lines(result):
         print_lines(console, Text(line))
-    metrics = [(metric_title(each.metric), each) for each in result.analysis.comparisons]
+    analysis = trusted(result.analysis, result.decision)
+    metrics = [(metric_title(each.metric), each) for each in analysis.comparisons]
     print_lines(console, grid("metric", metrics))
-    for line in without_number(result.analysis.comparisons):
+    for line in without_number(analysis.comparisons):
         print_lines(console, Text(line))
-    if found := segments(result.analysis):
+    if found := segments(analysis):
         print_lines(console, Text(SEGMENTS_NOTE))
         print_lines(console, grid("segment", [(_title(each), each.comparison) for each in found]))
     for line in left_out(result.analysis):

@@ -10,13 +10,13 @@ from typer.core import TyperGroup
 COMMANDS: dict[str, str] = {
     # sub-command: one line of help; its module is windsock.cli._experiment_<name>
     "new": "Write a new experiment's document, to be filled in.",
-    "check": "Check documents and metrics, and that the flags agree with them.",
+    "check": "Check the documents, their metrics and, with --sources, their data.",
     "power": "Say how many units and days an experiment needs.",
-    "start": "Compile the document to a flag that decides who gets which arm.",
-    "assign": "Assign users to arms that are profiles.",
-    "status": "Show where an experiment is: effects, guardrails, and what is left out.",
-    "report": "Write the report, one HTML file.",
-    "decide": "Say what to do, with the evidence.",
+    "start": "Write the flag that decides who gets which arm.",
+    "assign": "Assign users to arms, where the arms are profiles.",
+    "status": "Show the verdict and every metric at the terminal.",
+    "report": "Write the verdict, charts and queries as one HTML file.",
+    "decide": "Say whether to ship, stop or go on, with the evidence.",
     "stop": "End an experiment: everybody gets the default again.",
     "schema": "Print the JSON Schema of the documents, for editors.",
 }
@@ -65,4 +65,8 @@ app = typer.Typer(
 
 @app.callback()
 def command() -> None:
-    """Plan, follow, report and decide experiments that are declared in flagd/experiments/."""
+    """Run experiments that are declared in flagd/experiments/, from a plan to a decision.
+
+    In order: `new` writes a document and `check` reads it, `power` says how long it takes, `start` runs it;
+    then `status` and `report` as often as you like, `decide`, and `stop`.
+    """

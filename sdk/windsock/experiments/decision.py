@@ -1,7 +1,7 @@
 """Decides what to do after an analysis: the first of six states that applies."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -83,6 +83,22 @@ def decide(analysis: Analysis) -> Decision:
     if winner := _winner(analysis):
         return _won(analysis, winner)
     return _undecided(analysis)
+
+
+def trusted(analysis: Analysis, decision: Decision) -> Analysis:
+    """The analysis as people may read it: where the arms can't be compared, nothing is better or worse.
+
+    Args:
+        analysis: From `analyse`.
+        decision: What was decided from it.
+    """
+    if decision.state is not State.INVALID:
+        return analysis
+    undecided = tuple(
+        each if each.outcome is ComparisonOutcome.NOTHING else replace(each, outcome=ComparisonOutcome.OPEN)
+        for each in analysis.comparisons
+    )
+    return replace(analysis, comparisons=undecided, collected=replace(analysis.collected, segments=()))
 
 
 def _deciding(analysis: Analysis) -> list[Comparison]:

@@ -1,6 +1,6 @@
 """The document that declares an experiment, `flagd/experiments/<name>.yaml`, as a model."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
@@ -11,6 +11,8 @@ Unit = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,62}$")]
 ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$")]
 Arm = dict[str, JsonValue] | bool | str
 """The fields that an arm changes, a feature's value, or the name of a profile."""
+
+_SMALLEST_ARM: Final = 0.001
 
 
 class _Model(BaseModel):
@@ -25,7 +27,7 @@ class Maximum(_Model):
         duration: Time after the start.
     """
 
-    units: Annotated[int, Field(ge=2)] | None = None
+    units: Annotated[int, Field(ge=2, le=10**12)] | None = None
     duration: Duration | None = None
 
     @model_validator(mode="after")
@@ -92,11 +94,11 @@ class Experiment(_Model):
         feature: The feature that it switches, instead of `settings`.
         unit: What is randomised: `user`, `request`, or an attribute of the evaluation context.
         audience: A portable targeting rule; everybody without it.
-        traffic: Share of the audience that takes part.
+        traffic: Share of the audience that takes part, at least 0.1 %.
         arms: The fields that each arm changes; control is named `control`, else it is the first one.
-        allocation: Weights of the arms; equal without it.
+        allocation: Weights of the arms, each at least 0.1 % of their sum; equal without it.
         metrics: Metrics by role.
-        minimum_effect: The smallest relative change of the goal that matters.
+        minimum_effect: The smallest relative change of the goal that matters, at least 0.01 %.
         maximum: Where it ends at the latest; none makes it open-ended.
         design: When it may be looked at: any time, once at the end, or at planned looks.
         alpha: Error over all looks.
@@ -114,18 +116,18 @@ class Experiment(_Model):
     feature: str | None = None
     unit: Unit = "user"
     audience: JsonValue = None
-    traffic: Share = 1.0
+    traffic: Annotated[Share, Field(ge=0.001)] = 1.0
     arms: Annotated[dict[ArmName, Arm], Field(min_length=2, max_length=20)]
-    allocation: dict[ArmName, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None
+    allocation: dict[ArmName, Annotated[float, Field(gt=0, le=10**9)]] | None = None
     metrics: Roles
-    minimum_effect: Share
+    minimum_effect: Annotated[Share, Field(ge=0.0001)]
     maximum: Maximum | None = None
     design: Literal["any_time", "fixed"] | PlannedLooks = "any_time"
-    alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.05
+    alpha: Annotated[float, Field(ge=1e-6, le=0.2)] = 0.05
     holdout: Name | None = None
     exclusion_group: Name | None = None
     segments: list[Unit] = Field(default_factory=list)
-    version: Annotated[int, Field(ge=1)] = 1
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)] = 1
     reason: str = ""
 
     @model_validator(mode="after")
@@ -134,6 +136,10 @@ class Experiment(_Model):
             raise ValueError("an experiment names either `settings`, the flag of a class, or `feature`")
         if self.allocation is not None and set(self.allocation) != set(self.arms):
             raise ValueError("`allocation` names the same arms as `arms`, each once")
+        if (smallest := min(self.shares.values())) < _SMALLEST_ARM:
+            raise ValueError(
+                f"`allocation`: an arm gets {smallest:.2g} of the units; the least is {_SMALLEST_ARM}"
+            )
         if self.maximum is None and self.design != "any_time":
             raise ValueError("a fixed horizon and planned looks need `maximum`")
         if self.version > 1 and not self.reason:

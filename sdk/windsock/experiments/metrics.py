@@ -174,8 +174,8 @@ class Guardrail(_Model):
 
     Attributes:
         metric: Its name.
-        margin: The relative worsening that is accepted.
+        margin: The relative worsening that is accepted, at most 99 %; nothing loses more than all of it.
     """
 
     metric: Name
-    margin: Share = 0.0
+    margin: Annotated[Share, Field(le=0.99)] = 0.0

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Wi
 from windsock.text import count
 
 _UNITS: Final = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_LONGEST: Final = timedelta(days=3650)
 _DURATION: Final = re.compile(r"(\d{1,5})\s*([mhdw])")
 _PERCENT: Final = re.compile(r"(-?\d+(?:\.\d+)?)\s*%")
 
@@ -33,9 +34,9 @@ def _share(value: object) -> object:
     return value
 
 
-def _not_negative(value: timedelta) -> timedelta:
-    if value < timedelta(0):
-        raise ValueError("a duration cannot be negative")
+def _in_range(value: timedelta) -> timedelta:
+    if not timedelta(0) <= value <= _LONGEST:
+        raise ValueError(f"a duration is between nothing and {_LONGEST.days:,} days")
     return value
 
 
@@ -60,7 +61,7 @@ def duration_words(value: timedelta) -> str:
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
-    AfterValidator(_not_negative),
+    AfterValidator(_in_range),
     PlainSerializer(duration_text),
     WithJsonSchema({"type": "string", "pattern": r"^\d+[mhdw]$"}),
 ]

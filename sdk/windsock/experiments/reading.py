@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -12,11 +13,13 @@ from windsock.errors import ConfigurationError, MissingExtraError, UnreachableEr
 from windsock.experiments.documents import Experiment
 from windsock.experiments.holdouts import Holdouts
 from windsock.experiments.metrics import BUILT_IN, Metric, Metrics
-from windsock.text import did_you_mean
+from windsock.text import count, did_you_mean
 
 MAX_BYTES: Final = 100_000
 MAX_VALUES: Final = 20_000
 MAX_DEPTH: Final = 40
+MAX_MESSAGES: Final = 50
+"""Mistakes that are told of one document; the others are counted."""
 
 Lines = Mapping[tuple[object, ...], int]
 """The line of each value of a document, by its keys and indexes."""
@@ -41,6 +44,19 @@ class DeclaredExperiment:
     places: Annotated[Mapping[str, str], Field(exclude=True)] = field(default_factory=dict, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class DeclaredMetrics:
+    """The metrics of `metrics.yaml`.
+
+    Attributes:
+        metrics: By name, without the built-in ones.
+        places: File and line of each.
+    """
+
+    metrics: Mapping[str, Metric]
+    places: Mapping[str, str]
+
+
 def experiment_files(folder: Path) -> list[Path]:
     """The documents below a folder of flags, sorted by name."""
     return sorted((folder / "experiments").glob("*.yaml"))
@@ -63,8 +79,9 @@ def read_declared(folder: Path, name: str) -> DeclaredExperiment:
         hint = f"there are: {known}" if known else f"`windsock experiment new {name}` writes it"
         raise UnreachableError(f"{path}: no such experiment; {hint}")
     experiment, lines = _experiment(path)
-    metrics, places = _metrics(folder / "metrics.yaml")
-    places = _named_at(experiment, lines, path) | places
+    declared = read_metrics(folder / "metrics.yaml")
+    metrics = {**BUILT_IN, **declared.metrics}
+    places = {**_named_at(experiment, lines, path), **declared.places}
     for metric in experiment.metrics.every:
         if metric not in metrics:
             raise ConfigurationError(
@@ -106,23 +123,18 @@ def _experiment(path: Path) -> tuple[Experiment, Lines]:
     return experiment, lines
 
 
-def read_metrics(path: Path) -> dict[str, Metric]:
-    """Read the declared metrics and add the built-in ones; the file may be missing.
+def read_metrics(path: Path) -> DeclaredMetrics:
+    """Read the declared metrics; without a file there are none.
 
     Raises:
         ConfigurationError: The document is wrong; says in which line.
         UnreachableError: It cannot be read.
     """
-    return _metrics(path)[0]
-
-
-def _metrics(path: Path) -> tuple[dict[str, Metric], dict[str, str]]:
-    """Every metric, and where the declared ones are."""
     if not path.exists():
-        return BUILT_IN, {}
+        return DeclaredMetrics({}, {})
     document, lines = _read(path, Metrics)
     places = {name: f"{path}:{lines.get(('metrics', name), 1)}" for name in document.metrics}
-    return BUILT_IN | document.metrics, places
+    return DeclaredMetrics(document.metrics, places)
 
 
 def read_holdouts(path: Path) -> Holdouts:
@@ -146,7 +158,11 @@ def _read(path: Path, model: type[_Document]) -> tuple[_Document, Lines]:
     try:
         return model.model_validate(value), lines
     except ValidationError as error:
-        raise ConfigurationError("\n".join(_messages(error, path, lines))) from None
+        messages = _messages(error, path, lines)
+        told = list(islice(messages, MAX_MESSAGES))
+        if more := sum(1 for _ in messages):
+            told.append(f"{path}: and {count(more, 'more mistake')}")
+        raise ConfigurationError("\n".join(told)) from None
 
 
 def _messages(error: ValidationError, path: Path, lines: Lines) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Asks the place where the data is whether every metric can be computed, before an analysis needs to."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,8 +11,9 @@ from windsock.errors import ConfigurationError
 from windsock.experiments.data.sources import Scope, rows_of, time_without_zone
 from windsock.experiments.data.unit_table import exposures
 from windsock.experiments.data.warehouse import Warehouse
+from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import Metric
-from windsock.experiments.reading import DeclaredExperiment
+from windsock.experiments.reading import DeclaredExperiment, DeclaredMetrics
 
 _SAMPLE: Final = 5
 _SHAPES: Final = {
@@ -55,7 +56,31 @@ def check_sources(
         exposed = _sample(warehouse, exposures(warehouse, scope, declared.experiment.version), "exposures")
     except ConfigurationError as error:
         yield SourceFinding(str(error))
-    for name, metric in declared.metrics.items():
+    yield from _each(warehouse, scope, declared.metrics, exposed)
+
+
+def check_unused(
+    warehouse: Warehouse, unused: DeclaredMetrics, experiment: Experiment, environment: str
+) -> Iterator[SourceFinding]:
+    """Run the sources of declared metrics that no experiment names yet, as an experiment on users would.
+
+    Args:
+        warehouse: Where the tables are.
+        unused: The metrics.
+        experiment: Any experiment; its flag is taken for metrics of requests.
+        environment: The environment whose outcomes count.
+
+    Raises:
+        UnreachableError: The connection was lost.
+    """
+    scope = Scope(experiment.model_copy(update={"unit": "user"}), environment, unused.places)
+    yield from _each(warehouse, scope, unused.metrics, [])
+
+
+def _each(
+    warehouse: Warehouse, scope: Scope, metrics: Mapping[str, Metric], exposed: list[str]
+) -> Iterator[SourceFinding]:
+    for name, metric in metrics.items():
         try:
             yield from _check(warehouse, scope, name, metric, exposed)
         except ConfigurationError as error:

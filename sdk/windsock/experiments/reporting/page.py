@@ -7,7 +7,7 @@ from importlib.resources import files
 from math import isfinite
 
 from windsock.experiments.analysis import Analysis, Comparison, ComparisonOutcome, MetricRole
-from windsock.experiments.decision import Decision
+from windsock.experiments.decision import Decision, State, trusted
 from windsock.experiments.reporting import drawing
 from windsock.experiments.reporting.left_out import left_out
 from windsock.experiments.segments import Segment, segments
@@ -55,9 +55,10 @@ def page(analysis: Analysis, decision: Decision, history: Sequence[Analysis] = (
 
 def sections(analysis: Analysis, decision: Decision, history: Sequence[Analysis] = ()) -> str:
     """Write the body of the report, to embed in another page; arguments as for `page`."""
+    analysis = trusted(analysis, decision)
     parts = (
         _head(analysis, decision),
-        _effects(analysis),
+        _effects(analysis, decision),
         _over_time(analysis, history),
         _allocation(analysis),
         _metrics(analysis),
@@ -96,8 +97,10 @@ def _shown(found: Sequence[Comparison]) -> Iterator[drawing.PlottedInterval]:
         )
 
 
-def _effects(analysis: Analysis) -> str:
+def _effects(analysis: Analysis, decision: Decision) -> str:
     parts = ["<h2>Effect</h2>"]
+    if decision.state is State.INVALID:
+        parts[0] += "<p>The arms can't be compared, so these effects tell nothing about the arms.</p>"
     for role, title in ((MetricRole.GOAL, "Goals"), (MetricRole.GUARDRAIL, "Guardrails")):
         if bars := list(_shown(analysis.of_role(role))):
             control = analysis.declared.experiment.control

@@ -3,6 +3,7 @@
 import json
 
 from windsock.experiments.analysis import Comparison
+from windsock.experiments.decision import trusted
 from windsock.experiments.result import Result
 from windsock.experiments.segments import segments
 
@@ -10,16 +11,17 @@ from windsock.experiments.segments import segments
 def as_data(result: Result) -> dict[str, object]:
     """The decision, each comparison, and the snapshot they come from."""
     decision = result.decision
+    analysis = trusted(result.analysis, decision)
     return {
         "state": decision.state.value,
         "action": decision.action.value,
         "arm": decision.arm,
         "sentence": decision.sentence,
         "reasons": list(decision.reasons),
-        "comparisons": [_comparison(each) for each in result.analysis.comparisons],
+        "comparisons": [_comparison(each) for each in analysis.comparisons],
         "segments": [
             {"attribute": each.attribute, "value": each.value, **_comparison(each.comparison)}
-            for each in segments(result.analysis)
+            for each in segments(analysis)
         ],
         "snapshot": json.loads(result.snapshot()),
     }
