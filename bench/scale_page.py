@@ -20,12 +20,18 @@ The figures that windsock was to reach, beside what the tables below found on th
 
 """
 
-_RECORDED = "the record names the fields used, so each first read is a call of a quarter of a microsecond"
+_RECORDED = (
+    "the record names the fields used, so each first read calls a Python function; an empty function in its "
+    "place makes twenty reads 4.5 µs"
+)
 _TWO_FLAGS = "what surrounds the call, in Python, is the rest"
 _VALUE = "row committed → value in a service (p50 / p99)"
 _FILE_FIRST = "beside other work the file alone took 105 and 1,085 ms; its ids are then indexed"
 _CHECKED = "all files and all indexes are read, to compare digests and checksums"
-_MISSES = "a hash for the shard, and look-ups in memory that isn't in the processor's cache"
+_MISSES = (
+    "of 4.4 µs with a million, the same user again and again takes 3.8, 0.75 of it the hash for the shard; "
+    "the rest is memory that isn't in the processor's cache; page faults are one in 130 users"
+)
 _WRITES_LEAST = 0.8
 
 _GROWTH = """## What grows with size

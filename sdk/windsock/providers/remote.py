@@ -127,6 +127,7 @@ class RemoteProvider(ServingProvider):
         """Close the connection and wait for its threads to end."""
         self._wanted = False
         self._disconnect()
+        self._answers.clear()
         self._answered.set()  # a start that's waiting can stop
         pool, self._pool = self._pool, None
         if pool is not None:
@@ -347,21 +348,21 @@ class RemoteProvider(ServingProvider):
         self, kind: str, flag_key: str, default: T, context: EvaluationContext
     ) -> FlagResolutionDetails[T]:
         def asked() -> FlagResolutionDetails[T]:
-            details: FlagResolutionDetails[T] = getattr(stock, f"resolve_{kind}_details")(
-                flag_key, default, context
-            )
-            metadata = _whole_numbers(metadata_of_answer(stock))
+            with self._asking() as stock:
+                details: FlagResolutionDetails[T] = getattr(stock, f"resolve_{kind}_details")(
+                    flag_key, default, context
+                )
+                metadata = _whole_numbers(metadata_of_answer(stock))
             details.flag_metadata = cast("Mapping[str, bool | int | float | str]", metadata)
             return details
 
-        with self._asking() as stock:
-            try:
-                return self._answers.of(kind, flag_key, context, asked)
-            except TypeMismatchError as error:  # its message is only gRPC's status
-                article = "an" if kind[0] in "io" else "a"
-                raise TypeMismatchError(
-                    f"flag {flag_key!r}: the flagd server's value is not {article} {kind}"
-                ) from error
+        try:
+            return self._answers.of(kind, flag_key, context, asked)  # only a question passes the gate
+        except TypeMismatchError as error:  # its message is only gRPC's status
+            article = "an" if kind[0] in "io" else "a"
+            raise TypeMismatchError(
+                f"flag {flag_key!r}: the flagd server's value is not {article} {kind}"
+            ) from error
 
     @contextmanager
     def _asking(self) -> Iterator[FlagdProvider]:
@@ -384,7 +385,9 @@ class RemoteProvider(ServingProvider):
         return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, call)
 
     def _enriched(self, context: EvaluationContext | None) -> EvaluationContext:
-        return self._context if context is None else self._context.merge(context)
+        if context is None:
+            return self._context
+        return self._context.merge(context) if self._context.attributes else context
 
 
 def _whole_numbers(value: object) -> object:
