@@ -14,6 +14,7 @@ CONCURRENCY = Path(__file__).parent / "results" / "concurrency.json"
 WORKERS = Path(__file__).parent / "results" / "workers.json"
 FLAGD_LIMITS = Path(__file__).parent / "results" / "flagd_limits.json"
 REMOTE = Path(__file__).parent / "results" / "remote.json"
+FRESHNESS = Path(__file__).parent / "results" / "freshness.json"
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 CHART = PAGE.parent / "_static" / "growth.svg"
 
@@ -100,8 +101,9 @@ def tables(found: Found) -> str:
 
 def scale(python: str) -> str:
     """What size and concurrency cost."""
-    parts = (scale_page.mirror(), scale_page.flagd(), scale_page.workers(), scale_page.growth())
-    return "\n".join([*parts, scale_page.concurrency(python), scale_page.writes()])
+    parts = (scale_page.mirror(), scale_page.flagd(), scale_page.large_sets(), scale_page.workers())
+    rest = (scale_page.growth(), scale_page.concurrency(python), scale_page.writes())
+    return "\n".join([*parts, *rest])
 
 
 def page(found: Found) -> str:
