@@ -6,11 +6,19 @@ import signal
 import subprocess
 import sys
 import tempfile
+from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
+from uuid import UUID
 
 import psutil
 import pytest
+from rich.console import Console
 from tests.waiting import until
+
+from windsock.cli.demo import show
+from windsock.demo.story import Scene
+from windsock.usage.record import UsageRecord
 
 WINDSOCK = Path(sys.executable).parent / "windsock"
 FOREIGN = {
@@ -80,6 +88,27 @@ def test_the_story_is_told_and_every_promise_is_kept(demo):
     assert "BROKEN" not in out
     assert "gpt-4oo 404, then gpt-4o-mini 200" in out
     assert out.count(" ms") > 7
+
+
+def test_a_row_of_usage_fits_80_columns_without_a_value_that_is_broken_in_two():
+    values = {"retrieval_top_k": 25, "reasoning_model": "gpt-4o-mini", "max_answer_tokens": 600}
+    row = UsageRecord(
+        id=UUID(int=1), requested_at=datetime(2026, 1, 1, tzinfo=UTC), user_id="a", request_id=None,
+        environment="production", flag="teacher", variant=None, config_id=UUID(int=2), revision=None, reason=None,
+        values_json=json.dumps(values | {"embeddings_model": "openai/text-embedding-3-small"}), latency_ms=14.9,
+    )  # fmt: skip
+    scene = Scene(
+        "What was used",
+        "Each answer can be traced.",
+        rows=[row],
+        names={"a": "Ada", str(UUID(int=2)): "warm"},
+    )
+    out = StringIO()
+    show(Console(file=out, width=80, highlight=False), 1, scene)
+    words = out.getvalue().replace(",", "").split()
+    assert "Ada: profile warm 14.9 ms" in out.getvalue().replace(",", "")
+    assert {f"{name}={value}" for name, value in values.items()} < set(words)
+    assert max(map(len, out.getvalue().splitlines())) <= 80
 
 
 def test_the_same_as_data_whatever_the_users_environment(demo):

@@ -113,7 +113,8 @@ def test_list_and_show(run, users):
         (("create", "experimental_v1"), "there is a profile 'experimental_v1' already"),
         (("edit", "experimental_v1", "--unset", "color"), "the profile doesn't set color"),
         (("edit", "experimental_v1", "--set", "temperature"), "write the field and its value"),
-        (("assign", "cold", "x"), "there is no active profile 'cold'"),
+        (("assign", "cold", "x"), "there is no active profile 'cold'; there is 'experimental_v1'"),
+        (("assign", "experimental_v2", "x"), "did you mean 'experimental_v1'?"),
         (
             ("assign", "experimental_v1", "6b3f0000-0000-4000-8000-000000000009"),
             "no row in profiles for 6b3f0000-0000-4000-8000-000000000009; nothing was changed",

@@ -48,6 +48,16 @@ def test_a_name_that_is_taken_is_an_error_in_one_line(run):
     assert "there is a token 'ann' already" in again.stderr
 
 
+def test_a_misspelt_name_is_not_revoked_and_a_suggestion_names_valid_tokens_only(run):
+    run("make", "deploy-bot")
+    run("make", "old-bot")
+    run("revoke", "old-bot")
+    missed = run("revoke", "deploy-bto")
+    assert (missed.returncode, missed.stdout) == (1, "")
+    assert "'deploy-bto', so nothing was revoked; did you mean 'deploy-bot'?" in missed.stderr
+    assert "old-bot" not in run("revoke", "old-bott").stderr.replace("old-bott", "")
+
+
 def test_a_database_that_was_not_migrated_is_named(run, make_database):
     url = make_database()
     for verb in (["make", "ann"], ["list"], ["revoke", "ann"]):

@@ -271,7 +271,10 @@ BOMB = (
         (b'{"features": {"a": {"defaultValue": true}}}', "an export of GrowthBook"),
         (b'{"feature_gates": [], "dynamic_configs": []}', "an export of Statsig"),
         (b'{"flags": {"a": {"state": "ENABLED", "variants": {}}}}', "a flagd file"),
-        (b'{"flags": [{"key": "a", "state": "ENABLED", "variants": {}}]}', "a flagd file"),
+        (
+            b'{"flags": [{"key": "a", "state": "ENABLED", "variants": {}}]}',
+            "save it as flagd/<name>.flagd.json",
+        ),
         (b'{"flags": {"a": {"flagType": "boolean", "defaultValue": true}}}', "an OpenFeature manifest"),
         (
             b"namespace: default\nflags:\n- {key: a, name: A, enabled: true, variants: [{key: b}]}\n",
@@ -297,6 +300,33 @@ BOMB = (
         ),
         (b'{"count": 1, "results": [{"key": "a", "filters": {"groups": []}}]}', "an export of PostHog"),
         (b'{"flags": [{"key": "a", "filters": {}}], "group_type_mapping": {}}', "an export of PostHog"),
+        (
+            b'{"version": "1", "flags": {"a": {"name": "a"}}, "values": {"a": {"enabled": true}}}',
+            "a feature flag profile of AWS AppConfig",
+        ),
+        (
+            b'{"feature_management": {"feature_flags": [{"id": "a", "enabled": true}]}}',
+            "feature flags of Azure App Configuration",
+        ),
+        (
+            b'{"FeatureManagement": {"feature_flags": [{"id": "a", "enabled": true}]}}',
+            "feature flags of Azure App Configuration",
+        ),
+        (
+            b'{"parameters": {"a": {"defaultValue": {"value": "x"}}}, "version": {"versionNumber": "1"}}',
+            "a template of Firebase Remote Config",
+        ),
+        (b'{"parameters": {"a": {"defaultValue": {"useInAppDefault": true}}}}', "Firebase Remote Config"),
+        (b'{"version": "4", "featureFlags": [], "rollouts": [], "experiments": []}', "Optimizely"),
+        (b'{"splits": [{"name": "a", "trafficTypeName": "user", "conditions": []}], "till": 1}', "Split"),
+        (
+            b'{"flags": {"a": {"key": "a", "variations": {}, "allocations": []}}}',
+            "an export of Eppo",
+        ),
+        (
+            b'{"project": {}, "features": [{"key": "a", "type": "release", "variations": []}], "variables": []}',
+            "an export of DevCycle",
+        ),
     ],
 )
 def test_what_is_hostile_or_not_a_configuration_ends_in_one_line(data, words):
@@ -314,6 +344,9 @@ def test_what_is_hostile_or_not_a_configuration_ends_in_one_line(data, words):
         b"flags: [{key: a}, {key: b}]\n",
         b"search: {variations: 3, features: [a, b]}\n",
         b"settings: {f: 1, p: 2}\nresults: {filters: [a]}\n",
+        b"parameters: {a: {defaultValue: 1}}\nexperiments: []\nrollouts: []\n",
+        b"splits: [{name: train, share: 0.8}]\nfeature_management: {feature_flags: [a]}\n",
+        b"flags: {a: {x: 1}}\nvalues: {b: {x: 2}}\n",
     ],
 )
 def test_a_configuration_with_another_tools_words_is_one_all_the_same(data):

@@ -39,6 +39,43 @@ def test_a_new_mirror_publishes_from_an_older_schema(empty_database, tmp_path, c
     assert str(config) in document["flags"]["teacher.profile"]["variants"]
 
 
+NEWER = """
+alter table public.app_configurations add column of_a_newer_release text not null default 'x';
+alter table public.profiles add column of_a_newer_release jsonb not null default '{}';
+do $$
+declare it regclass;
+begin
+    for it in select oid from pg_class where relnamespace = 'windsock'::regnamespace and relkind in ('r', 'p') loop
+        execute format('alter table %s add column of_a_newer_release int not null default 7', it);
+    end loop;
+end
+$$;
+create table windsock.of_a_newer_release (id int primary key);
+"""
+
+
+def test_a_mirror_publishes_from_a_newer_schema_which_adds_to_every_table(empty_database, tmp_path):
+    migrated(empty_database, len(MIGRATIONS))
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute(NEWER)
+        [config] = connection.execute("select id from app_configurations").fetchone()
+        connection.execute("insert into profiles (id, config_id) values (gen_random_uuid(), %s)", (config,))
+    path = tmp_path / "mirror" / "profiles.flagd.json"
+    options = MirrorOptions(url=empty_database, folder=path.parent, flags=("teacher",), poll_seconds=0.1)
+    assert Mirror(options).once().assigned == 1
+    stop = threading.Event()
+    thread = threading.Thread(target=Mirror(options).watch, args=(stop,))
+    thread.start()
+    try:
+        user = str(uuid4())
+        with psycopg.connect(empty_database, autocommit=True) as connection:
+            connection.execute("insert into profiles (id, config_id) values (%s, %s)", (user, config))
+        eventually(lambda: user in path.read_text())
+    finally:
+        stop.set()
+        thread.join()
+
+
 def test_a_running_mirror_follows_through_every_migration(empty_database, tmp_path):
     migrated(empty_database, 1)
     path = tmp_path / "mirror" / "profiles.flagd.json"

@@ -174,6 +174,23 @@ def test_unused_flags_and_values_that_do_not_fit_raise(served: str, target, fiel
     assert not testing.overriding.active()
 
 
+@pytest.mark.parametrize("target", [checkout, int, "checkout.v2"])
+def test_another_target_than_a_settings_class_is_refused_with_the_form_for_flags(target) -> None:
+    with (
+        pytest.raises(OverrideError, match=r"isn't a settings class; .* with \{KEY: value\}"),
+        testing.override(target, {"on": True}),
+    ):
+        pass
+
+
+def test_values_beside_a_mapping_of_flags_are_refused() -> None:
+    with (
+        pytest.raises(OverrideError, match="takes no further"),
+        testing.override({"checkout.v2": True}, top_k=3),
+    ):
+        pass
+
+
 def test_an_ordinary_instance_is_refused() -> None:
     with (
         pytest.raises(OverrideError, match=r"Tutor\(…\) is an ordinary instance"),

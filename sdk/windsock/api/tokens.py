@@ -12,6 +12,7 @@ import psycopg
 
 from windsock.errors import ConfigurationError
 from windsock.postgres.queries import load_queries
+from windsock.text import did_you_mean
 
 _queries = load_queries("windsock.api", "queries.sql")
 
@@ -106,7 +107,10 @@ def revoke_token(connection: "psycopg.Connection[Any]", name: str) -> None:
         ConfigurationError: The token doesn't exist or is already revoked, or the table is missing.
     """
     if not _done(connection, "revoke_token", {"name": name}):
-        raise ConfigurationError(f"no valid token is named {name!r}; nothing was revoked")
+        valid = [each.name for each in listed(connection) if each.revoked_at is None]
+        raise ConfigurationError(
+            f"no valid token is named {name!r}, so nothing was revoked{did_you_mean(name, valid)}"
+        )
 
 
 def listed(connection: "psycopg.Connection[Any]") -> list[Issued]:

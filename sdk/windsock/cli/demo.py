@@ -1,14 +1,13 @@
 """`windsock demo`: from a row in a database to the next answer, on real parts, with what it measured."""
 
 import signal
+from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from windsock.cli._app import EXIT_ERROR
@@ -21,6 +20,7 @@ from windsock.demo.story import Promise, Scene, Story
 from windsock.demo.teacher import OwnTeaching
 from windsock.demo.telling import as_data, to_the_end
 from windsock.errors import MissingExtraError
+from windsock.usage.record import UsageRecord
 from windsock.usage.wording import tokens, values_healed, values_read
 
 _INTRODUCTION = (
@@ -96,7 +96,7 @@ def _experiment(console: Console, *, as_json: bool) -> None:
     print_lines(console, Text(f"\r{told.users:,} users asked in {told.seconds:.1f} s. Eight days later:\n"))
     print_lines(console, Text(decision.sentence, style="bold"))
     for reason in decision.reasons:
-        print_lines(console, Text(f"- {reason}"))
+        print_lines(console, Text(f"- {reason}"), hanging=2)
     print_lines(console, Text(f"\nThe report is {path}."))
 
 
@@ -112,8 +112,8 @@ def show(console: Console, number: int, step: Scene) -> None:
         _show_seen(console, name, text)
     for name, value in step.milliseconds.items():
         print_lines(console, Text(f"{name} {_milliseconds(value)}", style="magenta"), indent=3)
-    if step.rows:
-        print_lines(console, _table(step), indent=3)
+    for row in step.rows:
+        _show_row(console, row, step.names)
     for promise in step.promises:
         _show_promise(console, promise)
 
@@ -155,23 +155,13 @@ def _show_promise(console: Console, promise: Promise) -> None:
     print_lines(console, line, indent=3, hanging=len(mark) + 2)
 
 
-def _table(step: Scene) -> Table:
-    grid = Table(box=box.SIMPLE, pad_edge=False)
-    for heading in ("user", "profile", "values read", "healed"):
-        grid.add_column(heading, overflow="fold")
-    for heading in ("ms", "tokens"):
-        grid.add_column(heading, justify="right", no_wrap=True)
-    for row in step.rows:
-        cells = (
-            step.names.get(row.user_id or "", "-"),
-            step.names.get(str(row.config_id), "-"),
-            ", ".join(sorted(values_read(row))),
-            "; ".join(values_healed(row)) or "-",
-            "-" if row.latency_ms is None else f"{row.latency_ms:.1f}",
-            tokens(row),
-        )
-        grid.add_row(*(Text(cell) for cell in cells))
-    return grid
+def _show_row(console: Console, row: UsageRecord, names: Mapping[str, str]) -> None:
+    """Print a request: whose it was and what it took, then what it read and what was healed."""
+    user, profile = (names.get(str(each), "-") for each in (row.user_id, row.config_id))
+    took = "" if row.latency_ms is None else f", {row.latency_ms:.1f} ms"
+    print_lines(console, Text(f"{user}: profile {profile}{took}, {tokens(row)} tokens"), indent=3)
+    for line in (", ".join(sorted(values_read(row))), *values_healed(row)):
+        print_lines(console, Text(line), indent=6)
 
 
 def _milliseconds(value: float) -> str:

@@ -100,7 +100,8 @@ def _console(classes: tuple[type[Settings], ...], folder: Path, url: str, port: 
 
     name = f"dev {datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
     with connect(url) as connection, beside(Console(classes, folder, url), port) as page:
-        _tell(f"the console is at {page}; sign in with {create_token(connection, name, Role.ADMIN)}")
+        _tell(f"the console is at {page}; sign in with")
+        _tell(create_token(connection, name, Role.ADMIN))
         try:
             yield page
         finally:

@@ -5,6 +5,9 @@ from typing import Any, Final
 
 Content = Mapping[object, Any]
 
+FLAGD_FILE: Final = "a flagd file"
+"""What `tool_of` calls a file that needs no conversion."""
+
 
 def tool_of(content: Content) -> str | None:
     """Name the tool whose file or export this is; None for anything else."""
@@ -78,6 +81,26 @@ def _statsig(content: Content) -> bool:
     )
 
 
+def _aws_appconfig(content: Content) -> bool:
+    """A profile of type `AWS.AppConfig.FeatureFlags`: definitions in `flags`, states in `values`."""
+    flags, values = content.get("flags"), content.get("values")
+    return _each_has(flags, "name") and _each_has(values, "enabled")
+
+
+def _azure(content: Content) -> bool:
+    """The schema of Microsoft's feature management, in its two spellings."""
+    sections = (content.get(name) for name in ("feature_management", "FeatureManagement"))
+    return any(isinstance(each, Mapping) and _each_has(each.get("feature_flags"), "id") for each in sections)
+
+
+def _firebase(content: Content) -> bool:
+    """A Remote Config template: a parameter's default is a mapping."""
+    parameters = content.get("parameters")
+    if not isinstance(parameters, Mapping) or not _each_has(parameters, "defaultValue"):
+        return False
+    return all(isinstance(each["defaultValue"], Mapping) for each in parameters.values())
+
+
 def _flagd(content: Content) -> bool:
     flags = content.get("flags")
     return ("$schema" in content and flags is not None) or _each_has(flags, "variants")
@@ -86,8 +109,12 @@ def _flagd(content: Content) -> bool:
 _TOOLS: Final[Mapping[str, Callable[[Content], bool]]] = {
     "an OpenFeature manifest": lambda content: _each_has(content.get("flags"), "flagType"),
     "a file of Flipt": _flipt,
-    "a flagd file": _flagd,
+    FLAGD_FILE: _flagd,
     "a file of GO Feature Flag": _go_feature_flag,
+    "an export of Eppo": lambda content: _each_has(content.get("flags"), "allocations"),
+    "an export of DevCycle": lambda content: (
+        _each_has(content.get("features"), "variations") and "variables" in content
+    ),
     "an export of LaunchDarkly": _launchdarkly,
     "an export of Unleash": _unleash,
     "an export of GrowthBook": _growthbook,
@@ -95,6 +122,11 @@ _TOOLS: Final[Mapping[str, Callable[[Content], bool]]] = {
     "an export of ConfigCat": _configcat,
     "an export of Statsig": _statsig,
     "an export of PostHog": _posthog,
+    "an export of Split": lambda content: _each_has(content.get("splits"), "trafficTypeName"),
+    "a datafile of Optimizely": lambda content: {"featureFlags", "rollouts", "experiments"} <= content.keys(),
+    "a feature flag profile of AWS AppConfig": _aws_appconfig,
+    "a list of feature flags of Azure App Configuration": _azure,
+    "a template of Firebase Remote Config": _firebase,
 }
 
 

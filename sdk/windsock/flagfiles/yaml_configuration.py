@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from windsock.errors import FlagFileError, MissingExtraError
-from windsock.flagfiles.other_tools import tool_of
+from windsock.flagfiles.other_tools import FLAGD_FILE, tool_of
 from windsock.flags import JsonValue
 
 MAX_BYTES: Final = 512 * 1024
@@ -32,10 +32,12 @@ def read_configuration(data: bytes, source: str) -> Mapping[str, JsonValue]:
         raise FlagFileError(source, "the configuration must be a mapping of sections")
     tool = tool_of(content)
     if tool is not None:
-        raise FlagFileError(
-            source,
-            f"this is {tool}, not a configuration; write its flags as flagd JSON, see docs/flags.md",
+        next_step = (
+            "save it as flagd/<name>.flagd.json"
+            if tool == FLAGD_FILE
+            else "write its flags as flagd JSON, see docs/flags.md"
         )
+        raise FlagFileError(source, f"this is {tool}, not a configuration; {next_step}")
     _Checker(source).check(content, "", 0)
     return content
 

@@ -192,7 +192,8 @@ def moves(
     if name is not None:
         row = connection.execute(QUERIES["id_of"], [name]).fetchone()
         if row is None:
-            raise ConfigurationError(f"there is no active profile {name!r}; see `windsock profile list`")
+            active = [each for (each,) in connection.execute(QUERIES["active"]).fetchall()]
+            raise ConfigurationError(f"there is no active profile {name!r}{did_you_mean(name, active)}")
         config_id = str(row[0])
     have = _having(connection, users)
     others = [user for user in users if user not in have]

@@ -35,6 +35,10 @@ DELETE FROM public.app_configurations WHERE name = %s;
 -- The active profile of this name; without a lock, because who assigns may not write profiles.
 SELECT id FROM public.app_configurations WHERE name = %s AND coalesce(is_active, true);
 
+-- name: active
+-- The names of all active profiles.
+SELECT name FROM public.app_configurations WHERE coalesce(is_active, true) ORDER BY name;
+
 -- name: assigned
 -- What these users have, locked, in the order of their ids: two commands at once don't wait for each other. The
 -- array is untyped text, so that it has the type of `id` and the primary key finds the rows.

@@ -122,6 +122,10 @@ def override(
             the block, with pytest's ``--flags-strict``, no code evaluated a flag.
     """
     if isinstance(target, Mapping):
+        if values or fields:
+            raise OverrideError(
+                "a mapping of flags takes no further values: put all of them into the mapping"
+            )
         made = _of_mapping(target)
     else:
         made = _of_settings(target, {**(values or {}), **fields})
@@ -166,6 +170,10 @@ def _of_mapping(target: Mapping[Any, Any]) -> list[_Override]:
 
 def _of_settings(target: type[Settings] | Settings, fields: Mapping[str, object]) -> list[_Override]:
     settings_class = target if isinstance(target, type) else type(target)
+    if not issubclass(settings_class, Settings):
+        raise OverrideError(
+            f"{target!r} isn't a settings class; override a feature or another flag with {{KEY: value}}"
+        )
     declaration = settings_class.__windsock__.declaration
     name = settings_class.__name__
     for field in fields:

@@ -71,7 +71,7 @@ class Memory:
         raise MismatchError(
             field,
             f"{field} {wanted} does not fit the vectors in {self.path}, which are of {stored[0]} with "
-            f"{stored[1]} dimensions: put it back, or move that file away and let Aura learn anew",
+            f"{stored[1]} dimensions: restore it, or move that file away to start with an empty memory",
         )
 
     def add(self, user_id: str, text: str, model: str, vector: list[float]) -> None:
