@@ -44,6 +44,12 @@ def test_what_is_not_one_select_that_reads_is_refused(sql, message) -> None:
     assert str(raised.value).startswith("metric revenue: ")
 
 
+@pytest.mark.parametrize("deep", ["(" * 4000 + "1" + ")" * 4000, "1" + "::int" * 3000, "- " * 9000 + "1"])
+def test_what_is_nested_too_deeply_is_said(deep) -> None:
+    with pytest.raises(ConfigurationError, match=r"^metric revenue: the SQL is nested too deeply"):
+        checked_select(f"select {deep}", "duckdb", "metric revenue")
+
+
 @pytest.mark.parametrize("sql", ["select * from read_csv('/etc/passwd')", "select * from read_parquet('x')"])
 def test_files_are_not_read_by_a_metric(sql) -> None:
     with pytest.raises(ConfigurationError, match=r"may only read|may not be called"):
