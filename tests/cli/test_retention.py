@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 from tests.flagfiles import write_flags
 from tests.waiting import eventually
 
-from windsock.postgres.retention import FORGOTTEN, PRUNED
+from windsock.postgres.retention import FORGOTTEN, PRUNED, forget
 from windsock.usage import hashed_user_id
 from windsock.usage.data import Arm, Event, Measured, Pending, Use, stored_user_id
 from windsock.usage.making_rows import clean, clean_event, clean_exposure
@@ -150,6 +150,16 @@ def test_a_flag_that_cannot_be_read_might_run_an_experiment(run, tables, tmp_pat
     assert rows(tables, "windsock.exposures", "unit") == ["ann"]
 
 
+def test_a_folder_of_flags_that_is_not_there_closes_no_experiment(run, tables, tmp_path):
+    exposure(tables, "open", "ann", OLD)
+    (tmp_path / "a file").touch()
+    for mistyped in ("flagdd", "a file"):
+        said = run("prune", "--older-than", "90d", "--flags", mistyped, expect=2)
+        assert f"--flags {mistyped}: there is no such folder; nothing was deleted" in said
+    assert rows(tables, "windsock.exposures", "unit") == ["ann"]
+    assert "there is no folder flagd: an experiment is open only if" in run("prune", "--older-than", "90d")
+
+
 def test_a_person_is_erased_everywhere_and_the_others_stay(run, tables):
     tables.execute("insert into profiles (id) values (%s), (%s)", [ANN, BOB])
     tables.execute("update profiles set config_id = (select id from app_configurations)")
@@ -257,6 +267,21 @@ def test_a_uuid_is_found_in_whatever_spelling_it_was_stored_or_is_given(run, tab
     assert rows(tables, "usage_logs", "user_id") == rows(tables, "windsock.exposures", "unit") == [BOB]
     assert rows(tables, "profiles", "config_id is null") == ["True"]
     assert rows(tables, "windsock.assignment_history", "user_id") == []
+
+
+@pytest.mark.parametrize("id_type", ["uuid", "bigint", "text"])
+def test_who_is_forgotten_is_found_by_the_primary_key(tables, id_type):
+    ann = {"uuid": ANN, "bigint": "17", "text": "ann"}[id_type]
+    tables.execute("drop table profiles cascade")
+    tables.execute(f"create table profiles (id {id_type} primary key, config_id uuid)")
+    tables.execute("insert into profiles select %s, id from app_configurations", [ann])
+    tables.execute("set enable_seqscan = off")
+    with tables.transaction():
+        assert forget(tables, [ann, "9" * 64, "a hash"])["public.profiles (unassigned)"] == 1
+        scans = (
+            "select seq_scan, idx_scan > 0 from pg_stat_xact_user_tables where relid = 'profiles'::regclass"
+        )
+        assert tables.execute(scans).fetchall() == [(0, True)]
 
 
 def test_a_service_s_role_cannot_delete_usage(run, tables, postgres):

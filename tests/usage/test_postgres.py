@@ -179,6 +179,30 @@ def test_a_row_that_the_table_refuses_is_put_away_and_the_others_are_stored(
     assert noise["f"][:50] not in caplog.text
 
 
+RAISES = """
+create function refuse() returns trigger language plpgsql as $$
+begin if new.user_id like 'banned%' then raise 'no' using errcode = '{}'; end if; return new; end $$;
+create trigger refuse before insert on public.usage_logs for each row execute function refuse()
+"""
+
+
+@pytest.mark.parametrize("code", ["08006", "53300", "57014", "57P03", "40001", "42501"])
+def test_a_trigger_that_blames_the_server_for_one_row_does_not_hold_up_the_others(
+    *, database, ask, make_pending, code
+):
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(RAISES.format(code))
+    bad = clean(make_pending(user_id="banned"))
+    rows = [clean(make_pending()) for _ in range(5)]
+    with contextlib.closing(PostgresSink(database)) as sink:
+        with pytest.raises(RowsRefusedError) as told:
+            sink.write([*rows[:2], bad, *rows[2:]])
+        assert [row for row, _ in told.value.refused] == [bad]
+        assert ask("select count(*) from public.usage_logs") == [(5,)]
+        with pytest.raises(psycopg.Error, match="no"):  # of every row: they wait
+            sink.write([bad, clean(make_pending(user_id="banned too"))])
+
+
 def test_an_id_of_any_letters_is_stored(sink, ask, make_pending):
     """A thousand random characters of three bytes, which the server can't compress, exceed an index entry."""
     pick = random.Random(1)

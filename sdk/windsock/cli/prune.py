@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from windsock.cli._database import DatabaseUrl, database
-from windsock.cli._say import say
+from windsock.cli._say import note, say
+from windsock.errors import UnreachableError
 from windsock.flagfiles.files import DEFAULT_FOLDER
 from windsock.flagfiles.sets import running_experiments
 from windsock.gitops.rollout import parse_duration
@@ -21,8 +22,11 @@ def command(
     ],
     *,
     flags: Annotated[
-        Path, typer.Option(help="The folder of the flags: an experiment that runs there is open.")
-    ] = DEFAULT_FOLDER,
+        Path | None,
+        typer.Option(
+            help=f"The folder of the flags: an experiment that runs there is open. Default: {DEFAULT_FOLDER}."
+        ),
+    ] = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Delete old rows of usage, events, exposures, history, audit and faults; keep open experiments.
@@ -33,8 +37,18 @@ def command(
     Example: windsock prune --older-than 90d
     """
     age = timedelta(seconds=parse_duration(older_than))
-    running = running_experiments(flags)
+    running = _running(flags)
     with database(database_url) as url, connect(url) as connection:
         gone = retention.prune(connection, age, running)
     for table, count in gone.items():
         say(f"{table:<32} {count:>9,} deleted")
+
+
+def _running(flags: Path | None) -> list[str]:
+    """The experiments that flags run; a named folder must exist, so that a typo doesn't close them all."""
+    folder = flags or DEFAULT_FOLDER
+    if not folder.is_dir():
+        if flags is not None:
+            raise UnreachableError(f"--flags {flags}: there is no such folder; nothing was deleted")
+        note(f"there is no folder {folder}: an experiment is open only if somebody was exposed to it since")
+    return running_experiments(folder)

@@ -45,6 +45,20 @@ values (%(version)s, %(name)s, %(statements)s);
 -- A migration must not see a setting that the one before it left.
 reset all;
 
+-- name: lift_statement_limit
+-- Limits that a role or a database has for an application's requests are too short for a migration.
+set statement_timeout = 0;
+
+-- name: lift_transaction_limit
+-- Likewise; PostgreSQL 17 and later have it. A statement that looks first would take longer than the limit may be.
+set transaction_timeout = 0;
+
+-- name: lift_idle_limits
+-- Likewise. By name, because no version has them all.
+select set_config(name, '0', false)
+from pg_catalog.pg_settings
+where name in ('idle_session_timeout', 'idle_in_transaction_session_timeout');
+
 -- name: columns
 -- The columns of a table and their types; none if there is no such table.
 select attname::text, format_type(atttypid, null)

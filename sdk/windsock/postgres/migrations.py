@@ -25,6 +25,7 @@ _log = logging.getLogger("windsock.migrate")
 
 _ATTEMPTS = 10
 _BACKOFF = Backoff(first=0.5, longest=8.0, jitter=0.2)  # let those waiting behind us go first
+_TRANSACTION_TIMEOUT_SINCE = 170_000  # the server's version
 
 _FILE_NAME = re.compile(r"^([0-9]+)_(.*)\.sql$")
 _TRANSACTION_CONTROL = re.compile(
@@ -146,6 +147,7 @@ def inspect(
         MigrationError: An applied migration was changed, or its file is gone.
     """
     with _refused_in_a_line():
+        _lift_limits(connection)
         recorded = _read_ledger(connection)
     by_version = {migration.version: migration for migration in migrations}
     entries = []
@@ -171,11 +173,16 @@ def _refused_in_a_line() -> Iterator[None]:
         yield
     except psycopg.errors.LockNotAvailable:
         raise
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
+        raise MigrationError(
+            f"the database refuses migrations: {error.diag.message_primary}. Nothing was changed; connect "
+            "with the owner's role, to a server that can be written"
+        ) from error
     except psycopg.Error as error:
         why = error.diag.message_primary or one_line(error)
         raise MigrationError(
-            f"the database refuses migrations: {why}. Nothing was changed; connect with the owner's role, to "
-            "a server that can be written"
+            f"the database interrupted the migrations: {why}. What was being applied was rolled back; run "
+            "`windsock migrate` again"
         ) from error
 
 
@@ -281,9 +288,18 @@ def _apply(connection: "psycopg.Connection", migration: Migration) -> bool:
     )
 
 
+def _lift_limits(connection: "psycopg.Connection") -> None:
+    queries = load_queries("windsock.postgres", "ledger.sql")
+    connection.execute(queries["lift_statement_limit"])
+    if connection.info.server_version >= _TRANSACTION_TIMEOUT_SINCE:
+        connection.execute(queries["lift_transaction_limit"])
+    connection.execute(queries["lift_idle_limits"])
+
+
 def _try(connection: "psycopg.Connection", migration: Migration) -> bool:
     queries = load_queries("windsock.postgres", "ledger.sql")
     connection.execute(queries["reset"])
+    _lift_limits(connection)
     with connection.transaction():
         connection.execute(queries["lock"])
         connection.execute(queries["limit_waits"])

@@ -26,6 +26,12 @@ _NOT_THE_ROW = frozenset(
 )
 
 
+def was_raised(error: BaseException) -> bool:
+    """Whether a function such as a trigger raised an error by itself, whose SQLSTATE its author chose."""
+    diagnosis = getattr(error, "diag", None)
+    return getattr(diagnosis, "source_function", None) == "exec_stmt_raise"  # PL/pgSQL's RAISE
+
+
 def is_about_the_row(error: BaseException) -> bool:
     """Whether an error concerns a row's content, so that other rows may succeed but this one never will.
 

@@ -96,12 +96,29 @@ def forget(connection: "psycopg.Connection", names: Collection[str]) -> Mapping[
         DatabaseUnfitError: The role may not, or the database has older migrations.
     """
     queries = load_queries("windsock.postgres", "retention.sql")
-    parameters = {"names": list(names)}
     with _said_clearly(), connection.transaction():
+        row = connection.execute(queries["id_type"]).fetchone()
+        id_type = str(row[0]).encode() if row else b"text"
+        ids = [name for name in names if _could_be(connection, name, id_type)]
+        parameters = {"names": list(names), "ids": ids}
         return {
-            table: connection.execute(queries[f"forget_{name}"], parameters).rowcount
+            table: connection.execute(
+                queries[f"forget_{name}"].replace(b"{type}", id_type), parameters
+            ).rowcount
             for name, table in FORGOTTEN.items()
         }
+
+
+def _could_be(connection: "psycopg.Connection", name: str, id_type: bytes) -> bool:
+    import psycopg  # noqa: PLC0415 - an extra, and it is there
+
+    query = load_queries("windsock.postgres", "retention.sql")["as_id"].replace(b"{type}", id_type)
+    try:
+        with connection.transaction():
+            connection.execute(query, {"name": name})
+    except psycopg.DataError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -87,8 +87,19 @@ select windsock.cut_log(greatest(now() - %(cut)s, interval '10 minutes'), 100000
 
 -- name: forget_profiles
 -- Whoever is forgotten has no configuration, so that the mirror's documents don't name them. First: the triggers note
--- it down in the history, which goes next.
-update public.profiles set config_id = null where id::text = any(%(names)s) and config_id is not null;
+-- it down in the history, which goes next. {type} is the type of profiles.id, so that the primary key finds the rows.
+update public.profiles set config_id = null
+where id = any(%(ids)s::{type}[]) and id::text = any(%(names)s) and config_id is not null;
+
+-- name: id_type
+-- The type of users' ids.
+select format_type(atttypid, atttypmod)
+from pg_catalog.pg_attribute
+where attrelid = to_regclass('public.profiles') and attname = 'id' and not attisdropped;
+
+-- name: as_id
+-- Whether a name could be an id of this type: a hash is no uuid.
+select %(name)s::{type};
 
 -- name: forget_faults
 -- Before the requests that they name.

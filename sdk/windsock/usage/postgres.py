@@ -8,7 +8,7 @@ from windsock.errors import ConfigurationError
 from windsock.postgres import shapes
 from windsock.postgres.connection import KeptConnection
 from windsock.postgres.queries import load_queries
-from windsock.postgres.refusals import is_about_the_row
+from windsock.postgres.refusals import is_about_the_row, was_raised
 from windsock.usage.experiment_records import (
     EVENT_COLUMNS,
     EXPOSURE_COLUMNS,
@@ -105,21 +105,26 @@ class PostgresSink:
         self._connection.close()
 
     def _store_all(self, rows: Sequence[Record], table: _Table) -> None:
-        refused: list[tuple[Record, str]] = []
+        refused: list[tuple[Record, Exception]] = []
         self._store(rows, table, refused)
-        if refused:
-            self._check_shape(table)
-            raise RowsRefusedError(refused)
+        if not refused:
+            return
+        self._check_shape(table)
+        # A trigger that raises "out of resources" for each row means the database; for some, it means those.
+        undecided = [error for _, error in refused if not is_about_the_row(error)]
+        if undecided and len(refused) == len(rows):
+            raise undecided[0]
+        raise RowsRefusedError([(row, _reason(error)) for row, error in refused])
 
-    def _store(self, rows: Sequence[Record], table: _Table, refused: list[tuple[Record, str]]) -> None:
+    def _store(self, rows: Sequence[Record], table: _Table, refused: list[tuple[Record, Exception]]) -> None:
         """Store rows, and add rejected rows to `refused`."""
         try:
             self._write(rows, table)
         except Exception as error:
-            if not is_about_the_row(error):
+            if not _may_spare_others(error):
                 raise
             if len(rows) == 1:
-                refused.append((rows[0], _reason(error)))
+                refused.append((rows[0], error))
                 return
             middle = len(rows) // 2
             self._store(rows[:middle], table, refused)
@@ -139,11 +144,11 @@ class PostgresSink:
                     cursor.execute(QUERIES["expose_assigned"])
         except self._psycopg.ProgrammingError as error:
             self._check_shape(table)
-            if error.sqlstate is not None:
+            if error.sqlstate is not None and not was_raised(error):
                 self.close()
             raise
         except BaseException as error:
-            if not is_about_the_row(error):
+            if not _may_spare_others(error):
                 self.close()
             raise
 
@@ -176,6 +181,11 @@ def _differences(columns: Sequence[tuple[str, str, bool, bool]], table: _Table) 
     if "id" in table.columns and not any(is_key for name, _, _, is_key in columns if name == "id"):
         wrong.append("id is not its primary key")
     return wrong
+
+
+def _may_spare_others(error: BaseException) -> bool:
+    """Whether the other rows of a batch may be stored without the one that an error is about."""
+    return is_about_the_row(error) or was_raised(error)
 
 
 def _reason(error: Exception) -> str:
