@@ -166,11 +166,12 @@ def test_a_fallback_that_hangs_ends_in_the_call_s_own_error(serve):
     release.set()
 
 
-def test_a_run_within_the_deadline_keeps_its_request(serve):
+@pytest.mark.parametrize("deadline", [20, 1e300])
+def test_a_run_within_the_deadline_keeps_its_request(serve, deadline):
     memory = MemorySink()
     serve(profiles(["ann"], reasoning_model=TYPO), usage=memory)
     with windsock.request():
-        assert windsock.heal(Teacher.for_user("ann"), Provider(), deadline=20) == "gpt-4o-mini"
+        assert windsock.heal(Teacher.for_user("ann"), Provider(), deadline=deadline) == "gpt-4o-mini"
     windsock.stop()
     (row,) = memory.rows
     assert row.values == {"reasoning_model": "gpt-4o-mini"}

@@ -154,6 +154,23 @@ def test_a_generator_hears_what_is_thrown_first_and_one_without_items_returns(se
 
 
 @pytest.mark.anyio
+async def test_an_asynchronous_generator_hears_what_is_thrown_in(serve):
+    serve(profiles(["ann"], reasoning_model="gpt-4o"))
+
+    async def catch(settings):
+        try:
+            yield settings.reasoning_model
+        except KeyError:
+            yield "caught"
+
+    stream = await windsock.aheal(Teacher.for_user("ann"), catch)
+    assert await anext(stream) == "gpt-4o"
+    assert await stream.athrow(KeyError()) == "caught"
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
+
+
+@pytest.mark.anyio
 async def test_an_asynchronous_generator_hears_what_is_sent_first(serve):
     serve(profiles(["ann"], reasoning_model="gpt-4o"))
 

@@ -354,7 +354,7 @@ def within(seconds: float | None, function: Callable[[], T]) -> list[T]:
         thread.start()
     except RuntimeError:  # the process can't start another thread: treat as a timeout
         return []
-    thread.join(seconds)
+    thread.join(None if seconds is None else min(seconds, threading.TIMEOUT_MAX))
     if errors:
         raise errors[0]
     return answers

@@ -215,8 +215,15 @@ async def _abegun(stream: AsyncIterator[T], attempt: Attempt[S]) -> AsyncGenerat
         try:
             item = first
             while True:
-                sent = yield item
-                item = await (anext(iterator) if sent is None else iterator.asend(sent))
+                try:
+                    sent = yield item
+                except Exception as error:  # thrown in by the reader, and the stream's to handle
+                    throw = getattr(iterator, "athrow", None)
+                    if throw is None:
+                        raise
+                    item = await throw(error)
+                else:
+                    item = await (anext(iterator) if sent is None else iterator.asend(sent))
         except StopAsyncIteration:
             return
         except Exception as error:
