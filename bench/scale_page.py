@@ -26,13 +26,15 @@ _RECORDED = (
 )
 _TWO_FLAGS = "what surrounds the call, in Python, is the rest"
 _VALUE = "row committed → value in a service (p50 / p99)"
-_FILE_FIRST = "beside other work the file alone took 105 and 1,085 ms; its ids are then indexed"
-_CHECKED = "all files and all indexes are read, to compare digests and checksums"
+_FILE_FIRST = "at a load of {load} the file alone took {p50:,.0f} and {p99:,.0f} ms; its ids are then indexed"
+_FILE = "row committed → file (p50 / p99)"
+_STARTED = "measured at a load of {load}"
 _MISSES = (
     "of 4.4 µs with a million, the same user again and again takes 3.8, 0.75 of it the hash for the shard; "
     "the rest is memory that isn't in the processor's cache; page faults are one in 130 users"
 )
 _WRITES_LEAST = 0.8
+_TEN_MILLION = "mirror_ten_million.md"
 
 _GROWTH = """## What grows with size
 
@@ -100,7 +102,7 @@ drop them. The machine's load was {load}, on two cores.
 
 _MIRROR_OF_TEN_MILLION = """
 `python -m bench.mirror --sizes 10000000 --load-seconds 0 --out bench/results/mirror_ten_million.md`: the
-mirror itself, and a service on its files. The machine's load was 7.8 to 8.2, on two cores.
+mirror itself, and a service on its files. The machine's load was {load}, on two cores.
 
 """
 
@@ -203,11 +205,12 @@ def _asked_of_freshness() -> Iterable[Asked]:
 
 
 def _asked_of_ten_million() -> Iterable[Asked]:
-    size, worker = list(json.loads((RESULTS / "workers.json").read_text())["sizes"].items())[-1]
+    found = json.loads((RESULTS / "workers.json").read_text())
+    size, worker = list(found["sizes"].items())[-1]
     for what, most, name, reason in (
         ("memory of a worker, at its peak", 400, "the same at its peak (MB)", ""),
         ("memory of a further worker", 30, "further worker, private memory after 62,000 users (MB)", ""),
-        ("start of a further worker", 1, "further worker, start (s)", _CHECKED),
+        ("start of a further worker", 1, "further worker, start (s)", _STARTED.format(load=found["load"])),
         ("a fresh user", 3, "a fresh user (µs)", _MISSES),
     ):
         yield Asked(
@@ -220,15 +223,21 @@ def _asked_of_ten_million() -> Iterable[Asked]:
 
 
 def _asked_of_the_mirror() -> Iterable[Asked]:
-    found = _mirror_of_ten_million()
+    found, load = _mirror_of_ten_million()
+    p50, p99 = _numbers(found[_FILE])
+    file_first = _FILE_FIRST.format(load=load, p50=p50, p99=p99)
     for what, most, row, place, unit, reason in (
         ("first load of the mirror", 40, "first load, with the process's start", 0, "s", ""),
         ("memory of the mirror", 200, "first load, resident at most", 0, "MB", ""),
-        ("row committed → value, p50", 80, _VALUE, 0, "ms", _FILE_FIRST),
-        ("row committed → value, p99", 300, _VALUE, 1, "ms", _FILE_FIRST),
+        ("row committed → value, p50", 80, _VALUE, 0, "ms", file_first),
+        ("row committed → value, p99", 300, _VALUE, 1, "ms", file_first),
     ):
-        figure = float(re.findall(r"\d+(?:\.\d+)?", found[row].partition(":")[0])[place])
-        yield Asked(f"10,000,000 assignments: {what}", most, figure, unit, reason)
+        yield Asked(f"10,000,000 assignments: {what}", most, _numbers(found[row])[place], unit, reason)
+
+
+def _numbers(figures: str) -> list[float]:
+    """The numbers of a cell, without what follows a colon."""
+    return [float(each) for each in re.findall(r"\d+(?:\.\d+)?", figures.partition(":")[0])]
 
 
 def _asked_of_writes() -> Iterable[Row]:
@@ -283,15 +292,24 @@ def large_sets() -> str:
 def workers() -> str:
     """Workers of one host, by the number of assignments."""
     load = json.loads((RESULTS / "workers.json").read_text())["load"]
-    mirror_rows = table(["", "10,000,000"], map(list, _mirror_of_ten_million().items()))
-    by_size = _by_size("workers.json")
-    return _WORKERS.format(load=load) + by_size + _MIRROR_OF_TEN_MILLION + mirror_rows + _WORKERS_AFTER
+    found, mirror_load = _mirror_of_ten_million()
+    of_mirror = _MIRROR_OF_TEN_MILLION.format(load=mirror_load) + table(
+        ["", _rows_of_ten_million()[0][-1]], map(list, found.items())
+    )
+    return _WORKERS.format(load=load) + _by_size("workers.json") + of_mirror + _WORKERS_AFTER
 
 
-def _mirror_of_ten_million() -> dict[str, str]:
-    """What was found of the mirror, without the column of what was asked of a million."""
-    rows = [line.strip("| ").split(" | ") for line in _tables("mirror_ten_million.md")[0].splitlines()[2:]]
-    return {row[0].strip(): row[-1].strip() for row in rows}
+def _mirror_of_ten_million() -> tuple[dict[str, str], str]:
+    """What was found of the mirror, without the column of what was asked of a million, and the load."""
+    _, *rows = _rows_of_ten_million()
+    [loads] = re.findall(r"Load average (\S+) before and (\S+) after", (RESULTS / _TEN_MILLION).read_text())
+    return {row[0]: row[-1] for row in rows}, " to ".join(sorted(loads, key=float))
+
+
+def _rows_of_ten_million() -> list[Row]:
+    """The cells of the first table, its head first."""
+    head, _, *lines = _tables(_TEN_MILLION)[0].splitlines()
+    return [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in (head, *lines)]
 
 
 def writes() -> str:

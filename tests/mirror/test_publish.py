@@ -8,9 +8,11 @@ import psycopg
 import pytest
 
 from windsock.errors import ConfigurationError, DatabaseUnfitError, GuardError
+from windsock.flag_names import shard_of
 from windsock.mirror.loop import Mirror
 from windsock.mirror.options import MirrorOptions
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.providers import FilesProvider
 
 SETTINGS = {"retrieval_top_k": 25, "rerank_top_n": 5, "reasoning_model": "gpt-4o", "temperature": 0.2}
 
@@ -186,6 +188,27 @@ def test_several_flags_nest_by_name_and_a_class_without_settings_has_no_variant(
     world.mirror(flags=("teacher", "ads")).once()
     assert world.served("teacher.profile") == {ann: {"k": 1}}
     assert world.served("ads.profile") == {ann: {"x": 2}, bob: {"x": 3}}
+
+
+@pytest.mark.slow
+def test_more_shards_than_a_flagd_server_can_watch_are_read_by_a_service(world):
+    for _ in range(300):
+        world.user(world.seed)
+    moved, other = world.user(world.seed), world.configuration("other", {"retrieval_top_k": 7})
+    mirror = world.mirror(shards=120)
+    mirror.once()
+    assert len(list(world.folder.glob("*.flagd.json"))) == 120
+    assert world.served() == world.assigned()
+    world.assign(moved, other)
+    shard = shard_of(moved, 120)
+    assert mirror.once().files == (f"profiles.{shard:02}.flagd.json",)
+    provider = FilesProvider(world.folder)
+    provider.refresh()
+    count = provider.compiled["teacher.profile.shards"].evaluate({}).value
+    assert count == 120
+    for user, settings in world.assigned().items():
+        profile = provider.compiled[f"teacher.profile.{shard_of(user, count)}"]
+        assert profile.evaluate({"targetingKey": user}).value == settings
 
 
 def test_another_number_of_shards_is_refused_for_a_folder_that_is_set_up(world):
