@@ -84,8 +84,14 @@ def test_a_select_gives_the_numbers_of_its_table(database, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
-        ("select id::text as unit, now() as at, 1 as amount from public.profiles", "permission denied"),
-        ("select rolname as unit, now() as at, 1 as amount from pg_authid", "permission denied"),
+        (
+            "select id::text as unit, now() as at, 1 as amount from public.profiles",
+            "grant select on public.profiles",
+        ),
+        (
+            "select rolname as unit, now() as at, 1 as amount from pg_authid",
+            "may not read pg_catalog.pg_authid, and shouldn't",
+        ),
         (
             "select user_id as unit, occurred_at as at from windsock.metric_events",
             "no column 'amount'",
@@ -126,13 +132,13 @@ def test_a_database_that_goes_away_half_way_is_said(database, after) -> None:
         run = Warehouse.rows
 
         class Watched(Warehouse):
-            def rows(self, expression):
+            def rows(self, expression, where=""):
                 nonlocal count
                 if count == after:
                     with psycopg.connect(database, autocommit=True) as other:
                         other.execute("select pg_terminate_backend(%s)", (process,))
                 count += 1
-                return run(self, expression)
+                return run(self, expression, where)
 
         watched = Watched(opened.backend, opened.connection, opened.as_analyst)
         with pytest.raises(UnreachableError, match="the database went away"):
