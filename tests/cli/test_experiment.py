@@ -53,6 +53,20 @@ def test_decide_writes_a_commit_message_and_a_snapshot(declared, windsock) -> No
     assert again.stdout == done.stdout
 
 
+def test_a_time_that_has_not_come_is_a_preview_and_decides_nothing(declared, windsock, tmp_path) -> None:
+    later = ("cheaper_model", "--data", "data", "--at", "2999-01-01T00:00Z")
+    shown = windsock("experiment", "status", *later)
+    assert shown.stdout.startswith("PREVIEW: 2999-01-01 00:00 UTC has not come")
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    refused = windsock("experiment", "decide", *later, "--snapshot", "made.json")
+    assert refused.returncode != 0
+    assert "2999-01-01 00:00 UTC has not come" in refused.stderr
+    assert not (tmp_path / "made.json").exists()
+    snapshot = json.loads(windsock("experiment", "status", *later, "--json").stdout)["snapshot"]
+    (tmp_path / "preview.json").write_text(json.dumps(snapshot))
+    assert windsock("experiment", "decide", "cheaper_model", "--replay", "preview.json").returncode != 0
+
+
 def test_report_is_written(declared, windsock, tmp_path) -> None:
     done = windsock("experiment", "report", "cheaper_model", "--data", "data", "--at", NOW, "--looks", "3")
     assert done.stdout.endswith("wrote report.html\n")

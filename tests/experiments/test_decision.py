@@ -1,7 +1,7 @@
 """From planted data to a decision: each state, what is left out, and the same decision from the snapshot."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from windsock.cli._experiment_status import without_number
 from windsock.errors import ConfigurationError
 from windsock.experiments import Result, analyze, restore
 from windsock.experiments.analysis import ComparisonOutcome
+from windsock.experiments.data.keeping import keep
 from windsock.experiments.decision import Action, State
 from windsock.experiments.reporting.drawing import cumulative
 from windsock.experiments.reporting.summary import as_data
@@ -105,6 +106,23 @@ def test_an_a_a_test_ends_without_a_difference(look) -> None:
         look(many(), NO_MARGIN, ("minimum_effect: 5%", "minimum_effect: 1%")).decision.state
         is State.INCONCLUSIVE
     )
+
+
+def test_a_look_at_a_time_that_has_not_come_decides_nothing(look) -> None:
+    rows = many(costs={"control": 0.02, "cheaper": 0.015})
+    for row in rows.exposures:
+        row["first_exposed_at"] += datetime.now(UTC) - START - timedelta(days=15)
+    for row in rows.usage_logs:
+        row["requested_at"] += datetime.now(UTC) - START - timedelta(days=15)
+    result = look(rows, NO_MARGIN, now=datetime.now(UTC) + timedelta(days=30))
+    assert (result.decision.state, result.decision.action) == (State.PREVIEW, Action.GO_ON)
+    assert "has not come" in result.report()
+    assert {each.outcome.value for each in result.analysis.comparisons} == {"nothing"}
+    assert {each.p_value for each in result.analysis.comparisons} == {None}
+    again = restore(result.snapshot())
+    assert again.decision == result.decision
+    with pytest.raises(ConfigurationError, match="has not come"):
+        keep(again, "postgresql://127.0.0.1:9/x")
 
 
 def test_before_the_maximum_it_goes_on(look) -> None:

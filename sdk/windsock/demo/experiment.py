@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +22,7 @@ from windsock.experiments.running.starting import started
 from windsock.flagfiles.files import read_files, write_bytes
 from windsock.postgres import embedded
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
+from windsock.postgres.queries import load_queries
 from windsock.usage import Spool, UsageWriter
 from windsock.usage.postgres import PostgresSink
 
@@ -97,12 +98,11 @@ def tell(on_users: Callable[[int], None], users: int = USERS) -> ExperimentRun:
             finally:
                 windsock.stop()
         seconds = (datetime.now(UTC) - began).total_seconds()
-        with connect(
-            url
-        ) as connection:  # what autovacuum does in a minute: without it the planner knows no sizes
+        with connect(url) as connection:
+            connection.execute(load_queries("windsock.demo", "queries.sql")["eight_days_ago"])
+            # what autovacuum does in a minute: without it the planner knows no sizes
             connection.execute("analyze public.usage_logs, windsock.exposures, windsock.metric_events")
-        later = datetime.now(UTC) + timedelta(days=8)
-        return ExperimentRun(users, seconds, analyze("smaller_model", url, flags=flags, now=later))
+        return ExperimentRun(users, seconds, analyze("smaller_model", url, flags=flags))
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Intervals and p-values from collected sums; pure: the same sums always give the same result."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -156,14 +156,25 @@ def analyse(declared: DeclaredExperiment, collected: Collected) -> Analysis:
     """
     comparing = Comparing(declared, collected)
     ratio, fraction = _ratio(declared.experiment, collected), comparing.progress.fraction
-    return Analysis(declared, collected, ratio, fraction, tuple(comparing.all()))
+    return Analysis(declared, collected, ratio, fraction, said(comparing.all(), collected))
 
 
 def analyse_goals(goals: DeclaredExperiment, collected: Collected) -> Analysis:
     """Compute the goals only, for a collection that has nothing else."""
     comparing = Comparing(goals, collected)
     ratio, fraction = _ratio(goals.experiment, collected), comparing.progress.fraction
-    return Analysis(goals, collected, ratio, fraction, tuple(comparing.goals()))
+    return Analysis(goals, collected, ratio, fraction, said(comparing.goals(), collected))
+
+
+def said(comparisons: Iterable[Comparison], collected: Collected) -> tuple[Comparison, ...]:
+    """Comparisons as they may be told: those of a preview say nothing."""
+    if not collected.preview:
+        return tuple(comparisons)
+    nothing = ComparisonOutcome.NOTHING
+    return tuple(
+        replace(each, outcome=nothing, interval=None, relative=None, p_value=None, note="a preview")
+        for each in comparisons
+    )
 
 
 def _ratio(experiment: Experiment, collected: Collected) -> SampleRatio:

@@ -1,4 +1,4 @@
-"""Decides what to do after an analysis: the first of six states that applies."""
+"""Decides what to do after an analysis: the first state that applies."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -25,6 +25,7 @@ class State(StrEnum):
         WIN: A goal is better, and no guardrail with a margin is open.
         NO_EFFECT: Every goal is shown to be within the minimum effect.
         INCONCLUSIVE: The maximum is reached without a result.
+        PREVIEW: The time of the analysis has not come; nothing is decided.
     """
 
     COLLECTING = "collecting"
@@ -33,6 +34,7 @@ class State(StrEnum):
     WIN = "win"
     NO_EFFECT = "no effect"
     INCONCLUSIVE = "inconclusive"
+    PREVIEW = "preview"
 
 
 class Action(StrEnum):
@@ -69,19 +71,23 @@ def decide(analysis: Analysis) -> Decision:
         analysis: From `analyse`.
     """
     name = analysis.declared.experiment.name
+    if analysis.collected.preview:
+        sentence = (
+            f"{analysis.collected.now:%Y-%m-%d %H:%M} UTC has not come: rows until then are missing, and "
+            "nothing is decided."
+        )
+        return Decision(State.PREVIEW, Action.GO_ON, None, sentence, ())
     if faults := tuple(_faults(analysis)):
         sentence = f"{name} cannot be judged: {faults[0]}."
         return Decision(State.INVALID, Action.STOP, None, sentence, faults)
     if not analysis.collected.exposed.total:
         sentence = f"{name} has no exposures in {analysis.collected.environment} yet."
         return Decision(State.COLLECTING, Action.GO_ON, None, sentence, ())
-    if harm := [each for each in _deciding(analysis) if each.outcome is ComparisonOutcome.WORSE]:
-        reasons = tuple(effect_sentence(each, analysis) for each in harm)
-        if winner := _winner(analysis):
-            return _won(analysis, winner)
-        return Decision(State.HARMFUL, Action.STOP, None, f"{reasons[0]} Stop it.", reasons)
     if winner := _winner(analysis):
         return _won(analysis, winner)
+    if harm := [each for each in _deciding(analysis) if each.outcome is ComparisonOutcome.WORSE]:
+        reasons = tuple(effect_sentence(each, analysis) for each in harm)
+        return Decision(State.HARMFUL, Action.STOP, None, f"{reasons[0]} Stop it.", reasons)
     return _undecided(analysis)
 
 

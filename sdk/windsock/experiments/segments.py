@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from windsock.experiments.analysis import Analysis, Comparing, Comparison
+from windsock.experiments.analysis import Analysis, Comparing, Comparison, said
 from windsock.experiments.data.segment_sums import SegmentSums
 
 
@@ -36,7 +36,8 @@ def segments(analysis: Analysis) -> tuple[Segment, ...]:
     ]
     together = Comparing(analysis.declared, analysis.collected, len(parts))
     corrected = together.corrected([each.comparison for each in found])
-    return tuple(replace(each, comparison=new) for each, new in zip(found, corrected, strict=True))
+    told = said(corrected, analysis.collected)
+    return tuple(replace(each, comparison=new) for each, new in zip(found, told, strict=True))
 
 
 def _goals(analysis: Analysis, part: SegmentSums, parts: int) -> list[Comparison]:

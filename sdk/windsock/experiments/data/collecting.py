@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from math import isfinite
 from typing import Final
 
@@ -95,6 +95,7 @@ class Collected:
         sql: The queries that ran, by purpose.
         segments: The goals' sums by the values of the declared segments.
         unsplit: Why `segments` is empty although segments are declared.
+        preview: Whether `now` had not come when the data was read, so that rows until then are missing.
     """
 
     environment: str
@@ -106,6 +107,7 @@ class Collected:
     sql: Mapping[str, str] = field(default_factory=dict)
     segments: tuple[SegmentSums, ...] = ()
     unsplit: str = ""
+    preview: bool = False
 
 
 def collect(
@@ -117,14 +119,17 @@ def collect(
         warehouse: Where the tables are.
         declared: The experiment and its metrics.
         environment: The environment to analyse.
-        now: The time of the analysis, with a time zone; by default the current time.
+        now: The time of the analysis, with a time zone; by default the current time. A later one makes it a
+            preview.
 
     Raises:
         ConfigurationError: A table or column is missing, or a value isn't a number.
         UnreachableError: The connection to the warehouse was lost.
     """
+    clock = warehouse.now()
     scope = Scope(declared.experiment, environment, declared.places)
-    return _Collector(warehouse, declared, scope, now or datetime.now(UTC)).run()
+    collected = _Collector(warehouse, declared, scope, now or clock).run()
+    return replace(collected, preview=collected.now > clock)
 
 
 class _Collector:

@@ -11,6 +11,18 @@ if TYPE_CHECKING:
     from windsock.experiments.result import Result
 
 
+def refuse_preview(result: "Result") -> None:
+    """Raise if the time of the analysis had not come: it decides nothing.
+
+    Raises:
+        ConfigurationError: The analysis is a preview.
+    """
+    if result.analysis.collected.preview:
+        raise ConfigurationError(
+            f"{result.decision.sentence} Leave out --at, or name a time that has passed."
+        )
+
+
 def keep(result: "Result", url: str) -> None:
     """Store a decision's input in `windsock.analysis_snapshots`.
 
@@ -19,9 +31,11 @@ def keep(result: "Result", url: str) -> None:
         url: The PostgreSQL database, with a user that may insert into that table.
 
     Raises:
-        ConfigurationError: It is not a PostgreSQL database, or may not be written to.
+        ConfigurationError: It is not a PostgreSQL database, or may not be written to; or the analysis is a
+            preview.
         UnreachableError: It does not answer.
     """
+    refuse_preview(result)
     import psycopg  # noqa: PLC0415 - an extra
 
     if "://" not in url:

@@ -169,6 +169,14 @@ class Warehouse:
         with self._failing("units", ""):
             return self.backend.create_table("windsock_units", table, temp=True, overwrite=True)
 
+    def now(self) -> datetime:
+        """The time: of the database, if it is PostgreSQL, since this machine's clock may be wrong."""
+        if self.connection is None:
+            return datetime.now(UTC)
+        with self._failing("the time", ""):
+            row = self.connection.execute("select pg_catalog.now()").fetchone()
+        return utc(row[0] if row else None)
+
     def sql(self, expression: ir.Table) -> str:
         """The SQL of an expression, as it runs."""
         return str(ibis.to_sql(expression, dialect=self.backend.name))
