@@ -80,6 +80,28 @@ def test_ten_thousand_flags_are_pages(admin, folder):
     assert "flag_00060" in admin.get("/flags", page="2").text
 
 
+def test_the_last_requests_are_of_the_chosen_class_and_span(admin, connection):
+    connection.cursor().executemany(
+        "insert into usage_logs (id, requested_at, user_id, environment, flag, values, healed)"
+        " values (gen_random_uuid(), now() - %s::interval, %s, 'test', %s, '{}', '[]')",
+        [
+            ("1 hour", "fresh", "teacher"),
+            ("3 days", "older", "teacher"),
+            ("1 hour", "foreign", "another-class"),
+        ],
+    )
+
+    def shown(**asked):
+        page = admin.get("/usage", **asked).text
+        requests = page[page.index("<h2>Last requests</h2>") :]
+        return {user for user in ("fresh", "older", "foreign") if user in requests}
+
+    assert shown(span="day") == {"fresh", "foreign"}
+    assert shown(span="week") == {"fresh", "older", "foreign"}
+    assert shown(span="week", flag="teacher") == {"fresh", "older"}
+    assert shown(span="day", flag="teacher") == {"fresh"}
+
+
 def test_usage_as_plots_and_a_table(admin, connection):
     assert "No request in the last day" in admin.get("/usage").text
     fill(connection)

@@ -37,6 +37,15 @@ def test_what_a_user_gets_and_why(admin):
     assert "tag info" not in page
 
 
+def test_the_values_of_a_user_come_before_the_forms(admin):
+    page = admin.get("/user", id=str(ADA)).text
+    assert (
+        page.index('aria-label="Values of')
+        < page.index('action="/user/plan"')
+        < page.index("<h2>Last requests</h2>")
+    )
+
+
 def test_rules_see_the_attributes(admin, folder):
     changed = document()
     changed["flags"]["teacher"]["variants"]["pro"] = {"temperature": 1.9}

@@ -135,15 +135,14 @@ class Store:
             psycopg.Error: The write can't be recorded; the file is unchanged.
         """
         with disk.locked(self.path.resolve().parent):
-            prepared = self.prepare(change)
+            prepared = self.prepare(self.read(), change)
             if not isinstance(prepared, PreparedWrite):
                 return prepared
             self._replace(connection, change, prepared)
             return prepared.after
 
-    def prepare(self, change: Write) -> PreparedWrite | StaleRevision | tuple[Mistake, ...]:
-        """Do everything that `write` does except writing, for a plan."""
-        before = self.read()
+    def prepare(self, before: Stored, change: Write) -> PreparedWrite | StaleRevision | tuple[Mistake, ...]:
+        """Do everything that `write` does to the file as it was read, except writing, for a plan."""
         if change.expected is not None and before.revision not in change.expected:
             return StaleRevision(before.revision)
         configuration = before.configuration

@@ -2,13 +2,12 @@
 
 from windsock.errors import WindsockError
 from windsock.flagfiles.files import read_files
-from windsock.flags import read_document
 
 
 def flag_keys(incomplete: str) -> list[str]:
     """The keys with this beginning; none if a file can't be read, because a shell can't show the reason."""
     try:
-        documents = [read_document(file.data, file.path) for file in read_files(())]
+        documents = [file.document for file in read_files(())]
     except WindsockError:
         return []
     return sorted({key for document in documents for key in document.flags if key.startswith(incomplete)})

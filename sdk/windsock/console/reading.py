@@ -38,7 +38,7 @@ QUERIES = load_queries("windsock.console", "queries.sql")
 def git_files(console: Console) -> tuple[FlagFile, ...]:
     """The flag files managed in Git; empty if the folder doesn't exist."""
     try:
-        return read_files([console.flags])
+        return _kept(read_files([console.flags]))
     except UnreachableError:
         if console.flags.exists() and any(console.flags.glob("*.flagd.*")):
             raise
@@ -50,8 +50,14 @@ def git_flags(console: Console) -> FlagSet:
     return _parsed(git_files(console))
 
 
+@lru_cache(maxsize=2)
+def _kept(files: tuple[FlagFile, ...]) -> tuple[FlagFile, ...]:
+    """Unchanged files keep the documents that were parsed before."""
+    return files
+
+
 _parsed = lru_cache(maxsize=2)(flag_set)
-"""Unchanged files aren't parsed again."""
+"""Unchanged files aren't merged again."""
 
 
 def shown_flag(console: Console, flag: Flag) -> Flag:

@@ -3,7 +3,7 @@
 from windsock.errors import ConfigurationError, FlagFileError
 from windsock.flagfiles.files import FlagFile
 from windsock.flagfiles.formatting import formatted
-from windsock.flags import JsonValue, read_document
+from windsock.flags import JsonValue
 from windsock.lint.places import Edit, LintText
 
 
@@ -53,5 +53,5 @@ def _is_formatted(file: FlagFile) -> bool:
 
 def served_file(files: tuple[FlagFile, ...], key: str) -> FlagFile | None:
     """Return the file whose definition of a flag is served: the last that has it."""
-    holders = [file for file in files if key in read_document(file.data, file.path).flags]
+    holders = [file for file in files if key in file.document.flags]
     return holders[-1] if holders else None

@@ -4,19 +4,21 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from windsock import disk
 from windsock.errors import FlagFileError, UnreachableError
 from windsock.flag_names import FLAG_FOLDER, MIRROR_FOLDER, SUFFIXES
+from windsock.flags import Document, read_document
 from windsock.flags.reading import MAX_BYTES
 from windsock.text import escaped
 
 DEFAULT_FOLDER: Final = Path(FLAG_FOLDER)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for the cached property
 class FlagFile:
     """One flag file as it was read.
 
@@ -27,6 +29,15 @@ class FlagFile:
 
     path: str
     data: bytes
+
+    @cached_property
+    def document(self) -> Document:
+        """Its flags, read on first use.
+
+        Raises:
+            FlagFileError: Nothing of it can be read.
+        """
+        return read_document(self.data, self.path)
 
 
 def read_files(paths: Sequence[Path]) -> tuple[FlagFile, ...]:

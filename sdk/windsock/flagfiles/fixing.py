@@ -41,7 +41,7 @@ def _edited(text: str, edits: list[Edit]) -> str:
 
 def _serves_the_same(file: FlagFile, corrected: bytes) -> bool:
     try:
-        before, after = read_document(file.data, file.path), read_document(corrected, file.path)
+        before, after = file.document, read_document(corrected, file.path)
     except FlagFileError:
         return False
     return before.flags.keys() == after.flags.keys() and all(

@@ -6,7 +6,7 @@ from pathlib import Path
 from windsock.errors import ConfigurationError, UnreachableError
 from windsock.flag_names import EXPERIMENT as EXPERIMENT_FLAG
 from windsock.flagfiles.files import FlagFile, read_files
-from windsock.flags import Flag, FlagSet, merge, read_document
+from windsock.flags import Flag, FlagSet, merge
 from windsock.settings.arms import EXPERIMENT
 from windsock.text import did_you_mean
 
@@ -17,7 +17,7 @@ def flag_set(files: Sequence[FlagFile]) -> FlagSet:
     Raises:
         FlagFileError: Nothing of a file can be read.
     """
-    return merge([read_document(file.data, file.path) for file in files])
+    return merge([file.document for file in files])
 
 
 def flag_of(flags: FlagSet, key: str) -> Flag:
@@ -42,7 +42,7 @@ def running_experiments(folder: Path) -> list[str]:
         ConfigurationError: A flag can't be read, and might run an experiment.
     """
     there = any(folder.glob("*.flagd.*"))
-    documents = [read_document(file.data, file.path) for file in read_files([folder])] if there else []
+    documents = [file.document for file in read_files([folder])] if there else []
     for document in documents:
         for problem in document.problems:
             if problem.flag is not None and problem.flag not in document.flags:

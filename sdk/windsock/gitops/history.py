@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from windsock.errors import FlagFileError
-from windsock.flags import Flag, FlagSet, merge, read_document
+from windsock.flagfiles.sets import flag_set
+from windsock.flags import Flag, FlagSet
 from windsock.gitops.changes import Change, changed_keys, flag_changes
 from windsock.gitops.repository import Commit, Repository
 
@@ -77,7 +78,7 @@ def histories(
 
 def _set_at(repository: Repository, revision: str, paths: Sequence[Path]) -> FlagSet:
     files = repository.files_at(revision, paths)
-    return merge([read_document(file.data, file.path) for file in files])
+    return flag_set(files)
 
 
 def _flag_at(repository: Repository, revision: str, key: str, paths: Sequence[Path]) -> Flag | str | None:

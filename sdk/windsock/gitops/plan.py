@@ -10,7 +10,7 @@ from typing import Any, Final
 from windsock.errors import ConfigurationError, PlanError
 from windsock.flagfiles.files import FlagFile
 from windsock.flagfiles.sets import flag_set
-from windsock.flags import FlagSet, read_document
+from windsock.flags import FlagSet
 from windsock.gitops.changes import Change, changes
 from windsock.gitops.impact import Impact, Later, Move, Moved, PlanEffect, impacts
 from windsock.gitops.misfits import misfits
@@ -222,11 +222,7 @@ def _steps(request: PlanRequest, changed: Sequence[Change], found: Sequence[Impa
 
 def _homes(request: PlanRequest) -> Mapping[str, str]:
     """The file that defines each flag: after the change, or before it if the flag is removed."""
-    return {
-        key: file.path
-        for file in (*request.before, *request.after)
-        for key in read_document(file.data, file.path).flags
-    }
+    return {key: file.path for file in (*request.before, *request.after) for key in file.document.flags}
 
 
 def _breaking(

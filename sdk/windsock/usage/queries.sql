@@ -31,7 +31,7 @@ FROM pg_temp.windsock_usage
 ON CONFLICT (id) DO NOTHING;
 
 -- name: latest
--- The newest rows, optionally of one user (each form of the id), of one profile, or only those in which something was healed.
+-- The newest rows, optionally of one user (each form of the id), profile or flag, since a moment, or only healed ones.
 SELECT id, requested_at, user_id, request_id, environment, flag, variant, config_id, revision, reason,
        "values"::text, healed::text, latency_ms, input_tokens, output_tokens, cost, trace_id,
        experiment, arm, status, error_class, answered_model, first_item_ms
@@ -39,6 +39,8 @@ FROM public.usage_logs
 WHERE (%(users)s::text[] IS NULL OR user_id = ANY(%(users)s::text[]))
   AND (%(config)s::uuid IS NULL OR config_id = %(config)s::uuid)
   AND (NOT %(healed)s::boolean OR healed <> '[]'::jsonb)
+  AND (%(flag)s::text IS NULL OR flag = %(flag)s::text)
+  AND (%(since)s::timestamptz IS NULL OR requested_at >= %(since)s::timestamptz)
 ORDER BY requested_at DESC, id
 LIMIT %(limit)s;
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -23,12 +24,16 @@ class Selection:
         config: Only this profile's records.
         healed: Only records in which a value failed and was replaced.
         limit: The maximum number of records.
+        flag: Only records of this flag.
+        since: Only requests from this moment on.
     """
 
     users: Collection[str] | None = None
     config: UUID | None = None
     healed: bool = False
     limit: int = 20
+    flag: str | None = None
+    since: datetime | None = None
 
 
 class UsageRecords(list[UsageRecord]):

@@ -48,7 +48,7 @@ def plan(visit: Visit) -> Answer:
     stored = store.read()
     variant = _known(stored, visit.form.get("variant", ""))
     form = sent(_editable(declaration), stored.configuration.variants[variant], visit.form)
-    prepared = store.prepare(_write(visit, stored, variant, form))
+    prepared = store.prepare(stored, _write(visit, stored, variant, form))
     if isinstance(prepared, StaleRevision) or form.wrong:
         return _form(visit, declaration, stored, variant, Faults(form.wrong, _stale(prepared)))
     if not isinstance(prepared, PreparedWrite):

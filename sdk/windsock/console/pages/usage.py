@@ -1,7 +1,7 @@
 """Usage: requests, latency, cost and errors, over time and in total; and every detail of one request."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -27,7 +27,8 @@ def usage(visit: Visit) -> Answer:
     flag = visit.asked.get("flag") or None
     flag = flag if flag in {each.flag for each in visit.console.declarations} else None
     counts = visit.kept.usage(UsageQuestion(by, span, flag))
-    requests = read(visit.connection, Selection(healed="healed" in visit.asked, limit=_REQUESTS))
+    healed, since = "healed" in visit.asked, datetime.now(UTC) - SPANS[span][0]
+    requests = read(visit.connection, Selection(healed=healed, limit=_REQUESTS, flag=flag, since=since))
     used = [row[0] for row in counts.value.totals] if by == "profile" else []
     profiles = profile_names(visit.connection, [*used, *(each.config_id for each in requests)])
     label = _labels(by, profiles)
@@ -49,7 +50,7 @@ def usage(visit: Visit) -> Answer:
         "plots": plots(rows, names, since, until, step) if totals else (),
         "requests": requests,
         "names": profiles,
-        "healed": "healed" in visit.asked,
+        "healed": healed,
     }
     return Page("usage.html", "Usage", values)
 
