@@ -206,8 +206,11 @@ def test_eventlet_is_refused_in_a_sentence(tmp_path):
 
 
 @_PRELOAD
+@pytest.mark.parametrize("worker", ["sync", "gevent"])
 @pytest.mark.timeout(300)
-def test_forked_workers_lose_no_exposure_and_write_none_twice(tmp_path, database, monkeypatch, preload):
+def test_forked_workers_lose_no_exposure_and_write_none_twice(
+    tmp_path, database, monkeypatch, worker, preload
+):
     """Workers come and go after a few requests, and a user meets several of them at the same moment."""
     monkeypatch.setenv("DATABASE_URL", database)
     arms = {"none": {}, "control": {}, "small": {"model": "small"}}
@@ -217,7 +220,8 @@ def test_forked_workers_lose_no_exposure_and_write_none_twice(tmp_path, database
         {"teacher.experiment": object_flag(arms, "none", targeting, experiment="e")},
     )
     users = [f"u{number}" for number in range(60)] * 4
-    options = ("--workers", "3", "--max-requests", "15", "--graceful-timeout", "30", *preload)
+    recycled = ("--workers", "3", "--max-requests", "15", "--graceful-timeout", "30")
+    options = ("--worker-class", worker, *recycled, *preload)
     with _gunicorn(folder, *options, source=_EXPOSING) as address, ThreadPoolExecutor(6) as threads:
         answers = list(threads.map(lambda user: (user, _answer(f"{address}?user={user}")), users))
     with psycopg.connect(database) as connection:

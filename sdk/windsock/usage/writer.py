@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
+from windsock.providers import forking
 from windsock.usage.data import Event, Pending, UsageHealth
 from windsock.usage.delivery import Delivery
 from windsock.usage.experiment_records import Record
@@ -77,16 +78,20 @@ class UsageWriter:
         self._reset()
         atexit.register(self.stop)
         _WRITERS.add(self)
+        forking.register(self)
 
     def _reset(self) -> None:
         self._queue: deque[Pending | Event | _Barrier] = deque()
         self._met = Met()
-        self._wake = threading.Event()
-        self._starting = threading.Lock()
         self._collector: threading.Thread | None = None
         self._stopped = False
         self._deadline = 0.0
         self._counts = _Counts()
+        self._make_primitives()
+
+    def _make_primitives(self) -> None:
+        self._wake = threading.Event()
+        self._starting = threading.Lock()
         self._delivery = Delivery(self._sink, self._spool, self._options.batch_size)
 
     def put(self, pending: Pending | Event) -> None:
@@ -235,6 +240,17 @@ class UsageWriter:
         if now - self._counts.complained > 60:
             self._counts.complained = now
             log.error("usage %s", what)
+
+    def before_fork(self) -> None:
+        """Do nothing: the parent goes on, and the child starts over."""
+
+    def after_fork(self, *, in_child: bool) -> None:
+        """After gevent's patching, wait by gevent's primitives: a native wait would block each greenlet.
+
+        A preloaded gevent worker patches after its fork, when the child has already been reset.
+        """
+        if in_child and self._collector is None:
+            self._make_primitives()
 
     def _after_fork(self) -> None:
         """Reset the child: records, threads, file and connection belong to the parent."""
