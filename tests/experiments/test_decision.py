@@ -16,8 +16,10 @@ from windsock.experiments import Result, analyze, restore
 from windsock.experiments.analysis import ComparisonOutcome
 from windsock.experiments.data.keeping import keep
 from windsock.experiments.decision import Action, State
+from windsock.experiments.progress import TIGHT_AT
 from windsock.experiments.reporting.drawing import cumulative
 from windsock.experiments.reporting.summary import as_data
+from windsock.experiments.statistics.designs import OpenEnded
 
 COST = {"control": 0.02, "cheaper": 0.02}
 
@@ -97,6 +99,28 @@ def test_a_guardrail_stops_a_cheaper_arm(look) -> None:
     result = look(many(costs={"control": 0.02, "cheaper": 0.015}, failing=0.2), NO_MARGIN)
     assert result.decision.state is State.HARMFUL
     assert "Failing units is worse" in " ".join(result.decision.reasons)
+
+
+@pytest.mark.parametrize("failing", ["each", "one in ten"])
+def test_an_arm_that_fails_where_control_never_does_cannot_win(look, failing) -> None:
+    """The errors of control are too few for a normal approximation, or the metric doesn't vary at all."""
+    rows = many(costs={"control": 0.02, "cheaper": 0.015})
+    cheaper = {row["unit"] for row in rows.exposures if row["arm"] == "cheaper"}
+    for number, row in enumerate(rows.usage_logs):
+        fails = row["user_id"] in cheaper and (failing == "each" or number % 10 == 0)
+        row["status"] = "error" if fails else "ok"
+    result = look(rows, ("    - {metric: failing_units, margin: 50%}\n", ""))
+    assert (result.decision.state, result.decision.action) == (State.HARMFUL, Action.STOP)
+    assert "Error rate is worse in cheaper" in result.decision.sentence
+    assert restore(result.snapshot()).decision == result.decision
+
+
+def test_an_open_ended_interval_counts_the_units_that_have_matured(look) -> None:
+    result = look(many(2000), NO_MARGIN, ("maximum: {units: 1900}\n", ""), now=START + timedelta(days=8))
+    found = result.analysis.comparisons[0]
+    assert sum(found.units) == 24 * 60 // 7 + 1 < result.analysis.collected.exposed.total
+    width = OpenEnded(sum(found.units), TIGHT_AT).multiplier(1 - found.confidence)
+    assert found.interval[1] - found.interval[0] == pytest.approx(2 * width * found.effect.absolute_error)
 
 
 def test_an_a_a_test_ends_without_a_difference(look) -> None:

@@ -16,7 +16,7 @@ from windsock.experiments.reading import DeclaredExperiment
 from windsock.experiments.statistics import minimum_events
 from windsock.experiments.statistics.e_processes import (
     event_ratio_bounds,
-    event_ratio_evidence,
+    harm_evidence,
 )
 from windsock.experiments.statistics.effects import Effect, compare
 from windsock.experiments.statistics.moments import aggregates
@@ -35,6 +35,9 @@ _RATIO_ROUNDING: Final = 1e-7
 _SAME_UNITS: Final = "its units must be written as those of the exposures are"
 
 _EXACT: Final = "exact and one-sided; the interval has two sides"
+
+_RARE: Final = 0.1
+"""Share of a guardrail's error that its events alone may spend while they are too few for its own test."""
 
 Interval = tuple[float, float]
 
@@ -290,12 +293,14 @@ class Comparing:
         if not all(moment.mean(columns.denominator) for moment in moments):
             return replace(empty, note="an arm has no events to divide by")
         effect = compare(moments[0], moments[1], columns)
+        if alarm := self._alarm(empty, metric, effect, alpha * _RARE):
+            return alarm
         rounding = _RATIO_ROUNDING if columns.denominator else _ROUNDING
         if effect.absolute_error <= rounding * max(abs(effect.control), abs(effect.treatment)):
             return replace(
                 empty, effect=effect, note="the metric does not vary: every unit of an arm has the same value"
             )
-        design = self.progress.design(metric, effect)
+        design = self.progress.design(empty.metric, effect)
         two_sided = empty.role is not MetricRole.GUARDRAIL
         width = design.multiplier(alpha, two_sided=two_sided)
         gain = _improvement(effect.absolute, metric) / effect.absolute_error
@@ -336,14 +341,9 @@ class Comparing:
 
     def _exact(self, empty: Comparison, metric: Metric, alpha: float) -> Comparison:
         """A guardrail on a proportion of units: exact at any count, from the units with the event."""
-        shares = self._experiment.shares
-        odds = shares[empty.arm] / shares[self._experiment.control]
         control, treatment = empty.events
-        more_is_worse = metric.better == "lower"
-        margin = empty.margin or 0.0
-        limit = 1 + margin if more_is_worse else 1 - margin
-        harm = event_ratio_evidence(control, treatment, odds, limit, above_limit=more_is_worse)
-        safe = event_ratio_evidence(control, treatment, odds, limit, above_limit=not more_is_worse)
+        odds, margin = self._odds(empty.arm), empty.margin or 0.0
+        harm, safe = harm_evidence(control, treatment, odds, margin, more_is_worse=metric.better == "lower")
         low, high = event_ratio_bounds(control, treatment, odds, alpha)
         outcome = (
             ComparisonOutcome.WORSE
@@ -358,6 +358,35 @@ class Comparing:
             empty, outcome=outcome, effect=effect, relative=(low - 1, high - 1), p_value=min(1.0, 1 / harm),
             exact=True, note=_EXACT if control + treatment else "no unit had the event",
         )  # fmt: skip
+
+    def _alarm(self, empty: Comparison, metric: Metric, effect: Effect, alpha: float) -> Comparison | None:
+        """Harm in a guardrail that has too few events for a normal approximation, from their number alone.
+
+        Waiting for the events of both arms would let a failing arm win because control hardly ever fails.
+        """
+        if (
+            empty.role is not MetricRole.GUARDRAIL
+            or self._gated(empty)
+            or min(effect.control, effect.treatment) < 0
+        ):
+            return None
+        control, treatment = empty.events
+        odds, margin = self._odds(empty.arm), empty.margin or 0.0
+        harm, _ = harm_evidence(control, treatment, odds, margin, more_is_worse=metric.better == "lower")
+        if harm * alpha < 1:
+            return None
+        low, high = event_ratio_bounds(control, treatment, odds, alpha)
+        note = (
+            f"{treatment:,} units with an event against {control:,} in control; exact, by their number alone"
+        )
+        return replace(
+            empty, outcome=ComparisonOutcome.WORSE, effect=effect, relative=(low - 1, high - 1),
+            p_value=min(1.0, 1 / harm), exact=True, note=note,
+        )  # fmt: skip
+
+    def _odds(self, arm: str) -> float:
+        shares = self._experiment.shares
+        return shares[arm] / shares[self._experiment.control]
 
 
 def _nothing_seen(metric: Metric) -> str:

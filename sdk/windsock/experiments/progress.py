@@ -45,16 +45,18 @@ class Progress:
         elapsed = self.collected.now - self._horizon - self.collected.exposed.first
         return min(1.0, max(0.0, elapsed / maximum.duration))
 
-    def design(self, metric: Metric, effect: Effect) -> designs.Design:
+    def design(self, name: str, effect: Effect) -> designs.Design:
         """The design that sets how wide a metric's interval has to be now.
 
         Args:
-            metric: The metric that is compared.
+            name: The metric that is compared.
             effect: Its effect.
         """
+        metric = self.declared.metrics[name]
         fraction, declared = self.fraction, self.declared.experiment.design
         if fraction is None:
-            return designs.OpenEnded(max(1, self.collected.exposed.total), TIGHT_AT)
+            matured = sum(arm.sums.units for arm in self.collected.metrics[name].values())
+            return designs.OpenEnded(max(1, matured), TIGHT_AT)
         if declared == "fixed":
             return (
                 designs.FixedHorizon(effect.freedom) if fraction >= 1 else designs.GroupSequential((1.0,), 0)

@@ -60,14 +60,6 @@ def effect_sentence(found: "Comparison", analysis: "Analysis") -> str:
     title, control = metric_title(found.metric), analysis.declared.experiment.control
     if found.effect is None:
         return f"{title.capitalize()} in {found.arm}: {found.note}."
-    confidence = percent(found.confidence, 1 if round(found.confidence, 2) != found.confidence else 0)
-    if found.relative is not None and isfinite(found.effect.relative):
-        change, span = signed(found.effect.relative), interval_text(*found.relative)
-    elif found.interval is not None:
-        change = number(found.effect.absolute)
-        span = f"{number(found.interval[0])} to {number(found.interval[1])}"
-    else:
-        return f"{title.capitalize()} in {found.arm}: {found.note}."
     words = {
         "better": "is better",
         "worse": "is worse",
@@ -75,6 +67,14 @@ def effect_sentence(found: "Comparison", analysis: "Analysis") -> str:
         "open": "is not decided",
         "nothing": "cannot be judged",
     }[found.outcome]
+    confidence = percent(found.confidence, 1 if round(found.confidence, 2) != found.confidence else 0)
+    if found.relative is not None and isfinite(found.effect.relative):
+        change, span = signed(found.effect.relative), interval_text(*found.relative)
+    elif found.interval is not None:
+        change = number(found.effect.absolute)
+        span = f"{number(found.interval[0])} to {number(found.interval[1])}"
+    else:  # against nothing at all, a change has no size
+        return f"{title.capitalize()} {words} in {found.arm}: {found.note}."
     return (
         f"{title.capitalize()} {words} in {found.arm}: {change} against {control} "
         f"({confidence} interval {span})."
