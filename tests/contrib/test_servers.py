@@ -206,11 +206,8 @@ def test_eventlet_is_refused_in_a_sentence(tmp_path):
 
 
 @_PRELOAD
-@pytest.mark.parametrize("worker", ["sync", "gevent"])
 @pytest.mark.timeout(300)
-def test_forked_workers_lose_no_exposure_and_write_none_twice(
-    tmp_path, database, monkeypatch, worker, preload
-):
+def test_forked_workers_lose_no_exposure_and_write_none_twice(tmp_path, database, monkeypatch, preload):
     """Workers come and go after a few requests, and a user meets several of them at the same moment."""
     monkeypatch.setenv("DATABASE_URL", database)
     arms = {"none": {}, "control": {}, "small": {"model": "small"}}
@@ -220,8 +217,7 @@ def test_forked_workers_lose_no_exposure_and_write_none_twice(
         {"teacher.experiment": object_flag(arms, "none", targeting, experiment="e")},
     )
     users = [f"u{number}" for number in range(60)] * 4
-    recycled = ("--workers", "3", "--max-requests", "15", "--graceful-timeout", "30")
-    options = ("--worker-class", worker, *recycled, *preload)
+    options = ("--workers", "3", "--max-requests", "15", "--graceful-timeout", "30", *preload)
     with _gunicorn(folder, *options, source=_EXPOSING) as address, ThreadPoolExecutor(6) as threads:
         answers = list(threads.map(lambda user: (user, _answer(f"{address}?user={user}")), users))
     with psycopg.connect(database) as connection:
@@ -230,6 +226,19 @@ def test_forked_workers_lose_no_exposure_and_write_none_twice(
     assert dict(exposed) == {user: "small" if answer == "small" else "control" for user, answer in answers}
     assert (len(exposed), seen) == (60, 60)
     assert requests >= len(answers)
+
+
+@_PRELOAD
+def test_gevent_workers_record_what_they_answer(tmp_path, database, monkeypatch, preload):
+    """A preloaded one patches after its fork, and what was made before that would wait natively."""
+    monkeypatch.setenv("DATABASE_URL", database)
+    write_flags(folder := tmp_path / "flagd", {"teacher": object_flag({"it": {"model": "small"}}, "it")})
+    users = [f"u{number}" for number in range(20)]
+    with _gunicorn(folder, "--worker-class", "gevent", *preload, source=_EXPOSING) as address:
+        assert {_answer(f"{address}?user={user}") for user in users} == {"small"}
+    with psycopg.connect(database) as connection:
+        stored = {user for (user,) in connection.execute("select user_id from usage_logs")}
+    assert stored == set(users)
 
 
 def _answer(url: str) -> str:
