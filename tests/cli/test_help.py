@@ -154,6 +154,19 @@ def test_a_real_bash_completes_verbs_and_keys(keys, tmp_path):
     assert done.stdout.splitlines() == ["teacher teacher.experiment", "rollout"]
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_offered_no_key_that_it_could_run(windsock, write, shell):
+    """The script that Typer installs for zsh evaluates what it is offered."""
+    write(
+        {key: boolean() for key in ("team", "te$(touch ran)", 'te"; touch ran; "', "te`touch ran`", "te ran")}
+    )
+    arguments = {"COMP_WORDS": "windsock eval te", "COMP_CWORD": "2"}
+    arguments |= {"_TYPER_COMPLETE_ARGS": "windsock eval te", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    offered = windsock(_WINDSOCK_COMPLETE=f"complete_{shell}", **arguments).stdout
+    assert "team" in offered
+    assert "ran" not in offered
+
+
 def test_completion_is_silent_where_a_file_is_broken(windsock, keys, tmp_path):
     (tmp_path / "flagd" / "broken.flagd.json").write_text("{")
     done = windsock(_WINDSOCK_COMPLETE="complete_bash", COMP_WORDS="windsock eval te", COMP_CWORD="2")
