@@ -16,7 +16,7 @@ from windsock.experiments.reading import DeclaredExperiment
 from windsock.experiments.statistics import minimum_events
 from windsock.experiments.statistics.e_processes import (
     event_ratio_bounds,
-    harm_evidence,
+    event_ratio_evidence,
 )
 from windsock.experiments.statistics.effects import Effect, compare
 from windsock.experiments.statistics.moments import aggregates
@@ -341,9 +341,14 @@ class Comparing:
 
     def _exact(self, empty: Comparison, metric: Metric, alpha: float) -> Comparison:
         """A guardrail on a proportion of units: exact at any count, from the units with the event."""
+        shares = self._experiment.shares
+        odds = shares[empty.arm] / shares[self._experiment.control]
         control, treatment = empty.events
-        odds, margin = self._odds(empty.arm), empty.margin or 0.0
-        harm, safe = harm_evidence(control, treatment, odds, margin, more_is_worse=metric.better == "lower")
+        more_is_worse = metric.better == "lower"
+        margin = empty.margin or 0.0
+        limit = 1 + margin if more_is_worse else 1 - margin
+        harm = event_ratio_evidence(control, treatment, odds, limit, above_limit=more_is_worse)
+        safe = event_ratio_evidence(control, treatment, odds, limit, above_limit=not more_is_worse)
         low, high = event_ratio_bounds(control, treatment, odds, alpha)
         outcome = (
             ComparisonOutcome.WORSE
@@ -370,23 +375,14 @@ class Comparing:
             or min(effect.control, effect.treatment) < 0
         ):
             return None
-        control, treatment = empty.events
-        odds, margin = self._odds(empty.arm), empty.margin or 0.0
-        harm, _ = harm_evidence(control, treatment, odds, margin, more_is_worse=metric.better == "lower")
-        if harm * alpha < 1:
+        found = self._exact(empty, metric, alpha)
+        if found.outcome is not ComparisonOutcome.WORSE:
             return None
-        low, high = event_ratio_bounds(control, treatment, odds, alpha)
+        control, treatment = empty.events
         note = (
             f"{treatment:,} units with an event against {control:,} in control; exact, by their number alone"
         )
-        return replace(
-            empty, outcome=ComparisonOutcome.WORSE, effect=effect, relative=(low - 1, high - 1),
-            p_value=min(1.0, 1 / harm), exact=True, note=note,
-        )  # fmt: skip
-
-    def _odds(self, arm: str) -> float:
-        shares = self._experiment.shares
-        return shares[arm] / shares[self._experiment.control]
+        return replace(found, effect=effect, note=note)
 
 
 def _nothing_seen(metric: Metric) -> str:

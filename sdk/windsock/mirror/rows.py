@@ -138,6 +138,7 @@ def is_foreign(row: ConfigurationRow, flags: tuple[str, ...], fields: Mapping[st
     return (
         bool(settings)
         and fields.keys() == set(flags)
+        and settings.keys().isdisjoint(known)  # nearly always false, and cheaper than looking for near misses
         and not any(get_close_matches(key, known, n=1, cutoff=0.75) for key in settings)
     )
 

@@ -113,22 +113,3 @@ def event_ratio_evidence(
     """
     share = odds * limit / (1 + odds * limit)
     return share_evidence(treatment_events, control_events, share, above_share=above_limit)
-
-
-def harm_evidence(
-    control_events: int, treatment_events: int, odds: float, margin: float, *, more_is_worse: bool
-) -> tuple[float, float]:
-    """The e-values of a guardrail: for "worse than its margin", and for "within its margin".
-
-    Args:
-        control_events: Units of control with the event.
-        treatment_events: Units of the other arm with it.
-        odds: The other arm's allocation over control's.
-        margin: The relative worsening that is accepted, from 0 to below 1.
-        more_is_worse: Whether the event is a bad one.
-    """
-    limit = 1 + margin if more_is_worse else 1 - margin
-    events = control_events, treatment_events
-    harm = event_ratio_evidence(*events, odds, limit, above_limit=more_is_worse)
-    safe = event_ratio_evidence(*events, odds, limit, above_limit=not more_is_worse)
-    return harm, safe
