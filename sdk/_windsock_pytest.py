@@ -215,8 +215,15 @@ def _windsock_markers(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def _override_of(mark: pytest.Mark) -> AbstractContextManager[None]:
-    from windsock.testing import override, profile  # noqa: PLC0415 - see the module
+    from windsock.errors import OverrideError  # noqa: PLC0415 - see the module
+    from windsock.testing import override, profile  # noqa: PLC0415 - likewise
 
+    if not mark.args and not mark.kwargs:
+        raise OverrideError("it forces nothing; `pytest --markers` shows what it takes")
+    if mark.name == "flags" and mark.args and not isinstance(mark.args[0], Mapping):
+        raise OverrideError(
+            f"{mark.args[0]!r} isn't a mapping of flags to values; `pytest --markers` shows what it takes"
+        )
     if mark.name == "settings":
         return override(*mark.args, **mark.kwargs)
     if mark.name == "profile":

@@ -31,17 +31,17 @@ pytestmark = pytest.mark.flagd
 SETTINGS = {"top_k": 25, "temperature": 0.5, "whole": 2.0, "nested": {"n": [1, 2.5, "x"]}, "big": 2**60}
 
 
-def text(value: str) -> dict[str, object]:
+def flag_of(value: str | float) -> dict[str, object]:
     return {"state": "ENABLED", "variants": {"it": value}, "defaultVariant": "it"}
 
 
 def by_environment() -> dict[str, object]:
-    flag = text("other") | {"targeting": {"if": [{"==": [{"var": "environment"}, "test"]}, "mine"]}}
+    flag = flag_of("other") | {"targeting": {"if": [{"==": [{"var": "environment"}, "test"]}, "mine"]}}
     return flag | {"variants": {"it": "other", "mine": "mine"}}
 
 
 FLAGS = {
-    "colour": text("red"),
+    "colour": flag_of("red"),
     "settings": object_flag({"it": SETTINGS}, "it") | {"metadata": {"owner": "search", "limit": 3}},
     "unset": object_flag({"it": SETTINGS}, None),
     "where": by_environment(),
@@ -106,7 +106,7 @@ def test_every_type_is_answered_and_a_change_is_seen(flagd: FlagdServer) -> None
     with asking(flagd.rpc):
         assert (value(), status()) == ("red", ProviderStatus.READY)
         assert api.get_client().get_string_value("where", "x") == "mine", "the provider's own context counts"
-        flagd.write(FLAGS | {"colour": text("blue")})
+        flagd.write(FLAGS | {"colour": flag_of("blue")})
         assert until(lambda: value() == "blue")
 
 
@@ -166,6 +166,25 @@ def test_a_feature_of_another_type_says_so_once(flagd: FlagdServer, caplog: pyte
     )
 
 
+def test_a_fraction_for_a_whole_number_is_a_mismatch_and_not_cut(
+    flagd: FlagdServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    fraction, whole = windsock.feature("half", default=3), windsock.feature("two", default=3)
+    with asking(flagd.rpc):
+        flagd.write(FLAGS | {"half": flag_of(1.5), "two": flag_of(2.0)})
+        assert until(lambda: whole("ada") == 2)
+        assert fraction("ada") == 3
+        details = api.get_client().get_integer_details("half", 3)
+        assert (details.value, details.error_code) == (3, ErrorCode.TYPE_MISMATCH)
+        assert api.get_client().get_float_value("half", 3.0) == 1.5
+        assert type(api.get_client().get_integer_value("two", 3)) is int
+    [said] = [each.message for each in caplog.records if each.levelname == "ERROR"]
+    assert said == (
+        "feature 'half': its value must be a whole number: flag 'half': the flagd server's value 1.5 is not an"
+        " integer. The code default serves."
+    )
+
+
 def test_two_reads_share_no_result(flagd: FlagdServer) -> None:
     with asking(flagd.rpc):
         first = api.get_client().get_object_value("settings", {})
@@ -196,7 +215,7 @@ def test_a_change_empties_what_is_given_again(flagd: FlagdServer) -> None:
     """Each answer is the one before the change or after it, and never the old one after the new one."""
     with asking(flagd.rpc):
         for number in range(20):
-            flagd.write(FLAGS | {"colour": text(f"colour {number}")})
+            flagd.write(FLAGS | {"colour": flag_of(f"colour {number}")})
             seen = []
             assert until(lambda: seen.append(value()) or seen[-1] == f"colour {number}")  # noqa: B023
             assert set(seen) <= {"red", f"colour {number - 1}", f"colour {number}"}
@@ -312,5 +331,5 @@ def test_forked_children_ask_by_themselves(flagd: FlagdServer) -> None:
             assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
             assert value() == "red", f"the parent goes on, after fork {number + 1}"
         waiting = [forked(lambda: until(lambda: value() == "blue")) for _ in range(2)]
-        flagd.write(FLAGS | {"colour": text("blue")})
+        flagd.write(FLAGS | {"colour": flag_of("blue")})
         assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in waiting] == [0, 0]

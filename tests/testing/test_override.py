@@ -191,6 +191,21 @@ def test_values_beside_a_mapping_of_flags_are_refused() -> None:
         pass
 
 
+@pytest.mark.parametrize("target", [lambda: Tutor, lambda: Tutor.for_user("ada")], ids=["class", "user"])
+def test_a_class_without_any_value_is_refused_and_an_empty_mapping_forces_nothing(
+    served: str, target
+) -> None:
+    with (
+        pytest.raises(OverrideError, match=r"no value for Tutor to force.*override\(Tutor, top_k=\.\.\.\)"),
+        testing.override(target()),
+    ):
+        pytest.fail("the block must not run")
+    before = Tutor.for_user("ada").top_k
+    for empty in ({}, {Tutor: {}}):
+        with testing.override(empty) if Tutor in empty else testing.override(target(), empty):
+            assert Tutor.for_user("ada").top_k == before
+
+
 def test_an_ordinary_instance_is_refused() -> None:
     with (
         pytest.raises(OverrideError, match=r"Tutor\(…\) is an ordinary instance"),

@@ -134,10 +134,16 @@ def test_a_marker_that_does_not_fit_fails_its_test_alone(project: Path) -> None:
     (project / "test_app.py").write_text(
         "import pytest\nimport app\n"
         "@pytest.mark.settings(app.Tutor, topk=1)\ndef test_bad(): ...\n"
+        "@pytest.mark.settings(app.Tutor, None)\ndef test_class_alone(): ...\n"
+        "@pytest.mark.flags\ndef test_empty(): ...\n"
+        "@pytest.mark.flags('checkout')\ndef test_text(): ...\n"
         "def test_good(): ...\n"
     )
     done = run(project, "-n", "0")
-    assert "1 passed, 1 error" in done.stdout
+    assert "1 passed, 4 errors" in done.stdout
+    assert "@pytest.mark.settings: no value for Tutor to force" in done.stdout
+    assert "@pytest.mark.flags: nothing to force; `pytest --markers` shows what it takes" in done.stdout
+    assert "@pytest.mark.flags: 'checkout' has no value; `pytest --markers`" in done.stdout
     assert "@pytest.mark.settings: Tutor has no field 'topk'; did you mean 'top_k'?" in done.stdout
     assert "_windsock_pytest.py" not in done.stdout, (
         "a traceback through the plugin says nothing about the mistake"

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from openfeature.flag_evaluation import FlagType
-
 from windsock.evaluator import CompiledFlag
 from windsock.flagfiles.files import FlagFile
 from windsock.flags import Flag, FlagSet, JsonValue
@@ -84,12 +82,9 @@ def feature_misfits(flag_set: FlagSet, features: Iterable[DeclaredFeature[Any]])
 
 def _of_feature(feature: DeclaredFeature[Any], variant: str, value: JsonValue) -> str:
     default = json.dumps(feature.plain_default, ensure_ascii=False)
-    cut = ""
-    if feature.kind is FlagType.INTEGER and isinstance(value, float):
-        cut = f", and a flagd server gives {int(value)}"  # its RPC for whole numbers drops the fraction
     return (
         f"feature {feature.key!r} takes {feature.words}, and variant {variant!r} is {short(value)}: "
-        f"the code default {default} serves{cut}"
+        f"the code default {default} serves"
     )
 
 

@@ -1,11 +1,12 @@
 """Flags evaluated by a flagd server at each call: the stock provider in RPC mode, with fixes.
 
-Fixed: the stock cache answers a boolean read with a cached string, so a one-second cache replaces it; whole
-numbers in objects are integers again; a flag's metadata arrives; profiles split across files are one flag;
-while flagd is down, unresponsive or without flags, calls fail immediately instead of after the deadline; a
-second shutdown does nothing; asynchronous calls don't block the event loop; a forked child reconnects. Not
-fixable here: no revision arrives, and the protocol rounds integers above 2**53. The sync stream
-(``FLAGD_RESOLVER=in-process``) has none of these limits.
+Fixed: the stock cache answers a boolean read with a cached string, so a one-second cache replaces it;
+whole numbers in objects are integers again; 1.5 for an integer is a type mismatch instead of 1; a flag's
+metadata arrives; profiles split across files are one flag; while flagd is down, unresponsive or without
+flags, calls fail immediately instead of after the deadline; a second shutdown does nothing; asynchronous
+calls don't block the event loop; a forked child reconnects. Not fixable here: no revision arrives, and
+the protocol rounds integers above 2**53. The sync stream (``FLAGD_RESOLVER=in-process``) has none of
+these limits.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
 from openfeature.event import ProviderEvent, ProviderEventDetails
@@ -57,6 +58,9 @@ _THREADS: Final = 32
 """Maximum concurrent asynchronous evaluations; more wait."""
 
 _CHANGED: Final = ProviderEvent.PROVIDER_CONFIGURATION_CHANGED
+
+_QUESTIONS: Final = {"integer": "float"}
+"""What flagd is asked for instead: asked for an integer, it cuts 1.5 to 1."""
 
 _FIRST_RETRY: Final = 0.1
 """Seconds between attempts while the start waits for an answer."""
@@ -172,8 +176,16 @@ class RemoteProvider(ServingProvider):
     def resolve_integer_details(
         self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[int]:
-        """Resolve an integer flag."""
-        return self._resolve("integer", flag_key, default_value, self._enriched(evaluation_context))
+        """Resolve an integer flag; 1.0 is an integer, 1.5 a type mismatch."""
+        context = self._enriched(evaluation_context)
+        details: FlagResolutionDetails[Any] = self._resolve("integer", flag_key, default_value, context)
+        if isinstance(details.value, float):
+            if not details.value.is_integer():
+                raise TypeMismatchError(
+                    f"flag {flag_key!r}: the flagd server's value {details.value} is not an integer"
+                )
+            details.value = int(details.value)
+        return details
 
     def resolve_float_details(
         self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
@@ -347,11 +359,11 @@ class RemoteProvider(ServingProvider):
     def _resolve(
         self, kind: str, flag_key: str, default: T, context: EvaluationContext
     ) -> FlagResolutionDetails[T]:
+        resolver = f"resolve_{_QUESTIONS.get(kind, kind)}_details"
+
         def asked() -> FlagResolutionDetails[T]:
             with self._asking() as stock:
-                details: FlagResolutionDetails[T] = getattr(stock, f"resolve_{kind}_details")(
-                    flag_key, default, context
-                )
+                details: FlagResolutionDetails[T] = getattr(stock, resolver)(flag_key, default, context)
                 metadata = _whole_numbers(metadata_of_answer(stock))
             details.flag_metadata = cast("Mapping[str, bool | int | float | str]", metadata)
             return details

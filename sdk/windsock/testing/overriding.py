@@ -115,11 +115,11 @@ def override(
         target: A settings class, for everyone; the result of `Settings.for_user`, for that user; or a mapping
             with values by flag key, for features and other flags, and with fields by settings class.
         values: Fields as a mapping: ``{"retrieval": {"top_k": 5}}``.
-        **fields: Fields of the settings class.
+        **fields: Fields of the settings class. A class alone is an error; ``{}`` forces nothing.
 
     Raises:
-        OverrideError: A field or flag is neither declared nor loaded, or a value doesn't fit; at the end of
-            the block, with pytest's ``--flags-strict``, no code evaluated a flag.
+        OverrideError: A field or flag is neither declared nor loaded, a value doesn't fit, or none is there;
+            at the end of the block, with pytest's ``--flags-strict``, no code evaluated a flag.
     """
     if isinstance(target, Mapping):
         if values or fields:
@@ -129,6 +129,8 @@ def override(
         made = _of_mapping(target)
     else:
         made = _of_settings(target, {**(values or {}), **fields})
+        if values is None and not fields:
+            raise OverrideError(_forces_nothing(target))
     with _hooked():
         token, marking = _in_force.set((*_in_force.get(), *made)), overridden.set(True)
         try:
@@ -197,6 +199,12 @@ def _of_settings(target: type[Settings] | Settings, fields: Mapping[str, object]
     user = None if isinstance(target, type) else _user(target)
     plain = {declaration.flag: fixed, declaration.profile_flag: tuned}
     return [_Override({flag: value for flag, value in plain.items() if value}, laid=True, user=user)]
+
+
+def _forces_nothing(target: type[Settings] | Settings) -> str:
+    settings_class = target if isinstance(target, type) else type(target)
+    name, field = settings_class.__name__, next(iter(settings_class.__windsock__.declaration.fields), "field")
+    return f"no value for {name} to force: name a field, as in override({name}, {field}=...)"
 
 
 def _user(settings: Settings) -> str | None:

@@ -335,8 +335,7 @@ _SETTINGS: Final = (
         _E,
         "a value of another type than a feature's",
         "Found by `windsock check`, which knows the features that the imported modules declare. The code "
-        "default serves instead; a flagd server cuts 1.5 to 1 for a whole-number feature, and says nothing. "
-        "Correct the value, or the default in the code.",
+        "default serves instead. Correct the value, or the default in the code.",
     ),
 )
 _EXPERIMENTS: Final = (
