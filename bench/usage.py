@@ -169,19 +169,17 @@ def exposures(url: str, folder: Path) -> None:
     path.write_text(json.dumps({"flags": document}))
     windsock.start(flags=path.parent, usage=writer)
 
-    def median(settings: type[windsock.Settings], users: Sequence[str]) -> float:
-        taken = []
-        for user in users:
-            began = time.perf_counter_ns()
-            with request():
-                _ = settings.for_user(user, country="CH").temperature
-            taken.append(time.perf_counter_ns() - began)
-        return statistics.median(taken) / 1000
+    def took(settings: type[windsock.Settings], user: str) -> int:
+        began = time.perf_counter_ns()
+        with request():
+            _ = settings.for_user(user, country="CH").temperature
+        return time.perf_counter_ns() - began
 
     new = [f"new {number}" for number in range(20_000)]
     seen = ["seen"] * 20_000
     for label, users in (("a unit that was seen", seen), ("a new unit", new)):
-        without, with_it = median(Plain, users), median(Tested, users)
+        pairs = [(took(Plain, user), took(Tested, user)) for user in users]
+        without, with_it = (statistics.median(times) / 1000 for times in zip(*pairs, strict=True))
         print(f"| {label} | {without:.1f} | {with_it:.1f} | {with_it - without:+.1f} |", flush=True)
     windsock.stop()
 
