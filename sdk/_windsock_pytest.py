@@ -219,11 +219,9 @@ def _override_of(mark: pytest.Mark) -> AbstractContextManager[None]:
     from windsock.testing import override, profile  # noqa: PLC0415 - likewise
 
     if not mark.args and not mark.kwargs:
-        raise OverrideError("it forces nothing; `pytest --markers` shows what it takes")
+        raise OverrideError("nothing to force; `pytest --markers` shows what it takes")
     if mark.name == "flags" and mark.args and not isinstance(mark.args[0], Mapping):
-        raise OverrideError(
-            f"{mark.args[0]!r} isn't a mapping of flags to values; `pytest --markers` shows what it takes"
-        )
+        raise OverrideError(f"{mark.args[0]!r} has no value; `pytest --markers` shows what it takes")
     if mark.name == "settings":
         return override(*mark.args, **mark.kwargs)
     if mark.name == "profile":
