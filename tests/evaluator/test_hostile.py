@@ -121,6 +121,28 @@ def test_long_text_takes_milliseconds_whatever_reads_it(rule: object) -> None:
     assert max(seconds(flag, {"a": text, "b": inputs.text()}) for text in texts) < 0.5
 
 
+A = {"var": "a"}
+REPEATED = [{"merge": [A] * 1200}, [A] * 1200]
+"""Rules of 18 kB that multiply an attribute."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("attribute", [[0] * 5000, ["x"] * 4000, "\x00" * 16_000])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        *REPEATED,
+        *({name: REPEATED[0]} for name in ("max", "+", "cat", "missing", "fractional")),
+        {"in": [3, REPEATED[0]]},
+        {"or": [{"missing": A}] * 700},
+    ],
+    ids=lambda rule: json.dumps(rule)[:24],
+)
+def test_a_rule_that_multiplies_an_attribute_takes_seconds_at_most(rule: object, attribute: object) -> None:
+    assert seconds(compiled(rule), {"a": attribute}) < 5
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_operators_inside_each_other_take_seconds_at_most() -> None:

@@ -14,8 +14,12 @@ from windsock.evaluator.values import (
     number_text,
     plain,
 )
+from windsock.evaluator.work_limit import spend
 
 _OUT_OF_RANGE: Final = -(2**63)
+
+_LOOKING_UP: Final = 4
+"""The cost of looking up one name of ``missing``, in steps."""
 
 
 def look_up(data: Value, name: Value) -> Value:
@@ -73,6 +77,7 @@ def missing(data: Value, names: Value) -> list[Value]:
         names = [names]
     if type(names) is not list:
         raise RuleError(f"missing needs names, not {describe(names)}")
+    spend(_LOOKING_UP * len(names))
     return [name for name in names if look_up(data, name) is None]
 
 

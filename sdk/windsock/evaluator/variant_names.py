@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from windsock.evaluator.values import RuleError, Value, as_float, number_text
+from windsock.evaluator.work_limit import begin, spend
 
 _ESCAPED: Final = re.compile(r'["\\<>&\x00-\x1f\u2028\u2029\ufffd\ud800-\udfff]')
 _SHORT: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
@@ -22,8 +23,10 @@ def variant_name(value: Value) -> str:
     escaped character is never found.
 
     Raises:
-        RuleError: The result can't be written as JSON (NaN, infinity).
+        RuleError: The result can't be written as JSON (NaN, infinity), or it takes too many steps.
     """
+    if isinstance(value, (str, list, dict)):
+        begin()
     return _json_text(value).replace('"', "")
 
 
@@ -35,11 +38,14 @@ def _json_text(value: Value) -> str:
     if isinstance(value, (int, float)):
         return _json_number(as_float(value))
     if isinstance(value, str):
+        spend(len(value))
         return f'"{_ESCAPED.sub(_escape, value)}"'
     if isinstance(value, dict):
+        spend(len(value))
         members = (f"{_json_text(str(key))}:{_json_text(item)}" for key, item in sorted(value.items()))
         return "{" + ",".join(members) + "}"
     if isinstance(value, (list, tuple)):
+        spend(len(value))
         return "[" + ",".join(map(_json_text, value)) + "]"
     raise RuleError(f"a result of type {type(value).__name__} cannot name a variant")
 

@@ -12,7 +12,7 @@ MAX_STEPS: Final = 2_000_000
 MAX_TEXT: Final = 1_000_000
 """Maximum length of text that ``cat`` builds, in characters."""
 
-MAX_LIST: Final = 10_000_000
+MAX_LIST: Final = 1_000_000
 """Maximum length of a list that ``merge`` builds."""
 
 
