@@ -19,7 +19,15 @@ from windsock.experiments.reporting.left_out import left_out
 from windsock.experiments.reporting.summary import as_data
 from windsock.experiments.result import Result, analyze
 from windsock.experiments.segments import Segment, segments
-from windsock.experiments.wording import SEGMENTS_NOTE, interval_text, metric_title, number, percent, signed
+from windsock.experiments.wording import (
+    SEGMENTS_NOTE,
+    interval_text,
+    metric_title,
+    number,
+    percent,
+    sentence,
+    signed,
+)
 from windsock.flagfiles.files import DEFAULT_FOLDER
 
 _STYLES = {ComparisonOutcome.BETTER: "green", ComparisonOutcome.WORSE: "red"}
@@ -76,7 +84,7 @@ def without_number(comparisons: Sequence[Comparison]) -> Iterator[str]:
         if each.outcome is ComparisonOutcome.NOTHING and each.note:
             reasons[each.note].append(metric_title(each.metric))
     for reason, titles in reasons.items():
-        yield f"{', '.join(dict.fromkeys(titles)).capitalize()}: {reason}."
+        yield sentence(f"{', '.join(dict.fromkeys(titles)).capitalize()}: {reason}")
 
 
 def _title(each: Segment) -> str:

@@ -275,7 +275,7 @@ class Comparing:
         if control is None or treatment is None or min(empty.units) < 2:
             return replace(empty, note=self._waiting(metric, empty.units))
         if not control.seen + treatment.seen:
-            return replace(empty, note=_nothing_seen(metric))
+            return replace(empty, note=self._collected.unseen.get(name) or _nothing_seen(metric))
         if role is MetricRole.GUARDRAIL and metric.kind is Kind.PROPORTION:
             return self._exact(empty, metric, alpha)
         return self._normal(empty, metric, (control, treatment), alpha)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from windsock.experiments.analysis import Analysis, Comparison, ComparisonOutcome, MetricRole
-from windsock.experiments.wording import effect_sentence, percent
+from windsock.experiments.wording import effect_sentence, metric_title, percent
 
 _CROSSING: Final = 0.02
 """If more than this share of units is in two arms, the arms can't be compared."""
@@ -145,9 +145,27 @@ def _winner(analysis: Analysis) -> Comparison | None:
         others = [each for each in _deciding(analysis) if each.arm == goal.arm and each is not goal]
         harmed = any(each.outcome is ComparisonOutcome.WORSE for each in others)
         open_margin = any(each.margin and each.outcome is not ComparisonOutcome.WITHIN for each in others)
-        if goal.outcome is ComparisonOutcome.BETTER and not harmed and not open_margin:
+        held = harmed or open_margin or _unjudged(analysis, {goal.arm})
+        if goal.outcome is ComparisonOutcome.BETTER and not held:
             return goal
     return None
+
+
+def _unjudged(analysis: Analysis, arms: set[str]) -> list[Comparison]:
+    """The guardrails that can't be judged in these arms: no event, too early, or worse without any spread."""
+    return [
+        each
+        for each in analysis.of_role(MetricRole.GUARDRAIL)
+        if each.arm in arms and each.outcome is ComparisonOutcome.NOTHING and not _no_worse(each, analysis)
+    ]
+
+
+def _no_worse(found: Comparison, analysis: Analysis) -> bool:
+    """Whether a metric that doesn't vary is the same in both arms, or better in the treatment."""
+    if found.effect is None:
+        return False
+    more_is_better = analysis.declared.metrics[found.metric].better == "higher"
+    return (found.effect.absolute if more_is_better else -found.effect.absolute) >= 0
 
 
 def _won(analysis: Analysis, goal: Comparison) -> Decision:
@@ -164,14 +182,25 @@ def _undecided(analysis: Analysis) -> Decision:
     if goals and all(each.outcome is ComparisonOutcome.WITHIN for each in goals):
         sentence = f"No arm changes a goal by {smallest} or more: keep {control}."
         return Decision(State.NO_EFFECT, Action.STOP, None, sentence, reasons)
-    better = [effect_sentence(each, analysis) for each in goals if each.outcome is ComparisonOutcome.BETTER]
+    better = [each for each in goals if each.outcome is ComparisonOutcome.BETTER]
+    first = [effect_sentence(each, analysis) for each in better[:1]]
+    held = _held(analysis, better)
     if analysis.fraction is not None and analysis.fraction >= 1:
-        missing = "a guardrail's margin is not" if better else f"a difference of {smallest} is neither"
-        ending = "shown." if better else "shown nor ruled out."
-        sentence = " ".join([*better[:1], f"The maximum is reached, and {missing} {ending} Keep {control}."])
+        missing = held or f"a difference of {smallest} is neither shown nor ruled out"
+        sentence = " ".join([*first, f"The maximum is reached, and {missing}. Keep {control}."])
         return Decision(State.INCONCLUSIVE, Action.STOP, None, sentence, reasons)
     progress = f" {percent(analysis.fraction)} of the maximum is in." if analysis.fraction is not None else ""
     sentence = f"Nothing is decided yet.{progress} Go on."
-    if better:
-        sentence = f"{better[0]} A guardrail's margin is still open: go on."
+    if held:
+        sentence = f"{first[0]} But {held}: go on."
     return Decision(State.COLLECTING, Action.GO_ON, None, sentence, reasons)
+
+
+def _held(analysis: Analysis, better: list[Comparison]) -> str:
+    """What keeps a better arm from winning; empty if none is better."""
+    if not better:
+        return ""
+    if unjudged := _unjudged(analysis, {each.arm for each in better}):
+        first = unjudged[0]
+        return f"the guardrail {metric_title(first.metric)} cannot be judged ({first.note})"
+    return "a guardrail's margin is still open"

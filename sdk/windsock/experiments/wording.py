@@ -55,11 +55,16 @@ def metric_title(name: str) -> str:
     return name.replace("_", " ")
 
 
+def sentence(text: str) -> str:
+    """A text as a sentence: it ends in a full stop, unless it is a question."""
+    return text if text.endswith("?") else f"{text}."
+
+
 def effect_sentence(found: "Comparison", analysis: "Analysis") -> str:
     """One comparison as a sentence, without statistical terms."""
     title, control = metric_title(found.metric), analysis.declared.experiment.control
     if found.effect is None:
-        return f"{title.capitalize()} in {found.arm}: {found.note}."
+        return sentence(f"{title.capitalize()} in {found.arm}: {found.note}")
     words = {
         "better": "is better",
         "worse": "is worse",

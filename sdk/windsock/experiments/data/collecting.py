@@ -15,6 +15,7 @@ from windsock.experiments.data import lapses, unit_table
 from windsock.experiments.data.segment_sums import MAX_COMBINATIONS, ArmSums, SegmentSums, parts, total
 from windsock.experiments.data.sources import Scope, rows_of
 from windsock.experiments.data.unit_table import Moment
+from windsock.experiments.data.unseen import unseen
 from windsock.experiments.data.warehouse import Row, Warehouse, utc
 from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import Metric, Quantile
@@ -96,6 +97,7 @@ class Collected:
         segments: The goals' sums by the values of the declared segments.
         unsplit: Why `segments` is empty although segments are declared.
         preview: Whether `now` had not come when the data was read, so that rows until then are missing.
+        unseen: Why a metric's source has no row at all, by metric.
     """
 
     environment: str
@@ -108,6 +110,7 @@ class Collected:
     segments: tuple[SegmentSums, ...] = ()
     unsplit: str = ""
     preview: bool = False
+    unseen: Mapping[str, str] = field(default_factory=dict)
 
 
 def collect(
@@ -129,7 +132,8 @@ def collect(
     clock = warehouse.now()
     scope = Scope(declared.experiment, environment, declared.places)
     collected = _Collector(warehouse, declared, scope, now or clock).run()
-    return replace(collected, preview=collected.now > clock)
+    missing = unseen(warehouse, scope, declared.metrics, collected.metrics)
+    return replace(collected, preview=collected.now > clock, unseen=dict(missing))
 
 
 class _Collector:

@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 from windsock.errors import ConfigurationError
 from windsock.experiments.data.sources import Scope, rows_of, time_without_zone
 from windsock.experiments.data.unit_table import exposures
+from windsock.experiments.data.unseen import why_unseen
 from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import Metric
@@ -93,7 +94,10 @@ def _check(
     where = scope.where(name)
     rows = rows_of(warehouse, scope, {name: metric})
     warehouse.rows(rows.limit(0), where)
-    ours, theirs = _shapes(exposed), _shapes(_sample(warehouse, rows, where))
+    sample = _sample(warehouse, rows, where)
+    if not sample and (why := why_unseen(warehouse, scope, name, metric)):
+        yield SourceFinding(f"{where}: {why}", is_fault=False)
+    ours, theirs = _shapes(exposed), _shapes(sample)
     if ours and theirs and not ours & theirs:
         yield SourceFinding(
             f"{where}: its units are {_listed(theirs)}, but the exposed ones are {_listed(ours)}, so nothing "
