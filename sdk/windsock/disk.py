@@ -129,7 +129,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 def _remove_abandoned(target: Path) -> None:
     """Remove temporary files that killed writers of this file left behind."""
-    for left in target.parent.glob(f".{target.name}.*{_SUFFIX}"):
+    beginning = f".{target.name}."
+    with os.scandir(target.parent) as entries:
+        left = [each for each in entries if each.name.startswith(beginning) and each.name.endswith(_SUFFIX)]
+    for each in left:
         with contextlib.suppress(OSError):  # another process removes it too
-            if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
-                left.unlink()
+            if time.time() - each.stat().st_mtime > _ABANDONED_SECONDS:
+                Path(each).unlink()

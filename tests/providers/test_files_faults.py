@@ -166,3 +166,12 @@ def test_times_from_any_clock_are_taken(provider: FilesProvider, folder: Path) -
         os.utime(folder / "a.flagd.json", (moment, moment))
         assert until(lambda number=number: value() == f"v{number}")
     assert status() is ProviderStatus.READY
+
+
+def test_of_files_with_one_flag_the_path_that_sorts_last_by_its_parts_wins(
+    provider: FilesProvider, folder: Path
+) -> None:
+    for name in ("mirror/z.flagd.json", "mirror-y.flagd.json", "mirror.flagd.json"):
+        write_flags(folder / name, {"colour": flag(name)})
+    api.set_provider_and_wait(provider)
+    assert value() == "mirror.flagd.json"  # "mirror" < "mirror-y.flagd.json" < "mirror.flagd.json"
