@@ -321,7 +321,9 @@ class TestRefusing:
         assert flag_file.read_bytes() == before
 
     def test_everything_wrong_is_reported_at_once(self, client, flag_file):
-        broken = flag_file.read_text().replace('"defaultVariant": "on"', '"defaultVariant": "off"')
+        content = json.loads(flag_file.read_text())
+        content["flags"]["thing"]["state"] = "on"
+        broken = json.dumps(content)
         flag_file.write_text(broken)
         request = {
             "threshold": 1.5,
@@ -340,7 +342,7 @@ class TestRefusing:
             "/environments/staging/nme",
             "/environments/the moon",
             "/extra/deep/0/n",
-            "/flags/other/defaultVariant",
+            "/flags/thing/state",
             "/limits",
             "/limits/hihg",
             "/name",
@@ -380,13 +382,22 @@ class TestRefusing:
         }
         assert client.put(PATH, json={"extra": deep["x"]}).status_code == 200
 
-    def test_what_the_linter_finds_in_the_file_is_pointed_at(self, client, flag_file):
-        broken = flag_file.read_text().replace('"defaultVariant": "on"', '"defaultVariant": "off"')
-        flag_file.write_text(broken)
+    def test_what_the_linter_finds_in_the_flag_is_pointed_at(self, client, flag_file):
+        content = json.loads(flag_file.read_text())
+        content["flags"]["thing"]["state"] = "on"
+        flag_file.write_text(json.dumps(content))
         answer = client.put(PATH, json={"threshold": 0.6})
         assert answer.status_code == 422
-        assert {fault["pointer"] for fault in answer.json()["detail"]} == {"/flags/other/defaultVariant"}
-        assert flag_file.read_text() == broken
+        assert {fault["pointer"] for fault in answer.json()["detail"]} == {"/flags/thing/state"}
+        assert json.loads(flag_file.read_text()) == content
+
+    def test_a_mistake_in_another_flag_holds_up_nobody(self, client, flag_file):
+        content = json.loads(flag_file.read_text())
+        content["flags"]["other"]["defaultVariant"] = "off"
+        flag_file.write_text(json.dumps(content))
+        assert client.put(PATH, json={"threshold": 0.6}).status_code == 200
+        written = json.loads(flag_file.read_text())
+        assert written["flags"]["other"] == content["flags"]["other"], "it stays as its owner left it"
 
     def test_a_body_that_is_too_long(self, client):
         answer = client.put(PATH, content=b" " * (256 * 1024 + 1))

@@ -199,7 +199,10 @@ class Person:
             self.http.post("/sign-in", data={"token": token})
 
     def get(self, path, **asked):
-        return self.http.get(path, params=asked)
+        answer = self.http.get(path, params=asked)
+        while "Refresh" in answer.headers:  # as browsers do, without the pause
+            answer = self.http.get(path, params=asked)
+        return answer
 
     def key(self, path="/"):
         """The key of this person's forms."""

@@ -64,6 +64,27 @@ def test_a_page_that_may_not_wait_gets_nothing_at_first():
     assert kept.latest().value == 1
 
 
+def test_a_page_that_may_wait_a_moment_asks_again_until_the_first_value_is_there():
+    making = Making()
+    making.free.clear()
+    kept = Kept("numbers", making)
+    assert kept.soon(0.0) is None
+    assert kept.soon(0.0) is None, "the same run is still going on"
+    making.free.set()
+    kept.close()
+    assert kept.soon(0.0).value >= 1
+    assert Kept("numbers", Making()).soon(60.0).value == 1
+
+
+def test_the_first_failure_reaches_the_page_that_asks_again_and_the_next_one_tries_again():
+    kept = Kept("numbers", Making(fails={1}))
+    assert kept.soon(0.0) is None or kept._made is None
+    kept.close()
+    with pytest.raises(psycopg.OperationalError):
+        kept.soon(60.0)
+    assert kept.soon(60.0).value == 2
+
+
 def test_a_failure_beside_the_pages_keeps_the_last_value(caplog):
     making = Making(fails={2})
     kept = Kept("numbers", making)
@@ -85,9 +106,11 @@ def test_a_page_may_ask_the_log_something_new_while_the_console_closes():
 
     class Asking(Kept):
         def close(self):
-            with pytest.raises(psycopg.OperationalError):
-                shared.usage(UsageQuestion("model", "day", None))
+            shared.usage(question)
 
-    shared = Shared(Console((), Path("flagd"), ""), connect)
+    shared, question = Shared(Console((), Path("flagd"), ""), connect), UsageQuestion("model", "day", None)
     shared._usage[UsageQuestion("profile", "day", None)] = Asking("usage", dict)
     shared.close()
+    shared._usage[question].close()
+    with pytest.raises(psycopg.OperationalError):
+        shared.usage(question)

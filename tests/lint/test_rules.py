@@ -121,6 +121,30 @@ def test_a_broken_rule_is_found_at_its_place(code, content, pointer):
     assert (code, pointer) in found(content)
 
 
+@pytest.mark.parametrize(
+    "suppressed", [{}, {"lint.unused-variant": "kept for April", "lint.big-number": "old"}]
+)
+def test_one_flag_is_linted_as_in_the_whole_document(suppressed):
+    """Beside every broken flag of this page: what the document's rules compare among flags counts too."""
+    bodies = [
+        body
+        for _, content, _ in BROKEN
+        if isinstance(content["flags"], dict)
+        for body in content["flags"].values()
+    ]
+    flags = {f"f{number}": body for number, body in enumerate([*bodies, GOOD])}
+    data = json.dumps({"flags": flags, "metadata": suppressed}).encode()
+    whole = lint(data, "f.flagd.json").findings
+    assert len({each.code for each in whole}) > 20
+    for key in flags:
+        ours = [each for each in whole if each.flag == key]
+        assert [each for each in lint(data, "f.flagd.json", only=key).findings if each.flag] == ours
+    about_the_file = [each for each in whole if each.flag is None and each.code != "suppression"]
+    assert [
+        each for each in lint(data, "f.flagd.json", only="f0").findings if not each.flag
+    ] == about_the_file
+
+
 def test_a_good_document_has_no_findings():
     assert found(document()) == []
     assert found({**rule({"$ref": "e"}), "$evaluators": {"e": IN_A}, "$schema": "x"}) == []

@@ -85,13 +85,13 @@ def check_values(declaration: Declaration, configuration: Configuration) -> list
 
 
 def check_document(data: bytes, source: str, flag: str, configuration: Configuration) -> list[Mistake]:
-    """Lint the document as it would be written; errors count."""
+    """Lint the flag in the document as it would be written; errors count, those of other flags don't."""
     prefixes = {
         pointer_of("flags", flag, "variants", name): pointer_of(*configuration.tokens(name))
         for name in configuration.variants
     }
     faults = []
-    for finding in lint(data, source).findings:
+    for finding in lint(data, source, only=flag).findings:
         if finding.level is Level.ERROR:
             pointer = finding.pointer
             for prefix, replacement in prefixes.items():

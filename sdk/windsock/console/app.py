@@ -13,7 +13,7 @@ from windsock.console.door import ConsoleDoor
 from windsock.console.options import Console
 from windsock.console.pages import sign_in
 from windsock.console.pages.all import ROUTES
-from windsock.console.rendering import style_sheet
+from windsock.console.rendering import compile_templates, style_sheet
 from windsock.console.security import SecureHeaders
 
 
@@ -31,6 +31,7 @@ def application(console: Console) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        compile_templates()
         door.kept.begin()
         yield
         door.close()

@@ -191,7 +191,8 @@ class ConsoleDoor:
             "form_key": "" if session is None else session.form_key,
             "health": None if session is None else health(),
         }
-        return HTMLResponse(rendered(answer.template, root, values), answer.status)
+        headers = {"Refresh": "1"} if answer.again else None
+        return HTMLResponse(rendered(answer.template, root, values), answer.status, headers)
 
 
 _TITLES: Final = {

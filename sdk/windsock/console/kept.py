@@ -53,6 +53,7 @@ class Kept(Generic[T]):
         self._make = make
         self._making = Lock()
         self._made: Made[T] | None = None
+        self._fault: Exception | None = None
         self._thread: Thread | None = None
 
     def now(self) -> Made[T]:
@@ -74,6 +75,21 @@ class Kept(Generic[T]):
             self.begin()
         return made
 
+    def soon(self, wait: float) -> Made[T] | None:
+        """The value like `now`, but None if the first one takes longer than `wait` seconds.
+
+        The page has to ask again; if computing the value failed meanwhile, that exception is raised.
+        """
+        if self._made is not None:
+            return self.now()
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            raise fault
+        self.begin()
+        if self._thread is not None and self._thread.ident is not None:
+            self._thread.join(wait)
+        return self._made
+
     def begin(self) -> None:
         """Start computing the value in a thread, unless one is already running."""
         if self._thread is None or not self._thread.is_alive():
@@ -90,6 +106,7 @@ class Kept(Generic[T]):
             try:
                 self._renew()
             except Exception as error:  # noqa: BLE001 - whatever it is, pages show what there was
+                self._fault = error
                 logger.warning("%s: pages show the last ones: %s", self._name, error)
 
     def _renew(self) -> Made[T]:

@@ -64,6 +64,12 @@ def environment() -> Environment:
     return made
 
 
+def compile_templates() -> None:
+    """Compile every template, so that the first visitor of a page doesn't wait for it."""
+    for name in environment().list_templates(["html"]):
+        environment().get_template(name)
+
+
 @cache
 def style_sheet() -> str:
     """The combined style sheet: the console's, plus the experiment report's scoped to ``.report``."""

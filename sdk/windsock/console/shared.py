@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 COMMITS: Final = 50
 """How many commits to the flag files are read."""
 
+_WAIT: Final = 0.05
+"""Seconds that a page waits for a count that nobody has made yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class GitPast:
@@ -72,10 +75,10 @@ class Shared:
         for each in list(self._usage.values()):  # a page may add one meanwhile
             each.close()
 
-    def usage(self, question: UsageQuestion) -> Made[UsageCounts]:
-        """What the usage log adds up to."""
+    def usage(self, question: UsageQuestion) -> Made[UsageCounts] | None:
+        """What the usage log adds up to; None while it is counted for the first time."""
         kept = self._usage.setdefault(question, Kept("usage", lambda: self._count_usage(question)))
-        return kept.now()
+        return kept.soon(_WAIT)
 
     def _count(self) -> Mapping[str, int]:
         with self._connect() as connection:

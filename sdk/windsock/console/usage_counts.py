@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from windsock.console.drawing import MOST
 from windsock.console.reading import QUERIES
@@ -45,6 +45,10 @@ class UsageCounts:
     until: datetime
     totals: Sequence[Row]
     over_time: Sequence[Row]
+
+
+NOTHING_YET: Final = UsageCounts(datetime.min.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC), (), ())
+"""What a page shows while a question is counted for the first time."""
 
 
 def counted(connection: "psycopg.Connection[Row]", question: UsageQuestion) -> UsageCounts:

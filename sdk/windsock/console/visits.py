@@ -59,12 +59,14 @@ class Page:
         title: For the window and the heading.
         values: The template's variables.
         status: The response's status.
+        again: Whether the browser should ask again in a second, because something is still being computed.
     """
 
     template: str
     title: str
     values: Mapping[str, object] = field(default_factory=dict)
     status: int = 200
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,20 +81,22 @@ class Linted:
     document: Document | None = None
 
 
-def lint(data: bytes, source: str, options: LintOptions | None = None) -> Linted:
+def lint(data: bytes, source: str, options: LintOptions | None = None, *, only: str | None = None) -> Linted:
     """Lint one document.
 
     Args:
         data: Its bytes.
         source: Its name; YAML if it ends in ``.yaml`` or ``.yml``.
         options: The project's options.
+        only: A flag: find what concerns it or the document itself, and spare the work on other flags.
     """
     try:
         document = read_document(data, source)
         text = open_text(data.decode(), source)
     except FlagFileError as error:
         return Linted((_unreadable(error, data),))
-    return _Linter(text, document, options or LintOptions(), len(data)).run()
+    site = _site(text, options or LintOptions(), len(data))
+    return _Linter(text, document, site, only).run()
 
 
 def lint_overlaps(documents: Sequence[Document]) -> Iterator[Finding]:
@@ -113,32 +115,41 @@ def _unreadable(error: FlagFileError, data: bytes) -> Finding:
     return Finding(error.source, error.line, error.column, "unreadable", Level.ERROR, None, "", message, edit)
 
 
+def _site(text: LintText | YamlText, options: LintOptions, size: int) -> DocumentSite:
+    evaluators = text.raw.evaluators if isinstance(text.raw.evaluators, dict) else {}
+    trees = {name: Tree(rule) for name, rule in evaluators.items()}
+    flags = tuple(
+        FlagSite(raw.key, raw.tokens, raw.value, trees, options)
+        for raw in text.raw.flags
+        if isinstance(raw.value, dict)
+    )
+    return DocumentSite(text.root, evaluators, text.raw.metadata, flags, options, size, trees)
+
+
 class _Linter:
     """Runs every rule on one document."""
 
     def __init__(
-        self, text: LintText | YamlText, document: Document, options: LintOptions, size: int
+        self, text: LintText | YamlText, document: Document, site: DocumentSite, only: str | None
     ) -> None:
         self._text = text
         self._document = document
-        self._options = options
-        evaluators = text.raw.evaluators if isinstance(text.raw.evaluators, dict) else {}
-        trees = {name: Tree(rule) for name, rule in evaluators.items()}
-        flags = tuple(
-            FlagSite(raw.key, raw.tokens, raw.value, trees, options)
-            for raw in text.raw.flags
-            if isinstance(raw.value, dict)
-        )
-        self._site = DocumentSite(text.root, evaluators, text.raw.metadata, flags, options, size, trees)
+        self._options = site.options
+        self._site = site
+        self._only = only
+        self._flags = tuple(flag for flag in site.flags if only in (None, flag.key))
 
     def run(self) -> Linted:
-        hits = list(self._hits())
+        hits = [hit for hit in self._hits() if self._concerns(self._flag_of(hit.tokens))]
         findings = [self._finding(hit) for hit in hits]
         pointers = {finding.pointer for finding in findings if finding.level is not Level.NOTE}
-        findings += self._unexplained(pointers)
+        findings += (each for each in self._unexplained(pointers) if self._concerns(each.flag))
         kept, suppressed = self._without_suppressed(findings)
         kept.sort(key=lambda finding: (finding.line, finding.column, finding.code))
         return Linted(tuple(kept), tuple(suppressed), self._document)
+
+    def _concerns(self, flag: str | None) -> bool:
+        return self._only is None or flag in (None, self._only)
 
     def _hits(self) -> Iterator[Hit]:
         for name, section in (
@@ -156,7 +167,7 @@ class _Linter:
             yield from document_check(self._site)
         for name, tree in self._site.trees.items():
             yield from self._tree(tree, ("$evaluators", name), as_rule=False)
-        for flag in self._site.flags:
+        for flag in self._flags:
             for check in _FLAG_CHECKS:
                 yield from check(flag)
             yield from _names(flag)
@@ -223,7 +234,8 @@ class _Linter:
         for key, tokens in reasons.items():
             construct = CONSTRUCTS.get(key[1])
             looked_for = self._options.by_attribute or construct is None or construct.in_rule
-            if key not in used and looked_for:
+            elsewhere = self._only is not None and key[0] is None  # it may silence another flag
+            if key not in used and looked_for and not elsewhere:
                 kept.append(
                     self._finding(
                         Hit(
@@ -237,7 +249,7 @@ class _Linter:
 
     def _suppressions(self) -> Iterator[tuple[str | None, str, Tokens, JsonValue]]:
         places: list[tuple[str | None, Tokens, Mapping[str, JsonValue]]] = [
-            (flag.key, flag.at("metadata"), flag.metadata) for flag in self._site.flags
+            (flag.key, flag.at("metadata"), flag.metadata) for flag in self._flags
         ]
         if isinstance(self._site.metadata, dict):
             places.append((None, ("metadata",), self._site.metadata))

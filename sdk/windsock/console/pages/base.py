@@ -37,6 +37,8 @@ _OLD: Final = 2.0
 def edit(visit: Visit) -> Answer:
     """The form for a flag's values: the base or an environment's overrides."""
     declaration, store = _flag(visit, visit.asked.get("flag", ""))
+    if user_id_key() is None:
+        visit.kept.exposed.begin()  # the plan will ask for it
     stored = store.read()
     variant = visit.asked.get("variant") or stored.configuration.default
     return _form(visit, declaration, stored, _known(stored, variant), Faults())

@@ -9,7 +9,7 @@ from windsock.console.drawing import MOST, legend
 from windsock.console.page_errors import NotFoundError
 from windsock.console.reading import QUERIES, profile_names
 from windsock.console.rendering import when
-from windsock.console.usage_counts import UsageQuestion
+from windsock.console.usage_counts import NOTHING_YET, UsageQuestion
 from windsock.console.views.usage import BY, SPANS, part_of, plots
 from windsock.console.visits import Answer, Page, Route, Visit
 from windsock.usage.reading import Selection, read
@@ -26,16 +26,17 @@ def usage(visit: Visit) -> Answer:
     span = visit.asked.get("span", "") if visit.asked.get("span") in SPANS else "day"
     flag = visit.asked.get("flag") or None
     flag = flag if flag in {each.flag for each in visit.console.declarations} else None
-    counts = visit.kept.usage(UsageQuestion(by, span, flag))
+    made = visit.kept.usage(UsageQuestion(by, span, flag))
+    counts = made.value if made else NOTHING_YET
     healed, since = "healed" in visit.asked, datetime.now(UTC) - SPANS[span][0]
     requests = read(visit.connection, Selection(healed=healed, limit=_REQUESTS, flag=flag, since=since))
-    used = [row[0] for row in counts.value.totals] if by == "profile" else []
+    used = [row[0] for row in counts.totals] if by == "profile" else []
     profiles = profile_names(visit.connection, [*used, *(each.config_id for each in requests)])
     label = _labels(by, profiles)
-    totals = [part_of((label(part), *rest)) for part, *rest in counts.value.totals]
-    rows = [(at, label(part), *rest) for at, part, *rest in counts.value.over_time]
+    totals = [part_of((label(part), *rest)) for part, *rest in counts.totals]
+    rows = [(at, label(part), *rest) for at, part, *rest in counts.over_time]
     names = [part.name for part in totals[:MOST]]
-    since, until, step = counts.value.since, counts.value.until, SPANS[span][1]
+    step = SPANS[span][1]
     values = {
         "by": by,
         "choices": tuple(BY),
@@ -43,16 +44,16 @@ def usage(visit: Visit) -> Answer:
         "spans": tuple(SPANS),
         "flag": flag,
         "classes": visit.console.declarations,
-        "counted": counts,
+        "counted": made,
         "totals": totals,
         "legend": legend(names),
         "others": max(0, len(totals) - MOST),
-        "plots": plots(rows, names, since, until, step) if totals else (),
+        "plots": plots(rows, names, counts.since, counts.until, step) if totals else (),
         "requests": requests,
         "names": profiles,
         "healed": healed,
     }
-    return Page("usage.html", "Usage", values)
+    return Page("usage.html", "Usage", values, again=made is None)
 
 
 def _labels(by: str, names: Mapping[str, str]) -> Callable[[object], str]:
