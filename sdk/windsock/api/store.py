@@ -15,7 +15,7 @@ from windsock.api.document import Configuration, Values, targeting_with
 from windsock.api.tokens import Token
 from windsock.errors import ConfigurationError, FlagFileError
 from windsock.flagfiles.files import read_bytes, write_bytes
-from windsock.flagfiles.formatting import formatted
+from windsock.flagfiles.formatting import written
 from windsock.flags import JsonValue, read_document
 from windsock.gitops.misfits import environments_of
 from windsock.nested import FieldPath
@@ -154,7 +154,7 @@ class Store:
         faults += check_values(self._declaration, after)
         after = configuration.merged(without(change.request, faults))
         content = self._with(before, after)
-        data = formatted(json.dumps(content).encode(), str(self.path))
+        data = written(content, str(self.path))
         faults += check_document(data, str(self.path), self._declaration.flag, after)
         if faults:
             return tuple(faults)

@@ -76,12 +76,7 @@ def formatted(data: bytes, source: str) -> bytes:
     twice = next((problem for problem in problems if "twice" in problem.message), None)
     if twice is not None:
         raise FlagFileError(source, twice.message, twice.line, twice.column)
-    try:
-        return written(parsed(data))
-    except UnicodeEncodeError:
-        raise FlagFileError(
-            source, "half a surrogate pair is not text that a file can hold; remove it"
-        ) from None
+    return written(parsed(data), source)
 
 
 def parsed(data: bytes) -> dict[str, object]:
@@ -90,9 +85,18 @@ def parsed(data: bytes) -> dict[str, object]:
     return content
 
 
-def written(content: Mapping[str, object]) -> bytes:
-    """Write a flag document's parsed JSON in the common form."""
-    return (_write(_ordered(content), 0, 0) + "\n").encode()
+def written(content: Mapping[str, object], source: str) -> bytes:
+    """Write a flag document's parsed JSON in the common form.
+
+    Raises:
+        FlagFileError: It has half a surrogate pair.
+    """
+    try:
+        return (_write(_ordered(content), 0, 0) + "\n").encode()
+    except UnicodeEncodeError:
+        raise FlagFileError(
+            source, "half a surrogate pair is not text that a file can hold; remove it"
+        ) from None
 
 
 def _ordered(content: Mapping[str, object]) -> Mapping[str, object]:

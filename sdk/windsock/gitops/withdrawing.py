@@ -43,7 +43,7 @@ def permanent(withdrawals: Sequence[Withdrawal], files: Sequence[FlagFile]) -> I
         done = [each for each in left if _take_out(each, values, content)]
         if done:
             left = [each for each in left if each not in done]
-            yield from patch_lines(file.path, file.data.decode(), written(content).decode())
+            yield from patch_lines(file.path, file.data.decode(), written(content, file.path).decode())
     yield from map(_comment, left)
 
 
