@@ -3,7 +3,8 @@
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from types import MappingProxyType
 
 import pytest
 from openfeature.exception import ErrorCode
@@ -166,6 +167,33 @@ def test_a_rule_within_its_steps_can_be_evaluated_again_and_again() -> None:
 def test_a_list_in_a_condition_is_looked_up_not_walked_for_each_element() -> None:
     ids = [f"id-{number}" for number in range(MAX_STEPS // 4)]
     assert outcome({"all": [ids[:100], {"in": [ITEM, ids]}]}).variant == "true"
+
+
+class Endless(Sequence[int]):
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, position: int) -> int:  # type: ignore[override]
+        return position
+
+
+def many_in_one(depth: int) -> tuple[object, ...]:
+    made: tuple[object, ...] = (0,)
+    for _ in range(depth):
+        made = (made,) * 10
+    return made
+
+
+@pytest.mark.parametrize(
+    "value",
+    [range(10**12), Endless(), many_in_one(30), MappingProxyType({"x": range(10**12)})],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize(
+    "rule", [{"in": [1, {"var": "x"}]}, {"if": [{"in": [{"var": "x"}, ["a"]]}, "a"]}], ids=str
+)
+def test_an_attribute_larger_than_memory_is_an_error(rule: object, value: object) -> None:
+    assert "at most 1,000,000 values" in str(outcome(rule, x=value).error_message)
 
 
 @pytest.mark.parametrize(

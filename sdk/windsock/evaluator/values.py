@@ -7,12 +7,12 @@ here it raises ``RuleError``.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from math import copysign, inf, isfinite, isinf, nan
 from numbers import Integral, Real
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from windsock.flags.values import described
 
@@ -21,6 +21,9 @@ Value: TypeAlias = object
 
 Expression: TypeAlias = Callable[[Value], Value]
 """A compiled rule that maps data to a value; raises ``RuleError``."""
+
+
+_T = TypeVar("_T")
 
 
 class RuleError(Exception):
@@ -40,17 +43,21 @@ _HEX: Final = re.compile(r"[+-]?0[xX](?=[0-9a-fA-F_.])[0-9a-fA-F_]*+\.?[0-9a-fA-
 MAX_NUMBER: Final = 1024
 """Maximum length of text that is read as a number, in characters."""
 
+MAX_ITEMS: Final = 1_000_000
+"""Maximum number of values in an attribute that is converted, such as a tuple or a range."""
+
 
 def plain(value: object) -> Value:
     """Convert a context attribute to JSON: tuples to lists, dates to ISO 8601, other objects to text.
 
     Raises:
-        RuleError: The object raised `SystemExit` or the like; `KeyboardInterrupt` passes.
+        RuleError: The object raised `SystemExit` or the like, or holds more than ``MAX_ITEMS`` values;
+            `KeyboardInterrupt` passes.
     """
     if type(value) in PLAIN:
         return value
     try:
-        return _converted(value)
+        return _converted(value, iter(range(MAX_ITEMS)))
     except (Exception, KeyboardInterrupt):
         raise
     except BaseException as error:
@@ -59,7 +66,9 @@ def plain(value: object) -> Value:
         ) from error
 
 
-def _converted(value: object) -> Value:  # noqa: PLR0911 - a line for each type
+def _converted(value: object, room: Iterator[int]) -> Value:  # noqa: PLR0911 - a line for each type
+    if type(value) in PLAIN:
+        return value
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, Integral):
@@ -67,12 +76,20 @@ def _converted(value: object) -> Value:  # noqa: PLR0911 - a line for each type
     if isinstance(value, (Real, Decimal)):
         return float(value)
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): _converted(item, room) for key, item in _within(room, value.items())}
     if isinstance(value, (Sequence, set, frozenset)):
-        return [plain(item) for item in value]
+        return [_converted(item, room) for item in _within(room, value)]
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value)
+
+
+def _within(room: Iterator[int], items: Iterable[_T]) -> Iterator[_T]:
+    """The items, while there is room: a range or shared tuples may describe more than memory holds."""
+    for item in items:
+        if next(room, None) is None:
+            raise RuleError(f"an attribute may hold at most {MAX_ITEMS:,} values")
+        yield item
 
 
 def is_number(value: Value) -> bool:
