@@ -43,15 +43,17 @@ def test_files_alone(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "windsock-files from flagd, revision" in done.stdout
     assert "2; 2 bucket users (1 v2, 1 v3)" in done.stdout
-    assert verdict(done).startswith("agree: all that serve here; but a service that evaluates with")
-    assert verdict(done).endswith("buckets v3, and 1 flags say otherwise")
+    assert verdict(done).startswith(
+        "no problem found; evaluators here agree, but a service that evaluates with"
+    )
+    assert verdict(done).endswith("buckets v3, and 1 flag says otherwise")
 
 
 def test_flags_that_bucket_no_user(tmp_path: Path) -> None:
     plain = {"state": "ENABLED", "variants": {"on": True}, "defaultVariant": "on"}
     write_flags(tmp_path / "flagd" / "a.flagd.json", {"plain": plain})
     done = doctor(tmp_path)
-    assert (done.returncode, verdict(done)) == (0, "agree: no flag buckets users")
+    assert (done.returncode, verdict(done)) == (0, "no problem found")
 
 
 def test_variables_are_listed_as_the_provider_reads_them(tmp_path: Path) -> None:
@@ -123,7 +125,7 @@ def test_a_live_server_is_asked(tmp_path: Path, way: str) -> None:
         write_flags(tmp_path / "flagd" / "a.flagd.json", flags | {"checkout": split("v3")})
         done = doctor(tmp_path, *arguments, **variables)
         assert done.returncode == 1
-        assert verdict(done).startswith("1 problem; DISAGREE: ")
+        assert verdict(done).startswith("1 problem found; DISAGREE: ")
         assert verdict(done).endswith("buckets v2 where flag 'checkout' says v3")
 
         write_flags(tmp_path / "flagd" / "a.flagd.json", flags | {"unknown": split()})
@@ -168,7 +170,7 @@ def test_what_does_not_work_is_reported_with_what_to_do(tmp_path: Path, empty_da
     assert [name for name, (ok, _) in found.items() if not ok] == ["folder", "started", "migrations"]
     lines = doctor(tmp_path, DATABASE_URL=empty_database).stdout.splitlines()
     assert sum("PROBLEM: " in line for line in lines) == 3
-    assert lines[-1].startswith("3 problems; agree: ")
+    assert lines[-1].startswith("3 problems found; evaluators here agree, but ")
 
 
 def test_a_mirror_that_stopped(tmp_path: Path, database: str) -> None:

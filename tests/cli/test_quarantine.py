@@ -73,6 +73,23 @@ def test_lifting(run, withdrawn):
     assert "is not withdrawn" in again.stderr
 
 
+def test_explain_names_a_withdrawn_value_unless_it_was_changed(run, withdrawn, tmp_path, monkeypatch):
+    (tmp_path / "app.py").write_text(
+        "import windsock\nclass Teacher(windsock.Settings, flag='teacher'):\n    model: str = 'small'\n"
+    )
+
+    def explained() -> str:
+        command = [WINDSOCK, "explain", "teacher", "--settings", "app:Teacher"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        return done.stdout
+
+    path = tmp_path / "flagd/teacher.flagd.json"
+    write_flags(path, {"teacher": object_flag({"base": {"model": "typo"}}, "base")})
+    assert "withdrawn: model failed in use, and services don't serve this value" in explained()
+    write_flags(path, {"teacher": object_flag({"base": {"model": "small-2"}}, "base")})
+    assert "withdrawn" not in explained()
+
+
 def test_on_a_database(run, database):
     board = PostgresBoard(database)
     board.exchange(Outbox(withdrawn=(BASE,)))

@@ -106,7 +106,10 @@ def test_what_is_old_goes_and_what_is_new_stays(run, tables, tmp_path):
     for when in (OLD - timedelta(days=2), OLD, NEW):
         history(tables, "ann", when)
     (tmp_path / "flagd").mkdir()
+    foretold = run("prune", "--older-than", "90d", "--dry-run")
+    assert sorted(rows(tables, "usage_logs", "user_id")) == ["ann", "bob"]
     said = run("prune", "--older-than", "90d")
+    assert foretold.replace("would be deleted", "deleted") == said
     assert rows(tables, "usage_logs", "user_id") == ["bob"]
     assert rows(tables, "windsock.metric_events", "user_id") == ["bob"]
     assert rows(tables, "windsock.exposures", "unit") == ["bob"]

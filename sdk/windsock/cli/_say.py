@@ -1,12 +1,16 @@
 """What every command prints through: lines that nothing in a flag, a file or a database can break or fake."""
 
 import json
+import re
 import shutil
 import sys
 import textwrap
 from typing import TextIO
 
 from windsock.text import escaped
+
+_MARKED = re.compile(r" *(?:[~+-] )?")
+"""A line's indentation and the mark of a change, which stays with the word after it."""
 
 
 def say(line: str) -> None:
@@ -32,10 +36,12 @@ def wrapped(line: str, stream: TextIO) -> list[str]:
     if not stream.isatty():
         return [line]
     columns = shutil.get_terminal_size().columns
+    start = _MARKED.match(line)[0]  # type: ignore[index]  # it matches every line
     indent = " " * (len(line) - len(line.lstrip(" ")) + 4)
     return textwrap.wrap(
-        line, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    ) or [""]
+        line[len(start) :], columns, initial_indent=start, subsequent_indent=indent,
+        break_long_words=False, break_on_hyphens=False,
+    ) or [""]  # fmt: skip
 
 
 def _print(line: str, stream: TextIO) -> None:

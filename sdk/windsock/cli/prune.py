@@ -27,6 +27,9 @@ def command(
             help=f"The folder of the flags: an experiment that runs there is open. Default: {DEFAULT_FOLDER}."
         ),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count the rows in a transaction that is rolled back.")
+    ] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Delete old rows of usage, events, exposures, history, audit and faults; keep open experiments.
@@ -39,9 +42,10 @@ def command(
     age = timedelta(seconds=parse_duration(older_than))
     running = _running(flags)
     with database(database_url) as url, connect(url) as connection:
-        gone = retention.prune(connection, age, running)
+        gone = retention.prune(connection, age, running, dry_run=dry_run)
+    done = "would be deleted" if dry_run else "deleted"
     for table, count in gone.items():
-        say(f"{table:<32} {count:>9,} deleted")
+        say(f"{table:<32} {count:>9,} {done}")
 
 
 def _running(flags: Path | None) -> list[str]:

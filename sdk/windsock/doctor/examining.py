@@ -98,17 +98,16 @@ def examine(options: ExamineOptions, on_check: Callable[[Check], object]) -> Exa
     look_at_machine(report)
     look_at_database(report, options.database_url)
     try:
-        verdict = _look_at_flags(report, options)
+        bucketing = _look_at_flags(report, options)
     except UnreachableError as error:
         report.add("serves", str(error), ok=False)
         return Examination(tuple(report.checks), "nothing serves", error)
-    if report.problems:
-        verdict = f"{count(report.problems, 'problem')}; {verdict}"
-    return Examination(tuple(report.checks), verdict)
+    problems = count(report.problems, "problem") if report.problems else "no problem"
+    return Examination(tuple(report.checks), f"{problems} found{bucketing}")
 
 
 def _look_at_flags(report: Report, options: ExamineOptions) -> str:
-    """Check the served flags and every evaluator against them; return the verdict."""
+    """Check the served flags and every evaluator against them; return the verdict on bucketing."""
     with ExitStack() as stack:
         serving = choose(options.flags, {})
         stack.callback(serving.shutdown)
@@ -208,17 +207,18 @@ def _summary(verdicts: list[Bucketed]) -> str:
 
 
 def _verdict(disagree: list[tuple[str, Bucketed]], splits: list[Flag], package: Package | None) -> str:
-    """Say in one line which evaluators disagree with the flag files."""
+    """Say which evaluators disagree with the flag files; empty if no flag buckets users."""
     if disagree:
         name, first = disagree[0]
         more = f" and {len(disagree) - 1} more" if len(disagree) > 1 else ""
         done = "buckets as neither v2 nor v3" if first.used == "neither" else f"buckets {first.used}"
         hint = "; is it given the same files?" if first.used == "neither" else ""
-        return f"DISAGREE: {name} {done} where flag {first.flag!r}{more} says {first.declared}{hint}"
+        return f"; DISAGREE: {name} {done} where flag {first.flag!r}{more} says {first.declared}{hint}"
     other = sum(package is not None and flag.bucketing != package.bucketing for flag in splits)
     if package is not None and other:
+        say = "flag says" if other == 1 else "flags say"
         return (
-            f"agree: all that serve here; but a service that evaluates with {package.name} buckets"
-            f" {package.bucketing}, and {other} flags say otherwise"
+            f"; evaluators here agree, but a service that evaluates with {package.name} buckets"
+            f" {package.bucketing}, and {other} {say} otherwise"
         )
-    return "agree: everybody buckets as the flag files say" if splits else "agree: no flag buckets users"
+    return "; all evaluators bucket users as the flag files say" if splits else ""

@@ -11,11 +11,14 @@ from windsock.flagfiles.files import read_files, with_mirror
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, FlagSet
 from windsock.gitops.repository import Repository
+from windsock.gitops.withdrawing import withdrawals
 from windsock.postgres.migrations import connect
 from windsock.provenance import Explanation, explain
 from windsock.provenance.past import History, Past, given, read_history
 from windsock.provenance.rule import RuleStep, trace
+from windsock.settings.place import fingerprint
 from windsock.settings.settings import Settings
+from windsock.text import MASK
 from windsock.usage import UsageRecord
 from windsock.usage.data import stored_user_id
 from windsock.usage.reading import Selection, read
@@ -55,19 +58,23 @@ class ExplanationWithRules:
         explanation: Field by field.
         rules: The conditions of each flag that decided, by its key.
         log: Whether the log agrees; empty if it has no row for that moment.
+        withdrawn: The values above that services don't serve now, because they failed in use.
     """
 
     explanation: Explanation
     rules: tuple[tuple[str, tuple[RuleStep, ...]], ...]
     log: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
 
     def to_dict(self) -> Mapping[str, object]:
-        """The explanation as plain data, with ``rules`` (flag, condition, what it saw) and ``log``."""
-        return {**self.explanation.to_dict(), "rules": list(self._conditions()), "log": self.log}
+        """Plain data: the explanation, with ``rules`` (flag, condition, what it saw), ``log`` and ``withdrawn``."""
+        more = {"rules": list(self._conditions()), "log": self.log, "withdrawn": self.withdrawn}
+        return {**self.explanation.to_dict(), **more}
 
     def __str__(self) -> str:
         rules = (f"  rule of {key}: {text}  ->  {found}" for key, text, found in self._conditions())
-        return "\n".join((str(self.explanation), *rules, *(f"  {line}" for line in self.log)))
+        notes = (f"  {line}" for line in (*self.withdrawn, *self.log))
+        return "\n".join((str(self.explanation), *rules, *notes))
 
     def _conditions(self) -> Iterator[tuple[str, str, str]]:
         for key, steps in self.rules:
@@ -82,7 +89,8 @@ def explained(asked: Question, when: datetime | None, database_url: str | None) 
         ConfigurationError: The moment is past and no database is named.
     """
     if when is None:
-        return explained_now(asked)
+        told = explained_now(asked)
+        return replace(told, withdrawn=tuple(_withdrawn(told.explanation, database_url)))
     if not database_url:
         raise ConfigurationError("the past of an assignment is in the database: give --database-url")
     with connect(database_url) as connection:
@@ -108,6 +116,22 @@ def explained_at(
     stored = None if asked.user is None else {stored_user_id(asked.user, user_id_key())}
     rows = read(connection, Selection(stored, limit=LOOK_BACK))
     return _told(asked, served, history, when, rows)
+
+
+def _withdrawn(shown: Explanation, database_url: str | None) -> Iterator[str]:
+    """A line for each value of an explanation that is withdrawn."""
+    try:
+        found = {each.key: each for each in withdrawals(database_url)}
+    except ConfigurationError as error:
+        yield str(error)
+        return
+    for field in shown.fields:
+        each = found.get((field.flag or "", field.config_id or field.variant or "", field.field))
+        if each is not None and (field.value == MASK or fingerprint(field.value) == each.fingerprint):
+            yield (
+                f"withdrawn: {field.field} failed in use, and services don't serve this value for another"
+                f" {each.left / 60:.0f} min; see `windsock quarantine list`"
+            )
 
 
 def rules_of(

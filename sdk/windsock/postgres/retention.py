@@ -48,7 +48,11 @@ FORGOTTEN = MappingProxyType(
 
 
 def prune(
-    connection: "psycopg.Connection", older_than: timedelta, open_experiments: Collection[str] = ()
+    connection: "psycopg.Connection",
+    older_than: timedelta,
+    open_experiments: Collection[str] = (),
+    *,
+    dry_run: bool = False,
 ) -> Mapping[str, int]:
     """Delete old rows, in batches.
 
@@ -59,6 +63,7 @@ def prune(
         connection: A connection in autocommit mode, with the rights of windsock_pruner.
         older_than: The minimum age.
         open_experiments: The running experiments.
+        dry_run: Delete in one transaction and roll it back: exact, and as much work for the database.
 
     Returns:
         The number of deleted rows, by table.
@@ -68,7 +73,8 @@ def prune(
     """
     queries = load_queries("windsock.postgres", "retention.sql")
     cut = datetime.now(UTC) - older_than
-    with _said_clearly():
+    whole = connection.transaction(force_rollback=True) if dry_run else contextlib.nullcontext()
+    with _said_clearly(), whole:
         found = {name for (name,) in connection.execute(queries["open_experiments"], {"cut": cut})}
         parameters = {"cut": cut, "most": _BATCH, "open": sorted(found.union(open_experiments))}
         gone = {}
