@@ -67,7 +67,7 @@ class ExplanationWithRules:
     withdrawn: tuple[str, ...] = ()
 
     def to_dict(self) -> Mapping[str, object]:
-        """Plain data: the explanation, ``rules`` (flag, condition, what it saw), ``log`` and ``withdrawn``."""
+        """Plain data: the explanation, ``rules`` (flag, condition, what it saw), ``log``, ``withdrawn``."""
         more = {"rules": list(self._conditions()), "log": self.log, "withdrawn": self.withdrawn}
         return {**self.explanation.to_dict(), **more}
 
