@@ -327,6 +327,33 @@ BOMB = (
             b'{"project": {}, "features": [{"key": "a", "type": "release", "variations": []}], "variables": []}',
             "an export of DevCycle",
         ),
+        (b"[1, 2]", "must be a mapping of sections, and this is a list; write another tool's flags as flagd"),
+        (b'[{"key": "a"}]', "and this is a list"),
+        (b"checkout = on", "and this is text"),
+        (
+            b'[{"model": "waffle.flag", "pk": 1, "fields": {"name": "a", "everyone": true, "percent": null}}]',
+            "a dump of Django's models, such as those of django-waffle",
+        ),
+        (
+            b'[{"name": "a", "default_enabled": false, "initial_value": "x", "enabled": true, "multivariate": []}]',
+            "an export of Flagsmith",
+        ),
+        (b'[{"id": 1, "feature": {"name": "a"}, "feature_state_value": null}]', "an export of Flagsmith"),
+        (b'{"count": 1, "results": [{"name": "a", "initial_value": null}]}', "an export of Flagsmith"),
+        (
+            b'{"version": 1, "features": {"a": {"boolean": null, "actors": [], "percentage_of_actors": "5"}}}',
+            "an export of Flipper",
+        ),
+        (b'[{"name": "a", "active": true, "strategies": [{"name": "default"}]}]', "GitLab's feature flags"),
+        (b'[{"name": "a", "type": "release", "strategies": []}]', "an export of Unleash"),
+        (b'[{"key": "a", "kind": "boolean", "variations": [], "environments": {}}]', "LaunchDarkly"),
+        (b'[{"_id": "1", "key": "a", "variations": [], "variables": []}]', "an export of DevCycle"),
+        (b'[{"id": 1, "key": "a", "filters": {"groups": []}}]', "an export of PostHog"),
+        (b'[{"feature": "a", "kind": "boolean", "variations": [], "defaultServe": {}}]', "Harness"),
+        (b'{"features": [{"identifier": "a", "defaultOffVariation": "off", "variations": []}]}', "Harness"),
+        (b'[{"settingId": 1, "key": "a"}]', "an export of ConfigCat"),
+        (b'{"objects": [{"name": "a", "trafficType": {"name": "user"}}], "offset": 0}', "Split"),
+        (b'{"items": [{"key": "a", "variable_definitions": {}}], "count": 1}', "a file of Optimizely"),
     ],
 )
 def test_what_is_hostile_or_not_a_configuration_ends_in_one_line(data, words):
@@ -347,6 +374,7 @@ def test_what_is_hostile_or_not_a_configuration_ends_in_one_line(data, words):
         b"parameters: {a: {defaultValue: 1}}\nexperiments: []\nrollouts: []\n",
         b"splits: [{name: train, share: 0.8}]\nfeature_management: {feature_flags: [a]}\n",
         b"flags: {a: {x: 1}}\nvalues: {b: {x: 2}}\n",
+        b"features: {search: {actors: 3}}\nobjects: [{name: a}]\nresults: [{name: a}]\n",
     ],
 )
 def test_a_configuration_with_another_tools_words_is_one_all_the_same(data):

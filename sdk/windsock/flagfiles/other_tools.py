@@ -9,9 +9,13 @@ FLAGD_FILE: Final = "a flagd file"
 """What `tool_of` calls a file that needs no conversion."""
 
 
-def tool_of(content: Content) -> str | None:
+def tool_of(content: object) -> str | None:
     """Name the tool whose file or export this is; None for anything else."""
-    return next((tool for tool, recognizes in _TOOLS.items() if recognizes(content)), None)
+    if isinstance(content, Mapping):
+        return next((tool for tool, recognizes in _TOOLS.items() if recognizes(content)), None)
+    return next(
+        (tool for tool, names in _LISTS if isinstance(content, list) and _each_has(content, *names)), None
+    )
 
 
 def _flipt(content: Content) -> bool:
@@ -39,9 +43,11 @@ def _configcat(content: Content) -> bool:
 
 
 def _flagsmith(content: Content) -> bool:
-    """An environment's document, or a list of feature states."""
+    """An environment's document, a list of feature states, or a page of features."""
     states = (content.get("feature_states"), content.get("features"))
-    return any(_each_has(each, "feature_state_value") for each in states)
+    return any(_each_has(each, "feature_state_value") for each in states) or _each_has(
+        content.get("results"), "initial_value"
+    )
 
 
 def _posthog(content: Content) -> bool:
@@ -78,6 +84,20 @@ def _statsig(content: Content) -> bool:
     """The specifications that SDKs download, or a page of gates or configs of the console's API."""
     return {"feature_gates", "dynamic_configs"} <= content.keys() or _each_has(
         content.get("data"), "isEnabled"
+    )
+
+
+def _split(content: Content) -> bool:
+    """What SDKs download, or a page of the API."""
+    return _each_has(content.get("splits"), "trafficTypeName") or _each_has(
+        content.get("objects"), "trafficType"
+    )
+
+
+def _optimizely(content: Content) -> bool:
+    """A datafile, or a page of the API's flags."""
+    return {"featureFlags", "rollouts", "experiments"} <= content.keys() or _each_has(
+        content.get("items"), "variable_definitions"
     )
 
 
@@ -122,16 +142,35 @@ _TOOLS: Final[Mapping[str, Callable[[Content], bool]]] = {
     "an export of ConfigCat": _configcat,
     "an export of Statsig": _statsig,
     "an export of PostHog": _posthog,
-    "an export of Split": lambda content: _each_has(content.get("splits"), "trafficTypeName"),
-    "a datafile of Optimizely": lambda content: {"featureFlags", "rollouts", "experiments"} <= content.keys(),
+    "an export of Split": _split,
+    "a file of Optimizely": _optimizely,
+    "an export of Flipper": lambda content: _each_has(content.get("features"), "percentage_of_actors"),
+    "an export of Harness": lambda content: _each_has(content.get("features"), "defaultOffVariation"),
     "a feature flag profile of AWS AppConfig": _aws_appconfig,
     "a list of feature flags of Azure App Configuration": _azure,
     "a template of Firebase Remote Config": _firebase,
 }
 
 
-def _each_has(entries: object, name: str) -> bool:
+_LISTS: Final = (
+    ("a dump of Django's models, such as those of django-waffle", ("model", "fields")),
+    ("an export of Flagsmith", ("name", "initial_value")),
+    ("an export of Flagsmith", ("feature_state_value",)),
+    ("an export of Harness", ("defaultServe",)),
+    ("an export of ConfigCat", ("settingId",)),
+    ("an export of PostHog", ("key", "filters")),
+    ("an export of GitLab's feature flags", ("strategies", "active")),
+    ("an export of Unleash", ("name", "strategies")),
+    ("an export of DevCycle", ("variations", "variables")),
+    ("an export of LaunchDarkly", ("key", "variations")),
+    ("an export of Statsig", ("isEnabled",)),
+    ("an export of GrowthBook", ("id", "defaultValue")),
+)
+"""Whose list it is if every entry has these keys; the first that fits."""
+
+
+def _each_has(entries: object, *names: str) -> bool:
     listed = list(entries.values()) if isinstance(entries, Mapping) else entries
     if not isinstance(listed, list) or not listed:
         return False
-    return all(isinstance(each, Mapping) and name in each for each in listed)
+    return all(isinstance(each, Mapping) and each.keys() >= set(names) for each in listed)

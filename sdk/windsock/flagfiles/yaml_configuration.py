@@ -16,6 +16,8 @@ MAX_VALUES: Final = 100_000
 
 MAX_DEPTH: Final = 50
 
+_KINDS: Final = {list: "a list", type(None): "empty", bool: "a value", int: "a number", float: "a number"}
+
 
 def read_configuration(data: bytes, source: str) -> Mapping[str, JsonValue]:
     """Read the YAML.
@@ -28,8 +30,6 @@ def read_configuration(data: bytes, source: str) -> Mapping[str, JsonValue]:
     if len(data) > MAX_BYTES:
         raise FlagFileError(source, f"{len(data)} bytes are more than {MAX_BYTES}; split the configuration")
     content = _loaded(data, source)
-    if not isinstance(content, dict):
-        raise FlagFileError(source, "the configuration must be a mapping of sections")
     tool = tool_of(content)
     if tool is not None:
         next_step = (
@@ -38,6 +38,13 @@ def read_configuration(data: bytes, source: str) -> Mapping[str, JsonValue]:
             else "write its flags as flagd JSON, see docs/flags.md"
         )
         raise FlagFileError(source, f"this is {tool}, not a configuration; {next_step}")
+    if not isinstance(content, dict):
+        kind = _KINDS.get(type(content), "text")
+        raise FlagFileError(
+            source,
+            f"the configuration must be a mapping of sections, and this is {kind};"
+            " write another tool's flags as flagd JSON, see docs/flags.md",
+        )
     _Checker(source).check(content, "", 0)
     return content
 
