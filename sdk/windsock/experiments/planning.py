@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from windsock.errors import ConfigurationError
+from windsock.experiments.data.newest import newest
 from windsock.experiments.data.past import Baseline, read_past
 from windsock.experiments.data.sources import Scope
 from windsock.experiments.data.warehouse import Backend, Warehouse, open_warehouse
@@ -122,10 +123,10 @@ def power(
         past: Where the data is, as for `analyze`; or the mean and deviation.
         flags: The folder of the flags.
         environment: The environment whose past is read.
-        now: The end of the past; by default the current time.
+        now: The end of the past; by default the current time, or the newest row of files.
 
     Raises:
-        ConfigurationError: A document is wrong, or there is no past data.
+        ConfigurationError: A document is wrong, there is no past data, or `now` has not come.
         UnreachableError: The data cannot be reached.
     """
     declared = read_declared(Path(flags), name)
@@ -134,6 +135,7 @@ def power(
         return _plan(declared, goal, past)
     scope = Scope(declared.experiment, environment, declared.places)
     with open_warehouse(past) as warehouse:
+        now = _end_of_past(warehouse, scope, declared, now)
         read = read_past(warehouse, scope, goal, declared.metrics[goal], now)
         planned = _plan(declared, goal, _assumed(declared, read))
         units = planned.maximum[0] if planned.maximum is not None else planned.designs[0].units
@@ -175,6 +177,20 @@ def _powers(declared: DeclaredExperiment, alpha: float) -> dict[str, Callable[[f
     if declared.experiment.maximum is None:
         first = "no maximum"
     return {first: powers[first], **powers}
+
+
+def _end_of_past(
+    warehouse: Warehouse, scope: Scope, declared: DeclaredExperiment, now: datetime | None
+) -> datetime:
+    """The time that was asked for; else the newest row of files, or the time now."""
+    clock = warehouse.now()
+    if now is None:
+        return max(newest(warehouse, scope, declared.metrics, clock).values(), default=clock)
+    if now > clock:
+        raise ConfigurationError(
+            f"{now:%Y-%m-%d %H:%M %Z} has not come: power reads the past, so name an earlier time"
+        )
+    return now
 
 
 def _plan(declared: DeclaredExperiment, goal: str, assumed: Assumed) -> Power:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from windsock.errors import ConfigurationError
 from windsock.experiments.analysis import Analysis, analyse, analyse_goals
-from windsock.experiments.data.collecting import Collected, collect
+from windsock.experiments.data.collecting import Collected, collect, collect_earlier
 from windsock.experiments.data.warehouse import Backend, Warehouse, open_warehouse
 from windsock.experiments.decision import Decision, decide
 from windsock.experiments.reading import DeclaredExperiment, read_declared
@@ -78,7 +78,8 @@ def analyze(
         data: A PostgreSQL URL, a folder of Parquet and CSV files, an Ibis connection or its URL.
         flags: The folder of the flags.
         environment: The environment whose exposures and outcomes count.
-        now: The time of the analysis, with a time zone; by default the current time.
+        now: The time of the analysis, with a time zone; by default the current time, or that of the newest
+            row if `data` is files.
         looks: How many earlier looks to compute as well, for the report's effect over time.
 
     Raises:
@@ -114,7 +115,7 @@ def _earlier(
     for look in range(1, looks + 1):
         at = start + (end - start) * look / (looks + 1)
         if start < at < last.now:
-            yield analyse_goals(goals, collect(warehouse, goals, last.environment, at))
+            yield analyse_goals(goals, collect_earlier(warehouse, goals, last.environment, at))
 
 
 def report(result: Result, path: str | Path) -> None:

@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 
 from windsock.errors import ConfigurationError
 from windsock.experiments.data import lapses, unit_table
+from windsock.experiments.data.newest import newest
 from windsock.experiments.data.segment_sums import MAX_COMBINATIONS, ArmSums, SegmentSums, parts, total
 from windsock.experiments.data.sources import Scope, rows_of
 from windsock.experiments.data.unit_table import Moment
@@ -98,6 +99,7 @@ class Collected:
         unsplit: Why `segments` is empty although segments are declared.
         preview: Whether `now` had not come when the data was read, so that rows until then are missing.
         unseen: Why a metric's source has no row at all, by metric.
+        newest: Time of the newest row, by table and by metric with its own source; empty for a live database.
     """
 
     environment: str
@@ -111,6 +113,12 @@ class Collected:
     unsplit: str = ""
     preview: bool = False
     unseen: Mapping[str, str] = field(default_factory=dict)
+    newest: Mapping[str, datetime] = field(default_factory=dict)
+
+    @property
+    def end(self) -> datetime | None:
+        """The newest row of all; None if the data is live."""
+        return max(self.newest.values(), default=None)
 
 
 def collect(
@@ -122,8 +130,8 @@ def collect(
         warehouse: Where the tables are.
         declared: The experiment and its metrics.
         environment: The environment to analyse.
-        now: The time of the analysis, with a time zone; by default the current time. A later one makes it a
-            preview.
+        now: The time of the analysis, with a time zone; by default the current time, or that of the newest
+            row if the data isn't live. A time that has not come makes it a preview.
 
     Raises:
         ConfigurationError: A table or column is missing, or a value isn't a number.
@@ -131,9 +139,20 @@ def collect(
     """
     clock = warehouse.now()
     scope = Scope(declared.experiment, environment, declared.places)
-    collected = _Collector(warehouse, declared, scope, now or clock).run()
+    rows = newest(warehouse, scope, declared.metrics, clock)
+    at = now or max(rows.values(), default=clock)
+    collected = _Collector(warehouse, declared, scope, at).run()
     missing = unseen(warehouse, scope, declared.metrics, collected.metrics)
-    return replace(collected, preview=collected.now > clock, unseen=dict(missing))
+    return replace(collected, preview=at > clock, unseen=dict(missing), newest=rows)
+
+
+def collect_earlier(
+    warehouse: Warehouse, declared: DeclaredExperiment, environment: str, now: datetime
+) -> Collected:
+    """Collect what was known at an earlier time, without asking where the data ends."""
+    return _Collector(
+        warehouse, declared, Scope(declared.experiment, environment, declared.places), now
+    ).run()
 
 
 class _Collector:

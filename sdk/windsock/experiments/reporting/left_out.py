@@ -10,6 +10,7 @@ from windsock.text import count
 def left_out(analysis: Analysis) -> Iterator[str]:
     """Explain which units don't count, one sentence per reason."""
     exposed, experiment = analysis.collected.exposed, analysis.declared.experiment
+    yield from data_end(analysis)
     if exposed.crossed:
         yield f"{count(exposed.crossed, 'unit')} in two arms, counted in none."
     for reason, units in sorted(exposed.excluded.items()):
@@ -26,6 +27,21 @@ def left_out(analysis: Analysis) -> Iterator[str]:
     for environment, units in sorted(exposed.other_environments.items()):
         if environment != analysis.collected.environment:
             yield f"{count(units, 'unit')} exposed in {environment}."
+
+
+def data_end(analysis: Analysis) -> Iterator[str]:
+    """Where the data ends, if it isn't live and the analysis is of that time or later."""
+    end, now = analysis.collected.end, analysis.collected.now
+    if end is None or now < end:
+        return
+    told = f"The data ends on {end:%Y-%m-%d %H:%M} UTC, its newest row"
+    if now == end:
+        yield f"{told}: units mature until then."
+    else:
+        yield (
+            f"{told}. Units that matured after it, until {now:%Y-%m-%d %H:%M} UTC, count with zeros where "
+            "rows are missing; without --at, units mature until the newest row."
+        )
 
 
 def _not_as_declared(analysis: Analysis) -> Iterator[str]:

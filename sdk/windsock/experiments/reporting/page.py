@@ -237,7 +237,14 @@ def _computed(analysis: Analysis) -> str:
         for question, query in analysis.collected.sql.items()
     )
     steps = "".join(f"<li>{escape(each)}</li>" for each in method(analysis))
-    return f"<h2>How it was computed</h2><ul>{steps}{caps}</ul><h3>Queries</h3>{queries}"
+    return f"<h2>How it was computed</h2><ul>{steps}{caps}{_newest(analysis)}</ul><h3>Queries</h3>{queries}"
+
+
+def _newest(analysis: Analysis) -> str:
+    """The time of each source's newest row, to see one that was exported earlier than the others."""
+    newest = analysis.collected.newest
+    rows = ", ".join(f"{escape(name)} {at:%Y-%m-%d %H:%M}" for name, at in newest.items())
+    return f"<li>Newest rows, in UTC: {rows}.</li>" if rows else ""
 
 
 def _figure(svg: str, caption: str) -> str:

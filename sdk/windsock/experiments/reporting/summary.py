@@ -4,6 +4,7 @@ import json
 
 from windsock.experiments.analysis import Comparison
 from windsock.experiments.decision import trusted
+from windsock.experiments.reporting.left_out import data_end
 from windsock.experiments.result import Result
 from windsock.experiments.segments import segments
 
@@ -64,6 +65,7 @@ def message(result: Result) -> list[str]:
         "",
         decision.sentence,
         where,
+        *data_end(result.analysis),
         *([""] if reasons else []),
         *reasons,
     ]

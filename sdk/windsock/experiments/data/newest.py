@@ -1,0 +1,59 @@
+"""Where the data ends: a folder that was exported days ago has no rows since, and its zeros mean nothing."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from windsock.errors import ConfigurationError
+from windsock.experiments.data.sources import Scope, in_utc, rows_of
+from windsock.experiments.data.warehouse import Warehouse, utc
+from windsock.experiments.metrics import Metric, SqlSource, TableSource
+
+_TIMES: Final = {
+    "windsock.exposures": "first_exposed_at",
+    "public.usage_logs": "requested_at",
+    "windsock.metric_events": "occurred_at",
+}
+
+
+def newest(
+    warehouse: Warehouse, scope: Scope, metrics: Mapping[str, Metric], clock: datetime
+) -> dict[str, datetime]:
+    """The newest row of windsock's tables and of each metric's own source; empty for a live database.
+
+    Args:
+        warehouse: Where the tables are.
+        scope: The experiment and the environment.
+        metrics: The metrics.
+        clock: The time now; later rows are due to a wrong clock and don't count.
+
+    Raises:
+        ConfigurationError: A metric's source can't be read.
+    """
+    if warehouse.connection is not None:
+        return {}
+    limit = ibis.literal(clock, type="timestamp('UTC')")
+    found = {}
+    for name, where, times in _times(warehouse, scope, metrics):
+        rows = warehouse.rows(times.filter(times.at <= limit).aggregate(newest=times.at.max()), where)
+        if rows[0]["newest"] is not None:
+            found[name] = utc(rows[0]["newest"])
+    return found
+
+
+def _times(
+    warehouse: Warehouse, scope: Scope, metrics: Mapping[str, Metric]
+) -> Iterator[tuple[str, str, ir.Table]]:
+    """Each source with how an error message begins that is about it, and its times in a column `at`."""
+    for name, column in _TIMES.items():
+        table = warehouse.find(name)
+        if table is not None:
+            with contextlib.suppress(ConfigurationError):  # told where a metric needs it
+                yield name.rpartition(".")[2], name, table.select(at=in_utc(table, column, name))
+    for name, metric in metrics.items():
+        if isinstance(metric.source, TableSource | SqlSource):
+            yield name, scope.where(name), rows_of(warehouse, scope, {name: metric}).select("at")
