@@ -33,6 +33,12 @@ def begin() -> _Meter:
     return meter
 
 
+def steps_spent() -> int:
+    """How many steps the last evaluation took."""
+    meter = _meter.get(None)
+    return 0 if meter is None else MAX_STEPS - meter.left
+
+
 def spend(steps: int) -> None:
     """Use up steps; raises ``RuleError`` when none are left."""
     meter = _meter.get(None) or begin()

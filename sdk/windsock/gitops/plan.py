@@ -15,6 +15,7 @@ from windsock.gitops.changes import Change, changes
 from windsock.gitops.impact import Impact, Later, Move, Moved, PlanEffect, impacts
 from windsock.gitops.misfits import misfits
 from windsock.gitops.population import Population
+from windsock.gitops.sampling import fitting
 from windsock.settings.declaration import Declaration
 from windsock.text import count
 
@@ -135,7 +136,8 @@ def make(request: PlanRequest, on_moved: Callable[[Moved], None] | None = None) 
         FlagFileError: A file cannot be read.
     """
     before, after = flag_set(request.before), flag_set(request.after)
-    found = impacts(before, after, request.population, at=request.at, on_moved=on_moved)
+    users = fitting(request.population, before, after, request.at)
+    found = impacts(before, after, users, at=request.at, on_moved=on_moved)
     found = _breaking(found, before, after, request.declarations)
     steps = _steps(request, changes(before, after), found)
     findings = (
@@ -143,7 +145,7 @@ def make(request: PlanRequest, on_moved: Callable[[Moved], None] | None = None) 
         *(finding for impact in found for finding in _findings(impact, request.limits)),
     )
     when = datetime.fromtimestamp(request.at, UTC).isoformat(timespec="seconds")
-    return Plan(request.base, when, request.population.description, steps, findings)
+    return Plan(request.base, when, users.description, steps, findings)
 
 
 def dump(plan: Plan) -> str:

@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
@@ -65,11 +65,13 @@ class Population:
         description: Where the users come from, for the plan: a plan for synthetic users must say so.
         batches: Yields the users' evaluation contexts, from the start at each call.
         alike: The same users counted, for rules that don't ask who a user is; None if nobody counted them.
+        fewer: At most so many of them, where nobody asked for a number of users.
     """
 
     description: str
     batches: Callable[[], Iterator[Sequence[Context]]]
     alike: Sequence[Alike] | None = None
+    fewer: Callable[[int], "Population"] | None = None
 
 
 @contextmanager
@@ -92,7 +94,7 @@ def population(
         ConfigurationError: The rows of ``usage_logs`` have hashes instead of ids.
     """
     if users is None or users.isdecimal():
-        yield synthetic(MADE_UP if users is None else int(users), environment)
+        yield made_up(environment) if users is None else synthetic(int(users), environment)
     elif users == "mirror":
         yield assigned(flag_set(read_files([DEFAULT_FOLDER / MIRROR_FOLDER])), environment)
     elif users == "usage" or users.startswith(_POSTGRES):
@@ -105,6 +107,19 @@ def population(
             yield exposed(url)
     else:
         yield from_file(Path(users), environment, key)
+
+
+def made_up(environment: str) -> Population:
+    """The users of a plan for which nobody named any: 10,000, or fewer where the rules are long."""
+    most = synthetic(MADE_UP, environment)
+
+    def fewer(limit: int) -> Population:
+        if limit >= MADE_UP:
+            return most
+        found = synthetic(limit, environment)
+        return replace(found, description=f"{found.description}: the rules are too long for {MADE_UP:,}")
+
+    return replace(most, fewer=fewer)
 
 
 def synthetic(count: int, environment: str) -> Population:

@@ -24,7 +24,7 @@ from windsock.flagfiles.editing import served_file
 from windsock.flagfiles.files import FlagFile, read_bytes
 from windsock.gitops.plan import Limits, PlanRequest, make
 from windsock.gitops.plan_text import text
-from windsock.gitops.population import MADE_UP, exposed, synthetic
+from windsock.gitops.population import exposed, made_up
 from windsock.providers.files import FilesProvider
 from windsock.runtime.state import health
 from windsock.settings.declaration import Declaration
@@ -182,7 +182,7 @@ def _request(visit: Visit, path: Path, prepared: PreparedWrite) -> PlanRequest:
         users = exposed(url)
         users = replace(users, alike=made.value, description=f"{users.description}{when}")
     else:
-        users = synthetic(MADE_UP, health().environment)
+        users = made_up(health().environment)
     base, declarations = prepared.before.revision, visit.console.declarations
     return PlanRequest(base, files, after, users, declarations, Limits(), time.time())
 

@@ -59,6 +59,7 @@ def plan(visit: Visit) -> Answer:
         "action": "stop" if action == "stop" else "start",
         "lines": list(text(made)),
         "findings": made.findings,
+        "population": made.population,
         "base": _digest(made),
         "writable": ConfigurationApi.live().writable,
         "documents": [(step.path, step.after or "") for step in made.steps],

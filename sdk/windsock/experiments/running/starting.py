@@ -26,7 +26,7 @@ from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, JsonValue
 from windsock.gitops.changes import content
 from windsock.gitops.plan import Limits, Plan, PlanRequest, make
-from windsock.gitops.population import MADE_UP, synthetic
+from windsock.gitops.population import made_up
 from windsock.settings.arms import EXPERIMENT, VERSION
 from windsock.settings.declaration import Declaration
 
@@ -60,7 +60,7 @@ def planned(
         base: The plan's name for the current files.
         declarations: Settings classes whose values must stay valid.
     """
-    users = synthetic(MADE_UP, environment)
+    users = made_up(environment)
     limits = Limits(allow_reshuffle=True)  # a new version says that users change arms; without one, none does
     return make(PlanRequest(base, before, after, users, declarations, limits, time.time()))
 
