@@ -11,7 +11,7 @@ import pytest
 from windsock.errors import ConfigurationError, UnreachableError
 from windsock.experiments.documents import Experiment, Maximum, PlannedLooks
 from windsock.experiments.metrics import BUILT_IN, Metrics, Quantile
-from windsock.experiments.reading import read_declared, read_experiment, read_metrics
+from windsock.experiments.reading import read_declared, read_experiment, read_holdouts, read_metrics
 
 GOOD = """\
 name: cheaper_model
@@ -92,19 +92,27 @@ def test_an_experiment_is_read_with_its_metrics(flags) -> None:
         (("maximum: {units: 5000}", "maximum: {units: 50}\ndesign: {looks: [0.5, 0.4, 1]}"), ":16: design"),
         (("maximum: {units: 5000}", "maximum: {units: 50}\nversion: 2"), "needs `reason`"),
         (("settings: teacher", "settings: teacher\nallocation: {control: 1, small: 1}"), "the same arms as `arms`"),
-        (("settings: teacher", "settings: teacher\nallocation: {control: 1, cheaper: 0}"), "greater than 0"),
-        (("settings: teacher", "settings: teacher\nallocation: {control: 1e300, cheaper: 1e-300}"), "less than or equal to 1000000000"),
+        (("settings: teacher", "settings: teacher\nallocation: {control: 1, cheaper: 0}"), "must be above 0"),
+        (("settings: teacher", "settings: teacher\nallocation: {control: 1e300, cheaper: 1e-300}"), "must be at most 1000000000"),
         (("settings: teacher", "settings: teacher\nallocation: {control: 1, cheaper: 2000}"), "an arm gets 0.0005 of the units"),
         (("settings: teacher", "settings: teacher\nallocation: {control: nan, cheaper: 1}"), ":5: allocation.control"),
-        (("margin: 50%", "margin: 100%"), ":12: metrics.guardrails.1.margin: Input should be less than or equal to 0.99"),
-        (("minimum_effect: 5%", "minimum_effect: 0"), ":14: minimum_effect: Input should be greater than or equal to 0.0001"),
-        (("minimum_effect: 5%", "minimum_effect: -0.0"), ":14: minimum_effect: Input should be greater than or equal to 0.0001"),
+        (("margin: 50%", "margin: 100%"), ":12: metrics.guardrails.1.margin: must be at most 0.99"),
+        (("minimum_effect: 5%", "minimum_effect: 0"), ":14: minimum_effect: must be at least 0.0001"),
+        (("minimum_effect: 5%", "minimum_effect: -0.0"), ":14: minimum_effect: must be at least 0.0001"),
         (("minimum_effect: 5%", "minimum_effect: 1e999 %"), ":14: minimum_effect: a share is written as"),
         (("maximum: {units: 5000}", "maximum: {units: 999999999999999999}"), ":15: maximum.units"),
         (("maximum: {units: 5000}", "maximum: {duration: 99999w}"), ":15: maximum.duration: a duration is between nothing and 3,650 days"),
-        (("settings: teacher", "settings: teacher\ntraffic: 1e-99"), ":5: traffic: Input should be greater than or equal to 0.001"),
-        (("settings: teacher", "settings: teacher\nalpha: 1e-300"), ":5: alpha: Input should be greater than or equal to 0.000001"),
+        (("settings: teacher", "settings: teacher\ntraffic: 1e-99"), ":5: traffic: must be at least 0.001"),
+        (("settings: teacher", "settings: teacher\nalpha: 1e-300"), ":5: alpha: must be at least 1e-06"),
         (("settings: teacher", "settings: teacher\nversion: 999999999999999999\nreason: r"), ":5: version"),
+        (("settings: teacher", "settings: teacher\nalpha: 0.3"), ":5: alpha: must be at most 0.2"),
+        (("maximum: {units: 5000}", "maximum: {units: 50}\ndesign: {looks: [0.001, 1]}"), ":16: design.looks: planned looks are at least 1% of the maximum apart"),
+        (("maximum: {units: 5000}", "maximum: {units: 50}\ndesign: {looks: [0.5, 0.505, 1]}"), ":16: design.looks: planned looks are at least 1% of the maximum apart"),
+        (("maximum: {units: 5000}", "maximum: {units: 50}\ndesign: sometimes"), ":16: design: Input should be 'any_time' or 'fixed'"),
+        (("maximum: {units: 5000}", "maximum: {units: 1}"), ":15: maximum.units: must be at least 2"),
+        (("  control: {}\n", "  control: 5\n"), ":6: arms.control: an arm is a mapping of fields, true or false, or a profile's name"),
+        (("secondary: [revenue]", "secondary: [revenue, revenue]"), ":8: metrics: `secondary` names revenue twice"),
+        (("- error_rate\n", "- failing_units\n"), ":8: metrics: `guardrails` names failing_units twice"),
         (("owner:", "hypothesis: again\nowner:"), ":3: 'hypothesis' is written twice"),
         (("name: cheaper_model", "name: other"), "must be the file's"),
         (("arms:", "arms: &a"), None),
@@ -134,6 +142,17 @@ def test_a_mistake_is_said_with_its_line(flags, change, message) -> None:
         (("better: higher", "better: higher\n    covariate: 0d"), "a cap by quantile needs `covariate`"),
         (("source: {event: revenue}", "source: {table: 'x; drop table y'}"), "metrics.yaml:3: metrics.revenue.source"),
         (("value: value", "value: 'a b'"), "metrics.yaml:5: metrics.revenue.value"),
+        (("{quantile: 0.99}", "{quantile: 1}"), "metrics.yaml:8: metrics.revenue.cap.quantile: must be at most 0.9999"),
+        (("{quantile: 0.99}", "{quantile: 0.1}"), "metrics.yaml:8: metrics.revenue.cap.quantile: must be at least 0.5"),
+        (("{quantile: 0.99}", "1e99"), "metrics.yaml:8: metrics.revenue.cap: must be at most 1e+15"),
+        (("{quantile: 0.99}", "0"), "metrics.yaml:8: metrics.revenue.cap: must be at least 1e-12"),
+        (("{quantile: 0.99}", "five"), "metrics.yaml:8: metrics.revenue.cap: Input should be a valid number"),
+        (("kind: mean", "kind: share\n    threshold: -1e99"), "metrics.yaml:5: metrics.revenue.threshold: must be at least -1e+15"),
+        (("window: 2w", "window: 99999w"), "metrics.yaml:7: metrics.revenue.window: a duration is between nothing and 3,650 days"),
+        (("window: 2w", "delay: -1d"), "metrics.yaml:7: metrics.revenue.delay: a duration is written as 30m"),
+        (("{event: revenue}", "{evnt: revenue}"), "metrics.yaml:3: metrics.revenue.source: a source is `requests`, {event: NAME}"),
+        (("{event: revenue}", "{sql: select 1, at: x}"), "metrics.yaml:3: metrics.revenue.source: `at` is not known here"),
+        (("{event: revenue}", "5"), "metrics.yaml:3: metrics.revenue.source: a source is `requests`, {event: NAME}"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_a_metric_is_said_with_its_line(flags, change, message) -> None:
@@ -187,3 +206,16 @@ def test_the_json_schema_accepts_what_the_model_accepts(model) -> None:
     validator = jsonschema_rs.validator_for(schema)
     assert validator.is_valid(document)
     assert not validator.is_valid(document | {"surprise": 1})
+
+
+@pytest.mark.parametrize(
+    ("share", "message"),
+    [("0%", "must be at least 0.001"), ("100%", "must be at most 0.9"), ("soon", "5% or 0.05")],
+)
+def test_a_holdout_keeps_some_units_but_never_nearly_all(tmp_path, share, message) -> None:
+    path = tmp_path / "holdouts.yaml"
+    path.write_text(f"holdouts:\n  winter: {share}\n")
+    with pytest.raises(ConfigurationError) as raised:
+        read_holdouts(path)
+    assert str(raised.value).startswith(f"{path}:2: holdouts.winter: ")
+    assert message in str(raised.value)

@@ -1,12 +1,16 @@
 """What `windsock experiment power` says about the past that it read."""
 
+import re
+from math import inf, nan
+
 import pytest
 from rich.console import Console
 
 from tests.experiments import engines
 from tests.experiments.data import NOW, START, Rows
 from windsock.cli import _experiment_power as cli
-from windsock.experiments.planning import power
+from windsock.errors import ConfigurationError
+from windsock.experiments.planning import Assumed, power
 
 DOCUMENT = """\
 name: cheaper_model
@@ -49,3 +53,26 @@ def test_a_metric_without_a_past_says_why(tmp_path, capsys, monkeypatch) -> None
         monkeypatch.setattr(cli, "console_of", lambda _: Console(width=200))
         cli.command("cheaper_model", flags=flags, data=str(data), at=f"{START + (NOW - START) / 10:%FT%TZ}")
     assert "thumbs: 1 unit had a row in the last 7 days" in capsys.readouterr().out.lower()
+
+
+@pytest.mark.parametrize(
+    ("assumed", "message"),
+    [
+        (Assumed(0.0, 1.0), "must not be zero"),
+        (Assumed(1.0, 0.0), "must not be zero"),
+        (Assumed(nan, 1.0), "must be finite numbers"),
+        (Assumed(inf, 1.0), "must be finite numbers"),
+        (Assumed(1.0, nan), "must be finite numbers"),
+        (Assumed(1.0, inf), "must be finite numbers"),
+        (Assumed(1e-300, 1e300), "a change of 5e-302 is too small to find beside a deviation of 1e+300"),
+        (Assumed(1.0, 1e6), "is too small to find beside a deviation of 1e+06; cap the metric"),
+        (Assumed(1.0, 1.0, 0.0), "new units a day: between 0.0001 and 1e+09, not 0"),
+        (Assumed(1.0, 1.0, inf), "new units a day: between 0.0001 and 1e+09, not inf"),
+        (Assumed(1.0, 1.0, nan), "new units a day"),
+    ],
+)
+def test_numbers_that_no_experiment_can_have_are_refused(tmp_path, assumed, message) -> None:
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "cheaper_model.yaml").write_text(DOCUMENT)
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
+        power("cheaper_model", assumed, flags=tmp_path)

@@ -1,18 +1,42 @@
 """The document that declares an experiment, `flagd/experiments/<name>.yaml`, as a model."""
 
+from collections import Counter
+from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from windsock.experiments.metrics import Guardrail, Name
 from windsock.experiments.quantities import Duration, Share
 
 Unit = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,62}$")]
 ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$")]
-Arm = dict[str, JsonValue] | bool | str
+_ARMS: Final = {dict: "fields", bool: "value", str: "profile"}
+Arm = Annotated[
+    Annotated[dict[str, JsonValue], Tag("fields")]
+    | Annotated[bool, Tag("value")]
+    | Annotated[str, Tag("profile")],
+    Discriminator(
+        lambda value: _ARMS.get(type(value)),
+        custom_error_type="arm",
+        custom_error_message="an arm is a mapping of fields, true or false, or a profile's name",
+    ),
+]
 """The fields that an arm changes, a feature's value, or the name of a profile."""
 
 _SMALLEST_ARM: Final = 0.001
+
+_CLOSEST: Final = 0.01
+"""How far planned looks are apart, at least: closer ones spend more error than planned (GroupSequential)."""
 
 
 class _Model(BaseModel):
@@ -64,6 +88,14 @@ class Roles(_Model):
             return [{"metric": each} if isinstance(each, str) else each for each in value]
         return value
 
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        guardrails = [each.metric for each in self.guardrails]
+        for role, names in (("goal", self.goal), ("guardrails", guardrails), ("secondary", self.secondary)):
+            if twice := [name for name, times in Counter(names).items() if times > 1]:
+                raise ValueError(f"`{role}` names {twice[0]} twice")
+        return self
+
     @property
     def every(self) -> list[str]:
         """All metrics, each once."""
@@ -80,7 +112,15 @@ class PlannedLooks(_Model):
     def _increasing(cls, value: list[float]) -> list[float]:
         if value != sorted(set(value)) or value[0] <= 0 or value[-1] != 1:
             raise ValueError("planned looks increase from above 0 to 1")
+        if min(after - before for before, after in pairwise([0.0, *value])) < _CLOSEST - 1e-9:
+            raise ValueError(f"planned looks are at least {_CLOSEST:.0%} of the maximum apart")
         return value
+
+
+Design = Annotated[
+    Annotated[Literal["any_time", "fixed"], Tag("name")] | Annotated[PlannedLooks, Tag("looks")],
+    Discriminator(lambda value: "looks" if isinstance(value, dict | PlannedLooks) else "name"),
+]
 
 
 class Experiment(_Model):
@@ -122,7 +162,7 @@ class Experiment(_Model):
     metrics: Roles
     minimum_effect: Annotated[Share, Field(ge=0.0001)]
     maximum: Maximum | None = None
-    design: Literal["any_time", "fixed"] | PlannedLooks = "any_time"
+    design: Design = "any_time"
     alpha: Annotated[float, Field(ge=1e-6, le=0.2)] = 0.05
     holdout: Name | None = None
     exclusion_group: Name | None = None

@@ -1,6 +1,7 @@
 """Holdouts: units kept out of every experiment that names the holdout; `flagd/holdouts.yaml`."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,12 +15,12 @@ class Holdouts(BaseModel):
     """The declared holdouts.
 
     Attributes:
-        holdouts: Share of the units, 0 to 1, that each keeps out of its experiments.
+        holdouts: Share of the units, 0.001 to 0.9, that each keeps out of its experiments.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    holdouts: Mapping[Name, Share] = Field(default_factory=dict)
+    holdouts: Mapping[Name, Annotated[Share, Field(ge=0.001, le=0.9)]] = Field(default_factory=dict)
 
     def share_of(self, experiment: Experiment) -> float | None:
         """The share of units kept out of an experiment; None without a holdout.

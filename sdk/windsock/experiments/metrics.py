@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from windsock.experiments.quantities import Duration, Share
 
@@ -13,6 +14,10 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
 Table = Annotated[str, Field(pattern=r"^[A-Za-z_]\w{0,62}(\.[A-Za-z_]\w{0,62}){0,2}$")]
+
+
+_LARGEST: Final = 1e15
+"""The largest value that a document may name: the squares of more would lose their digits in sums."""
 
 
 class Kind(StrEnum):
@@ -71,7 +76,34 @@ class SqlSource(_Model):
 class Quantile(_Model):
     """The cap is a quantile of the units' values before their first exposure, the same for every arm."""
 
-    quantile: Annotated[float, Field(gt=0.5, lt=1)]
+    quantile: Annotated[float, Field(ge=0.5, le=0.9999)]
+
+
+def _source_kind(value: object) -> str | None:
+    """Which of the sources a document means, so that a mistake in it is one message."""
+    if isinstance(value, str):
+        return "requests"
+    has = value.__contains__ if isinstance(value, dict) else partial(hasattr, value)
+    tags = {"event": "an event", "table": "a table", "sql": "a SELECT"}
+    return next((tag for name, tag in tags.items() if has(name)), None)
+
+
+Source = Annotated[
+    Annotated[Literal["requests"], Tag("requests")]
+    | Annotated[EventSource, Tag("an event")]
+    | Annotated[TableSource, Tag("a table")]
+    | Annotated[SqlSource, Tag("a SELECT")],
+    Discriminator(
+        _source_kind,
+        custom_error_type="source",
+        custom_error_message="a source is `requests`, {event: NAME}, {table: NAME} or {sql: SELECT}",
+    ),
+]
+
+Cap = Annotated[
+    Annotated[float, Field(ge=1e-12, le=_LARGEST), Tag("number")] | Annotated[Quantile, Tag("quantile")],
+    Discriminator(lambda value: "quantile" if isinstance(value, dict | Quantile) else "number"),
+]
 
 
 class Metric(_Model):
@@ -91,15 +123,15 @@ class Metric(_Model):
     """
 
     description: str = ""
-    source: Literal["requests"] | EventSource | TableSource | SqlSource
+    source: Source
     kind: Kind
     value: Column | None = None
     per: Column | None = None
-    threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    threshold: Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)] | None = None
     better: Literal["higher", "lower"]
     window: Duration = timedelta(days=7)
     delay: Duration = timedelta(0)
-    cap: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Quantile | None = None
+    cap: Cap | None = None
     covariate: Duration = timedelta(days=14)
 
     @model_validator(mode="after")

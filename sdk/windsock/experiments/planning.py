@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,8 @@ from windsock.text import count
 
 _REPLAYS, _LOOKS = 500, 50
 _LEAST: Final = 20 * _LOOKS  # units of the past, so that each look adds some
+_WIDEST: Final = 1e5  # standard deviations in an effect: it takes more than 10^11 units to find
+_FEWEST, _MOST = 0.0001, 10**9  # new units a day
 _NAMES: Final = {"any_time": "any time up to a maximum", "fixed": "one look at the end"}
 
 
@@ -196,10 +199,7 @@ def _end_of_past(
 def _plan(declared: DeclaredExperiment, goal: str, assumed: Assumed) -> Power:
     experiment = declared.experiment
     effect = abs(assumed.mean) * experiment.minimum_effect
-    if not effect or assumed.deviation <= 0:
-        raise ConfigurationError(
-            f"metric {goal}: the mean, the deviation and the minimum effect must not be zero"
-        )
+    _check(goal, assumed, effect)
     spread, powers = _spread(declared, assumed.deviation), _powers(declared, _alpha(declared))
     metric = declared.metrics[goal]
     matures = (metric.delay + metric.window) / timedelta(days=1)
@@ -215,6 +215,24 @@ def _plan(declared: DeclaredExperiment, goal: str, assumed: Assumed) -> Power:
     return Power(
         goal, assumed.mean, assumed.deviation, effect, assumed.units_per_day, tuple(designs), maximum
     )  # fmt: skip
+
+
+def _check(goal: str, assumed: Assumed, effect: float) -> None:
+    """Refuse numbers with which no experiment can be planned."""
+    if not effect or assumed.deviation <= 0:
+        raise ConfigurationError(
+            f"metric {goal}: the mean, the deviation and the minimum effect must not be zero"
+        )
+    if not isfinite(assumed.mean) or not isfinite(assumed.deviation):
+        raise ConfigurationError(f"metric {goal}: the mean and the deviation must be finite numbers")
+    if assumed.deviation > _WIDEST * effect:
+        raise ConfigurationError(
+            f"metric {goal}: a change of {effect:.3g} is too small to find beside a deviation of "
+            f"{assumed.deviation:.3g}; cap the metric, or declare a larger minimum_effect"
+        )
+    per_day = assumed.units_per_day
+    if per_day is not None and not _FEWEST <= per_day <= _MOST:
+        raise ConfigurationError(f"new units a day: between {_FEWEST} and {_MOST:.0e}, not {per_day:g}")
 
 
 def _units_of_maximum(maximum: Maximum | None, per_day: float | None) -> int | None:
@@ -251,6 +269,9 @@ def _others(
             past = _assumed(declared, read)
             if not past.mean or not past.deviation:
                 yield Other(name, role, past.mean, units, None, "it was the same for every unit, or zero")
+                continue
+            if not isfinite(past.mean) or not isfinite(past.deviation):
+                yield Other(name, role, None, units, None, "it had infinite values or NaN")
                 continue
             alpha = declared.experiment.alpha / tests[role] * (2 if role == "guardrail" else 1)  # one side
             power_of = next(iter(_powers(declared, alpha).values()))

@@ -18,6 +18,14 @@ from windsock.text import count, did_you_mean
 MAX_BYTES: Final = 100_000
 MAX_VALUES: Final = 20_000
 MAX_DEPTH: Final = 40
+_LIMITS: Final = {
+    "greater_than": ("above", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("below", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+"""What pydantic calls a limit, and how people are told of it."""
+
 MAX_MESSAGES: Final = 50
 """Mistakes that are told of one document; the others are counted."""
 
@@ -167,7 +175,7 @@ def _read(path: Path, model: type[_Document]) -> tuple[_Document, Lines]:
 
 def _messages(error: ValidationError, path: Path, lines: Lines) -> Iterator[str]:
     said = set()
-    for each in error.errors(include_url=False, include_context=False, include_input=False):
+    for each in error.errors(include_url=False, include_input=False):
         known = [each["loc"][:length] for length in range(len(each["loc"]), -1, -1)]
         place = next((found for found in known if found in lines), ())
         where = ".".join(map(str, place))
@@ -176,6 +184,9 @@ def _messages(error: ValidationError, path: Path, lines: Lines) -> Iterator[str]
             message = f"`{each['loc'][-1]}` is missing"
         elif each["type"] == "extra_forbidden":
             message = f"`{each['loc'][-1]}` is not known here"
+        elif each["type"] in _LIMITS:
+            words, limit = _LIMITS[each["type"]]
+            message = f"must be {words} {each['ctx'][limit]:.12g}"
         line = f"{path}:{lines.get(place, 1)}: {where + ': ' if where else ''}{message}"
         if line not in said:
             said.add(line)
