@@ -13,7 +13,7 @@ from tests.experiments.test_documents import GOOD, METRICS
 from windsock.cli._experiment_status import without_number
 from windsock.errors import ConfigurationError
 from windsock.experiments import Result, analyze, restore
-from windsock.experiments.analysis import ComparisonOutcome
+from windsock.experiments.comparison import ComparisonOutcome
 from windsock.experiments.data.keeping import keep
 from windsock.experiments.decision import Action, State
 from windsock.experiments.progress import TIGHT_AT
@@ -86,7 +86,8 @@ def test_a_win_waits_for_a_guardrails_margin(look) -> None:
     rows = many(costs={"control": 0.02, "cheaper": 0.015})
     result = look(rows, ("units: 1900", "units: 3000"))
     assert result.decision.state is State.COLLECTING
-    assert "margin is still open" in result.decision.sentence
+    assert "A win waits for the margin of failing units, which is still open" in result.decision.sentence
+    assert [each.metric for each in result.decision.waits] == ["failing_units"]
     assert look(rows).decision.state is State.INCONCLUSIVE
 
 
@@ -116,9 +117,9 @@ def test_an_arm_that_fails_where_control_never_does_cannot_win(look, failing) ->
 
 
 def test_an_open_ended_interval_counts_the_units_that_have_matured(look) -> None:
-    result = look(many(2000), NO_MARGIN, ("maximum: {units: 1900}\n", ""), now=START + timedelta(days=8))
+    result = look(many(2000), NO_MARGIN, ("maximum: {units: 1900}\n", ""), now=START + timedelta(days=9))
     found = result.analysis.comparisons[0]
-    assert sum(found.units) == 24 * 60 // 7 + 1 < result.analysis.collected.exposed.total
+    assert sum(found.units) == 48 * 60 // 7 + 1 < result.analysis.collected.exposed.total
     width = OpenEnded(sum(found.units), TIGHT_AT).multiplier(1 - found.confidence)
     assert found.interval[1] - found.interval[0] == pytest.approx(2 * width * found.effect.absolute_error)
 
@@ -167,7 +168,9 @@ def test_other_designs_decide_when_it_is_their_time(look, design) -> None:
     too_early = ("maximum: {units: 1900}", f"maximum: {{units: 100000}}\n{design}")
     result = look(rows, NO_MARGIN, too_early)
     assert result.decision.state is State.COLLECTING
-    assert result.analysis.comparisons[0].p_value == 1.0
+    found = result.analysis.comparisons[0]
+    assert (found.outcome, found.interval, found.p_value) == (ComparisonOutcome.NOT_YET, None, None)
+    assert "look is at" in result.decision.sentence
 
 
 def test_without_a_maximum_it_is_open_ended(look) -> None:

@@ -10,7 +10,8 @@ import pytest
 from tests.experiments import engines
 from tests.experiments.data import NOW, START, Rows
 from tests.experiments.test_engines import SPARK, spark
-from windsock.experiments.analysis import ComparisonOutcome, analyse
+from windsock.experiments.analysis import analyse
+from windsock.experiments.comparison import ComparisonOutcome
 from windsock.experiments.data.collecting import collect
 from windsock.experiments.data.segment_sums import MAX_COMBINATIONS, MAX_VALUES, OTHER, UNKNOWN
 from windsock.experiments.data.warehouse import Warehouse

@@ -13,7 +13,7 @@ from rich.text import Text
 from windsock.cli._experiment_arguments import Flags, Name
 from windsock.cli._experiment_options import Data, Environment, Now, moment, place
 from windsock.cli._lines import console_of, print_lines
-from windsock.experiments.analysis import Comparison, ComparisonOutcome
+from windsock.experiments.comparison import Comparison, ComparisonOutcome
 from windsock.experiments.decision import trusted
 from windsock.experiments.reporting.left_out import left_out
 from windsock.experiments.reporting.summary import as_data
@@ -81,7 +81,7 @@ def without_number(comparisons: Sequence[Comparison]) -> Iterator[str]:
     """Why comparisons have no number, a sentence for each reason."""
     reasons: defaultdict[str, list[str]] = defaultdict(list)
     for each in comparisons:
-        if each.outcome is ComparisonOutcome.NOTHING and each.note:
+        if not each.is_told and each.note:
             reasons[each.note].append(metric_title(each.metric))
     for reason, titles in reasons.items():
         yield sentence(f"{', '.join(dict.fromkeys(titles)).capitalize()}: {reason}")

@@ -2,18 +2,19 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Final
 
+from windsock.experiments import not_yet
+from windsock.experiments.comparison import Comparison, ComparisonOutcome, Interval, MetricRole
 from windsock.experiments.data.collecting import Collected
 from windsock.experiments.data.segment_sums import ArmSums
 from windsock.experiments.data.unit_table import columns_of
 from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import Kind, Metric
 from windsock.experiments.progress import Progress
-from windsock.experiments.quantities import duration_words
 from windsock.experiments.reading import DeclaredExperiment
 from windsock.experiments.statistics import minimum_events
+from windsock.experiments.statistics.designs import Design
 from windsock.experiments.statistics.e_processes import (
     event_ratio_bounds,
     event_ratio_evidence,
@@ -38,73 +39,6 @@ _EXACT: Final = "exact and one-sided; the interval has two sides"
 
 _RARE: Final = 0.1
 """Share of a guardrail's error that its events alone may spend while they are too few for its own test."""
-
-Interval = tuple[float, float]
-
-
-class MetricRole(StrEnum):
-    """What a metric decides."""
-
-    GOAL = "goal"
-    GUARDRAIL = "guardrail"
-    SECONDARY = "secondary"
-
-
-class ComparisonOutcome(StrEnum):
-    """What a comparison says at this look.
-
-    Attributes:
-        BETTER: Significantly better.
-        WORSE: Significantly worse; a guardrail: by more than its margin.
-        WITHIN: A guardrail shown to be within its margin; a goal within the minimum effect.
-        OPEN: Undecided.
-        NOTHING: No number can be given; the note says why.
-    """
-
-    BETTER = "better"
-    WORSE = "worse"
-    WITHIN = "within"
-    OPEN = "open"
-    NOTHING = "nothing"
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One metric of one arm against control.
-
-    Attributes:
-        metric: The metric's name.
-        arm: The arm.
-        role: What the metric decides.
-        outcome: What it says at this look.
-        confidence: The interval's confidence, over all looks.
-        units: Matured units in control and in the arm.
-        events: Units of each with a nonzero value.
-        effect: The effect; None if it can't be computed.
-        interval: The absolute effect's interval; none for an exact test.
-        relative: The relative effect's interval.
-        p_value: Valid at every look of the design: of a goal, adjusted for the others; of a guardrail,
-        against
-            "it got no worse".
-        margin: A guardrail's accepted relative worsening.
-        exact: An exact e-process instead of a normal approximation.
-        note: Why the effect can't be computed, or a remark on it.
-    """
-
-    metric: str
-    arm: str
-    role: MetricRole
-    outcome: ComparisonOutcome
-    confidence: float
-    units: tuple[int, int]
-    events: tuple[int, int] = (0, 0)
-    effect: Effect | None = None
-    interval: Interval | None = None
-    relative: Interval | None = None
-    p_value: float | None = None
-    margin: float | None = None
-    exact: bool = False
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +69,19 @@ class Analysis:
         declared: The experiment and its metrics.
         collected: What it was computed from.
         ratio: Whether units were split between the arms as declared.
-        fraction: Share of the declared maximum so far; None without a maximum.
         comparisons: Every metric of every arm, goals first.
     """
 
     declared: DeclaredExperiment
     collected: Collected
     ratio: SampleRatio
-    fraction: float | None
     comparisons: tuple[Comparison, ...]
+
+    @property
+    def fraction(self) -> float | None:
+        """Share of the declared maximum that the slowest goal has come to; None without a maximum."""
+        found = [each.fraction for each in self.of_role(MetricRole.GOAL) if each.fraction is not None]
+        return min(found, default=None)
 
     def of_role(self, role: MetricRole) -> list[Comparison]:
         """The comparisons of one role."""
@@ -157,16 +95,14 @@ def analyse(declared: DeclaredExperiment, collected: Collected) -> Analysis:
         declared: The experiment and its metrics.
         collected: From `collect`, or from a snapshot.
     """
-    comparing = Comparing(declared, collected)
-    ratio, fraction = _ratio(declared.experiment, collected), comparing.progress.fraction
-    return Analysis(declared, collected, ratio, fraction, said(comparing.all(), collected))
+    found = Comparing(declared, collected).all()
+    return Analysis(declared, collected, _ratio(declared.experiment, collected), said(found, collected))
 
 
 def analyse_goals(goals: DeclaredExperiment, collected: Collected) -> Analysis:
     """Compute the goals only, for a collection that has nothing else."""
-    comparing = Comparing(goals, collected)
-    ratio, fraction = _ratio(goals.experiment, collected), comparing.progress.fraction
-    return Analysis(goals, collected, ratio, fraction, said(comparing.goals(), collected))
+    found = Comparing(goals, collected).goals()
+    return Analysis(goals, collected, _ratio(goals.experiment, collected), said(found, collected))
 
 
 def said(comparisons: Iterable[Comparison], collected: Collected) -> tuple[Comparison, ...]:
@@ -194,16 +130,20 @@ class Comparing:
         declared: The experiment and its metrics.
         collected: The sums that are compared.
         parts: Number of parts that the units are split into; each goal is corrected for all of them.
-
-    Attributes:
-        progress: How far the experiment has come.
+        whole: The sums of all units, if `collected` has those of one part.
     """
 
-    def __init__(self, declared: DeclaredExperiment, collected: Collected, parts: int = 1) -> None:
+    def __init__(
+        self,
+        declared: DeclaredExperiment,
+        collected: Collected,
+        parts: int = 1,
+        whole: Collected | None = None,
+    ) -> None:
         self._experiment = declared.experiment
         self._metrics = declared.metrics
         self._collected = collected
-        self.progress = Progress(declared, collected)
+        self._progress = Progress(declared, collected, whole)
         roles = declared.experiment.metrics
         self._margins = {each.metric: each.margin for each in roles.guardrails}
         arms = len(declared.experiment.treatments)
@@ -222,40 +162,62 @@ class Comparing:
         yield from _discovered(rest, self._experiment.alpha)
 
     def goals(self) -> Iterator[Comparison]:
-        """The goals, corrected for each other."""
-        yield from self.corrected(self.each_goal())
+        """The goals, corrected for each other, and what they wait for."""
+        found = list(self.corrected(self.each_goal()))
+        slowest = self._slowest_guardrail()
+        if slowest and any(each.outcome is ComparisonOutcome.BETTER for each in found):
+            held = self.corrected(self.each_goal(slowest))
+            found = [self._waiting(each, then, slowest) for each, then in zip(found, held, strict=True)]
+        yield from found
 
-    def each_goal(self) -> list[Comparison]:
-        """The goals, each on its own."""
+    def each_goal(self, behind: str = "") -> list[Comparison]:
+        """The goals, each on its own, and none ahead of the named metric."""
         arms, names = self._experiment.treatments, self._experiment.metrics.goal
-        return [self._compare(name, arm, MetricRole.GOAL) for name in names for arm in arms]
+        return [self._compare(name, arm, MetricRole.GOAL, behind) for name in names for arm in arms]
 
     def corrected(self, goals: list[Comparison]) -> Iterator[Comparison]:
-        """Goals with p-values adjusted by Holm's method, which has more power than Bonferroni's."""
-        tested = [each for each in goals if each.p_value is not None]
-        adjusted = dict(zip(map(id, tested), holm([each.p_value or 0.0 for each in tested]), strict=True))
-        for each in goals:
-            p_value = adjusted.get(id(each))
-            if p_value is None or each.effect is None:
+        """Goals with p-values adjusted by Holm's method, which has more power than Bonferroni's.
+
+        Those without a p-value yet count as 1, or each would be the only one while it is the first to come.
+        """
+        p_values = holm([1.0 if each.p_value is None else each.p_value for each in goals])
+        for each, p_value in zip(goals, p_values, strict=True):
+            if each.p_value is None or each.effect is None:
                 yield each
                 continue
             found = replace(each, p_value=p_value)
-            if (
-                each.outcome is ComparisonOutcome.OPEN
-                and p_value <= self._experiment.alpha
-                and self._gated(each)
-            ):
+            if each.outcome is ComparisonOutcome.OPEN and p_value <= self._experiment.alpha:
                 better = _improvement(each.effect.absolute, self._metrics[each.metric]) > 0
                 found = replace(
                     found, outcome=ComparisonOutcome.BETTER if better else ComparisonOutcome.WORSE
                 )
             yield found
 
-    def _gated(self, each: Comparison) -> bool:
-        proportion = self._metrics[each.metric].kind is Kind.PROPORTION
-        return minimum_events.enough(min(each.events), proportion=proportion)
+    def _slowest_guardrail(self) -> str:
+        """The guardrail without a margin whose window is the longest; empty if there is none.
 
-    def _compare(self, name: str, arm: str, role: MetricRole) -> Comparison:
+        One with a margin needs no waiting: it has to be shown to hold.
+        """
+        names = [name for name, margin in self._margins.items() if not margin and name in self._metrics]
+        return max(names, key=self._progress.lasts, default="")
+
+    def _waiting(self, each: Comparison, then: Comparison, guardrail: str) -> Comparison:
+        """Have a goal that is better wait until it would be so by the guardrail's clock too.
+
+        So a guardrail has been watched for as many units as the verdict needs before an arm wins.
+        """
+        if each.outcome is not ComparisonOutcome.BETTER or then.outcome is ComparisonOutcome.BETTER:
+            return each
+        ahead = self._progress.lasts(guardrail) - self._progress.lasts(each.metric)
+        return replace(each, waits_for=guardrail, expected=self._collected.now + ahead)
+
+    def _enough(self, each: Comparison) -> bool:
+        return min(each.events) >= self._needed(each)
+
+    def _needed(self, each: Comparison) -> int:
+        return minimum_events.needed(proportion=self._metrics[each.metric].kind is Kind.PROPORTION)
+
+    def _compare(self, name: str, arm: str, role: MetricRole, behind: str = "") -> Comparison:
         metric, sums = self._metrics[name], self._collected.metrics.get(name, {})
         control, treatment = sums.get(self._experiment.control), sums.get(arm)
         tests = {MetricRole.GOAL: self._goals, MetricRole.GUARDRAIL: self._guards, MetricRole.SECONDARY: 1}[
@@ -271,23 +233,21 @@ class Comparing:
             (control.sums.units if control else 0, treatment.sums.units if treatment else 0),
             (control.events if control else 0, treatment.events if treatment else 0),
             margin=self._margins.get(name) if role is MetricRole.GUARDRAIL else None,
+            fraction=self._progress.fraction(name),
         )
         if control is None or treatment is None or min(empty.units) < 2:
-            return replace(empty, note=self._waiting(metric, empty.units))
+            return not_yet.too_young(empty, self._progress)
         if not control.seen + treatment.seen:
             return replace(empty, note=self._collected.unseen.get(name) or _nothing_seen(metric))
         if role is MetricRole.GUARDRAIL and metric.kind is Kind.PROPORTION:
-            return self._exact(empty, metric, alpha)
-        return self._normal(empty, metric, (control, treatment), alpha)
-
-    def _waiting(self, metric: Metric, units: tuple[int, int]) -> str:
-        taken = duration_words(metric.delay + metric.window)
-        return f"{units[0]:,} and {units[1]:,} units have been in for the {taken} that this metric takes"
+            return not_yet.unless_it_says_something(self._exact(empty, metric, alpha), self._progress)
+        return self._normal(empty, (control, treatment), alpha, behind)
 
     def _normal(
-        self, empty: Comparison, metric: Metric, arms: tuple[ArmSums, ArmSums], alpha: float
+        self, empty: Comparison, arms: tuple[ArmSums, ArmSums], alpha: float, behind: str
     ) -> Comparison:
         """Compare by a normal approximation, once there are enough events."""
+        metric = self._metrics[empty.metric]
         moments = [aggregates(arm.sums) for arm in arms]
         columns = columns_of(empty.metric, metric)
         if not all(moment.mean(columns.denominator) for moment in moments):
@@ -300,26 +260,37 @@ class Comparing:
             return replace(
                 empty, effect=effect, note="the metric does not vary: every unit of an arm has the same value"
             )
-        design = self.progress.design(empty.metric, effect)
-        two_sided = empty.role is not MetricRole.GUARDRAIL
+        clocks = (empty.metric, behind) if behind else (empty.metric,)
+        return self._looked(replace(empty, effect=effect), effect, alpha, clocks)
+
+    def _looked(self, known: Comparison, effect: Effect, alpha: float, clocks: tuple[str, ...]) -> Comparison:
+        """Judge an effect if this is a look at it, and if there are enough events."""
+        design = self._progress.design(effect, *clocks)
+        if design is None:
+            return not_yet.before_its_look(known, self._progress)
+        if self._enough(known):
+            return self._judged(known, effect, design, alpha)
+        early = not_yet.too_few_events(known, self._progress, self._needed(known))
+        if early.outcome is ComparisonOutcome.NOT_YET:
+            return early
+        found = self._judged(known, effect, design, alpha)  # no more will come: shown, and decides nothing
+        return replace(found, outcome=ComparisonOutcome.OPEN, p_value=None, note=early.note)
+
+    def _judged(self, known: Comparison, effect: Effect, design: Design, alpha: float) -> Comparison:
+        """Add the interval, the p-value and what they say."""
+        metric, two_sided = self._metrics[known.metric], known.role is not MetricRole.GUARDRAIL
         width = design.multiplier(alpha, two_sided=two_sided)
         gain = _improvement(effect.absolute, metric) / effect.absolute_error
         found = replace(
-            empty,
-            effect=effect,
+            known,
             interval=effect.absolute_interval(width),
             relative=effect.relative_interval(width),
             p_value=design.p_value(gain if two_sided else -gain, two_sided=two_sided),
         )
-        if not self._gated(empty):
-            needed = (
-                minimum_events.RATE_EVENTS if metric.kind is Kind.PROPORTION else minimum_events.MEAN_EVENTS
-            )
-            note = f"{min(empty.events)} units with an event in the smaller arm; it decides from {needed} on"
-            return replace(found, outcome=ComparisonOutcome.OPEN, note=note)
         if effect.control < 0 or effect.treatment < 0:
             found = replace(found, note="negative values: the relative effect is undefined")
-        return replace(found, outcome=self._outcome(found, metric))
+        found = replace(found, outcome=self._outcome(found, metric))
+        return not_yet.unless_it_says_something(found, self._progress, width)
 
     def _outcome(self, found: Comparison, metric: Metric) -> ComparisonOutcome:
         low, high = _improvements(found.relative, metric) if found.relative else (None, None)
@@ -371,7 +342,7 @@ class Comparing:
         """
         if (
             empty.role is not MetricRole.GUARDRAIL
-            or self._gated(empty)
+            or self._enough(empty)
             or min(effect.control, effect.treatment) < 0
         ):
             return None
@@ -404,13 +375,9 @@ def _improvements(interval: Interval, metric: Metric) -> Interval:
 
 def _discovered(rest: list[Comparison], alpha: float) -> list[Comparison]:
     """Secondary metrics, significant only where e-BH keeps the false discovery rate at alpha."""
-    tested = [each for each in rest if each.p_value is not None]
-    found = e_bh([e_from_p(each.p_value or 0.0) for each in tested], alpha)
-    kept = {id(each) for each, keep in zip(tested, found, strict=True) if keep}
+    kept = e_bh([0.0 if each.p_value is None else e_from_p(each.p_value) for each in rest], alpha)
     decided = (ComparisonOutcome.BETTER, ComparisonOutcome.WORSE)
     return [
-        replace(each, outcome=ComparisonOutcome.OPEN)
-        if each.outcome in decided and id(each) not in kept
-        else each
-        for each in rest
+        replace(each, outcome=ComparisonOutcome.OPEN) if each.outcome in decided and not keep else each
+        for each, keep in zip(rest, kept, strict=True)
     ]

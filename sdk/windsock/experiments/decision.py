@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from windsock.experiments.analysis import Analysis, Comparison, ComparisonOutcome, MetricRole
+from windsock.experiments.analysis import Analysis
+from windsock.experiments.comparison import Comparison, ComparisonOutcome, MetricRole
+from windsock.experiments.quantities import duration_words
 from windsock.experiments.wording import effect_sentence, metric_title, percent
 
 _CROSSING: Final = 0.02
@@ -22,7 +25,7 @@ class State(StrEnum):
         INVALID: The arms cannot be compared.
         COLLECTING: No decision yet.
         HARMFUL: A goal or a guardrail is worse.
-        WIN: A goal is better, and no guardrail with a margin is open.
+        WIN: A goal is better, every guardrail has come as far as that needs, and every margin is shown.
         NO_EFFECT: Every goal is shown to be within the minimum effect.
         INCONCLUSIVE: The maximum is reached without a result.
         PREVIEW: The time of the analysis has not come; nothing is decided.
@@ -46,6 +49,19 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """A metric that a decision waits for.
+
+    Attributes:
+        metric: Its name.
+        until: About when it will be known; None if that can't be said.
+    """
+
+    metric: str
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The state, and the action that follows from it.
 
@@ -55,6 +71,7 @@ class Decision:
         arm: The arm to ship, if any.
         sentence: One sentence for the person who decides.
         reasons: The evidence, most important first.
+        waits: What it waits for, if a goal is already better or no goal has an interval yet.
     """
 
     state: State
@@ -62,6 +79,7 @@ class Decision:
     arm: str | None
     sentence: str
     reasons: tuple[str, ...]
+    waits: tuple[Wait, ...] = ()
 
 
 def decide(analysis: Analysis) -> Decision:
@@ -101,7 +119,7 @@ def trusted(analysis: Analysis, decision: Decision) -> Analysis:
     if decision.state is not State.INVALID:
         return analysis
     undecided = tuple(
-        each if each.outcome is ComparisonOutcome.NOTHING else replace(each, outcome=ComparisonOutcome.OPEN)
+        replace(each, outcome=ComparisonOutcome.OPEN) if each.is_told else each
         for each in analysis.comparisons
     )
     return replace(analysis, comparisons=undecided, collected=replace(analysis.collected, segments=()))
@@ -144,8 +162,7 @@ def _winner(analysis: Analysis) -> Comparison | None:
     for goal in sorted(analysis.of_role(MetricRole.GOAL), key=lambda each: each.p_value or 0.0):
         others = [each for each in _deciding(analysis) if each.arm == goal.arm and each is not goal]
         harmed = any(each.outcome is ComparisonOutcome.WORSE for each in others)
-        open_margin = any(each.margin and each.outcome is not ComparisonOutcome.WITHIN for each in others)
-        held = harmed or open_margin or _unjudged(analysis, {goal.arm})
+        held = harmed or _unjudged(analysis, {goal.arm}) or _waits(analysis, goal)
         if goal.outcome is ComparisonOutcome.BETTER and not held:
             return goal
     return None
@@ -168,6 +185,17 @@ def _no_worse(found: Comparison, analysis: Analysis) -> bool:
     return (found.effect.absolute if more_is_better else -found.effect.absolute) >= 0
 
 
+def _waits(analysis: Analysis, goal: Comparison) -> tuple[Wait, ...]:
+    """The guardrails that a better goal's arm can't win without."""
+    behind = (Wait(goal.waits_for, goal.expected),) if goal.waits_for else ()
+    margins = (
+        Wait(each.metric, each.expected)
+        for each in analysis.of_role(MetricRole.GUARDRAIL)
+        if each.arm == goal.arm and each.margin and each.outcome is not ComparisonOutcome.WITHIN
+    )
+    return (*behind, *margins)
+
+
 def _won(analysis: Analysis, goal: Comparison) -> Decision:
     guardrails = [each for each in analysis.of_role(MetricRole.GUARDRAIL) if each.arm == goal.arm]
     reasons = tuple(effect_sentence(each, analysis) for each in (goal, *guardrails))
@@ -183,16 +211,25 @@ def _undecided(analysis: Analysis) -> Decision:
         sentence = f"No arm changes a goal by {smallest} or more: keep {control}."
         return Decision(State.NO_EFFECT, Action.STOP, None, sentence, reasons)
     better = [each for each in goals if each.outcome is ComparisonOutcome.BETTER]
-    first = [effect_sentence(each, analysis) for each in better[:1]]
-    held = _held(analysis, better)
-    if analysis.fraction is not None and analysis.fraction >= 1:
-        missing = held or f"a difference of {smallest} is neither shown nor ruled out"
-        sentence = " ".join([*first, f"The maximum is reached, and {missing}. Keep {control}."])
+    if _complete(analysis, better):
+        missing = _held(analysis, better) or f"a difference of {smallest} is neither shown nor ruled out"
+        found = [effect_sentence(each, analysis) for each in better[:1]]
+        sentence = " ".join([*found, f"The maximum is reached, and {missing}. Keep {control}."])
         return Decision(State.INCONCLUSIVE, Action.STOP, None, sentence, reasons)
+    if better:
+        waits = _waits(analysis, better[0])
+        unjudged = _unjudged(analysis, {each.arm for each in better})
+        why = f"But {_held(analysis, better)}." if unjudged else _waiting_sentence(analysis, better[0], waits)
+        sentence = f"{effect_sentence(better[0], analysis)} {why} Go on."
+        return Decision(State.COLLECTING, Action.GO_ON, None, sentence, reasons, waits)
+    early = [each for each in goals if each.outcome is ComparisonOutcome.NOT_YET]
+    if len(early) == len(goals):
+        title = metric_title(goals[0].metric).capitalize()
+        sentence = f"Nothing can be said yet. {title}: {goals[0].note}. Go on."
+        waits = tuple(dict.fromkeys(Wait(each.metric, each.expected) for each in early))
+        return Decision(State.COLLECTING, Action.GO_ON, None, sentence, reasons, waits)
     progress = f" {percent(analysis.fraction)} of the maximum is in." if analysis.fraction is not None else ""
     sentence = f"Nothing is decided yet.{progress} Go on."
-    if held:
-        sentence = f"{first[0]} But {held}: go on."
     return Decision(State.COLLECTING, Action.GO_ON, None, sentence, reasons)
 
 
@@ -204,3 +241,24 @@ def _held(analysis: Analysis, better: list[Comparison]) -> str:
         first = unjudged[0]
         return f"the guardrail {metric_title(first.metric)} cannot be judged ({first.note})"
     return "a guardrail's margin is still open"
+
+
+def _complete(analysis: Analysis, better: list[Comparison]) -> bool:
+    """Whether the maximum is reached by the goals, and by the guardrails if one of the goals is better."""
+    counted = _deciding(analysis) if better else analysis.of_role(MetricRole.GOAL)
+    return all(each.fraction is not None and each.fraction >= 1 for each in counted)
+
+
+def _waiting_sentence(analysis: Analysis, goal: Comparison, waits: tuple[Wait, ...]) -> str:
+    """Which guardrails a better goal waits for, and until when."""
+    told = []
+    for each in waits:
+        until = f", until about {each.until:%Y-%m-%d}" if each.until is not None else ""
+        what = metric_title(each.metric)
+        if each.metric == goal.waits_for:
+            metric = analysis.declared.metrics[each.metric]
+            taken = duration_words(metric.delay + metric.window)
+            told.append(f"{what}, which takes {taken}{until}")
+        else:
+            told.append(f"the margin of {what}, which is still open{until}")
+    return f"A win waits for {', and for '.join(told)}."

@@ -1,14 +1,13 @@
-"""How far an experiment has come, and which design applies to its looks."""
+"""How far each metric of an experiment has come, and which design applies to a look at it."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
 
 from windsock.experiments.data.collecting import Collected
 from windsock.experiments.documents import PlannedLooks
-from windsock.experiments.metrics import Metric
 from windsock.experiments.reading import DeclaredExperiment
 from windsock.experiments.statistics import calendar, designs
 from windsock.experiments.statistics.effects import Effect
@@ -21,49 +20,42 @@ TIGHT_AT: Final = 10_000
 class Progress:
     """How far an experiment has come at the time of its analysis.
 
+    A metric's clock counts the units whose window in that metric has passed, so that a short window need not
+    wait for a long one. Planned looks are taken at all metrics at once: there the slowest clock counts.
+
     Attributes:
         declared: The experiment and its metrics.
         collected: The data collected on them.
+        whole: The data of all units if `collected` is of a segment; planned looks are counted on it.
     """
 
     declared: DeclaredExperiment
     collected: Collected
+    whole: Collected | None = None
 
-    @property
-    def fraction(self) -> float | None:
-        """Matured units over the maximum, or the time in which units matured over the longest duration."""
-        maximum = self.declared.experiment.maximum
-        if maximum is None:
+    def fraction(self, *names: str) -> float | None:
+        """Share of the maximum that the slowest of these metrics has come to; None without a maximum."""
+        if self.declared.experiment.maximum is None:
             return None
-        if maximum.units is not None:
-            matured = (
-                sum(arm.sums.units for arm in arms.values()) for arms in self.collected.metrics.values()
-            )
-            return min(1.0, min(matured, default=0) / maximum.units)
-        if maximum.duration is None or self.collected.exposed.first is None:
-            return 0.0
-        elapsed = self.collected.now - self._horizon - self.collected.exposed.first
-        return min(1.0, max(0.0, elapsed / maximum.duration))
+        return min(map(self._share, self.declared.metrics if self._together else names))
 
-    def design(self, name: str, effect: Effect) -> designs.Design:
-        """The design that sets how wide a metric's interval has to be now.
+    def design(self, effect: Effect, *names: str) -> designs.Design | None:
+        """The design that sets how wide an interval has to be now; None if this look decides nothing.
 
         Args:
-            name: The metric that is compared.
-            effect: Its effect.
+            effect: The effect of the metric that is compared.
+            names: The metric, and another one if it should not be ahead of that one.
         """
-        metric = self.declared.metrics[name]
-        fraction, declared = self.fraction, self.declared.experiment.design
+        fraction, declared = self.fraction(*names), self.declared.experiment.design
         if fraction is None:
-            matured = sum(arm.sums.units for arm in self.collected.metrics[name].values())
-            return designs.OpenEnded(max(1, matured), TIGHT_AT)
+            return designs.OpenEnded(max(1, min(map(self._units, names))), TIGHT_AT)
         if declared == "fixed":
-            return (
-                designs.FixedHorizon(effect.freedom) if fraction >= 1 else designs.GroupSequential((1.0,), 0)
-            )
+            return designs.FixedHorizon(effect.freedom) if fraction >= 1 else None
         if isinstance(declared, PlannedLooks):
             done = [look for look in declared.looks if look <= fraction]
-            return designs.GroupSequential(declared.looks, len(done), self._matured(metric, done))
+            if not done:
+                return None
+            return designs.GroupSequential(declared.looks, len(done), self._arrived(names[0], done))
         now = max(fraction, 1e-6)
         if not self.collected.exposed.arrived:
             return designs.UpToMaximum(now)
@@ -71,22 +63,72 @@ class Progress:
             part / calendar.COUNTS for part in range(1, calendar.COUNTS) if part / calendar.COUNTS < now
         ]
         shares.append(now)
-        units = self._matured(metric, shares)
+        units = self._arrived(names[0], shares)
         return designs.UntilDate(calendar.history(zip(shares, units, strict=True)))
 
-    @property
-    def _horizon(self) -> timedelta:
-        """How long a unit takes to mature in the slowest metric."""
-        return max(
-            (each.delay + each.window for each in self.declared.metrics.values()), default=timedelta(0)
-        )
+    def expected(self, name: str, factor: float) -> datetime | None:
+        """When a metric's clock will show this many times what it shows now, at the pace so far.
 
-    def _matured(self, metric: Metric, shares: list[float]) -> tuple[float, ...]:
+        None if it has not begun, or the maximum comes before.
+        """
+        fraction, first = self.fraction(name), self.collected.exposed.first
+        if first is None or (fraction is not None and fraction * factor > 1 + 1e-9):
+            return None
+        began = first + self._horizon(name)
+        passed = self.collected.now - began
+        return began + passed * factor if passed > timedelta(0) and factor < 1_000 else None
+
+    def reaches(self, name: str, share: float) -> datetime | None:
+        """When a metric's clock will show a share of the maximum; in units, at the pace so far."""
+        maximum, first = self.declared.experiment.maximum, self.collected.exposed.first
+        if maximum is not None and maximum.duration is not None and first is not None:
+            return first + self._horizon(name) + share * maximum.duration
+        fraction = self.fraction(name)
+        return self.expected(name, share / fraction) if fraction else None
+
+    def begins(self, name: str) -> datetime | None:
+        """When the first unit's window in a metric ends, if that has yet to come."""
+        first, horizon = self.collected.exposed.first, self.lasts(name)
+        return first + horizon if first is not None and first + horizon > self.collected.now else None
+
+    def lasts(self, name: str) -> timedelta:
+        """How long a unit takes to mature in a metric."""
+        metric = self.declared.metrics[name]
+        return metric.delay + metric.window
+
+    @property
+    def _together(self) -> bool:
+        """Whether all metrics are looked at by the clock of the slowest one."""
+        return isinstance(self.declared.experiment.design, PlannedLooks)
+
+    def _horizon(self, name: str) -> timedelta:
+        """How long a unit takes to move a metric's clock."""
+        return max(map(self.lasts, self.declared.metrics)) if self._together else self.lasts(name)
+
+    def _share(self, name: str) -> float:
+        """Matured units over the maximum, or the time in which units matured over the longest duration."""
+        maximum = self.declared.experiment.maximum
+        assert maximum is not None  # noqa: S101 - `fraction` has seen that
+        if maximum.units is not None:
+            return min(1.0, self._units(name) / maximum.units)
+        assert maximum.duration is not None  # noqa: S101 - the model has one of the two
+        if self.collected.exposed.first is None:
+            return 0.0
+        elapsed = self.collected.now - self.lasts(name) - self.collected.exposed.first
+        return min(1.0, max(0.0, elapsed / maximum.duration))
+
+    def _units(self, name: str) -> int:
+        """Matured units over all arms."""
+        planned = self.declared.experiment.design != "any_time"
+        counted = self.whole if planned and self.whole is not None else self.collected
+        return sum(arm.sums.units for arm in counted.metrics.get(name, {}).values())
+
+    def _arrived(self, name: str, shares: list[float]) -> tuple[float, ...]:
         """Units that a metric had at these shares of the duration; empty if the maximum is in units."""
         exposed, maximum = self.collected.exposed, self.declared.experiment.maximum
         if not exposed.arrived or exposed.first is None or maximum is None or maximum.duration is None:
             return ()
-        ahead = (self._horizon - metric.delay - metric.window) / maximum.duration
+        ahead = (self._horizon(name) - self.lasts(name)) / maximum.duration
         parts = np.arange(len(exposed.arrived) + 1) / calendar.COUNTS
         parts[-1] = min(parts[-1], (self.collected.now - exposed.first) / maximum.duration)
         found = np.interp(np.array(shares) + ahead, parts, (0, *np.cumsum(exposed.arrived)))

@@ -11,6 +11,7 @@ from windsock.experiments.analysis import Analysis, analyse, analyse_goals
 from windsock.experiments.data.collecting import Collected, collect, collect_earlier
 from windsock.experiments.data.warehouse import Backend, Warehouse, open_warehouse
 from windsock.experiments.decision import Decision, decide
+from windsock.experiments.documents import PlannedLooks
 from windsock.experiments.reading import DeclaredExperiment, read_declared
 from windsock.experiments.reporting.page import page, sections
 from windsock.experiments.snapshot import Snapshot, from_json, to_json
@@ -101,9 +102,12 @@ def _earlier(
     warehouse: Warehouse, declared: DeclaredExperiment, last: Collected, looks: int
 ) -> Iterator[Analysis]:
     """The goals at earlier looks, evenly spaced since the first unit matured."""
+    names = declared.experiment.metrics.goal
+    if isinstance(declared.experiment.design, PlannedLooks):  # by the clock of the slowest metric
+        names = list(declared.metrics)
     goals = DeclaredExperiment(
         declared.experiment.model_copy(update={"segments": []}),
-        {name: declared.metrics[name] for name in declared.experiment.metrics.goal},
+        {name: declared.metrics[name] for name in names},
         declared.places,
     )
     horizon = max(metric.delay + metric.window for metric in goals.metrics.values())

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from windsock.experiments.analysis import Analysis, Comparing, Comparison, said
+from windsock.experiments.analysis import Analysis, Comparing, said
+from windsock.experiments.comparison import Comparison
 from windsock.experiments.data.segment_sums import SegmentSums
 
 
@@ -47,4 +48,4 @@ def _goals(analysis: Analysis, part: SegmentSums, parts: int) -> list[Comparison
     for arms in part.metrics.values():
         counted |= {arm: max(counted.get(arm, 0), sums.sums.units) for arm, sums in arms.items()}
     within = replace(collected, metrics=part.metrics, exposed=replace(collected.exposed, counted=counted))
-    return Comparing(analysis.declared, within, parts).each_goal()
+    return Comparing(analysis.declared, within, parts, collected).each_goal()

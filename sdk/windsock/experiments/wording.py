@@ -6,7 +6,8 @@ from math import isfinite
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from windsock.experiments.analysis import Analysis, Comparison
+    from windsock.experiments.analysis import Analysis
+    from windsock.experiments.comparison import Comparison
     from windsock.experiments.documents import Experiment
 
 _PERCENT = "\N{NO-BREAK SPACE}%"
@@ -65,6 +66,8 @@ def effect_sentence(found: "Comparison", analysis: "Analysis") -> str:
     title, control = metric_title(found.metric), analysis.declared.experiment.control
     if found.effect is None:
         return sentence(f"{title.capitalize()} in {found.arm}: {found.note}")
+    if found.outcome == "not yet":
+        return f"{title.capitalize()} in {found.arm}, not yet: {found.note}."
     words = {
         "better": "is better",
         "worse": "is worse",
@@ -109,7 +112,10 @@ def method(analysis: "Analysis") -> Iterator[str]:
     elif experiment.design == "fixed":
         yield "There is one look, at the end: nothing is decided before it (Welch's test)."
     else:
-        yield "Looks are planned: error is spent in O'Brien and Fleming's shape (Lan and DeMets 1983)."
+        yield (
+            "Looks are planned: error is spent in O'Brien and Fleming's shape (Lan and DeMets 1983). A look "
+            "is at every metric at once, so the one with the longest window sets its time."
+        )
     yield "Ratios use the delta method (Deng et al. 2018)."
     if any(metric.covariate for metric in analysis.declared.metrics.values()):
         yield "What a unit did before its first exposure narrows the interval (CUPED, Deng et al. 2013)."

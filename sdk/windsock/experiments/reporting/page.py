@@ -6,7 +6,8 @@ from html import escape
 from importlib.resources import files
 from math import isfinite
 
-from windsock.experiments.analysis import Analysis, Comparison, ComparisonOutcome, MetricRole
+from windsock.experiments.analysis import Analysis
+from windsock.experiments.comparison import Comparison, ComparisonOutcome, MetricRole
 from windsock.experiments.decision import Decision, State, trusted
 from windsock.experiments.reporting import drawing
 from windsock.experiments.reporting.left_out import left_out
@@ -27,6 +28,7 @@ _OUTCOMES = {
     ComparisonOutcome.WORSE: "worse",
     ComparisonOutcome.WITHIN: "within what is accepted",
     ComparisonOutcome.OPEN: "not decided",
+    ComparisonOutcome.NOT_YET: "not yet",
     ComparisonOutcome.NOTHING: "no number",
 }
 

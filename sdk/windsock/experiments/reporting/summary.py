@@ -1,8 +1,9 @@
 """A result's summary: as plain data for programs, and as a commit message for people."""
 
 import json
+from datetime import datetime
 
-from windsock.experiments.analysis import Comparison
+from windsock.experiments.comparison import Comparison
 from windsock.experiments.decision import trusted
 from windsock.experiments.reporting.left_out import data_end
 from windsock.experiments.result import Result
@@ -19,6 +20,7 @@ def as_data(result: Result) -> dict[str, object]:
         "arm": decision.arm,
         "sentence": decision.sentence,
         "reasons": list(decision.reasons),
+        "waits": [{"metric": each.metric, "until": _time(each.until)} for each in decision.waits],
         "comparisons": [_comparison(each) for each in analysis.comparisons],
         "segments": [
             {"attribute": each.attribute, "value": each.value, **_comparison(each.comparison)}
@@ -45,7 +47,14 @@ def _comparison(each: Comparison) -> dict[str, object]:
         "units": each.units,
         "events": each.events,
         "note": each.note,
+        "fraction": each.fraction,
+        "waits_for": each.waits_for or None,
+        "expected": _time(each.expected),
     }
+
+
+def _time(value: datetime | None) -> str | None:
+    return value.isoformat() if value is not None else None
 
 
 def _finite(value: float) -> float | None:

@@ -11,11 +11,10 @@ MEAN_EVENTS = 100
 """For a mean or ratio: units with a nonzero value, in each arm."""
 
 
-def enough(events: int, *, proportion: bool) -> bool:
-    """Whether the smaller arm has enough events for a normal approximation.
+def needed(*, proportion: bool) -> int:
+    """The events that each arm needs before a normal approximation may decide.
 
     Args:
-        events: Units with an event (a proportion) or with a nonzero value, in the smaller arm.
         proportion: Whether the metric is a proportion of units.
     """
-    return events >= (RATE_EVENTS if proportion else MEAN_EVENTS)
+    return RATE_EVENTS if proportion else MEAN_EVENTS
