@@ -113,7 +113,7 @@ def test_a_guardrail_whose_window_has_not_passed_stops_a_win(look, tmp_path, dec
     with engines.parquet(winning(), tmp_path) as warehouse:
         result = analyze("cheaper_model", warehouse, flags=flags, now=NOW)
     assert result.decision.state is State.COLLECTING
-    assert "the guardrail guarded cannot be judged" in result.decision.sentence
+    assert "A win waits for guarded, which takes 60 days" in result.decision.sentence
 
 
 @pytest.mark.parametrize(("worse", "state"), [(2.0, State.INCONCLUSIVE), (1.0, State.WIN)])
