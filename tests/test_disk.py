@@ -68,3 +68,13 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     holder.communicate()
     assert disk.lock(descriptor)
     os.close(descriptor)
+
+
+def test_the_name_of_an_unfinished_file_is_known(tmp_path: Path) -> None:
+    target = tmp_path / "mirror" / "all.flagd.json"
+    with disk.replacing(target) as file:
+        (unfinished,) = target.parent.iterdir()
+        file.write(b"{}")
+        assert disk.is_temporary(str(unfinished))
+    assert list(target.parent.iterdir()) == [target]
+    assert not any(map(disk.is_temporary, [str(target), "flags/notes.tmp", "flags/.hidden.flagd.json"]))

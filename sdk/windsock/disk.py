@@ -24,7 +24,7 @@ _ABANDONED_SECONDS: Final = 3600.0
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, private: bool = False, sync: bool = True) -> Iterator[BinaryIO]:
     """Write a file that replaces `path` when the block ends without an error.
 
     A reader sees the old file or the new one, also after a crash: the content is on the disk before the name
@@ -35,6 +35,8 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
         path: Its folder is made when missing.
         private: Only this user may read the file: `make_private` makes its folder, its permissions are 600,
             and a link in its place is itself replaced. Otherwise anyone may read a new file.
+        sync: False if the content need not be on the disk before the name changes: a crash may then leave
+            anything under the name.
 
     Raises:
         OSError: The file cannot be written.
@@ -56,7 +58,8 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
                 os.fchmod(descriptor, before.st_mode & 0o777 if before else new)
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         temporary.replace(target)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -72,6 +75,11 @@ def replace(path: Path, data: bytes, *, private: bool = False) -> None:
     """
     with replacing(path, private=private) as file:
         file.write(data)
+
+
+def is_temporary(path: str) -> bool:
+    """Whether a path is the name that `replacing` gives to what it still writes."""
+    return path.endswith(_SUFFIX) and os.path.basename(path).startswith(".")  # noqa: PTH119 - called for each file event
 
 
 def sync_folder(folder: Path) -> None:

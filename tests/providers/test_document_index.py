@@ -24,7 +24,7 @@ from windsock.providers import FilesProvider, document_index, files
 from windsock.providers.document_index import read_indexed
 from windsock.providers.index_stamp import Signature
 
-COUNT = 12_000
+COUNT = 24_000
 
 spawn = multiprocessing.get_context("spawn")
 
@@ -208,6 +208,34 @@ def test_an_index_of_a_file_that_was_just_written_is_stamped_at_the_next_look(pa
     signature = settled(path)
     provider.refresh()
     assert document_index.mapped(str(path), signature) is not None
+
+
+def test_an_index_that_is_not_on_the_disk_gets_no_stamp(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signature = settled(path)
+
+    def refuse(_: int) -> None:
+        raise OSError("the disk refuses")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        read = read_indexed(path.read_bytes(), str(path), set(), Event(), signature)
+    assert isinstance(lists_of(read)[0], IndexedTexts)
+    assert document_index.mapped(str(path), signature) is None
+    document_index.confirm(path.read_bytes(), str(path), signature)
+    assert document_index.mapped(str(path), signature) is not None
+
+
+def test_a_few_small_documents_need_no_index(folder: Path) -> None:
+    rule = {"if": [{"in": [{"var": "targetingKey"}, [user(number) for number in range(8_000)]]}, "one"]}
+    flag = {"state": "ENABLED", "variants": {"one": 1}, "targeting": rule}
+    paths = [folder / f"{number}.flagd.json" for number in range(4)]
+    for count, path in enumerate(paths, 1):
+        path.write_text(json.dumps({"flags": {path.stem[0]: flag}}))
+        assert 256 * 1024 < path.stat().st_size < 1024 * 1024 // 3
+        provider = FilesProvider(folder)
+        provider.refresh()
+        assert provider.compiled[str(count - 1)].evaluate({"targetingKey": user(1)}).value == 1
+        assert len(indexes()) == (0 if count < 4 else 4)
 
 
 @pytest.mark.parametrize("how", ["in place", "replaced"])

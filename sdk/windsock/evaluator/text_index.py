@@ -1,7 +1,7 @@
 """An index of a document's long lists: which of them a text is in, looked up in bytes that processes share.
 
 The index is a table of buckets and their contents. A text's CRC-32 names its bucket, which holds, text after
-text, the record ``0xFF text 0xFE code``. UTF-8 has neither byte, so searching for a record compares the whole
+text, the record ``code 0xFE text 0xFF``. UTF-8 has neither byte, so searching for a record compares the whole
 text. A code stands for a set of lists: the lists that its texts are in.
 """
 
@@ -17,10 +17,10 @@ from windsock.evaluator.values import parse_float
 
 T = TypeVar("T")
 
-_BUCKET: Final = 8
+_BUCKET: Final = 4
 """The average number of texts in a bucket."""
 
-_CROWDED: Final = 32 * _BUCKET
+_CROWDED: Final = 64 * _BUCKET
 """More texts don't share a bucket by chance; searching them would be slow."""
 
 _MOST_CODES: Final = 128 * 128
@@ -35,6 +35,9 @@ class Content(Protocol):
 
     def __getitem__(self, key: slice, /) -> bytes:
         """Copy a part."""
+
+    def find(self, wanted: bytes, start: int, end: int, /) -> int:
+        """The first place of these bytes in a part, or -1."""
 
 
 class Tables(NamedTuple):
@@ -65,15 +68,15 @@ def build(lists: Sequence[Sequence[str]], start: int) -> Tables | None:
     if coded is None:
         return None
     codes, code_of = coded
-    marks = [b"\xfe" + _mark(code) for code in range(len(codes))]
+    marks = [_mark(code) + b"\xfe" for code in range(len(codes))]
     count = len(code_of) // _BUCKET + 1
     buckets: list[list[bytes]] = [[] for _ in range(count)]
     for text, code in code_of.items():
         key = text.encode("utf-8", "surrogatepass")
-        buckets[crc32(key) % count].append(key + marks[code])
+        buckets[crc32(key) % count].append(marks[code] + key + b"\xff")
     if max(map(len, buckets)) > _CROWDED:
         return None
-    joined = [b"\xff" + b"\xff".join(bucket) for bucket in buckets]
+    joined = list(map(b"".join, buckets))
     bounds = array("I", accumulate(map(len, joined), initial=start + _NUMBER * (count + 1)))
     return Tables(bounds.tobytes(), b"".join(joined), codes)
 
@@ -137,8 +140,8 @@ class TextIndex:
         """The texts with some marks, each once, in the order of the index, with what their marks map to."""
         for start, end in zip(self._bounds[:-1], self._bounds[1:], strict=True):
             for record in self._content[start:end].split(b"\xff"):
-                if (found := wanted.get(record[-2:])) is not None:
-                    yield record[:-3].decode("utf-8", "surrogatepass"), found
+                if (found := wanted.get(record[:2])) is not None:
+                    yield record[3:].decode("utf-8", "surrogatepass"), found
 
     def lookup(self, choices: Mapping[bytes, T]) -> Callable[[str, T], T]:
         """Maps a text, and the choice for other texts, to the choice for the text's mark."""
@@ -146,14 +149,13 @@ class TextIndex:
         count = len(bounds) - 1
 
         def choose(text: str, otherwise: T) -> T:
-            key = text.encode("utf-8", "surrogatepass")
+            try:
+                key = text.encode()
+            except UnicodeEncodeError:  # half a surrogate pair; to allow it in each text takes twice as long
+                key = text.encode("utf-8", "surrogatepass")
             bucket = crc32(key) % count
-            records = content[bounds[bucket] : bounds[bucket + 1]]
-            at = records.find(b"\xff%b\xfe" % key)
-            if at < 0:
-                return otherwise
-            at += len(key) + 2
-            return choice_of(records[at : at + 2], otherwise)
+            at = content.find(b"\xfe%b\xff" % key, bounds[bucket], bounds[bucket + 1])
+            return otherwise if at < 0 else choice_of(content[at - 2 : at], otherwise)
 
         return choose
 

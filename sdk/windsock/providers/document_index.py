@@ -38,7 +38,7 @@ logger = logging.getLogger("windsock.flags")
 _PATIENCE: Final = 30.0
 """Seconds to wait for another process that makes an index."""
 
-_MAGIC: Final = b"wsindex2" if sys.byteorder == "little" else b"wsindeX2"
+_MAGIC: Final = b"wsindex3" if sys.byteorder == "little" else b"wsindeX3"
 _START: Final = struct.Struct("=8s16sI32sQQQ")
 _CHECKED_FROM: Final = 28
 _CHUNK: Final = 1 << 20
@@ -298,7 +298,7 @@ def _make(asked: _Asked) -> _Found:
     indexed = None if document.problems else _indexed(document, len(asked.data))
     if not asked.path.exists():
         _sweep(asked.path.parent)
-    with disk.replacing(asked.path, private=True) as file:
+    with disk.replacing(asked.path, private=True, sync=False) as file:  # its stamp waits for the disk
         file.writelines(_packed(asked, *(indexed or _NONE)))
     return (indexed and _open(asked)) or _Found(document)
 

@@ -21,7 +21,7 @@ from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode, ProviderNotReadyError
 from openfeature.provider import ProviderStatus
 
-from windsock import threads
+from windsock import disk, threads
 from windsock.errors import FlagFileError
 from windsock.flag_names import MIRROR_FOLDER, SUFFIXES
 from windsock.flags import Document, FlagSet, merge, read_document
@@ -40,7 +40,10 @@ _YOUNG = 0.1
 """Seconds within which two writes may have the same time stamp, with a margin."""
 
 _INDEXED = 256 * 1024
-"""Bytes from which on a document is read through an index of its lists."""
+"""Bytes from which on one of many documents is read through an index of its lists."""
+
+_FEW = 4 * _INDEXED
+"""Bytes of all documents that a process holds itself, because it then sees a change sooner."""
 
 _THREAD = "windsock-files"
 
@@ -85,6 +88,7 @@ class FilesProvider(CompiledProvider):
         self._gone_at: float | None = None
         self._files: dict[str, _File] = {}
         self.served_revisions: tuple[str, ...] = ()
+        self._indexed_from = _INDEXED
         self._index_faults: set[str] = set()
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -128,6 +132,7 @@ class FilesProvider(CompiledProvider):
         with self._lock:
             found = set(_list(self._folder))
             paths = sorted({*found, *self._files}, key=_in_order)
+            self._indexed_from = max(_INDEXED, _FEW // (len(paths) or 1))
             looked = {path: self._look(path, self._files.get(path)) for path in paths}
             looked = {path: file for path, file in looked.items() if file.document or path in found}
             for path, file in looked.items():
@@ -171,7 +176,7 @@ class FilesProvider(CompiledProvider):
 
     def _mapped(self, path: str, signature: Signature | None) -> Document | None:
         """A large document by an index that was checked for this very file, if there is one."""
-        if signature is None or signature[2] < _INDEXED:
+        if signature is None or signature[2] < self._indexed_from:
             return None
         from windsock.providers.document_index import mapped  # noqa: PLC0415 - few files are so large
 
@@ -185,7 +190,7 @@ class FilesProvider(CompiledProvider):
     ) -> Document:
         """Read a document, a large one through an index that other processes share."""
         same = last_good is not None and hashlib.sha256(data).hexdigest().startswith(last_good.revision)
-        if len(data) < _INDEXED:
+        if len(data) < self._indexed_from:
             return last_good if last_good is not None and same else read_document(data, path)
         from windsock.providers import document_index  # noqa: PLC0415 - few files are so large
 
@@ -253,7 +258,7 @@ class FilesProvider(CompiledProvider):
                     rust_timeout=int(self._poll * 1000),
                     yield_on_timeout=True,
                     raise_interrupt=False,
-                    watch_filter=None,
+                    watch_filter=_matters,
                 ):
                     self._refresh_safely()
             except Exception as error:  # noqa: BLE001 - no folder yet, or no file events: the watcher goes on
@@ -290,6 +295,11 @@ class FilesProvider(CompiledProvider):
 def _is_not_ours(record: logging.LogRecord) -> bool:
     """Keep our watcher's "1 change detected" out of a service's log, but not other watchers'."""
     return record.threadName != _THREAD or record.levelno != logging.INFO
+
+
+def _matters(_: object, path: str) -> bool:
+    """Whether a file event is worth a check: not while the mirror still writes what it will rename."""
+    return not disk.is_temporary(path)
 
 
 def _list(folder: Path) -> list[str]:

@@ -4,8 +4,8 @@ To know that an index belongs to a document and is undamaged, a process reads bo
 process that has done so writes the stamp, and the next one reads neither. A stamp names the document as the
 watcher does, by its `Signature`, and the index by its inode, size and modification time. It is outside the
 checksum, and writing it keeps the modification time. Once either file is written or replaced, the stamp no
-longer counts and both are read again. An index is on the disk before it gets its name, so a crash leaves none
-that is half written.
+longer counts and both are read again. An index is on the disk before it gets its stamp, so a
+stamped one is whole, also after a crash.
 """
 
 import hashlib
@@ -48,6 +48,7 @@ def stamp(path: Path, checked: BinaryIO, signature: Signature) -> None:
         with open_private(path, "r+b") as file:
             if not os.path.samestat(index, os.fstat(file.fileno())):
                 return
+            os.fsync(file.fileno())
             file.seek(PLACE)
             file.write(stamp_of(signature, index))
         os.utime(path, ns=(time.time_ns(), index.st_mtime_ns))

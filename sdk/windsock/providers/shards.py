@@ -5,9 +5,11 @@ shard is the first eight hex digits of sha256(targeting key) modulo S: one line 
 Callers of windsock's own providers request ``<name>.profile``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from windsock.evaluator import CompiledFlag, Outcome
+from windsock.evaluator.compiled import Evaluate
 from windsock.flag_names import COUNT, shard_of
 
 
@@ -17,9 +19,14 @@ class ShardedFlag:
     Args:
         key: The key that callers use: ``teacher.profile``.
         shards: The compiled shard flags, by number.
+
+    Attributes:
+        key: As given.
+        flag: The first shard's flag.
+        rule: Evaluates the user's shard; raises as its rule does.
     """
 
-    __slots__ = ("_count", "_shards", "flag", "key")
+    __slots__ = ("_count", "_shards", "flag", "key", "rule")
     constant = None
     decided_by = None
 
@@ -28,6 +35,7 @@ class ShardedFlag:
         self.flag = shards[0].flag
         self._shards = shards
         self._count = len(shards)
+        self.rule: Final = _rule([shard.rule for shard in shards])
 
     def shard(self, targeting_key: object) -> CompiledFlag:
         """The shard of a user; the first without a targeting key."""
@@ -37,9 +45,16 @@ class ShardedFlag:
         """Evaluate the user's shard; never raises."""
         return self.shard(context.get("targetingKey")).evaluate(context)
 
-    def rule(self, context: Mapping[str, object]) -> Outcome:
-        """Evaluate the user's shard; raises as its rule does."""
-        return self.shard(context.get("targetingKey")).rule(context)
+
+def _rule(rules: Sequence[Evaluate]) -> Evaluate:
+    """One rule for all shards: a function rather than a method, as it is called for each user."""
+    count = len(rules)
+
+    def run(context: Mapping[str, object]) -> Outcome:
+        key = context.get("targetingKey")
+        return rules[shard_of(key if type(key) is str else None, count)](context)
+
+    return run
 
 
 def sharded(compiled: Mapping[str, CompiledFlag]) -> dict[str, ShardedFlag]:
