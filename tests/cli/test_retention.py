@@ -15,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 from tests.flagfiles import write_flags
 from tests.waiting import eventually
 
+from windsock.postgres.queries import load_queries
 from windsock.postgres.retention import FORGOTTEN, PRUNED, forget
 from windsock.usage import hashed_user_id
 from windsock.usage.data import Arm, Event, Measured, Pending, Use, stored_user_id
@@ -105,7 +106,7 @@ def test_what_is_old_goes_and_what_is_new_stays(run, tables, tmp_path):
         )
     for when in (OLD - timedelta(days=2), OLD, NEW):
         history(tables, "ann", when)
-    (tmp_path / "flagd").mkdir()
+    write_flags(tmp_path / "flagd" / "teacher.flagd.json", {})
     foretold = run("prune", "--older-than", "90d", "--dry-run")
     assert sorted(rows(tables, "usage_logs", "user_id")) == ["ann", "bob"]
     said = run("prune", "--older-than", "90d")
@@ -157,11 +158,13 @@ def test_a_flag_that_cannot_be_read_might_run_an_experiment(run, tables, tmp_pat
 def test_a_folder_of_flags_that_is_not_there_closes_no_experiment(run, tables, tmp_path):
     exposure(tables, "open", "ann", OLD)
     (tmp_path / "a file").touch()
-    for mistyped in ("flagdd", "a file"):
+    (tmp_path / "not mounted").mkdir()
+    for mistyped in ("flagdd", "a file", "not mounted"):
         said = run("prune", "--older-than", "90d", "--flags", mistyped, expect=4)
-        assert f"--flags {mistyped}: there is no such folder; nothing was deleted" in said
+        assert f"{mistyped}: there is no flag file, so every experiment would count as over" in said
     assert rows(tables, "windsock.exposures", "unit") == ["ann"]
-    assert "there is no folder flagd: an experiment is open only if" in run("prune", "--older-than", "90d")
+    said = run("prune", "--older-than", "90d")
+    assert "there is no flag file in flagd: an experiment is open only if" in said
 
 
 def test_a_person_is_erased_everywhere_and_the_others_stay(run, tables):
@@ -306,12 +309,6 @@ QUESTIONS = {
     "usage --healed": "select * from usage_logs where healed <> '[]' order by requested_at desc limit 20",
     "usage": "select * from usage_logs order by requested_at desc limit 20",
     "prune": f"select id from usage_logs where requested_at < '{OLD}' limit 10",
-    "forget, events": "select * from windsock.metric_events where user_id = any('{a,b}') or unit = any('{a,b}')",
-    "forget, events of requests": (
-        "select * from windsock.metric_events where user_id is null and unit is null and request_id in"
-        " (select request_id from usage_logs where user_id = any('{a,b}'))"
-    ),
-    "forget, exposures": "select * from windsock.exposures where unit = any('{a,b}')",
     "prune, events": f"select id from windsock.metric_events where occurred_at < '{OLD}'",
     "explain --at": (
         f"select * from windsock.assignment_history where user_id = 'a' and changed_at <= '{OLD}'"
@@ -328,11 +325,20 @@ def test_what_the_commands_ask_has_an_index(tables, question):
     assert "Seq Scan" not in plan
 
 
+@pytest.mark.parametrize("name", sorted(FORGOTTEN.keys() - {"profile_changes"}))  # people's changes are few
+def test_each_table_is_asked_for_a_person_by_an_index(tables, name):
+    query = load_queries("windsock.postgres", "retention.sql")[f"forget_{name}"].replace(b"{type}", b"uuid")
+    tables.execute("set enable_seqscan = off")
+    given = {"names": [ANN, "hash"], "ids": [ANN], "uuids": [ANN]}
+    plan = "\n".join(line for (line,) in tables.execute(b"explain " + query, given))
+    assert "Seq Scan" not in plan
+
+
 @contextlib.contextmanager
-def mirror(database, user, tmp_path):
+def mirror(database, user, tmp_path, *arguments):
     """A mirror that prunes; its log. At the end it must stop on SIGTERM, with status 0."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("WINDSOCK")}
-    command = [WINDSOCK, "mirror", "run", "--flag", "teacher", "--prune-older-than", "90d"]
+    command = [WINDSOCK, "mirror", "run", "--flag", "teacher", "--prune-older-than", "90d", *arguments]
     environment = clean | {"DATABASE_URL": make_conninfo(database, user=user)}
     log = tmp_path / "log"
     with log.open("w") as file:
@@ -362,3 +368,22 @@ def test_the_mirror_prunes_if_its_login_may_and_mirrors_all_the_same(
         eventually((tmp_path / "flagd" / "mirror" / "profiles.flagd.json").exists)
     assert len(rows(tables, "usage_logs", "id")) == (1 if may else 2)
     assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_mirror_that_does_not_find_the_flags_says_so(*, database, postgres, tmp_path, tables, named):
+    request(tables, ANN, OLD)
+    name = f"mirror_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"create role {name} login bypassrls in role windsock_mirror, windsock_pruner")
+    arguments = ["--git-folder", "mistyped"] if named else []
+    told = (
+        "old rows are not deleted: mistyped: there is no flag file"
+        if named
+        else "there is no flag file in flagd: an experiment is open only if"
+    )
+    with mirror(database, name, tmp_path, *arguments) as log:
+        eventually(lambda: told in log.read_text())
+        if not named:
+            eventually(lambda: "1 old rows deleted" in log.read_text())
+    assert len(rows(tables, "usage_logs", "id")) == named

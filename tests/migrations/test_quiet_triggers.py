@@ -230,6 +230,33 @@ def test_a_service_that_is_frozen_in_a_withdrawal_blocks_no_correction(database,
     ]
 
 
+CHANGES = (
+    "update app_configurations set settings = '{\"temperature\": 1}'",
+    "update profiles set config_id = (select id from app_configurations limit 1)",
+    "delete from app_configurations",
+    "truncate app_configurations, profiles",
+)
+
+
+@pytest.mark.parametrize(
+    "table", ["change_log", "assignment_history", "configuration_history", "withdrawals"]
+)
+def test_a_lock_on_a_table_of_ours_holds_no_application_up(database, application, table):
+    application.execute("set statement_timeout = '30s'")  # three triggers wait a second each at most
+    with connect(database) as other, other.transaction():
+        other.execute(f"lock table windsock.{table}")
+        for change in CHANGES:
+            application.execute(change)
+    assert application.execute("select count(*) from app_configurations").fetchone() == (0,)
+
+
+def test_every_trigger_of_ours_that_writes_waits_briefly_for_locks(application):
+    waits = "select oid::regproc::text, proconfig from pg_proc where prosecdef and prorettype = 'trigger'::regtype"
+    found = dict(application.execute(waits).fetchall())
+    assert len(found) >= 7
+    assert [name for name, settings in found.items() if "lock_timeout=1s" not in settings] == []
+
+
 def test_an_id_that_no_index_takes_is_logged_all_the_same(empty_database):
     with connect(empty_database) as connection:
         connection.execute("create table profiles (id text)")

@@ -1,5 +1,6 @@
 """The guard of a mirror that publishes: what it stops, what it lets through, and what it remembers."""
 
+import itertools
 import json
 
 import pytest
@@ -122,6 +123,51 @@ def test_restarts_do_not_open_the_guard(world, crowd):
         with pytest.raises(GuardError, match="of 1,000 published"):
             world.mirror().once()
     assert len(world.served()) == 810
+
+
+class Killed(BaseException):
+    """What ends a mirror at a chosen point."""
+
+
+@pytest.fixture
+def kill_after(monkeypatch):
+    """End a mirror's publication when so many documents are written, or when only its memory isn't."""
+
+    def arrange(mirror, documents):
+        write, done = mirror._folder.write, itertools.count()
+
+        def end(*_):
+            raise Killed
+
+        def write_some(name, data):
+            if "flagd" in name and next(done) >= documents:
+                end()
+            return write(name, data)
+
+        monkeypatch.setattr(mirror._folder, "write", write_some)
+        monkeypatch.setattr(mirror._publisher, "_remember", end)
+
+    return arrange
+
+
+@pytest.mark.parametrize("documents", [1, 3, 4])
+def test_a_mirror_that_is_killed_while_a_configuration_goes_is_not_stopped(
+    world, crowd, kill_after, documents
+):
+    world.mirror(shards=4).once()
+    deactivate(world, world.seed)
+    mirror = world.mirror(shards=4)
+    kill_after(mirror, documents)
+    with pytest.raises(Killed):
+        mirror.once()
+    assert len(world.served()) < 1000
+    assert world.mirror(shards=4).once().assigned == 50
+    world.execute(
+        "delete from profiles where id in (select id from profiles where config_id = %s limit 11)", crowd
+    )
+    for _ in range(2):  # what the guard forgave was the deactivation, and that once
+        with pytest.raises(GuardError, match="11 of 50 published"):
+            world.mirror(shards=4).once()
 
 
 @pytest.mark.parametrize("damage", [b"{", b"", None], ids=["cut", "empty", "deleted"])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from windsock.mirror.rows import ConfigurationRow, HeldBackError, read_profile
+from windsock.mirror.rows import ConfigurationRow, HeldBackError, read_profile, read_settings
 
 
 def row(settings, size=None):
@@ -19,11 +19,15 @@ def nested(depth):
     return value
 
 
+def profile_of(row, *flags_and_fields):
+    return read_profile(row, read_settings(row), *flags_and_fields)
+
+
 @pytest.mark.parametrize(
     "settings", [{}, {"a": 1}, {"a": [1, {"b": None}]}, {"k": 2**53}, nested(20), {"ref": "$ref"}]
 )
 def test_ordinary_settings_are_published(settings):
-    profile, strays = read_profile(row(settings), ("teacher",))
+    profile, strays = profile_of(row(settings), ("teacher",))
     assert not strays
     assert json.loads(profile.settings["teacher"]) == settings
 
@@ -47,7 +51,7 @@ def test_ordinary_settings_are_published(settings):
 )
 def test_what_a_flagd_client_could_not_read_is_held_back(settings, message):
     with pytest.raises(HeldBackError, match=message):
-        read_profile(row(settings, size=5_000_000 if settings is None else None), ("teacher",))
+        profile_of(row(settings, size=5_000_000 if settings is None else None), ("teacher",))
 
 
 BOTH = ("teacher", "aura")
@@ -67,7 +71,7 @@ FIELDS = {"teacher": ("top_k", "temperature"), "aura": ("l1_model", "temperature
     ],
 )
 def test_several_classes_share_a_row(settings, published):
-    profile, strays = read_profile(row(settings), BOTH, FIELDS)
+    profile, strays = profile_of(row(settings), BOTH, FIELDS)
     assert {flag: json.loads(text) for flag, text in profile.settings.items()} == published
     assert not strays
 
@@ -83,7 +87,7 @@ def test_several_classes_share_a_row(settings, published):
     ],
 )
 def test_a_key_of_no_flag_or_of_several_is_left_out_and_named(settings, message):
-    profile, (stray,) = read_profile(row(settings), BOTH, FIELDS)
+    profile, (stray,) = profile_of(row(settings), BOTH, FIELDS)
     assert profile.settings == {"teacher": '{"top_k":5}'}
     assert stray.startswith(message)
 
@@ -98,4 +102,4 @@ def test_a_key_of_no_flag_or_of_several_is_left_out_and_named(settings, message)
 )
 def test_a_row_without_anything_for_a_mirrored_flag_is_held_back(settings, message):
     with pytest.raises(HeldBackError, match=message):
-        read_profile(row(settings), BOTH)
+        profile_of(row(settings), BOTH)

@@ -15,8 +15,11 @@ from windsock.postgres.migrations import (
     migrate,
     read_migrations,
 )
+from windsock.postgres.roles import missing_roles
 
 _SAMPLE = "dynamic_config_tables"  # the migration that brings the sample profile
+
+_RESTORING = "see 'Restoring a dump' in docs/migrations.md"
 
 
 def command(
@@ -44,6 +47,7 @@ def command(
                     print(f"{entry.version}  {entry.state:<8}  {entry.name}")
             return
         applied = migrate(connection, migrations, whole_history=folder is not None)
+        lacking = missing_roles(connection)
     for migration in applied:
         print(f"applied {migration.path.name}")
     if any(migration.name == _SAMPLE for migration in applied):
@@ -51,5 +55,7 @@ def command(
             "the profile experimental_v1 is a sample; in production take it out of service: "
             "windsock profile edit experimental_v1 --deactivate"
         )
+    if lacking:
+        note(f"{lacking}. After restoring a dump, or without CREATEROLE: {_RESTORING}")
     if not applied:
         print("nothing to apply: the database is up to date")

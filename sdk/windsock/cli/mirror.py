@@ -88,7 +88,8 @@ def run(
         mirror = _mirror(replace(options.mirror(url), poll_seconds=poll))
         prunes: AbstractContextManager[None] = contextlib.nullcontext()
         if age:
-            experiments = partial(running_experiments, options.git_folder)
+            named = None if options.git_folder == DEFAULT_FOLDER else options.git_folder
+            experiments = partial(running_experiments, named)
             prunes = pruning(url, age, experiments, lambda: mirror.status.leading)
         with serve_health(mirror.status, health_port, health_host), stop_event() as stop, prunes:
             mirror.watch(stop)

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._database import DatabaseUrl, database
-from windsock.cli._say import note, say
-from windsock.errors import UnreachableError
+from windsock.cli._say import say
 from windsock.flagfiles.files import DEFAULT_FOLDER
 from windsock.flagfiles.sets import running_experiments
 from windsock.gitops.rollout import parse_duration
@@ -40,19 +39,9 @@ def command(
     Example: windsock prune --older-than 90d
     """
     age = timedelta(seconds=parse_duration(older_than))
-    running = _running(flags)
+    running = running_experiments(flags)
     with database(database_url) as url, connect(url) as connection:
         gone = retention.prune(connection, age, running, dry_run=dry_run)
     done = "would be deleted" if dry_run else "deleted"
     for table, count in gone.items():
         say(f"{table:<32} {count:>9,} {done}")
-
-
-def _running(flags: Path | None) -> list[str]:
-    """The experiments that flags run; a named folder must exist, so that a typo doesn't close them all."""
-    folder = flags or DEFAULT_FOLDER
-    if not folder.is_dir():
-        if flags is not None:
-            raise UnreachableError(f"--flags {flags}: there is no such folder; nothing was deleted")
-        note(f"there is no folder {folder}: an experiment is open only if somebody was exposed to it since")
-    return running_experiments(folder)

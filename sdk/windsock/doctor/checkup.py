@@ -17,6 +17,7 @@ from windsock.code.sources import MAX_BYTES, python_files
 from windsock.errors import WindsockError
 from windsock.postgres.migrations import MigrationState, connect, find_folder, inspect, read_migrations
 from windsock.postgres.queries import load_queries
+from windsock.postgres.roles import missing_roles
 from windsock.variables import data_folder
 
 if TYPE_CHECKING:
@@ -175,6 +176,8 @@ def _look_at_migrations(report: Report, connection: "psycopg.Connection[tuple[An
     if pending:
         found = f"{len(pending)} of {len(pending) + applied} are pending: run `windsock migrate`"
         report.add("migrations", found, ok=False)
+    elif lacking := missing_roles(connection):
+        report.add("migrations", f"all {applied} are applied, but {lacking}", ok=False)
     else:
         report.add("migrations", f"all {applied} are applied")
 

@@ -1,14 +1,17 @@
 """Flag sets from flag files, for every command."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from windsock.errors import ConfigurationError, UnreachableError
 from windsock.flag_names import EXPERIMENT as EXPERIMENT_FLAG
-from windsock.flagfiles.files import FlagFile, read_files
+from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files
 from windsock.flags import Flag, FlagSet, merge
 from windsock.settings.arms import EXPERIMENT
 from windsock.text import did_you_mean
+
+_log = logging.getLogger("windsock.flags")
 
 
 def flag_set(files: Sequence[FlagFile]) -> FlagSet:
@@ -32,17 +35,31 @@ def flag_of(flags: FlagSet, key: str) -> Flag:
     return flag
 
 
-def running_experiments(folder: Path) -> list[str]:
-    """Return the experiments that a folder's flags run, sorted; none if it is missing or has no flag file.
+def running_experiments(folder: Path | None = None) -> list[str]:
+    """Return the experiments that a folder's flags run, sorted.
 
     An experiment that its flag's metadata doesn't name has the flag's key as its name, as in exposures.
 
+    Args:
+        folder: The folder; None for the default one, which may be missing: then there are none.
+
     Raises:
+        UnreachableError: The folder is missing or has no flag file.
         FlagFileError: Nothing of a file can be read.
         ConfigurationError: A flag can't be read, and might run an experiment.
     """
-    there = any(folder.glob("*.flagd.*"))
-    documents = [file.document for file in read_files([folder])] if there else []
+    documents = []
+    if any((folder or DEFAULT_FOLDER).glob("*.flagd.*")):
+        documents = [file.document for file in read_files([folder or DEFAULT_FOLDER])]
+    elif folder is not None:
+        raise UnreachableError(
+            f"{folder}: there is no flag file, so every experiment would count as over; nothing was deleted"
+        )
+    else:
+        _log.warning(
+            "there is no flag file in %s: an experiment is open only if somebody was exposed to it since",
+            DEFAULT_FOLDER,
+        )
     for document in documents:
         for problem in document.problems:
             if problem.flag is not None and problem.flag not in document.flags:

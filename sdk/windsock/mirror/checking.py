@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from windsock.errors import ConfigurationError
 from windsock.mirror.documents import Profile
-from windsock.mirror.rows import ConfigurationRow, HeldBackError, read_profile
+from windsock.mirror.rows import ConfigurationRow, HeldBackError, read_profile, read_settings
 from windsock.settings.declaration import Declaration
 from windsock.settings.layers import Layer, Origin
 from windsock.settings.laying import resolve
@@ -27,11 +27,10 @@ def faults(
         The field, empty for the whole profile, and what is wrong with it.
     """
     text = json.dumps(settings)
+    row = ConfigurationRow("", name, is_active=True, settings=text, size=len(text))
     fields = {each.flag: each.fields for each in declarations}
     try:
-        read_profile(
-            ConfigurationRow("", name, is_active=True, settings=text, size=len(text)), tuple(fields), fields
-        )
+        read_profile(row, read_settings(row), tuple(fields), fields)
     except HeldBackError as error:
         if settings:
             yield "", str(error)

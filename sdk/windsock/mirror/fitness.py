@@ -102,7 +102,8 @@ def read_capability(connection: "Connection") -> Capability:
     Raises:
         DatabaseUnfitError: A table or column that the mirror needs is missing.
     """
-    id_type, has_config_id, has_configurations, has_log, has_withdrawals, has_mirrors = one(
+    id_type = shapes.id_type(connection)
+    has_config_id, has_configurations, has_log, has_withdrawals, has_mirrors = one(
         connection, "read_capability"
     )
     missing_parts = [

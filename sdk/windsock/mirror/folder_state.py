@@ -23,11 +23,19 @@ class Remembered:
         group: The group of mirrors that writes the folder; None in a new folder.
         folder: Identifies this folder.
         peaks: The guard's last state.
+        leaving: The publication that was in progress: how many assignments were published before it, and how
+            many of them it removes because their configuration was switched off.
     """
 
     group: str | None = None
     folder: str = ""
     peaks: tuple[Peak, ...] = ()
+    leaving: tuple[int, int] = (0, 0)
+
+    def left(self, assigned: int) -> int:
+        """How many of them an interrupted publication removed, by the assignments now in the documents."""
+        before, off = self.leaving
+        return min(off, max(0, before - assigned))
 
 
 class Memory:
@@ -50,8 +58,9 @@ class Memory:
         try:
             found = json.loads(data)
             peaks = tuple((float(at), int(assigned)) for at, assigned in found["peaks"])
-            return Remembered(str(found["group"]), str(found["folder"]), peaks)
-        except (ValueError, TypeError, KeyError) as error:
+            before, off = found.get("leaving", (0, 0))
+            return Remembered(str(found["group"]), str(found["folder"]), peaks, (int(before), int(off)))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             _log.warning(
                 "%s: not the mirror's memory (%r); the guard's hour begins with the documents",
                 self._folder.path / NAME,
@@ -59,8 +68,12 @@ class Memory:
             )
             return Remembered()
 
-    def write(self, peaks: Iterable[Peak]) -> str:
+    def write(self, peaks: Iterable[Peak], leaving: tuple[int, int] = (0, 0)) -> str:
         """Save the guard's state, unless the file is already up to date.
+
+        Args:
+            peaks: The guard's state.
+            leaving: See `Remembered.leaving`.
 
         Returns:
             The folder's identifier.
@@ -77,6 +90,8 @@ class Memory:
                 f"If that group is gone, delete {NAME} in the folder"
             )
         folder = before.folder or uuid.uuid4().hex
-        document = {"group": self._group, "folder": folder, "peaks": tuple(peaks)}
+        document: dict[str, object] = {"group": self._group, "folder": folder, "peaks": tuple(peaks)}
+        if any(leaving):
+            document["leaving"] = leaving
         self._folder.write(NAME, json.dumps(document, indent=2).encode() + b"\n")
         return folder

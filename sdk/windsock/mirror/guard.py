@@ -40,15 +40,18 @@ class ShrinkGuard:
         """The guard's state, for `restore`."""
         return tuple(self._peaks)
 
-    def restore(self, peaks: Iterable[Peak], assigned: int) -> None:
+    def restore(self, peaks: Iterable[Peak], assigned: int, left: int = 0) -> None:
         """Continue another process's hour.
 
         Args:
             peaks: That process's last state.
             assigned: The assignments in the documents. A damaged document makes this too low, so it can raise
                 the peak but never lower it.
+            left: How many of them went because their configuration was switched off, if that process was
+                killed before it said so.
         """
         self._peaks = deque(peaks)
+        self.forgive(left)
         if assigned > self.before or not self._peaks:
             self.published(assigned)
 

@@ -169,7 +169,7 @@ class Mirror:
                 if written is not None:
                     self.status.changes += len(changes.assignments if audited is not None else changes)
                     self._report(written)
-                    if changes.tallies is None or self._publisher.agrees(changes.tallies):
+                    if changes.tallies is None or self._publisher.published.agrees(changes.tallies):
                         return changes.cursor
                     _log.warning("rows changed that no trigger logged: reading everything again")
         began = time.monotonic()

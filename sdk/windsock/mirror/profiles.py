@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
 from windsock.errors import ConfigurationError
+from windsock.postgres import shapes
 from windsock.postgres.queries import load_queries
 from windsock.text import count, did_you_mean
 
@@ -195,9 +196,9 @@ def moves(
             active = [each for (each,) in connection.execute(QUERIES["active"]).fetchall()]
             raise ConfigurationError(f"there is no active profile {name!r}{did_you_mean(name, active)}")
         config_id = str(row[0])
-    have = _having(connection, users)
-    others = [user for user in users if user not in have]
     has_uuids = _has_uuids(connection)
+    have = _having(connection, users, has_uuids=has_uuids)
+    others = [user for user in users if user not in have]
     malformed = next((user for user in others if has_uuids and not is_uuid(user)), None)
     if malformed is not None:
         raise ConfigurationError(f"{malformed!r} is not a UUID, and the users' ids in profiles are UUIDs")
@@ -299,18 +300,18 @@ def _now(connection: "Connection", name: str) -> dict[str, object] | None:
 
 
 def _is_assigned(connection: "Connection", after: Mapping[str, object]) -> bool:
-    return _having(connection, list(after)) == dict(after)
+    return _having(connection, list(after), has_uuids=_has_uuids(connection)) == dict(after)
 
 
-def _having(connection: "Connection", users: Sequence[str]) -> dict[str, str | None]:
+def _having(connection: "Connection", users: Sequence[str], *, has_uuids: bool) -> dict[str, str | None]:
     """The profiles of the users that have a row in `profiles`; locked in the transaction."""
-    known = _as_stored(filter(is_uuid, users)) if _has_uuids(connection) else users
+    known = _as_stored(filter(is_uuid, users)) if has_uuids else users
     return dict(connection.execute(QUERIES["assigned"], [_array(known)]).fetchall())
 
 
 def _has_uuids(connection: "Connection") -> bool:
     """Whether ids in `profiles` are UUIDs; an application may have made the table with others."""
-    return connection.execute(QUERIES["id_type"]).fetchone() == ("uuid",)
+    return shapes.id_type(connection) == "uuid"
 
 
 def _assign(connection: "Connection", users: Mapping[str, object]) -> None:

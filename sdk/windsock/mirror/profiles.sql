@@ -44,12 +44,6 @@ SELECT name FROM public.app_configurations WHERE coalesce(is_active, true) ORDER
 -- array is untyped text, so that it has the type of `id` and the primary key finds the rows.
 SELECT id::text, config_id::text FROM public.profiles WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE;
 
--- name: id_type
--- The type of users' ids.
-SELECT format_type(atttypid, atttypmod)
-FROM pg_attribute
-WHERE attrelid = 'public.profiles'::regclass AND attname = 'id';
-
 -- name: add
 -- Rows for users who have none.
 INSERT INTO public.profiles (id) SELECT unnest(%s::uuid[]) ON CONFLICT (id) DO NOTHING;

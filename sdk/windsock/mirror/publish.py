@@ -4,7 +4,7 @@ import contextlib
 import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 
 from windsock.errors import ConfigurationError, GuardError, MirrorError
@@ -14,8 +14,9 @@ from windsock.mirror.documents import Layout, Profile, Shard, parse, render, sha
 from windsock.mirror.folder import Folder
 from windsock.mirror.folder_state import Memory
 from windsock.mirror.guard import ShrinkGuard
-from windsock.mirror.id_lists import IdList, IdTally
+from windsock.mirror.id_lists import IdTally
 from windsock.mirror.postgres import Reading
+from windsock.mirror.published import NOBODY, Published
 from windsock.mirror.rows import (
     AssignmentList,
     AssignmentRow,
@@ -25,34 +26,15 @@ from windsock.mirror.rows import (
     is_foreign,
     last_good,
     read_profile,
+    read_settings,
 )
 
 _log = logging.getLogger("windsock.mirror")
-
-_NOBODY = IdList("", 0)
 
 _LAST_GOOD = "its last good settings stay published"
 _LEFT_OUT = "it is not published, and its users have the defaults"
 _FOREIGN = "it sets no field of the classes here, so it is for another application"
 _PUBLISHED = "it is published all the same, and windsock's services fall back field by field"
-
-
-@dataclass(slots=True)
-class Published:
-    """The content of the documents, without the user ids.
-
-    Attributes:
-        profiles: The published part of each configuration.
-        tallies: For each shard, how many users each configuration has, and the sum of their hashes.
-    """
-
-    profiles: dict[str, Profile] = field(default_factory=dict)
-    tallies: dict[int, dict[str, IdTally]] = field(default_factory=lambda: defaultdict(dict))
-
-    @property
-    def assigned(self) -> int:
-        """How many users have a profile."""
-        return sum(tally.users for shard in self.tallies.values() for tally in shard.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +98,8 @@ class Publisher:
             if shard is not None:
                 self.published.profiles.update(shard.profiles)
                 self.published.tallies[number] = _tallies(shard)
-        self._guard.restore(self._memory.read().peaks, self.published.assigned)
+        remembered, assigned = self._memory.read(), self.published.assigned
+        self._guard.restore(remembered.peaks, assigned, remembered.left(assigned))
 
     def claim(self) -> None:
         """Claim the folder for this group, or confirm the claim.
@@ -153,7 +136,7 @@ class Publisher:
         if allow_shrink:
             self._guard.reset()
         profiles = self._profiles(reading.configurations)
-        forgiven = self._switched_off(reading.configurations, profiles)
+        forgiven = self.published.switched_off(reading.configurations, profiles)
         # only users of what is published: those of another mirror's configurations must not hide a removal
         assigned = sum(reading.users.get(config_id, 0) for config_id in profiles)
         try:
@@ -161,6 +144,7 @@ class Publisher:
         except GuardError:
             self.publish_configurations(reading.configurations)
             raise
+        self._announce(forgiven)
         before, self.published = self.published, Published(profiles=dict(profiles))
         try:
             with contextlib.closing(reading.assignments(self.layout.shards)) as rows:
@@ -183,21 +167,12 @@ class Publisher:
         lost = sum(row.config_id not in profiles for row in changes.assignments)
         if not self._guard.allows(self.published.assigned - lost):
             return None
-        forgiven = self._switched_off(changes.configurations, profiles)
+        forgiven = self.published.switched_off(changes.configurations, profiles)
+        self._announce(forgiven)
         written = self._write_all(self._moved(profiles, changes.assignments))
         self.published.profiles = profiles
         self._remember(forgiven, written.assigned)
         return written
-
-    def agrees(self, tallies: Mapping[str, IdTally]) -> bool:
-        """Whether each published configuration has the same users in the documents and the database."""
-        mine: dict[str, IdTally] = defaultdict(lambda: _NOBODY.tally)
-        for shard in self.published.tallies.values():
-            for config_id, tally in shard.items():
-                before = mine[config_id]
-                mine[config_id] = IdTally(before.users + tally.users, before.checksum + tally.checksum)
-        nobody = _NOBODY.tally
-        return all(mine[config_id] == tallies.get(config_id, nobody) for config_id in self.published.profiles)
 
     def publish_configurations(self, rows: Iterable[ConfigurationRow]) -> Written:
         """Write these rows' changes to published configurations, leaving assignments unchanged.
@@ -219,7 +194,8 @@ class Publisher:
                 del profiles[row.id]
             else:
                 profiles[row.id] = profile
-        forgiven = self._switched_off(known, profiles)
+        forgiven = self.published.switched_off(known, profiles)
+        self._announce(forgiven)
         written = self._write_all(self._moved(profiles, ()))
         self.published.profiles = profiles
         self._remember(forgiven)
@@ -231,6 +207,11 @@ class Publisher:
                 shard = self._read(number, name)
                 if shard is None:
                     del self.published.tallies[number]
+
+    def _announce(self, leaving: int) -> None:
+        """Note what the next publication removes on purpose, in case this process is killed during it."""
+        if leaving:
+            self._memory.write(self._guard.peaks, (self.published.assigned, leaving))
 
     def _remember(self, forgiven: int, assigned: int | None = None) -> None:
         """Tell the guard what a publication removed on purpose and, if assignments changed, what it left."""
@@ -298,16 +279,6 @@ class Publisher:
             made.append((number, len(data), _tallies(shard)))
             yield self.layout.file_names[number], data
 
-    def _switched_off(self, rows: Iterable[ConfigurationRow], profiles: Mapping[str, Profile]) -> int:
-        """Count the published assignments whose configuration was deactivated or emptied."""
-        off = {row.id for row in rows} - profiles.keys()
-        return sum(
-            tally.users
-            for tallies in self.published.tallies.values()
-            for config_id, tally in tallies.items()
-            if config_id in off
-        )
-
     def _shards(
         self, profiles: Mapping[str, Profile], rows: Iterable[AssignmentList]
     ) -> Iterator[tuple[int, Shard]]:
@@ -346,8 +317,9 @@ class Publisher:
             return None
         foreign = False
         try:
-            foreign = is_foreign(row, self.layout.flags, self._fitting.fields)
-            profile, strays = read_profile(row, self.layout.flags, self._fitting.fields)
+            settings = read_settings(row)
+            foreign = is_foreign(settings, self.layout.flags, self._fitting.fields)
+            profile, strays = read_profile(row, settings, self.layout.flags, self._fitting.fields)
             misfit = self._fitting.check(row.id, profile, strays)
         except HeldBackError as problem:
             last = self.published.profiles.get(row.id)
@@ -391,7 +363,7 @@ def _move(shard: Shard, profiles: Mapping[str, Profile], rows: Iterable[Assignme
             arrived[row.config_id].append(row.user_id)
     assigned = {}
     for config_id in profiles.keys() & (shard.assigned.keys() | arrived.keys()):
-        users = shard.assigned.get(config_id, _NOBODY)
+        users = shard.assigned.get(config_id, NOBODY)
         if hashes:
             users = users.moved(hashes, arrived[config_id])
         if users.count:

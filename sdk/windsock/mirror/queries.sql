@@ -24,11 +24,9 @@ select set_config('lock_timeout', %(patience)s, false);
 select set_config('lock_timeout', '1s', true);
 
 -- name: read_capability
--- What this database can serve: the assignment's key type, whether changes are logged by enabled triggers, and
--- whether the table of withdrawn values may be read; databases of older migrations do not have it.
+-- What this database can serve: whether changes are logged by enabled triggers, and whether the table of withdrawn values
+-- may be read; databases of older migrations do not have it.
 select
-    (select format_type(atttypid, atttypmod) from pg_catalog.pg_attribute
-     where attrelid = to_regclass('public.profiles') and attname = 'id' and not attisdropped),
     exists (select from pg_catalog.pg_attribute
             where attrelid = to_regclass('public.profiles') and attname = 'config_id' and not attisdropped),
     to_regclass('public.app_configurations') is not null,

@@ -94,7 +94,10 @@ class HeldBackError(ValueError):
 
 
 def read_profile(
-    row: ConfigurationRow, flags: tuple[str, ...], fields: Mapping[str, Collection[str]] | None = None
+    row: ConfigurationRow,
+    settings: Mapping[str, object],
+    flags: tuple[str, ...],
+    fields: Mapping[str, Collection[str]] | None = None,
 ) -> tuple[Profile, tuple[str, ...]]:
     """Convert a row to the profile to publish.
 
@@ -103,6 +106,7 @@ def read_profile(
 
     Args:
         row: The row.
+        settings: What `read_settings` gave.
         flags: The mirrored flags.
         fields: The fields of each flag's settings class, by flag, as far as the class is known.
 
@@ -112,7 +116,6 @@ def read_profile(
     Raises:
         HeldBackError: Not every flagd client can serve the settings.
     """
-    settings = _decode(row)
     if len(flags) == 1:
         return Profile(row.name, {flags[0]: json_text(_served(row, flags[0], settings))}), ()
     parts, strays = _split(settings, flags, fields or {})
@@ -122,18 +125,16 @@ def read_profile(
     return Profile(row.name, by_flag), tuple(strays)
 
 
-def is_foreign(row: ConfigurationRow, flags: tuple[str, ...], fields: Mapping[str, Collection[str]]) -> bool:
+def is_foreign(
+    settings: Mapping[str, object], flags: tuple[str, ...], fields: Mapping[str, Collection[str]]
+) -> bool:
     """Whether a row's settings are another application's: no key is, or nearly is, one of this one's.
 
     Args:
-        row: The row.
+        settings: What `read_settings` gave.
         flags: The mirrored flags.
         fields: The fields of each flag's settings class, by flag; if one is unknown, no row is foreign.
-
-    Raises:
-        HeldBackError: The row can't be read.
     """
-    settings = _decode(row)
     known = [*flags, *chain.from_iterable(fields.values())]
     return (
         bool(settings)
@@ -188,7 +189,12 @@ def _served(row: ConfigurationRow, flag: str, settings: Mapping[str, object]) ->
     }
 
 
-def _decode(row: ConfigurationRow) -> dict[str, object]:
+def read_settings(row: ConfigurationRow) -> dict[str, object]:
+    """Parse a row's settings.
+
+    Raises:
+        HeldBackError: They aren't an object that every flagd client can serve.
+    """
     if row.settings is None:
         raise HeldBackError(
             f"settings are {row.size:,} bytes, more than the {MAX_SETTINGS_BYTES:,} that are published"

@@ -65,6 +65,35 @@ select attname::text, format_type(atttypid, null)
 from pg_catalog.pg_attribute
 where attrelid = to_regclass(%(table)s) and attnum > 0 and not attisdropped;
 
+-- name: relation
+-- What has a table's name: its kind, and the columns that are unique by themselves.
+select case relkind when 'r' then 'table' when 'p' then 'table' when 'v' then 'view' when 'm' then 'materialized view'
+            when 'f' then 'foreign table' when 'S' then 'sequence' else 'type' end,
+       array(select attname::text
+             from pg_catalog.pg_index join pg_catalog.pg_attribute on attrelid = indrelid and attnum = indkey[0]
+             where indrelid = pg_class.oid and indisunique and indnkeyatts = 1 and indpred is null)
+from pg_catalog.pg_class
+where oid = to_regclass(%(table)s);
+
+-- name: read_only
+-- Why transactions can't write: the server is a standby, or a setting, and where it was made.
+select pg_catalog.pg_is_in_recovery(),
+       case source when 'database' then 'for the database' when 'user' then 'for the role'
+            when 'database user' then 'for the role in this database' when 'client' then 'by the connection''s options'
+            else 'for the server' end
+from pg_catalog.pg_settings
+where name = 'default_transaction_read_only';
+
+-- name: missing_roles
+-- Roles of ours that this server lacks, and the role that our functions run as, if it isn't the one that can't log in.
+select array(select name from unnest(array['windsock_analyst', 'windsock_api', 'windsock_assigner', 'windsock_console',
+                                           'windsock_definer', 'windsock_mirror', 'windsock_pruner', 'windsock_writer']) name
+             where not exists (select from pg_catalog.pg_roles where rolname = name)
+             order by name),
+       (select min(proowner::regrole::text) from pg_catalog.pg_proc
+        where pronamespace = to_regnamespace('windsock') and prosecdef
+            and proowner <> coalesce((select oid from pg_catalog.pg_roles where rolname = 'windsock_definer'), 0));
+
 -- name: own_path
 -- For a migration of windsock's own: a function or type that somebody else put into public is never taken for
 -- PostgreSQL's. Until the end of the transaction.

@@ -27,6 +27,8 @@ _ATTEMPTS = 10
 _BACKOFF = Backoff(first=0.5, longest=8.0, jitter=0.2)  # let those waiting behind us go first
 _TRANSACTION_TIMEOUT_SINCE = 170_000  # the server's version
 
+_OWNER = "connect with the role that owns the tables and may create schemas and roles"
+
 _FILE_NAME = re.compile(r"^([0-9]+)_(.*)\.sql$")
 _TRANSACTION_CONTROL = re.compile(
     r"\s*(?:--[^\n]*\n\s*)*(begin|commit|rollback|abort|end|start\s+transaction)\b", re.IGNORECASE
@@ -146,7 +148,7 @@ def inspect(
     Raises:
         MigrationError: An applied migration was changed, or its file is gone.
     """
-    with _refused_in_a_line():
+    with _refused_in_a_line(connection):
         _lift_limits(connection)
         recorded = _read_ledger(connection)
     by_version = {migration.version: migration for migration in migrations}
@@ -165,18 +167,22 @@ def inspect(
 
 
 @contextlib.contextmanager
-def _refused_in_a_line() -> Iterator[None]:
+def _refused_in_a_line(connection: "psycopg.Connection") -> Iterator[None]:
     """Turn a refusal by the database (a read-only server, a missing right) into a one-line message."""
     import psycopg  # noqa: PLC0415 - an extra
 
     try:
         yield
-    except psycopg.errors.LockNotAvailable:
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
         raise
-    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
+    except psycopg.errors.InsufficientPrivilege as error:
         raise MigrationError(
-            f"the database refuses migrations: {error.diag.message_primary}. Nothing was changed; connect "
-            "with the owner's role, to a server that can be written"
+            f"the database refuses migrations: {error.diag.message_primary}. Nothing was changed; {_OWNER}"
+        ) from error
+    except psycopg.errors.ReadOnlySqlTransaction as error:
+        raise MigrationError(
+            f"the database refuses migrations: {error.diag.message_primary}. Nothing was changed; "
+            f"{_how_to_write(connection)}"
         ) from error
     except psycopg.Error as error:
         why = error.diag.message_primary or one_line(error)
@@ -186,11 +192,27 @@ def _refused_in_a_line() -> Iterator[None]:
         ) from error
 
 
+def _how_to_write(connection: "psycopg.Connection") -> str:
+    found = connection.execute(load_queries("windsock.postgres", "ledger.sql")["read_only"]).fetchone()
+    is_standby, where = found or (False, "for the server")
+    if is_standby:
+        return "this server is a standby: connect to the primary"
+    return (
+        f"default_transaction_read_only is on {where}: switch it off there, or for this command alone with "
+        "PGOPTIONS='-c default_transaction_read_only=off'"
+    )
+
+
 def _read_ledger(connection: "psycopg.Connection") -> Mapping[str, tuple[str, list[str] | None]]:
     queries = load_queries("windsock.postgres", "ledger.sql")
     exists = connection.execute(queries["ledger_exists"]).fetchone()
     if exists is None or not exists[0]:
         return {}
+    if wrong := shapes.refusal(connection, shapes.LEDGER):
+        raise MigrationError(
+            f"{shapes.LEDGER.table} is not the Supabase CLI's ledger of migrations ({wrong}): rename it, "
+            "then run `windsock migrate` again. Nothing was changed"
+        )
     rows = connection.execute(queries["read"]).fetchall()
     return {version: (name, statements) for version, name, statements in rows}
 
@@ -244,7 +266,7 @@ def migrate(
     entries = inspect(connection, migrations, whole_history=whole_history)
     pending = {entry.version for entry in entries if entry.state is MigrationState.PENDING}
     waiting = [migration for migration in migrations if migration.version in pending]
-    with _refused_in_a_line():
+    with _refused_in_a_line(connection):
         _refuse_strangers(connection, pending)
     return tuple(migration for migration in waiting if _apply(connection, migration))
 
@@ -252,7 +274,7 @@ def migrate(
 def _refuse_strangers(connection: "psycopg.Connection", pending: Collection[str]) -> None:
     """Reject a foreign table with one of our names, which `create table if not exists` would keep."""
     for shape in shapes.ALL:
-        if shape.version in pending and (wrong := shapes.differences(connection, shape)):
+        if shape.version in pending and (wrong := shapes.refusal(connection, shape)):
             raise MigrationError(
                 f"the table {shape.table} is there and is not the one that windsock makes ({wrong}): rename "
                 "it, then run `windsock migrate` again. Nothing was changed"
@@ -275,9 +297,9 @@ def _apply(connection: "psycopg.Connection", migration: Migration) -> bool:
 
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            with _refused_in_a_line():
+            with _refused_in_a_line(connection):
                 return _try(connection, migration)
-        except psycopg.errors.LockNotAvailable as error:
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
             reason = error.diag.message_primary
             _log.info("%s waits for a lock (attempt %d of %d)", migration.path.name, attempt, _ATTEMPTS)
             time.sleep(_BACKOFF.pause(attempt))
@@ -320,16 +342,17 @@ def _execute(connection: "psycopg.Connection", migration: Migration, statement: 
 
     try:
         connection.execute(statement.text.encode())
-    except psycopg.errors.LockNotAvailable:
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
         raise
     except psycopg.Error as error:
         diagnosis = error.diag
         line = statement.line_at(int(diagnosis.statement_position or 0))
         message = diagnosis.message_primary or str(error).strip()
         details = "".join(f" ({text})" for text in (diagnosis.message_detail, diagnosis.message_hint) if text)
+        may_not = isinstance(error, psycopg.errors.InsufficientPrivilege)
+        advice = _OWNER if may_not else "correct the file or the database and run `windsock migrate` again"
         raise MigrationError(
-            f"{migration.path}:{line}: {message}{details}. The migration was rolled back as a whole; "
-            "correct the file or the database and run `windsock migrate` again"
+            f"{migration.path}:{line}: {message}{details}. The migration was rolled back as a whole; {advice}"
         ) from error
 
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from windsock.errors import DatabaseUnfitError
+from windsock.postgres import shapes
 from windsock.postgres.queries import load_queries
 
 if TYPE_CHECKING:
@@ -103,10 +104,12 @@ def forget(connection: "psycopg.Connection", names: Collection[str]) -> Mapping[
     """
     queries = load_queries("windsock.postgres", "retention.sql")
     with _said_clearly(), connection.transaction():
-        row = connection.execute(queries["id_type"]).fetchone()
-        id_type = str(row[0]).encode() if row else b"text"
-        ids = [name for name in names if _could_be(connection, name, id_type)]
-        parameters = {"names": list(names), "ids": ids}
+        id_type = (shapes.id_type(connection) or "text").encode()
+        parameters = {
+            "names": list(names),
+            "ids": [name for name in names if _could_be(connection, name, id_type)],
+            "uuids": [name for name in names if _could_be(connection, name, b"uuid")],
+        }
         return {
             table: connection.execute(
                 queries[f"forget_{name}"].replace(b"{type}", id_type), parameters

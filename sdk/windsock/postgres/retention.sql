@@ -91,12 +91,6 @@ select windsock.cut_log(greatest(now() - %(cut)s, interval '10 minutes'), 100000
 update public.profiles set config_id = null
 where id = any(%(ids)s::{type}[]) and id::text = any(%(names)s) and config_id is not null;
 
--- name: id_type
--- The type of users' ids.
-select format_type(atttypid, atttypmod)
-from pg_catalog.pg_attribute
-where attrelid = to_regclass('public.profiles') and attname = 'id' and not attisdropped;
-
 -- name: as_id
 -- Whether a name could be an id of this type: a hash is no uuid.
 select %(name)s::{type};
@@ -131,7 +125,7 @@ delete from windsock.metric_events where user_id = any(%(names)s) or unit = any(
 
 -- name: forget_arms
 -- Which arm the user was given.
-delete from windsock.experiment_assignments where unit = any(%(names)s) or profile_id::text = any(%(names)s);
+delete from windsock.experiment_assignments where unit = any(%(names)s) or profile_id = any(%(uuids)s::uuid[]);
 
 -- name: forget_assignments
 -- Which configurations the user had.

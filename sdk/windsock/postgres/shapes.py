@@ -1,7 +1,7 @@
 """Detect tables that use windsock's names but differ from its own tables."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from windsock.postgres.queries import load_queries
@@ -22,14 +22,19 @@ class TableShape:
         table: Its name, including the schema.
         version: The migration that creates it.
         columns: The types that each column may have; empty for any type.
+        optional: The same for columns that the migration adds if they're missing.
+        keys: Columns that must be unique, each by itself.
     """
 
     table: str
     version: str
     columns: Mapping[str, tuple[str, ...]]
+    optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
 
 
-PROFILES = TableShape("public.profiles", "20260221000024", {"id": ()})
+LEDGER = TableShape("supabase_migrations.schema_migrations", "", {"version": TEXT})
+PROFILES = TableShape("public.profiles", "20260221000024", {"id": ()}, {"config_id": ("uuid",)})
 CONFIGURATIONS = TableShape(
     "public.app_configurations",
     "20260221000024",
@@ -42,6 +47,7 @@ CONFIGURATIONS = TableShape(
         "created_at": (*TIME, "timestamp without time zone"),
         "updated_at": (*TIME, "timestamp without time zone"),
     },
+    keys=("id", "name"),
 )
 USAGE = TableShape(
     "public.usage_logs",
@@ -71,11 +77,34 @@ ALL = (PROFILES, CONFIGURATIONS, USAGE)
 
 def differences(connection: "psycopg.Connection", shape: TableShape) -> str:
     """Describe how a table differs; empty if it fits or doesn't exist."""
-    query = load_queries("windsock.postgres", "ledger.sql")["columns"]
-    types: dict[str, str] = dict(connection.execute(query, {"table": shape.table}).fetchall())
-    if not types:
+    types = _types(connection, shape)
+    return "; ".join(misfits(shape.columns, types)) if types else ""
+
+
+def refusal(connection: "psycopg.Connection", shape: TableShape) -> str:
+    """Describe why migrations can't use what has a table's name; empty if they can, or it doesn't exist."""
+    query = load_queries("windsock.postgres", "ledger.sql")["relation"]
+    found = connection.execute(query, {"table": shape.table}).fetchone()
+    if found is None:
         return ""
-    return "; ".join(misfits(shape.columns, types))
+    kind, unique = found
+    if kind != "table":
+        return f"it is a {kind}"
+    types = _types(connection, shape)
+    there = {column: allowed for column, allowed in shape.optional.items() if column in types}
+    wrong = misfits({**shape.columns, **there}, types)
+    return "; ".join([*wrong, *(f"{key} is not unique" for key in shape.keys if key not in unique)])
+
+
+def id_type(connection: "psycopg.Connection") -> str | None:
+    """The type of users' ids in `profiles`, as SQL spells it; None if there's no such column."""
+    found = _types(connection, PROFILES).get("id")
+    return "uuid" if found == '"uuid"' else found  # quote_all_identifiers
+
+
+def _types(connection: "psycopg.Connection", shape: TableShape) -> dict[str, str]:
+    query = load_queries("windsock.postgres", "ledger.sql")["columns"]
+    return dict(connection.execute(query, {"table": shape.table}).fetchall())
 
 
 def misfits(columns: Mapping[str, tuple[str, ...]], types: Mapping[str, str]) -> list[str]:
