@@ -105,7 +105,8 @@ def test_undo_frees_users_whose_assignment_is_still_the_experiments(connection):
         "update profiles set config_id = (select id from app_configurations where name = 'experimental_v1')"
         " where id in (select profile_id from windsock.experiment_assignments where arm = 'control' limit 7)",
     )
-    assert undo(connection, declared(), QUICK) == 993
+    assert undo(connection, declared(), replace(QUICK, dry_run=True)) == 993
+    assert undo(connection, declared(), QUICK) == 993, "the dry run changed nothing"
     assert Counter(name for _, name in as_owner(connection, HAVE)) == {"": 993, "experimental_v1": 7}
     assert undo(connection, declared(), QUICK) == 0
     assert sum(assign(connection, declared(), QUICK, lambda _: None).values()) == 993

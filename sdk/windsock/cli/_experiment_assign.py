@@ -40,13 +40,15 @@ def command(
     with database(database_url) as url, connect(url) as connection:
         if undone:
             freed = undo(connection, experiment, options)
-            print(f"{count(freed, 'user')} {'has' if freed == 1 else 'have'} no profile again")
+            have = "would have" if dry_run else "has" if freed == 1 else "have"
+            say(f"{count(freed, 'user')} {have} no profile again")
             return
         assigned = assign(connection, experiment, options, _show)
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
+    done = "would get it" if dry_run else "got it"
     for arm, users in assigned.items():
-        say(f"{arm} ({experiment.arms[arm]}): {count(users, 'user')} {'would get it' if dry_run else 'more'}")
+        say(f"{arm} ({experiment.arms[arm]}): {count(users, 'user')} {done}")
 
 
 def _show(assigned: Mapping[str, int]) -> None:

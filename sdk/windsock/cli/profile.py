@@ -8,12 +8,8 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from windsock.cli._database import DatabaseUrl, database
-from windsock.cli._lines import console_of, print_lines
 from windsock.cli._project import settings_classes
 from windsock.cli._say import note, print_json, say
 from windsock.errors import ConfigurationError
@@ -64,18 +60,9 @@ def list_profiles(
     if as_json:
         print_json([asdict(row) for row in rows])
         return
-    grid = Table(box=box.SIMPLE, pad_edge=False)
-    for heading in ("profile", "active", "users", "sets"):
-        grid.add_column(heading, justify="right" if heading == "users" else "left", overflow="fold")
     for row in rows:
-        cells = (
-            row.name,
-            "yes" if row.active else "no",
-            f"{row.users:,}",
-            ", ".join(row.fields) or "nothing",
-        )
-        grid.add_row(*map(Text, cells))
-    print_lines(console_of(80), grid)
+        say(f"{row.name}  {count(row.users, 'user')}{'' if row.active else ', out of service'}")
+        say(f"    {', '.join(row.fields) or 'sets nothing'}")
 
 
 @app.command()

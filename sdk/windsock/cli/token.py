@@ -4,14 +4,10 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from windsock.api import Role, create_token, revoke_token
 from windsock.api.tokens import listed
 from windsock.cli._database import DatabaseUrl, database
-from windsock.cli._lines import console_of, print_lines
 from windsock.cli._say import print_json, say
 from windsock.postgres.migrations import connect
 
@@ -68,14 +64,10 @@ def list_tokens(
     if not rows:
         say("there are no tokens; make one with `windsock token make NAME --role editor`")
         return
-    grid = Table(box=box.SIMPLE, pad_edge=False)
-    for heading in ("name", "role", "flags", "made", "revoked"):
-        grid.add_column(heading, overflow="fold")
     for row in rows:
-        revoked = f"{row.revoked_at:%Y-%m-%d}" if row.revoked_at else ""
         flags = ", ".join(f"{each}…" for each in row.flags) or "all"
-        grid.add_row(*map(Text, (row.name, row.role, flags, f"{row.created_at:%Y-%m-%d}", revoked)))
-    print_lines(console_of(80), grid)
+        revoked = f", revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else ""
+        say(f"{row.name}  {row.role}, made {row.created_at:%Y-%m-%d}{revoked}; flags: {flags}")
 
 
 @app.command()

@@ -103,9 +103,14 @@ def assign(
 
 
 def undo(connection: "Connection", experiment: Experiment, options: Options) -> int:
-    """Take this version's profiles from users who still have them; returns the number of users."""
+    """Take this version's profiles from users who still have them; returns the number of users.
+
+    With `Options.dry_run`, only count them.
+    """
     freed = 0
     said = {"experiment": experiment.name, "version": experiment.version, "size": options.size}
+    if options.dry_run:
+        return sum(number for (number,) in connection.execute(QUERIES["still_assigned"], said))
     while True:
         row = connection.execute(QUERIES["undo"], said).fetchone()
         assert row is not None  # noqa: S101 - a row of two counts

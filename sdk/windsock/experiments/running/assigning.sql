@@ -67,3 +67,10 @@ WITH page AS (
     RETURNING a.unit
 )
 SELECT (SELECT count(*) FROM freed), (SELECT count(*) FROM ended);
+
+-- name: still_assigned
+-- From how many users `undo` would take the profile.
+SELECT count(*)
+FROM windsock.experiment_assignments a
+JOIN public.profiles p ON p.id = a.profile_id AND p.config_id = a.config_id
+WHERE a.experiment = %(experiment)s AND a.version = %(version)s AND a.undone_at IS NULL;
