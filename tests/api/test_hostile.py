@@ -1,5 +1,6 @@
 """What somebody with a token, or without one, can do to the service beside the API."""
 
+import asyncio
 import json
 import threading
 import time
@@ -67,6 +68,46 @@ def test_a_locked_token_table_holds_up_nothing_but_the_api(app, client, connecti
         for thread in threads:
             thread.join()
     assert set(answers) == {200}
+
+
+async def _sent_in_part(app, token, then):
+    """The status of a PUT whose body begins; `then` is awaited for the rest."""
+    headers = [(b"host", b"x"), (b"authorization", f"Bearer {token}".encode())]
+    scope = {"type": "http", "method": "PUT", "path": PATH, "raw_path": PATH.encode(), "query_string": b""}
+    parts = iter([{"type": "http.request", "body": b"{", "more_body": True}])
+    answers = []
+
+    async def receive():
+        return next(parts, None) or await then()
+
+    async def send(message):
+        answers.append(message)
+
+    more = {"headers": headers, "http_version": "1.1", "scheme": "http", "root_path": ""}
+    await app({**scope, **more, "client": None, "server": ("x", 80)}, receive, send)
+    return answers[0]["status"]
+
+
+def test_a_body_that_never_ends_is_given_up(app, client, tokens, monkeypatch):
+    monkeypatch.setattr(door, "_BODY_SECONDS", 0.1)
+    assert asyncio.run(_sent_in_part(app, tokens["editor"], asyncio.Event().wait)) == 408
+
+
+def test_a_caller_that_leaves_within_its_body_is_no_error_of_the_service(app, client, tokens):
+    async def left():
+        return {"type": "http.disconnect"}
+
+    assert asyncio.run(_sent_in_part(app, tokens["editor"], left)) == 400
+
+
+def test_a_change_too_large_for_its_audit_says_so(client, flag_file, audit):
+    before = flag_file.read_bytes()
+    many = {"extra": {f"k{number}": 1e-300 for number in range(5000)}}  # the audit writes all the zeros
+    answer = client.put(PATH, json=many)
+    assert answer.status_code == 422
+    assert "change less at once" in answer.json()["detail"][0]["message"]
+    assert flag_file.read_bytes() == before
+    assert audit() == []
 
 
 def test_a_database_that_stalls_is_a_503_in_time(client, database, flag_file, monkeypatch):

@@ -450,7 +450,7 @@ def test_the_page_of_the_api_says_what_to_send_and_what_may_be_answered(client):
     paths = client.get("/openapi.json").json()["paths"]
     put = paths[PATH]["put"]
     assert put["requestBody"]["content"]["application/json"]["schema"]["type"] == "object"
-    assert set(put["responses"]) == {"200", "401", "403", "412", "413", "422", "429", "503"}
+    assert set(put["responses"]) == {"200", "401", "403", "408", "412", "413", "422", "429", "503"}
     assert "JSON pointer" in put["responses"]["422"]["description"]
     assert set(paths[f"{PATH}/reload"]["post"]["responses"]) == {"200", "401", "403", "429", "503"}
     assert client.get("/docs").status_code == 200

@@ -170,7 +170,9 @@ def _add_reading(router: APIRouter, api: Api, by: Callable[..., Any]) -> None:
 
 def _add_changing(router: APIRouter, api: Api, editor: Any) -> None:
     @router.put(
-        api.path, openapi_extra={"requestBody": _BODY}, responses=_answers(401, 403, 412, 413, 422, 429, 503)
+        api.path,
+        openapi_extra={"requestBody": _BODY},
+        responses=_answers(401, 403, 408, 412, 413, 422, 429, 503),
     )
     async def change_configuration(
         request: Request,
@@ -212,6 +214,7 @@ _BODY: Final[dict[str, object]] = {
 _ANSWERS: Final = {
     401: "No token, or one that is not valid.",
     403: "The token's role is not allowed to, or writing is switched off.",
+    408: "The request's body took too long to arrive.",
     412: "The file is not what `If-Match` says; the newest `ETag` is in the header.",
     413: "The request is too long.",
     429: "Too many requests with this token; `Retry-After` says how many seconds to wait.",

@@ -138,7 +138,10 @@ class Store:
             prepared = self.prepare(self.read(), change)
             if not isinstance(prepared, PreparedWrite):
                 return prepared
-            self._replace(connection, change, prepared)
+            try:
+                self._replace(connection, change, prepared)
+            except psycopg.errors.CheckViolation:
+                return (Mistake("", "the change is too large for its row of the audit; change less at once"),)
             return prepared.after
 
     def prepare(self, before: Stored, change: Write) -> PreparedWrite | StaleRevision | tuple[Mistake, ...]:
