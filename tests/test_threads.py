@@ -58,6 +58,35 @@ def test_asking_for_the_health_has_the_files_followed(folder):
     windsock.stop()
 
 
+def test_a_request_has_the_files_followed(folder, caplog):
+    started(folder)
+    write(folder, "o3")
+    caplog.clear()
+    with no_threads():
+        for _ in range(3):
+            with windsock.request("ann"):
+                pass
+    assert caplog.messages == []  # said once, not in every request
+    with windsock.request("ann"):
+        pass
+    assert threads.waiting == []
+    eventually(lambda: Teacher.for_user("ann").reasoning_model == "o3")
+    windsock.stop()
+
+
+def test_many_may_try_again_at_once(folder):
+    tried = [threading.Thread(target=print, args=("",)) for _ in range(50)]
+    threads.waiting.extend(tried)
+    callers = [threading.Thread(target=threads.begin_waiting) for _ in range(20)]
+    for each in callers:
+        each.start()
+    for each in callers:
+        each.join()
+    assert threads.waiting == []
+    for each in tried:
+        each.join()
+
+
 def test_a_withdrawal_is_shared(folder):
     started(folder)
     value = Withdrawal("teacher", "base", "reasoning_model", fingerprint("gpt-4o"), None, "it failed")

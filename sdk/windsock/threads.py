@@ -2,25 +2,31 @@
 
 import logging
 import threading
+from contextlib import suppress
 
 waiting: list[threading.Thread] = []
 """Threads that could not be started; `begin_waiting` tries again."""
 
 
-def begin(thread: threading.Thread) -> None:
-    """Start a thread, now or as soon as the system can create one."""
+def begin(thread: threading.Thread, level: int = logging.WARNING) -> None:
+    """Start a thread, now or as soon as the system can create one.
+
+    Args:
+        thread: The thread.
+        level: How to log that it begins later.
+    """
     try:
         thread.start()
     except RuntimeError as error:
-        logging.getLogger("windsock").warning("the thread %s begins later: %s", thread.name, error)
+        logging.getLogger("windsock").log(level, "the thread %s begins later: %s", thread.name, error)
         waiting.append(thread)
 
 
 def begin_waiting() -> None:
-    """Retry the threads that could not be started; cheap if there are none."""
-    for thread in waiting[:]:
-        waiting.remove(thread)
-        begin(thread)
+    """Retry the threads that could not be started; each request, health check and withdrawal does."""
+    for _ in range(len(waiting)):
+        with suppress(IndexError):  # another caller took it
+            begin(waiting.pop(0), logging.DEBUG)
 
 
 def join(thread: threading.Thread, timeout: float | None = None) -> None:

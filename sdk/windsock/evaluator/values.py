@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from math import copysign, inf, isfinite, isinf, nan
 from numbers import Integral, Real
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from windsock.flags.values import described
 
@@ -21,9 +21,6 @@ Value: TypeAlias = object
 
 Expression: TypeAlias = Callable[[Value], Value]
 """A compiled rule that maps data to a value; raises ``RuleError``."""
-
-
-_T = TypeVar("_T")
 
 
 class RuleError(Exception):
@@ -67,8 +64,6 @@ def plain(value: object) -> Value:
 
 
 def _converted(value: object, room: Iterator[int]) -> Value:  # noqa: PLR0911 - a line for each type
-    if type(value) in PLAIN:
-        return value
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, Integral):
@@ -76,20 +71,20 @@ def _converted(value: object, room: Iterator[int]) -> Value:  # noqa: PLR0911 - 
     if isinstance(value, (Real, Decimal)):
         return float(value)
     if isinstance(value, Mapping):
-        return {str(key): _converted(item, room) for key, item in _within(room, value.items())}
+        return dict(zip(map(str, value), _each(value.values(), room), strict=False))
     if isinstance(value, (Sequence, set, frozenset)):
-        return [_converted(item, room) for item in _within(room, value)]
+        return list(_each(value, room))
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value)
 
 
-def _within(room: Iterator[int], items: Iterable[_T]) -> Iterator[_T]:
-    """The items, while there is room: a range or shared tuples may describe more than memory holds."""
+def _each(items: Iterable[object], room: Iterator[int]) -> Iterator[Value]:
+    """Convert items while there is room: a range or shared tuples may describe more than memory holds."""
     for item in items:
         if next(room, None) is None:
             raise RuleError(f"an attribute may hold at most {MAX_ITEMS:,} values")
-        yield item
+        yield item if type(item) in PLAIN else _converted(item, room)
 
 
 def is_number(value: Value) -> bool:

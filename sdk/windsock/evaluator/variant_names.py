@@ -41,7 +41,6 @@ def _json_text(value: Value) -> str:
         spend(len(value))
         return f'"{_ESCAPED.sub(_escape, value)}"'
     if isinstance(value, dict):
-        spend(len(value))
         members = (f"{_json_text(str(key))}:{_json_text(item)}" for key, item in sorted(value.items()))
         return "{" + ",".join(members) + "}"
     if isinstance(value, (list, tuple)):

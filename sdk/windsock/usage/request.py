@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 from uuid import uuid4
 
+from windsock import threads
 from windsock.usage.data import OVERRIDDEN, Event, Healed, Measured, Pending, Use
 from windsock.variables import DEFAULT_ENVIRONMENT, environment_name
 
@@ -200,6 +201,7 @@ class Request:
         self._events.append(_event(name, value, {**attributes, EVALUATION: True}))
 
     def __enter__(self) -> Self:
+        threads.begin_waiting()
         self._when = datetime.now(UTC)
         self._started = time.perf_counter()
         self._trace_id = _trace_id()
