@@ -1,8 +1,9 @@
 """What a request pays for its settings, reads included: ``python -m bench.reads``.
 
 ``for_user`` of a class with twenty typed parameters, a base flag and a profile, then one, four or twenty
-reads: outside a request, inside one, inside one whose usage is recorded, and in a healed call. Prints the
-table of docs/benchmarks.md and writes bench/results/reads.json.
+reads: outside a request, inside one, inside one whose usage is recorded, and in a healed call. What a
+recorded request can't go below is measured too: with an empty function where each first read calls one.
+Prints the table of docs/benchmarks.md and writes bench/results/reads.json.
 """
 
 import contextlib
@@ -27,6 +28,14 @@ class Nowhere:
 
     def write(self, rows: Sequence[object]) -> None:
         """Take the rows."""
+
+
+class Empty:
+    """A field that only calls a function at each read: nothing is remembered."""
+
+    def __get__(self, view: object, owner: type) -> int:
+        """Do nothing."""
+        return 0
 
 
 def reading(make: Call, count: int) -> Call:
@@ -66,17 +75,25 @@ def measure(rounds: int) -> dict[str, dict[str, dict[str, float]]]:
     import windsock
 
     fields = {name: (int, value) for name, value in PARAMETERS.items()}
-    settings = create_model(
-        "Bench", __base__=windsock.Settings, __cls_kwargs__={"flag": "settings"}, **fields
-    )
+
+    def declared(**options: str) -> type[windsock.Settings]:
+        made: type[windsock.Settings] = create_model(
+            "Bench", __base__=windsock.Settings, __cls_kwargs__=options, **fields
+        )
+        return made
+
+    settings, empty = declared(flag="settings"), declared(flag="empty")
+    for name in fields:
+        setattr(empty, name, Empty())
     found = {}
-    for place, inside, recorded in [
-        ("outside a request", False, False),
-        ("inside a request", True, False),
-        ("inside a request that is recorded", True, True),
+    for place, inside, recorded, kind in [
+        ("outside a request", False, False, settings),
+        ("inside a request", True, False, settings),
+        ("inside a request that is recorded", True, True, settings),
+        ("recorded, by an empty function", True, True, empty),
     ]:
         with started(inside=inside, recorded=recorded) as request:
-            lines = [Line(place, str(n), reading(settings.for_user, n), users_of(request)) for n in COUNTS]
+            lines = [Line(place, str(n), reading(kind.for_user, n), users_of(request)) for n in COUNTS]
             found |= interleaved(lines, rounds)
     with started(inside=False, recorded=False):
         lines = []
