@@ -106,7 +106,8 @@ def test_power_tells_what_every_metric_finds_by_the_end(declared, windsock, tmp_
     assert max(map(len, shown.splitlines())) <= 80
 
 
-def test_a_database_is_read_as_it_is(declared, windsock, database) -> None:
+def test_a_database_is_read_as_it_is(declared, windsock, database, tmp_path) -> None:
+    declared_folder = tmp_path / "flagd"
     with engines.postgres(declared, database):
         pass
     done = windsock("experiment", "decide", "cheaper_model", "--at", NOW, "--record", DATABASE_URL=database)
@@ -121,6 +122,12 @@ def test_a_database_is_read_as_it_is(declared, windsock, database) -> None:
         ).fetchall()
     assert [each[:3] for each in row] == [("cheaper_model", 1, "win")]
     assert int(row[0][3]) > 400
+    document = next((declared_folder / "experiments").glob("*.yaml"))
+    document.write_text(document.read_text().replace("minimum_effect: 5%", "minimum_effect: 4%"))
+    again = windsock("experiment", "decide", "cheaper_model", "--record", DATABASE_URL=database)
+    assert again.returncode != 0
+    assert "the minimum effect was 0.05 and is 0.04" in again.stderr
+    assert "change it back, or declare version 2 with a reason" in again.stderr.replace("\n", " ")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from windsock.cli._experiment_arguments import Flags, Name
 from windsock.cli._experiment_options import Data, Environment, Now, moment, place
 from windsock.cli._lines import console_of, print_lines
 from windsock.errors import UnreachableError
-from windsock.experiments.data.keeping import keep, refuse_preview
+from windsock.experiments.data.keeping import keep, refuse_undecidable
 from windsock.experiments.reporting.summary import message
 from windsock.experiments.result import Result, analyze, restore
 from windsock.flagfiles.files import DEFAULT_FOLDER
@@ -42,7 +42,7 @@ def command(
             result = analyze(name, where, flags=flags, environment=environment, now=moment(at))
             if record:
                 keep(result, where)
-    refuse_preview(result)
+    refuse_undecidable(result)
     if snapshot is not None:
         _write(snapshot, result.snapshot())
     console = console_of(80)

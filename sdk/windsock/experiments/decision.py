@@ -132,6 +132,7 @@ def _deciding(analysis: Analysis) -> list[Comparison]:
 def _faults(analysis: Analysis) -> Iterator[str]:
     """Why the arms cannot be compared."""
     exposed, experiment = analysis.collected.exposed, analysis.declared.experiment
+    yield from _changed(analysis)
     if unknown := sorted(set(exposed.counted) - set(experiment.arms)):
         yield f"units were exposed to {', '.join(unknown)}, which the declaration does not have"
     if len(exposed.keys) > 1:
@@ -155,6 +156,15 @@ def _faults(analysis: Analysis) -> Iterator[str]:
         served = f"{percent(low)} to {percent(high)}" if high - low > _ALLOCATION else percent(low)
         if declared is not None and max(abs(low - declared), abs(high - declared)) > _ALLOCATION:
             yield f"{arm} was served to {served} and is declared with {percent(declared)}"
+
+
+def _changed(analysis: Analysis) -> Iterator[str]:
+    """What was declared differently at the first recorded look."""
+    since, version = analysis.collected.since, analysis.declared.experiment.version
+    if since.changes and since.looked_at is not None:
+        found = f"since the look recorded on {since.looked_at:%Y-%m-%d}, {', '.join(since.changes)}"
+        remedy = f"change it back, or declare version {version + 1} with a reason"
+        yield f"{found}, which voids the promise of its intervals: {remedy}"
 
 
 def _winner(analysis: Analysis) -> Comparison | None:

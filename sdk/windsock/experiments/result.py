@@ -2,13 +2,14 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from windsock.errors import ConfigurationError
 from windsock.experiments.analysis import Analysis, analyse, analyse_goals
 from windsock.experiments.data.collecting import Collected, collect, collect_earlier
+from windsock.experiments.data.recorded_looks import since_first_look
 from windsock.experiments.data.warehouse import Backend, Warehouse, open_warehouse
 from windsock.experiments.decision import Decision, decide
 from windsock.experiments.documents import PlannedLooks
@@ -93,6 +94,8 @@ def analyze(
     warehouse = data if isinstance(data, Warehouse) else open_warehouse(data)
     with contextlib.nullcontext() if isinstance(data, Warehouse) else warehouse:
         collected = collect(warehouse, declared, environment, now)
+        since = since_first_look(warehouse, declared, environment, collected.now)
+        collected = replace(collected, since=since)
         history = tuple(_earlier(warehouse, declared, collected, looks))
     analysis = analyse(declared, collected)
     return Result(analysis, decide(analysis), history)

@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 from windsock.errors import ConfigurationError
 from windsock.experiments.data import lapses, unit_table
 from windsock.experiments.data.newest import newest
+from windsock.experiments.data.recorded_looks import SinceFirstLook
 from windsock.experiments.data.segment_sums import MAX_COMBINATIONS, ArmSums, SegmentSums, parts, total
 from windsock.experiments.data.sources import Scope, rows_of
 from windsock.experiments.data.unit_table import Moment
@@ -97,6 +98,7 @@ class Collected:
         sql: The queries that ran, by purpose.
         segments: The goals' sums by the values of the declared segments.
         unsplit: Why `segments` is empty although segments are declared.
+        since: What has changed since the first recorded look.
         preview: Whether `now` had not come when the data was read, so that rows until then are missing.
         unseen: Why a metric's source has no row at all, by metric.
         newest: Time of the newest row, by table and by metric with its own source; empty for a live database.
@@ -112,6 +114,7 @@ class Collected:
     segments: tuple[SegmentSums, ...] = ()
     unsplit: str = ""
     preview: bool = False
+    since: SinceFirstLook = field(default_factory=SinceFirstLook)
     unseen: Mapping[str, str] = field(default_factory=dict)
     newest: Mapping[str, datetime] = field(default_factory=dict)
 

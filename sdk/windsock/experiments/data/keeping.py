@@ -11,16 +11,18 @@ if TYPE_CHECKING:
     from windsock.experiments.result import Result
 
 
-def refuse_preview(result: "Result") -> None:
-    """Raise if the time of the analysis had not come: it decides nothing.
+def refuse_undecidable(result: "Result") -> None:
+    """Raise if nothing may be decided: the time has not come, or the declaration changed after a look.
 
     Raises:
-        ConfigurationError: The analysis is a preview.
+        ConfigurationError: The analysis is a preview, or its declaration is not that of the recorded looks.
     """
     if result.analysis.collected.preview:
         raise ConfigurationError(
             f"{result.decision.sentence} Leave out --at, or name a time that has passed."
         )
+    if result.analysis.collected.since.changes:
+        raise ConfigurationError(result.decision.sentence)
 
 
 def keep(result: "Result", url: str) -> None:
@@ -31,11 +33,11 @@ def keep(result: "Result", url: str) -> None:
         url: The PostgreSQL database, with a user that may insert into that table.
 
     Raises:
-        ConfigurationError: It is not a PostgreSQL database, or may not be written to; or the analysis is a
-            preview.
+        ConfigurationError: It is not a PostgreSQL database, or may not be written to; or nothing may
+            be decided (`refuse_undecidable`).
         UnreachableError: It does not answer.
     """
-    refuse_preview(result)
+    refuse_undecidable(result)
     import psycopg  # noqa: PLC0415 - an extra
 
     if "://" not in url:

@@ -21,6 +21,8 @@ def left_out(analysis: Analysis) -> Iterator[str]:
     if exposed.later:
         yield f"{count(exposed.later, 'unit')} exposed after the time of this analysis: a clock is wrong."
     yield from _too_young(analysis)
+    if unread := analysis.collected.since.unread:
+        yield f"Recorded looks were not compared, so a changed declaration would go unnoticed: {unread}."
     for version, units in sorted(exposed.other_versions.items()):
         if version != experiment.version:
             yield f"{count(units, 'unit')} in version {version}, which is analysed on its own."
