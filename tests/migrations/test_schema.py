@@ -260,6 +260,10 @@ def test_the_roles_have_these_grants_and_no_others(plain):
                 "lifted_at",
             )
         ),
+        *(
+            f"windsock_analyst: select analysis_snapshots.{each}"
+            for each in ("experiment", "version", "environment", "taken_at", "declared")
+        ),
         "windsock_analyst: execute hashed_user_id()",
         "windsock_api: usage windsock",
         "windsock_api: execute api_token()",
