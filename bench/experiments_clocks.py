@@ -152,7 +152,7 @@ def rows(runs: int) -> Iterator[dict[str, object]]:
 
 
 def main() -> None:
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 4000
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     result = {"runs": runs, "looks": "daily", "windows, days": WINDOWS, "rows": list(rows(runs))}
     RESULTS.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
 
