@@ -154,6 +154,16 @@ def test_a_panel_asks_for_metrics_that_exist(panel):
         assert names <= exported()
 
 
+@pytest.mark.parametrize("name", ["fallbacks", "heals", "withdrawals"])
+def test_the_first_count_of_a_flag_and_a_field_is_seen(name):
+    """The series begins with its first count, so that `increase` alone finds no increase."""
+    asked = [rule["expr"] for rule in RULES]
+    asked += [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+    about = [each for each in asked if f"windsock_{name}_total" in each]
+    assert about
+    assert [each for each in about if f"unless windsock_{name}_total" not in each] == []
+
+
 def test_the_dashboard_shows_every_metric_of_a_service():
     asked = set(re.findall(r"windsock_\w+", json.dumps(DASHBOARD)))
     assert {name for name in exported() if not name.startswith("windsock_mirror")} <= asked
