@@ -223,6 +223,8 @@ def test_an_index_that_is_not_on_the_disk_gets_no_stamp(path: Path, monkeypatch:
     assert document_index.mapped(str(path), signature) is None
     document_index.confirm(path.read_bytes(), str(path), signature)
     assert document_index.mapped(str(path), signature) is not None
+    monkeypatch.setattr(os, "fsync", lambda _: pytest.fail("it has its stamp, so it is on the disk"))
+    document_index.confirm(path.read_bytes(), str(path), signature)
 
 
 def test_a_few_small_documents_need_no_index(folder: Path) -> None:
