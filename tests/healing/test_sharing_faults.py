@@ -85,3 +85,19 @@ def test_a_process_that_is_frozen_in_its_exchange_lets_go_of_its_locks(board):
             pytest.fail("the server did not end the frozen session")
     over.set()
     frozen.join()
+
+
+def test_withdrawals_without_number_fill_no_services_memory(database, board):
+    with psycopg.connect(database, autocommit=True) as hostile:
+        hostile.execute("set role windsock_writer")
+        for count, value in ((1, "true"), (300, "x" * 100_000), (20_000, "x")):
+            hostile.execute(
+                "insert into windsock.withdrawals (flag, variant, field, fingerprint, value, reason, expires_at)"
+                " select 'teacher', 'v', 'field', %s || n, %s, '', now() + interval '1 hour'"
+                " from generate_series(1, %s) n",
+                [f"{count}-", value, count],
+            )
+            found = board.exchange(Outbox())
+            assert found[0].fingerprint == "1-1", "the oldest, which was withdrawn before the flood"
+            assert len(found) <= 10_000
+            assert sum(len(each.value) for each in found) <= 10_000_000

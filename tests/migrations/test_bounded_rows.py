@@ -53,3 +53,12 @@ def test_an_ordinary_row_is_taken(writer, statement):
 def test_a_hostile_row_is_refused(writer, statement, hostile):
     with pytest.raises(psycopg.errors.CheckViolation):
         writer.execute(statement, ROW | hostile)
+
+
+@pytest.mark.parametrize("end", ["'infinity'", "now() + interval '2 days'"])
+def test_a_withdrawal_ends_within_a_day(writer, end):
+    with pytest.raises(psycopg.errors.CheckViolation):
+        writer.execute(WITHDRAWAL.replace("now() + interval '1 hour'", end), ROW)
+    writer.execute(WITHDRAWAL, ROW)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        writer.execute(f"update windsock.withdrawals set expires_at = {end}")

@@ -43,11 +43,17 @@ where flag = %(flag)s and variant = %(variant)s and field = %(field)s and finger
     and lifted_at is null;
 
 -- name: in_force
--- What is withdrawn now, with the seconds that are left by the database's own clock.
+-- What is withdrawn now, with the seconds that are left by the database's own clock. The oldest 10,000 and 10 MB of values:
+-- whoever may write withdrawals can't fill the memory of every service with them.
 select flag, variant, field, fingerprint, value, reason, extract(epoch from expires_at - now())::float8
-from windsock.withdrawals
-where lifted_at is null and expires_at > now()
-order by withdrawn_at, flag, variant, field;
+from (
+    select *, sum(octet_length(value)) over (order by withdrawn_at, flag, variant, field, fingerprint) as total
+    from windsock.withdrawals
+    where lifted_at is null and expires_at > now()
+) oldest
+where coalesce(total, 0) <= 10000000
+order by withdrawn_at, flag, variant, field, fingerprint
+limit 10000;
 
 -- name: sees_mirrors
 -- Whether this role may know what the mirrors report; databases of older migrations don't have the table.

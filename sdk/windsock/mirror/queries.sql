@@ -132,11 +132,14 @@ where id = any(%(ids)s::uuid[]);
 
 -- name: withdrawals
 -- The values of configurations that are not to be served, because they failed in use: flag, configuration, field.
--- Withdrawn values of Git's flags are in the same table, and are none of the mirror's.
+-- Withdrawn values of Git's flags are in the same table, and are none of the mirror's. The oldest: whoever may write
+-- withdrawals can't fill the mirror's memory with them.
 select flag, variant, field, fingerprint
 from windsock.withdrawals
 where lifted_at is null and expires_at > now() and flag like '%.profile'
-    and exists (select from public.app_configurations c where c.id::text = variant);
+    and exists (select from public.app_configurations c where c.id::text = variant)
+order by withdrawn_at, flag, variant, field, fingerprint
+limit 100000;
 
 -- name: profile_counts
 -- How many users each configuration has, and how many have none: what the guard against mass removal compares.
