@@ -23,7 +23,10 @@ with the first run of the code that is wrong.
 
 
 class WindsockError(Exception):
-    """The root of the family: what is wrong, where, and what to do next, in one message."""
+    """The root of the family: what is wrong, where, and what to do next, in one message.
+
+    Where there is more to say than one line, the error has notes (`BaseException.add_note`).
+    """
 
 
 class DeclarationError(WindsockError):

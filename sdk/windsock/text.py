@@ -49,9 +49,17 @@ def count(number: int, one: str, many: str | None = None) -> str:
 
 
 def one_line(error: object) -> str:
-    """An error's message on one line, without the question that libpq adds to it."""
-    lines = (line.strip() for line in str(error).splitlines())
-    return " ".join(line for line in lines if line and not line.startswith("Is the server running "))
+    """An error's message on one line, at most 10,000 characters; never raises.
+
+    Of what a database server says it's the message alone: its details quote the row, the rest the statement.
+    Of what libpq says, the question that it adds is left out.
+    """
+    said = printable(getattr(getattr(error, "diag", None), "message_primary", None) or error, 10_000)
+    return " ".join(
+        line
+        for each in said.splitlines()
+        if (line := each.strip()) and not line.startswith("Is the server running ")
+    )
 
 
 def escaped(text: str) -> str:

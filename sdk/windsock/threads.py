@@ -4,6 +4,8 @@ import logging
 import threading
 from contextlib import suppress
 
+from windsock.logs import get_logger
+
 waiting: list[threading.Thread] = []
 """Threads that could not be started; `begin_waiting` tries again."""
 
@@ -18,7 +20,7 @@ def begin(thread: threading.Thread, level: int = logging.WARNING) -> None:
     try:
         thread.start()
     except RuntimeError as error:
-        logging.getLogger("windsock").log(level, "the thread %s begins later: %s", thread.name, error)
+        get_logger("windsock").log(level, "the thread %s begins later: %s", thread.name, error)
         waiting.append(thread)
 
 

@@ -132,9 +132,40 @@ def test_nothing_is_written_through_a_link(windsock, project, command):
     before = real.read_text()
     done = windsock(*command)
     assert done.returncode == 4
-    assert "linked.flagd.json: a link; name the file that it points to" in done.stderr
+    assert "linked.flagd.json: a link; name what it points to" in done.stderr
     assert link.is_symlink()
     assert real.read_text() == before
+
+
+@pytest.mark.parametrize(
+    "command", [("lint", "--fix"), ("fmt",), ("rollout", "f", "--variant", "off", "--otherwise", "on")]
+)
+def test_nothing_is_written_through_a_linked_folder(windsock, tmp_path, tmp_path_factory, command):
+    away = tmp_path_factory.mktemp("away")
+    (away / "a.flagd.json").write_text(
+        '{"flags": {"f": {"variants": {"on": true, "off": false}, "defaultVariant": "on"}}}'
+    )
+    (tmp_path / "flagd").symlink_to(away)
+    before = contents(away)
+    done = windsock(*command)
+    assert done.returncode == 4
+    assert done.stderr == "windsock: flagd: a link; name what it points to\n"
+    assert contents(away) == before
+
+
+@pytest.mark.parametrize("linked", ["flagd", "flagd/features.flagd.json", ".gitignore", ".gitattributes"])
+def test_first_files_are_not_written_through_a_link(windsock, tmp_path, tmp_path_factory, linked):
+    away = tmp_path_factory.mktemp("away")
+    (away / "rc").write_text("mine\n")
+    (tmp_path / linked).parent.mkdir(exist_ok=True)
+    (tmp_path / linked).symlink_to(
+        away if linked == "flagd" else away / "rc" if linked.startswith(".") else away / "new"
+    )
+    before = contents(away)
+    done = windsock("init")
+    assert done.returncode == 4
+    assert f"windsock: {linked}: a link; name what it points to\n" in done.stderr
+    assert contents(away) == before
 
 
 def test_a_link_out_of_the_folder_is_not_read(windsock, project, tmp_path_factory):

@@ -76,6 +76,10 @@ def test_the_actions_script_runs(tmp_path, write, git):
     assert "changes=true" in (tmp_path / "github_output").read_text().splitlines()[-1], (
         "the comment is wanted then too"
     )
+    (tmp_path / "--settings=typer:x.flagd.json").write_text('{"flags": {}}')
+    globbed = inputs | {"paths": "*.flagd.json flagd"}
+    assert run(lint, **globbed).returncode == 0
+    assert run(plan, **globbed).returncode == 0, "the name of a file is no option"
     write({"f": boolean() | {"state": "on"}})
     broken = run(lint, **inputs)
     assert broken.returncode == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from windsock.errors import ConfigurationError, FlagFileError, PlanError
+from windsock.errors import ConfigurationError, FlagFileError, PlanError, UnreachableError
 from windsock.gitops.repository import Repository
 
 
@@ -93,7 +93,9 @@ def test_a_git_folder_elsewhere_is_still_found_by_its_variable(git, tmp_path, tm
     assert Repository(away).resolve("HEAD") == git("rev-parse", "HEAD")
 
 
-@pytest.mark.parametrize("name", ["a\n.flagd.json", "a\x1b[2J.flagd.json", "a\u202e.flagd.json"])
+@pytest.mark.parametrize(
+    "name", ["a\n.flagd.json", "a\x1b[2J.flagd.json", "a\u202e.flagd.json", "a\udcff.flagd.json"]
+)
 def test_a_name_that_cannot_be_seen_is_refused_and_shifts_no_other_files_content(git, tmp_path, name):
     flag_file(tmp_path, name)
     flag_file(tmp_path, "b.flagd.json")
@@ -102,6 +104,25 @@ def test_a_name_that_cannot_be_seen_is_refused_and_shifts_no_other_files_content
     with pytest.raises(FlagFileError, match="character that cannot be seen") as refused:
         Repository(tmp_path / "service").files_at("HEAD", [Path("flagd")])
     assert str(refused.value).isprintable()
+
+
+def test_git_takes_nothing_in_the_tree_for_its_own_folder(git, tmp_path, monkeypatch):
+    """A folder laid out like a bare repository has a configuration, which names programs for Git to run."""
+    flag_file(tmp_path, "a.flagd.json")
+    inner = tmp_path / "service" / "flagd"
+    git("init", "-q", "--bare", str(inner / ".made"))
+    for each in (inner / ".made").iterdir():
+        each.rename(inner / each.name)
+    ran = tmp_path / "ran"
+    (inner / "config").write_text(
+        f'[core]\n\tbare = false\n\tworktree = .\n\tfsmonitor = "touch {ran}; false"\n'
+    )
+    with pytest.raises(UnreachableError):
+        Repository(inner).uncommitted([Path()])
+    monkeypatch.chdir(inner)
+    with pytest.raises(UnreachableError):
+        Repository().uncommitted([Path()])
+    assert not ran.exists()
 
 
 def test_a_link_in_git_is_not_a_flag_file(git, tmp_path):

@@ -1,6 +1,5 @@
 """The configuration API's entry point: tokens, roles, rate limits, its own threads, and error responses."""
 
-import logging
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -18,9 +17,10 @@ from windsock.api.rates import Rates
 from windsock.api.settings import ConfigurationApi
 from windsock.api.tokens import Role, Token, authenticate, digest
 from windsock.errors import FlagFileError, UnreachableError
+from windsock.logs import get_logger
 from windsock.postgres.deadline import CONNECT_SECONDS, within
 
-logger = logging.getLogger("windsock.api")
+logger = get_logger("windsock.api")
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -8,9 +8,9 @@ from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Annotated, Any, NoReturn
 
-from windsock.cli._say import note, warn
+from windsock.cli._say import note, say, warn
 from windsock.errors import MissingExtraError, UnreachableError, WindsockError
-from windsock.text import did_you_mean
+from windsock.text import did_you_mean, escaped
 
 try:
     import typer
@@ -67,6 +67,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
 }
 VERBS = {verb: entry for verbs in GROUPS.values() for verb, entry in verbs.items()}
 
+_UsageError: Any = typer.BadParameter.__mro__[1]  # of click, or of the copy that typer has
 EXIT_ERROR = 1
 EXIT_USAGE = 2
 EXIT_CHANGES = 3
@@ -105,6 +106,14 @@ class LazyGroup(TyperGroup):
             with formatter.section(group):
                 formatter.write_dl([(verb, help_line) for verb, (_, help_line) in verbs.items()])
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; what a usage error quotes is escaped."""
+        try:
+            return super().invoke(ctx)
+        except _UsageError as error:
+            error.message = escaped(error.message)
+            raise
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the verb; for a misspelt one, suggest the nearest."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
@@ -119,7 +128,7 @@ app = typer.Typer(cls=LazyGroup, no_args_is_help=True, rich_markup_mode=None, pr
 
 def _version(value: bool) -> None:
     if value:
-        print(f"windsock {version('windsock')}")
+        say(f"windsock {version('windsock')}")
         raise typer.Exit
 
 
@@ -135,9 +144,8 @@ def windsock(
 
 def fail(error: WindsockError, code: int = EXIT_ERROR) -> NoReturn:
     """Say what went wrong on stderr and leave with `code`."""
-    first, *more = str(error).split("\n")
-    warn(first)
-    for line in more:
+    warn(str(error))
+    for line in getattr(error, "__notes__", ()):
         note(line)
     raise SystemExit(code)
 

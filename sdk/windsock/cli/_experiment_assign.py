@@ -1,6 +1,5 @@
 """`windsock experiment assign`: profiles as arms."""
 
-import sys
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -8,7 +7,7 @@ import typer
 
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._experiment_arguments import Flags, Name
-from windsock.cli._say import say
+from windsock.cli._say import progress, say
 from windsock.experiments.reading import read_declared
 from windsock.experiments.running.assigning import Options, assign, undo
 from windsock.flagfiles.files import DEFAULT_FOLDER
@@ -44,13 +43,11 @@ def command(
             say(f"{count(freed, 'user')} {have} no profile again")
             return
         assigned = assign(connection, experiment, options, _show)
-    if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr)
+    progress("")
     done = "would get it" if dry_run else "got it"
     for arm, users in assigned.items():
         say(f"{arm} ({experiment.arms[arm]}): {count(users, 'user')} {done}")
 
 
 def _show(assigned: Mapping[str, int]) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{sum(assigned.values()):,} users", end="", file=sys.stderr, flush=True)
+    progress(f"{sum(assigned.values()):,} users")

@@ -11,7 +11,7 @@ import typer
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._experiment_arguments import Flags
 from windsock.cli._experiment_options import Data, Environment, place
-from windsock.cli._say import note, warn
+from windsock.cli._say import note, say, warn
 from windsock.errors import WindsockError
 from windsock.experiments.reading import DeclaredExperiment, experiment_files, read_declared, read_metrics
 from windsock.experiments.running.checking import problems
@@ -42,7 +42,7 @@ def command(
             found += _in_database(flags, where, environment)
     for each in found:
         warn(each)
-    print(f"{count(len(experiment_files(flags)), 'experiment')}, {count(len(found), 'problem')}")
+    say(f"{count(len(experiment_files(flags)), 'experiment')}, {count(len(found), 'problem')}")
     if found:
         raise typer.Exit(EXIT_ERROR)
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from windsock.cli._database import database
+from windsock.cli._lines import working
 from windsock.errors import MissingExtraError
 from windsock.gitops import contexts
 
@@ -42,7 +42,7 @@ def place(data: str | None, doing: str = "Analysing …") -> Iterator[str]:
         doing: What a terminal shows until the end of the block.
     """
     with (
-        Console(stderr=True).status(doing),
+        working(doing),
         contextlib.nullcontext(data) if data and "://" not in data else database(data) as url,
     ):
         yield str(url)

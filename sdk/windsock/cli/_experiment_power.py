@@ -1,18 +1,15 @@
 """`windsock experiment power`: units and days, for each way of looking."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from windsock.cli._experiment_arguments import Flags, Name
 from windsock.cli._experiment_options import Data, Environment, Now, moment, place
-from windsock.cli._lines import console_of, print_lines
+from windsock.cli._lines import Grid, console_of, print_grid, print_lines
+from windsock.cli._say import print_json
 from windsock.errors import ConfigurationError
 from windsock.experiments.planning import Assumed, Power, power
 from windsock.experiments.wording import metric_title, number, percent
@@ -52,18 +49,18 @@ def command(
         with place(data, "Reading the past and replaying it …") as where:
             found = power(name, where, flags=flags, environment=environment, now=moment(at))
     if as_json:
-        print(json.dumps(asdict(found), indent=2))
+        print_json(asdict(found))
         return
     console = console_of(80)
     for line in lines(found):
-        print_lines(console, Text(line))
-    print_lines(console, table(found))
+        print_lines(console, line)
+    print_grid(console, table(found))
     if found.others:
-        print_lines(console, Text(f"By then, with {found.others[0].units:,} units, the other metrics find:"))
-        print_lines(console, others(found))
+        print_lines(console, f"By then, with {found.others[0].units:,} units, the other metrics find:")
+        print_grid(console, others(found))
         for each in found.others:
             if each.note:
-                print_lines(console, Text(f"{metric_title(each.metric)}: {each.note}"))
+                print_lines(console, f"{metric_title(each.metric)}: {each.note}")
 
 
 def lines(found: Power) -> Iterator[str]:
@@ -84,20 +81,20 @@ def lines(found: Power) -> Iterator[str]:
     yield f"To find a change of {number(found.effect)} in four of five experiments:"
 
 
-def table(found: Power) -> Table:
+def table(found: Power) -> Grid:
     """Units and days of each way of looking."""
-    grid = Table(box=box.SIMPLE, pad_edge=False)
+    grid = Grid()
     grid.add_column("looking")
     grid.add_column("units", justify="right")
     grid.add_column("days", justify="right")
     for design in found.designs:
-        grid.add_row(design.name, f"{design.units:,}", "–" if design.days is None else f"{design.days:,.0f}")
+        grid.row(design.name, f"{design.units:,}", "–" if design.days is None else f"{design.days:,.0f}")
     return grid
 
 
-def others(found: Power) -> Table:
+def others(found: Power) -> Grid:
     """What the other metrics find by the end."""
-    grid = Table(box=box.SIMPLE, pad_edge=False)
+    grid = Grid()
     grid.add_column("metric", overflow="fold")
     grid.add_column("role")
     grid.add_column("now", justify="right")
@@ -105,5 +102,5 @@ def others(found: Power) -> Table:
     for each in found.others:
         mean = "–" if each.mean is None else number(each.mean)
         finds = f"±{percent(each.relative, 1)}" if each.relative is not None else "–"
-        grid.add_row(metric_title(each.metric), each.role, mean, finds)
+        grid.row(metric_title(each.metric), each.role, mean, finds)
     return grid

@@ -1,10 +1,10 @@
 """`windsock experiment schema`: JSON Schema, for editors."""
 
-import json
 from typing import Annotated
 
 import typer
 
+from windsock.cli._say import print_json
 from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import Metrics
 
@@ -19,4 +19,4 @@ def command(
 
     Example: windsock experiment schema > experiment.schema.json
     """
-    print(json.dumps((Metrics if metrics else Experiment).model_json_schema(), indent=2))
+    print_json((Metrics if metrics else Experiment).model_json_schema())

@@ -50,4 +50,7 @@ def carry_out(plan: Plan, flags: Path, out: Path | None, *, dry_run: bool) -> No
         write_bytes(out, dump(plan).encode())
     elif not dry_run:
         written = apply_to_folder(plan, Path(), [flags])
-        print("\n".join(f"wrote {path}" for path in written) or "nothing to do: it already runs like this")
+        for path in written:
+            say(f"wrote {path}")
+        if not written:
+            say("nothing to do: it already runs like this")

@@ -1,18 +1,15 @@
 """`windsock experiment status`: the table at the terminal."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from windsock.cli._experiment_arguments import Flags, Name
 from windsock.cli._experiment_options import Data, Environment, Now, moment, place
-from windsock.cli._lines import console_of, print_lines
+from windsock.cli._lines import Grid, console_of, print_grid, print_lines
+from windsock.cli._say import print_json
 from windsock.experiments.comparison import Comparison, ComparisonOutcome
 from windsock.experiments.decision import trusted
 from windsock.experiments.reporting.left_out import left_out
@@ -51,21 +48,21 @@ def command(
     with place(data) as where:
         result = analyze(name, where, flags=flags, environment=environment, now=moment(at))
     if as_json:
-        print(json.dumps(as_data(result), ensure_ascii=False, indent=2))
+        print_json(as_data(result))
         return
     console = console_of(80)
     for line in lines(result):
-        print_lines(console, Text(line))
+        print_lines(console, line)
     analysis = trusted(result.analysis, result.decision)
     metrics = [(metric_title(each.metric), each) for each in analysis.comparisons]
-    print_lines(console, grid("metric", metrics))
+    print_grid(console, grid("metric", metrics))
     for line in without_number(analysis.comparisons):
-        print_lines(console, Text(line))
+        print_lines(console, line)
     if found := segments(analysis):
-        print_lines(console, Text(SEGMENTS_NOTE))
-        print_lines(console, grid("segment", [(_title(each), each.comparison) for each in found]))
+        print_lines(console, SEGMENTS_NOTE)
+        print_grid(console, grid("segment", [(_title(each), each.comparison) for each in found]))
     for line in left_out(result.analysis):
-        print_lines(console, Text(line))
+        print_lines(console, line)
 
 
 def lines(result: Result) -> Iterator[str]:
@@ -91,9 +88,9 @@ def _title(each: Segment) -> str:
     return f"{each.attribute}: {each.value}, {metric_title(each.comparison.metric)}"
 
 
-def grid(what: str, rows: Sequence[tuple[str, Comparison]]) -> Table:
+def grid(what: str, rows: Sequence[tuple[str, Comparison]]) -> Grid:
     """Comparisons with a title each, for 80 columns."""
-    table = Table(box=box.SIMPLE, pad_edge=False)
+    table = Grid()
     for heading in (what, "arm"):
         table.add_column(heading, overflow="fold")
     for heading in ("control", "change"):
@@ -107,7 +104,7 @@ def grid(what: str, rows: Sequence[tuple[str, Comparison]]) -> Table:
         elif each.effect is not None and each.interval is not None:
             change = number(each.effect.absolute)
             interval = f"{number(each.interval[0])} to {number(each.interval[1])}"
-        says = Text(each.outcome.value, style=_STYLES.get(each.outcome, ""))
+        says = (each.outcome.value, _STYLES.get(each.outcome, ""))
         control = number(each.effect.control) if each.effect else "–"
-        table.add_row(title, each.arm, control, change, interval, says)
+        table.row(title, each.arm, control, change, interval, says)
     return table

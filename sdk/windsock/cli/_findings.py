@@ -1,17 +1,17 @@
 """Findings as a person, a program, GitHub or a code-scanning service reads them."""
 
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from importlib.metadata import version
 from urllib.parse import quote
 
-from windsock.cli._say import print_json, wrapped
+from windsock.cli._say import Shade, print_json, say_shaded, say_whole
 from windsock.lint.linter import Finding, Level
 from windsock.lint.rules import BY_CODE
 from windsock.text import escaped
+
+_SHADES = {Level.ERROR: Shade.RED, Level.WARNING: Shade.YELLOW, Level.NOTE: Shade.CYAN}
 
 
 class Format(StrEnum):
@@ -28,29 +28,19 @@ def write(findings: Sequence[Finding], form: Format) -> None:
     match form:
         case Format.TABLE:
             for finding in findings:
-                print(_line(finding, colour=_coloured()))
+                say_shaded(_line(finding), f"  {finding.level:<7}", _SHADES[finding.level])
         case Format.JSON:
             print_json([_data(finding) for finding in findings])
         case Format.GITHUB:
             for finding in findings:
-                print(_annotation(finding))
+                say_whole(_annotation(finding))
         case Format.SARIF:
             print_json(_sarif(findings))
 
 
-def _coloured() -> bool:
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
-
-
-def _line(finding: Finding, *, colour: bool) -> str:
+def _line(finding: Finding) -> str:
     flag = f"{finding.flag}: " if finding.flag is not None else ""
-    level = f"{finding.level:<7}"
-    place, text = escaped(_place(finding)), escaped(flag + finding.message)
-    first, *more = wrapped(f"{place}  {level}  {finding.code}  {text}", sys.stdout)
-    if colour:
-        shade = {Level.ERROR: 31, Level.WARNING: 33, Level.NOTE: 36}[finding.level]
-        first = first.replace(f"  {level}", f"  \x1b[{shade}m{level}\x1b[0m", 1)
-    return "\n".join([first, *more])
+    return f"{_place(finding)}  {finding.level:<7}  {finding.code}  {flag}{finding.message}"
 
 
 def _place(finding: Finding) -> str:

@@ -1,9 +1,30 @@
-"""Prints rich's layouts so that they can be read in a pipe or a file, too."""
+"""Prints rich's layouts for pipes and files, too; no value in them acts on a terminal."""
 
 import sys
 
-from rich.console import Console, RenderableType
+from rich import box
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
 from rich.text import Text
+
+from windsock.text import escaped
+
+__all__ = ["Console", "Grid", "Part", "console_of", "print_grid", "print_lines", "working"]
+
+Part = str | tuple[str, str]
+"""Text, perhaps with a style of rich's."""
+
+
+class Grid(Table):
+    """A table of values: their square brackets are text, and a value adds no line."""
+
+    def __init__(self) -> None:
+        super().__init__(box=box.SIMPLE, pad_edge=False)
+
+    def row(self, *cells: Part) -> None:
+        """Add a row."""
+        self.add_row(*map(_text, cells))
 
 
 def console_of(columns: int, *, quiet: bool = False) -> Console:
@@ -14,15 +35,29 @@ def console_of(columns: int, *, quiet: bool = False) -> Console:
     return Console(width=None if sys.stdout.isatty() else columns, highlight=False, quiet=quiet)
 
 
-def print_lines(console: Console, what: RenderableType, *, indent: int = 0, hanging: int = 0) -> None:
-    """Print without the spaces with which rich pads its lines.
+def working(doing: str) -> Status:
+    """Show, at a terminal, what a command is doing for as long as a `with` block takes."""
+    return Console(stderr=True).status(escaped(doing))
+
+
+def print_grid(console: Console, grid: Grid) -> None:
+    """Print a table without the spaces with which rich pads its lines."""
+    _print(console, grid, 0, 0)
+
+
+def print_lines(console: Console, *parts: Part, indent: int = 0, hanging: int = 0) -> None:
+    """Print a line, broken where it is too long.
 
     Args:
         console: Where to.
-        what: A text or a table.
+        parts: Its text.
         indent: Columns before each line.
         hanging: Additional columns before each line but the first.
     """
+    _print(console, Text.assemble(*map(_text, parts)), indent, hanging)
+
+
+def _print(console: Console, what: Text | Grid, indent: int, hanging: int) -> None:
     options = console.options.update_width(console.width - indent - hanging)
     for number, segments in enumerate(console.render_lines(what, options, pad=False)):
         line = Text(" " * (indent + hanging * (number > 0)))
@@ -30,3 +65,8 @@ def print_lines(console: Console, what: RenderableType, *, indent: int = 0, hang
             line.append(segment.text, segment.style)
         line.rstrip()
         console.print(line, soft_wrap=True)
+
+
+def _text(part: Part) -> Text:
+    text, style = part if isinstance(part, tuple) else (part, "")
+    return Text(escaped(text), style)

@@ -1,10 +1,13 @@
 """What every command prints through: lines that nothing in a flag, a file or a database can break or fake."""
 
 import json
+import os
 import re
 import shutil
 import sys
 import textwrap
+from collections.abc import Iterable
+from enum import IntEnum
 from typing import TextIO
 
 from windsock.text import escaped
@@ -13,9 +16,30 @@ _MARKED = re.compile(r" *(?:[~+-] )?")
 """A line's indentation and the mark of a change, which stays with the word after it."""
 
 
+class Shade(IntEnum):
+    """A colour, by its number among a terminal's."""
+
+    RED = 31
+    YELLOW = 33
+    CYAN = 36
+
+
 def say(line: str) -> None:
     """Print one line of data to stdout."""
     _print(line, sys.stdout)
+
+
+def say_whole(line: str) -> None:
+    """Print one line that is copied or read by a program: a terminal breaks it, we don't."""
+    print(escaped(line), flush=True)
+
+
+def say_shaded(line: str, word: str, shade: Shade) -> None:
+    """Print one line of data to stdout, at a terminal with its first `word` in a colour."""
+    first, *more = wrapped(escaped(line), sys.stdout)
+    if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+        first = first.replace(word, f"\x1b[{shade:d}m{word}\x1b[0m", 1)
+    print("\n".join([first, *more]))
 
 
 def note(line: str) -> None:
@@ -26,6 +50,12 @@ def note(line: str) -> None:
 def warn(message: str) -> None:
     """Print one message to stderr."""
     _print(f"windsock: {message}", sys.stderr)
+
+
+def progress(line: str) -> None:
+    """Show how far a command is, in place of what this showed before; only at a terminal. "" ends it."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{escaped(line)}", end="", file=sys.stderr, flush=True)
 
 
 def wrapped(line: str, stream: TextIO) -> list[str]:
@@ -51,11 +81,30 @@ def _print(line: str, stream: TextIO) -> None:
 
 def print_json(data: object) -> None:
     """Print JSON to stdout, indented, with escapes for what a terminal would act on or cannot show."""
-    text = json.dumps(data, ensure_ascii=False, indent=2, default=str)
-    lines = (
-        line
-        if line.isprintable()
-        else "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in line)
-        for line in text.split("\n")
-    )
-    print("\n".join(lines))
+    print_document(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+
+
+def print_document(text: str) -> None:
+    """Print a JSON text to stdout, with such escapes; it means the same."""
+    for line in text.removesuffix("\n").split("\n"):
+        print(escaped_json(line))
+
+
+def escaped_json(text: str) -> str:
+    """A JSON text with the same characters escaped as JSON escapes them, so that it means the same."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
+
+
+def print_patch(lines: Iterable[str]) -> None:
+    """Print a patch to stdout: to a pipe exactly, because a program applies it; to a terminal escaped.
+
+    Args:
+        lines: With their line ends.
+    """
+    if sys.stdout.isatty():
+        for line in lines:
+            print(escaped(line.removesuffix("\n")))
+    else:
+        sys.stdout.writelines(lines)

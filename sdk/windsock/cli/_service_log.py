@@ -5,6 +5,9 @@ import logging
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from windsock.cli._say import escaped_json
+from windsock.logs import get_logger
+
 
 class LogFormat(StrEnum):
     """How the log is written."""
@@ -25,7 +28,7 @@ class _JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return escaped_json(json.dumps(line, ensure_ascii=False))
 
 
 def log_to_stderr(log_format: LogFormat) -> None:
@@ -34,4 +37,4 @@ def log_to_stderr(log_format: LogFormat) -> None:
     text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     handler.setFormatter(_JsonLines() if log_format is LogFormat.JSON else text)
     logging.basicConfig(handlers=[handler])
-    logging.getLogger("windsock").setLevel(logging.INFO)
+    get_logger("windsock").setLevel(logging.INFO)

@@ -1,11 +1,11 @@
 """`windsock apply`: carry out a plan, all of it or nothing."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from windsock.cli._say import note, say, say_whole
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_bytes
 from windsock.gitops.applying import apply_to_branch, apply_to_folder
 from windsock.gitops.plan import load
@@ -36,10 +36,10 @@ def command(
     folders = flags or [DEFAULT_FOLDER]
     if branch is not None:
         commit = apply_to_branch(loaded, branch, message, Repository(), folders)
-        print(commit or "nothing to do")
+        say(commit or "nothing to do")
         return
     written = apply_to_folder(loaded, to, folders)
     for path in written:
-        print(path)
+        say_whole(str(path))
     if not written:
-        print("nothing to do: everything is applied already", file=sys.stderr)
+        note("nothing to do: everything is applied already")

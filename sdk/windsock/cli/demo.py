@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from windsock.cli._app import EXIT_ERROR
-from windsock.cli._lines import console_of, print_lines
-from windsock.cli._say import print_json
+from windsock.cli._lines import Console, console_of, print_lines
+from windsock.cli._say import print_document, print_json, progress
 from windsock.cli._signals import leaving_on_signals
 from windsock.demo.example import System, find
 from windsock.demo.stage import Stage
@@ -52,8 +50,8 @@ def command(
         _experiment(console, as_json=as_json)
         return
     example = find(system) if system else None
-    print_lines(console, Text(example.INTRODUCTION if example else _INTRODUCTION))
-    print_lines(console, Text("PostgreSQL, the mirror and the endpoint are starting.", style="dim"))
+    print_lines(console, example.INTRODUCTION if example else _INTRODUCTION)
+    print_lines(console, ("PostgreSQL, the mirror and the endpoint are starting.", "dim"))
     steps = []
     with (
         leaving_on_signals(),
@@ -80,38 +78,41 @@ def _experiment(console: Console, *, as_json: bool) -> None:
         from windsock.demo import experiment  # noqa: PLC0415 - its libraries take a second
     except ImportError as missing:
         raise MissingExtraError("the experiment's demo", "experiments") from missing
-    print_lines(console, Text(experiment.INTRODUCTION))
+    print_lines(console, experiment.INTRODUCTION)
 
     def on_users(users: int) -> None:
-        if console.is_terminal:
-            console.print(f"\r{users:,} of {experiment.USERS:,} users have asked", end="")
+        if not as_json:
+            progress(f"{users:,} of {experiment.USERS:,} users have asked")
 
     told = experiment.tell(on_users)
     if as_json:
-        print(told.result.snapshot())
+        print_document(told.result.snapshot())
         return
     path = Path("windsock-experiment.html")
     experiment.report(told.result, path)
     decision = told.result.decision
-    print_lines(console, Text(f"\r{told.users:,} users asked in {told.seconds:.1f} s. Eight days later:\n"))
-    print_lines(console, Text(decision.sentence, style="bold"))
+    progress("")
+    print_lines(console, f"{told.users:,} users asked in {told.seconds:.1f} s. Eight days later:")
+    print_lines(console)
+    print_lines(console, (decision.sentence, "bold"))
     for reason in decision.reasons:
-        print_lines(console, Text(f"- {reason}"), hanging=2)
-    print_lines(console, Text(f"\nThe report is {path}."))
+        print_lines(console, f"- {reason}", hanging=2)
+    print_lines(console)
+    print_lines(console, f"The report is {path}.")
 
 
 def show(console: Console, number: int, step: Scene) -> None:
     """Print one step."""
-    console.print()
-    print_lines(console, Text(f"{number}. {step.title}", style="bold"))
-    print_lines(console, Text(step.why, style="italic"), indent=3)
+    print_lines(console)
+    print_lines(console, (f"{number}. {step.title}", "bold"))
+    print_lines(console, (step.why, "italic"), indent=3)
     if step.did:
         prompt = "SQL>" if step.did[0].isupper() else "$"
-        print_lines(console, Text(f"{prompt} {step.did}", style="cyan"), indent=3, hanging=len(prompt) + 1)
+        print_lines(console, (f"{prompt} {step.did}", "cyan"), indent=3, hanging=len(prompt) + 1)
     for name, text in step.seen.items():
         _show_seen(console, name, text)
     for name, value in step.milliseconds.items():
-        print_lines(console, Text(f"{name} {_milliseconds(value)}", style="magenta"), indent=3)
+        print_lines(console, (f"{name} {_milliseconds(value)}", "magenta"), indent=3)
     for row in step.rows:
         _show_row(console, row, step.names)
     for promise in step.promises:
@@ -121,19 +122,20 @@ def show(console: Console, number: int, step: Scene) -> None:
 def show_end(console: Console, steps: list[Scene], broken: list[Promise]) -> None:
     """Print the sum of it."""
     count = sum(len(step.promises) for step in steps)
-    console.print()
+    print_lines(console)
     if broken:
-        print_lines(console, Text(f"{len(broken)} of {count} promises broken:", style="bold red"))
+        print_lines(console, (f"{len(broken)} of {count} promises broken:", "bold red"))
         for promise in broken:
             _show_promise(console, promise)
     else:
         kept = f"All {count} promises kept. Everything that was started is stopped and removed."
-        print_lines(console, Text(kept, style="bold"))
+        print_lines(console, (kept, "bold"))
 
 
 def _stay(console: Console, opening: Scene) -> None:
     """Let the service serve until Ctrl-C."""
-    console.print(Text(f"\nServing until Ctrl-C: {opening.seen['service']}", style="bold"))
+    print_lines(console)
+    print_lines(console, (f"Serving until Ctrl-C: {opening.seen['service']}", "bold"))
     with suppress(KeyboardInterrupt):
         signal.pause()
 
@@ -141,27 +143,26 @@ def _stay(console: Console, opening: Scene) -> None:
 def _show_seen(console: Console, name: str, text: str) -> None:
     """Print what was seen: one line beside its name, more lines below it."""
     if "\n" in text:
-        print_lines(console, Text(f"{name}:"), indent=3)
+        print_lines(console, f"{name}:", indent=3)
         for line in text.splitlines():
-            print_lines(console, Text(line), indent=6, hanging=3)
+            print_lines(console, line, indent=6, hanging=3)
     else:
-        print_lines(console, Text(f"{name}: {text}"), indent=3, hanging=3)
+        print_lines(console, f"{name}: {text}", indent=3, hanging=3)
 
 
 def _show_promise(console: Console, promise: Promise) -> None:
     mark, style = ("kept", "green") if promise.kept else ("BROKEN", "bold red")
     found = f" ({promise.found})" if promise.found else ""
-    line = Text.assemble((mark, style), f"  {promise.text}{found}")
-    print_lines(console, line, indent=3, hanging=len(mark) + 2)
+    print_lines(console, (mark, style), f"  {promise.text}{found}", indent=3, hanging=len(mark) + 2)
 
 
 def _show_row(console: Console, row: UsageRecord, names: Mapping[str, str]) -> None:
     """Print a request: whose it was and what it took, then what it read and what was healed."""
     user, profile = (names.get(str(each), "-") for each in (row.user_id, row.config_id))
     took = "" if row.latency_ms is None else f", {row.latency_ms:.1f} ms"
-    print_lines(console, Text(f"{user}: profile {profile}{took}, {tokens(row)} tokens"), indent=3)
+    print_lines(console, f"{user}: profile {profile}{took}, {tokens(row)} tokens", indent=3)
     for line in (", ".join(sorted(values_read(row))), *values_healed(row)):
-        print_lines(console, Text(line), indent=6)
+        print_lines(console, line, indent=6)
 
 
 def _milliseconds(value: float) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._project import settings_classes
+from windsock.cli._say import note, say_whole
 from windsock.cli._service_log import LogFormat, log_to_stderr
 from windsock.cli._signals import stop_event
 from windsock.flag_names import MIRROR_FOLDER
@@ -66,13 +67,13 @@ def command(
     with stop_event() as stop, embedded.start() as server:
         with connect(server.url) as connection:
             applied = migrate(connection, read_migrations(find_folder()))
-        _tell(f"PostgreSQL runs in {server.folder}; {count(len(applied), 'migration')} applied")
-        print(f"export DATABASE_URL={shlex.quote(server.url)}", flush=True)
+        note(f"PostgreSQL runs in {server.folder}; {count(len(applied), 'migration')} applied")
+        say_whole(f"export DATABASE_URL={shlex.quote(server.url)}")
         with _console(classes, folder, server.url, port) as page:
             if page and (sys.stdout.isatty() if browse is None else browse):
                 webbrowser.open(page)
             if flags:
-                _tell(f"the mirror follows {', '.join(flags)} into {folder / MIRROR_FOLDER}; Ctrl-C ends all")
+                note(f"the mirror follows {', '.join(flags)} into {folder / MIRROR_FOLDER}; Ctrl-C ends all")
                 options = MirrorOptions(
                     url=server.url,
                     folder=folder / MIRROR_FOLDER,
@@ -82,16 +83,16 @@ def command(
                 )
                 Mirror(options).watch(stop)
             else:
-                _tell(f"no mirror: no flag in {folder} has objects as values; name one with --flag")
+                note(f"no mirror: no flag in {folder} has objects as values; name one with --flag")
                 stop.wait()
-    _tell("stopped")
+    note("stopped")
 
 
 @contextmanager
 def _console(classes: tuple[type[Settings], ...], folder: Path, url: str, port: int) -> Iterator[str | None]:
     """Serve the console beside the mirror, with a token that is refused once this ends."""
     if not classes:
-        _tell("no console: name a settings class with --settings to see it in a browser")
+        note("no console: name a settings class with --settings to see it in a browser")
         yield None
         return
     from windsock.api import Role, create_token, revoke_token  # noqa: PLC0415 - loads FastAPI
@@ -100,13 +101,9 @@ def _console(classes: tuple[type[Settings], ...], folder: Path, url: str, port: 
 
     name = f"dev {datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
     with connect(url) as connection, beside(Console(classes, folder, url), port) as page:
-        _tell(f"the console is at {page}; sign in with")
-        _tell(create_token(connection, name, Role.ADMIN))
+        note(f"the console is at {page}; sign in with")
+        note(create_token(connection, name, Role.ADMIN))
         try:
             yield page
         finally:
             revoke_token(connection, name)
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._project import Classes, at_least_one, settings_classes
-from windsock.cli._say import print_json
+from windsock.cli._say import print_document, print_json
 from windsock.flagfiles.exporting import manifest, schema, skeletons
 from windsock.flagfiles.scaffold import document
 
@@ -33,7 +33,7 @@ def command(
     """
     declarations = at_least_one(settings_classes(classes or ()))
     if kind is ExportForm.FLAGS:
-        print(document(skeletons(declarations, with_defaults=True)).decode(), end="")
+        print_document(document(skeletons(declarations, with_defaults=True)).decode())
     else:
         made = schema(declarations) if kind is ExportForm.SCHEMA else manifest(declarations)
         print_json(made)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._app import EXIT_ERROR
-from windsock.cli._say import warn
+from windsock.cli._say import say_whole, warn
 from windsock.flagfiles.formatting import reformat
 
 
@@ -26,7 +26,7 @@ def command(
     failed = False
     for file in reformat(paths or (), write=not check):
         if file.refused is None:
-            print(file.path)
+            say_whole(str(file.path))
             failed |= check
         else:
             warn(f"{file.refused}")

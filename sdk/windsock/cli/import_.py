@@ -1,11 +1,11 @@
 """`windsock import`: a YAML configuration becomes flag files and settings classes."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from windsock.cli._say import note, say_whole
 from windsock.errors import ConfigurationError
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_bytes
 from windsock.flagfiles.importing import convert, convert_joined, with_suffix
@@ -46,6 +46,7 @@ def command(
         files[module] = made.module.encode()
     write_new(files, force=force)
     if module is None:
-        print(made.module, end="")
+        for line in made.module.removesuffix("\n").split("\n"):
+            say_whole(line)
     for written in files:
-        print(f"wrote {written}", file=sys.stderr)
+        note(f"wrote {written}")

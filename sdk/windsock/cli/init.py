@@ -1,12 +1,11 @@
 """`windsock init`: a repository's first flag file, and what Git needs to know about it."""
 
-import sys
 from typing import Annotated
 
 import typer
 
 from windsock.cli._project import settings_classes
-from windsock.cli._say import note
+from windsock.cli._say import note, say_whole
 from windsock.flagfiles.scaffold import first_files
 
 
@@ -23,7 +22,7 @@ def command(
     declarations = [each.__windsock__.declaration for each in settings_classes(classes or ())]
     written = first_files(declarations)
     for path in written:
-        print(path)
+        say_whole(str(path))
     if not written:
-        print("nothing to do: everything exists already", file=sys.stderr)
+        note("nothing to do: everything exists already")
     note("next: git config diff.flagd.textconv 'windsock diff --textconv'; windsock lint")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from windsock.cli._database import DatabaseUrl, database
-from windsock.cli._say import note
+from windsock.cli._say import note, say
 from windsock.postgres.migrations import (
     MigrationState,
     connect,
@@ -44,12 +44,12 @@ def command(
         if status or dry_run:
             for entry in inspect(connection, migrations, whole_history=folder is not None):
                 if status or entry.state is MigrationState.PENDING:
-                    print(f"{entry.version}  {entry.state:<8}  {entry.name}")
+                    say(f"{entry.version}  {entry.state:<8}  {entry.name}")
             return
         applied = migrate(connection, migrations, whole_history=folder is not None)
         lacking = missing_roles(connection)
     for migration in applied:
-        print(f"applied {migration.path.name}")
+        say(f"applied {migration.path.name}")
     if any(migration.name == _SAMPLE for migration in applied):
         note(
             "the profile experimental_v1 is a sample; in production take it out of service: "
@@ -58,4 +58,4 @@ def command(
     if lacking:
         note(f"{lacking}. After restoring a dump, or without CREATEROLE: {_RESTORING}")
     if not applied:
-        print("nothing to apply: the database is up to date")
+        say("nothing to apply: the database is up to date")

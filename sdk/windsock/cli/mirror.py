@@ -24,7 +24,7 @@ from windsock.cli._mirror_options import (
     Shards,
     taking,
 )
-from windsock.cli._say import say
+from windsock.cli._say import progress, say, say_whole
 from windsock.cli._service_log import log_to_stderr
 from windsock.cli._signals import stop_event
 from windsock.flagfiles.files import DEFAULT_FOLDER
@@ -113,7 +113,7 @@ def once(
             _tell(mirror.differences())
             return
         written = mirror.once()
-    print(f"{count(written.assigned, 'user')} with a profile; {count(len(written.files), 'file')} written")
+    say(f"{count(written.assigned, 'user')} with a profile; {count(len(written.files), 'file')} written")
 
 
 @app.command()
@@ -156,12 +156,11 @@ def flagd_config(
 
     Example: flagd start --sources "$(windsock mirror flagd-config)"
     """
-    print(json.dumps(flagd_sources(folder, shards, git_folder, root)))
+    say_whole(json.dumps(flagd_sources(folder, shards, git_folder, root)))
 
 
 def _progress(done: int, total: int) -> None:
     """Draw how far a publication is; one of less than ten documents is over before it can be read."""
     if total >= 10:
         bar = "#" * (done * 40 // total)
-        sys.stderr.write(f"\r{bar:40} {done}/{total} documents" if done + 1 < total else f"\r{'':70}\r")
-        sys.stderr.flush()
+        progress(f"{bar:40} {done}/{total} documents" if done + 1 < total else "")

@@ -1,7 +1,6 @@
 """`windsock plan`: what a change of the flag files does, and exactly who it moves."""
 
 import functools
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -14,7 +13,7 @@ import typer
 from windsock.cli._app import EXIT_CHANGES, EXIT_ERROR
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._project import settings_classes
-from windsock.cli._say import note, say, warn
+from windsock.cli._say import note, print_document, progress, say, say_whole, warn
 from windsock.flagfiles.files import DEFAULT_FOLDER, write_bytes
 from windsock.gitops.contexts import moment
 from windsock.gitops.moved_users_csv import moved_users
@@ -95,8 +94,7 @@ def command(
             time.time() if at is None else moment(at).timestamp(),
         )
         plan = make(request, on_moved)
-    if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr)
+    progress("")
     if out is not None:
         write_bytes(out, dump(plan).encode())
     _show(plan, form)
@@ -111,15 +109,13 @@ def _usage_database(database_url: str | None, named: str | None) -> AbstractCont
 
 
 def _told(population: Population) -> Population:
-    """The population, counted on the terminal while it is evaluated; in a pipe or a log nothing is."""
-    if not sys.stderr.isatty():
-        return population
+    """The population, counted on the terminal while it is evaluated."""
 
     def batches() -> Iterator[Sequence[Context]]:
         count = 0
         for batch in population.batches():
             count += len(batch)
-            print(f"\r{count:,} users", end="", file=sys.stderr, flush=True)
+            progress(f"{count:,} users")
             yield batch
 
     return Population(population.description, batches)
@@ -127,10 +123,11 @@ def _told(population: Population) -> Population:
 
 def _show(plan: Plan, form: PlanForm) -> None:
     if form is PlanForm.JSON:
-        print(dump(plan), end="")
+        print_document(dump(plan))
         return
     if form is PlanForm.MARKDOWN:
-        print("\n".join(markdown(plan)))
+        for line in markdown(plan):
+            say_whole(line)
         return
     for line in text(plan):
         say(line)

@@ -17,7 +17,7 @@ from windsock.mirror import profiles, tuning
 from windsock.mirror.profiles import Noted, ProfileRow
 from windsock.mirror.tuning import Tuned
 from windsock.postgres.migrations import connect
-from windsock.text import count
+from windsock.text import count, one_line
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
@@ -141,7 +141,7 @@ def edit(
     if done.differences:
         _tell(done, f"{count(done.users, 'user')} {'has' if done.users == 1 else 'have'} it")
     else:
-        print("nothing to do: it already is like this")
+        say("nothing to do: it already is like this")
 
 
 @app.command()
@@ -196,18 +196,16 @@ def _connected(url: str | None) -> Iterator["profiles.Connection"]:
                 yield connection
         except errors.InsufficientPrivilege as error:
             raise ConfigurationError(
-                f"{error.diag.message_primary}: windsock_assigner may assign; to tune, use the tables' owner"
+                f"{one_line(error)}: windsock_assigner may assign; to tune, use the tables' owner"
             ) from error
         except errors.InvalidTextRepresentation as error:
-            raise ConfigurationError(
-                f"{error.diag.message_primary}: ids in profiles have that type"
-            ) from error
+            raise ConfigurationError(f"{one_line(error)}: ids in profiles have that type") from error
         except errors.NotNullViolation as error:
             raise ConfigurationError(
-                f"{error.diag.message_primary}: your application makes the rows of profiles"
+                f"{one_line(error)}: your application makes the rows of profiles"
             ) from error
         except (errors.UndefinedTable, errors.UndefinedColumn) as error:
-            raise ConfigurationError(f"{error.diag.message_primary}: run `windsock migrate` first") from error
+            raise ConfigurationError(f"{one_line(error)}: run `windsock migrate` first") from error
 
 
 def _assign(
@@ -258,7 +256,7 @@ def _tell(done: Tuned, audience: str) -> None:
 
 def _undo_with(change: int | None) -> None:
     if change is not None:
-        print(f"done; `windsock profile undo {change}` takes it back")
+        say(f"done; `windsock profile undo {change}` takes it back")
 
 
 def _line(noted: Noted) -> str:

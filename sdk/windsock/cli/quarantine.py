@@ -1,17 +1,15 @@
 """`windsock quarantine`: values that are withdrawn because they failed in use."""
 
 import shlex
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from windsock.cli._say import print_json, say
+from windsock.cli._say import print_json, print_patch, say, say_whole
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
 from windsock.gitops.withdrawing import lift_withdrawal, names_of_profiles, permanent, withdrawals
-from windsock.text import escaped
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
@@ -46,7 +44,7 @@ def list_withdrawn(
     if as_json:
         print_json([asdict(each) for each in found])
     elif as_change:
-        sys.stdout.writelines(permanent(found, read_files([folder]) if folder.exists() else ()))
+        print_patch(permanent(found, read_files([folder]) if folder.exists() else ()))
     elif found:
         names = names_of_profiles(database_url, folder)
         for each in found:
@@ -54,9 +52,9 @@ def list_withdrawn(
             say(f"{each.flag} {variant} {each.field} = {each.value or '(not kept)'}")
             say(f"  for another {each.left / 60:.0f} min: {each.reason}")
             # not wrapped: a line break in a command that somebody copies would end it
-            print(escaped(f"  windsock quarantine lift {shlex.join((each.flag, variant, each.field))}"))
+            say_whole(f"  windsock quarantine lift {shlex.join((each.flag, variant, each.field))}")
     else:
-        print("nothing is withdrawn")
+        say("nothing is withdrawn")
 
 
 @app.command()

@@ -1,6 +1,5 @@
 """`windsock refs`: where flags and fields are used in Python."""
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +8,7 @@ import typer
 
 from windsock.cli._code import scanned
 from windsock.cli._complete import flag_keys
-from windsock.cli._say import print_json, say
+from windsock.cli._say import note, print_json, say
 from windsock.errors import ConfigurationError
 from windsock.text import count
 
@@ -38,4 +37,4 @@ def command(
     for use in uses:
         name = use.flag if use.field is None else f"{use.flag}.{use.field}"
         say(f"{use.path}:{use.line}:{use.column}  {use.kind:<7}  {name}")
-    print(count(len(uses), "use"), file=sys.stderr)
+    note(count(len(uses), "use"))

@@ -7,7 +7,7 @@ import typer
 
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._project import Classes, at_least_one, settings_classes
-from windsock.cli._say import warn
+from windsock.cli._say import say_whole, warn
 from windsock.flagfiles.files import DEFAULT_FOLDER
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -54,4 +54,4 @@ def command(
 
 
 def _announce(address: str) -> None:
-    print(f"{address}  sign in with a token: windsock token make NAME --role admin", flush=True)
+    say_whole(f"{address}  sign in with a token: windsock token make NAME --role admin")

@@ -43,7 +43,7 @@ def make(
     Example: windsock token make deploy-bot
     """
     with database(database_url) as url, connect(url) as connection:
-        print(create_token(connection, name, role, flags or ()))
+        say(create_token(connection, name, role, flags or ()))
 
 
 @app.command("list")

@@ -5,12 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from windsock.cli._database import DatabaseUrl, database
-from windsock.cli._lines import console_of, print_lines
+from windsock.cli._lines import Grid, console_of, print_grid
 from windsock.cli._say import print_json, say
 from windsock.errors import ConfigurationError
 from windsock.postgres.migrations import connect
@@ -58,13 +55,13 @@ def command(
     if as_json:
         print_json([row.to_dict() for row in rows])
     elif rows and console.width >= _WIDE:
-        print_lines(console, table(rows, names))
+        print_grid(console, table(rows, names))
     elif rows:
         for row in rows:
             for line in _lines(row, names):
                 say(line)
     else:
-        print("no rows: nothing was recorded, or nothing matches the options")
+        say("no rows: nothing was recorded, or nothing matches the options")
 
 
 @app.command(name="hash")
@@ -84,7 +81,7 @@ def hash_ids(
     if key is None:
         raise ConfigurationError("WINDSOCK_USER_ID_KEY is not set: user ids are stored as they are")
     for each in ids or (line.rstrip("\r\n") for line in sys.stdin):
-        print(hashed_user_id(each, key))
+        say(hashed_user_id(each, key))
 
 
 def _decided_by(row: UsageRecord, names: Mapping[str, str]) -> str:
@@ -104,14 +101,14 @@ def _lines(row: UsageRecord, names: Mapping[str, str]) -> Iterator[str]:
         yield f"    {ended(row)}"
 
 
-def table(rows: Iterable[UsageRecord], names: Mapping[str, str]) -> Table:
+def table(rows: Iterable[UsageRecord], names: Mapping[str, str]) -> Grid:
     """Lay the rows out for a wide terminal, a file or a pipe.
 
     Args:
         rows: What to show.
         names: Profiles' names by their ids.
     """
-    grid = Table(box=box.SIMPLE, pad_edge=False)
+    grid = Grid()
     for heading in ("when (UTC)", "user", "flag", "profile or variant"):
         grid.add_column(heading, no_wrap=heading != "flag")
     grid.add_column("values read", overflow="fold", ratio=2)
@@ -129,6 +126,5 @@ def table(rows: Iterable[UsageRecord], names: Mapping[str, str]) -> Table:
             "-" if row.latency_ms is None else f"{row.latency_ms:.1f}",
             tokens(row),
         )
-        # Text, not str: a value with square brackets isn't markup.
-        grid.add_row(*(Text(cell) for cell in cells))
+        grid.row(*cells)
     return grid

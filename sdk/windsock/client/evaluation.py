@@ -7,7 +7,6 @@ observable, and the compiled rule is called directly; docs/benchmarks.md shows w
 """
 
 import json
-import logging
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -22,6 +21,7 @@ from openfeature.flag_evaluation import FlagEvaluationDetails, FlagType, Reason
 from windsock.client import hooks
 from windsock.client.internals import path_of
 from windsock.evaluator.outcome import Outcome
+from windsock.logs import get_logger
 from windsock.providers.base import RuleProvider
 from windsock.text import printable
 from windsock.usage.request import current_request
@@ -33,7 +33,7 @@ Outcomes = tuple[Outcome, Outcome, Outcome]
 
 _INTERNED_MAX = 4096
 _ERROR_MAX = 300
-logger = logging.getLogger("windsock.settings")
+logger = get_logger("windsock.settings")
 
 
 @lru_cache(maxsize=64)  # once per type and error

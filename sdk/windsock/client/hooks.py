@@ -4,7 +4,6 @@ The client's bookkeeping costs more than the calls: it merges contexts again, ch
 attribute by attribute, and builds details twice. tests/client compares the two, call by call.
 """
 
-import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,9 +15,10 @@ from openfeature.hook import Hook, HookContext
 from openfeature.provider import Metadata
 
 from windsock.evaluator.outcome import attributes_of, copy_json
+from windsock.logs import get_logger
 from windsock.providers.base import RuleProvider
 
-logger = logging.getLogger("openfeature")
+logger = get_logger("openfeature")
 
 BOOLEAN, OBJECT = FlagType.BOOLEAN, FlagType.OBJECT  # looking up enumeration members is slow
 Details = FlagEvaluationDetails[Any]

@@ -1,6 +1,5 @@
 """What every page goes through: authentication, permissions, the page's transaction, and error pages."""
 
-import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
@@ -23,12 +22,13 @@ from windsock.console.sessions import Session
 from windsock.console.shared import Shared
 from windsock.console.visits import Answer, Go, Page, Route, Visit
 from windsock.errors import FlagFileError, UnreachableError, WindsockError
+from windsock.logs import get_logger
 from windsock.postgres.queries import load_queries
 from windsock.postgres.urls import check_url
 from windsock.runtime.state import health
-from windsock.text import UNSTORABLE
+from windsock.text import UNSTORABLE, one_line
 
-logger = logging.getLogger("windsock.console")
+logger = get_logger("windsock.console")
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -218,8 +218,7 @@ def _nothing_here(_: Visit) -> Answer:
 def _database_words(error: Exception) -> str:
     """Explain a database failure to the person viewing the page; the details go to the log."""
     if isinstance(error, psycopg.errors.InsufficientPrivilege | psycopg.errors.UndefinedTable):
-        what = error.diag.message_primary
-        return f"{what}: run `windsock migrate`, and connect as windsock_console or as the owner"
+        return f"{one_line(error)}: run `windsock migrate`, and connect as windsock_console or as the owner"
     if isinstance(error, psycopg.errors.QueryCanceled):
         return "the database took longer than five seconds; ask for less, or try again"
     return "the database failed or can't be reached; look at the console's log, then try again"

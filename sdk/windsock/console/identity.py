@@ -1,6 +1,5 @@
 """Identify a person by their credential: a token from `windsock token` or an identity provider's JWT."""
 
-import logging
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -12,12 +11,13 @@ import jwt
 from windsock.api.tokens import Role, Token, authenticate
 from windsock.console.options import Issuer
 from windsock.console.sessions import LONGEST
+from windsock.logs import get_logger
 from windsock.text import bounded
 
 if TYPE_CHECKING:
     import psycopg
 
-logger = logging.getLogger("windsock.console")
+logger = get_logger("windsock.console")
 
 ALGORITHMS: Final = ("ES256", "RS256")
 """Accepted JWT signature algorithms: never a shared secret, never ``none``."""

@@ -1,6 +1,5 @@
 """Cached values: computed per page while that's cheap, in a background thread once it isn't."""
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,8 +7,9 @@ from threading import Lock, Thread
 from typing import Final, Generic, TypeVar
 
 from windsock import threads
+from windsock.logs import get_logger
 
-logger = logging.getLogger("windsock.console")
+logger = get_logger("windsock.console")
 
 T = TypeVar("T")
 

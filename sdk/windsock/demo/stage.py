@@ -18,6 +18,7 @@ import windsock
 from windsock.demo.endpoint import LlmEndpoint
 from windsock.errors import ConfigurationError, MissingExtraError
 from windsock.flag_names import FLAG_FOLDER
+from windsock.logs import get_logger
 from windsock.postgres import embedded
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 from windsock.usage.postgres import PostgresSink
@@ -229,7 +230,7 @@ def _log_into(lines: list[str]) -> Iterator[None]:
             message = " ".join(record.getMessage().split())  # PostgreSQL's errors span lines and have tabs
             lines.append(f"{record.levelname} {message}")
 
-    logger = logging.getLogger("windsock")
+    logger = get_logger("windsock")
     handler = Collect(logging.WARNING)
     propagate, logger.propagate = logger.propagate, False
     logger.addHandler(handler)

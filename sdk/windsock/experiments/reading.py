@@ -170,7 +170,10 @@ def _read(path: Path, model: type[_Document]) -> tuple[_Document, Lines]:
         told = list(islice(messages, MAX_MESSAGES))
         if more := sum(1 for _ in messages):
             told.append(f"{path}: and {count(more, 'more mistake')}")
-        raise ConfigurationError("\n".join(told)) from None
+        refused = ConfigurationError(told[0])
+        for message in told[1:]:
+            refused.add_note(message)
+        raise refused from None
 
 
 def _messages(error: ValidationError, path: Path, lines: Lines) -> Iterator[str]:

@@ -98,14 +98,17 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def replace_flag_file(path: Path, data: bytes) -> None:
-    """Replace a flag file that is a plain file, never the target of a link.
+def replace_plain_file(path: Path, data: bytes) -> None:
+    """Replace or make a file of a repository, never through a link: a stranger's branch may have made it.
+
+    A relative path has no link in it; an absolute one was named by a person and just isn't one itself.
 
     Raises:
-        UnreachableError: It is a link, or cannot be written; the old file is unchanged.
+        UnreachableError: There is a link, or the file cannot be written; the old file is unchanged.
     """
-    if path.is_symlink():
-        raise UnreachableError(f"{path}: a link; name the file that it points to")
+    way = (path,) if path.is_absolute() else (path, *path.parents)
+    if linked := next((each for each in way if each.is_symlink()), None):
+        raise UnreachableError(f"{linked}: a link; name what it points to")
     write_bytes(path, data)
 
 

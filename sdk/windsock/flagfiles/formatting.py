@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from windsock.errors import FlagFileError
-from windsock.flagfiles.files import read_files, replace_flag_file
+from windsock.flagfiles.files import read_files, replace_plain_file
 from windsock.flags import read_document
 
 WIDTH: Final = 100
@@ -51,7 +51,7 @@ def reformat(paths: Sequence[Path], *, write: bool) -> Iterator[Formatted]:
             continue
         if data != file.data:
             if write:
-                replace_flag_file(path, data)
+                replace_plain_file(path, data)
             yield Formatted(path)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from windsock.errors import ConfigurationError
 from windsock.flagfiles.exporting import skeletons
-from windsock.flagfiles.files import DEFAULT_FOLDER, read_bytes, write_bytes
+from windsock.flagfiles.files import DEFAULT_FOLDER, read_bytes, replace_plain_file
 from windsock.flagfiles.formatting import formatted
 from windsock.flags import JsonValue
 from windsock.settings.declaration import Declaration
@@ -38,6 +38,7 @@ def write_new(files: Mapping[Path, bytes], *, force: bool) -> tuple[Path, ...]:
 
     Raises:
         ConfigurationError: A file exists with different content.
+        UnreachableError: One is a link.
     """
     for path, data in files.items():
         if not force and path.exists() and path.read_bytes() != data:
@@ -46,7 +47,7 @@ def write_new(files: Mapping[Path, bytes], *, force: bool) -> tuple[Path, ...]:
             )
     new = tuple(path for path, data in files.items() if not path.exists() or path.read_bytes() != data)
     for path in new:
-        write_bytes(path, files[path])
+        replace_plain_file(path, files[path])
     return new
 
 
@@ -76,5 +77,5 @@ def _append(path: Path, line: str) -> bool:
     if line in present.splitlines():
         return False
     end = "" if not present or present.endswith("\n") else "\n"
-    write_bytes(path, f"{present}{end}{line}\n".encode())
+    replace_plain_file(path, f"{present}{end}{line}\n".encode())
     return True

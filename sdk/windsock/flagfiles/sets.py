@@ -1,6 +1,5 @@
 """Flag sets from flag files, for every command."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,10 +7,11 @@ from windsock.errors import ConfigurationError, UnreachableError
 from windsock.flag_names import EXPERIMENT as EXPERIMENT_FLAG
 from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files
 from windsock.flags import Flag, FlagSet, merge
+from windsock.logs import get_logger
 from windsock.settings.arms import EXPERIMENT
 from windsock.text import did_you_mean
 
-_log = logging.getLogger("windsock.flags")
+_log = get_logger("windsock.flags")
 
 
 def flag_set(files: Sequence[FlagFile]) -> FlagSet:

@@ -7,6 +7,7 @@ from typing import Final
 from windsock.errors import FlagFileError, MissingExtraError
 from windsock.flagfiles.other_tools import FLAGD_FILE, tool_of
 from windsock.flags import JsonValue
+from windsock.text import one_line
 
 MAX_BYTES: Final = 512 * 1024
 """Largest configuration that is read: PyYAML takes several seconds for this much."""
@@ -61,7 +62,7 @@ def _loaded(data: bytes, source: str) -> object:
         place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         raise FlagFileError(source, f"not YAML: {error.problem or error.context}", *place) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FlagFileError(source, f"not YAML: {str(error).splitlines()[0]}") from error
+        raise FlagFileError(source, f"not YAML: {one_line(error)}") from error
     except RecursionError:
         raise FlagFileError(source, f"nested more than {MAX_DEPTH} deep; flatten it") from None
     except (ValueError, OverflowError, TypeError) as error:  # a date, number or key that Python can't hold

@@ -7,7 +7,7 @@ from typing import Final
 
 from windsock.errors import PlanError, UnreachableError
 from windsock.flag_names import SUFFIXES
-from windsock.flagfiles.files import DEFAULT_FOLDER, read_bytes, replace_flag_file
+from windsock.flagfiles.files import DEFAULT_FOLDER, read_bytes, replace_plain_file
 from windsock.flags import read_document
 from windsock.gitops.plan import Plan, PlanStep, sha256
 from windsock.gitops.repository import Repository
@@ -99,8 +99,10 @@ def _check(plan: Plan, flags: Sequence[Path]) -> None:
 def _to_do(plan: Plan, there: dict[str, bytes | None], where: str) -> list[PlanStep]:
     """Return the steps that aren't done yet; refuse if one has a different base."""
     if plan.findings:
-        listed = "\n  ".join(plan.findings)
-        raise PlanError(f"the plan has findings, so it is not applied:\n  {listed}")
+        refused = PlanError("the plan has findings, so it is not applied")
+        for finding in plan.findings:
+            refused.add_note(f"  {finding}")
+        raise refused
     steps = []
     for step in plan.steps:
         data = there[step.path]
@@ -131,7 +133,7 @@ def _content(path: Path) -> bytes | None:
 
 def _put(path: Path, data: bytes | None) -> None:
     if data is not None:
-        replace_flag_file(path, data)
+        replace_plain_file(path, data)
         return
     try:
         path.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from windsock.provenance.past import History, Past, given, read_history
 from windsock.provenance.rule import RuleStep, trace
 from windsock.settings.place import fingerprint
 from windsock.settings.settings import Settings
-from windsock.text import MASK
+from windsock.text import MASK, escaped
 from windsock.usage import UsageRecord
 from windsock.usage.data import stored_user_id
 from windsock.usage.reading import Selection, read
@@ -72,9 +72,9 @@ class ExplanationWithRules:
         return {**self.explanation.to_dict(), **more}
 
     def __str__(self) -> str:
-        rules = (f"  rule of {key}: {text}  ->  {found}" for key, text, found in self._conditions())
-        notes = (f"  {line}" for line in (*self.withdrawn, *self.log))
-        return "\n".join((str(self.explanation), *rules, *notes))
+        lines = [f"  rule of {key}: {text}  ->  {found}" for key, text, found in self._conditions()]
+        lines += [f"  {line}" for line in (*self.withdrawn, *self.log)]
+        return "\n".join((str(self.explanation), *map(escaped, lines)))
 
     def _conditions(self) -> Iterator[tuple[str, str, str]]:
         for key, steps in self.rules:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files, replace_flag_file
+from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files, replace_plain_file
 from windsock.flagfiles.fixing import fix
 from windsock.lint.linter import Finding, Level, LintOptions, lint, lint_overlaps
 
@@ -78,5 +78,5 @@ def _experiments(paths: Sequence[Path]) -> list[Finding]:
 def _corrected(file: FlagFile) -> tuple[FlagFile, int]:
     fixed = fix(file)
     if fixed.count:
-        replace_flag_file(Path(file.path), fixed.data)
+        replace_plain_file(Path(file.path), fixed.data)
     return FlagFile(file.path, fixed.data), fixed.count

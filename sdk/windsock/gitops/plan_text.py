@@ -47,8 +47,8 @@ def markdown(plan: Plan) -> Iterator[str]:
         if step.changes:
             lines = [escaped(line) for line in step.changes]
             fence = "`" * (max((_longest_run(line) for line in lines), default=0) + 3)
-            yield f"\n<details><summary>{_code(step.path)}</summary>\n"
-            yield "\n".join([f"{fence}diff", *lines, f"{fence}\n\n</details>"])
+            yield from ("", f"<details><summary>{_code(step.path)}</summary>", "")
+            yield from (f"{fence}diff", *lines, fence, "", "</details>")
 
 
 _OPEN_ENDED = "the rule computes with the time, so who moves later is unknown"

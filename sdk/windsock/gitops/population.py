@@ -16,7 +16,7 @@ from windsock.flagfiles.sets import flag_set
 from windsock.flags import FlagSet, JsonValue
 from windsock.postgres.migrations import connect
 from windsock.postgres.queries import load_queries
-from windsock.text import count
+from windsock.text import count, one_line
 from windsock.variables import user_id_key
 
 if TYPE_CHECKING:
@@ -196,8 +196,7 @@ def alike(url: str) -> tuple[Alike, ...]:
 
 
 def _no_usage_logs(error: Exception) -> UnreachableError:
-    first = str(error).partition("\n")[0]
-    return UnreachableError(f"usage_logs cannot be read: {first}; run `windsock migrate`")
+    return UnreachableError(f"usage_logs cannot be read: {one_line(error)}; run `windsock migrate`")
 
 
 def from_file(path: Path, environment: str, key: str | None = None) -> Population:

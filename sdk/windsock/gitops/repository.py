@@ -14,6 +14,9 @@ from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, check_name, read_
 _HOOK_VARIABLES: Final = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX")
 """Variables Git sets for a hook. With GIT_DIR alone, Git takes the current folder for the top of the tree."""
 
+_OPTIONS: Final = ("--literal-pathspecs", "--no-optional-locks", "-c", "safe.bareRepository=explicit")
+"""The last keeps Git (2.38 or later) from obeying a folder of the tree that looks like a bare repository."""
+
 _PLAIN_FILES: Final = ("100644", "100755")
 """The modes of files in a tree; 120000 is a link, 160000 a submodule."""
 
@@ -167,7 +170,10 @@ class Repository:
     def _tree_entries(self, commit: str, *names: str) -> dict[str, str]:
         """The named files of a tree, each with its hash; folders are left out."""
         found: dict[str, str] = {}
-        for entry in self._text("ls-tree", "-z", commit, "--", *names).split("\0"):
+        # bytes that aren't UTF-8 become halves of surrogate pairs, which `check_name` refuses: with one
+        # replacement for all of them, two files would have the same name
+        listed = self._checked("ls-tree", "-z", commit, "--", *names).decode(errors="surrogateescape")
+        for entry in listed.split("\0"):
             head, _, name = entry.partition("\t")
             mode, _, rest = head.partition(" ")
             if not entry or mode == "040000" or not name.endswith(SUFFIXES):
@@ -225,7 +231,7 @@ def _git(
 ) -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run(
-            ["git", "--literal-pathspecs", "--no-optional-locks", *arguments],
+            ["git", *_OPTIONS, *arguments],
             cwd=folder,
             input=data,
             capture_output=True,

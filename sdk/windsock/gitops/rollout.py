@@ -13,7 +13,7 @@ from typing import Final
 
 from windsock.errors import ConfigurationError
 from windsock.flagfiles.editing import served_file, with_targeting
-from windsock.flagfiles.files import read_files, replace_flag_file
+from windsock.flagfiles.files import read_files, replace_plain_file
 from windsock.flagfiles.sets import flag_of, flag_set
 from windsock.flags import Flag, JsonValue
 from windsock.flags.words import rule_in_words
@@ -270,5 +270,5 @@ def roll_out(paths: Sequence[Path], asked: RolloutRequest, now: int, *, write: b
     kept = tuple(before for before, after in takewhile(lambda lines: lines[0] == lines[1], words))
     file = served_file(files, asked.flag) if write else None
     if file is not None:
-        replace_flag_file(Path(file.path), with_targeting(file, asked.flag, rule))
+        replace_plain_file(Path(file.path), with_targeting(file, asked.flag, rule))
     return RolledOut(rollout, rule, kept, None if file is None else file.path)

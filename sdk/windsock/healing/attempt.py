@@ -1,7 +1,6 @@
 """One healed call: the view passed to it, first with the user's values, then rung by rung lower."""
 
 import contextlib
-import logging
 import math
 import threading
 import time
@@ -17,6 +16,7 @@ from windsock.healing.classify import Blame, Classifier, Verdict, chain, describ
 from windsock.healing.quarantine import Fault, quarantine
 from windsock.healing.rungs import lowered
 from windsock.healing.watch import watch_over
+from windsock.logs import get_logger
 from windsock.settings.given import Given, Resolution
 from windsock.settings.place import ValueKey, fingerprint
 from windsock.settings.process import process
@@ -35,7 +35,7 @@ from windsock.usage.data import Healed, stored_user_id
 from windsock.usage.request import current_request, installed, record
 from windsock.variables import user_id_key
 
-logger = logging.getLogger("windsock.healing")
+logger = get_logger("windsock.healing")
 
 S = TypeVar("S", bound=Settings)
 T = TypeVar("T")

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -13,9 +12,10 @@ from typing import Protocol
 from windsock import private_folder
 from windsock.healing.mirrors import MirrorReport
 from windsock.healing.quarantine import EXPIRY, Outbox, Withdrawal
+from windsock.logs import get_logger
 from windsock.variables import data_folder
 
-logger = logging.getLogger("windsock.healing")
+logger = get_logger("windsock.healing")
 
 
 _NAMES = tuple(each.name for each in fields(Withdrawal) if each.name != "left")

@@ -1,13 +1,13 @@
 """Report calls that `heal` and `aheal` can't heal to their authors."""
 
-import logging
 from collections.abc import Callable
 from types import AsyncGeneratorType, CodeType, CoroutineType
 from typing import Any
 
 from windsock.errors import MisuseError
+from windsock.logs import get_logger
 
-logger = logging.getLogger("windsock.healing")
+logger = get_logger("windsock.healing")
 
 _TOLD_MAX = 1_000
 _told: set[CodeType] = set()

@@ -1,6 +1,5 @@
 """The board in PostgreSQL tables, through which all processes share withdrawals."""
 
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 from windsock.errors import ConfigurationError
 from windsock.healing.mirrors import MirrorReport
 from windsock.healing.quarantine import EXPIRY, FAULTS, MEMORY, Fault, Outbox, Withdrawal
+from windsock.logs import get_logger
 from windsock.postgres.connection import KeptConnection
 from windsock.postgres.queries import load_queries
 from windsock.postgres.refusals import is_about_the_row
-from windsock.text import bounded
+from windsock.text import bounded, one_line
 
 if TYPE_CHECKING:
     import psycopg
 
-logger = logging.getLogger("windsock.healing")
+logger = get_logger("windsock.healing")
 
 _UNDEFINED_TABLE = "42P01"  # PostgreSQL's error codes, appendix A of its manual
 _LIMITS = {"request_id": 1_000, "error": 5_000, "reason": 5_000}  # bytes; the tables allow at least that much
@@ -70,8 +70,7 @@ class PostgresBoard:
         except BaseException as error:
             self.close()
             if getattr(error, "sqlstate", None) == _UNDEFINED_TABLE:
-                what = str(error).partition("\n")[0]
-                raise ConfigurationError(f"{what}: run `windsock migrate`") from error
+                raise ConfigurationError(f"{one_line(error)}: run `windsock migrate`") from error
             raise
 
     def close(self) -> None:
@@ -91,12 +90,11 @@ def _tell(connection: "psycopg.Connection[tuple[Any, ...]]", name: str, entry: F
     except Exception as error:
         if not is_about_the_row(error):
             raise
-        why = " ".join(str(error).partition("\n")[0].split())
         logger.error(  # noqa: TRY400 - the reason, not the stack
             "what happened to %s of %.80s is not shared with other processes: %s",
             entry.field,
             entry.flag,
-            why,
+            error,
         )
 
 

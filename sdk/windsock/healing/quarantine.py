@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import logging
 import threading
 import time
 from collections import defaultdict
@@ -18,12 +17,13 @@ from windsock.healing import watch
 from windsock.healing.last_good import LastGood
 from windsock.healing.rungs import on_probation
 from windsock.healing.watch import watch_over
+from windsock.logs import get_logger
 from windsock.settings.given import Given, Resolution
 from windsock.settings.place import ValueKey, fingerprint
 from windsock.settings.process import process
 from windsock.settings.resolution import Resolver
 
-logger = logging.getLogger("windsock.healing")
+logger = get_logger("windsock.healing")
 
 FAULTS = 5
 """How many distinct requests a value must fail in, by its own fault, before it's withdrawn."""

@@ -1,6 +1,5 @@
 """The thread that shares this process's withdrawals through a board and learns of others' withdrawals."""
 
-import logging
 import threading
 
 from windsock import threads
@@ -8,9 +7,10 @@ from windsock.backoff import Backoff
 from windsock.healing.boards import Board
 from windsock.healing.mirrors import heard
 from windsock.healing.quarantine import quarantine
+from windsock.logs import get_logger
 from windsock.text import one_line
 
-logger = logging.getLogger("windsock.healing")
+logger = get_logger("windsock.healing")
 
 _BACKOFF = Backoff(first=1.0, longest=60.0)
 

@@ -1,6 +1,5 @@
 """Watch a settings class: count calls and faults in windows, and accuse variants based on evidence."""
 
-import logging
 import threading
 import time
 from collections import defaultdict
@@ -8,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from windsock.healing.attribution import Evidence, Window, threshold
+from windsock.logs import get_logger
 from windsock.settings.given import Resolution
 from windsock.settings.place import ValueKey
 from windsock.settings.resolution import Resolver
 from windsock.settings.tally import Period, Tally
 
-logger = logging.getLogger("windsock.healing")
+logger = get_logger("windsock.healing")
 
 WINDOW = 10.0
 """Seconds within which calls count as concurrent."""

@@ -1,12 +1,11 @@
 """One alarm per incident, however often it recurs and however its message varies."""
 
-import logging
-
 from windsock.errors import DatabaseUnfitError, GuardError
+from windsock.logs import get_logger
 from windsock.mirror.health import Status
 from windsock.text import one_line
 
-_log = logging.getLogger("windsock.mirror")
+_log = get_logger("windsock.mirror")
 
 _PASSES = "passes by waiting"
 

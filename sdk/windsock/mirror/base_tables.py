@@ -1,6 +1,5 @@
 """Tables with the flags' base values, so that SQL reads the same values as the services."""
 
-import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from windsock.errors import ConfigurationError, MirrorError
 from windsock.flags import JsonValue
+from windsock.logs import get_logger
 from windsock.mirror.base_values import BaseReader, BaseValues, Units
 from windsock.mirror.id_lists import json_text
 from windsock.mirror.options import MirrorOptions
@@ -18,7 +18,7 @@ from windsock.mirror.value_tables import BASE, DEFAULT, OF_UNITS, SOURCE, TableN
 if TYPE_CHECKING:
     from psycopg import Connection
 
-_log = logging.getLogger("windsock.mirror")
+_log = get_logger("windsock.mirror")
 
 MAX_UNITS = 100_000
 """Maximum number of units: each is re-evaluated every few seconds, so more are refused."""

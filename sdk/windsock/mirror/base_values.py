@@ -1,6 +1,5 @@
 """The values of a settings class from its code defaults and its flags in Git, for tables read by SQL."""
 
-import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,13 +11,14 @@ from windsock.evaluator import FlagEvaluator
 from windsock.evaluator.outcome import Outcome, Rule
 from windsock.flag_names import SUFFIXES
 from windsock.flags import JsonValue, merge, read_document
+from windsock.logs import get_logger
 from windsock.mirror.id_lists import json_text
 from windsock.settings.declaration import Declaration
 from windsock.settings.layers import Layer, Origin
 from windsock.settings.laying import resolve
 from windsock.text import one_line
 
-_log = logging.getLogger("windsock.mirror")
+_log = get_logger("windsock.mirror")
 
 _Signature = tuple[int, int, int] | None
 

@@ -1,12 +1,12 @@
 """Check whether a database can serve a mirror: what the connection supports and what it may read."""
 
-import logging
 import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from windsock.errors import ConfigurationError, DatabaseUnfitError, MissingExtraError
+from windsock.logs import get_logger
 from windsock.mirror.queries import QUERIES, deadline, one
 from windsock.postgres import shapes
 from windsock.postgres.urls import check_url
@@ -20,7 +20,7 @@ except ImportError as missing:
 if TYPE_CHECKING:
     from psycopg import Connection
 
-_log = logging.getLogger("windsock.mirror")
+_log = get_logger("windsock.mirror")
 
 _FIRST_NONCE_SECONDS = 5.0  # a server that's slow to wake up isn't a pooler
 NONCE_SECONDS = 2.0

@@ -1,16 +1,16 @@
 """State kept next to a folder's documents: the group that it belongs to, and the guard's last hour."""
 
 import json
-import logging
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from windsock.errors import ConfigurationError
+from windsock.logs import get_logger
 from windsock.mirror.folder import Folder
 from windsock.mirror.guard import Peak
 
-_log = logging.getLogger("windsock.mirror")
+_log = get_logger("windsock.mirror")
 
 NAME = "mirror.json"
 

@@ -1,13 +1,13 @@
 """The mirror itself: publish once, or lead and follow the changes until stopped."""
 
 import contextlib
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 from windsock.backoff import Backoff
 from windsock.errors import DatabaseUnfitError, MirrorError, WindsockError
+from windsock.logs import get_logger
 from windsock.mirror.alarm import Alarm
 from windsock.mirror.base_tables import BaseTables
 from windsock.mirror.checking import Fitting
@@ -23,7 +23,7 @@ from windsock.mirror.queries import DatabaseError, LockedError
 from windsock.mirror.standby import trouble
 from windsock.text import count
 
-_log = logging.getLogger("windsock.mirror")
+_log = get_logger("windsock.mirror")
 
 _SLICE_SECONDS = 0.5  # how long stopping waits for a mirror that's waiting for changes
 # Short, because every user is waiting once the database is back; jittered, because all its clients are.

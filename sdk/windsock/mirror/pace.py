@@ -1,16 +1,16 @@
 """The mirror's schedule on one connection."""
 
-import logging
 import math
 import time
 
 from windsock.backoff import Backoff
 from windsock.errors import DatabaseUnfitError, GuardError
+from windsock.logs import get_logger
 from windsock.mirror.options import MirrorOptions
 from windsock.mirror.postgres import Source
 from windsock.mirror.queries import LockedError
 
-_log = logging.getLogger("windsock.mirror")
+_log = get_logger("windsock.mirror")
 
 _CUT_SECONDS = 60.0
 _KEEP_LOG_SECONDS = 600.0

@@ -1,7 +1,6 @@
 """The mirror's one connection: self-tested, listening, and read in snapshots."""
 
 import contextlib
-import logging
 import time
 import uuid
 from collections.abc import Collection, Generator, Iterator, Sequence
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from windsock.errors import ConfigurationError
 from windsock.flag_names import PROFILE
+from windsock.logs import get_logger
 from windsock.mirror.fitness import (
     NONCE_SECONDS,
     Capability,
@@ -26,7 +26,7 @@ from windsock.mirror.rows import MAX_SETTINGS_BYTES, AssignmentList, AssignmentR
 if TYPE_CHECKING:
     from psycopg import Connection
 
-_log = logging.getLogger("windsock.mirror")
+_log = get_logger("windsock.mirror")
 
 MAX_CHANGES = 10_000
 _CUT_AT_ONCE = 100_000

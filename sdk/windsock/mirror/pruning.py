@@ -1,17 +1,17 @@
 """Pruning of old rows by the mirror, in the background and on a separate connection."""
 
 import contextlib
-import logging
 import threading
 from collections.abc import Callable, Collection, Iterator
 from datetime import timedelta
 
 from windsock.errors import WindsockError
+from windsock.logs import get_logger
 from windsock.postgres import retention
 from windsock.postgres.migrations import connect
 from windsock.text import one_line
 
-_log = logging.getLogger("windsock.mirror")
+_log = get_logger("windsock.mirror")
 
 _EVERY_SECONDS = 3600.0
 _STOP_SECONDS = 5.0

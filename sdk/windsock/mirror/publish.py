@@ -9,6 +9,7 @@ from itertools import groupby
 
 from windsock.errors import ConfigurationError, GuardError, MirrorError
 from windsock.flag_names import shard_of
+from windsock.logs import get_logger
 from windsock.mirror.checking import Fitting
 from windsock.mirror.documents import Layout, Profile, Shard, parse, render, shard_count
 from windsock.mirror.folder import Folder
@@ -29,7 +30,7 @@ from windsock.mirror.rows import (
     read_settings,
 )
 
-_log = logging.getLogger("windsock.mirror")
+_log = get_logger("windsock.mirror")
 
 _LAST_GOOD = "its last good settings stay published"
 _LEFT_OUT = "it is not published, and its users have the defaults"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from windsock.errors import DatabaseUnfitError, MirrorError, MissingExtraError
 from windsock.postgres.queries import load_queries
+from windsock.text import one_line
 
 try:
     import psycopg
@@ -35,19 +36,19 @@ def said_clearly() -> Iterator[None]:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
         raise DatabaseUnfitError(
-            f"the mirror's role may not read what it needs: {error.diag.message_primary}. Connect as "
+            f"the mirror's role may not read what it needs: {one_line(error)}. Connect as "
             "windsock_mirror (`alter role windsock_mirror login password '...'`), or give the role "
             "BYPASSRLS and the same grants"
         ) from error
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction) as error:
-        raise DatabaseUnfitError(f"{error.diag.message_primary}: run `windsock migrate`") from error
+        raise DatabaseUnfitError(f"{one_line(error)}: run `windsock migrate`") from error
     except psycopg.errors.LockNotAvailable as error:
         raise LockedError(
             "another session has locked a table that the mirror needs; pg_locks and pg_stat_activity say"
-            f" which: {error.diag.message_primary}"
+            f" which: {one_line(error)}"
         ) from error
     except psycopg.errors.QueryCanceled as error:
-        raise MirrorError(f"a query of the mirror was cancelled: {error.diag.message_primary}") from error
+        raise MirrorError(f"a query of the mirror was cancelled: {one_line(error)}") from error
 
 
 def quoted(connection: "Connection", schema: str, table: str) -> bytes:

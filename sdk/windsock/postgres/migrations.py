@@ -1,7 +1,6 @@
 """Apply the plain SQL migrations in order, one transaction each; record them in the Supabase CLI's ledger."""
 
 import contextlib
-import logging
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from windsock.backoff import Backoff
 from windsock.errors import ConfigurationError, MigrationError, MissingExtraError, UnreachableError
+from windsock.logs import get_logger
 from windsock.postgres import shapes
 from windsock.postgres.queries import load_queries
 from windsock.postgres.statements import Statement, split
@@ -21,7 +21,7 @@ from windsock.text import one_line
 if TYPE_CHECKING:
     import psycopg
 
-_log = logging.getLogger("windsock.migrate")
+_log = get_logger("windsock.migrate")
 
 _ATTEMPTS = 10
 _BACKOFF = Backoff(first=0.5, longest=8.0, jitter=0.2)  # let those waiting behind us go first
@@ -177,15 +177,15 @@ def _refused_in_a_line(connection: "psycopg.Connection") -> Iterator[None]:
         raise
     except psycopg.errors.InsufficientPrivilege as error:
         raise MigrationError(
-            f"the database refuses migrations: {error.diag.message_primary}. Nothing was changed; {_OWNER}"
+            f"the database refuses migrations: {one_line(error)}. Nothing was changed; {_OWNER}"
         ) from error
     except psycopg.errors.ReadOnlySqlTransaction as error:
         raise MigrationError(
-            f"the database refuses migrations: {error.diag.message_primary}. Nothing was changed; "
+            f"the database refuses migrations: {one_line(error)}. Nothing was changed; "
             f"{_how_to_write(connection)}"
         ) from error
     except psycopg.Error as error:
-        why = error.diag.message_primary or one_line(error)
+        why = one_line(error)
         raise MigrationError(
             f"the database interrupted the migrations: {why}. What was being applied was rolled back; run "
             "`windsock migrate` again"
@@ -300,7 +300,7 @@ def _apply(connection: "psycopg.Connection", migration: Migration) -> bool:
             with _refused_in_a_line(connection):
                 return _try(connection, migration)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
-            reason = error.diag.message_primary
+            reason = one_line(error)
             _log.info("%s waits for a lock (attempt %d of %d)", migration.path.name, attempt, _ATTEMPTS)
             time.sleep(_BACKOFF.pause(attempt))
     raise MigrationError(
@@ -347,7 +347,7 @@ def _execute(connection: "psycopg.Connection", migration: Migration, statement: 
     except psycopg.Error as error:
         diagnosis = error.diag
         line = statement.line_at(int(diagnosis.statement_position or 0))
-        message = diagnosis.message_primary or str(error).strip()
+        message = one_line(error)
         details = "".join(f" ({text})" for text in (diagnosis.message_detail, diagnosis.message_hint) if text)
         may_not = isinstance(error, psycopg.errors.InsufficientPrivilege)
         advice = _OWNER if may_not else "correct the file or the database and run `windsock migrate` again"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from windsock.errors import DatabaseUnfitError
 from windsock.postgres import shapes
 from windsock.postgres.queries import load_queries
+from windsock.text import one_line
 
 if TYPE_CHECKING:
     import psycopg
@@ -139,7 +140,7 @@ def _said_clearly() -> Iterator[None]:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
         raise DatabaseUnfitError(
-            f"{error.diag.message_primary}: connect as a login in the role windsock_pruner"
+            f"{one_line(error)}: connect as a login in the role windsock_pruner"
         ) from error
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-        raise DatabaseUnfitError(f"{error.diag.message_primary}: run `windsock migrate`") from error
+        raise DatabaseUnfitError(f"{one_line(error)}: run `windsock migrate`") from error

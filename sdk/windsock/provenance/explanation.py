@@ -1,12 +1,9 @@
-"""What `explain` returns, and its table for terminals and notebooks."""
+"""What `explain` returns."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from windsock.evaluator.outcome import Outcome
-
-_LONG = 30
-"""Maximum characters of a value before its origin moves to the next line, to keep tables narrow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,39 +75,17 @@ class Explanation:
         return asdict(self)
 
     def __str__(self) -> str:
-        rows = [(each.field, str(each.value), _where(each, self.config_name)) for each in self.fields]
-        name_width = max((len(name) for name, _, _ in rows), default=0)
-        value_width = max((len(value) for _, value, _ in rows if len(value) <= _LONG), default=0)
-        lines = [
-            f"  {name:<{name_width}}  {value:<{value_width}}  {where}"
-            if len(value) <= _LONG
-            else f"  {name:<{name_width}}  {value}\n  {'':<{name_width}}  {'':<{value_width}}  {where}"
-            for name, value, where in rows
-        ]
-        return "\n".join([self._head(), *lines, *(f"  refused: {each}" for each in self.refused)])
+        from windsock.provenance.wording import text  # noqa: PLC0415 - for people only
 
-    def _head(self) -> str:
-        who = f" for {self.user}" if self.user else ""
-        return (
-            f"{self.name}{who} in {self.environment}, revision {self.revision or '-'}, age {self.age:.1f} s"
-        )
+        return text(self)
 
     def _repr_html_(self) -> str:
         """A table, for notebooks."""
-        from windsock.notebook import table  # noqa: PLC0415 - for notebooks only
+        from windsock.provenance.wording import html  # noqa: PLC0415 - for people only
 
-        rows = [(each.field, each.value, _where(each, self.config_name)) for each in self.fields]
-        refused = [("refused", "", each) for each in self.refused]
-        return table(self._head(), ("field", "value", "from"), [*rows, *refused])
+        return html(self)
 
 
 def reason_of(outcome: Outcome) -> str:
     """OpenFeature's reason for an evaluation, with the error code, if any."""
     return outcome.reason if outcome.error_code is None else f"{outcome.reason}: {outcome.error_code}"
-
-
-def _where(entry: Provenance, config_name: str | None) -> str:
-    variant = config_name if entry.config_id and config_name else entry.variant
-    source = entry.variable or (f"{entry.flag}/{variant}" if entry.flag else "")
-    over = f"  (over {', '.join(entry.shadowed)})" if entry.shadowed else ""
-    return f"{entry.layer} {source}".rstrip() + over

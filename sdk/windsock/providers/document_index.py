@@ -9,7 +9,6 @@ Without one, the lists are sets, as in other documents.
 
 import hashlib
 import json
-import logging
 import mmap
 import os
 import struct
@@ -27,13 +26,14 @@ from zlib import crc32
 from windsock import disk
 from windsock.evaluator.text_index import IndexedTexts, Tables, TextIndex, build
 from windsock.flags import Document, Flag, read_document
+from windsock.logs import get_logger
 from windsock.private_folder import make_private, open_private
 from windsock.providers import index_stamp
 from windsock.providers.index_stamp import Signature
 from windsock.providers.long_lists import Cut, Steps, long_list_attributes
 from windsock.variables import data_folder
 
-logger = logging.getLogger("windsock.flags")
+logger = get_logger("windsock.flags")
 
 _PATIENCE: Final = 30.0
 """Seconds to wait for another process that makes an index."""

@@ -25,12 +25,13 @@ from windsock import disk, threads
 from windsock.errors import FlagFileError
 from windsock.flag_names import MIRROR_FOLDER, SUFFIXES
 from windsock.flags import Document, FlagSet, merge, read_document
+from windsock.logs import get_logger
 from windsock.providers import forking, greenlets
 from windsock.providers.base import GRACE_PERIOD
 from windsock.providers.compiled import CompiledProvider
 from windsock.providers.index_stamp import Signature
 
-logger = logging.getLogger("windsock.flags")
+logger = get_logger("windsock.flags")
 
 
 _POLL = 1.0
@@ -247,7 +248,7 @@ class FilesProvider(CompiledProvider):
     def _watch_folder(self) -> None:
         from watchfiles import watch  # noqa: PLC0415 - `import windsock` must not load it
 
-        logging.getLogger("watchfiles.main").addFilter(_is_not_ours)  # twice is once
+        get_logger("watchfiles.main").addFilter(_is_not_ours)  # twice is once
         while not self._stop.is_set():
             try:
                 for _ in watch(

@@ -4,7 +4,6 @@ gRPC can't be used in a child forked while a connection was open: the child hang
 connection is closed, every thread joined and gRPC's own threads have ended, the child inherits none of it.
 """
 
-import logging
 import os
 import sys
 import threading
@@ -16,6 +15,7 @@ from typing import Protocol
 
 from openfeature import _event_support
 
+from windsock.logs import get_logger
 from windsock.providers import greenlets
 
 
@@ -138,8 +138,8 @@ def _told(each: Forkable) -> Iterator[None]:
     """Log a failure in one object, so that the others still stop and restart."""
     try:
         yield
-    except Exception:
-        logging.getLogger("windsock").exception("%s around a fork", type(each).__name__)
+    except Exception:  # noqa: BLE001 - logged
+        get_logger("windsock").exception("%s around a fork", type(each).__name__)
 
 
 def _taken() -> list[Forkable]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ from pathlib import Path
 from openfeature.evaluation_context import EvaluationContextAttribute
 
 from windsock import disk, private_folder
+from windsock.logs import get_logger
 
-logger = logging.getLogger("windsock.flags")
+logger = get_logger("windsock.flags")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ these limits.
 
 import asyncio
 import contextvars
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,6 +35,7 @@ from openfeature.provider import FeatureProvider, Metadata, ProviderStatus
 from windsock.errors import MissingExtraError
 from windsock.flag_names import COUNT, PROFILE, shard_of
 from windsock.flags.values import MOST_EXACT
+from windsock.logs import get_logger
 from windsock.providers import forking
 from windsock.providers.answer_cache import Answers
 from windsock.providers.base import ServingProvider
@@ -49,7 +49,7 @@ try:
 except ImportError as missing:
     raise MissingExtraError("a flagd server that evaluates", "flagd") from missing
 
-logger = logging.getLogger("windsock.flags")
+logger = get_logger("windsock.flags")
 
 T = TypeVar("T")
 ObjectValue = Sequence[FlagValueType] | Mapping[str, FlagValueType]

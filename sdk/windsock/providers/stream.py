@@ -5,7 +5,6 @@ server is down at the start, the previous values stay in use: the last set, its 
 defaults. The provider reports it (STALE, then ERROR after the grace period) and keeps trying.
 """
 
-import logging
 import os
 import threading
 import time
@@ -22,6 +21,7 @@ from openfeature.provider import ProviderStatus
 from windsock import threads
 from windsock.errors import FlagFileError, MissingExtraError
 from windsock.flags import merge, read_document
+from windsock.logs import get_logger
 from windsock.providers import forking
 from windsock.providers.compiled import CompiledProvider
 from windsock.providers.flagd_options import FlagdOptions
@@ -33,7 +33,7 @@ try:
 except ImportError as missing:
     raise MissingExtraError("flagd's sync stream", "flagd") from missing
 
-logger = logging.getLogger("windsock.flags")
+logger = get_logger("windsock.flags")
 
 _FIRST_RETRY: Final = 0.1
 """Seconds between attempts while the start waits for the first set."""

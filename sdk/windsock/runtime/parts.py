@@ -4,7 +4,6 @@ Imported only by `start`, so that `import windsock` loads no provider, evaluator
 completely, so that no request is the first to need a part of it.
 """
 
-import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from windsock.errors import ConfigurationError
 from windsock.healing.boards import Board, FileBoard
 from windsock.healing.quarantine import quarantine
 from windsock.healing.sharing import Sharing
+from windsock.logs import get_logger
 from windsock.providers import forking
 from windsock.providers.choice import choose
 from windsock.providers.compiled import CompiledProvider
@@ -33,7 +33,7 @@ from windsock.variables import usage_is_off, user_id_key
 if TYPE_CHECKING:
     from windsock.usage import Sink, UsageWriter
 
-logger = logging.getLogger("windsock")
+logger = get_logger("windsock")
 
 
 @dataclass(frozen=True, slots=True)

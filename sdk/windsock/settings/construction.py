@@ -1,6 +1,5 @@
 """``Teacher(...)``: do what `BaseSettings.__init__` does, ignoring invalid variables and file entries."""
 
-import logging
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -8,13 +7,14 @@ from typing import Any
 
 from pydantic_settings import BaseSettings
 
+from windsock.logs import get_logger
 from windsock.settings import sources
 from windsock.settings.declaration import Declaration
 from windsock.settings.layers import Refusal
 from windsock.settings.laying import resolve
 from windsock.settings.trial import ARGUMENTS, COMMAND_LINE, Trial
 
-logger = logging.getLogger("windsock.settings")
+logger = get_logger("windsock.settings")
 
 
 @dataclass(slots=True)

@@ -1,6 +1,5 @@
 """What a settings class declares, checked once when the class is created."""
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, get_args, get_origin
@@ -11,13 +10,14 @@ from pydantic_core import to_jsonable_python
 
 from windsock.errors import DeclarationError
 from windsock.flag_names import EXPERIMENT, PROFILE, checked_flag
+from windsock.logs import get_logger
 from windsock.nested import FieldPath
 from windsock.settings.flag_input import NO_BOOLEAN, NO_NUMBER, complaints
 from windsock.settings.layers import masked, plain
 from windsock.settings.shapes import fields_of
 from windsock.text import MASK, mask_passwords, printable
 
-logger = logging.getLogger("windsock.settings")
+logger = get_logger("windsock.settings")
 
 # The methods of `windsock.Settings`; a field with one of these names would hide the method.
 RESERVED = frozenset({"for_user", "afor_user", "live"})

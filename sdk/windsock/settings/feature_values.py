@@ -1,6 +1,5 @@
 """A feature as declared in code: its type, its default, and which flag values fit it."""
 
-import logging
 import os
 from collections.abc import Iterable
 from enum import Enum
@@ -11,10 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypeVar
 
 from windsock.errors import DeclarationError
+from windsock.logs import get_logger
 from windsock.settings.process import process
 from windsock.text import short
 
-logger = logging.getLogger("windsock.settings")
+logger = get_logger("windsock.settings")
 
 V = TypeVar("V", default=bool)
 

@@ -5,7 +5,6 @@ pydantic-settings reads JSON, TOML and YAML files while it creates their sources
 unreadable file is logged, and the values last read from it stay in use.
 """
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,10 +14,11 @@ from weakref import WeakKeyDictionary
 
 from pydantic_settings.sources import ConfigFileSourceMixin
 
+from windsock.logs import get_logger
 from windsock.nested import overlay
 from windsock.text import mask_passwords, one_line
 
-logger = logging.getLogger("windsock.settings")
+logger = get_logger("windsock.settings")
 
 Content = Mapping[str, Any]
 

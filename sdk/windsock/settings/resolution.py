@@ -1,7 +1,6 @@
 """Resolve settings for a class and a user: evaluate three flags, lay the layers, cache the result."""
 
 import json
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,6 +11,7 @@ from windsock.client.evaluation import Evaluation, missing
 from windsock.counts import FALLBACKS
 from windsock.evaluator.outcome import Outcome, Rule
 from windsock.flag_names import NO_CHANGE, OVERRIDE
+from windsock.logs import get_logger
 from windsock.providers.base import Serving
 from windsock.settings import sources
 from windsock.settings.arms import HAS_PROFILE, arm_fields, arm_of, contaminated
@@ -25,7 +25,7 @@ from windsock.settings.process import process
 from windsock.text import MASK, short
 from windsock.usage.request import _current
 
-logger = logging.getLogger("windsock.settings")
+logger = get_logger("windsock.settings")
 
 WITHDRAWN = "withdrawn, because it failed in use; see `windsock quarantine list`"
 
@@ -290,7 +290,7 @@ class Resolver:
         if outcome.value is None:
             return []
         if not isinstance(outcome.value, Mapping):
-            self._log_once((outcome.flag_key, outcome.variant), logging.ERROR,
+            self._log_once((outcome.flag_key, outcome.variant),
                 "flag %r variant %r is not an object; give it one key per field. The layers below serve.",
                 outcome.flag_key, outcome.variant,
             )  # fmt: skip
@@ -329,17 +329,16 @@ class Resolver:
             FALLBACKS[self.declaration.flag, field] += 1
             shown = short(refusal.value)
             self._log_once((refusal.origin.layer, refusal.origin.variant, path, shown, refusal.message),
-            logging.ERROR,
                 "%s.%s: %s gives %s, refused: %s. The layer below serves.",
                 self._settings_class.__name__, path, refusal.source, shown, refusal.message,
             )  # fmt: skip
 
-    def _log_once(self, key: tuple[object, ...], level: int, message: str, *arguments: object) -> None:
+    def _log_once(self, key: tuple[object, ...], message: str, *arguments: object) -> None:
         if key not in self._logged:
             if len(self._logged) >= _LOGGED_MAX:
                 self._logged.clear()
             self._logged.add(key)
-            logger.log(level, message, *arguments)
+            logger.error(message, *arguments)
 
 
 def _overridden(outcomes: Outcomes) -> bool:

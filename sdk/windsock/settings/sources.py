@@ -5,7 +5,6 @@ Unreadable variables and files don't raise: they're logged and skipped, and ever
 """
 
 import inspect
-import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -27,12 +26,13 @@ from pydantic_settings import (
 )
 from pydantic_settings.sources import DefaultSettingsSource, PydanticBaseEnvSettingsSource
 
+from windsock.logs import get_logger
 from windsock.nested import FieldPath, nest, overlay
 from windsock.settings.layers import Layer, Origin
 from windsock.settings.shapes import FieldShape, by_name, fields_of
 from windsock.settings.trial import ARGUMENTS, COMMAND_LINE
 
-logger = logging.getLogger("windsock.settings")
+logger = get_logger("windsock.settings")
 
 OPTIONS = frozenset(
     name

@@ -1,7 +1,6 @@
 """The delivery thread: writes batch by batch, backs off while the sink is down, then replays the spool."""
 
 import contextlib
-import logging
 import queue
 import threading
 import time
@@ -9,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from windsock.backoff import Backoff
-from windsock.text import one_line
+from windsock.logs import get_logger
 from windsock.usage.experiment_records import Record
 from windsock.usage.sinks import RowsRefusedError, Sink, store
 from windsock.usage.spool import Spool
 
-log = logging.getLogger("windsock.usage")
+log = get_logger("windsock.usage")
 
 _BACKOFF = Backoff(first=1.0, longest=30.0)
 _LOOK_UP = 0.1
@@ -135,7 +134,7 @@ class Delivery:
         if self.last_error is None:
             log.warning(
                 "usage records cannot be stored: %s; they wait in %s and are stored when it works again",
-                one_line(error),
+                error,
                 self._spool.folder,
             )
         # Anyone may read a health page, and a driver's message names the host; the log has the full text.

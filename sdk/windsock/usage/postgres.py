@@ -9,6 +9,7 @@ from windsock.postgres import shapes
 from windsock.postgres.connection import KeptConnection
 from windsock.postgres.queries import load_queries
 from windsock.postgres.refusals import is_about_the_row, was_raised
+from windsock.text import one_line
 from windsock.usage.experiment_records import (
     EVENT_COLUMNS,
     EXPOSURE_COLUMNS,
@@ -114,7 +115,7 @@ class PostgresSink:
         undecided = [error for _, error in refused if not is_about_the_row(error)]
         if undecided and len(refused) == len(rows):
             raise undecided[0]
-        raise RowsRefusedError([(row, _reason(error)) for row, error in refused])
+        raise RowsRefusedError([(row, one_line(error)) for row, error in refused])
 
     def _store(self, rows: Sequence[Record], table: _Table, refused: list[tuple[Record, Exception]]) -> None:
         """Store rows, and add rejected rows to `refused`."""
@@ -186,10 +187,3 @@ def _differences(columns: Sequence[tuple[str, str, bool, bool]], table: _Table) 
 def _may_spare_others(error: BaseException) -> bool:
     """Whether the other rows of a batch may be stored without the one that an error is about."""
     return is_about_the_row(error) or was_raised(error)
-
-
-def _reason(error: Exception) -> str:
-    """Say why a row was rejected, without quoting its content."""
-    diagnosis = getattr(error, "diag", None)
-    text = getattr(diagnosis, "message_primary", None) or str(error)
-    return " ".join(text.split())

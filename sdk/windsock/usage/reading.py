@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from windsock.errors import ConfigurationError
-from windsock.text import count, did_you_mean
+from windsock.text import count, did_you_mean, one_line
 from windsock.usage.postgres import QUERIES
 from windsock.usage.record import UsageRecord
 
@@ -80,11 +80,9 @@ def read(connection: "psycopg.Connection[tuple[Any, ...]]", selection: Selection
         users = None if selection.users is None else [*selection.users]
         rows = connection.execute(QUERIES["latest"], asdict(selection) | {"users": users}).fetchall()
     except (errors.UndefinedTable, errors.UndefinedColumn) as error:
-        raise ConfigurationError(f"{error.diag.message_primary}: run `windsock migrate` first") from error
+        raise ConfigurationError(f"{one_line(error)}: run `windsock migrate` first") from error
     except errors.InsufficientPrivilege as error:
-        raise ConfigurationError(
-            f"{error.diag.message_primary}: use a role that may read public.usage_logs"
-        ) from error
+        raise ConfigurationError(f"{one_line(error)}: use a role that may read public.usage_logs") from error
     return UsageRecords(UsageRecord(*row) for row in rows)
 
 

@@ -1,6 +1,5 @@
 """Requests and what they used: collect one usage record per request and flag, and pass it to the writer."""
 
-import logging
 import sys
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 from uuid import uuid4
 
 from windsock import threads
+from windsock.logs import get_logger
 from windsock.usage.data import OVERRIDDEN, Event, Healed, Measured, Pending, Use
 from windsock.variables import DEFAULT_ENVIRONMENT, environment_name
 
@@ -33,7 +33,7 @@ __all__ = [
     "track",
 ]
 
-log = logging.getLogger("windsock.usage")
+log = get_logger("windsock.usage")
 
 _current: ContextVar["Request | None"] = ContextVar("windsock_request", default=None)
 overridden: ContextVar[bool] = ContextVar("windsock_overridden", default=False)

@@ -1,10 +1,12 @@
 """Destinations for usage records: the protocol, and two sinks without dependencies."""
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
+from windsock.logs import get_logger
 from windsock.usage.experiment_records import EventRecord, ExposureRecord, Record
 from windsock.usage.record import UsageRecord
 
@@ -125,12 +127,13 @@ class LogSink:
     """
 
     def __init__(self, logger: logging.Logger | None = None) -> None:
-        self._logger = logger or logging.getLogger("windsock.usage.records")
+        self._logger = logger or get_logger("windsock.usage.records")
 
     def write(self, rows: Sequence[Record]) -> None:
         """Log the rows, one line each."""
         for row in rows:
-            self._logger.info("%s", row.to_line())
+            line = row.to_line()
+            self._logger.info("%s", line if line.isascii() else json.dumps(json.loads(line)))
 
     def write_exposures(self, rows: Sequence[ExposureRecord]) -> None:
         """Log the exposures; each line contains `"kind":"exposure"`."""

@@ -1,7 +1,6 @@
 """Records waiting on disk: one JSONL file per process, replayed once by the process that locks it."""
 
 import json
-import logging
 import os
 import stat
 import threading
@@ -12,10 +11,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from windsock import disk, private_folder
+from windsock.logs import get_logger
 from windsock.usage.experiment_records import Record, read_line
 from windsock.variables import data_folder
 
-log = logging.getLogger("windsock.usage")
+log = get_logger("windsock.usage")
 
 DEFAULT_MAX_BYTES = 256 * 2**20
 _PATTERN = "usage-*.jsonl"

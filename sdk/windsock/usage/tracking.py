@@ -1,16 +1,16 @@
 """OpenFeature's `client.track()`: an event becomes a row of ``windsock.metric_events``."""
 
-import logging
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.track import TrackingEventDetails
 
+from windsock.logs import get_logger
 from windsock.usage.data import Event
 from windsock.usage.request import current_request, environment, marked, track
 
-log = logging.getLogger("windsock.usage")
+log = get_logger("windsock.usage")
 
 UNIT = "unit"
 """The attribute of the event or its context that contains an experiment's unit, if it isn't a user."""

@@ -1,7 +1,6 @@
 """The usage writer: takes records off the request path and delivers each to the sink or the disk."""
 
 import atexit
-import logging
 import os
 import threading
 import time
@@ -10,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
+from windsock.logs import get_logger
 from windsock.providers import forking
 from windsock.usage.data import Event, Pending, UsageHealth
 from windsock.usage.delivery import Delivery
@@ -20,7 +20,7 @@ from windsock.usage.sinks import ExperimentSink, Sink, destination
 from windsock.usage.spool import Spool
 from windsock.variables import data_folder
 
-log = logging.getLogger("windsock.usage")
+log = get_logger("windsock.usage")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import sqlglot
 from sqlglot import expressions as exp
 
 from windsock.errors import ConfigurationError
+from windsock.text import one_line
 
 _REFUSED: Final[tuple[type[exp.Expression], ...]] = (
     exp.Insert,
@@ -46,7 +47,7 @@ def checked_select(sql: str, dialect: str, where: str) -> str:
     try:
         return _checked(sql, dialect, where)
     except (sqlglot.ParseError, sqlglot.TokenError) as error:
-        first = str(error).splitlines()[0][:200]
+        first = one_line(str(error).partition("\n")[0])[:200]  # then it quotes the query
         raise ConfigurationError(f"{where}: the SQL cannot be parsed: {first}") from None
     except RecursionError:  # writing it again recurses where parsing loops: a::int::int…
         raise ConfigurationError(f"{where}: the SQL is nested too deeply; put it in a view") from None

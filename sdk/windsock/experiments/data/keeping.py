@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from windsock.errors import ConfigurationError
 from windsock.postgres.migrations import connect
 from windsock.postgres.queries import load_queries
+from windsock.text import one_line
 
 if TYPE_CHECKING:
     from windsock.experiments.result import Result
@@ -57,4 +58,4 @@ def keep(result: "Result", url: str) -> None:
         try:
             connection.execute(load_queries("windsock.experiments.data", "queries.sql")["keep_snapshot"], row)
         except psycopg.Error as error:
-            raise ConfigurationError(f"the snapshot cannot be kept: {str(error).splitlines()[0]}") from error
+            raise ConfigurationError(f"the snapshot cannot be kept: {one_line(error)}") from error

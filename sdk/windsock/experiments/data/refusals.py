@@ -38,7 +38,7 @@ def refusal(connection: "psycopg.Connection", error: "psycopg.Error", query: str
                 return missing_table(connection, name)
     if isinstance(error, errors.QueryCanceled):
         return TOO_LONG
-    primary = error.diag.message_primary or one_line(error) or type(error).__name__
+    primary = one_line(error) or type(error).__name__
     hint = error.diag.message_hint
     return f"{primary}; {hint[:1].lower()}{hint[1:]}" if hint else primary
 

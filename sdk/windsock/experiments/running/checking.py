@@ -11,7 +11,7 @@ from windsock.experiments.reading import experiment_files, read_declared, read_h
 from windsock.experiments.running.starting import difference, flag_files
 from windsock.flagfiles.sets import flag_set
 
-_PLACE: Final = re.compile(r"(?P<source>.+?):(?P<line>\d+):(?:\d+:)? (?P<message>.*)")
+_PLACE: Final = re.compile(r"(?P<source>.+?):(?P<line>\d+):(?:\d+:)? (?P<message>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def problems(folder: Path) -> Iterator[ExperimentProblem]:
 
 def _of(path: Path, error: WindsockError) -> Iterator[ExperimentProblem]:
     """The lines of an error, each split into its place and its message."""
-    for line in str(error).splitlines():
+    for line in (str(error), *getattr(error, "__notes__", ())):
         found = _PLACE.fullmatch(line)
         if found is None:
             yield ExperimentProblem(str(path), 0, line.removeprefix(f"{path}: "))
