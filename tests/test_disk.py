@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from windsock import disk
+from windsock.flag_names import is_temporary
 
 
 def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -75,6 +76,6 @@ def test_the_name_of_an_unfinished_file_is_known(tmp_path: Path) -> None:
     with disk.replacing(target) as file:
         (unfinished,) = target.parent.iterdir()
         file.write(b"{}")
-        assert disk.is_temporary(str(unfinished))
+        assert is_temporary(str(unfinished))
     assert list(target.parent.iterdir()) == [target]
-    assert not any(map(disk.is_temporary, [str(target), "flags/notes.tmp", "flags/.hidden.flagd.json"]))
+    assert not any(map(is_temporary, [str(target), "flags/notes.tmp", "flags/.hidden.flagd.json"]))

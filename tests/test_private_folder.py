@@ -11,7 +11,7 @@ import pytest
 from openfeature import api
 
 import windsock
-from windsock import private_folder
+from windsock import disk, private_folder
 from windsock.healing.boards import FileBoard
 from windsock.healing.quarantine import Outbox, Withdrawal
 from windsock.providers.offline_copy import OfflineCopy
@@ -72,7 +72,7 @@ def test_git_ignores_it(own):
 @UNSAFE
 def test_a_folder_of_others_is_refused_in_a_line_that_says_what_to_do(own, unsafe):
     unsafe(own)
-    for attempt in (private_folder.make_private, private_folder.check_private):
+    for attempt in (disk.make_private, private_folder.check_private):
         for folder in (own, own / "stream"):
             with pytest.raises(OSError, match="or name another folder in WINDSOCK_FOLDER") as refused:
                 attempt(folder)
@@ -121,7 +121,7 @@ def test_a_service_starts_all_the_same_and_says_it_in_a_line(own, unsafe, caplog
 def test_no_link_is_followed(own, name, tmp_path, caplog):
     victim = tmp_path / "victim"
     victim.write_text(json.dumps([]))
-    private_folder.make_private(own / "spool")
+    disk.make_private(own / "spool")
     (own / name).symlink_to(victim)
     Spool().refuse("a line", "a reason")
     try:

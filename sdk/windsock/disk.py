@@ -1,4 +1,4 @@
-"""Files that are replaced in one step, and locks that end with their process."""
+"""Files that are replaced in one step, folders of one user alone, and locks that end with their process."""
 
 import contextlib
 import os
@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from windsock.private_folder import make_private
+from windsock.flag_names import TEMPORARY
+from windsock.private_folder import check_private
+from windsock.variables import data_folder
 
 try:
     import fcntl
@@ -18,7 +20,6 @@ except ImportError:  # Windows
 CAN_LOCK: Final = fcntl is not None
 """Whether this system has ``flock``."""
 
-_SUFFIX: Final = ".tmp"
 _ABANDONED_SECONDS: Final = 3600.0
 """Age at which a temporary file can no longer belong to a write in progress."""
 
@@ -50,7 +51,7 @@ def replacing(path: Path, *, private: bool = False, sync: bool = True) -> Iterat
         before = target.stat() if target.exists() else None
     new = 0o600 if private else 0o644
     _remove_abandoned(target)
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=_SUFFIX, dir=target.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=TEMPORARY, dir=target.parent)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -77,9 +78,22 @@ def replace(path: Path, data: bytes, *, private: bool = False) -> None:
         file.write(data)
 
 
-def is_temporary(path: str) -> bool:
-    """Whether a path is the name that `replacing` gives to what it still writes."""
-    return path.endswith(_SUFFIX) and os.path.basename(path).startswith(".")  # noqa: PTH119 - called for each file event
+def make_private(folder: Path) -> None:
+    """Make a folder that only this user may use; refuse one that others could have filled.
+
+    Inside windsock's own folder, `data_folder`, every level is checked; elsewhere only the folder itself.
+    A new `data_folder` tells Git to ignore it.
+
+    Raises:
+        OSError: It cannot be made, or `check_private` refuses it.
+    """
+    missing = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
+    for each in reversed(missing):
+        with contextlib.suppress(FileExistsError):  # another process made it first
+            each.mkdir(mode=0o700)
+            if each.absolute() == data_folder().absolute():
+                _ignore_in_git(each)
+    check_private(folder)
 
 
 def sync_folder(folder: Path) -> None:
@@ -135,11 +149,17 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _ignore_in_git(folder: Path) -> None:
+    ignore = folder / ".gitignore"
+    ignore.touch(mode=0o600)
+    ignore.write_text("*\n", encoding="utf-8")
+
+
 def _remove_abandoned(target: Path) -> None:
     """Remove temporary files that killed writers of this file left behind."""
     beginning = f".{target.name}."
     with os.scandir(target.parent) as entries:
-        left = [each for each in entries if each.name.startswith(beginning) and each.name.endswith(_SUFFIX)]
+        left = [each for each in entries if each.name.startswith(beginning) and each.name.endswith(TEMPORARY)]
     for each in left:
         with contextlib.suppress(OSError):  # another process removes it too
             if time.time() - each.stat().st_mtime > _ABANDONED_SECONDS:

@@ -16,6 +16,9 @@ MIRROR_FOLDER: Final = "mirror"
 SUFFIXES: Final = (".flagd.json", ".flagd.yaml", ".flagd.yml")
 """The suffix of a flag file's name."""
 
+TEMPORARY: Final = ".tmp"
+"""How the name of a file ends that is still being written; it begins with a dot."""
+
 EXPERIMENT = ".experiment"
 """The key suffix of an experiment flag, whose variants are arms."""
 
@@ -103,3 +106,8 @@ def is_profile(key: str) -> bool:
     """Whether a flag holds profiles: a class's profile flag, or one shard of it."""
     owner = class_flag(key)
     return owner != key and key.startswith(owner + PROFILE)
+
+
+def is_temporary(path: str) -> bool:
+    """Whether a path is the name of what `disk.replacing` still writes."""
+    return path.endswith(TEMPORARY) and re.split(r"[/\\]", path)[-1].startswith(".")

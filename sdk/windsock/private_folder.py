@@ -1,4 +1,4 @@
-"""Folders that only one user may use, and reading files in them."""
+"""Folders that only one user may use, and reading files in them; `disk.make_private` makes one."""
 
 import contextlib
 import os
@@ -11,24 +11,6 @@ from windsock.variables import data_folder
 
 NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 """A flag of `os.open` that refuses a link; 0 where the system has none."""
-
-
-def make_private(folder: Path) -> None:
-    """Make a folder that only this user may use; refuse one that others could have filled.
-
-    Inside windsock's own folder, `data_folder`, every level is checked; elsewhere only the folder itself.
-    A new `data_folder` tells Git to ignore it.
-
-    Raises:
-        OSError: It cannot be made, or `check_private` refuses it.
-    """
-    missing = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
-    for each in reversed(missing):
-        with contextlib.suppress(FileExistsError):  # another process made it first
-            each.mkdir(mode=0o700)
-            if each.absolute() == data_folder().absolute():
-                _ignore_in_git(each)
-    check_private(folder)
 
 
 def check_private(folder: Path) -> None:
@@ -85,12 +67,6 @@ def read_private(path: Path) -> bytes:
 
 def _without_links(path: str, flags: int) -> int:
     return os.open(path, flags | NO_FOLLOW | getattr(os, "O_NONBLOCK", 0))
-
-
-def _ignore_in_git(folder: Path) -> None:
-    ignore = folder / ".gitignore"
-    ignore.touch(mode=0o600)
-    ignore.write_text("*\n", encoding="utf-8")
 
 
 def _own_levels(folder: Path) -> list[Path]:

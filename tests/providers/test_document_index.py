@@ -17,9 +17,9 @@ import pytest
 from tests.waiting import until
 
 from windsock import disk
+from windsock.disk import make_private
 from windsock.evaluator.text_index import IndexedTexts
 from windsock.flags import Document, read_document
-from windsock.private_folder import make_private
 from windsock.providers import FilesProvider, document_index, files
 from windsock.providers.document_index import read_indexed
 from windsock.providers.index_stamp import Signature

@@ -109,7 +109,7 @@ class FileBoard:
     def _locked(self) -> Iterator[None]:
         from windsock import disk  # noqa: PLC0415 - as above
 
-        private_folder.make_private(self.path.parent)
+        disk.make_private(self.path.parent)
         lock = os.open(
             self.path.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT | private_folder.NO_FOLLOW, 0o600
         )

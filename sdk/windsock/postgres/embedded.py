@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from windsock import private_folder
+from windsock import disk
 from windsock.errors import ConfigurationError, MissingExtraError
 from windsock.variables import data_folder
 
@@ -88,7 +88,7 @@ def start(folder: Path | None = None) -> EmbeddedPostgres:
 
 
 def _make_own_folder(folder: Path) -> None:
-    private_folder.make_private(folder)
+    disk.make_private(folder)
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         folder.chmod(0o711)  # the server then runs as another user, who needs access to its own folder
 

@@ -27,7 +27,7 @@ from windsock import disk
 from windsock.evaluator.text_index import IndexedTexts, Tables, TextIndex, build
 from windsock.flags import Document, Flag, read_document
 from windsock.logs import get_logger
-from windsock.private_folder import make_private, open_private
+from windsock.private_folder import open_private
 from windsock.providers import index_stamp
 from windsock.providers.index_stamp import Signature
 from windsock.providers.long_lists import Cut, Steps, long_list_attributes
@@ -141,7 +141,7 @@ def read_indexed(
     try:
         found = _open(asked)
         if found is None:
-            make_private(asked.path.parent)
+            disk.make_private(asked.path.parent)
             with _turn(asked, 0.0 if faults else _PATIENCE, stop) as made:
                 found = _make(asked) if made is None and _is_current(asked) else made
     except InterruptedError:

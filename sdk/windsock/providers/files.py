@@ -21,9 +21,9 @@ from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode, ProviderNotReadyError
 from openfeature.provider import ProviderStatus
 
-from windsock import disk, threads
+from windsock import threads
 from windsock.errors import FlagFileError
-from windsock.flag_names import MIRROR_FOLDER, SUFFIXES
+from windsock.flag_names import MIRROR_FOLDER, SUFFIXES, is_temporary
 from windsock.flags import Document, FlagSet, merge, read_document
 from windsock.logs import get_logger
 from windsock.providers import forking, greenlets
@@ -300,7 +300,7 @@ def _is_not_ours(record: logging.LogRecord) -> bool:
 
 def _matters(_: object, path: str) -> bool:
     """Whether a file event is worth a check: not while the mirror still writes what it will rename."""
-    return not disk.is_temporary(path)
+    return not is_temporary(path)
 
 
 def _list(folder: Path) -> list[str]:

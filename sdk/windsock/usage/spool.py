@@ -59,7 +59,7 @@ class Spool:
             raise OSError("records cannot wait on disk here: this system has no flock")
         data = "".join(f"{row.to_line()}\n" for row in rows).encode()
         with self._lock:
-            private_folder.make_private(self.folder)
+            disk.make_private(self.folder)
             size = self.size()
             if size + len(data) > self.max_bytes:
                 raise OSError(f"the folder {self.folder} holds {size} bytes of {self.max_bytes} allowed")
@@ -136,7 +136,7 @@ class Spool:
         path = self.folder / REFUSED
         entry = json.dumps({"reason": reason, "line": line}, ensure_ascii=False)
         try:
-            private_folder.make_private(self.folder)
+            disk.make_private(self.folder)
             if path.exists() and path.stat().st_size > _REFUSED_BYTES:
                 path.replace(self.folder / _REFUSED_BEFORE)
             fd = os.open(
