@@ -64,7 +64,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def _own_folder() -> Callable[[], None]:
     """Point ``WINDSOCK_FOLDER`` to a new folder: what a run withdraws or spools must not reach the next."""
     before = os.environ.get(_FOLDER)
-    folder = Path(tempfile.mkdtemp(prefix="windsock-pytest-"))
+    # xdist may kill a worker before its cleanup, so a worker's folder is in that of the run
+    nested = "PYTEST_XDIST_WORKER" in os.environ and before is not None and Path(before).is_dir()
+    folder = Path(tempfile.mkdtemp(prefix="windsock-pytest-", dir=before if nested else None))
     folder.chmod(0o711)  # as root, the embedded PostgreSQL runs as another user
     os.environ[_FOLDER] = str(folder)
 

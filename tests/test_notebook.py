@@ -33,7 +33,7 @@ class _Cells(HTMLParser):
         self._inside = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert not attrs
+        assert attrs == ([("style", "text-align: left")] if tag in {"th", "td"} else [])
         self.tags.add(tag)
         self._inside = tag in {"td", "caption"}
         if self._inside:

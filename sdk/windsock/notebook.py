@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import Final
 
 from windsock.text import escaped
+
+_LEFT: Final = ' style="text-align: left"'
+"""Notebooks align cells to the right, which makes text hard to read."""
 
 
 def table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -14,8 +18,8 @@ def table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[object]
         headings: One for each column.
         rows: One cell per heading, shown as text; None is an empty cell.
     """
-    head = "".join(f"<th>{_text(each)}</th>" for each in headings)
-    body = "".join(f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    head = "".join(f"<th{_LEFT}>{_text(each)}</th>" for each in headings)
+    body = "".join(f"<tr>{''.join(f'<td{_LEFT}>{_text(cell)}</td>' for cell in row)}</tr>" for row in rows)
     head = f"<caption>{_text(caption)}</caption><thead><tr>{head}</tr></thead>"
     return f"<table>{head}<tbody>{body}</tbody></table>"
 

@@ -8,6 +8,7 @@ import pytest
 from windsock.errors import ConfigurationError, UnreachableError
 from windsock.flags import merge, read_document
 from windsock.gitops.population import assigned, from_file, synthetic
+from windsock.gitops.population import population as named
 
 
 def users(population):
@@ -96,6 +97,15 @@ def test_the_mirrors_assignments():
     population = assigned(merge([read_document(document, "p")]), "production")
     assert [context["targetingKey"] for context in users(population)] == ["a", "b", "c"]
     assert population.description == "3 users with a profile, in production"
+
+
+def test_without_a_mirror_s_folder_there_is_a_next_step(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with (
+        pytest.raises(UnreachableError, match=r"there is no flagd/mirror; `windsock mirror once` writes it"),
+        named("mirror", "production", None, lambda url: pytest.fail(f"opened {url}")),
+    ):
+        pass
 
 
 def test_made_up_users_say_so():

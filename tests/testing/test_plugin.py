@@ -80,10 +80,15 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_markers_and_fixtures(project: Path, workers: str) -> None:
+def test_markers_and_fixtures(project: Path, workers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = project / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     done = run(project, "-n", workers)
     assert "25 passed" in done.stdout, done.stdout + done.stderr
     assert not (project / ".windsock").exists()
+    assert list(temporary.glob("windsock-pytest-*")) == []
 
 
 MORE = """

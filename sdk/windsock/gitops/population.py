@@ -96,7 +96,12 @@ def population(
     if users is None or users.isdecimal():
         yield made_up(environment) if users is None else synthetic(int(users), environment)
     elif users == "mirror":
-        yield assigned(flag_set(read_files([DEFAULT_FOLDER / MIRROR_FOLDER])), environment)
+        mirrored = DEFAULT_FOLDER / MIRROR_FOLDER
+        if not mirrored.is_dir():
+            raise UnreachableError(
+                f"--users mirror: there is no {mirrored}; `windsock mirror once` writes it from the database"
+            )
+        yield assigned(flag_set(read_files([mirrored])), environment)
     elif users == "usage" or users.startswith(_POSTGRES):
         if user_id_key() is not None:
             raise ConfigurationError(

@@ -61,7 +61,7 @@ class UsageRecords(list[UsageRecord]):
                 row.values_json,
                 row.healed_json if row.healed else None,
                 row.error_class or row.status,
-                row.latency_ms,
+                None if row.latency_ms is None else f"{row.latency_ms:.1f}",
             )
             for row in self
         ]
