@@ -67,6 +67,8 @@ def lines(found: Power) -> Iterator[str]:
     """The sentences above the table."""
     title = metric_title(found.metric).capitalize()
     yield f"{title} is {number(found.mean)} now; its standard deviation per unit {number(found.deviation)}."
+    if found.past:
+        yield f"{found.past}."
     if found.maximum is not None:
         units, effect = found.maximum
         yield f"The declared maximum, {units:,} units, finds {percent(effect, 1)} in 4 of 5 cases."

@@ -16,6 +16,7 @@ from windsock.experiments.data.past import Baseline, read_past
 from windsock.experiments.data.sources import Scope
 from windsock.experiments.data.warehouse import Backend, Warehouse, open_warehouse
 from windsock.experiments.documents import Maximum, PlannedLooks
+from windsock.experiments.quantities import duration_words
 from windsock.experiments.reading import DeclaredExperiment, read_declared
 from windsock.experiments.statistics import planning
 from windsock.text import count
@@ -58,6 +59,7 @@ class Power:
         others: The effects that the other metrics can find by then; empty without past data.
         replayed: Share of A/A replays of the past that reject, and of replays with the effect.
         unreplayed: Why the past wasn't replayed; empty otherwise, and without past data.
+        past: Whose past was read, in words; empty without past data.
     """
 
     metric: str
@@ -70,6 +72,7 @@ class Power:
     replayed: tuple[float, float] | None = None
     others: tuple["Other", ...] = ()
     unreplayed: str = ""
+    past: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,21 @@ def power(
         others = tuple(_others(declared, warehouse, scope, units, now))
     replayed = _replayed(read, planned.effect, _alpha(declared))
     few = "" if replayed else f"{count(len(read.linear), 'unit')} in the past; {_LEAST:,} are needed"
-    return replace(planned, replayed=replayed, others=others, unreplayed=few)
+    told = _told(read, declared.metrics[goal].window)
+    return replace(planned, replayed=replayed, others=others, unreplayed=few, past=told)
+
+
+def _told(read: Baseline, window: timedelta) -> str:
+    """Whose past was read, and what that leaves out."""
+    units, during = len(read.numerators), f"in the last {duration_words(window)}"
+    if not read.everybody:
+        known = f"Read from the {count(units, 'unit')} with a row of the metric {during}"
+        return (
+            f"{known}: who would be exposed and have none is not known. If many would, this is far too "
+            "hopeful: give --mean and --deviation over all"
+        )
+    had = f"{read.with_rows:,} had a row of the metric"
+    return f"Read from the {count(units, 'unit')} with a request {during}; {had}"
 
 
 def _assumed(declared: DeclaredExperiment, read: Baseline) -> Assumed:

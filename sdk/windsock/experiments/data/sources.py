@@ -60,6 +60,17 @@ def rows_of(warehouse: Warehouse, scope: Scope, metrics: Mapping[str, Metric]) -
     return table.select(**columns)
 
 
+def requested_units(warehouse: Warehouse, scope: Scope) -> ir.Table | None:
+    """Who used the experiment's flag, and when: `unit` and `at` of each request; None if unknown."""
+    unit, logs = _UNIT_COLUMNS.get(scope.experiment.unit), warehouse.find("public.usage_logs")
+    if unit is None or logs is None or not {unit, "requested_at", "environment", "flag"} <= set(logs.columns):
+        return None
+    requests = logs.filter(logs.environment == scope.environment, logs.flag == scope.experiment.flag)
+    return requests.select(
+        unit=requests[unit].cast("string"), at=in_utc(requests, "requested_at", "usage_logs")
+    )
+
+
 def time_without_zone(warehouse: Warehouse, scope: Scope, name: str, metric: Metric) -> str:
     """The column of a team's own source whose time has no zone; empty if it has one, or is a file's."""
     if warehouse.connection is None or not isinstance(metric.source, TableSource | SqlSource):
