@@ -6,9 +6,9 @@ import zlib
 from pathlib import Path
 
 import pytest
-from tests.console.browser import PAGES, SHOTS, needs_chromium, pages_about, visits
+from tests.console.browser import SHOTS, needs_chromium, pages_about, visits
 from tests.console.records import fill
-from tests.console.scenes import SCENES
+from tests.console.scenes import SCENES, Names
 from tests.node_packages import node_packages_unavailable
 
 AXE = Path(__file__).with_name("axe")
@@ -62,18 +62,50 @@ def test_the_picture_of_the_documentation(visitor, connection, tmp_path):
     assert min(bytes_used, kept_used) > 100, "a picture of nothing"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(visitor, connection, scheme):
+def violations(page, axe):
+    """What axe-core finds on the page that is open: the rule, the first element and what to do about it."""
+    found = page.evaluate(f"() => {{ {axe}; return axe.run() }}")
+    return [
+        (each["id"], each["nodes"][0]["html"][:200], each["nodes"][0].get("failureSummary"))
+        for each in found["violations"]
+    ]
+
+
+@pytest.fixture(scope="module")
+def axe():
     if why := node_packages_unavailable(AXE):
         pytest.skip(why)
+    return (AXE / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(visitor, connection, axe, width, scheme):
+    """On every page, plan and error, and at the door, for a stranger and after a wrong token."""
     fill(connection)
-    page = visitor(1440, scheme)
-    axe = (AXE / "node_modules" / "axe-core" / "axe.min.js").read_text()
-    for path in PAGES.values():
-        page.goto(path)
-        found = page.evaluate(f"() => {{ {axe}; return axe.run() }}")
-        seen = [
-            (each["id"], each["nodes"][0]["html"][:200], each["nodes"][0].get("failureSummary"))
-            for each in found["violations"]
-        ]
-        assert seen == [], path
+    page = visitor(width, scheme)
+    for name in visits(page, pages_about(connection, Names())):
+        assert violations(page, axe) == [], name
+    page.goto("/profile/edit?name=warm")
+    page.get_by_label("temperature").fill("hot")
+    page.get_by_role("button", name="Show the plan").click()
+    assert page.get_by_text("number").first.is_visible()
+    assert violations(page, axe) == [], "a form that was refused"
+    page.get_by_role("button", name="Sign out").click()
+    assert violations(page, axe) == [], "the door"
+    page.get_by_label("Token").fill("wrong")
+    page.keyboard.press("Enter")
+    page.get_by_role("alert").wait_for()
+    assert violations(page, axe) == [], "a wrong token"
+
+
+def test_on_paper_a_page_is_white_and_whole_and_has_no_controls(visitor, connection):
+    fill(connection)
+    page = visitor(1440, "dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    page.set_viewport_size({"width": 718, "height": 1040})  # A4 without margins of 1 cm, at 96 pixels an inch
+    for name in visits(page, pages_about(connection, Names())):
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)", name
+        shown = page.locator("button:visible, select:visible, nav:visible")
+        assert shown.count() == 0, (name, shown.all_inner_texts())
+        assert page.evaluate("document.documentElement.scrollWidth") <= 718, name

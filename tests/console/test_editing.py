@@ -305,3 +305,13 @@ def test_a_plan_asks_no_rule_about_hashes_of_ids(monkeypatch, admin, connection)
     monkeypatch.setenv("WINDSOCK_USER_ID_KEY", "k" * 32)
     _, plan = base_plan(admin, temperature="0.9")
     assert "10,000 made-up users" in plan.text
+
+
+def test_a_flag_in_yaml_is_shown_and_its_form_says_that_it_is_not_written(admin, folder):
+    path = folder / "teacher.flagd.json"
+    path.rename(path.with_suffix(".yaml"))  # JSON is YAML
+    windsock.reload()
+    page = admin.get("/base", flag="teacher")
+    assert page.status_code == 503
+    assert "move the flag &#39;teacher&#39; to a *.flagd.json" in page.text
+    assert admin.get("/settings", flag="teacher").status_code == 200

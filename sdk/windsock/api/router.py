@@ -13,7 +13,7 @@ from windsock.api.document import ENVIRONMENTS, Configuration, Values
 from windsock.api.door import body_of, connections, guard, in_pool, logger, problems
 from windsock.api.rates import Rates
 from windsock.api.settings import ConfigurationApi
-from windsock.api.store import StaleRevision, Store, Stored, Write, mirrors_behind
+from windsock.api.store import WRITABLE, StaleRevision, Store, Stored, Write, mirrors_behind
 from windsock.api.tokens import Role, Token
 from windsock.errors import ConfigurationError, FlagFileError
 from windsock.flagfiles.editing import served_file
@@ -65,8 +65,6 @@ class Api:
                     str(path), f"no file has the flag {self.flag!r}; make one with `windsock init`"
                 )
             path = Path(file.path)
-        if not path.name.endswith(_WRITABLE):
-            raise FlagFileError(str(path), f"the API writes *{_WRITABLE}; move the flag {self.flag!r} to one")
         return Store(path, self.settings.__windsock__.declaration)
 
     def check(self) -> None:
@@ -76,9 +74,9 @@ class Api:
             ConfigurationError: `flags` names a file that isn't a JSON flag file, the class has a field
                 `environments`, the database's URL can't be read, or this system cannot lock a folder.
         """
-        if self.flags.suffix and not (self.flags.is_dir() or self.flags.name.endswith(_WRITABLE)):
+        if self.flags.suffix and not (self.flags.is_dir() or self.flags.name.endswith(WRITABLE)):
             raise ConfigurationError(
-                f"{self.flags}: the API writes *{_WRITABLE}; name such a file, or a folder"
+                f"{self.flags}: the API writes *{WRITABLE}; name such a file, or a folder"
             )
         if ENVIRONMENTS in self.settings.model_fields:
             raise ConfigurationError(
@@ -86,9 +84,6 @@ class Api:
             )
         check_url(self.database_url)
         Store(self.flags, self.settings.__windsock__.declaration)
-
-
-_WRITABLE: Final = ".flagd.json"
 
 
 def configuration_router(*apis: Api) -> APIRouter:

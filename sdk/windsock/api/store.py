@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
@@ -23,6 +23,9 @@ from windsock.postgres.queries import load_queries
 from windsock.settings.declaration import Declaration
 
 _queries = load_queries("windsock.api", "queries.sql")
+
+WRITABLE: Final = ".flagd.json"
+"""How the names of the files end that can be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,11 @@ class Store:
 
         Raises:
             UnreachableError: It cannot be read.
-            FlagFileError: It lacks the flag, or the flag's shape can't be changed field by field.
+            FlagFileError: It isn't JSON, lacks the flag, or the flag's shape can't be changed field by field.
         """
+        if not self.path.name.endswith(WRITABLE):
+            todo = f"move the flag {self._declaration.flag!r} to a *{WRITABLE}; other files aren't written"
+            raise FlagFileError(str(self.path), todo)
         data = read_bytes(self.path)
         document = read_document(data, str(self.path))
         flag = document.flags.get(self._declaration.flag)

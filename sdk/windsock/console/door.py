@@ -104,6 +104,9 @@ class ConsoleDoor:
             except (psycopg.Error, PoolTimeout) as error:
                 logger.error("the console's database: %s", error)  # noqa: TRY400 - the message says it all
                 return self.problem(request, 503, _database_words(error))
+            except Exception:  # whatever it is, a person gets a page that says so
+                logger.exception("the console failed on %s", request.url.path)
+                return self.problem(request, 500, _OWN_FAULT)
 
         if threads not in self._limiters:
             self._limiters[threads] = CapacityLimiter(threads)
@@ -200,8 +203,15 @@ _TITLES: Final = {
     404: "There is nothing here",
     413: "That is too much",
     422: "That does not work",
-    503: "Something that this page needs is down",
+    500: "This page failed",
+    503: "Something that this page needs isn't usable",
 }
+
+
+_OWN_FAULT: Final = (
+    "That is the console's own fault, and its log says why. If you were changing something, look at Changes"
+    " before you try again."
+)
 
 
 def _status_of(error: Exception) -> int:

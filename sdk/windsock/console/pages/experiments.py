@@ -9,6 +9,7 @@ from windsock.api.settings import ConfigurationApi
 from windsock.api.tokens import Role
 from windsock.console.page_errors import NotAllowedError, NotFoundError
 from windsock.console.reading import QUERIES, analysis, git_flags
+from windsock.console.views.changes import who_moves
 from windsock.console.views.flags import running
 from windsock.console.visits import Answer, Go, Page, Route, Visit
 from windsock.errors import ConfigurationError, MissingExtraError, WindsockError
@@ -58,6 +59,8 @@ def plan(visit: Visit) -> Answer:
         "name": name,
         "action": "stop" if action == "stop" else "start",
         "lines": list(text(made)),
+        "moves": list(who_moves(made)),
+        "population": made.population,
         "findings": made.findings,
         "population": made.population,
         "base": _digest(made),

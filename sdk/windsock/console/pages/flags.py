@@ -6,7 +6,7 @@ from typing import Final
 from windsock.console.page_errors import NotFoundError
 from windsock.console.reading import git_flags, pages, shown_flag
 from windsock.console.shared import COMMITS
-from windsock.console.views.flags import ages, bars, matching, summary
+from windsock.console.views.flags import REASONS, ages, bars, matching, summary
 from windsock.console.visits import Answer, Page, Route, Visit
 from windsock.evaluator import CompiledFlag
 from windsock.flags import Flag
@@ -75,7 +75,8 @@ def _what_if(visit: Visit, found: Flag) -> dict[str, object]:
         return shown
     pairs = list(filter(None, map(str.strip, text.split("\n"))))
     context = context_of(pairs, user or None, health().environment)
-    shown["outcome"] = CompiledFlag(found).evaluate(context)
+    shown["outcome"] = outcome = CompiledFlag(found).evaluate(context)
+    shown["reason"] = REASONS.get(outcome.reason, outcome.reason)
     shown["seen"] = trace(found, context, int(time.time()))[:200]
     return shown
 

@@ -18,6 +18,21 @@ from windsock.usage.wording import healed_words
 
 _REQUESTS: Final = 50
 _MOMENTS: Final = ("requested_at", "recorded_at")
+_WORDS: Final = {
+    "requested_at": "when",
+    "user_id": "user",
+    "config_id": "profile",
+    "flag": "settings",
+    "variant": "variant",
+    "status": "ended",
+    "error_class": "error",
+    "latency_ms": "latency, ms",
+    "answered_model": "model that answered",
+    "input_tokens": "tokens in",
+    "output_tokens": "tokens out",
+    "cost": "cost",
+}
+"""What people ask of a request first, in this order and these words; the other columns follow."""
 
 
 def usage(visit: Visit) -> Answer:
@@ -78,8 +93,9 @@ def request(visit: Visit) -> Answer:
     said, healed = read_values(facts.pop("values")), read_healed(facts.pop("healed"))
     facts |= {name: f"{when(datetime.fromisoformat(facts[name]))} UTC" for name in _MOMENTS if facts[name]}
     names = profile_names(visit.connection, [facts.get("config_id")])
+    ordered = (*(name for name in _WORDS if name in facts), *(name for name in facts if name not in _WORDS))
     values = {
-        "facts": {name: value for name, value in facts.items() if value is not None},
+        "facts": {_WORDS.get(name, name): facts[name] for name in ordered if facts[name] is not None},
         "said": said,
         "healed": [f"{healed_words(each)}: {each.get('error', '?')}" for each in healed],
         "profile": next(iter(names.values()), ""),

@@ -1,8 +1,9 @@
 """A flag in words: its state and rule, with splits as bars."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from windsock.code.stale import is_past, only_variant
 from windsock.flags import Flag
@@ -10,6 +11,15 @@ from windsock.flags.words import SplitWords, branches, rule_in_words, split_of, 
 from windsock.gitops.changes import ChangeKind
 from windsock.gitops.history import HistoryEntry
 from windsock.gitops.moments import moments
+
+REASONS: Final[Mapping[str, str]] = {
+    "STATIC": "the same for everybody",
+    "DEFAULT": "no rule decided",
+    "TARGETING_MATCH": "a rule decided",
+    "DISABLED": "the flag is off",
+    "ERROR": "the rule failed",
+}
+"""OpenFeature's reasons in words."""
 
 
 @dataclass(frozen=True, slots=True)
