@@ -101,11 +101,11 @@ def test_axe_finds_nothing(visitor, connection, axe, width, scheme):
 
 def test_on_paper_a_page_is_white_and_whole_and_has_no_controls(visitor, connection):
     fill(connection)
-    page = visitor(1440, "dark")
-    page.emulate_media(media="print", color_scheme="dark")
-    page.set_viewport_size({"width": 718, "height": 1040})  # A4 without margins of 1 cm, at 96 pixels an inch
+    page = visitor(718, "dark")  # A4 without margins of 1 cm, at 96 pixels an inch
     for name in visits(page, pages_about(connection, Names())):
+        page.emulate_media(media="print", color_scheme="dark")
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)", name
         shown = page.locator("button:visible, select:visible, nav:visible")
         assert shown.count() == 0, (name, shown.all_inner_texts())
         assert page.evaluate("document.documentElement.scrollWidth") <= 718, name
+        page.emulate_media(media="screen", color_scheme="dark")

@@ -150,7 +150,8 @@ def _allocation(analysis: Analysis) -> str:
         caption = "Units exposed, added up by day"
         chart = _figure(drawing.cumulative(series, caption), caption)
     return (
-        '<h2>Who was exposed</h2><div class="wide"><table><thead><tr><th>Arm</th><th class="n">Units</th>'
+        '<h2>Who was exposed</h2><div class="wide" tabindex="0" role="region" aria-label="Who was exposed">'
+        '<table><thead><tr><th>Arm</th><th class="n">Units</th>'
         f'<th class="n">Share</th><th class="n">Declared</th></tr></thead><tbody>{rows}</tbody></table></div>'
         f"<p>{verdict} (Sample ratio mismatch: p = {ratio.p_value:.3g}, valid at every look.)</p>{chart}"
     )
