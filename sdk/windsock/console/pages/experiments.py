@@ -62,7 +62,6 @@ def plan(visit: Visit) -> Answer:
         "moves": list(who_moves(made)),
         "population": made.population,
         "findings": made.findings,
-        "population": made.population,
         "base": _digest(made),
         "writable": ConfigurationApi.live().writable,
         "documents": [(step.path, step.after or "") for step in made.steps],
