@@ -19,9 +19,8 @@ def get_logger(name: str) -> Logger:
 def _escape(record: LogRecord) -> bool:
     """Escape a record that needs it; others stay as they are, with their arguments."""
     try:
-        if not record.getMessage().isprintable():
-            if isinstance(record.args, tuple):
-                record.args = tuple(one_line(a) if isinstance(a, BaseException) else a for a in record.args)
+        if isinstance(record.args, tuple) and not record.getMessage().isprintable():
+            record.args = tuple(one_line(a) if isinstance(a, BaseException) else a for a in record.args)
             record.msg, record.args = escaped(record.getMessage()), ()
     except Exception:  # noqa: BLE001 - an argument's own text failed; the handler tells it
         return True

@@ -70,12 +70,10 @@ def escaped(text: str) -> str:
     """
     if text.isprintable():
         return text
-    shown = (each if each.isprintable() or each == NO_BREAK_SPACE else _escape(each) for each in text)
-    return "".join(shown)
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode()
+    return "".join(
+        each if each.isprintable() or each == NO_BREAK_SPACE else each.encode("unicode_escape").decode()
+        for each in text
+    )
 
 
 def bounded(value: object, limit: int) -> str:
