@@ -11,7 +11,13 @@ import pytest
 from windsock.errors import ConfigurationError, UnreachableError
 from windsock.experiments.documents import Experiment, Maximum, PlannedLooks
 from windsock.experiments.metrics import BUILT_IN, Metrics, Quantile
-from windsock.experiments.reading import read_declared, read_experiment, read_holdouts, read_metrics
+from windsock.experiments.reading import (
+    MAX_MESSAGE,
+    read_declared,
+    read_experiment,
+    read_holdouts,
+    read_metrics,
+)
 
 GOOD = """\
 name: cheaper_model
@@ -113,6 +119,10 @@ def test_an_experiment_is_read_with_its_metrics(flags) -> None:
         (("  control: {}\n", "  control: 5\n"), ":6: arms.control: an arm is a mapping of fields, true or false, or a profile's name"),
         (("secondary: [revenue]", "secondary: [revenue, revenue]"), ":8: metrics: `secondary` names revenue twice"),
         (("- error_rate\n", "- failing_units\n"), ":8: metrics: `guardrails` names failing_units twice"),
+        (("goal: [cost_per_request]", f"goal: [{', '.join(f'm{n}' for n in range(21))}]"), ":9: metrics.goal: List should have at most 20 items"),
+        (("secondary: [revenue]", f"secondary: [{', '.join(f'm{n}' for n in range(98))}]"), ":8: metrics: 101 metrics; an experiment names at most 100"),
+        (("settings: teacher", f"settings: teacher\nsegments: [{', '.join(f's{n}' for n in range(21))}]"), ":5: segments: List should have at most 20 items"),
+        (("settings: teacher", f"settings: {'t' * 80_000}"), ":4: settings: String should have at most 200 characters"),
         (("owner:", "hypothesis: again\nowner:"), ":3: 'hypothesis' is written twice"),
         (("name: cheaper_model", "name: other"), "must be the file's"),
         (("arms:", "arms: &a"), None),
@@ -160,6 +170,23 @@ def test_a_mistake_in_a_metric_is_said_with_its_line(flags, change, message) -> 
     with pytest.raises(ConfigurationError) as raised:
         read_metrics(flags / "metrics.yaml")
     assert message in str(raised.value)
+
+
+def test_a_message_about_a_long_word_is_short(flags) -> None:
+    path = flags / "experiments" / "cheaper_model.yaml"
+    path.write_text(GOOD + "x" * 900 + ": 1\n")
+    with pytest.raises(ConfigurationError) as raised:
+        read_experiment(path)
+    assert len(str(raised.value)) == MAX_MESSAGE
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", ".", "cheaper_model.yaml"])
+def test_a_link_to_what_is_not_a_file_is_refused(flags, target) -> None:
+    path = flags / "experiments" / "cheaper_model.yaml"
+    path.unlink()
+    path.symlink_to(target)
+    with pytest.raises(UnreachableError, match=r"not a file|cannot be read|no such experiment"):
+        read_declared(flags, "cheaper_model")
 
 
 def test_of_thousands_of_mistakes_the_first_are_told_and_the_others_counted(flags) -> None:

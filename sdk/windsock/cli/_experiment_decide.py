@@ -34,7 +34,7 @@ def command(
 ) -> None:
     """Say what to do (ship, stop or go on), as a commit message with the evidence. Changes nothing.
 
-    Example: windsock experiment decide cheaper_model --snapshot cheaper_model.json
+    Example: windsock experiment decide cheaper_model --record
     """
     result = _replayed(replay) if replay is not None else None
     if result is None:

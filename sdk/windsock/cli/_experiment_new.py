@@ -21,7 +21,7 @@ def command(
 ) -> None:
     """Write an experiment's document, to be filled in and reviewed.
 
-    Example: windsock experiment new warmer --settings teacher --field temperature=1.1 --owner ada
+    Example: windsock experiment new big_k --settings bot --field k=9 --owner ada
     """
     text = document(name, settings=settings, change=field, owner=owner)
     path = flags / "experiments" / f"{name}.yaml"

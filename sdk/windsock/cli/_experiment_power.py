@@ -39,7 +39,7 @@ def command(
     With that many it finds a change of the declared minimum effect in four of five cases. The metric's mean
     and spread are read from past data, or given with --mean and --deviation.
 
-    Example: windsock experiment power cheaper_model --mean 0.012 --deviation 0.02 --per-day 900
+    Example: windsock experiment power cheaper_model --mean 0.1 --deviation 0.3
     """
     if (mean is None) != (deviation is None):
         raise ConfigurationError("--mean and --deviation go together")

@@ -32,7 +32,7 @@ def command(
 ) -> None:
     """Turn a YAML configuration into a flag file and settings classes, value for value.
 
-    Example: windsock import learning_config.yaml --module app/settings.py --section-suffix _settings
+    Example: windsock import learning.yaml --module app/settings.py
     """
     configuration = read_configuration(read_bytes(path), str(path))
     if flag and section_suffix:

@@ -104,7 +104,7 @@ def create(
 ) -> None:
     """Create a profile.
 
-    Example: windsock profile create warm --set temperature=1.1 --settings app:Teacher
+    Example: windsock profile create warm --set heat=1.1 --settings app:Bot
     """
     after = _checked(name, ProfileRow(_values(changed), description), settings)
     with _connected(database_url) as connection:
@@ -126,7 +126,7 @@ def edit(
 ) -> None:
     """Change a profile for all its users.
 
-    Example: windsock profile edit warm --set temperature=1.2 --settings app:Teacher
+    Example: windsock profile edit warm --set heat=1.2 --settings app:Bot
     """
     values = _values(changed)
     with _connected(database_url) as connection:

@@ -35,6 +35,9 @@ Arm = Annotated[
 
 _SMALLEST_ARM: Final = 0.001
 
+_MOST_METRICS: Final = 100
+"""Metrics of one experiment: an analysis of more would take longer than people wait."""
+
 _CLOSEST: Final = 0.01
 """How far planned looks are apart, at least: closer ones spend more error than planned (GroupSequential)."""
 
@@ -77,7 +80,7 @@ class Roles(_Model):
         secondary: Reported, and decide nothing.
     """
 
-    goal: Annotated[list[Name], Field(min_length=1)]
+    goal: Annotated[list[Name], Field(min_length=1, max_length=20)]
     guardrails: Annotated[list[Guardrail], Field(json_schema_extra=_or_name)] = Field(default_factory=list)
     secondary: list[Name] = Field(default_factory=list)
 
@@ -94,6 +97,8 @@ class Roles(_Model):
         for role, names in (("goal", self.goal), ("guardrails", guardrails), ("secondary", self.secondary)):
             if twice := [name for name, times in Counter(names).items() if times > 1]:
                 raise ValueError(f"`{role}` names {twice[0]} twice")
+        if len(self.every) > _MOST_METRICS:
+            raise ValueError(f"{len(self.every)} metrics; an experiment names at most {_MOST_METRICS}")
         return self
 
     @property
@@ -150,10 +155,10 @@ class Experiment(_Model):
     """
 
     name: Name
-    hypothesis: Annotated[str, Field(min_length=1)]
-    owner: Annotated[str, Field(min_length=1)]
-    settings: str | None = None
-    feature: str | None = None
+    hypothesis: Annotated[str, Field(min_length=1, max_length=10_000)]
+    owner: Annotated[str, Field(min_length=1, max_length=200)]
+    settings: Annotated[str, Field(max_length=200)] | None = None
+    feature: Annotated[str, Field(max_length=200)] | None = None
     unit: Unit = "user"
     audience: JsonValue = None
     traffic: Annotated[Share, Field(ge=0.001)] = 1.0
@@ -166,9 +171,9 @@ class Experiment(_Model):
     alpha: Annotated[float, Field(ge=1e-6, le=0.2)] = 0.05
     holdout: Name | None = None
     exclusion_group: Name | None = None
-    segments: list[Unit] = Field(default_factory=list)
+    segments: Annotated[list[Unit], Field(max_length=20)] = Field(default_factory=list)
     version: Annotated[int, Field(ge=1, le=2**31 - 1)] = 1
-    reason: str = ""
+    reason: Annotated[str, Field(max_length=10_000)] = ""
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

@@ -13,7 +13,8 @@ from windsock.errors import ConfigurationError, MissingExtraError, UnreachableEr
 from windsock.experiments.documents import Experiment
 from windsock.experiments.holdouts import Holdouts
 from windsock.experiments.metrics import BUILT_IN, Metric, Metrics
-from windsock.text import count, did_you_mean
+from windsock.flagfiles.files import read_bytes
+from windsock.text import count, did_you_mean, printable
 
 MAX_BYTES: Final = 100_000
 MAX_VALUES: Final = 20_000
@@ -25,6 +26,9 @@ _LIMITS: Final = {
     "less_than_equal": ("at most", "le"),
 }
 """What pydantic calls a limit, and how people are told of it."""
+
+MAX_MESSAGE: Final = 500
+"""Characters of one message: a document's own words may be much longer."""
 
 MAX_MESSAGES: Final = 50
 """Mistakes that are told of one document; the others are counted."""
@@ -156,10 +160,7 @@ def read_holdouts(path: Path) -> Holdouts:
 
 
 def _read(path: Path, model: type[_Document]) -> tuple[_Document, Lines]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UnreachableError(f"{path}: cannot be read: {error.strerror}") from error
+    data = read_bytes(path)
     if len(data) > MAX_BYTES:
         raise ConfigurationError(f"{path}: larger than {MAX_BYTES} bytes")
     value, lines = _parse(data, path)
@@ -167,7 +168,7 @@ def _read(path: Path, model: type[_Document]) -> tuple[_Document, Lines]:
         return model.model_validate(value), lines
     except ValidationError as error:
         messages = _messages(error, path, lines)
-        told = list(islice(messages, MAX_MESSAGES))
+        told = [printable(each, MAX_MESSAGE) for each in islice(messages, MAX_MESSAGES)]
         if more := sum(1 for _ in messages):
             told.append(f"{path}: and {count(more, 'more mistake')}")
         refused = ConfigurationError(told[0])
