@@ -155,6 +155,8 @@ def test_the_session_ends_no_later_than_the_jwt(address, connection):
         {"app_metadata": {"windsock_role": "root"}},
         {"app_metadata": {"windsock_role": ["admin"]}},
         {"app_metadata": {"windsock_role": "admin", "windsock_flags": "teacher"}},
+        {"app_metadata": {"windsock_role": "admin", "windsock_flags": []}},
+        {"app_metadata": {"windsock_role": "admin", "windsock_flags": [""]}},
         {"app_metadata": {}, "user_metadata": {"windsock_role": "admin"}, "role": "admin"},
         {"nbf": 4_000_000_000},  # in 2096
     ],

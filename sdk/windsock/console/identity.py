@@ -69,14 +69,27 @@ def _of_claims(claims: dict[str, Any]) -> Identity | None:
     """Read the role from `app_metadata` only: users can edit `user_metadata` themselves."""
     own = claims.get("app_metadata")
     role = own.get("windsock_role") if isinstance(own, dict) else None
-    flags = own.get("windsock_flags", []) if isinstance(own, dict) else None
-    if role not in tuple(Role) or not isinstance(flags, list) or not all(isinstance(f, str) for f in flags):
-        logger.warning("%s has no role in app_metadata.windsock_role", claims["sub"])
+    flags = _prefixes(own) if isinstance(own, dict) else None
+    if role not in tuple(Role) or flags is None:
+        logger.warning(
+            "%s has no role in app_metadata.windsock_role, or its windsock_flags are no list of key prefixes",
+            claims["sub"],
+        )
         return None
     email = claims.get("email")
     name = f"{email} ({claims['sub']})" if isinstance(email, str) and email else str(claims["sub"])
     left = float(claims["exp"]) - time.time()
-    return Identity(Token(bounded(name, 400), Role(role), tuple(flags)), left)
+    return Identity(Token(bounded(name, 400), Role(role), flags), left)
+
+
+def _prefixes(own: dict[str, Any]) -> tuple[str, ...] | None:
+    """The key prefixes of the flags they may change; empty for all, None if the list is empty or wrong."""
+    if "windsock_flags" not in own:
+        return ()
+    flags = own["windsock_flags"]
+    if not isinstance(flags, list) or not flags or not all(isinstance(each, str) and each for each in flags):
+        return None
+    return tuple(flags)
 
 
 @cache
