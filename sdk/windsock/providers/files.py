@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openfeature.evaluation_context import EvaluationContext, EvaluationContextAttribute
 from openfeature.event import ProviderEventDetails
@@ -29,7 +30,9 @@ from windsock.logs import get_logger
 from windsock.providers import forking, greenlets
 from windsock.providers.base import GRACE_PERIOD
 from windsock.providers.compiled import CompiledProvider
-from windsock.providers.index_stamp import Signature
+
+if TYPE_CHECKING:
+    from windsock.providers.index_stamp import Signature  # its module is loaded for large documents alone
 
 logger = get_logger("windsock.flags")
 
@@ -53,7 +56,7 @@ _THREAD = "windsock-files"
 class _File:
     """One file: its signature on disk when read, its last good document, and its current problem."""
 
-    signature: Signature | None
+    signature: "Signature | None"
     document: Document | None
     fault: str = ""
     gone: bool = False
@@ -175,7 +178,7 @@ class FilesProvider(CompiledProvider):
         except FlagFileError as error:
             return _File(signature, last_good, str(error))
 
-    def _mapped(self, path: str, signature: Signature | None) -> Document | None:
+    def _mapped(self, path: str, signature: "Signature | None") -> Document | None:
         """A large document by an index that was checked for this very file, if there is one."""
         if signature is None or signature[2] < self._indexed_from:
             return None
@@ -187,7 +190,7 @@ class FilesProvider(CompiledProvider):
         return document
 
     def _document(
-        self, data: bytes, path: str, signature: Signature | None, last_good: Document | None
+        self, data: bytes, path: str, signature: "Signature | None", last_good: Document | None
     ) -> Document:
         """Read a document, a large one through an index that other processes share."""
         same = last_good is not None and hashlib.sha256(data).hexdigest().startswith(last_good.revision)
@@ -319,7 +322,7 @@ def _in_order(path: str) -> str:
     return path.replace(os.sep, "\0")
 
 
-def _read(path: Path) -> tuple[Signature | None, bytes]:
+def _read(path: Path) -> "tuple[Signature | None, bytes]":
     """Read a regular file; a pipe may never be written to, and a device may be endless.
 
     Raises:
@@ -331,7 +334,7 @@ def _read(path: Path) -> tuple[Signature | None, bytes]:
         return _signature(os.fstat(stream.fileno())), stream.read()
 
 
-def _signature(status: os.stat_result) -> Signature | None:
+def _signature(status: os.stat_result) -> "Signature | None":
     """A signature that changes when a file is written or replaced; ctime advances even if mtime is set back.
 
     None while the file is so new that another write could leave the same time stamp; then it's reread.
