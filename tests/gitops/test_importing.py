@@ -379,3 +379,14 @@ def test_what_is_hostile_or_not_a_configuration_ends_in_one_line(data, words):
 )
 def test_a_configuration_with_another_tools_words_is_one_all_the_same(data):
     assert read_configuration(data, "c.yaml")
+
+
+@pytest.mark.parametrize("text", ["a: {b: 1}\na: {c: 2}\n", "a:\n  b: 1\n  b: 2\n", "a: [{b: 1, b: 1}]\n"])
+def test_a_key_that_is_written_twice_loses_no_value(text):
+    with pytest.raises(FlagFileError, match=r"c.yaml:\d:\d+: '[ab]' is written twice; keep one"):
+        read_configuration(text.encode(), "c.yaml")
+
+
+def test_a_merged_key_may_be_written_again():
+    content = read_configuration(b"a: &a {b: 1}\nc: {<<: *a, b: 2}\n", "c.yaml")
+    assert content["c"] == {"b": 2}

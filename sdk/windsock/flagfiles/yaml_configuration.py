@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from windsock.errors import FlagFileError, MissingExtraError
 from windsock.flagfiles.other_tools import FLAGD_FILE, tool_of
@@ -56,7 +56,10 @@ def _loaded(data: bytes, source: str) -> object:
     except ImportError as error:
         raise MissingExtraError("reading a YAML configuration", "yaml") from error
     try:
-        return yaml.safe_load(data)
+        loader = yaml.SafeLoader(data)
+        node = loader.get_single_node()
+        _refuse_twins(node, source)
+        return None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
@@ -67,6 +70,27 @@ def _loaded(data: bytes, source: str) -> object:
         raise FlagFileError(source, f"nested more than {MAX_DEPTH} deep; flatten it") from None
     except (ValueError, OverflowError, TypeError) as error:  # a date, number or key that Python can't hold
         raise FlagFileError(source, f"a value cannot be read: {error}; quote it") from error
+
+
+def _refuse_twins(root: Any, source: str) -> None:
+    """Refuse a key that is written twice: PyYAML would keep the last value and say nothing."""
+    left, seen = [root], set()
+    while left:
+        node = left.pop()
+        if not isinstance(getattr(node, "value", None), list) or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if node.id == "sequence":
+            left += node.value
+            continue
+        keys = set()
+        for key, value in node.value:
+            if key.id == "scalar" and (key.tag, key.value) in keys:
+                mark = key.start_mark
+                twice = f"{key.value!r} is written twice; keep one"
+                raise FlagFileError(source, twice, mark.line + 1, mark.column + 1)
+            keys.add((key.tag, str(key.value) if key.id == "scalar" else id(key)))
+            left.append(value)
 
 
 class _Checker:
