@@ -19,7 +19,7 @@ from scipy.stats import beta
 
 from windsock.experiments.analysis import analyse
 from windsock.experiments.comparison import ComparisonOutcome, MetricRole
-from windsock.experiments.data.collecting import Collected, Exposed
+from windsock.experiments.data.collected import Collected, Exposed
 from windsock.experiments.data.segment_sums import ArmSums
 from windsock.experiments.decision import State, decide
 from windsock.experiments.documents import Experiment

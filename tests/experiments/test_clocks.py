@@ -9,7 +9,7 @@ import pytest
 from windsock.cli._experiment_status import grid, without_number
 from windsock.experiments.analysis import Analysis, analyse
 from windsock.experiments.comparison import Comparison, ComparisonOutcome
-from windsock.experiments.data.collecting import Collected, Exposed
+from windsock.experiments.data.collected import Collected, Exposed
 from windsock.experiments.data.segment_sums import ArmSums
 from windsock.experiments.decision import Action, Decision, State, Wait, decide
 from windsock.experiments.documents import Experiment

@@ -11,7 +11,8 @@ import pytest
 
 from tests.experiments import engines
 from tests.experiments.data import NOW, Rows, experiment_rows
-from windsock.experiments.data.collecting import Collected, collect
+from windsock.experiments.data.collected import Collected
+from windsock.experiments.data.collecting import collect
 from windsock.experiments.data.segment_sums import ArmSums
 from windsock.experiments.data.unit_table import columns_of
 from windsock.experiments.data.warehouse import Warehouse

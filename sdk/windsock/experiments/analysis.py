@@ -6,7 +6,7 @@ from typing import Final
 
 from windsock.experiments import not_yet
 from windsock.experiments.comparison import Comparison, ComparisonOutcome, Interval, MetricRole
-from windsock.experiments.data.collecting import Collected
+from windsock.experiments.data.collected import Collected
 from windsock.experiments.data.segment_sums import ArmSums
 from windsock.experiments.data.unit_table import columns_of
 from windsock.experiments.documents import Experiment

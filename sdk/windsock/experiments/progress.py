@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from windsock.experiments.data.collecting import Collected
+from windsock.experiments.data.collected import Collected
 from windsock.experiments.documents import PlannedLooks
 from windsock.experiments.reading import DeclaredExperiment
 from windsock.experiments.statistics import calendar, designs

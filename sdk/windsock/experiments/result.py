@@ -8,7 +8,8 @@ from pathlib import Path
 
 from windsock.errors import ConfigurationError
 from windsock.experiments.analysis import Analysis, analyse, analyse_goals
-from windsock.experiments.data.collecting import Collected, collect, collect_earlier
+from windsock.experiments.data.collected import Collected
+from windsock.experiments.data.collecting import collect, collect_earlier
 from windsock.experiments.data.recorded_looks import since_first_look
 from windsock.experiments.data.warehouse import Backend, Warehouse, open_warehouse
 from windsock.experiments.decision import Decision, decide

@@ -6,7 +6,7 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from windsock.errors import ConfigurationError
-from windsock.experiments.data.collecting import Collected
+from windsock.experiments.data.collected import Collected
 from windsock.experiments.reading import DeclaredExperiment
 
 
