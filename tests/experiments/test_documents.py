@@ -185,12 +185,19 @@ def test_a_message_about_a_long_word_is_short(flags) -> None:
     assert len(str(raised.value)) == MAX_MESSAGE
 
 
-@pytest.mark.parametrize("target", ["/dev/zero", ".", "cheaper_model.yaml"])
-def test_a_link_to_what_is_not_a_file_is_refused(flags, target) -> None:
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("/dev/zero", "leads out of this folder"),
+        (".", "not a file|cannot be read"),
+        ("cheaper_model.yaml", "cannot be read|no such experiment"),
+    ],
+)
+def test_a_link_to_what_is_not_a_file_is_refused(flags, target, message) -> None:
     path = flags / "experiments" / "cheaper_model.yaml"
     path.unlink()
     path.symlink_to(target)
-    with pytest.raises(UnreachableError, match=r"not a file|cannot be read|no such experiment"):
+    with pytest.raises(UnreachableError, match=message):
         read_declared(flags, "cheaper_model")
 
 
@@ -251,3 +258,28 @@ def test_a_holdout_keeps_some_units_but_never_nearly_all(tmp_path, share, messag
         read_holdouts(path)
     assert str(raised.value).startswith(f"{path}:2: holdouts.winter: ")
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("linked", ["experiments/cheaper_model.yaml", "experiments", "metrics.yaml"])
+def test_a_link_out_of_the_folder_is_not_read(flags, linked, tmp_path_factory) -> None:
+    elsewhere = (flags / linked).rename(tmp_path_factory.mktemp("elsewhere") / "secret")
+    (flags / linked).symlink_to(elsewhere)
+    with pytest.raises(UnreachableError, match="a link that leads out of this folder"):
+        read_declared(flags, "cheaper_model")
+
+
+def test_holdouts_are_not_read_through_one_either(flags, tmp_path_factory) -> None:
+    secret = tmp_path_factory.mktemp("elsewhere") / "secret"
+    secret.write_text("password: hunter2\n")
+    (flags / "holdouts.yaml").symlink_to(secret)
+    with pytest.raises(UnreachableError, match="a link that leads out of this folder"):
+        read_holdouts(flags / "holdouts.yaml")
+
+
+def test_a_link_within_the_folder_is_read(flags) -> None:
+    """A ConfigMap's folder consists of them."""
+    (flags / "..data").mkdir()
+    for name in ("metrics.yaml", "experiments"):
+        (flags / name).rename(flags / "..data" / name)
+        (flags / name).symlink_to(Path("..data") / name)
+    assert read_declared(flags, "cheaper_model").experiment.name == "cheaper_model"

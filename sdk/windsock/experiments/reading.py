@@ -13,7 +13,7 @@ from windsock.errors import ConfigurationError, MissingExtraError, UnreachableEr
 from windsock.experiments.documents import Experiment
 from windsock.experiments.holdouts import Holdouts
 from windsock.experiments.metrics import BUILT_IN, Metric, Metrics
-from windsock.flagfiles.files import read_bytes
+from windsock.flagfiles.files import check_link, read_bytes
 from windsock.text import count, did_you_mean, printable
 
 MAX_BYTES: Final = 100_000
@@ -128,7 +128,7 @@ def read_experiment(path: Path) -> Experiment:
 
 
 def _experiment(path: Path) -> tuple[Experiment, Lines]:
-    experiment, lines = _read(path, Experiment)
+    experiment, lines = _read(path, Experiment, path.parents[1])
     if experiment.name != path.stem:
         place = f"{path}:{lines.get(('name',), 1)}"
         raise ConfigurationError(f"{place}: the name {experiment.name!r} must be the file's, {path.stem!r}")
@@ -144,7 +144,7 @@ def read_metrics(path: Path) -> DeclaredMetrics:
     """
     if not path.exists():
         return DeclaredMetrics({}, {})
-    document, lines = _read(path, Metrics)
+    document, lines = _read(path, Metrics, path.parent)
     places = {name: f"{path}:{lines.get(('metrics', name), 1)}" for name in document.metrics}
     return DeclaredMetrics(document.metrics, places)
 
@@ -156,10 +156,11 @@ def read_holdouts(path: Path) -> Holdouts:
         ConfigurationError: The document is wrong; says in which line.
         UnreachableError: It cannot be read.
     """
-    return _read(path, Holdouts)[0] if path.exists() else Holdouts()
+    return _read(path, Holdouts, path.parent)[0] if path.exists() else Holdouts()
 
 
-def _read(path: Path, model: type[_Document]) -> tuple[_Document, Lines]:
+def _read(path: Path, model: type[_Document], flags: Path) -> tuple[_Document, Lines]:
+    check_link(path, flags)
     data = read_bytes(path)
     if len(data) > MAX_BYTES:
         raise ConfigurationError(f"{path}: larger than {MAX_BYTES} bytes")

@@ -44,8 +44,7 @@ def read_files(paths: Sequence[Path]) -> tuple[FlagFile, ...]:
     """Read the files, and those in the folders, in merge order.
 
     A folder means the flag files directly in it; the default path is ``flagd/``. The mirror's folder
-    is read only when it is named. A link in a folder is followed only within that folder or the current
-    one, so that a stranger's branch can't link to files elsewhere and show them.
+    is read only when it is named. A link in a folder is followed only within that folder or the current one.
 
     Raises:
         UnreachableError: A path doesn't exist or can't be read, or no flag file was found.
@@ -124,6 +123,19 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise UnreachableError(f"{path}: cannot be written: {error.strerror}; it is as it was") from error
 
 
+def check_link(path: Path, folder: Path) -> None:
+    """Refuse a file that a link takes out of its folder, unless it is below the current folder.
+
+    Otherwise a stranger's branch could link to files elsewhere and show them.
+
+    Raises:
+        UnreachableError: It is outside.
+    """
+    target = Path(os.path.realpath(path))  # `resolve` raises for a link to itself
+    if not any(target.is_relative_to(each) for each in (os.path.realpath(folder), Path.cwd())):
+        raise UnreachableError(f"{path}: a link that leads out of this folder; put the file itself here")
+
+
 def _found(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         try:
@@ -143,7 +155,5 @@ def _found(paths: Iterable[Path]) -> Iterator[Path]:
 def _inside(path: Path) -> Path:
     check_name(str(path))
     if path.is_symlink():
-        target = Path(os.path.realpath(path))  # `resolve` raises for a link to itself
-        if not any(target.is_relative_to(folder) for folder in (path.parent.resolve(), Path.cwd())):
-            raise UnreachableError(f"{path}: a link that leads out of this folder; name its file to read it")
+        check_link(path, path.parent)
     return path
