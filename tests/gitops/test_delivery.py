@@ -131,6 +131,17 @@ def test_the_hooks_stop_a_commit(hooked, write, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["--version.flagd.json", "--check.flagd.json"])
+def test_a_hook_takes_no_file_for_an_option(hooked, tmp_path, name):
+    path = tmp_path / name
+    path.write_text(json.dumps({"flags": {"f": boolean()}}))
+    assert hooked("windsock-fmt").returncode == 1, "the file was not in the common form"
+    assert path.read_text().count("\n") > 1
+    assert hooked("windsock-fmt").returncode == 0
+    assert hooked("windsock-lint").returncode == 0
+
+
+@pytest.mark.slow
 def test_the_check_hook_knows_the_settings_classes(hooked, write, tmp_path):
     (tmp_path / "app.py").write_text(
         "import windsock\nfrom pydantic import Field\n"
