@@ -5,7 +5,7 @@ import pytest
 from tests.experiments import engines
 from tests.experiments.data import NOW, experiment_rows
 from windsock.errors import ConfigurationError, UnreachableError
-from windsock.experiments.data.checked_select import checked_select
+from windsock.experiments.data.checked_select import check_table, checked_select
 from windsock.experiments.data.collecting import collect
 from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.documents import Experiment
@@ -56,6 +56,33 @@ def test_files_are_not_read_by_a_metric(sql) -> None:
         checked_select(sql, "duckdb", "metric revenue")
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "information_schema.tables",
+        "x.Information_Schema.tables",
+        "pg_catalog.pg_roles",
+        "PG_class",
+        "duckdb_tables",
+    ],
+)
+def test_the_tables_of_the_engine_are_not_a_metric_s(table) -> None:
+    for check in (
+        check_table,
+        lambda name, where: checked_select(f"select * from {name}", "postgres", where),
+    ):
+        with pytest.raises(
+            ConfigurationError, match=r"^metric revenue: a metric may not read the system table"
+        ):
+            check(table, "metric revenue")
+
+
+@pytest.mark.parametrize("table", ["billing.pg_payments", "payments", "windsock.metric_events"])
+def test_the_tables_of_the_team_are(table) -> None:
+    check_table(table, "metric revenue")
+    assert table in checked_select(f"select * from {table}", "postgres", "metric revenue")
+
+
 def declared(sql: str) -> DeclaredExperiment:
     experiment = Experiment.model_validate(
         {
@@ -90,7 +117,7 @@ def test_a_select_gives_the_numbers_of_its_table(database, tmp_path) -> None:
         ),
         (
             "select rolname as unit, now() as at, 1 as amount from pg_authid",
-            "may not read pg_catalog.pg_authid, and shouldn't",
+            "a metric may not read the system table pg_authid",
         ),
         (
             "select user_id as unit, occurred_at as at from windsock.metric_events",

@@ -77,6 +77,7 @@ def findings(warehouse: Warehouse, folder: Path) -> list[str]:
 WRONG = [
     ("{table: biling.payments}", "there is no schema 'biling'; did you mean 'billing'?"),
     ("{table: billing.paymnts}", "there is no table 'billing.paymnts'; did you mean 'billing.payments'?"),
+    ("{table: pg_catalog.pg_stat_activity}", "may not read the system table pg_catalog.pg_stat_activity"),
     ("{table: payments}", "there is no table payments outside schemas; write billing.payments"),
     ("{table: billing.payments, unit: user, at: paid_at}", "no column 'user'; did you mean 'user_id'?"),
     ("{table: billing.payments, unit: user_id, at: note}", "'note' is text, not a timestamp"),

@@ -1,11 +1,15 @@
 """Checks a metric's SQL, which is untrusted: it must be exactly one SELECT that only reads."""
 
+import contextlib
+from collections.abc import Iterator
+from logging import Filter
 from typing import Final
 
 import sqlglot
 from sqlglot import expressions as exp
 
 from windsock.errors import ConfigurationError
+from windsock.logs import get_logger
 from windsock.text import one_line
 
 _REFUSED: Final[tuple[type[exp.Expression], ...]] = (
@@ -28,6 +32,9 @@ _FUNCTIONS: Final = frozenset(
     {"jsonb_array_length", "jsonb_extract_path_text", "json_array_length", "date_bin"}
 )
 """Functions unknown to sqlglot that a metric may call; others belong in a view."""
+_SYSTEM_SCHEMAS: Final = frozenset({"information_schema", "pg_catalog", "pg_toast"})
+_SYSTEM_TABLES: Final = ("pg_", "duckdb_", "sqlite_")
+"""How the names of an engine's own tables begin, outside a schema of the team's."""
 
 
 def checked_select(sql: str, dialect: str, where: str) -> str:
@@ -35,6 +42,7 @@ def checked_select(sql: str, dialect: str, where: str) -> str:
 
     The role it runs as limits which tables it may read; this check ensures that it only reads, and that it
     calls nothing that could change the role, the session or a file (`set_config`, `pg_read_file`, `dblink`).
+    System tables are refused too.
 
     Args:
         sql: The declared SQL.
@@ -45,12 +53,31 @@ def checked_select(sql: str, dialect: str, where: str) -> str:
         ConfigurationError: It is not one SELECT, or does more than read.
     """
     try:
-        return _checked(sql, dialect, where)
+        with _silent():
+            return _checked(sql, dialect, where)
     except (sqlglot.ParseError, sqlglot.TokenError) as error:
         first = one_line(str(error).partition("\n")[0])[:200]  # then it quotes the query
         raise ConfigurationError(f"{where}: the SQL cannot be parsed: {first}") from None
     except RecursionError:  # writing it again recurses where parsing loops: a::int::int…
         raise ConfigurationError(f"{where}: the SQL is nested too deeply; put it in a view") from None
+
+
+def check_table(name: str, where: str) -> None:
+    """Refuse a metric that reads the engine's own tables, most of which every role may read.
+
+    Args:
+        name: The table, as ``schema.name`` or ``name``.
+        where: The metric, for error messages.
+
+    Raises:
+        ConfigurationError: It is such a table.
+    """
+    schema, _, bare = name.lower().rpartition(".")
+    schema = schema.rpartition(".")[2]  # a catalog may come first
+    if schema in _SYSTEM_SCHEMAS or (schema in ("", "main") and bare.startswith(_SYSTEM_TABLES)):
+        raise ConfigurationError(
+            f"{where}: a metric may not read the system table {name[:60]}; name your own tables"
+        )
 
 
 def _checked(sql: str, dialect: str, where: str) -> str:
@@ -64,4 +91,17 @@ def _checked(sql: str, dialect: str, where: str) -> str:
             raise ConfigurationError(
                 f"{where}: {str(node.this)[:60]}() may not be called here; put it in a view and read that"
             )
+        if isinstance(node, exp.Table):
+            check_table(f"{node.db}.{node.name}".strip("."), where)
     return statements[0].sql(dialect=dialect, comments=False)
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Drop sqlglot's warnings, which quote the SQL."""
+    logger, ours = get_logger("sqlglot"), Filter("windsock")
+    logger.addFilter(ours)
+    try:
+        yield
+    finally:
+        logger.removeFilter(ours)

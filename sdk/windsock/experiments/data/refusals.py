@@ -77,9 +77,6 @@ def _refused(connection: "psycopg.Connection", tables: Sequence[str]) -> str:
     role = str(rows[0][3])
     if all(bare in WINDSOCKS for _, bare, *_ in rows):
         return f"{role} may not read it; run `windsock migrate`, then: grant windsock_analyst to {role}"
-    systems = [f"{schema}.{bare}" for schema, bare, *_ in rows if schema.startswith("pg_")]
-    if systems:
-        return f"the role {role} may not read {' and '.join(systems)}, and shouldn't; name your own tables"
     grants = [f"grant usage on schema {schema} to {role}" for schema, _, usable, _ in rows if not usable]
     grants += [f"grant select on {schema}.{bare} to {role}" for schema, bare, *_ in rows]
     named = " and ".join(f"{schema}.{bare}" for schema, bare, *_ in rows)

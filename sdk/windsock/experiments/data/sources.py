@@ -9,6 +9,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from windsock.errors import ConfigurationError
+from windsock.experiments.data.checked_select import check_table
 from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.documents import Experiment
 from windsock.experiments.metrics import EventSource, Kind, Metric, SqlSource, TableSource
@@ -85,6 +86,7 @@ def _table(warehouse: Warehouse, scope: Scope, name: str, metric: Metric) -> tup
     source, unit = metric.source, scope.experiment.unit
     where = scope.where(name)
     if isinstance(source, TableSource):
+        check_table(source.table, where)
         return warehouse.table(source.table, where), source.unit, source.at
     if isinstance(source, SqlSource):
         return warehouse.select(source.sql, where), "unit", "at"
