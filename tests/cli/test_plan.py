@@ -49,6 +49,15 @@ def test_another_bucketing_is_a_change_that_says_who_moves(windsock, write, comm
     assert 1_000 < int(moved.replace(",", "")) < 2_500  # one in ten is on; two unlike tenths are exchanged
 
 
+def test_fewer_users_are_made_up_where_a_rule_is_long(windsock, write, committed):
+    long = {"if": [{"or": [{"==": [{"var": f"a{each}"}, each]} for each in range(2_500)]}, "on"]}
+    write({"f": boolean(long)})
+    done = windsock("plan", "--out", "plan.json")
+    assert done.returncode == 3, done.stderr
+    assert re.search(r"; [1-9]\d\d made-up users [^;]+: the rules are too long for 10,000;", done.stderr)
+    assert re.search(r"of \d\d\d users", done.stdout)
+
+
 def test_limits_are_exit_code_1(windsock, write, committed):
     write({"f": split(20)})
     assert windsock("plan", "--max-moved", "15%").returncode == 3

@@ -4,6 +4,7 @@ import functools
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -88,7 +89,7 @@ def command(
             revisions.base,
             revisions.before,
             revisions.after,
-            _told(found),
+            _counted(found),
             declarations,
             limits,
             time.time() if at is None else moment(at).timestamp(),
@@ -108,17 +109,22 @@ def _usage_database(database_url: str | None, named: str | None) -> AbstractCont
     return database(named or database_url)
 
 
-def _told(population: Population) -> Population:
+def _counted(population: Population) -> Population:
     """The population, counted on the terminal while it is evaluated."""
 
     def batches() -> Iterator[Sequence[Context]]:
-        count = 0
+        evaluated = 0
         for batch in population.batches():
-            count += len(batch)
-            progress(f"{count:,} users")
             yield batch
+            evaluated += len(batch)
+            progress(f"{evaluated:,} users")
 
-    return Population(population.description, batches)
+    fewer = population.fewer
+    return replace(
+        population,
+        batches=batches,
+        fewer=None if fewer is None else lambda limit: _counted(fewer(limit)),
+    )
 
 
 def _show(plan: Plan, form: PlanForm) -> None:
