@@ -20,11 +20,13 @@ def clauses(number: int) -> object:
 
 
 LISTED = list(range(200))
+LONG = {"some": [LISTED, {"some": [LISTED, {"==": [{"var": ""}, 999]}]}]}
 RULES = {
     "short": (clauses(1), MADE_UP),
     "2,500 clauses": (clauses(2_500), 599),
     "100 moments": ({"if": [{"or": [{">": [{"var": "$flagd.timestamp"}, NOW + each]} for each in range(1, 101)]}, "on", "off"]}, 147),
-    "lists in lists": ({"if": [{"some": [LISTED, {"some": [LISTED, {"==": [{"var": ""}, 999]}]}]}, "on", "off"]}, 18),
+    "lists in lists": ({"if": [LONG, "on", "off"]}, 18),
+    "lists in lists, and a result that names no variant": ({"if": [LONG, "on", {"var": "targetingKey"}]}, 18),
 }  # fmt: skip
 
 
@@ -34,6 +36,12 @@ def test_fewer_users_where_a_rule_takes_long(rule, users) -> None:
     assert sum(map(len, found.batches())) == users
     assert found.description.startswith(f"{users:,} made-up users without attributes, in test")
     assert ("too long for 10,000" in found.description) == (users < MADE_UP)
+
+
+def test_what_was_evaluated_before_costs_nothing() -> None:
+    for rule, users in ({"if": [LONG, "on", "off"]}, 18), (clauses(1), MADE_UP):
+        found = fitting(made_up("test"), flags(None), flags(rule), NOW)
+        assert sum(map(len, found.batches())) == users
 
 
 def test_a_number_that_was_asked_for_stays() -> None:

@@ -1,6 +1,7 @@
 """The work limit per evaluation: a rule over nested lists fails with an error instead of running forever."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
@@ -33,8 +34,18 @@ def begin() -> _Meter:
     return meter
 
 
+@contextmanager
+def counted_apart() -> Iterator[None]:
+    """Count the steps inside from zero, and leave the evaluation's own count as it was."""
+    token = _meter.set(_Meter())
+    try:
+        yield
+    finally:
+        _meter.reset(token)
+
+
 def steps_spent() -> int:
-    """How many steps the last evaluation took."""
+    """How many steps were counted since `begin`. Call that first: only costly rules call it themselves."""
     meter = _meter.get(None)
     return 0 if meter is None else MAX_STEPS - meter.left
 

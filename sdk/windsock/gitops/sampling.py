@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from windsock.evaluator import CompiledFlag
-from windsock.evaluator.work_limit import steps_spent
+from windsock.evaluator.work_limit import begin, steps_spent
 from windsock.flags import Flag, FlagSet, JsonValue
 from windsock.gitops.changes import changed_keys
 from windsock.gitops.moments import moments
@@ -39,7 +39,9 @@ def _cost(before: Flag | None, after: Flag | None, context: Context, at: float) 
     flags = [flag for flag in (before, after) if flag is not None and flag.targeting is not None]
     steps = 0
     for flag in flags:
-        CompiledFlag(flag, clock=lambda: at).evaluate(context)
+        rule = CompiledFlag(flag, clock=lambda: at)
+        begin()
+        rule.evaluate(context)
         steps += steps_spent() + sum(1 for _ in _operators(flag.targeting))
     return steps * (1 + len(moments((before, after), at).times))
 
