@@ -1,5 +1,6 @@
 """The writer against sinks that work, block, fail and come back."""
 
+import json
 import os
 import subprocess
 import sys
@@ -331,13 +332,15 @@ def test_a_forked_child_writes_its_own_records_and_not_its_parents(start, make_p
     }
 
 
-def test_the_log_sink_writes_lines_of_json(start, make_pending, caplog):
+@pytest.mark.parametrize("user", ["ann", "Zoë"])
+def test_the_log_sink_writes_lines_of_json(start, make_pending, caplog, user):
     caplog.set_level("INFO", "windsock.usage.records")
     writer = start(LogSink())
-    pending = make_pending()
+    pending = make_pending(user_id=user)
     writer.put(pending)
     assert writer.flush()
     assert f'"id":"{pending.id}"' in caplog.text
+    assert f'"user_id":{json.dumps(user)}' in caplog.text
 
 
 @pytest.mark.slow

@@ -133,7 +133,9 @@ class LogSink:
         """Log the rows, one line each."""
         for row in rows:
             line = row.to_line()
-            self._logger.info("%s", line if line.isascii() else json.dumps(json.loads(line)))
+            if not line.isascii():
+                line = json.dumps(json.loads(line), separators=(",", ":"))
+            self._logger.info("%s", line)
 
     def write_exposures(self, rows: Sequence[ExposureRecord]) -> None:
         """Log the exposures; each line contains `"kind":"exposure"`."""
