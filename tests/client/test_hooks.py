@@ -1,9 +1,11 @@
 """With hooks, windsock makes the calls that OpenFeature's client makes: in its order, with its arguments."""
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openfeature import api
@@ -163,10 +165,12 @@ def test_asynchronous_calls_run_the_same_hooks(provider: FilesProvider, hooks: H
         assert seen == calls
 
 
-def test_a_hook_that_cannot_say_what_it_supports_fails_no_call(provider: FilesProvider) -> None:
+def test_a_hook_that_cannot_say_what_it_supports_fails_no_call(
+    provider: FilesProvider, caplog: pytest.LogCaptureFixture
+) -> None:
     class Broken(Hook):
         def supports_flag_value_type(self, flag_type):
-            raise RuntimeError("no")
+            raise RuntimeError("no\nFORGED")
 
     api.set_provider_and_wait(provider)
     api.add_hooks([Broken()])
@@ -174,3 +178,7 @@ def test_a_hook_that_cannot_say_what_it_supports_fails_no_call(provider: FilesPr
         assert windsock.feature("switch-static", default=False)("ann") is False
     finally:
         api.clear_hooks()
+    assert "RuntimeError: no FORGED" in caplog.text
+    assert "\nFORGED" not in caplog.text
+    logging.getLogger("openfeature").warning("two\nlines")
+    assert caplog.messages[-1] == "two\nlines", "OpenFeature's own records are as it wrote them"

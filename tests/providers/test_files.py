@@ -247,6 +247,8 @@ def test_its_watching_is_not_in_the_log_and_a_watcher_of_the_application_is(
     (tmp_path / "other").touch()
     assert any(seen for seen in itertools.islice(changes, 100))
     assert "detected" in caplog.text
+    logging.getLogger("watchfiles.main").warning("two\nlines")
+    assert caplog.messages[-1] == "two\nlines", "another library's records are as it wrote them"
 
 
 def test_readers_never_see_a_half_set(provider: FilesProvider, folder: Path) -> None:

@@ -18,7 +18,9 @@ from windsock.evaluator.outcome import attributes_of, copy_json
 from windsock.logs import get_logger
 from windsock.providers.base import RuleProvider
 
-logger = get_logger("openfeature")
+logger = get_logger(
+    "openfeature.windsock"
+)  # a child of the client's, whose own records must stay as they are
 
 BOOLEAN, OBJECT = FlagType.BOOLEAN, FlagType.OBJECT  # looking up enumeration members is slow
 Details = FlagEvaluationDetails[Any]

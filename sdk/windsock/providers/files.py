@@ -44,10 +44,11 @@ _YOUNG = 0.1
 """Seconds within which two writes may have the same time stamp, with a margin."""
 
 _INDEXED = 256 * 1024
-"""Bytes from which on one of many documents is read through an index of its lists."""
+"""The least bytes of a document that is read through an index of its lists."""
 
 _FEW = 4 * _INDEXED
-"""Bytes of all documents that a process holds itself, because it then sees a change sooner."""
+"""Divided by the number of documents, the least bytes where there are fewer than four: a process that holds
+small ones itself sees a change sooner."""
 
 _THREAD = "windsock-files"
 
@@ -251,7 +252,8 @@ class FilesProvider(CompiledProvider):
     def _watch_folder(self) -> None:
         from watchfiles import watch  # noqa: PLC0415 - `import windsock` must not load it
 
-        get_logger("watchfiles.main").addFilter(_is_not_ours)  # twice is once
+        # not `get_logger`: what the application's watchers log is none of our business; twice is once
+        logging.getLogger("watchfiles.main").addFilter(_is_not_ours)  # noqa: TID251
         while not self._stop.is_set():
             try:
                 for _ in watch(
