@@ -10,7 +10,7 @@ import pytest
 from tests.api.conftest import PATH
 from tests.waiting import eventually
 
-from windsock.api import door
+from windsock.api import Role, create_token, door
 from windsock.api.checking import Mistake, parse
 from windsock.api.rates import BURST_SECONDS, Rates
 
@@ -108,6 +108,31 @@ def test_a_change_too_large_for_its_audit_says_so(client, flag_file, audit):
     assert "change less at once" in answer.json()["detail"][0]["message"]
     assert flag_file.read_bytes() == before
     assert audit() == []
+
+
+def test_a_token_whose_name_the_audit_cannot_keep_says_so(client, connection, flag_file):
+    before = flag_file.read_bytes()
+    token = create_token(connection, "é" * 251, Role.ADMIN)
+    answer = client.put(PATH, json={"threshold": 0.6}, headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 422
+    message = "the token's name is longer than the 500 bytes that the audit has room for; use a shorter one"
+    assert answer.json()["detail"] == [{"pointer": "", "message": message}]
+    assert flag_file.read_bytes() == before
+
+
+def test_a_rule_that_somebody_added_to_the_audit_is_no_mistake_in_the_change(
+    client, connection, flag_file, caplog
+):
+    before = flag_file.read_bytes()
+    connection.execute(
+        "alter table windsock.configuration_audit add constraint weekdays_only check (false) not valid"
+    )
+    try:
+        answer = client.put(PATH, json={"threshold": 0.6})
+    finally:
+        connection.execute("alter table windsock.configuration_audit drop constraint weekdays_only")
+    assert (answer.status_code, flag_file.read_bytes()) == (503, before)
+    assert "weekdays_only" in caplog.text
 
 
 def test_a_database_that_stalls_is_a_503_in_time(client, database, flag_file, monkeypatch):

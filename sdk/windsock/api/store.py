@@ -24,6 +24,12 @@ from windsock.settings.declaration import Declaration
 
 _queries = load_queries("windsock.api", "queries.sql")
 
+_BOUNDS: Final = "configuration_audit_is_bounded"
+"""The audit's constraint on the size of a row's values."""
+
+_NAME_BYTES: Final = 500
+"""How long it lets an actor's name and a flag's key be, in UTF-8."""
+
 WRITABLE: Final = ".flagd.json"
 """How the names of the files end that can be written."""
 
@@ -146,9 +152,21 @@ class Store:
                 return prepared
             try:
                 self._replace(connection, change, prepared)
-            except psycopg.errors.CheckViolation:
-                return (Mistake("", "the change is too large for its row of the audit; change less at once"),)
+            except psycopg.errors.CheckViolation as error:
+                if error.diag.constraint_name != _BOUNDS:
+                    raise
+                return (Mistake("", self._beyond(change.actor)),)
             return prepared.after
+
+    def _beyond(self, actor: Token) -> str:
+        """What of a write is larger than its row of the audit may be."""
+        for what, name in (("token's name", actor.name), ("flag's key", self._declaration.flag)):
+            if len(name.encode()) > _NAME_BYTES:
+                return (
+                    f"the {what} is longer than the {_NAME_BYTES} bytes that the audit has room for; "
+                    "use a shorter one"
+                )
+        return "the change is too large for its row of the audit; change less at once"
 
     def prepare(self, before: Stored, change: Write) -> PreparedWrite | StaleRevision | tuple[Mistake, ...]:
         """Do everything that `write` does to the file as it was read, except writing, for a plan."""
