@@ -28,6 +28,11 @@ class WindsockError(Exception):
     Where there is more to say than one line, the error has notes (`BaseException.add_note`).
     """
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message, and below it the notes."""
+        return (str(self), *getattr(self, "__notes__", ()))
+
 
 class DeclarationError(WindsockError):
     """A settings class or feature is declared in a way that cannot work."""

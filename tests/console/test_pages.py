@@ -254,6 +254,23 @@ def test_the_report_is_live(admin, connection):
     assert connection.execute("select count(*) from windsock.analysis_snapshots").fetchone() == (1,)
 
 
+def test_every_mistake_of_an_experiment_has_a_line_of_its_own(admin, folder):
+    path = folder / "experiments" / "cheaper.yaml"
+    declared = path.read_text()
+    mistakes = "`owner` is missing", "`first` is not known here", "`second` is not known here"
+    try:
+        path.write_text(declared.replace("owner: teaching\n", "first: 1\nsecond: 2\n"))
+        page = admin.get("/experiment", name="cheaper").text
+        plan = admin.send("/experiment/plan", name="cheaper", action="start")
+    finally:
+        path.write_text(declared)
+    assert plan.status_code == 422
+    for shown in (page, plan.text):
+        said = shown.partition('<p class="lines">')[2].partition("</p>")[0].splitlines()
+        assert len(said) == 3
+        assert all(any(mistake in line for line in said) for mistake in mistakes), said
+
+
 def test_an_editor_starts_no_experiment(as_role):
     editor = as_role(Role.EDITOR)
     assert editor.send("/experiment/plan", name="cheaper", action="start").status_code == 403

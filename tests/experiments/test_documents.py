@@ -83,11 +83,6 @@ def test_an_experiment_is_read_with_its_metrics(flags) -> None:
     assert declared.metrics["cost_per_request"] == BUILT_IN["cost_per_request"]
 
 
-def _lines(error: BaseException) -> list[str]:
-    """An error and its notes."""
-    return [str(error), *getattr(error, "__notes__", ())]
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -143,7 +138,7 @@ def test_a_mistake_is_said_with_its_line(flags, change, message) -> None:
         return
     with pytest.raises(ConfigurationError) as raised:
         read_experiment(path)
-    assert message in "\n".join(_lines(raised.value))
+    assert message in "\n".join(raised.value.lines)
     assert str(path) in str(raised.value)
 
 
@@ -206,7 +201,7 @@ def test_of_thousands_of_mistakes_the_first_are_told_and_the_others_counted(flag
     path.write_text(GOOD + "".join(f"unknown_{number}: 1\n" for number in range(4000)))
     with pytest.raises(ConfigurationError) as raised:
         read_experiment(path)
-    told = _lines(raised.value)
+    told = raised.value.lines
     assert told[0] == f"{path}:16: unknown_0: `unknown_0` is not known here"
     assert told[-1] == f"{path}: and 3,950 more mistakes"
     assert len(told) == 51

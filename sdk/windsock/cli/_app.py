@@ -144,8 +144,9 @@ def windsock(
 
 def fail(error: WindsockError, code: int = EXIT_ERROR) -> NoReturn:
     """Say what went wrong on stderr and leave with `code`."""
-    warn(str(error))
-    for line in getattr(error, "__notes__", ()):
+    said, *more = error.lines
+    warn(said)
+    for line in more:
         note(line)
     raise SystemExit(code)
 

@@ -173,7 +173,8 @@ class ConsoleDoor:
             logger.error("the console's database: %s", error)  # noqa: TRY400 - the message says it all
             return self.problem(request, 503, _database_words(error), session)
         except (NotAllowedError, NotFoundError, BadFormError, WindsockError) as error:
-            return self.problem(request, _status_of(error), str(error), session)
+            said = "\n".join(error.lines) if isinstance(error, WindsockError) else str(error)
+            return self.problem(request, _status_of(error), said, session)
 
     def _to_the_door(self, request: Request) -> Response:
         here = request.url.path.removeprefix(request.scope.get("root_path", "")) or "/"

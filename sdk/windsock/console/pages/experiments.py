@@ -37,7 +37,7 @@ def experiment(visit: Visit) -> Answer:
         result = analysis(visit.console, name)
         report, decision = Markup(result.sections()), result.decision  # noqa: S704 - escaped where it is made
     except WindsockError as error:
-        wrong = str(error)
+        wrong = "\n".join(error.lines)
     values = {
         "name": name,
         "running": name in _running(visit),

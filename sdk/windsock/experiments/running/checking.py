@@ -67,7 +67,7 @@ def problems(folder: Path) -> Iterator[ExperimentProblem]:
 
 def _of(path: Path, error: WindsockError) -> Iterator[ExperimentProblem]:
     """The lines of an error, each split into its place and its message."""
-    for line in (str(error), *getattr(error, "__notes__", ())):
+    for line in error.lines:
         found = _PLACE.fullmatch(line)
         if found is None:
             yield ExperimentProblem(str(path), 0, line.removeprefix(f"{path}: "))
