@@ -8,6 +8,7 @@ import typer
 
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._say import say
+from windsock.errors import WindsockError
 from windsock.flagfiles.files import DEFAULT_FOLDER
 from windsock.flagfiles.sets import running_experiments
 from windsock.gitops.rollout import parse_duration
@@ -39,7 +40,11 @@ def command(
     Example: windsock prune --older-than 90d
     """
     age = timedelta(seconds=parse_duration(older_than))
-    running = running_experiments(flags)
+    try:
+        running = running_experiments(flags)
+    except WindsockError as error:
+        error.add_note("nothing was deleted: which experiments run is unknown")
+        raise
     with database(database_url) as url, connect(url) as connection:
         gone = retention.prune(connection, age, running, dry_run=dry_run)
     done = "would be deleted" if dry_run else "deleted"

@@ -52,9 +52,7 @@ def running_experiments(folder: Path | None = None) -> list[str]:
     if any((folder or DEFAULT_FOLDER).glob("*.flagd.*")):
         documents = [file.document for file in read_files([folder or DEFAULT_FOLDER])]
     elif folder is not None:
-        raise UnreachableError(
-            f"{folder}: there is no flag file, so every experiment would count as over; nothing was deleted"
-        )
+        raise UnreachableError(f"{folder}: there is no flag file")
     else:
         _log.warning(
             "there is no flag file in %s: an experiment is open only if somebody was exposed to it since",
