@@ -51,8 +51,8 @@ def count(number: int, one: str, many: str | None = None) -> str:
 def one_line(error: object) -> str:
     """An error's message on one line, at most 10,000 characters; never raises.
 
-    Of what a database server says it's the message alone: its details quote the row, the rest the statement.
-    Of what libpq says, the question that it adds is left out.
+    For a server error, only the primary message; DETAIL quotes the row. libpq's "Is the server running…" is
+    dropped.
     """
     said = printable(getattr(getattr(error, "diag", None), "message_primary", None) or error, 10_000)
     return " ".join(

@@ -46,7 +46,7 @@ def of_token(connection: "psycopg.Connection[tuple[Any, ...]]", presented: str) 
 
 
 def identified(issuer: Issuer, presented: str) -> Identity | None:
-    """The person whom a JWT (RFC 7519) identifies; None if it's invalid or they have no role."""
+    """The person that a JWT (RFC 7519) identifies; None if it's invalid or they have no role."""
     if presented.count(".") != 2:
         return None
     try:
@@ -72,7 +72,7 @@ def _of_claims(claims: dict[str, Any]) -> Identity | None:
     flags = _prefixes(own) if isinstance(own, dict) else None
     if role not in tuple(Role) or flags is None:
         logger.warning(
-            "%s has no role in app_metadata.windsock_role, or its windsock_flags are no list of key prefixes",
+            "%s has no role in app_metadata.windsock_role, or windsock_flags isn't a list of key prefixes",
             claims["sub"],
         )
         return None

@@ -65,7 +65,7 @@ class Population:
         description: Where the users come from, for the plan: a plan for synthetic users must say so.
         batches: Yields the users' evaluation contexts, from the start at each call.
         alike: The same users counted, for rules that don't ask who a user is; None if nobody counted them.
-        fewer: At most so many of them, where nobody asked for a number of users.
+        fewer: Returns a sample of at most so many users; None if the user chose the number.
     """
 
     description: str

@@ -96,7 +96,7 @@ def _before() -> None:
     _forking.acquire()
     for each in list(_known):
         _paused.append(each)
-        with _told(each):
+        with _logged(each):
             each.before_fork()
     if _uses_grpc:
         from windsock.providers.grpc_threads import wait_for_their_end  # noqa: PLC0415 - few use gRPC
@@ -108,7 +108,7 @@ def _after_in_parent() -> None:
     paused = _taken()
     _forking.release()
     for each in paused:
-        with _told(each):
+        with _logged(each):
             each.after_fork(in_child=False)
 
 
@@ -129,12 +129,12 @@ def _begin_in_child(paused: list[Forkable]) -> None:
         thread_name_prefix="openfeature-event-handler"
     )
     for each in paused:
-        with _told(each):
+        with _logged(each):
             each.after_fork(in_child=True)
 
 
 @contextmanager
-def _told(each: Forkable) -> Iterator[None]:
+def _logged(each: Forkable) -> Iterator[None]:
     """Log a failure in one object, so that the others still stop and restart."""
     try:
         yield
