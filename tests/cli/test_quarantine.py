@@ -73,21 +73,40 @@ def test_lifting(run, withdrawn):
     assert "is not withdrawn" in again.stderr
 
 
-def test_explain_names_a_withdrawn_value_unless_it_was_changed(run, withdrawn, tmp_path, monkeypatch):
+@pytest.fixture
+def explained(tmp_path):
     (tmp_path / "app.py").write_text(
         "import windsock\nclass Teacher(windsock.Settings, flag='teacher'):\n    model: str = 'small'\n"
     )
 
-    def explained() -> str:
-        command = [WINDSOCK, "explain", "teacher", "--settings", "app:Teacher"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-        return done.stdout
+    def explained(*arguments) -> str:
+        command = [WINDSOCK, "explain", "teacher", "--settings", "app:Teacher", *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+        ).stdout
 
+    return explained
+
+
+def test_explain_names_a_withdrawn_value_unless_it_was_changed(run, withdrawn, explained, tmp_path):
     path = tmp_path / "flagd/teacher.flagd.json"
     write_flags(path, {"teacher": object_flag({"base": {"model": "typo"}}, "base")})
     assert "withdrawn: model failed in use, and services don't serve this value" in explained()
     write_flags(path, {"teacher": object_flag({"base": {"model": "small-2"}}, "base")})
     assert "withdrawn" not in explained()
+
+
+def test_explain_says_that_it_could_not_read_the_withdrawals(explained, tmp_path):
+    write_flags(
+        tmp_path / "flagd/teacher.flagd.json", {"teacher": object_flag({"base": {"model": "typo"}}, "base")}
+    )
+    nowhere = ("--database-url", "postgresql://127.0.0.1:1/nowhere")
+    told = json.loads(explained(*nowhere, "--json"))
+    assert told["withdrawn"] == []
+    (note,) = told["notes"]
+    assert note.startswith("the withdrawals cannot be read: ")
+    assert "\n" not in note
+    assert note in explained(*nowhere)
 
 
 def test_on_a_database(run, database):

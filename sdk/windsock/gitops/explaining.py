@@ -12,6 +12,7 @@ from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, FlagSet
 from windsock.gitops.repository import Repository
 from windsock.gitops.withdrawing import withdrawals
+from windsock.healing.quarantine import Withdrawal
 from windsock.postgres.migrations import connect
 from windsock.provenance import Explanation, explain
 from windsock.provenance.past import History, Past, given, read_history
@@ -59,21 +60,23 @@ class ExplanationWithRules:
         rules: The conditions of each flag that decided, by its key.
         log: Whether the log agrees; empty if it has no row for that moment.
         withdrawn: The values above that services don't serve now, because they failed in use.
+        notes: What could not be read, and why; `withdrawn` is then empty.
     """
 
     explanation: Explanation
     rules: tuple[tuple[str, tuple[RuleStep, ...]], ...]
     log: tuple[str, ...] = ()
     withdrawn: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> Mapping[str, object]:
-        """Plain data: the explanation, ``rules`` (flag, condition, what it saw), ``log``, ``withdrawn``."""
-        more = {"rules": list(self._conditions()), "log": self.log, "withdrawn": self.withdrawn}
-        return {**self.explanation.to_dict(), **more}
+        """Plain data: the explanation, ``rules`` (flag, condition, what it saw), and the other fields."""
+        more = {"log": self.log, "withdrawn": self.withdrawn, "notes": self.notes}
+        return {**self.explanation.to_dict(), "rules": list(self._conditions()), **more}
 
     def __str__(self) -> str:
         lines = [f"  rule of {key}: {text}  ->  {found}" for key, text, found in self._conditions()]
-        lines += [f"  {line}" for line in (*self.withdrawn, *self.log)]
+        lines += [f"  {line}" for line in (*self.withdrawn, *self.log, *self.notes)]
         return "\n".join((str(self.explanation), *map(escaped, lines)))
 
     def _conditions(self) -> Iterator[tuple[str, str, str]]:
@@ -89,8 +92,12 @@ def explained(asked: Question, when: datetime | None, database_url: str | None) 
         ConfigurationError: The moment is past and no database is named.
     """
     if when is None:
-        told = explained_now(asked)
-        return replace(told, withdrawn=tuple(_withdrawn(told.explanation, database_url)))
+        found = explained_now(asked)
+        try:
+            current = withdrawals(database_url)
+        except ConfigurationError as error:
+            return replace(found, notes=(str(error),))
+        return replace(found, withdrawn=tuple(_withdrawn(found.explanation, current)))
     if not database_url:
         raise ConfigurationError("the past of an assignment is in the database: give --database-url")
     with connect(database_url) as connection:
@@ -100,7 +107,7 @@ def explained(asked: Question, when: datetime | None, database_url: str | None) 
 def explained_now(asked: Question) -> ExplanationWithRules:
     """Explain from the current files."""
     files = read_files(with_mirror(asked.folder))
-    return _told(asked, flag_set(files), History({}, {}), datetime.now(UTC), ())
+    return _explained_from(asked, flag_set(files), History({}, {}), datetime.now(UTC), ())
 
 
 def explained_at(
@@ -115,16 +122,12 @@ def explained_at(
     history = read_history(connection, [] if asked.user is None else [asked.user])
     stored = None if asked.user is None else {stored_user_id(asked.user, user_id_key())}
     rows = read(connection, Selection(stored, limit=LOOK_BACK))
-    return _told(asked, served, history, when, rows)
+    return _explained_from(asked, served, history, when, rows)
 
 
-def _withdrawn(shown: Explanation, database_url: str | None) -> Iterator[str]:
+def _withdrawn(shown: Explanation, withdrawn: Sequence[Withdrawal]) -> Iterator[str]:
     """A line for each value of an explanation that is withdrawn."""
-    try:
-        found = {each.key: each for each in withdrawals(database_url)}
-    except ConfigurationError as error:
-        yield str(error)
-        return
+    found = {each.key: each for each in withdrawn}
     for field in shown.fields:
         each = found.get((field.flag or "", field.config_id or field.variant or "", field.field))
         if each is not None and (field.value == MASK or fingerprint(field.value) == each.fingerprint):
@@ -142,7 +145,7 @@ def rules_of(
     return tuple((key, trace(flags[key], context, timestamp)) for key in keys if key in flags)
 
 
-def _told(
+def _explained_from(
     asked: Question, served: FlagSet, history: History, when: datetime, rows: Sequence[UsageRecord]
 ) -> ExplanationWithRules:
     past = Past(

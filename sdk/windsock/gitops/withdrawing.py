@@ -16,7 +16,7 @@ from windsock.healing.postgres_board import PostgresBoard
 from windsock.healing.quarantine import Outbox, Withdrawal
 from windsock.postgres.migrations import connect
 from windsock.settings.place import fingerprint
-from windsock.text import escaped
+from windsock.text import escaped, one_line
 from windsock.usage.reading import profile_names
 
 
@@ -126,7 +126,7 @@ def _exchange(database_url: str | None, outbox: Outbox) -> list[Withdrawal]:
         return list(board.exchange(outbox))
     except Exception as error:
         raise ConfigurationError(
-            f"the withdrawals cannot be read: {str(error).strip()}. Check DATABASE_URL, and run"
+            f"the withdrawals cannot be read: {one_line(error)}. Check DATABASE_URL, and run"
             " `windsock migrate`"
         ) from error
     finally:
