@@ -9,12 +9,9 @@ the protocol rounds integers above 2**53. The sync stream (``FLAGD_RESOLVER=in-p
 these limits.
 """
 
-import asyncio
-import contextvars
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Final, TypeVar, cast
@@ -29,7 +26,7 @@ from openfeature.exception import (
     ProviderNotReadyError,
     TypeMismatchError,
 )
-from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
+from openfeature.flag_evaluation import FlagResolutionDetails
 from openfeature.provider import FeatureProvider, Metadata, ProviderStatus
 
 from windsock.errors import MissingExtraError
@@ -38,9 +35,9 @@ from windsock.flags.values import MOST_EXACT
 from windsock.logs import get_logger
 from windsock.providers import forking
 from windsock.providers.answer_cache import Answers
-from windsock.providers.base import ServingProvider
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.providers.sentinel import SentinelWatch
+from windsock.providers.threaded import ObjectValue, ThreadedProvider
 
 try:
     from openfeature.contrib.provider.flagd import FlagdProvider
@@ -52,10 +49,6 @@ except ImportError as missing:
 logger = get_logger("windsock.flags")
 
 T = TypeVar("T")
-ObjectValue = Sequence[FlagValueType] | Mapping[str, FlagValueType]
-
-_THREADS: Final = 32
-"""Maximum concurrent asynchronous evaluations; more wait."""
 
 _CHANGED: Final = ProviderEvent.PROVIDER_CONFIGURATION_CHANGED
 
@@ -66,7 +59,7 @@ _FIRST_RETRY: Final = 0.1
 """Seconds between attempts while the start waits for an answer."""
 
 
-class RemoteProvider(ServingProvider):
+class RemoteProvider(ThreadedProvider):
     """An OpenFeature provider that queries a flagd server at each evaluation.
 
     Args:
@@ -93,7 +86,6 @@ class RemoteProvider(ServingProvider):
         self._answers = Answers()
         self._lost_at: float | None = None
         self._gate = forking.Gate()
-        self._pool: ThreadPoolExecutor | None = None
         self._paused = False
         forking.register(self, grpc=True)
 
@@ -115,7 +107,7 @@ class RemoteProvider(ServingProvider):
         self._wanted = True
         self._begin_start()
         until = time.monotonic() + self._options.deadline
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="windsock-remote")
+        self._start_threads()
         self._answered.clear()
         self._lose("gave no answer yet")
         try:
@@ -133,9 +125,7 @@ class RemoteProvider(ServingProvider):
         self._disconnect()
         self._answers.clear()
         self._answered.set()  # a start that's waiting can stop
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(cancel_futures=True)
+        self._stop_threads()
 
     def before_fork(self) -> None:
         """Let calls in flight finish, then close the connection: gRPC must not be in use at a fork."""
@@ -148,7 +138,7 @@ class RemoteProvider(ServingProvider):
             self._gate = forking.Gate()
             self._changing = threading.Lock()
             self._answered = threading.Event()
-            self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="windsock-remote")
+            self._start_threads()
         try:
             if self._paused:
                 self._connect(EvaluationContext())
@@ -206,52 +196,6 @@ class RemoteProvider(ServingProvider):
         if details.value is not default_value:
             details.value = cast("ObjectValue", _whole_numbers(details.value))
         return details
-
-    async def resolve_boolean_details_async(
-        self,
-        flag_key: str,
-        default_value: bool,  # noqa: FBT001 - OpenFeature's signature
-        evaluation_context: EvaluationContext | None = None,
-    ) -> FlagResolutionDetails[bool]:
-        """Resolve a boolean flag in a thread."""
-        return await self._in_thread(
-            lambda: self.resolve_boolean_details(flag_key, default_value, evaluation_context)
-        )
-
-    async def resolve_string_details_async(
-        self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
-    ) -> FlagResolutionDetails[str]:
-        """Resolve a string flag in a thread."""
-        return await self._in_thread(
-            lambda: self.resolve_string_details(flag_key, default_value, evaluation_context)
-        )
-
-    async def resolve_integer_details_async(
-        self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
-    ) -> FlagResolutionDetails[int]:
-        """Resolve an integer flag in a thread."""
-        return await self._in_thread(
-            lambda: self.resolve_integer_details(flag_key, default_value, evaluation_context)
-        )
-
-    async def resolve_float_details_async(
-        self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
-    ) -> FlagResolutionDetails[float]:
-        """Resolve a float flag in a thread."""
-        return await self._in_thread(
-            lambda: self.resolve_float_details(flag_key, default_value, evaluation_context)
-        )
-
-    async def resolve_object_details_async(
-        self,
-        flag_key: str,
-        default_value: ObjectValue,
-        evaluation_context: EvaluationContext | None = None,
-    ) -> FlagResolutionDetails[ObjectValue]:
-        """Resolve an object flag in a thread."""
-        return await self._in_thread(
-            lambda: self.resolve_object_details(flag_key, default_value, evaluation_context)
-        )
 
     def _shard(self, flag_key: str, targeting_key: str | None) -> str:
         """The key of the user's shard, if the mirror split a profile flag across several files."""
@@ -389,12 +333,6 @@ class RemoteProvider(ServingProvider):
                 if was_late(error):
                     self._doubt()
                 raise
-
-    async def _in_thread(self, call: Callable[[], T]) -> T:
-        if self._pool is None:
-            return call()  # shut down: raises immediately
-        context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, call)
 
     def _enriched(self, context: EvaluationContext | None) -> EvaluationContext:
         if context is None:
