@@ -9,7 +9,12 @@ import pytest
 from tests.console.browser import SHOTS, needs_chromium, pages_about, visits
 from tests.console.records import fill
 from tests.console.scenes import SCENES, Names
+from tests.experiments import engines
+from tests.experiments.data import NOW, experiment_rows
+from tests.experiments.test_source_checks import flags
 from tests.node_packages import node_packages_unavailable
+
+from windsock.experiments import analyze
 
 AXE = Path(__file__).with_name("axe")
 PICTURE = Path(__file__).parents[2] / "docs" / "console.png"
@@ -109,3 +114,19 @@ def test_on_paper_a_page_is_white_and_whole_and_has_no_controls(visitor, connect
         assert shown.count() == 0, (name, shown.all_inner_texts())
         assert page.evaluate("document.documentElement.scrollWidth") <= 718, name
         page.emulate_media(media="screen", color_scheme="dark")
+
+
+def test_on_paper_a_report_has_its_table_and_on_a_phone_a_list(browser, tmp_path):
+    (tmp_path / "data").mkdir()
+    folder = flags(tmp_path / "flagd", "{event: revenue}", goal="cost_per_request")
+    with engines.parquet(experiment_rows(20), tmp_path / "data") as warehouse:
+        report = analyze("cheaper_model", warehouse, flags=folder, now=NOW).report()
+    page = browser.new_page(viewport={"width": 718, "height": 1047})
+    page.set_content(report)
+    seen = {}
+    for media in ("print", "screen"):
+        page.emulate_media(media=media)
+        seen[media] = page.locator(".metrics thead").is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 718, media
+    page.close()
+    assert seen == {"print": True, "screen": False}

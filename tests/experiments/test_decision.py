@@ -10,7 +10,7 @@ import pytest
 from tests.experiments import engines
 from tests.experiments.data import NOW, START, Rows
 from tests.experiments.test_documents import GOOD, METRICS
-from windsock.cli._experiment_status import without_number
+from windsock.cli._experiment_status import lines, without_number
 from windsock.errors import ConfigurationError
 from windsock.experiments import Result, analyze, restore
 from windsock.experiments.comparison import ComparisonOutcome
@@ -302,6 +302,9 @@ def test_no_exposures_is_a_sentence(look) -> None:
     result = look(rows, NO_MARGIN)
     assert result.decision.sentence == "cheaper_model has no exposures in production yet."
     assert "10 units exposed in staging." in result.report()
+    assert "Nobody was exposed, so the arms' sizes can't be compared" in result.report()
+    assert "p = 1" not in result.report()
+    assert "Sample ratio" not in "".join(lines(result))
 
 
 def test_one_arm_alone_is_not_a_comparison(look) -> None:

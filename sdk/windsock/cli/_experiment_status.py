@@ -71,7 +71,8 @@ def lines(result: Result) -> Iterator[str]:
     yield f"{decision.state.value.upper()}: {decision.sentence}"
     counts = ", ".join(f"{count:,} {arm}" for arm, count in analysis.ratio.counts.items())
     progress = "" if analysis.fraction is None else f", {percent(analysis.fraction)} of the maximum"
-    yield f"Units: {counts}{progress}. Sample ratio: p = {analysis.ratio.p_value:.2g} at every look."
+    ratio = f" Sample ratio: p = {analysis.ratio.p_value:.2g} at every look."
+    yield f"Units: {counts}{progress}.{ratio if any(analysis.ratio.counts.values()) else ''}"
 
 
 def without_number(comparisons: Sequence[Comparison]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from html import escape
 from importlib.resources import files
 from math import isfinite
 
-from windsock.experiments.analysis import Analysis
+from windsock.experiments.analysis import Analysis, SampleRatio
 from windsock.experiments.comparison import Comparison, ComparisonOutcome, MetricRole
 from windsock.experiments.decision import Decision, State, trusted
 from windsock.experiments.reporting import drawing
@@ -137,11 +137,6 @@ def _allocation(analysis: Analysis) -> str:
         f'<td class="n">{percent(ratio.shares[arm], 2)}</td></tr>'
         for arm, count in ratio.counts.items()
     )
-    verdict = (
-        "The arms differ from the declared sizes by more than chance explains: do not trust any effect here."
-        if ratio.mismatch
-        else "The arms have the declared sizes, as far as chance lets them."
-    )
     series: dict[str, list[tuple[str, int]]] = {arm: [] for arm in ratio.counts}
     for day in exposed.days:
         series.setdefault(day.arm, []).append((day.date, day.units))
@@ -153,8 +148,20 @@ def _allocation(analysis: Analysis) -> str:
         '<h2>Who was exposed</h2><div class="wide" tabindex="0" role="region" aria-label="Who was exposed">'
         '<table><thead><tr><th>Arm</th><th class="n">Units</th>'
         f'<th class="n">Share</th><th class="n">Declared</th></tr></thead><tbody>{rows}</tbody></table></div>'
-        f"<p>{verdict} (Sample ratio mismatch: p = {ratio.p_value:.3g}, valid at every look.)</p>{chart}"
+        f"<p>{_sizes(ratio)}</p>{chart}"
     )
+
+
+def _sizes(ratio: SampleRatio) -> str:
+    """Whether the arms have the declared sizes; without a unit there is nothing to test."""
+    if not any(ratio.counts.values()):
+        return "Nobody was exposed, so the arms' sizes can't be compared with the declared ones yet."
+    verdict = (
+        "The arms differ from the declared sizes by more than chance explains: do not trust any effect here."
+        if ratio.mismatch
+        else "The arms have the declared sizes, as far as chance lets them."
+    )
+    return f"{verdict} (Sample ratio mismatch: p = {ratio.p_value:.3g}, valid at every look.)"
 
 
 def _metrics(analysis: Analysis) -> str:
