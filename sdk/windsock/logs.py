@@ -6,9 +6,6 @@ from traceback import TracebackException
 
 from windsock.text import escaped, one_line, printable
 
-_TEXTS = ("filename", "msg", "text")
-"""What `TracebackException` keeps of a syntax error; of any exception it keeps `_str`."""
-
 
 def get_logger(name: str) -> Logger:
     """The logger of this name, whose records add no line and don't act on a terminal.
@@ -27,11 +24,10 @@ def _escape(record: LogRecord) -> bool:
     """Escape a record that needs it; others stay as they are, with their arguments."""
     try:
         if not record.getMessage().isprintable():
-            given = record.args or ()
             record.args = (
-                {name: _argument(value) for name, value in given.items()}
-                if isinstance(given, Mapping)
-                else tuple(map(_argument, given))
+                {name: _argument(value) for name, value in record.args.items()}
+                if isinstance(record.args, Mapping)
+                else tuple(map(_argument, record.args or ()))
             )
             record.msg, record.args = escaped(record.getMessage()), ()
     except Exception:  # noqa: BLE001 - an argument's own text failed; the handler tells it
@@ -41,8 +37,8 @@ def _escape(record: LogRecord) -> bool:
         standard = "".join(report.format())
         _flatten(report, record.exc_info[1])
         text = "\n".join(map(escaped, "".join(report.format()).split("\n")))
-        if text != standard:  # a plain one is left to the handler's own formatter
-            record.exc_text = text.removesuffix("\n")
+        # a plain one is left to the handler's own formatter
+        record.exc_text = None if text == standard else text.removesuffix("\n")
     return True
 
 
@@ -52,16 +48,23 @@ def _argument(value: object) -> object:
 
 def _flatten(report: TracebackException, error: BaseException) -> None:
     """Put each text of an exception, of those behind it and of those in it, on one line."""
-    waiting: list[tuple[TracebackException | None, BaseException | None]] = [(report, error)]
-    while waiting:
-        shown, each = waiting.pop()
-        if shown is None or each is None:
-            continue
-        texts = {name: str(text).rstrip("\n") for name in _TEXTS if (text := getattr(shown, name, None))}
-        texts["_str"] = one_line(each)
-        vars(shown).update({name: escaped(text) for name, text in texts.items()})
+    waiting = [(report, error)]
+    for shown, each in waiting:  # it grows
+        # `_str` has no public name; the others are a syntax error's
+        texts = {name: getattr(shown, name, None) for name in ("filename", "msg", "text")}
+        vars(shown).update(
+            {
+                name: escaped(printable(text, 10_000).rstrip("\n"))
+                for name, text in {**texts, "_str": one_line(each)}.items()
+                if text is not None
+            }
+        )
         if isinstance(shown.__notes__, list):
             shown.__notes__ = [escaped(printable(note, 10_000)) for note in shown.__notes__]
-        waiting += [(shown.__cause__, each.__cause__), (shown.__context__, each.__context__)]
-        if isinstance(each, BaseExceptionGroup):
-            waiting += zip(shown.exceptions or (), each.exceptions, strict=False)
+        inside = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+        further = (
+            (shown.__cause__, each.__cause__),
+            (shown.__context__, each.__context__),
+            *zip(shown.exceptions or (), inside, strict=False),
+        )
+        waiting += [(one, its) for one, its in further if one is not None and its is not None]
