@@ -41,12 +41,14 @@ def declared(maximum: object = UNITS, design: object = "any_time", margin: float
     return DeclaredExperiment(Experiment.model_validate(facts), metrics)
 
 
-def look(document: DeclaredExperiment, day: int, **effects: float) -> tuple[Analysis, Decision]:
+def look(
+    document: DeclaredExperiment, day: int, sign: float = 1.0, **effects: float
+) -> tuple[Analysis, Decision]:
     """The analysis at the end of a day; 200 units come on each of 28 days."""
     random = np.random.default_rng(5)
     treated = np.arange(28 * A_DAY) % 2 == 1
     values = {
-        name: random.gamma(2.0, 0.5, len(treated)) * np.where(treated, 1 + effects.get(name, 0.0), 1.0)
+        name: sign * random.gamma(2.0, 0.5, len(treated)) * np.where(treated, 1 + effects.get(name, 0.0), 1.0)
         for name in WINDOWS
     }
     here = treated[: day * A_DAY]
@@ -169,6 +171,18 @@ def test_what_says_nothing_yet_is_told_alike_everywhere(document, day, name, sai
     assert said in row["note"]
     column = list(grid("metric", [("x", found)]).columns[-1].cells)
     assert [str(each) for each in column] == ["not yet"]
+
+
+def test_an_interval_without_a_ratio_says_something_on_the_day_that_was_forecast() -> None:
+    """Negative values have no ratio; half the width of their interval falls with the root of the time."""
+    document = declared({"units": 20_000})
+    days = {day: of(look(document, day, sign=-1.0)[0], "revenue") for day in range(2, 15)}
+    assert days[2].outcome is ComparisonOutcome.NOT_YET
+    first = next(day for day, each in days.items() if each.outcome is not ComparisonOutcome.NOT_YET)
+    assert first > 3
+    for day in range(2, first):
+        assert days[day].expected is not None
+        assert first - 1 <= (days[day].expected - START) / timedelta(days=1) <= first
 
 
 def test_no_look_prints_an_absurd_interval() -> None:

@@ -88,6 +88,18 @@ def test_looks_of_something_else_do_not_count(place, other) -> None:
     assert not place(DOCUMENT.replace("5%", "4%")).analysis.collected.since.changes
 
 
+def test_the_order_of_goals_and_guardrails_is_not_a_change(place) -> None:
+    place(DOCUMENT.replace("goal: [cost_per_request]", "goal: [cost_per_request, latency_ms]"))
+    then = read_declared(place.flags, "cheaper_model")
+    first, second = "    - error_rate\n", "    - {metric: failing_units, margin: 50%}\n"
+    swapped = DOCUMENT.replace("goal: [cost_per_request]", "goal: [latency_ms, cost_per_request]")
+    place(swapped.replace(first + second, second + first))
+    now = read_declared(place.flags, "cheaper_model")
+    assert then.experiment.metrics.goal == now.experiment.metrics.goal[::-1]
+    assert then.experiment.metrics.guardrails == now.experiment.metrics.guardrails[::-1]
+    assert not changes(then, now)
+
+
 def test_what_decides_nothing_may_change(place) -> None:
     place.record(json.loads(place(DOCUMENT).snapshot())["declared"])
     changed = DOCUMENT.replace("secondary: [revenue]", "secondary: [thumbs]").replace("ann@", "bob@")

@@ -100,6 +100,22 @@ def test_the_whole_is_the_same_with_segments_and_without(tmp_path) -> None:
     assert decide(analyse(declared(), split)) == decide(analyse(declared(segments=[]), whole))
 
 
+@pytest.mark.parametrize(
+    ("maximum", "outcome"), [(1_200, ComparisonOutcome.OPEN), (5_000, ComparisonOutcome.NOT_YET)]
+)
+def test_a_small_segment_is_too_early_until_the_maximum_of_all_units(tmp_path, maximum, outcome) -> None:
+    rows = by_plan()
+    for number, row in enumerate(rows.exposures):
+        row["attributes"] = json.dumps({"plan": "team" if number % 40 == 0 else "free"})
+    document = declared(maximum={"units": maximum}, segments=["plan"])
+    with engines.parquet(rows, tmp_path) as warehouse:
+        found = analyse(document, collect(warehouse, document, "production", NOW))
+    team = next(each.comparison for each in segments(found) if each.value == "team")
+    assert sum(team.units) == 30
+    assert team.outcome is outcome
+    assert (team.interval is not None) is (outcome is ComparisonOutcome.OPEN)
+
+
 def test_a_snapshot_keeps_the_segments(tmp_path) -> None:
     with engines.parquet(by_plan(300), tmp_path) as warehouse:
         collected = collect(warehouse, declared(), "production", NOW)

@@ -81,6 +81,22 @@ def test_a_guardrail_with_a_misspelt_event_stops_a_win_and_names_the_nearest(loo
     assert restore(result.snapshot()).decision == result.decision
 
 
+@pytest.mark.parametrize("kind", ["proportion", "count", "mean"])
+@pytest.mark.parametrize(
+    ("control", "cheaper", "state"),
+    [(3, 0, State.WIN), (0, 0, State.INCONCLUSIVE), (0, 30, State.HARMFUL)],
+)
+def test_events_in_one_arm_only_are_judged_by_their_number(look, kind, control, cheaper, state) -> None:
+    """Fewer events than control is what a guardrail asks for; without any event nobody knows."""
+    rows = many(costs=CHEAPER)
+    for arm, events in (("control", control), ("cheaper", cheaper)):
+        exposed = [row for row in rows.exposures if row["arm"] == arm]
+        for row in exposed[:events]:
+            rows.event("complaint", row["unit"], row["first_exposed_at"], 1.0)
+    rows.event("other", "nobody", START, 1.0)
+    assert look(rows, "{event: complaint}", kind).decision.state is state
+
+
 def test_before_the_maximum_it_goes_on(look) -> None:
     decision = look(winning(), "{event: complain}", units=3000).decision
     assert (decision.state, decision.action) == (State.COLLECTING, Action.GO_ON)

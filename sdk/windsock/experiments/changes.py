@@ -37,8 +37,8 @@ def _facts(declared: DeclaredExperiment) -> Iterator[tuple[str, str]]:
     yield "the minimum effect", f"{experiment.minimum_effect:g}"
     yield "the maximum", _maximum(experiment.maximum)
     yield "the design", _design(experiment)
-    guarded = [f"{each.metric} (margin {each.margin:g})" for each in roles.guardrails]
-    yield "the goal", ", ".join(roles.goal)
+    guarded = sorted(f"{each.metric} (margin {each.margin:g})" for each in roles.guardrails)
+    yield "the goal", ", ".join(sorted(roles.goal))
     yield "the list of guardrails", ", ".join(guarded) or "empty"
     for name in (*roles.goal, *(each.metric for each in roles.guardrails)):
         for field, value in _computed(declared.metrics, name):

@@ -179,7 +179,10 @@ def _winner(analysis: Analysis) -> Comparison | None:
 
 
 def _unjudged(analysis: Analysis, arms: set[str]) -> list[Comparison]:
-    """The guardrails that can't be judged in these arms: no event, too early, or worse without any spread."""
+    """The guardrails of these arms without a number: no event in either arm, or worse without any spread.
+
+    Events in one arm only are judged by their number: few or none where control has some may win.
+    """
     return [
         each
         for each in analysis.of_role(MetricRole.GUARDRAIL)

@@ -61,7 +61,7 @@ def unless_it_says_something(each: Comparison, progress: Progress, width: float 
         span = high / low if low > 0 else inf
         factor = log(span) / log(_WIDEST_SPAN) if span < inf else inf
     else:
-        factor = width / _WIDEST
+        factor = (width / _WIDEST) ** 2  # the width falls with the root of the time
     if factor <= 1:
         return each
     expected = progress.expected(each.metric, factor)

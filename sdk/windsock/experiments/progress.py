@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from windsock.experiments.data.collected import Collected
-from windsock.experiments.documents import PlannedLooks
+from windsock.experiments.documents import Maximum, PlannedLooks
 from windsock.experiments.reading import DeclaredExperiment
 from windsock.experiments.statistics import calendar, designs
 from windsock.experiments.statistics.effects import Effect
@@ -26,7 +26,8 @@ class Progress:
     Attributes:
         declared: The experiment and its metrics.
         collected: The data collected on them.
-        whole: The data of all units if `collected` is of a segment; planned looks are counted on it.
+        whole: The data of all units if `collected` is of a segment; it says whether a planned
+            look has come, and whether more units will.
     """
 
     declared: DeclaredExperiment
@@ -34,10 +35,11 @@ class Progress:
     whole: Collected | None = None
 
     def fraction(self, *names: str) -> float | None:
-        """Share of the maximum that the slowest of these metrics has come to; None without a maximum."""
-        if self.declared.experiment.maximum is None:
-            return None
-        return min(map(self._share, self.declared.metrics if self._together else names))
+        """Share of the maximum that the slowest of these metrics has come to; None without a maximum.
+
+        Of a segment it's the share of all units: once these have reached the maximum, no more will come.
+        """
+        return self._reached(self._all, names)
 
     def design(self, effect: Effect, *names: str) -> designs.Design | None:
         """The design that sets how wide an interval has to be now; None if this look decides nothing.
@@ -47,8 +49,9 @@ class Progress:
             names: The metric, and another one if it should not be ahead of that one.
         """
         fraction, declared = self.fraction(*names), self.declared.experiment.design
-        if fraction is None:
-            return designs.OpenEnded(max(1, min(map(self._units, names))), TIGHT_AT)
+        own = self._reached(self.collected, names)
+        if fraction is None or own is None:
+            return designs.OpenEnded(max(1, min(_units(self.collected, name) for name in names)), TIGHT_AT)
         if declared == "fixed":
             return designs.FixedHorizon(effect.freedom) if fraction >= 1 else None
         if isinstance(declared, PlannedLooks):
@@ -56,7 +59,7 @@ class Progress:
             if not done:
                 return None
             return designs.GroupSequential(declared.looks, len(done), self._arrived(names[0], done))
-        now = max(fraction, 1e-6)
+        now = max(own, 1e-6)
         if not self.collected.exposed.arrived:
             return designs.UpToMaximum(now)
         shares = [
@@ -105,23 +108,27 @@ class Progress:
         """How long a unit takes to move a metric's clock."""
         return max(map(self.lasts, self.declared.metrics)) if self._together else self.lasts(name)
 
-    def _share(self, name: str) -> float:
-        """Matured units over the maximum, or the time in which units matured over the longest duration."""
-        maximum = self.declared.experiment.maximum
-        assert maximum is not None  # noqa: S101 - `fraction` has seen that
-        if maximum.units is not None:
-            return min(1.0, self._units(name) / maximum.units)
-        assert maximum.duration is not None  # noqa: S101 - the model has one of the two
-        if self.collected.exposed.first is None:
-            return 0.0
-        elapsed = self.collected.now - self.lasts(name) - self.collected.exposed.first
-        return min(1.0, max(0.0, elapsed / maximum.duration))
+    @property
+    def _all(self) -> Collected:
+        return self.collected if self.whole is None else self.whole
 
-    def _units(self, name: str) -> int:
-        """Matured units over all arms."""
-        planned = self.declared.experiment.design != "any_time"
-        counted = self.whole if planned and self.whole is not None else self.collected
-        return sum(arm.sums.units for arm in counted.metrics.get(name, {}).values())
+    def _reached(self, counted: Collected, names: tuple[str, ...]) -> float | None:
+        """Share of the maximum that the slowest of these metrics has come to in a collection."""
+        maximum = self.declared.experiment.maximum
+        if maximum is None:
+            return None
+        together = self.declared.metrics if self._together else names
+        return min(self._share(counted, maximum, name) for name in together)
+
+    def _share(self, counted: Collected, maximum: Maximum, name: str) -> float:
+        """Matured units over the maximum, or the time in which units matured over the longest duration."""
+        if maximum.units is not None:
+            return min(1.0, _units(counted, name) / maximum.units)
+        assert maximum.duration is not None  # noqa: S101 - the model has one of the two
+        if counted.exposed.first is None:
+            return 0.0
+        elapsed = counted.now - self.lasts(name) - counted.exposed.first
+        return min(1.0, max(0.0, elapsed / maximum.duration))
 
     def _arrived(self, name: str, shares: list[float]) -> tuple[float, ...]:
         """Units that a metric had at these shares of the duration; empty if the maximum is in units."""
@@ -133,3 +140,8 @@ class Progress:
         parts[-1] = min(parts[-1], (self.collected.now - exposed.first) / maximum.duration)
         found = np.interp(np.array(shares) + ahead, parts, (0, *np.cumsum(exposed.arrived)))
         return tuple(map(float, found))
+
+
+def _units(counted: Collected, name: str) -> int:
+    """Matured units over all arms."""
+    return sum(arm.sums.units for arm in counted.metrics.get(name, {}).values())
