@@ -107,6 +107,23 @@ def test_users_who_bought_nothing_count_as_zero_where_they_are_known(tmp_path, r
         assert found.deviation == pytest.approx(spread**0.5, rel=1e-3)
 
 
+def test_a_few_requests_do_not_replace_the_past_of_everybody_else(tmp_path) -> None:
+    """A new flag that two of the staff have tried: neither bought anything, thousands of others did."""
+    flags, data = tmp_path / "flagd", tmp_path / "data"
+    (flags / "experiments").mkdir(parents=True)
+    document = DOCUMENT.replace("goal: [cost_per_request], secondary: [thumbs]", "goal: [revenue]")
+    (flags / "experiments" / "cheaper_model.yaml").write_text(document)
+    (flags / "metrics.yaml").write_text(BUYERS)
+    data.mkdir()
+    rows = past(2)
+    for number in range(3_000):
+        rows.event("purchase", f"buyer-{number}", START, 10.0 + number % 5)
+    with engines.parquet(rows, data):
+        found = power("cheaper_model", data, flags=flags, now=START + (NOW - START) / 10)
+    assert "3,000 units with a row of the metric in the last 7 days: who would be exposed" in found.past
+    assert found.mean == pytest.approx(12.0)
+
+
 def test_the_planned_units_reach_the_power_where_most_buy_nothing(tmp_path) -> None:
     """Planned on buyers alone, the same experiment would find the effect in far fewer cases."""
     flags, data = tmp_path / "flagd", tmp_path / "data"

@@ -112,4 +112,25 @@ def test_a_recorded_look_that_cannot_be_read_is_said(place, declared) -> None:
     result = place(DOCUMENT)
     assert not result.analysis.collected.since.changes
     told = "Recorded looks were not compared, so a changed declaration would go unnoticed: that of 2026-03-01 holds"
-    assert any(each.startswith(told) for each in left_out(result.analysis))
+    assert f"{told} no declaration." in left_out(result.analysis)
+
+
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [
+        ({"alpha": 0.5}, "experiment.alpha: Input should be less than or equal to 0.2"),
+        ({"alpha": 0.5, "owner": None}, "experiment.owner: Input should be a valid string"),
+        ({"arms": {"control": {}}}, "experiment"),
+        ({"\x1b[31m": 1}, "experiment.\\x1b[31m: Extra inputs are not permitted"),
+    ],
+    ids=["limit", "first", "rule", "hostile"],
+)
+def test_a_recorded_declaration_that_todays_rules_refuse_is_not_called_missing(
+    place, change, refused
+) -> None:
+    declared = json.loads(place(DOCUMENT).snapshot())["declared"]
+    declared["experiment"] |= change
+    place.record(declared)
+    (told,) = [each for each in left_out(place(DOCUMENT).analysis) if each.startswith("Recorded looks")]
+    assert f"that of 2026-03-01 holds a declaration that today's rules refuse ({refused}" in told
+    assert told.isprintable()

@@ -148,11 +148,11 @@ def power(
         others = tuple(_others(declared, warehouse, scope, units, now))
     replayed = _replayed(read, planned.effect, _alpha(declared))
     few = "" if replayed else f"{count(len(read.linear), 'unit')} in the past; {_LEAST:,} are needed"
-    told = _told(read, declared.metrics[goal].window)
-    return replace(planned, replayed=replayed, others=others, unreplayed=few, past=told)
+    sentence = _past_sentence(read, declared.metrics[goal].window)
+    return replace(planned, replayed=replayed, others=others, unreplayed=few, past=sentence)
 
 
-def _told(read: Baseline, window: timedelta) -> str:
+def _past_sentence(read: Baseline, window: timedelta) -> str:
     """Whose past was read, and what that leaves out."""
     units, during = len(read.numerators), f"in the last {duration_words(window)}"
     if not read.everybody:

@@ -18,6 +18,9 @@ from windsock.text import count
 MAX_UNITS = 200_000
 """Maximum number of units read."""
 
+_FEWEST = 2
+"""Units with a row from which a deviation can be computed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
@@ -57,22 +60,25 @@ def read_past(
     """Read the metric's values in the last window, of every unit that the experiment would expose.
 
     Those are the units with a request of its flag; one without a row of the metric counts as zero, as in the
-    analysis. Where requests are not known, only units with a row are read, and `Baseline.everybody` says so.
+    analysis. Where requests are not known, or fewer than two of their units have a row (as with a new flag),
+    only units with a row are read, and `Baseline.everybody` says so.
 
     Raises:
         ConfigurationError: Fewer than two units had a row.
     """
     end = now or datetime.now(UTC)
     summed = _summed(_recent(rows_of(warehouse, scope, {name: metric}), metric, end), name, metric)
-    everybody, found = metric.source == "requests", []
-    if not everybody and (requests := requested_units(warehouse, scope)) is not None:
+    found: list[Row] = []
+    everybody = False
+    if metric.source != "requests" and (requests := requested_units(warehouse, scope)) is not None:
         asked = _recent(requests, metric, end)
         units = asked.filter(asked.unit.notnull()).select("unit").distinct()
         found = _read(warehouse, units.left_join(summed, "unit"), scope.where(name))
-        everybody = bool(found)
-    found = found or _read(warehouse, summed, scope.where(name))
-    with_rows = sum(int(str(row["rows"])) > 0 for row in found)
-    if with_rows < 2:
+        everybody = _with_rows(found) >= _FEWEST
+    if not everybody:
+        found = _read(warehouse, summed, scope.where(name))
+    with_rows = _with_rows(found)
+    if with_rows < _FEWEST:
         window = duration_words(metric.window)
         raise ConfigurationError(
             f"{scope.where(name)}: {count(with_rows, 'unit')} had a row in the last {window}; "
@@ -85,7 +91,12 @@ def read_past(
     if not metric.kind.is_ratio:
         denominators = np.ones_like(numerators)
     days = metric.window.total_seconds() / 86_400
+    everybody |= metric.source == "requests"
     return Baseline(numerators, denominators, len(found) / days, with_rows, everybody)
+
+
+def _with_rows(found: list[Row]) -> int:
+    return sum(int(str(row["rows"])) > 0 for row in found)
 
 
 def _read(warehouse: Warehouse, summed: ir.Table, where: str) -> list[Row]:

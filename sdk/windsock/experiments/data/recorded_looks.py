@@ -12,8 +12,17 @@ from windsock.experiments.changes import changes
 from windsock.experiments.data.sources import in_utc
 from windsock.experiments.data.warehouse import Warehouse, utc
 from windsock.experiments.reading import DeclaredExperiment
+from windsock.text import escaped, printable
 
 SNAPSHOTS: Final = "windsock.analysis_snapshots"
+_LONGEST: Final = 200
+"""Characters of what is wrong with a recorded declaration."""
+
+_NOT_A_DECLARATION: Final = frozenset(
+    {"json_invalid", "dataclass_type", "model_type", "dict_type", "missing"}
+)
+"""How pydantic calls what isn't even the outline of a declaration."""
+
 _DECLARED: Final[TypeAdapter[DeclaredExperiment]] = TypeAdapter(DeclaredExperiment)
 
 
@@ -64,6 +73,16 @@ def since_first_look(
     looked_at = utc(rows[0]["at"])
     try:
         then = _DECLARED.validate_json(str(rows[0]["declared"]))
-    except ValidationError:
-        return SinceFirstLook(looked_at, unread=f"that of {looked_at:%Y-%m-%d} holds no declaration")
+    except ValidationError as error:
+        return SinceFirstLook(looked_at, unread=f"that of {looked_at:%Y-%m-%d} holds {_refused(error)}")
     return SinceFirstLook(looked_at, changes(then, declared))
+
+
+def _refused(error: ValidationError) -> str:
+    """What a row holds: something else, or a declaration from before one of today's rules."""
+    first, *_ = error.errors(include_url=False, include_input=False)
+    if first["type"] in _NOT_A_DECLARATION and len(first["loc"]) <= 1:
+        return "no declaration"
+    where = ".".join(map(str, first["loc"]))
+    why = first["msg"].removeprefix("Value error, ")
+    return f"a declaration that today's rules refuse ({escaped(printable(f'{where}: {why}', _LONGEST))})"
