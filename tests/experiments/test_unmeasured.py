@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import ibis
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -10,8 +11,12 @@ from tests.experiments import engines
 from tests.experiments.data import NOW, START, Rows
 from tests.experiments.test_decision import many
 from windsock.cli._experiment_status import without_number
+from windsock.errors import ConfigurationError
 from windsock.experiments import Result, analyze, restore
 from windsock.experiments.data.source_checks import check_sources
+from windsock.experiments.data.sources import Scope
+from windsock.experiments.data.unseen import why_unseen
+from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.decision import Action, State
 from windsock.experiments.reading import read_declared
 
@@ -109,6 +114,42 @@ def test_an_event_of_another_environment_is_named_with_it(look) -> None:
         row["environment"] = "staging"
     reasons = " ".join(look(rows, "{event: complaint}").decision.reasons)
     assert "there is no event 'complaint' in production, only in staging" in reasons
+
+
+def test_an_event_of_another_environment_is_found_among_thousands_of_names(look) -> None:
+    rows = winning("zebra")
+    for row in rows.metric_events:
+        row["environment"] = "staging"
+    for number in range(1_100):
+        rows.event(f"event_{number:04d}", "somebody", START, 1.0)
+    reasons = " ".join(look(rows, "{event: zebra}").decision.reasons)
+    assert "there is no event 'zebra' in production, only in staging" in reasons
+
+
+def test_a_hint_that_is_refused_leaves_the_reason_without_it(declared) -> None:
+    """The row of another name can't be read; only the search for the nearest name needs it."""
+    backend = ibis.duckdb.connect()
+    backend.raw_sql(
+        "create table told as select 'broken' as name, 'u1' as unit, 'u1' as user_id, 1.0 as value, "
+        "timestamptz '2026-03-02' as occurred_at, 'production' as environment"
+    )
+    backend.raw_sql(
+        "create view metric_events as select * replace "
+        "(case when name = 'broken' then error('refused') else environment end as environment) from told"
+    )
+    document = read_declared(declared("{event: complain}"), "cheaper_model")
+    scope = Scope(document.experiment, "production")
+    why = why_unseen(Warehouse(backend), scope, "guarded", document.metrics["guarded"])
+    assert why == "there is no event 'complain' in production"
+
+
+def test_a_shorter_limit_ends_with_its_block_and_the_analysis_has_its_own_again(database) -> None:
+    with engines.postgres(Rows(), database) as warehouse:
+        with pytest.raises(ConfigurationError), warehouse.at_most(0.05) as quick:
+            slept = ibis.schema({"slept": "string"})
+            quick.rows(quick.backend.sql("select pg_catalog.pg_sleep(60)::text as slept", schema=slept))
+        (timeout,) = warehouse.connection.execute("show statement_timeout").fetchone()
+    assert timeout == "10min"
 
 
 def test_events_of_other_units_are_not_called_missing(look) -> None:

@@ -52,15 +52,14 @@ class Comparison:
         effect: The effect; None if it can't be computed.
         interval: The absolute effect's interval; none for an exact test.
         relative: The relative effect's interval.
-        p_value: Valid at every look of the design: of a goal, adjusted for the others; of a guardrail,
-        against
+        p_value: Valid at every look of the design. A goal's is adjusted for the others; a guardrail's tests
             "it got no worse".
         margin: A guardrail's accepted relative worsening.
         exact: An exact e-process instead of a normal approximation.
         note: Why the effect can't be computed, or a remark on it.
         fraction: Share of the maximum that the metric has come to; None without a maximum.
         waits_for: The guardrail without a margin that a goal's verdict waits for; empty if there is none.
-        expected: About when what is not yet will be, or the wait ends; None if unknown.
+        expected: Estimated date when the comparison becomes readable or the wait ends; None if unknown.
     """
 
     metric: str

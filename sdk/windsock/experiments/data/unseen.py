@@ -1,8 +1,10 @@
 """Says why a metric has no row: the name of its event or flag is unknown, or its source is empty."""
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from windsock.errors import ConfigurationError
 from windsock.experiments.data.segment_sums import ArmSums
 from windsock.experiments.data.sources import Scope, rows_of
 from windsock.experiments.data.warehouse import Warehouse
@@ -12,6 +14,9 @@ from windsock.text import did_you_mean, short
 _NAMES: Final = 1_000
 """Names that are read to find the nearest one."""
 
+_SECONDS: Final = 10
+"""How long each query of a hint may take."""
+
 
 def unseen(
     warehouse: Warehouse,
@@ -19,7 +24,7 @@ def unseen(
     metrics: Mapping[str, Metric],
     sums: Mapping[str, Mapping[str, ArmSums]],
 ) -> Iterator[tuple[str, str]]:
-    """Each metric of which no unit has an event because its source has no row, and why.
+    """Metrics without events because their source is empty, with the reason.
 
     Args:
         warehouse: Where the tables are.
@@ -59,14 +64,22 @@ def why_unseen(warehouse: Warehouse, scope: Scope, name: str, metric: Metric) ->
 
 
 def _unknown(warehouse: Warehouse, scope: Scope, place: tuple[str, str], wanted: str) -> str:
-    """That no row has a name in the environment, and the nearest name that some row has."""
+    """Say that no row has this name, and suggest the nearest."""
+    what = "event" if place[1] == "name" else "request of the flag"
+    told = f"there is no {what} {short(wanted)} in {scope.environment}"
+    with contextlib.suppress(ConfigurationError), warehouse.at_most(_SECONDS) as quick:
+        return told + _hint(quick, scope, place, wanted)
+    return told  # a hint that takes too long, or is refused, isn't worth an analysis
+
+
+def _hint(warehouse: Warehouse, scope: Scope, place: tuple[str, str], wanted: str) -> str:
+    """In which other environments the name is; if in none, the nearest name of this one."""
     table, column = warehouse.table(place[0]), place[1]
     pairs = table.select(name=table[column].cast("string"), environment=table.environment.cast("string"))
-    found = warehouse.rows(pairs.distinct().order_by("name", "environment").limit(_NAMES), place[0])
-    what = "event" if column == "name" else "request of the flag"
-    told = f"there is no {what} {short(wanted)} in {scope.environment}"
-    elsewhere = [str(row["environment"]) for row in found if row["name"] == wanted]
+    same = pairs.filter(pairs.name == wanted).select("environment").distinct().order_by("environment")
+    elsewhere = [str(row["environment"]) for row in warehouse.rows(same.limit(_NAMES), place[0])]
     if elsewhere and scope.environment not in elsewhere:
-        return f"{told}, only in {', '.join(elsewhere[:3])}"
-    known = {str(row["name"]) for row in found if row["environment"] == scope.environment and row["name"]}
-    return f"{told}{did_you_mean(wanted, sorted(known - {wanted}))}"
+        return f", only in {', '.join(elsewhere[:3])}"
+    here = pairs.filter(pairs.environment == scope.environment, pairs.name != wanted)
+    names = here.select("name").distinct().order_by("name").limit(_NAMES)
+    return did_you_mean(wanted, [str(row["name"]) for row in warehouse.rows(names, place[0])])

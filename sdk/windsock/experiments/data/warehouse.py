@@ -3,7 +3,7 @@
 import contextlib
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -161,6 +161,25 @@ class Warehouse:
                 return [row.asDict() for row in self.backend.raw_sql(query).collect()]
             found: list[Row] = self.backend.to_pyarrow(expression).to_pylist()
             return found
+
+    @contextlib.contextmanager
+    def at_most(self, seconds: float) -> Iterator[Self]:
+        """The same place, whose statements may run only this long; Spark and other backends know no limit."""
+        if self.connection is not None:
+            self._limit(seconds)
+        try:
+            yield replace(self, seconds=min(seconds, self.seconds))
+        finally:
+            if self.connection is not None and not self.connection.closed:
+                self._limit(self.seconds)
+
+    def _limit(self, seconds: float) -> None:
+        assert self.connection is not None  # noqa: S101 - asked before
+        with self._failing("the statement timeout", ""):
+            milliseconds = f"{seconds * 1000:.0f}"
+            self.connection.execute(
+                "select pg_catalog.set_config('statement_timeout', %s, false)", (milliseconds,)
+            )
 
     def kept(self, table: ir.Table) -> ir.Table:
         """A table that several queries read; computed once, unless that would write to a database."""
