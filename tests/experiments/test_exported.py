@@ -44,7 +44,7 @@ def flags(tmp_path) -> Path:
 @pytest.fixture
 def analysed(flags, tmp_path):
     def run(rows: Rows, **options) -> Result:
-        (data := tmp_path / "data").mkdir()
+        (data := tmp_path / "data").mkdir(exist_ok=True)
         with engines.parquet(rows, data):
             pass
         return analyze("cheaper_model", data, flags=flags, **options)
@@ -98,6 +98,30 @@ def test_the_report_names_the_newest_row_of_each_source(analysed, flags) -> None
     newest = analysed(exported()).analysis.collected.newest
     assert newest["usage_logs"] == EXPORTED
     assert newest["revenue"] < newest["metric_events"] <= EXPORTED
+
+
+def test_a_file_that_ends_a_window_before_the_others_is_named(analysed) -> None:
+    """Exposures and requests were exported again, events were not: their zeros would count."""
+    rows = exported()
+    ended = EXPORTED - timedelta(days=14)
+    rows.metric_events = [row for row in rows.metric_events if row["occurred_at"] <= ended]
+    rows.event("revenue", "u0", ended, 1.0)
+    result = analysed(rows)
+    told = (
+        f"metric_events ends on {ended:%Y-%m-%d %H:%M} UTC: units whose window began after it count with zeros in "
+        "revenue. If its export is older than the others', export it again."
+    )
+    assert told in list(left_out(result.analysis))
+    assert told in message(result)
+    assert not [line for line in left_out(result.analysis) if line.startswith("usage_logs ends")]
+
+
+def test_files_that_end_together_are_not_named(analysed) -> None:
+    for options in ({}, {"now": EXPORTED + timedelta(days=30)}):
+        result = analysed(exported(), **options)
+        assert not [
+            line for line in left_out(result.analysis) if " ends on " in line and "The data" not in line
+        ]
 
 
 def test_a_live_database_goes_by_its_own_clock(flags, database) -> None:

@@ -145,9 +145,9 @@ def test_a_hint_that_is_refused_leaves_the_reason_without_it(declared) -> None:
 
 def test_a_shorter_limit_ends_with_its_block_and_the_analysis_has_its_own_again(database) -> None:
     with engines.postgres(Rows(), database) as warehouse:
-        with pytest.raises(ConfigurationError), warehouse.at_most(0.05) as quick:
-            slept = ibis.schema({"slept": "string"})
-            quick.rows(quick.backend.sql("select pg_catalog.pg_sleep(60)::text as slept", schema=slept))
+        query, columns = "select pg_catalog.pg_sleep(60)::text as slept", ibis.schema({"slept": "string"})
+        with warehouse.at_most(0.05) as quick, pytest.raises(ConfigurationError):
+            quick.rows(quick.backend.sql(query, schema=columns))
         (timeout,) = warehouse.connection.execute("show statement_timeout").fetchone()
     assert timeout == "10min"
 

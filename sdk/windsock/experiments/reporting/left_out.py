@@ -1,8 +1,10 @@
 """Explains which units don't count, and which were served something other than their arm."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from windsock.experiments.analysis import Analysis
+from windsock.experiments.metrics import EventSource, Metric
 from windsock.experiments.wording import metric_title
 from windsock.text import count
 
@@ -32,9 +34,12 @@ def left_out(analysis: Analysis) -> Iterator[str]:
 
 
 def data_end(analysis: Analysis) -> Iterator[str]:
-    """Where the data ends, if it isn't live and the analysis is of that time or later."""
+    """Where data that isn't live ends, if the analysis is of that time or later; which source ends early."""
     end, now = analysis.collected.end, analysis.collected.now
-    if end is None or now < end:
+    if end is None:
+        return
+    yield from _ends_early(analysis, min(end, now))
+    if now < end:
         return
     told = f"The data ends on {end:%Y-%m-%d %H:%M} UTC, its newest row"
     if now == end:
@@ -44,6 +49,29 @@ def data_end(analysis: Analysis) -> Iterator[str]:
             f"{told}. Units that matured after it, until {now:%Y-%m-%d %H:%M} UTC, count with zeros where "
             "rows are missing; without --at, units mature until the newest row."
         )
+
+
+def _ends_early(analysis: Analysis, end: datetime) -> Iterator[str]:
+    """The sources that end a metric's window or more before the others."""
+    metrics = analysis.declared.metrics
+    for source, newest in analysis.collected.newest.items():
+        zeros = [
+            metric_title(name)
+            for name in analysis.collected.metrics
+            if _source(name, metrics[name]) == source and newest + metrics[name].window <= end
+        ]
+        if zeros:
+            yield (
+                f"{source} ends on {newest:%Y-%m-%d %H:%M} UTC: units whose window began after it count with "
+                f"zeros in {', '.join(zeros)}. If its export is older than the others', export it again."
+            )
+
+
+def _source(name: str, metric: Metric) -> str:
+    """How `Collected.newest` names the source of a metric."""
+    if metric.source == "requests":
+        return "usage_logs"
+    return "metric_events" if isinstance(metric.source, EventSource) else name
 
 
 def _not_as_declared(analysis: Analysis) -> Iterator[str]:
