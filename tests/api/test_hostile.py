@@ -7,10 +7,11 @@ import time
 
 import psycopg
 import pytest
+from tests import sent_in_part
 from tests.api.conftest import PATH
 from tests.waiting import eventually
 
-from windsock.api import Role, create_token, door
+from windsock.api import Role, body, create_token, door
 from windsock.api.checking import Mistake, parse
 from windsock.api.rates import BURST_SECONDS, Rates
 
@@ -70,34 +71,18 @@ def test_a_locked_token_table_holds_up_nothing_but_the_api(app, client, connecti
     assert set(answers) == {200}
 
 
-async def _sent_in_part(app, token, then):
-    """The status of a PUT whose body begins; `then` is awaited for the rest."""
-    headers = [(b"host", b"x"), (b"authorization", f"Bearer {token}".encode())]
-    scope = {"type": "http", "method": "PUT", "path": PATH, "raw_path": PATH.encode(), "query_string": b""}
-    parts = iter([{"type": "http.request", "body": b"{", "more_body": True}])
-    answers = []
-
-    async def receive():
-        return next(parts, None) or await then()
-
-    async def send(message):
-        answers.append(message)
-
-    more = {"headers": headers, "http_version": "1.1", "scheme": "http", "root_path": ""}
-    await app({**scope, **more, "client": None, "server": ("x", 80)}, receive, send)
-    return answers[0]["status"]
+def _sent_in_part(app, token, then):
+    headers = {"Authorization": f"Bearer {token}"}
+    return asyncio.run(sent_in_part.status_of(app, "PUT", PATH, headers, then))
 
 
 def test_a_body_that_never_ends_is_given_up(app, client, tokens, monkeypatch):
-    monkeypatch.setattr(door, "_BODY_SECONDS", 0.1)
-    assert asyncio.run(_sent_in_part(app, tokens["editor"], asyncio.Event().wait)) == 408
+    monkeypatch.setattr(body, "_SECONDS", 0.1)
+    assert _sent_in_part(app, tokens["editor"], asyncio.Event().wait) == 408
 
 
 def test_a_caller_that_leaves_within_its_body_is_no_error_of_the_service(app, client, tokens):
-    async def left():
-        return {"type": "http.disconnect"}
-
-    assert asyncio.run(_sent_in_part(app, tokens["editor"], left)) == 400
+    assert _sent_in_part(app, tokens["editor"], sent_in_part.left) == 400
 
 
 def test_a_change_too_large_for_its_audit_says_so(client, flag_file, audit):

@@ -41,7 +41,7 @@ EXAMPLES = "12"
 
 def page_of(route):
     """What a page takes and answers."""
-    answers = {str(status): PAGE for status in (200, 403, 404, 413, 422, 503)} | {
+    answers = {str(status): PAGE for status in (200, 403, 404, 408, 413, 422, 503)} | {
         "303": {"description": "Go."}
     }
     found = {"responses": answers, "security": []}

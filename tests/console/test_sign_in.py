@@ -1,14 +1,16 @@
 """The door: nothing but health without a session, and what a session's cookie is."""
 
+import asyncio
 import hashlib
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastapi import FastAPI
-from tests import loopback
+from tests import loopback, sent_in_part
 from tests.console.conftest import Person, serving
 
-from windsock.api import Role, revoke_token
+from windsock.api import Role, body, revoke_token
 from windsock.console import application
 from windsock.console.pages.all import ROUTES
 from windsock.console.security import POLICY
@@ -180,3 +182,28 @@ def test_a_database_that_is_down_is_said(console, folder, tokens):
         answer = loopback.post(f"{address}/sign-in", data={"token": "x"}, timeout=30)
         assert answer.status_code == 503
         assert "can&#39;t be reached" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/sign-out", "/base/plan"])
+def test_a_form_that_never_ends_is_given_up(console, monkeypatch, path):
+    monkeypatch.setattr(body, "_SECONDS", 0.1)
+    app = application(console)
+    assert asyncio.run(sent_in_part.status_of(app, "POST", path, {}, asyncio.Event().wait)) == 408
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/sign-out", "/base/plan"])
+def test_a_caller_that_leaves_within_its_form_is_no_error_of_the_console(console, path):
+    assert (
+        asyncio.run(sent_in_part.status_of(application(console), "POST", path, {}, sent_in_part.left)) == 400
+    )
+
+
+def test_a_stranger_whose_form_never_ends_keeps_no_connection(console, monkeypatch):
+    monkeypatch.setattr(body, "_SECONDS", 0.1)
+    with serving(application(console)) as address:
+        port = int(address.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as stranger:
+            stranger.sendall(b"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\ntoken")
+            answer = b"".join(iter(lambda: stranger.recv(65_536), b""))
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"took longer than" in answer

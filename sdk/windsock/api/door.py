@@ -7,12 +7,12 @@ from functools import partial
 from typing import Annotated, Any, Final, ParamSpec, TypeVar
 
 import psycopg
-from anyio import CapacityLimiter, fail_after, to_thread
+from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import RunVar
 from fastapi import HTTPException, Request, Security, status
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from starlette.requests import ClientDisconnect
 
+from windsock.api.body import BadBodyError, read_body
 from windsock.api.rates import Rates
 from windsock.api.settings import ConfigurationApi
 from windsock.api.tokens import Role, Token, authenticate, digest
@@ -30,9 +30,6 @@ _DATABASE_SECONDS = 5.0
 
 _THREADS: Final = 8
 """Threads per event loop for the API's database and file access."""
-
-_BODY_SECONDS = 30.0
-"""Seconds that a request's body may take to arrive."""
 
 _limiter: RunVar[CapacityLimiter] = RunVar("windsock.api")
 
@@ -107,29 +104,11 @@ async def in_pool(function: Callable[P, R], *arguments: P.args, **options: P.kwa
 async def body_of(request: Request) -> bytes:
     """A request's body, up to the allowed length and within the allowed time."""
     try:
-        with fail_after(_BODY_SECONDS):
-            return await _bounded_body(request)
-    except TimeoutError:
-        raise HTTPException(
-            status.HTTP_408_REQUEST_TIMEOUT,
-            f"the request's body took longer than {_BODY_SECONDS:.0f} s to arrive",
-            {"Connection": "close"},
-        ) from None
-    except ClientDisconnect:
-        raise HTTPException(status.HTTP_400_BAD_REQUEST, "the connection closed within the body") from None
-
-
-async def _bounded_body(request: Request) -> bytes:
-    limit = ConfigurationApi.live().max_body_bytes
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise HTTPException(
-                status.HTTP_413_CONTENT_TOO_LARGE,
-                f"the request is longer than the {limit} bytes that CONFIGURATION_API_MAX_BODY_BYTES allows",
-            )
-    return bytes(body)
+        return await read_body(request, ConfigurationApi.live().max_body_bytes)
+    except BadBodyError as error:
+        if error.status == status.HTTP_413_CONTENT_TOO_LARGE:
+            raise HTTPException(error.status, f"{error} (CONFIGURATION_API_MAX_BODY_BYTES)") from None
+        raise HTTPException(error.status, str(error), {"Connection": "close"}) from None
 
 
 @contextmanager

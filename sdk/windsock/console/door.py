@@ -202,6 +202,7 @@ class ConsoleDoor:
 _TITLES: Final = {
     403: "That is not allowed",
     404: "There is nothing here",
+    408: "That took too long",
     413: "That is too much",
     422: "That does not work",
     500: "This page failed",

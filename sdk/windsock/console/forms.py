@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from windsock.api.body import BadBodyError, read_body
 from windsock.text import UNSTORABLE
 
 MAX_BYTES: Final = 256 * 1024
@@ -32,13 +33,12 @@ async def form_of(request: Request) -> dict[str, str]:
     """Read a form; if a field is sent twice, the last one wins.
 
     Raises:
-        BadFormError: The body is too long or isn't a form.
+        BadFormError: The body is too long or too slow, is cut off, or isn't a form.
     """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise BadFormError(f"the form is longer than {MAX_BYTES:,} bytes", 413)
+    try:
+        body = await read_body(request, MAX_BYTES)
+    except BadBodyError as error:
+        raise BadFormError(str(error), error.status) from None
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError as error:

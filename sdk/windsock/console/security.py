@@ -1,6 +1,7 @@
 """Security headers for every response, and the session cookie."""
 
 from collections.abc import MutableMapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -72,6 +73,8 @@ def _is_secure(request: Request) -> bool:
 def _add(message: MutableMapping[str, Any], scope: Scope) -> None:
     there = {name.lower() for name, _ in message["headers"]}
     headers = dict(_HEADERS)
+    if message["status"] == HTTPStatus.REQUEST_TIMEOUT:
+        headers["Connection"] = "close"
     if scope.get("scheme") == "https":
         headers["Strict-Transport-Security"] = "max-age=31536000"
     message["headers"] = [
