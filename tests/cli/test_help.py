@@ -96,7 +96,7 @@ def _read(terminal: int) -> bytes:
 
 def test_colour_only_at_a_terminal_and_never_with_no_color(windsock, write, tmp_path):
     write({"f": boolean(default="of")})
-    assert "\x1b[31merror" in at_a_terminal(tmp_path, "lint")
+    assert "\x1b[31m  error" in at_a_terminal(tmp_path, "lint")
     assert "\x1b[" not in at_a_terminal(tmp_path, "lint", NO_COLOR="1")
     assert "\x1b[" not in windsock("lint").stdout
 
@@ -106,7 +106,7 @@ def test_progress_only_at_a_terminal(windsock, write, git, tmp_path):
     git("add", ".")
     git("commit", "-qm", "one")
     write({"f": boolean(default="on")})
-    assert "\r10,000 users" in at_a_terminal(tmp_path, "plan")
+    assert "\r\x1b[K10,000 users" in at_a_terminal(tmp_path, "plan")
     piped = windsock("plan")
     assert "\r" not in piped.stderr
     assert "users\r" not in piped.stdout

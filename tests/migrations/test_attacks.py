@@ -78,7 +78,7 @@ MOVES = {
     "windsock.withdrawals": (
         (
             "insert into windsock.withdrawals (flag, variant, field, fingerprint, reason, expires_at)"
-            f" values ('teacher.profile', '{CONFIG}', 'temperature', 'f', '', '2100-01-01')"
+            f" values ('teacher.profile', '{CONFIG}', 'temperature', 'f', '', now() + interval '1 hour')"
         ),
         "update windsock.withdrawals set lifted_at = null",
     ),

@@ -170,7 +170,7 @@ def test_a_first_load_draws_its_progress_at_a_terminal(world, tmp_path):
     steps = [line for line in drawn.decode().split("\r") if "documents" in line]
     assert [line.split()[-2] for line in steps] == [f"{done}/20" for done in range(19)]
     assert steps[10].count("#") == 20
-    assert not drawn.decode().split("\r")[-1].strip(), "the bar is gone in the end"
+    assert drawn.decode().split("\r")[-1].strip() == "\x1b[K", "the bar is erased in the end"
 
 
 def test_no_progress_in_a_pipe(world, tmp_path):
