@@ -1,5 +1,6 @@
 """A record of windsock's adds no line to a log and doesn't act on a terminal; others stay as they are."""
 
+import asyncio
 import io
 import logging
 
@@ -136,12 +137,18 @@ def test_of_a_databases_error_a_traceback_has_the_message_not_the_row(logger, ca
     assert "(the row)" not in caplog.text
 
 
-def test_an_argument_whose_text_fails_raises_nothing(logger, monkeypatch):
-    class Bad:
-        def __str__(self):
-            raise RuntimeError
+@pytest.mark.parametrize("raised", [RuntimeError(), SystemExit(3), asyncio.CancelledError()], ids=repr)
+def test_what_has_no_text_raises_nothing(logger, caplog, raised):
+    class Bad(Exception):  # noqa: N818 - it is bad
+        def __getattribute__(self, name):
+            if name.startswith("__"):
+                return super().__getattribute__(name)
+            raise raised
 
-    monkeypatch.setattr(logging, "raiseExceptions", False)
-    logger.propagate = False
-    logger.warning("%s", Bad())
-    logger.propagate = True
+        def __str__(self):
+            raise raised
+
+    logger.warning("%s of %s", Bad(), 3)
+    logger.error("it failed", exc_info=Bad())
+    assert caplog.messages == ["%s of %s", "it failed"]
+    assert f"Bad: <Bad whose text raised {type(raised).__name__}>" in caplog.text

@@ -30,15 +30,17 @@ def _escape(record: LogRecord) -> bool:
                 else tuple(map(_argument, record.args or ()))
             )
             record.msg, record.args = escaped(record.getMessage()), ()
-    except Exception:  # noqa: BLE001 - an argument's own text failed; the handler tells it
-        return True
-    if record.exc_info and record.exc_info[1] is not None:
-        report = TracebackException(*record.exc_info, compact=True)
-        standard = "".join(report.format())
-        _flatten(report, record.exc_info[1])
-        text = "\n".join(map(escaped, "".join(report.format()).split("\n")))
-        # a plain one is left to the handler's own formatter
-        record.exc_text = None if text == standard else text.removesuffix("\n")
+        if record.exc_info and record.exc_info[1] is not None:
+            report = TracebackException(*record.exc_info, compact=True)
+            standard = "".join(report.format())
+            _flatten(report, record.exc_info[1])
+            text = "\n".join(map(escaped, "".join(report.format()).split("\n")))
+            # a plain one is left to the handler's own formatter
+            record.exc_text = None if text == standard else text.removesuffix("\n")
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - the text of an argument or error failed, `SystemExit` included
+        record.msg, record.args = escaped(printable(record.msg, 10_000)), ()
     return True
 
 

@@ -54,7 +54,10 @@ def one_line(error: object) -> str:
     For a server error, only the primary message; DETAIL quotes the row. libpq's "Is the server running…" is
     dropped.
     """
-    said = printable(getattr(getattr(error, "diag", None), "message_primary", None) or error, 10_000)
+    diagnosis = (
+        getattr(error, "diag", None) if hasattr(type(error), "diag") else None
+    )  # psycopg's errors have one
+    said = printable(getattr(diagnosis, "message_primary", None) or error, 10_000)
     return " ".join(
         line
         for each in said.splitlines()
