@@ -54,9 +54,8 @@ def one_line(error: object) -> str:
     For a server error, only the primary message; DETAIL quotes the row. libpq's "Is the server running…" is
     dropped.
     """
-    diagnosis = (
-        getattr(error, "diag", None) if hasattr(type(error), "diag") else None
-    )  # psycopg's errors have one
+    # psycopg's errors have one; asked of the type, because an error may raise whatever it is asked for
+    diagnosis = getattr(error, "diag", None) if hasattr(type(error), "diag") else None
     said = printable(getattr(diagnosis, "message_primary", None) or error, 10_000)
     return " ".join(
         line

@@ -2,6 +2,7 @@
 
 import re
 from math import inf, nan
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,18 @@ arms: {control: {}, cheaper: {reasoning_model: small}}
 metrics: {goal: [cost_per_request], secondary: [thumbs]}
 minimum_effect: 5%
 """
+ON_REVENUE = DOCUMENT.replace("goal: [cost_per_request], secondary: [thumbs]", "goal: [revenue]")
+
+
+def folders(tmp_path: Path, document: str = DOCUMENT, metrics: str = "") -> tuple[Path, Path]:
+    """The folder of flags with the experiment, and an empty one for data."""
+    flags, data = tmp_path / "flagd", tmp_path / "data"
+    (flags / "experiments").mkdir(parents=True)
+    (flags / "experiments" / "cheaper_model.yaml").write_text(document)
+    if metrics:
+        (flags / "metrics.yaml").write_text(metrics)
+    data.mkdir()
+    return flags, data
 
 
 def past(units: int) -> Rows:
@@ -34,10 +47,7 @@ def past(units: int) -> Rows:
 
 @pytest.mark.parametrize(("units", "said"), [(999, True), (1_000, False)])
 def test_a_past_too_short_to_replay_is_said(tmp_path, units, said) -> None:
-    flags, data = tmp_path / "flagd", tmp_path / "data"
-    (flags / "experiments").mkdir(parents=True)
-    (flags / "experiments" / "cheaper_model.yaml").write_text(DOCUMENT)
-    data.mkdir()
+    flags, data = folders(tmp_path)
     with engines.parquet(past(units), data):
         found = power("cheaper_model", data, flags=flags, now=START + (NOW - START) / 10)
     lines = list(cli.lines(found))
@@ -46,10 +56,7 @@ def test_a_past_too_short_to_replay_is_said(tmp_path, units, said) -> None:
 
 
 def test_a_metric_without_a_past_says_why(tmp_path, capsys, monkeypatch) -> None:
-    flags, data = tmp_path / "flagd", tmp_path / "data"
-    (flags / "experiments").mkdir(parents=True)
-    (flags / "experiments" / "cheaper_model.yaml").write_text(DOCUMENT)
-    data.mkdir()
+    flags, data = folders(tmp_path)
     with engines.parquet(past(100), data):
         monkeypatch.setattr(cli, "console_of", lambda _: Console(width=200))
         cli.command("cheaper_model", flags=flags, data=str(data), at=f"{START + (NOW - START) / 10:%FT%TZ}")
@@ -88,12 +95,7 @@ metrics:
 @pytest.mark.parametrize(("requests", "told"), [(True, "2,000 units with a request in the last 7 days; 100 had a row"),
                                                 (False, "100 units with a row of the metric in the last 7 days: who")])  # fmt: skip
 def test_users_who_bought_nothing_count_as_zero_where_they_are_known(tmp_path, requests, told) -> None:
-    flags, data = tmp_path / "flagd", tmp_path / "data"
-    (flags / "experiments").mkdir(parents=True)
-    document = DOCUMENT.replace("goal: [cost_per_request], secondary: [thumbs]", "goal: [revenue]")
-    (flags / "experiments" / "cheaper_model.yaml").write_text(document)
-    (flags / "metrics.yaml").write_text(BUYERS)
-    data.mkdir()
+    flags, data = folders(tmp_path, ON_REVENUE, BUYERS)
     rows = past(2_000 if requests else 0)
     for number in range(100):
         rows.event("purchase", f"user-{20 * number}", START, 10.0 + number % 5)
@@ -109,12 +111,7 @@ def test_users_who_bought_nothing_count_as_zero_where_they_are_known(tmp_path, r
 
 def test_a_few_requests_do_not_replace_the_past_of_everybody_else(tmp_path) -> None:
     """A new flag that two of the staff have tried: neither bought anything, thousands of others did."""
-    flags, data = tmp_path / "flagd", tmp_path / "data"
-    (flags / "experiments").mkdir(parents=True)
-    document = DOCUMENT.replace("goal: [cost_per_request], secondary: [thumbs]", "goal: [revenue]")
-    (flags / "experiments" / "cheaper_model.yaml").write_text(document)
-    (flags / "metrics.yaml").write_text(BUYERS)
-    data.mkdir()
+    flags, data = folders(tmp_path, ON_REVENUE, BUYERS)
     rows = past(2)
     for number in range(3_000):
         rows.event("purchase", f"buyer-{number}", START, 10.0 + number % 5)
@@ -126,13 +123,8 @@ def test_a_few_requests_do_not_replace_the_past_of_everybody_else(tmp_path) -> N
 
 def test_the_planned_units_reach_the_power_where_most_buy_nothing(tmp_path) -> None:
     """Planned on buyers alone, the same experiment would find the effect in far fewer cases."""
-    flags, data = tmp_path / "flagd", tmp_path / "data"
-    (flags / "experiments").mkdir(parents=True)
-    document = DOCUMENT.replace("goal: [cost_per_request], secondary: [thumbs]", "goal: [revenue]")
-    document = document.replace("minimum_effect: 5%", "minimum_effect: 20%\nmaximum: {units: 9000}")
-    (flags / "experiments" / "cheaper_model.yaml").write_text(document)
-    (flags / "metrics.yaml").write_text(BUYERS)
-    data.mkdir()
+    document = ON_REVENUE.replace("minimum_effect: 5%", "minimum_effect: 20%\nmaximum: {units: 9000}")
+    flags, data = folders(tmp_path, document, BUYERS)
     random, rows = np.random.default_rng(1), past(4_000)
     for number in range(0, 4_000, 5):
         rows.event("purchase", f"user-{number}", START, float(random.gamma(4, 5)))

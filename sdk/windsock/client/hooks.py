@@ -18,9 +18,8 @@ from windsock.evaluator.outcome import attributes_of, copy_json
 from windsock.logs import get_logger
 from windsock.providers.base import RuleProvider
 
-logger = get_logger(
-    "openfeature.windsock"
-)  # a child of the client's, whose own records must stay as they are
+# a child of the client's logger, whose own records must stay as they are
+logger = get_logger("openfeature.windsock")
 
 BOOLEAN, OBJECT = FlagType.BOOLEAN, FlagType.OBJECT  # looking up enumeration members is slow
 Details = FlagEvaluationDetails[Any]

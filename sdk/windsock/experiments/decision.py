@@ -225,14 +225,16 @@ def _undecided(analysis: Analysis) -> Decision:
         return Decision(State.NO_EFFECT, Action.STOP, None, sentence, reasons)
     better = [each for each in goals if each.outcome is ComparisonOutcome.BETTER]
     if _complete(analysis, better):
-        missing = _held(analysis, better) or f"a difference of {smallest} is neither shown nor ruled out"
+        missing = f"a difference of {smallest} is neither shown nor ruled out"
+        if better:
+            missing = _unjudged_words(analysis, better) or "a guardrail's margin is still open"
         found = [effect_sentence(each, analysis) for each in better[:1]]
         sentence = " ".join([*found, f"The maximum is reached, and {missing}. Keep {control}."])
         return Decision(State.INCONCLUSIVE, Action.STOP, None, sentence, reasons)
     if better:
         waits = _waits(analysis, better[0])
-        unjudged = _unjudged(analysis, {each.arm for each in better})
-        why = f"But {_held(analysis, better)}." if unjudged else _waiting_sentence(analysis, better[0], waits)
+        unjudged = _unjudged_words(analysis, better)
+        why = f"But {unjudged}." if unjudged else _waiting_sentence(analysis, better[0], waits)
         sentence = f"{effect_sentence(better[0], analysis)} {why} Go on."
         return Decision(State.COLLECTING, Action.GO_ON, None, sentence, reasons, waits)
     early = [each for each in goals if each.outcome is ComparisonOutcome.NOT_YET]
@@ -246,14 +248,12 @@ def _undecided(analysis: Analysis) -> Decision:
     return Decision(State.COLLECTING, Action.GO_ON, None, sentence, reasons)
 
 
-def _held(analysis: Analysis, better: list[Comparison]) -> str:
-    """What keeps a better arm from winning; empty if none is better."""
-    if not better:
+def _unjudged_words(analysis: Analysis, better: list[Comparison]) -> str:
+    """Which guardrail of the better arms can't be judged, and why; empty if all can."""
+    if not (unjudged := _unjudged(analysis, {each.arm for each in better})):
         return ""
-    if unjudged := _unjudged(analysis, {each.arm for each in better}):
-        first = unjudged[0]
-        return f"the guardrail {metric_title(first.metric)} cannot be judged ({first.note})"
-    return "a guardrail's margin is still open"
+    first = unjudged[0]
+    return f"the guardrail {metric_title(first.metric)} cannot be judged ({first.note})"
 
 
 def _complete(analysis: Analysis, better: list[Comparison]) -> bool:

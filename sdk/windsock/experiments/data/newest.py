@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 from windsock.errors import ConfigurationError
 from windsock.experiments.data.sources import Scope, in_utc, rows_of
 from windsock.experiments.data.warehouse import Warehouse, utc
-from windsock.experiments.metrics import Metric, SqlSource, TableSource
+from windsock.experiments.metrics import EventSource, Metric, SqlSource, TableSource
 
 _TIMES: Final = {
     "windsock.exposures": "first_exposed_at",
@@ -57,3 +57,15 @@ def _times(
     for name, metric in metrics.items():
         if isinstance(metric.source, TableSource | SqlSource):
             yield name, scope.where(name), rows_of(warehouse, scope, {name: metric}).select("at")
+
+
+def source_name(name: str, metric: Metric) -> str:
+    """How `newest` names the source of a metric.
+
+    Args:
+        name: The metric.
+        metric: Its declaration.
+    """
+    if metric.source == "requests":
+        return "usage_logs"
+    return "metric_events" if isinstance(metric.source, EventSource) else name

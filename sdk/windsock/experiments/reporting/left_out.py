@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from windsock.experiments.analysis import Analysis
-from windsock.experiments.metrics import EventSource, Metric
+from windsock.experiments.data.newest import source_name
 from windsock.experiments.wording import metric_title
 from windsock.text import count
 
@@ -58,20 +58,13 @@ def _ends_early(analysis: Analysis, end: datetime) -> Iterator[str]:
         zeros = [
             metric_title(name)
             for name in analysis.collected.metrics
-            if _source(name, metrics[name]) == source and newest + metrics[name].window <= end
+            if source_name(name, metrics[name]) == source and newest + metrics[name].window <= end
         ]
         if zeros:
             yield (
                 f"{source} ends on {newest:%Y-%m-%d %H:%M} UTC: units whose window began after it count with "
                 f"zeros in {', '.join(zeros)}. If its export is older than the others', export it again."
             )
-
-
-def _source(name: str, metric: Metric) -> str:
-    """How `Collected.newest` names the source of a metric."""
-    if metric.source == "requests":
-        return "usage_logs"
-    return "metric_events" if isinstance(metric.source, EventSource) else name
 
 
 def _not_as_declared(analysis: Analysis) -> Iterator[str]:
