@@ -54,11 +54,6 @@ windsock's minimum. *Static*, *attribute* and *split* are one boolean for one us
 that 100 users have) and its twenty values; for the other libraries it is twenty calls, or the call that
 returns an object if there is one.
 
-The figures below are older than three changes. windsock's twenty values weren't read yet: with the reads it
-is 2.5 µs, as the next table says, still ahead of every library here. A feature was a plain function: since
-one refuses `if feature:`, a call takes up to 0.1 µs more, or 0.2 µs with attributes on CPython 3.11. And
-`for_user` now calls only the rules that tell users apart.
-
 """
 
 _NOISE = """\

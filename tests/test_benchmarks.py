@@ -40,7 +40,7 @@ def test_the_comparison_shows_the_same_results():
         for line in measured.partition("\n## ")[0].splitlines()
         if line.startswith("| ")
     ][1:]
-    assert len(rows) == 6
+    assert len(rows) == 7
     for first, *cells in rows:
         [peer] = [name for name in FOUND["calls"]["static"] if name.split(" ")[0] == first.split(" ")[0]]
         assert set(re.findall(r"\d+\.\d+\.\d+", first)) <= set(FOUND["versions"].values())

@@ -58,6 +58,8 @@ class CompiledProvider(RuleProvider):
             changed in place.
     """
 
+    __slots__ = ("compiled",)  # `copy` makes other attributes slow: their dictionary is no longer inline
+
     def __init__(self, name: str, source: str, context: Mapping[str, EvaluationContextAttribute]) -> None:
         super().__init__(source)
         self._metadata = Metadata(name)
