@@ -9,6 +9,7 @@ from windsock.evaluator import CompiledFlag
 from windsock.flagfiles.files import FlagFile
 from windsock.flags import Flag, FlagSet, JsonValue
 from windsock.flags.model import pointer_of
+from windsock.flags.operations import operations
 from windsock.flags.raw import Tokens
 from windsock.lint.linter import Finding, Level
 from windsock.lint.places import open_text
@@ -169,17 +170,11 @@ def _served(base: Flag | None, environment: str) -> _Variant | None:
 
 def _compared(rule: JsonValue) -> Iterator[str]:
     """Strings that a rule compares the environment with."""
-    if isinstance(rule, Mapping):
-        for arguments in rule.values():
-            if isinstance(arguments, list) and {"var": "environment"} in arguments:
-                for argument in arguments:
-                    texts = argument if isinstance(argument, list) else [argument]
-                    yield from (text for text in texts if isinstance(text, str))
-            else:
-                yield from _compared(arguments)
-    elif isinstance(rule, list):
-        for item in rule:
-            yield from _compared(item)
+    for _, arguments in operations(rule):
+        if isinstance(arguments, list) and {"var": "environment"} in arguments:
+            for argument in arguments:
+                texts = argument if isinstance(argument, list) else [argument]
+                yield from (text for text in texts if isinstance(text, str))
 
 
 def _in(environments: set[str]) -> str:

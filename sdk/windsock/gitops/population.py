@@ -1,6 +1,5 @@
 """The users of a plan: from a file, the mirror's assignments, an exposure table, or synthetic."""
 
-import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -14,6 +13,7 @@ from windsock.flag_names import MIRROR_FOLDER, is_profile
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import FlagSet, JsonValue
+from windsock.flags.operations import operations
 from windsock.postgres.migrations import connect
 from windsock.postgres.queries import load_queries
 from windsock.text import count, one_line
@@ -294,12 +294,7 @@ def _unreadable(path: Path, error: Exception) -> UnreachableError:
 
 def _listed(rule: JsonValue) -> Iterator[str]:
     """The targeting keys in the ``in`` lists of a rule."""
-    if isinstance(rule, Mapping):
-        for name, arguments in rule.items():
-            if name == "in" and isinstance(arguments, list) and arguments[:1] == [{"var": "targetingKey"}]:
-                users = arguments[1] if len(arguments) > 1 else None
-                yield from (user for user in users or () if isinstance(user, str))
-            else:
-                yield from _listed(arguments)
-    elif isinstance(rule, list):
-        yield from itertools.chain.from_iterable(map(_listed, rule))
+    for name, arguments in operations(rule):
+        if name == "in" and isinstance(arguments, list) and arguments[:1] == [{"var": "targetingKey"}]:
+            users = arguments[1] if len(arguments) > 1 else None
+            yield from (user for user in users or () if isinstance(user, str))

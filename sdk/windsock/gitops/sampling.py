@@ -1,11 +1,11 @@
 """How many made-up users a plan evaluates: fewer where rules are long, so that a plan takes seconds."""
 
-from collections.abc import Iterator, Mapping
 from typing import Final
 
 from windsock.evaluator import CompiledFlag
 from windsock.evaluator.work_limit import begin, steps_spent
-from windsock.flags import Flag, FlagSet, JsonValue
+from windsock.flags import Flag, FlagSet
+from windsock.flags.operations import operations
 from windsock.gitops.changes import changed_keys
 from windsock.gitops.moments import moments
 from windsock.gitops.population import Context, Population
@@ -42,17 +42,5 @@ def _cost(before: Flag | None, after: Flag | None, context: Context, at: float) 
         rule = CompiledFlag(flag, clock=lambda: at)
         begin()
         rule.evaluate(context)
-        steps += steps_spent() + sum(1 for _ in _operators(flag.targeting))
+        steps += steps_spent() + sum(1 for _ in operations(flag.targeting))
     return steps * (1 + len(moments((before, after), at).times))
-
-
-def _operators(rule: JsonValue) -> Iterator[JsonValue]:
-    """Every operator of a rule."""
-    rest = [rule]
-    while rest:
-        value = rest.pop()
-        if isinstance(value, list):
-            rest += value
-        elif isinstance(value, Mapping):
-            yield value
-            rest += value.values()

@@ -3,6 +3,7 @@
 from typing import Final
 
 from windsock.flags import JsonValue
+from windsock.flags.operations import operations
 
 _READERS: Final = frozenset({"var", "missing", "missing_some"})
 _KNOWN: Final = frozenset({"environment", "$flagd.timestamp", "$flagd.flagKey"})
@@ -14,11 +15,7 @@ def asks_who(rule: JsonValue) -> bool:
 
     It errs on the side of yes: for every share of users, and for what it can't tell.
     """
-    if isinstance(rule, list):
-        return any(map(asks_who, rule))
-    if not isinstance(rule, dict):
-        return False
-    return any(_asks(name, arguments) or asks_who(arguments) for name, arguments in rule.items())
+    return any(_asks(name, arguments) for name, arguments in operations(rule))
 
 
 def _asks(operator: str, arguments: JsonValue) -> bool:

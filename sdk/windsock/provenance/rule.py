@@ -10,7 +10,7 @@ from windsock.evaluator.fractional import hash_targeting_key, hashing_for
 from windsock.evaluator.values import RuleError, truthy
 from windsock.evaluator.work_limit import begin
 from windsock.flags import Flag, JsonValue
-from windsock.flags.model import CONTAINERS
+from windsock.flags.operations import operations
 from windsock.flags.words import condition_in_words, gives_in_words
 
 _SHOWN: Final = 20
@@ -124,16 +124,11 @@ class _Trace:
 
 
 def _variables(rule: JsonValue) -> Iterator[str]:
-    if isinstance(rule, Mapping):
-        for name, value in rule.items():
-            found = value[0] if name == "var" and isinstance(value, list) and value else value
-            if name == "var" and isinstance(found, str) and found:
-                yield found
-            else:
-                yield from _variables(value)
-    elif isinstance(rule, list) and not CONTAINERS.isdisjoint(map(type, rule)):
-        for item in rule:
-            yield from _variables(item)
+    for operator, arguments in operations(rule):
+        if operator == "var":
+            name = arguments[0] if isinstance(arguments, list) and arguments else arguments
+            if isinstance(name, str) and name:
+                yield name
 
 
 def _written(value: object) -> str:

@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 
 from windsock.flags.kinds import ARITHMETIC, LIST_OPERATORS, choices, kinds_of, without_numerals
 from windsock.flags.model import JsonValue
+from windsock.flags.operations import operations
 from windsock.lint.portable.comparisons import COMPARISONS, comparison, is_astral
 from windsock.lint.portable.construct import Found
 
@@ -128,19 +129,11 @@ def _listing(name: str, arguments: JsonValue) -> Iterator[Found]:
         if not isinstance(arguments[1], dict):
             yield "argument-type", (1,)
         for index, condition in enumerate(arguments[1:], 1):
-            if any(reading != "" or name == "reduce" for reading in _variables(condition)):
+            if any(
+                operator == "var" and (read != "" or name == "reduce")
+                for operator, read in operations(condition)
+            ):
                 yield "variable-in-list-condition", (index,)
-
-
-def _variables(rule: JsonValue) -> Iterator[JsonValue]:
-    if isinstance(rule, dict):
-        for name, value in rule.items():
-            if name == "var":
-                yield value
-            yield from _variables(value)
-    elif isinstance(rule, list):
-        for item in rule:
-            yield from _variables(item)
 
 
 def _sem_ver(_: str, arguments: JsonValue) -> Iterator[Found]:
@@ -177,18 +170,8 @@ def _is_weight(weight: list[JsonValue]) -> bool:
     if not weight:
         return True
     if isinstance(weight[0], dict):
-        return not any(operator in ("/", "%", "var") for operator in _operators(weight[0]))
+        return not any(operator in ("/", "%", "var") for operator, _ in operations(weight[0]))
     return isinstance(weight[0], int) and not isinstance(weight[0], bool)
-
-
-def _operators(rule: JsonValue) -> Iterator[str]:
-    if isinstance(rule, dict):
-        for name, value in rule.items():
-            yield name
-            yield from _operators(value)
-    elif isinstance(rule, list):
-        for item in rule:
-            yield from _operators(item)
 
 
 def _texts(rule: JsonValue) -> Iterator[str]:
