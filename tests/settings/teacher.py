@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -16,3 +17,8 @@ class Teacher(windsock.Settings, flag="teacher"):
     rerank_top_n: int = Field(3, ge=1)
     reasoning_model: str = Field("gpt-4o-mini", validation_alias="OPENAI_CHAT_MODEL")
     temperature: float = Field(0.7, ge=0, le=2)
+
+
+def every_way(settings_class: Any) -> list[Any]:
+    """The three ways to the values of a class."""
+    return [settings_class(), settings_class.for_user("ann"), settings_class.live()]
