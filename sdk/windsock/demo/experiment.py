@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -18,6 +17,7 @@ from windsock.demo.endpoint import LlmEndpoint
 from windsock.experiments.holdouts import Holdouts
 from windsock.experiments.reading import read_declared
 from windsock.experiments.result import Result, analyze, report
+from windsock.experiments.running.assigning import draw
 from windsock.experiments.running.starting import started
 from windsock.flagfiles.files import read_files, write_bytes
 from windsock.postgres import embedded
@@ -144,10 +144,10 @@ class _Client:
             model, tokens = str(answer["model"]), answer["usage"]
             sent, received = int(tokens["prompt_tokens"]), int(tokens["completion_tokens"])
             request.tokens(input=sent, output=received, cost=(sent + received) * _DOLLARS[model], model=model)
-            request.score("judge", float(_draw(user) < _PASSES[model]))
+            request.score("judge", float(draw(user) < _PASSES[model]))
 
     def _chat(self, model: str, user: str) -> dict[str, Any]:
-        words = " ".join(["why"] * (5 + int(_draw(f"words {user}") * 40)))
+        words = " ".join(["why"] * (5 + int(draw(f"words {user}") * 40)))
         body = json.dumps({"model": model, "messages": [{"role": "user", "content": words}]})
         connection = http.client.HTTPConnection(str(self._address.hostname), self._address.port, timeout=30)
         try:
@@ -158,7 +158,3 @@ class _Client:
         finally:
             connection.close()
         return answer
-
-
-def _draw(text: str) -> float:
-    return int.from_bytes(sha256(text.encode()).digest()[:6], "big") / 2**48

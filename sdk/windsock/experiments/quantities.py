@@ -6,20 +6,19 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from windsock.durations import UNITS, seconds_of
 from windsock.text import count
 
-_UNITS: Final = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _LONGEST: Final = timedelta(days=3650)
-_DURATION: Final = re.compile(r"(\d{1,5})\s*([mhdw])")
 _PERCENT: Final = re.compile(r"(-?\d+(?:\.\d+)?)\s*%")
 
 
 def _duration(value: object) -> object:
     if isinstance(value, str):
-        found = _DURATION.fullmatch(value.strip())
-        if found is None:
+        seconds = seconds_of(value)
+        if seconds is None:
             raise ValueError("a duration is written as 30m, 12h, 7d or 2w")
-        return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+        return timedelta(seconds=seconds)
     if isinstance(value, (int, float)):
         raise ValueError("a duration needs its unit: 30m, 12h, 7d or 2w")  # noqa: TRY004 - pydantic reads ValueError
     return value
@@ -36,7 +35,7 @@ def _share(value: object) -> object:
 
 def _in_range(value: timedelta) -> timedelta:
     if not timedelta(0) <= value <= _LONGEST:
-        raise ValueError(f"a duration is between nothing and {_LONGEST.days:,} days")
+        raise ValueError(f"a duration is longer than zero and at most {_LONGEST.days:,} days")
     return value
 
 
@@ -44,8 +43,8 @@ def duration_text(value: timedelta) -> str:
     """Write a duration with the largest unit that divides it."""
     seconds = round(value.total_seconds())
     for unit in "wdhm":
-        if seconds and seconds % _UNITS[unit] == 0:
-            return f"{seconds // _UNITS[unit]}{unit}"
+        if seconds and seconds % UNITS[unit] == 0:
+            return f"{seconds // UNITS[unit]}{unit}"
     return f"{seconds // 60}m"
 
 
@@ -53,8 +52,8 @@ def duration_words(value: timedelta) -> str:
     """Write a duration for a sentence, with the largest unit that divides it: ``7 days``, ``90 minutes``."""
     seconds = round(value.total_seconds())
     for unit in ("day", "hour", "minute"):
-        if seconds and seconds % _UNITS[unit[0]] == 0:
-            return count(seconds // _UNITS[unit[0]], unit)
+        if seconds and seconds % UNITS[unit[0]] == 0:
+            return count(seconds // UNITS[unit[0]], unit)
     return count(seconds, "second")
 
 

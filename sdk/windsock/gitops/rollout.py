@@ -4,13 +4,13 @@ The share that gets the variant is the first bucket of a ``fractional``, from 0 
 weight makes that bucket longer without moving any of its users.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Final
 
+from windsock.durations import seconds_of
 from windsock.errors import ConfigurationError
 from windsock.flagfiles.editing import served_file, with_targeting
 from windsock.flagfiles.files import read_files, replace_plain_file
@@ -19,7 +19,6 @@ from windsock.flags import Flag, JsonValue
 from windsock.flags.words import rule_in_words
 
 _STEPS: Final = (1, 5, 10, 25, 50)
-_UNITS: Final = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ def other_variant(flag: Flag, variant: str) -> str:
         return flag.default_variant
     others = [name for name in flag.variants if name != variant]
     if len(others) != 1:
-        raise ConfigurationError(f"flag {flag.key!r}: say what the others have, with --otherwise")
+        raise ConfigurationError(f"flag {flag.key!r}: name the variant of the other users with --otherwise")
     return others[0]
 
 
@@ -93,10 +92,10 @@ def parse_duration(text: str) -> int:
     Raises:
         ConfigurationError: It is something else.
     """
-    found = re.fullmatch(r"(\d+)([mhdw])", text.strip())
-    if found is None or int(found[1]) == 0:
+    seconds = seconds_of(text)
+    if not seconds:
         raise ConfigurationError(f"{text!r} isn't a duration; write a number and m, h, d or w, such as 1d")
-    return int(found[1]) * _UNITS[found[2]]
+    return seconds
 
 
 def rule_for(flag: Flag, rollout: Rollout, now: int) -> JsonValue:

@@ -42,9 +42,9 @@ def arm_for(experiment: Experiment, unit: str) -> str | None:
     More traffic keeps everybody who is in, because the arm and participation are drawn separately.
     """
     salt = f"{experiment.name}.{experiment.version}.{unit}"
-    if _draw(f"traffic.{salt}") >= experiment.traffic:
+    if draw(f"traffic.{salt}") >= experiment.traffic:
         return None
-    left = _draw(salt)
+    left = draw(salt)
     for arm, share in experiment.shares.items():
         left -= share
         if left < 0:
@@ -156,6 +156,6 @@ def _profiles(connection: "Connection", experiment: Experiment) -> tuple[dict[st
     return {arm: ids[name] for arm, name in names.items()}, sorted({f for *_, sets in rows for f in sets})
 
 
-def _draw(text: str) -> float:
-    """A number in [0, 1) that depends only on the text."""
+def draw(text: str) -> float:
+    """A number from 0 to 1, 1 excluded, that depends only on the text: 48 bits of its SHA-256."""
     return int.from_bytes(sha256(text.encode()).digest()[:6], "big") / 2**48
