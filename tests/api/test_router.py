@@ -429,7 +429,7 @@ class TestRefusing:
         app.include_router(configuration_router(Api(Thing, path, database, PATH)))
         answer = TestClient(app, headers=bearer(tokens[Role.ADMIN])).put(PATH, json={"threshold": 0.6})
         assert answer.status_code == 503
-        assert "cannot be written: File name too long; it is as it was" in answer.json()["detail"]
+        assert "cannot be written: File name too long; the old file is unchanged" in answer.json()["detail"]
         assert path.read_bytes() == before
         assert [row["written_at"] for row in audit()] == [None]
 

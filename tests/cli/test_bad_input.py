@@ -132,7 +132,7 @@ def test_nothing_is_written_through_a_link(windsock, project, command):
     before = real.read_text()
     done = windsock(*command)
     assert done.returncode == 4
-    assert "linked.flagd.json: a link; name what it points to" in done.stderr
+    assert "linked.flagd.json: it is a link; name its target" in done.stderr
     assert link.is_symlink()
     assert real.read_text() == before
 
@@ -149,7 +149,7 @@ def test_nothing_is_written_through_a_linked_folder(windsock, tmp_path, tmp_path
     before = contents(away)
     done = windsock(*command)
     assert done.returncode == 4
-    assert done.stderr == "windsock: flagd: a link; name what it points to\n"
+    assert done.stderr == "windsock: flagd: it is a link; name its target\n"
     assert contents(away) == before
 
 
@@ -164,7 +164,7 @@ def test_first_files_are_not_written_through_a_link(windsock, tmp_path, tmp_path
     before = contents(away)
     done = windsock("init")
     assert done.returncode == 4
-    assert f"windsock: {linked}: a link; name what it points to\n" in done.stderr
+    assert f"windsock: {linked}: it is a link; name its target\n" in done.stderr
     assert contents(away) == before
 
 
@@ -175,7 +175,7 @@ def test_a_link_out_of_the_folder_is_not_read(windsock, project, tmp_path_factor
     for command in ("lint", "plan", "fmt", "diff"):
         done = windsock(command)
         assert done.returncode == 4, command
-        assert "a link that leads out of this folder" in done.stderr
+        assert "this link leads out of the folder" in done.stderr
         assert "hunter2" not in done.stdout + done.stderr
 
 

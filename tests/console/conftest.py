@@ -123,7 +123,7 @@ def database(shared_console_database):
 def connection(database):
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("insert into profiles (id) values (%s), (%s)", [ADA, BOB])
-        profiles.saved(connection, "warm", None, ProfileRow({"temperature": 1.1}, "Speaks freely"))
+        profiles.save(connection, "warm", None, ProfileRow({"temperature": 1.1}, "Speaks freely"))
         connection.execute("update app_configurations set id = %s", [WARM])
         connection.execute("update profiles set config_id = %s where id = %s", [WARM, ADA])
         yield connection

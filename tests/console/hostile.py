@@ -17,8 +17,8 @@ def plant(connection, folder, evil=EVIL):
     """Rows, flags and commits that say such things wherever they may say anything."""
     fill(connection, 20)
     row = ProfileRow({"greeting": evil, "channels": [evil, TURNED]}, evil + TURNED)
-    profiles.saved(connection, evil, None, row, evil)
-    profiles.saved(connection, "الملف الشخصي " + "و" * 150, None, ProfileRow({"greeting": "مرحبا"}), "عمر")
+    profiles.save(connection, evil, None, row, evil)
+    profiles.save(connection, "الملف الشخصي " + "و" * 150, None, ProfileRow({"greeting": "مرحبا"}), "عمر")
     connection.execute(
         "update usage_logs set user_id = %(evil)s, variant = %(evil)s, error_class = %(evil)s, reason = %(evil)s,"
         " answered_model = %(evil)s, status = 'error', request_id = %(evil)s, \"values\" = %(json)s, config_id = null"

@@ -16,8 +16,8 @@ def fill(connection, requests=400):
     """Profiles, changes and requests of the last two days."""
     careful = ProfileRow({"temperature": 0.2, "model": "large"}, "For exams")
     if not profiles.exists(connection, "careful"):
-        profiles.saved(connection, "careful", None, careful, "Ann")
-        profiles.saved(
+        profiles.save(connection, "careful", None, careful, "Ann")
+        profiles.save(
             connection,
             "careful",
             careful,

@@ -37,7 +37,7 @@ def planted(connection, folder):
         variant["api_key"] = SECRET
     (folder / "teacher.flagd.json").write_text(json.dumps(content))
     git(folder.parent, "commit", "-q", "-am", "A secret by mistake")
-    profiles.saved(connection, "leaky", None, ProfileRow({"api_key": SECRET, "temperature": 1.0}, "Leaks"))
+    profiles.save(connection, "leaky", None, ProfileRow({"api_key": SECRET, "temperature": 1.0}, "Leaks"))
     connection.execute(
         "update profiles set config_id = (select id from app_configurations where name = 'leaky') where id = %s",
         [ADA],

@@ -90,7 +90,7 @@ def test_an_experiment_is_read_with_its_metrics(flags) -> None:
         (("owner:", "ownr:"), "cheaper_model.yaml:3: ownr: `ownr` is not known here"),
         (("minimum_effect: 5%", "minimum_effect: five"), ":14: minimum_effect: a share is written as 5% or 0.05"),
         (("maximum: {units: 5000}", "maximum: {duration: 28}"), ":15: maximum.duration: a duration needs its unit"),
-        (("maximum: {units: 5000}", "maximum: {duration: 0d}"), ":15: maximum: a maximum's `duration` is longer than nothing"),
+        (("maximum: {units: 5000}", "maximum: {duration: 0d}"), ":15: maximum: a maximum's `duration` must be longer than zero"),
         (("maximum: {units: 5000}", "maximum: {}"), ":15: maximum: a maximum is either `units` or `duration`"),
         (("settings: teacher", "settings: teacher\nfeature: beta"), "names either `settings`"),
         (("  control: {}\n", "  control: true\n"), "arms are all mappings of fields"),
@@ -107,7 +107,7 @@ def test_an_experiment_is_read_with_its_metrics(flags) -> None:
         (("minimum_effect: 5%", "minimum_effect: -0.0"), ":14: minimum_effect: must be at least 0.0001"),
         (("minimum_effect: 5%", "minimum_effect: 1e999 %"), ":14: minimum_effect: a share is written as"),
         (("maximum: {units: 5000}", "maximum: {units: 999999999999999999}"), ":15: maximum.units"),
-        (("maximum: {units: 5000}", "maximum: {duration: 99999w}"), ":15: maximum.duration: a duration is between nothing and 3,650 days"),
+        (("maximum: {units: 5000}", "maximum: {duration: 99999w}"), ":15: maximum.duration: a duration is longer than zero and at most 3,650 days"),
         (("settings: teacher", "settings: teacher\ntraffic: 1e-99"), ":5: traffic: must be at least 0.001"),
         (("settings: teacher", "settings: teacher\nalpha: 1e-300"), ":5: alpha: must be at least 1e-06"),
         (("settings: teacher", "settings: teacher\nversion: 999999999999999999\nreason: r"), ":5: version"),
@@ -158,7 +158,7 @@ def test_a_mistake_is_said_with_its_line(flags, change, message) -> None:
         (("{quantile: 0.99}", "0"), "metrics.yaml:8: metrics.revenue.cap: must be at least 1e-12"),
         (("{quantile: 0.99}", "five"), "metrics.yaml:8: metrics.revenue.cap: Input should be a valid number"),
         (("kind: mean", "kind: share\n    threshold: -1e99"), "metrics.yaml:5: metrics.revenue.threshold: must be at least -1e+15"),
-        (("window: 2w", "window: 99999w"), "metrics.yaml:7: metrics.revenue.window: a duration is between nothing and 3,650 days"),
+        (("window: 2w", "window: 99999w"), "metrics.yaml:7: metrics.revenue.window: a duration is longer than zero and at most 3,650 days"),
         (("window: 2w", "delay: -1d"), "metrics.yaml:7: metrics.revenue.delay: a duration is written as 30m"),
         (("{event: revenue}", "{evnt: revenue}"), "metrics.yaml:3: metrics.revenue.source: a source is `requests`, {event: NAME}"),
         (("{event: revenue}", "{sql: select 1, at: x}"), "metrics.yaml:3: metrics.revenue.source: `at` is not known here"),
@@ -183,7 +183,7 @@ def test_a_message_about_a_long_word_is_short(flags) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("/dev/zero", "leads out of this folder"),
+        ("/dev/zero", "leads out of the folder"),
         (".", "not a file|cannot be read"),
         ("cheaper_model.yaml", "cannot be read|no such experiment"),
     ],
@@ -259,7 +259,7 @@ def test_a_holdout_keeps_some_units_but_never_nearly_all(tmp_path, share, messag
 def test_a_link_out_of_the_folder_is_not_read(flags, linked, tmp_path_factory) -> None:
     elsewhere = (flags / linked).rename(tmp_path_factory.mktemp("elsewhere") / "secret")
     (flags / linked).symlink_to(elsewhere)
-    with pytest.raises(UnreachableError, match="a link that leads out of this folder"):
+    with pytest.raises(UnreachableError, match="this link leads out of the folder"):
         read_declared(flags, "cheaper_model")
 
 
@@ -267,7 +267,7 @@ def test_holdouts_are_not_read_through_one_either(flags, tmp_path_factory) -> No
     secret = tmp_path_factory.mktemp("elsewhere") / "secret"
     secret.write_text("password: hunter2\n")
     (flags / "holdouts.yaml").symlink_to(secret)
-    with pytest.raises(UnreachableError, match="a link that leads out of this folder"):
+    with pytest.raises(UnreachableError, match="this link leads out of the folder"):
         read_holdouts(flags / "holdouts.yaml")
 
 

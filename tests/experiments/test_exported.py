@@ -147,6 +147,6 @@ def test_power_refuses_a_past_that_has_not_come(flags, tmp_path, request, engine
         place = request.getfixturevalue("database")
         engines.postgres(rows, str(place)).backend.disconnect()
     with pytest.raises(
-        ConfigurationError, match="has not come: power reads the past, so name an earlier time"
+        ConfigurationError, match="is in the future: power reads the past, so name an earlier time"
     ):
         power("cheaper_model", place, flags=flags, now=datetime.now(UTC) + timedelta(hours=1))

@@ -116,7 +116,7 @@ def test_an_unknown_unit_is_left_out():
         ({"traffic": 0.2}, "version 1 runs"),
         ({"name": "another"}, "runs the experiment 'cheaper_model'"),
         ({"holdout": "winter"}, "'winter' is not declared"),
-        ({"arms": {"control": {}, "none": {"temperature": 1}}}, "name the arm 'none' otherwise"),
+        ({"arms": {"control": {}, "none": {"temperature": 1}}}, "rename the arm 'none'"),
         ({"arms": {"a": "profile_a", "b": "profile_b"}}, "windsock experiment assign"),
     ],
 )

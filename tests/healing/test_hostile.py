@@ -115,7 +115,7 @@ def test_a_classifier_that_raises(serve, raised, deadline, caplog):
 
     teacher = Teacher.for_user("ann")
     assert windsock.heal(teacher, Provider(), classify=classifier, deadline=deadline) == "gpt-4o-mini"
-    assert "the classifier of healing failed" in caplog.text
+    assert "the classifier passed to heal failed" in caplog.text
     with pytest.raises(StatusError, match="overloaded"):
         windsock.heal(
             Teacher.for_user("ann"),
@@ -168,7 +168,7 @@ def test_a_classifier_that_hangs_ends_with_the_deadline(serve, hanging, caplog):
     with pytest.raises(StatusError, match=TYPO):
         windsock.heal(Teacher.for_user("ann"), Provider(), classify=hanging, deadline=0.3)
     assert time.monotonic() - began < ENDLESS / 2
-    assert "the classifier of healing failed" in caplog.text
+    assert "the classifier passed to heal failed" in caplog.text
 
 
 @pytest.mark.anyio

@@ -235,7 +235,7 @@ async def test_a_cancellation_during_the_fallback_comes_through(serve):
 def test_a_broken_classifier_does_not_fail_the_call(serve, classifier, caplog):
     serve(profiles(["ann"], reasoning_model=TYPO))
     assert windsock.heal(Teacher.for_user("ann"), Provider(), classify=classifier) == "gpt-4o-mini"
-    assert "the classifier of healing failed" in caplog.text
+    assert "the classifier passed to heal failed" in caplog.text
 
 
 class HostileError(Exception):

@@ -15,7 +15,7 @@ from windsock.healing import misuse
 
 @pytest.fixture(autouse=True)
 def nothing_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(misuse, "_told", set())
+    monkeypatch.setattr(misuse, "_warned", set())
 
 
 class Tutor(windsock.Settings, flag="tutor"):

@@ -67,4 +67,4 @@ def test_broken_settings_are_one_alarm_and_the_last_good_ones_serve(
     spoil(served_world, """settings = '{"retrieval_top_k": 6}'""")
     eventually(lambda: served_world.served() == served_world.assigned())
     assert len(messages(logging.ERROR)) == 1
-    assert any("(spoiled) is in order again" in message for message in messages(logging.INFO))
+    assert any("(spoiled) is valid again" in message for message in messages(logging.INFO))

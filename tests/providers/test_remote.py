@@ -248,7 +248,7 @@ def test_an_unreachable_server_costs_no_deadline(flagd: FlagdServer) -> None:
         details = [api.get_client().get_string_details("colour", "default") for _ in range(20)]
         assert {each.value for each in details} == {"default"}
         assert {str(each.error_message) for each in details} == {
-            f"flagd at localhost:{flagd.rpc} is away; the caller's default serves"
+            f"flagd at localhost:{flagd.rpc} has disconnected; the caller's default serves"
         }, "none was sent and waited for"
         assert not windsock.health().ready
         flagd.start()

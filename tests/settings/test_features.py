@@ -209,7 +209,7 @@ def test_the_process_knows_features_in_the_order_of_their_declaration() -> None:
 
 
 def test_asked_without_calling_it_raises() -> None:
-    with pytest.raises(TypeError, match="feature 'rag_auto_indexing' is asked by calling it"):
+    with pytest.raises(TypeError, match="feature 'rag_auto_indexing' must be called"):
         bool(RAG)
 
 
@@ -222,7 +222,7 @@ def test_what_a_feature_is_and_why(serve: Serve) -> None:
     explained = windsock.explain(RAG, "ben")
     assert (explained.user, explained.environment) == ("ben", "staging")
     assert explained.reasons == {"rag_auto_indexing": "DEFAULT"}
-    with pytest.raises(TypeError, match="these settings have their user"):
+    with pytest.raises(TypeError, match="these settings already have a user"):
         windsock.explain(Plain.for_user("ann"), "ann")
 
 

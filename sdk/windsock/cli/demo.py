@@ -45,7 +45,7 @@ def command(
     """
     console = console_of(110, quiet=as_json)
     if stay and system is None:
-        raise typer.BadParameter("goes with --system: without it no service can stay", param_hint="--stay")
+        raise typer.BadParameter("goes with --system, which names the service to keep", param_hint="--stay")
     if system is System.EXPERIMENT:
         _experiment(console, as_json=as_json)
         return

@@ -14,7 +14,7 @@ from windsock.cli._project import settings_classes
 from windsock.cli._say import note, print_json, say
 from windsock.errors import ConfigurationError
 from windsock.mirror import profiles, tuning
-from windsock.mirror.profiles import Noted, ProfileRow
+from windsock.mirror.profiles import ProfileChange, ProfileRow
 from windsock.mirror.tuning import Tuned
 from windsock.postgres.migrations import connect
 from windsock.text import count, one_line
@@ -56,7 +56,7 @@ def list_profiles(
     Example: windsock profile list
     """
     with _connected(database_url) as connection:
-        rows = profiles.listed(connection)
+        rows = profiles.summaries(connection)
     if as_json:
         print_json([asdict(row) for row in rows])
         return
@@ -77,7 +77,7 @@ def show(
     Example: windsock profile show experimental_v1
     """
     with _connected(database_url) as connection:
-        found = tuning.shown(connection, name)
+        found = tuning.details(connection, name)
     row = found.row
     if as_json:
         changes = [asdict(each) for each in found.changes]
@@ -141,7 +141,7 @@ def edit(
     if done.differences:
         _tell(done, f"{count(done.users, 'user')} {'has' if done.users == 1 else 'have'} it")
     else:
-        say("nothing to do: it already is like this")
+        say("nothing to do: the profile already has these values")
 
 
 @app.command()
@@ -182,7 +182,7 @@ def undo(
     Example: windsock profile undo 12
     """
     with _connected(database_url) as connection:
-        say(_line(profiles.undone(connection, change)))
+        say(_line(profiles.undo(connection, change)))
 
 
 @contextmanager
@@ -259,6 +259,6 @@ def _undo_with(change: int | None) -> None:
         say(f"done; `windsock profile undo {change}` takes it back")
 
 
-def _line(noted: Noted) -> str:
+def _line(noted: ProfileChange) -> str:
     undone = f", undone by {noted.undone_by}" if noted.undone_by is not None else ""
     return f"  change {noted.id}  {noted.changed_at:%Y-%m-%d %H:%M}  {noted.actor}  {noted.action}{undone}"

@@ -143,8 +143,8 @@ class ConsoleDoor:
         cookie, session, text = cookie_of(request), None, None
         if cookie:
             with self.transaction() as connection:
-                session = sessions.found(connection, cookie)
-                text = sessions.rotated(connection, session) if session is not None and session.due else None
+                session = sessions.find(connection, cookie)
+                text = sessions.rotate(connection, session) if session is not None and session.due else None
         if session is None:
             return self._to_the_door(request)
         response = self._answered(route, request, form, session)

@@ -35,7 +35,7 @@ class Session:
     due: bool
 
 
-def opened(connection: "Connection", person: Token, seconds: float = LONGEST) -> str:
+def start(connection: "Connection", person: Token, seconds: float = LONGEST) -> str:
     """Start a session and return the cookie's value."""
     text = secrets.token_urlsafe(32)
     row = {
@@ -51,8 +51,8 @@ def opened(connection: "Connection", person: Token, seconds: float = LONGEST) ->
     return text
 
 
-def found(connection: "Connection", text: str) -> Session | None:
-    """A cookie's session; None if it has ended or its token was revoked."""
+def find(connection: "Connection", text: str) -> Session | None:
+    """Find a cookie's session; None if it has ended or its token was revoked."""
     row = connection.execute(_QUERIES["find_session"], {"digest": digest(text)}).fetchone()
     if row is None:
         return None
@@ -60,8 +60,8 @@ def found(connection: "Connection", text: str) -> Session | None:
     return Session(number, Token(name, Role(role), tuple(flags), token or b""), form_key, due)
 
 
-def rotated(connection: "Connection", session: Session) -> str | None:
-    """A new value for the cookie; None if another request has just rotated it."""
+def rotate(connection: "Connection", session: Session) -> str | None:
+    """Replace the cookie's value and return the new one; None if another request has just rotated it."""
     text = secrets.token_urlsafe(32)
     row = connection.execute(
         _QUERIES["rotate_session"], {"digest": digest(text), "id": session.id}
@@ -69,6 +69,6 @@ def rotated(connection: "Connection", session: Session) -> str | None:
     return None if row is None else text
 
 
-def closed(connection: "Connection", session: Session) -> None:
+def end(connection: "Connection", session: Session) -> None:
     """End a session."""
     connection.execute(_QUERIES["close_session"], {"id": session.id})

@@ -62,7 +62,7 @@ class Maximum(_Model):
         if (self.units is None) == (self.duration is None):
             raise ValueError("a maximum is either `units` or `duration`")
         if self.duration is not None and not self.duration:
-            raise ValueError("a maximum's `duration` is longer than nothing")
+            raise ValueError("a maximum's `duration` must be longer than zero")
         return self
 
 

@@ -208,7 +208,7 @@ def _end_of_past(
         return max(newest(warehouse, scope, declared.metrics, clock).values(), default=clock)
     if now > clock:
         raise ConfigurationError(
-            f"{now:%Y-%m-%d %H:%M %Z} has not come: power reads the past, so name an earlier time"
+            f"{now:%Y-%m-%d %H:%M %Z} is in the future: power reads the past, so name an earlier time"
         )
     return now
 

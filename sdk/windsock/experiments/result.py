@@ -90,7 +90,7 @@ def analyze(
         UnreachableError: The document doesn't exist, or the data can't be reached.
     """
     if now is not None and now.tzinfo is None:
-        raise ConfigurationError("now: the time of an analysis needs its zone")
+        raise ConfigurationError("now: the time of an analysis needs a time zone")
     declared = read_declared(Path(flags), name)
     warehouse = data if isinstance(data, Warehouse) else open_warehouse(data)
     with contextlib.nullcontext() if isinstance(data, Warehouse) else warehouse:

@@ -107,7 +107,7 @@ def replace_plain_file(path: Path, data: bytes) -> None:
     """
     way = (path,) if path.is_absolute() else (path, *path.parents)
     if linked := next((each for each in way if each.is_symlink()), None):
-        raise UnreachableError(f"{linked}: a link; name what it points to")
+        raise UnreachableError(f"{linked}: it is a link; name its target")
     write_bytes(path, data)
 
 
@@ -120,7 +120,9 @@ def write_bytes(path: Path, data: bytes) -> None:
     try:
         disk.replace(path, data)
     except OSError as error:
-        raise UnreachableError(f"{path}: cannot be written: {error.strerror}; it is as it was") from error
+        raise UnreachableError(
+            f"{path}: cannot be written: {error.strerror}; the old file is unchanged"
+        ) from error
 
 
 def check_link(path: Path, folder: Path) -> None:
@@ -133,7 +135,7 @@ def check_link(path: Path, folder: Path) -> None:
     """
     target = Path(os.path.realpath(path))  # `resolve` raises for a link to itself
     if not any(target.is_relative_to(each) for each in (os.path.realpath(folder), Path.cwd())):
-        raise UnreachableError(f"{path}: a link that leads out of this folder; put the file itself here")
+        raise UnreachableError(f"{path}: this link leads out of the folder; put the file itself here")
 
 
 def _found(paths: Iterable[Path]) -> Iterator[Path]:

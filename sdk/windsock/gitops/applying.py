@@ -123,7 +123,9 @@ def _inside(root: Path, path: str) -> Path:
     below = [found, *(parent for parent in found.parents if parent != root and parent.is_relative_to(root))]
     linked = next((each for each in below if each.is_symlink()), None)
     if linked is not None:
-        raise PlanError(f"{linked}: a link, which a plan is not applied through; nothing was changed")
+        raise PlanError(
+            f"{linked}: it is a link, and a plan isn't applied through links; nothing was changed"
+        )
     return found
 
 

@@ -219,7 +219,7 @@ class Attempt(Generic[S]):
         except KeyboardInterrupt:
             raise
         except BaseException as complaint:  # noqa: BLE001 - whatever a classifier of the caller's raises
-            logger.error("the classifier of healing failed: %s", describe(complaint))  # noqa: TRY400
+            logger.error("the classifier passed to heal failed: %s", describe(complaint))  # noqa: TRY400
             return Verdict(Blame.UNKNOWN)
 
     def _account(self, error: Exception, fell_to: dict[str, str]) -> tuple[Healed, ...]:

@@ -9,8 +9,8 @@ from windsock.logs import get_logger
 
 logger = get_logger("windsock.healing")
 
-_TOLD_MAX = 1_000
-_told: set[CodeType] = set()
+_WARNED_MAX = 1_000
+_warned: set[CodeType] = set()
 
 
 def refuse_coroutine(answer: "CoroutineType[Any, Any, Any] | AsyncGeneratorType[Any, Any]") -> None:
@@ -39,11 +39,11 @@ def refuse_plain(answer: object) -> None:
 def tell_unread(call: Callable[..., object], settings: object) -> None:
     """Warn once per call site that it reads outer settings instead of its argument."""
     code = getattr(call, "__code__", None)
-    if not isinstance(code, CodeType) or code in _told or not _holds(call, code, settings):
+    if not isinstance(code, CodeType) or code in _warned or not _holds(call, code, settings):
         return
-    if len(_told) >= _TOLD_MAX:
-        _told.clear()
-    _told.add(code)
+    if len(_warned) >= _WARNED_MAX:
+        _warned.clear()
+    _warned.add(code)
     logger.warning(
         "%s:%d: %s reads %s from outside and not from its argument, so nothing can be healed; write"
         " windsock.heal(settings, lambda s: …s.field…)",

@@ -159,12 +159,14 @@ class BaseTables:
                 table.write(connection, wanted)
             if wanted == self._written.get(table):
                 _log.warning(
-                    "%s was changed by hand (%s) and is as the flag says again: change the flag instead",
+                    "%s was changed by hand (%s) and has the flag's values again: change the flag instead",
                     table.name,
                     _named(wrong),
                 )
             else:
-                _log.info("%s says what the flag %s says: %s", table.name, reader.flag, _counted(wanted))
+                _log.info(
+                    "%s has the values of the flag %s now: %s", table.name, reader.flag, _counted(wanted)
+                )
             self._written[table] = wanted
 
     def follow(self, source: Source) -> None:

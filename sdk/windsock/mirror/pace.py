@@ -94,4 +94,4 @@ class Pace:
             try:
                 source.cut_log(_KEEP_LOG_SECONDS)
             except (DatabaseUnfitError, LockedError) as error:
-                _log.warning("the change log is not cut, and grows: %s", error)
+                _log.warning("the change log can't be trimmed, and grows: %s", error)

@@ -20,7 +20,7 @@ from windsock.mirror.fitness import (
     warn_without_log,
 )
 from windsock.mirror.id_lists import IdList, IdTally
-from windsock.mirror.queries import QUERIES, DatabaseError, LockedError, deadline, one, said_clearly
+from windsock.mirror.queries import QUERIES, DatabaseError, LockedError, clear_errors, deadline, one
 from windsock.mirror.rows import MAX_SETTINGS_BYTES, AssignmentList, AssignmentRow, Changes, ConfigurationRow
 
 if TYPE_CHECKING:
@@ -150,13 +150,13 @@ class Source:
                 with self.asking_briefly() as connection:
                     connection.execute(QUERIES["report"], parameters)
             except LockedError as error:
-                _log.warning("the mirror's report to services waits: %s", error)
+                _log.warning("the mirror's report to services is delayed: %s", error)
 
     def leader(self, group: str) -> "Leader | None":
         """The last report of the mirror that leads a group; None if the database doesn't have reports."""
         if not self._capability.has_mirrors:
             return None
-        with deadline(self._connection, self._answer_seconds), said_clearly():
+        with deadline(self._connection, self._answer_seconds), clear_errors():
             return Leader(*one(self._connection, "leader", {"group": group}))
 
     def wait(self, seconds: float) -> bool:
@@ -224,7 +224,7 @@ class Source:
         with self._snapshot(), deadline(self._connection, seconds):
             cursor = str(one(self._connection, "snapshot")[0])
             if self._was_cut(since):
-                _log.warning("the change log was cut before it was read here: reading everything again")
+                _log.warning("the change log was trimmed before it was read here: reading everything again")
                 return None
             parameters = {"since": since, "limit": MAX_CHANGES + 1}
             rows = self._connection.execute(QUERIES["changes_since"], parameters).fetchall()
@@ -251,7 +251,7 @@ class Source:
     @contextlib.contextmanager
     def asking(self) -> Iterator["Connection"]:
         """Lend the connection, with a deadline for answers and refusals reworded for operators."""
-        with deadline(self._connection, self._answer_seconds), said_clearly():
+        with deadline(self._connection, self._answer_seconds), clear_errors():
             yield self._connection
 
     @contextlib.contextmanager
@@ -306,7 +306,7 @@ class Source:
 
     @contextlib.contextmanager
     def _snapshot(self) -> Iterator[None]:
-        with said_clearly():
+        with clear_errors():
             with deadline(self._connection, self._answer_seconds):
                 self._connection.execute(QUERIES["begin_reading"])
             try:
@@ -347,7 +347,7 @@ def connect(url: str, answer_seconds: float = 10.0) -> Source:
             warn_without_log(capability)
     except DatabaseError as error:
         connection.close()
-        raise ConfigurationError(f"the database failed the mirror's first questions: {error}") from error
+        raise ConfigurationError(f"the database failed the mirror's self-test: {error}") from error
     except BaseException:
         connection.close()
         raise

@@ -23,7 +23,7 @@ MOST_USERS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ProfileSummary:
     """A profile in a list.
 
     Attributes:
@@ -81,7 +81,7 @@ class ProfileRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class ProfileChange:
     """A change in the audit log.
 
     Attributes:
@@ -105,21 +105,21 @@ class Noted:
     undone_by: int | None
 
 
-def listed(connection: "Connection") -> list[Listed]:
+def summaries(connection: "Connection") -> list[ProfileSummary]:
     """All profiles, by name."""
     rows = connection.execute(QUERIES["list"]).fetchall()
-    return [Listed(name, active, users, tuple(fields)) for name, active, users, fields in rows]
+    return [ProfileSummary(name, active, users, tuple(fields)) for name, active, users, fields in rows]
 
 
-def found(connection: "Connection", name: str) -> tuple[ProfileRow, int]:
-    """A profile, locked until the transaction ends, and how many users have it.
+def load(connection: "Connection", name: str) -> tuple[ProfileRow, int]:
+    """Read a profile and how many users have it; it's locked until the transaction ends.
 
     Raises:
         ConfigurationError: The profile doesn't exist.
     """
     row = connection.execute(QUERIES["row"], [name]).fetchone()
     if row is None:
-        hint = did_you_mean(name, [each.name for each in listed(connection)])
+        hint = did_you_mean(name, [each.name for each in summaries(connection)])
         raise ConfigurationError(f"there is no profile {name!r}{hint}")
     config_id, _, description, settings, active = row
     users = connection.execute(QUERIES["users"], [config_id]).fetchone()
@@ -131,7 +131,7 @@ def exists(connection: "Connection", name: str) -> bool:
     return connection.execute(QUERIES["row"], [name]).fetchone() is not None
 
 
-def saved(
+def save(
     connection: "Connection",
     name: str,
     before: ProfileRow | None,
@@ -143,13 +143,13 @@ def saved(
     Args:
         connection: A connection of the tables' owner or of the console.
         name: The profile.
-        before: The result of `found`; None for a new profile.
+        before: The result of `load`; None for a new profile.
         after: The new content.
         actor: Who makes the change, for the audit log; by default the database role.
     """
-    _save(connection, name, after)
+    _write(connection, name, after)
     was = {} if before is None else before.as_data()
-    return _noted(
+    return _record(
         connection, _Step("create" if before is None else "edit", name, actor), was, after.as_data()
     )
 
@@ -220,20 +220,20 @@ def add(connection: "Connection", users: Iterable[str]) -> None:
     connection.execute(QUERIES["add"], [[UUID(user) for user in users]])
 
 
-def assigned(
+def assign(
     connection: "Connection",
     name: str | None,
     before: Mapping[str, object],
     after: Mapping[str, object],
     actor: str | None = None,
 ) -> int:
-    """Apply the result of `moves`, write the audit log, and return the change's number; cf. `saved`."""
-    _assign(connection, after)
-    return _noted(connection, _Step("assign", name, actor), before, after)
+    """Apply the result of `moves`, write the audit log, and return the change's number; see `save`."""
+    _set_profiles(connection, after)
+    return _record(connection, _Step("assign", name, actor), before, after)
 
 
-def undone(connection: "Connection", number: int, actor: str | None = None) -> Noted:
-    """Undo a change, if its result is still in place. For `actor`, see `saved`.
+def undo(connection: "Connection", number: int, actor: str | None = None) -> ProfileChange:
+    """Undo a change, if its result is still in place. For `actor`, see `save`.
 
     Raises:
         ConfigurationError: The change doesn't exist, was already undone, or was followed by another change.
@@ -252,28 +252,28 @@ def undone(connection: "Connection", number: int, actor: str | None = None) -> N
         raise ConfigurationError(
             f"change {number} can't be undone: what it made was changed since; nothing was changed"
         )
-    if action == "create" and (users := found(connection, profile)[1]):
+    if action == "create" and (users := load(connection, profile)[1]):
         raise ConfigurationError(
             f"change {number} can't be undone: {count(users, 'user')} got {profile} since; unassign it first"
         )
     if action == "create":
         connection.execute(QUERIES["remove"], [profile])
     elif action == "edit":
-        _save(connection, profile, ProfileRow(before["settings"], before["description"], before["active"]))
+        _write(connection, profile, ProfileRow(before["settings"], before["description"], before["active"]))
     else:
-        _assign(connection, before)
-    undo = _noted(connection, _Step("undo", profile, actor), after, before)
-    connection.execute(QUERIES["undone"], [undo, number])
+        _set_profiles(connection, before)
+    done = _record(connection, _Step("undo", profile, actor), after, before)
+    connection.execute(QUERIES["undone"], [done, number])
     return history(connection, None, 1)[0]
 
 
-def history(connection: "Connection", name: str | None, limit: int) -> list[Noted]:
+def history(connection: "Connection", name: str | None, limit: int) -> list[ProfileChange]:
     """The latest changes to a profile, or to all profiles."""
     rows = connection.execute(QUERIES["noted"], {"profile": name, "limit": limit}).fetchall()
-    return [Noted(*row) for row in rows]
+    return [ProfileChange(*row) for row in rows]
 
 
-def _save(connection: "Connection", name: str, row: ProfileRow) -> None:
+def _write(connection: "Connection", name: str, row: ProfileRow) -> None:
     said = {"name": name, "description": row.description, "active": row.active}
     connection.execute(QUERIES["save"], said | {"settings": _json(row.settings)})
 
@@ -287,7 +287,7 @@ class _Step:
     actor: str | None
 
 
-def _noted(connection: "Connection", step: _Step, before: object, after: object) -> int:
+def _record(connection: "Connection", step: _Step, before: object, after: object) -> int:
     row = connection.execute(
         QUERIES["note"], [step.action, step.profile, _json(before), _json(after), step.actor]
     ).fetchone()
@@ -296,7 +296,7 @@ def _noted(connection: "Connection", step: _Step, before: object, after: object)
 
 
 def _now(connection: "Connection", name: str) -> dict[str, object] | None:
-    return found(connection, name)[0].as_data() if exists(connection, name) else None
+    return load(connection, name)[0].as_data() if exists(connection, name) else None
 
 
 def _is_assigned(connection: "Connection", after: Mapping[str, object]) -> bool:
@@ -314,7 +314,7 @@ def _has_uuids(connection: "Connection") -> bool:
     return shapes.id_type(connection) == "uuid"
 
 
-def _assign(connection: "Connection", users: Mapping[str, object]) -> None:
+def _set_profiles(connection: "Connection", users: Mapping[str, object]) -> None:
     connection.execute(QUERIES["assign"], [_json(users), _array(users)])
 
 

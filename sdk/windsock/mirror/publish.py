@@ -334,7 +334,7 @@ class Publisher:
         elif misfit:
             self._complain(logging.WARNING, row, misfit, _PUBLISHED)
         elif self._complaints.pop(row.id, None):
-            _log.info("app_configurations %s (%s) is in order again", row.id, row.name)
+            _log.info("app_configurations %s (%s) is valid again", row.id, row.name)
         return profile if profile.settings else None
 
     def _complain(self, level: int, row: ConfigurationRow, problem: str, outcome: str) -> None:

@@ -30,7 +30,7 @@ class LockedError(MirrorError):
 
 
 @contextlib.contextmanager
-def said_clearly() -> Iterator[None]:
+def clear_errors() -> Iterator[None]:
     """Turn PostgreSQL's refusals into messages that operators can act on."""
     try:
         yield

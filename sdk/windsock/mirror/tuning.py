@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from windsock.errors import ConfigurationError
 from windsock.mirror import profiles
 from windsock.mirror.checking import faults, strays
-from windsock.mirror.profiles import Noted, ProfileRow
+from windsock.mirror.profiles import ProfileChange, ProfileRow
 from windsock.settings.settings import Settings
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ProfileDetails:
     """A profile and its past.
 
     Attributes:
@@ -26,7 +26,7 @@ class Shown:
 
     row: ProfileRow
     users: int
-    changes: Sequence[Noted]
+    changes: Sequence[ProfileChange]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Tuned:
     Attributes:
         differences: The differences, one per line; none if it already was like this.
         users: How many users have it.
-        change: The number for `profiles.undone`; None if nothing was written.
+        change: The number for `profiles.undo`; None if nothing was written.
     """
 
     differences: Sequence[str]
@@ -51,7 +51,7 @@ class Reassigned:
     Attributes:
         users: How many users get another profile, or none.
         replaced: How many of them had a profile before.
-        change: The number for `profiles.undone`; None if nothing was written.
+        change: The number for `profiles.undo`; None if nothing was written.
     """
 
     users: int
@@ -59,14 +59,14 @@ class Reassigned:
     change: int | None
 
 
-def shown(connection: "Connection", name: str) -> Shown:
+def details(connection: "Connection", name: str) -> ProfileDetails:
     """A profile and its ten latest changes.
 
     Raises:
         ConfigurationError: The profile doesn't exist.
     """
-    row, users = profiles.found(connection, name)
-    return Shown(row, users, profiles.history(connection, name, 10))
+    row, users = profiles.load(connection, name)
+    return ProfileDetails(row, users, profiles.history(connection, name, 10))
 
 
 def check(classes: Sequence[type[Settings]], name: str, settings: Mapping[str, object]) -> None:
@@ -92,7 +92,7 @@ def create(connection: "Connection", name: str, after: ProfileRow, *, dry_run: b
     """
     if profiles.exists(connection, name):
         raise ConfigurationError(f"there is a profile {name!r} already: `windsock profile edit {name}`")
-    change = None if dry_run else profiles.saved(connection, name, None, after)
+    change = None if dry_run else profiles.save(connection, name, None, after)
     return Tuned(tuple(profiles.differences(None, after)), 0, change)
 
 
@@ -110,10 +110,10 @@ def edit(
     Raises:
         ConfigurationError: The profile doesn't exist.
     """
-    before, users = profiles.found(connection, name)
+    before, users = profiles.load(connection, name)
     after = edited(before)
     found = tuple(profiles.differences(before, after))
-    change = None if dry_run or not found else profiles.saved(connection, name, before, after)
+    change = None if dry_run or not found else profiles.save(connection, name, before, after)
     return Tuned(found, users, change)
 
 
@@ -126,5 +126,5 @@ def assign(
     if after and not dry_run:
         if new:
             profiles.add(connection, after)
-        change = profiles.assigned(connection, name, before, after)
+        change = profiles.assign(connection, name, before, after)
     return Reassigned(len(after), sum(had is not None for had in before.values()), change)

@@ -76,7 +76,7 @@ def prune(
     queries = load_queries("windsock.postgres", "retention.sql")
     cut = datetime.now(UTC) - older_than
     whole = connection.transaction(force_rollback=True) if dry_run else contextlib.nullcontext()
-    with _said_clearly(), whole:
+    with _clear_errors(), whole:
         found = {name for (name,) in connection.execute(queries["open_experiments"], {"cut": cut})}
         parameters = {"cut": cut, "most": _BATCH, "open": sorted(found.union(open_experiments))}
         gone = {}
@@ -104,7 +104,7 @@ def forget(connection: "psycopg.Connection", names: Collection[str]) -> Mapping[
         DatabaseUnfitError: The role may not, or the database has older migrations.
     """
     queries = load_queries("windsock.postgres", "retention.sql")
-    with _said_clearly(), connection.transaction():
+    with _clear_errors(), connection.transaction():
         id_type = (shapes.id_type(connection) or "text").encode()
         parameters = {
             "names": list(names),
@@ -132,7 +132,7 @@ def _could_be(connection: "psycopg.Connection", name: str, id_type: bytes) -> bo
 
 
 @contextlib.contextmanager
-def _said_clearly() -> Iterator[None]:
+def _clear_errors() -> Iterator[None]:
     """Turn refusals into messages that operators can act on."""
     import psycopg  # noqa: PLC0415 - an extra, and it is there
 

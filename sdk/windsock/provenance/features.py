@@ -21,7 +21,7 @@ def explained(asked: object, user: object, attributes: dict[str, Any]) -> Explan
     feature = getattr(asked, "declared", None)
     if not isinstance(feature, DeclaredFeature):
         given = f"the class {asked.__name__!r}" if isinstance(asked, type) else repr(type(asked).__name__)
-        raise TypeError(f"explain takes what `for_user` or `live` gave, or a feature; got {given}")
+        raise TypeError(f"explain takes what `for_user` or `live` returned, or a feature; got {given}")
     evaluation = process.evaluating()
     environment, provider = evaluation.environment, evaluation.provider()
     details = evaluation.details(feature.kind, feature.key, feature.plain_default, user, attributes)

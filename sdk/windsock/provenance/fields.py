@@ -48,12 +48,12 @@ def explain(
         return explained(settings, targeting_key, attributes)
     if targeting_key is not None or attributes:
         name = type(settings).__name__
-        raise TypeError(f"these settings have their user: write explain({name}.for_user(user_id, …))")
+        raise TypeError(f"these settings already have a user: write explain({name}.for_user(user_id, …))")
     given = given_of(settings)
     if given is None:
         name = type(settings).__name__
         raise TypeError(
-            f"{name}(…) is an ordinary instance; explain what {name}.for_user(…) or {name}.live() gives"
+            f"{name}(…) is an ordinary instance; explain what {name}.for_user(…) or {name}.live() returns"
         )
     resolution, serving = given.resolution, given.serving
     declaration = type(settings).__windsock__.declaration

@@ -143,7 +143,7 @@ class RemoteProvider(ThreadedProvider):
             if self._paused:
                 self._connect(EvaluationContext())
         except OpenFeatureError:
-            self._lose("is not there after a fork")
+            self._lose("can't be reached after a fork")
             logger.warning("%s; trying again", self.serving.stale)
         finally:
             self._gate.open()
@@ -252,7 +252,7 @@ class RemoteProvider(ThreadedProvider):
             self.emit(event, details)
         if event is ProviderEvent.PROVIDER_STALE:
             self._has_flags = False
-            self._lose("is away")
+            self._lose("has disconnected")
         if event is not _CHANGED or not self.ready():
             self._doubt()
 

@@ -112,7 +112,7 @@ def _database_url() -> str | None:
     if not _is_postgres(url):
         logger.warning(
             "DATABASE_URL is not a PostgreSQL URL (postgresql://…), so no usage is recorded; pass"
-            " windsock.start(usage=…), or set WINDSOCK_USAGE=off to be told no more"
+            " windsock.start(usage=…), or set WINDSOCK_USAGE=off to silence this"
         )
         return None
     try:

@@ -140,7 +140,7 @@ def _claim(settings_class: type[BaseModel], flag: str) -> None:
     name, other_name = (f"{each.__module__}.{each.__qualname__}" for each in (settings_class, other))
     if name != other_name:
         message = (
-            f"{name}: the flag {flag!r} belongs to {other_name}; give one of them another: class"
+            f"{name}: the flag {flag!r} belongs to {other_name}; give one of them another flag: class"
             f' {settings_class.__name__}(windsock.Settings, flag="…")'
         )
         if any(getattr(each, "__windsock_named__", True) for each in (settings_class, other)):

@@ -24,7 +24,7 @@ _KINDS = {
     int: (FlagType.INTEGER, "a whole number"),
     float: (FlagType.FLOAT, "a number"),
 }
-_TOLD_MAX = 1_000
+_LOGGED_MAX = 1_000
 
 
 def plain(value: object) -> Any:
@@ -68,7 +68,7 @@ class DeclaredFeature(Generic[V]):
         self.decides = True
         self._read = False
         self._value: V | None = None
-        self._told: set[tuple[str | None, str]] = set()
+        self._logged: set[tuple[str | None, str]] = set()
         process.readers[self] = None
 
     def value(self) -> V | None:
@@ -113,11 +113,11 @@ class DeclaredFeature(Generic[V]):
             )  # fmt: skip
 
     def _is_new(self, variant: str | None, said: str) -> bool:
-        if (variant, said) in self._told:
+        if (variant, said) in self._logged:
             return False
-        if len(self._told) >= _TOLD_MAX:
-            self._told.clear()
-        self._told.add((variant, said))
+        if len(self._logged) >= _LOGGED_MAX:
+            self._logged.clear()
+        self._logged.add((variant, said))
         return True
 
     def fitting(self, served: object) -> V | None:

@@ -48,7 +48,7 @@ class Feature(partial[V]):
             """
 
     def __bool__(self) -> Literal[True]:
-        raise MisuseError(f"{self!r} is asked by calling it: feature(), or feature(user_id) for one user")
+        raise MisuseError(f"{self!r} must be called: feature(), or feature(user_id) for one user")
 
     def __repr__(self) -> str:
         return f"feature {self.declared.key!r}"

@@ -78,7 +78,7 @@ class _Falling:
         self._declared = declared
         self._class = declared.settings_class
         self._trial = trial
-        self.layers = [self._heard(layer) for layer in layers]
+        self.layers = [self._allowed(layer) for layer in layers]
 
     def instance(self, *, lenient: bool) -> BaseModel:
         """Retry until the layers validate."""
@@ -94,7 +94,7 @@ class _Falling:
             raise outcome.error
         return self._declared.code
 
-    def _heard(self, layer: Layer) -> Layer:
+    def _allowed(self, layer: Layer) -> Layer:
         """Reject values that a flag must not set; pydantic would accept some of them."""
         if layer.input is not None:
             return layer

@@ -102,12 +102,12 @@ def read(
         if isinstance(source, PydanticBaseSettingsSource):
             source._set_current_state(state)  # noqa: SLF001 - what `BaseSettings` does before it reads one
             source._set_settings_sources_data(states)  # noqa: SLF001
-        said = _said(source, settings_class)
+        said = _values_of(source, settings_class)
         states[getattr(source, "__name__", type(source).__name__)] = said
         state = overlay(said, state)
-        if heard := _heard(source, said, settings_class):
+        if own := _own_values(source, said, settings_class):
             origin = Origin(_name(source), variables=_variables(source, settings_class))
-            layers.append(Layer(origin, by_name(settings_class, heard), heard))
+            layers.append(Layer(origin, by_name(settings_class, own), own))
     return Sources(tuple(reversed(layers)), defaults)
 
 
@@ -176,7 +176,7 @@ def _is_readable(settings_class: type[BaseSettings], file: Path | str, encoding:
     return True
 
 
-def _said(source: PydanticBaseSettingsSource, settings_class: type[BaseSettings]) -> dict[str, Any]:
+def _values_of(source: PydanticBaseSettingsSource, settings_class: type[BaseSettings]) -> dict[str, Any]:
     """The values of one source, under the keys that pydantic reads."""
     name = _name(source)
     if isinstance(source, PydanticBaseEnvSettingsSource):
@@ -193,7 +193,7 @@ def _said(source: PydanticBaseSettingsSource, settings_class: type[BaseSettings]
     return said
 
 
-def _heard(source: object, said: dict[str, Any], settings_class: type[BaseSettings]) -> dict[str, Any]:
+def _own_values(source: object, said: dict[str, Any], settings_class: type[BaseSettings]) -> dict[str, Any]:
     """The values that count: if extra keys are an error, those in `.env` are for other programs."""
     if type(source) is not DotEnvSettingsSource or settings_class.model_config.get("extra") != "forbid":
         return said

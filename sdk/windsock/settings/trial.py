@@ -102,7 +102,7 @@ class Trial:
         """
         weak, sources, strong = _parts(layers)
         tuned = {name for layer in weak for name in layer.values}
-        said = self._said_by(sources, tuned)
+        said = self._from_sources(sources, tuned)
         if self._overlays:
             said = with_removals(self._class, said)
         elif not weak and not strong:
@@ -127,20 +127,20 @@ class Trial:
     def _flag(self, layer: Layer) -> dict[str, object]:
         return to_input(self._class, layer.values, self._declared.code)
 
-    def _said_by(self, sources: Sequence[Layer], tuned: set[str]) -> dict[str, object]:
+    def _from_sources(self, sources: Sequence[Layer], tuned: set[str]) -> dict[str, object]:
         defaults = copy(self._defaults)
         below = {
             key for name, field in fields_of(self._class).items() if name in tuned for key in field.names
         }
         # a flag below the sources goes over the default itself
         defaults.defaults = {key: value for key, value in defaults.defaults.items() if key not in below}
-        said = (*map(_Said, reversed(sources)), defaults)
+        said = (*map(_ReadSource, reversed(sources)), defaults)
         given = next((layer.input for layer in sources if layer.origin.layer == ARGUMENTS), {})
         built: dict[str, object] = self._class._settings_build_values(said, given)  # noqa: SLF001 - its merging
         return built
 
 
-class _Said:
+class _ReadSource:
     """A pydantic-settings source whose values have already been read."""
 
     def __init__(self, layer: Layer) -> None:

@@ -87,7 +87,7 @@ def undo(visit: Visit) -> Answer:
         raise NotFoundError(f"There is no change {number}.")
     for settings in row[0]:
         must_change_profile(visit, settings)
-    done = profiles.undone(visit.connection, number, visit.person.name)
+    done = profiles.undo(visit.connection, number, visit.person.name)
     return Go("/change", {"id": done.id})
 
 

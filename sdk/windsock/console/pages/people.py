@@ -138,7 +138,7 @@ def assign(visit: Visit) -> Answer:
         raise ConfigurationError(
             f"the profile of {who} has changed since you looked; nothing was changed: look again"
         )
-    done = profiles.assigned(visit.connection, name, before, after, visit.person.name)
+    done = profiles.assign(visit.connection, name, before, after, visit.person.name)
     return Go("/user", {"id": who, "done": done})
 
 

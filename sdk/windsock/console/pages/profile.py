@@ -84,7 +84,7 @@ def apply(visit: Visit) -> Answer:
     _must_change_both(visit, before, after)
     if before == after:
         return Go("/profile", {"name": name})
-    done = profiles.saved(visit.connection, name, before, after, visit.person.name)
+    done = profiles.save(visit.connection, name, before, after, visit.person.name)
     return Go("/profile", {"name": name, "done": done})
 
 
@@ -92,7 +92,7 @@ def _found(visit: Visit) -> tuple[str, ProfileRow, int]:
     name = visit.asked.get("name", "")
     if not profiles.exists(visit.connection, name):
         raise NotFoundError(f"There is no profile {name!r}.")
-    return name, *profiles.found(visit.connection, name)
+    return name, *profiles.load(visit.connection, name)
 
 
 def _named(visit: Visit) -> tuple[str, ProfileRow | None, int]:
@@ -110,7 +110,7 @@ def _named(visit: Visit) -> tuple[str, ProfileRow | None, int]:
         return name, None, 0
     if not there:
         raise NotFoundError(f"There is no profile {name!r}.")
-    return name, *profiles.found(visit.connection, name)
+    return name, *profiles.load(visit.connection, name)
 
 
 def _after(visit: Visit, name: str, before: ProfileRow | None) -> tuple[ProfileRow, Faults]:

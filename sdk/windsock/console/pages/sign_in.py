@@ -41,43 +41,43 @@ def add(app: FastAPI, door: ConsoleDoor) -> None:
             form = await form_of(request)
         except BadFormError as error:
             return _form(request, str(error), error.status)
-        return await door.in_thread(request, lambda: _entered(door, request, form), _THREADS)
+        return await door.in_thread(request, lambda: _sign_in(door, request, form), _THREADS)
 
     async def leave(request: Request) -> Response:
         try:
             form = await form_of(request)
         except BadFormError as error:
             return door.problem(request, error.status, str(error))
-        return await door.in_thread(request, lambda: _left(door, request, form))
+        return await door.in_thread(request, lambda: _sign_out(door, request, form))
 
     app.add_route("/sign-in", ask, ["GET"], include_in_schema=False)
     app.add_route("/sign-in", enter, ["POST"], include_in_schema=False)
     app.add_route("/sign-out", leave, ["POST"], include_in_schema=False)
 
 
-def _entered(door: ConsoleDoor, request: Request, form: Mapping[str, str]) -> Response:
+def _sign_in(door: ConsoleDoor, request: Request, form: Mapping[str, str]) -> Response:
     presented = form.get("token", "").strip()
     by_jwt = identified(door.console.issuer, presented) if door.console.issuer else None
     with door.transaction() as connection:
         known = by_jwt or of_token(connection, presented)
         if known is None:
             return _form(request, _REFUSED, 401)
-        text = sessions.opened(connection, known.person, known.seconds)
+        text = sessions.start(connection, known.person, known.seconds)
     after = _inside(form.get("next", ""))
     response = RedirectResponse(request.scope.get("root_path", "") + after, status_code=303)
     set_cookie(response, request, text, sessions.LONGEST)
     return response
 
 
-def _left(door: ConsoleDoor, request: Request, form: Mapping[str, str]) -> Response:
+def _sign_out(door: ConsoleDoor, request: Request, form: Mapping[str, str]) -> Response:
     with door.transaction() as connection:
-        session = sessions.found(connection, cookie_of(request))
+        session = sessions.find(connection, cookie_of(request))
         if session is not None:
             try:
                 check_ours(request, form, session.form_key)
             except BadFormError as error:
                 return door.problem(request, error.status, str(error), session)
-            sessions.closed(connection, session)
+            sessions.end(connection, session)
     response = RedirectResponse(address(request.scope.get("root_path", ""), "/sign-in", {}), status_code=303)
     set_cookie(response, request, "", 0)
     return response

@@ -74,7 +74,7 @@ def compiled(
     taken = [arm for arm, value in experiment.arms.items() if arm in variants and variants[arm] != value]
     if taken or NO_CHANGE in experiment.arms:
         raise ConfigurationError(
-            f"{experiment.name}: name the arm {taken[0] if taken else NO_CHANGE!r} otherwise; the flag has a "
+            f"{experiment.name}: rename the arm {taken[0] if taken else NO_CHANGE!r}; the flag has a "
             "variant of that name for those who take no part"
         )
     return {

@@ -69,7 +69,7 @@ _OTHERS: Final = ("var", "missing", "missing_some", "in", "cat", "substr", "merg
 _TEXT_TESTS: Final = ("sem_ver", "starts_with", "ends_with")
 _FLAGD: Final = ("fractional", *_TEXT_TESTS)
 _KNOWN: Final = frozenset((*COMPARISONS, *ARITHMETIC, *LIST_OPERATORS, *_LOGIC, *_OTHERS, *_FLAGD))
-_TOLD: Final = CONTAINERS | {int, float}  # types that `_walk` has to inspect
+_INSPECTED: Final = CONTAINERS | {int, float}  # types that `_walk` has to inspect
 
 
 class _Finder:
@@ -106,7 +106,7 @@ class _Finder:
         if isinstance(value, dict):
             yield from self._operation(value, at)
         elif isinstance(value, list):
-            if _TOLD.isdisjoint(map(type, value)):
+            if _INSPECTED.isdisjoint(map(type, value)):
                 return
             for index, item in enumerate(value):
                 if isinstance(item, (dict, list)) or _is_big(item):
