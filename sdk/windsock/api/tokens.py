@@ -103,6 +103,10 @@ def create_token(
 def revoke_token(connection: "psycopg.Connection[Any]", name: str) -> None:
     """Refuse a token from now on.
 
+    Args:
+        connection: A connection that commits by itself.
+        name: The token's name.
+
     Raises:
         ConfigurationError: The token doesn't exist or is already revoked, or the table is missing.
     """

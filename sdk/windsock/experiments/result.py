@@ -127,5 +127,13 @@ def _earlier(
 
 
 def report(result: Result, path: str | Path) -> None:
-    """Write the report of an analysis: one self-contained HTML file."""
+    """Write the report of an analysis: one self-contained HTML file.
+
+    Args:
+        result: From `analyze` or `restore`.
+        path: The file; one that exists is overwritten.
+
+    Raises:
+        OSError: It can't be written.
+    """
     Path(path).write_text(result.report(), encoding="utf-8")

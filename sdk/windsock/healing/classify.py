@@ -75,6 +75,10 @@ def classify(error: Exception, values: Mapping[str, object], /) -> Verdict:
     400, 404, 422, and 403 with ``model_not_found`` are the value's fault; 401, 429, 5xx, timeouts and network
     errors aren't. A ``ValueError`` is the value's fault if it names the field or quotes the value. Causes are
     checked too, so errors wrapped by a retry library are found; the first conclusive error decides.
+
+    Args:
+        error: What the call raised.
+        values: The tuned values that the call read, by field, without secrets.
     """
     facts = [_facts(each) for each in chain(error)]
     fields = _named(facts, values)

@@ -199,6 +199,13 @@ def hashed_user_id(user_id: str, key: bytes) -> str:
 
     The same id and key yield the same text, so a user's rows still join. Without the key, the user can't be
     identified, not even by trying ids.
+
+    Args:
+        user_id: The plain id.
+        key: The secret, such as ``WINDSOCK_USER_ID_KEY`` has.
+
+    Returns:
+        37 ASCII characters.
     """
     text = str(user_id).encode("utf-8", "surrogatepass")
     return f"hmac:{hmac.digest(key, text, 'sha256').hex()[:32]}"

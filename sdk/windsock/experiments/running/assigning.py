@@ -95,7 +95,7 @@ def assign(
             if options.dry_run:
                 count.update(str(each["arm"]) for each in given)
             elif given:
-                count.update(_enrolled(connection, experiment, options, fields, given))
+                count.update(_enrol(connection, experiment, options, fields, given))
         if not page:
             return count
         after = page[-1][0]
@@ -119,7 +119,7 @@ def undo(connection: "Connection", experiment: Experiment, options: Options) -> 
             return freed
 
 
-def _enrolled(
+def _enrol(
     connection: "Connection",
     experiment: Experiment,
     options: Options,
