@@ -111,6 +111,13 @@ def test_a_row_of_usage_fits_80_columns_without_a_value_that_is_broken_in_two():
     assert max(map(len, out.getvalue().splitlines())) <= 80
 
 
+def test_a_statement_of_several_lines_is_shown_as_such():
+    out = StringIO()
+    scene = Scene("A change", "It takes effect at once.", did="UPDATE profiles\nSET config_id = NULL;")
+    show(Console(file=out, width=80, highlight=False), 3, scene)
+    assert "   SQL> UPDATE profiles\n        SET config_id = NULL;\n" in out.getvalue()
+
+
 def test_the_same_as_data_whatever_the_users_environment(demo):
     process = demo("--json", **FOREIGN)
     out, errors = process.communicate(timeout=120)

@@ -106,9 +106,10 @@ def show(console: Console, number: int, step: Scene) -> None:
     print_lines(console)
     print_lines(console, (f"{number}. {step.title}", "bold"))
     print_lines(console, (step.why, "italic"), indent=3)
-    if step.did:
-        prompt = "SQL>" if step.did[0].isupper() else "$"
-        print_lines(console, (f"{prompt} {step.did}", "cyan"), indent=3, hanging=len(prompt) + 1)
+    prompt = "SQL> " if step.did[:1].isupper() else "$ "
+    for line in step.did.splitlines():
+        print_lines(console, (prompt + line, "cyan"), indent=3, hanging=len(prompt))
+        prompt = " " * len(prompt)
     for name, text in step.seen.items():
         _show_seen(console, name, text)
     for name, value in step.milliseconds.items():
