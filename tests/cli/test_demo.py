@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from windsock.demo.story import Scene
 from windsock.usage.record import UsageRecord
 
 WINDSOCK = Path(sys.executable).parent / "windsock"
+README = Path(__file__).parents[2] / "README.md"
 FOREIGN = {
     "DATABASE_URL": "postgresql://nowhere.invalid/none",
     "ENVIRONMENT": "development",
@@ -88,6 +90,8 @@ def test_the_story_is_told_and_every_promise_is_kept(demo):
     assert "BROKEN" not in out
     assert "gpt-4oo 404, then gpt-4o-mini 200" in out
     assert out.count(" ms") > 7
+    [excerpt] = re.findall(r"^```text\n(5\. .*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+    assert set(excerpt.splitlines()) <= set(out.splitlines())
 
 
 def test_a_row_of_usage_fits_80_columns_without_a_value_that_is_broken_in_two():
