@@ -42,6 +42,6 @@ def _refused() -> Iterable[CheckMessage]:
     for misfit in misfits(served, declarations):
         yield Error(
             f"flag {misfit.flag.key!r}: {misfit.message}",
-            hint=f"mend {misfit.flag.source}; `manage.py windsock check` has the line",
+            hint=f"correct {misfit.flag.source}; `manage.py windsock check` has the line",
             id="windsock.E001",
         )

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     import psycopg
 
 ANALYST: Final = "windsock_analyst"
-TESTED: Final = frozenset({"postgres", "duckdb", "pyspark"})
-"""Backends whose results are compared in tests; for others, tests only compile the queries."""
 
 Row = dict[str, object]
 

@@ -1,6 +1,6 @@
 """A lint rule's input and output."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -112,7 +112,3 @@ class FlagSite:
     def at(self, *inner: str | int) -> Tokens:
         """The pointer to something inside the flag."""
         return (*self.tokens, *inner)
-
-
-FlagCheck: TypeAlias = Callable[[FlagSite], Iterator[Hit]]
-DocumentCheck: TypeAlias = Callable[[DocumentSite], Iterator[Hit]]
