@@ -102,13 +102,22 @@ def test_a_profile_and_an_arm_that_only_together_do_not_fit(windsock, project):
         ("app", "write module:Class"),
         ("nowhere:X", "cannot be imported"),
         ("app:Search", "not a windsock.Settings class"),
+        ("broken:X", "the module cannot be imported: broken.py:2: SyntaxError: '(' was never closed\n"),
+        ("wrong:X", "the module cannot be imported: wrong.py:1: NameError: name 'nothing' is not defined\n"),
+        ("ends:X", "the module cannot be imported: ends.py:2: SystemExit: 3\n"),
+        ("lacks:X", "No module named 'nowhere'; run this in the project's folder, with its packages"),
     ],
 )
-def test_what_is_not_a_settings_class(windsock, project, name, words):
+def test_what_is_not_a_settings_class(windsock, project, tmp_path, name, words):
     project({"production": {}, "development": {}})
+    (tmp_path / "broken.py").write_text("x = 1\nclass X(\n")
+    (tmp_path / "wrong.py").write_text("x = nothing\n")
+    (tmp_path / "ends.py").write_text("import sys\nsys.exit(3)\n")
+    (tmp_path / "lacks.py").write_text("import nowhere\n")
     done = windsock("check", name)
     assert done.returncode == 1
     assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_classes_that_pyproject_lists_are_imported_where_the_command_says_so(windsock, project, tmp_path):

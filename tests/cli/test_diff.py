@@ -66,6 +66,14 @@ def test_outside_a_repository(windsock, write):
     done = windsock("diff", GIT_CEILING_DIRECTORIES="/")
     assert done.returncode == 4
     assert "git rev-parse: not a git repository" in done.stderr
+    assert "; run this in the project's folder, or `git init` and commit the flags first" in done.stderr
+
+
+def test_before_the_first_commit(windsock, write, git):
+    write({"f": boolean()})
+    done = windsock("diff")
+    assert done.returncode == 1
+    assert "HEAD: Git has no such revision here; commit the flag files first" in done.stderr
 
 
 def test_a_path_that_does_not_exist_is_reported(windsock, write, git):

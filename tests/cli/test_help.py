@@ -47,6 +47,13 @@ def test_help_has_an_example_that_names_options_that_exist(command):
         assert option in done.stdout.partition("Options:")[2], option
 
 
+@pytest.mark.parametrize("verb", sorted({command[0] for command in COMMANDS if len(command) > 1}))
+def test_a_verb_of_several_shows_its_help(verb):
+    done = invoke(verb)
+    assert "\n\nCommands:\n  " in done.output
+    assert "\\n" not in done.output
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_an_unknown_option_is_wrong_usage(command):
     done = invoke(*command, "--nonsense")

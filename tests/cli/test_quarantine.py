@@ -55,8 +55,11 @@ def test_the_list(run, withdrawn):
 def test_the_change_can_be_applied_with_git(run, withdrawn, tmp_path):
     path = tmp_path / "flagd/teacher.flagd.json"
     write_flags(path, {"teacher": object_flag({"base": {"model": "typo", "top_k": 3}}, "base")})
+    profiles = object_flag({"none": {}, "3f0c": {"model": "typo"}}, "none")
+    profiles["metadata"] = {"config.3f0c": "patient and thorough"}
+    write_flags(tmp_path / "flagd/mirror/profiles.flagd.json", {"teacher.profile": profiles})
     done = run("list", "--as-change")
-    assert "settings = settings - 'model' where id = '3f0c'" in done.stdout
+    assert "# windsock profile edit --unset=model -- 'patient and thorough'\n" in done.stdout
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     patch = subprocess.run(
         ["git", "apply"], cwd=tmp_path, input=done.stdout, text=True, check=False, capture_output=True

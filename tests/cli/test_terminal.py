@@ -94,6 +94,15 @@ def test_a_profile_has_its_name(project, windsock):
     assert json.loads(done.stdout)["config_name"] == "patient and thorough"
 
 
+def test_a_long_value_shares_a_line_with_its_layer_where_both_fit(project):
+    model = "anthropic/claude-3.5-sonnet-20241022"
+    with (project / "app.py").open("a") as file:
+        file.write(f"    model: str = {model!r}\n")
+    shown = at_80_columns(project, "explain", "teacher", "--user", "ada", "--settings", "app:Teacher")
+    assert f"  model            {model}  default\n" in shown
+    assert "  retrieval_top_k  25  profile teacher.profile/patient and thorough" in shown
+
+
 def test_the_command_that_lifts_is_one_line(project, windsock):
     board = project / ".windsock" / "quarantine.json"
     from windsock.healing.boards import FileBoard

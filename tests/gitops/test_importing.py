@@ -149,6 +149,7 @@ def test_top_level_values_go_into_their_own_class():
         ("a: {1: x}", FlagFileError, "the key 1 is not a text"),
         ("a: {class: x}", ConfigurationError, "cannot be a field's name"),
         ("feature_flags: {a: 1}", ConfigurationError, "must be a mapping of names to true or false"),
+        ("featureFlags: {a: true}", ConfigurationError, "is called `feature_flags`; rename 'featureFlags'"),
         ("a: {b: 1}\nenvironments: {base: {}}", ConfigurationError, "`base` is the variant of the others"),
         ("a: !!python/object:os.system {}", FlagFileError, "not YAML"),
     ],
@@ -375,10 +376,45 @@ def test_what_is_hostile_or_not_a_configuration_ends_in_one_line(data, words):
         b"splits: [{name: train, share: 0.8}]\nfeature_management: {feature_flags: [a]}\n",
         b"flags: {a: {x: 1}}\nvalues: {b: {x: 2}}\n",
         b"features: {search: {actors: 3}}\nobjects: [{name: a}]\nresults: [{name: a}]\n",
+        b"features: {rag: {enabled: true, rules: [a]}}\nlayers: [{name: a, type: dense}]\n",
+        b"items: [{name: a, enabled: true}]\nmodels: [{id: a, enabled: true, variants: [b]}]\n",
+        b"search: {defaultValue: 1}\nranking: {variants: [a], enabled: true}\nlimit: 3\n",
+        b"feature_flags: {}\nalerts: {enabled: true, rules: [{name: a}]}\n",
     ],
 )
 def test_a_configuration_with_another_tools_words_is_one_all_the_same(data):
     assert read_configuration(data, "c.yaml")
+
+
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [
+        (b'{"feature_gates": [{"name": "a", "enabled": true, "rules": []}], "time": 1}', "feature_gates"),
+        (b'{"feature_gates": {}}', "feature_gates"),
+        (b'{"dynamic_configs": {"a": {"value": {}, "rule_id": "x"}}}', "dynamic_configs"),
+        (b'{"featureFlags": [{"id": "1", "key": "a", "rolloutId": "2"}], "version": "4"}', "featureFlags"),
+        (b'{"rollouts": [{"id": "1", "experiments": [], "variations": []}]}', "rollouts"),
+        (b'{"data": {"features": [{"name": "a", "enabled": true}]}}', "data.features"),
+        (b'{"project": {"environment": {"flags": {"a": {"variants": []}}}}}', "project.environment.flags"),
+        (b'{"content": [{"name": "a", "status": "on"}], "totalElements": 1}', "content"),
+        (b'{"Feature-Toggles": {"a": {"enabled": true}}}', "Feature-Toggles"),
+        (b'{"toggles": [{"name": "a", "enabled": true, "variant": {}}]}', "toggles"),
+        (b'{"campaigns": [{"id": 1, "variations": [], "status": "RUNNING"}], "sdkKey": "x"}', "campaigns"),
+        (b"ff4j:\n  features:\n  - uid: a\n    enable: true\n", "ff4j.features"),
+        (b'{"flags": {"a": {"on": true, "fallthrough": {}}}, "segments": {}}', "flags"),
+        (b'{"key": "a", "variations": [], "environments": {}}', "the top level"),
+        (b'{"a": {"value": true, "variation": 0, "trackEvents": false}}', "the top level"),
+        (b'{"a": {"defaultValue": true, "rules": []}}', "the top level"),
+        (
+            b'{"a": {"defaultVariant": "x", "state": "ENABLED"}, "b": {"defaultVariant": "x", "on": 1}}',
+            "the top",
+        ),
+    ],
+)
+def test_flags_of_a_tool_that_is_not_known_are_refused_in_one_line(data, place):
+    with pytest.raises(FlagFileError, match=f"c.yaml: {place}.* looks like another tool's flags") as refused:
+        read_configuration(data, "c.yaml")
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("text", ["a: {b: 1}\na: {c: 2}\n", "a:\n  b: 1\n  b: 2\n", "a: [{b: 1, b: 1}]\n"])

@@ -10,6 +10,7 @@ from tests.flagfiles import object_flag
 from tests.settings.teacher import Serve
 
 import windsock
+from windsock.errors import MisuseError
 from windsock.healing import misuse
 
 
@@ -45,6 +46,22 @@ def several(settings: Tutor) -> Iterator[str]:
 def test_heal_with_an_asynchronous_call(call: object) -> None:
     with pytest.raises(TypeError, match=r"windsock\.heal got an async function; write await windsock\.aheal"):
         windsock.heal(Tutor.for_user("ann"), call)
+
+
+@pytest.mark.parametrize(
+    ("settings", "call", "given"),
+    [
+        (Tutor, plain, "the class Tutor and function"),
+        (None, plain, "NoneType and function"),
+        (TUTOR, None, "Tutor and NoneType"),
+        (plain, TUTOR, "function and Tutor"),
+    ],
+    ids=["a class", "nothing", "no function", "swapped"],
+)
+def test_what_is_not_settings_and_a_function(settings: object, call: object, given: str) -> None:
+    with pytest.raises(MisuseError, match=r"windsock\.heal takes settings and a function of them") as told:
+        windsock.heal(settings, call)
+    assert f"not {given}; write" in str(told.value)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from openfeature.provider.in_memory_provider import InMemoryProvider
 from tests.providers.sync_server import SyncServer
 from tests.waiting import until
 
@@ -202,6 +203,13 @@ def test_a_missing_extra_is_named(resolver: str, missing: str) -> None:
         check=False,
     )
     assert "install windsock[flagd] from" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("given", ["flagd", InMemoryProvider])
+def test_what_is_not_a_provider_is_refused_and_leaves_nothing_broken(given: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"start\(provider=…\) takes an OpenFeature provider, not "):
+        windsock.start(provider=given, usage=False)
+    assert windsock.feature("nobody_serves_it", default=True)()
 
 
 def test_choosing_files_loads_no_grpc() -> None:

@@ -201,6 +201,12 @@ def test_other_defaults_are_refused(default: Any) -> None:
         windsock.feature("x", default=default)
 
 
+@pytest.mark.parametrize("key", ["", None, 3])
+def test_a_feature_has_a_key(key: Any) -> None:
+    with pytest.raises(DeclarationError, match="the first argument is the flag's key, a text"):
+        windsock.feature(key, default=False)
+
+
 def test_the_process_knows_features_in_the_order_of_their_declaration() -> None:
     """In the order of addresses, which of two features with one key counts would differ from run to run."""
     declared = [windsock.feature(f"ordered_{number}", default=False) for number in range(50)]

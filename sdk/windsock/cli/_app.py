@@ -111,7 +111,8 @@ class LazyGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except _UsageError as error:
-            error.message = escaped(error.message)
+            if type(error).__name__ != "NoArgsIsHelpError":  # the help of a verb, which quotes nothing
+                error.message = escaped(error.message)
             raise
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

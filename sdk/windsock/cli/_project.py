@@ -5,8 +5,10 @@ it.
 """
 
 import importlib
+import os
 import sys
 import tomllib
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
@@ -16,7 +18,7 @@ from typing import Annotated, Any, Final, TypeGuard
 
 import typer
 
-from windsock.errors import ConfigurationError, UnreachableError
+from windsock.errors import ConfigurationError, UnreachableError, WindsockError
 from windsock.lint.linter import LintOptions
 from windsock.lint.rules import BY_CODE
 from windsock.settings.declaration import Declaration
@@ -24,7 +26,7 @@ from windsock.settings.feature_values import DeclaredFeature
 from windsock.settings.features import Feature
 from windsock.settings.process import process
 from windsock.settings.settings import Settings
-from windsock.text import did_you_mean
+from windsock.text import did_you_mean, one_line
 
 LISTED: Final = "pyproject.toml"
 """Instead of a class's name, means all the classes that the project lists."""
@@ -128,16 +130,33 @@ def _named(name: str) -> tuple[ModuleType, Any]:
         )
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # `python -m` adds it, a console script doesn't
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"{name}: the module cannot be imported: {error}; run where it can be"
-        ) from error
+    module = _imported(name, module_name)
     found: Any = module
     for part in object_name.split("."):
         found = getattr(found, part, None)
     return module, found
+
+
+def _imported(name: str, module_name: str) -> ModuleType:
+    failed = f"{name}: the module cannot be imported"
+    try:
+        return importlib.import_module(module_name)
+    except WindsockError:
+        raise
+    except ImportError as error:
+        advice = "run this in the project's folder, with its packages installed"
+        raise ConfigurationError(f"{failed}: {error}; {advice}") from error
+    except (Exception, SystemExit) as error:
+        said = f"{type(error).__name__}: {one_line(error)}"
+        raise ConfigurationError(f"{failed}: {_place(error)}: {said}") from error
+
+
+def _place(error: BaseException) -> str:
+    """The file and the line that raised an error, which Python also gives for a line that it can't parse."""
+    path, line = traceback.extract_tb(error.__traceback__)[-1][:2]
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        path, line = error.filename, error.lineno
+    return f"{os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else path}:{line}"
 
 
 def _checked(name: str, module: ModuleType, found: object) -> type[Settings]:

@@ -1,10 +1,12 @@
 """`windsock explain`: where each value of a user's settings comes from, now or at a past moment."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from windsock.cli._database import database
 from windsock.cli._project import class_with_flag, settings_classes
 from windsock.cli._say import print_json, say
 from windsock.flagfiles.files import DEFAULT_FOLDER
@@ -35,7 +37,12 @@ def command(
     folder: Annotated[Path, typer.Option(help="The folder of the flag files.")] = DEFAULT_FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     database_url: Annotated[
-        str | None, typer.Option(envvar="DATABASE_URL", show_envvar=True, help="The database.")
+        str | None,
+        typer.Option(
+            envvar="DATABASE_URL",
+            show_envvar=True,
+            help="The database; without it, for a past moment, an embedded PostgreSQL in .windsock/postgres.",
+        ),
     ] = None,
 ) -> None:
     """Explain a user's settings, field by field, now or at a past moment.
@@ -44,7 +51,9 @@ def command(
     """
     chosen = class_with_flag(settings_classes(settings or ()), flag)
     asked = Question(chosen, user, context_of(context or (), None, environment), environment, folder)
-    told = explained(asked, None if at is None else moment(at), database_url)
+    when = None if at is None else moment(at)
+    with nullcontext(database_url) if when is None else database(database_url) as url:
+        told = explained(asked, when, url)
     if as_json:
         print_json(told.to_dict())
         return

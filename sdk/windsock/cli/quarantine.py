@@ -31,7 +31,11 @@ def list_withdrawn(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
     as_change: Annotated[
-        bool, typer.Option("--as-change", help="Print the change that makes it permanent: a diff, or SQL.")
+        bool,
+        typer.Option(
+            "--as-change",
+            help="Print what makes it permanent: a diff of the files, and commands for profiles.",
+        ),
     ] = False,
     folder: Annotated[Path, typer.Option(help="The folder of the flag files in Git.")] = DEFAULT_FOLDER,
     database_url: DatabaseUrl = None,
@@ -44,7 +48,8 @@ def list_withdrawn(
     if as_json:
         print_json([asdict(each) for each in found])
     elif as_change:
-        print_patch(permanent(found, read_files([folder]) if folder.exists() else ()))
+        files = read_files([folder]) if folder.exists() else ()
+        print_patch(permanent(found, files, names_of_profiles(database_url, folder)))
     elif found:
         names = names_of_profiles(database_url, folder)
         for each in found:

@@ -54,7 +54,8 @@ def source_of(path: Path) -> str:
         with warnings.catch_warnings(action="ignore"):  # an invalid escape sequence
             tree = ast.parse(data)
     except (SyntaxError, ValueError, LookupError) as error:
-        raise UnfitError(f"not Python: {error}") from error
+        said = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else error
+        raise UnfitError(f"not Python: {said}") from error
     except (RecursionError, MemoryError):
         raise UnfitError("nested too deep") from None
     if _is_deeper(tree, MAX_DEPTH):

@@ -1,5 +1,6 @@
 """Turns a YAML configuration with environment overrides into flags and settings classes, value for value."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -155,6 +156,9 @@ def _environments(configuration: Mapping[str, JsonValue]) -> Mapping[str, Mappin
 
 
 def _features(view: Mapping[str, JsonValue]) -> Mapping[str, bool]:
+    for name in view:
+        if name != _FEATURES and re.sub("[^a-z]", "", name.lower()) == "featureflags":
+            raise ConfigurationError(f"the section of features is called `{_FEATURES}`; rename {name!r}")
     found = view.get(_FEATURES) or {}
     if not isinstance(found, Mapping) or not all(isinstance(value, bool) for value in found.values()):
         raise ConfigurationError(f"`{_FEATURES}` must be a mapping of names to true or false")

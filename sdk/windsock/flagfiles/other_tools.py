@@ -108,9 +108,16 @@ def _aws_appconfig(content: Content) -> bool:
 
 
 def _azure(content: Content) -> bool:
-    """The schema of Microsoft's feature management, in its two spellings."""
+    """The schema of Microsoft's feature management, in its two spellings, and the older one of .NET."""
     sections = (content.get(name) for name in ("feature_management", "FeatureManagement"))
-    return any(isinstance(each, Mapping) and _each_has(each.get("feature_flags"), "id") for each in sections)
+    return any(
+        isinstance(each, Mapping)
+        and (
+            _each_has(each.get("feature_flags"), "id")
+            or any(isinstance(flag, Mapping) and "EnabledFor" in flag for flag in each.values())
+        )
+        for each in sections
+    )
 
 
 def _firebase(content: Content) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from windsock.errors import FlagFileError, MissingExtraError
 from windsock.flagfiles.other_tools import FLAGD_FILE, tool_of
+from windsock.flagfiles.unknown_tools import flags_in
 from windsock.flags import JsonValue
 from windsock.text import one_line
 
@@ -47,6 +48,12 @@ def read_configuration(data: bytes, source: str) -> Mapping[str, JsonValue]:
             " write another tool's flags as flagd JSON, see docs/flags.md",
         )
     _Checker(source).check(content, "", 0)
+    if (place := flags_in(content)) is not None:
+        raise FlagFileError(
+            source,
+            f"{place[:80]} looks like another tool's flags, not settings; write them as flagd JSON, see"
+            " docs/flags.md, or rename what only looks like it",
+        )
     return content
 
 

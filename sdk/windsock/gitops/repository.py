@@ -58,6 +58,8 @@ class Repository:
         hint = "fetch it, or name another"
         if self.is_shallow():
             hint = "the clone is shallow: git fetch --unshallow, or fetch-depth: 0 in the checkout action"
+        elif revision == "HEAD":
+            hint = "commit the flag files first"
         raise ConfigurationError(f"{revision}: Git has no such revision here; {hint}")
 
     def is_shallow(self) -> bool:
@@ -217,6 +219,8 @@ class Repository:
         done = self._run(*arguments, data=data, variables=variables)
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
+            if said.startswith("not a git repository"):
+                said += "; run this in the project's folder, or `git init` and commit the flags first"
             raise UnreachableError(f"git {arguments[0]}: {said}")
         return done.stdout
 

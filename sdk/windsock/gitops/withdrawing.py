@@ -1,12 +1,13 @@
-"""Withdrawn values: read, restored, or removed for good by a patch of the flag file (SQL for a profile's)."""
+"""Withdrawn values: read, restored, or removed for good by a patch of the file or an edit of the profile."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from windsock.errors import ConfigurationError
-from windsock.flag_names import MIRROR_FOLDER
+from windsock.flag_names import MIRROR_FOLDER, is_profile
 from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files
 from windsock.flagfiles.formatting import formatted, parsed, written
 from windsock.flagfiles.sets import flag_set
@@ -20,16 +21,19 @@ from windsock.text import escaped, one_line
 from windsock.usage.reading import profile_names
 
 
-def permanent(withdrawals: Sequence[Withdrawal], files: Sequence[FlagFile]) -> Iterator[str]:
+def permanent(
+    withdrawals: Sequence[Withdrawal], files: Sequence[FlagFile], names: Mapping[str, str]
+) -> Iterator[str]:
     """Yield, line by line, the change that removes the withdrawn values from their files and profiles.
 
-    A value in a flag file becomes a patch that ``git apply`` takes; a value of a profile becomes an UPDATE
-    that is commented out. The withdrawals come from a database that services write, so the patch contains
-    none of their text: it is built from the parsed file, and their text appears escaped in comment lines.
+    A value in a flag file becomes a patch that ``git apply`` takes; a value of a profile becomes a command
+    in a comment. The withdrawals come from a database that services write, so the patch contains none of
+    their text: it is built from the parsed file, and their text appears escaped in comment lines.
 
     Args:
         withdrawals: What is withdrawn.
         files: The flag files in Git; YAML is skipped.
+        names: Profiles' names by id.
 
     Raises:
         FlagFileError: A file cannot be read.
@@ -44,7 +48,7 @@ def permanent(withdrawals: Sequence[Withdrawal], files: Sequence[FlagFile]) -> I
         if done:
             left = [each for each in left if each not in done]
             yield from patch_lines(file.path, file.data.decode(), written(content, file.path).decode())
-    yield from map(_comment, left)
+    yield from (_comment(each, names) for each in left)
 
 
 def _take_out(each: Withdrawal, values: Mapping[str, Any], content: Mapping[str, Any]) -> bool:
@@ -63,12 +67,12 @@ def _variant(document: Mapping[str, Any], each: Withdrawal) -> dict[str, Any] | 
     return found if isinstance(found, dict) else None
 
 
-def _comment(each: Withdrawal) -> str:
+def _comment(each: Withdrawal, names: Mapping[str, str]) -> str:
     flag, variant, field = escaped(each.flag), escaped(each.variant), escaped(each.field)
-    if not each.flag.endswith(".profile"):
-        return f"# {field} of flag {flag!r} variant {variant!r} is in none of these files\n"
-    field, variant = field.replace("'", "''"), variant.replace("'", "''")
-    return f"# update app_configurations set settings = settings - '{field}' where id = '{variant}';\n"  # noqa: S608 - shown, not run
+    if is_profile(each.flag) and each.variant in names:
+        edit = ("windsock", "profile", "edit", f"--unset={field}", "--", escaped(names[each.variant]))
+        return f"# {shlex.join(edit)}\n"
+    return f"# {field} of flag {flag!r} variant {variant!r} is in none of these files\n"
 
 
 def withdrawals(database_url: str | None) -> list[Withdrawal]:

@@ -63,7 +63,7 @@ def heal(
             raise
         except Exception as error:
             if not attempt.lower(error):
-                if not attempt.settings.__dict__:
+                if not isinstance(settings, Settings) or not attempt.settings.__dict__:
                     _misuse().tell_unread(call, settings)
                 raise
         else:
@@ -122,7 +122,7 @@ async def aheal(
             raise
         except Exception as error:
             if not attempt.lower(error):
-                if not attempt.settings.__dict__:
+                if not isinstance(settings, Settings) or not attempt.settings.__dict__:
                     _misuse().tell_unread(call, settings)
                 if isinstance(error, TimeoutError) and attempt.error is not None and attempt.left() == 0:
                     raise attempt.error from None

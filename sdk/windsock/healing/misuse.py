@@ -6,6 +6,7 @@ from typing import Any
 
 from windsock.errors import MisuseError
 from windsock.logs import get_logger
+from windsock.settings.settings import Settings
 
 logger = get_logger("windsock.healing")
 
@@ -37,7 +38,17 @@ def refuse_plain(answer: object) -> None:
 
 
 def tell_unread(call: Callable[..., object], settings: object) -> None:
-    """Warn once per call site that it reads outer settings instead of its argument."""
+    """Warn once per call site that it reads outer settings instead of its argument.
+
+    Raises:
+        MisuseError: There are no settings, or there is nothing to call.
+    """
+    if not isinstance(settings, Settings) or not callable(call):
+        given = f"{_kind(settings)} and {_kind(call)}"
+        raise MisuseError(
+            f"windsock.heal takes settings and a function of them, not {given}; write"
+            " windsock.heal(Teacher.for_user(user_id), lambda s: …s.field…) with your class"
+        )
     code = getattr(call, "__code__", None)
     if not isinstance(code, CodeType) or code in _warned or not _holds(call, code, settings):
         return
@@ -49,6 +60,11 @@ def tell_unread(call: Callable[..., object], settings: object) -> None:
         " windsock.heal(settings, lambda s: …s.field…)",
         code.co_filename, code.co_firstlineno, code.co_name, type(settings).__name__,
     )  # fmt: skip
+
+
+def _kind(given: object) -> str:
+    """What an argument is, without its values, which may be secret."""
+    return f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
 
 
 def _holds(call: Any, code: CodeType, settings: object) -> bool:

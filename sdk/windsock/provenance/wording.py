@@ -5,11 +5,14 @@ from windsock.provenance.explanation import Explanation, Provenance
 from windsock.text import escaped
 
 _LONG = 30
-"""Maximum characters of a value before its origin moves to the next line, to keep tables narrow."""
+"""Characters of a value that widen the column of all values."""
+
+_COLUMNS = 80
+"""Columns in which a long value and its origin share a line; else the origin is below."""
 
 
 def text(explanation: Explanation) -> str:
-    """A line for each field, two where its value is long; each has nothing that acts on a terminal."""
+    """A line for each field, two where a long value leaves no room; none acts on a terminal."""
     rows = [
         (each.field, escaped(str(each.value)), _where(each, explanation.config_name))
         for each in explanation.fields
@@ -18,11 +21,11 @@ def text(explanation: Explanation) -> str:
     value_width = max((len(value) for _, value, _ in rows if len(value) <= _LONG), default=0)
     lines = [_head(explanation)]
     for name, value, where in rows:
-        if len(value) > _LONG:
+        line = f"  {name:<{name_width}}  {value:<{value_width}}  {where}"
+        if len(value) > _LONG and len(line) > _COLUMNS:
             lines.append(f"  {name:<{name_width}}  {value}")
-            lines.append(f"  {'':<{name_width}}  {'':<{value_width}}  {where}")
-        else:
-            lines.append(f"  {name:<{name_width}}  {value:<{value_width}}  {where}")
+            line = f"  {'':<{name_width}}  {'':<{value_width}}  {where}"
+        lines.append(line)
     return "\n".join(map(escaped, [*lines, *(f"  refused: {each}" for each in explanation.refused)]))
 
 

@@ -59,6 +59,12 @@ class Running:
 
     def __init__(self, options: StartOptions) -> None:
         refuse_eventlet()
+        if (given := options.provider) is not None and (
+            isinstance(given, type) or not hasattr(given, "attach")
+        ):
+            raise ConfigurationError(
+                f"windsock.start(provider=…) takes an OpenFeature provider, not {given!r:.80}"
+            )
         usage = options.usage if options.usage is not None else _database_url()
         self._writer = _writer(usage)
         context: Mapping[str, EvaluationContextAttribute] = {"environment": options.environment}
@@ -156,5 +162,10 @@ def _writer(usage: "Sink | UsageWriter | str | Literal[False] | None") -> "Usage
 
     if isinstance(usage, UsageWriter):
         return usage
+    if not isinstance(usage, str) and (isinstance(usage, type) or not hasattr(usage, "write")):
+        raise ConfigurationError(
+            "windsock.start(usage=…) takes a PostgreSQL URL, an object with `write`, or False,"
+            f" not {type(usage).__name__}"
+        )
     sink = PostgresSink(usage) if isinstance(usage, str) else usage
     return UsageWriter(sink, options=UsageOptions(user_id_key=user_id_key()))

@@ -51,6 +51,8 @@ class DeclaredFeature(Generic[V]):
     """
 
     def __init__(self, key: str, default: V, env: str | None) -> None:
+        if not isinstance(key, str) or not key:
+            raise DeclarationError(f"feature({key!r}): the first argument is the flag's key, a text")
         self.key, self.default, self.variable = key, default, env
         self.plain_default = plain(default)
         self._members = dict(_members(default)) if isinstance(default, Enum) else None

@@ -196,7 +196,7 @@ def feature(
         env: An environment variable that overrides the flag if it's set and not empty.
 
     Raises:
-        DeclarationError: The default isn't a boolean, text, a number or a member of an enum of texts or whole
-            numbers.
+        DeclarationError: The key is empty or isn't text, or the default isn't a boolean, text, a number or a
+            member of an enum of texts or whole numbers.
     """
     return _asking(DeclaredFeature(key, default, env))

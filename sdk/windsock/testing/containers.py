@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from windsock.errors import ConfigurationError, MissingExtraError
+from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError
+from windsock.text import one_line
 
 try:
     import yaml
+    from docker.errors import DockerException
     from testcontainers.community.postgres import PostgresContainer
     from testcontainers.core.config import ConnectionMode
     from testcontainers.core.container import DockerContainer
@@ -66,12 +68,22 @@ def image(service: str, project: Path) -> str:
 
 @contextmanager
 def postgres(project: Path) -> Iterator[ContainerPostgres]:
-    """Run the Compose file's ``postgres`` service for the duration of the block."""
-    container = PostgresContainer(image("postgres", project), dbname="postgres", driver=None)
-    container.ports.clear()
-    _publish(container, 5432)
-    with container:
+    """Run the Compose file's ``postgres`` service for the duration of the block.
+
+    Raises:
+        ConfigurationError: The Compose file is missing or has no image for the service.
+        UnreachableError: There is no Docker engine, or it can't run the image.
+    """
+    named = image("postgres", project)
+    with _one_sentence(named):
+        container = PostgresContainer(named, dbname="postgres", driver=None)
+        container.ports.clear()
+        _publish(container, 5432)
+        container.start()
+    try:
         yield ContainerPostgres(container.get_connection_url())
+    finally:
+        container.stop()
 
 
 @contextmanager
@@ -82,25 +94,44 @@ def flagd(project: Path, folder: Path) -> Iterator[dict[str, str]]:
         The environment variables that make `windsock.start` use it; `start` waits for flagd's flags.
 
     Raises:
-        ConfigurationError: The folder contains no flag file; flagd doesn't start without one.
+        ConfigurationError: The folder contains no flag file, without which flagd doesn't start; or the
+            Compose file is missing or has no image for the service.
+        UnreachableError: There is no Docker engine, or it can't run the image.
     """
     names = sorted(path.name for path in folder.glob("*.flagd.json"))
     if not names:
         raise ConfigurationError(f"{folder}: no *.flagd.json here; flagd doesn't start without a file")
     sources = [{"uri": f"{_INSIDE}/{name}", "provider": "fsnotify"} for name in names]
-    container = (
-        DockerContainer(image("flagd", project))
-        .with_command(["start", "--sources", json.dumps(sources)])
-        .with_volume_mapping(str(folder), _INSIDE, "ro")  # the folder: a rename doesn't reach a mounted file
-        .with_kwargs(user=f"{os.getuid()}:{os.getgid()}")  # only this user can read pytest's folders
-    )
-    _publish(container, _SYNC_PORT)
-    with container:
+    named = image("flagd", project)
+    with _one_sentence(named):
+        container = (
+            DockerContainer(named)
+            .with_command(["start", "--sources", json.dumps(sources)])
+            .with_volume_mapping(str(folder), _INSIDE, "ro")  # a rename doesn't reach a mounted file
+            .with_kwargs(user=f"{os.getuid()}:{os.getgid()}")  # only this user can read pytest's folders
+        )
+        _publish(container, _SYNC_PORT)
+        container.start()
+    try:
         yield {
             "FLAGD_RESOLVER": "in-process",
             "FLAGD_HOST": container.get_container_host_ip(),
             "FLAGD_PORT": str(container.get_exposed_port(_SYNC_PORT)),
         }
+    finally:
+        container.stop()
+
+
+@contextmanager
+def _one_sentence(named: str) -> Iterator[None]:
+    """Make what Docker's client raises one sentence, without the hundred lines of its tracebacks."""
+    try:
+        yield
+    except DockerException as error:
+        raise UnreachableError(
+            f"{named} can't run in a container: {one_line(error)}; is a Docker engine running, is DOCKER_HOST"
+            " right, and can it pull the image?"
+        ) from None
 
 
 def _publish(container: DockerContainer, port: int) -> None:

@@ -39,6 +39,7 @@ def quarantine(visit: Visit) -> Answer:
     found = in_force(visit)
     asked = {"ids": [each.variant for each in found[:_MOST]]}
     named = {number: rest for number, *rest in visit.connection.execute(QUERIES["profiles_by_id"], asked)}
+    names = {number: name for number, (name, *_) in named.items()}
     values = {
         "rows": [
             (
@@ -50,7 +51,7 @@ def quarantine(visit: Visit) -> Answer:
             for each in found[:_MOST]
         ],
         "more": len(found) - _MOST,
-        "change": "".join(permanent(found[:_MOST], git_files(visit.console))) if found else "",
+        "change": "".join(permanent(found[:_MOST], git_files(visit.console), names)) if found else "",
         "may_change": visit.person.role is not Role.READER,
         "lifted": visit.asked.get("lifted", ""),
     }
@@ -71,7 +72,7 @@ class TakingOut:
 
 
 def _out(visit: Visit, each: Withdrawal, profile: Sequence[Any] | None) -> TakingOut | None:
-    """How to make a withdrawal permanent from the console; None if that takes Git or SQL."""
+    """How to make a withdrawal permanent from the console; None if that takes Git or a command."""
     declaration = next((one for one in visit.console.declarations if one.flag == class_flag(each.flag)), None)
     if declaration is None or not visit.person.may_change(declaration.flag):
         return None
