@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -204,6 +205,29 @@ def test_a_class_without_any_value_is_refused_and_an_empty_mapping_forces_nothin
     for empty in ({}, {Tutor: {}}):
         with testing.override(empty) if Tutor in empty else testing.override(target(), empty):
             assert Tutor.for_user("ada").top_k == before
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ({Tutor: 3}, "3 has no field of Tutor: write {'"),
+        ({checkout: True}, "isn't a flag's key: write {'checkout.v2': True}"),
+        ({3: True}, "3 isn't a flag's key: write {'checkout': True}"),
+        ({"tutor": {"top_k": 3}}, "; Tutor reads it: override Tutor, the class"),
+    ],
+    ids=["no fields", "a feature", "a number", "a class's flag"],
+)
+def test_a_mapping_that_is_almost_right_is_told_what_to_write(target, message: str) -> None:
+    with pytest.raises(OverrideError, match=re.escape(message)), testing.override(target):
+        pytest.fail("the block must not run")
+
+
+def test_fields_that_are_no_mapping_are_refused() -> None:
+    with (
+        pytest.raises(OverrideError, match=r"\[1\] has no field of Tutor: write \{'"),
+        testing.override(Tutor, [1]),  # type: ignore[arg-type]
+    ):
+        pytest.fail("the block must not run")
 
 
 def test_an_ordinary_instance_is_refused() -> None:

@@ -151,10 +151,12 @@ def _board(usage: object) -> Board:
 def _writer(usage: "Sink | UsageWriter | str | Literal[False] | None") -> "UsageWriter | None":
     if usage is None or usage is False:
         return None
-    if isinstance(usage, str) and not _is_postgres(usage):
+    if not (
+        _is_postgres(usage) if isinstance(usage, str) else hasattr(usage, "write") or hasattr(usage, "put")
+    ):
         raise ConfigurationError(
             "windsock.start(usage=…): this is not a PostgreSQL URL; write postgresql://user@host/database,"
-            " without the name of a driver such as +asyncpg"
+            " without the name of a driver such as +asyncpg, or pass a sink or False"
         )
     # not loaded by a service that records nothing
     from windsock.usage import UsageOptions, UsageWriter  # noqa: PLC0415
@@ -162,10 +164,5 @@ def _writer(usage: "Sink | UsageWriter | str | Literal[False] | None") -> "Usage
 
     if isinstance(usage, UsageWriter):
         return usage
-    if not isinstance(usage, str) and (isinstance(usage, type) or not hasattr(usage, "write")):
-        raise ConfigurationError(
-            "windsock.start(usage=…) takes a PostgreSQL URL, an object with `write`, or False,"
-            f" not {type(usage).__name__}"
-        )
     sink = PostgresSink(usage) if isinstance(usage, str) else usage
     return UsageWriter(sink, options=UsageOptions(user_id_key=user_id_key()))

@@ -26,6 +26,7 @@ from windsock.settings.feature_values import DeclaredFeature, plain
 from windsock.settings.layers import Layer, Origin
 from windsock.settings.laying import resolve
 from windsock.settings.process import process
+from windsock.settings.resolution import Resolver
 from windsock.settings.shapes import fields_of
 from windsock.settings.views import is_view, key_of
 from windsock.text import did_you_mean
@@ -128,7 +129,7 @@ def override(
             )
         made = _of_mapping(target)
     else:
-        made = _of_settings(target, {**(values or {}), **fields})
+        made = _of_settings(target, {**_mapping(target, values or {}), **fields})
         if values is None and not fields:
             raise OverrideError(_forces_nothing(target))
     with _hooked():
@@ -165,9 +166,19 @@ def _check_asked(made: Sequence[_Override]) -> None:
 def _of_mapping(target: Mapping[Any, Any]) -> list[_Override]:
     flags = {key: value for key, value in target.items() if not isinstance(key, type)}
     made = [
-        each for key, fields in target.items() if isinstance(key, type) for each in _of_settings(key, fields)
+        each
+        for key, fields in target.items()
+        if isinstance(key, type)
+        for each in _of_settings(key, _mapping(key, fields))
     ]
     return [*made, _of_flags(flags)] if flags else made
+
+
+def _mapping(target: type[Settings] | Settings, fields: object) -> Mapping[str, object]:
+    if isinstance(fields, Mapping):
+        return fields
+    name, field = _example(target)
+    raise OverrideError(f"{fields!r} has no field of {name}: write {{{field!r}: {fields!r}}}")
 
 
 def _of_settings(target: type[Settings] | Settings, fields: Mapping[str, object]) -> list[_Override]:
@@ -202,9 +213,15 @@ def _of_settings(target: type[Settings] | Settings, fields: Mapping[str, object]
 
 
 def _forces_nothing(target: type[Settings] | Settings) -> str:
-    settings_class = target if isinstance(target, type) else type(target)
-    name, field = settings_class.__name__, next(iter(settings_class.__windsock__.declaration.fields), "field")
+    name, field = _example(target)
     return f"no value for {name} to force: name a field, as in override({name}, {field}=...)"
+
+
+def _example(target: type[Settings] | Settings) -> tuple[str, str]:
+    """The name of a class, and one of its fields."""
+    settings_class = target if isinstance(target, type) else type(target)
+    resolver = getattr(settings_class, "__windsock__", None)
+    return settings_class.__name__, next(iter(resolver.declaration.fields), "field") if resolver else "field"
 
 
 def _user(settings: Settings) -> str | None:
@@ -222,9 +239,12 @@ def _of_flags(values: Mapping[str, object]) -> _Override:
     loaded = provider.compiled if provider is not None else {}
     known = sorted({*features, *loaded})
     for key, value in values.items():
+        if not isinstance(key, str):
+            named = getattr(getattr(key, "declared", None), "key", "checkout")
+            raise OverrideError(f"{key!r} isn't a flag's key: write {{{named!r}: {value!r}}}")
         if key not in features and key not in loaded:
             raise OverrideError(
-                f"flag {key!r} is neither declared in imported code nor loaded{did_you_mean(key, known)}"
+                f"flag {key!r} is neither declared in imported code nor loaded{_instead(key, known)}"
             )
         if key in features and features[key].fitting(plain(value)) is None:
             raise OverrideError(f"feature {key!r} cannot be {value!r}: it is {features[key].words}")
@@ -237,6 +257,14 @@ def _of_flags(values: Mapping[str, object]) -> _Override:
             expected = " or ".join(sorted(kind.__name__ for kind in kinds))
             raise OverrideError(f"flag {key!r} cannot be {value!r}: its variants are {expected}")
     return _Override({key: plain(value) for key, value in values.items()}, laid=False, user=None)
+
+
+def _instead(key: str, known: Sequence[str]) -> str:
+    for each in process.readers:
+        if isinstance(each, Resolver) and each.declaration.flag == key:
+            name = each.declaration.settings_class.__name__
+            return f"; {name} reads it: override {name}, the class"
+    return did_you_mean(key, known)
 
 
 def _kinds(variants: Any) -> set[type]:
