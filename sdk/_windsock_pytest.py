@@ -205,15 +205,19 @@ def _windsock_markers(request: pytest.FixtureRequest) -> Iterator[None]:
     if not marked:
         yield
         return
-    from windsock.errors import OverrideError  # noqa: PLC0415 - see the module
+    from windsock.errors import WindsockError  # noqa: PLC0415 - see the module
 
-    with ExitStack() as stack:
-        for mark in reversed(marked):  # the closest to the test wins
-            try:
-                stack.enter_context(_override_of(mark))
-            except OverrideError as error:  # a traceback would show only this plugin
-                pytest.fail(f"@pytest.mark.{mark.name}: {error}", pytrace=False)
-        yield
+    # a traceback would show only this plugin
+    try:
+        with ExitStack() as stack:
+            for mark in reversed(marked):  # the closest to the test wins
+                try:
+                    stack.enter_context(_override_of(mark))
+                except (WindsockError, TypeError) as error:
+                    pytest.fail(f"@pytest.mark.{mark.name}: {error}", pytrace=False)
+            yield
+    except WindsockError as error:  # from --flags-strict
+        pytest.fail(str(error), pytrace=False)
 
 
 def _override_of(mark: pytest.Mark) -> AbstractContextManager[None]:
@@ -222,10 +226,11 @@ def _override_of(mark: pytest.Mark) -> AbstractContextManager[None]:
 
     if not mark.args and not mark.kwargs:
         raise OverrideError("nothing to force; `pytest --markers` shows what it takes")
-    if mark.name == "flags" and mark.args and not isinstance(mark.args[0], Mapping):
-        raise OverrideError(f"{mark.args[0]!r} has no value; `pytest --markers` shows what it takes")
     if mark.name == "settings":
         return override(*mark.args, **mark.kwargs)
     if mark.name == "profile":
-        return override(profile(*mark.args))
-    return override({**(mark.args[0] if mark.args else {}), **mark.kwargs})
+        return override(profile(*mark.args, **mark.kwargs))
+    for each in mark.args:
+        if not isinstance(each, Mapping):
+            raise OverrideError(f"{each!r} has no value; `pytest --markers` shows what it takes")
+    return override({key: value for each in (*mark.args, mark.kwargs) for key, value in each.items()})

@@ -133,6 +133,7 @@ def test_profiles_healed_values_and_strict_overrides(project: Path) -> None:
     done = run(project, "-n", "0", "--flags-strict")
     assert "4 passed, 1 error" in done.stdout, done.stdout + done.stderr
     assert "no code asked for 'checkout' while it was overridden (--flags-strict)" in done.stdout
+    assert "overriding.py" not in done.stdout, "the same line, without a traceback"
 
 
 def test_a_marker_that_does_not_fit_fails_its_test_alone(project: Path) -> None:
@@ -142,10 +143,18 @@ def test_a_marker_that_does_not_fit_fails_its_test_alone(project: Path) -> None:
         "@pytest.mark.settings(app.Tutor, None)\ndef test_class_alone(): ...\n"
         "@pytest.mark.flags\ndef test_empty(): ...\n"
         "@pytest.mark.flags('checkout')\ndef test_text(): ...\n"
+        "@pytest.mark.flags({'checkout': True}, 4)\ndef test_two(): ...\n"
+        "@pytest.mark.settings(app.Tutor, 3)\ndef test_number(): ...\n"
+        "@pytest.mark.profile('big', 'nowhere')\ndef test_path(): ...\n"
+        "@pytest.mark.profile('big', top_k=3)\ndef test_field(): ...\n"
         "def test_good(): ...\n"
     )
     done = run(project, "-n", "0")
-    assert "1 passed, 4 errors" in done.stdout
+    assert "1 passed, 8 errors" in done.stdout
+    assert "@pytest.mark.flags: 4 has no value; `pytest --markers`" in done.stdout
+    assert "@pytest.mark.settings: 3 has no field of Tutor: write {'top_k': 3}" in done.stdout
+    assert "@pytest.mark.profile: nowhere: No such file or directory" in done.stdout
+    assert "@pytest.mark.profile: profile() got an unexpected keyword argument 'top_k'" in done.stdout
     assert "@pytest.mark.settings: no value for Tutor to force" in done.stdout
     assert "@pytest.mark.flags: nothing to force; `pytest --markers` shows what it takes" in done.stdout
     assert "@pytest.mark.flags: 'checkout' has no value; `pytest --markers`" in done.stdout

@@ -233,7 +233,7 @@ def _user(settings: Settings) -> str | None:
     return key_of(settings)
 
 
-def _of_flags(values: Mapping[str, object]) -> _Override:
+def _of_flags(values: Mapping[Any, object]) -> _Override:
     features = {each.key: each for each in process.readers if isinstance(each, DeclaredFeature)}
     provider = process.evaluating().in_process()
     loaded = provider.compiled if provider is not None else {}
