@@ -8,7 +8,7 @@ from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Annotated, Any, NoReturn
 
-from windsock.cli._say import note, say, warn
+from windsock.cli._say import note, say, warn, wrapped
 from windsock.errors import MissingExtraError, UnreachableError, WindsockError
 from windsock.text import did_you_mean, escaped
 
@@ -111,9 +111,10 @@ class LazyGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except _UsageError as error:
-            if type(error).__name__ != "NoArgsIsHelpError":  # the help of a verb, which quotes nothing
-                error.message = escaped(error.message)
-            raise
+            if type(error).__name__ == "NoArgsIsHelpError":  # the help of a verb, which quotes nothing
+                raise
+            first, *more = wrapped(f"Error: {escaped(error.format_message())}", sys.stderr)
+            raise _UsageError("\n".join([first.removeprefix("Error: "), *more]), ctx=error.ctx) from error
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the verb; for a misspelt one, suggest the nearest."""

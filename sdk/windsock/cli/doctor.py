@@ -1,5 +1,6 @@
 """`windsock doctor`: what usually goes wrong, what serves, and who buckets users as the flag files say."""
 
+import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -42,6 +43,7 @@ def command(
     """
     if ofrep_url is not None and not ofrep_url.startswith(("http://", "https://")):
         raise typer.BadParameter("give an http:// or https:// address", param_hint="--ofrep")
+    logging.getLogger("windsock").addHandler(logging.NullHandler())  # the checks say the same
     options = ExamineOptions(
         flags, context_of(attribute or [], None, environment_name()), database_url, ofrep_url, rpc
     )

