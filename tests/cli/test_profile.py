@@ -111,7 +111,7 @@ def test_list_and_show(run, users):
     [
         (("show", "cold"), "there is no profile 'cold'; there is 'experimental_v1'"),
         (("create", "experimental_v1"), "there is a profile 'experimental_v1' already"),
-        (("edit", "experimental_v1", "--unset", "color"), "the profile doesn't set color"),
+        (("edit", "experimental_v1", "--unset", "color"), "the profile doesn't set 'color'"),
         (("edit", "experimental_v1", "--set", "temperature"), "write the field and its value"),
         (("assign", "cold", "x"), "there is no active profile 'cold'; there is 'experimental_v1'"),
         (("assign", "experimental_v2", "x"), "did you mean 'experimental_v1'?"),

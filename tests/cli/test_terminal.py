@@ -31,11 +31,11 @@ class Teacher(windsock.Settings, flag="teacher"):
 """
 
 
-def at_80_columns(folder, *arguments):
+def at_80_columns(folder, *arguments, told=subprocess.DEVNULL):
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
     with subprocess.Popen(
-        [WINDSOCK, *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.DEVNULL,
+        [WINDSOCK, *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=theirs, stderr=told,
         env=os.environ | {"NO_COLOR": "1", "TERM": "xterm-256color"},
     ):  # fmt: skip
         os.close(theirs)
@@ -92,6 +92,13 @@ def test_a_profile_has_its_name(project, windsock):
     )
     done = windsock("explain", "teacher", "--user", "ada", "--settings", "app:Teacher", "--json")
     assert json.loads(done.stdout)["config_name"] == "patient and thorough"
+
+
+def test_wrong_usage_fits(project):
+    shown = at_80_columns(project, "token", "make", "bob", "--role", "boss", told=subprocess.STDOUT)
+    assert "Error: Invalid value for '--role': " in shown
+    assert "admin" in shown
+    assert max(map(len, shown.splitlines())) <= COLUMNS
 
 
 def test_a_long_value_shares_a_line_with_its_layer_where_both_fit(project):

@@ -12,6 +12,7 @@ from windsock.cli._say import print_json, say
 from windsock.doctor.checkup import Check
 from windsock.doctor.examining import ExamineOptions, examine
 from windsock.gitops.contexts import context_of
+from windsock.logs import get_logger
 from windsock.variables import environment_name
 
 
@@ -43,7 +44,7 @@ def command(
     """
     if ofrep_url is not None and not ofrep_url.startswith(("http://", "https://")):
         raise typer.BadParameter("give an http:// or https:// address", param_hint="--ofrep")
-    logging.getLogger("windsock").addHandler(logging.NullHandler())  # the checks say the same
+    get_logger("windsock").addHandler(logging.NullHandler())  # the checks say the same
     options = ExamineOptions(
         flags, context_of(attribute or [], None, environment_name()), database_url, ofrep_url, rpc
     )

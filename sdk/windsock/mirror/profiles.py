@@ -71,9 +71,8 @@ class ProfileRow:
             ConfigurationError: A field in `unset` isn't set.
         """
         if missing := [field for field in unset if field not in self.settings]:
-            raise ConfigurationError(
-                f"the profile doesn't set {', '.join(map(repr, missing))}; leave it out of --unset"
-            )
+            named = ", ".join(map(repr, missing))
+            raise ConfigurationError(f"the profile doesn't set {named}; leave it out of --unset")
         kept = {field: value for field, value in self.settings.items() if field not in unset}
         return ProfileRow(
             {**kept, **values},
