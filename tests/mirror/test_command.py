@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.flagfiles import object_flag, write_flags
 from tests.waiting import eventually
 
 WINDSOCK = [sys.executable, "-c", "from windsock.cli import main; main()"]
@@ -60,6 +61,15 @@ def test_once_then_verify_then_dry_run(windsock_command, world):
     assert (
         "differs" in windsock_command("mirror", "verify", *options, expect=1, DATABASE_URL=world.url).stdout
     )
+
+
+def test_a_misspelt_flag_is_warned_of(windsock_command, world, tmp_path):
+    write_flags(tmp_path / "flagd" / "teacher.flagd.json", {"teacher": object_flag({"base": {}}, "base")})
+    options = ["mirror", "once", "--dry-run", "--folder", str(world.folder)]
+    done = windsock_command(*options, "--flag", "taecher", expect=0, DATABASE_URL=world.url)
+    assert "no file in flagd has the flag 'taecher'; did you mean 'teacher'?" in done.stderr
+    done = windsock_command(*options, "--flag", "teacher", expect=0, DATABASE_URL=world.url)
+    assert "has the flag" not in done.stderr
 
 
 def test_flags_may_come_from_the_environment(windsock_command, world):

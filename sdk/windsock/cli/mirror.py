@@ -24,17 +24,17 @@ from windsock.cli._mirror_options import (
     Shards,
     taking,
 )
-from windsock.cli._say import progress, say, say_whole
+from windsock.cli._say import progress, say, say_whole, warn
 from windsock.cli._service_log import log_to_stderr
 from windsock.cli._signals import stop_event
 from windsock.flagfiles.files import DEFAULT_FOLDER
-from windsock.flagfiles.sets import running_experiments
+from windsock.flagfiles.sets import object_flags, running_experiments
 from windsock.gitops.rollout import parse_duration
 from windsock.mirror.health import serve_health
 from windsock.mirror.loop import Mirror
 from windsock.mirror.options import MirrorOptions, flagd_sources
 from windsock.mirror.pruning import pruning
-from windsock.text import count
+from windsock.text import count, did_you_mean
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True
@@ -132,10 +132,21 @@ def verify(options: ReadOptions) -> None:
 
 
 def _mirror(options: MirrorOptions) -> Mirror:
+    _tell_unknown(options)
     mirror = Mirror(options)
     if sys.stderr.isatty():
         mirror.show_progress(_progress)
     return mirror
+
+
+def _tell_unknown(options: MirrorOptions) -> None:
+    """Warn of a flag that neither a named class nor a file has: services would not read what is published."""
+    known = {each.__windsock__.declaration.flag for each in options.settings}
+    known.update(object_flags(options.git_folder))
+    for flag in options.flags if known else ():
+        if flag not in known:
+            near = did_you_mean(flag, sorted(known))
+            warn(f"no class in --settings and no file in {options.git_folder} has the flag {flag!r}{near}")
 
 
 def _tell(differences: Sequence[str]) -> None:
