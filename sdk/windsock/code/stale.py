@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from windsock.flag_names import class_flag
 from windsock.flags import Flag
-from windsock.flags.kinds import branches
+from windsock.flags.kinds import if_results
 from windsock.lint.rules.tree import Tree
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _is_total(rule: object) -> bool:
         return all(_is_total(bucket[0]) for bucket in listed if isinstance(bucket, list) and bucket)
     if name not in ("if", "?:"):
         return True
-    return len(listed) % 2 == 1 and all(_is_total(result) for _, result in branches(listed))
+    return len(listed) % 2 == 1 and all(_is_total(result) for _, result in if_results(listed))
 
 
 def _of(flag: Flag, why: Why, message: str) -> Removable:

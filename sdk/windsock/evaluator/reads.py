@@ -6,7 +6,7 @@ from typing import Final
 from windsock.evaluator.membership import attribute_name
 from windsock.evaluator.operators import EAGER
 from windsock.evaluator.values import Value
-from windsock.flags.kinds import branches
+from windsock.flags.kinds import if_results
 from windsock.flags.model import CONTAINERS
 
 _BRANCHING: Final = frozenset({"if", "?:", "fractional"})
@@ -56,5 +56,5 @@ def _is_plain_choice(operator: str, arguments: Value) -> bool:
         return False
     return all(
         type(result) is not dict or (len(result) == 1 and next(iter(result)) in _BRANCHING)
-        for _, result in branches(arguments)
+        for _, result in if_results(arguments)
     )

@@ -59,10 +59,7 @@ class ChampionVerdict:
     @property
     def improvement_pct(self) -> float:
         """The same as a percentage of the champion's."""
-        relative = (
-            self.accuracy_delta / self.champion_accuracy if self.champion_accuracy else self.accuracy_delta
-        )
-        return 100 * relative
+        return _improvement_pct(self.champion_accuracy, self.challenger_accuracy)
 
 
 def judge(

@@ -70,7 +70,7 @@ def choices(value: JsonValue) -> list[tuple[tuple[str | int, ...], JsonValue]]:
     if not isinstance(arguments, list):
         return []
     if name in ("if", "?:"):
-        return [((name, index), result) for index, result in branches(arguments)]
+        return [((name, index), result) for index, result in if_results(arguments)]
     places = [(name, index) for index in range(len(arguments))]
     if name in ("and", "or"):
         return list(zip(places, arguments, strict=True))
@@ -79,7 +79,7 @@ def choices(value: JsonValue) -> list[tuple[tuple[str | int, ...], JsonValue]]:
     return [(at, arguments[1]) for at in places[1:]] if name == "var" and len(arguments) == 2 else []
 
 
-def branches(arguments: Sequence[T]) -> list[tuple[int, T]]:
+def if_results(arguments: Sequence[T]) -> list[tuple[int, T]]:
     """The arguments of ``if`` that can be its result, with their positions."""
     last = len(arguments) - 1
     return [(index, result) for index, result in enumerate(arguments) if index % 2 or index == last]

@@ -1,9 +1,10 @@
 """The users of a plan: from a file, the mirror's assignments, an exposure table, or synthetic."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
@@ -129,15 +130,10 @@ def made_up(environment: str) -> Population:
 
 def synthetic(count: int, environment: str) -> Population:
     """Synthetic users ``user-0``, ``user-1`` …, without attributes."""
-
-    def batches() -> Iterator[Sequence[Context]]:
-        for start in range(0, count, BATCH):
-            yield [
-                {"targetingKey": f"user-{number}", "environment": environment}
-                for number in range(start, min(start + BATCH, count))
-            ]
-
-    return Population(f"{count:,} made-up users without attributes, in {environment}", batches)
+    return Population(
+        f"{count:,} made-up users without attributes, in {environment}",
+        lambda: _in_batches((f"user-{number}" for number in range(count)), environment),
+    )
 
 
 def assigned(flags: FlagSet, environment: str) -> Population:
@@ -145,14 +141,16 @@ def assigned(flags: FlagSet, environment: str) -> Population:
     users = sorted(
         {user for key, flag in flags.flags.items() if is_profile(key) for user in _listed(flag.targeting)}
     )
+    return Population(
+        f"{count(len(users), 'user')} with a profile, in {environment}",
+        lambda: _in_batches(users, environment),
+    )
 
-    def batches() -> Iterator[Sequence[Context]]:
-        for start in range(0, len(users), BATCH):
-            yield [
-                {"targetingKey": user, "environment": environment} for user in users[start : start + BATCH]
-            ]
 
-    return Population(f"{count(len(users), 'user')} with a profile, in {environment}", batches)
+def _in_batches(users: Iterable[str], environment: str) -> Iterator[Sequence[Context]]:
+    rest = iter(users)
+    while batch := [{"targetingKey": user, "environment": environment} for user in islice(rest, BATCH)]:
+        yield batch
 
 
 def exposed(url: str) -> Population:

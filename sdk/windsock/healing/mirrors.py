@@ -26,11 +26,11 @@ class MirrorReport:
         return None if self.right is None else self.right + time.monotonic() - self.heard
 
 
-class Heard:
+class MirrorReports:
     """The mirrors' reports as of the last exchange with the database; empty before the first."""
 
     def __init__(self) -> None:
-        self.reports: tuple[MirrorReport, ...] = ()
+        self.latest: tuple[MirrorReport, ...] = ()
 
 
-heard = Heard()
+mirror_reports = MirrorReports()

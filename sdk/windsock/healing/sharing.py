@@ -5,7 +5,7 @@ import threading
 from windsock import threads
 from windsock.backoff import Backoff
 from windsock.healing.boards import Board
-from windsock.healing.mirrors import heard
+from windsock.healing.mirrors import mirror_reports
 from windsock.healing.quarantine import quarantine
 from windsock.logs import get_logger
 from windsock.text import one_line
@@ -42,7 +42,7 @@ class Sharing:
         self._stopping.set()
         quarantine.news.set()
         threads.join(self._thread, deadline)
-        heard.reports = ()
+        mirror_reports.latest = ()
 
     def _start(self) -> None:
         global _running  # noqa: PLW0603 - as above
@@ -92,7 +92,7 @@ class Sharing:
         if stopping.is_set():
             return True
         quarantine.shared(in_force)
-        heard.reports = self._board.mirrors
+        mirror_reports.latest = self._board.mirrors
         self._complain("")
         return True
 

@@ -6,7 +6,7 @@ from openfeature.provider import ProviderStatus
 from openfeature.provider.no_op_provider import NoOpProvider
 
 from windsock import threads
-from windsock.healing.mirrors import MirrorReport, heard
+from windsock.healing.mirrors import MirrorReport, mirror_reports
 from windsock.healing.quarantine import Withdrawal, quarantine
 from windsock.providers.base import Serving, ServingProvider
 from windsock.settings.process import process
@@ -83,6 +83,6 @@ def health() -> Health:
         problems=tuple(str(problem) for problem in serving.problems),
         shadowed=tuple(sorted({name for resolver in resolvers for name in resolver.shadowed()})),
         withdrawn=quarantine.in_force(),
-        mirrors=heard.reports,
+        mirrors=mirror_reports.latest,
         usage=None if (writer := installed()) is None else writer.health(),
     )

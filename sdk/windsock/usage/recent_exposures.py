@@ -7,7 +7,7 @@ from windsock.usage.experiment_records import ExposureRecord
 _MAX = 200_000
 
 
-class Met:
+class RecentExposures:
     """Remembers the last 200,000 units exposed to an arm. A forgotten one is forwarded again."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from windsock.usage.data import Event, Pending, UsageHealth
 from windsock.usage.delivery import Delivery
 from windsock.usage.experiment_records import Record
 from windsock.usage.making_rows import clean, clean_event, clean_exposure
-from windsock.usage.recent_exposures import Met
+from windsock.usage.recent_exposures import RecentExposures
 from windsock.usage.sinks import ExperimentSink, Sink, destination
 from windsock.usage.spool import Spool
 from windsock.variables import data_folder
@@ -82,7 +82,7 @@ class UsageWriter:
 
     def _reset(self) -> None:
         self._queue: deque[Pending | Event | _Barrier] = deque()
-        self._met = Met()
+        self._recent = RecentExposures()
         self._collector: threading.Thread | None = None
         self._stopped = False
         self._deadline = 0.0
@@ -214,7 +214,7 @@ class UsageWriter:
             return
         if isinstance(item, Event):
             yield clean_event(item, key)
-        elif (exposure := clean_exposure(item, key)) is not None and self._met.is_new(exposure):
+        elif (exposure := clean_exposure(item, key)) is not None and self._recent.is_new(exposure):
             yield exposure
 
     def _settle(self, batch: Sequence[Record], until: float) -> None:
@@ -232,7 +232,7 @@ class UsageWriter:
 
     def _drop(self, count: int, why: str) -> None:
         self._counts.dropped += count
-        self._met.forget()  # they may include an exposure, so its unit's next one is forwarded
+        self._recent.forget()  # they may include an exposure, so its unit's next one is forwarded
         self._complain(f"records are being lost ({self._counts.dropped} so far): {why}")
 
     def _complain(self, what: str) -> None:

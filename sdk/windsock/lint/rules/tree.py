@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from windsock.flags.kinds import branches
+from windsock.flags.kinds import if_results
 from windsock.flags.model import CONTAINERS, JsonValue
 from windsock.flags.raw import Tokens
 from windsock.flags.references import REF
@@ -115,7 +115,7 @@ class Tree:
         if name == REF:
             self.results.append(NodeResult(tokens[:-1], None, str(operation.arguments)))
         elif name in ("if", "?:"):
-            for index, item in branches(listed):
+            for index, item in if_results(listed):
                 self._collect(item, (*tokens, index))
         elif name == "fractional":
             for index, bucket in enumerate(listed):
