@@ -103,6 +103,13 @@ def test_a_rollout_has_two_variants():
         rule_for(flag(), Rollout("on", "on", (20,), 60, NOW), NOW)
 
 
+def test_the_last_step_has_a_date():
+    every = parse_duration("99999w")
+    with pytest.raises(ConfigurationError, match="after the year 9999; make --every shorter"):
+        rule_for(flag(), Rollout("on", "off", (1, 5, 10, 25, 50, 100), every, NOW), NOW)
+    assert rule_for(flag(), Rollout("on", "off", (1, 50, 100), every, NOW), NOW)
+
+
 @pytest.mark.parametrize("otherwise", [[], ["off"], [{"fractional": [["on", 5], ["off", 95]]}]])
 def test_conditions_before_it_stay(otherwise):
     condition = {"in": [{"var": "email"}, ["a@b.c"]]}
@@ -139,6 +146,6 @@ def test_what_people_write():
             parse_steps(text, None)
     with pytest.raises(ConfigurationError, match="not the 60 % of --to"):
         parse_steps("1,50", 60)
-    for text in ("1", "1y", "0d"):
+    for text in ("1", "1y", "0d", "999999w"):
         with pytest.raises(ConfigurationError):
             parse_duration(text)

@@ -9,10 +9,12 @@ from typing import Final, NamedTuple, TypeGuard
 
 from windsock.flags.model import JsonValue
 
+LAST_SECOND: Final = 253_402_300_799
+"""The last second of the year 9999 in Unix time, the last that `datetime` supports."""
+
 _TIME: Final = {"var": "$flagd.timestamp"}
 _DEFAULT_KEY: Final = {"cat": [{"var": "$flagd.flagKey"}, {"var": "targetingKey"}]}
 _PLAIN: Final = re.compile(r"[\w$][\w$.:@/-]*")
-_LAST_SECOND: Final = 253_402_300_799  # of the year 9999, the last that `datetime` supports
 _MEMBERS: Final = 5  # of a list, before it is cut
 _DEEPEST: Final = 20  # conditions inside conditions; anything deeper is shown as JSON
 
@@ -190,7 +192,7 @@ def _moment(name: str, arguments: Sequence[JsonValue]) -> str:
 
 
 def _date(at: int) -> str:
-    if not 0 <= at <= _LAST_SECOND:
+    if not 0 <= at <= LAST_SECOND:
         return f"second {at}"
     form = "%Y-%m-%d %H:%M UTC" if at % 60 == 0 else "%Y-%m-%d %H:%M:%S UTC"
     return f"{datetime.fromtimestamp(at, UTC):{form}}"

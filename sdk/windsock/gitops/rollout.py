@@ -16,7 +16,7 @@ from windsock.flagfiles.editing import served_file, with_targeting
 from windsock.flagfiles.files import read_files, replace_plain_file
 from windsock.flagfiles.sets import flag_of, flag_set
 from windsock.flags import Flag, JsonValue
-from windsock.flags.words import rule_in_words
+from windsock.flags.words import LAST_SECOND, rule_in_words
 
 _STEPS: Final = (1, 5, 10, 25, 50)
 
@@ -102,7 +102,8 @@ def rule_for(flag: Flag, rollout: Rollout, now: int) -> JsonValue:
     """Return the flag's rule, with the rollout for the users that match no condition.
 
     Raises:
-        ConfigurationError: A variant is unknown, the rollout would replace a rule, or take users away.
+        ConfigurationError: A variant is unknown, the rollout would replace a rule or take users away, or a
+            step has no date.
     """
     for name in (rollout.variant, rollout.otherwise):
         if name not in flag.variants:
@@ -112,6 +113,9 @@ def rule_for(flag: Flag, rollout: Rollout, now: int) -> JsonValue:
             )
     if rollout.variant == rollout.otherwise:
         raise ConfigurationError("a rollout needs two variants; name the other with --otherwise")
+    *_, (_, last) = rollout.schedule()
+    if last > LAST_SECOND:
+        raise ConfigurationError("the last step would begin after the year 9999; make --every shorter")
     return _replaced(flag, flag.targeting, rollout, now)
 
 
