@@ -1,8 +1,8 @@
-"""How each main cost grows with its size: ``python -m bench.growth [--only flags] [--largest 10000000]``.
+"""How each main cost grows with its size: ``python -m bench.growth [--only flags] [--largest 1000000]``.
 
 Every size of every curve is measured in a process of its own. Writes bench/results/growth.json; ``python -m
-bench.page`` makes the chart and the table of docs/benchmarks.md of it. A million is the most by default:
-ten million assignments take 2 GB and some minutes. Needs the extras ``embedded`` and ``mirror``.
+bench.page`` makes the chart and the table of docs/benchmarks.md of it. Ten million assignments take 2 GB and
+some minutes; ``--largest 1000000`` leaves them out. Needs the extras ``embedded`` and ``mirror``.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def main() -> None:
     """Measure the curves, or some of them, and keep the others as they are."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=[curve.name for curve in CURVES], action="append")
-    parser.add_argument("--largest", type=int, default=1_000_000)
+    parser.add_argument("--largest", type=int, default=10_000_000)
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:

@@ -228,7 +228,7 @@ def log_rows(size: int, folder: Path) -> Costs:
         one(connection, "insert into public.profiles (id) values (%s)", user)
         one(connection, LOGGED, size)
         one(connection, USED, size)
-        one(connection, "vacuum analyze windsock.change_log")
+        one(connection, "vacuum analyze windsock.assignment_history")
         one(connection, "vacuum analyze public.usage_logs")
         source, writes, reads = mirror_source(server.url), [], []
         for turn in range(60):
@@ -253,8 +253,8 @@ where id = %s
 """
 
 LOGGED = """
-insert into windsock.change_log (changed_table, row_id)
-select 'profiles', gen_random_uuid()::text from generate_series(1, %s)
+insert into windsock.assignment_history (user_id)
+select gen_random_uuid()::text from generate_series(1, %s)
 """
 
 USED = """

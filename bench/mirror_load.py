@@ -107,7 +107,7 @@ def trigger_cost(url: str) -> dict[str, str]:
                 connection.execute("update profiles set config_id = %s", [next(turn)])
                 bulk[state].append(time.perf_counter() - began)
                 work[state].append(_cpu(connection) - worked)
-                connection.execute("truncate windsock.change_log")
+                connection.execute("truncate windsock.change_log, windsock.assignment_history")
                 connection.execute("vacuum profiles")
                 for user in users:
                     config = random.choice(ids)

@@ -70,7 +70,7 @@ def fill(connection: psycopg.Connection, users: int) -> list[str]:
         [ids, CONFIGURATIONS, users],
     )
     connection.execute("set session_replication_role = default")
-    connection.execute("truncate windsock.change_log")
+    connection.execute("truncate windsock.change_log, windsock.assignment_history")
     connection.execute("vacuum analyze profiles")
     return ids
 

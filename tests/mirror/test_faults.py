@@ -231,7 +231,7 @@ def test_a_long_transaction_hides_nothing_of_the_others_and_comes_later(world, s
 
 
 CUT = """
-    with gone as (delete from windsock.change_log)
+    with gone as (delete from windsock.change_log), forgotten as (delete from windsock.assignment_history)
     update windsock.change_log_cut set xid = pg_current_xact_id()
 """
 

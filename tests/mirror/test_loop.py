@@ -7,6 +7,7 @@ import pytest
 from tests.waiting import eventually
 
 from windsock.errors import DatabaseUnfitError
+from windsock.postgres.retention import forget
 
 
 def test_a_change_is_published_because_the_trigger_woke_us(world, watching):
@@ -50,12 +51,24 @@ def test_a_lost_wake_up_is_caught_by_the_poll(world, watching):
     eventually(lambda: "teacher.profile" in world.flags())
     world.execute("alter table profiles disable trigger user")
     world.assign(ann, world.seed)
-    world.execute("insert into windsock.change_log (changed_table, row_id) values ('profiles', %s)", ann)
+    world.execute(
+        "insert into windsock.assignment_history (user_id, config_id) values (%s, %s)", ann, world.seed
+    )
     eventually(lambda: ann in world.served())
 
 
+def test_who_is_forgotten_leaves_the_documents_though_their_history_is_gone(world, watching):
+    ann = world.user(world.seed)
+    watching(world.mirror(poll_seconds=0.2, audit_seconds=3600))
+    eventually(lambda: ann in world.served())
+    forget(world.connection, [ann])
+    assert world.execute("select count(*) from windsock.assignment_history") == [(0,)]
+    eventually(lambda: ann not in world.served())
+
+
 def test_the_log_is_cut_behind_everybody(world):
-    world.user(world.seed)
+    world.execute("truncate windsock.change_log")
+    world.execute("update app_configurations set settings = '{}'")
     with world.mirror()._connected() as source:
         source.cut_log(3600)
         assert world.execute("select count(*) from windsock.change_log") == [(1,)]

@@ -31,10 +31,11 @@ select
             where attrelid = to_regclass('public.profiles') and attname = 'config_id' and not attisdropped),
     to_regclass('public.app_configurations') is not null,
     coalesce(has_schema_privilege(to_regnamespace('windsock'), 'usage'), false)
-        and coalesce(has_table_privilege(to_regclass('windsock.change_log'), 'select'), false)
+        and coalesce(has_table_privilege(to_regclass('windsock.changes'), 'select'), false)
         and coalesce(has_table_privilege(to_regclass('windsock.change_log_cut'), 'select'), false)
         and (select count(*) from pg_catalog.pg_trigger
-             where tgname in ('windsock_inserted', 'windsock_updated', 'windsock_deleted', 'windsock_truncated')
+             where tgname in ('windsock_inserted', 'windsock_updated', 'windsock_reassigned', 'windsock_deleted',
+                              'windsock_truncated')
                  and tgenabled <> 'D'
                  and tgrelid in (to_regclass('public.profiles'), to_regclass('public.app_configurations'))) = 8,
     coalesce(has_schema_privilege(to_regnamespace('windsock'), 'usage'), false)
@@ -181,7 +182,7 @@ copy (
 -- time, because transactions do not end in the order in which they began. A transaction number of the future is of
 -- another server: the log came with a dump.
 select distinct changed_table, row_id
-from windsock.change_log
+from windsock.changes
 where xid >= pg_snapshot_xmin(%(since)s::pg_snapshot)
     and not pg_visible_in_snapshot(xid, %(since)s::pg_snapshot)
     and xid < pg_snapshot_xmax(pg_current_snapshot())
@@ -190,7 +191,7 @@ limit %(limit)s;
 -- name: transactions_since
 -- How many transactions those are: how far behind the documents were.
 select count(distinct xid)
-from windsock.change_log
+from windsock.changes
 where xid >= pg_snapshot_xmin(%(since)s::pg_snapshot)
     and not pg_visible_in_snapshot(xid, %(since)s::pg_snapshot)
     and xid < pg_snapshot_xmax(pg_current_snapshot());

@@ -41,8 +41,8 @@ delete from windsock.experiment_assignments where (experiment, version, unit) in
 
 -- name: prune_assignments
 -- What no moment since :cut needs: the newest row before it says what was the case then.
-delete from windsock.assignment_history where id in (
-    select id from windsock.assignment_history h
+delete from windsock.assignment_history where (user_id, changed_at, id) in (
+    select user_id, changed_at, id from windsock.assignment_history h
     where changed_at < %(cut)s
         and exists (
             select from windsock.assignment_history later
@@ -84,6 +84,11 @@ delete from windsock.withdrawals where (flag, variant, field, fingerprint) in (
 -- name: cut_log
 -- The mirror does so too; here for a database without one.
 select windsock.cut_log(greatest(now() - %(cut)s, interval '10 minutes'), 100000);
+
+-- name: log_forgotten
+-- The mirror learns from the history who is unassigned, and finds nothing there once it is deleted.
+insert into windsock.change_log (changed_table, row_id)
+select 'profiles', id::text from public.profiles where id = any(%(ids)s::{type}[]) and config_id is not null;
 
 -- name: forget_profiles
 -- Whoever is forgotten has no configuration, so that the mirror's documents don't name them. First: the triggers note
