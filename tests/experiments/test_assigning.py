@@ -10,7 +10,7 @@ import pytest
 
 from windsock.errors import ConfigurationError
 from windsock.experiments.documents import Experiment
-from windsock.experiments.running.assigning import Options, arm_for, assign, undo
+from windsock.experiments.running.assigning import QUERIES, Options, arm_for, assign, undo
 from windsock.usage import Measured, Pending, Use, hashed_user_id
 from windsock.usage.making_rows import clean
 from windsock.usage.postgres import PostgresSink
@@ -105,11 +105,24 @@ def test_undo_frees_users_whose_assignment_is_still_the_experiments(connection):
         "update profiles set config_id = (select id from app_configurations where name = 'experimental_v1')"
         " where id in (select profile_id from windsock.experiment_assignments where arm = 'control' limit 7)",
     )
-    assert undo(connection, declared(), replace(QUICK, dry_run=True)) == 993
-    assert undo(connection, declared(), QUICK) == 993, "the dry run changed nothing"
+    shown = []
+    assert undo(connection, declared(), replace(QUICK, dry_run=True), shown.append) == 993
+    assert shown == []
+    assert undo(connection, declared(), QUICK, shown.append) == 993, "the dry run changed nothing"
+    assert (len(shown), shown[-1]) == (10, 993)
+    assert shown == sorted(shown)
     assert Counter(name for _, name in as_owner(connection, HAVE)) == {"": 993, "experimental_v1": 7}
-    assert undo(connection, declared(), QUICK) == 0
+    assert undo(connection, declared(), QUICK, shown.append) == 0
     assert sum(assign(connection, declared(), QUICK, lambda _: None).values()) == 993
+
+
+def test_undo_finds_each_user_by_id_and_not_among_all_who_have_the_profile(connection):
+    """The statistics may be from before the assignment, when hardly anybody had a profile."""
+    as_owner(connection, "vacuum analyze profiles")
+    assign(connection, declared(), QUICK, lambda _: None)
+    asked = {"experiment": "tuned", "version": 1, "size": 100}
+    plan = connection.execute(b"explain " + QUERIES["undo"], asked).fetchall()
+    assert "profiles_config_id_idx" not in "".join(line for (line,) in plan)
 
 
 def test_a_dry_run_counts_and_changes_nothing(connection):

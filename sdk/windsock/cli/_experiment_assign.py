@@ -1,6 +1,5 @@
 """`windsock experiment assign`: profiles as arms."""
 
-from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -38,16 +37,17 @@ def command(
     options = Options(batch, user_id_key(), dry_run)
     with database(database_url) as url, connect(url) as connection:
         if undone:
-            freed = undo(connection, experiment, options)
+            freed = undo(connection, experiment, options, _show)
+            progress("")
             have = "would have" if dry_run else "has" if freed == 1 else "have"
             say(f"{count(freed, 'user')} {have} no profile again")
             return
-        assigned = assign(connection, experiment, options, _show)
+        assigned = assign(connection, experiment, options, lambda given: _show(sum(given.values())))
     progress("")
     done = "would get it" if dry_run else "got it"
     for arm, users in assigned.items():
         say(f"{arm} ({experiment.arms[arm]}): {count(users, 'user')} {done}")
 
 
-def _show(assigned: Mapping[str, int]) -> None:
-    progress(f"{sum(assigned.values()):,} users")
+def _show(users: int) -> None:
+    progress(count(users, "user"))

@@ -102,10 +102,12 @@ def assign(
         on_batch(count)
 
 
-def undo(connection: "Connection", experiment: Experiment, options: Options) -> int:
+def undo(
+    connection: "Connection", experiment: Experiment, options: Options, on_batch: Callable[[int], None]
+) -> int:
     """Take this version's profiles from users who still have them; returns the number of users.
 
-    With `Options.dry_run`, only count them.
+    With `Options.dry_run`, only count them. `on_batch` is called after each batch with the users so far.
     """
     freed = 0
     said = {"experiment": experiment.name, "version": experiment.version, "size": options.size}
@@ -114,9 +116,10 @@ def undo(connection: "Connection", experiment: Experiment, options: Options) -> 
     while True:
         row = connection.execute(QUERIES["undo"], said).fetchone()
         assert row is not None  # noqa: S101 - a row of two counts
-        freed += int(row[0])
         if not row[1]:
             return freed
+        freed += int(row[0])
+        on_batch(freed)
 
 
 def _enrol(

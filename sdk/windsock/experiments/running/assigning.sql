@@ -46,7 +46,8 @@ WITH enrolled AS (
 SELECT arm, count(*) FROM assigned GROUP BY arm;
 
 -- name: undo
--- Takes the profile from whoever still has what the experiment gave them.
+-- Takes the profile from whoever still has what the experiment gave them. `IS NOT DISTINCT FROM` uses no index: each user
+-- is found by their id, where an index on config_id would give all users of the profile.
 WITH page AS (
     SELECT unit, profile_id, config_id
     FROM windsock.experiment_assignments
@@ -57,7 +58,7 @@ WITH page AS (
     UPDATE public.profiles p
     SET config_id = NULL
     FROM page
-    WHERE p.id = page.profile_id AND p.config_id = page.config_id
+    WHERE p.id = page.profile_id AND p.config_id IS NOT DISTINCT FROM page.config_id
     RETURNING p.id
 ), ended AS (
     UPDATE windsock.experiment_assignments a
