@@ -207,17 +207,29 @@ def _windsock_markers(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     from windsock.errors import WindsockError  # noqa: PLC0415 - see the module
 
-    # a traceback would show only this plugin
+    # failing outside `except`, without a traceback: it would show only this plugin
+    refused = None
     try:
         with ExitStack() as stack:
             for mark in reversed(marked):  # the closest to the test wins
-                try:
-                    stack.enter_context(_override_of(mark))
-                except (WindsockError, TypeError) as error:
-                    pytest.fail(f"@pytest.mark.{mark.name}: {error}", pytrace=False)
+                if (misfit := _force(stack, mark)) is not None:
+                    pytest.fail(misfit, pytrace=False)
             yield
     except WindsockError as error:  # from --flags-strict
-        pytest.fail(str(error), pytrace=False)
+        refused = str(error)
+    if refused is not None:
+        pytest.fail(refused, pytrace=False)
+
+
+def _force(stack: ExitStack, mark: pytest.Mark) -> str | None:
+    """Force what a marker says until the stack ends; return what is wrong with it, or None."""
+    from windsock.errors import WindsockError  # noqa: PLC0415 - see the module
+
+    try:
+        stack.enter_context(_override_of(mark))
+    except (WindsockError, TypeError) as error:
+        return f"@pytest.mark.{mark.name}: {error}"
+    return None
 
 
 def _override_of(mark: pytest.Mark) -> AbstractContextManager[None]:

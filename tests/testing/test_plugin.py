@@ -159,6 +159,7 @@ def test_a_marker_that_does_not_fit_fails_its_test_alone(project: Path) -> None:
     assert "@pytest.mark.flags: nothing to force; `pytest --markers` shows what it takes" in done.stdout
     assert "@pytest.mark.flags: 'checkout' has no value; `pytest --markers`" in done.stdout
     assert "@pytest.mark.settings: Tutor has no field 'topk'; did you mean 'top_k'?" in done.stdout
+    assert "During handling" not in done.stdout, "each mistake is told once"
     assert "_windsock_pytest.py" not in done.stdout, (
         "a traceback through the plugin says nothing about the mistake"
     )

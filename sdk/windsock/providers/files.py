@@ -226,7 +226,7 @@ class FilesProvider(CompiledProvider):
         faults = [file.fault for file in files if file.fault]
         if not files:
             names = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
-            faults = [f"{self._folder}: no flag files ({names}) yet"]
+            faults = [f"{self._folder}: no flag files ({names}) yet; `windsock init` writes one"]
         elif served.problems and not served.flags:
             faults.append(f"no flag can be used: {served.problems[0]}")
         return "; ".join(faults)
