@@ -270,6 +270,70 @@ def test_a_role_prepared_by_someone_else_is_refused(attacked, preparation, probl
         )
 
 
+CANARY = """
+create function public.canary() returns trigger language plpgsql as
+$$ begin raise notice 'canary: %', current_user; return new; end $$;
+create trigger canary before insert on {0} for each row execute function public.canary();
+"""
+CONFIGURATIONS = """
+create table public.app_configurations (
+    id uuid primary key, name text unique, description text, settings jsonb, is_active boolean, created_at timestamptz,
+    updated_at timestamptz)
+"""
+USAGE = """
+create table public.usage_logs (
+    id uuid primary key, requested_at timestamptz, user_id text, request_id text, environment text, flag text,
+    variant text, config_id uuid, revision text, reason text, "values" jsonb, healed jsonb, latency_ms float8,
+    input_tokens bigint, output_tokens bigint, cost numeric, trace_id text)
+"""
+LEDGER = """
+create schema supabase_migrations;
+create table supabase_migrations.schema_migrations (version text primary key, statements text[], name text)
+"""
+
+PROFILES = """
+create type public.odd as (value text);
+create function public.canary(public.odd) returns text language plpgsql as
+$$ begin raise notice 'canary: %', current_user; return 'x'; end $$;
+create cast (public.odd as text) with function public.canary as implicit;
+create table public.profiles (id public.odd primary key, config_id uuid)
+"""
+
+
+@pytest.mark.parametrize(
+    ("made", "table"),
+    [
+        (CONFIGURATIONS, "public.app_configurations"),
+        (USAGE, "public.usage_logs"),
+        (LEDGER, "supabase_migrations.schema_migrations"),
+        ("create schema windsock", None),
+        (PROFILES, None),
+    ],
+    ids=["configurations", "usage", "ledger", "schema", "profiles"],
+)
+def test_what_someone_else_planted_under_a_name_of_ours_is_refused(attacked, made, table):
+    """Whoever owns a table has their code run as everybody who writes to it, here as who migrates."""
+    heard = []
+    attacked.add_notice_handler(lambda notice: heard.append(notice.message_primary))
+    attacked.execute("create role planter")
+    try:
+        database = sql.Identifier(attacked.info.dbname)
+        attacked.execute(sql.SQL("grant create on database {} to planter").format(database))
+        attacked.execute("grant create, usage on schema public to planter; drop table profiles cascade")
+        attacked.execute("set role planter")
+        attacked.execute(made)
+        if table is not None:
+            attacked.execute(CANARY.format(table))
+        attacked.execute("reset role")
+        with pytest.raises(MigrationError, match=r"belongs to planter.*Nothing was changed"):
+            migrate(attacked, OWN)
+        assert attacked.execute("select to_regclass('windsock.change_log')").fetchone() == (None,)
+        assert [each for each in heard if each.startswith("canary")] == []
+    finally:
+        attacked.execute("reset role")
+        attacked.execute("drop owned by planter cascade; drop role planter")
+
+
 def test_a_database_that_was_migrated_earlier_is_mended(attacked):
     prepare(attacked, SUPERSEDED)
     assert attack(attacked, "attack_column").successes

@@ -62,3 +62,76 @@ def test_a_withdrawal_ends_within_a_day(writer, end):
     writer.execute(WITHDRAWAL, ROW)
     with pytest.raises(psycopg.errors.CheckViolation):
         writer.execute(f"update windsock.withdrawals set expires_at = {end}")
+
+
+UNBOUNDED = """
+select c.oid::regclass::text, attname::text, format_type(atttypid, null)
+from pg_catalog.pg_class c
+join pg_catalog.pg_attribute a on attrelid = c.oid
+where relkind in ('r', 'p') and relnamespace in ('public'::regnamespace, 'windsock'::regnamespace)
+    and attnum > 0 and not attisdropped and atttypid in ('text'::regtype, 'jsonb'::regtype, 'bytea'::regtype, 'text[]'::regtype)
+    and exists (
+        select from pg_catalog.pg_roles r
+        where starts_with(rolname, 'windsock_') and rolname <> 'windsock_definer' and (
+            has_column_privilege(r.oid, c.oid, attnum, 'insert')
+            or has_column_privilege(r.oid, c.oid, attnum, 'update')))
+order by 1, 2
+"""
+NEEDED = """
+select attname::text, format_type(atttypid, null)
+from pg_catalog.pg_attribute
+where attrelid = %s::regclass and attnum > 0 and not attisdropped and attidentity = '' and (attnotnull or attname = 'revision')
+"""
+ORDINARY = {
+    "text": "'x'",
+    "character varying": "'x'",
+    "text[]": "'{}'",
+    "jsonb": "'{}'",
+    "bytea": "sha256('x')",
+    "uuid": "gen_random_uuid()",
+    "integer": "1",
+    "bigint": "1",
+    "real": "0.5",
+    "double precision": "0.5",
+    "timestamp with time zone": "now()",
+    "timestamp without time zone": "now()",
+    "boolean": "true",
+    "xid8": "'1'",
+}
+CHOSEN = {"role": "'reader'", "action": "'edit'"}
+HUGE = {
+    "text": "repeat('x', 20000000)",
+    "text[]": "array[repeat('x', 20000000)]",
+    "jsonb": "jsonb_build_object('x', repeat('x', 20000000))",
+    "bytea": "convert_to(repeat('x', 20000000), 'utf8')",
+}
+APPLICATIONS = ("app_configurations",)  # what an application writes isn't ours to refuse
+
+
+def test_no_column_that_a_role_of_ours_may_write_takes_twenty_megabytes(database):
+    """Compressed by another table first, so that it arrives small."""
+    with connect(database) as owner:
+        columns = [row for row in owner.execute(UNBOUNDED) if row[0] not in APPLICATIONS]
+        assert len(columns) > 60
+        taken = [f"{table}.{name}" for table, name, kind in columns if takes(owner, table, name, kind)]
+    assert taken == []
+
+
+def takes(owner, table, huge, kind):
+    needed = dict(owner.execute(NEEDED, [table]).fetchall())
+    row = {name: CHOSEN.get(name, ORDINARY[each]) for name, each in needed.items()}
+    with owner.transaction(force_rollback=True):
+        owner.execute(insertion(table, row))
+    with owner.transaction(force_rollback=True):
+        owner.execute(f"create temporary table huge as select {HUGE[kind]} as it")
+        try:
+            with owner.transaction():
+                owner.execute(insertion(table, row | {huge: "(select it from huge)"}))
+        except (psycopg.errors.CheckViolation, psycopg.errors.ProgramLimitExceeded):
+            return False
+    return True
+
+
+def insertion(table, row):
+    names = ", ".join(f'"{name}"' for name in row)
+    return f"insert into {table} ({names}) values ({', '.join(row.values())})"

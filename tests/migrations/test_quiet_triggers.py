@@ -241,7 +241,9 @@ CHANGES = (
     "table", ["change_log", "assignment_history", "configuration_history", "withdrawals"]
 )
 def test_a_lock_on_a_table_of_ours_holds_no_application_up(database, application, table):
-    application.execute("set statement_timeout = '30s'")  # three triggers wait a second each at most
+    application.execute(
+        "set statement_timeout = '900ms'"
+    )  # four triggers wait a tenth of a second each at most
     with connect(database) as other, other.transaction():
         other.execute(f"lock table windsock.{table}")
         for change in CHANGES:
@@ -249,11 +251,53 @@ def test_a_lock_on_a_table_of_ours_holds_no_application_up(database, application
     assert application.execute("select count(*) from app_configurations").fetchone() == (0,)
 
 
+def test_serializable_transactions_do_not_fail_each_other(database, application):
+    application.execute("insert into app_configurations (name) values ('another')")
+    application.execute(
+        "insert into windsock.withdrawals (flag, variant, field, fingerprint, reason, expires_at)"
+        " select 'a.profile', id::text, 'temperature', n::text, '', now() + interval '1 hour'"
+        " from app_configurations, generate_series(1, 3) n"
+    )
+    application.execute("analyze windsock.withdrawals")
+    names = ("another", "experimental_v1")
+    changes = ("update app_configurations set settings = '{\"temperature\": 1}' where name = %s",
+               "delete from app_configurations where name = %s")  # fmt: skip
+    for change in changes:
+        with connect(database) as one, connect(database) as other:
+            for connection, name in zip((one, other), names, strict=True):
+                connection.execute("begin isolation level serializable")
+                connection.execute(change, [name])
+            one.execute("commit")
+            other.execute("commit")
+        assert application.execute(
+            "select count(*) from windsock.withdrawals where lifted_at is null"
+        ).fetchone() == (0,)
+        application.execute("update windsock.withdrawals set lifted_at = null")
+
+
+@pytest.mark.parametrize("kind", ["json", "point", "json_pair"])
+def test_a_column_that_cannot_be_compared_fails_nothing(application, kind):
+    """An application may add columns of its own to these tables."""
+    application.execute("create type json_pair as (one json, two json)")
+    for table in ("app_configurations", "profiles"):
+        application.execute(f"alter table {table} add column extra {kind}")
+    assign_all(application)
+    before = "select settings, updated_at from app_configurations"
+    application.execute("update app_configurations set settings = settings")
+    ((_, same),) = application.execute(before).fetchall()
+    application.execute("update app_configurations set settings = '{\"temperature\": 1}'")
+    ((settings, moved),) = application.execute(before).fetchall()
+    assert settings == {"temperature": 1}
+    assert moved > same
+    for change in ("delete from profiles", "delete from app_configurations"):
+        assert application.execute(change).rowcount > 0
+
+
 def test_every_trigger_of_ours_that_writes_waits_briefly_for_locks(application):
     waits = "select oid::regproc::text, proconfig from pg_proc where prosecdef and prorettype = 'trigger'::regtype"
     found = dict(application.execute(waits).fetchall())
     assert len(found) >= 7
-    assert [name for name, settings in found.items() if "lock_timeout=1s" not in settings] == []
+    assert [name for name, settings in found.items() if "lock_timeout=100ms" not in settings] == []
 
 
 def test_an_id_that_no_index_takes_is_logged_all_the_same(empty_database):

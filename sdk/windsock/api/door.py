@@ -44,7 +44,9 @@ def connections(url: str) -> Connect:
     """Opens autocommit connections that give up on a stalled server."""
 
     def connect() -> "psycopg.Connection[Any]":
-        return within(_DATABASE_SECONDS).connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS)
+        return within(_DATABASE_SECONDS).connect(
+            url, autocommit=True, connect_timeout=CONNECT_SECONDS, client_encoding="utf8"
+        )
 
     return connect
 

@@ -47,7 +47,7 @@ select
 -- name: report
 -- The mirror that leads is at work; how long ago its documents were right, by this server's clock.
 insert into windsock.mirrors as mirrors (group_name, folder, reported_at, right_at, trouble)
-values (%(group)s, %(folder)s, now(), now() - %(age)s * interval '1 second', %(trouble)s)
+values (%(group)s, %(folder)s, now(), now() - %(age)s * interval '1 second', left(%(trouble)s, 5000))
 on conflict (group_name) do update
 set folder = excluded.folder, reported_at = excluded.reported_at,
     right_at = coalesce(excluded.right_at, mirrors.right_at), trouble = excluded.trouble;

@@ -66,14 +66,38 @@ from pg_catalog.pg_attribute
 where attrelid = to_regclass(%(table)s) and attnum > 0 and not attisdropped;
 
 -- name: relation
--- What has a table's name: its kind, and the columns that are unique by themselves.
+-- What has a table's name: its kind, and the columns that are unique by themselves. And what of it belongs to a stranger, who
+-- is neither this role, nor one that can do more anyway (a superuser, the database's owner), nor one that an ordinary role
+-- belongs to: the table, and the type of its id.
+with strangers as (
+    select owner.oid, owner.rolname::text
+    from pg_catalog.pg_roles owner
+    join pg_catalog.pg_roles me on me.rolname = current_user and me.oid <> owner.oid
+    where not owner.rolsuper and (me.rolsuper or not pg_catalog.pg_has_role(owner.oid, 'usage'))
+        and owner.oid <> (select datdba from pg_catalog.pg_database where datname = current_database())
+)
 select case relkind when 'r' then 'table' when 'p' then 'table' when 'v' then 'view' when 'm' then 'materialized view'
             when 'f' then 'foreign table' when 'S' then 'sequence' else 'type' end,
        array(select attname::text
              from pg_catalog.pg_index join pg_catalog.pg_attribute on attrelid = indrelid and attnum = indkey[0]
-             where indrelid = pg_class.oid and indisunique and indnkeyatts = 1 and indpred is null)
+             where indrelid = pg_class.oid and indisunique and indnkeyatts = 1 and indpred is null),
+       (select rolname from strangers where strangers.oid = relowner),
+       (select rolname
+        from pg_catalog.pg_attribute
+        join pg_catalog.pg_type on pg_type.oid = atttypid
+        join strangers on strangers.oid = typowner
+        where attrelid = pg_class.oid and attname = 'id')
 from pg_catalog.pg_class
 where oid = to_regclass(%(table)s);
+
+-- name: schema_owner
+-- The stranger, likewise, who owns the schema of our tables.
+select owner.rolname::text
+from pg_catalog.pg_namespace
+join pg_catalog.pg_roles owner on owner.oid = nspowner
+join pg_catalog.pg_roles me on me.rolname = current_user and me.oid <> owner.oid
+where nspname = 'windsock' and not owner.rolsuper and (me.rolsuper or not pg_catalog.pg_has_role(owner.oid, 'usage'))
+    and owner.oid <> (select datdba from pg_catalog.pg_database where datname = current_database());
 
 -- name: read_only
 -- Why transactions can't write: the server is a standby, or a setting, and where it was made.

@@ -279,6 +279,12 @@ def _refuse_strangers(connection: "psycopg.Connection", pending: Collection[str]
                 f"the table {shape.table} is there and is not the one that windsock makes ({wrong}): rename "
                 "it, then run `windsock migrate` again. Nothing was changed"
             )
+    owner = connection.execute(load_queries("windsock.postgres", "ledger.sql")["schema_owner"]).fetchone()
+    if owner and pending:
+        raise MigrationError(
+            f"the schema windsock belongs to {owner[0]}, who could replace what is in it: drop the schema, or"
+            " make it yours, then run `windsock migrate` again. Nothing was changed"
+        )
 
 
 def _complete_ledger(connection: "psycopg.Connection") -> None:
@@ -371,7 +377,11 @@ def connect(url: str) -> "psycopg.Connection":
     check_url(url)
     try:
         return psycopg.connect(
-            url, autocommit=True, prepare_threshold=None, application_name="windsock migrate"
+            url,
+            autocommit=True,
+            prepare_threshold=None,
+            application_name="windsock migrate",
+            client_encoding="utf8",  # of a database in SQL_ASCII, texts would be bytes
         )
     except psycopg.Error as error:
         raise UnreachableError(

@@ -24,6 +24,8 @@ class TableShape:
         columns: The types that each column may have; empty for any type.
         optional: The same for columns that the migration adds if they're missing.
         keys: Columns that must be unique, each by itself.
+        is_ours: Whether nobody but a trusted role may own it: whoever owns a table can run code as every role
+            that writes to it.
     """
 
     table: str
@@ -31,10 +33,13 @@ class TableShape:
     columns: Mapping[str, tuple[str, ...]]
     optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
+    is_ours: bool = True
 
 
 LEDGER = TableShape("supabase_migrations.schema_migrations", "", {"version": TEXT})
-PROFILES = TableShape("public.profiles", "20260221000024", {"id": ()}, {"config_id": ("uuid",)})
+PROFILES = TableShape(
+    "public.profiles", "20260221000024", {"id": ()}, {"config_id": ("uuid",)}, is_ours=False
+)
 CONFIGURATIONS = TableShape(
     "public.app_configurations",
     "20260221000024",
@@ -87,9 +92,13 @@ def refusal(connection: "psycopg.Connection", shape: TableShape) -> str:
     found = connection.execute(query, {"table": shape.table}).fetchone()
     if found is None:
         return ""
-    kind, unique = found
+    kind, unique, owner, maker = found
     if kind != "table":
         return f"it is a {kind}"
+    if owner and shape.is_ours:
+        return f"it belongs to {owner}, whose triggers would run as you; if they may, take it over first"
+    if maker:
+        return f"the type of its id belongs to {maker}, whose casts would run as you"
     types = _types(connection, shape)
     there = {column: allowed for column, allowed in shape.optional.items() if column in types}
     wrong = misfits({**shape.columns, **there}, types)

@@ -6,13 +6,14 @@
 SELECT set_config('statement_timeout', '30s', true), set_config('idle_in_transaction_session_timeout', '30s', true);
 
 -- name: stage
--- An empty table of the columns that a record fills, gone at commit. COPY itself knows no ON CONFLICT.
-CREATE TEMPORARY TABLE windsock_usage ON COMMIT DROP AS
-SELECT id, requested_at, user_id, request_id, environment, flag, variant, config_id, revision, reason,
-       "values", healed, latency_ms, input_tokens, output_tokens, cost, trace_id,
-       experiment, arm, status, error_class, answered_model, first_item_ms
-FROM public.usage_logs
-WITH NO DATA;
+-- An empty table of the columns that a record fills, gone at commit: COPY itself knows no ON CONFLICT. With types of its
+-- own, since the role of a service may not read public.usage_logs.
+CREATE TEMPORARY TABLE windsock_usage (
+    id uuid, requested_at timestamptz, user_id text, request_id text, environment text, flag text, variant text,
+    config_id uuid, revision text, reason text, "values" jsonb, healed jsonb, latency_ms double precision,
+    input_tokens bigint, output_tokens bigint, cost numeric, trace_id text, experiment text, arm text, status text,
+    error_class text, answered_model text, first_item_ms double precision
+) ON COMMIT DROP;
 
 -- name: copy
 -- The batch, in one round trip. The columns are in the order of the stage query.
@@ -61,11 +62,10 @@ WHERE attrelid = pg_catalog.to_regclass(%s) AND attnum > 0 AND NOT attisdropped;
 
 -- name: stage_exposures
 -- As `stage`, for exposures.
-CREATE TEMPORARY TABLE windsock_exposures ON COMMIT DROP AS
-SELECT experiment, version, environment, unit, arm, first_exposed_at, allocation, flag, revision, reason,
-       key_fingerprint, attributes, excluded
-FROM windsock.exposures
-WITH NO DATA;
+CREATE TEMPORARY TABLE windsock_exposures (
+    experiment text, version integer, environment text, unit text, arm text, first_exposed_at timestamptz,
+    allocation real, flag text, revision text, reason text, key_fingerprint text, attributes jsonb, excluded text
+) ON COMMIT DROP;
 
 -- name: copy_exposures
 COPY pg_temp.windsock_exposures FROM STDIN;
@@ -109,10 +109,10 @@ WHERE known.first_exposed_at > excluded.first_exposed_at;
 
 -- name: stage_events
 -- As `stage`, for metric events.
-CREATE TEMPORARY TABLE windsock_events ON COMMIT DROP AS
-SELECT id, name, unit, user_id, value, occurred_at, environment, request_id, attributes
-FROM windsock.metric_events
-WITH NO DATA;
+CREATE TEMPORARY TABLE windsock_events (
+    id uuid, name text, unit text, user_id text, value double precision, occurred_at timestamptz, environment text,
+    request_id text, attributes jsonb
+) ON COMMIT DROP;
 
 -- name: copy_events
 COPY pg_temp.windsock_events FROM STDIN;

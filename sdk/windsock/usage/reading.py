@@ -82,7 +82,7 @@ def read(connection: "psycopg.Connection[tuple[Any, ...]]", selection: Selection
     except (errors.UndefinedTable, errors.UndefinedColumn) as error:
         raise ConfigurationError(f"{one_line(error)}: run `windsock migrate` first") from error
     except errors.InsufficientPrivilege as error:
-        raise ConfigurationError(f"{one_line(error)}: use a role that may read public.usage_logs") from error
+        raise ConfigurationError(f"{one_line(error)}: connect as windsock_analyst or the owner") from error
     return UsageRecords(UsageRecord(*row) for row in rows)
 
 
