@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 import time
+from typing import Any
 
 import psycopg
 import pytest
@@ -49,7 +50,8 @@ def test_a_token_that_is_not_text_is_refused(client):
     assert client.get(PATH, headers={"Authorization": b"Bearer \xff\xfe"}).status_code == 401
 
 
-def test_a_locked_token_table_holds_up_nothing_but_the_api(app, client, connection, database):
+def test_a_locked_token_table_holds_up_nothing_but_the_api(app, client, connection, database, monkeypatch):
+    monkeypatch.setattr(door, "_PATIENCE_SECONDS", 60.0)  # all of them wait for the table here
     app.add_api_route("/health", lambda: "well")
     with psycopg.connect(database) as locking:
         locking.execute("lock table windsock.api_tokens in access exclusive mode")
@@ -69,6 +71,24 @@ def test_a_locked_token_table_holds_up_nothing_but_the_api(app, client, connecti
         for thread in threads:
             thread.join()
     assert set(answers) == {200}
+
+
+def test_calls_do_not_wait_in_line_for_a_locked_token_table(client, database, monkeypatch):
+    """Eight threads give up after three seconds each, so the last of sixty callers would wait for eighteen or so."""
+    monkeypatch.setattr(door, "_PATIENCE_SECONDS", 0.1)
+    with psycopg.connect(database) as locking:
+        locking.execute("lock table windsock.api_tokens in access exclusive mode")
+        answers: list[Any] = []
+        threads = [threading.Thread(target=lambda: answers.append(client.get(PATH))) for _ in range(60)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        locking.rollback()
+    assert {answer.status_code for answer in answers} == {503}
+    in_line = [answer for answer in answers if "ahead of this one" in answer.json()["detail"]]
+    assert len(in_line) >= 20
+    assert all(answer.headers["Retry-After"] for answer in in_line)
 
 
 def _sent_in_part(app, token, then):

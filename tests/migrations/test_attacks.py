@@ -311,27 +311,28 @@ create table public.profiles (id public.odd primary key, config_id uuid)
     ],
     ids=["configurations", "usage", "ledger", "schema", "profiles"],
 )
-def test_what_someone_else_planted_under_a_name_of_ours_is_refused(attacked, made, table):
+def test_what_someone_else_planted_under_a_name_of_ours_is_refused(empty_database, made, table):
     """Whoever owns a table has their code run as everybody who writes to it, here as who migrates."""
     heard = []
-    attacked.add_notice_handler(lambda notice: heard.append(notice.message_primary))
-    attacked.execute("create role planter")
-    try:
-        database = sql.Identifier(attacked.info.dbname)
-        attacked.execute(sql.SQL("grant create on database {} to planter").format(database))
-        attacked.execute("grant create, usage on schema public to planter; drop table profiles cascade")
-        attacked.execute("set role planter")
-        attacked.execute(made)
-        if table is not None:
-            attacked.execute(CANARY.format(table))
-        attacked.execute("reset role")
-        with pytest.raises(MigrationError, match=r"belongs to planter.*Nothing was changed"):
-            migrate(attacked, OWN)
-        assert attacked.execute("select to_regclass('windsock.change_log')").fetchone() == (None,)
-        assert [each for each in heard if each.startswith("canary")] == []
-    finally:
-        attacked.execute("reset role")
-        attacked.execute("drop owned by planter cascade; drop role planter")
+    with connect(empty_database) as connection:
+        connection.add_notice_handler(lambda notice: heard.append(notice.message_primary))
+        connection.execute("create role planter")
+        try:
+            database = sql.Identifier(connection.info.dbname)
+            connection.execute(sql.SQL("grant create on database {} to planter").format(database))
+            connection.execute("grant create, usage on schema public to planter")
+            connection.execute("set role planter")
+            connection.execute(made)
+            if table is not None:
+                connection.execute(CANARY.format(table))
+            connection.execute("reset role")
+            with pytest.raises(MigrationError, match=r"belongs to planter.*Nothing was changed"):
+                migrate(connection, OWN)
+            assert connection.execute("select to_regclass('windsock.change_log')").fetchone() == (None,)
+            assert [each for each in heard if each.startswith("canary")] == []
+        finally:
+            connection.execute("reset role")
+            connection.execute("drop owned by planter cascade; drop role planter")
 
 
 def test_a_database_that_was_migrated_earlier_is_mended(attacked):

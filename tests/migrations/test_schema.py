@@ -489,7 +489,7 @@ def test_the_writers_role_adds_usage_rows_and_changes_none(connection):
         "delete from usage_logs",
         "select user_id from usage_logs",
         "select profile_id from windsock.experiment_assignments",
-        "lock table windsock.withdrawals",
+        "do $$ begin lock table windsock.withdrawals; end $$",
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(refused)

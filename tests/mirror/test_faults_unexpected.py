@@ -71,3 +71,5 @@ def test_a_connection_that_fails_to_close_keeps_no_lead(world, monkeypatch):
         with pytest.raises(psycopg.InterfaceError):
             source.close()
         eventually(lambda: other.try_lead("default"))
+        monkeypatch.undo()
+        source.close()

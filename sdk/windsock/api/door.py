@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, Any, Final, ParamSpec, TypeVar
 
 import psycopg
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, fail_after, to_thread
 from anyio.lowlevel import RunVar
 from fastapi import HTTPException, Request, Security, status
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -30,6 +30,9 @@ _DATABASE_SECONDS = 5.0
 
 _THREADS: Final = 8
 """Threads per event loop for the API's database and file access."""
+
+_PATIENCE_SECONDS: Final = 3.0
+"""Seconds that a call waits for one of these threads; if the calls ahead of it hang, it gets a 503 then."""
 
 _limiter: RunVar[CapacityLimiter] = RunVar("windsock.api")
 
@@ -94,13 +97,29 @@ async def in_pool(function: Callable[P, R], *arguments: P.args, **options: P.kwa
     """Run blocking work (the database, a file, long text) in the API's own threads.
 
     The service's pages, health checks included, keep their threads, and the event loop isn't blocked.
+
+    Raises:
+        HTTPException: 503, because all of these threads have been busy for seconds.
     """
     try:
         limiter = _limiter.get()
     except LookupError:
         limiter = CapacityLimiter(_THREADS)
         _limiter.set(limiter)
-    return await to_thread.run_sync(partial(function, *arguments, **options), limiter=limiter)
+    call = object()
+    try:
+        with fail_after(_PATIENCE_SECONDS):
+            await limiter.acquire_on_behalf_of(call)
+    except TimeoutError:
+        raise HTTPException(
+            status.HTTP_503_SERVICE_UNAVAILABLE,
+            "the configuration API is busy: calls ahead of this one wait for the database; try again",
+            {"Retry-After": "3"},
+        ) from None
+    try:
+        return await to_thread.run_sync(partial(function, *arguments, **options), limiter=CapacityLimiter(1))
+    finally:
+        limiter.release_on_behalf_of(call)
 
 
 async def body_of(request: Request) -> bytes:
