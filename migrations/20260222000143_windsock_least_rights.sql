@@ -71,7 +71,7 @@ alter table windsock.console_sessions add constraint console_sessions_are_bounde
     and pg_catalog.octet_length(flags::pg_catalog.text) <= 1000000
 ) not valid;
 -- Of these two only the mirror's rows: a row without a revision is an application's, and so may be the first table.
-alter table public.learning_config_units add constraint learning_config_units_are_bounded check (
+alter table if exists public.learning_config_units add constraint learning_config_units_are_bounded check (
     revision is null
     or pg_catalog.octet_length(revision) <= 1000 and pg_catalog.pg_column_size(value #> '{}') <= 8000000
 ) not valid;
@@ -79,7 +79,7 @@ do $$
 begin
     if exists (
         select from pg_catalog.pg_attribute
-        where attrelid = 'public.learning_config'::pg_catalog.regclass
+        where attrelid = pg_catalog.to_regclass('public.learning_config')
             and attname = 'value' and atttypid = 'pg_catalog.jsonb'::pg_catalog.regtype
     ) then
         alter table public.learning_config add constraint learning_config_is_bounded check (
