@@ -66,9 +66,8 @@ from pg_catalog.pg_attribute
 where attrelid = to_regclass(%(table)s) and attnum > 0 and not attisdropped;
 
 -- name: relation
--- What has a table's name: its kind, and the columns that are unique by themselves. And what of it belongs to a stranger, who
--- is neither this role, nor one that can do more anyway (a superuser, the database's owner), nor one that an ordinary role
--- belongs to: the table, and the type of its id.
+-- What has a table's name: its kind, and the columns that are unique by themselves. And what of it belongs to a stranger (see
+-- `planted`): the table, and the type of its id.
 with strangers as (
     select owner.oid, owner.rolname::text
     from pg_catalog.pg_roles owner
@@ -90,14 +89,22 @@ select case relkind when 'r' then 'table' when 'p' then 'table' when 'v' then 'v
 from pg_catalog.pg_class
 where oid = to_regclass(%(table)s);
 
--- name: schema_owner
--- The stranger, likewise, who owns the schema of our tables.
-select owner.rolname::text
-from pg_catalog.pg_namespace
-join pg_catalog.pg_roles owner on owner.oid = nspowner
+-- name: planted
+-- The ledger and the schemas that migrations write to, where a stranger owns them: neither this role, nor one that can do
+-- more anyway (a superuser, the database's owner), nor one that an ordinary role belongs to.
+select what, owner.rolname::text
+from (
+    select 'schema ' || nspname, nspowner from pg_catalog.pg_namespace
+    where nspname in ('supabase_migrations', 'windsock')
+    union all
+    select 'table supabase_migrations.schema_migrations', relowner from pg_catalog.pg_class
+    where oid = to_regclass('supabase_migrations.schema_migrations')
+) thing (what, owner)
+join pg_catalog.pg_roles owner on owner.oid = thing.owner
 join pg_catalog.pg_roles me on me.rolname = current_user and me.oid <> owner.oid
-where nspname = 'windsock' and not owner.rolsuper and (me.rolsuper or not pg_catalog.pg_has_role(owner.oid, 'usage'))
-    and owner.oid <> (select datdba from pg_catalog.pg_database where datname = current_database());
+where not owner.rolsuper and (me.rolsuper or not pg_catalog.pg_has_role(owner.oid, 'usage'))
+    and owner.oid <> (select datdba from pg_catalog.pg_database where datname = current_database())
+order by 1;
 
 -- name: read_only
 -- Why transactions can't write: the server is a standby, or a setting, and where it was made.

@@ -263,6 +263,8 @@ def migrate(
         MigrationError: A migration fails, or `inspect` raises. Earlier migrations stay applied; the failing
             one is rolled back.
     """
+    with _refused_in_a_line(connection):
+        _refuse_planted(connection)
     entries = inspect(connection, migrations, whole_history=whole_history)
     pending = {entry.version for entry in entries if entry.state is MigrationState.PENDING}
     waiting = [migration for migration in migrations if migration.version in pending]
@@ -279,11 +281,16 @@ def _refuse_strangers(connection: "psycopg.Connection", pending: Collection[str]
                 f"the table {shape.table} is there and is not the one that windsock makes ({wrong}): rename "
                 "it, then run `windsock migrate` again. Nothing was changed"
             )
-    owner = connection.execute(load_queries("windsock.postgres", "ledger.sql")["schema_owner"]).fetchone()
-    if owner and pending:
+
+
+def _refuse_planted(connection: "psycopg.Connection") -> None:
+    """Reject a ledger or a schema that another role owns: its triggers would run as the migrating role."""
+    planted = connection.execute(load_queries("windsock.postgres", "ledger.sql")["planted"]).fetchone()
+    if planted:
+        thing, owner = planted
         raise MigrationError(
-            f"the schema windsock belongs to {owner[0]}, who could replace what is in it: drop the schema, or"
-            " make it yours, then run `windsock migrate` again. Nothing was changed"
+            f"the {thing} belongs to {owner}, whose code would run as yours: drop it, or if you trust that role"
+            f" `alter {thing} owner to current_user`, then run `windsock migrate` again. Nothing was changed"
         )
 
 

@@ -36,7 +36,7 @@ class TableShape:
     is_ours: bool = True
 
 
-LEDGER = TableShape("supabase_migrations.schema_migrations", "", {"version": TEXT})
+LEDGER = TableShape("supabase_migrations.schema_migrations", "", {"version": TEXT}, is_ours=False)
 PROFILES = TableShape(
     "public.profiles", "20260221000024", {"id": ()}, {"config_id": ("uuid",)}, is_ours=False
 )
