@@ -289,8 +289,8 @@ def _refuse_planted(connection: "psycopg.Connection") -> None:
     if planted:
         thing, owner = planted
         raise MigrationError(
-            f"the {thing} belongs to {owner}, whose code would run as yours: drop it, or if you trust that role"
-            f" `alter {thing} owner to current_user`, then run `windsock migrate` again. Nothing was changed"
+            f"the {thing} belongs to {owner}, whose code would run as yours: drop it, or, if you trust it,"
+            f" `alter {thing} owner to current_user`; then run `windsock migrate` again. Nothing was changed"
         )
 
 
