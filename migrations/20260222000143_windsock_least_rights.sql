@@ -47,6 +47,9 @@ alter table windsock.metric_events add constraint metric_events_are_bounded chec
     pg_catalog.octet_length(pg_catalog.concat(name, unit, user_id, environment, request_id)) <= 50000
     and pg_catalog.pg_column_size(attributes #> '{}') <= 8000000
 ) not valid;
+alter table windsock.change_log add constraint change_log_is_bounded check (
+    pg_catalog.octet_length(pg_catalog.concat(changed_table, row_id)) <= 50000
+) not valid;
 alter table windsock.mirrors add constraint mirrors_are_bounded check (
     pg_catalog.octet_length(pg_catalog.concat(group_name, folder, trouble)) <= 50000
 ) not valid;
