@@ -348,7 +348,7 @@ def test_a_database_of_another_encoding_is_migrated_and_read(postgres, encoding)
             with connect(postgres.database_url(name)) as connection:
                 migrate(connection, OWN)
                 assert {each.state for each in inspect(connection, OWN)} == {MigrationState.APPLIED}
-                assert [each.name for each in profiles.listed(connection)] == ["experimental_v1"]
+                assert [each.name for each in profiles.summaries(connection)] == ["experimental_v1"]
         finally:
             server.execute(f"drop database {name}")
 
