@@ -1,13 +1,9 @@
 """What nobody expects is an alarm and another attempt, never the end of the mirror."""
 
-import contextlib
 import time
 
-import psycopg
 import pytest
 from tests.waiting import eventually
-
-from windsock.mirror.postgres import connect
 
 
 def test_an_unexpected_error_is_an_alarm_and_tried_again(*, world, watching, monkeypatch, recovered):
@@ -57,19 +53,3 @@ def test_a_database_that_quotes_all_names_has_the_same_tables(*, world, watching
     watching(world.mirror())
     eventually(lambda: ann in world.served())
     assert messages() == []
-
-
-def test_a_connection_that_fails_to_close_keeps_no_lead(world, monkeypatch):
-    def fail():
-        raise psycopg.InterfaceError("closing failed")
-
-    with contextlib.closing(connect(world.url)) as other:
-        source = connect(world.url)
-        assert source.try_lead("default")
-        monkeypatch.setattr(source._connection, "close", fail)
-        assert not other.try_lead("default")
-        with pytest.raises(psycopg.InterfaceError):
-            source.close()
-        eventually(lambda: other.try_lead("default"))
-        monkeypatch.undo()
-        source.close()

@@ -20,15 +20,7 @@ from windsock.mirror.fitness import (
     warn_without_log,
 )
 from windsock.mirror.id_lists import IdList, IdTally
-from windsock.mirror.queries import (
-    QUERIES,
-    DatabaseError,
-    LockedError,
-    break_off,
-    clear_errors,
-    deadline,
-    one,
-)
+from windsock.mirror.queries import QUERIES, DatabaseError, LockedError, clear_errors, deadline, one
 from windsock.mirror.rows import MAX_SETTINGS_BYTES, AssignmentList, AssignmentRow, Changes, ConfigurationRow
 
 if TYPE_CHECKING:
@@ -135,11 +127,8 @@ class Source:
         return True
 
     def close(self) -> None:
-        """Close the connection, which releases the leader's lock, even if the driver fails to close it."""
-        try:
-            self._connection.close()
-        finally:
-            break_off(self._connection)
+        """Close the connection, which releases the leader's lock."""
+        self._connection.close()
 
     def try_lead(self, group: str) -> bool:
         """Become the leader of a group of mirrors, unless it already has one."""

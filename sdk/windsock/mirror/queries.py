@@ -85,7 +85,7 @@ def deadline(connection: "Connection", seconds: float) -> Iterator[Callable[[], 
         while (left := due - time.monotonic()) > 0:
             if over.wait(left):
                 return
-        break_off(connection)
+        _break(connection)
 
     thread = threading.Thread(target=watch, name="windsock-deadline")
     thread.start()
@@ -96,8 +96,8 @@ def deadline(connection: "Connection", seconds: float) -> Iterator[Callable[[], 
         thread.join()
 
 
-def break_off(connection: "Connection") -> None:
-    """Shut down the socket of a connection that isn't closed; safe from any thread, unlike closing it."""
+def _break(connection: "Connection") -> None:
+    """Shut down the socket, which is safe from any thread, unlike closing the connection."""
     with (
         contextlib.suppress(OSError, psycopg.Error),
         socket.socket(fileno=os.dup(connection.fileno())) as link,
