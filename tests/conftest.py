@@ -24,7 +24,7 @@ _SLOW = (
     "contrib/test_django_app.py", "contrib/test_servers.py", "evaluator/test_oracles.py", "examples",
     "experiments/test_champion.py", "experiments/test_checked_select.py", "experiments/test_decision.py",
     "experiments/test_demo.py", "experiments/test_engines.py", "experiments/test_gbstats.py",
-    "experiments/test_hostile_selects.py", "experiments/test_lapses.py", "experiments/test_oracles.py",
+    "experiments/test_hand_written.py", "experiments/test_hostile_selects.py", "experiments/test_lapses.py", "experiments/test_oracles.py",
     "experiments/test_published.py", "experiments/test_segments.py", "experiments/test_units.py",
     "flags/test_fuzz.py",
     "healing/test_classify.py", "healing/test_retired_model.py", "lint/test_portable.py",

@@ -53,6 +53,21 @@ def test_decide_writes_a_commit_message_and_a_snapshot(declared, windsock) -> No
     assert again.stdout == done.stdout
 
 
+def test_a_decision_is_applied_when_asked_for(declared, windsock, tmp_path) -> None:
+    asked = ("experiment", "decide", "cheaper_model", "--data", "data", "--at", NOW)
+    assert windsock("experiment", "start", "cheaper_model").returncode == 0
+    running = (tmp_path / "flagd" / "teacher.experiment.flagd.json").read_bytes()
+    assert windsock(*asked).returncode == 0
+    assert (tmp_path / "flagd" / "teacher.experiment.flagd.json").read_bytes() == running
+    done = windsock(*asked, "--apply")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Ship cheaper of cheaper_model: win\n\n")
+    assert "wrote flagd/teacher.flagd.json" in done.stdout
+    assert "small" in (tmp_path / "flagd" / "teacher.flagd.json").read_text()
+    assert windsock("lint").returncode == 0
+    assert windsock(*asked, "--apply").returncode != 0  # it doesn't run any more
+
+
 def test_a_time_that_has_not_come_is_a_preview_and_decides_nothing(declared, windsock, tmp_path) -> None:
     later = ("cheaper_model", "--data", "data", "--at", "2999-01-01T00:00Z")
     shown = windsock("experiment", "status", *later)

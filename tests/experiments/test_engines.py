@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import ibis
+import numpy as np
 import pytest
 
 from tests.experiments import engines
@@ -108,6 +109,17 @@ def test_sums_are_those_of_the_rows(warehouse, rows) -> None:
             assert totals[f"n_{metric}"] == pytest.approx(numerator, rel=1e-12)
             if denominator:
                 assert totals[f"d_{metric}"] == denominator
+
+
+def test_the_latency_that_most_requests_stay_within_is_that_of_the_rows(warehouse, rows) -> None:
+    slow = collect(warehouse, DECLARED, "production", NOW).slow_ms
+    at = {row["unit"]: (row["arm"], row["first_exposed_at"]) for row in rows.exposures}
+    took = defaultdict(list)
+    for row in rows.usage_logs:
+        arm, exposed = at[row["user_id"]]
+        if exposed <= row["requested_at"] < exposed + timedelta(days=7):
+            took[arm].append(row["latency_ms"])
+    assert slow == {arm: pytest.approx(np.quantile(each, 0.95), rel=1e-9) for arm, each in took.items()}
 
 
 def test_arrivals_are_counted_by_the_part_of_a_duration(warehouse, rows) -> None:

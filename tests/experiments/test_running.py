@@ -12,12 +12,14 @@ import typer
 
 from tests.flagd_server import FlagdServer, flagd_binary
 from tests.flagfiles import write_flags, write_text
+from windsock.cli._experiment_new import command as new_command
 from windsock.cli._findings import Format
 from windsock.cli.lint import command as lint_command
 from windsock.errors import ConfigurationError
 from windsock.evaluator import FlagEvaluator
 from windsock.experiments.documents import Experiment
 from windsock.experiments.holdouts import Holdouts
+from windsock.experiments.reading import read_declared
 from windsock.experiments.running.checking import problems
 from windsock.experiments.running.compiling import compiled, flag_key
 from windsock.experiments.running.starting import started, stopped
@@ -256,6 +258,19 @@ def test_new_writes_a_document_that_checks(project):
     assert list(problems(project / "flagd")) == []
     again = run(project, "experiment", "new", "../x", "--settings", "t", "--field", "a=1", "--owner", "b")
     assert again.returncode == 1
+
+
+def test_a_new_document_may_switch_a_feature(project, monkeypatch, capsys):
+    monkeypatch.chdir(project)
+    feature = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
+    write_flags(project / "flagd" / "rag.flagd.json", {"rag": feature})
+    new_command("indexed", owner="ada", feature="rag")
+    assert "wrote flagd/experiments/indexed.yaml" in capsys.readouterr().out
+    experiment = read_declared(FOLDER, "indexed").experiment
+    assert (experiment.feature, experiment.arms) == ("rag", {"control": False, "treatment": True})
+    assert set(arms_of(start(experiment, read_files([FOLDER])), "rag").values()) == {"control", "treatment"}
+    with pytest.raises(ConfigurationError, match="--settings with --field, or --feature alone"):
+        new_command("both", owner="ada", feature="rag", settings="teacher")
 
 
 def test_keys_are_named_after_what_they_run_on():

@@ -7,11 +7,15 @@ import typer
 
 from windsock.cli._experiment_arguments import Flags, Name
 from windsock.cli._experiment_options import Data, Environment, Now, moment, place
+from windsock.cli._experiment_start import carry_out
 from windsock.cli._lines import console_of, print_lines
+from windsock.cli._say import say
 from windsock.errors import UnreachableError
 from windsock.experiments.data.keeping import keep, refuse_undecidable
 from windsock.experiments.reporting.summary import message
 from windsock.experiments.result import Result, analyze, restore
+from windsock.experiments.running.concluding import concluded
+from windsock.experiments.running.starting import flag_files, planned
 from windsock.flagfiles.files import DEFAULT_FOLDER
 
 
@@ -31,8 +35,11 @@ def command(
     replay: Annotated[
         Path | None, typer.Option(help="Decide again from such a file, without the data.")
     ] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Also change the flag files: ship the arm, or stop.")
+    ] = False,
 ) -> None:
-    """Say what to do (ship, stop or go on), as a commit message with the evidence. Changes nothing.
+    """Say what to do (ship, stop or go on), as a commit message with the evidence.
 
     Example: windsock experiment decide cheaper_model --record
     """
@@ -48,6 +55,16 @@ def command(
     console = console_of(80)
     for line in message(result):
         print_lines(console, line)
+    if apply:
+        say("")
+        _apply(result, flags, environment)
+
+
+def _apply(result: Result, flags: Path, environment: str) -> None:
+    """Show the plan of the decision, and write the flag files."""
+    files = flag_files(flags)
+    after = concluded(result.analysis.declared.experiment, result.decision, files, flags, environment)
+    carry_out(planned(files, after, environment), flags, None, dry_run=False)
 
 
 def _replayed(path: Path) -> Result:

@@ -6,7 +6,8 @@ import typer
 
 from windsock.cli._experiment_arguments import Flags
 from windsock.cli._say import say
-from windsock.experiments.template import document
+from windsock.errors import ConfigurationError
+from windsock.experiments.template import of_feature, of_settings
 from windsock.flagfiles.files import DEFAULT_FOLDER
 from windsock.flagfiles.scaffold import write_new
 
@@ -14,16 +15,26 @@ from windsock.flagfiles.scaffold import write_new
 def command(
     name: Annotated[str, typer.Argument(help="Letters, digits and underscores; the file's name too.")],
     *,
-    settings: Annotated[str, typer.Option(help="The flag of the settings class that it changes.")],
-    field: Annotated[str, typer.Option(metavar="FIELD=VALUE", help="What the treatment changes.")],
     owner: Annotated[str, typer.Option(help="Who decides.")],
+    settings: Annotated[
+        str | None, typer.Option(help="The flag of the settings class that it changes; goes with --field.")
+    ] = None,
+    field: Annotated[
+        str | None, typer.Option(metavar="FIELD=VALUE", help="What the treatment changes.")
+    ] = None,
+    feature: Annotated[str | None, typer.Option(help="The feature that it switches, instead.")] = None,
     flags: Flags = DEFAULT_FOLDER,
 ) -> None:
     """Write an experiment's document, to be filled in and reviewed.
 
     Example: windsock experiment new big_k --settings bot --field k=9 --owner ada
     """
-    text = document(name, settings=settings, change=field, owner=owner)
+    if settings is not None and field is not None and feature is None:
+        text = of_settings(name, settings=settings, change=field, owner=owner)
+    elif feature is not None and settings is None and field is None:
+        text = of_feature(name, feature=feature, owner=owner)
+    else:
+        raise ConfigurationError("name --settings with --field, or --feature alone")
     path = flags / "experiments" / f"{name}.yaml"
     write_new({path: text.encode()}, force=False)
     say(f"wrote {path}")

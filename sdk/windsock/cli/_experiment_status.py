@@ -24,6 +24,7 @@ from windsock.experiments.wording import (
     percent,
     sentence,
     signed,
+    slow_requests,
 )
 from windsock.flagfiles.files import DEFAULT_FOLDER
 
@@ -58,6 +59,8 @@ def command(
     print_grid(console, grid("metric", metrics))
     for line in without_number(analysis.comparisons):
         print_lines(console, line)
+    if slow := slow_requests(analysis):
+        print_lines(console, slow)
     if found := segments(analysis):
         print_lines(console, SEGMENTS_NOTE)
         print_grid(console, grid("segment", [(_title(each), each.comparison) for each in found]))

@@ -8,6 +8,7 @@ from typing import Final
 
 from windsock.experiments.analysis import Analysis
 from windsock.experiments.comparison import Comparison, ComparisonOutcome, MetricRole
+from windsock.experiments.documents import HandWritten
 from windsock.experiments.quantities import duration_words
 from windsock.experiments.wording import effect_sentence, metric_title, percent
 
@@ -29,6 +30,7 @@ class State(StrEnum):
         NO_EFFECT: Every goal is shown to be within the minimum effect.
         INCONCLUSIVE: The maximum is reached without a result.
         PREVIEW: The time of the analysis has not come; nothing is decided.
+        NOT_DECLARED: A flag splits units without a document; its figures are exploratory.
     """
 
     COLLECTING = "collecting"
@@ -38,6 +40,7 @@ class State(StrEnum):
     NO_EFFECT = "no effect"
     INCONCLUSIVE = "inconclusive"
     PREVIEW = "preview"
+    NOT_DECLARED = "not declared"
 
 
 class Action(StrEnum):
@@ -89,12 +92,8 @@ def decide(analysis: Analysis) -> Decision:
         analysis: From `analyse`.
     """
     name = analysis.declared.experiment.name
-    if analysis.collected.preview:
-        sentence = (
-            f"{analysis.collected.now:%Y-%m-%d %H:%M} UTC has not come: rows until then are missing, and "
-            "nothing is decided."
-        )
-        return Decision(State.PREVIEW, Action.GO_ON, None, sentence, ())
+    if analysis.collected.preview or isinstance(analysis.declared.experiment, HandWritten):
+        return _undecidable(analysis)
     if faults := tuple(_faults(analysis)):
         sentence = f"{name} cannot be judged: {faults[0]}."
         return Decision(State.INVALID, Action.STOP, None, sentence, faults)
@@ -109,14 +108,29 @@ def decide(analysis: Analysis) -> Decision:
     return _undecided(analysis)
 
 
+def _undecidable(analysis: Analysis) -> Decision:
+    """Why nothing may be decided, whatever the figures are."""
+    if analysis.collected.preview:
+        sentence = (
+            f"{analysis.collected.now:%Y-%m-%d %H:%M} UTC has not come: rows until then are missing, and "
+            "nothing is decided."
+        )
+        return Decision(State.PREVIEW, Action.GO_ON, None, sentence, ())
+    sentence = (
+        f"{analysis.declared.experiment.name} has no document, so its figures are exploratory and decide "
+        "nothing. To decide, declare an experiment (`windsock experiment new`) and start that one instead."
+    )
+    return Decision(State.NOT_DECLARED, Action.GO_ON, None, sentence, tuple(_faults(analysis)))
+
+
 def trusted(analysis: Analysis, decision: Decision) -> Analysis:
-    """The analysis as people may read it: where the arms can't be compared, nothing is better or worse.
+    """The analysis as people may read it: in an invalid or undeclared one, nothing is better or worse.
 
     Args:
         analysis: From `analyse`.
         decision: What was decided from it.
     """
-    if decision.state is not State.INVALID:
+    if decision.state not in (State.INVALID, State.NOT_DECLARED):
         return analysis
     undecided = tuple(
         replace(each, outcome=ComparisonOutcome.OPEN) if each.is_told else each

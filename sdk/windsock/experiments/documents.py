@@ -222,3 +222,23 @@ class Experiment(_Model):
         weights = self.allocation or dict.fromkeys(self.arms, 1.0)
         total = sum(weights.values())
         return {arm: weights[arm] / total for arm in self.arms}
+
+
+class Exploratory(Roles):
+    """Metrics that decide nothing."""
+
+    goal: Annotated[list[Name], Field(max_length=0)] = Field(default_factory=list)
+
+
+class HandWritten(Experiment):
+    """An experiment without a document: a flag splits units, and every figure of it is exploratory.
+
+    Attributes:
+        name: As the flag's metadata says, or the flag's key.
+        metrics: The built-in ones.
+        hand_written: Tells it from a document, which can't say this.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=1_000)]
+    metrics: Exploratory
+    hand_written: Literal[True]

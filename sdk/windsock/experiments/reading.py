@@ -7,10 +7,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, Field, JsonValue, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, JsonValue, SerializeAsAny, ValidationError
 
 from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError
-from windsock.experiments.documents import Experiment
+from windsock.experiments.documents import Experiment, HandWritten
 from windsock.experiments.holdouts import Holdouts
 from windsock.experiments.metrics import BUILT_IN, Metric, Metrics
 from windsock.flagfiles.files import check_link, read_bytes
@@ -41,9 +41,15 @@ _NUMBER: Final = re.compile(r"[-+]?\d{1,18}(\.\d{1,18})?([eE][-+]?\d{1,2})?")
 _WORDS: Final[dict[str, JsonValue]] = {"null": None, "~": None, "": None, "true": True, "false": False}
 
 
+def _without_document(value: object) -> object:
+    """A snapshot says whether its experiment had a document."""
+    known = isinstance(value, dict) and "hand_written" in value
+    return HandWritten.model_validate(value) if known else value
+
+
 @dataclass(frozen=True, slots=True)
 class DeclaredExperiment:
-    """An experiment and the metrics that it names.
+    """An experiment and the metrics that it names; without a document, as its flag says.
 
     Attributes:
         experiment: The experiment.
@@ -51,7 +57,7 @@ class DeclaredExperiment:
         places: File and line of each metric's declaration; a built-in one's is where the experiment names it.
     """
 
-    experiment: Experiment
+    experiment: Annotated[SerializeAsAny[Experiment], BeforeValidator(_without_document)]
     metrics: Mapping[str, Metric]
     places: Annotated[Mapping[str, str], Field(exclude=True)] = field(default_factory=dict, compare=False)
 

@@ -14,8 +14,9 @@ from windsock.experiments.data.recorded_looks import since_first_look
 from windsock.experiments.data.warehouse import Backend, Warehouse, open_warehouse
 from windsock.experiments.decision import Decision, decide
 from windsock.experiments.documents import PlannedLooks
-from windsock.experiments.reading import DeclaredExperiment, read_declared
+from windsock.experiments.reading import DeclaredExperiment
 from windsock.experiments.reporting.page import page, sections
+from windsock.experiments.running.hand_written import declared_or_running, readable
 from windsock.experiments.snapshot import Snapshot, from_json, to_json
 
 
@@ -74,10 +75,11 @@ def analyze(
     now: datetime | None = None,
     looks: int = 0,
 ) -> Result:
-    """Analyse a declared experiment.
+    """Analyse an experiment.
 
     Args:
-        name: The experiment, declared in `<flags>/experiments/<name>.yaml`.
+        name: The experiment, declared in `<flags>/experiments/<name>.yaml`; without a document, a flag's
+            experiment, whose figures are exploratory.
         data: A PostgreSQL URL, a folder of Parquet and CSV files, an Ibis connection or its URL.
         flags: The folder of the flags.
         environment: The environment whose exposures and outcomes count.
@@ -87,13 +89,14 @@ def analyze(
 
     Raises:
         ConfigurationError: A document is wrong, a table or column is missing, or a value cannot be summed.
-        UnreachableError: The document doesn't exist, or the data can't be reached.
+        UnreachableError: There is no such experiment, or the data can't be reached.
     """
     if now is not None and now.tzinfo is None:
         raise ConfigurationError("now: the time of an analysis needs a time zone")
-    declared = read_declared(Path(flags), name)
+    declared = declared_or_running(Path(flags), name)
     warehouse = data if isinstance(data, Warehouse) else open_warehouse(data)
     with contextlib.nullcontext() if isinstance(data, Warehouse) else warehouse:
+        declared = readable(declared, warehouse)
         collected = collect(warehouse, declared, environment, now)
         since = since_first_look(warehouse, declared, environment, collected.now)
         collected = replace(collected, since=since)
@@ -114,9 +117,9 @@ def _earlier(
         {name: declared.metrics[name] for name in names},
         declared.places,
     )
-    horizon = max(metric.delay + metric.window for metric in goals.metrics.values())
-    if last.exposed.first is None or looks < 1:
+    if last.exposed.first is None or looks < 1 or not names:
         return
+    horizon = max(metric.delay + metric.window for metric in goals.metrics.values())
     start = last.exposed.first + horizon
     newest = datetime.fromisoformat(last.exposed.days[-1].date).replace(tzinfo=UTC) + timedelta(days=1)
     end = min(last.now, newest + horizon)

@@ -11,11 +11,11 @@ _DOCUMENT: Final = """\
 name: {name}
 hypothesis: {hypothesis}
 owner: {owner}
-settings: {settings}
+{what}
 
 arms:
-  control: {{}}  # what everybody has today
-  treatment: {{{field}: {value}}}
+  control: {control}  # what everybody has today
+  treatment: {treatment}
 
 metrics:
   goal: [cost_per_request]  # what should get better; declare your own in flagd/metrics.yaml
@@ -29,8 +29,8 @@ maximum: {{units: 10000}}  # the latest end, or {{duration: 28d}}; see `windsock
 """
 
 
-def document(name: str, *, settings: str, change: str, owner: str) -> str:
-    """Write the document as YAML.
+def of_settings(name: str, *, settings: str, change: str, owner: str) -> str:
+    """Write the document of an experiment on a settings class, as YAML.
 
     Args:
         name: The experiment's name.
@@ -44,19 +44,43 @@ def document(name: str, *, settings: str, change: str, owner: str) -> str:
     field, found, value = change.partition("=")
     if not found or not field.isidentifier():
         raise ConfigurationError(f"--field {change}: write the field and its value, as temperature=0.2")
+    return _DOCUMENT.format(
+        name=_checked(name),
+        hypothesis=json.dumps(f"TODO: what {field} = {value} improves, and why"),
+        owner=json.dumps(owner),
+        what=f"settings: {json.dumps(settings)}",
+        control="{}",
+        treatment=f"{{{field}: {_scalar(value)}}}",
+    )
+
+
+def of_feature(name: str, *, feature: str, owner: str) -> str:
+    """Write the document of an experiment that switches a feature on, as YAML.
+
+    Args:
+        name: The experiment's name.
+        feature: The feature's flag.
+        owner: Who decides.
+
+    Raises:
+        ConfigurationError: The name is malformed.
+    """
+    return _DOCUMENT.format(
+        name=_checked(name),
+        hypothesis=json.dumps(f"TODO: what {feature} improves, and why"),
+        owner=json.dumps(owner),
+        what=f"feature: {json.dumps(feature)}",
+        control="false",
+        treatment="true",
+    )
+
+
+def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
             f"{name!r}: an experiment's name has lower-case letters, digits and underscores"
         )
-    hypothesis = f"TODO: what {field} = {value} improves, and why"
-    return _DOCUMENT.format(
-        name=name,
-        hypothesis=json.dumps(hypothesis),
-        settings=json.dumps(settings),
-        field=field,
-        value=_scalar(value),
-        owner=json.dumps(owner),
-    )
+    return name
 
 
 def _scalar(text: str) -> str:

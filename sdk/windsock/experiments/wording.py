@@ -89,6 +89,18 @@ def effect_sentence(found: "Comparison", analysis: "Analysis") -> str:
     )
 
 
+def slow_requests(analysis: "Analysis") -> str:
+    """The latency that 95 % of each arm's requests stay within; empty if it isn't known."""
+    found, arms = analysis.collected.slow_ms, analysis.declared.experiment.arms
+    told = [f"{number(found[arm])} ms in {arm}" for arm in arms if arm in found]
+    if not told or analysis.collected.preview:
+        return ""
+    return (
+        f"95{_PERCENT} of the requests took at most {', '.join(told)}. This only describes them: "
+        "requests of one unit resemble each other, so a quantile of requests has no honest interval."
+    )
+
+
 def _spent(experiment: "Experiment") -> str:
     """What the error is spent by, if not by the units themselves."""
     by_date = experiment.maximum is not None and experiment.maximum.duration is not None

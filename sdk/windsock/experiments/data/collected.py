@@ -80,6 +80,7 @@ class Collected:
         preview: Whether `now` had not come when the data was read, so that rows until then are missing.
         unseen: Why a metric's source has no row at all, by metric.
         newest: Time of the newest row, by table and by metric with its own source; empty for a live database.
+        slow_ms: The latency that 95 % of an arm's requests stay within, by arm; empty if no metric is of it.
     """
 
     environment: str
@@ -95,6 +96,7 @@ class Collected:
     since: SinceFirstLook = field(default_factory=SinceFirstLook)
     unseen: Mapping[str, str] = field(default_factory=dict)
     newest: Mapping[str, datetime] = field(default_factory=dict)
+    slow_ms: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def end(self) -> datetime | None:

@@ -11,7 +11,7 @@ import ibis
 import ibis.expr.types as ir
 
 from windsock.errors import ConfigurationError
-from windsock.experiments.data import lapses, unit_table
+from windsock.experiments.data import described, lapses, unit_table
 from windsock.experiments.data.collected import Collected, Day, Exposed
 from windsock.experiments.data.newest import newest
 from windsock.experiments.data.segment_sums import MAX_COMBINATIONS, ArmSums, parts, total
@@ -100,6 +100,7 @@ class _Collector:
             sql=self._sql,
             segments=() if unsplit or not goals else tuple(parts(goals, experiment.segments)),
             unsplit=unsplit,
+            slow_ms=self._slow(unit_table.analysed(every, moment)) if exposed.total else {},
         )
 
     def _unsplit(self, chosen: ir.Table) -> str:
@@ -217,6 +218,14 @@ class _Collector:
             found |= self._sums(question, unit_table.capped(table, caps), group)
         return found
 
+    def _slow(self, kept: ir.Table) -> dict[str, float]:
+        """The latency that 95 % of each arm's requests stay within."""
+        if not described.is_described(self._declared.metrics):
+            return {}
+        slow = described.slow_requests(self._warehouse, self._scope, kept, self._now)
+        rows = self._rows("the latency that 95 % of the requests stay within", slow)
+        return {str(row["arm"]): float(str(row["slow"])) for row in rows if row["slow"] is not None}
+
     def _cap(self, table: ir.Table, name: str, metric: Metric) -> float | None:
         """A declared cap, or the quantile of what units had before their first exposure."""
         if not isinstance(metric.cap, Quantile):
@@ -236,6 +245,8 @@ class _Collector:
         columns = {name: unit_table.columns_of(name, metric) for name, metric in group.items()}
         where = self._scope.where(next(iter(group)))
         rows = self._rows(question, unit_table.sums(table, list(columns.values()), {}), where)
+        for name, metric in columns.items():
+            _check_finite(rows, metric, self._scope.where(name))
         shifts = _shifts(rows, columns.values())
         if shifts:
             rows = self._rows(question, unit_table.sums(table, list(columns.values()), shifts), where)
@@ -316,12 +327,20 @@ def _shifts(rows: list[Row], metrics: Iterable[Columns]) -> dict[str, float]:
     return shifts
 
 
+def _check_finite(rows: list[Row], columns: Columns, where: str) -> None:
+    """Refuse values that have no sum, or whose squares have none."""
+    names = [f"s__{each}" for each in columns.names]
+    names += [f"p__{one}__{other}" for one, other in unit_table.pairs(columns)]
+    for row in rows:
+        if not all(isfinite(float(str(row[name]))) for name in names):
+            raise ConfigurationError(
+                f"{where}: arm {row['arm']} has NaN, or values that are infinite or too large to square; "
+                "leave them out in the source, or declare a cap"
+            )
+
+
 def _arm_sums(row: Row, name: str, columns: Columns, shifts: Mapping[str, float]) -> ArmSums:
     values = {key: float(str(value)) for key, value in row.items() if key.startswith(("s__", "p__"))}
-    if not all(map(isfinite, (values[f"s__{column}"] for column in columns.names))):
-        raise ConfigurationError(
-            f"metric {name}: arm {row['arm']} has infinite values or NaN; leave them out in the source"
-        )
     sums = ShiftedSums(
         units=_int(row["units"]),
         shifts={column: shifts.get(column, 0.0) for column in columns.names},

@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 from windsock.errors import ConfigurationError
+from windsock.experiments.decision import State
 from windsock.postgres.migrations import connect
 from windsock.postgres.queries import load_queries
 from windsock.text import one_line
@@ -13,16 +14,17 @@ if TYPE_CHECKING:
 
 
 def refuse_undecidable(result: "Result") -> None:
-    """Raise if nothing may be decided: the time has not come, or the declaration changed after a look.
+    """Raise if nothing may be decided.
 
     Raises:
-        ConfigurationError: The analysis is a preview, or its declaration is not that of the recorded looks.
+        ConfigurationError: The analysis is a preview, the experiment has no document, or its declaration is
+            not that of the recorded looks.
     """
     if result.analysis.collected.preview:
         raise ConfigurationError(
             f"{result.decision.sentence} Leave out --at, or name a time that has passed."
         )
-    if result.analysis.collected.since.changes:
+    if result.analysis.collected.since.changes or result.decision.state is State.NOT_DECLARED:
         raise ConfigurationError(result.decision.sentence)
 
 

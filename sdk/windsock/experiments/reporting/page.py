@@ -20,6 +20,7 @@ from windsock.experiments.wording import (
     number,
     percent,
     signed,
+    slow_requests,
 )
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -169,7 +170,9 @@ def _metrics(analysis: Analysis) -> str:
     head = "".join(f"<th{' class=n' if name in names[2:7] else ''}>{name}</th>" for name in names)
     rows = "".join(_metric_row(each, names) for each in analysis.comparisons)
     table = f'<table class="metrics"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-    return f"<h2>Every metric</h2>{table}"
+    slow = slow_requests(analysis)
+    below = f'<p class="soft">{escape(slow)}</p>' if slow else ""
+    return f"<h2>Every metric</h2>{table}{below}"
 
 
 def _segments(analysis: Analysis) -> str:

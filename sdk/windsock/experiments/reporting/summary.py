@@ -26,6 +26,7 @@ def as_data(result: Result) -> dict[str, object]:
             {"attribute": each.attribute, "value": each.value, **_comparison(each.comparison)}
             for each in segments(analysis)
         ],
+        "latency_p95_ms": dict(analysis.collected.slow_ms),
         "snapshot": json.loads(result.snapshot()),
     }
 

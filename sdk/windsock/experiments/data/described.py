@@ -1,0 +1,41 @@
+"""Describes the latency of each arm's requests by a quantile, which no interval and no test belongs to."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from windsock.experiments.data.sources import Scope, rows_of
+from windsock.experiments.data.warehouse import Warehouse
+from windsock.experiments.metrics import BUILT_IN, Metric
+
+QUANTILE: Final = 0.95
+_LATENCY: Final = "latency_ms"
+
+
+def is_described(metrics: Mapping[str, Metric]) -> bool:
+    """Whether a metric is made of the latency of requests."""
+    return any(each.source == "requests" and each.value == _LATENCY for each in metrics.values())
+
+
+def slow_requests(warehouse: Warehouse, scope: Scope, kept: ir.Table, now: datetime) -> ir.Table:
+    """The latency that 95 % of each arm's requests stay within, in milliseconds, as `arm` and `slow`.
+
+    Args:
+        warehouse: Where the tables are.
+        scope: The experiment and the environment.
+        kept: The units that count.
+        now: The time of the analysis.
+    """
+    latency = BUILT_IN[_LATENCY]
+    rows = rows_of(warehouse, scope, {_LATENCY: latency})
+    joined = kept.join(rows, kept.unit == rows.unit, rname="row_{name}")
+    window = ibis.interval(seconds=round(latency.window.total_seconds()))
+    after = joined.filter(
+        joined.at >= joined.exposed_at,
+        joined.at < joined.exposed_at + window,
+        joined.at <= ibis.literal(now, type="timestamp('UTC')"),
+    )
+    return after.group_by("arm").aggregate(slow=after[f"value_{_LATENCY}"].quantile(QUANTILE))
