@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import growth_chart, scale_page
+from bench.experiments_page import experiments
 
 RESULTS = Path(__file__).parent / "results" / "evaluation.json"
 READS = Path(__file__).parent / "results" / "reads.json"
@@ -98,7 +99,7 @@ def scale(python: str) -> str:
     """What size and concurrency cost."""
     parts = (scale_page.mirror(), scale_page.flagd(), scale_page.large_sets(), scale_page.workers())
     rest = (scale_page.growth(), scale_page.concurrency(python), scale_page.writes())
-    return "\n".join([*parts, *rest])
+    return "\n".join([*parts, *rest, experiments()])
 
 
 def page(found: Found) -> str:

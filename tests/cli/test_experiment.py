@@ -111,10 +111,12 @@ def test_power_tells_what_every_metric_finds_by_the_end(declared, windsock, tmp_
     assert all(each["relative"] > 0 for each in others[:2])
     document.write_text(document.read_text().replace("{units: 900}", "{duration: 10d}"))
     longer = json.loads(windsock(*asked, "--json").stdout)
-    units, finds = longer["maximum"]
+    units, finds, reached = longer["maximum"]
     assert units == round(10 * longer["units_per_day"])
     document.write_text(document.read_text().replace("{duration: 10d}", f"{{units: {units}}}"))
-    assert json.loads(windsock(*asked, "--json").stdout)["maximum"] == [units, pytest.approx(finds)]
+    assert json.loads(windsock(*asked, "--json").stdout)["maximum"] == [
+        units, pytest.approx(finds), pytest.approx(reached)
+    ]  # fmt: skip
     shown = windsock(*asked).stdout
     assert f"The declared maximum, {units:,} units, finds " in shown
     assert "the other metrics find" in shown

@@ -16,10 +16,9 @@ from windsock.experiments import Result, analyze, restore
 from windsock.experiments.comparison import ComparisonOutcome
 from windsock.experiments.data.keeping import keep
 from windsock.experiments.decision import Action, State
-from windsock.experiments.progress import TIGHT_AT
 from windsock.experiments.reporting.drawing import cumulative
 from windsock.experiments.reporting.summary import as_data
-from windsock.experiments.statistics.designs import OpenEnded
+from windsock.experiments.statistics.designs import TIGHT_AT, OpenEnded
 
 COST = {"control": 0.02, "cheaper": 0.02}
 

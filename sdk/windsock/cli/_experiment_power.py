@@ -11,7 +11,7 @@ from windsock.cli._experiment_options import Data, Environment, Now, moment, pla
 from windsock.cli._lines import Grid, console_of, print_grid, print_lines
 from windsock.cli._say import print_json
 from windsock.errors import ConfigurationError
-from windsock.experiments.planning import Assumed, Power, power
+from windsock.experiments.planning import QUARTERS, Assumed, Power, power
 from windsock.experiments.wording import metric_title, number, percent
 from windsock.flagfiles.files import DEFAULT_FOLDER
 
@@ -70,8 +70,10 @@ def lines(found: Power) -> Iterator[str]:
     if found.past:
         yield f"{found.past}."
     if found.maximum is not None:
-        units, effect = found.maximum
-        yield f"The declared maximum, {units:,} units, finds {percent(effect, 1)} in 4 of 5 cases."
+        units, effect, reached = found.maximum
+        finds = f"finds {percent(effect, 1)} in 4 of 5 cases"
+        smallest = percent(found.effect / abs(found.mean), 1)
+        yield f"The declared maximum, {units:,} units, {finds}, and {smallest} in {percent(reached)}."
     if found.replayed is not None:
         false, right = found.replayed
         yield (
@@ -80,7 +82,10 @@ def lines(found: Power) -> Iterator[str]:
         )
     elif found.unreplayed:
         yield f"Not replayed on the past: {found.unreplayed}."
-    yield f"To find a change of {number(found.effect)} in four of five experiments:"
+    yield (
+        f"To find a change of {number(found.effect)} in four of five experiments; the last columns say in "
+        f"how many it is found by {percent(0.25)}, {percent(0.5)} and {percent(0.75)} of the units:"
+    )
 
 
 def table(found: Power) -> Grid:
@@ -89,8 +94,11 @@ def table(found: Power) -> Grid:
     grid.add_column("looking")
     grid.add_column("units", justify="right")
     grid.add_column("days", justify="right")
+    for share in QUARTERS[:-1]:
+        grid.add_column(percent(share), justify="right")
     for design in found.designs:
-        grid.row(design.name, f"{design.units:,}", "–" if design.days is None else f"{design.days:,.0f}")
+        days = "–" if design.days is None else f"{design.days:,.0f}"
+        grid.row(design.name, f"{design.units:,}", days, *map(percent, design.reached[:-1]))
     return grid
 
 

@@ -23,6 +23,7 @@ from windsock.experiments.statistics.effects import Effect, compare
 from windsock.experiments.statistics.moments import aggregates
 from windsock.experiments.statistics.multiplicity import e_bh, e_from_p, holm
 from windsock.experiments.statistics.sample_ratio import sample_ratio_evidence
+from windsock.experiments.unproven_harm import one_look
 
 MISMATCH_ALPHA: Final = 0.001
 """Error rate over all looks at which a sample ratio mismatch is declared."""
@@ -157,7 +158,7 @@ class Comparing:
         yield from self.goals()
         for guardrail in roles.guardrails:
             for arm in arms:
-                yield self._compare(guardrail.metric, arm, MetricRole.GUARDRAIL)
+                yield self._guardrail(guardrail.metric, arm)
         rest = [self._compare(name, arm, MetricRole.SECONDARY) for name in roles.secondary for arm in arms]
         yield from _discovered(rest, self._experiment.alpha)
 
@@ -210,6 +211,19 @@ class Comparing:
             return each
         ahead = self._progress.lasts(guardrail) - self._progress.lasts(each.metric)
         return replace(each, waits_for=guardrail, expected=self._collected.now + ahead)
+
+    def _guardrail(self, name: str, arm: str) -> Comparison:
+        """A guardrail; without a margin, also whether it looks worse."""
+        found = self._compare(name, arm, MetricRole.GUARDRAIL)
+        if found.margin or found.effect is None:
+            return found
+        normal = bool(found.effect.absolute_error) and self._enough(found)
+        p_value = one_look(found, self._metrics[name], None if normal else self._odds(arm))
+        return replace(found, looks_worse=p_value <= self._experiment.alpha / self._guards)
+
+    def _odds(self, arm: str) -> float:
+        """An arm's allocation over control's."""
+        return self._experiment.shares[arm] / self._experiment.shares[self._experiment.control]
 
     def _enough(self, each: Comparison) -> bool:
         return min(each.events) >= self._needed(each)
@@ -279,6 +293,8 @@ class Comparing:
     def _judged(self, known: Comparison, effect: Effect, design: Design, alpha: float) -> Comparison:
         """Add the interval, the p-value and what they say."""
         metric, two_sided = self._metrics[known.metric], known.role is not MetricRole.GUARDRAIL
+        if not two_sided:  # each end holds on its own
+            known = replace(known, confidence=1 - 2 * alpha)
         width = design.multiplier(alpha, two_sided=two_sided)
         gain = _improvement(effect.absolute, metric) / effect.absolute_error
         found = replace(
@@ -312,8 +328,7 @@ class Comparing:
 
     def _exact(self, empty: Comparison, metric: Metric, alpha: float) -> Comparison:
         """A guardrail on a proportion of units: exact at any count, from the units with the event."""
-        shares = self._experiment.shares
-        odds = shares[empty.arm] / shares[self._experiment.control]
+        odds = self._odds(empty.arm)
         control, treatment = empty.events
         more_is_worse = metric.better == "lower"
         margin = empty.margin or 0.0

@@ -60,6 +60,8 @@ class Comparison:
         fraction: Share of the maximum that the metric has come to; None without a maximum.
         waits_for: The guardrail without a margin that a goal's verdict waits for; empty if there is none.
         expected: Estimated date when the comparison becomes readable or the wait ends; None if unknown.
+        looks_worse: Whether a guardrail without a margin would be worse if this were the only look. That is
+            no proof of harm, but a win waits until it is gone.
     """
 
     metric: str
@@ -79,6 +81,7 @@ class Comparison:
     fraction: float | None = None
     waits_for: str = ""
     expected: datetime | None = None
+    looks_worse: bool = False
 
     @property
     def is_told(self) -> bool:

@@ -10,6 +10,7 @@ from windsock.experiments.analysis import Analysis
 from windsock.experiments.comparison import Comparison, ComparisonOutcome, MetricRole
 from windsock.experiments.documents import HandWritten
 from windsock.experiments.quantities import duration_words
+from windsock.experiments.unproven_harm import not_excluded
 from windsock.experiments.wording import effect_sentence, metric_title, percent
 
 _CROSSING: Final = 0.02
@@ -26,7 +27,8 @@ class State(StrEnum):
         INVALID: The arms cannot be compared.
         COLLECTING: No decision yet.
         HARMFUL: A goal or a guardrail is worse.
-        WIN: A goal is better, every guardrail has come as far as that needs, and every margin is shown.
+        WIN: A goal is better, every guardrail has come as far as that needs and doesn't look worse, and every
+            margin is shown.
         NO_EFFECT: Every goal is shown to be within the minimum effect.
         INCONCLUSIVE: The maximum is reached without a result.
         PREVIEW: The time of the analysis has not come; nothing is decided.
@@ -215,18 +217,27 @@ def _no_worse(found: Comparison, analysis: Analysis) -> bool:
 def _waits(analysis: Analysis, goal: Comparison) -> tuple[Wait, ...]:
     """The guardrails that a better goal's arm can't win without."""
     behind = (Wait(goal.waits_for, goal.expected),) if goal.waits_for else ()
-    margins = (
+    open_ones = (
         Wait(each.metric, each.expected)
         for each in analysis.of_role(MetricRole.GUARDRAIL)
-        if each.arm == goal.arm and each.margin and each.outcome is not ComparisonOutcome.WITHIN
+        if each.arm == goal.arm and each.metric != goal.waits_for and _open(each)
     )
-    return (*behind, *margins)
+    return (*behind, *open_ones)
+
+
+def _open(guardrail: Comparison) -> bool:
+    """Whether a guardrail's margin isn't shown; without a margin, whether it looks worse."""
+    if guardrail.margin:
+        return guardrail.outcome is not ComparisonOutcome.WITHIN
+    return guardrail.looks_worse
 
 
 def _won(analysis: Analysis, goal: Comparison) -> Decision:
     guardrails = [each for each in analysis.of_role(MetricRole.GUARDRAIL) if each.arm == goal.arm]
     reasons = tuple(effect_sentence(each, analysis) for each in (goal, *guardrails))
-    return Decision(State.WIN, Action.SHIP, goal.arm, f"{reasons[0]} Ship {goal.arm}.", reasons)
+    possible = not_excluded(guardrails, analysis.declared.metrics)
+    sentence = " ".join(filter(None, (reasons[0], possible, f"Ship {goal.arm}.")))
+    return Decision(State.WIN, Action.SHIP, goal.arm, sentence, reasons)
 
 
 def _undecided(analysis: Analysis) -> Decision:
@@ -241,7 +252,7 @@ def _undecided(analysis: Analysis) -> Decision:
     if _complete(analysis, better):
         missing = f"a difference of {smallest} is neither shown nor ruled out"
         if better:
-            missing = _unjudged_words(analysis, better) or "a guardrail's margin is still open"
+            missing = _unjudged_words(analysis, better) or _open_words(analysis, better[0])
         found = [effect_sentence(each, analysis) for each in better[:1]]
         sentence = " ".join([*found, f"The maximum is reached, and {missing}. Keep {control}."])
         return Decision(State.INCONCLUSIVE, Action.STOP, None, sentence, reasons)
@@ -270,6 +281,21 @@ def _unjudged_words(analysis: Analysis, better: list[Comparison]) -> str:
     return f"the guardrail {metric_title(first.metric)} cannot be judged ({first.note})"
 
 
+def _open_words(analysis: Analysis, goal: Comparison) -> str:
+    """What a better goal still waited for when the maximum was reached."""
+    waits = _waits(analysis, goal)
+    if any(_margin(analysis, each.metric) for each in waits):
+        return "a guardrail's margin is still open"
+    titles = " and ".join(metric_title(each.metric) for each in waits)
+    return f"{titles} may be worse, which is neither shown nor ruled out"
+
+
+def _margin(analysis: Analysis, name: str) -> float | None:
+    """The declared margin of a guardrail."""
+    guardrails = analysis.declared.experiment.metrics.guardrails
+    return next((each.margin for each in guardrails if each.metric == name), None)
+
+
 def _complete(analysis: Analysis, better: list[Comparison]) -> bool:
     """Whether the maximum is reached by the goals, and by the guardrails if one of the goals is better."""
     counted = _deciding(analysis) if better else analysis.of_role(MetricRole.GOAL)
@@ -286,6 +312,8 @@ def _waiting_sentence(analysis: Analysis, goal: Comparison, waits: tuple[Wait, .
             metric = analysis.declared.metrics[each.metric]
             taken = duration_words(metric.delay + metric.window)
             told.append(f"{what}, which takes {taken}{until}")
-        else:
+        elif _margin(analysis, each.metric):
             told.append(f"the margin of {what}, which is still open{until}")
+        else:
+            told.append(f"{what}, which looks worse so far but isn't shown to be")
     return f"A win waits for {', and for '.join(told)}."

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Final
@@ -19,9 +18,16 @@ from windsock.experiments.documents import Maximum, PlannedLooks
 from windsock.experiments.quantities import duration_words
 from windsock.experiments.reading import DeclaredExperiment, read_declared
 from windsock.experiments.statistics import planning
+from windsock.experiments.statistics.designs import TIGHT_AT
 from windsock.text import count
 
-_REPLAYS, _LOOKS = 500, 50
+QUARTERS: Final = (0.25, 0.5, 0.75, 1.0)
+"""Shares of the units by which the reached power is said."""
+
+PowerOf = Callable[[float, int, float], float]
+"""Power from the effect over its standard error with all units, their number, and the share that has come."""
+
+_REPLAYS, _LOOKS, _ROUNDS = 500, 50, 8
 _LEAST: Final = 20 * _LOOKS  # units of the past, so that each look adds some
 _WIDEST: Final = 1e5  # standard deviations in an effect: it takes more than 10^11 units to find
 _FEWEST, _MOST = 0.0001, 10**9  # new units a day
@@ -36,11 +42,14 @@ class SampleSize:
         name: `any time up to a maximum`, `no maximum`, `one look` or `planned looks`.
         units: Units over all arms needed to find the minimum effect in four of five experiments.
         days: How long they take to arrive and mature; None if the arrival rate is unknown.
+        reached: Share of the experiments with the minimum effect that have found it by each of `QUARTERS` of
+            the units.
     """
 
     name: str
     units: int
     days: float | None
+    reached: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +63,8 @@ class Power:
         effect: The absolute effect to find.
         units_per_day: New units per day in the experiment; None if unknown.
         designs: The sample size of each design.
-        maximum: Units within the declared maximum (of a duration, those that arrive in it), and the relative
-            effect that they find in four of five.
+        maximum: Units within the declared maximum (of a duration, those that arrive in it), the relative
+            effect that they find in four of five, and the power to find the minimum effect.
         others: The effects that the other metrics can find by then; empty without past data.
         replayed: Share of A/A replays of the past that reject, and of replays with the effect.
         unreplayed: Why the past wasn't replayed; empty otherwise, and without past data.
@@ -68,7 +77,7 @@ class Power:
     effect: float
     units_per_day: float | None
     designs: tuple[SampleSize, ...]
-    maximum: tuple[int, float] | None = None
+    maximum: tuple[int, float, float] | None = None
     replayed: tuple[float, float] | None = None
     others: tuple["Other", ...] = ()
     unreplayed: str = ""
@@ -182,21 +191,42 @@ def _spread(declared: DeclaredExperiment, deviation: float) -> planning.Spread:
     return planning.Spread(deviation, shares[declared.experiment.control], treatment)
 
 
-def _powers(declared: DeclaredExperiment, alpha: float) -> dict[str, Callable[[float], float]]:
+def _powers(declared: DeclaredExperiment, alpha: float) -> dict[str, PowerOf]:
     """Power of each design, the declared one first."""
     design = declared.experiment.design
-    looks = design.looks if isinstance(design, PlannedLooks) else (0.25, 0.5, 0.75, 1.0)
+    looks = tuple(design.looks) if isinstance(design, PlannedLooks) else QUARTERS
     planned = f"{len(looks)} planned looks"
-    powers: dict[str, Callable[[float], float]] = {
-        "any time up to a maximum": partial(planning.power_up_to_maximum, alpha=alpha),
-        planned: partial(planning.power_planned, alpha=alpha, fractions=tuple(looks)),
-        "one look at the end": partial(planning.power_fixed, alpha=alpha),
-        "no maximum": partial(planning.power_open_ended, alpha=alpha),
+    powers: dict[str, PowerOf] = {
+        "any time up to a maximum": lambda drift, _, by: planning.power_up_to_maximum(drift, alpha, by),
+        planned: lambda drift, _, by: planning.power_planned(drift, alpha, looks, by),
+        "one look at the end": lambda drift, _, by: planning.power_fixed(drift, alpha, by),
+        "no maximum": lambda drift, units, by: planning.power_open_ended(drift, alpha, units, by),
     }
     first = planned if isinstance(design, PlannedLooks) else _NAMES[design]
     if declared.experiment.maximum is None:
         first = "no maximum"
     return {first: powers[first], **powers}
+
+
+def _units_needed(effect: float, spread: planning.Spread, power_of: PowerOf) -> int:
+    """Units needed, also where the power of a drift depends on their number: settled in a few rounds."""
+    units = TIGHT_AT
+    for _ in range(_ROUNDS):
+        before, units = units, planning.units_needed(effect, spread, _of(power_of, units))
+        if units == before:
+            break
+    return units
+
+
+def _of(power_of: PowerOf, units: int) -> Callable[[float], float]:
+    """Power with this many units, as a function of the drift."""
+    return lambda drift: power_of(drift, units, 1.0)
+
+
+def _reached(effect: float, spread: planning.Spread, power_of: PowerOf, units: int) -> tuple[float, ...]:
+    """Power by each quarter of the units."""
+    drift = effect / spread.error(units)
+    return tuple(power_of(drift, units, by) for by in QUARTERS)
 
 
 def _end_of_past(
@@ -222,13 +252,15 @@ def _plan(declared: DeclaredExperiment, goal: str, assumed: Assumed) -> Power:
     matures = (metric.delay + metric.window) / timedelta(days=1)
     designs = []
     for title, power_of in powers.items():
-        units = planning.units_needed(effect, spread, power_of)
+        units = _units_needed(effect, spread, power_of)
         days = units / assumed.units_per_day + matures if assumed.units_per_day else None
-        designs.append(SampleSize(title, units, days))
+        designs.append(SampleSize(title, units, days, _reached(effect, spread, power_of, units)))
     maximum = None
     if (most := _units_of_maximum(experiment.maximum, assumed.units_per_day)) is not None:
-        found = planning.detectable(most, spread, next(iter(powers.values())))
-        maximum = most, found / abs(assumed.mean)
+        declared_power = next(iter(powers.values()))
+        found = planning.detectable(most, spread, _of(declared_power, most))
+        reached = _reached(effect, spread, declared_power, most)[-1]
+        maximum = most, found / abs(assumed.mean), reached
     return Power(
         goal, assumed.mean, assumed.deviation, effect, assumed.units_per_day, tuple(designs), maximum
     )  # fmt: skip
@@ -292,7 +324,7 @@ def _others(
                 continue
             alpha = declared.experiment.alpha / tests[role] * (2 if role == "guardrail" else 1)  # one side
             power_of = next(iter(_powers(declared, alpha).values()))
-            found = planning.detectable(units, _spread(declared, past.deviation), power_of)
+            found = planning.detectable(units, _spread(declared, past.deviation), _of(power_of, units))
             yield Other(name, role, past.mean, units, found / abs(past.mean))
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
 
 import numpy as np
 
@@ -11,9 +10,6 @@ from windsock.experiments.documents import Maximum, PlannedLooks
 from windsock.experiments.reading import DeclaredExperiment
 from windsock.experiments.statistics import calendar, designs
 from windsock.experiments.statistics.effects import Effect
-
-TIGHT_AT: Final = 10_000
-"""Units at which an open-ended interval is tightest; fixed, because it must not depend on the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,8 @@ class Progress:
         fraction, declared = self.fraction(*names), self.declared.experiment.design
         own = self._reached(self.collected, names)
         if fraction is None or own is None:
-            return designs.OpenEnded(max(1, min(_units(self.collected, name) for name in names)), TIGHT_AT)
+            fewest = min(_units(self.collected, name) for name in names)
+            return designs.OpenEnded(max(1, fewest), designs.TIGHT_AT)
         if declared == "fixed":
             return designs.FixedHorizon(effect.freedom) if fraction >= 1 else None
         if isinstance(declared, PlannedLooks):

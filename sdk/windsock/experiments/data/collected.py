@@ -81,6 +81,7 @@ class Collected:
         unseen: Why a metric's source has no row at all, by metric.
         newest: Time of the newest row, by table and by metric with its own source; empty for a live database.
         slow_ms: The latency that 95 % of an arm's requests stay within, by arm; empty if no metric is of it.
+        quiet_since: The newest request or event of a live database, if it is more than a day old.
     """
 
     environment: str
@@ -97,6 +98,7 @@ class Collected:
     unseen: Mapping[str, str] = field(default_factory=dict)
     newest: Mapping[str, datetime] = field(default_factory=dict)
     slow_ms: Mapping[str, float] = field(default_factory=dict)
+    quiet_since: datetime | None = None
 
     @property
     def end(self) -> datetime | None:

@@ -13,7 +13,7 @@ import ibis.expr.types as ir
 from windsock.errors import ConfigurationError
 from windsock.experiments.data import described, lapses, unit_table
 from windsock.experiments.data.collected import Collected, Day, Exposed
-from windsock.experiments.data.newest import newest
+from windsock.experiments.data.newest import newest, quiet_since
 from windsock.experiments.data.segment_sums import MAX_COMBINATIONS, ArmSums, parts, total
 from windsock.experiments.data.sources import Scope, rows_of
 from windsock.experiments.data.unit_table import Moment
@@ -52,26 +52,33 @@ def collect(
     at = now or max(rows.values(), default=clock)
     collected = _Collector(warehouse, declared, scope, at).run()
     missing = unseen(warehouse, scope, declared.metrics, collected.metrics)
-    return replace(collected, preview=at > clock, unseen=dict(missing), newest=rows)
+    quiet = quiet_since(warehouse, min(at, clock))
+    return replace(collected, preview=at > clock, unseen=dict(missing), newest=rows, quiet_since=quiet)
 
 
 def collect_earlier(
     warehouse: Warehouse, declared: DeclaredExperiment, environment: str, now: datetime
 ) -> Collected:
-    """Collect what was known at an earlier time, without asking where the data ends."""
-    return _Collector(
-        warehouse, declared, Scope(declared.experiment, environment, declared.places), now
-    ).run()
+    """Collect what the effects at an earlier time need; who was left out isn't asked again."""
+    scope = Scope(declared.experiment, environment, declared.places)
+    return _Collector(warehouse, declared, scope, now, whole=False).run()
 
 
 class _Collector:
     def __init__(
-        self, warehouse: Warehouse, declared: DeclaredExperiment, scope: Scope, now: datetime
+        self,
+        warehouse: Warehouse,
+        declared: DeclaredExperiment,
+        scope: Scope,
+        now: datetime,
+        *,
+        whole: bool = True,
     ) -> None:
         self._warehouse = warehouse
         self._declared = declared
         self._scope = scope
         self._now = now
+        self._whole = whole
         self._sql: dict[str, str] = {}
         self._caps: dict[str, float] = {}
 
@@ -87,7 +94,8 @@ class _Collector:
         exposed = self._exposed(every, chosen, moment)
         if exposed.total:
             kept = unit_table.analysed(every, moment)
-            exposed = replace(self._as_served(exposed, kept), arrived=self._arrived(exposed, kept))
+            served = self._as_served(exposed, kept) if self._whole else exposed
+            exposed = replace(served, arrived=self._arrived(exposed, kept))
         groups = self._metrics(unit_table.analysed(every, moment)) if exposed.total else {}
         goals = {name: groups[name] for name in experiment.metrics.goal if name in groups}
         return Collected(
@@ -117,8 +125,8 @@ class _Collector:
         return f"they have {combinations:,} combinations of values; name attributes with fewer"
 
     def _rows(self, question: str, expression: ir.Table, where: str = "") -> list[Row]:
-        self._sql[question] = self._warehouse.sql(expression)
-        return self._warehouse.rows(expression, where)
+        self._sql[question] = query = self._warehouse.sql(expression)
+        return self._warehouse.rows(expression, where, query)
 
     def _until(self, every: ir.Table, experiment: Experiment) -> datetime | None:
         """The first exposure of the last unit within the maximum, if there are more."""
@@ -151,6 +159,8 @@ class _Collector:
             units=summary.unit.count(), first=summary.exposed_at.min()
         )
         rows = self._rows("who was exposed", grouped)
+        if not self._whole:
+            return _exposed(rows, [], [])
         return _exposed(rows, self._left_out(), self._served(chosen))
 
     def _as_served(self, exposed: Exposed, kept: ir.Table) -> Exposed:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import ibis
@@ -18,6 +18,10 @@ _TIMES: Final = {
     "public.usage_logs": "requested_at",
     "windsock.metric_events": "occurred_at",
 }
+_INDEXED: Final = ("public.usage_logs", "windsock.metric_events")
+"""Tables of a database whose newest row is found without reading them."""
+
+_QUIET: Final = timedelta(days=1)
 
 
 def newest(
@@ -43,6 +47,28 @@ def newest(
         if rows[0]["newest"] is not None:
             found[name] = utc(rows[0]["newest"])
     return found
+
+
+def quiet_since(warehouse: Warehouse, at: datetime) -> datetime | None:
+    """The newest row of a database, if it is more than a day before the analysis: it may be a restored copy.
+
+    Args:
+        warehouse: Where the tables are; None is returned for data that isn't a live database.
+        at: The time of the analysis; later rows don't count.
+    """
+    if warehouse.connection is None:
+        return None
+    found = []
+    for name in _INDEXED:
+        table, column = warehouse.find(name), _TIMES[name]
+        if table is None or column not in table.columns:
+            continue
+        earlier = table.filter(table[column] <= ibis.literal(at, type="timestamp('UTC')"))
+        with contextlib.suppress(ConfigurationError):  # a table that this user may not read tells nothing
+            (row,) = warehouse.rows(earlier.aggregate(newest=earlier[column].max()), name)
+            found += [utc(row["newest"])] if row["newest"] is not None else []
+    last = max(found, default=at)
+    return last if last < at - _QUIET else None
 
 
 def _times(

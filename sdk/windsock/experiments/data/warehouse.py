@@ -138,18 +138,19 @@ class Warehouse:
         with self._failing(where, query):
             return self.backend.sql(query, schema=_schema(self.connection, query))
 
-    def rows(self, expression: ir.Table, where: str = "") -> list[Row]:
+    def rows(self, expression: ir.Table, where: str = "", query: str = "") -> list[Row]:
         """Run an expression and return its rows.
 
         Args:
             expression: What to compute.
             where: The metric that it belongs to, for error messages.
+            query: Its SQL, if that is known: writing it may take longer than running it.
 
         Raises:
             UnreachableError: The warehouse went away.
             ConfigurationError: The warehouse refuses the statement.
         """
-        query = self.sql(expression)
+        query = query or self.sql(expression)
         with self._failing(where or self.backend.name, query):
             if self.connection is not None:
                 cursor = self.connection.execute(query.encode())
@@ -157,7 +158,11 @@ class Warehouse:
                 return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
             if self.backend.name == "pyspark":
                 return [row.asDict() for row in self.backend.raw_sql(query).collect()]
-            found: list[Row] = self.backend.to_pyarrow(expression).to_pylist()
+            if self.backend.name == "duckdb":
+                answer = self.backend.raw_sql(query).to_arrow_table()
+            else:
+                answer = self.backend.to_pyarrow(expression)
+            found: list[Row] = answer.to_pylist()
             return found
 
     @contextlib.contextmanager

@@ -36,6 +36,12 @@ def left_out(analysis: Analysis) -> Iterator[str]:
 def data_end(analysis: Analysis) -> Iterator[str]:
     """Where data that isn't live ends, if the analysis is of that time or later; which source ends early."""
     end, now = analysis.collected.end, analysis.collected.now
+    if (quiet := analysis.collected.quiet_since) is not None:
+        yield (
+            f"The newest request or event is of {quiet:%Y-%m-%d %H:%M} UTC. If this database is a copy, "
+            f"units that matured since then count with zeros: analyse it as of then, "
+            f"--at {quiet:%Y-%m-%dT%H:%MZ}."
+        )
     if end is None:
         return
     yield from _ends_early(analysis, min(end, now))

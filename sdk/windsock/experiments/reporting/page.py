@@ -237,7 +237,12 @@ def _row(each: Comparison, names: Sequence[str], title: str, below: str) -> str:
 
 def _left_out(analysis: Analysis) -> str:
     items = "".join(f"<li>{escape(each)}</li>" for each in left_out(analysis))
-    return f"<h2>What was left out</h2>{f'<ul>{items}</ul>' if items else '<p>Nothing.</p>'}"
+    exposed, which = analysis.collected.exposed, ""
+    if exposed.crossed or exposed.excluded:
+        which = (
+            "<p>To see which units these are, run the query “the units” below: it gives one row for each.</p>"
+        )
+    return f"<h2>What was left out</h2>{f'<ul>{items}</ul>' if items else '<p>Nothing.</p>'}{which}"
 
 
 def _computed(analysis: Analysis) -> str:

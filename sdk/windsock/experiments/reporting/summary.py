@@ -50,6 +50,7 @@ def _comparison(each: Comparison) -> dict[str, object]:
         "note": each.note,
         "fraction": each.fraction,
         "waits_for": each.waits_for or None,
+        "looks_worse": each.looks_worse,
         "expected": _time(each.expected),
     }
 

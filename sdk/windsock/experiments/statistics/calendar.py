@@ -10,7 +10,7 @@ holds however often one looks: a Brownian bridge from x to y stays below c for a
 1 - exp(-2(c - x)(c - y)/t) (Siegmund, Sequential Analysis, 1985, eq. 3.11).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 from math import exp, log, sqrt
 
@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from windsock.experiments.statistics import continuous_looks
-from windsock.experiments.statistics.roots import bisect
 
 COUNTS = 40
 """Number of equal parts that a duration is split into, to count units at the end of each."""
@@ -91,9 +90,25 @@ def p_value(so_far: History, z: float, *, two_sided: bool = True) -> float:
     def beyond(log_alpha: float) -> float:
         return distance - multiplier(so_far, exp(log_alpha), two_sided=two_sided)
 
-    if beyond(log(_SMALLEST)) >= 0:
+    low, high = _around(beyond, so_far[-1][0] ** 0.5 * distance, highest, two_sided=two_sided)
+    if beyond(low) >= 0:
         return _SMALLEST
-    return exp(float(brentq(beyond, log(_SMALLEST), log(highest), xtol=1e-7)))
+    return exp(float(brentq(beyond, low, high, xtol=1e-7)))
+
+
+def _around(
+    beyond: Callable[[float], float], reached: float, highest: float, *, two_sided: bool
+) -> tuple[float, float]:
+    """Logarithms of alpha on both sides of a p-value, near that of units which arrive evenly."""
+    evenly = continuous_looks.leaves_band(reached) if two_sided else continuous_looks.exceeds(reached)
+    least, most = log(_SMALLEST), log(highest)
+    low = high = min(max(log(max(evenly, _SMALLEST)), least), most)
+    step = 0.1
+    while low > least and beyond(low) > 0:
+        high, low, step = low, max(least, low - step), 2 * step
+    while high < most and beyond(high) <= 0:
+        low, high, step = high, min(most, high + step), 2 * step
+    return low, high
 
 
 class _Walk:
@@ -111,9 +126,10 @@ class _Walk:
 
     def bound(self, goal: float) -> float:
         """The bound that is crossed with this probability by the next count."""
-        return bisect(
-            lambda bound: goal - self._crossing(bound), 0.0, _FARTHEST * sqrt(self._time), tolerance=1e-10
-        )
+        from scipy.optimize import brentq  # noqa: PLC0415 - only a duration needs it
+
+        farthest = _FARTHEST * sqrt(self._time)
+        return float(brentq(lambda bound: goal - self._crossing(bound), 0.0, farthest, xtol=1e-10))
 
     def _crossing(self, bound: float) -> float:
         """By the reflection principle, from each node; crossing both bounds in one step counts twice."""

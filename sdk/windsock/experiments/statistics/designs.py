@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, inf, log
-from typing import Protocol
+from typing import Final, Protocol
 
 from windsock.experiments.statistics import calendar, confidence_sequences, continuous_looks, group_sequential
 from windsock.experiments.statistics.normal import upper_quantile, upper_tail
 from windsock.experiments.statistics.roots import bisect
+
+TIGHT_AT: Final = 10_000
+"""Units at which an open-ended interval is tightest; fixed, because it must not depend on the data."""
 
 _SMALLEST = 1e-15
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, inf, sqrt
+from math import ceil, inf, log, sqrt
 
 import numpy as np
 import numpy.typing as npt
 
 from windsock.experiments.statistics import continuous_looks, group_sequential
-from windsock.experiments.statistics.designs import OpenEnded
+from windsock.experiments.statistics.designs import TIGHT_AT, OpenEnded
 from windsock.experiments.statistics.normal import upper_quantile, upper_tail
 from windsock.experiments.statistics.roots import above, bisect
 
@@ -17,6 +17,8 @@ Floats = npt.NDArray[np.float64]
 
 _FINE = tuple((step + 1) / 100 for step in range(100))
 """Number of looks that approximate continuous looks if there is no closed form."""
+
+_STEP, _SAME = 1.06, 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,56 +40,70 @@ class Spread:
         return self.deviation * sqrt((1 / self.control_share + 1 / self.treatment_share) / units)
 
 
-def power_up_to_maximum(drift: float, alpha: float) -> float:
+def power_up_to_maximum(drift: float, alpha: float, by: float = 1.0) -> float:
     """Power of the continuous O'Brien-Fleming boundary, in closed form (`continuous_looks.crossing_power`).
 
     Args:
         drift: The effect over its standard error at the maximum.
         alpha: Two-sided.
+        by: Share of the maximum by which it is reached, in (0, 1]: until then, B is a Brownian motion too,
+            on another scale.
     """
-    boundary = continuous_looks.constant_boundary(alpha)
+    boundary, drift = continuous_looks.constant_boundary(alpha) / sqrt(by), drift * sqrt(by)
     return min(
         1.0,
         continuous_looks.crossing_power(boundary, drift) + continuous_looks.crossing_power(boundary, -drift),
     )
 
 
-def power_fixed(drift: float, alpha: float) -> float:
-    """Power of one look at the end.
+def power_fixed(drift: float, alpha: float, by: float = 1.0) -> float:
+    """Power of one look at the end, and none before.
 
     Args:
         drift: The effect over its standard error at the end.
         alpha: Two-sided.
+        by: Share of the units by which it is reached, in (0, 1].
     """
+    if by < 1:
+        return 0.0
     quantile = upper_quantile(alpha / 2)
     return upper_tail(quantile - drift) + upper_tail(quantile + drift)
 
 
-def power_planned(drift: float, alpha: float, fractions: tuple[float, ...]) -> float:
-    """Power of planned looks, by the recursion of `group_sequential`."""
-    return _planned(alpha, fractions)(drift)
+def power_planned(drift: float, alpha: float, fractions: tuple[float, ...], by: float = 1.0) -> float:
+    """Power of the planned looks until `by`, by the recursion of `group_sequential`."""
+    done = sum(fraction <= by + _SAME for fraction in fractions)
+    return _planned(alpha, fractions, done)(drift) if done else 0.0
 
 
-def power_open_ended(drift: float, alpha: float) -> float:
-    """Power of an open-ended confidence sequence by the time at which it is tightest, over a hundred looks.
+def power_open_ended(drift: float, alpha: float, units: int, by: float = 1.0) -> float:
+    """Power of an open-ended confidence sequence by some number of units, over a hundred looks.
 
     Args:
-        drift: The effect over its standard error at that time.
+        drift: The effect over its standard error at that number.
         alpha: Two-sided.
+        units: The number: the sequence is tightest at `TIGHT_AT`, and wider before and after.
+        by: Share of the units by which it is reached, in (0, 1].
     """
-    return _open_ended(alpha)(drift)
+    looks = round(by * len(_FINE))
+    return _open_ended(alpha, _rounded(units), looks)(drift) if looks else 0.0
+
+
+def _rounded(units: int) -> int:
+    """Within 3 %, so that few curves are computed; the sequence's width changes by a tenth of that."""
+    return round(_STEP ** round(log(max(units, 1)) / log(_STEP)))
 
 
 @lru_cache
-def _planned(alpha: float, fractions: tuple[float, ...]) -> Callable[[float], float]:
-    return group_sequential.power(fractions, group_sequential.critical_values(fractions, alpha))
+def _planned(alpha: float, fractions: tuple[float, ...], done: int) -> Callable[[float], float]:
+    critical = group_sequential.critical_values(fractions[:done], alpha)
+    return group_sequential.power(fractions[:done], critical)
 
 
 @lru_cache
-def _open_ended(alpha: float) -> Callable[[float], float]:
-    scale = 10_000
-    critical = [OpenEnded(round(scale * at), scale).multiplier(alpha) for at in _FINE]
-    return group_sequential.power(_FINE, critical)
+def _open_ended(alpha: float, units: int, looks: int) -> Callable[[float], float]:
+    critical = [OpenEnded(max(1, round(units * at)), TIGHT_AT).multiplier(alpha) for at in _FINE[:looks]]
+    return group_sequential.power(_FINE[:looks], critical)
 
 
 def units_needed(
