@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,11 @@ from windsock.healing.boards import FileBoard
 from windsock.healing.quarantine import Outbox, Withdrawal
 from windsock.providers.offline_copy import OfflineCopy
 from windsock.usage import LogSink, Spool, UsageWriter
+from windsock.usage.experiment_records import ExposureRecord
 
 pytest.importorskip("fcntl", reason="Windows has no mode bits")
 
+EXPOSURE = ExposureRecord("ranking", 1, "test", "ada", "on", datetime(2026, 11, 1, tzinfo=UTC))
 WITHDRAWAL = Withdrawal("teacher", "base", "model", "f", "x", "it failed", 60.0)
 
 
@@ -58,7 +61,7 @@ def test_every_level_is_made_for_its_user_alone(own, caplog):
     OfflineCopy(own / "stream", "flagd:8015", "").save("{}", {})
     modes = {path: path.stat().st_mode & 0o777 for path in (own, *own.rglob("*"))}
     assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
-    assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {private_folder.MADE_HERE, 0o600}
     assert len(modes) == 8
 
 
@@ -115,6 +118,57 @@ def test_a_service_starts_all_the_same_and_says_it_in_a_line(own, unsafe, caplog
     told = [record.getMessage() for record in caplog.records if str(own) in record.getMessage()]
     assert 1 <= len(told) <= 3
     assert all("\n" not in line and "WINDSOCK_FOLDER" in line for line in told)
+
+
+@pytest.fixture
+def checked_out(own, tmp_path, monkeypatch, request):
+    """A repository with files that windsock wrote, committed by force, and a clone of it under a umask."""
+    spool = Spool()
+    spool.append([EXPOSURE])
+    spool.release()
+    FileBoard().exchange(Outbox(withdrawn=(WITHDRAWAL,)))
+    OfflineCopy(own / "stream", "flagd:8015", "").save('{"flags": {}}', {})
+    ada = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false")
+    for command in (["init", "-q"], ["add", "--force", "."], ["commit", "-qm", "one"]):
+        subprocess.run([*ada, *command], check=True)
+    before = os.umask(request.param)
+    try:
+        subprocess.run(["git", "clone", "-q", ".", "clone"], check=True)
+    finally:
+        os.umask(before)
+    monkeypatch.chdir("clone")
+    return tmp_path / "clone" / ".windsock"
+
+
+@pytest.mark.parametrize("checked_out", [0o022, 0o077, 0o000], indirect=True, ids=oct)
+def test_what_came_with_a_checkout_is_not_read(checked_out, caplog):
+    checked_out.chmod(0o700)
+    for each in checked_out.rglob("*"):
+        if each.is_dir():
+            each.chmod(0o700)
+    assert len([*checked_out.rglob("usage-*.jsonl")]) == 1
+    assert OfflineCopy(checked_out / "stream", "flagd:8015", "").load() is None
+    with pytest.raises(OSError, match=r"was not written by windsock here .* run `chmod 610 "):
+        FileBoard().exchange(Outbox())
+    spool = Spool()
+    for _ in range(3):
+        with spool.claim() as claimed:
+            assert claimed is None
+    assert not spool.waiting()
+    told = [record.getMessage() for record in caplog.records if "not replayed" in record.getMessage()]
+    assert len(told) == 1
+    assert "was not written by windsock here" in told[0]
+
+
+@pytest.mark.parametrize("checked_out", [0o022], indirect=True, ids=oct)
+def test_who_knows_where_it_is_from_can_vouch_for_it(checked_out):
+    for each in checked_out.rglob("*"):
+        each.chmod(0o700 if each.is_dir() else 0o610)
+    assert OfflineCopy(checked_out / "stream", "flagd:8015", "").load() is not None
+    assert [each.field for each in FileBoard().exchange(Outbox())] == ["model"]
+    with Spool().claim() as claimed:
+        assert claimed is not None
+        assert len(claimed) == 1
 
 
 @pytest.mark.parametrize("name", ["quarantine.json", "quarantine.lock", "spool/refused.jsonl"])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from windsock.flag_names import TEMPORARY
-from windsock.private_folder import check_private
+from windsock.private_folder import MADE_HERE, check_private
 from windsock.variables import data_folder
 
 try:
@@ -34,8 +34,8 @@ def replacing(path: Path, *, private: bool = False, sync: bool = True) -> Iterat
 
     Args:
         path: Its folder is made when missing.
-        private: Only this user may read the file: `make_private` makes its folder, its permissions are 600,
-            and a link in its place is itself replaced. Otherwise anyone may read a new file.
+        private: Only this user may read the file: `make_private` makes its folder, its permissions are
+            `MADE_HERE`, and a link in its place is itself replaced. Otherwise anyone may read a new file.
         sync: False if the content need not be on the disk before the name changes: a crash may then leave
             anything under the name.
 
@@ -49,7 +49,7 @@ def replacing(path: Path, *, private: bool = False, sync: bool = True) -> Iterat
         path.parent.mkdir(parents=True, exist_ok=True)
         target = path.resolve() if path.is_symlink() else path
         before = target.stat() if target.exists() else None
-    new = 0o600 if private else 0o644
+    new = MADE_HERE if private else 0o644
     _remove_abandoned(target)
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=TEMPORARY, dir=target.parent)
     temporary = Path(name)

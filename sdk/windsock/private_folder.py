@@ -7,10 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
+from windsock.plain_files import open_plain
 from windsock.variables import data_folder
 
-NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
-"""A flag of `os.open` that refuses a link; 0 where the system has none."""
+MADE_HERE: Final = 0o610
+"""The mode of a file that windsock wrote in a private folder.
+
+Git makes files with the mode 644 or 755, less the umask: none that came with a checkout may be executed by
+its group and not by its owner. To whoever reads or writes it, the bit means nothing.
+"""
+
+
+class ForeignFileError(OSError):
+    """A file in a private folder wasn't written by windsock; its message says what to do."""
 
 
 def check_private(folder: Path) -> None:
@@ -41,16 +50,18 @@ def check_private(folder: Path) -> None:
 
 @contextlib.contextmanager
 def open_private(path: Path, mode: Literal["rb", "r+b"] = "rb") -> Iterator[BinaryIO]:
-    """Open a file of a folder that passes `check_private`, but not through a link.
+    """Open a file that windsock wrote in a folder that passes `check_private`, but not through a link.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
+        ForeignFileError: It came from elsewhere.
         OSError: It cannot be opened, or is refused.
     """
     check_private(path.parent)
-    with open(path, mode, opener=_without_links) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(f"{path} is not a file; remove it")
+    with open_plain(path, mode, links=False) as file:
+        status = os.fstat(file.fileno())
+        if not made_here(status):
+            raise ForeignFileError(not_made_here(path, status))
         yield file
 
 
@@ -65,8 +76,19 @@ def read_private(path: Path) -> bytes:
         return file.read()
 
 
-def _without_links(path: str, flags: int) -> int:
-    return os.open(path, flags | NO_FOLLOW | getattr(os, "O_NONBLOCK", 0))
+def made_here(status: os.stat_result) -> bool:
+    """Whether this is a file that windsock wrote, rather than one that came with a checkout."""
+    windows = not hasattr(os, "geteuid")  # it has no such bits
+    return stat.S_ISREG(status.st_mode) and (windows or stat.S_IMODE(status.st_mode) == MADE_HERE)
+
+
+def not_made_here(path: Path, status: os.stat_result) -> str:
+    """Say of a file that it isn't `made_here`, and what to do."""
+    mode = stat.S_IMODE(status.st_mode)
+    return (
+        f"{path} was not written by windsock here (mode {mode:o}); remove it or, if you know where "
+        f"it is from, run `chmod {MADE_HERE:o} {path}`"
+    )
 
 
 def _own_levels(folder: Path) -> list[Path]:

@@ -1,10 +1,12 @@
 """Every command over hostile files: it ends by itself, soon, within bounds, with lines and never a traceback."""
 
+import contextlib
 import json
 import os
 import resource
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,7 +71,7 @@ COMMANDS = [
 ]  # fmt: skip
 
 
-def checked(folder: Path, command: tuple[str, ...]) -> None:
+def checked(folder: Path, command: tuple[str, ...], patience: float = 120, limit: float = SECONDS) -> None:
     """Run one command and hold it to its bounds."""
     began = time.monotonic()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -77,13 +79,18 @@ def checked(folder: Path, command: tuple[str, ...]) -> None:
         ["bash", "-c", f'ulimit -d {MEGABYTES * 1024}; exec "$@"', "bash", WINDSOCK, *command], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=os.environ | {"NO_COLOR": "1"},
     )  # fmt: skip
-    out, err = process.communicate(timeout=120)
+    try:
+        out, err = process.communicate(timeout=patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        pytest.fail(f"{command} has not ended")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
     said = out.decode(errors="replace") + err.decode(errors="replace")
     assert process.returncode in (0, 1, 2, 3, 4), (command, process.returncode, said[-500:])
     assert "Traceback" not in said, (command, said[-500:])
-    assert seconds < SECONDS, (command, seconds, time.monotonic() - began)
+    assert seconds < limit, (command, seconds, time.monotonic() - began)
     assert all(line.isprintable() for line in said.replace("\t", " ").split("\n")), command
     assert not (folder / "pwned").exists()
 
@@ -122,6 +129,100 @@ def test_links_to_what_is_not_a_file(folder, target):
         ("apply", "flagd/a.flagd.json"), ("refs", "--code", "b.py"), ("plan", "--users", "flagd/a.flagd.json"),
     ):  # fmt: skip
         checked(folder, command)
+
+
+PIPED = {
+    "flagd/a.flagd.json": [("lint",), ("fmt",), ("plan",), ("diff",), ("eval", "f"), ("stale",), ("init",), ("rollout", "f")],
+    "flagd/metrics.yaml": [("experiment", "check"), ("experiment", "list")],
+    "flagd/holdouts.yaml": [("experiment", "check")],
+    "flagd/experiments/e.yaml": [("experiment", "check"), ("experiment", "check", "e"), ("experiment", "power", "e", "--data", ".")],
+    "plan.json": [("apply", "plan.json")],
+    "c.yaml": [("import", "c.yaml")],
+    "users.csv": [("plan", "--users", "users.csv")],
+    "exposures.parquet": [("experiment", "report", "e", "--data", ".")],
+    "result.json": [("experiment", "decide", "--replay", "result.json")],
+    "pyproject.toml": [("lint",), ("check",)],
+    "code2.py": [("refs",), ("stale",), ("refs", "--code", "code2.py"), ("doctor",)],
+    ".windsock/quarantine.json": [("quarantine", "list")],
+}  # fmt: skip
+"""Whatever a command reads, by what reads it."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PIPED)
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(folder, name, write):
+    if name != "flagd/a.flagd.json":
+        write({"f": boolean()})
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if name.startswith(".windsock"):
+        path.parent.chmod(0o700)
+    os.mkfifo(path)
+    for command in PIPED[name]:
+        checked(folder, command, patience=30)
+
+
+def in_folders(depth: int) -> Callable[[Path], None]:
+    """Make a file of Python in folders inside each other, deeper than Python's stack."""
+
+    def make(folder: Path) -> None:
+        with contextlib.chdir(folder):
+            for _ in range(depth):
+                Path("d").mkdir()
+                os.chdir("d")
+            Path("deep.py").write_text("import windsock\nnew = windsock.feature('new')\n")
+
+    return make
+
+
+TREES: dict[str, Callable[[Path], None]] = {
+    "folders in folders": in_folders(1_500),
+    "beyond the longest path": in_folders(3_000),
+    "a name that is not UTF-8": lambda folder: (folder / os.fsdecode(b"\xff\x1b[2J\n.py")).write_text("x = 1"),
+    "other encodings": lambda folder: [
+        (folder / f"{number}.py").write_bytes(content)
+        for number, content in enumerate(
+            (
+                "# coding: utf-7\nx = 1".encode("utf-7"), "x = 'é'".encode("utf-16"), b"# coding: rot13\nk = 1", b"# coding: hex\n61",
+                b"# coding: unicode_escape\n'\\ud800'", b"\0" * 1000, b"# coding: \xff\n", b"# coding: undefined\nx = 1",
+            )
+        )
+    ],
+    "a megabyte of lines": lambda folder: (folder / "long.py").write_text("import windsock\n" + "a = b.c\n" * 130_000),
+    "a megabyte in one line": lambda folder: (folder / "wide.py").write_text("x = [" + "windsock(a.b)," * 74_000 + "]"),
+    "a megabyte that has nothing to do with flags": lambda folder: (folder / "long.py").write_text("a = b.c\n" * 130_000),
+    "a thousand files": lambda folder: [
+        (folder / f"m{number}.py").write_text(
+            f"import windsock\nfrom m{number + 1} import *\nx{number} = windsock.feature('x')\n" + "a = b.c\n" * 600
+        )
+        for number in range(1_000)
+    ],
+    "links in a circle": lambda folder: [(folder / "one").symlink_to("two"), (folder / "two").symlink_to("one"), (folder / "all.py").symlink_to("."), (folder / "here").symlink_to(".")],
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", TREES)
+def test_trees_of_python(folder, name, write):
+    write({"f": boolean()})
+    TREES[name](folder)
+    for command in (("refs",), ("stale",), ("refs", "--json")):
+        checked(folder, command, limit=60)  # for as much as one search parses
+
+
+def test_a_link_out_of_the_folder_is_not_searched(folder, windsock, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "secret.py"
+    elsewhere.write_text("import windsock\nhidden = windsock.feature('hunter2')\nx = 'hunter2'\n(")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "b.py").symlink_to(elsewhere)
+    for command in ("refs", "stale"):
+        done = windsock(command, *(["--flags", "none.flagd.json"] if command == "stale" else []))
+        assert "hunter2" not in done.stdout + done.stderr
+    done = windsock("refs")
+    assert done.stderr.splitlines()[0] == "windsock: not scanned: sub/b.py: this link leads out of the folder"
+    elsewhere.write_text("import windsock\nhidden = windsock.feature('hunter2')\n")
+    assert "hunter2" in windsock("refs", "--code", "sub/b.py").stdout, "a person named it"
 
 
 @pytest.mark.parametrize(

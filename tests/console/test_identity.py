@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import socket
 import threading
 import time
@@ -159,6 +160,7 @@ def test_the_session_ends_no_later_than_the_jwt(address, connection):
         {"app_metadata": {"windsock_role": "admin", "windsock_flags": [""]}},
         {"app_metadata": {}, "user_metadata": {"windsock_role": "admin"}, "role": "admin"},
         {"nbf": 4_000_000_000},  # in 2096
+        {"exp": math.inf},
     ],
     ids=str,
 )
@@ -166,6 +168,17 @@ def test_what_is_refused(address, claims):
     answer = loopback.post(f"{address}/sign-in", data={"token": signed(**claims)})
     assert answer.status_code == 401
     assert "set-cookie" not in answer.headers
+
+
+def test_a_name_that_hides_or_reverses_text_is_spelled_out(address, connection):
+    email = "eve@x\u202emoc.elpmaxe@nna\n2026-01-01 ann signed in"
+    person = Person(address, signed(email=email, sub="5\x1b[2Jd2c"))
+    page = person.get("/settings").text
+    person.http.close()
+    name = r"eve@x\u202emoc.elpmaxe@nna\n2026-01-01 ann signed in (5\x1b[2Jd2c)"
+    assert name in page
+    kept = connection.execute("select actor from windsock.console_sessions").fetchall()
+    assert (name,) in kept, "what the audit takes over"
 
 
 @pytest.mark.slow

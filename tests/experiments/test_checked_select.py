@@ -1,5 +1,7 @@
 """A metric's SQL is hostile: one SELECT that reads, as a role that may read little."""
 
+import logging
+
 import pytest
 
 from tests.experiments import engines
@@ -42,6 +44,16 @@ def test_what_is_not_one_select_that_reads_is_refused(sql, message) -> None:
         checked_select(sql, "postgres", "metric revenue")
     assert message in str(raised.value)
     assert str(raised.value).startswith("metric revenue: ")
+
+
+def test_the_logger_of_the_parser_is_as_it_was(caplog) -> None:
+    parser = logging.getLogger("sqlglot")
+    before = list(parser.filters)
+    with pytest.raises(ConfigurationError):
+        checked_select("set role postgres", "postgres", "metric revenue")  # the parser warns of it
+    assert (parser.filters, caplog.records) == (before, [])
+    parser.warning("somebody else's\nwarning")
+    assert caplog.records[0].getMessage() == "somebody else's\nwarning"
 
 
 @pytest.mark.parametrize("deep", ["(" * 4000 + "1" + ")" * 4000, "1" + "::int" * 3000, "- " * 9000 + "1"])

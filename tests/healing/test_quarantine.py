@@ -14,11 +14,13 @@ from tests.healing.teachers import CONFIG, TYPO, Provider, StatusError, Teacher,
 from tests.waiting import eventually
 
 import windsock
+from windsock import disk
 from windsock.healing import quarantine as module
 from windsock.healing.boards import FileBoard
 from windsock.healing.postgres_board import PostgresBoard
 from windsock.healing.quarantine import Outbox, Withdrawal, quarantine
 from windsock.healing.sharing import Sharing
+from windsock.private_folder import MADE_HERE
 from windsock.settings.place import fingerprint
 
 WITHDRAWN = Withdrawal(
@@ -201,13 +203,13 @@ def test_without_a_database_a_file_does_for_the_host(serve, tmp_path):
         for _ in range(5):
             heal("ann", provider)
         assert other.stdout.read() == "gpt-4o-mini\n"
-    assert (tmp_path / ".windsock/quarantine.json").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / ".windsock/quarantine.json").stat().st_mode & 0o777 == MADE_HERE
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '[{"flag": 1}]', "null", '{"a": 1}'])
 def test_a_damaged_file_counts_as_empty(tmp_path, text, caplog):
     board = FileBoard(tmp_path / "quarantine.json")
-    board.path.write_text(text)
+    disk.replace(board.path, text.encode(), private=True)
     assert board.exchange(Outbox()) == []
     assert str(board.path) in caplog.text
     assert board.exchange(Outbox(withdrawn=(WITHDRAWN,))) == [WITHDRAWN]

@@ -20,6 +20,7 @@ from windsock import disk
 from windsock.disk import make_private
 from windsock.evaluator.text_index import IndexedTexts
 from windsock.flags import Document, read_document
+from windsock.private_folder import MADE_HERE
 from windsock.providers import FilesProvider, document_index, files
 from windsock.providers.document_index import read_indexed
 from windsock.providers.index_stamp import Signature
@@ -131,7 +132,7 @@ def test_a_large_document_is_the_same_through_its_index(path: Path, expected: li
         assert [set(each) for each in lists_of(read)] == [set(each) for each in lists_of(plain)]  # type: ignore[call-overload]
     assert served(path.parent) == expected
     assert [each.suffix for each in indexes()] == [".index"]
-    assert indexes()[0].stat().st_mode & 0o777 == 0o600
+    assert indexes()[0].stat().st_mode & 0o777 == MADE_HERE
     assert indexes()[0].parent.stat().st_mode & 0o777 == 0o700
 
 

@@ -16,6 +16,7 @@ from tests.providers.sync_server import SyncServer
 from tests.providers.test_stream import BLUE, RED, flag, following, status, value
 from tests.waiting import until
 
+from windsock.private_folder import MADE_HERE
 from windsock.providers.offline_copy import OfflineCopy
 
 
@@ -160,7 +161,7 @@ def test_a_folder_that_cannot_be_written_costs_one_warning(
 def test_only_the_owner_may_read_it_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
     copy = OfflineCopy(tmp_path / "copies", "localhost:1", "")
     copy.save('{"flags": {}}', {})
-    assert stat.S_IMODE(copy.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(copy.path.stat().st_mode) == MADE_HERE
     assert list(copy.path.parent.iterdir()) == [copy.path]
 
 

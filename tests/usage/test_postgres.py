@@ -23,6 +23,7 @@ from tests.waiting import eventually
 from windsock.errors import ConfigurationError
 from windsock.postgres import embedded
 from windsock.postgres.migrations import find_folder, migrate, read_migrations
+from windsock.private_folder import MADE_HERE
 from windsock.usage import (
     COLUMNS,
     Healed,
@@ -271,7 +272,9 @@ def test_files_that_thousands_of_processes_left_are_replayed_many_at_a_time(
     template = clean(make_pending())
     for number in range(20_000):
         line = f"{replace(template, id=uuid4()).to_line()}\n"
-        (spool.folder / f"usage-{number}-left.jsonl").write_text(line)
+        path = spool.folder / f"usage-{number}-left.jsonl"
+        path.write_text(line)
+        path.chmod(MADE_HERE)
     writer = UsageWriter(Counted(database), spool, QUICK)
     writer.put(make_pending())
     eventually(lambda: ask("select count(*) from public.usage_logs")[0][0] >= 20_000, seconds=240)

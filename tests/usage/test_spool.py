@@ -10,6 +10,7 @@ import textwrap
 
 import pytest
 
+from windsock.private_folder import MADE_HERE
 from windsock.usage import Spool
 from windsock.usage.making_rows import clean
 
@@ -203,7 +204,7 @@ def test_a_long_outage_makes_files_of_bounded_size(tmp_path, make_pending):
 def test_only_the_owner_may_read_the_files(spool, rows):
     spool.append(rows)
     (path,) = spool.folder.iterdir()
-    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_mode & 0o777 == MADE_HERE
     assert spool.folder.stat().st_mode & 0o777 == 0o700
 
 

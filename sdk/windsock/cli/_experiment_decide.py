@@ -16,7 +16,8 @@ from windsock.experiments.reporting.summary import message
 from windsock.experiments.result import Result, analyze, restore
 from windsock.experiments.running.concluding import concluded
 from windsock.experiments.running.starting import flag_files, planned
-from windsock.flagfiles.files import DEFAULT_FOLDER
+from windsock.flagfiles.files import DEFAULT_FOLDER, write_bytes
+from windsock.plain_files import read_plain
 
 
 def command(
@@ -51,7 +52,7 @@ def command(
                 keep(result, where)
     refuse_undecidable(result)
     if snapshot is not None:
-        _write(snapshot, result.snapshot())
+        write_bytes(snapshot, result.snapshot().encode())
     console = console_of(80)
     for line in message(result):
         print_lines(console, line)
@@ -69,13 +70,6 @@ def _apply(result: Result, flags: Path, environment: str) -> None:
 
 def _replayed(path: Path) -> Result:
     try:
-        return restore(path.read_text(encoding="utf-8"))
+        return restore(read_plain(path).decode())
     except OSError as error:
         raise UnreachableError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UnreachableError(f"{path}: cannot be written: {error.strerror}") from error

@@ -21,6 +21,7 @@ import typer
 from windsock.errors import ConfigurationError, UnreachableError, WindsockError
 from windsock.lint.linter import LintOptions
 from windsock.lint.rules import BY_CODE
+from windsock.plain_files import read_plain
 from windsock.settings.declaration import Declaration
 from windsock.settings.feature_values import DeclaredFeature
 from windsock.settings.features import Feature
@@ -172,7 +173,7 @@ def _checked(name: str, module: ModuleType, found: object) -> type[Settings]:
 
 def _section(*names: str) -> Mapping[str, Any]:
     try:
-        data: Any = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+        data: Any = tomllib.loads(read_plain(Path("pyproject.toml")).decode())
     except FileNotFoundError:
         return {}
     except OSError as error:

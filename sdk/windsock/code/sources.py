@@ -2,11 +2,14 @@
 
 import ast
 import io
+import os
 import tokenize
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
+
+from windsock.plain_files import leads_out, open_plain
 
 MAX_BYTES: Final = 1024 * 1024
 """Largest file that is searched."""
@@ -24,59 +27,113 @@ class UnfitError(Exception):
     """A file that isn't searched, and why."""
 
 
-def python_files(paths: Sequence[Path]) -> Iterator[Path]:
+class Found(NamedTuple):
+    """A Python file, or a folder that may not be listed.
+
+    Attributes:
+        path: Its path.
+        below: The folder in which it was found; None if it was named.
+    """
+
+    path: Path
+    below: Path | None = None
+
+
+def python_files(paths: Sequence[Path]) -> Iterator[Found]:
     """Find the Python files among the paths and in their folders, without installed packages."""
     for path in paths:
         if path.is_dir():
-            yield from sorted(
-                each for each in path.rglob("*.py") if not _SKIPPED & set(each.relative_to(path).parts[:-1])
-            )
+            yield from (Found(each, path) for each in sorted(_below(path)))
         else:
-            yield path
+            yield Found(path)
 
 
-def source_of(path: Path) -> str:
-    """Return a file's text, decoded as it declares (PEP 263), if it is Python that can be walked.
+def _below(folder: Path) -> Iterator[Path]:
+    """What is to be read in a folder, found without recursion: a tree may be deeper than Python's stack."""
+    waiting = [folder]
+    for here in waiting:  # it grows
+        try:
+            with os.scandir(here) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting += [Path(entry)] if entry.name not in _SKIPPED else []
+                    elif entry.name.endswith(".py"):
+                        yield Path(entry)
+        except OSError:
+            yield here
+
+
+def bytes_of(found: Found) -> bytes:
+    """Read a file.
 
     Raises:
-        UnfitError: It isn't a file, is too large, has an unknown encoding, isn't Python, or is
-            nested too deep.
-        OSError: It cannot be read.
+        UnfitError: It is too large, or a link that leads out of the folder in which it was found.
+        OSError: It cannot be read, or isn't a file.
     """
-    if not path.is_file():
-        raise UnfitError("not a file")
-    if path.stat().st_size > MAX_BYTES:
+    if found.below is not None and found.path.is_symlink() and leads_out(found.path, found.below):
+        raise UnfitError("this link leads out of the folder")
+    with open_plain(found.path) as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
         raise UnfitError(f"larger than {MAX_BYTES} bytes")
-    data = path.read_bytes()
+    return data
+
+
+def source_of(found: Found) -> str:
+    """Return a file's text, decoded as it declares (PEP 263).
+
+    Raises:
+        UnfitError: It is too large, a link out of its folder, or has an unknown encoding.
+        OSError: It cannot be read, or isn't a file.
+    """
+    data = bytes_of(found)
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = data.decode(encoding)
-        with warnings.catch_warnings(action="ignore"):  # an invalid escape sequence
-            tree = ast.parse(data)
     except (SyntaxError, ValueError, LookupError) as error:
-        said = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else error
-        raise UnfitError(f"not Python: {said}") from error
+        raise _not_python(error) from error
+    return text
+
+
+def checked_size(text: str, limit: int) -> int:
+    """How many nodes the syntax tree of a text has, if LibCST can walk it.
+
+    Raises:
+        UnfitError: It isn't Python, is nested too deep, or has more than `limit` nodes.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):  # an invalid escape sequence
+            tree = ast.parse(text)
+    except (SyntaxError, ValueError) as error:
+        raise _not_python(error) from error
     except (RecursionError, MemoryError):
         raise UnfitError("nested too deep") from None
-    if _is_deeper(tree, MAX_DEPTH):
-        raise UnfitError(f"nested more than {MAX_DEPTH} levels deep")
+    size = _size(tree, limit)
     if any(
         _brackets(text, each) > MAX_PATTERN_DEPTH
         for each in ast.walk(tree)
         if isinstance(each, ast.match_case)
     ):
         raise UnfitError(f"a pattern nested more than {MAX_PATTERN_DEPTH} levels deep")
-    return text
+    return size
 
 
-def _is_deeper(tree: ast.AST, levels: int) -> bool:
-    """Whether a tree has more levels, checked without recursion."""
-    level = [tree]
-    for _ in range(levels):
+def _not_python(error: Exception) -> UnfitError:
+    said = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else error
+    return UnfitError(f"not Python: {said}")
+
+
+def _size(tree: ast.AST, limit: int) -> int:
+    """The number of nodes, counted without recursion."""
+    level, size = [tree], 1
+    for _ in range(MAX_DEPTH):
         level = [child for node in level for child in ast.iter_child_nodes(node)]
+        size += len(level)
+        if size > limit:
+            raise UnfitError(f"its syntax tree has more than {limit:,} nodes")
         if not level:
-            return False
-    return True
+            return size
+    raise UnfitError(f"nested more than {MAX_DEPTH} levels deep")
 
 
 def _brackets(text: str, case: ast.match_case) -> int:

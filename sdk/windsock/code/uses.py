@@ -14,7 +14,6 @@ inheritance are not found.
 
 # ruff: noqa: N802 - LibCST finds a visitor's methods by the names of its nodes
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +22,16 @@ from typing import Final, TypeAlias
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider, QualifiedNameProvider
 
-from windsock.code.sources import UnfitError, python_files, source_of
+from windsock.code.search import Search
 from windsock.flag_names import default_flag
 
-_CLIENT: Final = re.compile(r"(get|resolve)_(boolean|string|integer|float|object)_(value|details)(_async)?")
+_CLIENT: Final = frozenset(
+    f"{get}_{kind}_{what}{end}"
+    for get in ("get", "resolve")
+    for kind in ("boolean", "string", "integer", "float", "object")
+    for what in ("value", "details")
+    for end in ("", "_async")
+)
 _VIEWS: Final = ("for_user", "afor_user", "live")
 _FEATURE: Final = frozenset({"windsock.feature", "windsock.settings.features.feature"})
 _MOST_ROUNDS: Final = 5
@@ -97,30 +102,31 @@ class Code:
 
 
 def scan(paths: Sequence[Path]) -> Code:
-    """Search Python files and folders."""
+    """Search Python files and folders.
+
+    Only files with a word of windsock, of a client's calls, or of what is known to hold settings are parsed;
+    what they hold may make others worth parsing.
+    """
     code = Code()
-    modules = []
-    for path in python_files(paths):
-        try:
-            module = cst.parse_module(source_of(path))
-        except (UnfitError, cst.ParserSyntaxError, OSError) as error:
-            code.unread.append(f"{path}: {str(error).partition(chr(10))[0]}")
-        else:
-            modules.append((str(path), MetadataWrapper(module, unsafe_skip_copy=True)))
-    for name, wrapped in modules:
-        wrapped.visit(_Classes(name, code))
-    classes: dict[str, _Known] = {declared.name: declared for declared in code.classes}
+    search = Search(paths, code.unread)
+    shared = _Shared({})
+    modules: list[tuple[str, MetadataWrapper]] = []
     # Learn what classes and modules hold, in any order, until nothing is added (a module may re-export
-    # what it imported); then find the uses.
-    shared = _Shared(classes)
+    # what it imported).
     for _ in range(_MOST_ROUNDS):
-        known = len(shared.globals)
+        fresh = [
+            (name, MetadataWrapper(each, unsafe_skip_copy=True)) for name, each in search.parsed(shared.words)
+        ]
+        known, modules = shared.size, modules + fresh
+        for name, wrapped in fresh:
+            wrapped.visit(_Classes(name, code))
+        shared.classes.update({declared.name: declared for declared in code.classes})
+        found = Code()
         for name, wrapped in modules:
-            wrapped.visit(_Uses(name, Code(), shared))
-        if len(shared.globals) == known:
+            wrapped.visit(_Uses(name, found, shared))
+        if not fresh and shared.size == known:
             break
-    for name, wrapped in modules:
-        wrapped.visit(_Uses(name, code, shared))
+    code.uses += found.uses
     code.uses.sort(key=lambda use: (use.flag, use.path, use.line, use.column))
     return code
 
@@ -171,6 +177,20 @@ class _Shared:
 
     classes: dict[str, _Known]
     globals: dict[str, _Known] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """How much is known."""
+        members = sum(len(each.members) for each in self.classes.values() if isinstance(each, _Holder))
+        return len(self.globals) + members
+
+    @property
+    def words(self) -> set[str]:
+        """The words of which a file has at least one if it can use a flag, as far as is known."""
+        holders = (
+            name for name, each in self.classes.items() if not isinstance(each, _Holder) or each.members
+        )
+        return {"windsock", *_CLIENT, *holders, *(name.rpartition(".")[2] for name in self.globals)}
 
     def find(self, name: str) -> _Known | None:
         """What ``package.module.name`` means; a file's path may begin above the package."""
@@ -250,11 +270,7 @@ class _Uses(_Visitor):
         first = node.args[0].value if node.args else None
         if names & _FEATURE and first is not None:
             self._note(_text(first), None, node, "feature")
-        elif (
-            isinstance(node.func, cst.Attribute)
-            and _CLIENT.fullmatch(node.func.attr.value)
-            and first is not None
-        ):
+        elif isinstance(node.func, cst.Attribute) and node.func.attr.value in _CLIENT and first is not None:
             self._note(_text(first), None, node, "client")
         elif names & {"windsock.heal", "windsock.aheal"} and len(node.args) > 1 and first is not None:
             declared, action = self._known(first), node.args[1].value

@@ -12,7 +12,7 @@ from windsock.api.tokens import Role, Token, authenticate
 from windsock.console.options import Issuer
 from windsock.console.sessions import LONGEST
 from windsock.logs import get_logger
-from windsock.text import bounded
+from windsock.text import bounded, escaped
 
 if TYPE_CHECKING:
     import psycopg
@@ -59,7 +59,7 @@ def identified(issuer: Issuer, presented: str) -> Identity | None:
             issuer=issuer.issuer,
             options={"require": ["exp", "iss", "aud", "sub"]},
         )
-    except (jwt.PyJWTError, ValueError, OSError, HTTPException) as error:
+    except (jwt.PyJWTError, ValueError, ArithmeticError, OSError, HTTPException) as error:
         logger.warning("a JWT of %s was refused: %s", issuer.issuer, error)
         return None
     return _of_claims(claims)
@@ -79,7 +79,7 @@ def _of_claims(claims: dict[str, Any]) -> Identity | None:
     email = claims.get("email")
     name = f"{email} ({claims['sub']})" if isinstance(email, str) and email else str(claims["sub"])
     left = float(claims["exp"]) - time.time()
-    return Identity(Token(bounded(name, 400), Role(role), flags), left)
+    return Identity(Token(bounded(escaped(name), 400), Role(role), flags), left)
 
 
 def _prefixes(own: dict[str, Any]) -> tuple[str, ...] | None:

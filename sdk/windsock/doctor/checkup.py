@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from windsock import private_folder
-from windsock.code.sources import MAX_BYTES, python_files
+from windsock.code.sources import Found, UnfitError, bytes_of, python_files
 from windsock.errors import WindsockError
 from windsock.postgres.migrations import MigrationState, connect, find_folder, inspect, read_migrations
 from windsock.postgres.queries import load_queries
@@ -127,12 +127,12 @@ def _look_at_folder(report: Report, folder: Path) -> None:
 
 def _look_at_code(report: Report) -> None:
     uses = starts = False
-    for path in islice(python_files([Path()]), _MOST_FILES):
-        text = _text_of(path)
+    for found in islice(python_files([Path()]), _MOST_FILES):
+        text = _text_of(found)
         uses = uses or _USES.search(text) is not None
         starts = starts or _STARTS.search(text) is not None
         if starts:
-            report.add("started", f"by {path}")
+            report.add("started", f"by {found.path}")
             return
     if uses:
         advice = "flags and profiles don't count; call it where the service starts"
@@ -141,12 +141,10 @@ def _look_at_code(report: Report) -> None:
         report.add("started", "no Python file here uses windsock")
 
 
-def _text_of(path: Path) -> str:
+def _text_of(found: Found) -> str:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            return ""
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        return bytes_of(found).decode(errors="replace")
+    except (OSError, UnfitError):
         return ""
 
 

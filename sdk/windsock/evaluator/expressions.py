@@ -46,6 +46,9 @@ class Constant:
         return self.value
 
 
+_UNCOUNTED: Final = 100
+"""Operators of a rule that run without counting steps; those beyond may multiply a long attribute."""
+
 _COMPILING: Final = 40
 """The cost of compiling the smallest rule, in steps."""
 
@@ -97,6 +100,7 @@ class Compiler:
         self.scope = scope
         self.reads_flagd = False
         self.sets = sets
+        self._found = 0
 
     def compile(self, rule: Value) -> Expression:
         """Compile one rule; parts that can't be evaluated raise ``RuleError`` when reached."""
@@ -115,8 +119,17 @@ class Compiler:
         return self._applied(operator, self.compile(arguments))
 
     def _applied(self, operator: Operator, arguments: Expression) -> Expression:
-        used = metered(operator) if self.scope.flag_key is None else operator  # once for each element
+        used = metered(operator) if self._repeats() else operator
         return lambda data: used(arguments(data), data)
+
+    def _repeats(self) -> bool:
+        """Whether an operator's steps count: it runs once for each element, or in a long rule."""
+        if self.scope.flag_key is None:
+            return True
+        self._found += 1
+        long = self._found > _UNCOUNTED
+        self.reads_flagd |= long  # then the steps are counted
+        return long
 
     def _list(self, items: list[Value]) -> Expression:
         if not any(type(item) in (dict, list) for item in items):
@@ -175,7 +188,7 @@ class Compiler:
         test = self.sets.test_for(haystack.value) if isinstance(haystack, Constant) else None
         if test is not None:
             return lambda data: test(needle(data))
-        search = contains if self.scope.flag_key is not None else contains_metered
+        search = contains_metered if self._repeats() else contains
         return lambda data: search(needle(data), haystack(data))
 
     # -- logic ----------------------------------------------------------------------------------------------

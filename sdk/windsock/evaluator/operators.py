@@ -101,8 +101,10 @@ def contains(needle: Value, haystack: Value) -> bool:
 
 
 def contains_metered(needle: Value, haystack: Value) -> bool:
-    """``contains``, for rules that run on list elements."""
+    """``contains``, for rules that run on list elements, and for long ones."""
     spend_on(haystack)
+    if is_number(needle) and type(haystack) is list:
+        spend(_READING * len(haystack))
     return contains(needle, haystack)
 
 
@@ -304,6 +306,9 @@ def _lists(test: Callable[[list[Value], list[Value]], bool], otherwise: bool) ->
 
     return operator
 
+
+_READING: Final = 3
+"""The cost of reading a text as a number, in steps."""
 
 QUADRATIC: Final = frozenset({"contains_all", "contains_any", "contains_none"})
 """Operators that compare every element of one list with every element of another."""

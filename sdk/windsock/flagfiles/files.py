@@ -1,7 +1,6 @@
 """Flag files on disk: finding, reading, and replacing them in one step."""
 
 import os
-import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ from windsock.errors import FlagFileError, UnreachableError
 from windsock.flag_names import FLAG_FOLDER, MIRROR_FOLDER, SUFFIXES
 from windsock.flags import Document, read_document
 from windsock.flags.reading import MAX_BYTES
+from windsock.plain_files import leads_out, open_plain
 from windsock.text import escaped
 
 DEFAULT_FOLDER: Final = Path(FLAG_FOLDER)
@@ -76,19 +76,17 @@ def check_name(name: str) -> None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read one file or pipe, up to the size of the largest flag document.
+    """Read one file, or a pipe below ``/dev``, up to the size of the largest flag document.
 
     Raises:
-        UnreachableError: It cannot be read, or is a device or a folder.
+        UnreachableError: It cannot be read, or is a device, a folder or another pipe.
         FlagFileError: It is too large.
     """
     name = escaped(str(path))
+    piped = path.is_relative_to("/dev")  # standard input, or a shell's `<(…)`
     try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
-                raise UnreachableError(f"{name}: not a file")
-            size = status.st_size
+        with open_plain(path, pipes=piped) as file:
+            size = os.fstat(file.fileno()).st_size
             data = file.read(MAX_BYTES + 1) if size <= MAX_BYTES else b""
     except OSError as error:
         raise UnreachableError(f"{name}: cannot be read: {error.strerror}") from error
@@ -133,8 +131,7 @@ def check_link(path: Path, folder: Path) -> None:
     Raises:
         UnreachableError: It is outside.
     """
-    target = Path(os.path.realpath(path))  # `resolve` raises for a link to itself
-    if not any(target.is_relative_to(each) for each in (os.path.realpath(folder), Path.cwd())):
+    if leads_out(path, folder):
         raise UnreachableError(f"{path}: this link leads out of the folder; put the file itself here")
 
 

@@ -41,11 +41,11 @@ def write_new(files: Mapping[Path, bytes], *, force: bool) -> tuple[Path, ...]:
         UnreachableError: One is a link.
     """
     for path, data in files.items():
-        if not force and path.exists() and path.read_bytes() != data:
+        if not force and path.exists() and read_bytes(path) != data:
             raise ConfigurationError(
                 f"{path} is there already and nothing was written; remove it, or name another"
             )
-    new = tuple(path for path, data in files.items() if not path.exists() or path.read_bytes() != data)
+    new = tuple(path for path, data in files.items() if not path.exists() or read_bytes(path) != data)
     for path in new:
         replace_plain_file(path, files[path])
     return new

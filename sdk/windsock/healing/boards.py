@@ -13,6 +13,7 @@ from windsock import private_folder
 from windsock.healing.mirrors import MirrorReport
 from windsock.healing.quarantine import EXPIRY, Outbox, Withdrawal
 from windsock.logs import get_logger
+from windsock.plain_files import NO_FOLLOW, NO_WAIT
 from windsock.variables import data_folder
 
 logger = get_logger("windsock.healing")
@@ -110,9 +111,7 @@ class FileBoard:
         from windsock import disk  # noqa: PLC0415 - as above
 
         disk.make_private(self.path.parent)
-        lock = os.open(
-            self.path.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT | private_folder.NO_FOLLOW, 0o600
-        )
+        lock = os.open(self.path.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT | NO_FOLLOW | NO_WAIT, 0o600)
         try:
             disk.lock(lock)  # without flock, two concurrent writers may lose an entry
             yield

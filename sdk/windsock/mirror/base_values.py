@@ -13,6 +13,7 @@ from windsock.flag_names import SUFFIXES
 from windsock.flags import JsonValue, merge, read_document
 from windsock.logs import get_logger
 from windsock.mirror.id_lists import json_text
+from windsock.plain_files import read_plain
 from windsock.settings.declaration import Declaration
 from windsock.settings.layers import Layer, Origin
 from windsock.settings.laying import resolve
@@ -112,7 +113,7 @@ class BaseReader:
         return self._rules
 
     def _compile(self, paths: list[Path]) -> _Rules:
-        documents = [read_document(path.read_bytes(), str(path)) for path in paths]
+        documents = [read_document(read_plain(path), str(path)) for path in paths]
         evaluator = FlagEvaluator()
         evaluator.load(merge(documents))
         base = evaluator.compiled.get(self.flag)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from windsock import disk
 from windsock.errors import MirrorError
+from windsock.plain_files import open_plain
 
 # flagd's polling watcher and the stock Python provider compare modification times. The latter compares
 # float seconds, which can't distinguish times less than a quarter of a microsecond apart.
@@ -54,7 +55,7 @@ class Folder:
     def read(self, name: str) -> bytes | None:
         """Read a document; None if it doesn't exist."""
         try:
-            with (self.path / name).open("rb") as file:
+            with open_plain(self.path / name) as file:
                 self._seen[name] = _signature(os.fstat(file.fileno()))
                 return file.read()
         except FileNotFoundError:

@@ -7,6 +7,7 @@ from pathlib import Path
 from windsock.errors import ConfigurationError
 from windsock.flag_names import FLAG_FOLDER
 from windsock.mirror.documents import MAX_SHARDS, Layout, shard_count
+from windsock.plain_files import read_plain
 from windsock.settings.settings import Settings
 
 _FLAG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -115,7 +116,7 @@ def _shards_of(folder: Path) -> int:
     if not first.exists():
         return 1
     try:
-        return shard_count(first.read_bytes())
+        return shard_count(read_plain(first))
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"{first}: cannot be read, so the number of shards is not known: give it with --shards"

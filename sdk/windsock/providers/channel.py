@@ -4,6 +4,7 @@ from pathlib import Path
 
 import grpc
 
+from windsock.plain_files import read_plain
 from windsock.providers.flagd_options import FlagdOptions
 
 
@@ -31,5 +32,5 @@ def open_channel(options: FlagdOptions, *settings: tuple[str, str | int]) -> grp
         every.append(("grpc.default_authority", authority))
     if not options.tls:
         return grpc.insecure_channel(target, options=every)
-    trusted = Path(options.certificate).read_bytes() if options.certificate else None
+    trusted = read_plain(Path(options.certificate)) if options.certificate else None
     return grpc.secure_channel(target, grpc.ssl_channel_credentials(trusted), options=every)

@@ -27,7 +27,8 @@ from windsock import disk
 from windsock.evaluator.text_index import IndexedTexts, Tables, TextIndex, build
 from windsock.flags import Document, Flag, read_document
 from windsock.logs import get_logger
-from windsock.private_folder import open_private
+from windsock.plain_files import open_plain, read_plain
+from windsock.private_folder import ForeignFileError, open_private
 from windsock.providers import index_stamp
 from windsock.providers.index_stamp import Signature
 from windsock.providers.long_lists import Cut, Steps, long_list_attributes
@@ -196,7 +197,7 @@ def _is_current(asked: _Asked) -> bool:
     """Whether the file still has these bytes; an index of older ones must not replace a newer index."""
     with suppress(OSError):
         path = Path(asked.source)
-        return path.stat().st_size == len(asked.data) and path.read_bytes() == asked.data
+        return path.stat().st_size == len(asked.data) and read_plain(path) == asked.data
     return False
 
 
@@ -217,7 +218,7 @@ def _sweep(folder: Path) -> None:
 
 
 def _is_orphan(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         start = _start(file)
         return start is not None and not Path(_described(file, start)["source"]).exists()
 
@@ -238,7 +239,7 @@ def _open(asked: _Asked) -> _Found | None:
             else:
                 index_stamp.stamp(asked.path, file, asked.signature)
             return found
-    except (FileNotFoundError, *_NOT_OURS):
+    except (FileNotFoundError, ForeignFileError, *_NOT_OURS):
         return None
 
 

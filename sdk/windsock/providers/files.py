@@ -5,7 +5,6 @@ form one set. If two files define the same flag, the file whose path sorts last 
 logged.
 """
 
-import errno
 import hashlib
 import logging
 import os
@@ -27,6 +26,7 @@ from windsock.errors import FlagFileError
 from windsock.flag_names import MIRROR_FOLDER, SUFFIXES, is_temporary
 from windsock.flags import Document, FlagSet, merge, read_document
 from windsock.logs import get_logger
+from windsock.plain_files import open_plain
 from windsock.providers import forking, greenlets
 from windsock.providers.base import GRACE_PERIOD
 from windsock.providers.compiled import CompiledProvider
@@ -330,9 +330,7 @@ def _read(path: Path) -> "tuple[Signature | None, bytes]":
     Raises:
         OSError: The file can't be read.
     """
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "it isn't a file")
-    with path.open("rb") as stream:
+    with open_plain(path) as stream:
         return _signature(os.fstat(stream.fileno())), stream.read()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError
+from windsock.plain_files import read_plain
 from windsock.text import one_line
 
 try:
@@ -54,7 +55,7 @@ def image(service: str, project: Path) -> str:
     found = next((project / name for name in COMPOSE_FILES if (project / name).is_file()), None)
     if found is None:
         raise ConfigurationError(f"{project}: no docker-compose.yml here that names the image of {service!r}")
-    document = yaml.safe_load(found.read_text(encoding="utf-8"))
+    document = yaml.safe_load(read_plain(found))
     services = document.get("services") if isinstance(document, dict) else None
     named = services.get(service) if isinstance(services, dict) else None
     written = named.get("image") if isinstance(named, dict) else None

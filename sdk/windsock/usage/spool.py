@@ -2,7 +2,6 @@
 
 import json
 import os
-import stat
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from uuid import uuid4
 
 from windsock import disk, private_folder
 from windsock.logs import get_logger
+from windsock.plain_files import NO_FOLLOW, NO_WAIT
 from windsock.usage.experiment_records import Record, read_line
 from windsock.variables import data_folder
 
@@ -25,6 +25,9 @@ _FILES_AT_ONCE = 200  # each uses a descriptor during replay
 REFUSED = "refused.jsonl"
 _REFUSED_BEFORE = "refused.old.jsonl"
 _REFUSED_BYTES = 16 * 2**20
+
+_CAREFUL = NO_FOLLOW | NO_WAIT | getattr(os, "O_CLOEXEC", 0)
+"""How a file of the folder is opened: it may be a link or a pipe."""
 
 
 class Spool:
@@ -47,6 +50,7 @@ class Spool:
         self._fd: int | None = None
         self._found: deque[Path] = deque()
         self._refusal = ""
+        self._foreign: set[Path] = set()
 
     def append(self, rows: Sequence[Record]) -> None:
         """Write `rows` and force them to disk.
@@ -93,7 +97,7 @@ class Spool:
                 status = path.lstat()
             except FileNotFoundError:  # another process has just replayed it
                 continue
-            total += status.st_size if stat.S_ISREG(status.st_mode) else 0
+            total += status.st_size if private_folder.made_here(status) else 0
         return total
 
     def waiting(self) -> bool:
@@ -139,9 +143,7 @@ class Spool:
             disk.make_private(self.folder)
             if path.exists() and path.stat().st_size > _REFUSED_BYTES:
                 path.replace(self.folder / _REFUSED_BEFORE)
-            fd = os.open(
-                path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | private_folder.NO_FOLLOW | os.O_CLOEXEC, 0o600
-            )
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _CAREFUL, 0o600)
             try:
                 _write_all(fd, f"{entry}\n".encode("utf-8", "backslashreplace"))
             finally:
@@ -159,6 +161,7 @@ class Spool:
     def _open(self) -> int:
         path = self.folder / f"usage-{os.getpid()}-{uuid4().hex[:12]}.jsonl"
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        os.fchmod(fd, private_folder.MADE_HERE)
         disk.lock(fd)
         disk.sync_folder(self.folder)
         return fd
@@ -187,21 +190,30 @@ class Spool:
         while self._found and len(taken) < _FILES_AT_ONCE and size < _FILE_BYTES:
             path = self._found.popleft()
             try:
-                fd = os.open(path, os.O_RDONLY | private_folder.NO_FOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+                fd = os.open(path, os.O_RDONLY | _CAREFUL)
             except OSError as error:
                 if not isinstance(error, FileNotFoundError):
                     log.warning("%s: cannot be replayed: %s", path, error.strerror)
                 continue
-            # Between listing and lock, another process may have replayed and deleted it. An empty file was
-            # created but not yet locked by its owner, or abandoned immediately: there's nothing to replay.
-            is_locked = stat.S_ISREG(os.fstat(fd).st_mode) and disk.lock(fd, wait=False)
-            status = os.fstat(fd)
-            if is_locked and status.st_nlink and status.st_size:
+            if length := self._lock_for_replay(fd, path):
                 taken.append((fd, path))
-                size += status.st_size
+                size += length
             else:
                 os.close(fd)
         return taken
+
+    def _lock_for_replay(self, fd: int, path: Path) -> int:
+        """The length of a file that can be replayed, which is then locked; else 0."""
+        if not private_folder.made_here(status := os.fstat(fd)):
+            if status.st_size and path not in self._foreign:  # an empty one may have been created this moment
+                self._foreign.add(path)
+                log.error("not replayed: %s", private_folder.not_made_here(path, status))
+            return 0
+        # Between listing and lock, another process may have replayed and deleted it. An empty file was
+        # created but not yet locked by its owner, or abandoned immediately: there's nothing to replay.
+        is_locked = disk.lock(fd, wait=False)
+        status = os.fstat(fd)
+        return status.st_size if is_locked and status.st_nlink else 0
 
 
 def _modified(path: Path) -> float:

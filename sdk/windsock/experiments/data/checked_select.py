@@ -2,14 +2,13 @@
 
 import contextlib
 from collections.abc import Iterator
-from logging import Filter
+from logging import Filter, getLogger  # noqa: TID251 - the logger is not ours
 from typing import Final
 
 import sqlglot
 from sqlglot import expressions as exp
 
 from windsock.errors import ConfigurationError
-from windsock.logs import get_logger
 from windsock.text import one_line
 
 _REFUSED: Final[tuple[type[exp.Expression], ...]] = (
@@ -99,7 +98,7 @@ def _checked(sql: str, dialect: str, where: str) -> str:
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
     """Drop sqlglot's warnings, which quote the SQL."""
-    logger, ours = get_logger("sqlglot"), Filter("windsock")
+    logger, ours = getLogger("sqlglot"), Filter("windsock")
     logger.addFilter(ours)
     try:
         yield

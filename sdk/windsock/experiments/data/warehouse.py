@@ -2,7 +2,7 @@
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from windsock.errors import ConfigurationError, MissingExtraError, UnreachableEr
 from windsock.experiments.data.checked_select import checked_select
 from windsock.experiments.data.deadline import STATEMENT_SECONDS, TOO_LONG, deadline
 from windsock.experiments.data.refusals import missing_table, refusal
+from windsock.plain_files import open_plain
 from windsock.postgres.urls import check_url
 from windsock.text import did_you_mean, mask_passwords, one_line
 
@@ -326,7 +327,7 @@ def open_folder(folder: Path, *, memory: str | None = None) -> Warehouse:
         memory: DuckDB's memory limit, such as `4GB`; by default DuckDB's own, most of the machine's memory.
 
     Raises:
-        UnreachableError: There is no such folder.
+        UnreachableError: There is no such folder, or a table in it is not a file.
         ConfigurationError: It has no table.
     """
     if not folder.is_dir():
@@ -337,11 +338,14 @@ def open_folder(folder: Path, *, memory: str | None = None) -> Warehouse:
     found = 0
     for path in sorted(folder.resolve().iterdir()):
         name = path.stem.rpartition(".")[2] or path.stem
-        if path.is_dir() and any(path.glob("*.parquet")):
+        if path.is_dir() and (parts := list(path.glob("*.parquet"))):
+            _check_plain(parts)
             backend.read_parquet(str(path / "*.parquet"), table_name=path.name)
         elif path.suffix == ".parquet":
+            _check_plain([path])
             backend.read_parquet(str(path), table_name=name)
         elif path.suffix == ".csv":
+            _check_plain([path])
             backend.read_csv(str(path), table_name=name)
         else:
             continue
@@ -351,6 +355,16 @@ def open_folder(folder: Path, *, memory: str | None = None) -> Warehouse:
     backend.raw_sql("set enable_external_access = false")
     backend.raw_sql("set lock_configuration = true")
     return Warehouse(backend, owned=True)
+
+
+def _check_plain(paths: Iterable[Path]) -> None:
+    """Refuse what DuckDB would wait for, such as a pipe."""
+    for path in paths:
+        try:
+            with open_plain(path):
+                pass
+        except OSError as error:
+            raise UnreachableError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _schema(connection: "psycopg.Connection", query: str) -> ibis.Schema:
