@@ -191,12 +191,6 @@ TREES: dict[str, Callable[[Path], None]] = {
     "a megabyte of lines": lambda folder: (folder / "long.py").write_text("import windsock\n" + "a = b.c\n" * 130_000),
     "a megabyte in one line": lambda folder: (folder / "wide.py").write_text("x = [" + "windsock(a.b)," * 74_000 + "]"),
     "a megabyte that has nothing to do with flags": lambda folder: (folder / "long.py").write_text("a = b.c\n" * 130_000),
-    "a thousand files": lambda folder: [
-        (folder / f"m{number}.py").write_text(
-            f"import windsock\nfrom m{number + 1} import *\nx{number} = windsock.feature('x')\n" + "a = b.c\n" * 600
-        )
-        for number in range(1_000)
-    ],
     "links in a circle": lambda folder: [(folder / "one").symlink_to("two"), (folder / "two").symlink_to("one"), (folder / "all.py").symlink_to("."), (folder / "here").symlink_to(".")],
 }  # fmt: skip
 

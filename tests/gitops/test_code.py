@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from windsock.code import search
 from windsock.code.uses import scan
 
 SETTINGS = """\
@@ -144,7 +145,7 @@ def test_reads_through_attributes_annotations_and_dataclasses(tmp_path):
 
 
 def test_a_file_that_does_not_parse_is_reported_and_the_others_are_searched(tmp_path):
-    code = found(tmp_path, settings=SETTINGS, broken="def (:\n")
+    code = found(tmp_path, settings=SETTINGS, broken="import windsock\ndef (:\n")
     assert [each.name for each in code.classes] == ["Teacher", "AuraSettings"]
     [fault] = code.unread
     assert "broken.py" in fault
@@ -234,10 +235,12 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_is_reported_in_one_line_and_costs_little(tmp_path, name):
+    hostile = HOSTILE[name]
+    hostile += "\n# windsock\n" if isinstance(hostile, str) else b"\n# windsock\n"  # else nobody parses it
     began = time.process_time()
     code, uses = written(
         tmp_path,
-        {"a.py": HOSTILE[name], "b.py": "import windsock\nf = windsock.feature('b', default=True)\n"},
+        {"a.py": hostile, "b.py": "import windsock\nf = windsock.feature('b', default=True)\n"},
     )
     assert time.process_time() - began < 10
     assert ("b", None, "feature", "b.py", 2) in uses
@@ -247,5 +250,19 @@ def test_a_hostile_file_is_reported_in_one_line_and_costs_little(tmp_path, name)
 
 def test_a_link_to_a_device_is_not_read(tmp_path):
     (tmp_path / "a.py").symlink_to("/dev/zero")
-    code = scan([tmp_path])
-    assert code.unread == [f"{tmp_path / 'a.py'}: not a file"]
+    assert scan([tmp_path]).unread == [f"{tmp_path / 'a.py'}: this link leads out of the folder"]
+    assert scan([tmp_path / "a.py"]).unread == [f"{tmp_path / 'a.py'}: not a file"]
+
+
+def test_one_search_parses_so_much_and_says_what_it_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(search, "MAX_NODES", 200)
+    for number in range(6):
+        source = f"import windsock\nf{number} = windsock.feature('f{number}')\n" + "a = b.c\n" * 10
+        (tmp_path / f"m{number}.py").write_text(source)
+    (tmp_path / "large.py").write_text("import windsock\n" + "a = b.c\n" * 100)
+    (tmp_path / "other.py").write_text("a = b.c\n" * 100 + "(")
+    found = scan([tmp_path])
+    assert [use.flag for use in found.uses] == ["f0", "f1"]
+    alone, rest = found.unread
+    assert alone == f"{tmp_path}/large.py: its syntax tree has more than 200 nodes"
+    assert rest.startswith(f"{tmp_path}/m2.py: 4 files from here on, ")
