@@ -9,11 +9,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Protocol
 
-from windsock import private_folder
 from windsock.healing.mirrors import MirrorReport
 from windsock.healing.quarantine import EXPIRY, Outbox, Withdrawal
 from windsock.logs import get_logger
-from windsock.plain_files import NO_FOLLOW, NO_WAIT
 from windsock.variables import data_folder
 
 logger = get_logger("windsock.healing")
@@ -78,8 +76,12 @@ class FileBoard:
         """Do nothing: there's nothing to close."""
 
     def _read(self) -> list[Withdrawal]:
+        if not os.path.lexists(self.path.parent):
+            return []
+        from windsock.private_folder import read_private  # noqa: PLC0415 - many hosts have no such folder
+
         try:
-            entries = json.loads(private_folder.read_private(self.path))
+            entries = json.loads(read_private(self.path))
             now = time.time()
             found = [
                 # setting the clock back must not extend a withdrawal beyond its limit
@@ -109,6 +111,7 @@ class FileBoard:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         from windsock import disk  # noqa: PLC0415 - as above
+        from windsock.plain_files import NO_FOLLOW, NO_WAIT  # noqa: PLC0415 - as above
 
         disk.make_private(self.path.parent)
         lock = os.open(self.path.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT | NO_FOLLOW | NO_WAIT, 0o600)
