@@ -355,6 +355,25 @@ BOMB = (
         (b'[{"settingId": 1, "key": "a"}]', "an export of ConfigCat"),
         (b'{"objects": [{"name": "a", "trafficType": {"name": "user"}}], "offset": 0}', "Split"),
         (b'{"items": [{"key": "a", "variable_definitions": {}}], "count": 1}', "a file of Optimizely"),
+        (b'{"a": {"defaultValue": true}}', "an export of GrowthBook"),
+        (b'{"a": {"defaultValue": true, "rules": []}}', "an export of GrowthBook"),
+        (b'{"a": {"defaultValue": 5}, "b": {"rules": []}, "c": {}}', "an export of GrowthBook"),
+        (b'{"features": {"a": {"defaultValue": 5}, "b": {}}, "dateUpdated": "x"}', "an export of GrowthBook"),
+        (b'{"id": "a", "isEnabled": true, "rules": [], "status": "In Progress"}', "an export of Statsig"),
+        (b'{"message": "Gate", "data": {"id": "a", "isEnabled": true, "rules": []}}', "an export of Statsig"),
+        (
+            b'{"flags": [{"key": "a", "reason": "STATIC", "value": 1}, {"key": "b", "errorCode": "X"}]}',
+            "OFREP",
+        ),
+        (b'{"key": "a", "reason": "STATIC", "value": true, "variant": "on"}', "an answer of an OFREP server"),
+        (b'{"configs": [{"key": "a", "type": "feature_flag", "rows": []}]}', "a file of Prefab"),
+        (b'{"key": "a", "configType": "FEATURE_FLAG", "rows": [{"values": []}]}', "a file of Prefab"),
+        (b"a.flag: {feature_flag: true, value: true}\nlog-level: {base: info}\n", "a file of Prefab"),
+        (
+            b'{"feature": {"name": "a"}, "feature_state_value": null, "enabled": true}',
+            "an export of Flagsmith",
+        ),
+        (b'{"featureFlags": {"a": true}, "featureFlagPayloads": {}}', "an export of PostHog"),
     ],
 )
 def test_what_is_hostile_or_not_a_configuration_ends_in_one_line(data, words):
@@ -379,6 +398,8 @@ def test_what_is_hostile_or_not_a_configuration_ends_in_one_line(data, words):
         b"features: {rag: {enabled: true, rules: [a]}}\nlayers: [{name: a, type: dense}]\n",
         b"items: [{name: a, enabled: true}]\nmodels: [{id: a, enabled: true, variants: [b]}]\n",
         b"search: {defaultValue: 1}\nranking: {variants: [a], enabled: true}\nlimit: 3\n",
+        b"search: {defaultValue: 1}\nlimit: 3\n",
+        b"configs: [{key: a, value: 1}]\nretry: {key: b, reason: c}\n",
         b"feature_flags: {}\nalerts: {enabled: true, rules: [{name: a}]}\n",
     ],
 )
@@ -404,7 +425,7 @@ def test_a_configuration_with_another_tools_words_is_one_all_the_same(data):
         (b'{"flags": {"a": {"on": true, "fallthrough": {}}}, "segments": {}}', "flags"),
         (b'{"key": "a", "variations": [], "environments": {}}', "the top level"),
         (b'{"a": {"value": true, "variation": 0, "trackEvents": false}}', "the top level"),
-        (b'{"a": {"defaultValue": true, "rules": []}}', "the top level"),
+        (b'{"a": {"defaultValue": true, "rules": [], "off": 1}}', "the top level"),
         (
             b'{"a": {"defaultVariant": "x", "state": "ENABLED"}, "b": {"defaultVariant": "x", "on": 1}}',
             "the top",

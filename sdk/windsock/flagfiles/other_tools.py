@@ -43,16 +43,20 @@ def _configcat(content: Content) -> bool:
 
 
 def _flagsmith(content: Content) -> bool:
-    """An environment's document, a list of feature states, or a page of features."""
-    states = (content.get("feature_states"), content.get("features"))
+    """An environment's document, feature states or one of them, or a page of features."""
+    states = (content.get("feature_states"), content.get("features"), [content])
     return any(_each_has(each, "feature_state_value") for each in states) or _each_has(
         content.get("results"), "initial_value"
     )
 
 
 def _posthog(content: Content) -> bool:
-    """A page of the API, or the flags for local evaluation."""
-    return _each_has(content.get("results"), "filters") or _each_has(content.get("flags"), "filters")
+    """A page of the API, the flags for local evaluation, or what was decided for one person."""
+    return (
+        "featureFlagPayloads" in content
+        or _each_has(content.get("results"), "filters")
+        or _each_has(content.get("flags"), "filters")
+    )
 
 
 def _launchdarkly(content: Content) -> bool:
@@ -76,14 +80,45 @@ def _unleash(content: Content) -> bool:
 
 
 def _growthbook(content: Content) -> bool:
-    """The payload of an SDK connection, perhaps encrypted, or a page of the API."""
-    return _each_has(content.get("features"), "defaultValue") or "encryptedFeatures" in content
+    """The payload of an SDK connection, perhaps encrypted, its features alone, or a page of the API."""
+    features = content.get("features")
+    return (
+        _each_has(features, "defaultValue")
+        or "encryptedFeatures" in content
+        or any(_has_only_defaults_and_rules(each) for each in (features, content))
+    )
+
+
+def _has_only_defaults_and_rules(features: object) -> bool:
+    if not isinstance(features, Mapping) or not _each_has(features):
+        return False
+    named = {name for each in features.values() for name in each}
+    return "defaultValue" in named and named <= {"defaultValue", "rules"}
 
 
 def _statsig(content: Content) -> bool:
-    """The specifications that SDKs download, or a page of gates or configs of the console's API."""
-    return {"feature_gates", "dynamic_configs"} <= content.keys() or _each_has(
-        content.get("data"), "isEnabled"
+    """The specifications that SDKs download; a gate or config of the console's API, or a page of them."""
+    gate = {"id", "isEnabled", "rules"}
+    data = content.get("data")
+    return (
+        {"feature_gates", "dynamic_configs"} <= content.keys()
+        or _each_has(data, "isEnabled")
+        or any(isinstance(each, Mapping) and each.keys() >= gate for each in (content, data))
+    )
+
+
+def _ofrep(content: Content) -> bool:
+    """What a server answers for one flag or for all."""
+    flags = content.get("flags")
+    answers = flags if isinstance(flags, list) else [content]
+    return _each_has(answers, "key") and all("reason" in each or "errorCode" in each for each in answers)
+
+
+def _prefab(content: Content) -> bool:
+    """A config or a page of them, or a file of defaults, which marks what is a flag."""
+    configs = content.get("configs", [content])
+    return _each_has(configs, "key", "rows") or any(
+        isinstance(each, Mapping) and {"feature_flag", "value"} <= each.keys() for each in content.values()
     )
 
 
@@ -153,6 +188,8 @@ _TOOLS: Final[Mapping[str, Callable[[Content], bool]]] = {
     "a file of Optimizely": _optimizely,
     "an export of Flipper": lambda content: _each_has(content.get("features"), "percentage_of_actors"),
     "an export of Harness": lambda content: _each_has(content.get("features"), "defaultOffVariation"),
+    "an answer of an OFREP server": _ofrep,
+    "a file of Prefab": _prefab,
     "a feature flag profile of AWS AppConfig": _aws_appconfig,
     "a list of feature flags of Azure App Configuration": _azure,
     "a template of Firebase Remote Config": _firebase,
