@@ -106,6 +106,18 @@ def test_list_and_show(run, users):
     assert json.loads(run("show", "experimental_v1", "--json").stdout)["changes"][0]["action"] == "edit"
 
 
+def test_show_lists_what_took_the_profile_from_users_and_its_undo(run, users):
+    number(run("create", "warm", "--set", "temperature=1.1"))
+    number(run("assign", "warm", users[0]))
+    taken = number(run("unassign", users[0]))
+    listed = run("show", "warm").stdout
+    assert f"change {taken}  " in listed
+    assert listed.splitlines()[1 + 1].endswith("  unassign")
+    assert "unassign" not in run("show", "experimental_v1").stdout
+    assert run("undo", taken).returncode == 0
+    assert f"unassign, undone by {int(taken) + 1}\n" in run("show", "warm").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

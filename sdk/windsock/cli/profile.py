@@ -261,4 +261,4 @@ def _undo_with(change: int | None) -> None:
 
 def _line(noted: ProfileChange) -> str:
     undone = f", undone by {noted.undone_by}" if noted.undone_by is not None else ""
-    return f"  change {noted.id}  {noted.changed_at:%Y-%m-%d %H:%M}  {noted.actor}  {noted.action}{undone}"
+    return f"  change {noted.id}  {noted.changed_at:%Y-%m-%d %H:%M}  {noted.actor}  {noted.verb}{undone}"

@@ -105,6 +105,11 @@ class ProfileChange:
     after: Mapping[str, object]
     undone_by: int | None
 
+    @property
+    def verb(self) -> str:
+        """The command that made the change: ``unassign`` is stored as an assignment of no profile."""
+        return "unassign" if self.action == "assign" and self.profile is None else self.action
+
 
 def summaries(connection: "Connection") -> list[ProfileSummary]:
     """All profiles, by name."""
@@ -269,7 +274,7 @@ def undo(connection: "Connection", number: int, actor: str | None = None) -> Pro
 
 
 def history(connection: "Connection", name: str | None, limit: int) -> list[ProfileChange]:
-    """The latest changes to a profile, or to all profiles."""
+    """The latest changes to a profile, or to all profiles; taking it from users is one."""
     rows = connection.execute(QUERIES["noted"], {"profile": name, "limit": limit}).fetchall()
     return [ProfileChange(*row) for row in rows]
 

@@ -62,10 +62,16 @@ VALUES (%s, %s, %s, %s, coalesce(%s::text, session_user::text))
 RETURNING id;
 
 -- name: noted
--- The newest changes of a profile, or of all.
+-- The newest changes of a profile, or of all. One that takes it from users names no profile: it has the profile's id.
 SELECT id, changed_at, actor, action, profile, before, after, undone_by
 FROM windsock.profile_changes
 WHERE %(profile)s::text IS NULL OR profile = %(profile)s::text
+    OR profile IS NULL AND EXISTS (
+        SELECT FROM public.app_configurations c
+        WHERE c.name = %(profile)s::text AND jsonb_path_exists(
+            jsonb_build_array(before, after), '$[*].* ? (@ == $id)', jsonb_build_object('id', c.id)
+        )
+    )
 ORDER BY id DESC
 LIMIT %(limit)s;
 
