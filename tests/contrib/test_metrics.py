@@ -21,7 +21,7 @@ from windsock.contrib import opentelemetry, prometheus
 from windsock.contrib._measurements import METRICS
 from windsock.counts import FALLBACKS, HEALS, WITHDRAWALS
 from windsock.mirror.health import Status
-from windsock.mirror.health import metrics as mirror_metrics
+from windsock.mirror.metrics import metrics as mirror_metrics
 from windsock.usage import MemorySink
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -137,6 +137,10 @@ def exported():
         if line.startswith("# TYPE")
     }
     return service | mirror
+
+
+def test_no_scrape_of_a_mirror_tells_its_own_time_as_that_of_a_counters_creation():
+    assert "_created" not in mirror_metrics(Status(changes=3)).decode()
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
-from windsock.errors import ConfigurationError, MissingExtraError
+from windsock.errors import ConfigurationError
 
 STALE_SECONDS = 60.0
 
@@ -67,42 +67,6 @@ class Status:
         return f"not known to be right for {self.age:.0f} s" if self.age >= STALE_SECONDS else ""
 
 
-def metrics(status: Status) -> bytes:
-    """Write the status in the Prometheus text format.
-
-    Raises:
-        MissingExtraError: prometheus_client isn't installed.
-    """
-    try:
-        from prometheus_client import (  # noqa: PLC0415 - an extra
-            CollectorRegistry,
-            Counter,
-            Gauge,
-            generate_latest,
-        )
-    except ImportError as missing:
-        raise MissingExtraError("the mirror's metrics", "mirror") from missing
-    registry = CollectorRegistry()
-    for name, value, text in (
-        ("leading", status.leading, "1 while this mirror publishes, 0 while it stands by"),
-        ("ready", status.is_ready, "1 while the documents are right"),
-        ("lag_seconds", status.age, "Seconds since the documents were last known to be right"),
-        ("last_success_timestamp_seconds", status.last_success, "The time of that"),
-        ("assignments", status.assigned, "Users with a profile"),
-        ("lag_transactions", status.transactions_waiting, "Transactions read and not published yet"),
-    ):
-        Gauge(f"windsock_mirror_{name}", text, registry=registry).set(value)
-    for name, value, text in (
-        ("changes", status.changes, "Changed rows followed one by one"),
-        ("files_written", status.files_written, "Documents written"),
-        ("bytes_written", status.bytes_written, "Bytes of documents written"),
-        ("failures", status.failures, "Attempts to publish that failed"),
-        ("guard_stops", status.guard_stops, "Attempts to publish that a guard stopped"),
-    ):
-        Counter(f"windsock_mirror_{name}", text, registry=registry).inc(value)
-    return generate_latest(registry)
-
-
 @contextlib.contextmanager
 def serve_health(status: Status, port: int | None, host: str = "127.0.0.1") -> Iterator[int | None]:
     """Serve the status while the block runs; a port of None disables the server, 0 picks any free port.
@@ -151,6 +115,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/readyz":
             self._answer(503, f"{self.status.reason}\n".encode())
         elif self.path == "/metrics":
+            from windsock.mirror.metrics import metrics  # noqa: PLC0415 - an extra
+
             self._answer(200, metrics(self.status), "text/plain; version=0.0.4; charset=utf-8")
         else:
             self._answer(404, b"there is /healthz, /readyz and /metrics\n")
