@@ -127,7 +127,11 @@ def test_another_start_is_another_provider(flags: Path, tmp_path: Path) -> None:
         assert seen()[0] == "other"
 
 
-def test_the_rows_of_a_request_name_the_revision_that_it_saw(serve: Serve) -> None:
+@pytest.mark.parametrize("hooks", [(), (Hook,)], ids=["directly", "with hooks"])
+def test_the_rows_of_a_request_name_the_revision_that_it_saw(
+    serve: Serve, hooks: tuple[type[Hook], ...]
+) -> None:
+    api.add_hooks([hook() for hook in hooks])
     memory = MemorySink()
     folder = serve(published("first", on=False), usage=memory)
     with windsock.request():
@@ -137,6 +141,7 @@ def test_the_rows_of_a_request_name_the_revision_that_it_saw(serve: Serve) -> No
         assert Tutor.for_user("ann").model == "first"
         assert THEME("ann") == "first"
     windsock.stop()
+    api.clear_hooks()
     assert {(row.flag, row.revision) for row in memory.rows} == {
         (flag, first) for flag in ("beta", "tutor", "theme")
     }

@@ -128,18 +128,19 @@ class Resolver:
         self, evaluation: Evaluation, targeting_key: str | None, attributes: dict[str, Any]
     ) -> Given:
         """Do the same if hooks, other contexts or a provider that isn't ours are involved."""
-        provider = evaluation.provider()
         base, experiment, profile = self.flags
-        if provider is None:
+        direct = evaluation.provider()
+        provider = direct or evaluation.in_process()
+        if provider is not None and (request := _current.get()) is not None:
+            provider = request.pinned(provider)
+        serving, compiled = (None, _NONE) if provider is None else (provider.serving, provider.compiled)
+        if direct is None:
             outcomes = (
                 evaluation.object(base, targeting_key, attributes),
                 evaluation.overlay(experiment, targeting_key, attributes),
                 evaluation.overlay(profile, targeting_key, attributes),
             )
-            return self._combined(outcomes, _NONE, None)
-        if (request := _current.get()) is not None:
-            provider = request.pinned(provider)
-        serving, compiled = provider.serving, provider.compiled
+            return self._combined(outcomes, _NONE, serving)
         outcomes = self._each_guarded(compiled, evaluation.context(targeting_key, attributes))
         return self._combined(outcomes, compiled, serving)
 
