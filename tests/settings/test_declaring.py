@@ -1,5 +1,7 @@
 """Declaring a settings class: what is refused, and the names of what is nested."""
 
+import re
+
 import pytest
 from pydantic import AliasChoices, BaseModel, Field, ValidationError
 from tests.flagfiles import object_flag
@@ -30,7 +32,38 @@ class TestOrdinaryInstances:
             Teacher(**arguments)
 
 
+class Team:
+    def __init_subclass__(cls, team: str = "", **keywords: object) -> None:
+        super().__init_subclass__(**keywords)
+
+
 class TestDeclaring:
+    @pytest.mark.parametrize(
+        ("keyword", "meant"), [("flg", "flag"), ("Flag", "flag"), ("env_prefx", "env_prefix"), ("tem", "")]
+    )
+    def test_a_misspelt_class_keyword_gets_the_nearest(self, keyword: str, meant: str) -> None:
+        words = f"Typo: there is no class keyword '{keyword}'; " + (
+            f"did you mean '{meant}'" if meant else ""
+        )
+        with pytest.raises(DeclarationError, match=re.escape(words)):
+            type(windsock.Settings)(
+                "Typo", (windsock.Settings, Team), {"__module__": __name__}, **{keyword: "x"}
+            )
+
+    def test_a_class_keyword_of_another_base_reaches_it(self) -> None:
+        class Taught(windsock.Settings, Team, flag="taught.by", env_prefix="TAUGHT_", team="blue"):
+            top_k: int = 10
+
+        assert Taught().top_k == 10
+
+    def test_the_error_of_another_base_is_its_own(self) -> None:
+        class Strict:
+            def __init_subclass__(cls) -> None:
+                raise TypeError("our own")
+
+        with pytest.raises(TypeError, match="our own"):
+            type(windsock.Settings)("Broken", (windsock.Settings, Strict), {"__module__": __name__})
+
     def test_a_field_needs_a_default(self) -> None:
         with pytest.raises(DeclarationError, match=r"Bad\.x has no default"):
 

@@ -55,7 +55,8 @@ class Settings(BaseSettings):
     `live` return values decided by flags and profiles; these are read-only.
 
     Raises:
-        DeclarationError: On class creation, if a field lacks a default or hides a method.
+        DeclarationError: On class creation, if a field lacks a default or hides a method, or a class keyword
+            is unknown.
     """
 
     # If a recorded request or a heal must know what is read, a view's attributes start empty: reading a
@@ -76,7 +77,12 @@ class Settings(BaseSettings):
     )
 
     def __init_subclass__(cls, flag: str | None = None, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
+        try:
+            super().__init_subclass__(**kwargs)
+        except TypeError as error:
+            from windsock.settings.class_keywords import refuse  # noqa: PLC0415 - for a mistake only
+
+            refuse(cls.__name__, kwargs, error)
         if flag is not None or "[" not in cls.__name__:  # `Knob[int]` shares the flag of `Knob`
             cls.__windsock_flag__ = flag or default_flag(cls.__name__)
         if flag is not None:
@@ -147,8 +153,7 @@ class Settings(BaseSettings):
         """
         if cls.__windsock_live__ is None:
             _finish(cls)
-        live: Self = cls.__windsock_live__
-        return live
+        return cast("Self", cls.__windsock_live__)
 
     # pydantic reads `__dict__` wherever it handles a whole model; views are replaced by their whole instance
     # there
@@ -239,8 +244,9 @@ def _finish(settings_class: type[Settings]) -> Resolver:
     """Let pydantic complete a class once its forward references are defined."""
     settings_class.model_rebuild()
     if settings_class.__windsock_live__ is None:
-        name = settings_class.__name__
-        raise DeclarationError(f"{name} names a type that isn't defined yet; call {name}.model_rebuild()")
+        raise DeclarationError(
+            f"{settings_class.__name__} names a type that isn't defined yet; call its `model_rebuild()`"
+        )
     return settings_class.__windsock__
 
 
@@ -273,8 +279,7 @@ def whole(settings: S) -> S:
     if settings is not type(settings).__windsock_live__:
         for name in resolution.values:
             getattr(settings, name)
-    instance: S = resolution.resolved.instance  # type: ignore[assignment]  # made by this class's Declaration
-    return instance
+    return cast("S", resolution.resolved.instance)  # made by this class's Declaration
 
 
 def _detached(settings: S) -> S:

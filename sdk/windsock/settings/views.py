@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from windsock.settings.given import Given
 from windsock.settings.process import process
@@ -50,8 +50,7 @@ def given_of(settings: "Settings") -> Given | None:
 
 def key_of(view: "Settings") -> str | None:
     """A view's targeting key; None for the live view and for views created without a user."""
-    key: str | None = _slot(view, "_windsock_key")
-    return key
+    return cast("str | None", _slot(view, "_windsock_key"))
 
 
 def fallen_of(view: "Settings") -> Fallen | None:
