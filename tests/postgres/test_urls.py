@@ -43,6 +43,7 @@ TAKERS = {
         f"postgresql://ann:{PASSWORD}/x",
         f"ann:{PASSWORD}@host/db",
         f"postgresql+asyncpg://ann:{PASSWORD}@host/db",
+        f"postgresql://ann:{PASSWORD}\udce9@host/db",  # a variable's byte that isn't UTF-8
     ],
 )
 def test_it_is_refused_without_a_word_of_it(taker, url):

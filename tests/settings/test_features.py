@@ -51,6 +51,21 @@ def test_users_and_attributes_reach_the_rule(serve: Serve) -> None:
     assert RAG("bob", tier="pro") is True
 
 
+class Truthless(int):
+    """An id that has a text but no truth."""
+
+    def __bool__(self) -> bool:
+        raise SystemExit
+
+
+def test_an_id_whose_truth_raises_is_its_text(serve: Serve) -> None:
+    serve(
+        {"rag_auto_indexing": boolean("off", {"if": [{"in": ["7", {"var": "targetingKey"}]}, "on", "off"]})}
+    )
+    assert RAG(Truthless(7)) is True
+    assert RAG(Truthless(8)) is False
+
+
 @pytest.mark.parametrize("variant", ["yes", 1, {"a": 1}])
 def test_a_flag_of_another_type_gives_the_code_default(serve: Serve, variant: object) -> None:
     serve({"rag_auto_indexing": {"state": "ENABLED", "variants": {"on": variant}, "defaultVariant": "on"}})

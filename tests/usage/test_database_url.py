@@ -40,8 +40,9 @@ def test_a_url_that_is_not_postgresqls_is_one_warning_and_no_usage(
     assert windsock.health().usage is None
 
 
-def test_one_that_cannot_be_read_is_one_warning_and_no_usage(monkeypatch, tmp_path, caplog) -> None:
-    monkeypatch.setenv("DATABASE_URL", f"postgresql://app:{SECRET}%@db/app")
+@pytest.mark.parametrize("password", [f"{SECRET}%", "s3cret\udce9"], ids=["percent", "not-utf-8"])
+def test_one_that_cannot_be_read_is_one_warning_and_no_usage(password, monkeypatch, tmp_path, caplog) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://app:{password}@db/app")
     windsock.start(flags=tmp_path)
     (told,) = [record.getMessage() for record in caplog.records if "DATABASE_URL" in record.getMessage()]
     assert "can't be read" in told

@@ -79,7 +79,7 @@ def _asking(declared: DeclaredFeature[V]) -> Feature[V]:  # noqa: C901 - one fun
             decided_by = flag.decided_by
             if decided_by in attributes and decided_by != "targetingKey":
                 context = attributes
-            elif decided_by == "targetingKey" and targeting_key and type(targeting_key) is str:
+            elif decided_by == "targetingKey" and type(targeting_key) is str and targeting_key:
                 context = {"targetingKey": targeting_key}
             else:
                 context = evaluation.context(targeting_key, attributes)
