@@ -216,6 +216,14 @@ def test_the_mirrors_manifest_starts_a_mirror_that_probes_can_reach():
     )
 
 
+def test_the_services_manifest_has_a_folder_that_windsock_can_write():
+    manifest = yaml.safe_load((ROOT / "deploy/kubernetes/service-with-flagd.yaml").read_text())
+    [container] = manifest["spec"]["template"]["spec"]["containers"]
+    given = {each["name"]: each["value"] for each in container["env"]}
+    mounts = [each["mountPath"] for each in container["volumeMounts"] if not each.get("readOnly")]
+    assert any(Path(given["WINDSOCK_FOLDER"]).is_relative_to(each) for each in mounts)
+
+
 @pytest.mark.flagd
 def test_flagd_follows_a_folder_as_kubernetes_mounts_it(tmp_path):
     """A ConfigMap's folder: the file is a link through ``..data``, which is swapped, and the old folder removed."""
