@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from windsock.mirror.postgres import connect as mirror_connect
+from windsock.mirror.queries import QUERIES
 from windsock.postgres import embedded
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 
@@ -205,6 +206,15 @@ def test_repeated_assignments_grow_nothing_without_bound(application):
     assert history[-1] == (config,)
 
 
+def test_the_mirror_finds_changes_by_an_index_however_long_the_history_is(application):
+    (since,) = application.execute("select pg_current_snapshot()::text").fetchone()
+    application.execute("set enable_seqscan = off")
+    question = b"explain " + QUERIES["changes_since"]
+    plan = "\n".join(line for (line,) in application.execute(question, {"since": since, "limit": 10}))
+    assert plan.count("Index Cond") == 2
+    assert "Seq Scan" not in plan
+
+
 def test_the_history_of_a_quiet_user_is_kept_whole(application):
     assign_all(application)
     application.execute("select windsock.cut_log('0', 100000)")
@@ -309,6 +319,27 @@ def test_an_id_that_no_index_takes_is_logged_all_the_same(empty_database):
         connection.execute("insert into profiles select 'short', id from app_configurations limit 1")
         changed = connection.execute("select row_id from windsock.changes where changed_table = 'profiles'")
         assert sorted(changed.fetchall(), key=str) == [("short",), (None,)], "null: any row"
+
+
+def test_the_row_of_an_id_that_no_index_takes_is_cut_with_the_log(empty_database):
+    with connect(empty_database) as connection:
+        connection.execute("create table profiles (id text)")
+        migrate(connection, read_migrations(find_folder()))
+        connection.execute("truncate windsock.change_log, windsock.assignment_history")
+        for turn in range(3):
+            connection.execute(
+                "insert into profiles select repeat('x', 3000) || %s, id from app_configurations", [turn]
+            )
+        rows = "select count(*) from windsock.assignment_history"
+        connection.execute("select windsock.cut_log('1 hour', 100)")
+        assert connection.execute(rows).fetchone() == (3,)
+        xids = "select xid::text from windsock.assignment_history order by changed_at"
+        gone = connection.execute(xids).fetchall()
+        cut = "select xid::text from windsock.change_log_cut"
+        for left in (1, 0):
+            connection.execute("select windsock.cut_log('0', 2)")
+            assert connection.execute(rows).fetchone() == (left,)
+            assert connection.execute(cut).fetchone() == gone[2 - left], "a mirror behind it reads everything"
 
 
 def test_what_a_dump_brings_from_a_server_with_higher_transaction_ids_is_forgotten(application):

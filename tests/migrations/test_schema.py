@@ -222,7 +222,6 @@ def test_the_roles_have_these_grants_and_no_others(plain):
         "windsock_mirror: select profiles.id",
         "windsock_mirror: select profiles.config_id",
         "windsock_mirror: execute cut_log()",
-        "windsock_mirror: select change_log",
         "windsock_mirror: select changes",
         "windsock_mirror: select change_log_cut",
         "windsock_mirror: select withdrawals",

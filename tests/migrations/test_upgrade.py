@@ -76,6 +76,22 @@ def test_a_mirror_publishes_from_a_newer_schema_which_adds_to_every_table(empty_
         thread.join()
 
 
+TRIGGERS_OF_OLD = """
+select count(*) from pg_trigger
+where tgname in ('windsock_inserted', 'windsock_updated', 'windsock_deleted', 'windsock_truncated')
+    and tgrelid in ('public.profiles'::regclass, 'public.app_configurations'::regclass)
+"""
+
+
+def test_a_mirror_that_follows_the_change_log_alone_finds_it_incomplete_and_reads_everything(empty_database):
+    """It followed the log if all eight triggers were there; since then the log has no assignments."""
+    before = NAMES.index("windsock_one_row_per_change")
+    for count, triggers in ((before, 8), (len(MIGRATIONS), 7)):
+        migrated(empty_database, count)
+        with connect(empty_database) as connection:
+            assert connection.execute(TRIGGERS_OF_OLD).fetchone() == (triggers,)
+
+
 def test_a_running_mirror_follows_through_every_migration(empty_database, tmp_path):
     migrated(empty_database, 1)
     path = tmp_path / "mirror" / "profiles.flagd.json"

@@ -66,6 +66,19 @@ def test_who_is_forgotten_leaves_the_documents_though_their_history_is_gone(worl
     eventually(lambda: ann not in world.served())
 
 
+@pytest.mark.parametrize(
+    "change", ["update profiles set config_id = null where id = %s", "delete from profiles where id = %s"]
+)
+def test_who_is_forgotten_before_the_mirror_read_their_last_change_leaves_too(world, watching, change):
+    ann, bob = world.user(world.seed), world.user(world.seed)
+    watching(world.mirror(poll_seconds=0.2, audit_seconds=3600))
+    eventually(lambda: ann in world.served())
+    with world.connection.transaction():
+        world.execute(change, ann)
+        forget(world.connection, [ann])
+    eventually(lambda: set(world.served()) == {bob})
+
+
 def test_the_log_is_cut_behind_everybody(world):
     world.execute("truncate windsock.change_log")
     world.execute("update app_configurations set settings = '{}'")

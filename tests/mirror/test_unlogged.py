@@ -80,6 +80,21 @@ def test_a_configuration_that_no_trigger_logged_is_found(*, world, replica, watc
     eventually(lambda: world.served() == world.assigned())
 
 
+def test_what_a_trigger_left_out_as_the_history_was_locked_is_found(*, world, watching):
+    """As while a migration builds an index on it."""
+    ann = world.user()
+    watching(world.mirror(poll_seconds=0.1, audit_seconds=1))
+    eventually(lambda: "teacher.profile" in world.flags())
+    warnings = []
+    world.connection.add_notice_handler(lambda notice: warnings.append(notice.message_primary))
+    with psycopg.connect(world.url) as other:
+        other.execute("lock table windsock.assignment_history")
+        world.assign(ann, world.seed)
+    assert [each for each in warnings if "a change of profiles was not logged" in each] != []
+    assert world.execute("select count(*) from windsock.assignment_history") == [(0,)]
+    eventually(lambda: ann in world.served())
+
+
 def counted(mirror):
     """Note each full reading of a mirror."""
     readings, publish = [], mirror._publish_all

@@ -111,7 +111,6 @@ def forget(connection: "psycopg.Connection", names: Collection[str]) -> Mapping[
             "ids": [name for name in names if _could_be(connection, name, id_type)],
             "uuids": [name for name in names if _could_be(connection, name, b"uuid")],
         }
-        connection.execute(queries["log_forgotten"].replace(b"{type}", id_type), parameters)
         return {
             table: connection.execute(
                 queries[f"forget_{name}"].replace(b"{type}", id_type), parameters

@@ -85,11 +85,6 @@ delete from windsock.withdrawals where (flag, variant, field, fingerprint) in (
 -- The mirror does so too; here for a database without one.
 select windsock.cut_log(greatest(now() - %(cut)s, interval '10 minutes'), 100000);
 
--- name: log_forgotten
--- The mirror learns from the history who is unassigned, and finds nothing there once it is deleted.
-insert into windsock.change_log (changed_table, row_id)
-select 'profiles', id::text from public.profiles where id = any(%(ids)s::{type}[]) and config_id is not null;
-
 -- name: forget_profiles
 -- Whoever is forgotten has no configuration, so that the mirror's documents don't name them. First: the triggers note
 -- it down in the history, which goes next. {type} is the type of profiles.id, so that the primary key finds the rows.
@@ -133,7 +128,12 @@ delete from windsock.metric_events where user_id = any(%(names)s) or unit = any(
 delete from windsock.experiment_assignments where unit = any(%(names)s) or profile_id = any(%(uuids)s::uuid[]);
 
 -- name: forget_assignments
--- Which configurations the user had.
+-- Which configurations the user had. The mirror may not have read the last of them yet, so the change log keeps the id
+-- for some minutes.
+with logged as (
+    insert into windsock.change_log (changed_table, row_id)
+    select distinct 'profiles', user_id from windsock.assignment_history where user_id = any(%(names)s)
+)
 delete from windsock.assignment_history where user_id = any(%(names)s);
 
 -- name: forget_profile_changes
