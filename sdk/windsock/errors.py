@@ -5,7 +5,8 @@
     WindsockError
     ├── DeclarationError       a settings class or feature is declared wrongly (at import, by its author)
     ├── ConfigurationError     start() or a command was given something it cannot use
-    │   └── MissingExtraError  an optional dependency is not installed; names the extra
+    │   ├── MissingExtraError  an optional dependency is not installed; names the extra
+    │   └── ChangedSinceError  what a person is changing has changed since they saw it; nothing was changed
     ├── MisuseError            a feature or a healed call is used in a way that cannot work; a TypeError too
     ├── OverrideError          a test forces a value that nothing asks for or that doesn't fit
     ├── FlagFileError          a flag document cannot be read as a whole
@@ -56,6 +57,10 @@ class MissingExtraError(ConfigurationError):
             "(README, Install)"
         )
         self.extra = extra
+
+
+class ChangedSinceError(ConfigurationError):
+    """What a person is changing, or undoing, has changed since they saw it; nothing was changed."""
 
 
 class MisuseError(WindsockError, TypeError):

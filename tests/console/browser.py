@@ -56,6 +56,7 @@ PLANS = {
     "base-plan": ("base-form", "Show the plan"),
     "assign-plan": ("user", "Show the plan"),
     "experiment-plan": ("experiment", "Start…"),
+    "flag-plan": ("flag", "Go back…"),
 }
 """Pages that a form of another page leads to, and the button that sends it."""
 
@@ -71,6 +72,6 @@ def visits(page, paths):
         page.goto(paths[start])
         if (field := page.locator("[id='f:temperature']")).count():
             field.fill("1.3")
-        if (found := page.get_by_role("button", name=button, exact=True)).count() and found.is_enabled():
-            found.click()
+        if (found := page.locator("button", has_text=button)).count() and found.first.is_enabled():
+            found.first.click()
             yield name

@@ -114,7 +114,7 @@ def database(shared_console_database):
         connection.execute(
             "truncate windsock.api_tokens, windsock.configuration_audit, windsock.console_sessions,"
             " windsock.profile_changes, windsock.withdrawals, windsock.faults, usage_logs, windsock.mirrors,"
-            " windsock.analysis_snapshots, windsock.assignment_history, windsock.configuration_history, profiles, app_configurations cascade"
+            " windsock.analysis_snapshots, windsock.exposures, windsock.metric_events, windsock.assignment_history, windsock.configuration_history, profiles, app_configurations cascade"
         )
     return shared_console_database
 
@@ -143,6 +143,12 @@ def repository(tmp_path_factory):
     git(root, "init", "-q", "-b", "main", "--template=")
     git(root, "add", ".")
     git(root, "commit", "-q", "-m", "Flags of the teacher")
+    later = document()
+    later["flags"]["new_editor"]["targeting"]["if"][1] = {"fractional": [["on", 25], ["off", 75]]}
+    flag_file = flags / "teacher.flagd.json"
+    for content, message in ((later, "More users get the new editor"), (document(), "Fewer again")):
+        flag_file.write_text(json.dumps(content, indent=2) + "\n")
+        git(root, "commit", "-q", "-a", "-m", message)
     return root
 
 

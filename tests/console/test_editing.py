@@ -98,7 +98,8 @@ def test_what_does_not_fit_is_said_at_its_field(admin, connection, field, text, 
     assert answer.status_code == 422
     assert complaint in answer.text
     assert 'aria-invalid="true"' in answer.text
-    answer = admin.send("/profile/apply", name="warm", active="1", etag="", **{f"f:{field}": text})
+    etag = hidden(admin.send("/profile/plan", name="warm", active="1").text, "etag")
+    answer = admin.send("/profile/apply", name="warm", active="1", etag=etag, **{f"f:{field}": text})
     assert answer.status_code == 422
     assert said(connection) == {"temperature": 1.1}
 
@@ -130,12 +131,11 @@ def test_fixed_and_secret_fields_are_not_taken_from_a_form(admin, connection):
 
 def test_an_editor_of_other_flags_edits_nothing_here(address, connection, writable):
     editor = Person(address, create_token(connection, "eve", Role.EDITOR, ["aura"]))
-    assert editor.get("/profile/edit", name="warm").status_code == 403
-    assert editor.send(
-        "/profile/apply", name="warm", active="1", etag="", **{"f:temperature": "1"}
-    ).status_code in {403, 422}
-    assert editor.send("/base/apply", flag="teacher", variant="production", revision="").status_code == 403
+    form = editor.get("/profile/edit", name="warm")
+    profile = editor.send("/profile/apply", name="warm", active="1", etag="", **{"f:temperature": "1"})
+    base = editor.send("/base/apply", flag="teacher", variant="production", revision="")
     editor.http.close()
+    assert [each.status_code for each in (form, profile, base)] == [403, 409, 403]
     assert said(connection) == {"temperature": 1.1}
 
 
@@ -166,7 +166,7 @@ def test_a_base_value_is_planned_written_and_undone(writable, admin, connection,
     admin.send("/changes/undo-file", id=str(number))
     again = json.loads((folder / "teacher.flagd.json").read_text())
     assert again["flags"]["teacher"]["variants"] == json.loads(before)["flags"]["teacher"]["variants"]
-    assert admin.send("/changes/undo-file", id=str(number)).status_code == 422
+    assert admin.send("/changes/undo-file", id=str(number)).status_code == 409
 
 
 def test_a_value_that_was_not_there_is_cleared_by_undo(writable, admin, connection, folder):
@@ -206,9 +206,14 @@ def test_a_file_that_changed_since_is_left_alone(writable, admin, folder):
     path = folder / "teacher.flagd.json"
     path.write_text(path.read_text().replace("0.5", "0.6"))
     answer = admin.send("/base/apply", **form)
-    assert answer.status_code == 422
+    assert answer.status_code == 409
     assert "has changed since the plan" in answer.text
     assert "0.6" in path.read_text()
+    again = admin.send("/base/plan", **form)
+    assert again.status_code == 409
+    assert "The file has changed since you opened the form" in again.text
+    assert 'value="0.9"' in again.text, "what was written into the form"
+    assert hidden(again.text, "revision") != form["revision"]
 
 
 def shown_patch(plan):

@@ -98,7 +98,7 @@ def test_unassigning(admin, connection):
 
 def test_an_assignment_that_changed_since_the_plan_is_refused(admin, connection):
     answer = admin.send("/user/assign", id=str(BOB), profile="warm", had=str(WARM))
-    assert answer.status_code == 422
+    assert answer.status_code == 409
     assert "has changed since you looked" in answer.text
     assert assigned(connection, BOB) is None
 
@@ -109,7 +109,7 @@ def test_an_id_in_capitals_is_the_same_user(admin, connection):
     assert "One user moves" in admin.send("/user/plan", id=user, profile="warm").text
     assert admin.send("/user/assign", id=user, profile="warm", had="").status_code == 200
     assert assigned(connection, user) == WARM
-    assert admin.send("/user/assign", id=user, profile="", had="").status_code == 422
+    assert admin.send("/user/assign", id=user, profile="", had="").status_code == 409
     assert admin.send("/user/assign", id=user, profile="", had=str(WARM)).status_code == 200
     assert assigned(connection, user) is None
 

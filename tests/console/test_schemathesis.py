@@ -27,10 +27,14 @@ SENT = (
     "field",
     "flag",
     "had",
+    "do",
     "id",
+    "key",
     "name",
     "new",
+    "plan",
     "profile",
+    "proposal",
     "revision",
     "variant",
 )
@@ -41,7 +45,7 @@ EXAMPLES = "12"
 
 def page_of(route):
     """What a page takes and answers."""
-    answers = {str(status): PAGE for status in (200, 403, 404, 408, 413, 422, 503)} | {
+    answers = {str(status): PAGE for status in (200, 403, 404, 408, 409, 413, 422, 503)} | {
         "303": {"description": "Go."}
     }
     found = {"responses": answers, "security": []}

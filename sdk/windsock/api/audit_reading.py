@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from windsock.api.document import ENVIRONMENTS
 from windsock.api.tokens import Token
+from windsock.flagfiles.configuration import ENVIRONMENTS
 from windsock.nested import FieldPath
 from windsock.postgres.queries import load_queries
 from windsock.settings.declaration import Declaration
@@ -56,8 +56,8 @@ def changes(
 
 
 def _shown(declaration: Declaration, pointer: str, ends: list[object]) -> list[object]:
-    """A value before and after, with secrets masked."""
-    if declaration.is_secret(_path(pointer)):
+    """A value before and after, with secrets masked; a flag that was written as a whole has none."""
+    if pointer and declaration.is_secret(_path(pointer)):
         return [end if end is None else MASK for end in ends]
     return [masked(end) for end in ends]
 
@@ -65,4 +65,6 @@ def _shown(declaration: Declaration, pointer: str, ends: list[object]) -> list[o
 def _path(pointer: str) -> FieldPath:
     """The field that a pointer into a configuration refers to."""
     tokens = tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
-    return tokens[2:] if tokens[0] in (ENVIRONMENTS, "variants") and len(tokens) > 2 else tokens
+    return (
+        tokens[2:] if tokens[:1] and tokens[0] in (ENVIRONMENTS, "variants") and len(tokens) > 2 else tokens
+    )

@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 
 from pydantic import BaseModel, ValidationError
 
-from windsock.api.document import ENVIRONMENTS, Configuration, Values
+from windsock.flagfiles.configuration import ENVIRONMENTS, Configuration, Values
 from windsock.flags import JsonValue
 from windsock.flags.model import pointer_of
 from windsock.flags.values import MOST_EXACT

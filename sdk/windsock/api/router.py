@@ -9,13 +9,13 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, R
 
 from windsock.api.audit_reading import MOST, changes
 from windsock.api.checking import Mistake, parse
-from windsock.api.document import ENVIRONMENTS, Configuration, Values
 from windsock.api.door import body_of, connections, guard, in_pool, logger, problems
 from windsock.api.rates import Rates
 from windsock.api.settings import ConfigurationApi
 from windsock.api.store import WRITABLE, StaleRevision, Store, Stored, Write, mirrors_behind
 from windsock.api.tokens import Role, Token
 from windsock.errors import ConfigurationError, FlagFileError
+from windsock.flagfiles.configuration import ENVIRONMENTS, Configuration, Values
 from windsock.flagfiles.editing import served_file
 from windsock.flagfiles.files import read_files
 from windsock.nested import holds, leaf_paths

@@ -4,16 +4,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 
 from windsock import disk
+from windsock.api.audit_writing import AuditEntry, BeyondAuditError, begin, end
 from windsock.api.checking import Mistake, check_document, check_request, check_values, without
-from windsock.api.document import Configuration, Values, targeting_with
 from windsock.api.tokens import Token
 from windsock.errors import ConfigurationError, FlagFileError
+from windsock.flagfiles.configuration import Configuration, Values, targeting_with
 from windsock.flagfiles.files import read_bytes, write_bytes
 from windsock.flagfiles.formatting import written
 from windsock.flags import JsonValue, read_document
@@ -24,14 +26,11 @@ from windsock.settings.declaration import Declaration
 
 _queries = load_queries("windsock.api", "queries.sql")
 
-_BOUNDS: Final = "configuration_audit_is_bounded"
-"""The audit's constraint on the size of a row's values."""
-
-_NAME_BYTES: Final = 500
-"""How long it lets an actor's name and a flag's key be, in UTF-8."""
-
 WRITABLE: Final = ".flagd.json"
 """How the names of the files end that can be written."""
+
+_read = lru_cache(maxsize=2)(read_document)
+"""An unchanged file isn't parsed again: a form, its plan and the write each read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ class Store:
             todo = f"move the flag {self._declaration.flag!r} to a *{WRITABLE}; other files aren't written"
             raise FlagFileError(str(self.path), todo)
         data = read_bytes(self.path)
-        document = read_document(data, str(self.path))
+        document = _read(data, str(self.path))
         flag = document.flags.get(self._declaration.flag)
         if flag is None:
             why = "; ".join(map(str, document.problems)) or "it isn't defined there"
@@ -152,21 +151,9 @@ class Store:
                 return prepared
             try:
                 self._replace(connection, change, prepared)
-            except psycopg.errors.CheckViolation as error:
-                if error.diag.constraint_name != _BOUNDS:
-                    raise
-                return (Mistake("", self._beyond(change.actor)),)
+            except BeyondAuditError as error:
+                return (Mistake("", str(error)),)
             return prepared.after
-
-    def _beyond(self, actor: Token) -> str:
-        """What of a write is larger than its row of the audit may be."""
-        for what, name in (("token's name", actor.name), ("flag's key", self._declaration.flag)):
-            if len(name.encode()) > _NAME_BYTES:
-                return (
-                    f"the {what} is longer than the {_NAME_BYTES} bytes that the audit has room for; "
-                    "use a shorter one"
-                )
-        return "the change is too large for its row of the audit; change less at once"
 
     def prepare(self, before: Stored, change: Write) -> PreparedWrite | StaleRevision | tuple[Mistake, ...]:
         """Do everything that `write` does to the file as it was read, except writing, for a plan."""
@@ -207,26 +194,17 @@ class Store:
         prepared: PreparedWrite,
     ) -> None:
         before, after = prepared.before, prepared.after
-        values = {
-            "digest": change.actor.digest,
-            "actor": change.actor.name,
-            "flag": self._declaration.flag,
-            "file": str(self.path),
-            "revision_before": before.revision,
-            "revision_after": after.revision,
-            "request": json.dumps(change.request),
-            "changed": json.dumps(
-                before.configuration.changes(after.configuration, self._declaration.secrets)
-            ),
-        }
-        query = "begin_write" if change.actor.digest else "begin_signed_in_write"
-        row = connection.execute(_queries[query], values).fetchone()
-        if row is None or row[0] is None:
-            raise ConfigurationError(
-                f"the token {change.actor.name!r} was revoked in the meantime; nothing was written"
-            )
+        entry = AuditEntry(
+            flag=self._declaration.flag,
+            file=str(self.path),
+            revision_before=before.revision,
+            revision_after=after.revision,
+            request=change.request,
+            changed=before.configuration.changes(after.configuration, self._declaration.secrets),
+        )
+        number = begin(connection, change.actor, entry)
         write_bytes(self.path, prepared.data)
-        connection.execute(_queries["end_write"], {"id": row[0]})
+        end(connection, number)
 
 
 def mirrors_behind(connection: "psycopg.Connection[Any]") -> tuple[str, ...]:

@@ -8,13 +8,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from windsock.api import Api, configuration_router
-from windsock.api.document import ENVIRONMENTS
 from windsock.console.door import ConsoleDoor
 from windsock.console.options import Console
 from windsock.console.pages import sign_in
 from windsock.console.pages.all import ROUTES
 from windsock.console.rendering import compile_templates, style_sheet
 from windsock.console.security import SecureHeaders
+from windsock.flagfiles.configuration import ENVIRONMENTS
 
 
 def application(console: Console) -> FastAPI:

@@ -21,7 +21,7 @@ from windsock.console.security import cookie_of, set_cookie
 from windsock.console.sessions import Session
 from windsock.console.shared import Shared
 from windsock.console.visits import Answer, Go, Page, Route, Visit
-from windsock.errors import FlagFileError, UnreachableError, WindsockError
+from windsock.errors import ChangedSinceError, FlagFileError, PlanError, UnreachableError, WindsockError
 from windsock.logs import get_logger
 from windsock.postgres.queries import load_queries
 from windsock.postgres.urls import check_url
@@ -204,6 +204,7 @@ _TITLES: Final = {
     403: "That is not allowed",
     404: "There is nothing here",
     408: "That took too long",
+    409: "It changed meanwhile",
     413: "That is too much",
     422: "That does not work",
     500: "This page failed",
@@ -220,7 +221,12 @@ _OWN_FAULT: Final = (
 def _status_of(error: Exception) -> int:
     if isinstance(error, BadFormError):
         return error.status
-    kinds = ((NotAllowedError, 403), (NotFoundError, 404), ((UnreachableError, FlagFileError), 503))
+    kinds = (
+        (NotAllowedError, 403),
+        (NotFoundError, 404),
+        ((ChangedSinceError, PlanError), 409),
+        ((UnreachableError, FlagFileError), 503),
+    )
     return next((status for kind, status in kinds if isinstance(error, kind)), 422)
 
 

@@ -11,6 +11,7 @@ from windsock.console.reading import QUERIES, analysis, git_flags, shown_flag
 from windsock.console.usage_counts import UsageCounts, UsageQuestion, counted
 from windsock.console.views.flags import running
 from windsock.errors import WindsockError
+from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag
 from windsock.gitops.history import HistoryEntry, histories
 from windsock.gitops.population import Alike, alike
@@ -35,11 +36,13 @@ class GitPast:
     Attributes:
         head: The commit at which it was read.
         by_key: The commits that changed each flag, newest first.
+        flags: The flags as committed.
         fault: Why the history can't be read.
     """
 
     head: str = ""
     by_key: Mapping[str, Sequence[HistoryEntry]] = field(default_factory=dict)
+    flags: Mapping[str, Flag] = field(default_factory=dict)
     fault: str = ""
 
 
@@ -110,7 +113,9 @@ class Shared:
             repository = Repository()
             head = repository.resolve("HEAD")
             if head != self._past.head:
-                self._past = GitPast(head, histories(repository, [self._console.flags], COMMITS, self._shown))
+                paths = [self._console.flags]
+                committed = flag_set(repository.files_at(head, paths)).flags
+                self._past = GitPast(head, histories(repository, paths, COMMITS, self._shown), committed)
         except WindsockError as error:
             self._past = GitPast(fault=str(error))
         return self._past

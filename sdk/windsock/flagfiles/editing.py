@@ -1,5 +1,7 @@
 """Changes one flag of a flag file and leaves the rest of its text unchanged."""
 
+from collections.abc import Sequence
+
 from windsock.errors import ConfigurationError, FlagFileError
 from windsock.flagfiles.files import FlagFile
 from windsock.flagfiles.formatting import formatted
@@ -30,6 +32,17 @@ def with_flag(file: FlagFile, key: str, body: JsonValue) -> bytes:
     return _edited(file, linted.edit(tokens, ("replace", body)))
 
 
+def redefined(files: Sequence[FlagFile], key: str, body: JsonValue) -> tuple[FlagFile, ...]:
+    """Return the files with a flag redefined in the file that serves it; errors as for `with_targeting`."""
+    home = served_file(files, key)
+    return tuple(FlagFile(each.path, with_flag(each, key, body)) if each is home else each for each in files)
+
+
+def flag_body(file: FlagFile, key: str) -> JsonValue:
+    """Return a flag as its file has it, without what it inherits; errors as for `with_targeting`."""
+    return next(raw.value for raw in _opened(file).raw.flags if raw.key == key)
+
+
 def _opened(file: FlagFile) -> LintText:
     if not file.path.endswith(".json"):
         raise ConfigurationError(
@@ -51,7 +64,7 @@ def _is_formatted(file: FlagFile) -> bool:
         return False
 
 
-def served_file(files: tuple[FlagFile, ...], key: str) -> FlagFile | None:
+def served_file(files: Sequence[FlagFile], key: str) -> FlagFile | None:
     """Return the file whose definition of a flag is served: the last that has it."""
     holders = [file for file in files if key in file.document.flags]
     return holders[-1] if holders else None

@@ -4,16 +4,17 @@ import difflib
 from collections.abc import Iterator
 
 
-def patch_lines(path: str, before: str, after: str) -> Iterator[str]:
+def patch_lines(path: str, before: str | None, after: str) -> Iterator[str]:
     """A change to a file, line by line, as ``git apply`` takes it.
 
     Args:
         path: The file, relative to where the patch is applied, with slashes.
-        before: Its text, with its own line ends.
+        before: Its text, with its own line ends; None if the patch makes the file.
         after: The new text.
     """
+    old = "/dev/null" if before is None else _quoted(f"a/{path}")
     lines = difflib.unified_diff(
-        lines_of(before), lines_of(after), _quoted(f"a/{path}"), _quoted(f"b/{path}"), lineterm="\n"
+        lines_of(before or ""), lines_of(after), old, _quoted(f"b/{path}"), lineterm="\n"
     )
     for line in lines:
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"

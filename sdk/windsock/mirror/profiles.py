@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
-from windsock.errors import ConfigurationError
+from windsock.errors import ChangedSinceError, ConfigurationError
 from windsock.postgres import shapes
 from windsock.postgres.queries import load_queries
 from windsock.text import count, did_you_mean
@@ -249,17 +249,17 @@ def undo(connection: "Connection", number: int, actor: str | None = None) -> Pro
         raise ConfigurationError(f"there is no change {number}; see `windsock profile show NAME`")
     action, profile, before, after, undone_by = row
     if undone_by is not None:
-        raise ConfigurationError(f"change {number} was undone already, by change {undone_by}")
+        raise ChangedSinceError(f"change {number} was undone already, by change {undone_by}")
     if action == "undo":
         raise ConfigurationError(f"change {number} is an undo itself; make the change again")
     if (action in ("create", "edit") and _now(connection, profile) != after) or (
         action not in ("create", "edit") and not _is_assigned(connection, after)
     ):
-        raise ConfigurationError(
+        raise ChangedSinceError(
             f"change {number} can't be undone: what it made was changed since; nothing was changed"
         )
     if action == "create" and (users := load(connection, profile)[1]):
-        raise ConfigurationError(
+        raise ChangedSinceError(
             f"change {number} can't be undone: {count(users, 'user')} got {profile} since; unassign it first"
         )
     if action == "create":

@@ -1,6 +1,5 @@
 """Base values: edit a flag's variants in a form, review the exact plan, and write them as the API does."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,37 +7,34 @@ from pathlib import Path
 from typing import Final
 
 from windsock.api.checking import Mistake
-from windsock.api.document import ENVIRONMENTS, Configuration, Values
-from windsock.api.settings import ConfigurationApi
 from windsock.api.store import PreparedWrite, StaleRevision, Store, Stored, Write
 from windsock.api.tokens import Role
+from windsock.console.file_changes import SWITCHED_OFF, may_write
 from windsock.console.page_errors import NotAllowedError, NotFoundError
-from windsock.console.reading import QUERIES, class_of, git_files, profile_rows, profiles_of, served_provider
-from windsock.console.rendering import age
-from windsock.console.views.changes import Patch, changed_words, field_of, patch, who_moves
+from windsock.console.pages.file_plan import shown_patch
+from windsock.console.plan_users import count_users, plan_users
+from windsock.console.reading import class_of, git_files, profile_rows, profiles_of, served_provider
+from windsock.console.views.changes import Patch, changed_words, field_of, who_moves
 from windsock.console.views.fields import EditableField, shapes
 from windsock.console.views.forms import Faults, Sent, by_field, inputs, repeated, sent
 from windsock.console.visits import Answer, Go, Page, Route, Visit
-from windsock.errors import ConfigurationError
+from windsock.errors import ChangedSinceError, ConfigurationError
+from windsock.flagfiles.configuration import ENVIRONMENTS, Configuration, Values
 from windsock.flagfiles.editing import served_file
 from windsock.flagfiles.files import FlagFile, read_bytes
 from windsock.gitops.plan import Limits, PlanRequest, make
 from windsock.gitops.plan_text import text
-from windsock.gitops.population import exposed, made_up
 from windsock.providers.files import FilesProvider
-from windsock.runtime.state import health
 from windsock.settings.declaration import Declaration
-from windsock.variables import user_id_key
+from windsock.text import mask_passwords
 
-_OLD: Final = 2.0
-"""Seconds from which a page says how old a count is."""
+_STALE: Final = "The file has changed since you opened the form: check your values, then look at the plan."
 
 
 def edit(visit: Visit) -> Answer:
     """The form for a flag's values: the base or an environment's overrides."""
     declaration, store = _flag(visit, visit.asked.get("flag", ""))
-    if user_id_key() is None:
-        visit.kept.exposed.begin()  # the plan will ask for it
+    count_users(visit)
     stored = store.read()
     variant = visit.asked.get("variant") or stored.configuration.default
     return _form(visit, declaration, stored, _known(stored, variant), Faults())
@@ -51,13 +47,13 @@ def plan(visit: Visit) -> Answer:
     variant = _known(stored, visit.form.get("variant", ""))
     form = sent(_editable(declaration), stored.configuration.variants[variant], visit.form)
     prepared = store.prepare(stored, _write(visit, stored, variant, form))
-    if isinstance(prepared, StaleRevision) or form.wrong:
-        return _form(visit, declaration, stored, variant, Faults(form.wrong, _stale(prepared)))
+    if isinstance(prepared, StaleRevision):
+        return replace(_form(visit, declaration, stored, variant, Faults(form.wrong, (_STALE,))), status=409)
+    if form.wrong:
+        return _form(visit, declaration, stored, variant, Faults(form.wrong))
     if not isinstance(prepared, PreparedWrite):
         faults = by_field(_editable(declaration), map(_dotted, prepared))
         return _form(visit, declaration, stored, variant, faults)
-    writable, before = ConfigurationApi.live().writable, read_bytes(store.path)
-    secret = _holds_secret(visit.console.declarations, before, prepared.data)
     planned = make(_request(visit, store.path, prepared))
     values = {
         "declaration": declaration,
@@ -66,13 +62,14 @@ def plan(visit: Visit) -> Answer:
         "changes": _words(prepared),
         "moves": list(who_moves(planned)),
         "population": planned.population,
-        "impact": list(text(planned)),
+        "impact": [mask_passwords(line) for line in text(planned)],
         "covered": _covered(visit, declaration, prepared),
         "revision": prepared.before.revision,
         "repeated": repeated(visit.form, "flag", "variant"),
-        "writable": writable,
-        "secret": secret,
-        "patch": Patch() if writable or secret else patch(store.path, before, prepared.data),
+        "writable": may_write(),
+        "patch": Patch()
+        if may_write()
+        else shown_patch(visit, store.path, read_bytes(store.path), prepared.data),
     }
     return Page("base_plan.html", "The plan", values)
 
@@ -80,7 +77,6 @@ def plan(visit: Visit) -> Answer:
 def apply(visit: Visit) -> Answer:
     """Write the planned change, if the file is unchanged since."""
     declaration, store = _flag(visit, visit.form.get("flag", ""))
-    _must_be_writable()
     stored = store.read()
     variant = _known(stored, visit.form.get("variant", ""))
     form = sent(_editable(declaration), stored.configuration.variants[variant], visit.form)
@@ -94,12 +90,16 @@ def write(visit: Visit, store: Store, change: Write) -> None:
     """Write a change and serve it in this process immediately.
 
     Raises:
-        ConfigurationError: The file changed since, or the change isn't valid; nothing was written.
+        NotAllowedError: Writing is switched off.
+        ChangedSinceError: The file changed since; nothing was written.
+        ConfigurationError: The change isn't valid; nothing was written.
     """
+    if not may_write():
+        raise NotAllowedError(SWITCHED_OFF)
     with visit.outside() as connection:
         outcome = store.write(connection, change)
     if isinstance(outcome, StaleRevision):
-        raise ConfigurationError(f"{store.path} has changed since the plan; nothing was written: look again")
+        raise ChangedSinceError(f"{store.path} has changed since the plan; nothing was written: look again")
     if not isinstance(outcome, Stored):
         raise ConfigurationError("\n".join(f"{each.pointer}: {each.message}" for each in outcome))
     provider = served_provider()
@@ -125,14 +125,6 @@ def _flag(visit: Visit, flag: str) -> tuple[Declaration, Store]:
     found = store_of(visit, flag)
     visit.must_change(flag)
     return found
-
-
-def _must_be_writable() -> None:
-    if not ConfigurationApi.live().writable:
-        raise NotAllowedError(
-            "writing flag files is switched off here; set CONFIGURATION_API_WRITABLE=true, or commit the"
-            " patch that the plan shows"
-        )
 
 
 def _known(stored: Stored, variant: str) -> str:
@@ -162,10 +154,6 @@ def _dotted(fault: Mistake) -> tuple[str, str]:
     return ".".join(parts[2:] if parts[:1] == [ENVIRONMENTS] else parts), fault.message
 
 
-def _stale(prepared: object) -> tuple[str, ...]:
-    return ("The file has changed since you opened the form.",) if isinstance(prepared, StaleRevision) else ()
-
-
 def _words(prepared: PreparedWrite) -> list[str]:
     """Each changed value, before and after, one per line."""
     return [changed_words(pointer, before, after) for pointer, (before, after) in _changed(prepared).items()]
@@ -174,28 +162,8 @@ def _words(prepared: PreparedWrite) -> list[str]:
 def _request(visit: Visit, path: Path, prepared: PreparedWrite) -> PlanRequest:
     files = git_files(visit.console)
     after = [FlagFile(each.path, prepared.data) if Path(each.path) == path else each for each in files]
-    anybody = visit.connection.execute(QUERIES["anybody"]).fetchone() == (True,)
-    url = visit.console.database_url
-    if anybody and user_id_key() is None:  # flags see ids, not the hashes that the log may have instead
-        made = visit.kept.exposed.now()
-        when = f", counted {age(made.age)} ago" if made.age >= _OLD else ""
-        users = exposed(url)
-        users = replace(users, alike=made.value, description=f"{users.description}{when}")
-    else:
-        users = made_up(health().environment)
     base, declarations = prepared.before.revision, visit.console.declarations
-    return PlanRequest(base, files, after, users, declarations, Limits(), time.time())
-
-
-def _holds_secret(declarations: Sequence[Declaration], *documents: bytes) -> bool:
-    """Whether a file with a class's flag sets one of its secrets; a patch shows lines of other flags too."""
-    keys: set[str] = set()
-    for each in documents:  # each key, even one that is given twice
-        json.loads(each, object_pairs_hook=lambda pairs: keys.update(name for name, _ in pairs))
-    return any(
-        each.secrets & keys and keys & {each.flag, each.experiment_flag, each.profile_flag}
-        for each in declarations
-    )
+    return PlanRequest(base, files, after, plan_users(visit), declarations, Limits(), time.time())
 
 
 def _changed(prepared: PreparedWrite) -> Mapping[str, Sequence[object]]:
@@ -220,7 +188,7 @@ def _covered(visit: Visit, declaration: Declaration, prepared: PreparedWrite) ->
     return lines
 
 
-def _form(visit: Visit, declaration: Declaration, stored: Stored, variant: str, faults: Faults) -> Answer:
+def _form(visit: Visit, declaration: Declaration, stored: Stored, variant: str, faults: Faults) -> Page:
     configuration: Configuration = stored.configuration
     said = configuration.variants[variant]
     is_base = variant == configuration.default
@@ -235,7 +203,7 @@ def _form(visit: Visit, declaration: Declaration, stored: Stored, variant: str, 
         "inputs": inputs(fields, own, declaration.shown(below), faults.fields, visit.form or None),
         "revision": stored.revision,
         "faults": faults.rest,
-        "writable": ConfigurationApi.live().writable,
+        "writable": may_write(),
     }
     title = f"{declaration.settings_class.__name__}: {variant}"
     return Page("base_form.html", title, values, 422 if faults else 200)

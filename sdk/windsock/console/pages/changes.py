@@ -1,22 +1,29 @@
-"""Changes: who changed what, before and after, from the audit log and Git; and undoing a change."""
+"""Changes: who changed what, before and after, from the audit log and Git."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from windsock.api.store import Write
 from windsock.api.tokens import Role
+from windsock.console.file_changes import WHOLE
 from windsock.console.page_errors import NotFoundError
-from windsock.console.pages.base import store_of, write
-from windsock.console.pages.people import must_change_profile
-from windsock.console.reading import QUERIES, masked_settings, pages, profile_names
-from windsock.console.views.changes import changed_words, place_of, tokens_of, undo_of
-from windsock.console.visits import Answer, Go, Page, Route, Visit
-from windsock.errors import ConfigurationError, UnreachableError
+from windsock.console.pages.undoing import number_of, runs_experiment
+from windsock.console.reading import (
+    QUERIES,
+    masked_settings,
+    pages,
+    profile_names,
+    shown_flag,
+)
+from windsock.console.views.changes import changed_words
+from windsock.console.visits import Answer, Page, Route, Visit
+from windsock.errors import UnreachableError
+from windsock.flags import JsonValue, read_document
+from windsock.gitops.changes import flag_changes
 from windsock.gitops.repository import Commit, Repository
 from windsock.mirror import profiles
 from windsock.mirror.profiles import ProfileRow
-from windsock.nested import at
 
 _SIZE: Final = 50
 _COMMITS: Final = 20
@@ -64,63 +71,26 @@ def changes(visit: Visit) -> Answer:
 def change(visit: Visit) -> Answer:
     """One change in detail."""
     kind = "file" if visit.asked.get("kind") == "file" else "profile"
-    rows = _rows(visit, kind=kind, id=_number(visit.asked.get("id", "")), limit=1)
+    rows = _rows(visit, kind=kind, id=number_of(visit.asked.get("id", "")), limit=1)
     if not rows:
         raise NotFoundError("There is no such change.")
     row = rows[0]
     lines = _lines(visit, row)
     may_undo = row.undone_by is None and row.action in ("create", "edit", "assign", "write")
+    may_undo = may_undo and not runs_experiment(row.after)
     values = {
         "row": row,
         "lines": lines[:_SHOWN],
         "more": len(lines) - _SHOWN,
+        "is_class": row.subject in {each.flag for each in visit.console.declarations},
         "may_undo": may_undo and visit.person.role is not Role.READER,
     }
     return Page("change.html", f"Change {row.id}", values)
 
 
-def undo(visit: Visit) -> Answer:
-    """Undo a change to a profile or to its assignments."""
-    number = _number(visit.form.get("id", ""))
-    row = visit.connection.execute(QUERIES["touched"], {"id": number}).fetchone()
-    if row is None:
-        raise NotFoundError(f"There is no change {number}.")
-    for settings in row[0]:
-        must_change_profile(visit, settings)
-    done = profiles.undo(visit.connection, number, visit.person.name)
-    return Go("/change", {"id": done.id})
-
-
-def undo_file(visit: Visit) -> Answer:
-    """Undo a write to a flag file, if its values are still in place."""
-    number = _number(visit.form.get("id", ""))
-    row = visit.connection.execute(QUERIES["written"], {"id": number}).fetchone()
-    if row is None:
-        raise NotFoundError(f"There is no write {number}.")
-    flag, changed, _ = row
-    visit.must_change(flag)
-    _, store = store_of(visit, flag)
-    stored = store.read()
-    configuration = stored.configuration
-    for pointer, (_, after) in changed.items():
-        tokens = tokens_of(pointer)
-        variant, path = place_of(tokens, configuration.default)
-        if at(configuration.variants.get(variant, {}), path) != after:
-            raise ConfigurationError(f"write {number} can't be undone: {pointer} was changed since")
-    request, cleared = undo_of(changed, configuration.default)
-    write(visit, store, Write(request, visit.person, frozenset({stored.revision}), cleared))
-    return Go("/changes", {"flag": flag})
-
-
 def _rows(visit: Visit, **asked: object) -> list[AuditRow]:
     values = {"flag": None, "kind": None, "id": None, "offset": 0, **asked}
     return [AuditRow(*row) for row in visit.connection.execute(QUERIES["changes"], values).fetchall()]
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        raise NotFoundError("There is no such change.")
-    return int(text)
 
 
 def _summary(visit: Visit, row: AuditRow) -> str:
@@ -131,6 +101,8 @@ def _summary(visit: Visit, row: AuditRow) -> str:
 
 def _lines(visit: Visit, row: AuditRow) -> list[str]:
     """Describe a change, one line per value or user."""
+    if row.kind == "file" and WHOLE in row.after:
+        return list(_definitions(visit, str(row.subject), row.after[WHOLE]))
     if row.kind == "file":
         return [changed_words(pointer, *ends) for pointer, ends in row.after.items()]
     before = row.before or {}
@@ -140,6 +112,18 @@ def _lines(visit: Visit, row: AuditRow) -> list[str]:
         )
     names = profile_names(visit.connection, [*before.values(), *row.after.values()])
     return [_moved(user, before.get(user), config_id, names) for user, config_id in row.after.items()]
+
+
+def _definitions(visit: Visit, key: str, ends: Sequence[JsonValue]) -> Iterator[str]:
+    """What differs between two definitions of a flag."""
+    flags = []
+    for end in ends:
+        written = json.dumps({"flags": {} if end is None else {key: end}})
+        flag = read_document(written.encode(), "the audit").flags.get(key)
+        flags.append(flag and shown_flag(visit.console, flag))
+    if flags != [None, None]:
+        for each in flag_changes(key, *flags):
+            yield from each.lines()
 
 
 def _profile(visit: Visit, data: Mapping[str, Any]) -> ProfileRow | None:
@@ -166,6 +150,4 @@ def _commits(visit: Visit) -> GitLog:
 ROUTES: Final = (
     Route("/changes", changes),
     Route("/change", change),
-    Route("/changes/undo", undo, "POST", Role.EDITOR),
-    Route("/changes/undo-file", undo_file, "POST", Role.EDITOR),
 )

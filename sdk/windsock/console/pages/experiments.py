@@ -1,21 +1,18 @@
-"""Experiments: the list, the live report, and start, stop and decide, each after a plan."""
+"""Experiments: the list, the live report, and start and stop, each behind a plan."""
 
-from pathlib import Path
 from typing import Final
 
 from markupsafe import Markup
 
-from windsock.api.settings import ConfigurationApi
 from windsock.api.tokens import Role
-from windsock.console.page_errors import NotAllowedError, NotFoundError
+from windsock.console.file_changes import FileChange, planned, write
+from windsock.console.page_errors import NotFoundError
+from windsock.console.pages.file_plan import file_plan
 from windsock.console.reading import QUERIES, analysis, git_flags
-from windsock.console.views.changes import who_moves
 from windsock.console.views.flags import running
 from windsock.console.visits import Answer, Go, Page, Route, Visit
-from windsock.errors import ConfigurationError, MissingExtraError, WindsockError
-from windsock.gitops.applying import apply_to_folder
-from windsock.gitops.plan import Plan
-from windsock.gitops.plan_text import text
+from windsock.errors import MissingExtraError, WindsockError
+from windsock.gitops.population import made_up
 from windsock.runtime.state import health
 
 
@@ -31,7 +28,7 @@ def experiments(visit: Visit) -> Answer:
 
 def experiment(visit: Visit) -> Answer:
     """One experiment, with a freshly computed report."""
-    name = _name(visit, visit.asked.get("name", ""))
+    name = declared_name(visit, visit.asked.get("name", ""))
     wrong, report, decision = "", Markup(""), None
     try:
         result = analysis(visit.console, name)
@@ -52,74 +49,45 @@ def experiment(visit: Visit) -> Answer:
 
 def plan(visit: Visit) -> Answer:
     """What starting or stopping the experiment would do."""
-    name, action = _name(visit, visit.form.get("name", "")), visit.form.get("action", "")
-    made = _plan(visit, name, action)
-    title = f"{'Stop' if action == 'stop' else 'Start'} {name}"
-    values = {
-        "name": name,
-        "action": "stop" if action == "stop" else "start",
-        "lines": list(text(made)),
-        "moves": list(who_moves(made)),
-        "population": made.population,
-        "findings": made.findings,
-        "base": _digest(made),
-        "writable": ConfigurationApi.live().writable,
-        "documents": [(step.path, step.after or "") for step in made.steps],
-    }
-    return Page("experiment_plan.html", title, values)
+    name, action = declared_name(visit, visit.form.get("name", "")), _action(visit)
+    values = {"name": name, "action": action, "plan": file_plan(visit, _change(visit, name, action))}
+    return Page("experiment_plan.html", f"{action.capitalize()} {name}", values)
 
 
 def apply(visit: Visit) -> Answer:
     """Start or stop the experiment, if the files still match the plan."""
-    name = _name(visit, visit.form.get("name", ""))
-    if not ConfigurationApi.live().writable:
-        raise NotAllowedError("writing flag files is switched off here; set CONFIGURATION_API_WRITABLE=true")
-    made = _plan(visit, name, visit.form.get("action", ""))
-    if _digest(made) != visit.form.get("base"):
-        raise ConfigurationError(
-            "the flag files have changed since the plan; nothing was changed: look again"
-        )
-    apply_to_folder(made, Path(), [visit.console.flags])
+    name = declared_name(visit, visit.form.get("name", ""))
+    write(visit, _change(visit, name, _action(visit)), visit.form.get("plan", ""))
     return Go("/experiment", {"name": name})
 
 
-def record(visit: Visit) -> Answer:
-    """Record the current decision along with the data it was computed from."""
-    from windsock.experiments.data.keeping import keep  # noqa: PLC0415 - an extra
-
-    name = _name(visit, visit.form.get("name", ""))
-    keep(analysis(visit.console, name), visit.console.database_url)
-    return Go("/experiment", {"name": name, "recorded": 1})
+def _action(visit: Visit) -> str:
+    return "stop" if visit.form.get("action") == "stop" else "start"
 
 
-def _plan(visit: Visit, name: str, action: str) -> Plan:
+def _change(visit: Visit, name: str, action: str) -> FileChange:
+    """Plan what `windsock experiment start` or `stop` would write."""
     try:
         from windsock.experiments.reading import read_declared, read_holdouts  # noqa: PLC0415 - an extra
-        from windsock.experiments.running.starting import (  # noqa: PLC0415
-            flag_files,
-            planned,
-            started,
-            stopped,
-        )
+        from windsock.experiments.running.starting import flag_files, started, stopped  # noqa: PLC0415
     except ImportError as missing:
         raise MissingExtraError("starting an experiment", "experiments") from missing
     folder = visit.console.flags
-    declared, files = read_declared(folder, name).experiment, flag_files(folder)
-    visit.must_change(declared.settings or declared.feature or name)
+    experiment, files = read_declared(folder, name).experiment, flag_files(folder)
     after = (
-        stopped(declared, files)
+        stopped(experiment, files)
         if action == "stop"
-        else started(declared, files, read_holdouts(folder / "holdouts.yaml"), folder)
+        else started(experiment, files, read_holdouts(folder / "holdouts.yaml"), folder)
     )
-    environment = health().environment
-    return planned(files, after, environment, base="the files", declarations=visit.console.declarations)
+    return planned(visit, files, after, made_up(health().environment))
 
 
-def _digest(made: Plan) -> str:
-    return ",".join(f"{step.path}:{step.before}" for step in made.steps)
+def declared_name(visit: Visit, name: str) -> str:
+    """The name of a declared experiment.
 
-
-def _name(visit: Visit, name: str) -> str:
+    Raises:
+        NotFoundError: None has it.
+    """
     known = {path.stem for path in (visit.console.flags / "experiments").glob("*.yaml")}
     if name not in known:
         raise NotFoundError(f"No experiment {name!r} is declared in {visit.console.flags / 'experiments'}.")
@@ -135,5 +103,4 @@ ROUTES: Final = (
     Route("/experiment", experiment),
     Route("/experiment/plan", plan, "POST", Role.ADMIN),
     Route("/experiment/apply", apply, "POST", Role.ADMIN),
-    Route("/experiment/record", record, "POST", Role.ADMIN),
 )

@@ -4,6 +4,7 @@ import time
 from typing import Final
 
 from windsock.console.page_errors import NotFoundError
+from windsock.console.plan_users import count_users
 from windsock.console.reading import git_flags, pages, shown_flag
 from windsock.console.shared import COMMITS
 from windsock.console.views.flags import REASONS, ages, bars, matching, summary
@@ -14,6 +15,7 @@ from windsock.flags.words import rule_in_words
 from windsock.gitops.contexts import context_of
 from windsock.provenance.rule import trace
 from windsock.runtime.state import health
+from windsock.settings.arms import EXPERIMENT
 from windsock.text import did_you_mean
 
 _SIZE: Final = 50
@@ -51,14 +53,21 @@ def flag(visit: Visit) -> Answer:
     found = served.flags.get(key)
     if found is None:
         raise NotFoundError(f"No flag in Git is named {key!r}{did_you_mean(key, list(served.flags))}")
-    found = shown_flag(visit.console, found)
     past = visit.kept.past.now()
     events = past.value.by_key.get(key, ())
+    committed = past.value.flags.get(key)
+    is_committed = committed is not None and found.same_as(committed)
+    may_go_back = visit.person.may_change(key) and EXPERIMENT not in found.metadata
+    if may_go_back:
+        count_users(visit)
+    found = shown_flag(visit.console, found)
     values = {
         "summary": summary(found),
         "lines": rule_in_words(found.targeting, found.default_variant),
         "bars": bars(found),
         "events": events[:_EVENTS],
+        "is_committed": is_committed,
+        "may_go_back": may_go_back,
         "past": past,
         "most": COMMITS,
         "is_class": key in {each.flag for each in visit.console.declarations},

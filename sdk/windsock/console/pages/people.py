@@ -11,7 +11,7 @@ from windsock.console.page_errors import NotAllowedError
 from windsock.console.reading import QUERIES, git_flags, masked_settings, part_of, profile_names
 from windsock.console.views import users
 from windsock.console.visits import Answer, Go, Page, Route, Visit
-from windsock.errors import ConfigurationError
+from windsock.errors import ChangedSinceError, ConfigurationError
 from windsock.gitops.contexts import context_of, moment
 from windsock.gitops.explaining import Question, explained_at
 from windsock.mirror import profiles
@@ -135,7 +135,7 @@ def assign(visit: Visit) -> Answer:
     _must_assign(visit, who, name)
     before, after = profiles.moves(visit.connection, name, [who])
     if (next(iter(before.values()), None) or "") != visit.form.get("had", ""):
-        raise ConfigurationError(
+        raise ChangedSinceError(
             f"the profile of {who} has changed since you looked; nothing was changed: look again"
         )
     done = profiles.assign(visit.connection, name, before, after, visit.person.name)

@@ -13,7 +13,7 @@ from windsock.console.reading import QUERIES, class_of, masked_settings, part_of
 from windsock.console.views.fields import EditableField, shapes
 from windsock.console.views.forms import Faults, by_field, inputs, repeated, sent
 from windsock.console.visits import Answer, Go, Page, Route, Visit
-from windsock.errors import ConfigurationError
+from windsock.errors import ChangedSinceError, ConfigurationError
 from windsock.mirror import profiles
 from windsock.mirror.checking import faults
 from windsock.mirror.profiles import ProfileRow
@@ -77,7 +77,7 @@ def apply(visit: Visit) -> Answer:
     """Apply the plan, if the profile is unchanged since."""
     name, before, _ = _named(visit)
     if _etag(before) != visit.form.get("etag"):
-        raise ConfigurationError(f"{name} has changed since the plan; nothing was changed: open it again")
+        raise ChangedSinceError(f"{name} has changed since the plan; nothing was changed: open it again")
     after, faults = _after(visit, name, before)
     if faults:
         raise ConfigurationError(str(faults))

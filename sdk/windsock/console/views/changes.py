@@ -7,7 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
-from windsock.api.document import ENVIRONMENTS, Values
+from windsock.flagfiles.configuration import ENVIRONMENTS, Values
 from windsock.flags import JsonValue
 from windsock.gitops.patches import lines_of, patch_lines
 from windsock.gitops.plan import Plan
@@ -102,17 +102,24 @@ class Patch:
     fault: str = ""
 
 
-def patch(path: Path, before: bytes, after: bytes) -> Patch:
-    """A change to a file as a patch, relative to the working directory, or else to the file's repository."""
+def patch(path: Path, before: bytes | None, after: bytes) -> Patch:
+    """A change to a file as a patch, relative to the working directory, or else to the file's repository.
+
+    Args:
+        path: The file.
+        before: Its content; None if it doesn't exist yet.
+        after: Its new content.
+    """
     here, file = Path.cwd(), path.resolve()
     repository = next((each for each in file.parents if (each / ".git").exists()), here)
     root = here if here.is_relative_to(repository) and file.is_relative_to(here) else repository
     if not file.is_relative_to(root):
         return Patch(fault="the file is neither in a Git repository nor in the working directory")
-    old, new = lines_of(before.decode()), lines_of(after.decode())
+    was = None if before is None else before.decode()
+    old, new = lines_of(was or ""), lines_of(after.decode())
     if len(old) + len(new) - 2 * (_alike(old, new) + _alike(old[::-1], new[::-1])) > _MOST_LINES:
         return Patch(fault=_TOO_LONG)  # never in the common form: each line differs, and comparing takes long
-    text = "".join(patch_lines(file.relative_to(root).as_posix(), before.decode(), after.decode()))
+    text = "".join(patch_lines(file.relative_to(root).as_posix(), was, after.decode()))
     shown = text.replace("\n", "").replace("\t", "")
     if escaped(shown) != shown:
         return Patch(fault="it has characters that a page can't show as they are")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
 from pydantic.errors import PydanticInvalidForJsonSchema
@@ -50,6 +51,7 @@ class EditableField:
         return ".".join(self.path)
 
 
+@lru_cache(maxsize=64)
 def shapes(declaration: Declaration) -> tuple[EditableField, ...]:
     """Every field of a class in order, with nested models split into leaves."""
     try:

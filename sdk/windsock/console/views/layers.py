@@ -109,17 +109,15 @@ def rows(
         cells = tuple(
             _cell(shape, each, wins=each.layer == layer and each.variant == variant) for each in layers
         )
-        setting = [
+        setting = [each for each in profiles if each.active and says(each.values, shape.path)]
+        named = tuple(
             (each.name, MASK if shape.secret else at(declaration.shown(each.values), shape.path))
-            for each in profiles
-            if each.active and says(each.values, shape.path)
-        ]
+            for each in setting[:_MOST]
+        )
         exact = found is not None and found.field == shape.name
         value = found.value if found and exact else at(shown, shape.path)
         winner = (found.variable or found.layer) if found else "default"
-        made.append(
-            LayerRow(shape, value, winner, cells, tuple(setting[:_MOST]), max(0, len(setting) - _MOST))
-        )
+        made.append(LayerRow(shape, value, winner, cells, named, max(0, len(setting) - _MOST)))
     return made
 
 

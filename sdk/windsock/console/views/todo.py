@@ -1,8 +1,10 @@
 """What needs attention, with the next step for each item."""
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 from windsock.console.reading import ProfileOf
@@ -92,15 +94,20 @@ def of_flags(flags: Sequence[Flag], now: datetime) -> Iterator[Todo]:
 def of_profiles(declaration: Declaration, profiles: Sequence[ProfileOf]) -> Iterator[Todo]:
     """Profiles that are invalid for their class."""
     for each in profiles:
-        layer = Layer(Origin("profile", declaration.profile_flag, each.id), each.values)
-        refusals = resolve(declaration, [layer]).refusals
-        wrong = [(path, message) for path, message in declaration.unknown(each.values)]
-        wrong += [(refusal.path, refusal.message) for refusal in refusals]
-        if wrong:
-            path, message = wrong[0]
-            text = _cut(f"{each.name} does not fit: {'.'.join(path)}: {message}")
+        if wrong := _wrong(declaration, json.dumps(each.values)):
+            text = _cut(f"{each.name} does not fit: {wrong}")
             todo = "Edit it; until then the layer below serves."
             yield Todo("warn", "profile", text, todo, "/profile", {"name": each.name})
+
+
+@lru_cache(maxsize=2_000)
+def _wrong(declaration: Declaration, values: str) -> str:
+    """What a class refuses of values, given as JSON; profiles change rarely, and checking one is slow."""
+    said = json.loads(values)
+    unknown = [(path, message) for path, message in declaration.unknown(said)]
+    layer = Layer(Origin("profile", declaration.profile_flag), said)
+    refused = [(each.path, each.message) for each in resolve(declaration, [layer]).refusals]
+    return next((f"{'.'.join(path)}: {message}" for path, message in (*unknown, *refused)), "")
 
 
 def of_mirrors(rows: Sequence[tuple[str, float | None, float, str]]) -> Iterator[Todo]:

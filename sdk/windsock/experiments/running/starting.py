@@ -19,7 +19,7 @@ from windsock.experiments.running.compiling import (
     flag_key,
 )
 from windsock.flag_names import SUFFIXES
-from windsock.flagfiles.editing import served_file, with_flag
+from windsock.flagfiles.editing import redefined
 from windsock.flagfiles.files import FlagFile, read_files
 from windsock.flagfiles.scaffold import document
 from windsock.flagfiles.sets import flag_set
@@ -87,11 +87,8 @@ def started(
     body = _body(experiment, flags, holdouts)
     if now is not None and _runs(now):
         _check_version(experiment, content(now), body)
-    file = served_file(tuple(files), key)
-    if file is not None:
-        return tuple(
-            FlagFile(each.path, with_flag(each, key, body)) if each is file else each for each in files
-        )
+    if now is not None:
+        return redefined(files, key, body)
     path = str(folder / f"{key}.flagd.json")
     return (*files, FlagFile(path, document({key: body})))
 
@@ -104,8 +101,7 @@ def stopped(experiment: Experiment, files: Sequence[FlagFile]) -> tuple[FlagFile
     """
     key = flag_key(experiment)
     now = flag_set(files).flags.get(key)
-    file = served_file(tuple(files), key)
-    if now is None or file is None or now.metadata.get(EXPERIMENT) != experiment.name:
+    if now is None or now.metadata.get(EXPERIMENT) != experiment.name:
         raise ConfigurationError(f"{experiment.name} doesn't run: {key} has another experiment or none")
     body = content(now)
     assert isinstance(body, dict)  # noqa: S101 - what a flag is
@@ -116,7 +112,7 @@ def stopped(experiment: Experiment, files: Sequence[FlagFile]) -> tuple[FlagFile
             for name, value in now.variants.items()
             if name not in experiment.arms or name == now.default_variant
         }
-    return tuple(FlagFile(each.path, with_flag(each, key, kept)) if each is file else each for each in files)
+    return redefined(files, key, kept)
 
 
 def difference(experiment: Experiment, flags: Mapping[str, Flag], holdouts: Holdouts) -> str | None:
