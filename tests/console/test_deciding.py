@@ -56,7 +56,8 @@ def test_a_won_arm_is_shipped_behind_its_plan(running, admin, connection):
     page = admin.get("/experiment", name="cheaper_model").text
     assert "Decide…" in page
     plan = admin.send("/experiment/decide", name="cheaper_model").text
-    assert "Ship cheaper of cheaper_model: win" in plan
+    assert "Ship <bdi>cheaper</bdi>" in plan
+    assert "Cost per request is better in cheaper" in plan
     assert "~ teacher/variants/production/temperature  0.5 → 0.3" in plan
     assert "- teacher.experiment/targeting" in plan
     assert "10,000 of 10,000 users" in plan

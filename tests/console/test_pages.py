@@ -246,7 +246,7 @@ def test_an_experiment_is_started_and_stopped_behind_its_plan(monkeypatch, admin
     admin.send("/experiment/apply", name="cheaper", action="stop", plan=hidden(plan, "plan"))
     assert "not running" in admin.get("/experiments").text
     changes = admin.get("/changes", flag="teacher.experiment").text
-    assert changes.count("the admin") == 2
+    assert changes.count("/change?id=") == changes.count("<bdi>the admin</bdi></td>") == 2
     number = changes.partition("/change?id=")[2].partition("&")[0]
     assert "Undo" not in admin.get("/change", id=number, kind="file").text, "started and stopped on its page"
     assert admin.send("/changes/undo-file", id=number).status_code == 422

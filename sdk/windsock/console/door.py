@@ -204,7 +204,7 @@ _TITLES: Final = {
     403: "That is not allowed",
     404: "There is nothing here",
     408: "That took too long",
-    409: "It changed meanwhile",
+    409: "It has changed since",
     413: "That is too much",
     422: "That does not work",
     500: "This page failed",

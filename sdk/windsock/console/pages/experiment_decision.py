@@ -42,13 +42,13 @@ def plan(visit: Visit) -> Answer:
     """The proposal, its evidence, and what carrying it out would do."""
     name = declared_name(visit, visit.form.get("name", ""))
     proposal = _proposal(visit, name)
-    from windsock.experiments.reporting.summary import message  # noqa: PLC0415 - an extra
+    from windsock.experiments.reporting.left_out import data_end  # noqa: PLC0415 - an extra
 
     values = {
         "name": name,
         "proposal": proposal,
         "decision": proposal.result.decision,
-        "message": "\n".join(message(proposal.result)),
+        "warnings": list(data_end(proposal.result.analysis)),
         "plan": file_plan(visit, proposal.change) if proposal.change else None,
     }
     return Page("experiment_decision.html", f"Decide {name}", values)
@@ -64,10 +64,11 @@ def apply(visit: Visit) -> Answer:
         )
     from windsock.experiments.data.keeping import keep  # noqa: PLC0415 - an extra
 
-    if visit.form.get("do") == "apply" and proposal.change is not None:
-        write(visit, proposal.change, visit.form.get("plan", ""))
+    change = proposal.change if visit.form.get("do") == "apply" else None
+    if change is not None:
+        write(visit, change, visit.form.get("plan", ""))
     keep(proposal.result, visit.console.database_url)
-    return Go("/experiment", {"name": name, "recorded": 1})
+    return Go("/experiment", {"name": name, "recorded": "only" if change is None else "applied"})
 
 
 def _proposal(visit: Visit, name: str) -> Proposal:

@@ -76,16 +76,17 @@ def _put(values: dict[str, JsonValue], path: Sequence[str], value: JsonValue) ->
 def who_moves(plan: Plan) -> Iterator[str]:
     """How many users a plan gives another value, in words, flag by flag."""
     for impact in plan.impacts:
+        flag = f"{impact.flag}: " if len(plan.impacts) > 1 else ""
         everybody = count(impact.population, "user")
         samples = [sample for move in impact.moves for sample in move.samples][:_SAMPLES]
         such = f", such as {', '.join(samples)}" if samples else ""
         if impact.moved:
             get = "gets" if impact.moved == 1 else "get"
-            yield f"{impact.moved:,} of {everybody} ({impact.share:.2%}) {get} another value{such}."
+            yield f"{flag}{impact.moved:,} of {everybody} ({impact.share:.2%}) {get} another value{such}."
         else:
-            yield f"None of {everybody}."
+            yield f"{flag}none of {everybody}." if flag else f"None of {everybody}."
         if impact.later or impact.open_ended:
-            yield "More may move later, because a rule depends on the time."
+            yield f"{flag}{'more' if flag else 'More'} may move later, because a rule depends on the time."
         yield from impact.misfits
 
 

@@ -9,12 +9,11 @@ from windsock.evaluator.compiled import CompiledFlag
 from windsock.experiments.decision import Action, Decision
 from windsock.experiments.documents import Experiment
 from windsock.experiments.running.starting import stopped
-from windsock.flagfiles.editing import served_file, with_flag
+from windsock.flagfiles.editing import flag_body, redefined, served_file
 from windsock.flagfiles.files import FlagFile
 from windsock.flagfiles.scaffold import document
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import JsonValue
-from windsock.gitops.changes import content
 from windsock.gitops.who import asks_who
 from windsock.nested import overlay
 
@@ -80,7 +79,7 @@ def _as_default(
     assert isinstance(variants, dict)  # noqa: S101 - what a flag is
     value = experiment.arms[arm]
     same = next((name for name, each in variants.items() if each is value), arm)
-    return _with(key, {**body, "variants": {**variants, same: value}, "defaultVariant": same}, files)
+    return redefined(files, key, {**body, "variants": {**variants, same: value}, "defaultVariant": same})
 
 
 def _in_base(
@@ -103,15 +102,11 @@ def _in_base(
             f"fields of {arm} to its variants by hand, then run `windsock experiment stop {experiment.name}`"
         )
     laid = cast("JsonValue", overlay(base, fields))
-    return _with(key, {**_body(key, files), "variants": {**flag.variants, name: laid}}, files)
+    return redefined(files, key, {**_body(key, files), "variants": {**flag.variants, name: laid}})
 
 
 def _body(key: str, files: tuple[FlagFile, ...]) -> dict[str, JsonValue]:
-    body = content(flag_set(files).flags[key])
+    file = served_file(files, key)
+    body = None if file is None else flag_body(file, key)
     assert isinstance(body, dict)  # noqa: S101 - what a flag is
     return dict(body)
-
-
-def _with(key: str, body: JsonValue, files: tuple[FlagFile, ...]) -> tuple[FlagFile, ...]:
-    file = served_file(files, key)
-    return tuple(FlagFile(each.path, with_flag(each, key, body)) if each is file else each for each in files)
