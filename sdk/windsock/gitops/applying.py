@@ -13,7 +13,8 @@ from windsock.gitops.plan import Plan, PlanStep, sha256
 from windsock.gitops.repository import Repository
 from windsock.text import escaped
 
-_SPECIAL: Final = frozenset({"..", ".git"})
+_SPECIAL: Final = frozenset({"", ".git", "git~1"})
+"""Names of Git's folder and of the folder above, as `_folded` writes them."""
 
 
 def apply_to_folder(plan: Plan, root: Path, flags: Sequence[Path] = (DEFAULT_FOLDER,)) -> tuple[str, ...]:
@@ -84,7 +85,11 @@ def _check(plan: Plan, flags: Sequence[Path]) -> None:
     """Refuse a plan that touches anything but flag files, or writes anything but a flag document into one."""
     for step in plan.steps:
         path = PurePosixPath(step.path)
-        plain = step.path == str(path) and step.path.isprintable() and not _SPECIAL & set(path.parts)
+        plain = (
+            step.path == str(path)
+            and step.path.isprintable()
+            and _SPECIAL.isdisjoint(map(_folded, path.parts))
+        )
         below = any(path.is_relative_to(PurePosixPath(each.as_posix())) for each in flags)
         if not plain or path.is_absolute() or not path.name.endswith(SUFFIXES) or not below:
             allowed = ", ".join(map(str, flags))
@@ -141,3 +146,8 @@ def _put(path: Path, data: bytes | None) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise UnreachableError(f"{path}: cannot be removed: {error.strerror}") from error
+
+
+def _folded(name: str) -> str:
+    """A name as Windows and macOS compare it: in lower case, without dots and spaces at its end."""
+    return name.casefold().rstrip(". ")
