@@ -281,3 +281,8 @@ def test_json_means_the_same(project, said):
 def test_every_verb_is_tried():
     apart = {"dev", "demo", "serve"}
     assert {arguments[0] for arguments in [*FILES, *ROWS]} >= set(VERBS) - apart
+
+
+def test_a_line_is_not_broken_at_a_no_break_space(capsys):
+    print_lines(console_of(12), "an interval 95\N{NO-BREAK SPACE}% wide")
+    assert capsys.readouterr().out == "an interval\n95\N{NO-BREAK SPACE}% wide\n"

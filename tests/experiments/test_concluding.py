@@ -59,6 +59,13 @@ def test_a_features_default_becomes_the_arms_value(tmp_path):
     )
 
 
+@pytest.mark.parametrize("decision", [SHIP, STOP])
+def test_a_decision_about_another_version_than_the_one_that_runs_is_refused(decision):
+    running = start(declared(version=2, reason="new arms"))
+    with pytest.raises(ConfigurationError, match="version 2 runs, and this decision is about version 1"):
+        concluded(declared(), decision, running, FOLDER, "production")
+
+
 def test_stopping_gives_everybody_the_default(tmp_path):
     files = flags_of(tmp_path, BASE)
     after = concluded(declared(), STOP, start(declared(), files), FOLDER, "production")

@@ -84,7 +84,10 @@ WRONG = [
     (select(amount="note"), "'amount' is text, not a number"),
     (select(amount="amonut"), 'perhaps you meant to reference the column "payments.amount"'),
     (select(unit="number"), "its units are whole numbers, but the exposed ones are other text"),
-    (select().replace("billing.payments", "billing.nothing"), "there is no table 'billing.nothing'"),
+    (
+        select().replace("billing.payments", "billing.zebra"),
+        "there is no table 'billing.zebra'; there is 'billing.payments'",
+    ),
 ]
 
 
@@ -123,6 +126,16 @@ def test_the_grants_that_it_names_are_the_ones_that_are_missing(payments, tmp_pa
         owner.execute(found.partition("run: ")[2].encode())
     with open_postgres(payments) as warehouse:
         assert findings(warehouse, folder) == []
+
+
+def test_plain_ids_beside_hashed_ones_join_nothing_and_are_a_fault(payments, tmp_path) -> None:
+    folder = flags(tmp_path / "flagd", TABLE)
+    with psycopg.connect(payments, autocommit=True) as owner:
+        owner.execute("update windsock.exposures set unit = windsock.hashed_user_id(unit, 'a key')")
+    with open_postgres(payments) as warehouse:
+        (found,) = findings(warehouse, folder)
+    assert "its units are other text, but the exposed ones are hashes, so nothing joins" in found
+    assert found.endswith("hashed with `windsock usage hash`")
 
 
 def test_a_built_in_metric_is_named_where_the_experiment_names_it(payments, tmp_path) -> None:

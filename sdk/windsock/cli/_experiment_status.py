@@ -10,7 +10,7 @@ from windsock.cli._experiment_arguments import Flags, Name
 from windsock.cli._experiment_options import Data, Environment, Now, moment, place
 from windsock.cli._lines import Grid, console_of, print_grid, print_lines
 from windsock.cli._say import print_json
-from windsock.experiments.comparison import Comparison, ComparisonOutcome
+from windsock.experiments.comparison import Comparison, ComparisonOutcome, MetricRole
 from windsock.experiments.decision import trusted
 from windsock.experiments.reporting.left_out import left_out
 from windsock.experiments.reporting.summary import as_data
@@ -57,7 +57,7 @@ def command(
     analysis = trusted(result.analysis, result.decision)
     metrics = [(metric_title(each.metric), each) for each in analysis.comparisons]
     print_grid(console, grid("metric", metrics))
-    for line in without_number(analysis.comparisons):
+    for line in (*without_number(analysis.comparisons), *without_verdict(analysis.comparisons)):
         print_lines(console, line)
     if slow := slow_requests(analysis):
         print_lines(console, slow)
@@ -86,6 +86,13 @@ def without_number(comparisons: Sequence[Comparison]) -> Iterator[str]:
             reasons[each.note].append(metric_title(each.metric))
     for reason, titles in reasons.items():
         yield sentence(f"{', '.join(dict.fromkeys(titles)).capitalize()}: {reason}")
+
+
+def without_verdict(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """Why a secondary metric is open although its interval leaves out zero."""
+    for each in comparisons:
+        if each.role is MetricRole.SECONDARY and each.outcome is ComparisonOutcome.OPEN and each.note:
+            yield sentence(f"{metric_title(each.metric).capitalize()} in {each.arm}: {each.note}")
 
 
 def _title(each: Segment) -> str:

@@ -1,6 +1,7 @@
 """Prints rich's layouts for pipes and files, too; no value in them acts on a terminal."""
 
 import sys
+from typing import Final
 
 from rich import box
 from rich.console import Console
@@ -11,6 +12,11 @@ from rich.text import Text
 from windsock.text import escaped
 
 __all__ = ["Console", "Grid", "Part", "console_of", "print_grid", "print_lines", "working"]
+
+NO_BREAK: Final = "\N{NO-BREAK SPACE}"
+
+_KEPT: Final = "\ue000"
+"""What a no-break space is while rich lays out a line: rich would break it there."""
 
 Part = str | tuple[str, str]
 """Text, perhaps with a style of rich's."""
@@ -62,11 +68,11 @@ def _print(console: Console, what: Text | Grid, indent: int, hanging: int) -> No
     for number, segments in enumerate(console.render_lines(what, options, pad=False)):
         line = Text(" " * (indent + hanging * (number > 0)))
         for segment in segments:
-            line.append(segment.text, segment.style)
+            line.append(segment.text.replace(_KEPT, NO_BREAK), segment.style)
         line.rstrip()
         console.print(line, soft_wrap=True)
 
 
 def _text(part: Part) -> Text:
     text, style = part if isinstance(part, tuple) else (part, "")
-    return Text(escaped(text), style)
+    return Text(escaped(text).replace(NO_BREAK, _KEPT), style)

@@ -24,6 +24,7 @@ from windsock.experiments.statistics.moments import aggregates
 from windsock.experiments.statistics.multiplicity import e_bh, e_from_p, holm
 from windsock.experiments.statistics.sample_ratio import sample_ratio_evidence
 from windsock.experiments.unproven_harm import one_look
+from windsock.experiments.wording import number
 
 MISMATCH_ALPHA: Final = 0.001
 """Error rate over all looks at which a sample ratio mismatch is declared."""
@@ -37,6 +38,10 @@ _RATIO_ROUNDING: Final = 1e-7
 _SAME_UNITS: Final = "its units must be written as those of the exposures are"
 
 _EXACT: Final = "exact and one-sided; the interval has two sides"
+
+_CONSTANT: Final = "every unit of an arm has the same value"
+
+_E_BH: Final = "e-BH, which keeps false discoveries among secondary metrics rare, asks for more evidence"
 
 _RARE: Final = 0.1
 """Share of a guardrail's error that its events alone may spend while they are too few for its own test."""
@@ -271,9 +276,9 @@ class Comparing:
             return alarm
         rounding = _RATIO_ROUNDING if columns.denominator else _ROUNDING
         if effect.absolute_error <= rounding * max(abs(effect.control), abs(effect.treatment)):
-            return replace(
-                empty, effect=effect, note="the metric does not vary: every unit of an arm has the same value"
-            )
+            same = replace(empty, effect=effect)
+            what = f"it is {number(effect.control)} in both arms" if same.is_same else _CONSTANT
+            return replace(same, note=f"the metric does not vary: {what}")
         clocks = (empty.metric, behind) if behind else (empty.metric,)
         return self._looked(replace(empty, effect=effect), effect, alpha, clocks)
 
@@ -375,8 +380,8 @@ def _nothing_seen(metric: Metric) -> str:
     if metric.value is None:
         return f"no event of this metric was found after an exposure; {_SAME_UNITS}"
     return (
-        f"no event with a {metric.value} was found after an exposure: the column is empty, or nobody had "
-        f"one; {_SAME_UNITS}"
+        f"no event with a value in {metric.value} was found after an exposure: the column is empty, or "
+        f"nobody had one; {_SAME_UNITS}"
     )
 
 
@@ -393,6 +398,8 @@ def _discovered(rest: list[Comparison], alpha: float) -> list[Comparison]:
     kept = e_bh([0.0 if each.p_value is None else e_from_p(each.p_value) for each in rest], alpha)
     decided = (ComparisonOutcome.BETTER, ComparisonOutcome.WORSE)
     return [
-        replace(each, outcome=ComparisonOutcome.OPEN) if each.outcome in decided and not keep else each
+        replace(each, outcome=ComparisonOutcome.OPEN, note=f"{each.outcome} by its interval alone; {_E_BH}")
+        if each.outcome in decided and not keep
+        else each
         for each, keep in zip(rest, kept, strict=True)
     ]

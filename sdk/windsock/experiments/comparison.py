@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from math import isclose
 
 from windsock.experiments.statistics.effects import Effect
 
@@ -87,3 +88,10 @@ class Comparison:
     def is_told(self) -> bool:
         """Whether there is an effect to tell, with an interval that says something."""
         return self.outcome not in (ComparisonOutcome.NOTHING, ComparisonOutcome.NOT_YET)
+
+    @property
+    def is_same(self) -> bool:
+        """Whether it can't be judged because the metric has one and the same value everywhere."""
+        if self.effect is None or self.outcome is not ComparisonOutcome.NOTHING:
+            return False
+        return isclose(self.effect.control, self.effect.treatment, rel_tol=1e-7)

@@ -27,6 +27,19 @@ _LIMITS: Final = {
 }
 """What pydantic calls a limit, and how people are told of it."""
 
+_TYPES: Final = {
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "string_type": "text",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+}
+"""What pydantic calls a value of another type, and how people are told what it must be."""
+
 MAX_MESSAGE: Final = 500
 """Characters of one message: a document's own words may be much longer."""
 
@@ -190,7 +203,7 @@ def _messages(error: ValidationError, path: Path, lines: Lines) -> Iterator[str]
         known = [each["loc"][:length] for length in range(len(each["loc"]), -1, -1)]
         place = next((found for found in known if found in lines), ())
         where = ".".join(map(str, place))
-        message = each["msg"].removeprefix("Value error, ")
+        message = each["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
         if each["type"] == "missing":
             message = f"`{each['loc'][-1]}` is missing"
         elif each["type"] == "extra_forbidden":
@@ -198,6 +211,8 @@ def _messages(error: ValidationError, path: Path, lines: Lines) -> Iterator[str]
         elif each["type"] in _LIMITS:
             words, limit = _LIMITS[each["type"]]
             message = f"must be {words} {each['ctx'][limit]:.12g}"
+        elif each["type"] in _TYPES:
+            message = f"must be {_TYPES[each['type']]}"
         line = f"{path}:{lines.get(place, 1)}: {where + ': ' if where else ''}{message}"
         if line not in said:
             said.add(line)

@@ -46,7 +46,7 @@ def not_excluded(guardrails: Iterable[Comparison], metrics: Mapping[str, Metric]
 def _possible(guardrails: Iterable[Comparison], metrics: Mapping[str, Metric]) -> Iterator[tuple[float, str]]:
     """How much worse each guardrail without a margin may be: as a share, and in words."""
     for each in guardrails:
-        if each.margin:
+        if each.margin or each.is_same:
             continue
         title, lower_is_better = metric_title(each.metric), metrics[each.metric].better == "lower"
         if each.relative is not None:

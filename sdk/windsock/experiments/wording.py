@@ -66,6 +66,8 @@ def effect_sentence(found: "Comparison", analysis: "Analysis") -> str:
     title, control = metric_title(found.metric), analysis.declared.experiment.control
     if found.effect is None:
         return sentence(f"{title.capitalize()} in {found.arm}: {found.note}")
+    if found.is_same:
+        return f"{title.capitalize()} is {number(found.effect.control)} in {control} and in {found.arm}."
     if found.outcome == "not yet":
         return f"{title.capitalize()} in {found.arm}, not yet: {found.note}."
     words = {

@@ -1,6 +1,7 @@
 """Says why PostgreSQL refused a metric's query, and what to do about it."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import sqlglot
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 WINDSOCKS = frozenset({"exposures", "usage_logs", "metric_events"})
 """Tables that `windsock migrate` makes and lets the analyst read."""
+
+
+_LISTED = 10
+"""Tables of a schema that a message lists where none has a similar name."""
 
 
 def refusal(connection: "psycopg.Connection", error: "psycopg.Error", query: str) -> str:
@@ -54,7 +59,12 @@ def missing_table(connection: "psycopg.Connection", name: str) -> str:
         return f"there is no schema {schema!r}{did_you_mean(schema, schemas)}"
     if not dot and (elsewhere := [each for each in known if each.endswith(f".{name}")]):
         return f"there is no table {name} outside schemas; write {' or '.join(elsewhere[:3])}"
-    return f"there is no table {name!r}{did_you_mean(name, known)}"
+    beside = [each for each in known if each.startswith(f"{schema or 'public'}.")]
+    bare_names = {each.partition(".")[2]: each for each in (beside if dot else known)}
+    if near := get_close_matches(bare, bare_names, n=1):
+        return f"there is no table {name!r}; did you mean {bare_names[near[0]]!r}?"
+    listed = ", ".join(map(repr, beside[:_LISTED])) + (", …" if len(beside) > _LISTED else "")
+    return f"there is no table {name!r}{f'; there is {listed}' if listed else ''}"
 
 
 def known_tables(connection: "psycopg.Connection") -> list[str]:

@@ -21,7 +21,7 @@ _SHAPES: Final = {
     "whole numbers": re.compile(r"-?\d{1,19}"),
     "UUIDs": re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
     "UUIDs in capitals": re.compile(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}"),
-    "hashes": re.compile(r"[0-9a-f]{64}"),
+    "hashes": re.compile(r"hmac:[0-9a-f]{32}"),
 }
 
 

@@ -8,6 +8,7 @@ from windsock.errors import ConfigurationError
 from windsock.evaluator.compiled import CompiledFlag
 from windsock.experiments.decision import Action, Decision
 from windsock.experiments.documents import Experiment
+from windsock.experiments.running.compiling import flag_key
 from windsock.experiments.running.starting import stopped
 from windsock.flagfiles.editing import flag_body, redefined, served_file
 from windsock.flagfiles.files import FlagFile
@@ -16,6 +17,7 @@ from windsock.flagfiles.sets import flag_set
 from windsock.flags import JsonValue
 from windsock.gitops.who import asks_who
 from windsock.nested import overlay
+from windsock.settings.arms import VERSION
 
 _FIRST: Final[Mapping[str, JsonValue]] = {
     "state": "ENABLED",
@@ -50,6 +52,7 @@ def concluded(
         raise ConfigurationError(
             f"{name}: its arms are profiles, which no flag file has; {_profiles(decision, name)}"
         )
+    _check_version(experiment, files)
     if decision.action is Action.STOP or decision.arm is None:
         return stopped(experiment, files)
     if experiment.audience is not None or experiment.holdout is not None:
@@ -62,6 +65,17 @@ def concluded(
     if experiment.feature is not None:
         return _as_default(experiment.feature, decision.arm, experiment, after)
     return _in_base(experiment, decision.arm, after, folder, environment)
+
+
+def _check_version(experiment: Experiment, files: Sequence[FlagFile]) -> None:
+    """Refuse a decision about another version than the one that runs, such as an old snapshot's."""
+    flag = flag_set(files).flags.get(flag_key(experiment))
+    running = 1 if flag is None else flag.metadata.get(VERSION, 1)
+    if running != experiment.version:
+        raise ConfigurationError(
+            f"{experiment.name}: version {running} runs, and this decision is about version "
+            f"{experiment.version}; decide on the data of the version that runs"
+        )
 
 
 def _profiles(decision: Decision, name: str) -> str:
