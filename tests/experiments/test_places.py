@@ -12,3 +12,10 @@ def test_a_long_connection_string_is_no_path(length) -> None:
         open_warehouse(f"host=127.0.0.1 port=1 password=hunter2 application_name={'a' * length}")
     assert "hunter2" not in str(told.value)
     assert told.value.__suppress_context__
+
+
+def test_a_database_that_is_down_is_told_on_one_line(tmp_path) -> None:
+    with pytest.raises(UnreachableError, match="the database does not answer: ") as told:
+        open_warehouse(f"postgresql:///shop?host={tmp_path}")
+    assert "\n" not in str(told.value)
+    assert "Is the server running" not in str(told.value)

@@ -305,7 +305,7 @@ def open_postgres(url: str) -> Warehouse:
             client_encoding="utf8",
         )
     except psycopg.OperationalError as error:
-        raise UnreachableError(f"the database does not answer: {str(error).strip()[:200]}") from None
+        raise UnreachableError(f"the database does not answer: {one_line(error)[:300]}") from None
     connection.execute("set session characteristics as transaction read only")
     connection.execute(f"set statement_timeout = '{STATEMENT_SECONDS}s'")
     # Without statistics on an experiment and its version the planner guesses one unit, and loops for minutes.
