@@ -10,7 +10,7 @@ import pytest
 from tests.experiments import engines
 from tests.experiments.data import NOW, START, Rows
 from tests.experiments.test_documents import GOOD, METRICS
-from windsock.cli._experiment_status import lines, without_number, without_verdict
+from windsock.cli._experiment_status import lines, without_number
 from windsock.errors import ConfigurationError
 from windsock.experiments import Result, analyze, restore
 from windsock.experiments.comparison import ComparisonOutcome
@@ -336,19 +336,6 @@ def test_a_guardrail_that_is_zero_in_both_arms_is_said_to_be(look) -> None:
     assert result.decision.state is State.WIN
     assert result.decision.reasons[1:] == ("Error rate is 0 in control and in cheaper.",)
     assert "Not excluded" not in result.decision.sentence
-
-
-def test_a_secondary_metric_that_e_bh_does_not_allow_says_so(look) -> None:
-    """Its interval leaves out zero, and still it is open: the reason is beside it."""
-    rows = many(costs={"control": 0.02, "cheaper": 0.0187})
-    roles = ("goal: [cost_per_request]\n", "goal: [failing_units]\n  secondary: [cost_per_request]\n")
-    found = look(rows, NO_MARGIN, roles).analysis.comparisons[-1]
-    assert found.metric == "cost_per_request"
-    assert found.outcome is ComparisonOutcome.OPEN
-    assert found.p_value is not None
-    assert 0.0001 < found.p_value < 0.05
-    assert found.note.startswith("better by its interval alone; e-BH")
-    assert list(without_verdict([found])) == [f"Cost per request in cheaper: {found.note}."]
 
 
 def test_a_constant_has_no_interval(look) -> None:
