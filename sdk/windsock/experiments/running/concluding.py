@@ -70,7 +70,7 @@ def concluded(
 def _check_version(experiment: Experiment, files: Sequence[FlagFile]) -> None:
     """Refuse a decision about another version than the one that runs, such as an old snapshot's."""
     flag = flag_set(files).flags.get(flag_key(experiment))
-    running = 1 if flag is None else flag.metadata.get(VERSION, 1)
+    running = experiment.version if flag is None else flag.metadata.get(VERSION, experiment.version)
     if running != experiment.version:
         raise ConfigurationError(
             f"{experiment.name}: version {running} runs, and this decision is about version "
