@@ -56,6 +56,7 @@ PLANS = {
     "base-plan": ("base-form", "Show the plan"),
     "assign-plan": ("user", "Show the plan"),
     "experiment-plan": ("experiment", "Start…"),
+    "experiment-decision": ("experiment", "Decide…"),
     "flag-plan": ("flag", "Go back…"),
 }
 """Pages that a form of another page leads to, and the button that sends it."""

@@ -113,6 +113,12 @@ def test_on_paper_a_page_is_white_and_whole_and_has_no_controls(visitor, connect
         shown = page.locator("button:visible, select:visible, nav:visible")
         assert shown.count() == 0, (name, shown.all_inner_texts())
         assert page.evaluate("document.documentElement.scrollWidth") <= 718, name
+        kept_whole = (
+            "[...document.querySelectorAll('main > .card')].map(each => getComputedStyle(each).breakInside)"
+        )
+        assert set(page.evaluate(kept_whole)) <= {"auto"}, (
+            f"{name}: what may be longer than a sheet begins on a new one"
+        )
         page.emulate_media(media="screen", color_scheme="dark")
 
 
