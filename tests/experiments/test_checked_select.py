@@ -171,13 +171,13 @@ def test_a_database_that_goes_away_half_way_is_said(database, after) -> None:
         run = Warehouse.rows
 
         class Watched(Warehouse):
-            def rows(self, expression, where=""):
+            def rows(self, *asked):
                 nonlocal count
                 if count == after:
                     with psycopg.connect(database, autocommit=True) as other:
                         other.execute("select pg_terminate_backend(%s)", (process,))
                 count += 1
-                return run(self, expression, where)
+                return run(self, *asked)
 
         watched = Watched(opened.backend, opened.connection, opened.as_analyst)
         with pytest.raises(UnreachableError, match="the database went away"):

@@ -245,7 +245,7 @@ def test_a_change_log_that_is_pruned_before_it_was_read_is_one_warning(world, se
         world.execute(CUT)
     recovered(world, None)
     (warning,) = messages()
-    assert "the change log was cut" in warning
+    assert "the change log was trimmed" in warning
 
 
 def test_a_change_log_that_is_pruned_under_a_stopped_mirror_costs_nothing(world, serve, recovered):

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -91,10 +92,12 @@ def tell(on_users: Callable[[int], None], users: int = USERS) -> ExperimentRun:
     with TemporaryDirectory(prefix="windsock-") as folder, _database(Path(folder)) as url:
         flags = _declared(Path(folder) / "flagd")
         with LlmEndpoint(models=tuple(_DOLLARS)) as endpoint:
-            windsock.start(flags=flags, usage=UsageWriter(PostgresSink(url), Spool(Path(folder) / "spool")))
+            writer = UsageWriter(PostgresSink(url), Spool(Path(folder) / "spool"))
+            windsock.start(flags=flags, usage=writer)
             began = datetime.now(UTC)
             try:
                 _everybody_asks(_Client(endpoint.url), users, on_users)
+                _wait_until_stored(writer)
             finally:
                 windsock.stop()
         seconds = (datetime.now(UTC) - began).total_seconds()
@@ -103,6 +106,14 @@ def tell(on_users: Callable[[int], None], users: int = USERS) -> ExperimentRun:
             # what autovacuum does in a minute: without it the planner knows no sizes
             connection.execute("analyze public.usage_logs, windsock.exposures, windsock.metric_events")
         return ExperimentRun(users, seconds, analyze("smaller_model", url, flags=flags))
+
+
+def _wait_until_stored(writer: UsageWriter, seconds: float = 60.0) -> None:
+    """Wait for the database to have every record, also those that a busy machine keeps on disk for a while."""
+    until = time.monotonic() + seconds
+    writer.flush(seconds)
+    while (health := writer.health()).spooled > health.replayed and time.monotonic() < until:
+        time.sleep(0.05)
 
 
 @contextmanager
