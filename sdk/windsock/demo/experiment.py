@@ -109,7 +109,7 @@ def tell(on_users: Callable[[int], None], users: int = USERS) -> ExperimentRun:
 
 
 def _wait_until_stored(writer: UsageWriter, seconds: float = 60.0) -> None:
-    """Wait for the database to have every record, also those that a busy machine keeps on disk for a while."""
+    """Wait until the database has every record, also those that a busy machine keeps on disk for a while."""
     until = time.monotonic() + seconds
     writer.flush(seconds)
     while (health := writer.health()).spooled > health.replayed and time.monotonic() < until:

@@ -21,7 +21,7 @@ def is_described(metrics: Mapping[str, Metric]) -> bool:
 
 
 def slow_requests(warehouse: Warehouse, scope: Scope, kept: ir.Table, now: datetime) -> ir.Table:
-    """The latency that 95 % of each arm's requests stay within, in milliseconds, as `arm` and `slow`.
+    """The least latency that 95 % of each arm's requests don't exceed, in milliseconds, as `arm` and `slow`.
 
     Args:
         warehouse: Where the tables are.
@@ -38,4 +38,14 @@ def slow_requests(warehouse: Warehouse, scope: Scope, kept: ir.Table, now: datet
         joined.at < joined.exposed_at + window,
         joined.at <= ibis.literal(now, type="timestamp('UTC')"),
     )
-    return after.group_by("arm").aggregate(slow=after[f"value_{_LATENCY}"].quantile(QUANTILE))
+    took = after.select("arm", slow=after[f"value_{_LATENCY}"]).drop_null("slow")
+    # by rank, because not every warehouse has quantiles
+    ranked = took.mutate(
+        rank=ibis.row_number().over(group_by="arm", order_by="slow") + 1,
+        requests=took.slow.count().over(group_by="arm"),
+    )
+    return (
+        ranked.filter(ranked.rank >= QUANTILE * ranked.requests)
+        .group_by("arm")
+        .aggregate(slow=ranked.slow.min())
+    )
