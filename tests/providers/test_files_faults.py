@@ -61,9 +61,9 @@ def nowhere(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (Path.mkdir, "it isn't a file"),
-        (pipe, "it isn't a file"),
-        (device, "it isn't a file"),
+        (Path.mkdir, "Is a directory"),
+        (pipe, "not a file"),
+        (device, "not a file"),
         (loop, "symbolic links"),
         (nowhere, "the file is gone"),
     ],
@@ -101,7 +101,7 @@ def test_a_file_that_becomes_a_folder_and_a_file_again(provider: FilesProvider, 
     path = folder / "a.flagd.json"
     path.unlink()
     path.mkdir()
-    assert until(lambda: "it isn't a file" in provider.serving.stale)
+    assert until(lambda: "Is a directory" in provider.serving.stale)
     assert value() == "red"
     path.rmdir()
     write_flags(path, {"colour": flag("blue")})
