@@ -23,7 +23,7 @@ The figures that windsock was to reach, beside what the tables below found on th
 _RECORDED = (
     "the record names the fields used, so each first read calls a Python function that finds the value and "
     "remembers it; `bench.reads` measures an empty function in its place too. A compiled descriptor "
-    "(propcache's) was timed at five sixths of ours a read, since keeping the value costs as much"
+    "(propcache's) took five sixths of ours a read on a busy machine, since keeping the value costs as much"
 )
 _TWO_FLAGS = "what surrounds the call, in Python, is the rest"
 _VALUE = "row committed → value in a service (p50 / p99)"
@@ -33,10 +33,10 @@ _STARTED = "measured at a load of {load}"
 _MISSES = (
     "without a list a call takes 1.5 µs; the hash for the shard takes 0.5, the lookup in the index 0.9, and "
     "memory that isn't in the processor's cache nearly 1. marisa-trie takes twice the lookup's time; "
-    "CPython's private SHA-256 would save 0.15"
+    "CPython's private SHA-256 would save about 0.15"
 )
 _WRITES_LEAST = 0.8
-_SECOND_ROW = "a logged change is a second row, and the mirror shares the cores"
+_SECOND_ROW = "a logged change is one more row, and the mirror shares the cores; measured with two more rows"
 _TEN_MILLION = "mirror_ten_million.md"
 
 _GROWTH = """## What grows with size
@@ -122,11 +122,12 @@ _WRITES = """## The application's own writes
 """
 
 _WRITES_AFTER = """
-A changed assignment writes one more row: its history, which the mirror follows. Before, it wrote two, one
-into the log and one into the history, and 16 and 64 clients had 0.50 and 0.51 where one row has 0.86 and
-0.69 (durable, without a mirror, in one run on two busy cores). In the same run an empty trigger had 0.82 and
-1.01; two rows, the log's unlogged, 0.54 and 0.53, as the processor and not the disk is what a second row
-costs. A trigger for each row had 0.94 and 0.73, but calls a function for each row of a large statement. No
+The table is older than the last change: a changed assignment now writes one more row, its history, which the
+mirror follows. Before, it wrote two, one into the log and one into the history. In a prototype, measured in
+one run on two busy cores, durable and without a mirror, 16 and 64 clients had 0.50 and 0.51 with two rows and
+0.86 and 0.69 with one. In the same run an empty trigger had 0.82 and 1.01; two rows, the log's unlogged, 0.54
+and 0.53, as the processor and not the disk is what a second row costs. A trigger for each row had 0.94 and
+0.73, but calls a function for each row of a large statement. No
 row at all would need a column and an index in the application's own table.
 """
 
