@@ -214,6 +214,6 @@ def test_the_command_tells_the_past_and_checks_it_against_the_log(database, sql,
 
 
 def test_the_history_never_blocks_a_sign_up(database, sql):
-    sql("drop table windsock.assignment_history")
+    sql("drop table windsock.assignment_history cascade")
     sql("insert into profiles (id, config_id) select gen_random_uuid(), id from app_configurations")
     assert sql("select count(*) from profiles").fetchone() == (1,)
