@@ -75,7 +75,8 @@ $$;
 revoke all on function windsock.log_assignments() from public;
 
 -- As before; but the history isn't cut, only thinned: of a user who was assigned again and again within a minute, it
--- keeps the minute's last. The transaction ids that a dump brought from a server with higher ones are forgotten in both.
+-- keeps the minute's last. Its rows without a user say only that any row may have changed, and are cut with the log. The
+-- transaction ids that a dump brought from a server with higher ones are forgotten in both.
 create or replace function windsock.cut_log(keep pg_catalog.interval, most bigint) returns pg_catalog.void
 language sql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -104,8 +105,21 @@ as $$
             limit most
         ))
         returning xid
+    ), nameless as (
+        delete from windsock.assignment_history
+        where (xid, id) in (
+            select xid, id from windsock.assignment_history
+            where user_id is null
+                and changed_at < pg_catalog.now() - keep
+                and xid < pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())
+            order by changed_at
+            limit most
+        )
+        returning xid
     ), newest as (
-        select xid from old order by xid desc limit 1 -- max() knows xid8 only since PostgreSQL 15
+        select xid
+        from (select xid from old union all select xid from nameless) gone
+        order by xid desc limit 1 -- max() knows xid8 only since PostgreSQL 15
     )
     update windsock.change_log_cut
     set xid = greatest(change_log_cut.xid, newest.xid)

@@ -16,9 +16,10 @@ begin
         revoke update on windsock.withdrawals from windsock_writer;
         grant update (reason, withdrawn_at, expires_at, lifted_at) on windsock.withdrawals to windsock_writer;
     end if;
-    -- Functions do both of these since 20260222000026 and 20260222000027.
+    -- Functions cut the log since 20260222000026 and 20260222000027, and the mirror reads it through windsock.changes. One
+    -- of an older version, which reads the table, finds that it may not, and reads everything at each poll.
     if exists (select from pg_catalog.pg_roles where rolname = 'windsock_mirror') then
-        revoke delete on windsock.change_log from windsock_mirror;
+        revoke select, delete on windsock.change_log from windsock_mirror;
         revoke update on windsock.change_log_cut from windsock_mirror;
     end if;
     if exists (select from pg_catalog.pg_roles where rolname = 'windsock_api') then

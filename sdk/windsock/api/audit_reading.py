@@ -65,6 +65,4 @@ def _shown(declaration: Declaration, pointer: str, ends: list[object]) -> list[o
 def _path(pointer: str) -> FieldPath:
     """The field that a pointer into a configuration refers to."""
     tokens = tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
-    return (
-        tokens[2:] if tokens[:1] and tokens[0] in (ENVIRONMENTS, "variants") and len(tokens) > 2 else tokens
-    )
+    return tokens[2:] if len(tokens) > 2 and tokens[0] in (ENVIRONMENTS, "variants") else tokens

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -157,9 +158,9 @@ def _names(values: Sequence[JsonValue]) -> set[str]:
 
 def _errors(steps: Sequence[PlanStep], keys: Sequence[str]) -> Iterator[str]:
     """The linter's errors about the flags that change."""
-    for step in steps:
-        for key in keys if step.after is not None else ():
-            for each in lint((step.after or "").encode(), step.path, only=key).findings:
+    for step, key in product(steps, keys):
+        if step.after is not None:
+            for each in lint(step.after.encode(), step.path, only=key).findings:
                 if each.level is Level.ERROR:
                     yield f"{each.code}: {each.pointer}: {each.message}"
 

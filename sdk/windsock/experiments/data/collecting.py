@@ -108,7 +108,7 @@ class _Collector:
             sql=self._sql,
             segments=() if unsplit or not goals else tuple(parts(goals, experiment.segments)),
             unsplit=unsplit,
-            slow_ms=self._slow(unit_table.analysed(every, moment)) if exposed.total else {},
+            slow_ms=self._slow(unit_table.analysed(every, moment)) if exposed.total and self._whole else {},
         )
 
     def _unsplit(self, chosen: ir.Table) -> str:
