@@ -201,8 +201,11 @@ TREES: dict[str, Callable[[Path], None]] = {
 def test_trees_of_python(folder, name, write):
     write({"f": boolean()})
     TREES[name](folder)
-    for command in (("refs",), ("stale",), ("refs", "--json")):
-        checked(folder, command, limit=60)  # for as much as one search parses
+    try:
+        for command in (("refs",), ("stale",), ("refs", "--json")):
+            checked(folder, command, limit=60)  # for as much as one search parses
+    finally:  # pytest removes old folders by recursion, which ends at Python's stack
+        subprocess.run(["rm", "-rf", str(folder / "d")], check=True)
 
 
 def test_a_link_out_of_the_folder_is_not_searched(folder, windsock, tmp_path_factory):
