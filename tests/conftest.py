@@ -16,7 +16,7 @@ from tests.left_behind import nothing_is_left
 from tests.postgres_proxy import Proxy
 from windsock.postgres import embedded
 from windsock.settings.process import process
-from windsock.settings.resolution import Resolver
+from windsock.settings.resolver import Resolver
 
 _SLOW = (
     "api/test_processes.py", "cli", "client/test_hooks.py", "client/test_internals.py",

@@ -10,7 +10,7 @@ from tests.flagfiles import object_flag, profile_flag, write_flags
 import windsock
 from windsock.providers.files import FilesProvider
 from windsock.settings.layers import Layer, Origin
-from windsock.settings.laying import resolve
+from windsock.settings.laying import merge_layers
 from windsock.settings.process import process
 
 CONFIG = "3f0c2f5e-3a53-4a3f-9d6c-0b6f6f6d0001"
@@ -39,7 +39,7 @@ class Job(windsock.Settings, flag="job"):
 
 
 def above_the_code(values: dict[str, object]):
-    return resolve(Job.__windsock__.declaration, [Layer(Origin("profile"), values)])
+    return merge_layers(Job.__windsock__.declaration, [Layer(Origin("profile"), values)])
 
 
 def test_an_experiment_is_above_the_environment(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

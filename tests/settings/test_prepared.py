@@ -123,17 +123,17 @@ def test_only_the_rule_that_tells_users_apart_is_called(
     serve({"prepared": BASES["by environment"], "prepared.profile": PROFILES["by user"]}, environment="test")
     assert [Prepared.for_user(user).profile for user in ("ann", "ann", "bob")] == ["p", "p", "code"]
     resolver = Prepared.__windsock__
-    assert len(resolver._prepared.given) == 2
-    assert all(type(chosen) is not tuple for chosen in resolver._prepared.given)
+    assert len(resolver._prepared.served) == 2
+    assert all(type(chosen) is not tuple for chosen in resolver._prepared.served)
 
 
 def test_memory_for_distinct_errors_is_bounded(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("windsock.settings.prepared._GIVEN_MAX", 10)
+    monkeypatch.setattr("windsock.settings.prepared._SERVED_MAX", 10)
     lost = object_flag({"on": {"base": "on"}}, "on", {"var": "tier"})
     serve({"prepared": lost, "prepared.profile": PROFILES["by user"]})
     for number in range(50):
         assert Prepared.for_user("ann", tier=f"lost-{number}").base == "code"
-    assert len(Prepared.__windsock__._prepared.given) <= 10
+    assert len(Prepared.__windsock__._prepared.served) <= 10
 
 
 def test_a_set_that_is_published_is_seen_at_once(serve: Serve) -> None:

@@ -74,16 +74,16 @@ def test_a_value_that_is_withdrawn_while_settings_are_made_does_not_come_back(
     serve({"slow": object_flag({"on": {"port": 5}}, "on")})
     resolver = Slow.__windsock__
     resolved, withdrawn = threading.Event(), threading.Event()
-    laid = resolver.laid
+    resolve_layers = resolver.resolve_layers
 
     def slowly(*arguments: Any, **options: Any) -> Any:
-        found = laid(*arguments, **options)
+        found = resolve_layers(*arguments, **options)
         if not resolved.is_set():
             resolved.set()
             assert withdrawn.wait(60)
         return found
 
-    monkeypatch.setattr(resolver, "laid", slowly)
+    monkeypatch.setattr(resolver, "resolve_layers", slowly)
 
     def withdraw() -> int:
         assert resolved.wait(60)

@@ -15,7 +15,7 @@ from windsock.gitops.withdrawing import withdrawals
 from windsock.healing.quarantine import Withdrawal
 from windsock.postgres.migrations import connect
 from windsock.provenance import Explanation, explain
-from windsock.provenance.past import History, Past, given, read_history
+from windsock.provenance.past import History, Past, read_history, resolution_of
 from windsock.provenance.rule import RuleStep, trace
 from windsock.settings.place import fingerprint
 from windsock.settings.settings import Settings
@@ -155,7 +155,7 @@ def _explained_from(
     flag = asked.settings_class.__windsock__.declaration.flag
     row = next((row for row in rows if row.flag == flag and row.requested_at <= when), None)
     context = {**asked.attributes, "targetingKey": asked.user}
-    keys = [outcome.flag_key for outcome in given(view).outcomes]
+    keys = [outcome.flag_key for outcome in resolution_of(view).outcomes]
     # the row may have the hash of the id; assignments have the id itself
     logged = row and replace(row, user_id=asked.user)
     log = _against_the_log(past, logged, asked.attributes)

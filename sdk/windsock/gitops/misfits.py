@@ -17,7 +17,7 @@ from windsock.nested import at, holds, leaf_paths
 from windsock.settings.declaration import Declaration
 from windsock.settings.feature_values import DeclaredFeature
 from windsock.settings.layers import Layer, Origin
-from windsock.settings.laying import resolve
+from windsock.settings.laying import merge_layers
 from windsock.text import short
 
 MOST_COMBINATIONS = 10_000
@@ -140,7 +140,7 @@ def _combinations(arms: Sequence[_Variant], profiles: Sequence[_Variant]) -> Ite
 def _refused(declaration: Declaration, variants: Sequence[_Variant]) -> Iterator[Misfit]:
     name = declaration.settings_class.__name__
     by_origin = {id(variant.layer.origin): variant for variant in variants}
-    for refusal in resolve(declaration, [variant.layer for variant in variants], lenient=True).refusals:
+    for refusal in merge_layers(declaration, [variant.layer for variant in variants], lenient=True).refusals:
         variant = by_origin[id(refusal.origin)]
         field = ".".join(refusal.path)
         message = f"{name}.{field} refuses {refusal.value!r:.80}: {refusal.message}"

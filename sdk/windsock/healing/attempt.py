@@ -17,17 +17,17 @@ from windsock.healing.quarantine import Fault, quarantine
 from windsock.healing.rungs import lowered
 from windsock.healing.watch import watch_over
 from windsock.logs import get_logger
-from windsock.settings.given import Given, Resolution
 from windsock.settings.place import ValueKey, fingerprint
 from windsock.settings.process import process
+from windsock.settings.resolution import Resolution, ServedResolution
 from windsock.settings.settings import Settings, new_view
 from windsock.settings.views import (
     ViewTrace,
-    fallen_of,
+    fallback_of,
     fields_read,
-    given_of,
     key_of,
-    set_fallen,
+    served_of,
+    set_fallback,
     set_healed,
 )
 from windsock.text import short
@@ -63,7 +63,7 @@ class Attempt(Generic[S]):
     error: Exception | None = None
     _last: Exception | None = None
     _end: float | None = None
-    _given: Given | None = None
+    _served: ServedResolution | None = None
     _key: str | None = None
     _fresh = True
     _healed: tuple[Healed, ...] = ()
@@ -79,18 +79,18 @@ class Attempt(Generic[S]):
         self._classifier = classifier
         if deadline is not None and deadline != math.inf:
             self._end = time.monotonic() + deadline
-        given = given_of(settings)
-        if given is None:
+        served = served_of(settings)
+        if served is None:
             return
         self._key = key_of(settings)
         self._request = current_request()
-        fallen = fallen_of(settings)
-        if fallen is None and process.withdrawn:
-            given, self._probe = quarantine.probed(type(settings), given)
-        self._first = given.resolution
-        if fallen is not None:
-            given, self._healed, self._fresh = fallen.to, fallen.unrecorded, False
-        self._pass(given)
+        fallback = fallback_of(settings)
+        if fallback is None and process.withdrawn:
+            served, self._probe = quarantine.probed(type(settings), served)
+        self._first = served.resolution
+        if fallback is not None:
+            served, self._healed, self._fresh = fallback.replacement, fallback.unrecorded, False
+        self._pass(served)
 
     def left(self) -> float | None:
         """Seconds until the deadline, 0.0 after it; None without one."""
@@ -108,13 +108,13 @@ class Attempt(Generic[S]):
 
     def succeeded(self) -> None:
         """Report what was healed; outside a request, record the use here."""
-        if self._given is None:
+        if self._served is None:
             return
         try:
             if self._healed:
                 self._blame()
             elif self._fresh:
-                self._went_well(self._given.resolution)
+                self._went_well(self._served.resolution)
             if self._request is None and installed() is not None:
                 record(ViewTrace(self.settings).use())
         except KeyboardInterrupt:
@@ -124,7 +124,7 @@ class Attempt(Generic[S]):
 
     def failed_midway(self, error: Exception) -> None:
         """Report that a stream failed after its first item: it was already delivered, so nothing is rerun."""
-        if self._given is None:
+        if self._served is None:
             return
         try:
             suspects = self._suspects(error)
@@ -142,9 +142,9 @@ class Attempt(Generic[S]):
 
     def _lower(self, error: Exception) -> bool:
         self._follow(error)
-        if self._given is None:
+        if self._served is None:
             return False
-        resolution = self._given.resolution
+        resolution = self._served.resolution
         resolver = type(self.settings).__windsock__
         first = self._last is error and self.error is error
         if first and self._fresh:
@@ -163,14 +163,14 @@ class Attempt(Generic[S]):
         falling = list(verdict.fields) if self._named_only else suspects
         last_good = quarantine.last_good.below(resolver, resolution, falling)
         below = lowered(resolver, resolution, falling, last_good)
-        fell_to = {name: below.resolved.origins[name].layer for name in falling}
+        fell_to = {name: below.merged.origins[name].layer for name in falling}
         self._healed += self._account(error, fell_to)
         if verdict.blame is Blame.VALUE:
             self._faults += self._faults_of(error, resolution, verdict.fields or tuple(suspects))
         self._fell |= set(falling)
-        given = Given(below, self._given.serving)
-        set_fallen(self._caller, given, self._healed)
-        self._pass(given)
+        served = ServedResolution(below, self._served.serving)
+        set_fallback(self._caller, served, self._healed)
+        self._pass(served)
         return True
 
     def _follow(self, error: Exception) -> None:
@@ -183,9 +183,9 @@ class Attempt(Generic[S]):
 
     def _suspects(self, error: Exception) -> list[str]:
         """The tuned fields that the call read, except those already lowered by a heal inside it."""
-        if self._given is None:
+        if self._served is None:
             return []
-        origins = self._given.resolution.resolved.origins
+        origins = self._served.resolution.merged.origins
         flag = type(self.settings).__windsock__.declaration.flag
         exhausted = {mark for each in chain(error) for mark in _marks(each)}
         return [
@@ -205,10 +205,10 @@ class Attempt(Generic[S]):
 
     def _judge(self, error: Exception, suspects: list[str]) -> Verdict:
         """Ask the classifier; if it raises, returns something else or takes too long, blame is unknown."""
-        if self._given is None:
+        if self._served is None:
             return Verdict(Blame.UNKNOWN)
         secrets = type(self.settings).__windsock__.declaration.secrets
-        values = {name: self._given.resolution.values[name] for name in suspects if name not in secrets}
+        values = {name: self._served.resolution.values[name] for name in suspects if name not in secrets}
         try:
             if self._end is None:
                 verdict = self._classifier(error, values)
@@ -224,17 +224,17 @@ class Attempt(Generic[S]):
 
     def _account(self, error: Exception, fell_to: dict[str, str]) -> tuple[Healed, ...]:
         """The record of this failure for a row of `usage_logs`."""
-        if self._given is None:
+        if self._served is None:
             return ()
         declaration = type(self.settings).__windsock__.declaration
         text = self._text(error)
-        shown = declaration.shown({name: self._given.resolution.values[name] for name in fell_to})
+        shown = declaration.shown({name: self._served.resolution.values[name] for name in fell_to})
         return tuple(Healed(name, shown[name], text, layer) for name, layer in fell_to.items())
 
     def _text(self, error: Exception) -> str:
-        if self._given is None:
+        if self._served is None:
             return describe(error)
-        values = self._given.resolution.values
+        values = self._served.resolution.values
         secrets = type(self.settings).__windsock__.declaration.secrets
         return describe(error, _secrets_in([values[name] for name in secrets]))
 
@@ -245,9 +245,9 @@ class Attempt(Generic[S]):
         request_id = uuid4().hex if self._request is None else self._request.request_id
         faults = []
         for name in names:
-            key = resolver.place(resolution.resolved.origins[name], name)
+            key = resolver.place(resolution.merged.origins[name], name)
             if key is not None:
-                value = resolution.found(name)
+                value = resolution.raw_value(name)
                 faults.append(
                     Fault(
                         *key, fingerprint(value), resolver.json_of(name, value), self._text(error), request_id
@@ -258,8 +258,8 @@ class Attempt(Generic[S]):
     def _blame(self) -> None:
         """A lower rung worked: report it, and count faults caused by the values themselves."""
         set_healed(self.settings, self._healed)
-        if self._given is not None:
-            set_fallen(self._caller, self._given, ())  # reported once, even if the call is repeated
+        if self._served is not None:
+            set_fallback(self._caller, self._served, ())  # reported once, even if the call is repeated
         user = None if self._key is None else stored_user_id(self._key, user_id_key())
         shown = type(self.settings).__windsock__.declaration.shown(
             {each.field: getattr(self.settings, each.field) for each in self._healed}
@@ -269,7 +269,7 @@ class Attempt(Generic[S]):
             logger.error(
                 "%s.%s=%s (%s) failed: %s; falling back to %s (%s), answered%s",
                 type(self.settings).__name__, each.field, short(each.failed_value),
-                self._first.resolved.origins[each.field], each.error,
+                self._first.merged.origins[each.field], each.error,
                 short(shown[each.field]), each.fell_to, f" for user {user}" if user else "",
             )  # fmt: skip
         for fault in self._faults:
@@ -290,10 +290,10 @@ class Attempt(Generic[S]):
         if self._probe is not None and self._probe[2] in read:
             quarantine.probe_went_well(self._probe)
 
-    def _pass(self, given: Given) -> None:
+    def _pass(self, served: ServedResolution) -> None:
         """Create a separate view for the call, so that its reads are the call's reads."""
-        self._given = given
-        self.settings = new_view(type(self.settings), given, self._key)
+        self._served = served
+        self.settings = new_view(type(self.settings), served, self._key)
         if self._request is not None:
             trace = ViewTrace(self.settings)
             self._traces = (*self._traces, trace)

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from windsock.settings.given import Resolution
 from windsock.settings.layers import plain
 from windsock.settings.place import ValueKey, fingerprint
-from windsock.settings.resolution import LAST_GOOD, Resolver
+from windsock.settings.resolution import Resolution
+from windsock.settings.resolver import LAST_GOOD, Resolver
 
 _MAX = 10_000
 """Maximum places remembered per process; the oldest is forgotten first."""
@@ -20,7 +20,7 @@ class LastGood:
     def learn(self, resolver: Resolver, resolution: Resolution, names: Iterable[str]) -> None:
         """Remember the values of the fields that a successful call read."""
         for name in names:
-            origin = resolution.resolved.origins.get(name)
+            origin = resolution.merged.origins.get(name)
             key = None if origin is None else resolver.place(origin, name)
             if key is not None:
                 self._values.pop(key, None)  # relearned, so now the newest
@@ -32,7 +32,7 @@ class LastGood:
         """The previously working value of each field whose value has changed since."""
         found = {}
         for name in names:
-            origin = resolution.resolved.origins[name]
+            origin = resolution.merged.origins[name]
             key = None if origin.layer == LAST_GOOD else resolver.place(origin, name)
             if key is None or key not in self._values:
                 continue

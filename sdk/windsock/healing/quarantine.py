@@ -18,10 +18,10 @@ from windsock.healing.last_good import LastGood
 from windsock.healing.rungs import on_probation
 from windsock.healing.watch import watch_over
 from windsock.logs import get_logger
-from windsock.settings.given import Given, Resolution
 from windsock.settings.place import ValueKey, fingerprint
 from windsock.settings.process import process
-from windsock.settings.resolution import Resolver
+from windsock.settings.resolution import Resolution, ServedResolution
+from windsock.settings.resolver import Resolver
 
 logger = get_logger("windsock.healing")
 
@@ -251,14 +251,16 @@ class Quarantine:
             self._held = held
             self._apply()
 
-    def probed(self, settings_class: type, given: Given) -> tuple[Given, ValueKey | None]:
+    def probed(
+        self, settings_class: type, served: ServedResolution
+    ) -> tuple[ServedResolution, ValueKey | None]:
         """Let one call in a hundred try one of its withdrawn values, and return which one.
 
         Only one value is tried at a time, the least recently probed, so that of several values withdrawn
         together, the innocent ones come back. A value that the mirror has removed from the flag is tried if
         this process had loaded it before.
         """
-        resolution = given.resolution
+        resolution = served.resolution
         resolver: Resolver = settings_class.__windsock__  # type: ignore[attr-defined]  # a Settings class
         keys = [
             key
@@ -266,18 +268,18 @@ class Quarantine:
             for key in self._places.get((flag, outcome.variant), ())
         ]
         if not keys or (turn := next(self._turn)) % PROBE_EVERY:
-            return given, None
+            return served, None
         self.expire()
         with self._lock:
             held = min((self._held[key] for key in keys if key in self._held), key=_last_tried, default=None)
             if held is None:
-                return given, None
+                return served, None
             held.tried = turn
         value = self._value_of(held.withdrawal, resolver, resolution)
         if value is None:
-            return given, None
+            return served, None
         key = held.withdrawal.key
-        return Given(on_probation(resolver, resolution, key, value), given.serving), key
+        return ServedResolution(on_probation(resolver, resolution, key, value), served.serving), key
 
     def probe_went_well(self, key: ValueKey) -> None:
         """Count a successful probe; the third in a row lifts the withdrawal."""

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from windsock.settings.given import Resolution
 from windsock.settings.layers import Layer, Origin
-from windsock.settings.laying import resolve, without_fields
+from windsock.settings.laying import merge_layers, without_fields
 from windsock.settings.place import ValueKey
 from windsock.settings.process import process
-from windsock.settings.resolution import LAST_GOOD, Resolver
+from windsock.settings.resolution import Resolution
+from windsock.settings.resolver import LAST_GOOD, Resolver
 from windsock.settings.tally import Tally
 
 
@@ -26,10 +26,10 @@ def lowered(
     while unchanged := [
         name
         for name in dropped
-        if found.values[name] == resolution.values[name] and found.resolved.origins[name].layer != "default"
+        if found.values[name] == resolution.values[name] and found.merged.origins[name].layer != "default"
     ]:
         for name in unchanged:
-            dropped[name].add(found.resolved.origins[name])
+            dropped[name].add(found.merged.origins[name])
         found = _without(resolver, resolution, dropped, known)
     return found
 
@@ -45,7 +45,9 @@ def on_probation(resolver: Resolver, resolution: Resolution, key: ValueKey, valu
         else:
             layers.append(layer)
     others = {each: gone for each, gone in process.withdrawn.items() if each != key}
-    return resolver.laid(resolution.outcomes, resolution.arms, layers, others, excluded=resolution.excluded)
+    return resolver.resolve_layers(
+        resolution.outcomes, resolution.arms, layers, others, excluded=resolution.excluded
+    )
 
 
 def _without(
@@ -60,11 +62,11 @@ def _without(
             layer,
             {name for name in dropped if layer.origin in dropped[name]},
         )
-        for layer in resolution.resolved.applied[1:]
+        for layer in resolution.merged.applied[1:]
     ]
     for name, value in known.items():
-        origin = replace(resolution.resolved.origins[name], layer=LAST_GOOD)
+        origin = replace(resolution.merged.origins[name], layer=LAST_GOOD)
         if origin not in dropped[name]:
             layers.append(Layer(origin, {name: value}))
-    resolved = resolve(resolver.declaration, layers)
-    return replace(resolution, values=resolved.values, resolved=resolved, tally=Tally())
+    merged = merge_layers(resolver.declaration, layers)
+    return replace(resolution, values=merged.values, merged=merged, tally=Tally())

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from windsock.healing.attribution import Evidence, Window, threshold
 from windsock.logs import get_logger
-from windsock.settings.given import Resolution
 from windsock.settings.place import ValueKey
-from windsock.settings.resolution import Resolver
+from windsock.settings.resolution import Resolution
+from windsock.settings.resolver import Resolver
 from windsock.settings.tally import Period, Tally
 
 logger = get_logger("windsock.healing")
@@ -85,9 +85,9 @@ class Watch:
             tally.calls += 1
             tally.faults += 1
             for name in names:
-                key = self._resolver.place(resolution.resolved.origins[name], name)
+                key = self._resolver.place(resolution.merged.origins[name], name)
                 if key is not None:
-                    self._read[key[:2]][key] = resolution.found(name)
+                    self._read[key[:2]][key] = resolution.raw_value(name)
 
     def close(self) -> dict[Place, Accused]:
         """End the window if it's due; return the variants now accused."""
@@ -149,7 +149,7 @@ class Watch:
 
     def _places(self, resolution: Resolution) -> frozenset[Place]:
         """The variants that contributed a value, excluding the code and process layers."""
-        layers = (layer for layer in resolution.resolved.applied if layer.values)
+        layers = (layer for layer in resolution.merged.applied if layer.values)
         keys = (self._resolver.place(layer.origin, "") for layer in layers)
         return frozenset(key[:2] for key in keys if key is not None)
 

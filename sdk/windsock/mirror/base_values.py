@@ -16,7 +16,7 @@ from windsock.mirror.id_lists import json_text
 from windsock.plain_files import read_plain
 from windsock.settings.declaration import Declaration
 from windsock.settings.layers import Layer, Origin
-from windsock.settings.laying import resolve
+from windsock.settings.laying import merge_layers
 from windsock.text import one_line
 
 _log = get_logger("windsock.mirror")
@@ -168,7 +168,7 @@ class BaseReader:
             layers.append(Layer(origin, experiment.value))
         name = self._declaration.settings_class.__name__
         try:
-            resolved = resolve(self._declaration, layers)
+            resolved = merge_layers(self._declaration, layers)
         except Exception as error:
             raise _NoValuesError(f"{name}: {one_line(error)}") from error
         refused = [f"{name}.{'.'.join(each.path)}: {each.message}" for each in resolved.refusals]

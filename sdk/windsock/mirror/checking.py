@@ -8,7 +8,7 @@ from windsock.mirror.documents import Profile
 from windsock.mirror.rows import ConfigurationRow, HeldBackError, read_profile, read_settings
 from windsock.settings.declaration import Declaration
 from windsock.settings.layers import Layer, Origin
-from windsock.settings.laying import resolve
+from windsock.settings.laying import merge_layers
 from windsock.settings.settings import Settings
 from windsock.text import did_you_mean
 
@@ -38,7 +38,9 @@ def faults(
         part = part_of(settings, each, declarations)
         found = list(each.unknown(part))
         layer = Layer(Origin("profile", each.profile_flag, name), part)
-        found += [(each.path, each.message) for each in (resolve(each, [layer]).refusals if part else ())]
+        found += [
+            (each.path, each.message) for each in (merge_layers(each, [layer]).refusals if part else ())
+        ]
         for path, message in dict.fromkeys(found):
             yield ".".join(path), message
 
@@ -112,7 +114,7 @@ class Fitting:
                 layer = Layer(Origin("profile", declaration.profile_flag, config_id), json.loads(text))
                 found += [
                     f"{declaration.settings_class.__name__}.{'.'.join(refusal.path)}: {refusal.message}"
-                    for refusal in resolve(declaration, [layer], lenient=True).refusals
+                    for refusal in merge_layers(declaration, [layer], lenient=True).refusals
                 ]
         if found and self._hold_back:
             raise HeldBackError("; ".join(found))

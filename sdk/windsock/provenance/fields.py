@@ -8,12 +8,12 @@ from openfeature.evaluation_context import EvaluationContextAttribute
 from windsock.nested import FieldPath, at, says
 from windsock.provenance.explanation import Explanation, Provenance, reason_of
 from windsock.settings.declaration import Declaration
-from windsock.settings.given import Resolution
-from windsock.settings.layers import Origin, Refusal, Resolved
+from windsock.settings.layers import MergedLayers, Origin, Refusal
 from windsock.settings.process import process
-from windsock.settings.resolution import config_name
+from windsock.settings.resolution import Resolution
+from windsock.settings.resolver import config_name
 from windsock.settings.settings import Settings
-from windsock.settings.views import given_of, key_of
+from windsock.settings.views import key_of, served_of
 from windsock.text import MASK
 
 if TYPE_CHECKING:
@@ -49,13 +49,13 @@ def explain(
     if targeting_key is not None or attributes:
         name = type(settings).__name__
         raise TypeError(f"these settings already have a user: write explain({name}.for_user(user_id, …))")
-    given = given_of(settings)
-    if given is None:
+    served = served_of(settings)
+    if served is None:
         name = type(settings).__name__
         raise TypeError(
             f"{name}(…) is an ordinary instance; explain what {name}.for_user(…) or {name}.live() returns"
         )
-    resolution, serving = given.resolution, given.serving
+    resolution, serving = served.resolution, served.serving
     declaration = type(settings).__windsock__.declaration
     return Explanation(
         name=type(settings).__name__,
@@ -67,8 +67,8 @@ def explain(
         config_id=resolution.config_id,
         config_name=_config_name(resolution),
         reasons=_reasons(resolution),
-        fields=tuple(_provenance(declaration, resolution.resolved)),
-        refused=tuple(_refused(refusal) for refusal in resolution.resolved.refusals),
+        fields=tuple(_provenance(declaration, resolution.merged)),
+        refused=tuple(_refused(refusal) for refusal in resolution.merged.refusals),
         excluded=resolution.excluded,
     )
 
@@ -77,8 +77,8 @@ def _reasons(resolution: Resolution) -> dict[str, str]:
     return {outcome.flag_key: reason_of(outcome) for outcome in resolution.outcomes}
 
 
-def _provenance(declaration: Declaration, resolved: Resolved) -> list[Provenance]:
-    shown = declaration.shown(resolved.values)
+def _provenance(declaration: Declaration, merged: MergedLayers) -> list[Provenance]:
+    shown = declaration.shown(merged.values)
     return [
         Provenance(
             field=".".join(path),
@@ -88,14 +88,14 @@ def _provenance(declaration: Declaration, resolved: Resolved) -> list[Provenance
             variant=origin.variant,
             config_id=origin.config_id,
             variable=origin.variable(path),
-            shadowed=_below(resolved, path, origin),
+            shadowed=_below(merged, path, origin),
         )
-        for path, origin in resolved.leaves().items()
+        for path, origin in merged.leaves().items()
     ]
 
 
-def _below(resolved: Resolved, path: FieldPath, origin: Origin) -> tuple[str, ...]:
-    weaker = takewhile(lambda layer: layer.origin is not origin, resolved.applied[1:])
+def _below(merged: MergedLayers, path: FieldPath, origin: Origin) -> tuple[str, ...]:
+    weaker = takewhile(lambda layer: layer.origin is not origin, merged.applied[1:])
     return tuple(reversed([layer.origin.layer for layer in weaker if says(layer.values, path)]))
 
 

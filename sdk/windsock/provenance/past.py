@@ -15,9 +15,9 @@ from windsock.postgres.queries import load_queries
 from windsock.providers.base import Serving
 from windsock.providers.compiled import AnyFlag
 from windsock.providers.shards import sharded
-from windsock.settings.given import Given, Resolution
+from windsock.settings.resolution import Resolution, ServedResolution
 from windsock.settings.settings import Settings, new_view
-from windsock.settings.views import given_of
+from windsock.settings.views import served_of
 from windsock.usage import UsageRecord
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Past:
         context = {"environment": self._environment, **attributes, "targetingKey": user}
         resolution = self._resolver.resolve_with(flags, context)
         revision = self._sets[index].revision if index >= 0 else ""
-        return new_view(self._class, Given(resolution, Serving("Git", revision)), user)
+        return new_view(self._class, ServedResolution(resolution, Serving("Git", revision)), user)
 
     def differences(
         self, row: UsageRecord, attributes: Mapping[str, object] | None = None, lag: timedelta = LAG
@@ -121,7 +121,7 @@ class Past:
         return min(found, key=len)
 
     def _compare(self, row: UsageRecord, settings: Settings) -> list[str]:
-        resolution = given(settings)
+        resolution = resolution_of(settings)
         wanted: dict[str, object] = {
             "variant": resolution.deciding.variant,
             "config_id": resolution.config_id,
@@ -131,7 +131,7 @@ class Past:
             "config_id": None if row.config_id is None else str(row.config_id),
         }
         if row.experiment is not None:  # rows written before this column existed have no value
-            exposed = resolution.exposed(row.values) or (None, None)
+            exposed = resolution.exposure(row.values) or (None, None)
             wanted["experiment"], wanted["arm"] = exposed
             logged["experiment"], logged["arm"] = row.experiment, row.arm
         used = dict(row.values) | {str(each["field"]): each["failed_value"] for each in reversed(row.healed)}
@@ -179,9 +179,9 @@ class Past:
         return CompiledFlag(document.flags[key])
 
 
-def given(settings: Settings) -> Resolution:
+def resolution_of(settings: Settings) -> Resolution:
     """The resolution behind a view created by `Past.at`."""
-    found = given_of(settings)
+    found = served_of(settings)
     if found is None:
         raise TypeError("an ordinary instance has no resolution; pass what `Past.at` returned")
     return found.resolution

@@ -10,7 +10,7 @@ from windsock.healing.mirrors import MirrorReport, mirror_reports
 from windsock.healing.quarantine import Withdrawal, quarantine
 from windsock.providers.base import Serving, ServingProvider
 from windsock.settings.process import process
-from windsock.settings.resolution import Resolver
+from windsock.settings.resolver import Resolver
 from windsock.usage.data import UsageHealth
 from windsock.usage.request import installed
 

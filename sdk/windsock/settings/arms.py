@@ -28,19 +28,19 @@ def arm_of(outcome: Outcome, *, excluded: str | None) -> Arm | None:
         outcome: The outcome of the experiment's flag.
         excluded: Why the unit doesn't count; None if it does.
     """
-    said = outcome.flag_metadata
+    metadata = outcome.flag_metadata
     if outcome.variant is None or outcome.reason in _NOT_TARGETED:
         return None
-    allocation, version = said.get(f"{ALLOCATION}{outcome.variant}"), said.get(VERSION)
+    allocation, version = metadata.get(f"{ALLOCATION}{outcome.variant}"), metadata.get(VERSION)
     return Arm(
-        experiment=str(said.get(EXPERIMENT, outcome.flag_key)),
+        experiment=str(metadata.get(EXPERIMENT, outcome.flag_key)),
         name=outcome.variant,
         flag=outcome.flag_key,
         reason=outcome.reason,
         version=int(version) if isinstance(version, int | float) else 1,
         allocation=float(allocation) if isinstance(allocation, int | float) else None,
-        unit=str(said.get(UNIT, "user")),
-        segments=tuple(str(said.get(SEGMENTS, "")).split()),
+        unit=str(metadata.get(UNIT, "user")),
+        segments=tuple(str(metadata.get(SEGMENTS, "")).split()),
         excluded=excluded,
     )
 

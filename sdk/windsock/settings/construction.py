@@ -11,8 +11,8 @@ from windsock.logs import get_logger
 from windsock.settings import sources
 from windsock.settings.declaration import Declaration
 from windsock.settings.layers import Refusal
-from windsock.settings.laying import resolve
-from windsock.settings.trial import ARGUMENTS, COMMAND_LINE, Trial
+from windsock.settings.laying import merge_layers
+from windsock.settings.validation import ARGUMENTS, COMMAND_LINE, LayerValidator
 
 logger = get_logger("windsock.settings")
 
@@ -48,13 +48,15 @@ def passed_on(settings_class: type[BaseSettings]) -> Passed:
     return passed
 
 
-def construct(declaration: Declaration, instance: BaseSettings, given: dict[str, Any]) -> tuple[Refusal, ...]:
+def construct(
+    declaration: Declaration, instance: BaseSettings, arguments: dict[str, Any]
+) -> tuple[Refusal, ...]:
     """Validate values into a new instance.
 
     Args:
         declaration: The class's declaration.
         instance: The instance.
-        given: The arguments of the call.
+        arguments: Those of the call.
 
     Returns:
         The values from variables or files that were invalid and ignored.
@@ -63,17 +65,17 @@ def construct(declaration: Declaration, instance: BaseSettings, given: dict[str,
         Exception: What pydantic or a validator raised about an argument or the command line.
     """
     settings_class = type(instance)
-    options = {name: given[name] for name in sources.OPTIONS & given.keys()}
-    values = {name: value for name, value in given.items() if name not in options}
+    options = {name: arguments[name] for name in sources.OPTIONS & arguments.keys()}
+    values = {name: value for name, value in arguments.items() if name not in options}
     passed = _asking.get()
     if passed is not None and passed.settings_class is settings_class:
         passed.options, passed.values = options, values
-    said = sources.read(settings_class, options, values)
-    trial = Trial(declaration, said.defaults)
-    if trial.run(said.layers, onto=instance).instance is not None:
+    found = sources.read(settings_class, options, values)
+    validator = LayerValidator(declaration, found.defaults)
+    if validator.validate(found.layers, onto=instance).instance is not None:
         return ()
-    resolved = resolve(declaration, said.layers, said.defaults, strict=(ARGUMENTS, COMMAND_LINE))
-    made = trial.run(resolved.applied[1:], onto=instance)
-    if made.error is not None:
-        raise made.error
-    return resolved.refusals
+    merged = merge_layers(declaration, found.layers, found.defaults, strict=(ARGUMENTS, COMMAND_LINE))
+    result = validator.validate(merged.applied[1:], onto=instance)
+    if result.error is not None:
+        raise result.error
+    return merged.refusals

@@ -23,12 +23,12 @@ class FieldReader:
     def __get__(self, instance: "Settings | None", owner: "type[Settings]") -> Any:
         name = self.name
         try:
-            given = instance._windsock_given  # type: ignore[union-attr]  # noqa: SLF001 - fast, and a slot
+            served = instance._windsock_served  # type: ignore[union-attr]  # noqa: SLF001 - fast, and a slot
         except AttributeError:  # accessed on the class, or on an ordinary instance without the field
             raise AttributeError(f"{owner.__name__!r} has no attribute {name!r}") from None
-        if given is None:
+        if served is None:
             return own(owner.__windsock__.resolve(None, {}).resolution.values[name])
-        resolution = given.resolution
+        resolution = served.resolution
         try:
             value = resolution.shared[name]
         except KeyError:

@@ -94,11 +94,11 @@ class DeclaredFeature(Generic[V]):
         found = self.fitting(served)
         if found is not None:
             return found
-        said = short(served)
-        if served is not None and self._is_new(variant, said):
+        shown = short(served)
+        if served is not None and self._is_new(variant, shown):
             logger.error(
                 "feature %r: variant %r gives %s, which is not %s. The code default serves.",
-                self.key, variant, said, self.words,
+                self.key, variant, shown, self.words,
             )  # fmt: skip
         return self.default
 
@@ -114,12 +114,12 @@ class DeclaredFeature(Generic[V]):
                 self.key, self.words, message or "the flag has another type",
             )  # fmt: skip
 
-    def _is_new(self, variant: str | None, said: str) -> bool:
-        if (variant, said) in self._logged:
+    def _is_new(self, variant: str | None, problem: str) -> bool:
+        if (variant, problem) in self._logged:
             return False
         if len(self._logged) >= _LOGGED_MAX:
             self._logged.clear()
-        self._logged.add((variant, said))
+        self._logged.add((variant, problem))
         return True
 
     def fitting(self, served: object) -> V | None:

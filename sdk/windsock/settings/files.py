@@ -44,13 +44,13 @@ def _read_each(source: ConfigFileSourceMixin, files: Any, deep_merge: bool = Fal
     settings_class = _reading.get()
     if settings_class is None:
         return _read_all(source, files, deep_merge)
-    said: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for file in files if isinstance(files, Sequence) and not isinstance(files, str) else [files]:
         path = Path(file).expanduser() if isinstance(file, str | Path) else file
         if path is not None and path.is_file():
             content = _content(source, path, _last.setdefault(settings_class, {}), settings_class.__name__)
-            said = overlay(said, content) if deep_merge else {**said, **content}
-    return said
+            values = overlay(values, content) if deep_merge else {**values, **content}
+    return values
 
 
 ConfigFileSourceMixin._read_files = _read_each  # type: ignore[assignment, method-assign]  # noqa: SLF001 - other classes' go to `_read_all`

@@ -38,22 +38,22 @@ def to_input(kind: Any, values: Mapping[str, object], default: object = None) ->
         values: The flag's values for it, by field name.
         default: The code default that they may be laid over.
     """
-    said: dict[str, object] = {}
+    result: dict[str, object] = {}
     fields = fields_of(kind)
     for name, value in values.items():
         field = fields.get(name)
         if field is None:
-            said[name] = value
+            result[name] = value
             continue
         path = tuple(map(str, field.written))
-        said = overlay(said, nest(path, _input(field.shape, value, getattr(default, name, None))))
-    return said
+        result = overlay(result, nest(path, _input(field.shape, value, getattr(default, name, None))))
+    return result
 
 
-def with_removals(kind: Any, said: Mapping[str, object]) -> dict[str, object]:
+def with_removals(kind: Any, values: Mapping[str, object]) -> dict[str, object]:
     """Let null remove a mapping's key in the input of sources, too."""
     shapes = {key: field.shape for field in fields_of(kind).values() for key in field.names}
-    return {key: _removals(shapes[key], value) if key in shapes else value for key, value in said.items()}
+    return {key: _removals(shapes[key], value) if key in shapes else value for key, value in values.items()}
 
 
 def _removals(shape: Shape, value: object) -> object:

@@ -82,7 +82,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Resolved:
+class MergedLayers:
     """The result of laying all layers over each other; always valid.
 
     Attributes:

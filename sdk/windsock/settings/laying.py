@@ -9,24 +9,30 @@ from pydantic_settings.sources import DefaultSettingsSource
 
 from windsock.nested import FieldPath, at, holds, leaf_paths, nest, overlay, without
 from windsock.settings.flag_input import complaints, to_input
-from windsock.settings.layers import Layer, Origin, Refusal, Resolved, masked
+from windsock.settings.layers import Layer, MergedLayers, Origin, Refusal, masked
 from windsock.settings.shapes import by_name, fields_of, named_path
-from windsock.settings.trial import ARGUMENTS, Resolvable, Trial, TrialFault, TrialResult
+from windsock.settings.validation import (
+    ARGUMENTS,
+    LayerValidator,
+    Resolvable,
+    ValidationFault,
+    ValidationResult,
+)
 from windsock.text import MASK, mask_passwords
 
 _TUNED = frozenset({"experiment", "profile"})
 _ROUNDS = 64
-"""Maximum trials before whole layers are dropped. One trial reports every error that pydantic finds."""
+"""Maximum validations before whole layers are dropped. One reports every error that pydantic finds."""
 
 
-def resolve(
+def merge_layers(
     declared: Resolvable,
     layers: Sequence[Layer],
     defaults: DefaultSettingsSource | None = None,
     *,
     lenient: bool = False,
     strict: Collection[str] = (ARGUMENTS,),
-) -> Resolved:
+) -> MergedLayers:
     """Lay the layers over the code defaults, weakest first, and let pydantic validate the result.
 
     A value that fails validation is replaced individually by the layer below. If a model validator ties
@@ -43,17 +49,17 @@ def resolve(
         Exception: What pydantic or a validator raised for a strict layer, or for a class that needs more than
             its code defaults.
     """
-    falling = _Falling(declared, layers, Trial(declared, defaults), strict)
-    instance = falling.instance(lenient=lenient)
+    valid = _ValidLayers(declared, layers, LayerValidator(declared, defaults), strict)
+    instance = valid.instance(lenient=lenient)
     code = Layer(Origin("default"), declared.defaults)
-    applied = (code, *(layer for layer in falling.layers if layer.values))
+    applied = (code, *(layer for layer in valid.layers if layer.values))
     values = {
         name: instance.__dict__[name]
         for name in declared.settings_class.model_fields
         if name in instance.__dict__
     }
     origins = {name: layer.origin for layer in applied for name in layer.values if name in values}
-    return Resolved(instance, values, origins, tuple(falling.refusals), applied)
+    return MergedLayers(instance, values, origins, tuple(valid.refusals), applied)
 
 
 def without_fields(settings_class: type[Any], layer: Layer, names: Collection[str]) -> Layer:
@@ -67,26 +73,30 @@ def without_fields(settings_class: type[Any], layer: Layer, names: Collection[st
     )
 
 
-class _Falling:
+class _ValidLayers:
     """Layers from which invalid values are dropped."""
 
     def __init__(
-        self, declared: Resolvable, layers: Sequence[Layer], trial: Trial, strict: Collection[str]
+        self,
+        declared: Resolvable,
+        layers: Sequence[Layer],
+        validator: LayerValidator,
+        strict: Collection[str],
     ) -> None:
         self._strict = strict
         self.refusals: list[Refusal] = []
         self._declared = declared
         self._class = declared.settings_class
-        self._trial = trial
+        self._validator = validator
         self.layers = [self._allowed(layer) for layer in layers]
 
     def instance(self, *, lenient: bool) -> BaseModel:
         """Retry until the layers validate."""
         for _ in range(_ROUNDS):
-            outcome = self._trial.run(self.layers)
+            outcome = self._validator.validate(self.layers)
             if outcome.instance is not None:
                 return outcome.instance
-            if not self._let_fall(outcome):
+            if not self._drop_faulty(outcome):
                 break
         if self._declared.complete:
             return self._of_whole_layers()
@@ -103,10 +113,10 @@ class _Falling:
             layer = self._without(layer, path, path, message)
         return layer
 
-    def _let_fall(self, outcome: TrialResult) -> bool:
+    def _drop_faulty(self, outcome: ValidationResult) -> bool:
         """Drop the values that caused the faults; False if there's nothing to drop."""
-        wrong: dict[int, list[TrialFault]] = {}
-        prefixes: dict[int, tuple[TrialFault, ...]] = {}
+        wrong: dict[int, list[ValidationFault]] = {}
+        prefixes: dict[int, tuple[ValidationFault, ...]] = {}
         for fault in outcome.faults:
             place = self._culprit(fault, prefixes)
             if place is not None:
@@ -122,7 +132,9 @@ class _Falling:
                 self.layers[place] = self._without(layer, path, names, message)
         return len(self.refusals) > before
 
-    def _culprit(self, fault: TrialFault, prefixes: dict[int, tuple[TrialFault, ...]]) -> int | None:
+    def _culprit(
+        self, fault: ValidationFault, prefixes: dict[int, tuple[ValidationFault, ...]]
+    ) -> int | None:
         """Find the layer that causes a fault: the last layer of the shortest prefix that has it.
 
         The strongest layer with the value may not be the cause: a validator can read other fields. None if
@@ -130,23 +142,23 @@ class _Falling:
         """
         for count in range(len(self.layers)):
             if count not in prefixes:
-                prefixes[count] = self._trial.run(self.layers[:count]).faults
+                prefixes[count] = self._validator.validate(self.layers[:count]).faults
             if any((each.path, each.kind) == (fault.path, fault.kind) for each in prefixes[count]):
                 return count - 1 if count else None
         return len(self.layers) - 1 if self.layers else None
 
-    def _blamed(self, place: int, faults: Sequence[TrialFault]) -> dict[FieldPath, str]:
+    def _blamed(self, place: int, faults: Sequence[ValidationFault]) -> dict[FieldPath, str]:
         """Find a layer's value behind each fault; all of its values if it has none at that path."""
-        said = self._input(self.layers[place])
+        values = self._input(self.layers[place])
         blamed: dict[FieldPath, str] = {}
         for fault in faults:
             if fault.path is None:
                 found = self._raising(place)
             else:
-                held = next(
-                    fault.path[:n] for n in range(len(fault.path), -1, -1) if holds(said, fault.path[:n])
+                deepest = next(
+                    fault.path[:n] for n in range(len(fault.path), -1, -1) if holds(values, fault.path[:n])
                 )
-                found = [held] if held else [(key,) for key in said]
+                found = [deepest] if deepest else [(key,) for key in values]
             for path in found:
                 blamed.setdefault(path, fault.message)
         # dropping a mapping drops its contents too
@@ -159,24 +171,26 @@ class _Falling:
     def _raising(self, place: int) -> list[FieldPath]:
         """Find the leaves of a layer that make a validator raise an error without a location."""
         layer = self.layers[place]
-        said = layer.values if layer.input is None else layer.input
+        values = layer.values if layer.input is None else layer.input
         kept: Mapping[str, object] = {}
         raising = []
-        for leaf in leaf_paths(said):
-            more = overlay(kept, nest(leaf, at(said, leaf)))
+        for leaf in leaf_paths(values):
+            more = overlay(kept, nest(leaf, at(values, leaf)))
             tried = replace(layer, values=more) if layer.input is None else replace(layer, input=more)
-            if any(fault.path is None for fault in self._trial.run([*self.layers[:place], tried]).faults):
+            if any(
+                fault.path is None for fault in self._validator.validate([*self.layers[:place], tried]).faults
+            ):
                 raising.append(leaf)
             else:
                 kept = more
-        return raising or [(key,) for key in said]
+        return raising or [(key,) for key in values]
 
     def _of_whole_layers(self) -> BaseModel:
         """Keep only layers that validate unchanged, weakest first."""
         instance = self._declared.code
         kept: list[Layer] = []
         for layer in self.layers:
-            outcome = self._trial.run([*kept, layer])
+            outcome = self._validator.validate([*kept, layer])
             if outcome.instance is not None:
                 instance = outcome.instance
                 kept.append(layer)
@@ -201,5 +215,5 @@ class _Falling:
         self.refusals.append(Refusal(names, layer.origin, shown, message))
         if layer.input is None:
             return replace(layer, values=without(layer.values, names))
-        said = without(layer.input, path)
-        return replace(layer, input=said, values=by_name(self._class, said))
+        left = without(layer.input, path)
+        return replace(layer, input=left, values=by_name(self._class, left))

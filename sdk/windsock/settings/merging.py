@@ -25,7 +25,7 @@ class LaidError(Exception):
 
 def merged(kind: Any, below: Input, above: Input) -> dict[str, object]:
     """Lay one model input over another; a value under one alias replaces values under the others."""
-    said = dict(below)
+    result = dict(below)
     rest = dict(above)
     for field in fields_of(kind).values():
         keys = field.names
@@ -33,9 +33,9 @@ def merged(kind: Any, below: Input, above: Input) -> dict[str, object]:
         if new is None:
             continue
         value = rest.pop(new)
-        old = [said.pop(key) for key in keys if key in said]
-        said[new] = _combined(field.shape, old[0], value) if old else value
-    return overlay(said, rest)
+        old = [result.pop(key) for key in keys if key in result]
+        result[new] = _combined(field.shape, old[0], value) if old else value
+    return overlay(result, rest)
 
 
 def _combined(shape: Shape, below: object, above: object) -> object:
@@ -61,7 +61,7 @@ def _combined(shape: Shape, below: object, above: object) -> object:
     }
 
 
-def over_default(shape: Shape, default: object, said: object) -> object:
+def over_default(shape: Shape, default: object, value: object) -> object:
     """Lay a field's values over its code default, so that layers change only the parts they name.
 
     Returns:
@@ -71,27 +71,27 @@ def over_default(shape: Shape, default: object, said: object) -> object:
     Raises:
         LaidError: A value assigned to such an instance is invalid.
     """
-    if not isinstance(said, Mapping):
-        return said
-    tags = shape.tag(default), shape.tag(said)
+    if not isinstance(value, Mapping):
+        return value
+    tags = shape.tag(default), shape.tag(value)
     if None not in tags and tags[0] != tags[1]:
-        return without_removed(said)
+        return without_removed(value)
     values = set_values(default)
     if values is None:
-        return _over_mapping(shape, default if isinstance(default, Mapping) else {}, said)
+        return _over_mapping(shape, default if isinstance(default, Mapping) else {}, value)
     if not fields_of(type(default)):  # standard library dataclasses have no aliases
-        return _over_mapping(Shape(), values, said)
-    model = shape.model_for(said, default)
+        return _over_mapping(Shape(), values, value)
+    model = shape.model_for(value, default)
     if model is None or not isinstance(default, model):
-        return without_removed(said)
-    return _input_of(default, values, said) if _survives(shape, default) else _assigned(default, said)
+        return without_removed(value)
+    return _input_of(default, values, value) if _survives(shape, default) else _assigned(default, value)
 
 
-def _over_mapping(shape: Shape, default: Mapping[Any, object], said: Input) -> dict[Any, object]:
-    below = {} if said.get(EVERY) is REMOVED else {**default}
+def _over_mapping(shape: Shape, default: Mapping[Any, object], given: Input) -> dict[Any, object]:
+    below = {} if given.get(EVERY) is REMOVED else {**default}
     names = {str(key): key for key in below}  # a flag's keys are text; the default's may be numbers
     values = shape.values or Shape()
-    for text, value in said.items():
+    for text, value in given.items():
         key = names.get(text, text)
         if value is REMOVED:
             below.pop(key, None)
@@ -100,18 +100,18 @@ def _over_mapping(shape: Shape, default: Mapping[Any, object], said: Input) -> d
     return below
 
 
-def _input_of(default: Any, values: Mapping[str, object], said: Input) -> dict[str, object]:
+def _input_of(default: Any, values: Mapping[str, object], given: Input) -> dict[str, object]:
     """Turn a default's set values into input, and lay values over it."""
-    made: dict[str, object] = {}
-    rest = dict(said)
+    result: dict[str, object] = {}
+    rest = dict(given)
     for name, field in fields_of(type(default)).items():
         new = next((key for key in field.names if key in rest), None)
         if new is not None:
             with _at(new):
-                made[new] = over_default(field.shape, getattr(default, name), rest.pop(new))
+                result[new] = over_default(field.shape, getattr(default, name), rest.pop(new))
         elif name in values and len(field.written) == 1:
-            made[str(field.written[0])] = values[name]
-    return overlay(made, rest)
+            result[str(field.written[0])] = values[name]
+    return overlay(result, rest)
 
 
 def _survives(shape: Shape, default: Any) -> bool:
@@ -125,18 +125,18 @@ def _survives(shape: Shape, default: Any) -> bool:
         return False
 
 
-def _assigned(default: Any, said: Input) -> object:
+def _assigned(default: Any, given: Input) -> object:
     """Copy a default and assign values to it; a frozen one is revalidated instead."""
-    made = deepcopy(default)
+    copied = deepcopy(default)
     if getattr(type(default), "model_config", {}).get("frozen"):
-        return type(default).model_validate(_input_of(default, set_values(default) or {}, said))
+        return type(default).model_validate(_input_of(default, set_values(default) or {}, given))
     for name, field in fields_of(type(default)).items():
-        key = next((key for key in field.names if key in said), None)
+        key = next((key for key in field.names if key in given), None)
         if key is not None:
             with _at(key):
-                value = over_default(field.shape, getattr(default, name), said[key])
-                type(made).__pydantic_validator__.validate_assignment(made, name, value)
-    return made
+                value = over_default(field.shape, getattr(default, name), given[key])
+                type(copied).__pydantic_validator__.validate_assignment(copied, name, value)
+    return copied
 
 
 @contextmanager
@@ -150,8 +150,8 @@ def _at(key: str) -> Iterator[None]:
         raise LaidError((key,), error) from error
 
 
-def without_removed(said: object) -> object:
+def without_removed(value: object) -> object:
     """Drop the keys that a flag removes."""
-    if isinstance(said, Mapping):
-        return {key: without_removed(value) for key, value in said.items() if value is not REMOVED}
-    return said
+    if isinstance(value, Mapping):
+        return {key: without_removed(inner) for key, inner in value.items() if inner is not REMOVED}
+    return value

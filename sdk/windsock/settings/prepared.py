@@ -5,14 +5,14 @@ from typing import TypeAlias
 
 from windsock.evaluator.outcome import Outcome, Rule
 from windsock.providers.base import Serving
-from windsock.settings.given import Given, Outcomes
+from windsock.settings.resolution import Outcomes, ServedResolution
 
 Chosen: TypeAlias = Outcome | Outcomes
 """What distinguishes users: the outcome of the only rule that does, else all three outcomes."""
 
 Choose: TypeAlias = Callable[[Mapping[str, object]], Chosen]
 
-_GIVEN_MAX = 65_536
+_SERVED_MAX = 65_536
 
 
 class Prepared:
@@ -34,10 +34,10 @@ class Prepared:
         environment: As given.
         epoch: As given.
         choose: Maps a user's context in this environment to what distinguishes users; raises as rules do.
-        given: What users got, by the result of `choose`.
+        served: What users got, by the result of `choose`.
     """
 
-    __slots__ = ("_common", "choose", "compiled", "environment", "epoch", "given", "serving")
+    __slots__ = ("_common", "choose", "compiled", "environment", "epoch", "served", "serving")
 
     def __init__(
         self,
@@ -51,16 +51,16 @@ class Prepared:
         self.serving = serving
         self.environment = environment
         self.epoch = epoch
-        self.given: dict[Chosen, Given] = {}
+        self.served: dict[Chosen, ServedResolution] = {}
         self._common = [_common(flag, environment) for flag in flags]
         telling = [flag for flag in flags if _common(flag, environment) is None]
         self.choose: Choose = _rule(telling[0]) if len(telling) == 1 else _all_of(flags)
 
-    def keep(self, chosen: Chosen, given: Given) -> None:
+    def keep(self, chosen: Chosen, served: ServedResolution) -> None:
         """Return this result for the same choice from now on."""
-        if len(self.given) >= _GIVEN_MAX:
-            self.given.clear()
-        self.given[chosen] = given
+        if len(self.served) >= _SERVED_MAX:
+            self.served.clear()
+        self.served[chosen] = served
 
     def outcomes(self, chosen: Chosen) -> Outcomes:
         """The outcomes of the three flags for a result of `choose`."""

@@ -15,11 +15,11 @@ from windsock.errors import DeclarationError
 from windsock.flag_names import default_flag
 from windsock.settings.declaration import Declaration
 from windsock.settings.descriptors import Cached, FieldReader, cached_properties
-from windsock.settings.given import Given
 from windsock.settings.handing import own
-from windsock.settings.resolution import Resolver
+from windsock.settings.resolution import ServedResolution
+from windsock.settings.resolver import Resolver
 from windsock.settings.serializing import serialize_whole
-from windsock.settings.views import given_of, is_view, register
+from windsock.settings.views import is_view, register, served_of
 from windsock.usage.request import _current, _writer
 
 S = TypeVar("S", bound="Settings")
@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     #
     # Only views have the slots: its values (None: always those in force), its targeting key, and, if a
     # healed call received it, what failed in it.
-    __slots__ = ("_windsock_given", "_windsock_healed", "_windsock_key")
+    __slots__ = ("_windsock_healed", "_windsock_key", "_windsock_served")
 
     __windsock_flag__: ClassVar[str] = ""
     __windsock_named__: ClassVar[bool] = False
@@ -128,11 +128,11 @@ class Settings(BaseSettings):
         """
         key = targeting_key if type(targeting_key) is str else key_text(targeting_key)
         view = _new_object(cls)
-        given = view.__windsock__.resolve(key, attributes)  # on the view: pydantic's metaclass is slow
-        _set_given(view, given)
+        served = view.__windsock__.resolve(key, attributes)  # on the view: pydantic's metaclass is slow
+        _set_served(view, served)
         _set_key(view, key)
         if not _writer or _current.get() is None:
-            _set_attributes(view, given.resolution.shared.copy())
+            _set_attributes(view, served.resolution.shared.copy())
         else:
             register(view, attributes)
         return view
@@ -251,35 +251,35 @@ def _finish(settings_class: type[Settings]) -> Resolver:
 
 
 _new_object = object.__new__
-_set_given = Settings.__dict__["_windsock_given"].__set__
+_set_served = Settings.__dict__["_windsock_served"].__set__
 _set_key = Settings.__dict__["_windsock_key"].__set__
 _set_attributes = BaseModel.__dict__["__dict__"].__set__
 
 
-def new_view(settings_class: type[S], given: Given | None, key: str | None) -> S:
+def new_view(settings_class: type[S], served: ServedResolution | None, key: str | None) -> S:
     """Create a view without running pydantic: its values were validated when they were resolved.
 
     Args:
         settings_class: The view's class.
-        given: Its values; None for the values in force at each read.
+        served: Its values; None for the values in force at each read.
         key: The targeting key of its user, if any.
     """
     view = _new_object(settings_class)
-    _set_given(view, given)
+    _set_served(view, served)
     _set_key(view, key)
     return view
 
 
 def whole(settings: S) -> S:
     """The validated instance behind a view, with all fields read; an ordinary instance is returned as is."""
-    given = given_of(settings)
-    if given is None:
+    served = served_of(settings)
+    if served is None:
         return settings
-    resolution = given.resolution
+    resolution = served.resolution
     if settings is not type(settings).__windsock_live__:
         for name in resolution.values:
             getattr(settings, name)
-    return cast("S", resolution.resolved.instance)  # made by this class's Declaration
+    return cast("S", resolution.merged.instance)  # made by this class's Declaration
 
 
 def _detached(settings: S) -> S:

@@ -193,15 +193,15 @@ def _fields(kind: type) -> Mapping[str, FieldShape]:
 def shape_of(annotation: Any, metadata: tuple[Any, ...] = (), discriminator: Any = None) -> Shape:
     """Analyze an annotation."""
     annotation, metadata = _bare(annotation, metadata)
-    for said in metadata:
-        if isinstance(said, FieldInfo | Discriminator):
-            discriminator = said.discriminator or discriminator
+    for item in metadata:
+        if isinstance(item, FieldInfo | Discriminator):
+            discriminator = item.discriminator or discriminator
     if isinstance(discriminator, Discriminator):
         discriminator = discriminator.discriminator
     if annotation is type(None):
         return Shape(optional=True)
     if not is_union_origin(get_origin(annotation)):
-        tag = next((said.tag for said in metadata if isinstance(said, Tag)), None)
+        tag = next((item.tag for item in metadata if isinstance(item, Tag)), None)
         return Shape((Member(annotation, tag),), discriminator=discriminator)
     parts = [shape_of(part) for part in get_args(annotation)]
     inner = (part.discriminator for part in parts if part.discriminator is not None)
@@ -216,8 +216,8 @@ def _bare(annotation: Any, metadata: tuple[Any, ...]) -> tuple[Any, tuple[Any, .
     """Unwrap an annotation, and return the ``Annotated`` metadata with it."""
     while True:
         if typing_objects.is_annotated(get_origin(annotation)):
-            annotation, *said = get_args(annotation)
-            metadata = (*metadata, *said)
+            annotation, *items = get_args(annotation)
+            metadata = (*metadata, *items)
         elif typing_objects.is_typealiastype(annotation):
             annotation = annotation.__value__
         elif typing_objects.is_newtype(annotation):
@@ -236,14 +236,14 @@ def below(shape: Shape, value: Mapping[str, object], key: str) -> Shape:
     return next((field.shape for field in fields_of(model).values() if (key,) in field.keys), Shape())
 
 
-def by_name(kind: Any, said: Mapping[str, object]) -> dict[str, object]:
+def by_name(kind: Any, values: Mapping[str, object]) -> dict[str, object]:
     """Turn input keys into field names, at any depth where the model is known."""
-    rest = dict(said)
+    rest = dict(values)
     named: dict[str, object] = {}
     for name, field in fields_of(kind).items():
-        found = next((key for key in field.keys if _read(said, key) is not _ABSENT), None)
+        found = next((key for key in field.keys if _read(values, key) is not _ABSENT), None)
         if found is not None:
-            named[name] = _named(field.shape, _read(said, found))
+            named[name] = _named(field.shape, _read(values, found))
             rest.pop(str(found[0]), None)
     return {**named, **rest}
 
@@ -258,9 +258,9 @@ def _named(shape: Shape, value: object) -> object:
     return value
 
 
-def named_path(kind: Any, said: Mapping[str, object], path: FieldPath) -> FieldPath:
+def named_path(kind: Any, values: Mapping[str, object], path: FieldPath) -> FieldPath:
     """Turn a path of input keys into a path of field names."""
-    shape, node = Shape((Member(kind),)), cast("object", said)
+    shape, node = Shape((Member(kind),)), cast("object", values)
     named: list[str] = []
     while path:
         model = shape.model_for(node) if isinstance(node, Mapping) else None
@@ -281,13 +281,13 @@ def _step(model: Any, path: FieldPath) -> tuple[str, int, Shape | None]:
     return path[0], 1, None
 
 
-def _read(said: object, key: Key) -> object:
+def _read(value: object, key: Key) -> object:
     for step in key:
         try:
-            said = said[step]  # type: ignore[index]
+            value = value[step]  # type: ignore[index]
         except (KeyError, IndexError, TypeError):
             return _ABSENT
-    return said
+    return value
 
 
 def set_values(instance: object) -> dict[str, object] | None:
@@ -329,8 +329,10 @@ def _takes(kind: Any, kinds: Any) -> bool:
     if kind is Any or kind is object:
         return True
     if typing_objects.is_literal(get_origin(kind)):
-        said = [_plain_tag(each) for each in get_args(kind)]
-        return any(isinstance(each, kinds) and (kinds is bool or not isinstance(each, bool)) for each in said)
+        choices = [_plain_tag(each) for each in get_args(kind)]
+        return any(
+            isinstance(each, kinds) and (kinds is bool or not isinstance(each, bool)) for each in choices
+        )
     return isinstance(kind, type) and issubclass(kind, kinds) and (kinds is bool or kind is not bool)
 
 

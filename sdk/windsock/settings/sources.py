@@ -30,7 +30,7 @@ from windsock.logs import get_logger
 from windsock.nested import FieldPath, nest, overlay
 from windsock.settings.layers import Layer, Origin
 from windsock.settings.shapes import FieldShape, by_name, fields_of
-from windsock.settings.trial import ARGUMENTS, COMMAND_LINE
+from windsock.settings.validation import ARGUMENTS, COMMAND_LINE
 
 logger = get_logger("windsock.settings")
 
@@ -102,10 +102,10 @@ def read(
         if isinstance(source, PydanticBaseSettingsSource):
             source._set_current_state(state)  # noqa: SLF001 - what `BaseSettings` does before it reads one
             source._set_settings_sources_data(states)  # noqa: SLF001
-        said = _values_of(source, settings_class)
-        states[getattr(source, "__name__", type(source).__name__)] = said
-        state = overlay(said, state)
-        if own := _own_values(source, said, settings_class):
+        values = _values_of(source, settings_class)
+        states[getattr(source, "__name__", type(source).__name__)] = values
+        state = overlay(values, state)
+        if own := _own_values(source, values, settings_class):
             origin = Origin(_name(source), variables=_variables(source, settings_class))
             layers.append(Layer(origin, by_name(settings_class, own), own))
     return Sources(tuple(reversed(layers)), defaults)
@@ -182,23 +182,23 @@ def _values_of(source: PydanticBaseSettingsSource, settings_class: type[BaseSett
     if isinstance(source, PydanticBaseEnvSettingsSource):
         _leave_out_what_fails(source, settings_class, name)
     try:
-        said = dict(source())
+        values = dict(source())
     except Exception as error:  # noqa: BLE001 - a source of the user's may raise anything
         logger.warning(
             "%s: settings source %s failed and is left out: %s", settings_class.__name__, name, error
         )
         return {}
     for _, keys, _, text in _aliased(source, settings_class):
-        said = overlay(said, nest(keys, text))
-    return said
+        values = overlay(values, nest(keys, text))
+    return values
 
 
-def _own_values(source: object, said: dict[str, Any], settings_class: type[BaseSettings]) -> dict[str, Any]:
+def _own_values(source: object, values: dict[str, Any], settings_class: type[BaseSettings]) -> dict[str, Any]:
     """The values that count: if extra keys are an error, those in `.env` are for other programs."""
     if type(source) is not DotEnvSettingsSource or settings_class.model_config.get("extra") != "forbid":
-        return said
+        return values
     known = {str(key[0]) for field in fields_of(settings_class).values() for key in field.keys}
-    return {key: value for key, value in said.items() if key in known}
+    return {key: value for key, value in values.items() if key in known}
 
 
 def _leave_out_what_fails(

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from windsock.settings.given import Given
 from windsock.settings.process import process
+from windsock.settings.resolution import ServedResolution
 from windsock.usage.data import Healed, Use
 from windsock.usage.request import current_request
 
@@ -18,34 +18,34 @@ _set_slot: Final = object.__setattr__
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fallen(Given):
-    """What a user got, and what healing put in its place.
+class Fallback(ServedResolution):
+    """Settings that failed in a call, and what healing put in their place.
 
     Attributes:
-        to: The values that worked, or will be tried next.
+        replacement: The values that worked, or will be tried next.
         unrecorded: Earlier failures that aren't in a row yet.
     """
 
-    to: Given
+    replacement: ServedResolution
     unrecorded: tuple[Healed, ...]
 
 
 def is_view(settings: "Settings") -> bool:
     """Whether this is a view rather than an ordinary instance."""
     try:
-        _slot(settings, "_windsock_given")
+        _slot(settings, "_windsock_served")
     except AttributeError:
         return False
     return True
 
 
-def given_of(settings: "Settings") -> Given | None:
+def served_of(settings: "Settings") -> ServedResolution | None:
     """The values behind a view (for the live view, those in force); None for an ordinary instance."""
     try:
-        given: Given | None = _slot(settings, "_windsock_given")
+        served: ServedResolution | None = _slot(settings, "_windsock_served")
     except AttributeError:
         return None
-    return given or type(settings).__windsock__.resolve(None, {})
+    return served or type(settings).__windsock__.resolve(None, {})
 
 
 def key_of(view: "Settings") -> str | None:
@@ -53,28 +53,28 @@ def key_of(view: "Settings") -> str | None:
     return cast("str | None", _slot(view, "_windsock_key"))
 
 
-def fallen_of(view: "Settings") -> Fallen | None:
+def fallback_of(view: "Settings") -> Fallback | None:
     """What a view (the live view: in this request) fell back to; None if it wasn't healed."""
-    given = _slot(view, "_windsock_given")
-    if given is None and (request := current_request()) is not None:
-        given = request.notes.get(type(view))
-    return given if type(given) is Fallen else None
+    served = _slot(view, "_windsock_served")
+    if served is None and (request := current_request()) is not None:
+        served = request.notes.get(type(view))
+    return served if type(served) is Fallback else None
 
 
-def set_fallen(view: "Settings", to: Given, unrecorded: tuple[Healed, ...]) -> None:
+def set_fallback(view: "Settings", replacement: ServedResolution, unrecorded: tuple[Healed, ...]) -> None:
     """Remember what a view fell back to; the live view remembers it for the current request.
 
     Args:
         view: The view that the caller of `heal` holds.
-        to: The values that worked, or will be tried next.
+        replacement: The values that worked, or will be tried next.
         unrecorded: Earlier failures that aren't in a row yet.
     """
-    given = given_of(view) or to
-    fallen = Fallen(given.resolution, given.serving, to, unrecorded)
+    served = served_of(view) or replacement
+    fallback = Fallback(served.resolution, served.serving, replacement, unrecorded)
     if view is not type(view).__windsock_live__:
-        _set_slot(view, "_windsock_given", fallen)
+        _set_slot(view, "_windsock_served", fallback)
     elif (request := current_request()) is not None:
-        request.notes[type(view)] = fallen
+        request.notes[type(view)] = fallback
 
 
 def _healed_in(view: "Settings") -> tuple[Healed, ...]:
@@ -112,11 +112,11 @@ class ViewTrace:
     def use(self) -> Use:
         """The values read so far and their origins."""
         settings = self._settings
-        given: Given = _slot(settings, "_windsock_given")
-        resolution, serving = given.resolution, given.serving
+        served: ServedResolution = _slot(settings, "_windsock_served")
+        resolution, serving = served.resolution, served.serving
         declaration = type(settings).__windsock__.declaration
         read = {name: self.instead.get(name, settings.__dict__[name]) for name in fields_read(settings)}
-        experiment, arm = resolution.exposed(read) or (None, None)
+        experiment, arm = resolution.exposure(read) or (None, None)
         return Use(
             flag=declaration.flag,
             variant=resolution.deciding.variant,
@@ -129,7 +129,7 @@ class ViewTrace:
             healed=_healed_in(settings),
             experiment=experiment,
             arm=arm,
-            exposed_to=resolution.met(read),
+            exposed_to=resolution.exposed_arm(read),
             attributes=self._attributes,
             evaluation_error=resolution.error,
         )

@@ -24,9 +24,9 @@ from windsock.nested import overlay
 from windsock.settings import Settings
 from windsock.settings.feature_values import DeclaredFeature, plain
 from windsock.settings.layers import Layer, Origin
-from windsock.settings.laying import resolve
+from windsock.settings.laying import merge_layers
 from windsock.settings.process import process
-from windsock.settings.resolution import Resolver
+from windsock.settings.resolver import Resolver
 from windsock.settings.shapes import fields_of
 from windsock.settings.views import is_view, key_of
 from windsock.text import did_you_mean
@@ -199,7 +199,7 @@ def _of_settings(target: type[Settings] | Settings, fields: Mapping[str, object]
         Layer(Origin("base", declaration.flag, OVERRIDE), fixed),
         Layer(Origin("profile", declaration.profile_flag, OVERRIDE), tuned),
     ]
-    for refusal in resolve(declaration, layers).refusals:
+    for refusal in merge_layers(declaration, layers).refusals:
         raise OverrideError(f"{name}.{'.'.join(refusal.path)} cannot be {refusal.value!r}: {refusal.message}")
     for layer in settings_class.__windsock__.process_layers():
         for field in fixed.keys() & layer.values.keys():

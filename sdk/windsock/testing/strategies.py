@@ -19,7 +19,7 @@ from windsock.flags import JsonValue
 from windsock.nested import nest, overlay
 from windsock.settings import Settings
 from windsock.settings.layers import Layer, Origin
-from windsock.settings.laying import resolve
+from windsock.settings.laying import merge_layers
 from windsock.settings.shapes import fields_of
 
 try:
@@ -48,7 +48,7 @@ def variants(settings_class: type[Settings]) -> SearchStrategy[dict[str, JsonVal
 
     def accepted(values: Mapping[str, JsonValue]) -> bool:
         origin = Origin("profile", declaration.profile_flag, "drawn")
-        return not resolve(declaration, [Layer(origin, values)]).refusals
+        return not merge_layers(declaration, [Layer(origin, values)]).refusals
 
     drawn = {name: _field(infos[name]).map(to_jsonable_python) for name in free}
     return st.fixed_dictionaries({}, optional=drawn).filter(accepted)

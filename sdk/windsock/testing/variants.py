@@ -12,7 +12,7 @@ from windsock.nested import overlay
 from windsock.settings import Settings
 from windsock.settings.feature_values import DeclaredFeature
 from windsock.settings.process import process
-from windsock.settings.resolution import Resolver
+from windsock.settings.resolver import Resolver
 from windsock.settings.shapes import fields_of
 from windsock.testing.pairs import pairwise_rows
 from windsock.text import did_you_mean

@@ -14,7 +14,7 @@ from windsock.healing.quarantine import Withdrawal
 from windsock.runtime.state import Health
 from windsock.settings.declaration import Declaration
 from windsock.settings.layers import Layer, Origin
-from windsock.settings.laying import resolve
+from windsock.settings.laying import merge_layers
 
 Tone: TypeAlias = Literal["bad", "warn", "info"]
 
@@ -106,7 +106,7 @@ def _wrong(declaration: Declaration, values: str) -> str:
     said = json.loads(values)
     unknown = [(path, message) for path, message in declaration.unknown(said)]
     layer = Layer(Origin("profile", declaration.profile_flag), said)
-    refused = [(each.path, each.message) for each in resolve(declaration, [layer]).refusals]
+    refused = [(each.path, each.message) for each in merge_layers(declaration, [layer]).refusals]
     return next((f"{'.'.join(path)}: {message}" for path, message in (*unknown, *refused)), "")
 
 

@@ -10,7 +10,7 @@ from windsock.flags import FlagSet
 from windsock.gitops.misfits import misfits
 from windsock.runtime import health
 from windsock.settings.process import process
-from windsock.settings.resolution import Resolver
+from windsock.settings.resolver import Resolver
 
 
 def check_flags(**_: object) -> list[CheckMessage]:

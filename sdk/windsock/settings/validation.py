@@ -1,4 +1,4 @@
-"""A trial: turn layers into input for a settings class and validate it once."""
+"""Turn layers into input for a settings class, and validate it once."""
 
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -22,8 +22,8 @@ COMMAND_LINE = "command line"
 """The layer of values that pydantic-settings read from the command line."""
 
 
-class TrialFault(NamedTuple):
-    """One error of a trial.
+class ValidationFault(NamedTuple):
+    """One error that pydantic or a validator reports.
 
     Attributes:
         path: Its location by input keys; None if the error has none.
@@ -37,12 +37,12 @@ class TrialFault(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class TrialResult:
-    """The result of a trial: an instance, or an error and its faults."""
+class ValidationResult:
+    """The result of validating layers: an instance, or an error and its faults."""
 
     instance: BaseModel | None = None
     error: Exception | None = None
-    faults: tuple[TrialFault, ...] = ()
+    faults: tuple[ValidationFault, ...] = ()
 
 
 class Resolvable(Protocol):
@@ -63,8 +63,8 @@ class Resolvable(Protocol):
         """Whether the value at this path must not be shown."""
 
 
-class Trial:
-    """Tries out layers on a settings class."""
+class LayerValidator:
+    """Validates combinations of layers for one settings class."""
 
     def __init__(self, declared: Resolvable, defaults: DefaultSettingsSource | None = None) -> None:
         self._declared = declared
@@ -72,26 +72,26 @@ class Trial:
         self._overlays = getattr(self._class, "__windsock_named__", False)
         self._defaults = DefaultSettingsSource(self._class) if defaults is None else defaults
 
-    def run(self, layers: Sequence[Layer], *, onto: BaseModel | None = None) -> TrialResult:
+    def validate(self, layers: Sequence[Layer], *, onto: BaseModel | None = None) -> ValidationResult:
         """Lay the layers, weakest first, and validate; never raises an `Exception`."""
-        said: Mapping[str, object] = {}
+        values: Mapping[str, object] = {}
         instance: BaseModel = object.__new__(self._class) if onto is None else onto
         try:
-            said = self.input_of(layers)
-            self._class.__pydantic_validator__.validate_python(said, self_instance=instance)
+            values = self.input_of(layers)
+            self._class.__pydantic_validator__.validate_python(values, self_instance=instance)
         except LaidError as error:
-            faults = [TrialFault(error.path, each["type"], each["msg"]) for each in _errors(error.error)]
-            return TrialResult(error=error.error, faults=tuple(faults))
+            faults = [ValidationFault(error.path, each["type"], each["msg"]) for each in _errors(error.error)]
+            return ValidationResult(error=error.error, faults=tuple(faults))
         except ValidationError as error:
             faults = [
-                TrialFault(_located(self._class, said, each["loc"]), each["type"], each["msg"])
+                ValidationFault(_located(self._class, values, each["loc"]), each["type"], each["msg"])
                 for each in _errors(error)
             ]
-            return TrialResult(error=error, faults=tuple(faults))
+            return ValidationResult(error=error, faults=tuple(faults))
         except Exception as error:  # noqa: BLE001 - a validator may raise anything
             text = f"{type(error).__name__}: {error}"
-            return TrialResult(error=error, faults=(TrialFault(None, type(error).__name__, text),))
-        return TrialResult(instance)
+            return ValidationResult(error=error, faults=(ValidationFault(None, type(error).__name__, text),))
+        return ValidationResult(instance)
 
     def input_of(self, layers: Sequence[Layer]) -> dict[str, object]:
         """Merge the layers into what pydantic reads.
@@ -102,15 +102,15 @@ class Trial:
         """
         weak, sources, strong = _parts(layers)
         tuned = {name for layer in weak for name in layer.values}
-        said = self._from_sources(sources, tuned)
+        values = self._from_sources(sources, tuned)
         if self._overlays:
-            said = with_removals(self._class, said)
+            values = with_removals(self._class, values)
         elif not weak and not strong:
-            return said
-        own = by_name(self._class, said)
+            return values
+        own = by_name(self._class, values)
         merged_input: dict[str, object] = {}
-        for each in (*map(self._flag, weak), said, *map(self._flag, strong)):
-            merged_input = merged(self._class, merged_input, each)
+        for part in (*map(self._flag, weak), values, *map(self._flag, strong)):
+            merged_input = merged(self._class, merged_input, part)
         for name, field in fields_of(self._class).items():
             key = next((key for key in field.names if key in merged_input), None)
             if key is None:
@@ -134,9 +134,9 @@ class Trial:
         }
         # a flag below the sources goes over the default itself
         defaults.defaults = {key: value for key, value in defaults.defaults.items() if key not in below}
-        said = (*map(_ReadSource, reversed(sources)), defaults)
-        given = next((layer.input for layer in sources if layer.origin.layer == ARGUMENTS), {})
-        built: dict[str, object] = self._class._settings_build_values(said, given)  # noqa: SLF001 - its merging
+        read = (*map(_ReadSource, reversed(sources)), defaults)
+        arguments = next((layer.input for layer in sources if layer.origin.layer == ARGUMENTS), {})
+        built: dict[str, object] = self._class._settings_build_values(read, arguments)  # noqa: SLF001 - its merging
         return built
 
 
@@ -163,9 +163,9 @@ def _errors(error: ValidationError) -> list[ErrorDetails]:
     return error.errors(include_url=False, include_context=False, include_input=False)
 
 
-def _located(kind: type, said: Mapping[str, object], location: Sequence[str | int]) -> FieldPath:
+def _located(kind: type, values: Mapping[str, object], location: Sequence[str | int]) -> FieldPath:
     """An error's input path, as deep as mappings go, without the union members that pydantic adds."""
-    shape, node = Shape((Member(kind),)), cast("object", said)
+    shape, node = Shape((Member(kind),)), cast("object", values)
     path: list[str] = []
     rest = list(location)
     while rest:
