@@ -69,6 +69,16 @@ def serving(folder: Path) -> Iterator[Costs]:
         windsock.stop()
 
 
+def uncollected_start(folder: Path) -> float:
+    """The seconds of a start while Python's garbage collector is off."""
+    gc.disable()
+    try:
+        return seconds(lambda: windsock.start(flags=folder))
+    finally:
+        gc.enable()
+        windsock.stop()
+
+
 def assigned(size: int, folder: Path) -> None:
     """Write users with a profile into as many files as the mirror would."""
     count = min(SHARDS_MAX, max(1, size // 10_000))
@@ -135,6 +145,7 @@ def flags(size: int, folder: Path) -> Costs:
     with serving(folder) as costs:
         costs["a call (µs)"] = microseconds(lambda: last("ann", tier="pro"))
         costs["a changed file → value (s)"] = published(publish, number)
+    costs["start, garbage collector off (s)"] = uncollected_start(folder)
     return costs
 
 
@@ -161,6 +172,7 @@ def clauses(size: int, folder: Path) -> Costs:
         costs["on one attribute, a call (µs)"] = microseconds(lambda: by_user(last))
         times = max(20, 20_000 // size)
         costs["on an attribute each, a call (µs)"] = microseconds(lambda: by_each(last, **attributes), times)
+    costs["start, garbage collector off (s)"] = uncollected_start(folder)
     return costs
 
 
