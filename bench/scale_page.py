@@ -54,10 +54,11 @@ of the larger half: 0 is flat, 1 is linear. {loads}
 
 _GROWTH_AFTER = """
 Loading grows with what is loaded; Python's garbage collector, which walks the objects that are there while
-more are made, adds to that and is why ten thousand flags cost more than ten times a thousand. A rule whose clauses ask for an attribute each is tried clause by clause,
-as in every evaluator, and costs a little more than that once its ten thousand closures no longer fit the
-processor's cache; clauses on one attribute, as profiles have them, are one lookup. The ids of large
-files are in an index, so assignments cost a process next to nothing, as do users seen and rows of a log.
+more are made, adds to that and is why ten thousand flags cost more than ten times a thousand. A rule whose
+clauses ask for an attribute each is tried clause by clause, as in every evaluator, and costs a little more
+than that once its ten thousand closures no longer fit the processor's cache; clauses on one attribute, as
+profiles have them, are one lookup. The ids of large files are in an index, so assignments cost a process next
+to nothing, as do users seen and rows of a log.
 
 """
 
