@@ -4,7 +4,7 @@ select name, role, flags from windsock.api_token(%(digest)s);
 
 -- name: patience
 -- How long this transaction waits for a token that somebody has locked.
-select set_config('statement_timeout', '3000', true);
+select pg_catalog.set_config('statement_timeout', '3000', true);
 
 -- name: add_token
 -- A new token; nothing when the name is taken.
@@ -19,7 +19,7 @@ select name, role, flags, created_at, revoked_at from windsock.api_tokens order 
 
 -- name: revoke_token
 -- A token that may be used no more; its name stays taken, since the audit names it.
-update windsock.api_tokens set revoked_at = now()
+update windsock.api_tokens set revoked_at = pg_catalog.now()
 where name = %(name)s and revoked_at is null
 returning name;
 

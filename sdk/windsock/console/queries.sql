@@ -2,33 +2,36 @@
 
 -- name: limits
 -- Bounds what one page may take of the database. Local to the transaction, so that it works through a pooler.
-select set_config('statement_timeout', '5s', true), set_config('idle_in_transaction_session_timeout', '120s', true),
-       set_config('lock_timeout', '3s', true), set_config('work_mem', '32MB', true);
+select pg_catalog.set_config('statement_timeout', '5s', true),
+       pg_catalog.set_config('idle_in_transaction_session_timeout', '120s', true),
+       pg_catalog.set_config('lock_timeout', '3s', true), pg_catalog.set_config('work_mem', '32MB', true);
 
 -- name: open_session
 -- Somebody signs in. Sessions that ended are forgotten at this occasion.
 with ended as (
-    delete from windsock.console_sessions where expires_at < now() or rotated_at < now() - interval '1 hour'
+    delete from windsock.console_sessions
+    where expires_at < pg_catalog.now() or rotated_at < pg_catalog.now() - interval '1 hour'
 )
 insert into windsock.console_sessions (session_sha256, form_key, token_sha256, actor, role, flags, expires_at)
-values (%(digest)s, %(form_key)s, %(token)s, %(actor)s, %(role)s, %(flags)s, now() + %(seconds)s * interval '1 second');
+values (%(digest)s, %(form_key)s, %(token)s, %(actor)s, %(role)s, %(flags)s,
+        pg_catalog.now() + %(seconds)s::float8 * interval '1 second');
 
 -- name: find_session
 -- The session of a cookie: by its text, or for half a minute by the one before. Of a token, what it may do now counts.
 select s.id, coalesce(t.name, s.actor), coalesce(t.role, s.role), coalesce(t.flags, s.flags), s.token_sha256, s.form_key,
-       s.session_sha256 = %(digest)s and s.rotated_at < now() - interval '5 minutes'
+       s.session_sha256 = %(digest)s and s.rotated_at < pg_catalog.now() - interval '5 minutes'
 from windsock.console_sessions s
 left join lateral windsock.api_token(s.token_sha256) t on s.token_sha256 is not null
 where (s.session_sha256 = %(digest)s
-       or (s.previous_sha256 = %(digest)s and s.rotated_at > now() - interval '30 seconds'))
-  and s.expires_at > now() and s.rotated_at > now() - interval '1 hour'
+       or (s.previous_sha256 = %(digest)s and s.rotated_at > pg_catalog.now() - interval '30 seconds'))
+  and s.expires_at > pg_catalog.now() and s.rotated_at > pg_catalog.now() - interval '1 hour'
   and (s.token_sha256 is null or t.name is not null);
 
 -- name: rotate_session
 -- Another text for the cookie, unless another request was faster.
 update windsock.console_sessions
-set previous_sha256 = session_sha256, session_sha256 = %(digest)s, rotated_at = now()
-where id = %(id)s and rotated_at < now() - interval '5 minutes'
+set previous_sha256 = session_sha256, session_sha256 = %(digest)s, rotated_at = pg_catalog.now()
+where id = %(id)s and rotated_at < pg_catalog.now() - interval '5 minutes'
 returning id;
 
 -- name: close_session
@@ -36,7 +39,8 @@ delete from windsock.console_sessions where id = %(id)s;
 
 -- name: users_by_profile
 -- How many users each profile has, those of most users first.
-select config_id::text, count(*) from public.profiles where config_id is not null group by config_id order by 2 desc;
+select config_id::text, pg_catalog.count(*) from public.profiles where config_id is not null
+group by config_id order by 2 desc;
 
 -- name: profiles
 -- What profiles say, those of most users first.
@@ -57,7 +61,7 @@ limit %(limit)s;
 
 -- name: recent_users
 -- Who asked last.
-select user_id, max(requested_at), count(*)
+select user_id, pg_catalog.max(requested_at), pg_catalog.count(*)
 from (select user_id, requested_at from public.usage_logs where user_id is not null
       order by requested_at desc limit 2000) as last
 group by user_id
@@ -91,11 +95,11 @@ select settings from public.app_configurations where name = %(name)s;
 -- name: touched
 -- What the profiles say that a change is about: its own before and after, and those that its users had and have.
 select case
-    when action = 'assign' or (action = 'undo' and not (before ? 'settings') and not (after ? 'settings')) then
-        (select coalesce(array_agg(c.settings), '{}') from public.app_configurations c
-         where c.id::text in (select value from jsonb_each_text(before)
-                              union select value from jsonb_each_text(after)))
-    else array_remove(array[before -> 'settings', after -> 'settings'], null)
+    when action = 'assign' or (action = 'undo' and not (before ? 'settings'::text) and not (after ? 'settings'::text)) then
+        (select coalesce(pg_catalog.array_agg(c.settings), '{}') from public.app_configurations c
+         where c.id::text in (select value from pg_catalog.jsonb_each_text(before)
+                              union select value from pg_catalog.jsonb_each_text(after)))
+    else pg_catalog.array_remove(array[before -> 'settings'::text, after -> 'settings'::text], null)
     end
 from windsock.profile_changes
 where id = %(id)s;
@@ -143,14 +147,15 @@ from public.app_configurations where id::text = any(%(ids)s);
 
 -- name: evidence
 -- The faults behind a withdrawal.
-select count(distinct request_id), min(reported_at), max(reported_at),
-       (array_agg(distinct left(error, 300)))[1:3]
+select pg_catalog.count(distinct request_id), pg_catalog.min(reported_at), pg_catalog.max(reported_at),
+       (pg_catalog.array_agg(distinct pg_catalog.left(error, 300)))[1:3]
 from windsock.faults
 where flag = %(flag)s and variant = %(variant)s and field = %(field)s and fingerprint = %(fingerprint)s;
 
 -- name: mirrors
 -- How old each mirror's word is, in seconds, and what is wrong with it.
-select group_name, extract(epoch from now() - right_at)::float8, extract(epoch from now() - reported_at)::float8, trouble
+select group_name, extract(epoch from pg_catalog.now() - right_at)::float8,
+       extract(epoch from pg_catalog.now() - reported_at)::float8, trouble
 from windsock.mirrors order by group_name;
 
 -- name: decisions
@@ -161,10 +166,13 @@ order by experiment, taken_at desc;
 
 -- name: over_time
 -- Requests, errors, heals, latency, tokens and cost over time of some parts; {part} is what is asked for.
-select date_bin(make_interval(secs => %(step)s), u.requested_at, '2000-01-01 00:00+00') as at, {part} as part,
-       count(*), count(*) filter (where u.status = 'error'), count(*) filter (where u.healed <> '[]'::jsonb),
-       percentile_cont(array[0.5, 0.95]) within group (order by u.latency_ms),
-       coalesce(sum(u.input_tokens), 0) + coalesce(sum(u.output_tokens), 0), coalesce(sum(u.cost), 0)::float8
+select pg_catalog.date_bin(pg_catalog.make_interval(secs => %(step)s), u.requested_at, '2000-01-01 00:00+00') as at,
+       {part} as part,
+       pg_catalog.count(*), pg_catalog.count(*) filter (where u.status = 'error'),
+       pg_catalog.count(*) filter (where u.healed <> '[]'::jsonb),
+       pg_catalog.percentile_cont(array[0.5, 0.95]) within group (order by u.latency_ms),
+       coalesce(pg_catalog.sum(u.input_tokens), 0) + coalesce(pg_catalog.sum(u.output_tokens), 0),
+       coalesce(pg_catalog.sum(u.cost), 0)::float8
 from public.usage_logs u
 where u.requested_at >= %(since)s and (%(flag)s::text is null or u.flag = %(flag)s)
   and ({part} = any(%(parts)s) or (%(none)s and {part} is null))
@@ -173,9 +181,11 @@ group by 1, 2;
 -- name: totals
 -- The same of all parts, for the whole time.
 select {part} as part,
-       count(*), count(*) filter (where u.status = 'error'), count(*) filter (where u.healed <> '[]'::jsonb),
-       percentile_cont(array[0.5, 0.95]) within group (order by u.latency_ms),
-       coalesce(sum(u.input_tokens), 0) + coalesce(sum(u.output_tokens), 0), coalesce(sum(u.cost), 0)::float8
+       pg_catalog.count(*), pg_catalog.count(*) filter (where u.status = 'error'),
+       pg_catalog.count(*) filter (where u.healed <> '[]'::jsonb),
+       pg_catalog.percentile_cont(array[0.5, 0.95]) within group (order by u.latency_ms),
+       coalesce(pg_catalog.sum(u.input_tokens), 0) + coalesce(pg_catalog.sum(u.output_tokens), 0),
+       coalesce(pg_catalog.sum(u.cost), 0)::float8
 from public.usage_logs u
 where u.requested_at >= %(since)s and (%(flag)s::text is null or u.flag = %(flag)s)
 group by 1
@@ -184,4 +194,4 @@ limit 50;
 
 -- name: one_request
 -- Every use of the request that a row belongs to.
-select to_jsonb(u) from public.usage_logs u where u.id = %(id)s;
+select pg_catalog.to_jsonb(u) from public.usage_logs u where u.id = %(id)s;

@@ -9,8 +9,8 @@ order by user_id, environment;
 
 -- name: alike
 -- How many of them each environment has, with the first few.
-select environment, count(*),
-       (select array_agg(first.user_id)
+select environment, pg_catalog.count(*),
+       (select pg_catalog.array_agg(first.user_id)
         from (select distinct user_id from public.usage_logs
               where user_id is not null and environment is not distinct from every.environment
               order by user_id limit %(samples)s) as first)

@@ -3,8 +3,8 @@
 -- name: list
 -- Every profile, how many users have it, and the fields that it sets.
 SELECT c.name, coalesce(c.is_active, true),
-       (SELECT count(*) FROM public.profiles p WHERE p.config_id = c.id),
-       ARRAY(SELECT jsonb_object_keys(c.settings) ORDER BY 1)
+       (SELECT pg_catalog.count(*) FROM public.profiles p WHERE p.config_id = c.id),
+       ARRAY(SELECT pg_catalog.jsonb_object_keys(c.settings) ORDER BY 1)
 FROM public.app_configurations c
 ORDER BY c.name;
 
@@ -17,7 +17,7 @@ FOR UPDATE;
 
 -- name: users
 -- How many users have a profile.
-SELECT count(*) FROM public.profiles WHERE config_id = %s;
+SELECT pg_catalog.count(*) FROM public.profiles WHERE config_id = %s;
 
 -- name: save
 -- A new profile, or another content of one.
@@ -25,7 +25,7 @@ INSERT INTO public.app_configurations (name, description, settings, is_active)
 VALUES (%(name)s, %(description)s, %(settings)s, %(active)s)
 ON CONFLICT (name) DO UPDATE
 SET description = excluded.description, settings = excluded.settings, is_active = excluded.is_active,
-    updated_at = now();
+    updated_at = pg_catalog.now();
 
 -- name: remove
 -- Takes back a profile that was created; its users are unassigned.
@@ -46,13 +46,13 @@ SELECT id::text, config_id::text FROM public.profiles WHERE id = ANY(%s) ORDER B
 
 -- name: add
 -- Rows for users who have none.
-INSERT INTO public.profiles (id) SELECT unnest(%s::uuid[]) ON CONFLICT (id) DO NOTHING;
+INSERT INTO public.profiles (id) SELECT pg_catalog.unnest(%s::uuid[]) ON CONFLICT (id) DO NOTHING;
 
 -- name: assign
 -- Each user's configuration; null unassigns. The array of the same users lets the primary key find the rows.
 UPDATE public.profiles p
 SET config_id = given.value::uuid
-FROM jsonb_each_text(%s) AS given
+FROM pg_catalog.jsonb_each_text(%s) AS given
 WHERE p.id = ANY(%s) AND p.id::text = given.key AND p.config_id IS DISTINCT FROM given.value::uuid;
 
 -- name: note
@@ -68,8 +68,8 @@ FROM windsock.profile_changes
 WHERE %(profile)s::text IS NULL OR profile = %(profile)s::text
     OR profile IS NULL AND EXISTS (
         SELECT FROM public.app_configurations c
-        WHERE c.name = %(profile)s::text AND jsonb_path_exists(
-            jsonb_build_array(before, after), '$[*].* ? (@ == $id)', jsonb_build_object('id', c.id)
+        WHERE c.name = %(profile)s::text AND pg_catalog.jsonb_path_exists(
+            pg_catalog.jsonb_build_array(before, after), '$[*].* ? (@ == $id)', pg_catalog.jsonb_build_object('id', c.id)
         )
     )
 ORDER BY id DESC

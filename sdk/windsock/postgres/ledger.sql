@@ -3,7 +3,7 @@
 
 -- name: ledger_exists
 -- Whether there is a ledger; asked first, because "if not exists" still demands the right to create.
-select to_regclass('supabase_migrations.schema_migrations') is not null;
+select pg_catalog.to_regclass('supabase_migrations.schema_migrations') is not null;
 
 -- name: create_schema
 -- The Supabase CLI's schema.
@@ -23,18 +23,18 @@ alter table supabase_migrations.schema_migrations add column if not exists name 
 
 -- name: read
 -- Everything that was applied, oldest first. Through jsonb, because an old ledger lacks columns.
-select version, coalesce(to_jsonb(ledger) ->> 'name', ''), to_jsonb(ledger) -> 'statements'
+select version, coalesce(pg_catalog.to_jsonb(ledger) ->> 'name'::text, ''), pg_catalog.to_jsonb(ledger) -> 'statements'::text
 from supabase_migrations.schema_migrations ledger
 order by version;
 
 -- name: lock
 -- One migration at a time in one database. Until the end of the transaction, so that it holds through any pooler.
-select pg_advisory_xact_lock(hashtextextended('windsock migrate', 0));
+select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('windsock migrate', 0));
 
 -- name: limit_waits
 -- A statement that waits for a table holds up everybody behind it, also those who only read. Until the end of the
 -- transaction, so that it works through any pooler.
-select set_config('lock_timeout', '2s', true);
+select pg_catalog.set_config('lock_timeout', '2s', true);
 
 -- name: record
 -- One applied migration.
@@ -55,15 +55,15 @@ set transaction_timeout = 0;
 
 -- name: lift_idle_limits
 -- Likewise. By name, because no version has them all.
-select set_config(name, '0', false)
+select pg_catalog.set_config(name, '0', false)
 from pg_catalog.pg_settings
 where name in ('idle_session_timeout', 'idle_in_transaction_session_timeout');
 
 -- name: columns
 -- The columns of a table and their types; none if there is no such table.
-select attname::text, format_type(atttypid, null)
+select attname::text, pg_catalog.format_type(atttypid, null)
 from pg_catalog.pg_attribute
-where attrelid = to_regclass(%(table)s) and attnum > 0 and not attisdropped;
+where attrelid = pg_catalog.to_regclass(%(table)s)::oid and attnum > 0 and not attisdropped;
 
 -- name: relation
 -- What has a table's name: its kind, and the columns that are unique by themselves. And what of it belongs to a stranger (see
@@ -73,7 +73,7 @@ with strangers as (
     from pg_catalog.pg_roles owner
     join pg_catalog.pg_roles me on me.rolname = current_user and me.oid <> owner.oid
     where not owner.rolsuper and (me.rolsuper or not pg_catalog.pg_has_role(owner.oid, 'usage'))
-        and owner.oid <> (select datdba from pg_catalog.pg_database where datname = current_database())
+        and owner.oid <> (select datdba from pg_catalog.pg_database where datname = pg_catalog.current_database())
 )
 select case relkind when 'r' then 'table' when 'p' then 'table' when 'v' then 'view' when 'm' then 'materialized view'
             when 'f' then 'foreign table' when 'S' then 'sequence' else 'type' end,
@@ -87,23 +87,23 @@ select case relkind when 'r' then 'table' when 'p' then 'table' when 'v' then 'v
         join strangers on strangers.oid = typowner
         where attrelid = pg_class.oid and attname = 'id')
 from pg_catalog.pg_class
-where oid = to_regclass(%(table)s);
+where oid = pg_catalog.to_regclass(%(table)s)::oid;
 
 -- name: planted
 -- The ledger and the schemas that migrations write to, where a stranger owns them: neither this role, nor one that can do
 -- more anyway (a superuser, the database's owner), nor one that an ordinary role belongs to.
 select what, owner.rolname::text
 from (
-    select 'schema ' || nspname, nspowner from pg_catalog.pg_namespace
+    select 'schema ' || nspname::text, nspowner from pg_catalog.pg_namespace
     where nspname in ('supabase_migrations', 'windsock')
     union all
     select 'table supabase_migrations.schema_migrations', relowner from pg_catalog.pg_class
-    where oid = to_regclass('supabase_migrations.schema_migrations')
+    where oid = pg_catalog.to_regclass('supabase_migrations.schema_migrations')::oid
 ) thing (what, owner)
 join pg_catalog.pg_roles owner on owner.oid = thing.owner
 join pg_catalog.pg_roles me on me.rolname = current_user and me.oid <> owner.oid
 where not owner.rolsuper and (me.rolsuper or not pg_catalog.pg_has_role(owner.oid, 'usage'))
-    and owner.oid <> (select datdba from pg_catalog.pg_database where datname = current_database())
+    and owner.oid <> (select datdba from pg_catalog.pg_database where datname = pg_catalog.current_database())
 order by 1;
 
 -- name: read_only
@@ -117,15 +117,18 @@ where name = 'default_transaction_read_only';
 
 -- name: missing_roles
 -- Roles of ours that this server lacks, and the role that our functions run as, if it isn't the one that can't log in.
-select array(select name from unnest(array['windsock_analyst', 'windsock_api', 'windsock_assigner', 'windsock_console',
-                                           'windsock_definer', 'windsock_mirror', 'windsock_pruner', 'windsock_writer']) name
-             where not exists (select from pg_catalog.pg_roles where rolname = name)
+select array(select name
+             from pg_catalog.unnest(array[
+                 'windsock_analyst', 'windsock_api', 'windsock_assigner', 'windsock_console', 'windsock_definer',
+                 'windsock_mirror', 'windsock_pruner', 'windsock_writer'
+             ]) name
+             where not exists (select from pg_catalog.pg_roles where rolname = name::name)
              order by name),
-       (select min(proowner::regrole::text) from pg_catalog.pg_proc
-        where pronamespace = to_regnamespace('windsock') and prosecdef
+       (select pg_catalog.min(proowner::regrole::text) from pg_catalog.pg_proc
+        where pronamespace = pg_catalog.to_regnamespace('windsock')::oid and prosecdef
             and proowner <> coalesce((select oid from pg_catalog.pg_roles where rolname = 'windsock_definer'), 0));
 
 -- name: own_path
 -- For a migration of windsock's own: a function or type that somebody else put into public is never taken for
 -- PostgreSQL's. Until the end of the transaction.
-select set_config('search_path', 'pg_catalog, pg_temp', true);
+select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);

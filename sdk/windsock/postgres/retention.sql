@@ -2,7 +2,7 @@
 
 -- name: open_experiments
 -- Experiments that somebody was exposed to since :cut, or whose assignments last.
-select experiment from windsock.exposures group by experiment having max(first_exposed_at) >= %(cut)s
+select experiment from windsock.exposures group by experiment having pg_catalog.max(first_exposed_at) >= %(cut)s
 union
 select experiment from windsock.experiment_assignments where undone_at is null and assigned_at >= %(cut)s;
 
@@ -83,7 +83,7 @@ delete from windsock.withdrawals where (flag, variant, field, fingerprint) in (
 
 -- name: cut_log
 -- The mirror does so too; here for a database without one.
-select windsock.cut_log(greatest(now() - %(cut)s, interval '10 minutes'), 100000);
+select windsock.cut_log(greatest(pg_catalog.now() - %(cut)s, interval '10 minutes'), 100000);
 
 -- name: forget_profiles
 -- Whoever is forgotten has no configuration, so that the mirror's documents don't name them. First: the triggers note
@@ -139,4 +139,4 @@ delete from windsock.assignment_history where user_id = any(%(names)s);
 -- name: forget_profile_changes
 -- Their keys in what assignments can be undone to.
 update windsock.profile_changes set before = before - %(names)s::text[], after = after - %(names)s::text[]
-where before ?| %(names)s or after ?| %(names)s;
+where before ?| %(names)s::text[] or after ?| %(names)s::text[];

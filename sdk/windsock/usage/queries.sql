@@ -3,7 +3,8 @@
 -- name: limits
 -- Bounds a batch's wait on a lock or a slow disk, and how long this process holds its own locks when it is frozen.
 -- Local to the transaction, so that it works through a transaction pooler.
-SELECT set_config('statement_timeout', '30s', true), set_config('idle_in_transaction_session_timeout', '30s', true);
+SELECT pg_catalog.set_config('statement_timeout', '30s', true),
+       pg_catalog.set_config('idle_in_transaction_session_timeout', '30s', true);
 
 -- name: stage
 -- An empty table of the columns that a record fills, gone at commit: COPY itself knows no ON CONFLICT. With types of its
@@ -52,13 +53,13 @@ SELECT id::text, name FROM public.app_configurations WHERE %(ids)s::text[] IS NU
 -- name: shape
 -- The columns of the table that is there, its type, whether a row must give it a value, and whether it is unique by
 -- itself: to say what differs when rows are refused.
-SELECT attname::text, format_type(atttypid, NULL),
+SELECT attname::text, pg_catalog.format_type(atttypid, NULL),
        attnotnull AND NOT atthasdef AND attidentity = '' AND attgenerated = '',
        EXISTS (SELECT FROM pg_catalog.pg_index
                WHERE indrelid = attrelid AND indisunique AND indpred IS NULL AND indnkeyatts = 1
                  AND indkey[0] = attnum)
 FROM pg_catalog.pg_attribute
-WHERE attrelid = pg_catalog.to_regclass(%s) AND attnum > 0 AND NOT attisdropped;
+WHERE attrelid = pg_catalog.to_regclass(%s)::oid AND attnum > 0 AND NOT attisdropped;
 
 -- name: stage_exposures
 -- As `stage`, for exposures.

@@ -9,12 +9,12 @@ values (
 
 -- name: known_tables
 -- Tables and views outside PostgreSQL's own schemas, to say which one a misspelt name may mean.
-select namespace.nspname || '.' || relation.relname
+select namespace.nspname::text || '.' || relation.relname::text
 from pg_catalog.pg_class as relation
 join pg_catalog.pg_namespace as namespace on namespace.oid = relation.relnamespace
 where relation.relkind in ('r', 'p', 'v', 'm', 'f')
   and namespace.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
-  and namespace.nspname not like 'pg\_temp\_%%'
+  and namespace.nspname::text not like 'pg\_temp\_%%'
 order by 1
 limit 10000;
 
@@ -28,8 +28,8 @@ from pg_catalog.pg_class as relation
 join pg_catalog.pg_namespace as namespace on namespace.oid = relation.relnamespace
 where relation.relkind in ('r', 'p', 'v', 'm', 'f')
   and (
-      namespace.nspname || '.' || relation.relname = any(%(names)s)
-      or relation.relname = any(%(names)s) and pg_catalog.pg_table_is_visible(relation.oid)
+      namespace.nspname::text || '.' || relation.relname::text = any(%(names)s)
+      or relation.relname::text = any(%(names)s) and pg_catalog.pg_table_is_visible(relation.oid)
   )
   and not (
       pg_catalog.has_schema_privilege(namespace.oid, 'usage')
