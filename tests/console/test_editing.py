@@ -5,12 +5,12 @@ import json
 import subprocess
 
 import pytest
-from tests.console.conftest import ADA, Person, document
+from tests.console.conftest import ADA, BOB, Person, document
 from tests.console.records import fill
 
 import windsock
 from windsock.api import Role, create_token
-from windsock.console.views.changes import Patch, patch
+from windsock.console.views.changes import Patch, _percent, patch
 from windsock.flagfiles.formatting import formatted
 from windsock.mirror import profiles
 
@@ -65,6 +65,28 @@ def test_a_profile_is_planned_applied_and_undone(admin, connection):
     assert said(connection) == {"temperature": 1.1}
 
 
+def test_a_plan_that_changes_nobodys_values_says_so(admin, connection):
+    form = {"name": "warm", "active": "1", "f:temperature": "1.1", "description": "another"}
+    plan = admin.send("/profile/plan", **form).text
+    assert "1 user has <bdi>warm</bdi>, and nobody\N{RIGHT SINGLE QUOTATION MARK}s values change" in plan
+    del form["active"]
+    assert "<strong>1 user</strong>" in admin.send("/profile/plan", **form).text, "they lose its values"
+    connection.execute("update app_configurations set is_active = false")
+    assert (
+        "because it isn\N{RIGHT SINGLE QUOTATION MARK}t active"
+        in admin.send("/profile/plan", **form, **{"f:model": '"large"'}).text
+    )
+    connection.execute("update profiles set config_id = null")
+    assert "Nobody has <bdi>warm</bdi> yet" in admin.send("/profile/plan", **form).text
+
+
+def test_a_name_that_is_taken_is_said_above_the_form(admin):
+    answer = admin.send("/profile/plan", name="warm", new="1", **{"f:temperature": "1.7"})
+    assert answer.status_code == 422
+    assert "there is a profile &#39;warm&#39; already" in answer.text
+    assert 'value="1.7"' in answer.text, "what was typed is still there"
+
+
 def test_an_empty_field_says_nothing(admin, connection):
     form = {"name": "warm", "active": "1", "f:temperature": "", "f:greeting": '""'}
     plan = admin.send("/profile/plan", **form).text
@@ -85,7 +107,7 @@ def test_a_new_profile(admin, connection):
     ("field", "text", "complaint"),
     [
         ("temperature", "3", "less than or equal to 2"),
-        ("temperature", "warm", "write a number"),
+        ("temperature", "warm", "Write a number"),
         ("temperature", "NaN", "finite"),
         ("retrieval.top_k", "1.5", "whole number"),
         ("model", '"medium"', "&#39;small&#39; or &#39;large&#39;"),
@@ -152,7 +174,7 @@ def test_a_base_value_is_planned_written_and_undone(writable, admin, connection,
     form, plan = base_plan(admin, temperature="0.9")
     assert "~ temperature  0.5 → 0.9" in plan.text
     assert "10,000 users" in plan.text
-    assert "1 user keeps their own temperature" in plan.text
+    assert "1 user whose profile sets temperature" in plan.text
     assert (folder / "teacher.flagd.json").read_text() == before
     admin.send("/base/apply", **form)
     written = json.loads((folder / "teacher.flagd.json").read_text())
@@ -301,8 +323,18 @@ def test_a_patch_of_a_large_file_is_the_change_alone(admin, folder):
 def test_a_plan_counts_the_users_of_the_usage_log(admin, connection):
     fill(connection, 30)
     _, plan = base_plan(admin, temperature="0.9")
-    assert "2 of 2 users (100.00%) get another value, such as 0000" in plan.text
+    assert f"2 of 2 users (100\xa0%) get another value, such as {BOB}.</bdi>" in plan.text, "not Ada"
+    assert "Except where something stronger sets it" in plan.text
+    assert "1 user whose profile sets temperature" in plan.text
     assert "the users of usage_logs" in plan.text
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(1, "100"), (0.5, "50"), (0.1234, "12.34"), (0.000_01, "under 0.01"), (0.999_999, "over 99.99")],
+)
+def test_a_share_is_never_rounded_to_all_or_none(share, words):
+    assert _percent(share) == f"{words}\xa0%"
 
 
 def test_a_plan_asks_no_rule_about_hashes_of_ids(monkeypatch, admin, connection):

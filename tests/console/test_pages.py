@@ -26,12 +26,16 @@ def test_home_says_what_needs_doing(admin, connection):
     assert "new_editor expired on 2020-01-01" in page
     connection.execute("update app_configurations set settings = '{\"temperature\": 9}'")
     connection.execute(
-        "insert into windsock.mirrors values ('main', 'f', now(), now(), 'the disk is full') on conflict do nothing"
+        "insert into windsock.mirrors values ('main', 'f', now(), now(), 'the disk is full'),"
+        " ('old', 'f', now() - interval '1 hour', null, ''), ('new', 'f', now(), null, '')"
     )
     fill(connection, 10)
     page = admin.get("/").text
     assert "warm does not fit: temperature" in page
     assert "is in trouble: the disk is full" in page
+    assert "The mirror old has not reported for 60 min" in page
+    assert "Start it again: <code>windsock mirror run</code>." in page
+    assert "The mirror new is behind: it has written nothing yet" in page
     assert "model of teacher.profile is withdrawn" in page
 
 
@@ -216,7 +220,11 @@ def test_home_names_a_running_experiment_that_is_invalid(admin, connection, fold
 
 
 def test_pages_say_that_git_cannot_be_read(admin, folder):
-    assert "Flags of the teacher" in admin.get("/changes").text
+    page = admin.get("/changes").text
+    assert "Flags of the teacher" in page
+    assert re.search(
+        r'data-name="When \(UTC\)">\d{4}-\d\d-\d\d \d\d:\d\d:\d\d</td><td data-name="Who"><bdi>Ann', page
+    )
     (folder.parent / ".git").rename(folder.parent / "elsewhere")
     page = admin.get("/changes")
     assert page.status_code == 200
@@ -263,7 +271,14 @@ def test_the_report_is_live(admin, connection):
 def test_every_mistake_of_an_experiment_has_a_line_of_its_own(admin, folder):
     path = folder / "experiments" / "cheaper.yaml"
     declared = path.read_text()
-    mistakes = "`owner` is missing", "`first` is not known here", "`second` is not known here"
+    mistakes = [
+        f"<code>{name}</code> {said}"
+        for name, said in (
+            ("owner", "is missing"),
+            ("first", "is not known here"),
+            ("second", "is not known here"),
+        )
+    ]
     try:
         path.write_text(declared.replace("owner: teaching\n", "first: 1\nsecond: 2\n"))
         page = admin.get("/experiment", name="cheaper").text
@@ -294,6 +309,7 @@ def test_a_page_that_breaks_says_so_as_a_page(console, connection, caplog):
     door.close()
     openfeature.shutdown()
     assert page.status_code == 500
+    assert "Sign out" in page.text, "the other pages are still a click away"
     assert "This page failed" in page.text
     assert "ZeroDivision" not in page.text
     assert "ZeroDivisionError" in caplog.text

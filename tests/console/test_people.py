@@ -37,6 +37,24 @@ def test_what_a_user_gets_and_why(admin):
     assert "tag info" not in page
 
 
+def test_a_profile_that_no_mirror_has_written_yet_is_told(admin, connection):
+    assert "not served yet" not in admin.get("/user", id=str(ADA)).text
+    connection.execute("update profiles set config_id = %s where id = %s", [WARM, BOB])
+    assert "warm</bdi> is assigned but not served yet" in admin.get("/user", id=str(BOB)).text
+    connection.execute("update profiles set config_id = null")
+    assert "was taken away but is served still" in admin.get("/user", id=str(ADA)).text
+    connection.execute("update app_configurations set is_active = false")
+    assert "not served yet" not in admin.get("/user", id=str(BOB)).text
+
+
+@pytest.mark.parametrize(("path", "asked"), [("/user", {"id": str(ADA)}), ("/profile", {"name": "warm"})])
+def test_what_was_done_says_when_users_get_it(admin, connection, path, asked):
+    assert "No mirror is running" in admin.get(path, done="1", **asked).text
+    connection.execute("insert into windsock.mirrors values ('main', 'f', now(), now(), '')")
+    assert "Users get it within seconds" in admin.get(path, done="1", **asked).text
+    assert "Done." not in admin.get(path, **asked).text
+
+
 def test_the_values_of_a_user_come_before_the_forms(admin):
     page = admin.get("/user", id=str(ADA)).text
     assert (

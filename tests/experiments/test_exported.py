@@ -140,7 +140,7 @@ def test_a_restored_database_says_where_its_rows_end(flags, database) -> None:
         ended = max(row["requested_at"] for row in rows.usage_logs)
         ended = max([ended, *(row["occurred_at"] for row in rows.metric_events)])
         assert result.analysis.collected.quiet_since == ended
-        told = f"analyse it as of then, --at {ended:%Y-%m-%dT%H:%MZ}."
+        told = f"analyse it as of then, on the command line with --at {ended:%Y-%m-%dT%H:%MZ}."
         assert any(line.endswith(told) for line in left_out(result.analysis))
         assert any(line.endswith(told) for line in message(result))
         assert restore(result.snapshot()).analysis == result.analysis

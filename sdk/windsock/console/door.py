@@ -176,6 +176,9 @@ class ConsoleDoor:
         except (NotAllowedError, NotFoundError, BadFormError, WindsockError) as error:
             said = "\n".join(error.lines) if isinstance(error, WindsockError) else str(error)
             return self.problem(request, _status_of(error), said, session)
+        except Exception:  # whatever it is, they stay signed in and can go elsewhere
+            logger.exception("the console failed on %s", request.url.path)
+            return self.problem(request, 500, _OWN_FAULT, session)
 
     def _to_the_door(self, request: Request) -> Response:
         here = request.url.path.removeprefix(request.scope.get("root_path", "")) or "/"

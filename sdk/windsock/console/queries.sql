@@ -69,8 +69,8 @@ order by 2 desc
 limit %(limit)s;
 
 -- name: assignment
--- A user's profile, and whether there is such a user.
-select c.name, p.config_id::text
+-- A user's profile, what it says if it is active, and whether there is such a user.
+select c.name, p.config_id::text, case when coalesce(c.is_active, true) then c.settings end
 from public.profiles p
 left join public.app_configurations c on c.id = p.config_id
 where p.id = %(user)s::uuid;
@@ -103,6 +103,13 @@ select case
     end
 from windsock.profile_changes
 where id = %(id)s;
+
+-- name: settings_of_users
+-- What the active profiles of some users say.
+select p.id::text, c.settings
+from public.profiles p
+join public.app_configurations c on c.id = p.config_id
+where p.id = any(%(users)s::uuid[]) and coalesce(c.is_active, true);
 
 -- name: users_of
 -- The first users who have a profile.
@@ -157,6 +164,10 @@ where flag = %(flag)s and variant = %(variant)s and field = %(field)s and finger
 select group_name, extract(epoch from pg_catalog.now() - right_at)::float8,
        extract(epoch from pg_catalog.now() - reported_at)::float8, trouble
 from windsock.mirrors order by group_name;
+
+-- name: mirrored
+-- Whether a mirror has reported within the last minute.
+select exists (select from windsock.mirrors where reported_at > now() - interval '1 minute');
 
 -- name: decisions
 -- The newest recorded decision of each experiment.

@@ -1,6 +1,7 @@
 """Templates: all output is escaped text, with invisible characters spelled out."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -12,6 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from windsock.text import escaped
+
+_CODE: Final = re.compile("`([^`\n]+)`")
 
 NAVIGATION: Final = (
     ("/", "Home", ()),
@@ -60,7 +63,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=_seen,
     )
-    made.filters.update(json=written, lines=lines, ago=ago, old=old, when=when, number=number, age=age)
+    made.filters.update(exact=exact, prose=prose, json=written, lines=lines)
+    made.filters.update(ago=ago, old=old, when=when, number=number, age=age)
     return made
 
 
@@ -88,8 +92,19 @@ def lines(text: str) -> Markup:
     return Markup("\n").join(escape(escaped(line)) for line in text.split("\n"))
 
 
-def when(moment: datetime) -> str:
-    """Format a point in time for readers."""
+def prose(text: str) -> Markup:
+    """A message, line by line, with what stands between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(lines(text))))  # noqa: S704 - `lines` escaped it
+
+
+def exact(value: object) -> Markup:
+    """A value for a form to send back unchanged, where nobody reads it: with its invisible characters."""
+    return escape(str(value))
+
+
+def when(moment: datetime | str) -> str:
+    """Format a point in time, or its ISO 8601 text, for readers: in UTC."""
+    moment = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 

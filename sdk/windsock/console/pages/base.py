@@ -13,7 +13,15 @@ from windsock.console.file_changes import SWITCHED_OFF, may_write
 from windsock.console.page_errors import NotAllowedError, NotFoundError
 from windsock.console.pages.file_plan import shown_patch
 from windsock.console.plan_users import count_users, plan_users
-from windsock.console.reading import class_of, git_files, profile_rows, profiles_of, served_provider
+from windsock.console.reading import (
+    QUERIES,
+    class_of,
+    git_files,
+    part_of,
+    profile_rows,
+    profiles_of,
+    served_provider,
+)
 from windsock.console.views.changes import Patch, changed_words, field_of, who_moves
 from windsock.console.views.fields import EditableField, shapes
 from windsock.console.views.forms import Faults, Sent, by_field, inputs, repeated, sent
@@ -22,11 +30,12 @@ from windsock.errors import ChangedSinceError, ConfigurationError
 from windsock.flagfiles.configuration import ENVIRONMENTS, Configuration, Values
 from windsock.flagfiles.editing import served_file
 from windsock.flagfiles.files import FlagFile, read_bytes
-from windsock.gitops.plan import Limits, PlanRequest, make
+from windsock.gitops.plan import Limits, Plan, PlanRequest, make
 from windsock.gitops.plan_text import text
+from windsock.mirror.profiles import is_uuid
 from windsock.providers.files import FilesProvider
 from windsock.settings.declaration import Declaration
-from windsock.text import mask_passwords
+from windsock.text import count, mask_passwords
 
 _STALE: Final = "The file has changed since you opened the form: check your values, then look at the plan."
 
@@ -60,7 +69,7 @@ def plan(visit: Visit) -> Answer:
         "variant": variant,
         "file": str(store.path),
         "changes": _words(prepared),
-        "moves": list(who_moves(planned)),
+        "moves": list(who_moves(planned, _keep_theirs(visit, declaration, prepared, planned))),
         "population": planned.population,
         "impact": [mask_passwords(line) for line in text(planned)],
         "covered": _covered(visit, declaration, prepared),
@@ -172,7 +181,7 @@ def _changed(prepared: PreparedWrite) -> Mapping[str, Sequence[object]]:
 
 def _covered(visit: Visit, declaration: Declaration, prepared: PreparedWrite) -> list[str]:
     """Who won't see the change: users whose profile sets the field, and processes with a variable."""
-    fields = {field_of(pointer) for pointer in _changed(prepared)}
+    fields = _fields(prepared)
     profiles = profiles_of(
         visit.console, profile_rows(visit.connection, visit.kept.users.now()), declaration.flag
     )
@@ -181,11 +190,25 @@ def _covered(visit: Visit, declaration: Declaration, prepared: PreparedWrite) ->
     for name in sorted(fields):
         users = sum(each.users for each in profiles if each.active and name in each.values)
         if users:
-            keep = "1 user keeps" if users == 1 else f"{users:,} users keep"
-            lines.append(f"{keep} their own {name}, because their profile sets it")
+            lines.append(f"{count(users, 'user')} whose profile sets {name}")
         own = [layer.origin for layer in layers if name in layer.values]
         lines += [f"{name} stays what {origin} says in this process" for origin in own]
     return lines
+
+
+def _keep_theirs(visit: Visit, declaration: Declaration, prepared: PreparedWrite, planned: Plan) -> set[str]:
+    """Of the users whom the plan names, those for whom nothing changes: their profile sets all of it."""
+    fields = _fields(prepared)
+    named = {user for each in planned.impacts for move in each.moves for user in move.samples}
+    asked = {"users": [user for user in named if is_uuid(user)]}
+    rows = visit.connection.execute(QUERIES["settings_of_users"], asked).fetchall()
+    return {
+        user for user, settings in rows if fields <= part_of(visit.console, settings, declaration.flag).keys()
+    }
+
+
+def _fields(prepared: PreparedWrite) -> set[str]:
+    return {field_of(pointer) for pointer in _changed(prepared)}
 
 
 def _form(visit: Visit, declaration: Declaration, stored: Stored, variant: str, faults: Faults) -> Page:

@@ -1,6 +1,6 @@
 """People: what a user gets and why, now or in the past, their latest requests, and their profile."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -71,7 +71,9 @@ def user(visit: Visit) -> Answer:
         ),
         "requests": requests,
         "may_change": visit.person.role is not Role.READER,
+        "waits": when is None and assignment["known"] and _waits(visit, assignment, classes),
         "done": visit.asked.get("done", ""),
+        "mirrored": visit.connection.execute(QUERIES["mirrored"]).fetchone() == (True,),
     }
     return Page("user.html", who, values)
 
@@ -102,13 +104,23 @@ def _class_of(
     return users.now(explanation, git_flags(visit.console).flags, context)
 
 
-def _assignment(visit: Visit, who: str) -> dict[str, object]:
-    """Whether the user is in `profiles`, and which profile they have."""
+def _assignment(visit: Visit, who: str) -> dict[str, Any]:
+    """Whether the user is in `profiles`, which profile they have, and what it says while it is active."""
     if not profiles.is_uuid(who):
-        return {"known": False, "profile": None, "config_id": None}
+        return {"known": False, "profile": None, "config_id": None, "settings": None}
     row = visit.connection.execute(QUERIES["assignment"], {"user": who}).fetchone()
-    name, config_id = row or (None, None)
-    return {"known": row is not None, "profile": name, "config_id": config_id}
+    name, config_id, settings = row or (None, None, None)
+    return {"known": row is not None, "profile": name, "config_id": config_id, "settings": settings}
+
+
+def _waits(visit: Visit, assignment: Mapping[str, Any], classes: Iterable[users.ClassOf]) -> bool:
+    """Whether another profile is served than the one that is assigned: no mirror has written it yet."""
+    settings = assignment["settings"] or {}
+    for each, shown in zip(visit.console.declarations, classes, strict=True):
+        served, sets = shown.explanation.config_id, part_of(visit.console, settings, each.flag)
+        if served != assignment["config_id"] and (served or sets):
+            return True
+    return False
 
 
 def plan(visit: Visit) -> Answer:

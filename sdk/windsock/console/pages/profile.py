@@ -18,6 +18,7 @@ from windsock.mirror import profiles
 from windsock.mirror.checking import faults
 from windsock.mirror.profiles import ProfileRow
 from windsock.settings.declaration import Declaration
+from windsock.text import escaped
 
 _USERS: Final = 50
 _NAME: Final = 200
@@ -37,6 +38,7 @@ def profile(visit: Visit) -> Answer:
         "changes": profiles.history(visit.connection, name, 20),
         "may_change": visit.person.role is not Role.READER,
         "done": visit.asked.get("done", ""),
+        "mirrored": visit.connection.execute(QUERIES["mirrored"]).fetchone() == (True,),
     }
     return Page("profile.html", name, values)
 
@@ -54,7 +56,10 @@ def edit(visit: Visit) -> Answer:
 
 def plan(visit: Visit) -> Answer:
     """What the form would change, in words; or the form again, with its errors."""
-    name, before, users = _named(visit)
+    try:
+        name, before, users = _named(visit)
+    except ConfigurationError as error:
+        return _form(visit, "", ProfileRow({}), 0, Faults(rest=(str(error),)))
     after, faults = _after(visit, name, before)
     if faults:
         return _form(visit, name if before else "", before or ProfileRow({}), users, faults)
@@ -64,6 +69,8 @@ def plan(visit: Visit) -> Answer:
         "name": name,
         "is_new": before is None,
         "users": users,
+        "serves": _serves(before) != _serves(after),
+        "is_active": after.active,
         "some": [user for (user,) in had],
         "changes": list(profiles.differences(_masked(visit, before), _masked(visit, after) or after)),
         "repeated": repeated(visit.form, "name", "new", "description", "active", "flag"),
@@ -97,10 +104,11 @@ def _found(visit: Visit) -> tuple[str, ProfileRow, int]:
 
 def _named(visit: Visit) -> tuple[str, ProfileRow | None, int]:
     """The profile that a form names; None for a new one."""
-    name = visit.form.get("name", "").strip()
-    is_new = visit.form.get("new") == "1"
-    if not name or len(name) > _NAME or not name.isprintable():
-        raise ConfigurationError(f"a profile needs a name of at most {_NAME} characters that can be seen")
+    name, is_new = visit.form.get("name", ""), visit.form.get("new") == "1"
+    if is_new:  # one that exists may have been named with SQL, in any way
+        name = name.strip()
+        if not name or len(name) > _NAME or not name.isprintable():
+            raise ConfigurationError(f"a profile needs a name of at most {_NAME} characters that can be seen")
     there = profiles.exists(visit.connection, name)
     if is_new and there:
         raise ConfigurationError(
@@ -122,12 +130,18 @@ def _after(visit: Visit, name: str, before: ProfileRow | None) -> tuple[ProfileR
     after = replace(
         row,
         settings=_with_part(visit, row.settings, declaration, form.values),
-        description=visit.form.get("description", "").strip() or None,
+        description=_described(visit, row),
         active="active" in visit.form,
     )
     return after, by_field(fields, faults(visit.console.declarations, name, after.settings)).and_fields(
         form.wrong
     )
+
+
+def _described(visit: Visit, row: ProfileRow) -> str | None:
+    """The description as sent; the one that the form showed, with what can't be seen spelled out, is kept."""
+    said = visit.form.get("description", "").strip()
+    return row.description if said == escaped(row.description or "").strip() else said or None
 
 
 def _edited(visit: Visit) -> Declaration:
@@ -167,6 +181,11 @@ def _must_change_both(visit: Visit, before: ProfileRow | None, after: ProfileRow
 
 def _masked(visit: Visit, row: ProfileRow | None) -> ProfileRow | None:
     return None if row is None else replace(row, settings=masked_settings(visit.console, row.settings))
+
+
+def _serves(row: ProfileRow | None) -> Mapping[str, object]:
+    """What the profile's users get from it."""
+    return row.settings if row and row.active else {}
 
 
 def _etag(row: ProfileRow | None) -> str:

@@ -1,9 +1,9 @@
 """Changes in words: to a flag's values, to profiles, and to assignments."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,7 @@ from windsock.flags import JsonValue
 from windsock.gitops.patches import lines_of, patch_lines
 from windsock.gitops.plan import Plan
 from windsock.settings.layers import masked
-from windsock.text import count, escaped
+from windsock.text import NO_BREAK_SPACE, count, escaped
 
 _SAMPLES: Final = 3
 _LONGEST_PATCH: Final = 60_000
@@ -73,21 +73,36 @@ def _put(values: dict[str, JsonValue], path: Sequence[str], value: JsonValue) ->
     values[path[-1]] = value
 
 
-def who_moves(plan: Plan) -> Iterator[str]:
-    """How many users a plan gives another value, in words, flag by flag."""
+def who_moves(plan: Plan, keep: Collection[str] = ()) -> Iterator[str]:
+    """How many users a plan gives another value, in words, flag by flag.
+
+    Args:
+        plan: The plan.
+        keep: Users who aren't named, because something stronger keeps their value.
+    """
     for impact in plan.impacts:
         flag = f"{impact.flag}: " if len(plan.impacts) > 1 else ""
         everybody = count(impact.population, "user")
-        samples = [sample for move in impact.moves for sample in move.samples][:_SAMPLES]
+        named = (sample for move in impact.moves for sample in move.samples if sample not in keep)
+        samples = list(islice(named, _SAMPLES))
         such = f", such as {', '.join(samples)}" if samples else ""
         if impact.moved:
             get = "gets" if impact.moved == 1 else "get"
-            yield f"{flag}{impact.moved:,} of {everybody} ({impact.share:.2%}) {get} another value{such}."
+            share = _percent(impact.share)
+            yield f"{flag}{impact.moved:,} of {everybody} ({share}) {get} another value{such}."
         else:
             yield f"{flag}none of {everybody}." if flag else f"None of {everybody}."
         if impact.later or impact.open_ended:
             yield f"{flag}{'more' if flag else 'More'} may move later, because a rule depends on the time."
         yield from impact.misfits
+
+
+def _percent(share: float) -> str:
+    """A share with two places and no zeros at its end; never all or nothing of what isn't."""
+    text = f"{100 * share:.2f}".rstrip("0").rstrip(".")
+    if text in ("0", "100") and 0 < share < 1:
+        text = "under 0.01" if share < 0.5 else "over 99.99"
+    return f"{text}{NO_BREAK_SPACE}%"
 
 
 @dataclass(frozen=True, slots=True)

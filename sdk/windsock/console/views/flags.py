@@ -70,9 +70,8 @@ def summary(flag: Flag, now: datetime | None = None) -> Summary:
     """Summarize a flag for a list."""
     now = datetime.now(UTC) if now is None else now
     lines = rule_in_words(flag.targeting, flag.default_variant)
-    words = "; ".join(line.strip() for line in lines[:3]) + (
-        f"; and {len(lines) - 3} more" if len(lines) > 3 else ""
-    )
+    words = "; ".join(line.strip() for line in lines[:3]).replace(":; ", ": ")
+    words += f"; and {len(lines) - 3} more" if len(lines) > 3 else ""
     return Summary(flag, words, state(flag, now))
 
 

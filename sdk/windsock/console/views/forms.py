@@ -10,7 +10,7 @@ from windsock.console.views.fields import EditableField
 from windsock.flags import JsonValue
 from windsock.nested import FieldPath, at, holds, nest, overlay, without
 from windsock.settings.layers import masked
-from windsock.text import MASK
+from windsock.text import MASK, escaped
 
 PREFIX: Final = "f:"
 """Prefix for form field names, so that a settings field can't be mistaken for another input."""
@@ -93,7 +93,7 @@ def inputs(
             continue  # a password in a URL: neither shown nor edited here
         text = _text(shape, at(said, shape.path)) if holds(said, shape.path) else ""
         if form is not None:
-            text = form.get(PREFIX + shape.name, text)
+            text = _again(shape, form.get(PREFIX + shape.name, text))
         lower = json.dumps(at(below, shape.path), ensure_ascii=False, default=str)
         made.append(Input(shape, text, lower, wrong.get(shape.name, "")))
     return made
@@ -141,16 +141,33 @@ def by_field(shapes: Iterable[EditableField], faults: Iterable[tuple[str, str]])
 
 
 def _text(shape: EditableField, value: object) -> str:
-    if shape.kind == "text" and isinstance(value, str) and value and not value.startswith('"'):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+    """A value as its input shows it: plain text only if what a person sees there is all of it."""
+    text = value if shape.kind == "text" and isinstance(value, str) else ""
+    if text.strip() and not text.startswith('"') and _spelled(text) == text:
+        return text
+    return _spelled(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _again(shape: EditableField, text: str) -> str:
+    """What was sent, to be shown again: what can't be seen in it is spelled out as JSON does it."""
+    if shape.kind == "text" and _spelled(text) != text:
+        try:
+            return _text(shape, _plain_text(text))
+        except ValueError:
+            return text
+    return _spelled(text)
+
+
+def _spelled(text: str) -> str:
+    """The text with the characters that a page spells out as JSON's escapes, which a form reads again."""
+    return "".join(each if each == "\n" or escaped(each) == each else json.dumps(each)[1:-1] for each in text)
 
 
 def _integer(text: str) -> object:
     try:
         return int(text.strip())
     except ValueError:
-        raise ValueError("write a whole number, such as 10") from None
+        raise ValueError("Write a whole number, such as 10") from None
 
 
 def _number(text: str) -> object:
@@ -158,9 +175,9 @@ def _number(text: str) -> object:
     try:
         number = float(plain)
     except ValueError:
-        raise ValueError("write a number, such as 0.7") from None
+        raise ValueError("Write a number, such as 0.7") from None
     if not math.isfinite(number):
-        raise ValueError("write a number that is finite")
+        raise ValueError("Write a number that is finite")
     return int(plain) if plain.lstrip("+-").isdecimal() and len(plain) < 16 else number
 
 
@@ -168,7 +185,7 @@ def _written(text: str) -> object:
     try:
         return json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"this is not JSON: {error}") from None
+        raise ValueError(f"This is not JSON: {error}") from None
 
 
 def _no_constant(name: str) -> object:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 from windsock.console.reading import ProfileOf
+from windsock.console.rendering import age
 from windsock.console.views.flags import last_step, state
 from windsock.flags import Flag
 from windsock.healing.quarantine import Withdrawal
@@ -117,10 +118,11 @@ def of_mirrors(rows: Sequence[tuple[str, float | None, float, str]]) -> Iterator
             text = _cut(f"The mirror {group} is in trouble: {trouble}")
             yield Todo("bad", "mirror", text, "Look at its log; the last good files serve.")
         elif reported > LATE:
-            text = f"The mirror {group} has not reported for {reported:,.0f} s"
+            text = f"The mirror {group} has not reported for {age(reported)}"
             yield Todo("bad", "mirror", text, "Start it again: `windsock mirror run`.")
         elif right is None or right > LATE:
-            text = f"The mirror {group} is behind: its files are {right or 0:,.0f} s old"
+            state = "it has written nothing yet" if right is None else f"its files are {age(right)} old"
+            text = f"The mirror {group} is behind: {state}"
             yield Todo("warn", "mirror", text, "Wait, or look at its log.")
 
 

@@ -40,7 +40,7 @@ def data_end(analysis: Analysis) -> Iterator[str]:
         yield (
             f"The newest request or event is of {quiet:%Y-%m-%d %H:%M} UTC. If this database is a copy, "
             f"units that matured since then count with zeros: analyse it as of then, "
-            f"--at {quiet:%Y-%m-%dT%H:%MZ}."
+            f"on the command line with --at {quiet:%Y-%m-%dT%H:%MZ}."
         )
     if end is None:
         return
@@ -53,7 +53,7 @@ def data_end(analysis: Analysis) -> Iterator[str]:
     else:
         yield (
             f"{told}. Units that matured after it, until {now:%Y-%m-%d %H:%M} UTC, count with zeros where "
-            "rows are missing; without --at, units mature until the newest row."
+            "rows are missing; on the command line without --at, units mature until the newest row."
         )
 
 
