@@ -11,6 +11,7 @@ from typing import Any
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
+_RELATIVE_IMAGE = re.compile(r"(!\[[^\]]*\])\((?!\w+:)([^)]+)\)")
 _RELATIVE_LINK = re.compile(r"\]\((?!\w+:|#)([^)]+)\)")
 _COMMENT = re.compile(r"<!--.*?-->\n+", re.DOTALL)  # what the tests read and readers do not
 
@@ -24,6 +25,8 @@ class LinksMetadataHook(MetadataHookInterface):
         repository = os.environ.get("WINDSOCK_REPOSITORY", "").rstrip("/")
         files = f"{repository}/blob/v{metadata['version']}"
         if repository:
+            # An image's page isn't the image: that is the raw file.
+            text = _RELATIVE_IMAGE.sub(rf"\1({repository}/raw/v{metadata['version']}/\2)", text)
             text = _RELATIVE_LINK.sub(rf"]({files}/\1)", text).replace(
                 "https://<this repository>", repository
             )

@@ -37,12 +37,17 @@ def links(readme: str) -> list[str]:
 def test_a_release_links_to_its_own_files(tmp_path):
     metadata = built_metadata(tmp_path, WINDSOCK_REPOSITORY="https://example.org/ours/windsock")
     readme = metadata.get_payload()
-    ours = f"https://example.org/ours/windsock/blob/v{PROJECT['version']}/"
+    ours = "https://example.org/ours/windsock/"
+    files = {kind: f"{ours}{kind}/v{PROJECT['version']}/" for kind in ("blob", "raw")}
+    images = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", readme)
+    assert images
     assert [link for link in links(readme) if not re.match(r"https?://", link)] == []
-    assert f"{ours}docs/tutorial.md" in links(readme)
+    assert f"{files['blob']}docs/tutorial.md" in links(readme)
     for link in links(readme):
         if link.startswith(ours):
-            assert (REPOSITORY / link.removeprefix(ours)).exists(), link
+            kind = "raw" if link in images else "blob"  # "blob" is a page about the file
+            assert link.startswith(files[kind])
+            assert (REPOSITORY / link.removeprefix(files[kind])).exists(), link
     assert "<!--" not in readme
     assert "<this repository>" not in readme
     addresses = dict(line.split(", ", 1) for line in metadata.get_all("Project-URL"))
