@@ -5,6 +5,7 @@ Where no Docker engine answers or an image cannot be had, the test is skipped an
 
 import os
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -107,8 +108,26 @@ def _publish(container: DockerContainer, *ports: int) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(require_image: Callable[[str], str]) -> Iterator[str]:
-    """An empty database `windsock` on a PostgreSQL server in a container."""
+def examples_image(engine: docker.DockerClient, image_of: Callable[[str], str]) -> str:
+    """The project's image with what the examples need: built here, or the one that is there."""
+    image = image_of("ai-teacher")
+    built = subprocess.run(
+        ["docker", "compose", "build", "--quiet", "ai-teacher"],
+        cwd=REPOSITORY,
+        env=os.environ | {"POSTGRES_PASSWORD": "secret"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    if built.returncode and not any(image in each.tags for each in engine.images.list()):
+        pytest.skip(f"the image {image} is not here and cannot be built: {built.stderr.strip()[-300:]}")
+    return image
+
+
+@pytest.fixture(scope="session")
+def postgres_container(require_image: Callable[[str], str]) -> Iterator[PostgresContainer]:
+    """A PostgreSQL server in a container, published on loopback."""
     container = PostgresContainer(
         require_image("postgres"),
         username="windsock",
@@ -119,7 +138,13 @@ def postgres_url(require_image: Callable[[str], str]) -> Iterator[str]:
     container.ports.clear()
     _publish(container, 5432)
     with container:
-        yield container.get_connection_url()
+        yield container
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_container: PostgresContainer) -> str:
+    """An empty database `windsock` on that server."""
+    return postgres_container.get_connection_url()
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,30 +108,32 @@ wait = partial(eventually, not_yet=(httpx.TransportError,))
 
 @pytest.fixture(scope="module")
 def deployment(
-    engine: docker.DockerClient, image_of: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+    engine: docker.DockerClient,
+    image_of: Callable[[str], str],
+    require_image: Callable[[str], str],
+    examples_image: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Deployment]:
     """Everything in docker-compose.yml, healthy; flagd only where its image can be had."""
     if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode:
         pytest.skip("docker has no `compose` here")
-    if reason := missing_image(engine, image_of("postgres")):
-        pytest.skip(reason)
+    require_image("postgres")
     folder = tmp_path_factory.mktemp("deployment")
     shutil.copy(REPOSITORY / "docker-compose.yml", folder)
     for name in ("flagd", "examples"):
         shutil.copytree(
             REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "mirror")
         )
-    image = _examples_image(engine, image_of("ai-teacher"))
-    services = dict(_models(image))
+    services = dict(_models(examples_image))
     if missing_image(engine, image_of("flagd")):
         (folder / "flagd/mirror").mkdir()
-        services |= _without_flagd(image)
+        services |= _without_flagd(examples_image)
     (folder / "beside.yml").write_text(yaml.safe_dump({"services": services}))
     variables = {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)} | {
         "COMPOSE_PROJECT_NAME": f"windsock-{uuid4().hex[:8]}",
         "POSTGRES_PASSWORD": "secret",
         "SERVICES_PASSWORD": "it's $another",
-        "WINDSOCK_IMAGE": image,  # the examples' image has all that the other one has
+        "WINDSOCK_IMAGE": examples_image,  # the examples' image has all that the other one has
         "OPENAI_BASE_URL": "http://127.0.0.1:9000/v1",
         "OPENAI_API_KEY": "sk-loopback",
         "OPENROUTER_BASE_URL": "http://127.0.0.1:9000/v1",
@@ -157,22 +159,6 @@ def said(deployment: Deployment) -> Iterator[None]:
     """Beside the failure of a test stands what the services said until then."""
     yield
     sys.stdout.write(deployment.compose("logs", "--no-color", "--tail", "15"))
-
-
-def _examples_image(engine: docker.DockerClient, image: str) -> str:
-    """Build the image, or take the one that is there."""
-    built = subprocess.run(
-        ["docker", "compose", "build", "--quiet", "ai-teacher"],
-        cwd=REPOSITORY,
-        env=os.environ | {"POSTGRES_PASSWORD": "secret"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    if built.returncode and not any(image in each.tags for each in engine.images.list()):
-        pytest.skip(f"the image {image} is not here and cannot be built: {built.stderr.strip()[-300:]}")
-    return image
 
 
 def _models(image: str) -> Iterator[tuple[str, dict[str, object]]]:
