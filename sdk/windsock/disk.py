@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from windsock.errors import UnreachableError
 from windsock.flag_names import TEMPORARY
+from windsock.plain_files import open_plain
 from windsock.private_folder import MADE_HERE, check_private
 from windsock.variables import data_folder
 
@@ -22,6 +24,19 @@ CAN_LOCK: Final = fcntl is not None
 
 _ABANDONED_SECONDS: Final = 3600.0
 """Age at which a temporary file can no longer belong to a write in progress."""
+
+
+def check_plain(path: Path) -> None:
+    """Refuse a path that a database engine would wait for, such as a pipe.
+
+    Raises:
+        UnreachableError: It can't be opened, or is something else than a file.
+    """
+    try:
+        with open_plain(path):
+            pass
+    except OSError as error:
+        raise UnreachableError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from tests.cli.conftest import WINDSOCK, boolean
 
 
@@ -83,3 +84,15 @@ def test_a_path_that_does_not_exist_is_reported(windsock, write, git):
     done = windsock("diff", "flagd/nowhere.flagd.json")
     assert (done.returncode, done.stdout) == (4, "")
     assert "flagd/nowhere.flagd.json: neither here nor in HEAD" in done.stderr
+
+
+@pytest.mark.parametrize("named", [("HEAD~1", "HEAD"), ("HEAD~1",), ("flagd", "HEAD~1")])
+def test_a_revision_in_the_place_of_a_path_is_recognized(windsock, write, git, named):
+    for value in "one", "two":
+        write({"f": boolean(), value: boolean()})
+        git("add", ".")
+        git("commit", "-qm", value)
+    done = windsock("diff", *named)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "HEAD~1: " in done.stderr
+    assert "but a Git revision; to compare with it, write --against HEAD~1" in done.stderr

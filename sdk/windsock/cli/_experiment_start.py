@@ -15,6 +15,9 @@ from windsock.gitops.plan import Plan, dump
 from windsock.gitops.plan_text import text
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
+PlanEnvironment = Annotated[
+    str, typer.Option(envvar="ENVIRONMENT", help="The environment of the plan's users.")
+]
 Out = Annotated[
     Path | None, typer.Option(help="Write the plan here, for `windsock apply`, and change nothing.")
 ]
@@ -24,9 +27,7 @@ def command(
     name: Name,
     *,
     flags: Flags = DEFAULT_FOLDER,
-    environment: Annotated[
-        str, typer.Option(envvar="ENVIRONMENT", help="The environment of the plan's users.")
-    ] = "production",
+    environment: PlanEnvironment = "production",
     dry_run: DryRun = False,
     out: Out = None,
 ) -> None:

@@ -1,11 +1,7 @@
 """`windsock experiment stop`: everybody has the flag's default again."""
 
-from typing import Annotated
-
-import typer
-
 from windsock.cli._experiment_arguments import Flags, Name
-from windsock.cli._experiment_start import DryRun, Out, carry_out
+from windsock.cli._experiment_start import DryRun, Out, PlanEnvironment, carry_out
 from windsock.experiments.reading import read_declared
 from windsock.experiments.running.starting import flag_files, planned, stopped
 from windsock.flagfiles.files import DEFAULT_FOLDER
@@ -15,9 +11,7 @@ def command(
     name: Name,
     *,
     flags: Flags = DEFAULT_FOLDER,
-    environment: Annotated[
-        str, typer.Option(envvar="ENVIRONMENT", help="The environment of the plan's users.")
-    ] = "production",
+    environment: PlanEnvironment = "production",
     dry_run: DryRun = False,
     out: Out = None,
 ) -> None:

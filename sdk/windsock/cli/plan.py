@@ -33,44 +33,54 @@ class PlanForm(StrEnum):
     MARKDOWN = "markdown"
 
 
+Paths = Annotated[list[Path] | None, typer.Argument(help="Flag files or folders; by default flagd/.")]
+Against = Annotated[str, typer.Option(metavar="REV", help="The Git revision that is served.")]
+Head = Annotated[
+    str | None, typer.Option(metavar="REV", help="The revision to plan; by default the working tree.")
+]
+Users = Annotated[
+    str | None,
+    typer.Option(
+        help="A CSV, TSV, JSONL or Parquet file, `mirror` for its assignments, `usage` or postgresql://… "
+        "for everybody in usage_logs, or how many to make up."
+    ),
+]
+Key = Annotated[str | None, typer.Option(help="The file's column with the targeting key.")]
+Environment = Annotated[str, typer.Option(envvar="ENVIRONMENT", help="The environment of users without one.")]
+SettingsClasses = Annotated[
+    list[str] | None,
+    typer.Option(metavar="MODULE:CLASS", help="A settings class whose values must stay valid."),
+]
+At = Annotated[
+    str | None, typer.Option(metavar="TIME", help="The moment of the plan, ISO 8601; by default now.")
+]
+MaxMoved = Annotated[
+    str | None,
+    typer.Option(metavar="SHARE", help="Fail if one flag moves a larger share of the users, such as 2%."),
+]
+AllowReshuffle = Annotated[
+    bool, typer.Option("--allow-reshuffle", help="Let users of a running experiment lose their arm.")
+]
+Out = Annotated[Path | None, typer.Option(help="Write the plan to a file, for `windsock apply`.")]
+Who = Annotated[Path | None, typer.Option(help="Write every user who moves to this CSV file.")]
+Form = Annotated[PlanForm, typer.Option("--format", help="How to write the plan.")]
+
+
 def command(
-    paths: Annotated[
-        list[Path] | None, typer.Argument(help="Flag files or folders; by default flagd/.")
-    ] = None,
+    paths: Paths = None,
     *,
-    against: Annotated[str, typer.Option(metavar="REV", help="The Git revision that is served.")] = "HEAD",
-    head: Annotated[
-        str | None, typer.Option(metavar="REV", help="The revision to plan; by default the working tree.")
-    ] = None,
-    users: Annotated[
-        str | None,
-        typer.Option(
-            help="A CSV, TSV, JSONL or Parquet file, `mirror` for its assignments, `usage` or postgresql://… "
-            "for everybody in usage_logs, or how many to make up."
-        ),
-    ] = None,
-    key: Annotated[str | None, typer.Option(help="The file's column with the targeting key.")] = None,
-    environment: Annotated[
-        str, typer.Option(envvar="ENVIRONMENT", help="The environment of users without one.")
-    ] = "production",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(metavar="MODULE:CLASS", help="A settings class whose values must stay valid."),
-    ] = None,
-    at: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="The moment of the plan, ISO 8601; by default now."),
-    ] = None,
-    max_moved: Annotated[
-        str | None,
-        typer.Option(metavar="SHARE", help="Fail if one flag moves a larger share of the users, such as 2%."),
-    ] = None,
-    allow_reshuffle: Annotated[
-        bool, typer.Option("--allow-reshuffle", help="Let users of a running experiment lose their arm.")
-    ] = False,
-    out: Annotated[Path | None, typer.Option(help="Write the plan to a file, for `windsock apply`.")] = None,
-    who: Annotated[Path | None, typer.Option(help="Write every user who moves to this CSV file.")] = None,
-    form: Annotated[PlanForm, typer.Option("--format", help="How to write the plan.")] = PlanForm.TEXT,
+    against: Against = "HEAD",
+    head: Head = None,
+    users: Users = None,
+    key: Key = None,
+    environment: Environment = "production",
+    settings: SettingsClasses = None,
+    at: At = None,
+    max_moved: MaxMoved = None,
+    allow_reshuffle: AllowReshuffle = False,
+    out: Out = None,
+    who: Who = None,
+    form: Form = PlanForm.TEXT,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Plan a change: its steps, and who gets something else. Exit 0: none, 3: changes, 1: findings.

@@ -9,13 +9,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
+from windsock.disk import check_plain
 from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError
 from windsock.flag_names import MIRROR_FOLDER, is_profile
 from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import FlagSet, JsonValue
 from windsock.flags.operations import operations
-from windsock.plain_files import open_plain
 from windsock.postgres.migrations import connect
 from windsock.postgres.queries import load_queries
 from windsock.text import count, one_line
@@ -222,7 +222,7 @@ def from_file(path: Path, environment: str, key: str | None = None) -> Populatio
         raise ConfigurationError(
             f"--users: a population is a file in {', '.join(_READERS)}, mirror, usage, or postgresql://…"
         )
-    _check_plain(path)
+    check_plain(path)
     columns = _columns(path)
     column = key if key is not None else next((name for name in _KEYS if name in columns), "")
     if column not in columns:
@@ -245,15 +245,6 @@ def from_file(path: Path, environment: str, key: str | None = None) -> Populatio
             yield contexts
 
     return Population(f"the users of {path}", batches)
-
-
-def _check_plain(path: Path) -> None:
-    """Refuse what DuckDB would wait for, such as a pipe."""
-    try:
-        with open_plain(path):
-            pass
-    except OSError as error:
-        raise UnreachableError(f"{path}: cannot be read as a population: {error.strerror}") from error
 
 
 def _columns(path: Path) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from windsock.errors import ConfigurationError, PlanError, UnreachableError
+from windsock.errors import ConfigurationError, PlanError, UnreachableError, WindsockError
 from windsock.flag_names import SUFFIXES
 from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, check_name, read_files
 
@@ -288,11 +288,23 @@ def read_sides(paths: Sequence[Path], against: str | None) -> tuple[Sequence[Fla
         UnreachableError: A path exists neither here nor at the revision.
     """
     if len(paths) == 2 and against is None:
+        for path in paths:
+            if not path.exists() and (hint := _revision_hint(path)):
+                raise UnreachableError(f"{path}: there is no such file{hint}")
         return read_files(paths[:1]), read_files(paths[1:])
     named = paths or (DEFAULT_FOLDER,)
     before = Repository().files_at(against or "HEAD", named)
     here = [path for path in named if path.exists()]
     for path in named:
         if path not in here and not any(Path(file.path).is_relative_to(path) for file in before):
-            raise UnreachableError(f"{path}: neither here nor in {against or 'HEAD'}")
+            raise UnreachableError(f"{path}: neither here nor in {against or 'HEAD'}{_revision_hint(path)}")
     return before, read_files(here) if here or not before else ()
+
+
+def _revision_hint(path: Path) -> str:
+    """What to write instead of a Git revision in the place of a path; empty for anything else."""
+    try:
+        Repository().resolve(str(path))
+    except WindsockError:
+        return ""
+    return f", but a Git revision; to compare with it, write --against {path}"

@@ -2,7 +2,7 @@
 
 import contextlib
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 import ibis
 import ibis.expr.types as ir
 
+from windsock.disk import check_plain
 from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError, WindsockError
 from windsock.experiments.data.checked_select import checked_select
 from windsock.experiments.data.deadline import STATEMENT_SECONDS, TOO_LONG, deadline
 from windsock.experiments.data.refusals import missing_table, refusal
-from windsock.plain_files import open_plain
 from windsock.postgres.urls import check_url
 from windsock.text import did_you_mean, mask_passwords, one_line
 
@@ -339,13 +339,14 @@ def open_folder(folder: Path, *, memory: str | None = None) -> Warehouse:
     for path in sorted(folder.resolve().iterdir()):
         name = path.stem.rpartition(".")[2] or path.stem
         if path.is_dir() and (parts := list(path.glob("*.parquet"))):
-            _check_plain(parts)
+            for part in parts:
+                check_plain(part)
             backend.read_parquet(str(path / "*.parquet"), table_name=path.name)
         elif path.suffix == ".parquet":
-            _check_plain([path])
+            check_plain(path)
             backend.read_parquet(str(path), table_name=name)
         elif path.suffix == ".csv":
-            _check_plain([path])
+            check_plain(path)
             backend.read_csv(str(path), table_name=name)
         else:
             continue
@@ -355,16 +356,6 @@ def open_folder(folder: Path, *, memory: str | None = None) -> Warehouse:
     backend.raw_sql("set enable_external_access = false")
     backend.raw_sql("set lock_configuration = true")
     return Warehouse(backend, owned=True)
-
-
-def _check_plain(paths: Iterable[Path]) -> None:
-    """Refuse what DuckDB would wait for, such as a pipe."""
-    for path in paths:
-        try:
-            with open_plain(path):
-                pass
-        except OSError as error:
-            raise UnreachableError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _schema(connection: "psycopg.Connection", query: str) -> ibis.Schema:

@@ -107,10 +107,11 @@ def _in_base(
         new = {**_FIRST, "variants": {"base": dict(fields)}}
         return (*files, FlagFile(str(folder / f"{key}.flagd.json"), document({key: new})))
     name = flag.default_variant
-    if flag.targeting is not None and not asks_who(flag.targeting):
-        name = CompiledFlag(flag).evaluate({"environment": environment}).variant
+    if flag.targeting is not None:
+        shared = not asks_who(flag.targeting)
+        name = CompiledFlag(flag).evaluate({"environment": environment}).variant if shared else None
     base = None if name is None else flag.variants.get(name)
-    if asks_who(flag.targeting) or name is None or not isinstance(base, dict):
+    if name is None or not isinstance(base, dict):
         raise ConfigurationError(
             f"{experiment.name}: not everybody in {environment} gets the same variant of {key}: add the "
             f"fields of {arm} to its variants by hand, then run `windsock experiment stop {experiment.name}`"

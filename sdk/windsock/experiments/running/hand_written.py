@@ -1,6 +1,6 @@
 """Experiments that a flag runs without a document: what the flag itself says, and every built-in metric."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from windsock.experiments.running.starting import flag_files
 from windsock.flag_names import EXPERIMENT as EXPERIMENT_FLAG
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, JsonValue
+from windsock.flags.operations import operations
 from windsock.settings.arms import ALLOCATION, EXPERIMENT, UNIT, VERSION
 
 _REQUESTS: Final = "public.usage_logs"
@@ -83,8 +84,8 @@ def _declared(flag: Flag, name: str) -> DeclaredExperiment:
         )
     except ValidationError as error:
         first = error.errors()[0]
-        said = first["msg"].removeprefix("Value error, ")
-        raise ConfigurationError(f"{flag.key} can't be analysed as an experiment: {said}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(f"{flag.key} can't be analysed as an experiment: {message}") from None
     named = _metrics(experiment)
     experiment = experiment.model_copy(update={"metrics": Exploratory(secondary=named)})
     return DeclaredExperiment(experiment, {each: BUILT_IN[each] for each in named})
@@ -101,12 +102,12 @@ def _metrics(experiment: HandWritten) -> list[str]:
 
 def _shares(flag: Flag) -> dict[str, float]:
     """The weight of each arm, the flag's default variant first: it is the control, if none has that name."""
-    said = {
+    stated = {
         key.removeprefix(ALLOCATION): float(value)
         for key, value in flag.metadata.items()
         if key.startswith(ALLOCATION) and isinstance(value, int | float)
     }
-    splits = [said] if said else list(_splits(flag.targeting))
+    splits = [stated] if stated else _splits(flag.targeting)
     if len(splits) != 1:
         raise ConfigurationError(
             f"{flag.key}: its rule doesn't say which share each arm gets; write `{ALLOCATION}<arm>` for each "
@@ -116,17 +117,13 @@ def _shares(flag: Flag) -> dict[str, float]:
     return dict(sorted(weights.items(), key=lambda each: each[0] != flag.default_variant))
 
 
-def _splits(rule: JsonValue) -> Iterator[dict[str, float]]:
+def _splits(rule: JsonValue) -> list[dict[str, float]]:
     """The weights of each `fractional` in a rule."""
-    if isinstance(rule, list):
-        for each in rule:
-            yield from _splits(each)
-    elif isinstance(rule, Mapping):
-        for operator, arguments in rule.items():
-            if operator == "fractional" and isinstance(arguments, list):
-                yield dict(_buckets(arguments))
-            else:
-                yield from _splits(arguments)
+    return [
+        dict(_buckets(arguments))
+        for operator, arguments in operations(rule)
+        if operator == "fractional" and isinstance(arguments, list)
+    ]
 
 
 def _buckets(arguments: list[JsonValue]) -> Iterator[tuple[str, float]]:

@@ -9,7 +9,7 @@ from typing import Final
 from windsock.flags.model import CONTAINERS, JsonValue
 from windsock.flags.raw import Tokens
 from windsock.lint.rules.site import DocumentSite, FlagSite, Hit
-from windsock.lint.rules.tree import Chain, NodeResult, Tree, membership
+from windsock.lint.rules.tree import Chain, NodeResult, Tree, tested_literals
 from windsock.text import did_you_mean
 
 _KNOWN: Final = ("targetingKey", "environment", "$flagd.flagKey", "$flagd.timestamp")
@@ -99,7 +99,7 @@ def _chain(chain: Chain, site: FlagSite) -> Iterator[Hit]:
         elif condition in seen:
             message = f"condition {seen.index(condition) + 1} of this chain is the same; remove this branch"
             yield Hit("unreachable", at, message)
-        elif (test := membership(condition)) is not None:
+        elif (test := tested_literals(condition)) is not None:
             yield from _members(test, at, number, listed.setdefault(test[0], {}))
         seen.append(condition)
     if always is not None and chain.otherwise is not None:

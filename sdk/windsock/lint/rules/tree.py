@@ -159,7 +159,7 @@ def _chain(operation: Operation, continued: set[Tokens]) -> Chain:
         continued.add(operation.tokens)
 
 
-def membership(condition: JsonValue) -> tuple[str, Sequence[JsonValue]] | None:
+def tested_literals(condition: JsonValue) -> tuple[str, Sequence[JsonValue]] | None:
     """The attribute that a condition tests and the literals that match; None for any other condition."""
     if not isinstance(condition, Mapping) or len(condition) != 1:
         return None
