@@ -56,10 +56,10 @@ def one_line(error: object) -> str:
     """
     # psycopg's errors have one; asked of the type, because an error may raise whatever it is asked for
     diagnosis = getattr(error, "diag", None) if hasattr(type(error), "diag") else None
-    said = printable(getattr(diagnosis, "message_primary", None) or error, 10_000)
+    message = printable(getattr(diagnosis, "message_primary", None) or error, 10_000)
     return " ".join(
         line
-        for each in said.splitlines()
+        for each in message.splitlines()
         if (line := each.strip()) and not line.startswith("Is the server running ")
     )
 

@@ -38,8 +38,8 @@ def changes(
     Returns:
         ``changes``, and ``next``: the number to pass as `before`, or null if these were the last.
     """
-    asked = {"digest": token.digest, "flag": declaration.flag, "before": before, "limit": limit + 1}
-    rows = connection.execute(_queries["changes"], asked).fetchall()
+    parameters = {"digest": token.digest, "flag": declaration.flag, "before": before, "limit": limit + 1}
+    rows = connection.execute(_queries["changes"], parameters).fetchall()
     shown = [
         {
             "id": number,

@@ -146,8 +146,8 @@ def windsock(
 
 def fail(error: WindsockError, code: int = EXIT_ERROR) -> NoReturn:
     """Say what went wrong on stderr and leave with `code`."""
-    said, *more = error.lines
-    warn(said)
+    headline, *more = error.lines
+    warn(headline)
     for line in more:
         note(line)
     raise SystemExit(code)

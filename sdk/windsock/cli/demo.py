@@ -84,15 +84,15 @@ def _experiment(console: Console, *, as_json: bool) -> None:
         if not as_json:
             progress(f"{users:,} of {experiment.USERS:,} users have asked")
 
-    told = experiment.tell(on_users)
+    story = experiment.tell(on_users)
     if as_json:
-        print_document(told.result.snapshot())
+        print_document(story.result.snapshot())
         return
     path = Path("windsock-experiment.html")
-    experiment.report(told.result, path)
-    decision = told.result.decision
+    experiment.report(story.result, path)
+    decision = story.result.decision
     progress("")
-    print_lines(console, f"{told.users:,} users asked in {told.seconds:.1f} s. Eight days later:")
+    print_lines(console, f"{story.users:,} users asked in {story.seconds:.1f} s. Eight days later:")
     print_lines(console)
     print_lines(console, (decision.sentence, "bold"))
     for reason in decision.reasons:
@@ -160,8 +160,8 @@ def _show_promise(console: Console, promise: Promise) -> None:
 def _show_row(console: Console, row: UsageRecord, names: Mapping[str, str]) -> None:
     """Print a request: whose it was and what it took, then what it read and what was healed."""
     user, profile = (names.get(str(each), "-") for each in (row.user_id, row.config_id))
-    took = "" if row.latency_ms is None else f", {row.latency_ms:.1f} ms"
-    print_lines(console, f"{user}: profile {profile}{took}, {tokens(row)} tokens", indent=3)
+    latency = "" if row.latency_ms is None else f", {row.latency_ms:.1f} ms"
+    print_lines(console, f"{user}: profile {profile}{latency}, {tokens(row)} tokens", indent=3)
     for line in (", ".join(sorted(values_read(row))), *values_healed(row)):
         print_lines(console, line, indent=6)
 

@@ -46,7 +46,7 @@ def command(
 
     Example: windsock eval teacher --user ada -c tier=pro --explain
     """
-    asked = FlagQuestion(
+    question = FlagQuestion(
         key,
         context_of(context or (), user, environment),
         tuple(flags or with_mirror()),
@@ -54,14 +54,14 @@ def command(
     )
     if watch:
         with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how it ends, wherever it arrives
-            for news in watched(asked):
+            for news in watched(question):
                 if isinstance(news, WindsockError):
                     warn(str(news))
                 else:
                     _show(news, explain=explain, as_json=as_json)
                 sys.stdout.flush()
         return
-    found = evaluate(asked)
+    found = evaluate(question)
     _show(found, explain=explain, as_json=as_json)
     if found.outcome.error_code is not None:
         raise typer.Exit(EXIT_ERROR)

@@ -50,12 +50,12 @@ def command(
     Example: windsock explain teacher --user ada --settings app.settings:Teacher
     """
     chosen = class_with_flag(settings_classes(settings or ()), flag)
-    asked = Question(chosen, user, context_of(context or (), None, environment), environment, folder)
+    question = Question(chosen, user, context_of(context or (), None, environment), environment, folder)
     when = None if at is None else moment(at)
     with nullcontext(database_url) if when is None else database(database_url) as url:
-        told = explained(asked, when, url)
+        explanation = explained(question, when, url)
     if as_json:
-        print_json(told.to_dict())
+        print_json(explanation.to_dict())
         return
-    for line in str(told).split("\n"):
+    for line in str(explanation).split("\n"):
         say(line)

@@ -35,5 +35,5 @@ def command(
     if kind is ExportForm.FLAGS:
         print_document(document(skeletons(declarations, with_defaults=True)).decode())
     else:
-        made = schema(declarations) if kind is ExportForm.SCHEMA else manifest(declarations)
-        print_json(made)
+        exported = schema(declarations) if kind is ExportForm.SCHEMA else manifest(declarations)
+        print_json(exported)

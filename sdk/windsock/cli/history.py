@@ -33,13 +33,13 @@ def command(
     for event in events:
         if event.fault:
             warn(f"{event.commit.revision[:12]}: {event.fault}")
-    told = [event for event in events if event.changes]
-    if not told:
+    changed = [event for event in events if event.changes]
+    if not changed:
         raise ConfigurationError(f"no commit here changed a flag named {key!r}; is the name right?")
     if as_json:
-        print_json([asdict(event) for event in told])
+        print_json([asdict(event) for event in changed])
         return
-    for event in told:
+    for event in changed:
         commit = event.commit
         say(f"{commit.revision[:12]}  {commit.date[:10]}  {commit.author}  {commit.subject}")
         for change in event.changes:

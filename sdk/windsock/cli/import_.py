@@ -40,13 +40,13 @@ def command(
     if section_suffix:
         configuration = with_suffix(configuration, section_suffix)
     stem = flag or path.stem.removesuffix(".yaml")
-    made = convert_joined(configuration, flag) if flag else convert(configuration, stem)
-    files = {folder / f"{stem}.flagd.json": document(made.flags)}
+    imported = convert_joined(configuration, flag) if flag else convert(configuration, stem)
+    files = {folder / f"{stem}.flagd.json": document(imported.flags)}
     if module is not None:
-        files[module] = made.module.encode()
+        files[module] = imported.module.encode()
     write_new(files, force=force)
     if module is None:
-        for line in made.module.removesuffix("\n").split("\n"):
+        for line in imported.module.removesuffix("\n").split("\n"):
             say_whole(line)
     for written in files:
         note(f"wrote {written}")

@@ -218,11 +218,13 @@ def _assign(
     _undo_with(done.change)
 
 
-def _moves(name: str | None, moved: int, named: int, had: int) -> str:
+def _moves(name: str | None, moved: int, named: int, from_profile: int) -> str:
     who = count(moved, "user") if moved == named else f"{moved:,} of {count(named, 'user')}"
     if name is None:
         return f"{who} {'loses' if moved == 1 else 'lose'} their profile"
-    return f"{who} {'gets' if moved == 1 else 'get'} {name}" + (f"; {had:,} had another" if had else "")
+    return f"{who} {'gets' if moved == 1 else 'get'} {name}" + (
+        f"; {from_profile:,} had another" if from_profile else ""
+    )
 
 
 def _values(changed: Sequence[str] | None) -> dict[str, object]:

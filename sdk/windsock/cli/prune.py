@@ -46,7 +46,7 @@ def command(
         error.add_note("nothing was deleted: which experiments run is unknown")
         raise
     with database(database_url) as url, connect(url) as connection:
-        gone = retention.prune(connection, age, running, dry_run=dry_run)
+        deleted = retention.prune(connection, age, running, dry_run=dry_run)
     done = "would be deleted" if dry_run else "deleted"
-    for table, count in gone.items():
+    for table, count in deleted.items():
         say(f"{table:<32} {count:>9,} {done}")

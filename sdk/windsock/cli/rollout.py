@@ -50,7 +50,7 @@ def command(
     """
     now = int(time.time())
     begins = now if start is None else int(moment(start).timestamp())
-    asked = RolloutRequest(
+    request = RolloutRequest(
         flag,
         variant,
         otherwise,
@@ -58,7 +58,7 @@ def command(
         parse_duration(every),
         begins,
     )
-    done = roll_out(flags or (), asked, now, write=not dry_run)
+    done = roll_out(flags or (), request, now, write=not dry_run)
     if as_json:
         print_json(done.rule)
     else:

@@ -91,10 +91,10 @@ def _decided_by(row: UsageRecord, names: Mapping[str, str]) -> str:
 
 def _lines(row: UsageRecord, names: Mapping[str, str]) -> Iterator[str]:
     """A row for a narrow terminal: who and what decided, then the values."""
-    took = "" if row.latency_ms is None else f", {row.latency_ms:.1f} ms"
+    latency = "" if row.latency_ms is None else f", {row.latency_ms:.1f} ms"
     spent = "" if tokens(row) == "-" else f", {tokens(row)} tokens"
     by = _decided_by(row, names)
-    yield f"{row.requested_at:%m-%d %H:%M:%S}  {row.user_id or '-'}  {row.flag}: {by}{took}{spent}"
+    yield f"{row.requested_at:%m-%d %H:%M:%S}  {row.user_id or '-'}  {row.flag}: {by}{latency}{spent}"
     if values := ", ".join(values_read(row)):
         yield f"    {values}"
     if ended(row):

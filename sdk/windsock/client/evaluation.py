@@ -170,8 +170,8 @@ class Evaluation:
         """Intern the client's results by content, so that settings are validated once per variant."""
         served = details.variant is not None and details.error_code is None
         value = details.value if served else None
-        said = (_fingerprint(value), tuple(sorted(details.flag_metadata.items())))
-        key = (details.flag_key, details.variant, details.reason, details.error_code, *said)
+        content = (_fingerprint(value), tuple(sorted(details.flag_metadata.items())))
+        key = (details.flag_key, details.variant, details.reason, details.error_code, *content)
         known = self._interned.get(key)
         if known is None:
             if len(self._interned) >= _INTERNED_MAX:

@@ -174,8 +174,8 @@ class ConsoleDoor:
             logger.error("the console's database: %s", error)  # noqa: TRY400 - the message says it all
             return self.problem(request, 503, _database_words(error), session)
         except (NotAllowedError, NotFoundError, BadFormError, WindsockError) as error:
-            said = "\n".join(error.lines) if isinstance(error, WindsockError) else str(error)
-            return self.problem(request, _status_of(error), said, session)
+            message = "\n".join(error.lines) if isinstance(error, WindsockError) else str(error)
+            return self.problem(request, _status_of(error), message, session)
         except Exception:  # whatever it is, they stay signed in and can go elsewhere
             logger.exception("the console failed on %s", request.url.path)
             return self.problem(request, 500, _OWN_FAULT, session)

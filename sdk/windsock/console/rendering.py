@@ -55,7 +55,7 @@ def address(root: str, path: str, asked: Mapping[str, object]) -> str:
 @cache
 def environment() -> Environment:
     """The template environment, with its filters."""
-    made = Environment(
+    environment = Environment(
         loader=PackageLoader("windsock.console"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -63,9 +63,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=_seen,
     )
-    made.filters.update(exact=exact, prose=prose, json=written, lines=lines)
-    made.filters.update(ago=ago, old=old, when=when, number=number, age=age)
-    return made
+    environment.filters.update(exact=exact, prose=prose, json=written, lines=lines)
+    environment.filters.update(ago=ago, old=old, when=when, number=number, age=age)
+    return environment
 
 
 def compile_templates() -> None:

@@ -160,14 +160,14 @@ class Story:
 
     def _assignment(self) -> Scene:
         self._stage.sql(ASSIGN, PROFILE, self._ada)
-        took = self._until("retrieval_top_k", 25)
+        seconds = self._until("retrieval_top_k", 25)
         ada, ben = self._ask(self._ada), self._ask(self._ben)
         return Scene(
             f"Somebody assigns Ada the profile {PROFILE}",
             "One UPDATE in the database, no deployment: a message some milliseconds later uses it.",
             did=written(ASSIGN, PROFILE, self._ada),
             seen={"settings": ada.explanation, "answer": ada.answer},
-            milliseconds={"from the commit to the first evaluation that has it": took},
+            milliseconds={"from the commit to the first evaluation that has it": seconds},
             promises=[
                 _used("her next message uses the profile: 25, 5, gpt-4o, 0.2", ada, TUNED),
                 Promise("her answer came from gpt-4o", ada.model == "gpt-4o", ada.model),

@@ -46,13 +46,13 @@ class OwnTeaching:
             )
             if reply.usage is not None:
                 request.tokens(input=reply.usage.prompt_tokens, output=reply.usage.completion_tokens)
-        took = (time.perf_counter() - began) * 1000
+        milliseconds = (time.perf_counter() - began) * 1000
         return Message(
             teacher.model_dump(),
             reply.model,
             reply.choices[0].message.content or "",
             str(windsock.explain(teacher)),
-            took,
+            milliseconds,
         )
 
     def value(self, user: str, name: str) -> object:

@@ -119,11 +119,11 @@ def _first_of(tests: Sequence[tuple[Membership, T]]) -> Callable[[str, T], T]:
         return first_of([(test.texts, choice) for test, choice in tests])
     by_text: dict[str, T] = {}
     for test, choice in reversed(tests):
-        made = dict.fromkeys(test.texts, choice)
+        choices = dict.fromkeys(test.texts, choice)
         if by_text:
-            by_text.update(made)
+            by_text.update(choices)
         else:
-            by_text = made
+            by_text = choices
     return by_text.get
 
 

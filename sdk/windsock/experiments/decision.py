@@ -304,16 +304,16 @@ def _complete(analysis: Analysis, better: list[Comparison]) -> bool:
 
 def _waiting_sentence(analysis: Analysis, goal: Comparison, waits: tuple[Wait, ...]) -> str:
     """Which guardrails a better goal waits for, and until when."""
-    told = []
+    reasons = []
     for each in waits:
         until = f", until about {each.until:%Y-%m-%d}" if each.until is not None else ""
         what = metric_title(each.metric)
         if each.metric == goal.waits_for:
             metric = analysis.declared.metrics[each.metric]
             taken = duration_words(metric.delay + metric.window)
-            told.append(f"{what}, which takes {taken}{until}")
+            reasons.append(f"{what}, which takes {taken}{until}")
         elif _margin(analysis, each.metric):
-            told.append(f"the margin of {what}, which is still open{until}")
+            reasons.append(f"the margin of {what}, which is still open{until}")
         else:
-            told.append(f"{what}, which looks worse so far but isn't shown to be")
-    return f"A win waits for {', and for '.join(told)}."
+            reasons.append(f"{what}, which looks worse so far but isn't shown to be")
+    return f"A win waits for {', and for '.join(reasons)}."

@@ -40,9 +40,9 @@ def before_its_look(each: Comparison, progress: Progress) -> Comparison:
 
 def too_few_events(each: Comparison, progress: Progress, needed: int) -> Comparison:
     """A normal approximation isn't trusted yet."""
-    have = min(each.events)
-    expected = progress.expected(each.metric, needed / have) if have else None
-    counted = f"{have} units with an event in the smaller arm"
+    observed = min(each.events)
+    expected = progress.expected(each.metric, needed / observed) if observed else None
+    counted = f"{observed} units with an event in the smaller arm"
     return _early(each, f"{counted}; it decides from {needed} on{_about(expected)}", expected)
 
 
@@ -68,8 +68,8 @@ def unless_it_says_something(each: Comparison, progress: Progress, width: float 
     note = f"the interval is still too wide to say anything{_about(expected, 'until about')}"
     if each.exact:
         control, treatment = each.events
-        had = f"{control:,} and {treatment:,} units had the event"
-        note = f"{had}: {note}" if control + treatment else each.note
+        counts = f"{control:,} and {treatment:,} units had the event"
+        note = f"{counts}: {note}" if control + treatment else each.note
     return _early(each, note, expected)
 
 

@@ -170,8 +170,8 @@ def _past_sentence(read: Baseline, window: timedelta) -> str:
             f"{known}: who would be exposed and have none is not known. If many would, this is far too "
             "hopeful: give --mean and --deviation over all"
         )
-    had = f"{read.with_rows:,} had a row of the metric"
-    return f"Read from the {count(units, 'unit')} with a request {during}; {had}"
+    with_rows = f"{read.with_rows:,} had a row of the metric"
+    return f"Read from the {count(units, 'unit')} with a request {during}; {with_rows}"
 
 
 def _assumed(declared: DeclaredExperiment, read: Baseline) -> Assumed:

@@ -188,17 +188,17 @@ def _read(path: Path, model: type[_Document], flags: Path) -> tuple[_Document, L
         return model.model_validate(value), lines
     except ValidationError as error:
         messages = _messages(error, path, lines)
-        told = [printable(each, MAX_MESSAGE) for each in islice(messages, MAX_MESSAGES)]
+        sentences = [printable(each, MAX_MESSAGE) for each in islice(messages, MAX_MESSAGES)]
         if more := sum(1 for _ in messages):
-            told.append(f"{path}: and {count(more, 'more mistake')}")
-        refused = ConfigurationError(told[0])
-        for message in told[1:]:
+            sentences.append(f"{path}: and {count(more, 'more mistake')}")
+        refused = ConfigurationError(sentences[0])
+        for message in sentences[1:]:
             refused.add_note(message)
         raise refused from None
 
 
 def _messages(error: ValidationError, path: Path, lines: Lines) -> Iterator[str]:
-    said = set()
+    seen = set()
     for each in error.errors(include_url=False, include_input=False):
         known = [each["loc"][:length] for length in range(len(each["loc"]), -1, -1)]
         place = next((found for found in known if found in lines), ())
@@ -214,8 +214,8 @@ def _messages(error: ValidationError, path: Path, lines: Lines) -> Iterator[str]
         elif each["type"] in _TYPES:
             message = f"must be {_TYPES[each['type']]}"
         line = f"{path}:{lines.get(place, 1)}: {where + ': ' if where else ''}{message}"
-        if line not in said:
-            said.add(line)
+        if line not in seen:
+            seen.add(line)
             yield line
 
 

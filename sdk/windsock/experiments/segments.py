@@ -37,8 +37,8 @@ def segments(analysis: Analysis) -> tuple[Segment, ...]:
     ]
     together = Comparing(analysis.declared, analysis.collected, len(parts))
     corrected = together.corrected([each.comparison for each in found])
-    told = said(corrected, analysis.collected)
-    return tuple(replace(each, comparison=new) for each, new in zip(found, told, strict=True))
+    published = said(corrected, analysis.collected)
+    return tuple(replace(each, comparison=new) for each, new in zip(found, published, strict=True))
 
 
 def _goals(analysis: Analysis, part: SegmentSums, parts: int) -> list[Comparison]:

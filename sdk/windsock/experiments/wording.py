@@ -94,11 +94,11 @@ def effect_sentence(found: "Comparison", analysis: "Analysis") -> str:
 def slow_requests(analysis: "Analysis") -> str:
     """The latency that 95 % of each arm's requests stay within; empty if it isn't known."""
     found, arms = analysis.collected.slow_ms, analysis.declared.experiment.arms
-    told = [f"{number(found[arm])} ms in {arm}" for arm in arms if arm in found]
-    if not told or analysis.collected.preview:
+    latencies = [f"{number(found[arm])} ms in {arm}" for arm in arms if arm in found]
+    if not latencies or analysis.collected.preview:
         return ""
     return (
-        f"95{_PERCENT} of the requests took at most {', '.join(told)}. This only describes them: "
+        f"95{_PERCENT} of the requests took at most {', '.join(latencies)}. This only describes them: "
         "requests of one unit resemble each other, so a quantile of requests has no honest interval."
     )
 

@@ -53,8 +53,8 @@ def _opened(file: FlagFile) -> LintText:
 
 def _edited(file: FlagFile, edit: Edit) -> bytes:
     text = file.data.decode()
-    made = (text[: edit.start] + edit.text + text[edit.end :]).encode()
-    return formatted(made, file.path) if _is_formatted(file) else made
+    edited = (text[: edit.start] + edit.text + text[edit.end :]).encode()
+    return formatted(edited, file.path) if _is_formatted(file) else edited
 
 
 def _is_formatted(file: FlagFile) -> bool:

@@ -29,11 +29,11 @@ def schema(declarations: Sequence[Declaration]) -> Mapping[str, JsonValue]:
     """Make a JSON Schema (2020-12) for the variants of each class's flags: any of its fields."""
     classes: dict[str, JsonValue] = {}
     for declaration in declarations:
-        made = declaration.settings_class.model_json_schema(
+        class_schema = declaration.settings_class.model_json_schema(
             by_alias=False, ref_template=f"#/$defs/{declaration.flag}/$defs/{{model}}"
         )
-        made.pop("required", None)
-        classes[declaration.flag] = made
+        class_schema.pop("required", None)
+        classes[declaration.flag] = class_schema
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": classes}
 
 

@@ -109,8 +109,8 @@ def _camel(name: str) -> str:
 
 
 def _identifier(name: str) -> str:
-    made = re.sub(r"[^A-Za-z0-9_]", "_", name)
-    return f"{made}_" if keyword.iskeyword(made) or not made.isidentifier() else made
+    identifier = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    return f"{identifier}_" if keyword.iskeyword(identifier) or not identifier.isidentifier() else identifier
 
 
 def _text(value: str) -> str:

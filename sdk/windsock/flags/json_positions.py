@@ -265,14 +265,14 @@ def _syntax_message(text: str, error: json.JSONDecodeError) -> str:
 
 def _object(duplicates: list[str], pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     """Build an object from its members; duplicate keys are recorded, and the last one wins."""
-    made = dict(pairs)
-    if len(made) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
                 duplicates.append(key)
             seen.add(key)
-    return made
+    return members
 
 
 def _refuse(token: str) -> JsonValue:

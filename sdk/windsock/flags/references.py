@@ -56,8 +56,8 @@ class References:
                 if shared.fault is not None:
                     faults.append((tokens, shared.fault))
                 return shared.value
-            made = {key: self._replace(inner, (*tokens, key), faults) for key, inner in value.items()}
-            return value if all(made[key] is inner for key, inner in value.items()) else made
+            replaced = {key: self._replace(inner, (*tokens, key), faults) for key, inner in value.items()}
+            return value if all(replaced[key] is inner for key, inner in value.items()) else replaced
         if isinstance(value, list):
             if not any(isinstance(inner, (dict, list)) for inner in value):
                 return value

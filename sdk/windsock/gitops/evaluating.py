@@ -81,7 +81,7 @@ class FlagEvaluation:
         }
 
 
-def evaluate(asked: FlagQuestion) -> FlagEvaluation:
+def evaluate(question: FlagQuestion) -> FlagEvaluation:
     """Evaluate a flag from its files.
 
     Raises:
@@ -89,13 +89,13 @@ def evaluate(asked: FlagQuestion) -> FlagEvaluation:
         FlagFileError: A file can't be read at all.
         UnreachableError: A path cannot be read, or has no flag files.
     """
-    served = flag_set(read_files([path for path in asked.paths if _holds_flags(path)] or asked.paths))
-    flag = flag_of(served, asked.key)
-    outcome = CompiledFlag(flag, clock=lambda: asked.moment).evaluate(asked.context)
-    return FlagEvaluation(asked, flag, outcome, served.problems)
+    served = flag_set(read_files([path for path in question.paths if _holds_flags(path)] or question.paths))
+    flag = flag_of(served, question.key)
+    outcome = CompiledFlag(flag, clock=lambda: question.moment).evaluate(question.context)
+    return FlagEvaluation(question, flag, outcome, served.problems)
 
 
-def watched(asked: FlagQuestion) -> Iterator[FlagEvaluation | ConfigurationError | FlagFileError]:
+def watched(question: FlagQuestion) -> Iterator[FlagEvaluation | ConfigurationError | FlagFileError]:
     """Evaluate, and again whenever the outcome changes; never ends.
 
     A change without a file event is noticed within a second. A half-edited file yields its error.
@@ -103,10 +103,10 @@ def watched(asked: FlagQuestion) -> Iterator[FlagEvaluation | ConfigurationError
     from watchfiles import watch  # noqa: PLC0415 - only this needs it
 
     shown: object = None
-    changes = watch(*asked.paths, raise_interrupt=False, yield_on_timeout=True, rust_timeout=1000)
+    changes = watch(*question.paths, raise_interrupt=False, yield_on_timeout=True, rust_timeout=1000)
     for _ in itertools.chain([None], changes):
         try:
-            found: FlagEvaluation | ConfigurationError | FlagFileError = evaluate(asked)
+            found: FlagEvaluation | ConfigurationError | FlagFileError = evaluate(question)
         except (ConfigurationError, FlagFileError) as error:
             found = error
         news = _news(found)

@@ -85,14 +85,14 @@ class ExplanationWithRules:
                 yield key, "  " * step.depth + step.text, step.found
 
 
-def explained(asked: Question, when: datetime | None, database_url: str | None) -> ExplanationWithRules:
+def explained(question: Question, when: datetime | None, database_url: str | None) -> ExplanationWithRules:
     """Explain a user's settings at a moment, or now for None.
 
     Raises:
         ConfigurationError: The moment is past and no database is named.
     """
     if when is None:
-        found = explained_now(asked)
+        found = explained_now(question)
         try:
             current = withdrawals(database_url)
         except ConfigurationError as error:
@@ -101,28 +101,28 @@ def explained(asked: Question, when: datetime | None, database_url: str | None) 
     if not database_url:
         raise ConfigurationError("the past of an assignment is in the database: give --database-url")
     with connect(database_url) as connection:
-        return explained_at(asked, when, connection)
+        return explained_at(question, when, connection)
 
 
-def explained_now(asked: Question) -> ExplanationWithRules:
+def explained_now(question: Question) -> ExplanationWithRules:
     """Explain from the current files."""
-    files = read_files(with_mirror(asked.folder))
-    return _explained_from(asked, flag_set(files), History({}, {}), datetime.now(UTC), ())
+    files = read_files(with_mirror(question.folder))
+    return _explained_from(question, flag_set(files), History({}, {}), datetime.now(UTC), ())
 
 
 def explained_at(
-    asked: Question, when: datetime, connection: "psycopg.Connection[tuple[Any, ...]]"
+    question: Question, when: datetime, connection: "psycopg.Connection[tuple[Any, ...]]"
 ) -> ExplanationWithRules:
     """Explain a past moment from the files in Git and the database's history of assignments.
 
     Raises:
         ConfigurationError: Git has no earlier commit.
     """
-    served = _files_at(asked.folder, when)
-    history = read_history(connection, [] if asked.user is None else [asked.user])
-    stored = None if asked.user is None else {stored_user_id(asked.user, user_id_key())}
+    served = _files_at(question.folder, when)
+    history = read_history(connection, [] if question.user is None else [question.user])
+    stored = None if question.user is None else {stored_user_id(question.user, user_id_key())}
     rows = read(connection, Selection(stored, limit=LOOK_BACK))
-    return _explained_from(asked, served, history, when, rows)
+    return _explained_from(question, served, history, when, rows)
 
 
 def _withdrawn(shown: Explanation, withdrawn: Sequence[Withdrawal]) -> Iterator[str]:
@@ -146,19 +146,19 @@ def rules_of(
 
 
 def _explained_from(
-    asked: Question, served: FlagSet, history: History, when: datetime, rows: Sequence[UsageRecord]
+    question: Question, served: FlagSet, history: History, when: datetime, rows: Sequence[UsageRecord]
 ) -> ExplanationWithRules:
     past = Past(
-        asked.settings_class, [(datetime.min.replace(tzinfo=UTC), served)], history, asked.environment
+        question.settings_class, [(datetime.min.replace(tzinfo=UTC), served)], history, question.environment
     )
-    view = past.at(when, asked.user, asked.attributes)
-    flag = asked.settings_class.__windsock__.declaration.flag
+    view = past.at(when, question.user, question.attributes)
+    flag = question.settings_class.__windsock__.declaration.flag
     row = next((row for row in rows if row.flag == flag and row.requested_at <= when), None)
-    context = {**asked.attributes, "targetingKey": asked.user}
+    context = {**question.attributes, "targetingKey": question.user}
     keys = [outcome.flag_key for outcome in resolution_of(view).outcomes]
     # the row may have the hash of the id; assignments have the id itself
-    logged = row and replace(row, user_id=asked.user)
-    log = _against_the_log(past, logged, asked.attributes)
+    logged = row and replace(row, user_id=question.user)
+    log = _against_the_log(past, logged, question.attributes)
     return ExplanationWithRules(explain(view), rules_of(served.flags, keys, context, when), log)
 
 

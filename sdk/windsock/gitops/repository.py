@@ -144,12 +144,12 @@ class Repository:
         index = Path(self._text("rev-parse", "--absolute-git-dir").strip()) / f"windsock-{os.getpid()}.index"
         try:
             tree = self._tree(parent, files, index)
-            made = self._text("commit-tree", tree, "-p", parent, "-m", message).strip()
+            commit = self._text("commit-tree", tree, "-p", parent, "-m", message).strip()
         finally:
             index.unlink(missing_ok=True)
-        if self._run("update-ref", reference, made, old or "0" * len(made)).returncode:
+        if self._run("update-ref", reference, commit, old or "0" * len(commit)).returncode:
             raise PlanError(f"branch {branch} has moved in the meantime; nothing was changed: plan again")
-        return made
+        return commit
 
     def _tree(self, parent: str, files: Mapping[str, bytes | None], index: Path) -> str:
         variables = {"GIT_INDEX_FILE": str(index)}
@@ -218,10 +218,10 @@ class Repository:
     ) -> bytes:
         done = self._run(*arguments, data=data, variables=variables)
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
-            if said.startswith("not a git repository"):
-                said += "; run this in the project's folder, or `git init` and commit the flags first"
-            raise UnreachableError(f"git {arguments[0]}: {said}")
+            message = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
+            if message.startswith("not a git repository"):
+                message += "; run this in the project's folder, or `git init` and commit the flags first"
+            raise UnreachableError(f"git {arguments[0]}: {message}")
         return done.stdout
 
     def _run(

@@ -251,12 +251,12 @@ class RolledOut:
     written: str | None
 
 
-def roll_out(paths: Sequence[Path], asked: RolloutRequest, now: int, *, write: bool) -> RolledOut:
+def roll_out(paths: Sequence[Path], request: RolloutRequest, now: int, *, write: bool) -> RolledOut:
     """Add a rollout to a flag's rule, and write it.
 
     Args:
         paths: Flag files or folders; ``flagd/`` if there are none.
-        asked: The rollout to make.
+        request: The rollout to make.
         now: Unix seconds.
         write: Whether to write the file.
 
@@ -265,13 +265,13 @@ def roll_out(paths: Sequence[Path], asked: RolloutRequest, now: int, *, write: b
         UnreachableError: A path cannot be read.
     """
     files = read_files(paths)
-    flag = flag_of(flag_set(files), asked.flag)
-    otherwise = asked.otherwise or other_variant(flag, asked.variant)
-    rollout = Rollout(asked.variant, otherwise, asked.steps, asked.every, asked.start)
+    flag = flag_of(flag_set(files), request.flag)
+    otherwise = request.otherwise or other_variant(flag, request.variant)
+    rollout = Rollout(request.variant, otherwise, request.steps, request.every, request.start)
     rule = rule_for(flag, rollout, now)
     words = zip(rule_in_words(flag.targeting, None), rule_in_words(rule, None), strict=False)
     kept = tuple(before for before, after in takewhile(lambda lines: lines[0] == lines[1], words))
-    file = served_file(files, asked.flag) if write else None
+    file = served_file(files, request.flag) if write else None
     if file is not None:
-        replace_plain_file(Path(file.path), with_targeting(file, asked.flag, rule))
+        replace_plain_file(Path(file.path), with_targeting(file, request.flag, rule))
     return RolledOut(rollout, rule, kept, None if file is None else file.path)

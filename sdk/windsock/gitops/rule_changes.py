@@ -74,9 +74,9 @@ class _Difference:
         old, new = split_of(one.gives), split_of(other.gives)
         if old and new and old.by == new.by and list(old.weights) == list(new.weights):
             shares = [(name, old.share(name), new.share(name)) for name in old.weights]
-            told = [f"{name}: {was} → {now}" for name, was, now in shares if was != now]
-            if told:
-                return told[0] if len(shares) == 2 else ", ".join(told)  # the other has the rest
+            changed = [f"{name}: {was} → {now}" for name, was, now in shares if was != now]
+            if changed:
+                return changed[0] if len(shares) == 2 else ", ".join(changed)  # the other has the rest
         words = (
             gives_in_words(one.gives, self._default_before),
             gives_in_words(other.gives, self._default_after),
@@ -90,11 +90,11 @@ def _moved(one: Branch, other: Branch) -> str:
         old, new = members_of(one.conditions[0]), members_of(other.conditions[0])
         if old and new and same_json(old[0], new[0]):
             added, removed = _missing_in(old[1], new[1]), _missing_in(new[1], old[1])
-            told = [
+            changed = [
                 f"{verb} {listed(each)}" for verb, each in (("with", added), ("without", removed)) if each
             ]
-            if told:
-                return f"{condition_in_words(one.conditions[0])}, now {' and '.join(told)}"
+            if changed:
+                return f"{condition_in_words(one.conditions[0])}, now {' and '.join(changed)}"
     words = where_in_words(one.conditions) or "for all", where_in_words(other.conditions) or "for all"
     return _arrow(words, (list(one.conditions), list(other.conditions)))
 

@@ -28,14 +28,14 @@ class Alarm:
 
     def sound(self, error: Exception) -> None:
         """Report a failure once; skip exact repeats."""
-        said = one_line(error)
+        message = one_line(error)
         kind = next((each for each in (GuardError, DatabaseUnfitError) if isinstance(error, each)), _PASSES)
         if kind not in self._raised:
-            _log.error("%s", said)
-        elif said != self._status.trouble:
-            _log.warning("still not publishing: %s", said)
+            _log.error("%s", message)
+        elif message != self._status.trouble:
+            _log.warning("still not publishing: %s", message)
         self._raised.add(kind)
-        self._status.trouble = said
+        self._status.trouble = message
         self._status.failures += 1
         self._status.guard_stops += kind is GuardError
 

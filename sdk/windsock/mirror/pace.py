@@ -71,9 +71,9 @@ class Pace:
 
     def report_is_due(self, trouble: str) -> bool:
         """Whether it's time to report; marks it as reported."""
-        at, said = self._reported
+        reported_at, reported = self._reported
         now = time.monotonic()
-        if now - at < _REPORT_SECONDS and trouble == said:
+        if now - reported_at < _REPORT_SECONDS and trouble == reported:
             return False
         self._reported = (now, trouble)
         return True

@@ -241,12 +241,12 @@ class Source:
                 configurations = self._every_configuration()
                 counted = self._connection.execute(QUERIES["assignment_tallies"])
                 tallies = {config_id: IdTally(count, int(total)) for config_id, count, total in counted}
-            gone = changed - {row.id for row in configurations}
+            deleted = changed - {row.id for row in configurations}
             transactions = one(self._connection, "transactions_since", {"since": since})[0] if rows else 0
             if rows:
                 self._look_again = _LOOK_AGAIN_SECONDS
             assignments = self._assignments(users)
-            return Changes(configurations, tuple(sorted(gone)), assignments, cursor, transactions, tallies)
+            return Changes(configurations, tuple(sorted(deleted)), assignments, cursor, transactions, tallies)
 
     @contextlib.contextmanager
     def asking(self) -> Iterator["Connection"]:

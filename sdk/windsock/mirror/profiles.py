@@ -280,8 +280,8 @@ def history(connection: "Connection", name: str | None, limit: int) -> list[Prof
 
 
 def _write(connection: "Connection", name: str, row: ProfileRow) -> None:
-    said = {"name": name, "description": row.description, "active": row.active}
-    connection.execute(QUERIES["save"], said | {"settings": _json(row.settings)})
+    parameters = {"name": name, "description": row.description, "active": row.active}
+    connection.execute(QUERIES["save"], parameters | {"settings": _json(row.settings)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,10 +51,10 @@ def pruning(
 def _prune(url: str, older_than: timedelta, running: Callable[[], Collection[str]]) -> None:
     try:
         with connect(url) as connection:
-            gone = retention.prune(connection, older_than, running())
+            deleted = retention.prune(connection, older_than, running())
     except WindsockError as error:
         _log.warning("old rows are not deleted: %s", error)
     except Exception as error:  # noqa: BLE001 - the mirror goes on, and this is tried again
         _log.warning("old rows are not deleted: %s: %s", type(error).__name__, one_line(error))
     else:
-        _log.info("%s old rows deleted", f"{sum(gone.values()):,}")
+        _log.info("%s old rows deleted", f"{sum(deleted.values()):,}")

@@ -271,13 +271,13 @@ class Publisher:
         return Written(tuple(files), size, self.published.assigned)
 
     def _rendered(
-        self, shards: Iterable[tuple[int, Shard]], made: "deque[tuple[int, int, dict[str, IdTally]]]"
+        self, shards: Iterable[tuple[int, Shard]], rendered: "deque[tuple[int, int, dict[str, IdTally]]]"
     ) -> Iterator[tuple[str, bytes]]:
-        """Render documents one by one, and record in `made` what to remember about each."""
+        """Render documents one by one, and record in `rendered` what to remember about each."""
         for done, (number, shard) in enumerate(shards):
             self.progress(done, self.layout.shards)
             data = render(self.layout, number, shard)
-            made.append((number, len(data), _tallies(shard)))
+            rendered.append((number, len(data), _tallies(shard)))
             yield self.layout.file_names[number], data
 
     def _shards(

@@ -79,13 +79,13 @@ def prune(
     with _clear_errors(), whole:
         found = {name for (name,) in connection.execute(queries["open_experiments"], {"cut": cut})}
         parameters = {"cut": cut, "most": _BATCH, "open": sorted(found.union(open_experiments))}
-        gone = {}
+        deleted = {}
         for name, table in PRUNED.items():
-            gone[table] = 0
+            deleted[table] = 0
             while count := connection.execute(queries[f"prune_{name}"], parameters).rowcount:
-                gone[table] += count
+                deleted[table] += count
         connection.execute(queries["cut_log"], {"cut": cut})
-    return gone
+    return deleted
 
 
 def forget(connection: "psycopg.Connection", names: Collection[str]) -> Mapping[str, int]:

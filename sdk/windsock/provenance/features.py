@@ -12,15 +12,15 @@ from windsock.settings.process import process
 from windsock.text import short
 
 
-def explained(asked: object, user: object, attributes: dict[str, Any]) -> Explanation:
+def explained(target: object, user: object, attributes: dict[str, Any]) -> Explanation:
     """Explain where a feature's value came from; see `explain`.
 
     Raises:
         TypeError: The object isn't a feature.
     """
-    feature = getattr(asked, "declared", None)
+    feature = getattr(target, "declared", None)
     if not isinstance(feature, DeclaredFeature):
-        given = f"the class {asked.__name__!r}" if isinstance(asked, type) else repr(type(asked).__name__)
+        given = f"the class {target.__name__!r}" if isinstance(target, type) else repr(type(target).__name__)
         raise TypeError(f"explain takes what `for_user` or `live` returned, or a feature; got {given}")
     evaluation = process.evaluating()
     environment, provider = evaluation.environment, evaluation.provider()
@@ -62,5 +62,5 @@ def _refused_of(feature: DeclaredFeature[Any], outcome: Outcome) -> tuple[str, .
     if outcome.value is not None and feature.fitting(outcome.value) is None:
         source = f"{feature.key} from flag {outcome.flag_key}/{outcome.variant}"
         return (f"{source}: {short(outcome.value)} is not {feature.words}",)
-    told = outcome.error_message if outcome.error_code is not ErrorCode.FLAG_NOT_FOUND else None
-    return () if told is None else (told,)
+    message = outcome.error_message if outcome.error_code is not ErrorCode.FLAG_NOT_FOUND else None
+    return () if message is None else (message,)

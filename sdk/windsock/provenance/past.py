@@ -162,10 +162,10 @@ class Past:
         settings = None if states is None else states.at(when)
         if config_id is None or settings is None:
             return None
-        made = self._profiles.get((config_id, settings))
-        if made is None:
-            made = self._profiles[config_id, settings] = self._make_profile(config_id, settings)
-        return made
+        flag = self._profiles.get((config_id, settings))
+        if flag is None:
+            flag = self._profiles[config_id, settings] = self._make_profile(config_id, settings)
+        return flag
 
     def _make_profile(self, config_id: str, settings: str) -> CompiledFlag:
         key = self._resolver.declaration.profile_flag

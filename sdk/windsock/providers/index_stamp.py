@@ -48,12 +48,12 @@ def stamp(path: Path, checked: BinaryIO, signature: Signature) -> None:
         with open_private(path, "r+b") as file:
             if not os.path.samestat(index, os.fstat(file.fileno())):
                 return
-            made = stamp_of(signature, index)
+            current = stamp_of(signature, index)
             file.seek(PLACE)
-            if file.read(SIZE) != made:  # else another process has waited for the disk
+            if file.read(SIZE) != current:  # else another process has waited for the disk
                 os.fsync(file.fileno())
                 file.seek(PLACE)
-                file.write(made)
+                file.write(current)
         os.utime(path, ns=(time.time_ns(), index.st_mtime_ns))
 
 

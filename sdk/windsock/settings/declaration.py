@@ -108,9 +108,9 @@ class Declaration:
                 )
 
     def _code(self) -> tuple[BaseModel, bool]:
-        made = self.settings_class.__new__(self.settings_class)
+        instance = self.settings_class.__new__(self.settings_class)
         try:
-            self.settings_class.__pydantic_validator__.validate_python({}, self_instance=made)
+            self.settings_class.__pydantic_validator__.validate_python({}, self_instance=instance)
         except Exception as error:
             if not self._must_be_complete:
                 return self.settings_class.model_construct(), False
@@ -119,7 +119,7 @@ class Declaration:
             raise DeclarationError(
                 f"{self.settings_class.__name__}: the code defaults do not validate: {error}"
             ) from error
-        return made, True
+        return instance, True
 
 
 def forget_claims() -> None:

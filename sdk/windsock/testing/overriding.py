@@ -127,20 +127,20 @@ def override(
             raise OverrideError(
                 "a mapping of flags takes no further values: put all of them into the mapping"
             )
-        made = _of_mapping(target)
+        overrides = _of_mapping(target)
     else:
-        made = _of_settings(target, {**_mapping(target, values or {}), **fields})
+        overrides = _of_settings(target, {**_mapping(target, values or {}), **fields})
         if values is None and not fields:
             raise OverrideError(_forces_nothing(target))
     with _hooked():
-        token, marking = _in_force.set((*_in_force.get(), *made)), overridden.set(True)
+        token, marking = _in_force.set((*_in_force.get(), *overrides)), overridden.set(True)
         try:
             yield
         finally:
             overridden.reset(marking)
             _in_force.reset(token)
     if _strict:
-        _check_asked(made)
+        _check_asked(overrides)
 
 
 def be_strict() -> None:
@@ -154,9 +154,9 @@ def active() -> bool:
     return bool(_in_force.get())
 
 
-def _check_asked(made: Sequence[_Override]) -> None:
-    asked = {class_flag(key) for each in made for key in each.asked}
-    if unasked := sorted({class_flag(key) for each in made for key in each.values} - asked):
+def _check_asked(overrides: Sequence[_Override]) -> None:
+    asked = {class_flag(key) for each in overrides for key in each.asked}
+    if unasked := sorted({class_flag(key) for each in overrides for key in each.values} - asked):
         raise OverrideError(
             f"no code asked for {', '.join(map(repr, unasked))} while it was overridden (--flags-strict):"
             " remove the override, or let the test reach the code that reads it"
@@ -165,13 +165,13 @@ def _check_asked(made: Sequence[_Override]) -> None:
 
 def _of_mapping(target: Mapping[Any, Any]) -> list[_Override]:
     flags = {key: value for key, value in target.items() if not isinstance(key, type)}
-    made = [
+    overrides = [
         each
         for key, fields in target.items()
         if isinstance(key, type)
         for each in _of_settings(key, _mapping(key, fields))
     ]
-    return [*made, _of_flags(flags)] if flags else made
+    return [*overrides, _of_flags(flags)] if flags else overrides
 
 
 def _mapping(target: type[Settings] | Settings, fields: object) -> Mapping[str, object]:

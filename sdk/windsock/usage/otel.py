@@ -66,10 +66,10 @@ class OpenTelemetrySink:
     def write_events(self, rows: Sequence[EventRecord]) -> None:
         """Emit ratings as `gen_ai.evaluation.result`, and other events under our own name."""
         for row in rows:
-            said = json.loads(row.attributes_json)
-            rating = bool(said.pop(EVALUATION, False))
+            attributes = json.loads(row.attributes_json)
+            rating = bool(attributes.pop(EVALUATION, False))
             name = EVALUATION_RESULT if rating else TRACKED
-            self._emit(name, row.occurred_at, _of_event(row, said, rating=rating))
+            self._emit(name, row.occurred_at, _of_event(row, attributes, rating=rating))
 
     def _emit(
         self, name: str, at: datetime, attributes: dict[str, AttributeValue], trace_id: str | None = None
@@ -90,20 +90,25 @@ class OpenTelemetrySink:
         return self._trace.set_span_in_context(self._trace.NonRecordingSpan(span))
 
 
-def _of_event(row: EventRecord, said: Mapping[str, object], *, rating: bool) -> dict[str, AttributeValue]:
+def _of_event(
+    row: EventRecord, attributes: Mapping[str, object], *, rating: bool
+) -> dict[str, AttributeValue]:
     """An event's attributes. For a rating, the conventions cover `label` and `explanation`."""
     head = "gen_ai.evaluation." if rating else "windsock.event."
     known = ("label", "explanation") if rating else ()
     found = {
         f"{head}name": row.name,
         f"{head}score.value" if rating else f"{head}value": row.value,
-        **{f"{head}score.label" if name == "label" else f"{head}{name}": said.get(name) for name in known},
+        **{
+            f"{head}score.label" if name == "label" else f"{head}{name}": attributes.get(name)
+            for name in known
+        },
         "feature_flag.context.id": row.user_id,
         "deployment.environment.name": row.environment,
         "windsock.unit": row.unit,
         "windsock.request_id": row.request_id,
         "windsock.record_id": str(row.id),
-        **{f"windsock.event.{name}": str(value) for name, value in said.items() if name not in known},
+        **{f"windsock.event.{name}": str(value) for name, value in attributes.items() if name not in known},
     }
     return {name: value for name, value in found.items() if isinstance(value, str | int | float)}
 
@@ -142,6 +147,6 @@ def _error_type(row: UsageRecord) -> str | None:
 
 def _error_message(row: UsageRecord) -> str | None:
     """The evaluation error, and the values that failed in use, with their errors."""
-    told = [] if row.evaluation_error is None else [row.evaluation_error.partition(": ")[2]]
-    told += [f"{each['field']}={each['failed_value']}: {each['error']}" for each in row.healed]
-    return "; ".join(told) or None
+    messages = [] if row.evaluation_error is None else [row.evaluation_error.partition(": ")[2]]
+    messages += [f"{each['field']}={each['failed_value']}: {each['error']}" for each in row.healed]
+    return "; ".join(messages) or None

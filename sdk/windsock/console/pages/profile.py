@@ -28,12 +28,12 @@ _NAME: Final = 200
 def profile(visit: Visit) -> Answer:
     """What a profile sets, who has it, and its changes."""
     name, row, users = _found(visit)
-    had = visit.connection.execute(QUERIES["users_of"], {"name": name, "limit": _USERS}).fetchall()
+    holders = visit.connection.execute(QUERIES["users_of"], {"name": name, "limit": _USERS}).fetchall()
     values = {
         "name": name,
         "row": row,
         "users": users,
-        "some": [user for (user,) in had],
+        "some": [user for (user,) in holders],
         "parts": [(each, part) for each in visit.console.declarations if (part := _shown(visit, each, row))],
         "changes": profiles.history(visit.connection, name, 20),
         "may_change": visit.person.role is not Role.READER,
@@ -64,14 +64,14 @@ def plan(visit: Visit) -> Answer:
     if faults:
         return _form(visit, name if before else "", before or ProfileRow({}), users, faults)
     _must_change_both(visit, before, after)
-    had = visit.connection.execute(QUERIES["users_of"], {"name": name, "limit": 5}).fetchall()
+    holders = visit.connection.execute(QUERIES["users_of"], {"name": name, "limit": 5}).fetchall()
     values = {
         "name": name,
         "is_new": before is None,
         "users": users,
         "serves": _serves(before) != _serves(after),
         "is_active": after.active,
-        "some": [user for (user,) in had],
+        "some": [user for (user,) in holders],
         "changes": list(profiles.differences(_masked(visit, before), _masked(visit, after) or after)),
         "repeated": repeated(visit.form, "name", "new", "description", "active", "flag"),
         "etag": _etag(before),

@@ -73,7 +73,7 @@ class Faults:
 
 def inputs(
     shapes: Iterable[EditableField],
-    said: Mapping[str, object],
+    current: Mapping[str, object],
     below: Mapping[str, object],
     wrong: Mapping[str, str],
     form: Mapping[str, str] | None = None,
@@ -82,21 +82,21 @@ def inputs(
 
     Args:
         shapes: The fields that may be edited.
-        said: The values now set.
+        current: The values now set.
         below: The values that apply where none is set.
         wrong: Why the submitted value is invalid, by field.
         form: The submitted form, to show again.
     """
-    made = []
+    fields = []
     for shape in shapes:
-        if MASK in json.dumps(masked(at(said, shape.path)), default=str):
+        if MASK in json.dumps(masked(at(current, shape.path)), default=str):
             continue  # a password in a URL: neither shown nor edited here
-        text = _text(shape, at(said, shape.path)) if holds(said, shape.path) else ""
+        text = _text(shape, at(current, shape.path)) if holds(current, shape.path) else ""
         if form is not None:
             text = _again(shape, form.get(PREFIX + shape.name, text))
         lower = json.dumps(at(below, shape.path), ensure_ascii=False, default=str)
-        made.append(Input(shape, text, lower, wrong.get(shape.name, "")))
-    return made
+        fields.append(Input(shape, text, lower, wrong.get(shape.name, "")))
+    return fields
 
 
 def sent(shapes: Iterable[EditableField], before: Mapping[str, object], form: Mapping[str, str]) -> Sent:
@@ -115,8 +115,8 @@ def sent(shapes: Iterable[EditableField], before: Mapping[str, object], form: Ma
             values = overlay(without(values, shape.path), nest(shape.path, _READERS[shape.kind](text)))
         except ValueError as error:
             wrong[shape.name] = str(error)
-    said: dict[str, JsonValue] = json.loads(json.dumps(values))
-    return Sent(said, tuple(cleared), wrong)
+    stored: dict[str, JsonValue] = json.loads(json.dumps(values))
+    return Sent(stored, tuple(cleared), wrong)
 
 
 def repeated(form: Mapping[str, str], *besides: str) -> dict[str, str]:

@@ -101,7 +101,7 @@ def rows(
     declaration, values = served
     shown = declaration.shown(values)
     won = {tuple(each.field.split(".")): each for each in explanation.fields}
-    made = []
+    rows = []
     for shape in fields:
         found = won.get(shape.path) or _first_below(won, shape.path)
         layer = found.layer if found else "default"
@@ -117,8 +117,8 @@ def rows(
         exact = found is not None and found.field == shape.name
         value = found.value if found and exact else at(shown, shape.path)
         winner = (found.variable or found.layer) if found else "default"
-        made.append(LayerRow(shape, value, winner, cells, named, max(0, len(setting) - _MOST)))
-    return made
+        rows.append(LayerRow(shape, value, winner, cells, named, max(0, len(setting) - _MOST)))
+    return rows
 
 
 def _first_below(won: Mapping[FieldPath, Provenance], path: FieldPath) -> Provenance | None:

@@ -104,9 +104,9 @@ def of_profiles(declaration: Declaration, profiles: Sequence[ProfileOf]) -> Iter
 @lru_cache(maxsize=2_000)
 def _wrong(declaration: Declaration, values: str) -> str:
     """What a class refuses of values, given as JSON; profiles change rarely, and checking one is slow."""
-    said = json.loads(values)
-    unknown = [(path, message) for path, message in declaration.unknown(said)]
-    layer = Layer(Origin("profile", declaration.profile_flag), said)
+    data = json.loads(values)
+    unknown = [(path, message) for path, message in declaration.unknown(data)]
+    layer = Layer(Origin("profile", declaration.profile_flag), data)
     refused = [(each.path, each.message) for each in merge_layers(declaration, [layer]).refusals]
     return next((f"{'.'.join(path)}: {message}" for path, message in (*unknown, *refused)), "")
 
@@ -138,10 +138,12 @@ _DECISIONS: Final[Mapping[str, tuple[Tone, str]]] = {
 def of_experiments(decisions: Mapping[str, str], running: Collection[str]) -> Iterator[Todo]:
     """Running experiments whose latest decision, by name, isn't just to continue."""
     for name, decision in decisions.items():
-        said = decision.replace("_", " ")
-        if said in _DECISIONS and name in running:
-            tone, todo = _DECISIONS[said]
-            yield Todo(tone, "experiment", f"{name} is decided: {said}", todo, "/experiment", {"name": name})
+        outcome = decision.replace("_", " ")
+        if outcome in _DECISIONS and name in running:
+            tone, todo = _DECISIONS[outcome]
+            yield Todo(
+                tone, "experiment", f"{name} is decided: {outcome}", todo, "/experiment", {"name": name}
+            )
 
 
 def _cut(text: str) -> str:

@@ -38,11 +38,11 @@ def slow_requests(warehouse: Warehouse, scope: Scope, kept: ir.Table, now: datet
         joined.at < joined.exposed_at + window,
         joined.at <= ibis.literal(now, type="timestamp('UTC')"),
     )
-    took = after.select("arm", slow=after[f"value_{_LATENCY}"]).drop_null("slow")
+    latencies = after.select("arm", slow=after[f"value_{_LATENCY}"]).drop_null("slow")
     # by rank, because not every warehouse has quantiles
-    ranked = took.mutate(
+    ranked = latencies.mutate(
         rank=ibis.row_number().over(group_by="arm", order_by="slow") + 1,
-        requests=took.slow.count().over(group_by="arm"),
+        requests=latencies.slow.count().over(group_by="arm"),
     )
     return (
         ranked.filter(ranked.rank >= QUANTILE * ranked.requests)

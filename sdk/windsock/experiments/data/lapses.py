@@ -123,21 +123,21 @@ def _is_arms(experiment: Experiment, arms: Mapping[str, ArmProfile], arm: str, r
 
 def _changed(experiment: Experiment, arm: str, profile: ArmProfile, rows: list[Row]) -> Iterator[Lapse]:
     """Deactivations, each until it ends, and edits, which only affect units exposed before them."""
-    gone: datetime | None = None
+    ended_at: datetime | None = None
     matters = profile.fields | {experiment.flag}
     named = f"the profile {experiment.arms.get(arm)} of {arm} was"
     for row in rows:
         if not row["is_active"]:
-            gone = gone or utc(row["at"])
+            ended_at = ended_at or utc(row["at"])
             continue
-        if gone is not None:
-            yield Lapse(arm, f"{named} deactivated", gone, utc(row["at"]))
-            gone = None
+        if ended_at is not None:
+            yield Lapse(arm, f"{named} deactivated", ended_at, utc(row["at"]))
+            ended_at = None
         if edited := sorted(_words(row["changed"]) & matters):
             at = utc(row["at"])
             yield Lapse(arm, f"{named} edited ({', '.join(edited)})", at, at)
-    if gone is not None:
-        yield Lapse(arm, f"{named} deactivated", gone, None)
+    if ended_at is not None:
+        yield Lapse(arm, f"{named} deactivated", ended_at, None)
 
 
 def met(kept: ir.Table, found: list[Lapse], horizon: timedelta) -> ir.Table:

@@ -83,8 +83,8 @@ def parts(groups: Groups, attributes: Sequence[str]) -> Iterator[SegmentSums]:
         values = _values(groups, attribute)
         for metric, each in groups.items():
             for (arm, text), sums in each.items():
-                have = found[values[text]][metric]
-                have[arm] = have[arm] + sums if arm in have else sums
+                by_arm = found[values[text]][metric]
+                by_arm[arm] = by_arm[arm] + sums if arm in by_arm else sums
         ranked = sorted(found, key=lambda value: (value == OTHER, -_units(found[value]), value))
         for value in ranked:
             yield SegmentSums(attribute, value, {metric: dict(arms) for metric, arms in found[value].items()})
@@ -93,13 +93,13 @@ def parts(groups: Groups, attributes: Sequence[str]) -> Iterator[SegmentSums]:
 def _values(groups: Groups, attribute: str) -> dict[str, str]:
     """The value that each text of attributes counts as."""
     units: defaultdict[str, int] = defaultdict(int)
-    said: dict[str, str] = {}
+    values: dict[str, str] = {}
     for each in groups.values():
         for (_, text), sums in each.items():
-            said[text] = _value(text, attribute)
-            units[said[text]] += sums.sums.units
+            values[text] = _value(text, attribute)
+            units[values[text]] += sums.sums.units
     kept = sorted(units, key=lambda value: (-units[value], value))[:MAX_VALUES]
-    return {text: value if value in kept else OTHER for text, value in said.items()}
+    return {text: value if value in kept else OTHER for text, value in values.items()}
 
 
 def _value(text: str, attribute: str) -> str:

@@ -66,10 +66,10 @@ def why_unseen(warehouse: Warehouse, scope: Scope, name: str, metric: Metric) ->
 def _unknown(warehouse: Warehouse, scope: Scope, place: tuple[str, str], wanted: str) -> str:
     """Say that no row has this name, and suggest the nearest."""
     what = "event" if place[1] == "name" else "request of the flag"
-    told = f"there is no {what} {short(wanted)} in {scope.environment}"
+    message = f"there is no {what} {short(wanted)} in {scope.environment}"
     with contextlib.suppress(ConfigurationError), warehouse.at_most(_SECONDS) as quick:
-        return told + _hint(quick, scope, place, wanted)
-    return told  # a hint that takes too long, or is refused, isn't worth an analysis
+        return message + _hint(quick, scope, place, wanted)
+    return message  # a hint that takes too long, or is refused, isn't worth an analysis
 
 
 def _hint(warehouse: Warehouse, scope: Scope, place: tuple[str, str], wanted: str) -> str:

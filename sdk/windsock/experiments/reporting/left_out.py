@@ -47,12 +47,12 @@ def data_end(analysis: Analysis) -> Iterator[str]:
     yield from _ends_early(analysis, min(end, now))
     if now < end:
         return
-    told = f"The data ends on {end:%Y-%m-%d %H:%M} UTC, its newest row"
+    ending = f"The data ends on {end:%Y-%m-%d %H:%M} UTC, its newest row"
     if now == end:
-        yield f"{told}: units mature until then."
+        yield f"{ending}: units mature until then."
     else:
         yield (
-            f"{told}. Units that matured after it, until {now:%Y-%m-%d %H:%M} UTC, count with zeros where "
+            f"{ending}. Units that matured after it, until {now:%Y-%m-%d %H:%M} UTC, count with zeros where "
             "rows are missing; on the command line without --at, units mature until the newest row."
         )
 

@@ -110,11 +110,11 @@ def undo(
     With `Options.dry_run`, only count them. `on_batch` is called after each batch with the users so far.
     """
     freed = 0
-    said = {"experiment": experiment.name, "version": experiment.version, "size": options.size}
+    parameters = {"experiment": experiment.name, "version": experiment.version, "size": options.size}
     if options.dry_run:
-        return sum(number for (number,) in connection.execute(QUERIES["still_assigned"], said))
+        return sum(number for (number,) in connection.execute(QUERIES["still_assigned"], parameters))
     while True:
-        row = connection.execute(QUERIES["undo"], said).fetchone()
+        row = connection.execute(QUERIES["undo"], parameters).fetchone()
         assert row is not None  # noqa: S101 - a row of two counts
         if not row[1]:
             return freed
@@ -130,7 +130,7 @@ def _enrol(
     given: Sequence[Mapping[str, object]],
 ) -> dict[str, int]:
     key = options.user_id_key
-    said = {
+    parameters = {
         "experiment": experiment.name,
         "version": experiment.version,
         "flag": experiment.flag,
@@ -138,7 +138,7 @@ def _enrol(
         "key_fingerprint": None if key is None else key_fingerprint(key),
         "given": json.dumps(given),
     }
-    return dict(connection.execute(QUERIES["enrol"], said).fetchall())
+    return dict(connection.execute(QUERIES["enrol"], parameters).fetchall())
 
 
 def _profiles(connection: "Connection", experiment: Experiment) -> tuple[dict[str, str], list[str]]:

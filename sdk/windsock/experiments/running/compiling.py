@@ -146,14 +146,14 @@ def weights(experiment: Experiment) -> dict[str, int]:
 
 def _metadata(experiment: Experiment, slot: Slot | None) -> dict[str, JsonValue]:
     fields = sorted({name for arm in experiment.arms.values() if isinstance(arm, dict) for name in arm})
-    said: dict[str, JsonValue] = {EXPERIMENT: experiment.name, VERSION: experiment.version}
+    metadata: dict[str, JsonValue] = {EXPERIMENT: experiment.name, VERSION: experiment.version}
     if experiment.unit != "user":
-        said[UNIT] = experiment.unit
+        metadata[UNIT] = experiment.unit
     if fields:
-        said[FIELDS] = " ".join(fields)
+        metadata[FIELDS] = " ".join(fields)
     if experiment.segments:
-        said[SEGMENTS] = " ".join(experiment.segments)
-    said |= {f"{ALLOCATION}{arm}": weight / WEIGHTS for arm, weight in weights(experiment).items()}
+        metadata[SEGMENTS] = " ".join(experiment.segments)
+    metadata |= {f"{ALLOCATION}{arm}": weight / WEIGHTS for arm, weight in weights(experiment).items()}
     if slot is not None and experiment.exclusion_group is not None:
-        said |= {GROUP: experiment.exclusion_group, GROUP_START: slot.start, GROUP_STOP: slot.stop}
-    return said
+        metadata |= {GROUP: experiment.exclusion_group, GROUP_START: slot.start, GROUP_STOP: slot.stop}
+    return metadata

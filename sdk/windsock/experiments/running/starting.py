@@ -124,9 +124,9 @@ def difference(experiment: Experiment, flags: Mapping[str, Flag], holdouts: Hold
     now = flags.get(flag_key(experiment))
     if now is None or now.metadata.get(EXPERIMENT) != experiment.name:
         return None
-    said, body = content(now), _body(experiment, flags, holdouts)
-    assert isinstance(said, dict)  # noqa: S101 - what a flag is
-    parts = [part for part in dict.fromkeys((*said, *body)) if said.get(part) != body.get(part)]
+    current, body = content(now), _body(experiment, flags, holdouts)
+    assert isinstance(current, dict)  # noqa: S101 - what a flag is
+    parts = [part for part in dict.fromkeys((*current, *body)) if current.get(part) != body.get(part)]
     return ", ".join(parts) or None
 
 
@@ -178,17 +178,17 @@ def _check_version(experiment: Experiment, now: JsonValue, body: dict[str, JsonV
 
 def _parts(flag: dict[str, JsonValue]) -> tuple[str, int]:
     """The content that defines a version, as text; and the participating share of units, out of `WEIGHTS`."""
-    said = {name: part for name, part in flag.items() if name != "targeting"}
-    metadata = said.pop("metadata", None)
+    definition = {name: part for name, part in flag.items() if name != "targeting"}
+    metadata = definition.pop("metadata", None)
     if isinstance(metadata, dict):
-        said["metadata"] = {k: v for k, v in metadata.items() if k not in (GROUP_START, GROUP_STOP)}
+        definition["metadata"] = {k: v for k, v in metadata.items() if k not in (GROUP_START, GROUP_STOP)}
     rule = json.loads(json.dumps(flag.get("targeting")))
     share = WEIGHTS
     if isinstance(rule, dict) and isinstance(rule.get("if"), list):
         conditions = rule["if"][0].get("and", [rule["if"][0]]) if isinstance(rule["if"][0], dict) else []
         share = next(filter(None, map(_gate, conditions)), WEIGHTS)
         rule["if"][0] = [each for each in conditions if not _gate(each)]
-    return json.dumps([said, rule], sort_keys=True), share
+    return json.dumps([definition, rule], sort_keys=True), share
 
 
 def _gate(condition: object) -> int:
@@ -226,8 +226,8 @@ def _slot(experiment: Experiment, flags: Mapping[str, Flag]) -> Slot | None:
 
 def _slots(group: str, flags: Mapping[str, Flag]) -> Iterator[tuple[str, Slot]]:
     for flag in flags.values():
-        said = flag.metadata
-        if said.get(GROUP) == group and _runs(flag):
-            start, stop = said.get(GROUP_START), said.get(GROUP_STOP)
+        metadata = flag.metadata
+        if metadata.get(GROUP) == group and _runs(flag):
+            start, stop = metadata.get(GROUP_START), metadata.get(GROUP_STOP)
             if isinstance(start, int | float) and isinstance(stop, int | float):
-                yield str(said.get(EXPERIMENT)), Slot(int(start), int(stop))
+                yield str(metadata.get(EXPERIMENT)), Slot(int(start), int(stop))
