@@ -234,6 +234,18 @@ def test_asked_without_calling_it_raises() -> None:
         bool(RAG)
 
 
+def test_an_attribute_of_a_class_is_called_without_the_object(serve: Serve) -> None:
+    """Python 3.14 makes a `functools.partial` a method: the object would be asked for as the user."""
+
+    class Page:
+        rag = RAG
+
+    serve({"rag_auto_indexing": boolean("off", {"if": [{"==": [{"var": "targetingKey"}, "ann"]}, "on"]})})
+    assert Page().rag is Page.rag is RAG
+    assert Page().rag("ann") is True
+    assert "__get__" in vars(type(RAG))
+
+
 def test_what_a_feature_is_and_why(serve: Serve) -> None:
     rule = {"if": [{"==": [{"var": "tier"}, "pro"]}, "on"]}
     serve({"rag_auto_indexing": boolean("off", rule)}, environment="staging")

@@ -81,6 +81,13 @@ assert_type(windsock.feature("tone", default=Tone.DRY)(), Tone)
 assert_type(windsock.explain(theme, "ann", tier="pro"), Explanation)
 
 
+class Page:
+    theme = windsock.feature("theme", default="light")
+
+
+assert_type(Page().theme("ann"), str)
+
+
 def switch(on: Feature, name: Feature[str]) -> tuple[bool, str]:
     return on(), name("ann")
 
