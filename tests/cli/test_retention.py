@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import uuid
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -239,13 +238,13 @@ def test_what_a_service_writes_of_a_person_is_found_in_no_table_afterwards(run, 
     """The rows are made and stored as in a service; an event may name only the request."""
     secret = None if key is None else key.encode()
     arm = Arm("tone", "warm", "tone", "SPLIT")
-    by_request = replace(arm, experiment="by request", unit="request")
+    by_request = arm._replace(experiment="by request", unit="request")
     sink = PostgresSink(database)
     with contextlib.closing(sink):
         for who, request_id in ((user, "r-1"), ("somebody else", "r-2")):
             use = Use("teacher", "base", None, None, "STATIC", "test", who, {}, exposed_to=arm)
             pending = Pending(uuid.uuid4(), NEW, use, Measured(request_id))
-            shown = replace(pending, use=replace(use, exposed_to=by_request))
+            shown = pending._replace(use=use._replace(exposed_to=by_request))
             sink.write([clean(pending, secret)])
             sink.write_exposures([clean_exposure(each, secret) for each in (pending, shown)])
             events = [Event(uuid.uuid4(), "liked", 1.0, NEW, "test", who),

@@ -504,12 +504,12 @@ def exposed(ask):
 def test_an_exposure_is_one_row_over_processes_and_the_earliest_counts(database, ask, make_pending, tmp_path):
     """Two processes meet the same unit, and the spool of a third brings an earlier time days late."""
     late, early = make_pending(exposed_to=ARM), make_pending(exposed_to=ARM)
-    early = replace(early, requested_at=late.requested_at - timedelta(days=3))
+    early = early._replace(requested_at=late.requested_at - timedelta(days=3))
     waiting = Spool(tmp_path / "spool")
     waiting.append([clean(early), clean_exposure(early)])
     waiting.release()
     others = UsageWriter(PostgresSink(database), Spool(tmp_path / "other"), PATIENT)
-    for pending in (late, late, make_pending(exposed_to=replace(ARM, excluded="profile"))):
+    for pending in (late, late, make_pending(exposed_to=ARM._replace(excluded="profile"))):
         others.put(pending)
     assert others.flush()
     others.stop()
@@ -562,7 +562,7 @@ def test_the_writers_role_stores_usage_exposures_and_events(database, ask, make_
             pending,
             event,
             event,
-            replace(pending, requested_at=pending.requested_at - timedelta(1)),
+            pending._replace(requested_at=pending.requested_at - timedelta(1)),
         ):
             writer.put(each)
         assert writer.flush()

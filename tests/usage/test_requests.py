@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -160,8 +159,8 @@ def test_a_sink_that_takes_usage_alone_gets_usage_alone(tmp_path):
 def test_views_of_one_flag_join_and_flags_stay_apart(rows):
     with request() as this:
         this.record(View())
-        this.record(View(replace(USE, values={"temperature": 0.2}, healed=[Healed("m", "x", "404", "base")])))
-        this.record(View(replace(USE, flag="tutor", values={"tone": "kind"})))
+        this.record(View(USE._replace(values={"temperature": 0.2}, healed=[Healed("m", "x", "404", "base")])))
+        this.record(View(USE._replace(flag="tutor", values={"tone": "kind"})))
     teacher, tutor = rows()
     assert teacher.values == {"retrieval_top_k": 10, "temperature": 0.2}
     assert [each["field"] for each in teacher.healed] == ["m"]
@@ -172,20 +171,20 @@ def test_views_of_one_flag_join_and_flags_stay_apart(rows):
 def test_a_variant_that_changed_in_mid_request_has_its_own_row(rows):
     with request() as this:
         this.record(View())
-        this.record(View(replace(USE, variant="other", revision="ba9876543210")))
+        this.record(View(USE._replace(variant="other", revision="ba9876543210")))
     assert [row.variant for row in rows()] == ["none", "other"]
 
 
 def test_a_view_of_which_nothing_was_read_leaves_no_row(rows):
     with request() as this:
-        this.record(View(replace(USE, values={})))
+        this.record(View(USE._replace(values={})))
     assert rows() == []
 
 
 def test_the_requests_user_replaces_a_missing_one(rows):
     with request(user_id="u9") as this:
-        this.record(View(replace(USE, user_id=None)))
-        this.record(View(replace(USE, flag="tutor")))
+        this.record(View(USE._replace(user_id=None)))
+        this.record(View(USE._replace(flag="tutor")))
     assert {row.flag: row.user_id for row in rows()} == {"teacher": "u9", "tutor": "u1"}
 
 
@@ -239,7 +238,7 @@ def test_tasks_and_threads_of_a_request_belong_to_it_and_others_do_not(rows):
         register_now(flag)
 
     def register_now(flag):
-        current_request().record(View(replace(USE, flag=flag, user_id=None)))
+        current_request().record(View(USE._replace(flag=flag, user_id=None)))
 
     async def ask_all():
         await asyncio.gather(*(ask(f"u{n}", f"r{n}") for n in range(20)))

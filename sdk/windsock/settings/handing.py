@@ -12,7 +12,8 @@ from typing import TypeVar
 from uuid import UUID
 
 from pydantic import SecretBytes, SecretStr
-from pydantic.networks import _BaseMultiHostUrl, _BaseUrl
+
+from windsock.settings.marks import is_url
 
 T = TypeVar("T")
 
@@ -23,15 +24,14 @@ _IMMUTABLE = frozenset(
     }
 )  # fmt: skip
 _HOLDERS = frozenset({tuple, frozenset})
-_IMMUTABLE_BASES = (Enum, PurePath, _BaseUrl, _BaseMultiHostUrl)
 
 
 def is_immutable(value: object) -> bool:
     """Whether a value can be shared between users."""
     kind = type(value)
-    if kind in _IMMUTABLE or isinstance(value, _IMMUTABLE_BASES):
-        return True
-    return isinstance(value, tuple | frozenset) and kind in _HOLDERS and all(map(is_immutable, value))
+    if isinstance(value, tuple | frozenset) and kind in _HOLDERS:
+        return all(map(is_immutable, value))
+    return kind in _IMMUTABLE or isinstance(value, Enum | PurePath) or is_url(kind)
 
 
 def shared(values: Mapping[str, object]) -> dict[str, object]:

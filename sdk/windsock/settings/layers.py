@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -43,8 +43,7 @@ class Origin:
         return self.variables.get(name) or self.variables.get(name.lower()) or self.variables.get(path[0])
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """One layer: partial values, nested like the fields.
 
     Attributes:
@@ -59,8 +58,7 @@ class Layer:
     input: Mapping[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A rejected value and the reason; the layer below takes its place.
 
     Attributes:
@@ -81,8 +79,7 @@ class Refusal:
         return f"{self.origin} {self.origin.variable(self.path) or ''}".rstrip()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MergedLayers:
+class MergedLayers(NamedTuple):
     """The result of laying all layers over each other; always valid.
 
     Attributes:

@@ -1,7 +1,6 @@
 """Lay layers over the code defaults, and drop invalid values one by one until the rest validates."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -66,10 +65,10 @@ def without_fields(settings_class: type[Any], layer: Layer, names: Collection[st
     """Copy a layer without some of its fields."""
     values = {name: value for name, value in layer.values.items() if name not in names}
     if layer.input is None:
-        return replace(layer, values=values)
+        return layer._replace(values=values)
     keys = {str(key[0]) for name in names for key in fields_of(settings_class)[name].keys}
-    return replace(
-        layer, values=values, input={key: value for key, value in layer.input.items() if key not in keys}
+    return layer._replace(
+        values=values, input={key: value for key, value in layer.input.items() if key not in keys}
     )
 
 
@@ -176,7 +175,7 @@ class _ValidLayers:
         raising = []
         for leaf in leaf_paths(values):
             more = overlay(kept, nest(leaf, at(values, leaf)))
-            tried = replace(layer, values=more) if layer.input is None else replace(layer, input=more)
+            tried = layer._replace(values=more) if layer.input is None else layer._replace(input=more)
             if any(
                 fault.path is None for fault in self._validator.validate([*self.layers[:place], tried]).faults
             ):
@@ -214,6 +213,6 @@ class _ValidLayers:
             shown, message = MASK, "not valid; the field is secret, so the reason isn't shown"
         self.refusals.append(Refusal(names, layer.origin, shown, message))
         if layer.input is None:
-            return replace(layer, values=without(layer.values, names))
+            return layer._replace(values=without(layer.values, names))
         left = without(layer.input, path)
-        return replace(layer, input=left, values=by_name(self._class, left))
+        return layer._replace(input=left, values=by_name(self._class, left))

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from pydantic_settings import BaseSettings
@@ -252,7 +251,7 @@ class Resolver:
         base, experiment, profile = outcomes
         layers, withdrawals = self._serving(found, withdrawn)
         merged = merge_layers(self.declaration, layers)
-        merged = replace(merged, refusals=(*merged.refusals, *withdrawals))
+        merged = merged._replace(refusals=(*merged.refusals, *withdrawals))
         self._log(merged.refusals)
         # healing omits values from one call; withdrawn values are omitted from every call
         lost = [each.path[0] for each in withdrawals if each.origin.layer == "experiment"]

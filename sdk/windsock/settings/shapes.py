@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, is_dataclass
 from dataclasses import fields as dataclass_fields
+from dataclasses import is_dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, cast, get_args, get_origin
+from typing import Any, NamedTuple, cast, get_args, get_origin
 
 from pydantic import AliasChoices, AliasPath, BaseModel, Discriminator, RootModel, Tag
 from pydantic.dataclasses import is_pydantic_dataclass
@@ -26,8 +26,7 @@ Key = tuple[str | int, ...]
 """Where a field is read from: a single key, or the steps of an ``AliasPath``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One type of a union, or the only type.
 
     Attributes:
@@ -39,8 +38,7 @@ class Member:
     tag: Hashable = None
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """What one annotation accepts.
 
     Attributes:
@@ -138,8 +136,7 @@ class Shape:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class FieldShape:
+class FieldShape(NamedTuple):
     """One field of a model.
 
     Attributes:

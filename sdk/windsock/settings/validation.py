@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, cast
 
 from pydantic import BaseModel, ValidationError
@@ -36,8 +35,7 @@ class ValidationFault(NamedTuple):
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class ValidationResult:
+class ValidationResult(NamedTuple):
     """The result of validating layers: an instance, or an error and its faults."""
 
     instance: BaseModel | None = None

@@ -6,9 +6,10 @@ Kept apart from the rest of `windsock.usage`, which only `windsock.start` loads.
 import contextlib
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 from windsock.text import bounded
@@ -21,8 +22,7 @@ OVERRIDDEN = "windsock.override"
 """The attribute of events reported under `windsock.testing.override`; analyses ignore them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Healed:
+class Healed(NamedTuple):
     """One field whose value failed in use and was replaced for this call.
 
     Attributes:
@@ -38,8 +38,7 @@ class Healed:
     fell_to: str
 
 
-@dataclass(frozen=True, slots=True)
-class Arm:
+class Arm(NamedTuple):
     """The arm that targeting assigned to a unit, and the flag's metadata about the experiment.
 
     Attributes:
@@ -65,8 +64,7 @@ class Arm:
     excluded: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """The use of a settings view: the deciding flag, and the values read.
 
     Attributes:
@@ -98,12 +96,11 @@ class Use:
     experiment: str | None = None
     arm: str | None = None
     exposed_to: Arm | None = None
-    attributes: Mapping[str, object] = field(default_factory=dict)
+    attributes: Mapping[str, object] = {}
     evaluation_error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(NamedTuple):
     """A request's measurements, the same on each of its rows.
 
     Attributes:
@@ -131,8 +128,7 @@ class Measured:
     first_item: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """An event that a service reports for a user or a request: a purchase, a rating, a judge's score.
 
     Attributes:
@@ -155,11 +151,10 @@ class Event:
     user_id: str | None = None
     request_id: str | None = None
     unit: str | None = None
-    attributes: Mapping[str, object] = field(default_factory=dict)
+    attributes: Mapping[str, object] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):
     """A row as recorded by the request path: with id and time, but not yet cleaned.
 
     The id is created here, before anything can fail, so that a row written twice is one row.

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
 from itertools import islice
@@ -47,13 +46,13 @@ def clean(pending: Pending, user_id_key: bytes | None = None) -> UsageRecord:
     """
     if user_id_key is not None and pending.use.user_id is not None:
         hashed = hashed_user_id(pending.use.user_id, user_id_key)
-        pending = replace(pending, use=replace(pending.use, user_id=hashed))
+        pending = pending._replace(use=pending.use._replace(user_id=hashed))
     try:
         return _clean(pending)
     except Exception as error:  # noqa: BLE001 - a use that is no `Use` still leaves a row
         values = {"windsock_unreadable": printable(error, MAX_ERROR)}
-        bare = replace(pending.use, values=values, healed=())
-        return _clean(replace(pending, use=bare, measured=Measured()))
+        bare = pending.use._replace(values=values, healed=())
+        return _clean(pending._replace(use=bare, measured=Measured()))
 
 
 def clean_exposure(pending: Pending, key: bytes | None = None) -> ExposureRecord | None:

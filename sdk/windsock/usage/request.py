@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import TracebackType
@@ -255,7 +254,7 @@ class Request:
             _writer[0].put(Pending(uuid4(), self._when, use, measured))
         for event in self._events:
             user_id = self._user_id or next((use.user_id for use in uses if use.user_id), None)
-            _writer[0].put(replace(event, user_id=user_id, unit=_unit(uses), request_id=self.request_id))
+            _writer[0].put(event._replace(user_id=user_id, unit=_unit(uses), request_id=self.request_id))
 
     def _uses(self) -> list[Use]:
         uses = []
@@ -265,7 +264,7 @@ class Request:
             except Exception:
                 log.exception("request %s: a settings view gave no account of its use", self.request_id)
                 continue
-            uses.append(use if use.user_id is not None else replace(use, user_id=self._user_id))
+            uses.append(use if use.user_id is not None else use._replace(user_id=self._user_id))
         return uses
 
 
@@ -282,8 +281,7 @@ def _joined(uses: list[Use]) -> list[Use]:
         joined[key] = (
             use
             if earlier is None
-            else replace(
-                use,
+            else use._replace(
                 values={**earlier.values, **use.values},
                 healed=(*earlier.healed, *use.healed),
                 experiment=use.experiment or earlier.experiment,
