@@ -47,10 +47,24 @@ def plant(connection, folder, evil=EVIL):
     rule = {"if": [{"==": [{"var": evil}, TURNED]}, {"fractional": [[evil, 10], ["off", 90]]}]}
     flag = {**body, "targeting": rule, "metadata": {"owner": evil, "expires": evil}}
     content = {"flags": {evil: flag, TURNED: body, "w" * 300: body}}
-    (folder / "evil.flagd.json").write_text(json.dumps(content))
+    (folder / f"{evil.replace('/', '-')[:60]}.flagd.json").write_text(json.dumps(content))
+    (folder / "experiments" / "evil.yaml").write_text(experiment(evil))
     git(folder.parent, "add", ".")
     git(folder.parent, "commit", "-q", "-m", evil, f"--author={evil.replace('<', '').replace('>', '')} <e@x>")
     windsock.reload()
+
+
+def experiment(evil):
+    """A document that says such things wherever it may, as JSON, which is YAML."""
+    declared = {
+        "name": "evil",
+        "hypothesis": evil,
+        "owner": evil,
+        "settings": "teacher",
+        "minimum_effect": 0.05,
+    }
+    arms = {"control": {}, "small": {"greeting": evil}}
+    return json.dumps(declared | {"arms": arms, "metrics": {"goal": ["cost_per_request"]}})
 
 
 def addresses(connection, evil=EVIL):
@@ -63,5 +77,5 @@ def addresses(connection, evil=EVIL):
         ("/base", {"flag": "teacher"}), ("/flags", {}), ("/flags", {"q": evil}), ("/flag", {"key": evil, "user": evil, "attributes": f"{evil}={TURNED}"}),
         ("/usage", {"by": "model"}), ("/usage", {"by": "variant", "span": evil, "flag": evil}), ("/request", {"id": str(request)}),
         ("/quarantine", {"lifted": evil}), ("/changes", {"flag": evil}), ("/changes", {"page": evil}), ("/change", {"id": str(change)}),
-        ("/change", {"id": str(written), "kind": "file"}), ("/experiment", {"name": evil}), (f"/{evil}", {}), ("/changes", {}),
+        ("/change", {"id": str(written), "kind": "file"}), ("/experiment", {"name": evil}), ("/experiment", {"name": "evil"}), ("/experiments", {}), (f"/{evil}", {}), ("/changes", {}),
     ]  # fmt: skip

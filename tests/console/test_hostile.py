@@ -1,11 +1,16 @@
 """HTML, control characters, right-to-left text and long names in every field that a page shows."""
 
 import json
+import os
 from itertools import product
+from pathlib import Path
 
 import pytest
+from tests.console.browser import pages_about
+from tests.console.conftest import WARM
 from tests.console.hostile import EVIL, addresses, plant
-from tests.console.records import fill_thousands
+from tests.console.scenes import ten_thousand
+from tests.console.test_who_may import FORMS
 
 
 @pytest.fixture
@@ -61,9 +66,26 @@ def test_odd_forms_are_answered(admin, body):
     assert answer.status_code in {403, 413, 422}
 
 
-def test_thousands_of_rows_are_pages(admin, connection):
-    fill_thousands(connection)
-    for path, asked in addresses(connection):
-        answer = admin.get(path, **asked)
-        assert len(answer.content) <= 100_000, (path, len(answer.content))
-        assert answer.status_code in {200, 404, 422}, path
+def test_thousands_of_rows_are_pages(admin, connection, folder):
+    """Of profiles, changes, requests, flags, users of one profile, its changes, withdrawn values and their errors."""
+    names = ten_thousand(connection, folder)
+    connection.execute("update profiles set config_id = %s", [WARM])
+    connection.execute("update windsock.profile_changes set profile = 'warm' where id % 2 = 0")
+    connection.execute(
+        "insert into windsock.withdrawals (flag, variant, field, fingerprint, value, reason, expires_at)"
+        " select 'teacher', 'production', 'greeting', n, repeat('value ', 300), repeat('failed ', 300),"
+        " now() + interval '1 hour' from generate_series(1, 10000) n"
+    )
+    connection.execute(
+        "insert into windsock.faults (id, flag, variant, field, fingerprint, value, error, request_id)"
+        " select gen_random_uuid(), 'teacher', 'production', 'greeting', n % 50, 'v', repeat('error ', 300), n"
+        " from generate_series(1, 10000) n"
+    )
+    answers = {path: admin.http.get(path) for path in pages_about(connection, names).values()}
+    answers |= {f"{path} {asked}": admin.get(path, **asked) for path, asked in addresses(connection)}
+    answers |= {path: admin.send(path, **form) for path, form in FORMS.items() if path.endswith("/plan")}
+    sizes = {path: len(answer.content) for path, answer in answers.items()}
+    assert {path: size for path, size in sizes.items() if size > 100_000} == {}, sizes
+    assert {answer.status_code for answer in answers.values()} <= {200, 404, 422}
+    if out := os.environ.get("CONSOLE_SIZES"):
+        Path(out).write_text("".join(f"{size:7,} {path}\n" for path, size in sizes.items()))

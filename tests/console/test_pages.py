@@ -127,6 +127,9 @@ def test_usage_as_plots_and_a_table(admin, connection):
     assert "temperature" in row
     assert "5f3c2a1b9d0e" in row
     assert " UTC</bdi>" in row
+    then = html.unescape(row.partition('href="/user?')[2].partition('"')[0])
+    assert "&at=20" in then, "what they got at that moment"
+    assert admin.http.get(f"/user?{then}").status_code in {200, 422}, "Git may be younger than the request"
     healed = connection.execute("select id from usage_logs where healed <> '[]' limit 1").fetchone()
     assert "failed, fell to small: no such model" in admin.get("/request", id=str(healed[0])).text
     assert admin.get("/request", id="x").status_code == 404
@@ -217,6 +220,19 @@ def test_home_names_a_running_experiment_that_is_invalid(admin, connection, fold
         " values ('cheaper', 1, 'production', now(), 'invalid', '{}', '{}')"
     )
     assert "cheaper is decided: invalid" in admin.get("/").text
+
+
+def test_changes_are_of_profiles_or_of_files(admin, connection):
+    fill(connection, 0)
+    connection.execute(
+        "insert into windsock.configuration_audit (actor, flag, file, revision_before, revision_after, request, changed)"
+        " values ('cy', 'teacher', 'f', '', '', '{}', '{\"/temperature\": [0.4, 0.5]}')"
+    )
+    found = {}
+    for kind in "profile", "file", "another", "":
+        page = admin.get("/changes", kind=kind).text
+        found[kind] = {who for who in ("Ann", "cy") if f"<bdi>{who}</bdi></td>\n" in page}
+    assert found == {"profile": {"Ann"}, "file": {"cy"}, "another": {"Ann", "cy"}, "": {"Ann", "cy"}}
 
 
 def test_pages_say_that_git_cannot_be_read(admin, folder):

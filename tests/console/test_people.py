@@ -7,6 +7,7 @@ from tests.console.conftest import ADA, BOB, WARM, document, git, mirrored
 
 import windsock
 from windsock.api import Role, create_token
+from windsock.mirror import profiles
 
 
 def assigned(connection, user):
@@ -45,6 +46,16 @@ def test_a_profile_that_no_mirror_has_written_yet_is_told(admin, connection):
     assert "was taken away but is served still" in admin.get("/user", id=str(ADA)).text
     connection.execute("update app_configurations set is_active = false")
     assert "not served yet" not in admin.get("/user", id=str(BOB)).text
+
+
+def test_a_profile_that_was_changed_since_a_mirror_wrote_it_is_told(admin, connection):
+    note = "no mirror has written it since"
+    before = profiles.ProfileRow({"temperature": 1.1}, "Speaks freely")
+    profiles.save(connection, "warm", before, profiles.ProfileRow({"temperature": 1.2}), "Ann")
+    assert note in admin.get("/user", id=str(ADA)).text
+    assert note not in admin.get("/user", id=str(BOB)).text, "who doesn't have it"
+    connection.execute("insert into windsock.mirrors values ('main', 'f', now(), now(), '')")
+    assert note not in admin.get("/user", id=str(ADA)).text
 
 
 @pytest.mark.parametrize(("path", "asked"), [("/user", {"id": str(ADA)}), ("/profile", {"name": "warm"})])

@@ -234,7 +234,7 @@ def _status_of(error: Exception) -> int:
 
 
 def _nothing_here(_: Visit) -> Answer:
-    raise NotFoundError("No page has this address; choose one on the left.")
+    raise NotFoundError("No page has this address; choose one from the menu.")
 
 
 def _database_words(error: Exception) -> str:

@@ -31,6 +31,10 @@ _SHOWN: Final = 200
 """Maximum lines shown for one change."""
 
 
+_KINDS: Final = {"profile": "Profiles and assignments", "file": "Flag files"}
+"""What may have been changed, as a filter of the list."""
+
+
 class AuditRow(NamedTuple):
     """A change in the audit log."""
 
@@ -56,13 +60,16 @@ def changes(visit: Visit) -> Answer:
     """Who changed what, newest first."""
     page, before = pages(visit.asked, _SIZE)
     flag = visit.asked.get("flag")
-    rows = _rows(visit, flag=flag, kind="file" if flag else None, offset=before, limit=_SIZE + 1)
+    kind = "file" if flag else visit.asked.get("kind") if visit.asked.get("kind") in _KINDS else None
+    rows = _rows(visit, flag=flag, kind=kind, offset=before, limit=_SIZE + 1)
     values = {
         "rows": [(row, _summary(visit, row)) for row in rows[:_SIZE]],
         "page": page,
         "more": len(rows) > _SIZE,
         "flag": flag,
-        "git": _commits(visit) if page == 1 else GitLog(),
+        "kind": kind,
+        "kinds": _KINDS,
+        "git": _commits(visit) if page == 1 and kind != "profile" else GitLog(),
         "may_change": visit.person.role is not Role.READER,
     }
     return Page("changes.html", "Changes", values)

@@ -72,6 +72,7 @@ def user(visit: Visit) -> Answer:
         "requests": requests,
         "may_change": visit.person.role is not Role.READER,
         "waits": when is None and assignment["known"] and _waits(visit, assignment, classes),
+        "changed": _changed(visit, assignment["profile"]),
         "done": visit.asked.get("done", ""),
         "mirrored": visit.connection.execute(QUERIES["mirrored"]).fetchone() == (True,),
     }
@@ -111,6 +112,12 @@ def _assignment(visit: Visit, who: str) -> dict[str, Any]:
     row = visit.connection.execute(QUERIES["assignment"], {"user": who}).fetchone()
     name, config_id, settings = row or (None, None, None)
     return {"known": row is not None, "profile": name, "config_id": config_id, "settings": settings}
+
+
+def _changed(visit: Visit, profile: object) -> datetime | None:
+    """When the profile was changed, if no mirror has written it since."""
+    row = visit.connection.execute(QUERIES["changed_since_mirrored"], {"name": profile}).fetchone()
+    return row[0] if row else None
 
 
 def _waits(visit: Visit, assignment: Mapping[str, Any], classes: Iterable[users.ClassOf]) -> bool:

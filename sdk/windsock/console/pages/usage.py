@@ -12,6 +12,7 @@ from windsock.console.rendering import when
 from windsock.console.usage_counts import NOTHING_YET, UsageQuestion
 from windsock.console.views.usage import BY, SPANS, part_of, plots
 from windsock.console.visits import Answer, Page, Route, Visit
+from windsock.runtime.state import health
 from windsock.usage.reading import Selection, read
 from windsock.usage.record import read_healed, read_values
 from windsock.usage.wording import healed_words
@@ -91,6 +92,7 @@ def request(visit: Visit) -> Answer:
         raise NotFoundError("This request is not in the log; old rows may have been deleted.")
     facts = dict(row[0])
     said, healed = read_values(facts.pop("values")), read_healed(facts.pop("healed"))
+    asked_at = facts["requested_at"] if facts.get("environment") == health().environment else ""
     facts |= {name: f"{when(datetime.fromisoformat(facts[name]))} UTC" for name in _MOMENTS if facts[name]}
     names = profile_names(visit.connection, [facts.get("config_id")])
     ordered = (*(name for name in _WORDS if name in facts), *(name for name in facts if name not in _WORDS))
@@ -100,6 +102,7 @@ def request(visit: Visit) -> Answer:
         "healed": [f"{healed_words(each)}: {each.get('error', '?')}" for each in healed],
         "profile": next(iter(names.values()), ""),
         "user": facts.get("user_id"),
+        "then": asked_at,
         "flag": facts.get("flag"),
     }
     return Page("request.html", "A request", values)
