@@ -53,3 +53,22 @@ def test_a_database_that_quotes_all_names_has_the_same_tables(*, world, watching
     watching(world.mirror())
     eventually(lambda: ann in world.served())
     assert messages() == []
+
+
+def test_a_connection_that_fails_to_close_keeps_no_lead(*, world, watching, monkeypatch, recovered):
+    """psycopg may raise before it closes; while the session lives, it holds the leader's lock."""
+    world.user(world.seed)
+    mirror = world.mirror(poll_seconds=0.1)
+    publish, kept, errors = mirror._publish, [], [KeyError("boom")]
+
+    def fail(source, *arguments):
+        if errors:
+            kept.append(source._connection)  # as a traceback or a debugger keeps it
+            monkeypatch.setattr(kept[0], "close", lambda: 1 / 0)
+            raise errors.pop()
+        return publish(source, *arguments)
+
+    monkeypatch.setattr(mirror, "_publish", fail)
+    watching(mirror)
+    recovered(world, "unexpected ZeroDivisionError, tried again: division by zero")
+    assert kept[0].pgconn.status != 0

@@ -20,7 +20,7 @@ from windsock.mirror.fitness import (
     warn_without_log,
 )
 from windsock.mirror.id_lists import IdList, IdTally
-from windsock.mirror.queries import QUERIES, DatabaseError, LockedError, clear_errors, deadline, one
+from windsock.mirror.queries import QUERIES, DatabaseError, LockedError, clear_errors, deadline, end, one
 from windsock.mirror.rows import MAX_SETTINGS_BYTES, AssignmentList, AssignmentRow, Changes, ConfigurationRow
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Source:
 
     def close(self) -> None:
         """Close the connection, which releases the leader's lock."""
-        self._connection.close()
+        end(self._connection)
 
     def try_lead(self, group: str) -> bool:
         """Become the leader of a group of mirrors, unless it already has one."""
@@ -346,9 +346,9 @@ def connect(url: str, answer_seconds: float = 10.0) -> Source:
             capability = read_capability(connection)
             warn_without_log(capability)
     except DatabaseError as error:
-        connection.close()
+        end(connection)
         raise ConfigurationError(f"the database failed the mirror's self-test: {error}") from error
     except BaseException:
-        connection.close()
+        end(connection)
         raise
     return Source(connection, answer_seconds, capability)

@@ -96,6 +96,14 @@ def deadline(connection: "Connection", seconds: float) -> Iterator[Callable[[], 
         thread.join()
 
 
+def end(connection: "Connection") -> None:
+    """Close a connection, even if psycopg raises first: an open session would keep the leader's lock."""
+    try:
+        connection.close()
+    finally:
+        connection.pgconn.finish()
+
+
 def _break(connection: "Connection") -> None:
     """Shut down the socket, which is safe from any thread, unlike closing the connection."""
     with (
