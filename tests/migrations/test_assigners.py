@@ -1,10 +1,12 @@
 """Who may say which configuration a user has, on a database shaped like Supabase's with the starter's policies."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 from tests.migrations.conftest import SHAPE
+from tests.waiting import eventually
 
 from windsock.postgres import embedded
 from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
@@ -90,6 +92,53 @@ def test_everything_else_of_their_own_profile_is_still_theirs(supabase):
     act_as(supabase, "authenticated")
     supabase.execute("insert into profiles (id, username) values (%s, 'ann')", [USER])
     assert assigned(supabase)[USER] is None
+
+
+UPSERT = """
+insert into profiles (id, username, config_id) values (%s, 'ann', %s)
+on conflict (id) do update set username = excluded.username, config_id = excluded.config_id
+"""
+
+
+def test_saving_the_whole_profile_back_is_no_assignment(supabase):
+    """As supabase-js's upsert() does with a profile that was read with all of its columns."""
+    supabase.execute("update profiles set config_id = %s", [CONFIG])
+    supabase.execute('create policy "own delete" on profiles for delete using (auth.uid() = id)')
+    other = str(uuid.UUID(int=9))
+    supabase.execute("insert into app_configurations (id, name) values (%s, 'other')", [other])
+    act_as(supabase, "authenticated")
+    assert supabase.execute(UPSERT, [USER, CONFIG]).rowcount == 1
+    assert supabase.execute(f"{UPSERT} where false", [USER, CONFIG]).rowcount == 0
+    for user, config in ((USER, other), (OTHER, CONFIG), (str(uuid.UUID(int=8)), CONFIG)):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            supabase.execute(UPSERT, [user, config])
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="may not set config_id"):
+        with supabase.transaction():
+            assert supabase.execute("delete from profiles where id = %s", [USER]).rowcount == 1
+            supabase.execute(UPSERT, [USER, CONFIG])
+    assert assigned(supabase) == {USER: CONFIG, OTHER: CONFIG}
+    assert supabase.execute("select username from profiles where id = %s", [USER]).fetchone() == ("ann",)
+
+
+def test_a_profile_that_is_deleted_meanwhile_keeps_no_configuration(supabase):
+    """The row that is there is locked first, so whoever deletes it in another session gains nothing by the race."""
+    supabase.execute("update profiles set config_id = %s", [CONFIG])
+    supabase.execute('create policy "own delete" on profiles for delete using (auth.uid() = id)')
+    waits = "select wait_event_type from pg_stat_activity where pid = %s"
+    with (
+        connect(supabase.info.dsn) as other,
+        connect(supabase.info.dsn) as owner,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        act_as(other, "authenticated")
+        act_as(supabase, "authenticated")
+        with other.transaction():
+            assert other.execute("delete from profiles where id = %s", [USER]).rowcount == 1
+            upsert = pool.submit(supabase.execute, UPSERT, [USER, CONFIG])
+            eventually(lambda: owner.execute(waits, [supabase.info.backend_pid]).fetchone() == ("Lock",))
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="may not set config_id"):
+            upsert.result()
+    assert assigned(supabase) == {OTHER: CONFIG}
 
 
 @pytest.mark.parametrize("role", ["windsock_assigner", "service_role", "none"])
