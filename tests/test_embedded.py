@@ -61,6 +61,12 @@ def test_a_folder_that_is_not_a_data_folder_is_a_message(tmp_path):
         embedded.start(tmp_path)
 
 
+def test_a_log_is_named_only_if_there_is_one(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"\. Set DATABASE_URL to a server of your own$"):
+        embedded.start(tmp_path / "file" / "postgres")
+
+
 @pytest.fixture
 def own(postgres_folder, monkeypatch):
     """The data folder of windsock's own, in a repository; there is nothing in it."""

@@ -66,6 +66,9 @@ def test_a_decision_is_applied_when_asked_for(declared, windsock, tmp_path) -> N
     assert "small" in (tmp_path / "flagd" / "teacher.flagd.json").read_text()
     assert windsock("lint").returncode == 0
     assert windsock(*asked, "--apply").returncode != 0  # it doesn't run any more
+    ended = "cheaper_model doesn't run now. To run it again, give its document a new version."
+    again = windsock("experiment", "status", "cheaper_model", "--data", "data", "--at", NOW)
+    assert ended in " ".join(again.stdout.split())
 
 
 def test_a_time_that_has_not_come_is_a_preview_and_decides_nothing(declared, windsock, tmp_path) -> None:
@@ -156,6 +159,8 @@ def test_a_database_is_read_as_it_is(declared, windsock, database, tmp_path) -> 
         (("status", "cheaper_model", "--data", "data", "--at", "soon"), "'soon' is not a time; write it as"),
         (("power", "cheaper_model", "--mean", "1"), "--mean and --deviation go together"),
         (("power", "cheaper_model", "--data", "data", "--at", "2020-01-01"), "0 units had a row in the last 7 days"),
+        (("power", "cheaper_model", "--data", "data", "--at", "2020-01-01"), "(--mean and --deviation)"),
+        (("report", "cheaper_model", "--data", "nowhere", "--out", "no/r.html"), "there is no folder no"),
         (("decide", "cheaper_model", "--replay", "nothing.json"), "nothing.json: cannot be read"),
         (("status", "cheaper_model", "--data", "postgresql://127.0.0.1:9/x"), "the database does not answer"),
     ],
@@ -165,6 +170,13 @@ def test_what_is_wrong_is_one_message(declared, windsock, arguments, message) ->
     assert done.returncode != 0
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["status", "report", "decide", "power"])
+def test_a_misspelt_name_starts_no_database(declared, windsock, tmp_path, verb) -> None:
+    done = windsock("experiment", verb, "other", DATABASE_URL="")
+    assert (done.returncode, "no such experiment" in done.stderr) == (4, True)
+    assert not (tmp_path / ".windsock").exists()
 
 
 @pytest.mark.parametrize(("options", "title"), [((), "Experiment"), (("--metrics",), "Metrics")])

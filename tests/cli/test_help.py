@@ -5,7 +5,9 @@ import pty
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import typer
@@ -185,6 +187,23 @@ def test_a_misspelt_command_is_answered_with_the_nearest():
     assert done.exit_code == 2
     assert "there is no command 'lnt'; did you mean 'lint'?" in done.stderr
     assert "windsock --help lists them" in invoke("xyzzy").stderr
+
+
+def test_ctrl_c_while_modules_are_imported_is_no_traceback():
+    interrupted = """
+        import sys
+        class Interrupt:
+            def find_spec(self, name, path=None, target=None):
+                if name == "typer":
+                    raise KeyboardInterrupt
+        sys.meta_path.insert(0, Interrupt())
+        from windsock.cli import main
+        main()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(interrupted)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_the_version():

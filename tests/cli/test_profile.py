@@ -69,7 +69,8 @@ def test_create_edit_and_undo(run, ask):
     assert ask(query) == [({"temperature": 1.2}, False)]
     refused = run("undo", created)
     assert (refused.returncode, "changed since" in refused.stderr) == (1, True)
-    assert run("undo", number(edited)).returncode == 0
+    undone = run("undo", number(edited))
+    assert undone.stdout == f"change {number(edited)} is undone, by change {int(number(edited)) + 1}\n"
     assert ask(query) == [({"temperature": 1.1, "reasoning_model": "gpt-4o"}, True)]
     assert "undone already" in run("undo", number(edited)).stderr
     assert run("undo", created).returncode == 0
@@ -132,6 +133,8 @@ def test_show_lists_what_took_the_profile_from_users_and_its_undo(run, users):
             "no row in profiles for 6b3f0000-0000-4000-8000-000000000009; nothing was changed",
         ),
         (("undo", "4711"), "there is no change 4711"),
+        (("show", b"na\xefve"), "an argument isn't UTF-8; set the terminal's encoding to UTF-8"),
+        (("create", "x", "--description", b"na\xefve"), "an argument isn't UTF-8"),
     ],
 )
 def test_mistakes_are_one_sentence(run, arguments, message):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -76,6 +77,13 @@ def test_with_stay_the_service_serves_until_it_is_stopped(demo):
     assert [line for line in said if line != f"{line.rstrip()}\n"] == []
     url = said[-1].rpartition(" ")[2].strip()
     assert httpx.get(f"{url}/health", trust_env=False).is_success, "".join(said)
+    folder, setting = said[-3].split()[1], said[-2].removeprefix("export ")
+    name, _, database = shlex.split(setting)[0].partition("=")
+    done = subprocess.run(
+        [WINDSOCK, "profile", "list"], cwd=folder, env=os.environ | {name: database},
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert "budget" in done.stdout
     process.terminate()
     process.communicate(timeout=60)
     with pytest.raises(httpx.TransportError):

@@ -9,7 +9,7 @@ from io import TextIOWrapper
 from typing import Annotated, Any, NoReturn
 
 from windsock.cli._say import note, say, warn, wrapped
-from windsock.errors import MissingExtraError, UnreachableError, WindsockError
+from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError, WindsockError
 from windsock.text import did_you_mean, escaped
 
 try:
@@ -164,3 +164,7 @@ def main() -> None:
         fail(error, EXIT_IO)
     except WindsockError as error:
         fail(error)
+    except UnicodeEncodeError as error:
+        if not any("\ud800" <= each <= "\udfff" for each in error.object):
+            raise
+        fail(ConfigurationError("an argument isn't UTF-8; set the terminal's encoding to UTF-8"))

@@ -15,6 +15,7 @@ from windsock.experiments.data.keeping import keep, refuse_undecidable
 from windsock.experiments.reporting.summary import message
 from windsock.experiments.result import Result, analyze, restore
 from windsock.experiments.running.concluding import concluded
+from windsock.experiments.running.hand_written import declared_or_running
 from windsock.experiments.running.starting import flag_files, planned
 from windsock.flagfiles.files import DEFAULT_FOLDER, write_bytes
 from windsock.plain_files import read_plain
@@ -46,6 +47,7 @@ def command(
     """
     result = _replayed(replay) if replay is not None else None
     if result is None:
+        declared_or_running(flags, name)  # a wrong name is told before a database starts
         with place(data) as where:
             result = analyze(name, where, flags=flags, environment=environment, now=moment(at))
             if record:

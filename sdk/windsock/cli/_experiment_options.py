@@ -14,7 +14,7 @@ from windsock.errors import MissingExtraError
 from windsock.gitops import contexts
 
 if any(importlib.util.find_spec(library) is None for library in ("ibis", "tea_tasting")):
-    raise SystemExit(str(MissingExtraError("windsock experiment", "experiments")))
+    raise MissingExtraError("windsock experiment", "experiments")
 
 __all__ = ["Data", "Environment", "Now", "moment", "place"]
 

@@ -12,6 +12,7 @@ from windsock.cli._lines import Grid, console_of, print_grid, print_lines
 from windsock.cli._say import print_json
 from windsock.errors import ConfigurationError
 from windsock.experiments.planning import QUARTERS, Assumed, Power, power
+from windsock.experiments.reading import read_declared
 from windsock.experiments.wording import metric_title, number, percent
 from windsock.flagfiles.files import DEFAULT_FOLDER
 
@@ -46,6 +47,7 @@ def command(
     if mean is not None and deviation is not None:
         found = power(name, Assumed(mean, deviation, per_day), flags=flags)
     else:
+        read_declared(flags, name)  # a wrong name is told before a database starts
         with place(data, "Reading the past and replaying it …") as where:
             found = power(name, where, flags=flags, environment=environment, now=moment(at))
     if as_json:

@@ -10,6 +10,7 @@ from windsock.cli._experiment_options import Data, Environment, Now, moment, pla
 from windsock.cli._say import say
 from windsock.errors import UnreachableError
 from windsock.experiments.result import analyze, report
+from windsock.experiments.running.hand_written import declared_or_running
 from windsock.flagfiles.files import DEFAULT_FOLDER
 
 
@@ -29,6 +30,9 @@ def command(
 
     Example: windsock experiment report cheaper_model --out report.html
     """
+    declared_or_running(flags, name)  # a wrong name is told before a database starts
+    if not out.absolute().parent.is_dir():
+        raise UnreachableError(f"{out}: cannot be written: there is no folder {out.parent}")
     with place(data) as where:
         result = analyze(name, where, flags=flags, environment=environment, now=moment(at), looks=looks)
     try:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,9 +13,12 @@ from windsock.cli._lines import Grid, console_of, print_grid, print_lines
 from windsock.cli._say import print_json
 from windsock.experiments.comparison import Comparison, ComparisonOutcome, MetricRole
 from windsock.experiments.decision import trusted
+from windsock.experiments.documents import HandWritten
 from windsock.experiments.reporting.left_out import left_out
 from windsock.experiments.reporting.summary import as_data
 from windsock.experiments.result import Result, analyze
+from windsock.experiments.running.hand_written import declared_or_running
+from windsock.experiments.running.starting import flag_files, running
 from windsock.experiments.segments import Segment, segments
 from windsock.experiments.wording import (
     SEGMENTS_NOTE,
@@ -27,6 +31,7 @@ from windsock.experiments.wording import (
     slow_requests,
 )
 from windsock.flagfiles.files import DEFAULT_FOLDER
+from windsock.flagfiles.sets import flag_set
 
 _STYLES = {ComparisonOutcome.BETTER: "green", ComparisonOutcome.WORSE: "red"}
 
@@ -46,13 +51,14 @@ def command(
 
     Example: windsock experiment status cheaper_model
     """
+    declared_or_running(flags, name)  # a wrong name is told before a database starts
     with place(data) as where:
         result = analyze(name, where, flags=flags, environment=environment, now=moment(at))
     if as_json:
         print_json(as_data(result))
         return
     console = console_of(80)
-    for line in lines(result):
+    for line in (*lines(result), *ended(result, flags)):
         print_lines(console, line)
     analysis = trusted(result.analysis, result.decision)
     metrics = [(metric_title(each.metric), each) for each in analysis.comparisons]
@@ -76,6 +82,18 @@ def lines(result: Result) -> Iterator[str]:
     progress = "" if analysis.fraction is None else f", {percent(analysis.fraction)} of the maximum"
     ratio = f" Sample ratio: p = {analysis.ratio.p_value:.2g} at every look."
     yield f"Units: {counts}{progress}.{ratio if any(analysis.ratio.counts.values()) else ''}"
+
+
+def ended(result: Result, flags: Path) -> Iterator[str]:
+    """That it doesn't run, where its arms are in a flag, and what makes it run."""
+    experiment = result.analysis.declared.experiment
+    if experiment.are_profiles or isinstance(experiment, HandWritten):
+        return
+    if running(experiment, flag_set(flag_files(flags)).flags) is None:
+        if any(result.analysis.ratio.counts.values()):
+            yield f"{experiment.name} doesn't run now. To run it again, give its document a new version."
+        else:
+            yield f"{experiment.name} doesn't run yet: `windsock experiment start {experiment.name}`."
 
 
 def without_number(comparisons: Sequence[Comparison]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """`windsock demo`: from a row in a database to the next answer, on real parts, with what it measured."""
 
+import shlex
 import signal
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
@@ -10,7 +11,7 @@ import typer
 
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._lines import Console, console_of, print_lines
-from windsock.cli._say import print_document, print_json, progress
+from windsock.cli._say import print_document, print_json, progress, say_whole
 from windsock.cli._signals import leaving_on_signals
 from windsock.demo.example import System, find
 from windsock.demo.stage import Stage
@@ -62,7 +63,7 @@ def command(
             steps.append(step)
             show(console, number, step)
         if stay:
-            _stay(console, steps[0])
+            _stay(console, steps[0], stage)
     broken = [promise for step in steps for promise in step.promises if not promise.kept]
     if as_json:
         print_json(as_data(steps))
@@ -133,9 +134,12 @@ def show_end(console: Console, steps: list[Scene], broken: list[Promise]) -> Non
         print_lines(console, (kept, "bold"))
 
 
-def _stay(console: Console, opening: Scene) -> None:
-    """Let the service serve until Ctrl-C."""
+def _stay(console: Console, opening: Scene, stage: Stage) -> None:
+    """Let the service serve until Ctrl-C, and say what `windsock` needs to work on it."""
     print_lines(console)
+    print_lines(console, "Its flags and its database, for windsock's commands in another terminal:")
+    say_whole(f"cd {shlex.quote(str(stage.folder))}")
+    say_whole(f"export DATABASE_URL={shlex.quote(stage.url)}")
     print_lines(console, (f"Serving until Ctrl-C: {opening.seen['service']}", "bold"))
     with suppress(KeyboardInterrupt):
         signal.pause()

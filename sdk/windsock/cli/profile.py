@@ -182,7 +182,8 @@ def undo(
     Example: windsock profile undo 12
     """
     with _connected(database_url) as connection:
-        say(_line(profiles.undo(connection, change)))
+        done = profiles.undo(connection, change)
+    say(f"change {change} is undone, by change {done.id}")
 
 
 @contextmanager

@@ -75,7 +75,7 @@ class ExplanationWithRules:
         return {**self.explanation.to_dict(), "rules": list(self._conditions()), **more}
 
     def __str__(self) -> str:
-        lines = [f"  rule of {key}: {text}  ->  {found}" for key, text, found in self._conditions()]
+        lines = [f"  rule of {key}: {text}  →  {found}" for key, text, found in self._conditions()]
         lines += [f"  {line}" for line in (*self.withdrawn, *self.log, *self.notes)]
         return "\n".join((str(self.explanation), *map(escaped, lines)))
 

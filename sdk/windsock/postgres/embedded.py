@@ -82,9 +82,11 @@ def start(folder: Path | None = None) -> EmbeddedPostgres:
             server.start()
             server.__enter__()  # the wheel counts users by context: the last one out stops the server
     except Exception as error:  # the wheel documents no error family: OSError, RuntimeError, SubprocessError
+        log = folder / "log"
+        see = f"Its log is {log}; or set" if os.path.lexists(log) else "Set"
         raise ConfigurationError(
-            f"the embedded PostgreSQL does not start in {folder}: {error}. Its log is {folder / 'log'}; "
-            "or set DATABASE_URL to a server of your own"
+            f"the embedded PostgreSQL does not start in {folder}: {error}. {see} DATABASE_URL to "
+            "a server of your own"
         ) from error
     return EmbeddedPostgres(folder, str(server.get_uri()), server)
 

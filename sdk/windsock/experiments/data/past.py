@@ -82,7 +82,7 @@ def read_past(
         window = duration_words(metric.window)
         raise ConfigurationError(
             f"{scope.where(name)}: {count(with_rows, 'unit')} had a row in the last {window}; "
-            "power needs past data: give the mean and the standard deviation instead"
+            "power needs past data, or an assumed mean and standard deviation (--mean and --deviation)"
         )
     numerators = np.array([float(str(row["n"])) for row in found])
     denominators = np.array([float(str(row["d"])) for row in found])

@@ -100,8 +100,8 @@ def stopped(experiment: Experiment, files: Sequence[FlagFile]) -> tuple[FlagFile
         ConfigurationError: It isn't running.
     """
     key = flag_key(experiment)
-    now = flag_set(files).flags.get(key)
-    if now is None or now.metadata.get(EXPERIMENT) != experiment.name:
+    now = running(experiment, flag_set(files).flags)
+    if now is None:
         raise ConfigurationError(f"{experiment.name} doesn't run: {key} has another experiment or none")
     body = content(now)
     assert isinstance(body, dict)  # noqa: S101 - what a flag is
@@ -115,14 +115,20 @@ def stopped(experiment: Experiment, files: Sequence[FlagFile]) -> tuple[FlagFile
     return redefined(files, key, kept)
 
 
+def running(experiment: Experiment, flags: Mapping[str, Flag]) -> Flag | None:
+    """The flag that runs the experiment; None if none does."""
+    now = flags.get(flag_key(experiment))
+    return None if now is None or now.metadata.get(EXPERIMENT) != experiment.name else now
+
+
 def difference(experiment: Experiment, flags: Mapping[str, Flag], holdouts: Holdouts) -> str | None:
     """How the running flag differs from the document; None if it doesn't, or if the experiment isn't running.
 
     Raises:
         ConfigurationError: The document can't be compiled.
     """
-    now = flags.get(flag_key(experiment))
-    if now is None or now.metadata.get(EXPERIMENT) != experiment.name:
+    now = running(experiment, flags)
+    if now is None:
         return None
     current, body = content(now), _body(experiment, flags, holdouts)
     assert isinstance(current, dict)  # noqa: S101 - what a flag is
