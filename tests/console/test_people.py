@@ -49,7 +49,7 @@ def test_a_profile_that_no_mirror_has_written_yet_is_told(admin, connection):
 
 
 def test_a_profile_that_was_changed_since_a_mirror_wrote_it_is_told(admin, connection):
-    note = "no mirror has written it since"
+    note = "no mirror has reported since"
     before = profiles.ProfileRow({"temperature": 1.1}, "Speaks freely")
     profiles.save(connection, "warm", before, profiles.ProfileRow({"temperature": 1.2}), "Ann")
     assert note in admin.get("/user", id=str(ADA)).text
@@ -60,7 +60,7 @@ def test_a_profile_that_was_changed_since_a_mirror_wrote_it_is_told(admin, conne
 
 @pytest.mark.parametrize(("path", "asked"), [("/user", {"id": str(ADA)}), ("/profile", {"name": "warm"})])
 def test_what_was_done_says_when_users_get_it(admin, connection, path, asked):
-    assert "No mirror is running" in admin.get(path, done="1", **asked).text
+    assert "No mirror has reported in the last minute" in admin.get(path, done="1", **asked).text
     connection.execute("insert into windsock.mirrors values ('main', 'f', now(), now(), '')")
     assert "Users get it within seconds" in admin.get(path, done="1", **asked).text
     assert "Done." not in admin.get(path, **asked).text
@@ -115,7 +115,9 @@ def test_assigning_shows_a_plan_then_does_it_then_undoes_it(admin, connection):
         "select id, actor, action from windsock.profile_changes order by id desc limit 1"
     ).fetchone()
     assert row[1:] == ("the admin", "assign")
-    assert admin.send("/changes/undo", id=str(row[0])).status_code == 200
+    undone = admin.send("/changes/undo", id=str(row[0]))
+    assert undone.status_code == 200
+    assert f"What <bdi>{BOB}</bdi> gets now" in undone.text
     assert assigned(connection, BOB) is None
 
 

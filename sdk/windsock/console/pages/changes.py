@@ -27,6 +27,9 @@ from windsock.mirror.profiles import ProfileRow
 
 _SIZE: Final = 50
 _COMMITS: Final = 20
+_USERS: Final = 5
+"""Maximum users whose pages a change of assignments leads to."""
+
 _SHOWN: Final = 200
 """Maximum lines shown for one change."""
 
@@ -89,6 +92,7 @@ def change(visit: Visit) -> Answer:
         "row": row,
         "lines": lines[:_SHOWN],
         "more": len(lines) - _SHOWN,
+        "users": [] if row.kind == "file" or _is_of_settings(row) else list(row.after)[:_USERS],
         "is_class": row.subject in {each.flag for each in visit.console.declarations},
         "may_undo": may_undo and visit.person.role is not Role.READER,
     }
@@ -113,12 +117,17 @@ def _lines(visit: Visit, row: AuditRow) -> list[str]:
     if row.kind == "file":
         return [changed_words(pointer, *ends) for pointer, ends in row.after.items()]
     before = row.before or {}
-    if "settings" in before or "settings" in row.after:
+    if _is_of_settings(row):
         return list(
             profiles.differences(_profile(visit, before), _profile(visit, row.after) or ProfileRow({}))
         )
     names = profile_names(visit.connection, [*before.values(), *row.after.values()])
     return [_moved(user, before.get(user), config_id, names) for user, config_id in row.after.items()]
+
+
+def _is_of_settings(row: AuditRow) -> bool:
+    """Whether a change of a profile is of what it says, and not of who has it."""
+    return "settings" in (row.before or {}) or "settings" in row.after
 
 
 def _definitions(visit: Visit, key: str, ends: Sequence[JsonValue]) -> Iterator[str]:
