@@ -71,7 +71,7 @@ def test_a_flag_goes_back_behind_its_plan_and_the_change_is_undone(versions, adm
     assert f'value="{on}"' not in page, "what is there now"
     plan = admin.send("/flag/plan", key="switch", revision=off)
     assert "~ switch/defaultVariant  &#34;on&#34; → &#34;off&#34;" in plan.text
-    assert "10,000 of 10,000 users (100.00%) get another value" in plan.text
+    assert "10,000 of 10,000 users (100\xa0%) get another value" in plan.text
     assert current(folder)["defaultVariant"] == "on", "nothing is changed by a plan"
     others = current(folder, "teacher")
     _, done = go_back(admin, off)
