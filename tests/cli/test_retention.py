@@ -24,7 +24,7 @@ from windsock.usage.postgres import PostgresSink
 WINDSOCK = Path(sys.executable).parent / "windsock"
 OLD = datetime.now(UTC) - timedelta(days=100)
 NEW = datetime.now(UTC) - timedelta(days=10)
-ANN, BOB, EVE = (str(uuid.UUID(int=number)) for number in (1, 2, 3))
+ANN, BOB = (str(uuid.UUID(int=number)) for number in (1, 2))
 KEY = "secret"
 
 

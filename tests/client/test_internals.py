@@ -24,7 +24,7 @@ PROGRAM = """
     windsock.start(flags="flags", usage=None)
     health = windsock.health()
     print(json.dumps({
-        "moved": len(internals.moved()),
+        "moved": len(internals.missing_names()),
         "beta": [beta("ann"), beta("bob")],
         "top_k": [Teacher.for_user("ann").top_k, Teacher.for_user("bob").top_k],
         "layer": windsock.explain(Teacher.for_user("ann"))["top_k"].layer,
@@ -48,7 +48,7 @@ EXPECTED = {"beta": [True, False], "top_k": [50, 10], "layer": "base", "ready": 
 
 
 def test_this_version_of_the_sdk_has_the_names_that_are_read() -> None:
-    assert internals.moved() == ()
+    assert internals.missing_names() == ()
 
 
 @pytest.mark.parametrize(

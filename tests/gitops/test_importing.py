@@ -133,6 +133,12 @@ def test_a_joined_environment_that_changes_nothing_is_not_a_variant():
     }
 
 
+def test_a_section_may_be_called_like_the_file_unless_there_are_top_level_values_too():
+    assert list(convert({"teacher": {"top_k": 5}}, "teacher").flags) == ["teacher"]
+    with pytest.raises(ConfigurationError, match="section 'teacher' and top-level values would be one flag"):
+        convert({"teacher": {"top_k": 5}, "region": "eu"}, "teacher")
+
+
 def test_top_level_values_go_into_their_own_class():
     configuration = {"interval": 5, "environments": {"development": {"interval": 1}}}
     made = convert(configuration, "job")

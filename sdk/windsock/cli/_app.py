@@ -69,7 +69,6 @@ VERBS = {verb: entry for verbs in GROUPS.values() for verb, entry in verbs.items
 
 _UsageError: Any = typer.BadParameter.__mro__[1]  # of click, or of the copy that typer has
 EXIT_ERROR = 1
-EXIT_USAGE = 2
 EXIT_CHANGES = 3
 EXIT_IO = 4
 

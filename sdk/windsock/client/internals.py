@@ -98,7 +98,7 @@ class DirectPath(Generic[P]):
 
 
 @cache
-def moved() -> tuple[str, ...]:
+def missing_names() -> tuple[str, ...]:
     """The private names that this version of the SDK lacks; empty for known versions."""
     expected: dict[str, tuple[str, tuple[str, ...]]] = {
         "openfeature.hook": ("", ("_hooks",)),
@@ -120,7 +120,7 @@ def moved() -> tuple[str, ...]:
 
 def status_of(provider: FeatureProvider) -> ProviderStatus | None:
     """OpenFeature's status for a provider; None if this version of the SDK doesn't reveal it."""
-    if moved():
+    if missing_names():
         return None
     status: ProviderStatus = _registry().get_provider_status(provider)
     return status
@@ -134,7 +134,7 @@ def path_of(client: OpenFeatureClient, domain: str | None, kind: type[P]) -> Dir
         domain: Its domain, or None for the default provider.
         kind: The class of providers that may be called directly.
     """
-    if moved():
+    if missing_names():
         from windsock.client.public_calls import ClientPath  # noqa: PLC0415 - the versions we know don't need it
 
         return ClientPath(client)

@@ -102,17 +102,19 @@ def analyse(declared: DeclaredExperiment, collected: Collected) -> Analysis:
         collected: From `collect`, or from a snapshot.
     """
     found = Comparing(declared, collected).all()
-    return Analysis(declared, collected, _ratio(declared.experiment, collected), said(found, collected))
+    return Analysis(
+        declared, collected, _ratio(declared.experiment, collected), publishable(found, collected)
+    )
 
 
 def analyse_goals(goals: DeclaredExperiment, collected: Collected) -> Analysis:
     """Compute the goals only, for a collection that has nothing else."""
     found = Comparing(goals, collected).goals()
-    return Analysis(goals, collected, _ratio(goals.experiment, collected), said(found, collected))
+    return Analysis(goals, collected, _ratio(goals.experiment, collected), publishable(found, collected))
 
 
-def said(comparisons: Iterable[Comparison], collected: Collected) -> tuple[Comparison, ...]:
-    """Comparisons as they may be told: those of a preview say nothing."""
+def publishable(comparisons: Iterable[Comparison], collected: Collected) -> tuple[Comparison, ...]:
+    """The comparisons without their results if these are a preview's, which nobody may act on."""
     if not collected.preview:
         return tuple(comparisons)
     nothing = ComparisonOutcome.NOTHING

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from windsock.experiments.analysis import Analysis, Comparing, said
+from windsock.experiments.analysis import Analysis, Comparing, publishable
 from windsock.experiments.comparison import Comparison
 from windsock.experiments.data.segment_sums import SegmentSums
 
@@ -37,7 +37,7 @@ def segments(analysis: Analysis) -> tuple[Segment, ...]:
     ]
     together = Comparing(analysis.declared, analysis.collected, len(parts))
     corrected = together.corrected([each.comparison for each in found])
-    published = said(corrected, analysis.collected)
+    published = publishable(corrected, analysis.collected)
     return tuple(replace(each, comparison=new) for each, new in zip(found, published, strict=True))
 
 

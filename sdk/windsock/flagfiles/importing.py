@@ -48,36 +48,31 @@ def convert(configuration: Mapping[str, JsonValue], stem: str) -> Imported:
     Raises:
         ConfigurationError: A section or a feature can't become a flag, or two would become the same flag.
     """
-    environments = list(_environments(configuration))
     base = effective(configuration, None)
-    views = {name: effective(configuration, name) for name in environments}
+    views = {name: effective(configuration, name) for name in _environments(configuration)}
     sections = {
         name: value for name, value in base.items() if isinstance(value, Mapping) and name != _FEATURES
     }
     loose = [name for name, value in base.items() if not isinstance(value, Mapping)]
+    if loose and stem in sections:
+        raise ConfigurationError(
+            f"section {stem!r} and top-level values would be one flag; rename the section"
+        )
     flags: dict[str, JsonValue] = {}
     module = SettingsModule()
-    for name, values in {
-        **sections,
-        **({stem: {each: base[each] for each in loose}} if loose else {}),
-    }.items():
-        if name in flags or (name == stem and name in sections):
-            raise ConfigurationError(
-                f"section {name!r} and top-level values would be one flag; rename the section"
-            )
-        variants = {_BASE: values}
-        for environment, view in views.items():
-            seen = {each: view[each] for each in loose} if name == stem and loose else view.get(name, {})
-            if seen != values:
-                variants[environment] = seen  # type: ignore[assignment]
-        flags[name] = _flag(variants, _BASE)
+    for name, values in sections.items():
+        flags[name] = _by_environment(values, {each: view.get(name, {}) for each, view in views.items()})
         module.add_class(name, values)
+    if loose:
+        top = {name: base[name] for name in loose}
+        tops = {each: {name: view[name] for name in loose} for each, view in views.items()}
+        flags[stem] = _by_environment(top, tops)
+        module.add_class(stem, top)
     for name, value in _features(base).items():
         if name in flags:
             raise ConfigurationError(
-                f"{name!r} is a section and a feature, and flags have one name space; rename the "
-                "section in the YAML, "
-                "or import with --section-suffix"
+                f"{name!r} is a section and a feature, and flags have one name space; rename the section "
+                "in the YAML, or import with --section-suffix"
             )
         served = {environment: _features(view).get(name, value) for environment, view in views.items()}
         flags[name] = _boolean(value, served)
@@ -96,14 +91,10 @@ def convert_joined(configuration: Mapping[str, JsonValue], flag: str) -> Importe
         ConfigurationError: A name in it can't name a field, or the flag's name can't name a class.
     """
     base = effective(configuration, None)
-    variants: dict[str, JsonValue] = {_BASE: base}
-    for environment in _environments(configuration):
-        view = effective(configuration, environment)
-        if view != base:
-            variants[environment] = view
+    views = {name: effective(configuration, name) for name in _environments(configuration)}
     module = SettingsModule()
     module.add_class(flag, base)
-    return Imported({flag: _flag(variants, _BASE)}, str(module))
+    return Imported({flag: _by_environment(base, views)}, str(module))
 
 
 def with_suffix(configuration: Mapping[str, JsonValue], suffix: str) -> Mapping[str, JsonValue]:
@@ -119,6 +110,11 @@ def with_suffix(configuration: Mapping[str, JsonValue], suffix: str) -> Mapping[
     changed = renamed(configuration)
     changed[_ENVIRONMENTS] = {name: renamed(view) for name, view in _environments(configuration).items()}
     return changed
+
+
+def _by_environment(values: JsonValue, others: Mapping[str, JsonValue]) -> JsonValue:
+    """A flag with these values, and a variant for each environment that has others."""
+    return _flag({_BASE: values} | {name: each for name, each in others.items() if each != values}, _BASE)
 
 
 def _flag(variants: Mapping[str, JsonValue], default: str) -> JsonValue:

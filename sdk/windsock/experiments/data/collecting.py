@@ -169,17 +169,17 @@ class _Collector:
         horizon = max(metric.delay + metric.window for metric in self._declared.metrics.values())
         arms = lapses.profiles(self._warehouse, experiment)
         found = [each for each in lapses.lapses(self._warehouse, experiment, arms) if each.start <= self._now]
-        met: Counter[str] = Counter()
+        affected: Counter[str] = Counter()
         if found:
-            row = self._rows("units whose arm wasn't served", lapses.met(kept, found, horizon))[0]
+            row = self._rows("units whose arm wasn't served", lapses.affected_units(kept, found, horizon))[0]
             for number, each in enumerate(found):
-                met[each.said] += _int(row[f"lapse_{number}"])
-        moved = lapses.moved(self._warehouse, self._scope, kept, arms, horizon)
-        rows = self._rows("who got another profile", moved) if moved is not None else []
+                affected[each.sentence] += _int(row[f"lapse_{number}"])
+        served_otherwise = lapses.units_served_otherwise(self._warehouse, self._scope, kept, arms, horizon)
+        rows = self._rows("who got another profile", served_otherwise) if served_otherwise is not None else []
         needed = lapses.TABLES if experiment.are_profiles else (lapses.WITHDRAWALS,)
         return replace(
             exposed,
-            lapses={what: units for what, units in met.items() if units},
+            lapses={what: units for what, units in affected.items() if units},
             moved={str(row["arm"]): _int(row["units"]) for row in rows},
             unchecked=tuple(name for name in needed if self._warehouse.find(name) is None),
         )

@@ -41,7 +41,7 @@ class Lapse:
     end: datetime | None
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         """What happened, and when."""
         return f"{self.what} on {self.start:%Y-%m-%d at %H:%M} UTC"
 
@@ -140,7 +140,7 @@ def _changed(experiment: Experiment, arm: str, profile: ArmProfile, rows: list[R
         yield Lapse(arm, f"{named} deactivated", ended_at, None)
 
 
-def met(kept: ir.Table, found: list[Lapse], horizon: timedelta) -> ir.Table:
+def affected_units(kept: ir.Table, found: list[Lapse], horizon: timedelta) -> ir.Table:
     """One row: for each lapse, by position, the number of units it affected while they counted.
 
     Args:
@@ -157,7 +157,7 @@ def met(kept: ir.Table, found: list[Lapse], horizon: timedelta) -> ir.Table:
     return kept.aggregate(**counts)
 
 
-def moved(
+def units_served_otherwise(
     warehouse: Warehouse, scope: Scope, kept: ir.Table, arms: Mapping[str, ArmProfile], horizon: timedelta
 ) -> ir.Table | None:
     """Units of each arm that were served another profile while they counted; None if unknown."""

@@ -12,8 +12,6 @@ from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.metrics import Kind, Metric
 from windsock.experiments.statistics.effects import Columns
 
-NUMERATOR, DENOMINATOR = "n", "d"
-
 
 def columns_of(name: str, metric: Metric) -> Columns:
     """The columns that a metric has in the unit table."""
