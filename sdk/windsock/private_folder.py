@@ -33,19 +33,21 @@ def check_private(folder: Path) -> None:
     for each in _own_levels(folder):
         status = each.lstat()
         if stat.S_ISLNK(status.st_mode):
-            why = "is a link; make it a folder"
+            reason = "is a link; make it a folder"
         elif not stat.S_ISDIR(status.st_mode):
             raise NotADirectoryError(f"{each} is not a folder; remove it, or name one in WINDSOCK_FOLDER")
         elif not hasattr(os, "geteuid"):  # Windows: access is by lists that mode bits don't show
             continue
         elif status.st_uid not in {os.geteuid(), 0}:
-            why = f"belongs to another user ({status.st_uid}); remove it"
+            reason = f"belongs to another user ({status.st_uid}); remove it"
         elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             mode = stat.S_IMODE(status.st_mode)
-            why = f"can be written by others (mode {mode:o}); check what is in it and run `chmod 700 {each}`"
+            reason = (
+                f"can be written by others (mode {mode:o}); check what is in it and run `chmod 700 {each}`"
+            )
         else:
             continue
-        raise OSError(f"{each} {why}, or name another folder in WINDSOCK_FOLDER")
+        raise OSError(f"{each} {reason}, or name another folder in WINDSOCK_FOLDER")
 
 
 @contextlib.contextmanager

@@ -115,8 +115,8 @@ class Store:
         document = _read(data, str(self.path))
         flag = document.flags.get(self._declaration.flag)
         if flag is None:
-            why = "; ".join(map(str, document.problems)) or "it isn't defined there"
-            raise FlagFileError(str(self.path), f"flag {self._declaration.flag!r} cannot be read: {why}")
+            reason = "; ".join(map(str, document.problems)) or "it isn't defined there"
+            raise FlagFileError(str(self.path), f"flag {self._declaration.flag!r} cannot be read: {reason}")
         variants = {name: value for name, value in flag.variants.items() if isinstance(value, Mapping)}
         if flag.default_variant not in variants or len(variants) < len(flag.variants):
             raise FlagFileError(

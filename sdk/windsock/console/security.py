@@ -71,7 +71,7 @@ def _is_secure(request: Request) -> bool:
 
 
 def _add(message: MutableMapping[str, Any], scope: Scope) -> None:
-    there = {name.lower() for name, _ in message["headers"]}
+    present = {name.lower() for name, _ in message["headers"]}
     headers = dict(_HEADERS)
     if message["status"] == HTTPStatus.REQUEST_TIMEOUT:
         headers["Connection"] = "close"
@@ -82,6 +82,6 @@ def _add(message: MutableMapping[str, Any], scope: Scope) -> None:
         *(
             (name.lower().encode(), value.encode())
             for name, value in headers.items()
-            if name.lower().encode() not in there
+            if name.lower().encode() not in present
         ),
     ]

@@ -259,8 +259,8 @@ def _undecided(analysis: Analysis) -> Decision:
     if better:
         waits = _waits(analysis, better[0])
         unjudged = _unjudged_words(analysis, better)
-        why = f"But {unjudged}." if unjudged else _waiting_sentence(analysis, better[0], waits)
-        sentence = f"{effect_sentence(better[0], analysis)} {why} Go on."
+        reason = f"But {unjudged}." if unjudged else _waiting_sentence(analysis, better[0], waits)
+        sentence = f"{effect_sentence(better[0], analysis)} {reason} Go on."
         return Decision(State.COLLECTING, Action.GO_ON, None, sentence, reasons, waits)
     early = [each for each in goals if each.outcome is ComparisonOutcome.NOT_YET]
     if len(early) == len(goals):

@@ -71,9 +71,9 @@ class _Builder:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-            why = error.problem or error.context or ""
+            reason = error.problem or error.context or ""
             # since 6.0.4, PyYAML has its own limit, which some texts reach before ours
-            message = TOO_DEEP if "nesting depth" in why else f"not YAML: {why}"
+            message = TOO_DEEP if "nesting depth" in reason else f"not YAML: {reason}"
             raise FlagFileError(self._source, message, *place) from None
         except yaml.YAMLError as error:
             raise FlagFileError(self._source, f"not YAML: {error}") from None

@@ -38,8 +38,8 @@ def apply_to_folder(plan: Plan, root: Path, flags: Sequence[Path] = (DEFAULT_FOL
         UnreachableError: A file cannot be written; earlier ones were restored.
     """
     _check(plan, flags)
-    there = {step.path: _content(_inside(root, step.path)) for step in plan.steps}
-    steps = _to_do(plan, there, str(root))
+    contents = {step.path: _content(_inside(root, step.path)) for step in plan.steps}
+    steps = _to_do(plan, contents, str(root))
     done: list[PlanStep] = []
     try:
         for step in steps:
@@ -48,7 +48,7 @@ def apply_to_folder(plan: Plan, root: Path, flags: Sequence[Path] = (DEFAULT_FOL
     except UnreachableError:
         for step in reversed(done):
             with contextlib.suppress(UnreachableError):
-                _put(_inside(root, step.path), there[step.path])
+                _put(_inside(root, step.path), contents[step.path])
         raise
     return tuple(step.path for step in steps)
 

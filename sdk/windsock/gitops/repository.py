@@ -138,8 +138,8 @@ class Repository:
             raise PlanError(
                 f"branch {branch} is checked out here; apply to the folder, or name another branch"
             )
-        there = self._run("rev-parse", "--verify", "--quiet", reference)
-        old = there.stdout.decode().strip() if there.returncode == 0 else ""
+        found = self._run("rev-parse", "--verify", "--quiet", reference)
+        old = found.stdout.decode().strip() if found.returncode == 0 else ""
         parent = old or self.resolve("HEAD")
         index = Path(self._text("rev-parse", "--absolute-git-dir").strip()) / f"windsock-{os.getpid()}.index"
         try:

@@ -200,12 +200,12 @@ class BaseTables:
         """The expected rows (None if the flag has no values), and the rows that differ."""
         with source.asking_briefly() as connection:
             units = table.units(connection)
-            there = table.read(connection)
+            stored = table.read(connection)
         base = reader.read(units)
         if base is None:
             return None, ()
         wanted = _rows(base)
-        wrong = [row for row in sorted(wanted.keys() | there.keys()) if wanted.get(row) != there.get(row)]
+        wrong = [row for row in sorted(wanted.keys() | stored.keys()) if wanted.get(row) != stored.get(row)]
         return wanted, wrong
 
 

@@ -88,10 +88,10 @@ class Publisher:
             ConfigurationError: The folder's documents have a different number of shards.
         """
         self.published = Published()
-        there = self._folder.documents()
-        if there and not self._is_of_this_layout(there[0]):
+        existing = self._folder.documents()
+        if existing and not self._is_of_this_layout(existing[0]):
             raise ConfigurationError(
-                f"{self._folder.path}: {there[0]} is of a mirror with another number of shards. "
+                f"{self._folder.path}: {existing[0]} is of a mirror with another number of shards. "
                 "That number is fixed when a folder is set up: give the old one, or a new folder"
             )
         for number, name in enumerate(self.layout.file_names):

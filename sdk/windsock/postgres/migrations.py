@@ -185,9 +185,9 @@ def _refused_in_a_line(connection: "psycopg.Connection") -> Iterator[None]:
             f"{_how_to_write(connection)}"
         ) from error
     except psycopg.Error as error:
-        why = one_line(error)
+        reason = one_line(error)
         raise MigrationError(
-            f"the database interrupted the migrations: {why}. What was being applied was rolled back; run "
+            f"the database interrupted the migrations: {reason}. What was being applied was rolled back; run "
             "`windsock migrate` again"
         ) from error
 

@@ -100,8 +100,8 @@ def refusal(connection: "psycopg.Connection", shape: TableShape) -> str:
     if maker:
         return f"the type of its id belongs to {maker}, whose casts would run as you"
     types = _types(connection, shape)
-    there = {column: allowed for column, allowed in shape.optional.items() if column in types}
-    wrong = misfits({**shape.columns, **there}, types)
+    present = {column: allowed for column, allowed in shape.optional.items() if column in types}
+    wrong = misfits({**shape.columns, **present}, types)
     return "; ".join([*wrong, *(f"{key} is not unique" for key in shape.keys if key not in unique)])
 
 

@@ -102,18 +102,18 @@ class ServingProvider(AbstractProvider):
 
     def _tell(self) -> None:
         """Emit the event that brings OpenFeature's status up to date; do nothing while starting."""
-        status, why = self._settled_status(), self.serving.stale
+        status, reason = self._settled_status(), self.serving.stale
         if status is ProviderStatus.NOT_READY:
             return
         if not self.ready():
             if status is not ProviderStatus.ERROR:
-                self.emit_provider_error(ProviderEventDetails(message=why, error_code=ErrorCode.GENERAL))
+                self.emit_provider_error(ProviderEventDetails(message=reason, error_code=ErrorCode.GENERAL))
             return
-        if status is ProviderStatus.ERROR or (status is ProviderStatus.STALE and not why):
+        if status is ProviderStatus.ERROR or (status is ProviderStatus.STALE and not reason):
             self.emit_provider_ready(ProviderEventDetails(message=f"{self.serving.source} serves"))
             status = ProviderStatus.READY
-        if why and status is ProviderStatus.READY:
-            self.emit_provider_stale(ProviderEventDetails(message=why))
+        if reason and status is ProviderStatus.READY:
+            self.emit_provider_stale(ProviderEventDetails(message=reason))
 
     def _set_stale(self, why: str) -> None:
         """Record why a newer set couldn't be loaded, and emit STALE if the status is READY."""

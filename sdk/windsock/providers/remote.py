@@ -262,9 +262,9 @@ class RemoteProvider(ThreadedProvider):
             watch.doubt()
 
     def _ask(self, stock: FlagdProvider) -> str:
-        why = ask(stock, self._options, had_flags=self._has_flags)
-        self._has_flags |= not why
-        return why
+        reason = ask(stock, self._options, had_flags=self._has_flags)
+        self._has_flags |= not reason
+        return reason
 
     def _take(self, why: str, attempt: int) -> float:
         """Process a sentinel answer; return the seconds until the next query."""
@@ -282,13 +282,13 @@ class RemoteProvider(ThreadedProvider):
 
     def _lose(self, what: str) -> None:
         """Make every call fail immediately, and report why."""
-        why = f"flagd at {self.serving.source} {what}"
+        reason = f"flagd at {self.serving.source} {what}"
         self._answers.clear()
         if self._lost_at is None:
             self._lost_at = time.monotonic()
             if not self._starting:
-                logger.warning("%s. Code defaults serve; trying again.", why)
-        self._set_stale(why)
+                logger.warning("%s. Code defaults serve; trying again.", reason)
+        self._set_stale(reason)
 
     def _until_next(self, attempt: int) -> float:
         """Seconds until the next query; reports ERROR once the grace period is over."""
@@ -325,8 +325,8 @@ class RemoteProvider(ThreadedProvider):
         with self._gate.through():
             stock = self._stock
             if stock is None or self.serving.stale:
-                why = self.serving.stale or f"flagd at {self.serving.source} is not connected"
-                raise GeneralError(f"{why}; the caller's default serves")
+                reason = self.serving.stale or f"flagd at {self.serving.source} is not connected"
+                raise GeneralError(f"{reason}; the caller's default serves")
             try:
                 yield stock
             except GeneralError as error:

@@ -49,8 +49,8 @@ class SentinelWatch:
         while True:
             self._doubted.wait(wait)
             self._doubted.clear()
-            why = "" if self._stopped else self._ask()
+            reason = "" if self._stopped else self._ask()
             if self._stopped:
                 return
-            pause = self._tell(why, attempt)
-            attempt, wait = (attempt + 1, pause) if why else (0, None)
+            pause = self._tell(reason, attempt)
+            attempt, wait = (attempt + 1, pause) if reason else (0, None)

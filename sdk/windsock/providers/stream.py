@@ -96,9 +96,9 @@ class StreamProvider(CompiledProvider):
         if self._fatal:
             raise ProviderFatalError(self._fatal)
         if not self.ready():
-            why = self.serving.stale or f"no set within {self._options.deadline:g} s"
-            self.serving = replace(self.serving, stale=why)
-            raise ProviderNotReadyError(f"flagd at {self.serving.source}: {why}")
+            reason = self.serving.stale or f"no set within {self._options.deadline:g} s"
+            self.serving = replace(self.serving, stale=reason)
+            raise ProviderNotReadyError(f"flagd at {self.serving.source}: {reason}")
 
     def shutdown(self) -> None:
         """Close the connection and wait for its thread to end; the last set stays in use."""
@@ -134,8 +134,8 @@ class StreamProvider(CompiledProvider):
             self._refuse(f"the server sent a set that cannot be read: {error}")
             return
         if not document.flags:
-            why = str(document.problems[0]) if document.problems else self._what_empty_means()
-            self._refuse(f"the server sent a set without any flag that can be used; {why}")
+            reason = str(document.problems[0]) if document.problems else self._what_empty_means()
+            self._refuse(f"the server sent a set without any flag that can be used; {reason}")
             return
         before, problems = (self.serving.revision, self._below), set(self.serving.problems)
         self._tell_reconnected()

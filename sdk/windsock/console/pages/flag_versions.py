@@ -48,16 +48,16 @@ def _asked(visit: Visit) -> tuple[str, Commit]:
 
 def _back(visit: Visit, key: str, commit: Commit) -> FileChange:
     files = git_files(visit.console)
-    now = served_file(files, key)
-    then = served_file(Repository().files_at(commit.revision, [visit.console.flags]), key)
-    if now is None or then is None:
+    current = served_file(files, key)
+    earlier = served_file(Repository().files_at(commit.revision, [visit.console.flags]), key)
+    if current is None or earlier is None:
         raise NotFoundError(
-            f"The flag {key!r} isn't in a file {'now' if now is None else f'at {commit.revision[:10]}'}."
+            f"The flag {key!r} isn't in a file {'now' if current is None else f'at {commit.revision[:10]}'}."
         )
-    for file in (now, then):
+    for file in (current, earlier):
         if name := file.document.flags[key].metadata.get(EXPERIMENT):
             raise ConfigurationError(f"{key} runs the experiment {name}: start and stop it under Experiments")
-    return planned(visit, files, redefined(files, key, _definition(then, key)), plan_users(visit))
+    return planned(visit, files, redefined(files, key, _definition(earlier, key)), plan_users(visit))
 
 
 def _definition(file: FlagFile, key: str) -> JsonValue:

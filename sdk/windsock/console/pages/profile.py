@@ -109,14 +109,14 @@ def _named(visit: Visit) -> tuple[str, ProfileRow | None, int]:
         name = name.strip()
         if not name or len(name) > _NAME or not name.isprintable():
             raise ConfigurationError(f"a profile needs a name of at most {_NAME} characters that can be seen")
-    there = profiles.exists(visit.connection, name)
-    if is_new and there:
+    exists = profiles.exists(visit.connection, name)
+    if is_new and exists:
         raise ConfigurationError(
             f"there is a profile {name!r} already; choose another name, or edit that one"
         )
     if is_new:
         return name, None, 0
-    if not there:
+    if not exists:
         raise NotFoundError(f"There is no profile {name!r}.")
     return name, *profiles.load(visit.connection, name)
 

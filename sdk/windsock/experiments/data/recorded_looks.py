@@ -84,5 +84,5 @@ def _refused(error: ValidationError) -> str:
     if first["type"] in _NOT_A_DECLARATION and len(first["loc"]) <= 1:
         return "no declaration"
     where = ".".join(map(str, first["loc"]))
-    why = first["msg"].removeprefix("Value error, ")
-    return f"a declaration that today's rules refuse ({escaped(printable(f'{where}: {why}', _LONGEST))})"
+    reason = first["msg"].removeprefix("Value error, ")
+    return f"a declaration that today's rules refuse ({escaped(printable(f'{where}: {reason}', _LONGEST))})"

@@ -272,8 +272,8 @@ def open_warehouse(place: "str | Path | Backend") -> Warehouse:
         return Warehouse(ibis.connect(place), owned=True)
     except Exception as error:  # noqa: BLE001 - each backend has its own error classes
         scheme = place.partition("://")[0]
-        why = mask_passwords(str(error).replace(place, f"{scheme}://…"))
-        raise UnreachableError(f"{scheme}: cannot be opened: {why[:200]}") from None
+        reason = mask_passwords(str(error).replace(place, f"{scheme}://…"))
+        raise UnreachableError(f"{scheme}: cannot be opened: {reason[:200]}") from None
 
 
 def _is_folder(place: str) -> bool:

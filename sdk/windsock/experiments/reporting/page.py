@@ -179,8 +179,8 @@ def _segments(analysis: Analysis) -> str:
     """The goals by segment, below a sentence on how to read them."""
     found = segments(analysis)
     if not found:
-        why = analysis.collected.unsplit
-        return f"<h2>Segments</h2><p>Units cannot be split: {escape(why)}.</p>" if why else ""
+        reason = analysis.collected.unsplit
+        return f"<h2>Segments</h2><p>Units cannot be split: {escape(reason)}.</p>" if reason else ""
     names = ("Segment", "Arm", "Control", "Treatment", "Change", "Interval", "p", "Says")
     head = "".join(f"<th{' class=n' if name in names[2:7] else ''}>{name}</th>" for name in names)
     rows = "".join(

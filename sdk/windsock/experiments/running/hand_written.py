@@ -47,11 +47,11 @@ def readable(declared: DeclaredExperiment, warehouse: Warehouse) -> DeclaredExpe
     experiment = declared.experiment
     if not isinstance(experiment, HandWritten):
         return declared
-    there = {name: warehouse.find(name) is not None for name in (_REQUESTS, _EVENTS)}
+    exists = {name: warehouse.find(name) is not None for name in (_REQUESTS, _EVENTS)}
     metrics = {
         name: each
         for name, each in declared.metrics.items()
-        if there[_EVENTS if isinstance(each.source, EventSource) else _REQUESTS]
+        if exists[_EVENTS if isinstance(each.source, EventSource) else _REQUESTS]
     }
     named = Exploratory(secondary=list(metrics))
     return DeclaredExperiment(experiment.model_copy(update={"metrics": named}), metrics)
