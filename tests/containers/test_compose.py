@@ -257,6 +257,13 @@ def test_images_that_others_publish_have_a_full_tag():
     assert [name for name in names if not re.fullmatch(r"[^:]+:v?\d+\.\d+(\.\d+)?(-slim)?", name)] == []
 
 
+def test_what_is_built_here_is_built_on_the_image_whose_digest_a_release_names(compose):
+    [default] = re.findall(r"^ARG PYTHON_IMAGE=(\S+)$", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE)
+    built = [written["build"] for written in services(compose).values() if "build" in written]
+    assert len(built) >= 5
+    assert {build["args"]["PYTHON_IMAGE"] for build in built} == {f"${{PYTHON_IMAGE:-{default}}}"}
+
+
 def test_a_release_prints_dockers_digests_and_none_without_it(monkeypatch):
     monkeypatch.syspath_prepend(str(REPOSITORY / "deploy"))
     image_digests = importlib.import_module("image_digests")
