@@ -91,7 +91,9 @@ class School:
         return reply.json()
 
     def usage(self, user_id):
-        columns = 'config_id::text, variant, "values", healed, input_tokens, output_tokens, cost'
+        columns = (
+            'config_id::text, variant, "values", healed, answered_model, input_tokens, output_tokens, cost'
+        )
         return self.sql(f"select {columns} from usage_logs where user_id = %s order by requested_at", user_id)
 
 
@@ -291,8 +293,8 @@ def test_an_answer_is_streamed_counted_and_charged(school):
     assert len(parts) > 1
     assert school.balance(pupil) == 6
     eventually(lambda: len(school.usage(pupil)) == 1)
-    [(config_id, *_, sent, received, cost)] = school.usage(pupil)
-    assert (config_id, received) == (school.profile, 7)
+    [(config_id, *_, model, sent, received, cost)] = school.usage(pupil)
+    assert (config_id, model, received) == (school.profile, "gpt-4o", 7)
     assert cost == sent * Decimal("0.0000025") + received * Decimal("0.00001")
 
 
@@ -321,8 +323,8 @@ def test_usage_logs_record_the_configuration_the_values_and_what_was_healed(scho
     school.serves(tuned, "reasoning_model", "gpt-4oo")
     school.answered(tuned)
     eventually(lambda: len(school.usage(plain)) == 1 and len(school.usage(tuned)) == 2)
-    [(config_id, variant, values, healed, sent, received, _)] = school.usage(plain)
-    assert (config_id, variant, healed) == (None, "production", [])
+    [(config_id, variant, values, healed, model, sent, received, _)] = school.usage(plain)
+    assert (config_id, variant, healed, model) == (None, "production", [], "gpt-4o-mini")
     assert (values["reasoning_model"], values["retrieval_top_k"]) == ("gpt-4o-mini", 10)
     assert sent > 0
     assert received > 0
@@ -339,7 +341,8 @@ def test_usage_logs_record_what_an_answer_cost_at_the_price_of_the_model_that_an
     school.answered(tuned)  # gpt-4oo fails and costs nothing; gpt-4o-mini answers
     eventually(lambda: len(school.usage(plain)) == 1 and len(school.usage(tuned)) == 1)
     for pupil in (plain, tuned):
-        [(*_, sent, received, cost)] = school.usage(pupil)
+        [(*_, model, sent, received, cost)] = school.usage(pupil)
+        assert model == "gpt-4o-mini"
         assert cost == sent * Decimal("0.00000015") + received * Decimal("0.0000006")
 
 

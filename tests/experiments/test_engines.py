@@ -79,17 +79,20 @@ def warehouse(request, rows, tmp_path) -> Iterator[Warehouse]:
 
 
 def by_hand(rows: Rows) -> dict[str, dict[str, tuple[int, float, float]]]:
-    """Units, numerator and denominator of two metrics by arm, in plain Python."""
+    """Units, numerator and denominator of three metrics by arm, in plain Python."""
     at = {row["unit"]: (row["arm"], row["first_exposed_at"]) for row in rows.exposures}
     found: dict = defaultdict(lambda: defaultdict(lambda: [0, 0.0, 0.0]))
     for arm, _ in at.values():
-        for metric in ("cost_per_request", "revenue"):
+        for metric in ("cost_per_request", "assigned_model_share", "revenue"):
             found[metric][arm][0] += 1
     for row in rows.usage_logs:
         arm, exposed = at[row["user_id"]]
         if exposed <= row["requested_at"] < exposed + timedelta(days=7):
             found["cost_per_request"][arm][1] += row["cost"]
             found["cost_per_request"][arm][2] += 1
+            was_healed = "reasoning_model" in row["healed"]  # `values` then has what it fell to
+            found["assigned_model_share"][arm][1] += row["answered_model"] == "small" and not was_healed
+            found["assigned_model_share"][arm][2] += 1
     for row in rows.metric_events:
         arm, exposed = at[row["user_id"]]
         if row["name"] == "revenue" and exposed <= row["occurred_at"] < exposed + timedelta(days=7):

@@ -114,7 +114,7 @@ def _text_of(parts: Iterator[str | Used]) -> Iterator[str]:
 def _count(used: Used) -> None:
     """Note in the request's row of usage_logs what its answer took."""
     if request := windsock.current_request():
-        request.tokens(input=used.input_tokens, output=used.output_tokens, cost=used.cost)
+        request.tokens(input=used.input_tokens, output=used.output_tokens, cost=used.cost, model=used.model)
 
 
 @contextmanager

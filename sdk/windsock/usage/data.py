@@ -112,7 +112,7 @@ class Measured(NamedTuple):
         trace_id: The OpenTelemetry trace, 32 hex digits.
         status: ``ok`` or ``error``; None outside a request.
         error_class: The kind of error that ended the request, if any.
-        answered_model: The model that answered, as reported by its vendor.
+        answered_model: The model that answered, as passed to `Request.tokens`.
         first_item: Seconds from the start of the request to the first item of a stream.
     """
 

@@ -148,7 +148,7 @@ class Request:
             input: Tokens sent, or None if the API didn't report them.
             output: Tokens received, or None.
             cost: The cost, in your currency. A value that isn't a finite number is ignored and logged.
-            model: The API's name for the model that answered; the last call's is kept.
+            model: The model that answered, as the settings name it; the last call's is kept.
         """
         self._input = (self._input or 0) + (input or 0)
         self._output = (self._output or 0) + (output or 0)

@@ -144,7 +144,7 @@ def test_a_users_profile_is_above_everything_and_usage_is_recorded(
     aura = start()
     eventually(lambda: AuraSettings.for_user(user).l3_model == PRESETS["performance"][2])
     assert aura.answered(user=user)["model"] == PRESETS["performance"][2]
-    columns = 'config_id::text, "values", input_tokens, output_tokens, cost'
+    columns = 'config_id::text, "values", input_tokens, output_tokens, cost, answered_model'
     query = f"select {columns} from usage_logs where user_id = %s"
     eventually(lambda: len(sql(query, user)) == 2)  # the answer, and L2's analysis
     rows = sql(query, user)
@@ -153,6 +153,7 @@ def test_a_users_profile_is_above_everything_and_usage_is_recorded(
     assert tuple(used[name] for name in LAYERS) == PRESETS["performance"]
     assert all(row[2] > 0 and row[3] > 0 for row in rows)
     assert sum(row[2] for row in rows) == sum(words(each.request) for each in aura.cloud.served)
+    assert {row[5] for row in rows} == set(PRESETS["performance"][1:])  # of the analysis and the answer
     costs = [float(row[4]) for row in rows]  # the provider says them
     assert costs == pytest.approx([DOLLARS_A_TOKEN * (row[2] + row[3]) for row in rows])
     assert aura.answered(user="somebody else")["model"] == "google/gemma-7b-it"

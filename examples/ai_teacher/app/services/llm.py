@@ -18,8 +18,9 @@ _INSTRUCTION = "You are a patient teacher. Answer from these passages; say so if
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What an answer took; the cost is None where no price is known."""
+    """What an answer took, and of which model, as the settings name it; without a price, the cost is None."""
 
+    model: str
     input_tokens: int
     output_tokens: int
     cost: Decimal | None
@@ -124,7 +125,7 @@ class LLMService:
 
     def _used(self, model: str, usage: CompletionUsage | None) -> Used:
         sent, received = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-        return Used(sent, received, self._prices.cost(model, sent, received))
+        return Used(model, sent, received, self._prices.cost(model, sent, received))
 
 
 def _messages(query: str, context: Sequence[Passage]) -> list[ChatCompletionMessageParam]:

@@ -53,7 +53,7 @@ class Models:
         # OpenRouter's own addition to the protocol: https://openrouter.ai/docs/use-cases/usage-accounting
         asked = {"usage": {"include": True}} if client is self._openrouter else None
         completion = await client.chat.completions.create(model=name, messages=messages, extra_body=asked)
-        _record(completion.usage)
+        _record(completion.usage, model)
         return Said(completion.choices[0].message.content or "", model)
 
     async def embed(self, model: str, dimension: int, text: str) -> list[float]:
@@ -74,9 +74,10 @@ class Models:
         return self._openrouter, model
 
 
-def _record(usage: CompletionUsage | EmbeddingUsage | None) -> None:
-    """Add what a call took to the request's row; OpenRouter says the cost too, in dollars."""
+def _record(usage: CompletionUsage | EmbeddingUsage | None, model: str | None = None) -> None:
+    """Add what a call took, and its model, to the request's row; OpenRouter says the cost too, in dollars."""
     request = windsock.current_request()
     if request is not None and usage is not None:
         received = usage.completion_tokens if isinstance(usage, CompletionUsage) else 0
-        request.tokens(input=usage.prompt_tokens, output=received, cost=getattr(usage, "cost", None))
+        cost = getattr(usage, "cost", None)
+        request.tokens(input=usage.prompt_tokens, output=received, cost=cost, model=model)

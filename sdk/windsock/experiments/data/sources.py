@@ -124,7 +124,8 @@ def _requests(warehouse: Warehouse, scope: Scope, where: str) -> ir.Table:
     if "answered_model" in chosen.columns and model is not None:
         key = ibis.literal(f'"{model}":')
         served = _compact(chosen["values"]).contains(key.concat('"', _text(chosen.answered_model), '"'))
-        added["answered_by_assigned"] = _one(served)
+        fell = _compact(chosen.healed).contains(f'"field":"{model}"')  # `values` then has what it fell to
+        added["answered_by_assigned"] = _one(served & ~fell)
     return chosen.mutate(**added)
 
 
