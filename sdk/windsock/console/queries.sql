@@ -167,14 +167,14 @@ from windsock.mirrors order by group_name;
 
 -- name: mirrored
 -- Whether a mirror has reported within the last minute.
-select exists (select from windsock.mirrors where reported_at > now() - interval '1 minute');
+select exists (select from windsock.mirrors where reported_at > pg_catalog.now() - interval '1 minute');
 
 -- name: changed_since_mirrored
 -- When a profile was changed last, if no mirror's files have been right since; one of the newest changes.
-select max(changed_at)
+select pg_catalog.max(changed_at)
 from (select changed_at, profile from windsock.profile_changes order by id desc limit 200) as newest
-where profile = %(name)s and changed_at > now() - interval '1 hour'
-  and changed_at > coalesce((select max(right_at) from windsock.mirrors), '-infinity');
+where profile = %(name)s and changed_at > pg_catalog.now() - interval '1 hour'
+  and changed_at > coalesce((select pg_catalog.max(right_at) from windsock.mirrors), '-infinity');
 
 -- name: decisions
 -- The newest recorded decision of each experiment.
