@@ -132,10 +132,13 @@ def test_a_profile_that_changed_since_the_plan_is_left_alone(admin, connection):
     connection.execute(
         """update app_configurations set settings = '{"temperature": 1.7}' where name = 'warm'"""
     )
-    assert (
-        "has changed since the plan" in admin.send("/profile/apply", etag=hidden(plan, "etag"), **form).text
-    )
+    answer = admin.send("/profile/apply", etag=hidden(plan, "etag"), **form)
+    assert answer.status_code == 409
+    assert "has changed since the plan" in answer.text
     assert said(connection) == {"temperature": 1.7}
+    assert "~ temperature  1.7 → 1.3" in answer.text, "the plan by now"
+    admin.send("/profile/apply", etag=hidden(answer.text, "etag"), **form)
+    assert said(connection) == {"temperature": 1.3}
 
 
 def test_fixed_and_secret_fields_are_not_taken_from_a_form(admin, connection):
@@ -157,7 +160,7 @@ def test_an_editor_of_other_flags_edits_nothing_here(address, connection, writab
     profile = editor.send("/profile/apply", name="warm", active="1", etag="", **{"f:temperature": "1"})
     base = editor.send("/base/apply", flag="teacher", variant="production", revision="")
     editor.http.close()
-    assert [each.status_code for each in (form, profile, base)] == [403, 409, 403]
+    assert [each.status_code for each in (form, profile, base)] == [403, 403, 403]
     assert said(connection) == {"temperature": 1.1}
 
 

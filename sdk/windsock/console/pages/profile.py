@@ -13,7 +13,7 @@ from windsock.console.reading import QUERIES, class_of, masked_settings, part_of
 from windsock.console.views.fields import EditableField, shapes
 from windsock.console.views.forms import Faults, by_field, inputs, repeated, sent
 from windsock.console.visits import Answer, Go, Page, Route, Visit
-from windsock.errors import ChangedSinceError, ConfigurationError
+from windsock.errors import ConfigurationError
 from windsock.mirror import profiles
 from windsock.mirror.checking import faults
 from windsock.mirror.profiles import ProfileRow
@@ -68,6 +68,7 @@ def plan(visit: Visit) -> Answer:
     values = {
         "name": name,
         "is_new": before is None,
+        "changed": False,
         "users": users,
         "serves": _serves(before) != _serves(after),
         "is_active": after.active,
@@ -84,7 +85,7 @@ def apply(visit: Visit) -> Answer:
     """Apply the plan, if the profile is unchanged since."""
     name, before, _ = _named(visit)
     if _etag(before) != visit.form.get("etag"):
-        raise ChangedSinceError(f"{name} has changed since the plan; nothing was changed: open it again")
+        return _planned_again(visit)
     after, faults = _after(visit, name, before)
     if faults:
         raise ConfigurationError(str(faults))
@@ -93,6 +94,14 @@ def apply(visit: Visit) -> Answer:
         return Go("/profile", {"name": name})
     done = profiles.save(visit.connection, name, before, after, visit.person.name)
     return Go("/profile", {"name": name, "done": done})
+
+
+def _planned_again(visit: Visit) -> Answer:
+    """The plan as it is by now, which has to be looked at again."""
+    answer = plan(visit)
+    if not isinstance(answer, Page) or answer.status != 200:
+        return answer
+    return replace(answer, values={**answer.values, "changed": True}, status=409)
 
 
 def _found(visit: Visit) -> tuple[str, ProfileRow, int]:
