@@ -94,6 +94,16 @@ def test_a_profile_has_its_name(project, windsock):
     assert json.loads(done.stdout)["config_name"] == "patient and thorough"
 
 
+def test_a_refused_value_is_told_once(project, write, windsock):
+    flag = {"state": "ENABLED", "variants": {"on": {"retrieval_top_k": "many"}}, "defaultVariant": "on"}
+    write({"teacher": flag}, "t")
+    done = windsock("explain", "teacher", "--user", "bob", "--settings", "app:Teacher")
+    assert "refused: retrieval_top_k from base teacher/on: Input should be a valid integer" in done.stdout
+    assert done.stderr == ""
+    told = json.loads(windsock("explain", "teacher", "--settings", "app:Teacher", "--json").stdout)
+    assert "Input should be a valid integer" in json.dumps(told)
+
+
 def test_wrong_usage_fits(project):
     shown = at_80_columns(project, "token", "make", "bob", "--role", "boss", told=subprocess.STDOUT)
     assert "Error: Invalid value for '--role': " in shown

@@ -1,5 +1,6 @@
 """`windsock explain`: where each value of a user's settings comes from, now or at a past moment."""
 
+import logging
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from windsock.cli._say import print_json, say
 from windsock.flagfiles.files import DEFAULT_FOLDER
 from windsock.gitops.contexts import context_of, moment
 from windsock.gitops.explaining import Question, explained
+from windsock.logs import get_logger
 
 
 def command(
@@ -49,6 +51,7 @@ def command(
 
     Example: windsock explain teacher --user ada --settings app.settings:Teacher
     """
+    get_logger("windsock.settings").addHandler(logging.NullHandler())  # the explanation has what is refused
     chosen = class_with_flag(settings_classes(settings or ()), flag)
     question = Question(chosen, user, context_of(context or (), None, environment), environment, folder)
     when = None if at is None else moment(at)
