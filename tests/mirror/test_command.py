@@ -103,7 +103,7 @@ def test_usage_errors_exit_2(windsock_command, arguments, message):
 
 def test_an_unreachable_database_is_one_message(windsock_command):
     url = "postgresql://127.0.0.1:1/x?connect_timeout=2"
-    done = windsock_command("mirror", "once", "--flag", "teacher", expect=1, DATABASE_URL=url)
+    done = windsock_command("mirror", "once", "--flag", "teacher", expect=4, DATABASE_URL=url)
     [line] = done.stderr.splitlines()
     assert line.startswith("windsock: the database cannot be reached: ")
     assert line.endswith("; check DATABASE_URL or --database-url")

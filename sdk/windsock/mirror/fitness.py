@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from windsock.errors import ConfigurationError, DatabaseUnfitError, MissingExtraError
+from windsock.errors import DatabaseUnfitError, MissingExtraError, UnreachableError
 from windsock.logs import get_logger
 from windsock.mirror.queries import QUERIES, deadline, one
 from windsock.postgres import shapes
@@ -30,7 +30,8 @@ def open_connection(url: str) -> "Connection":
     """Open a session that can LISTEN and lock, with TCP keepalives to detect a dead server.
 
     Raises:
-        ConfigurationError: The database can't be reached now, or `url` can't be parsed.
+        ConfigurationError: `url` can't be parsed.
+        UnreachableError: The database can't be reached now.
     """
     check_url(url)
     try:
@@ -47,7 +48,7 @@ def open_connection(url: str) -> "Connection":
             tcp_user_timeout=10_000,
         )
     except psycopg.Error as error:
-        raise ConfigurationError(
+        raise UnreachableError(
             f"the database cannot be reached: {one_line(error)}; check DATABASE_URL or --database-url"
         ) from error
 

@@ -331,7 +331,8 @@ def connect(url: str, answer_seconds: float = 10.0) -> Source:
             waits half as long for a lock, and then fails with `LockedError` on a connection that lasts.
 
     Raises:
-        ConfigurationError: The database can't be reached now.
+        UnreachableError: The database can't be reached now.
+        ConfigurationError: It failed the self-test.
         DatabaseUnfitError: The URL points at a transaction pooler or a standby, or the schema or role is
             insufficient.
     """
