@@ -25,32 +25,36 @@ from windsock.postgres.migrations import connect, find_folder, migrate, read_mig
 from windsock.settings.settings import Settings
 from windsock.text import count
 
+Flags = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="WINDSOCK_MIRROR_FLAGS",
+        help="A settings class's flag to mirror; repeat it. Default: the folder's flags whose values are "
+        "objects.",
+    ),
+]
+SettingsClasses = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODULE:CLASS",
+        help="A settings class for the console and for checking profiles; repeat it.",
+    ),
+]
+Folder = Annotated[Path, typer.Option(help="The folder of the flag files.")]
+Port = Annotated[int, typer.Option(min=0, max=65_535, help="The console's port; 0 picks a free one.")]
+Browse = Annotated[
+    bool | None,
+    typer.Option("--open/--no-open", help="Open the console in a browser; by default from a terminal."),
+]
+
 
 def command(
     *,
-    flag: Annotated[
-        list[str] | None,
-        typer.Option(
-            envvar="WINDSOCK_MIRROR_FLAGS",
-            help="A settings class's flag to mirror; repeat it. Default: the folder's flags whose values are "
-            "objects.",
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="MODULE:CLASS",
-            help="A settings class for the console and for checking profiles; repeat it.",
-        ),
-    ] = None,
-    folder: Annotated[Path, typer.Option(help="The folder of the flag files.")] = DEFAULT_FOLDER,
-    port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="The console's port; 0 picks a free one.")
-    ] = 8090,
-    browse: Annotated[
-        bool | None,
-        typer.Option("--open/--no-open", help="Open the console in a browser; by default from a terminal."),
-    ] = None,
+    flag: Flags = None,
+    settings: SettingsClasses = None,
+    folder: Folder = DEFAULT_FOLDER,
+    port: Port = 8090,
+    browse: Browse = None,
 ) -> None:
     """Run a migrated PostgreSQL, the mirror and the console, until Ctrl-C. DATABASE_URL isn't read.
 
