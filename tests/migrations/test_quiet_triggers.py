@@ -206,6 +206,35 @@ def test_repeated_assignments_grow_nothing_without_bound(application):
     assert history[-1] == (config,)
 
 
+def test_a_hundred_thousand_assignments_of_a_user_are_thinned_within_the_mirrors_limit(application):
+    """Its statements end after a minute; what looked at each pair of a user's rows took hours."""
+    application.execute(
+        "insert into windsock.assignment_history (user_id, xid, changed_at)"
+        " select 'ann', (1 + g / 1000)::text::xid8, date_trunc('hour', now()) - interval '2 hours' + g * interval '6 ms'"
+        " from generate_series(0, 99999) g"
+    )
+    application.execute("set statement_timeout = '60s'; set role windsock_mirror")
+    for _ in range(5):
+        application.execute("select windsock.cut_log('1 hour', 20000)")
+    application.execute("reset role")
+    kept = application.execute(
+        "select count(*), count(distinct date_trunc('minute', changed_at)), bool_and(extract(second from changed_at) > 59)"
+        " from windsock.assignment_history where user_id = 'ann'"
+    )
+    assert kept.fetchone() == (10, 10, True)
+
+
+def test_a_dump_s_log_of_another_server_is_cut_bit_by_bit(application):
+    application.execute(
+        "insert into windsock.change_log (changed_table, row_id, xid)"
+        " select 'profiles', g::text, (10000000000 + g)::text::xid8 from generate_series(1, 30) g"
+    )
+    application.execute("select windsock.cut_log('1 hour', 20)")
+    assert application.execute(
+        "select count(*) from windsock.change_log where xid >= '10000000000'"
+    ).fetchone() == (10,)
+
+
 def test_the_mirror_finds_changes_by_an_index_however_long_the_history_is(application):
     (since,) = application.execute("select pg_current_snapshot()::text").fetchone()
     application.execute("set enable_seqscan = off")

@@ -12,7 +12,7 @@ from windsock.mirror.queries import LockedError
 
 _log = get_logger("windsock.mirror")
 
-_CUT_SECONDS = 60.0
+_CUT_SECONDS = 10.0
 _KEEP_LOG_SECONDS = 600.0
 _REPORT_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 30.0

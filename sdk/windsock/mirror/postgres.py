@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _log = get_logger("windsock.mirror")
 
 MAX_CHANGES = 10_000
-_CUT_AT_ONCE = 100_000
+_CUT_AT_ONCE = 20_000
 _READING_SECONDS = 300.0
 _LOOK_AGAIN_SECONDS = 0.02  # while changes are in progress that send no notification
 _LONGEST_LOOK_SECONDS = 0.25  # if they lead to nothing: a transaction that stays open
@@ -262,7 +262,7 @@ class Source:
             yield connection
 
     def cut_log(self, keep_seconds: float) -> None:
-        """Delete change log entries older than `keep_seconds`, at most the oldest 100,000 rows."""
+        """Delete change log entries older than `keep_seconds`, at most the oldest 20,000 rows."""
         with self.asking_briefly() as connection:
             parameters = {"keep": f"{keep_seconds} seconds", "most": _CUT_AT_ONCE}
             connection.execute(QUERIES["cut_log"], parameters)
