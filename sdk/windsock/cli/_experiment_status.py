@@ -107,9 +107,10 @@ def without_number(comparisons: Sequence[Comparison]) -> Iterator[str]:
 
 
 def without_verdict(comparisons: Sequence[Comparison]) -> Iterator[str]:
-    """Why a secondary metric is open although its interval leaves out zero."""
+    """Why a secondary metric is open although its interval leaves out zero, or a goal is decided."""
     for each in comparisons:
-        if each.role is MetricRole.SECONDARY and each.outcome is ComparisonOutcome.OPEN and each.note:
+        held = each.role is MetricRole.SECONDARY and each.outcome is ComparisonOutcome.OPEN and each.note
+        if held or each.is_decided_beside_its_interval:
             yield sentence(f"{metric_title(each.metric).capitalize()} in {each.arm}: {each.note}")
 
 

@@ -43,6 +43,10 @@ _CONSTANT: Final = "every unit of an arm has the same value"
 
 _E_BH: Final = "e-BH, which keeps false discoveries among secondary metrics rare, asks for more evidence"
 
+_HOLM: Final = (
+    "by Holm's method, which leaves it more error than its interval shows once other goals are decided"
+)
+
 _RARE: Final = 0.1
 """Share of a guardrail's error that its events alone may spend while they are too few for its own test."""
 
@@ -196,9 +200,8 @@ class Comparing:
             found = replace(each, p_value=p_value)
             if each.outcome is ComparisonOutcome.OPEN and p_value <= self._experiment.alpha:
                 better = _improvement(each.effect.absolute, self._metrics[each.metric]) > 0
-                found = replace(
-                    found, outcome=ComparisonOutcome.BETTER if better else ComparisonOutcome.WORSE
-                )
+                outcome = ComparisonOutcome.BETTER if better else ComparisonOutcome.WORSE
+                found = replace(found, outcome=outcome, note=_HOLM)
             yield found
 
     def _slowest_guardrail(self) -> str:

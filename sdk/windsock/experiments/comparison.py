@@ -90,6 +90,13 @@ class Comparison:
         return self.outcome not in (ComparisonOutcome.NOTHING, ComparisonOutcome.NOT_YET)
 
     @property
+    def is_decided_beside_its_interval(self) -> bool:
+        """Whether it is better or worse although its interval contains zero; the note says why."""
+        if self.outcome not in (ComparisonOutcome.BETTER, ComparisonOutcome.WORSE) or self.interval is None:
+            return False
+        return self.interval[0] <= 0 <= self.interval[1]
+
+    @property
     def is_same(self) -> bool:
         """Whether it can't be judged because the metric has one and the same value everywhere."""
         if self.effect is None or self.outcome is not ComparisonOutcome.NOTHING:

@@ -85,9 +85,10 @@ def effect_sentence(found: "Comparison", analysis: "Analysis") -> str:
         span = f"{number(found.interval[0])} to {number(found.interval[1])}"
     else:  # against nothing at all, a change has no size
         return f"{title.capitalize()} {words} in {found.arm}: {found.note}."
+    remark = f"; {found.note}" if found.is_decided_beside_its_interval else ""
     return (
         f"{title.capitalize()} {words} in {found.arm}: {change} against {control} "
-        f"({confidence} interval {span})."
+        f"({confidence} interval {span}{remark})."
     )
 
 
