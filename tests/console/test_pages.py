@@ -253,6 +253,68 @@ def test_flags_say_their_age_and_who_changed_them_last(admin):
     assert re.search(r"\d+ (s|min) ago", page)
 
 
+def by_hand(folder, key="teacher.experiment", **changed):
+    """A flag that splits users without a document."""
+    flag = {
+        "state": "ENABLED",
+        "variants": {"control": {}, "warm": {"temperature": 1.1}},
+        "defaultVariant": "control",
+        "targeting": {"fractional": [["control", 50], ["warm", 50]]},
+    }
+    (folder / "hand.flagd.json").write_text(json.dumps({"flags": {key: flag | changed}}))
+
+
+def test_the_list_says_what_each_experiment_is_about(admin, folder):
+    row = admin.get("/experiments").text.partition("<tbody>")[2]
+    for said in (
+        "cheaper</bdi></a>",
+        "The small model is as good as the large one.",
+        "not running",
+        "teaching",
+    ):
+        assert said in row
+    assert "not declared" not in row
+    (folder / "experiments" / "cheaper.yaml").write_text("name: [\n")
+    row = admin.get("/experiments").text.partition("<tbody>")[2]
+    assert "cheaper</bdi></a>" in row
+    assert "unknown" in row
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({}, "teacher.experiment"),
+        ({"metadata": {"experiment": "warmth", "owner": "zoe"}}, "warmth"),
+        ({"metadata": {"experiment": "<b>"}}, "&lt;b&gt;"),
+    ],
+)
+def test_an_experiment_without_a_document_is_listed_and_marked(admin, folder, changed, name):
+    by_hand(folder, **changed)
+    row = admin.get("/experiments").text.partition("<tbody>")[2]
+    assert f"<bdi>{name}</bdi></a>" in row
+    assert row.count("not declared") == 1
+    assert row.count(">running<") == 1
+    assert ("zoe" in row) == ("owner" in changed.get("metadata", {}))
+
+
+@pytest.mark.parametrize("changed", [{"targeting": {}}, {"metadata": {"experiment": "cheaper"}}])
+def test_a_flag_that_splits_nobody_or_has_a_document_is_no_other_experiment(admin, folder, changed):
+    by_hand(folder, **changed)
+    assert "not declared" not in admin.get("/experiments").text
+
+
+@pytest.mark.slow  # its report takes seconds
+def test_an_experiment_without_a_document_has_a_page_that_changes_nothing(admin, folder):
+    by_hand(folder)
+    page = admin.get("/experiment", name="teacher.experiment").text
+    assert "has no document, so its figures are exploratory" in page
+    for action in ("Start…", "Stop…", "Update…", "Decide…"):
+        assert action not in page
+    for path in ("/experiment/plan", "/experiment/apply", "/experiment/decide", "/experiment/decide/apply"):
+        assert admin.send(path, name="teacher.experiment").status_code == 404
+    assert admin.get("/experiment", name="teacher.experimen").status_code == 404
+
+
 @pytest.mark.slow
 def test_an_experiment_is_started_and_stopped_behind_its_plan(monkeypatch, admin, connection, folder):
     monkeypatch.setenv("CONFIGURATION_API_WRITABLE", "true")

@@ -1,11 +1,13 @@
 """A flag that splits units without a document: analysed as "not declared", with exploratory figures only."""
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.experiments import engines
 from tests.experiments.data import NOW
 from tests.experiments.test_decision import many
 from tests.flagfiles import write_flags
+from windsock.cli._app import app
 from windsock.errors import ConfigurationError, UnreachableError
 from windsock.experiments import Result, analyze, restore
 from windsock.experiments.comparison import ComparisonOutcome, MetricRole
@@ -95,3 +97,21 @@ def test_a_rule_that_says_no_shares_is_refused(look) -> None:
 def test_a_name_that_no_flag_runs_is_refused(look) -> None:
     with pytest.raises(UnreachableError, match="no such experiment"):
         look("teacher.other")
+
+
+def test_a_misspelt_name_is_told_what_flags_run(look) -> None:
+    look()
+    with pytest.raises(
+        UnreachableError, match=r"no such experiment; .*; flags run without a document: teacher\.exp"
+    ):
+        analyze("teacher_experiment", look.flags.parent / "data", flags=look.flags)
+
+
+def test_check_notes_what_runs_without_a_document(look) -> None:
+    look()
+    done = CliRunner().invoke(app, ["experiment", "check", "--flags", str(look.flags)])
+    assert done.exit_code == 0
+    assert "0 experiments, 0 problems" in done.output
+    assert f"hand.flagd.json: {KEY} has no document, so its figures are exploratory" in done.output.replace(
+        "\n", " "
+    )

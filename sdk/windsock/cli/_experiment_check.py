@@ -15,7 +15,10 @@ from windsock.cli._say import note, say, warn
 from windsock.errors import WindsockError
 from windsock.experiments.reading import DeclaredExperiment, experiment_files, read_declared, read_metrics
 from windsock.experiments.running.checking import problems
+from windsock.experiments.running.starting import flag_files
+from windsock.experiments.running.undeclared import undeclared
 from windsock.flagfiles.files import DEFAULT_FOLDER
+from windsock.flagfiles.sets import flag_set
 from windsock.text import count
 
 if TYPE_CHECKING:
@@ -42,6 +45,10 @@ def command(
             found += _in_database(flags, where, environment)
     for each in found:
         warn(each)
+    declared = {path.stem for path in experiment_files(flags)}
+    with contextlib.suppress(WindsockError):  # `windsock lint` says what is wrong with a flag file
+        for name, flag in undeclared(flag_set(flag_files(flags)).flags.values(), declared).items():
+            note(f"note: {flag.source}: {name} has no document, so its figures are exploratory")
     say(f"{count(len(experiment_files(flags)), 'experiment')}, {count(len(found), 'problem')}")
     if found:
         raise typer.Exit(EXIT_ERROR)

@@ -1,5 +1,8 @@
 """Experiments: the list, the live report, and start and stop, each behind a plan."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from markupsafe import Markup
@@ -12,23 +15,77 @@ from windsock.console.reading import QUERIES, analysis, git_flags
 from windsock.console.views.flags import running
 from windsock.console.visits import Answer, Go, Page, Route, Visit
 from windsock.errors import MissingExtraError, WindsockError
+from windsock.experiments.running.undeclared import undeclared
+from windsock.flags import Flag
 from windsock.gitops.population import made_up
 from windsock.runtime.state import health
+from windsock.text import printable
+
+_HYPOTHESIS: Final = 160
+"""Characters of a hypothesis in the list; its page has all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An experiment in the list.
+
+    Attributes:
+        name: Its name.
+        running: Whether a flag runs it.
+        declared: Whether it has a document.
+        owner: Who decides; empty if unknown.
+        hypothesis: What is expected; empty if unknown.
+        decided: Version, state and time of its latest recorded decision.
+    """
+
+    name: str
+    running: bool
+    declared: bool
+    owner: str
+    hypothesis: str
+    decided: Sequence[object] | None
 
 
 def experiments(visit: Visit) -> Answer:
-    """Every declared experiment and its latest decision."""
-    folder = visit.console.flags / "experiments"
-    names = sorted(path.stem for path in folder.glob("*.yaml"))
-    on = _running(visit)
+    """Every experiment, declared or written by hand, with its latest decision."""
+    folder, on = visit.console.flags / "experiments", _running(visit)
     decided = {row[0]: row for row in visit.connection.execute(QUERIES["decisions"]).fetchall()}
-    rows = [(name, name in on, decided.get(name)) for name in names]
+    rows = [
+        Listed(name, name in on, True, *_stated(path), decided.get(name))  # noqa: FBT003 - its name is above
+        for name, path in sorted(_documents(visit).items())
+    ]
+    for name, flag in _undeclared(visit).items():
+        owner = str(flag.metadata.get("owner", ""))
+        rows.append(Listed(name, flag.enabled, False, owner, "", decided.get(name)))  # noqa: FBT003 - as above
     return Page("experiments.html", "Experiments", {"rows": rows, "folder": str(folder)})
+
+
+def _documents(visit: Visit) -> dict[str, Path]:
+    return {path.stem: path for path in (visit.console.flags / "experiments").glob("*.yaml")}
+
+
+def _undeclared(visit: Visit) -> dict[str, Flag]:
+    return undeclared(git_flags(visit.console).flags.values(), _documents(visit))
+
+
+def _stated(path: Path) -> tuple[str, str]:
+    """Owner and hypothesis; empty if the document can't be read, which its page explains."""
+    try:
+        from windsock.experiments.reading import read_experiment  # noqa: PLC0415 - an extra
+    except ImportError:
+        return "", ""
+    try:
+        read = read_experiment(path)
+    except WindsockError:
+        return "", ""
+    return read.owner, printable(read.hypothesis, _HYPOTHESIS)
 
 
 def experiment(visit: Visit) -> Answer:
     """One experiment, with a freshly computed report."""
-    name = declared_name(visit, visit.asked.get("name", ""))
+    name = visit.asked.get("name", "")
+    declared = name not in (by_hand := _undeclared(visit))
+    name = declared_name(visit, name) if declared else name
     wrong, report, decision = "", Markup(""), None
     try:
         result = analysis(visit.console, name)
@@ -37,11 +94,12 @@ def experiment(visit: Visit) -> Answer:
         wrong = "\n".join(error.lines)
     values = {
         "name": name,
-        "running": name in _running(visit),
+        "declared": declared,
+        "running": name in _running(visit) if declared else by_hand[name].enabled,
         "report": report,
         "decision": decision,
         "wrong": wrong,
-        "may_change": visit.person.role is Role.ADMIN,
+        "may_change": declared and visit.person.role is Role.ADMIN,
         "recorded": visit.asked.get("recorded", ""),
     }
     return Page("experiment.html", name, values)
@@ -88,8 +146,7 @@ def declared_name(visit: Visit, name: str) -> str:
     Raises:
         NotFoundError: None has it.
     """
-    known = {path.stem for path in (visit.console.flags / "experiments").glob("*.yaml")}
-    if name not in known:
+    if name not in _documents(visit):
         raise NotFoundError(f"No experiment {name!r} is declared in {visit.console.flags / 'experiments'}.")
     return name
 

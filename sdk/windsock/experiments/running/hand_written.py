@@ -6,17 +6,18 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from windsock.errors import ConfigurationError
+from windsock.errors import ConfigurationError, UnreachableError
 from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.documents import Exploratory, HandWritten
 from windsock.experiments.metrics import BUILT_IN, EventSource
 from windsock.experiments.reading import DeclaredExperiment, experiment_files, read_declared
 from windsock.experiments.running.starting import flag_files
+from windsock.experiments.running.undeclared import experiment_name, undeclared
 from windsock.flag_names import EXPERIMENT as EXPERIMENT_FLAG
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import Flag, JsonValue
 from windsock.flags.operations import operations
-from windsock.settings.arms import ALLOCATION, EXPERIMENT, UNIT, VERSION
+from windsock.settings.arms import ALLOCATION, UNIT, VERSION
 
 _REQUESTS: Final = "public.usage_logs"
 _EVENTS: Final = "windsock.metric_events"
@@ -35,11 +36,19 @@ def declared_or_running(folder: Path, name: str) -> DeclaredExperiment:
         ConfigurationError: A document is wrong, or the flag doesn't say which share each arm gets.
         UnreachableError: There is neither.
     """
-    if name not in {path.stem for path in experiment_files(folder)}:
-        for flag in flag_set(flag_files(folder)).flags.values():
-            if flag.metadata.get(EXPERIMENT, _own_name(flag)) == name:
-                return _declared(flag, name)
-    return read_declared(folder, name)
+    declared = {path.stem for path in experiment_files(folder)}
+    if name in declared:
+        return read_declared(folder, name)
+    flags = flag_set(flag_files(folder)).flags.values()
+    for flag in flags:
+        if experiment_name(flag) == name:
+            return _declared(flag, name)
+    try:
+        return read_declared(folder, name)
+    except UnreachableError as error:
+        if found := ", ".join(undeclared(flags, declared)):
+            raise UnreachableError(f"{error}; flags run without a document: {found}") from None
+        raise
 
 
 def readable(declared: DeclaredExperiment, warehouse: Warehouse) -> DeclaredExperiment:
@@ -55,10 +64,6 @@ def readable(declared: DeclaredExperiment, warehouse: Warehouse) -> DeclaredExpe
     }
     named = Exploratory(secondary=list(metrics))
     return DeclaredExperiment(experiment.model_copy(update={"metrics": named}), metrics)
-
-
-def _own_name(flag: Flag) -> str | None:
-    return flag.key if flag.key.endswith(EXPERIMENT_FLAG) else None
 
 
 def _declared(flag: Flag, name: str) -> DeclaredExperiment:
