@@ -12,7 +12,7 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from windsock.experiments.data.sources import Scope, in_utc
+from windsock.experiments.data.sources import Scope, in_utc, with_columns
 from windsock.experiments.data.warehouse import Row, Warehouse, utc
 from windsock.experiments.documents import Experiment
 from windsock.flag_names import EXPERIMENT as EXPERIMENT_FLAG
@@ -63,6 +63,9 @@ def profiles(warehouse: Warehouse, experiment: Experiment) -> dict[str, ArmProfi
     """Return the profile of each arm; empty if the arms aren't profiles."""
     if not experiment.are_profiles or (table := warehouse.find(ASSIGNMENTS)) is None:
         return {}
+    table = with_columns(
+        table, "experiment_assignments", "experiment", "version", "arm", "config_id", "fields"
+    )
     chosen = table.filter(table.experiment == experiment.name, table.version == experiment.version)
     rows = warehouse.rows(chosen.select("arm", "config_id", "fields").distinct())
     return {str(row["arm"]): ArmProfile(str(row["config_id"]), _words(row["fields"])) for row in rows}
@@ -79,6 +82,7 @@ def lapses(warehouse: Warehouse, experiment: Experiment, arms: Mapping[str, ArmP
     yield from _withdrawn(warehouse, experiment, arms)
     if not arms or (table := warehouse.find(PROFILES)) is None:
         return
+    table = with_columns(table, "profile_history", "config_id", "is_active", "changed")
     ids = {profile.config_id: arm for arm, profile in arms.items()}
     config_id = table.config_id.cast("string")
     rows = warehouse.rows(
@@ -98,6 +102,7 @@ def _withdrawn(
     table = warehouse.find(WITHDRAWALS)
     if table is None:
         return
+    table = with_columns(table, "withdrawals", "flag", "variant", "field", "fingerprint")
     if experiment.are_profiles:
         chosen = table.filter(table.variant.isin([profile.config_id for profile in arms.values()] or [""]))
     else:

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from windsock.errors import ConfigurationError
 from windsock.experiments.changes import changes
-from windsock.experiments.data.sources import in_utc
+from windsock.experiments.data.sources import in_utc, with_columns
 from windsock.experiments.data.warehouse import Warehouse, utc
 from windsock.experiments.reading import DeclaredExperiment
 from windsock.text import escaped, printable
@@ -57,6 +57,7 @@ def since_first_look(
         return SinceFirstLook()
     experiment = declared.experiment
     try:
+        table = with_columns(table, SNAPSHOTS, "experiment", "version", "environment", "declared")
         taken = table.mutate(at=in_utc(table, "taken_at", SNAPSHOTS))
         looks = taken.filter(
             taken.experiment == experiment.name,

@@ -17,6 +17,11 @@ from windsock.flag_names import OVERRIDE
 from windsock.text import did_you_mean
 from windsock.usage.data import OVERRIDDEN
 
+_REQUEST_COLUMNS: Final = (
+    "latency_ms", "environment", "flag", "healed", "input_tokens", "output_tokens", "values",
+)  # fmt: skip
+"""What every metric of requests reads of usage_logs."""
+
 _UNIT_COLUMNS: Final = {"user": "user_id", "request": "request_id"}
 
 
@@ -91,7 +96,7 @@ def _table(warehouse: Warehouse, scope: Scope, name: str, metric: Metric) -> tup
     if isinstance(source, SqlSource):
         return warehouse.select(source.sql, where), "unit", "at"
     if isinstance(source, EventSource):
-        events = warehouse.table("windsock.metric_events", where)
+        events = with_columns(warehouse.table("windsock.metric_events", where), where, "name", "environment")
         chosen = events.filter(events.name == source.event, events.environment == scope.environment)
         if "attributes" in chosen.columns:
             marked = _compact(chosen.attributes).contains(f'"{OVERRIDDEN}":true')
@@ -107,7 +112,7 @@ def _table(warehouse: Warehouse, scope: Scope, name: str, metric: Metric) -> tup
 
 def _requests(warehouse: Warehouse, scope: Scope, where: str) -> ir.Table:
     """usage_logs, one row per request that used the flag, with the columns the built-in metrics need."""
-    logs = warehouse.table("public.usage_logs", where)
+    logs = with_columns(warehouse.table("public.usage_logs", where), where, *_REQUEST_COLUMNS)
     if "variant" in logs.columns:
         logs = logs.filter(logs.variant.isnull() | (_text(logs.variant) != OVERRIDE))
     ended = logs.latency_ms.notnull()
@@ -149,6 +154,22 @@ def _fields(experiment: Experiment) -> list[str]:
 def _one(condition: ir.Value) -> ir.Value:
     """1 if it holds, 0 if not, and NULL if that is unknown."""
     return ibis.cases((condition, 1.0), (~condition, 0.0))
+
+
+def with_columns(table: ir.Table, where: str, *columns: str) -> ir.Table:
+    """A table that has these columns.
+
+    Args:
+        table: The table.
+        where: The metric or the table, for error messages.
+        columns: The names.
+
+    Raises:
+        ConfigurationError: One is missing.
+    """
+    for column in columns:
+        _column(table, column, where)
+    return table
 
 
 def _column(table: ir.Table, column: str, where: str) -> ir.Value:

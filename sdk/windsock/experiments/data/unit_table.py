@@ -7,10 +7,21 @@ from datetime import datetime, timedelta
 import ibis
 import ibis.expr.types as ir
 
-from windsock.experiments.data.sources import Scope, in_utc
+from windsock.experiments.data.sources import Scope, in_utc, with_columns
 from windsock.experiments.data.warehouse import Warehouse
 from windsock.experiments.metrics import Kind, Metric
 from windsock.experiments.statistics.effects import Columns
+
+_COLUMNS = (
+    "experiment",
+    "version",
+    "environment",
+    "unit",
+    "arm",
+    "allocation",
+    "excluded",
+    "key_fingerprint",
+)
 
 
 def columns_of(name: str, metric: Metric) -> Columns:
@@ -40,7 +51,7 @@ class Moment:
 
 def exposures(warehouse: Warehouse, scope: Scope, version: int) -> ir.Table:
     """The exposures of one version in one environment, with the time in UTC."""
-    table = warehouse.table("windsock.exposures")
+    table = with_columns(warehouse.table("windsock.exposures"), "exposures", *_COLUMNS)
     chosen = table.filter(
         table.experiment == scope.experiment.name,
         table.environment == scope.environment,

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import ibis
 import ibis.expr.types as ir
+from ibis.common.exceptions import TableNotFound
 
-from windsock.disk import check_plain
 from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError, WindsockError
 from windsock.experiments.data.checked_select import checked_select
 from windsock.experiments.data.deadline import STATEMENT_SECONDS, TOO_LONG, deadline
+from windsock.experiments.data.folder import Files, first_line, open_files
+from windsock.experiments.data.our_tables import is_ours, typed
 from windsock.experiments.data.refusals import missing_table, refusal
 from windsock.postgres.urls import check_url
 from windsock.text import did_you_mean, mask_passwords, one_line
@@ -36,8 +38,14 @@ class Backend(Protocol):
     def sql(self, query: str, /, *, schema: object = None) -> ir.Table:
         """A table from a query."""
 
+    def table(self, name: str, /, **database: object) -> ir.Table:
+        """A table by name."""
+
     def list_tables(self) -> list[str]:
         """The names of its tables."""
+
+    def list_databases(self) -> list[str]:
+        """The names of its schemas."""
 
     def to_pyarrow(self, expr: ir.Expr, /) -> Any:
         """Run an expression."""
@@ -62,6 +70,7 @@ class Warehouse:
         as_analyst: Whether statements run as the role `windsock_analyst`, read-only.
         owned: Whether it was opened here, and is closed when the block ends.
         seconds: How long a statement of DuckDB may run; PostgreSQL counts for itself.
+        files: The files that are read, if it is a folder.
     """
 
     backend: Backend
@@ -69,6 +78,7 @@ class Warehouse:
     as_analyst: bool = False
     owned: bool = False
     seconds: float = STATEMENT_SECONDS
+    files: Files | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -103,22 +113,40 @@ class Warehouse:
     def _missing(self, name: str) -> str:
         if self.connection is not None:
             return missing_table(self.connection, name)
+        if self.files is not None:
+            return self.files.missing(name)
         known = sorted(self.backend.list_tables())
         return f"there is no table {name!r}{did_you_mean(name.rpartition('.')[2], known)}"
 
     def find(self, name: str) -> ir.Table | None:
-        """A table, or None if it doesn't exist."""
+        """A table, or None if it doesn't exist.
+
+        Raises:
+            ConfigurationError: It exists, and can't be read.
+            UnreachableError: The warehouse went away.
+        """
         *schema, bare = name.split(".")
-        tries = [{"database": tuple(schema) if len(schema) > 1 else schema[0]}] if schema else [{}]
+        tries: list[dict[str, object]] = [{}]
+        if schema:
+            tries = [{"database": tuple(schema) if len(schema) > 1 else schema[0]}]
         if schema and self.connection is None:  # a folder of files has no schemas
             tries.append({})
         for options in tries:
-            try:
-                return self.backend.table(bare, **options)  # type: ignore[attr-defined]
-            except Exception as error:
-                if self.connection is not None and self.connection.closed:
-                    raise UnreachableError(f"{name}: the database went away") from error
+            with self._failing(name, ""):
+                try:
+                    table = self.backend.table(bare, **options)
+                except TableNotFound:
+                    continue
+                except Exception:
+                    if self.connection is not None or not self._lacks(options.get("database")):
+                        raise
+                    continue
+            return typed(table) if self.connection is None and is_ours(name) else table
         return None
+
+    def _lacks(self, schema: object) -> bool:
+        """Whether there is no such schema, which not every backend calls a table that isn't found."""
+        return isinstance(schema, str) and schema not in self.backend.list_databases()
 
     def select(self, sql: str, where: str) -> ir.Table:
         """A table from a declared SELECT.
@@ -189,7 +217,7 @@ class Warehouse:
         """A table that several queries read; computed once, unless that would write to a database."""
         if self.backend.name != "duckdb" or not self.owned:
             return table
-        with self._failing("units", ""):
+        with self._failing("units", self.sql(table)):
             return self.backend.create_table("windsock_units", table, temp=True, overwrite=True)
 
     def now(self) -> datetime:
@@ -210,21 +238,31 @@ class Warehouse:
         try:
             with deadline(running, self.seconds):
                 yield
+            self._check_files()
         except WindsockError:
             raise
         except Exception as error:  # every driver has its own error classes
             if self.connection is not None and self.connection.closed:
                 raise UnreachableError(f"{where}: the database went away: {_reason(error)}") from error
+            self._check_files()
             reason = _reason(error)
+            if self.files is not None:
+                reason = self.files.blamed(error, query) + reason
             if self.connection is not None and isinstance(error, type(self.connection).Error):
                 reason = refusal(self.connection, error, query)
             raise ConfigurationError(f"{where}: {reason}") from error
+
+    def _check_files(self) -> None:
+        if self.files is not None:
+            self.files.check_unchanged()
 
 
 def _reason(error: Exception) -> str:
     """What a driver says, without the query that DuckDB quotes."""
     if type(error).__name__ == "InterruptException":
         return TOO_LONG
+    if "CSV" in str(error):
+        return first_line(error)
     text = (
         str(error).partition("\nLINE ")[0] if "Error: " in str(error) else str(error).strip().split("\n")[0]
     )
@@ -327,35 +365,11 @@ def open_folder(folder: Path, *, memory: str | None = None) -> Warehouse:
         memory: DuckDB's memory limit, such as `4GB`; by default DuckDB's own, most of the machine's memory.
 
     Raises:
-        UnreachableError: There is no such folder, or a table in it is not a file.
+        UnreachableError: There is no such folder, or a file in it can't be read.
         ConfigurationError: It has no table.
     """
-    if not folder.is_dir():
-        raise UnreachableError(f"{folder}: there is no such folder")
-    backend = ibis.duckdb.connect(**({"memory_limit": memory} if memory else {}))
-    backend.raw_sql("set TimeZone = 'UTC'")
-    backend.raw_sql(f"set allowed_directories = ['{str(folder.resolve()).replace(chr(39), chr(39) * 2)}/']")
-    found = 0
-    for path in sorted(folder.resolve().iterdir()):
-        name = path.stem.rpartition(".")[2] or path.stem
-        if path.is_dir() and (parts := list(path.glob("*.parquet"))):
-            for part in parts:
-                check_plain(part)
-            backend.read_parquet(str(path / "*.parquet"), table_name=path.name)
-        elif path.suffix == ".parquet":
-            check_plain(path)
-            backend.read_parquet(str(path), table_name=name)
-        elif path.suffix == ".csv":
-            check_plain(path)
-            backend.read_csv(str(path), table_name=name)
-        else:
-            continue
-        found += 1
-    if not found:
-        raise ConfigurationError(f"{folder}: has no .parquet or .csv file")
-    backend.raw_sql("set enable_external_access = false")
-    backend.raw_sql("set lock_configuration = true")
-    return Warehouse(backend, owned=True)
+    backend, files = open_files(folder, memory)
+    return Warehouse(backend, owned=True, files=files)
 
 
 def _schema(connection: "psycopg.Connection", query: str) -> ibis.Schema:
