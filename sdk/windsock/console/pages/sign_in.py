@@ -21,7 +21,7 @@ _PER_SECOND = 1.0
 _THREADS = 2
 """Sign-ins at once: an identity provider that hangs must hold up nobody who is signed in."""
 
-_REFUSED = "This token is not in use. Ask an admin for one: `windsock token make NAME --role editor`"
+_REFUSED = "This token is not in use. Ask an administrator for another one."
 
 
 def add(app: FastAPI, door: ConsoleDoor) -> None:
