@@ -411,6 +411,9 @@ class Stopping:
     def __str__(self) -> str:
         raise self.error
 
+    def __bool__(self) -> bool:
+        raise self.error
+
 
 def nested_list(depth: int) -> list[object]:
     inner: list[object] = []
@@ -440,6 +443,16 @@ def test_a_text_that_raises_what_would_stop_a_service_stops_nothing(serve: Serve
     for attribute in (stopping, [stopping], {"tier": stopping}, (stopping,)):
         assert Teacher.for_user("ann", tier=attribute).rerank_top_n == 3
         assert asyncio.run(Teacher.afor_user("ann", tier=attribute)).rerank_top_n == 3
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_a_key_among_the_attributes_that_raises_is_no_user(serve: Serve, served) -> None:
+    if served:
+        serve({"teacher": object_flag({"base": {"rerank_top_n": 7}}, "base", None)})
+    view = Teacher.for_user(None, targetingKey=Stopping(SystemExit))
+    assert view.rerank_top_n == (7 if served else 3)
+    view = asyncio.run(Teacher.afor_user(None, targetingKey=Stopping(SystemExit)))
+    assert view.rerank_top_n == (7 if served else 3)
 
 
 def test_somebody_who_interrupts_is_heard(serve: Serve) -> None:

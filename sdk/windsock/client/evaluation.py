@@ -115,7 +115,7 @@ class Evaluation:
     def _given(self, targeting_key: object, attributes: dict[str, Any]) -> EvaluationContext:
         """The complete context; merging the other contexts into it in the client has no effect."""
         given = self.context(targeting_key, attributes)
-        return EvaluationContext(given.pop("targetingKey", None), given)
+        return EvaluationContext(key_text(given.pop("targetingKey", None)), given)
 
     def details(
         self, kind: FlagType, flag_key: str, default: Any, targeting_key: object, attributes: dict[str, Any]
