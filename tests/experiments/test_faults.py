@@ -286,3 +286,22 @@ def test_spark_tells_a_missing_table_from_one_that_cannot_be_read(spark, data) -
     spark.sql("create or replace temporary view middle as select 1 as b")
     with pytest.raises(ConfigurationError, match="broken: "):
         warehouse.find("broken")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (float("inf"), "has NaN, or values that are infinite or too large to square"),
+        (float("nan"), "has NaN, or values that are infinite or too large to square"),
+        (1e200, "has NaN, or values that are infinite or too large to square"),
+        (1e-200, "has values that are too small to square; give them in a smaller unit"),
+        (5e-324, "has values that are too small to square; give them in a smaller unit"),
+    ],
+)
+def test_values_without_a_variance_are_refused(flags, data, value, said) -> None:
+    rows = experiment_rows(40)
+    for each in rows.metric_events:
+        each["value"] = value
+    with engines.parquet(rows, data) as warehouse, pytest.raises(ConfigurationError) as refused:
+        analyze("cheaper_model", warehouse, flags=flags, now=NOW)
+    assert re.search(rf"metric revenue: arm (control|cheaper) {said}", str(refused.value))

@@ -26,6 +26,9 @@ from windsock.experiments.statistics.calendar import COUNTS
 from windsock.experiments.statistics.effects import Columns
 from windsock.experiments.statistics.moments import ShiftedSums
 
+_SMALLEST: Final = 1e-290
+"""A sum of squares below it has lost digits, or is 0: the smallest normal number is 2e-308."""
+
 _FAR: Final = 1e-3
 """A variance below this fraction of the squared mean is recomputed around the mean."""
 
@@ -347,6 +350,12 @@ def _check_finite(rows: list[Row], columns: Columns, where: str) -> None:
                 f"{where}: arm {row['arm']} has NaN, or values that are infinite or too large to square; "
                 "leave them out in the source, or declare a cap"
             )
+        for each in columns.names:
+            if float(str(row[f"s__{each}"])) and float(str(row[f"p__{each}__{each}"])) < _SMALLEST:
+                raise ConfigurationError(
+                    f"{where}: arm {row['arm']} has values that are too small to square; give them in a "
+                    "smaller unit"
+                )
 
 
 def _arm_sums(row: Row, name: str, columns: Columns, shifts: Mapping[str, float]) -> ArmSums:
