@@ -123,6 +123,21 @@ def test_the_console_is_served_beside_them_with_a_token_that_ends_with_them(fold
     assert [token["revoked_at"] is None for token in json.loads(listed)] == [False]
 
 
+def test_a_database_that_died_meanwhile_is_one_message_at_the_end(folder, start):
+    write(folder, {"oven": TEACHER})
+    (folder / "kitchen.py").write_text(SERVICE)
+    process = start("dev", "--settings", "kitchen:Oven", "--port", "0", "--no-open")
+    next(line for line in process.stderr if line.startswith("the mirror follows "))
+    pid = int((folder / ".windsock" / "postgres" / "postmaster.pid").read_text().split()[0])
+    os.kill(pid, signal.SIGQUIT)
+    next(line for line in process.stderr if "cannot be reached" in line)
+    process.terminate()
+    _, rest = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 4
+    assert "Traceback" not in rest
+    assert "windsock: the database cannot be reached" in rest
+
+
 def test_a_signal_in_the_middle_of_the_start_leaves_nothing(folder, start):
     process = start("dev")
     assert eventually((folder / ".windsock" / "postgres" / "PG_VERSION").exists)

@@ -104,10 +104,12 @@ def _console(classes: tuple[type[Settings], ...], folder: Path, url: str, port: 
     from windsock.console.serving import beside  # noqa: PLC0415 - likewise
 
     name = f"dev {datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
-    with connect(url) as connection, beside(Console(classes, folder, url), port) as page:
+    with beside(Console(classes, folder, url), port) as page:
         note(f"the console is at {page}; sign in with")
-        note(create_token(connection, name, Role.ADMIN))
+        with connect(url) as connection:
+            note(create_token(connection, name, Role.ADMIN))
         try:
             yield page
         finally:
-            revoke_token(connection, name)
+            with connect(url) as connection:  # the first may not have lasted as long
+                revoke_token(connection, name)
