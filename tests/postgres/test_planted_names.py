@@ -115,6 +115,7 @@ def test_each_function_is_called_with_its_schema(name):
     assert calls.bare == []
 
 
+@pytest.mark.slow
 def test_no_operator_is_a_planted_one(make_database, migrated_template):
     """The planner is asked as a role that may run none of the planted functions."""
     with connect(make_database(migrated_template)) as connection:
@@ -147,6 +148,7 @@ def test_no_operator_is_a_planted_one(make_database, migrated_template):
     assert asked >= 100
 
 
+@pytest.mark.slow
 def test_who_migrates_runs_no_code_of_a_role_that_may_create_in_public(empty_database):
     heard = []
     with connect(empty_database) as connection:
