@@ -335,6 +335,26 @@ def typed(given: "Teacher | None"):
     assert ("teacher", "k", "read", "a.py", 15) in uses
 
 
+def test_a_name_of_a_class_hides_no_import_from_its_methods(tmp_path):
+    source = """\
+from windsock import Settings, feature, heal
+class Teacher(Settings):
+    k: int = 3
+class Service:
+    def feature(self):
+        return feature("method")
+    later = lambda self: feature("lambda")
+    class Inner:
+        def heal(self, teacher: Teacher):
+            return heal(teacher, lambda given: given.k)
+class Flags:
+    feature = feature("until then")
+"""
+    _, uses = written(tmp_path, {"a.py": source})
+    assert {flag for flag, _, kind, _, _ in uses if kind == "feature"} == {"method", "lambda", "until then"}
+    assert ("teacher", "k", "read", "a.py", 10) in uses
+
+
 @pytest.mark.slow
 def test_a_thousand_files_that_use_flags_take_seconds(tmp_path):
     files = {

@@ -22,10 +22,12 @@ class NameScope:
         names: The names that it binds, each with the dotted names of what it may refer to.
         steps: Its assignments, attributes, calls and inner scopes, in the order in which they are written; an
             inner scope comes after its decorators, bases, defaults and annotations.
+        is_class: Whether it is a class's, whose names the scopes inside it don't see.
     """
 
     names: Mapping[str, frozenset[str]]
     steps: tuple[ast.AST, ...]
+    is_class: bool
 
 
 def scope_of(node: ast.AST) -> NameScope:
@@ -44,7 +46,7 @@ def scope_of(node: ast.AST) -> NameScope:
         for name, target in _bindings(each):
             bound.setdefault(name, set()).add(target)
     names = {name: frozenset(targets) for name, targets in bound.items() if name not in outside}
-    return NameScope(names, tuple(steps))
+    return NameScope(names, tuple(steps), isinstance(node, ast.ClassDef))
 
 
 def dotted(node: ast.expr, scopes: Iterable[NameScope]) -> frozenset[str]:
@@ -60,10 +62,19 @@ def dotted(node: ast.expr, scopes: Iterable[NameScope]) -> frozenset[str]:
         node = node.value
     if not isinstance(node, ast.Name):
         return frozenset()
-    first = next((scope.names[node.id] for scope in scopes if node.id in scope.names), None)
-    if first is None:
-        first = frozenset({f"builtins.{node.id}"} if node.id in _BUILTINS else ())
+    first = _meanings(node.id, scopes)
     return frozenset(f"{each}{rest}" for each in first) if rest else first
+
+
+def _meanings(name: str, scopes: Iterable[NameScope]) -> frozenset[str]:
+    found: frozenset[str] = frozenset()
+    for depth, scope in enumerate(scopes):
+        if name not in scope.names or (scope.is_class and depth):
+            continue
+        found |= scope.names[name]
+        if not scope.is_class:  # a class's body reads the outer name until it binds its own
+            return found
+    return found | {f"builtins.{name}"} if name in _BUILTINS else found
 
 
 def _own(node: ast.AST) -> Iterator[ast.AST]:
