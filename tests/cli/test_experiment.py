@@ -34,6 +34,17 @@ def test_status_is_a_table_of_80_columns(declared, windsock) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+def test_status_needs_no_flag_files(declared, windsock, tmp_path) -> None:
+    whole = windsock("experiment", "status", "cheaper_model", "--data", "data", "--at", NOW)
+    (tmp_path / "flagd" / "other.flagd.json").write_text('{"flags": {')
+    done = windsock("experiment", "status", "cheaper_model", "--data", "data", "--at", NOW)
+    assert (done.returncode, done.stderr) == (0, "")
+    ended = "cheaper_model doesn't run now. To run it again, give its document a new version. "
+    text = " ".join(whole.stdout.split())
+    assert ended in text
+    assert " ".join(done.stdout.split()) == text.replace(ended, "")
+
+
 def test_json_holds_the_decision_and_its_snapshot(declared, windsock, tmp_path) -> None:
     done = windsock("experiment", "status", "cheaper_model", "--data", "data", "--at", NOW, "--json")
     read = json.loads(done.stdout)

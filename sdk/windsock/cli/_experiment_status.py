@@ -11,6 +11,7 @@ from windsock.cli._experiment_arguments import Flags, Name
 from windsock.cli._experiment_options import Data, Environment, Now, moment, place
 from windsock.cli._lines import Grid, console_of, print_grid, print_lines
 from windsock.cli._say import print_json
+from windsock.errors import WindsockError
 from windsock.experiments.comparison import Comparison, ComparisonOutcome, MetricRole
 from windsock.experiments.decision import trusted
 from windsock.experiments.documents import HandWritten
@@ -85,11 +86,15 @@ def lines(result: Result) -> Iterator[str]:
 
 
 def ended(result: Result, flags: Path) -> Iterator[str]:
-    """That it doesn't run, where its arms are in a flag, and what makes it run."""
+    """If its arms are in a flag that doesn't run: that, and what makes it run. Nothing if a file can't be read."""
     experiment = result.analysis.declared.experiment
     if experiment.are_profiles or isinstance(experiment, HandWritten):
         return
-    if running(experiment, flag_set(flag_files(flags)).flags) is None:
+    try:
+        flag = running(experiment, flag_set(flag_files(flags)).flags)
+    except WindsockError:  # `windsock lint` says what is wrong with a flag file
+        return
+    if flag is None:
         if any(result.analysis.ratio.counts.values()):
             yield f"{experiment.name} doesn't run now. To run it again, give its document a new version."
         else:
