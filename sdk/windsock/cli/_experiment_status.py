@@ -86,7 +86,7 @@ def lines(result: Result) -> Iterator[str]:
 
 
 def ended(result: Result, flags: Path) -> Iterator[str]:
-    """If its arms are in a flag that doesn't run: that, and what makes it run. Nothing if a file can't be read."""
+    """Say that no flag runs it, unless its arms are profiles or a flag file can't be read."""
     experiment = result.analysis.declared.experiment
     if experiment.are_profiles or isinstance(experiment, HandWritten):
         return
