@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from windsock.experiments.holdouts import Holdouts
 from windsock.experiments.reading import read_declared
 from windsock.experiments.running.checking import problems
 from windsock.experiments.running.compiling import compiled, flag_key
-from windsock.experiments.running.starting import started, stopped
+from windsock.experiments.running.starting import difference, started, stopped
 from windsock.flagfiles.files import FlagFile, read_files
 from windsock.flagfiles.sets import flag_set
 from windsock.lint import linter
@@ -145,8 +146,43 @@ def test_a_feature_carries_an_experiment_and_is_itself_again_afterwards(tmp_path
     assert set(arms_of(running, "rag").values()) == {"control", "indexing"}
     assert flag_set(start(experiment, running)).flags["rag"].same_as(flag_set(running).flags["rag"])
     ended = flag_set(stopped(experiment, running)).flags
-    assert ended["rag"].same_as(flag_set(files).flags["rag"])
+    assert ended["rag"].metadata == {"ended.cheaper_model": 1}
+    assert replace(ended["rag"], metadata={}).same_as(flag_set(files).flags["rag"])
     assert ended["other"].same_as(flag_set(files).flags["other"])
+
+
+def test_a_features_own_metadata_outlasts_an_experiment(tmp_path):
+    own = {"owner": "ada", "expires": "2027-01-01"}
+    feature = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
+    write_flags(tmp_path / "rag.flagd.json", {"rag": feature | {"metadata": own}})
+    experiment = declared(feature="rag", arms={"control": False, "indexing": True}, segments=["country"])
+    running = start(experiment, read_files([tmp_path]))
+    assert flag_set(start(experiment, running)).flags["rag"].same_as(flag_set(running).flags["rag"])
+    assert own.items() <= flag_set(running).flags["rag"].metadata.items()
+    metadata = flag_set(stopped(experiment, running)).flags["rag"].metadata
+    assert metadata == own | {"ended.cheaper_model": 1}
+
+
+@pytest.mark.parametrize("changed", [{}, {"feature": "rag", "arms": {"control": False, "on": True}}])
+def test_a_version_that_ended_is_not_started_again(tmp_path, changed):
+    """What everybody gets may have changed, and rows of before and after can't be told apart."""
+    feature = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
+    write_flags(tmp_path / "rag.flagd.json", {"rag": feature})
+    first, other = declared(**changed), declared("other", **changed)
+    second = declared(version=2, reason="another base", **changed)
+    files = stopped(first, start(first, read_files([tmp_path])))
+    files = stopped(other, start(other, files))
+    for ended, version in (first, 1), (other, 1), (second, 2):
+        if ended is second:
+            files = start(second, files)
+            assert difference(second, flag_set(files).flags, NONE) is None
+            files = stopped(second, files)
+        with pytest.raises(
+            ConfigurationError, match=rf"version {version} has ended.*`version: {version + 1}`"
+        ):
+            start(ended, files)
+    with pytest.raises(ConfigurationError, match="version 2 has ended"):
+        start(first, files)
 
 
 @pytest.mark.skipif(flagd_binary() is None, reason="needs the flagd server: set FLAGD_BIN")
@@ -217,7 +253,7 @@ def test_from_a_document_to_a_running_flag_and_back(project):
     assert "version: 2" in refused.stderr
     assert run(project, "experiment", "stop", "cheaper_model").returncode == 0
     flag = flag_set(read_files([project / "flagd"])).flags["teacher.experiment"]
-    assert (flag.targeting, dict(flag.metadata)) == (None, {})
+    assert (flag.targeting, dict(flag.metadata)) == (None, {"ended.cheaper_model": 1})
 
 
 def test_lint_says_what_is_wrong_with_an_experiment_in_every_format(project, monkeypatch, capsys):

@@ -35,10 +35,21 @@ GROUP_STOP: Final = "group_stop"
 GROUP: Final = "exclusion_group"
 """Metadata that reserves an experiment's slot, so that no other experiment in the group gets it."""
 
+_METADATA: Final = frozenset({EXPERIMENT, VERSION, UNIT, FIELDS, SEGMENTS, GROUP, GROUP_START, GROUP_STOP})
+
 
 def flag_key(experiment: Experiment) -> str:
     """The key of the flag that runs an experiment."""
     return experiment.feature or f"{experiment.settings}{EXPERIMENT_FLAG}"
+
+
+def own_metadata(metadata: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """A flag's metadata without what the experiment that runs on it says there."""
+    return {
+        name: value
+        for name, value in metadata.items()
+        if name not in _METADATA and not name.startswith(ALLOCATION)
+    }
 
 
 def compiled(

@@ -17,6 +17,7 @@ from windsock.experiments.running.compiling import (
     Slot,
     compiled,
     flag_key,
+    own_metadata,
 )
 from windsock.flag_names import SUFFIXES
 from windsock.flagfiles.editing import redefined
@@ -31,6 +32,9 @@ from windsock.settings.arms import EXPERIMENT, VERSION
 from windsock.settings.declaration import Declaration
 
 _GATES: Final = ("traffic.", "group.")
+
+_ENDED: Final = "ended."
+"""Metadata of a flag: ``ended.<experiment>`` is the newest version of it that was stopped."""
 
 
 def flag_files(folder: Path) -> tuple[FlagFile, ...]:
@@ -77,13 +81,14 @@ def started(
         folder: Where to create a file if no file has the experiment's flag.
 
     Raises:
-        ConfigurationError: Another experiment runs on the flag, a change needs a new version, or the
-            exclusion group is full.
+        ConfigurationError: Another experiment runs on the flag, the version has ended, a change needs a new
+            one, or the exclusion group is full.
     """
     flags = flag_set(files).flags
     key = flag_key(experiment)
     now = flags.get(key)
     _check_free(experiment, now)
+    _check_not_ended(experiment, now)
     body = _body(experiment, flags, holdouts)
     if now is not None and _runs(now):
         _check_version(experiment, content(now), body)
@@ -95,6 +100,8 @@ def started(
 
 def stopped(experiment: Experiment, files: Sequence[FlagFile]) -> tuple[FlagFile, ...]:
     """Return the flag files with the experiment stopped: everybody gets the flag's default.
+
+    The flag's metadata keeps which version ended, so that it isn't started again.
 
     Raises:
         ConfigurationError: It isn't running.
@@ -112,7 +119,8 @@ def stopped(experiment: Experiment, files: Sequence[FlagFile]) -> tuple[FlagFile
             for name, value in now.variants.items()
             if name not in experiment.arms or name == now.default_variant
         }
-    return redefined(files, key, kept)
+    ended = {f"{_ENDED}{experiment.name}": now.metadata.get(VERSION, 1)}
+    return redefined(files, key, {**kept, "metadata": {**own_metadata(now.metadata), **ended}})
 
 
 def running(experiment: Experiment, flags: Mapping[str, Flag]) -> Flag | None:
@@ -143,12 +151,15 @@ def _body(experiment: Experiment, flags: Mapping[str, Flag], holdouts: Holdouts)
         whole = content(now)
         assert isinstance(whole, dict)  # noqa: S101 - what a flag is
         feature = {k: v for k, v in whole.items() if not (_runs(now) and k in ("targeting", "metadata"))}
-    return compiled(
+    body = compiled(
         experiment,
         holdout=holdouts.share_of(experiment),
         slot=_slot(experiment, flags),
         feature=feature,
     )
+    metadata = body["metadata"]
+    assert isinstance(metadata, dict)  # noqa: S101 - as compiled
+    return {**body, "metadata": {**own_metadata(now.metadata if now else {}), **metadata}}
 
 
 def _runs(flag: Flag) -> bool:
@@ -163,6 +174,16 @@ def _check_free(experiment: Experiment, now: Flag | None) -> None:
         what = f"the experiment {other!r}" if other else "one that nobody declared"
         raise ConfigurationError(
             f"{experiment.name}: {now.key} runs {what}, and one runs at a time; stop that one first"
+        )
+
+
+def _check_not_ended(experiment: Experiment, now: Flag | None) -> None:
+    """Refuse a version that ended: its old rows couldn't be told from new ones, over another base."""
+    ended = now.metadata.get(f"{_ENDED}{experiment.name}") if now is not None else None
+    if isinstance(ended, int | float) and experiment.version <= ended:
+        raise ConfigurationError(
+            f"{experiment.name}: version {int(ended)} has ended, and what everybody gets may have changed "
+            f"since; to run it again, write `version: {int(ended) + 1}` and a `reason`"
         )
 
 
