@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,27 @@ def test_an_authors_name_does_not_end_a_commit(git, tmp_path, monkeypatch, autho
     git("commit", "-qm", "two")
     [commit] = Repository(tmp_path / "service").commits([Path("flagd")], 10)
     assert (commit.author, commit.subject) == (author, "two")
+
+
+@pytest.mark.parametrize(
+    ("written", "date"),
+    [
+        ("@1700000000 +0200", "2023-11-15T00:13:20+02:00"),
+        ("@0 +9999", "1970-01-01T00:00:00+00:00"),
+        ("@1700000000 +2400", "1970-01-01T00:00:00+00:00"),
+        ("@253402300800 +0000", "1970-01-01T00:00:00+00:00"),
+        ("@253402300800 -1200", "1970-01-01T00:00:00+00:00"),
+        ("@99999999999999 +0000", "1970-01-01T00:00:00+00:00"),
+    ],
+)
+def test_a_commits_date_can_be_read_whatever_its_author_wrote(git, tmp_path, written, date):
+    """The console's pages show it in UTC."""
+    flag_file(tmp_path, "a.flagd.json")
+    git("add", "-A")
+    git("commit", "-qm", "two", at=written)
+    [commit] = Repository(tmp_path / "service").commits([Path("flagd")], 10)
+    assert datetime.fromisoformat(commit.date).astimezone(UTC)
+    assert commit.date == date
 
 
 @pytest.mark.parametrize(

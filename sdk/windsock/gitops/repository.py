@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -20,10 +21,15 @@ _OPTIONS: Final = ("--literal-pathspecs", "--no-optional-locks", "-c", "safe.bar
 _PLAIN_FILES: Final = ("100644", "100755")
 """The modes of files in a tree; 120000 is a link, 160000 a submodule."""
 
+_NO_DATE: Final = "1970-01-01T00:00:00+00:00"
+
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One commit that touched flag files: its full hash, author's date (ISO 8601), author and subject."""
+    """One commit that touched flag files: its full hash, author's date (ISO 8601), author and subject.
+
+    A date that Python can't represent in UTC, such as one in the year 10000, is given as 1970-01-01.
+    """
 
     revision: str
     date: str
@@ -112,7 +118,10 @@ class Repository:
         form = "--format=%H%x00%aI%x00%an%x00%s"
         listed = self._text("log", "-z", form, f"--max-count={limit}", "--", *map(str, paths))
         parts = listed.split("\0")
-        return tuple(Commit(*parts[start : start + 4]) for start in range(0, len(parts) - 3, 4))
+        return tuple(
+            Commit(parts[start], _date(parts[start + 1]), *parts[start + 2 : start + 4])
+            for start in range(0, len(parts) - 3, 4)
+        )
 
     def parent(self, revision: str) -> str | None:
         """The first parent of a commit; None if it has none, or the shallow clone doesn't include it."""
@@ -308,3 +317,12 @@ def _revision_hint(path: Path) -> str:
     except WindsockError:
         return ""
     return f", but a Git revision; to compare with it, write --against {path}"
+
+
+def _date(text: str) -> str:
+    """A commit's date as Git prints it, which may be anything that its author wrote."""
+    try:
+        datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return _NO_DATE
+    return text
