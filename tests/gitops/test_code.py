@@ -335,6 +335,17 @@ def typed(given: "Teacher | None"):
     assert ("teacher", "k", "read", "a.py", 15) in uses
 
 
+def test_a_variable_of_a_comprehension_hides_no_import_outside_of_it(tmp_path):
+    source = """\
+from windsock import feature
+def listed(flags):
+    names = [feature.name for feature in flags] + [number for number, (feature, *_) in flags]
+    return feature("listed"), {feature: 1 for feature in flags}, any(feature for feature in flags)
+"""
+    _, uses = written(tmp_path, {"a.py": source})
+    assert {(flag, kind) for flag, _, kind, _, _ in uses} == {("listed", "feature")}
+
+
 def test_a_name_of_a_class_hides_no_import_from_its_methods(tmp_path):
     source = """\
 from windsock import Settings, feature, heal

@@ -38,9 +38,14 @@ def scope_of(node: ast.AST) -> NameScope:
     for argument in ast.iter_child_nodes(getattr(node, "args", node)):
         if isinstance(argument, ast.arg):
             bound[argument.arg] = {f"{_LOCAL}.{argument.arg}"}
+    inner: set[ast.AST] = set()
     for each in _own(node):
         if isinstance(each, _STEPS):
             steps.append(each)
+        if isinstance(each, ast.comprehension):
+            inner.update(ast.walk(each.target))  # its variables are its own
+        if each in inner:
+            continue
         if isinstance(each, (ast.Global, ast.Nonlocal)):
             outside.update(each.names)
         for name, target in _bindings(each):
