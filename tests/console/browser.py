@@ -74,5 +74,6 @@ def visits(page, paths):
         if (field := page.locator("[id='f:temperature']")).count():
             field.fill("1.3")
         if (found := page.locator("button", has_text=button)).count() and found.first.is_enabled():
-            found.first.click()
+            with page.expect_navigation():  # a click doesn't wait for the answer
+                found.first.click()
             yield name
