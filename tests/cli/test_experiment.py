@@ -55,6 +55,22 @@ def test_json_holds_the_decision_and_its_snapshot(declared, windsock, tmp_path) 
     assert again.stdout.splitlines()[0] == "Ship cheaper of cheaper_model: win"
 
 
+def test_status_of_a_version_that_ended_without_a_unit_asks_for_a_new_one(
+    declared, windsock, tmp_path
+) -> None:
+    others = many(10, costs={"control": 0.02, "cheaper": 0.015})
+    for exposure in others.exposures:
+        exposure["experiment"] = "another"
+    (tmp_path / "others").mkdir()
+    with engines.parquet(others, tmp_path / "others"):
+        pass
+    status = ("experiment", "status", "cheaper_model", "--data", "others", "--at", NOW)
+    assert "doesn't run yet: `windsock experiment start" in windsock(*status).stdout.replace("\n", " ")
+    for verb in ("start", "stop"):
+        assert windsock("experiment", verb, "cheaper_model").returncode == 0
+    assert "give its document a new version." in windsock(*status).stdout.replace("\n", " ")
+
+
 def test_decide_writes_a_commit_message_and_a_snapshot(declared, windsock) -> None:
     options = ("--data", "data", "--at", NOW, "--snapshot", "made.json")
     done = windsock("experiment", "decide", "cheaper_model", *options)

@@ -19,7 +19,7 @@ from windsock.experiments.reporting.left_out import left_out
 from windsock.experiments.reporting.summary import as_data
 from windsock.experiments.result import Result, analyze
 from windsock.experiments.running.hand_written import declared_or_running
-from windsock.experiments.running.starting import flag_files, running
+from windsock.experiments.running.starting import flag_files, has_ended, running
 from windsock.experiments.segments import Segment, segments
 from windsock.experiments.wording import (
     SEGMENTS_NOTE,
@@ -91,11 +91,11 @@ def ended(result: Result, flags: Path) -> Iterator[str]:
     if experiment.are_profiles or isinstance(experiment, HandWritten):
         return
     try:
-        flag = running(experiment, flag_set(flag_files(flags)).flags)
+        served = flag_set(flag_files(flags)).flags
     except WindsockError:  # `windsock lint` says what is wrong with a flag file
         return
-    if flag is None:
-        if any(result.analysis.ratio.counts.values()):
+    if running(experiment, served) is None:
+        if has_ended(experiment, served) or any(result.analysis.ratio.counts.values()):
             yield f"{experiment.name} doesn't run now. To run it again, give its document a new version."
         else:
             yield f"{experiment.name} doesn't run yet: `windsock experiment start {experiment.name}`."

@@ -129,6 +129,11 @@ def running(experiment: Experiment, flags: Mapping[str, Flag]) -> Flag | None:
     return None if now is None or now.metadata.get(EXPERIMENT) != experiment.name else now
 
 
+def has_ended(experiment: Experiment, flags: Mapping[str, Flag]) -> bool:
+    """Whether the experiment's version ran and was stopped, so that it can't be started again."""
+    return experiment.version <= _ended_version(experiment, flags.get(flag_key(experiment)))
+
+
 def difference(experiment: Experiment, flags: Mapping[str, Flag], holdouts: Holdouts) -> str | None:
     """How the running flag differs from the document; None if it doesn't, or if the experiment isn't running.
 
@@ -179,12 +184,17 @@ def _check_free(experiment: Experiment, now: Flag | None) -> None:
 
 def _check_not_ended(experiment: Experiment, now: Flag | None) -> None:
     """Refuse a version that ended: its old rows couldn't be told from new ones, over another base."""
-    ended = now.metadata.get(f"{_ENDED}{experiment.name}") if now is not None else None
-    if isinstance(ended, int | float) and experiment.version <= ended:
+    ended = _ended_version(experiment, now)
+    if experiment.version <= ended:
         raise ConfigurationError(
-            f"{experiment.name}: version {int(ended)} has ended, and what everybody gets may have changed "
-            f"since; to run it again, write `version: {int(ended) + 1}` and a `reason`"
+            f"{experiment.name}: version {ended} has ended, and what everybody gets may have changed "
+            f"since; to run it again, write `version: {ended + 1}` and a `reason`"
         )
+
+
+def _ended_version(experiment: Experiment, flag: Flag | None) -> int:
+    ended = flag.metadata.get(f"{_ENDED}{experiment.name}") if flag is not None else None
+    return int(ended) if isinstance(ended, int | float) else 0
 
 
 def _check_version(experiment: Experiment, now: JsonValue, body: dict[str, JsonValue]) -> None:
