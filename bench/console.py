@@ -236,8 +236,8 @@ def report(found: dict[str, Timed], users: int, load: float) -> str:
 Asked: the first answer within {ASKED_MS} ms on two cores, no page above {ASKED_BYTES // 1000} kB.
 Seed {SEED}; {PROFILES} profiles, {USAGE:,} requests in 30 days, {CHANGES:,} changes, {FLAGS} flags.
 Milliseconds until the first byte, over HTTP; processor time is that of the console and PostgreSQL together,
-which other work on the machine changes little. A person signs in a
-second after the start, and a form is sent a second after it was opened.
+which other work on the machine changes little. A person signs in a second after the start, and a form is sent
+a second after it was opened.
 {os.cpu_count()} cores, Python {platform.python_version()}; load average before: {load:.1f}.
 
 | page | first request | later, median | later, worst | processor time | kB |
