@@ -185,6 +185,18 @@ def test_a_version_that_ended_is_not_started_again(tmp_path, changed):
         start(first, files)
 
 
+def test_a_variant_of_the_features_own_that_is_an_arm_outlasts_the_experiment(tmp_path):
+    feature = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
+    write_flags(tmp_path / "rag.flagd.json", {"rag": feature})
+    files = read_files([tmp_path])
+    experiment = declared(feature="rag", arms={"off": False, "on": True})
+    running = start(experiment, files)
+    assert set(arms_of(running, "rag").values()) == {"on", "off"}
+    again = start(experiment, running)
+    assert flag_set(again).flags["rag"].same_as(flag_set(running).flags["rag"])
+    assert dict(flag_set(stopped(experiment, again)).flags["rag"].variants) == feature["variants"]
+
+
 @pytest.mark.skipif(flagd_binary() is None, reason="needs the flagd server: set FLAGD_BIN")
 def test_the_real_server_gives_every_unit_the_same_arm(tmp_path):
     holdouts = Holdouts(holdouts={"winter": 0.1})

@@ -35,7 +35,12 @@ GROUP_STOP: Final = "group_stop"
 GROUP: Final = "exclusion_group"
 """Metadata that reserves an experiment's slot, so that no other experiment in the group gets it."""
 
-_METADATA: Final = frozenset({EXPERIMENT, VERSION, UNIT, FIELDS, SEGMENTS, GROUP, GROUP_START, GROUP_STOP})
+OWN_ARMS: Final = "own_arms"
+"""Metadata of a feature: a JSON list of the arms that were its variants before, and stay so afterwards."""
+
+_METADATA: Final = frozenset(
+    {EXPERIMENT, VERSION, UNIT, FIELDS, SEGMENTS, GROUP, GROUP_START, GROUP_STOP, OWN_ARMS}
+)
 
 
 def flag_key(experiment: Experiment) -> str:

@@ -13,6 +13,7 @@ from windsock.experiments.running.compiling import (
     GROUP,
     GROUP_START,
     GROUP_STOP,
+    OWN_ARMS,
     WEIGHTS,
     Slot,
     compiled,
@@ -117,7 +118,9 @@ def stopped(experiment: Experiment, files: Sequence[FlagFile]) -> tuple[FlagFile
         kept["variants"] = {
             name: value
             for name, value in now.variants.items()
-            if name not in experiment.arms or name == now.default_variant
+            if name not in experiment.arms
+            or name == now.default_variant
+            or name in _own_arms(experiment, now)
         }
     ended = {f"{_ENDED}{experiment.name}": now.metadata.get(VERSION, 1)}
     return redefined(files, key, {**kept, "metadata": {**own_metadata(now.metadata), **ended}})
@@ -164,7 +167,22 @@ def _body(experiment: Experiment, flags: Mapping[str, Flag], holdouts: Holdouts)
     )
     metadata = body["metadata"]
     assert isinstance(metadata, dict)  # noqa: S101 - as compiled
+    if own := _own_arms(experiment, now):
+        metadata[OWN_ARMS] = json.dumps(own)
     return {**body, "metadata": {**own_metadata(now.metadata if now else {}), **metadata}}
+
+
+def _own_arms(experiment: Experiment, now: Flag | None) -> list[str]:
+    """The arms that the feature's flag has as variants of its own."""
+    if now is None or experiment.feature is None:
+        return []
+    if not _runs(now):
+        return [arm for arm in experiment.arms if arm in now.variants]
+    try:
+        own = json.loads(str(now.metadata.get(OWN_ARMS, "[]")))
+    except ValueError:
+        return []
+    return [arm for arm in own if isinstance(arm, str)] if isinstance(own, list) else []
 
 
 def _runs(flag: Flag) -> bool:
