@@ -115,13 +115,8 @@ def stopped(experiment: Experiment, files: Sequence[FlagFile]) -> tuple[FlagFile
     assert isinstance(body, dict)  # noqa: S101 - what a flag is
     kept = {name: part for name, part in body.items() if name not in ("targeting", "metadata")}
     if experiment.feature is not None:
-        kept["variants"] = {
-            name: value
-            for name, value in now.variants.items()
-            if name not in experiment.arms
-            or name == now.default_variant
-            or name in _own_arms(experiment, now)
-        }
+        gone = experiment.arms.keys() - {now.default_variant, *_own_arms(experiment, now)}
+        kept["variants"] = {name: value for name, value in now.variants.items() if name not in gone}
     ended = {f"{_ENDED}{experiment.name}": now.metadata.get(VERSION, 1)}
     return redefined(files, key, {**kept, "metadata": {**own_metadata(now.metadata), **ended}})
 
