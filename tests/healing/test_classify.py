@@ -68,6 +68,14 @@ def test_what_an_error_was_raised_from_is_looked_into():
     assert classify(wrapped, VALUES).blame is Blame.VALUE
 
 
+def test_the_errors_of_a_group_are_looked_into():
+    """As `asyncio.TaskGroup` raises them; the first that is conclusive decides."""
+    inner = ExceptionGroup("inner", [RuntimeError("odd"), of_httpx(404)])
+    outer = ExceptionGroup("outer", [inner, of_httpx(503)])
+    assert classify(outer, VALUES).blame is Blame.VALUE
+    assert classify(ExceptionGroup("outer", [of_httpx(503), inner]), VALUES).blame is Blame.ELSEWHERE
+
+
 def test_a_circle_of_causes_ends():
     one, two = RuntimeError("one"), RuntimeError("two")
     one.__cause__, two.__cause__ = two, one

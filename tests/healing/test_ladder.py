@@ -125,6 +125,25 @@ def test_heal_inside_heal_does_not_multiply(serve):
     assert provider.asked == [TYPO, "gpt-4o-mini"]
 
 
+@pytest.mark.anyio
+async def test_nor_does_it_in_the_tasks_of_a_group(serve):
+    provider = Provider("none of them")
+    serve(profiles(["ann"], reasoning_model=TYPO))
+
+    async def inner(settings):
+        return provider(settings)
+
+    async def outer(settings):
+        assert settings.reasoning_model
+        async with asyncio.TaskGroup() as group:
+            group.create_task(windsock.aheal(settings, inner))
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await windsock.aheal(Teacher.for_user("ann"), outer)
+    assert caught.group_contains(StatusError, match="gpt-4o-mini")
+    assert provider.asked == [TYPO, "gpt-4o-mini"]
+
+
 def test_an_error_that_a_library_wraps_is_still_recognised(serve):
     provider = Provider("gpt-4o-mini")
     base = {"teacher": object_flag({"base": {"reasoning_model": "retired"}}, "base")}

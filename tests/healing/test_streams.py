@@ -1,5 +1,6 @@
 """Streaming answers: healed before their first item, and honest after it."""
 
+import asyncio
 import logging
 
 import pytest
@@ -199,3 +200,89 @@ async def test_an_infinite_deadline_means_no_deadline(serve):
     healed = windsock.heal(Teacher.for_user("ann"), call, deadline=float("inf"))
     assert healed == await windsock.aheal(Teacher.for_user("ann"), acall, deadline=float("inf"))
     assert healed == "gpt-4o-mini"
+
+
+class Kept:
+    """A generator function whose generators aren't closed as garbage."""
+
+    def __init__(self, make):
+        self.make = make
+        self.made = []
+
+    def __call__(self, settings):
+        self.made.append(self.make(settings))
+        return self.made[-1]
+
+
+async def by_aclose(stream):
+    kept = Kept(stream.asynchronous)
+    await (await windsock.aheal(Teacher.for_user("ann"), kept)).aclose()
+    return kept
+
+
+async def by_athrow(stream):
+    kept = Kept(stream.asynchronous)
+    answer = await windsock.aheal(Teacher.for_user("ann"), kept)
+    with pytest.raises(KeyError):
+        await answer.athrow(KeyError())
+    return kept
+
+
+async def by_close(stream):
+    kept = Kept(stream.plain)
+    windsock.heal(Teacher.for_user("ann"), kept).close()
+    return kept
+
+
+async def by_throw(stream):
+    kept = Kept(stream.plain)
+    answer = windsock.heal(Teacher.for_user("ann"), kept)
+    with pytest.raises(KeyError):
+        answer.throw(KeyError())
+    return kept
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("leave", [by_aclose, by_athrow, by_close, by_throw])
+async def test_a_stream_that_is_left_unread_is_closed(serve, leave):
+    """Its first item was taken, so it has begun: the connection behind it is open."""
+    serve(profiles(["ann"], reasoning_model="gpt-4o"))
+    stream = Stream()
+    kept = await leave(stream)
+    assert stream.closed == len(kept.made) == 1
+
+
+@pytest.mark.anyio
+async def test_a_stream_hears_that_its_reader_was_cancelled(serve):
+    serve(profiles(["ann"], reasoning_model="gpt-4o"))
+    heard = []
+
+    async def listen(settings):
+        try:
+            yield settings.reasoning_model
+        except BaseException as error:
+            heard.append(type(error))
+            raise
+
+    stream = await windsock.aheal(Teacher.for_user("ann"), listen)
+    assert await anext(stream) == "gpt-4o"
+    with pytest.raises(asyncio.CancelledError):
+        await stream.athrow(asyncio.CancelledError())
+    assert heard == [asyncio.CancelledError]
+
+
+def test_closing_a_generator_gives_what_closing_it_unhealed_gives(serve):
+    """The value that it returns, from Python 3.13 on."""
+    serve(profiles(["ann"], reasoning_model="gpt-4o"))
+
+    def last_words(settings):
+        try:
+            yield settings.reasoning_model
+        except GeneratorExit:
+            return "closed"
+
+    unhealed, healed = (
+        begin(Teacher.for_user("ann")) for begin in (last_words, lambda s: windsock.heal(s, last_words))
+    )
+    assert next(unhealed) == next(healed)
+    assert healed.close() == unhealed.close()

@@ -64,6 +64,7 @@ class Attempt(Generic[S]):
     _last: Exception | None = None
     _end: float | None = None
     _served: ServedResolution | None = None
+    _resolution: Resolution  # that of `_served`
     _key: str | None = None
     _fresh = True
     _healed: tuple[Healed, ...] = ()
@@ -114,7 +115,7 @@ class Attempt(Generic[S]):
             if self._healed:
                 self._blame()
             elif self._fresh:
-                self._went_well(self._served.resolution)
+                self._went_well(self._resolution)
             if self._request is None and installed() is not None:
                 record(ViewTrace(self.settings).use())
         except KeyboardInterrupt:
@@ -144,7 +145,7 @@ class Attempt(Generic[S]):
         self._follow(error)
         if self._served is None:
             return False
-        resolution = self._served.resolution
+        resolution = self._resolution
         resolver = type(self.settings).__windsock__
         first = self._last is error and self.error is error
         if first and self._fresh:
@@ -183,9 +184,7 @@ class Attempt(Generic[S]):
 
     def _suspects(self, error: Exception) -> list[str]:
         """The tuned fields that the call read, except those already lowered by a heal inside it."""
-        if self._served is None:
-            return []
-        origins = self._served.resolution.merged.origins
+        origins = self._resolution.merged.origins
         flag = type(self.settings).__windsock__.declaration.flag
         exhausted = {mark for each in chain(error) for mark in _marks(each)}
         return [
@@ -205,10 +204,8 @@ class Attempt(Generic[S]):
 
     def _judge(self, error: Exception, suspects: list[str]) -> Verdict:
         """Ask the classifier; if it raises, returns something else or takes too long, blame is unknown."""
-        if self._served is None:
-            return Verdict(Blame.UNKNOWN)
         secrets = type(self.settings).__windsock__.declaration.secrets
-        values = {name: self._served.resolution.values[name] for name in suspects if name not in secrets}
+        values = {name: self._resolution.values[name] for name in suspects if name not in secrets}
         try:
             if self._end is None:
                 verdict = self._classifier(error, values)
@@ -224,17 +221,13 @@ class Attempt(Generic[S]):
 
     def _account(self, error: Exception, fell_to: dict[str, str]) -> tuple[Healed, ...]:
         """The record of this failure for a row of `usage_logs`."""
-        if self._served is None:
-            return ()
         declaration = type(self.settings).__windsock__.declaration
         text = self._text(error)
-        shown = declaration.shown({name: self._served.resolution.values[name] for name in fell_to})
+        shown = declaration.shown({name: self._resolution.values[name] for name in fell_to})
         return tuple(Healed(name, shown[name], text, layer) for name, layer in fell_to.items())
 
     def _text(self, error: Exception) -> str:
-        if self._served is None:
-            return describe(error)
-        values = self._served.resolution.values
+        values = self._resolution.values
         secrets = type(self.settings).__windsock__.declaration.secrets
         return describe(error, _secrets_in([values[name] for name in secrets]))
 
@@ -292,7 +285,7 @@ class Attempt(Generic[S]):
 
     def _pass(self, served: ServedResolution) -> None:
         """Create a separate view for the call, so that its reads are the call's reads."""
-        self._served = served
+        self._served, self._resolution = served, served.resolution
         self.settings = new_view(type(self.settings), served, self._key)
         if self._request is not None:
             trace = ViewTrace(self.settings)

@@ -172,30 +172,28 @@ def _begun(
 
     def rest() -> Generator[object, object, object]:
         try:
-            return (yield from _resumed(stream, first))
+            yield first  # for `next` below: one that has started closes the stream, read or not
+            item = first
+            while True:  # `yield from` would lose what's sent for the first item
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    return stream.close()  # type: ignore[func-returns-value]  # it does from Python 3.13 on
+                except BaseException as error:  # noqa: BLE001 - thrown in by the reader, and the stream's to handle
+                    item = stream.throw(error)
+                else:
+                    item = stream.send(sent)
+        except StopIteration as end:
+            return end.value
         except Exception as error:
             attempt.failed_midway(error)
             raise
         finally:
             stream.close()
 
-    return rest()
-
-
-def _resumed(stream: Generator[object, object, object], item: object) -> Generator[object, object, object]:
-    """Resume a stream whose next item was already taken; ``yield from`` would lose what's sent for it."""
-    while True:
-        try:
-            try:
-                sent = yield item
-            except GeneratorExit:
-                raise
-            except BaseException as error:  # noqa: BLE001 - thrown in by the reader, and the stream's to handle
-                item = stream.throw(error)
-            else:
-                item = stream.send(sent)
-        except StopIteration as end:
-            return end.value
+    started = rest()
+    next(started)
+    return started
 
 
 def _ended(value: object) -> Generator[object, object, object]:
@@ -213,15 +211,15 @@ async def _abegun(stream: AsyncIterator[T], attempt: Attempt[S]) -> AsyncGenerat
 
     async def rest() -> AsyncGenerator[T]:
         try:
+            yield first  # for `anext` below: one that has started closes the stream, read or not
             item = first
             while True:
                 try:
                     sent = yield item
-                except Exception as error:  # thrown in by the reader, and the stream's to handle
-                    throw = getattr(iterator, "athrow", None)
-                    if throw is None:
+                except BaseException as error:  # thrown in by the reader, and the stream's to handle
+                    if isinstance(error, GeneratorExit) or not hasattr(iterator, "athrow"):
                         raise
-                    item = await throw(error)
+                    item = await iterator.athrow(error)
                 else:
                     item = await (anext(iterator) if sent is None else iterator.asend(sent))
         except StopAsyncIteration:
@@ -234,7 +232,9 @@ async def _abegun(stream: AsyncIterator[T], attempt: Attempt[S]) -> AsyncGenerat
             if close is not None:
                 await close()
 
-    return rest()
+    started = rest()
+    await anext(started)
+    return started
 
 
 async def _nothing() -> AsyncGenerator[T]:

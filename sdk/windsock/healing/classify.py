@@ -104,13 +104,17 @@ def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and its causes, outermost first."""
+    """An error, the errors in its group and its causes, outermost first."""
     seen: list[BaseException] = []
-    following: BaseException | None = error
-    while following is not None and len(seen) < _CHAIN_MAX and all(following is not each for each in seen):
-        seen.append(following)
-        yield following
-        following = following.__cause__ or (None if following.__suppress_context__ else following.__context__)
+    left: list[BaseException | None] = [error]
+    while left and len(seen) < _CHAIN_MAX:
+        following = left.pop()
+        if following is not None and all(following is not each for each in seen):
+            seen.append(following)
+            yield following
+            cause = following.__cause__ or (None if following.__suppress_context__ else following.__context__)
+            group = following.exceptions if isinstance(following, BaseExceptionGroup) else ()
+            left += (cause, *reversed(group))
 
 
 class _Facts(NamedTuple):
@@ -182,8 +186,7 @@ def _named(facts: list[_Facts], values: Mapping[str, object]) -> tuple[str, ...]
         if fact.param and (fields := _fields_of(fact.param, values)):
             return fields
     for fact in facts:
-        quoted = tuple(name for name, value in values.items() if _quotes(fact.text, name, value))
-        if quoted:
+        if quoted := tuple(name for name, value in values.items() if _quotes(fact.text, name, value)):
             return quoted
     if any("model_not_found" in fact.code for fact in facts):
         return _fields_of("model", values)
