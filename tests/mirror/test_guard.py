@@ -58,6 +58,18 @@ def test_a_removal_after_a_quiet_time_counts_from_what_was_published_until_then(
     assert not guard.allows(790)
 
 
+def test_a_clock_that_was_ahead_for_a_while_lengthens_no_hour(guard, clock):
+    clock.now += 1_000 * WINDOW_SECONDS
+    guard.published(990)
+    clock.now -= 1_000 * WINDOW_SECONDS
+    guard.published(980)
+    clock.now += WINDOW_SECONDS * 1.1
+    guard.published(970)
+    clock.now += WINDOW_SECONDS * 1.1
+    guard.published(960)
+    assert guard.before == 970
+
+
 @pytest.mark.parametrize("growth", [0, 1])
 def test_an_hour_of_steady_publications_is_an_hour(guard, clock, growth):
     for minute in range(60):

@@ -54,6 +54,20 @@ def test_a_deactivation_goes_out_while_a_mass_removal_is_stopped(*, world, crowd
     assert mirror.status.trouble
 
 
+@pytest.mark.parametrize("is_logged", [True, False])
+def test_deleting_a_configuration_but_not_its_assignments_is_a_removal(*, world, crowd, watching, is_logged):
+    """Without the foreign key, or while nothing checks it, as in a restore."""
+    mirror = watching(world.mirror(poll_seconds=0.1, audit_seconds=0.1))
+    eventually(lambda: len(world.served()) == 1000)
+    if is_logged:
+        world.execute("alter table profiles drop constraint profiles_config_id_fkey")
+    else:
+        world.execute("set session_replication_role = replica")
+    world.execute("delete from app_configurations where id = %s", world.seed)
+    eventually(lambda: "950 of 1,000 published assignments are gone" in mirror.status.trouble)
+    assert len(world.served()) == 1000
+
+
 def test_moving_users_to_an_inactive_configuration_is_a_removal(*, world, crowd, watching):
     off = world.configuration("off", {"retrieval_top_k": 9}, active=False)
     mirror = watching(world.mirror(poll_seconds=0.1))
@@ -196,12 +210,34 @@ def test_a_damaged_document_does_not_open_the_guard(world, crowd, damage):
     assert world.mirror(shards=4).once().assigned == 1000
 
 
+def memory(*, folder="0123456789abcdef0123456789abcdef", peaks):
+    return f'{{"group": "default", "folder": "{folder}", "peaks": {peaks}}}'
+
+
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{", '{"group": 1}', '{"group": "default", "folder": "x", "peaks": 3}']
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        '{"group": 1}',
+        memory(peaks="3"),
+        memory(peaks="[[0, Infinity]]"),
+        memory(peaks="[[NaN, 7]]"),
+        memory(peaks="[[0, 1e400]]"),
+        memory(peaks=f"[[{10**400}, 7]]"),
+        memory(peaks="[" * 100_000 + "]" * 100_000),
+        memory(folder="x" * 60_000, peaks="[]"),
+        memory(folder="\\u0000", peaks="[]"),
+        memory(folder="\\ud800", peaks="[]"),
+    ],
+    ids=itertools.count(),
 )
-def test_a_damaged_memory_is_reported_and_rebuilt(world, crowd, messages, text):
+def test_a_damaged_memory_is_reported_and_rebuilt(*, world, crowd, watching, messages, text):
     world.mirror().once()
     (world.folder / "mirror.json").write_text(text)
-    world.mirror().once()
-    assert any("not the mirror's memory" in each for each in messages())
+    mirror = watching(world.mirror())
+    eventually(lambda: mirror.status.is_ready)
+    assert messages()
+    assert all("not the mirror's memory" in each for each in messages())
     assert json.loads((world.folder / "mirror.json").read_text())["peaks"][0][1] == 1000

@@ -36,6 +36,18 @@ def test_a_reading_that_goes_on_is_not_cut(many, monkeypatch):
         assert users_read_slowly(reading, 0.75) == 50_000
 
 
+@pytest.mark.slow  # seven seconds
+def test_a_reading_that_goes_on_ends_by_no_timeout_of_a_statement(many):
+    with closing(postgres.connect(many.url)) as source, source.read() as reading:
+        source._connection.execute("set statement_timeout = '3s'")
+        assert users_read_slowly(reading, 0.4) == 50_000
+        assert source._connection.execute("show statement_timeout").fetchone() == ("0",)
+    with closing(postgres.connect(many.url)) as source:
+        with source.read() as reading:
+            users_read_slowly(reading, 0)
+        assert source._connection.execute("show statement_timeout").fetchone() == ("1min",)
+
+
 @pytest.mark.slow  # four seconds
 def test_a_reading_that_waits_is_cut(many, monkeypatch):
     monkeypatch.setattr(postgres, "_READING_SECONDS", 2.0)

@@ -35,7 +35,7 @@ class Remembered:
     def left(self, assigned: int) -> int:
         """How many of them an interrupted publication removed, by the assignments now in the documents."""
         before, off = self.leaving
-        return min(off, max(0, before - assigned))
+        return max(0, min(off, before - assigned))
 
 
 class Memory:
@@ -56,11 +56,12 @@ class Memory:
         if data is None:
             return Remembered()
         try:
-            found = json.loads(data)
+            found = json.loads(data, parse_constant=_no_number)
+            folder = uuid.UUID(hex=found["folder"]).hex  # it goes into the database, where not every text may
             peaks = tuple((float(at), int(assigned)) for at, assigned in found["peaks"])
             before, off = found.get("leaving", (0, 0))
-            return Remembered(str(found["group"]), str(found["folder"]), peaks, (int(before), int(off)))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return Remembered(str(found["group"]), folder, peaks, (int(before), int(off)))
+        except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
             _log.warning(
                 "%s: not the mirror's memory (%r); the guard's hour begins with the documents",
                 self._folder.path / NAME,
@@ -95,3 +96,12 @@ class Memory:
             document["leaving"] = leaving
         self._folder.write(NAME, json.dumps(document, indent=2).encode() + b"\n")
         return folder
+
+
+def _no_number(constant: str) -> float:
+    """Refuse ``NaN`` and ``Infinity``, which Python reads from JSON.
+
+    Raises:
+        ValueError: Always.
+    """
+    raise ValueError(f"{constant} isn't a number")

@@ -58,6 +58,8 @@ class ShrinkGuard:
     def published(self, assigned: int) -> None:
         """Record the number of assignments after a publication."""
         now = began = self._clock()
+        if self._peaks and self._peaks[-1][0] > now:  # the clock was set back
+            self._peaks = deque((min(now, at), count) for at, count in self._peaks)
         while self._peaks and self._peaks[-1][1] <= assigned:
             began = self._peaks.pop()[0]  # the higher count before it ended then, not now
         self._peaks.append((began, assigned))

@@ -65,6 +65,8 @@ class Reading:
         """Stream the assignments ordered by shard and configuration; close the stream if you stop early."""
         query = QUERIES["all_assignments"].replace(b"{shards}", str(shards).encode())
         query = query.replace(b"{key}", b"id" if self._id_type == "uuid" else b'id::text collate "C"')
+        with deadline(self._connection, _READING_SECONDS):
+            self._connection.execute(QUERIES["read_on"])
         with (
             deadline(self._connection, _READING_SECONDS) as again,
             self._connection.cursor().copy(query) as copy,

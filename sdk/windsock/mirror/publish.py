@@ -166,6 +166,7 @@ class Publisher:
         if profiles is None or not self.is_intact():
             return None
         lost = sum(row.config_id not in profiles for row in changes.assignments)
+        lost += self.published.users_of(changes.gone)  # of a configuration that's deleted without its users
         if not self._guard.allows(self.published.assigned - lost):
             return None
         forgiven = self.published.switched_off(changes.configurations, profiles)

@@ -1,7 +1,7 @@
 """What the documents hold, without the users' ids."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -40,10 +40,13 @@ class Published:
 
     def switched_off(self, rows: Iterable[ConfigurationRow], profiles: Mapping[str, Profile]) -> int:
         """Count the published assignments whose configuration was deactivated or emptied."""
-        off = {row.id for row in rows} - profiles.keys()
+        return self.users_of({row.id for row in rows} - profiles.keys())
+
+    def users_of(self, config_ids: Collection[str]) -> int:
+        """Count the published assignments of these configurations."""
         return sum(
             tally.users
             for tallies in self.tallies.values()
             for config_id, tally in tallies.items()
-            if config_id in off
+            if config_id in config_ids
         )

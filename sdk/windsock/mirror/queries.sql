@@ -15,6 +15,10 @@ select pg_catalog.set_config(name, '0', false)
 from pg_catalog.pg_settings
 where name in ('idle_session_timeout', 'transaction_timeout');
 
+-- name: read_on
+-- A long answer has an end, but no time: the mirror, which writes documents meanwhile, gives up a stream that stands still.
+select pg_catalog.set_config('statement_timeout', '0', true);
+
 -- name: bound_locks
 -- A lock that somebody holds for long fails the statement that waits for it, before the connection is given up.
 select pg_catalog.set_config('lock_timeout', %(patience)s, false);
