@@ -197,6 +197,17 @@ def test_a_variant_of_the_features_own_that_is_an_arm_outlasts_the_experiment(tm
     assert dict(flag_set(stopped(experiment, again)).flags["rag"].variants) == feature["variants"]
 
 
+def test_another_version_leaves_none_of_the_arms_that_it_drops_and_takes_no_variant_along(tmp_path):
+    feature = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
+    write_flags(tmp_path / "rag.flagd.json", {"rag": feature})
+    first = start(declared(feature="rag", arms={"control": False, "a": True}), read_files([tmp_path]))
+    second = declared(feature="rag", arms={"control": False, "on": True}, version=2, reason="a is over")
+    running = start(second, first)
+    assert flag_set(running).flags["rag"].variants.keys() == {"on", "off", "control"}
+    assert difference(second, flag_set(running).flags, NONE) is None
+    assert dict(flag_set(stopped(second, running)).flags["rag"].variants) == feature["variants"]
+
+
 @pytest.mark.skipif(flagd_binary() is None, reason="needs the flagd server: set FLAGD_BIN")
 def test_the_real_server_gives_every_unit_the_same_arm(tmp_path):
     holdouts = Holdouts(holdouts={"winter": 0.1})

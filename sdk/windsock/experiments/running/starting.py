@@ -29,7 +29,7 @@ from windsock.flags import Flag, JsonValue
 from windsock.gitops.changes import content
 from windsock.gitops.plan import Limits, Plan, PlanRequest, make
 from windsock.gitops.population import made_up
-from windsock.settings.arms import EXPERIMENT, VERSION
+from windsock.settings.arms import ALLOCATION, EXPERIMENT, VERSION
 from windsock.settings.declaration import Declaration
 
 _GATES: Final = ("traffic.", "group.")
@@ -115,8 +115,7 @@ def stopped(experiment: Experiment, files: Sequence[FlagFile]) -> tuple[FlagFile
     assert isinstance(body, dict)  # noqa: S101 - what a flag is
     kept = {name: part for name, part in body.items() if name not in ("targeting", "metadata")}
     if experiment.feature is not None:
-        gone = experiment.arms.keys() - {now.default_variant, *_own_arms(experiment, now)}
-        kept["variants"] = {name: value for name, value in now.variants.items() if name not in gone}
+        kept["variants"] = _own_variants(now)
     ended = {f"{_ENDED}{experiment.name}": now.metadata.get(VERSION, 1)}
     return redefined(files, key, {**kept, "metadata": {**own_metadata(now.metadata), **ended}})
 
@@ -154,6 +153,7 @@ def _body(experiment: Experiment, flags: Mapping[str, Flag], holdouts: Holdouts)
         whole = content(now)
         assert isinstance(whole, dict)  # noqa: S101 - what a flag is
         feature = {k: v for k, v in whole.items() if not (_runs(now) and k in ("targeting", "metadata"))}
+        feature["variants"] = _own_variants(now)
     body = compiled(
         experiment,
         holdout=holdouts.share_of(experiment),
@@ -162,19 +162,24 @@ def _body(experiment: Experiment, flags: Mapping[str, Flag], holdouts: Holdouts)
     )
     metadata = body["metadata"]
     assert isinstance(metadata, dict)  # noqa: S101 - as compiled
-    if own := _own_arms(experiment, now):
+    if feature is not None and (own := [arm for arm in experiment.arms if arm in feature["variants"]]):
         metadata[OWN_ARMS] = json.dumps(own)
     return {**body, "metadata": {**own_metadata(now.metadata if now else {}), **metadata}}
 
 
-def _own_arms(experiment: Experiment, now: Flag | None) -> list[str]:
-    """The arms that the feature's flag has as variants of its own."""
-    if now is None or experiment.feature is None:
-        return []
-    if not _runs(now):
-        return [arm for arm in experiment.arms if arm in now.variants]
+def _own_variants(flag: Flag) -> dict[str, JsonValue]:
+    """A feature's variants without the arms that the experiment that runs on it, of any version, added."""
+    if not _runs(flag):
+        return dict(flag.variants)
+    arms = {name.removeprefix(ALLOCATION) for name in flag.metadata if name.startswith(ALLOCATION)}
+    added = arms - {flag.default_variant, *_own_arms(flag)}
+    return {name: value for name, value in flag.variants.items() if name not in added}
+
+
+def _own_arms(flag: Flag) -> list[str]:
+    """The arms of the running experiment that were the feature's variants before."""
     try:
-        own = json.loads(str(now.metadata.get(OWN_ARMS, "[]")))
+        own = json.loads(str(flag.metadata.get(OWN_ARMS, "[]")))
     except ValueError:
         return []
     return [arm for arm in own if isinstance(arm, str)] if isinstance(own, list) else []
