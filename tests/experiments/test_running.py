@@ -208,6 +208,19 @@ def test_another_version_leaves_none_of_the_arms_that_it_drops_and_takes_no_vari
     assert dict(flag_set(stopped(second, running)).flags["rag"].variants) == feature["variants"]
 
 
+@pytest.mark.parametrize("name", ["version", "unit", "fields", "segments", "own_arms", "allocation.on"])
+@pytest.mark.parametrize("place", ["flag", "set"])
+def test_metadata_that_an_experiment_would_overwrite_is_refused(tmp_path, name, place):
+    feature = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "off"}
+    named = {"owner": "ada", name: "mine"}
+    flags = {"rag": feature | ({"metadata": named} if place == "flag" else {})}
+    document = {"flags": flags} | ({"metadata": named} if place == "set" else {})
+    write_text(tmp_path / "rag.flagd.json", json.dumps(document))
+    experiment = declared(feature="rag", arms={"control": False, "indexing": True})
+    with pytest.raises(ConfigurationError, match=f"'rag', or of its file, says {name!r}"):
+        start(experiment, read_files([tmp_path]))
+
+
 @pytest.mark.skipif(flagd_binary() is None, reason="needs the flagd server: set FLAGD_BIN")
 def test_the_real_server_gives_every_unit_the_same_arm(tmp_path):
     holdouts = Holdouts(holdouts={"winter": 0.1})

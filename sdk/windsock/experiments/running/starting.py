@@ -90,6 +90,7 @@ def started(
     now = flags.get(key)
     _check_free(experiment, now)
     _check_not_ended(experiment, now)
+    _check_metadata(experiment, now)
     body = _body(experiment, flags, holdouts)
     if now is not None and _runs(now):
         _check_version(experiment, content(now), body)
@@ -207,6 +208,18 @@ def _check_not_ended(experiment: Experiment, now: Flag | None) -> None:
         raise ConfigurationError(
             f"{experiment.name}: version {ended} has ended, and what everybody gets may have changed "
             f"since; to run it again, write `version: {ended + 1}` and a `reason`"
+        )
+
+
+def _check_metadata(experiment: Experiment, now: Flag | None) -> None:
+    """Refuse metadata, of the flag or of its file, under names that an experiment writes for itself."""
+    if now is None or EXPERIMENT in now.metadata:
+        return
+    taken = sorted(now.metadata.keys() - own_metadata(now.metadata).keys())
+    if taken:
+        raise ConfigurationError(
+            f"{experiment.name}: the metadata of {now.key!r}, or of its file, says {taken[0]!r}, which an "
+            "experiment writes there for itself; rename it"
         )
 
 
