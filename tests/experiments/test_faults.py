@@ -225,6 +225,32 @@ def test_a_link_out_of_the_folder_is_not_read(data, tmp_path) -> None:
         open_folder(data)
 
 
+@pytest.mark.parametrize(
+    "other", ["usage_logs.csv", "public.usage_logs.parquet", "Usage_Logs.parquet", "usage_logs/1.parquet"]
+)
+def test_two_files_of_one_table_are_both_named(data, other) -> None:
+    engines.parquet(ROWS, data).backend.disconnect()
+    second = data / other
+    second.parent.mkdir(exist_ok=True)
+    second.write_bytes((data / "usage_logs.parquet").read_bytes())
+    with pytest.raises(ConfigurationError, match="are both the table") as refused:
+        open_folder(data)
+    assert {"usage_logs.parquet", Path(other).parts[0]} <= set(re.findall(r"[\w.]+", str(refused.value)))
+
+
+@pytest.mark.parametrize("name", ["a[b]", "a*", "a?"])
+def test_a_path_that_duckdb_takes_for_a_pattern_is_refused(data, name) -> None:
+    engines.parquet(ROWS, data).backend.disconnect()
+    inside = data / f"{name}.parquet"
+    inside.write_bytes((data / "usage_logs.parquet").read_bytes())
+    with pytest.raises(ConfigurationError, match=re.escape(f"{inside}: DuckDB takes")):
+        open_folder(data)
+    inside.unlink()
+    outside = data.rename(data.with_name(name))
+    with pytest.raises(ConfigurationError, match=re.escape(f"{name}/exposures.parquet: DuckDB takes")):
+        open_folder(outside)
+
+
 POSTGRES = {
     "dropped": (
         "drop table windsock.metric_events",

@@ -1,11 +1,11 @@
 """A folder of Parquet and CSV files as DuckDB's tables, and whether its files stay as they are."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import ibis
 
@@ -21,6 +21,9 @@ _COLUMN: Final = re.compile(
     r'Error when converting (column "[^"]{1,100}")\..{1,1000}? to \'(\w+)\'', re.DOTALL
 )
 """Where DuckDB says which column of a CSV file has a value of another type."""
+
+_PATTERN: Final = frozenset("*?[")
+"""Characters of a path that DuckDB would match against other files."""
 
 State = tuple[int, ...]
 
@@ -94,7 +97,7 @@ def open_files(folder: Path, memory: str | None) -> tuple[Any, Files]:
 
     Raises:
         UnreachableError: There is no such folder, or a file in it can't be read.
-        ConfigurationError: It has no table.
+        ConfigurationError: It has no table, two of the same name, or a path that DuckDB takes for a pattern.
     """
     if not folder.is_dir():
         raise UnreachableError(f"{folder}: there is no such folder")
@@ -104,25 +107,63 @@ def open_files(folder: Path, memory: str | None) -> tuple[Any, Files]:
     backend.raw_sql(f"set allowed_directories = ['{str(whole).replace(chr(39), chr(39) * 2)}/']")
     tables: dict[str, Path] = {}
     states: dict[Path, State] = {}
-    for path in sorted(whole.iterdir()):
-        name = path.stem.rpartition(".")[2] or path.stem
-        if path.is_dir() and (parts := sorted(path.glob("*.parquet"))):
-            name, read, source, kind = path.name, backend.read_parquet, path / "*.parquet", "Parquet"
-        elif path.suffix == ".parquet":
-            parts, read, source, kind = [path], backend.read_parquet, path, "Parquet"
-        elif path.suffix == ".csv":
-            parts, read, source, kind = [path], partial(_read_csv, backend), path, "CSV"
-        else:
-            continue
-        states |= {each: _checked(each, whole) for each in parts} | {source.parent: _state(source.parent)}
-        _read(read, source, name, kind)
-        tables[name] = path
+    for table in tuple(_tables(whole)):  # two of one name are found before either is read
+        for each in table.files:
+            states[each] = _checked(each, whole)
+        states[table.pattern.parent] = _state(table.pattern.parent)
+        _read(backend, table)
+        tables[table.name] = table.path
     states.pop(whole, None)  # others may put their files there
     if not tables:
         raise ConfigurationError(f"{folder}: has no .parquet or .csv file")
     backend.raw_sql("set enable_external_access = false")
     backend.raw_sql("set lock_configuration = true")
     return backend, Files(folder, tables, states)
+
+
+class _Table(NamedTuple):
+    """A table of the folder.
+
+    Attributes:
+        name: Its name, without a schema.
+        path: The file, or the folder of files.
+        files: The files.
+        pattern: What DuckDB reads: the file, or ``*.parquet`` of the folder.
+        kind: ``Parquet`` or ``CSV``.
+    """
+
+    name: str
+    path: Path
+    files: Sequence[Path]
+    pattern: Path
+    kind: str
+
+
+def _tables(folder: Path) -> Iterator[_Table]:
+    """The tables of a folder.
+
+    Raises:
+        ConfigurationError: Two have the same name, or DuckDB takes a path for a pattern.
+    """
+    known: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        name = path.stem.rpartition(".")[2] or path.stem
+        if path.is_dir() and (parts := sorted(path.glob("*.parquet"))):
+            table = _Table(path.name, path, parts, path / "*.parquet", "Parquet")
+        elif path.suffix == ".parquet":
+            table = _Table(name, path, [path], path, "Parquet")
+        elif path.suffix == ".csv":
+            table = _Table(name, path, [path], path, "CSV")
+        else:
+            continue
+        if not _PATTERN.isdisjoint(str(path)):
+            raise ConfigurationError(f"{path}: DuckDB takes *, ? and [ for a pattern; rename it")
+        other = known.setdefault(table.name.casefold(), path)  # DuckDB's names have no case
+        if other != path:
+            raise ConfigurationError(
+                f"{other} and {path.name} are both the table {table.name!r}; remove or rename one of them"
+            )
+        yield table
 
 
 def _checked(path: Path, folder: Path) -> State:
@@ -133,12 +174,13 @@ def _checked(path: Path, folder: Path) -> State:
     return _state(path)
 
 
-def _read(read: Callable[..., object], source: Path, name: str, kind: str) -> None:
+def _read(backend: Any, table: _Table) -> None:
+    read = backend.read_parquet if table.kind == "Parquet" else partial(_read_csv, backend)
     try:
-        read(str(source), table_name=name)
+        read(str(table.pattern), table_name=table.name)
     except Exception as error:
         raise UnreachableError(
-            f"{source}: cannot be read as {kind}: {first_line(error)}; export it again"
+            f"{table.pattern}: cannot be read as {table.kind}: {first_line(error)}; export it again"
         ) from error
 
 
@@ -161,8 +203,8 @@ def _read_csv(backend: Any, path: str, *, table_name: str) -> None:
 def first_line(error: Exception) -> str:
     """What DuckDB says of a file, without the rows that it quotes below."""
     text = str(error).strip()
-    said = text.partition("\n")[0].partition("Error: ")
+    kind, _, reason = text.partition("\n")[0].partition("Error: ")
     column = _COLUMN.search(text)
-    return one_line(said[2] or said[0])[:200].rstrip(".") + (
+    return one_line(reason or kind)[:200].rstrip(".") + (
         f": {column[1]} does not fit the type {column[2]}" if column else ""
     )
