@@ -194,16 +194,21 @@ def test_no_progress_in_a_pipe(world, tmp_path):
 def test_flagd_config_names_every_file(windsock_command, world, tmp_path):
     (tmp_path / "flagd").mkdir()
     (tmp_path / "flagd" / "teacher.flagd.json").write_text("{}")
+    (tmp_path / "flagd" / "aura.flagd.yaml").write_text("{}")
     sources = json.loads(windsock_command("mirror", "flagd-config", expect=0).stdout)
     assert [source["uri"] for source in sources] == [
+        "flagd/aura.flagd.yaml",
         "flagd/teacher.flagd.json",
         "flagd/mirror/profiles.flagd.json",
     ]
     assert {source["provider"] for source in sources} == {"fsnotify"}
     world.mirror(shards=3, folder=tmp_path / "flagd" / "mirror").once()
     sources = json.loads(windsock_command("mirror", "flagd-config", "--root", "/etc/flagd", expect=0).stdout)
-    assert [source["uri"] for source in sources][1:] == [
+    assert [source["uri"] for source in sources][2:] == [
         f"/etc/flagd/mirror/profiles.0{n}.flagd.json" for n in range(3)
     ]
     said = windsock_command("mirror", "flagd-config", "--shards", "101", expect=1).stderr
     assert "can watch 100 files at most" in " ".join(said.split())
+    elsewhere = ["--root", "/etc/flagd", "--folder", "elsewhere"]
+    said = windsock_command("mirror", "flagd-config", *elsewhere, expect=1).stderr
+    assert "the mirror's folder elsewhere isn't below it" in " ".join(said.split())

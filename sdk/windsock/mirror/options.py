@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from windsock.errors import ConfigurationError
-from windsock.flag_names import FLAG_FOLDER
+from windsock.flag_names import FLAG_FOLDER, SUFFIXES
 from windsock.mirror.documents import MAX_SHARDS, Layout, shard_count
 from windsock.plain_files import read_plain
 from windsock.settings.settings import Settings
@@ -96,7 +96,8 @@ def flagd_sources(
         The value of flagd's ``--sources``, https://flagd.dev/reference/sync-configuration/#source-configuration.
 
     Raises:
-        ConfigurationError: There are more documents than flagd can watch.
+        ConfigurationError: There are more documents than flagd can watch, or the mirror's folder isn't below
+            `git_folder` where `root` is given.
     """
     count = shards or max(1, len(list(folder.glob("profiles.[0-9]*.flagd.json"))))
     if count > _WATCHED_MAX:
@@ -105,7 +106,12 @@ def flagd_sources(
             "fewer, or let services read the files themselves"
         )
     mirrored = [folder / name for name in Layout((), count).file_names]
-    paths = [*sorted(git_folder.glob("*.flagd.json")), *mirrored]
+    own = sorted(path for path in git_folder.glob("*.flagd.*") if path.name.endswith(SUFFIXES))
+    paths = [*own, *mirrored]
+    if root is not None and not folder.is_relative_to(git_folder):
+        raise ConfigurationError(
+            f"--root says where flagd sees {git_folder}, and the mirror's folder {folder} isn't below it"
+        )
     seen = [root / path.relative_to(git_folder) if root else path for path in paths]
     return [{"uri": str(path), "provider": "fsnotify"} for path in seen]
 
