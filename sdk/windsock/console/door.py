@@ -164,9 +164,9 @@ class ConsoleDoor:
                     f"{session.person.name} is signed in as {session.person.role}; this needs {route.role}"
                 )
             with self.transaction() as connection:
-                asked = {name: UNSTORABLE.sub("�", text) for name, text in request.query_params.items()}
+                query = {name: UNSTORABLE.sub("�", text) for name, text in request.query_params.items()}
                 visit = Visit(
-                    self.console, session.person, self.kept, connection, self.connected, asked, form
+                    self.console, session.person, self.kept, connection, self.connected, query, form
                 )
                 answer = route.handler(visit)
                 return self._shown(answer, request, session)
@@ -189,7 +189,7 @@ class ConsoleDoor:
     def _shown(self, answer: Answer, request: Request, session: Session | None) -> Response:
         root = request.scope.get("root_path", "")
         if isinstance(answer, Go):
-            return RedirectResponse(address(root, answer.path, answer.asked), status_code=303)
+            return RedirectResponse(address(root, answer.path, answer.query), status_code=303)
         here = request.url.path.removeprefix(root)
         values = {
             **answer.values,

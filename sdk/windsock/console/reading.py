@@ -136,8 +136,8 @@ def profiles_of(console: Console, rows: Iterable[ProfileRow], flag: str) -> list
 
 def profile_names(connection: "Connection", ids: Iterable[object]) -> dict[str, str]:
     """The names of profiles by their ids; deleted profiles are left out."""
-    asked = sorted({text for each in ids if is_uuid(text := str(each))})
-    return dict(connection.execute(QUERIES["names"], {"ids": asked}).fetchall()) if asked else {}
+    uuids = sorted({text for each in ids if is_uuid(text := str(each))})
+    return dict(connection.execute(QUERIES["names"], {"ids": uuids}).fetchall()) if uuids else {}
 
 
 def part_of(console: Console, settings: Mapping[str, object], flag: str) -> Mapping[str, object]:
@@ -175,8 +175,8 @@ def analysis(console: Console, name: str, looks: int = _LOOKS) -> "Result":
     return analyze(name, console.database_url, flags=console.flags, environment=environment, looks=looks)
 
 
-def pages(asked: Mapping[str, str], size: int) -> tuple[int, int]:
+def pages(query: Mapping[str, str], size: int) -> tuple[int, int]:
     """The requested page number, from 1, and the number of rows before it."""
-    text = asked.get("page", "1")
+    text = query.get("page", "1")
     page = min(max(int(text), 1), 100_000) if text.isascii() and text.isdecimal() and len(text) < 7 else 1
     return page, (page - 1) * size

@@ -38,18 +38,18 @@ def rendered(template: str, root: str, values: Mapping[str, object]) -> str:
         values: The template's variables.
     """
 
-    def href(path: str, **asked: object) -> str:
-        return address(root, path, asked)
+    def href(path: str, **query: object) -> str:
+        return address(root, path, query)
 
     return environment().get_template(template).render(href=href, navigation=NAVIGATION, **values)
 
 
-def address(root: str, path: str, asked: Mapping[str, object]) -> str:
+def address(root: str, path: str, query: Mapping[str, object]) -> str:
     """A page's URL, with its query."""
-    query = urlencode(
-        {name: str(value) for name, value in asked.items() if value not in (None, "")}, errors="replace"
+    encoded = urlencode(
+        {name: str(value) for name, value in query.items() if value not in (None, "")}, errors="replace"
     )
-    return f"{root}{path}?{query}" if query else f"{root}{path}"
+    return f"{root}{path}?{encoded}" if encoded else f"{root}{path}"
 
 
 @cache

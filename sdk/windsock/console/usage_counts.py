@@ -55,11 +55,13 @@ def counted(connection: "psycopg.Connection[Row]", question: UsageQuestion) -> U
     """Count a span that ends now."""
     back, step = SPANS[question.span]
     until = datetime.now(UTC)
-    asked = {"since": until - back, "flag": question.flag, "step": step.total_seconds()}
-    totals = connection.execute(_of(question.by, "totals"), asked).fetchall()
+    parameters = {"since": until - back, "flag": question.flag, "step": step.total_seconds()}
+    totals = connection.execute(_of(question.by, "totals"), parameters).fetchall()
     drawn = [row[0] for row in totals[:MOST]]
     parts = {"parts": [part for part in drawn if part is not None], "none": None in drawn}
-    over_time = connection.execute(_of(question.by, "over_time"), asked | parts).fetchall() if totals else []
+    over_time = (
+        connection.execute(_of(question.by, "over_time"), parameters | parts).fetchall() if totals else []
+    )
     return UsageCounts(until - back, until, totals, over_time)
 
 

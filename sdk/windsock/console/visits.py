@@ -25,7 +25,7 @@ class Visit:
         kept: Data that pages share.
         connection: In a transaction that ends with the request and is rolled back if the page fails.
         outside: An autocommit connection, for changes to files.
-        asked: The query's parameters, without duplicates.
+        query: The parameters of the URL's query, without duplicates.
         form: The submitted form; empty for a page that only reads.
     """
 
@@ -34,7 +34,7 @@ class Visit:
     kept: "Shared"
     connection: "psycopg.Connection[tuple[Any, ...]]"
     outside: Callable[[], "AbstractContextManager[psycopg.Connection[tuple[Any, ...]]]"]
-    asked: Mapping[str, str]
+    query: Mapping[str, str]
     form: Mapping[str, str] = field(default_factory=dict)
 
     def must_change(self, flag: str) -> None:
@@ -75,11 +75,11 @@ class Go:
 
     Attributes:
         path: Relative to the console's root, such as ``/profile``.
-        asked: Its query parameters.
+        query: Its query parameters.
     """
 
     path: str
-    asked: Mapping[str, object] = field(default_factory=dict)
+    query: Mapping[str, object] = field(default_factory=dict)
 
 
 Answer: TypeAlias = Page | Go

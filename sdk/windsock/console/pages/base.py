@@ -42,10 +42,10 @@ _STALE: Final = "The file has changed since you opened the form: check your valu
 
 def edit(visit: Visit) -> Answer:
     """The form for a flag's values: the base or an environment's overrides."""
-    declaration, store = _flag(visit, visit.asked.get("flag", ""))
+    declaration, store = _flag(visit, visit.query.get("flag", ""))
     count_users(visit)
     stored = store.read()
-    variant = visit.asked.get("variant") or stored.configuration.default
+    variant = visit.query.get("variant") or stored.configuration.default
     return _form(visit, declaration, stored, _known(stored, variant), Faults())
 
 
@@ -150,9 +150,13 @@ def _editable(declaration: Declaration) -> list[EditableField]:
 def _write(visit: Visit, stored: Stored, variant: str, form: Sent) -> Write:
     """Convert a form to the equivalent API request."""
     before = stored.configuration.variants[variant]
-    said = {key: value for key, value in form.values.items() if before.get(key) != value or key not in before}
+    changed = {
+        key: value for key, value in form.values.items() if before.get(key) != value or key not in before
+    }
     cleared = tuple((variant, path) for path in form.cleared)
-    request: Values = said if variant == stored.configuration.default else {ENVIRONMENTS: {variant: said}}
+    request: Values = (
+        changed if variant == stored.configuration.default else {ENVIRONMENTS: {variant: changed}}
+    )
     expected = visit.form.get("revision")
     revisions = None if expected is None else frozenset({expected})
     return Write(request, visit.person, revisions, cleared)
@@ -200,8 +204,8 @@ def _keep_theirs(visit: Visit, declaration: Declaration, prepared: PreparedWrite
     """Of the users whom the plan names, those for whom nothing changes: their profile sets all of it."""
     fields = _fields(prepared)
     named = {user for each in planned.impacts for move in each.moves for user in move.samples}
-    asked = {"users": [user for user in named if is_uuid(user)]}
-    rows = visit.connection.execute(QUERIES["settings_of_users"], asked).fetchall()
+    users = {"users": [user for user in named if is_uuid(user)]}
+    rows = visit.connection.execute(QUERIES["settings_of_users"], users).fetchall()
     return {
         user for user, settings in rows if fields <= part_of(visit.console, settings, declaration.flag).keys()
     }
@@ -213,11 +217,10 @@ def _fields(prepared: PreparedWrite) -> set[str]:
 
 def _form(visit: Visit, declaration: Declaration, stored: Stored, variant: str, faults: Faults) -> Page:
     configuration: Configuration = stored.configuration
-    said = configuration.variants[variant]
     is_base = variant == configuration.default
     below = declaration.defaults if is_base else {**declaration.defaults, **configuration.base}
     fields = _editable(declaration)
-    own = said if is_base else configuration.overrides().get(variant, {})
+    own = configuration.base if is_base else configuration.overrides().get(variant, {})
     values = {
         "declaration": declaration,
         "variant": variant,

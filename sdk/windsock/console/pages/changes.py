@@ -61,9 +61,9 @@ class GitLog(NamedTuple):
 
 def changes(visit: Visit) -> Answer:
     """Who changed what, newest first."""
-    page, before = pages(visit.asked, _SIZE)
-    flag = visit.asked.get("flag")
-    kind = "file" if flag else visit.asked.get("kind") if visit.asked.get("kind") in _KINDS else None
+    page, before = pages(visit.query, _SIZE)
+    flag = visit.query.get("flag")
+    kind = "file" if flag else visit.query.get("kind") if visit.query.get("kind") in _KINDS else None
     rows = _rows(visit, flag=flag, kind=kind, offset=before, limit=_SIZE + 1)
     values = {
         "rows": [(row, _summary(visit, row)) for row in rows[:_SIZE]],
@@ -80,8 +80,8 @@ def changes(visit: Visit) -> Answer:
 
 def change(visit: Visit) -> Answer:
     """One change in detail."""
-    kind = "file" if visit.asked.get("kind") == "file" else "profile"
-    rows = _rows(visit, kind=kind, id=number_of(visit.asked.get("id", "")), limit=1)
+    kind = "file" if visit.query.get("kind") == "file" else "profile"
+    rows = _rows(visit, kind=kind, id=number_of(visit.query.get("id", "")), limit=1)
     if not rows:
         raise NotFoundError("There is no such change.")
     row = rows[0]
@@ -99,8 +99,8 @@ def change(visit: Visit) -> Answer:
     return Page("change.html", f"Change {row.id}", values)
 
 
-def _rows(visit: Visit, **asked: object) -> list[AuditRow]:
-    values = {"flag": None, "kind": None, "id": None, "offset": 0, **asked}
+def _rows(visit: Visit, **filters: object) -> list[AuditRow]:
+    values = {"flag": None, "kind": None, "id": None, "offset": 0, **filters}
     return [AuditRow(*row) for row in visit.connection.execute(QUERIES["changes"], values).fetchall()]
 
 

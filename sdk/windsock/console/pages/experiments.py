@@ -83,7 +83,7 @@ def _stated(path: Path) -> tuple[str, str]:
 
 def experiment(visit: Visit) -> Answer:
     """One experiment, with a freshly computed report."""
-    name = visit.asked.get("name", "")
+    name = visit.query.get("name", "")
     declared = name not in (by_hand := _undeclared(visit))
     name = declared_name(visit, name) if declared else name
     wrong, report, decision = "", Markup(""), None
@@ -100,7 +100,7 @@ def experiment(visit: Visit) -> Answer:
         "decision": decision,
         "wrong": wrong,
         "may_change": declared and visit.person.role is Role.ADMIN,
-        "recorded": visit.asked.get("recorded", ""),
+        "recorded": visit.query.get("recorded", ""),
     }
     return Page("experiment.html", name, values)
 

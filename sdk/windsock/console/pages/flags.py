@@ -25,14 +25,14 @@ _EVENTS: Final = 15
 
 def flags(visit: Visit) -> Answer:
     """The flags in Git, in file order."""
-    asked = visit.asked.get("q", "").strip()[:200]
+    search = visit.query.get("q", "").strip()[:200]
     served = git_flags(visit.console)
-    found = matching(list(served.flags.values()), asked)
-    page, before = pages(visit.asked, _SIZE)
+    found = matching(list(served.flags.values()), search)
+    page, before = pages(visit.query, _SIZE)
     past = visit.kept.past.now()
     shown = found[before : before + _SIZE]
     values = {
-        "asked": asked,
+        "search": search,
         "rows": [(summary(flag), ages(past.value.by_key.get(flag.key, ()))) for flag in shown],
         "past": past,
         "most": COMMITS,
@@ -48,7 +48,7 @@ def flags(visit: Visit) -> Answer:
 
 def flag(visit: Visit) -> Answer:
     """One flag."""
-    key = visit.asked.get("key", "")
+    key = visit.query.get("key", "")
     served = git_flags(visit.console)
     found = served.flags.get(key)
     if found is None:
@@ -78,7 +78,7 @@ def flag(visit: Visit) -> Answer:
 
 def _what_if(visit: Visit, found: Flag) -> dict[str, object]:
     """What the flag returns for the entered user and attributes, and why."""
-    user, text = visit.asked.get("user", "")[:500], visit.asked.get("attributes", "")[:5_000]
+    user, text = visit.query.get("user", "")[:500], visit.query.get("attributes", "")[:5_000]
     shown: dict[str, object] = {"user": user, "attributes": text, "outcome": None, "seen": ()}
     if not user and not text.strip():
         return shown

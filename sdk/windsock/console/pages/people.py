@@ -28,28 +28,28 @@ _REQUESTS: Final = 20
 
 def people(visit: Visit) -> Answer:
     """Search for a user."""
-    asked = visit.asked.get("q", "").strip()[:_LONGEST]
-    if profiles.is_uuid(asked):
-        return Go("/user", {"id": str(UUID(asked))})  # as flags and profiles spell it
-    if asked and (bounds := users.between(asked)) is None:
-        return Go("/user", {"id": asked})
+    search = visit.query.get("q", "").strip()[:_LONGEST]
+    if profiles.is_uuid(search):
+        return Go("/user", {"id": str(UUID(search))})  # as flags and profiles spell it
+    if search and (bounds := users.between(search)) is None:
+        return Go("/user", {"id": search})
     found: list[Any] = []
-    if asked and bounds:
+    if search and bounds:
         low, high = bounds
         row = {"low": low, "high": high, "limit": _FOUND}
         found = visit.connection.execute(QUERIES["users_between"], row).fetchall()
-    recent = [] if asked else visit.connection.execute(QUERIES["recent_users"], {"limit": _FOUND}).fetchall()
-    return Page("people.html", "People", {"asked": asked, "found": found, "recent": recent, "most": _FOUND})
+    recent = [] if search else visit.connection.execute(QUERIES["recent_users"], {"limit": _FOUND}).fetchall()
+    return Page("people.html", "People", {"search": search, "found": found, "recent": recent, "most": _FOUND})
 
 
 def user(visit: Visit) -> Answer:
     """One user."""
-    who = visit.asked.get("id", "")[:_LONGEST]
+    who = visit.query.get("id", "")[:_LONGEST]
     if not who:
         return Go("/people")
-    text = visit.asked.get("attributes", "")
+    text = visit.query.get("attributes", "")
     attributes = context_of(list(filter(None, map(str.strip, text.split("\n")))), who, health().environment)
-    when = _moment(visit.asked.get("at", ""))
+    when = _moment(visit.query.get("at", ""))
     classes = [
         _class_of(visit, each, (who, attributes), when)
         for each in visit.console.settings
@@ -73,7 +73,7 @@ def user(visit: Visit) -> Answer:
         "may_change": visit.person.role is not Role.READER,
         "waits": when is None and assignment["known"] and _waits(visit, assignment, classes),
         "changed": _changed(visit, assignment["profile"]),
-        "done": visit.asked.get("done", ""),
+        "done": visit.query.get("done", ""),
         "mirrored": visit.connection.execute(QUERIES["mirrored"]).fetchone() == (True,),
     }
     return Page("user.html", who, values)
@@ -99,8 +99,8 @@ def _class_of(
     own = {key: value for key, value in context.items() if key not in ("targetingKey", "environment")}
     if when is not None:
         environment = health().environment
-        asked = Question(settings_class, user_id, own, environment, visit.console.flags)
-        return users.told_of(explained_at(asked, when, visit.connection))
+        question = Question(settings_class, user_id, own, environment, visit.console.flags)
+        return users.class_shown(explained_at(question, when, visit.connection))
     explanation = windsock.explain(settings_class.for_user(user_id, **own))  # type: ignore[arg-type]  # JSON values
     return users.now(explanation, git_flags(visit.console).flags, context)
 

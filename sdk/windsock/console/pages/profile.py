@@ -37,7 +37,7 @@ def profile(visit: Visit) -> Answer:
         "parts": [(each, part) for each in visit.console.declarations if (part := _shown(visit, each, row))],
         "changes": profiles.history(visit.connection, name, 20),
         "may_change": visit.person.role is not Role.READER,
-        "done": visit.asked.get("done", ""),
+        "done": visit.query.get("done", ""),
         "mirrored": visit.connection.execute(QUERIES["mirrored"]).fetchone() == (True,),
     }
     return Page("profile.html", name, values)
@@ -105,7 +105,7 @@ def _planned_again(visit: Visit) -> Answer:
 
 
 def _found(visit: Visit) -> tuple[str, ProfileRow, int]:
-    name = visit.asked.get("name", "")
+    name = visit.query.get("name", "")
     if not profiles.exists(visit.connection, name):
         raise NotFoundError(f"There is no profile {name!r}.")
     return name, *profiles.load(visit.connection, name)
@@ -149,12 +149,12 @@ def _after(visit: Visit, name: str, before: ProfileRow | None) -> tuple[ProfileR
 
 def _described(visit: Visit, row: ProfileRow) -> str | None:
     """The description as sent; the one that the form showed, with what can't be seen spelled out, is kept."""
-    said = visit.form.get("description", "").strip()
-    return row.description if said == escaped(row.description or "").strip() else said or None
+    description = visit.form.get("description", "").strip()
+    return row.description if description == escaped(row.description or "").strip() else description or None
 
 
 def _edited(visit: Visit) -> Declaration:
-    flag = visit.form.get("flag") or visit.asked.get("flag") or visit.console.declarations[0].flag
+    flag = visit.form.get("flag") or visit.query.get("flag") or visit.console.declarations[0].flag
     return class_of(visit.console, flag).__windsock__.declaration
 
 
@@ -209,7 +209,7 @@ def _shown(visit: Visit, declaration: Declaration, row: ProfileRow) -> dict[str,
 def _form(visit: Visit, name: str, row: ProfileRow, users: int, faults: Faults) -> Answer:
     declaration = _edited(visit)
     visit.must_change(declaration.flag)
-    said = part_of(visit.console, row.settings, declaration.flag)
+    own = part_of(visit.console, row.settings, declaration.flag)
     fields = editable(declaration)
     resolver = class_of(visit.console, declaration.flag).__windsock__
     below = declaration.shown(resolver.resolve(None, {}).resolution.values)
@@ -221,7 +221,7 @@ def _form(visit: Visit, name: str, row: ProfileRow, users: int, faults: Faults) 
         "users": users,
         "declaration": declaration,
         "classes": visit.console.declarations,
-        "inputs": inputs(fields, said, below, faults.fields, visit.form or None),
+        "inputs": inputs(fields, own, below, faults.fields, visit.form or None),
         "faults": faults.rest,
         "description": visit.form.get("description", row.description or ""),
         "active": "active" in visit.form if visit.form else row.active,

@@ -37,8 +37,8 @@ def in_force(visit: Visit) -> list[Withdrawal]:
 def quarantine(visit: Visit) -> Answer:
     """The withdrawn values, why, and until when."""
     found = in_force(visit)
-    asked = {"ids": [each.variant for each in found[:_MOST]]}
-    named = {number: rest for number, *rest in visit.connection.execute(QUERIES["profiles_by_id"], asked)}
+    ids = {"ids": [each.variant for each in found[:_MOST]]}
+    named = {number: rest for number, *rest in visit.connection.execute(QUERIES["profiles_by_id"], ids)}
     names = {number: name for number, (name, *_) in named.items()}
     values = {
         "rows": [
@@ -53,7 +53,7 @@ def quarantine(visit: Visit) -> Answer:
         "more": len(found) - _MOST,
         "change": "".join(permanent(found[:_MOST], git_files(visit.console), names)) if found else "",
         "may_change": visit.person.role is not Role.READER,
-        "lifted": visit.asked.get("lifted", ""),
+        "lifted": visit.query.get("lifted", ""),
     }
     return Page("quarantine.html", "Quarantine", values)
 
@@ -88,8 +88,8 @@ def _out(visit: Visit, each: Withdrawal, profile: Sequence[Any] | None) -> Takin
         return None
     if profile is not None:
         name, description, is_active = profile
-        said = {"name": name, "description": description, **({"active": "1"} if is_active else {})}
-        return TakingOut("/profile/plan", common | said)
+        kept = {"name": name, "description": description, **({"active": "1"} if is_active else {})}
+        return TakingOut("/profile/plan", common | kept)
     flag = git_flags(visit.console).flags.get(each.flag)
     if flag is None or each.variant not in (flag.default_variant, *environments_of(flag)):
         return None

@@ -12,7 +12,7 @@ from windsock.runtime.state import health
 
 def settings(visit: Visit) -> Answer:
     """The list of classes, or one class as a table."""
-    flag = visit.asked.get("flag")
+    flag = visit.query.get("flag")
     if flag is None and len(visit.console.settings) == 1:
         flag = visit.console.declarations[0].flag
     return _index(visit) if flag is None else _table(visit, flag)

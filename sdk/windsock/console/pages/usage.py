@@ -38,13 +38,13 @@ _WORDS: Final = {
 
 def usage(visit: Visit) -> Answer:
     """The usage overview."""
-    by = visit.asked.get("by", "") if visit.asked.get("by") in BY else "profile"
-    span = visit.asked.get("span", "") if visit.asked.get("span") in SPANS else "day"
-    flag = visit.asked.get("flag") or None
+    by = visit.query.get("by", "") if visit.query.get("by") in BY else "profile"
+    span = visit.query.get("span", "") if visit.query.get("span") in SPANS else "day"
+    flag = visit.query.get("flag") or None
     flag = flag if flag in {each.flag for each in visit.console.declarations} else None
     made = visit.kept.usage(UsageQuestion(by, span, flag))
     counts = made.value if made else NOTHING_YET
-    healed, since = "healed" in visit.asked, datetime.now(UTC) - SPANS[span][0]
+    healed, since = "healed" in visit.query, datetime.now(UTC) - SPANS[span][0]
     requests = read(visit.connection, Selection(healed=healed, limit=_REQUESTS, flag=flag, since=since))
     used = [row[0] for row in counts.totals] if by == "profile" else []
     profiles = profile_names(visit.connection, [*used, *(each.config_id for each in requests)])
@@ -84,21 +84,21 @@ def _labels(by: str, names: Mapping[str, str]) -> Callable[[object], str]:
 def request(visit: Visit) -> Answer:
     """One row of the log in full detail."""
     try:
-        number = UUID(visit.asked.get("id", ""))
+        number = UUID(visit.query.get("id", ""))
     except ValueError:
         raise NotFoundError("There is no such request.") from None
     row = visit.connection.execute(QUERIES["one_request"], {"id": number}).fetchone()
     if row is None:
         raise NotFoundError("This request is not in the log; old rows may have been deleted.")
     facts = dict(row[0])
-    said, healed = read_values(facts.pop("values")), read_healed(facts.pop("healed"))
+    read, healed = read_values(facts.pop("values")), read_healed(facts.pop("healed"))
     asked_at = facts["requested_at"] if facts.get("environment") == health().environment else ""
     facts |= {name: f"{when(datetime.fromisoformat(facts[name]))} UTC" for name in _MOMENTS if facts[name]}
     names = profile_names(visit.connection, [facts.get("config_id")])
     ordered = (*(name for name in _WORDS if name in facts), *(name for name in facts if name not in _WORDS))
     values = {
         "facts": {_WORDS.get(name, name): facts[name] for name in ordered if facts[name] is not None},
-        "said": said,
+        "read": read,
         "healed": [f"{healed_words(each)}: {each.get('error', '?')}" for each in healed],
         "profile": next(iter(names.values()), ""),
         "user": facts.get("user_id"),

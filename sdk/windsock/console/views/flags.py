@@ -132,9 +132,9 @@ def running(flags: Iterable[Flag]) -> set[str]:
     return {str(flag.metadata["experiment"]) for flag in flags if flag.metadata.get("experiment")}
 
 
-def matching(flags: Sequence[Flag], asked: str) -> list[Flag]:
+def matching(flags: Sequence[Flag], search: str) -> list[Flag]:
     """The flags whose key or owner contains some text."""
-    text = asked.casefold()
+    text = search.casefold()
     return [
         flag
         for flag in flags

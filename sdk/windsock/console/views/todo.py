@@ -39,7 +39,7 @@ class Todo:
         text: The situation.
         next: What to do.
         path: The page to do it on; empty if that's outside the console.
-        asked: The page's query.
+        query: The page's query.
     """
 
     tone: Tone
@@ -47,7 +47,7 @@ class Todo:
     text: str
     next: str
     path: str = ""
-    asked: Mapping[str, object] = field(default_factory=dict)
+    query: Mapping[str, object] = field(default_factory=dict)
 
 
 def of_health(health: Health) -> Iterator[Todo]:

@@ -30,9 +30,11 @@ class ClassOf:
     log: tuple[str, ...] = ()
 
 
-def told_of(told: ExplanationWithRules) -> ClassOf:
+def class_shown(explained: ExplanationWithRules) -> ClassOf:
     """An explanation of the past, for the template."""
-    return ClassOf(told.explanation, tuple(_short(key, steps) for key, steps in told.rules), told.log)
+    return ClassOf(
+        explained.explanation, tuple(_short(key, steps) for key, steps in explained.rules), explained.log
+    )
 
 
 def now(explanation: Explanation, flags: Mapping[str, Flag], context: Mapping[str, object]) -> ClassOf:
