@@ -59,7 +59,7 @@ def command(
         print_json(as_data(result))
         return
     console = console_of(80)
-    for line in (*lines(result), *ended(result, flags)):
+    for line in (*lines(result), *not_running(result, flags)):
         print_lines(console, line)
     analysis = trusted(result.analysis, result.decision)
     metrics = [(metric_title(each.metric), each) for each in analysis.comparisons]
@@ -85,8 +85,8 @@ def lines(result: Result) -> Iterator[str]:
     yield f"Units: {counts}{progress}.{ratio if any(analysis.ratio.counts.values()) else ''}"
 
 
-def ended(result: Result, flags: Path) -> Iterator[str]:
-    """Say that no flag runs it, unless its arms are profiles or a flag file can't be read."""
+def not_running(result: Result, flags: Path) -> Iterator[str]:
+    """Say that no flag runs it (yet), unless its arms are profiles or a flag file can't be read."""
     experiment = result.analysis.declared.experiment
     if experiment.are_profiles or isinstance(experiment, HandWritten):
         return

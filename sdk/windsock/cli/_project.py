@@ -148,8 +148,8 @@ def _imported(name: str, module_name: str) -> ModuleType:
         advice = "run this in the project's folder, with its packages installed"
         raise ConfigurationError(f"{failed}: {error}; {advice}") from error
     except (Exception, SystemExit) as error:
-        said = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else one_line(error)}"
-        raise ConfigurationError(f"{failed}: {_place(error)}: {said}") from error
+        message = error.msg if isinstance(error, SyntaxError) else one_line(error)
+        raise ConfigurationError(f"{failed}: {_place(error)}: {type(error).__name__}: {message}") from error
 
 
 def _place(error: BaseException) -> str:

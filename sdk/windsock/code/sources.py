@@ -131,8 +131,8 @@ def _parsed(text: str) -> ast.Module:
 
 
 def _not_python(error: Exception) -> UnfitError:
-    said = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else error
-    return UnfitError(f"not Python: {said}")
+    reason = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else error
+    return UnfitError(f"not Python: {reason}")
 
 
 def _size(tree: ast.AST, limit: int) -> int:

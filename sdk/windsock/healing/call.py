@@ -64,13 +64,13 @@ def heal(
         except Exception as error:
             if not attempt.lower(error):
                 if not isinstance(settings, Settings) or not attempt.settings.__dict__:
-                    _misuse().tell_unread(call, settings)
+                    _misuse().warn_unread(call, settings)
                 raise
         else:
             break
     attempt.succeeded()
     if not attempt.settings.__dict__:
-        _misuse().tell_unread(call, settings)
+        _misuse().warn_unread(call, settings)
     return answer
 
 
@@ -123,7 +123,7 @@ async def aheal(
         except Exception as error:
             if not attempt.lower(error):
                 if not isinstance(settings, Settings) or not attempt.settings.__dict__:
-                    _misuse().tell_unread(call, settings)
+                    _misuse().warn_unread(call, settings)
                 if isinstance(error, TimeoutError) and attempt.error is not None and attempt.left() == 0:
                     raise attempt.error from None
                 raise
@@ -131,7 +131,7 @@ async def aheal(
             break
     attempt.succeeded()
     if not attempt.settings.__dict__:
-        _misuse().tell_unread(call, settings)
+        _misuse().warn_unread(call, settings)
     return answer
 
 

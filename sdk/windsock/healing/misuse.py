@@ -37,7 +37,7 @@ def refuse_plain(answer: object) -> None:
     )
 
 
-def tell_unread(call: Callable[..., object], settings: object) -> None:
+def warn_unread(call: Callable[..., object], settings: object) -> None:
     """Warn once per call site that it reads outer settings instead of its argument.
 
     Raises:
