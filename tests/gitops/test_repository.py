@@ -116,8 +116,11 @@ def test_git_takes_nothing_in_the_tree_for_its_own_folder(git, tmp_path, monkeyp
         each.rename(inner / each.name)
     ran = tmp_path / "ran"
     (inner / "config").write_text(
-        f'[core]\n\tbare = false\n\tworktree = .\n\tfsmonitor = "touch {ran}; false"\n'
+        "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tworktree = .\n"
+        f'\tfsmonitor = "touch {ran}; false"\n'
     )
+    subprocess.run(["git", "-c", "safe.bareRepository=all", "status"], cwd=inner, check=True)
+    ran.unlink()  # Git alone runs it
     with pytest.raises(UnreachableError):
         Repository(inner).uncommitted([Path()])
     monkeypatch.chdir(inner)
