@@ -8,16 +8,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 import psutil
 import pytest
 from openfeature import _event_support, api
+from openfeature.contrib.provider.flagd.resolvers.grpc import GrpcResolver
 from openfeature.evaluation_context import EvaluationContext
-from openfeature.exception import ProviderNotReadyError
+from openfeature.exception import FlagNotFoundError, ProviderNotReadyError
 from tests.flagd_server import FlagdServer
 from tests.providers.sync_server import SyncServer
 from tests.waiting import until
 
+from windsock.providers import stock as stock_client
 from windsock.providers.flagd_options import FlagdOptions
 from windsock.providers.remote import RemoteProvider
 from windsock.providers.stream import StreamProvider
@@ -188,3 +191,17 @@ def test_no_grpc_thread_runs_when_a_process_with_a_remote_forks(tmp_path: Path) 
         provider = f"RemoteProvider(FlagdOptions(port={flagd.rpc}, deadline=10.0))"
         imports = "from windsock.providers.remote import RemoteProvider"
         assert threads_at_forks(provider, imports) == [[]] * 11
+
+
+def test_a_channel_that_closes_between_two_questions_is_no_error_of_their_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = FlagdOptions(port=1)
+    stock = stock_client.make(options)
+
+    def answer(*_: object) -> None:
+        cast("GrpcResolver", stock.resolver).channel.close()
+        raise FlagNotFoundError
+
+    monkeypatch.setattr(stock, "resolve_boolean_details", answer)
+    assert stock_client.ask(stock, options, had_flags=False) == "is no longer asked"

@@ -55,7 +55,9 @@ def make(options: FlagdOptions) -> FlagdProvider:
     resolver = cast("GrpcResolver", stock.resolver)
     resolver.channel.close()  # it hasn't connected yet, and knows only host and port
     resolver.channel = channel
-    resolver.stub = _Answers(evaluation_pb2_grpc.ServiceStub(channel))  # type: ignore[assignment]
+    # Both stubs now: making one of a closed channel is a segmentation fault in gRPC 1.85.
+    first = evaluation_v1_pb2_grpc.ServiceStub(channel)  # the newer protocol has no ResolveAll
+    resolver.stub = _Answers(evaluation_pb2_grpc.ServiceStub(channel), first.ResolveAll)  # type: ignore[assignment]
     return stock
 
 
@@ -69,10 +71,12 @@ class _Answers:
 
     Args:
         stub: The stub.
+        all_flags: The call for all flags; its answer isn't kept.
     """
 
-    def __init__(self, stub: object) -> None:
+    def __init__(self, stub: object, all_flags: Callable[..., Message]) -> None:
         self._stub = stub
+        self.all_flags = all_flags
         self._last = threading.local()
 
     def __getattr__(self, name: str) -> Callable[..., Message]:
@@ -96,19 +100,14 @@ def ask(stock: FlagdProvider, options: FlagdOptions, *, had_flags: bool) -> str:
         had_flags: Whether this flagd is known to have flags; otherwise, that's checked too.
     """
     try:
-        stock.resolve_boolean_details(SENTINEL, False, EvaluationContext())  # noqa: FBT003 - stock's signature
-    except FlagNotFoundError:
-        if had_flags or _has_any_flag(stock, options.deadline):
+        if _has_sentinel(stock) or had_flags or _has_any_flag(stock, options.deadline):
             return ""
-        return f"has no flags yet for {options.selector}" if options.selector else "has no flags yet"
     except GeneralError as error:
         late = f"gives no answer within {options.deadline:g} s"
         return late if was_late(error) else f"cannot be asked: {error.error_message}"
-    except OpenFeatureError:
-        return ""  # it has the flag, with another type
     except ValueError:
-        return "is no longer asked"  # gRPC's text for a closed channel
-    return ""
+        return "is no longer asked"  # gRPC's error for a closed channel
+    return f"has no flags yet for {options.selector}" if options.selector else "has no flags yet"
 
 
 def was_late(error: GeneralError) -> bool:
@@ -130,12 +129,25 @@ def close(stock: FlagdProvider) -> None:
             thread.join()
 
 
+def _has_sentinel(stock: FlagdProvider) -> bool:
+    try:
+        stock.resolve_boolean_details(SENTINEL, False, EvaluationContext())  # noqa: FBT003 - stock's signature
+    except FlagNotFoundError:
+        return False
+    except GeneralError:
+        raise
+    except OpenFeatureError:
+        pass  # it has the flag, with another type
+    return True
+
+
 def _has_any_flag(stock: FlagdProvider, deadline: float) -> bool:
     """Whether flagd has any flag. If there are none, it answers at once; too large or too late means many."""
     resolver = cast("GrpcResolver", stock.resolver)
-    stub = evaluation_v1_pb2_grpc.ServiceStub(resolver.channel)  # the newer protocol no longer has this call
     request = evaluation_v1_pb2.ResolveAllRequest()
+    call = cast("_Answers", resolver.stub).all_flags
     try:
-        return bool(stub.ResolveAll(request, timeout=deadline, metadata=resolver.selector_metadata).flags)
+        answer = call(request, timeout=deadline, metadata=resolver.selector_metadata)
     except grpc.RpcError:
         return True
+    return bool(cast("evaluation_v1_pb2.ResolveAllResponse", answer).flags)
