@@ -81,7 +81,7 @@ def test_what_a_killed_mirror_left_is_removed_and_nothing_else(folder):
     leftover = folder.path / f".{NAME}.123.tmp"
     leftover.write_bytes(b"half")
     (folder.path / "notes.txt").write_text("mine")
-    Folder(folder.path).prepare()
+    Folder(folder.path).clean()
     assert [path.name for path in folder.path.iterdir()] == ["notes.txt"]
 
 

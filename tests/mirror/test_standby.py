@@ -1,13 +1,16 @@
 """A mirror on standby is ready only as long as the leader of its group is at work, in the same folder."""
 
 import contextlib
+import logging
 import signal
 import threading
 
 import psycopg
 import pytest
+from tests.mirror.conftest import World
 from tests.waiting import eventually
 
+from windsock.errors import MirrorError
 from windsock.mirror import health, standby
 
 LOCK = "select pg_advisory_lock(hashtextextended('windsock mirror default', 0))"
@@ -105,3 +108,63 @@ def test_two_groups_that_begin_at_once_are_found_out(*, world, watching):
     eventually(lambda: any("belongs to mirrors of the group" in each.status.trouble for each in mirrors))
     world.user(world.seed)
     eventually(lambda: world.served() == world.assigned())
+
+
+@pytest.mark.parametrize("file_is_there", [True, False])
+def test_a_mirror_that_was_frozen_while_it_wrote_changes_nothing_newer(world, file_is_there):
+    """A person ended its session, and another has taken over; the old one is about to write a document."""
+    world.user(world.seed)
+    world.mirror().once()
+    old = world.mirror()
+    check = old._folder.check_writer
+
+    def another_takes_over():
+        world.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'windsock mirror'"
+        )
+        world.execute("update app_configurations set settings = '{\"retrieval_top_k\": 2}'")
+        world.mirror().once()
+
+    def frozen():
+        old._folder.check_writer = check
+        if file_is_there:
+            check()
+        another_takes_over()
+        if not file_is_there:
+            check()
+
+    world.execute("update app_configurations set settings = '{\"retrieval_top_k\": 1}'")
+    old._take_over()
+    old._take_over = lambda: setattr(old._folder, "check_writer", frozen)
+    with pytest.raises((MirrorError, psycopg.Error)):
+        old.once()
+    assert list(world.served().values()) == [{"retrieval_top_k": 2}]
+    assert not list(world.folder.glob(".*"))
+
+
+def test_mirrors_of_two_databases_in_one_folder_are_an_alarm(
+    *, world, make_database, migrated_template, watching, messages, tmp_path
+):
+    """The database's lock doesn't keep them apart, and a link makes the paths differ."""
+    world.user(world.seed)
+    first = watching(world.mirror(poll_seconds=0.1))
+    eventually(lambda: first.status.is_ready)
+    (tmp_path / "link").symlink_to(world.folder)
+    other = World(make_database(migrated_template), tmp_path / "link")
+    other.user(other.seed)
+    other.connection.close()
+    stop = threading.Event()
+    second = other.mirror(poll_seconds=0.1)
+    thread = threading.Thread(target=second.watch, args=[stop])
+    thread.start()
+    try:
+        for failures in range(1, 4):
+            eventually(lambda n=failures: min(each.status.failures for each in (first, second)) >= n)
+            for each in (first, second):
+                assert "another mirror has taken over this folder" in each.status.reason
+        assert len(messages(logging.ERROR)) == 2
+    finally:
+        stop.set()
+        thread.join()
+    eventually(lambda: world.served() == world.assigned())
+    eventually(lambda: first.status.is_ready)

@@ -3,7 +3,7 @@
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,20 +29,36 @@ class Folder:
 
     Args:
         path: The folder; created on first write.
+
+    Attributes:
+        check_writer: Raises if another mirror has taken over the folder.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.check_writer: Callable[[], None] = lambda: None
         self._seen: dict[str, _Signature] = {}
 
     def prepare(self) -> None:
-        """Create the folder and remove temporary files left by a killed mirror.
+        """Create the folder.
 
         Raises:
-            MirrorError: The folder can't be created or written to.
+            MirrorError: It can't be created.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MirrorError(f"{self.path}: the mirror cannot use this folder: {error.strerror}") from error
+
+    def clean(self) -> None:
+        """Remove other mirrors' temporary files.
+
+        This stops a frozen one that goes on, because it checks `check_writer` once it has such a file.
+
+        Raises:
+            MirrorError: One can't be removed.
+        """
+        try:
             for leftover in self.path.glob(".*.json.*.tmp"):
                 leftover.unlink(missing_ok=True)
         except OSError as error:
@@ -87,6 +103,7 @@ class Folder:
         target = self.path / name
         try:
             with disk.replacing(target) as file:
+                self.check_writer()  # not before there is a file that `clean` removes
                 file.write(data)
                 file.flush()
                 mtime = self._next_mtime(target)

@@ -1,6 +1,7 @@
 """The mirror itself: publish once, or lead and follow the changes until stopped."""
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,11 +9,12 @@ from collections.abc import Callable, Iterator
 from windsock.backoff import Backoff
 from windsock.errors import DatabaseUnfitError, MirrorError, WindsockError
 from windsock.logs import get_logger
+from windsock.mirror import health
 from windsock.mirror.alarm import Alarm
 from windsock.mirror.base_tables import BaseTables
 from windsock.mirror.checking import Fitting
 from windsock.mirror.folder import Folder
-from windsock.mirror.folder_state import Memory
+from windsock.mirror.folder_state import Memory, TakenOverError
 from windsock.mirror.guard import ShrinkGuard
 from windsock.mirror.health import Status
 from windsock.mirror.options import MirrorOptions, layout_of
@@ -55,6 +57,7 @@ class Mirror:
         self._allow_shrink = options.allow_shrink
         self.status = Status(folder=options.folder)
         self._alarm = Alarm(self.status)
+        self._taken_over_at = -math.inf
         self._bases = BaseTables(options)
 
     def show_progress(self, show: Callable[[int, int], None]) -> None:
@@ -116,6 +119,8 @@ class Mirror:
             except (WindsockError, DatabaseError, OSError) as error:
                 if first and isinstance(error, DatabaseUnfitError):
                     raise
+                if isinstance(error, TakenOverError):
+                    self._taken_over_at = time.monotonic()
                 lost = f"the connection to the database is lost, and opened again: {error}"
                 self._alarm.sound(MirrorError(lost) if isinstance(error, DatabaseError) else error)
                 failures += 1
@@ -147,6 +152,8 @@ class Mirror:
             try:
                 cursor = self._publish(source, cursor if follows else None, pace)
                 self._recovered(pace)
+            except TakenOverError:
+                raise  # whoever still holds the lead takes over again
             except MirrorError as error:
                 self._alarm.sound(error)
                 cursor = None
@@ -215,7 +222,8 @@ class Mirror:
         pace.recovered()
         self.status.last_success = time.time()
         self.status.transactions_waiting = 0
-        self._alarm.over("publishing again")
+        if time.monotonic() - self._taken_over_at >= health.STALE_SECONDS:  # two may be taking turns
+            self._alarm.over("publishing again")
 
     def _report(self, written: Written) -> None:
         self.status.assigned = self._publisher.published.assigned
@@ -269,6 +277,4 @@ class Mirror:
             self._alarm.over("another mirror publishes")
 
     def _take_over(self) -> None:
-        self._folder.prepare()
-        self._publisher.load()
-        self._publisher.claim()
+        self._publisher.take_over()

@@ -65,7 +65,7 @@ class Publisher:
 
     Attributes:
         published: The documents' content.
-        folder_id: The folder's identifier, once it's claimed.
+        folder_id: The folder's identifier, once it's taken over.
     """
 
     def __init__(
@@ -102,13 +102,18 @@ class Publisher:
         remembered, assigned = self._memory.read(), self.published.assigned
         self._guard.restore(remembered.peaks, assigned, remembered.left(assigned))
 
-    def claim(self) -> None:
-        """Claim the folder for this group, or confirm the claim.
+    def take_over(self) -> None:
+        """Load the folder's documents, claim it for this mirror and its group, and stop all others' writes.
 
         Raises:
-            ConfigurationError: The folder belongs to another group of mirrors.
+            ConfigurationError: The folder belongs to another group of mirrors, or its documents have a
+                different number of shards.
+            MirrorError: The folder can't be created or written to.
         """
-        self.folder_id = self._memory.write(self._guard.peaks)
+        self._folder.prepare()
+        self.load()
+        self.folder_id = self._memory.take_over(self._guard.peaks)
+        self._folder.clean()
 
     def _is_of_this_layout(self, first: str) -> bool:
         try:
@@ -220,7 +225,7 @@ class Publisher:
         self._guard.forgive(forgiven)
         if assigned is not None:
             self._guard.published(assigned)
-        self.claim()
+        self.folder_id = self._memory.write(self._guard.peaks)
 
     def _moved(
         self, profiles: Mapping[str, Profile], assignments: Iterable[AssignmentRow]
