@@ -22,8 +22,8 @@ IDS = [f"id-{number}" for number in range(20_000)]
 ITEM = {"var": ""}
 
 
-def compiled(rule: object) -> CompiledFlag:
-    flag = {"variants": {"a": 1, "true": 2}, "defaultVariant": "a", "targeting": rule}
+def compiled(rule: object, **metadata: str) -> CompiledFlag:
+    flag = {"variants": {"a": 1, "true": 2}, "defaultVariant": "a", "targeting": rule, "metadata": metadata}
     document = read_document(json.dumps({"flags": {"f": flag}}).encode(), "f.flagd.json")
     assert document.problems == ()
     return CompiledFlag(document.flags["f"])
@@ -96,6 +96,53 @@ def test_what_doubles_is_bounded_in_memory(levels: int, size: int, bounds: tuple
         context = {"text": "x" * size, "items": [0] * size}
         found = CompiledFlag(type(flag)("f", True, {"a": 1}, None, rule, {})).evaluate(context)
         assert bound in str(found.error_message)
+
+
+def in_itself(wrap: Callable[[object], object]) -> object:
+    """An object or list that holds itself."""
+    inner: list[object] = []
+    made = wrap(inner)
+    inner.extend([made] * 3)
+    return made
+
+
+def shared(wrap: Callable[[object], object]) -> object:
+    """Few objects in memory that are a million million values when they are written out."""
+    made: object = 0
+    for _ in range(40):
+        made = wrap([made, made])
+    return made
+
+
+HOLDERS = {
+    "operator": lambda inner: {"cat": inner},
+    "object": lambda inner: {"a": inner, "b": inner},
+    "list": lambda inner: inner,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("made", [in_itself, shared], ids=lambda made: made.__name__)
+@pytest.mark.parametrize("holder", HOLDERS)
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"var": "x"},
+        {"if": [True, {"var": "x"}]},
+        {"if": [True, {"set": [{"var": "y"}, "k", {"var": "x"}]}]},
+        {"fractional": [{"var": "x"}, ["a", 1], ["true", 1]]},
+        {"some": [[1, 2], {"or": [{"var": "x"}, {"==": [ITEM, 3]}]}]},
+        {"contains_any": [{"var": "x"}, {"var": "x"}]},
+    ],
+    ids=json.dumps,
+)
+def test_an_attribute_that_holds_itself_is_walked_no_further_than_the_steps_last(
+    made: Callable[..., object], holder: str, rule: object
+) -> None:
+    found = compiled(rule, bucketing="v3").evaluate({"x": made(HOLDERS[holder]), "y": {}})
+    assert (found.error_code is None) == (found.error_message is None)
+    assert found.variant in (None, "a", "true")
 
 
 READS_TEXT = [

@@ -12,6 +12,7 @@ from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 import mmh3
 
 from windsock.evaluator.values import Value, as_float, is_number
+from windsock.evaluator.work_limit import counted_apart, spend
 
 T = TypeVar("T")
 
@@ -119,7 +120,9 @@ def hash_value_v3(value: Value) -> int | None:
     """The v3 hash of a bucketing value of any type; null can't be bucketed."""
     if value is None:
         return None
-    return _hash(_cbor(_whole(value)), 0, False)  # noqa: FBT003 - positional only
+    with counted_apart():  # most rules begin no count
+        encoded = _cbor(_whole(value))
+    return _hash(encoded, 0, False)  # noqa: FBT003 - positional only
 
 
 _TEXT_HEADS: Final = tuple(bytes([0x60 + n] if n < 24 else [0x78, n]) for n in range(256))
@@ -134,11 +137,17 @@ def _cbor(value: Value) -> bytes:
     return encoded
 
 
+_ENCODING: Final = 10
+"""The cost of encoding a value of a list or an object, in steps."""
+
+
 def _whole(value: Value) -> Value:
     """Turn whole floats that fit in 64 bits into integers, so that 5 and 5.0 bucket alike."""
     if isinstance(value, dict):
+        spend(_ENCODING * len(value))
         return {key: _whole(item) for key, item in value.items()}
     if isinstance(value, list):
+        spend(_ENCODING * len(value))
         return [_whole(item) for item in value]
     if isinstance(value, float) and value.is_integer() and -(2**63) <= value <= 2**64 - 1:
         return int(value)

@@ -25,7 +25,7 @@ from windsock.evaluator.values import (
     trim,
 )
 from windsock.evaluator.variables import walk
-from windsock.evaluator.work_limit import metered, size_of, spend
+from windsock.evaluator.work_limit import metered, spend, spend_on_each
 from windsock.flags import Bucketing
 from windsock.flags.kinds import may_be_object
 
@@ -52,8 +52,8 @@ _UNCOUNTED: Final = 100
 _COMPILING: Final = 40
 """The cost of compiling the smallest rule, in steps."""
 
-_COMPILING_EACH: Final = 4
-"""The cost of compiling each value of a rule, in steps."""
+_COMPILING_EACH: Final = 3
+"""The cost of compiling each value of a rule, in steps, beyond counting it."""
 
 
 class RuleScope(NamedTuple):
@@ -81,7 +81,7 @@ class RuleScope(NamedTuple):
 
     def compile_found(self, rule: Value) -> Expression:
         """Compile a rule found during an evaluation, at that evaluation's cost."""
-        spend(_COMPILING + _COMPILING_EACH * size_of(rule))
+        spend(_COMPILING + _COMPILING_EACH * spend_on_each(rule))
         return self.compile(rule)
 
 

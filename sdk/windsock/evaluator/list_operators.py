@@ -17,7 +17,7 @@ from windsock.evaluator.values import (
     truthy,
 )
 from windsock.evaluator.variables import names_something, solve
-from windsock.evaluator.work_limit import size_of, spend
+from windsock.evaluator.work_limit import spend, spend_on_each
 from windsock.flags.size import expanded_size
 
 Compile: TypeAlias = Callable[[Value], Expression]
@@ -52,14 +52,14 @@ class Condition:
         """The rule with variables replaced by their values, where the data has them."""
         if not self._names:
             return rule
-        spend(size_of(rule))
+        spend_on_each(rule)
         return solve(rule, data, self.evaluate)
 
     def of(self, rule: Value) -> Expression:
         """The compiled rule; any rule but the one as written is compiled now, at a cost in steps."""
         if rule is self.rule:
             return self._ready
-        steps, run = size_of(rule), self._compile(rule)
+        steps, run = spend_on_each(rule), self._compile(rule)
 
         def metered(item: Value) -> Value:
             spend(steps)

@@ -9,6 +9,9 @@ from windsock.evaluator.work_limit import counted_apart, spend
 _ESCAPED: Final = re.compile(r'["\\<>&\x00-\x1f\u2028\u2029\ufffd\ud800-\udfff]')
 _SHORT: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 
+_WRITING: Final = 4
+"""The cost of writing a value of a list or an object, in steps."""
+
 
 def is_plain_name(name: str) -> bool:
     """Whether a name reaches flagd's lookup unchanged, with no characters escaped."""
@@ -42,10 +45,11 @@ def _json_text(value: Value) -> str:
         spend(len(value))
         return f'"{_ESCAPED.sub(_escape, value)}"'
     if isinstance(value, dict):
+        spend(_WRITING * len(value))
         members = (f"{_json_text(str(key))}:{_json_text(item)}" for key, item in sorted(value.items()))
         return "{" + ",".join(members) + "}"
     if isinstance(value, (list, tuple)):
-        spend(len(value))
+        spend(_WRITING * len(value))
         return "[" + ",".join(map(_json_text, value)) + "]"
     raise RuleError(f"a result of type {type(value).__name__} cannot name a variant")
 
@@ -61,8 +65,7 @@ def _json_number(value: float) -> str:
     if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN
         raise RuleError("the rule gives a number that JSON cannot write (NaN or infinity)")
     if value != 0 and not 1e-6 <= abs(value) < 1e21:
-        mantissa, _, exponent = format(value, "e").partition("e")
-        del mantissa
+        exponent = format(value, "e").partition("e")[2]
         digits = repr(value).partition("e")[0].replace(".", "").lstrip("-0").rstrip("0") or "0"
         return _scientific(digits, int(exponent), negative=value < 0)
     return number_text(value)

@@ -65,11 +65,7 @@ def spend_on(value: Value) -> None:
     elif type(value) is dict:
         spend(len(value))
     elif type(value) is list:
-        steps = len(value)
-        for item in value:
-            if type(item) is str:
-                steps += len(item) >> 2
-        spend(steps)
+        spend(len(value) + sum(len(item) >> 2 for item in value if type(item) is str))
 
 
 def metered(operator: Callable[[Value, Value], Value]) -> Callable[[Value, Value], Value]:
@@ -84,14 +80,16 @@ def metered(operator: Callable[[Value, Value], Value]) -> Callable[[Value, Value
     return run
 
 
-def size_of(rule: Value) -> int:
-    """How many values a rule consists of."""
-    size, rest = 0, [rule]
+def spend_on_each(rule: Value) -> int:
+    """Use up a step for each value that a rule consists of, and return how many there are.
+
+    A rule that the context brings may hold itself: the steps end.
+    """
+    size, rest = 1, [rule]
     while rest:
         value = rest.pop()
-        size += 1
-        if type(value) is dict:
-            rest.extend(value.values())
-        elif type(value) is list:
-            rest.extend(value)
+        if type(value) is dict or type(value) is list:
+            spend(len(value))
+            size += len(value)
+            rest.extend(value.values() if type(value) is dict else value)
     return size
