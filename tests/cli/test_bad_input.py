@@ -153,6 +153,28 @@ def test_nothing_is_written_through_a_linked_folder(windsock, tmp_path, tmp_path
     assert contents(away) == before
 
 
+@pytest.mark.parametrize("option", ["--out", "--who"])
+@pytest.mark.parametrize("linked", ["made", "made/file"])
+def test_what_a_plan_gives_is_not_written_through_a_link(windsock, project, tmp_path_factory, option, linked):
+    away = tmp_path_factory.mktemp("away")
+    (away / "rc").write_text("mine\n")
+    (project / "made").symlink_to(away / "rc" if linked == "made" else away)
+    (project / "flagd" / "good.flagd.json").write_text(json.dumps({"flags": {}}))
+    before = contents(away)
+    done = windsock("plan", "--users", "5", option, linked)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        4,
+        "windsock: made: it is a link; name its target",
+    )
+    assert contents(away) == before
+
+
+def test_lines_for_git_are_added_to_a_file_in_any_encoding(windsock, tmp_path):
+    (tmp_path / ".gitattributes").write_bytes(b"\xff diff=x")
+    assert windsock("init").returncode == 0
+    assert (tmp_path / ".gitattributes").read_bytes() == b"\xff diff=x\n*.flagd.json diff=flagd\n"
+
+
 @pytest.mark.parametrize("linked", ["flagd", "flagd/features.flagd.json", ".gitignore", ".gitattributes"])
 def test_first_files_are_not_written_through_a_link(windsock, tmp_path, tmp_path_factory, linked):
     away = tmp_path_factory.mktemp("away")

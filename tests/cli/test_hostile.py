@@ -33,6 +33,7 @@ FLAG_FILES = {
     "an open bracket 100,000 times": b"[" * 100_000,
     "a rule 5,000 deep": b'{"flags": {"f": {"state": "ENABLED", "variants": {"on": true}, "defaultVariant": "on", "targeting": '
     + b'{"!": ' * 5_000 + b"1" + b"}" * 5_000 + b"}}}",
+    "a value 900 deep": document(f=boolean(), g=boolean() | {"variants": {"on": 7}}).replace(b"7", b"[" * 900 + b"]" * 900),
     "5,000 references in a row": json.dumps(
         {"flags": {"f": boolean({"if": [{"$ref": "e0"}, "on"]})}, "$evaluators": RULES}
     ).encode(),

@@ -1,4 +1,4 @@
-"""Nothing that a flag file, a row, a file's name, a branch or an error holds acts on a terminal or adds a line."""
+"""Nothing that a flag file, a row, a file's name, a branch or an error holds acts on a terminal or on a CI, or adds a line."""
 
 import json
 import logging
@@ -27,7 +27,7 @@ from windsock.usage import Healed, Measured, Pending, Use
 from windsock.usage.making_rows import clean
 from windsock.usage.postgres import PostgresSink
 
-ACTS = "\x1b[2J\x1b]0;title\x07\x9b2J\x7f\u202e\u2066\u2028\x85\r"
+ACTS = "\x1b[2J\x1b]0;title\x07\x9b2J\x7f\u202e\u2066\u2028\x85\r##[add-mask]##vso[task.setvariable]"
 HOSTILE = f"h{ACTS}\nFAKED line"
 FILE = HOSTILE.replace("/", "")
 CLASS = f"""
@@ -185,11 +185,13 @@ def said(project, monkeypatch, capfd):
 
 
 def faults(text):
-    """What would act on a terminal, pass for a line of ours, or be a traceback."""
+    """What would act on a terminal or on a CI, pass for a line of ours, or be a traceback."""
     lines = text.replace(NO_BREAK_SPACE, " ").split("\n")
     yield from (line for line in lines if not line.isprintable())
     yield from (line for line in lines if line.startswith("FAKED"))
     yield from (line for line in lines if line.startswith("Traceback"))
+    yield from (line for line in lines if "##[" in line or "##vso[" in line)
+    yield from (line for line in lines if line.lstrip().startswith("::") and " file=" not in line)
 
 
 def test_what_files_and_arguments_hold(said, monkeypatch):
@@ -268,6 +270,21 @@ def test_a_value_in_a_table_adds_no_line(capsys):
         "  three\\nfour\\x9b",
         "",
     ]
+
+
+def test_a_line_that_begins_with_a_file_s_name_is_no_command_to_github(tmp_path, said):
+    (tmp_path / "::add-mask::e.flagd.json").write_text("{")
+    (tmp_path / "::add-mask::e.py").write_text("import windsock\nlamp = windsock.feature('##[add-mask]e')")
+    for arguments in (
+        ["lint", "."],
+        ["lint", ".", "--format", "github"],
+        ["fmt", "."],
+        ["refs"],
+        ["diff", "::add-mask::e"],
+    ):
+        assert list(faults(said(*arguments))) == [], arguments
+    assert r"\x3a:add-mask::e.flagd.json:1:2" in said("lint", ".")
+    assert json.loads(said("refs", "--json"))[0]["flag"] == "##[add-mask]e"
 
 
 def test_json_means_the_same(project, said):

@@ -8,9 +8,9 @@ from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Annotated, Any, NoReturn
 
-from windsock.cli._say import note, say, warn, wrapped
+from windsock.cli._say import inert, note, say, warn, wrapped
 from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError, WindsockError
-from windsock.text import did_you_mean, escaped
+from windsock.text import did_you_mean
 
 try:
     import typer
@@ -112,7 +112,7 @@ class LazyGroup(TyperGroup):
         except _UsageError as error:
             if type(error).__name__ == "NoArgsIsHelpError":  # the help of a verb, which quotes nothing
                 raise
-            first, *more = wrapped(f"Error: {escaped(error.format_message())}", sys.stderr)
+            first, *more = wrapped(f"Error: {inert(error.format_message())}", sys.stderr)
             raise _UsageError("\n".join([first.removeprefix("Error: "), *more]), ctx=error.ctx) from error
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

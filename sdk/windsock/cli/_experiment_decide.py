@@ -17,7 +17,7 @@ from windsock.experiments.result import Result, analyze, restore
 from windsock.experiments.running.concluding import concluded
 from windsock.experiments.running.hand_written import declared_or_running
 from windsock.experiments.running.starting import flag_files, planned
-from windsock.flagfiles.files import DEFAULT_FOLDER, write_bytes
+from windsock.flagfiles.files import DEFAULT_FOLDER, replace_plain_file
 from windsock.plain_files import read_plain
 
 
@@ -54,7 +54,7 @@ def command(
                 keep(result, where)
     refuse_undecidable(result)
     if snapshot is not None:
-        write_bytes(snapshot, result.snapshot().encode())
+        replace_plain_file(snapshot, result.snapshot().encode())
     console = console_of(80)
     for line in message(result):
         print_lines(console, line)

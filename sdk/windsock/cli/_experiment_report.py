@@ -9,9 +9,9 @@ from windsock.cli._experiment_arguments import Flags, Name
 from windsock.cli._experiment_options import Data, Environment, Now, moment, place
 from windsock.cli._say import say
 from windsock.errors import UnreachableError
-from windsock.experiments.result import analyze, report
+from windsock.experiments.result import analyze
 from windsock.experiments.running.hand_written import declared_or_running
-from windsock.flagfiles.files import DEFAULT_FOLDER
+from windsock.flagfiles.files import DEFAULT_FOLDER, replace_plain_file
 
 
 def command(
@@ -35,9 +35,6 @@ def command(
         raise UnreachableError(f"{out}: cannot be written: there is no folder {out.parent}")
     with place(data) as where:
         result = analyze(name, where, flags=flags, environment=environment, now=moment(at), looks=looks)
-    try:
-        report(result, out)
-    except OSError as error:
-        raise UnreachableError(f"{out}: cannot be written: {error.strerror}") from error
+    replace_plain_file(out, result.report().encode())
     say(result.decision.sentence)
     say(f"wrote {out}")

@@ -9,7 +9,7 @@ from windsock.cli._experiment_arguments import Flags, Name
 from windsock.cli._say import say, warn
 from windsock.experiments.reading import read_declared, read_holdouts
 from windsock.experiments.running.starting import flag_files, planned, started
-from windsock.flagfiles.files import DEFAULT_FOLDER, write_bytes
+from windsock.flagfiles.files import DEFAULT_FOLDER, replace_plain_file
 from windsock.gitops.applying import apply_to_folder
 from windsock.gitops.plan import Plan, dump
 from windsock.gitops.plan_text import text
@@ -48,7 +48,7 @@ def carry_out(plan: Plan, flags: Path, out: Path | None, *, dry_run: bool) -> No
     for finding in plan.findings:
         warn(finding)
     if out is not None:
-        write_bytes(out, dump(plan).encode())
+        replace_plain_file(out, dump(plan).encode())
     elif not dry_run:
         written = apply_to_folder(plan, Path(), [flags])
         for path in written:

@@ -6,10 +6,9 @@ from enum import StrEnum
 from importlib.metadata import version
 from urllib.parse import quote
 
-from windsock.cli._say import Shade, print_json, say_shaded, say_whole
+from windsock.cli._say import Shade, inert, print_json, say_command, say_shaded
 from windsock.lint.linter import Finding, Level
 from windsock.lint.rules import BY_CODE
-from windsock.text import escaped
 
 _SHADES = {Level.ERROR: Shade.RED, Level.WARNING: Shade.YELLOW, Level.NOTE: Shade.CYAN}
 
@@ -33,7 +32,7 @@ def write(findings: Sequence[Finding], form: Format) -> None:
             print_json([_data(finding) for finding in findings])
         case Format.GITHUB:
             for finding in findings:
-                say_whole(_annotation(finding))
+                say_command(_annotation(finding))
         case Format.SARIF:
             print_json(_sarif(findings))
 
@@ -55,11 +54,11 @@ def _data(finding: Finding) -> dict[str, object]:
 
 def _annotation(finding: Finding) -> str:
     kind = {Level.ERROR: "error", Level.WARNING: "warning", Level.NOTE: "notice"}[finding.level]
-    place = f"file={_escaped(finding.source, property_value=True)}"
+    place = f"file={_escaped(inert(finding.source), property_value=True)}"
     if finding.line:
         place += f",line={finding.line},col={finding.column}"
     flag = f"{finding.flag}: " if finding.flag is not None else ""
-    return f"::{kind} {place},title={finding.code}::{_escaped(escaped(flag + finding.message))}"
+    return f"::{kind} {place},title={finding.code}::{_escaped(inert(flag + finding.message))}"
 
 
 def _escaped(text: str, *, property_value: bool = False) -> str:

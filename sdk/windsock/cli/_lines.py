@@ -9,7 +9,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from windsock.text import escaped
+from windsock.cli._say import inert
 
 __all__ = ["Console", "Grid", "Part", "console_of", "print_grid", "print_lines", "working"]
 
@@ -43,7 +43,7 @@ def console_of(columns: int, *, quiet: bool = False) -> Console:
 
 def working(doing: str) -> Status:
     """Show, at a terminal, what a command is doing for as long as a `with` block takes."""
-    return Console(stderr=True).status(escaped(doing))
+    return Console(stderr=True).status(inert(doing))
 
 
 def print_grid(console: Console, grid: Grid) -> None:
@@ -75,4 +75,4 @@ def _print(console: Console, what: Text | Grid, indent: int, hanging: int) -> No
 
 def _text(part: Part) -> Text:
     text, style = part if isinstance(part, tuple) else (part, "")
-    return Text(escaped(text).replace(NO_BREAK, _KEPT), style)
+    return Text(inert(text).replace(NO_BREAK, _KEPT), style)

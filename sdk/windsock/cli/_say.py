@@ -16,12 +16,25 @@ _MARKED = re.compile(r" *(?:[~+-] )?")
 """A line's indentation and the mark of a change, which stays with the word after it."""
 
 
+_CI_COMMAND = re.compile(r"(?<=##)(\w*)\[")
+"""``##[add-mask]`` and ``##vso[…]``, which GitHub and Azure Pipelines obey anywhere in a line of the log."""
+
+
 class Shade(IntEnum):
     """A colour, by its number among a terminal's."""
 
     RED = 31
     YELLOW = 33
     CYAN = 36
+
+
+def inert(text: str) -> str:
+    r"""The text on one line, `escaped`, so that a CI whose log it gets into takes it for no command.
+
+    A colon of ``::`` at its beginning becomes ``\x3a``; GitHub obeys such lines.
+    """
+    text = _CI_COMMAND.sub(r"\1\\x5b", escaped(text))
+    return text.replace(":", r"\x3a", 1) if text.lstrip().startswith("::") else text
 
 
 def say(line: str) -> None:
@@ -31,12 +44,17 @@ def say(line: str) -> None:
 
 def say_whole(line: str) -> None:
     """Print one line that is copied or read by a program: a terminal breaks it, we don't."""
-    print(escaped(line), flush=True)
+    print(inert(line), flush=True)
+
+
+def say_command(line: str) -> None:
+    """Print a command to a CI, made of parts that are `inert`."""
+    print(line, flush=True)
 
 
 def say_shaded(line: str, word: str, shade: Shade) -> None:
     """Print one line of data to stdout, at a terminal with its first `word` in a colour."""
-    first, *more = wrapped(escaped(line), sys.stdout)
+    first, *more = wrapped(inert(line), sys.stdout)
     if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
         first = first.replace(word, f"\x1b[{shade:d}m{word}\x1b[0m", 1)
     print("\n".join([first, *more]))
@@ -55,7 +73,7 @@ def warn(message: str) -> None:
 def progress(line: str) -> None:
     """Show how far a command is, in place of what this showed before; only at a terminal. "" ends it."""
     if sys.stderr.isatty():
-        print(f"\r\x1b[K{escaped(line)}", end="", file=sys.stderr, flush=True)
+        print(f"\r\x1b[K{inert(line)}", end="", file=sys.stderr, flush=True)
 
 
 def wrapped(line: str, stream: TextIO) -> list[str]:
@@ -75,7 +93,7 @@ def wrapped(line: str, stream: TextIO) -> list[str]:
 
 
 def _print(line: str, stream: TextIO) -> None:
-    for each in wrapped(escaped(line), stream):
+    for each in wrapped(inert(line), stream):
         print(each, file=stream)
 
 
@@ -92,6 +110,7 @@ def print_document(text: str) -> None:
 
 def escaped_json(text: str) -> str:
     """A JSON text with the same characters escaped as JSON escapes them, so that it means the same."""
+    text = _CI_COMMAND.sub(r"\1\\u005b", text)
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
@@ -105,6 +124,6 @@ def print_patch(lines: Iterable[str]) -> None:
     """
     if sys.stdout.isatty():
         for line in lines:
-            print(escaped(line.removesuffix("\n")))
+            print(inert(line.removesuffix("\n")))
     else:
         sys.stdout.writelines(lines)

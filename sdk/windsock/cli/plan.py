@@ -15,7 +15,7 @@ from windsock.cli._app import EXIT_CHANGES, EXIT_ERROR
 from windsock.cli._database import DatabaseUrl, database
 from windsock.cli._project import settings_classes
 from windsock.cli._say import note, print_document, progress, say, say_whole, warn
-from windsock.flagfiles.files import DEFAULT_FOLDER, write_bytes
+from windsock.flagfiles.files import DEFAULT_FOLDER, replace_plain_file
 from windsock.gitops.contexts import moment
 from windsock.gitops.moved_users_csv import moved_users
 from windsock.gitops.plan import Limits, Plan, PlanRequest, dump, make, parse_share
@@ -107,7 +107,7 @@ def command(
         plan = make(request, on_moved)
     progress("")
     if out is not None:
-        write_bytes(out, dump(plan).encode())
+        replace_plain_file(out, dump(plan).encode())
     _show(plan, form)
     if plan.findings:
         raise typer.Exit(EXIT_ERROR)

@@ -9,7 +9,8 @@ import typer
 
 from windsock.cli._app import EXIT_ERROR
 from windsock.cli._code import scanned
-from windsock.cli._say import note, print_json, say
+from windsock.cli._say import note, print_json, say, warn
+from windsock.code.mentions import mentioned
 from windsock.code.stale import stale
 from windsock.flagfiles.files import read_files
 from windsock.flagfiles.sets import flag_set
@@ -30,7 +31,15 @@ def command(
     Example: windsock stale --code app
     """
     served = flag_set(read_files(flags or ()))
-    found = list(stale(served.flags, scanned(code or [Path()]), datetime.now(UTC).date()))
+    paths = code or [Path()]
+    uses = scanned(paths)
+    others: list[str] = []
+    mentions = mentioned(paths, others)
+    for fault in others:
+        warn(f"not scanned: {fault}")
+    if others or uses.unread:
+        warn("what only these files use is listed all the same")
+    found = list(stale(served.flags, uses, mentions, datetime.now(UTC).date()))
     if as_json:
         print_json([asdict(each) for each in found])
     else:

@@ -3,6 +3,7 @@
 import ast
 import io
 import os
+import re
 import tokenize
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,13 +15,22 @@ from windsock.plain_files import leads_out, open_plain
 MAX_BYTES: Final = 1024 * 1024
 """Largest file that is searched."""
 
+MAX_OTHER_BYTES: Final = 8 * MAX_BYTES
+"""Largest notebook or template that is searched: notebooks hold pictures."""
+
 MAX_DEPTH: Final = 100
 """Maximum depth of the syntax tree, which is walked by functions that call themselves."""
 
 MAX_EXPRESSION: Final = 500
 """Longest expression that is read in a string."""
 
-_SKIPPED: Final = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox", "build", "dist"})
+_SKIPPED: Final = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox"})
+_BUILT: Final = frozenset({"build", "dist"})
+"""Folders of built packages, unless they are packages themselves."""
+
+_PYTHON: Final = ".py"
+_OTHERS: Final = (".ipynb", ".pyw", ".pyx", ".html", ".htm", ".jinja", ".jinja2", ".j2", ".mako", ".tmpl")
+_SHEBANG: Final = re.compile(rb"#![^\n]*python")
 
 
 class UnfitError(Exception):
@@ -43,12 +53,28 @@ def python_files(paths: Sequence[Path]) -> Iterator[Found]:
     """Find the Python files among the paths and in their folders, without installed packages."""
     for path in paths:
         if path.is_dir():
-            yield from (Found(each, path) for each in sorted(_below(path)))
+            yield from (Found(each, path) for each in sorted(_below(path, _PYTHON)))
         else:
             yield Found(path)
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def other_files(paths: Sequence[Path]) -> Iterator[Found]:
+    """Find what else may use flags in the folders: notebooks, templates, and scripts without a suffix."""
+    for folder in paths:
+        if folder.is_dir():
+            found = sorted(each for each in _below(folder, "") if each.suffix in ("", *_OTHERS))
+            yield from (Found(each, folder) for each in found if each.suffix or _is_script(each))
+
+
+def _is_script(path: Path) -> bool:
+    try:
+        with open_plain(path, links=False) as file:
+            return _SHEBANG.match(file.read(100)) is not None
+    except OSError:  # a folder or a pipe
+        return False
+
+
+def _below(folder: Path, suffix: str) -> Iterator[Path]:
     """What is to be read in a folder, found without recursion: a tree may be deeper than Python's stack."""
     waiting = [folder]
     for here in waiting:  # it grows
@@ -56,14 +82,18 @@ def _below(folder: Path) -> Iterator[Path]:
             with os.scandir(here) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
-                        waiting += [Path(entry)] if entry.name not in _SKIPPED else []
-                    elif entry.name.endswith(".py"):
+                        waiting += [] if _is_skipped(entry) else [Path(entry)]
+                    elif entry.name.endswith(suffix):
                         yield Path(entry)
         except OSError:
             yield here
 
 
-def bytes_of(found: Found) -> bytes:
+def _is_skipped(folder: os.DirEntry[str]) -> bool:
+    return folder.name in _SKIPPED or (folder.name in _BUILT and not Path(folder, "__init__.py").exists())
+
+
+def bytes_of(found: Found, limit: int = MAX_BYTES) -> bytes:
     """Read a file.
 
     Raises:
@@ -73,9 +103,9 @@ def bytes_of(found: Found) -> bytes:
     if found.below is not None and found.path.is_symlink() and leads_out(found.path, found.below):
         raise UnfitError("this link leads out of the folder")
     with open_plain(found.path) as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise UnfitError(f"larger than {MAX_BYTES} bytes")
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise UnfitError(f"larger than {limit} bytes")
     return data
 
 

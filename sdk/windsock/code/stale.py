@@ -12,6 +12,7 @@ from windsock.flags.kinds import if_results
 from windsock.lint.rules.tree import Tree
 
 if TYPE_CHECKING:
+    from windsock.code.mentions import Mentions
     from windsock.code.uses import Code  # parses Python; the console reads only flags here
 
 
@@ -36,14 +37,18 @@ class Removable:
     message: str
 
 
-def stale(flags: Mapping[str, Flag], code: "Code", today: date) -> Iterator[Removable]:
-    """Find removable flags and fields from the flag files and the code."""
+def stale(flags: Mapping[str, Flag], code: "Code", mentions: "Mentions", today: date) -> Iterator[Removable]:
+    """Find removable flags and fields from the flag files and the code.
+
+    A flag or field that may be used, though no use of it is found, isn't one.
+    """
     used = {use.flag for use in code.uses}
     settings = {declared.flag for declared in code.classes}
     for key, flag in flags.items():
         owner = class_flag(key)
         if owner not in used:
-            yield _of(flag, Why.UNUSED, "no Python file uses it; remove it, if no other language does")
+            if owner not in mentions.flags:
+                yield _of(flag, Why.UNUSED, "no Python file uses it; remove it, if no other language does")
         elif (
             key not in settings
             and owner == key
@@ -61,7 +66,7 @@ def stale(flags: Mapping[str, Flag], code: "Code", today: date) -> Iterator[Remo
     read = {(use.flag, use.field) for use in code.uses if use.kind == "read"}
     for declared in code.classes:
         for name in declared.fields:
-            if (declared.flag, name) not in read:
+            if (declared.flag, name) not in read and not mentions.reads(declared.name, name):
                 message = f"no code reads {declared.name}.{name}; remove the field"
                 yield Removable(declared.flag, Why.UNUSED_FIELD, declared.path, declared.line, message)
 

@@ -96,17 +96,26 @@ def read_bytes(path: Path) -> bytes:
 
 
 def replace_plain_file(path: Path, data: bytes) -> None:
-    """Replace or make a file of a repository, never through a link: a stranger's branch may have made it.
-
-    A relative path has no link in it; an absolute one was named by a person and just isn't one itself.
+    """Replace or make a file of a repository, never through a link: see `check_no_link`.
 
     Raises:
         UnreachableError: There is a link, or the file cannot be written; the old file is unchanged.
     """
+    check_no_link(path)
+    write_bytes(path, data)
+
+
+def check_no_link(path: Path) -> None:
+    """Refuse to write through a link: a stranger's branch may have made it.
+
+    A relative path has no link in it; an absolute one was named by a person and just isn't one itself.
+
+    Raises:
+        UnreachableError: There is a link.
+    """
     way = (path,) if path.is_absolute() else (path, *path.parents)
     if linked := next((each for each in way if each.is_symlink()), None):
         raise UnreachableError(f"{linked}: it is a link; name its target")
-    write_bytes(path, data)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from windsock.errors import FlagFileError
 from windsock.flagfiles.files import read_files, replace_plain_file
 from windsock.flags import read_document
+from windsock.flags.json_positions import TOO_DEEP
 
 WIDTH: Final = 100
 """Values that fit into this many columns go on one line."""
@@ -67,8 +68,8 @@ def formatted(data: bytes, source: str) -> bytes:
     Flags and variants keep the order that people chose; a flag's properties get a fixed order.
 
     Raises:
-        FlagFileError: It can't be read, is YAML, has a key twice, so one would be lost, or has half a
-            surrogate pair.
+        FlagFileError: It can't be read, is YAML, has a key twice, so one would be lost, has half a
+            surrogate pair, or is nested too deep.
     """
     if source.lower().endswith((".yaml", ".yml")):
         raise FlagFileError(source, "fmt writes JSON; YAML keeps its own form and comments")
@@ -89,7 +90,7 @@ def written(content: Mapping[str, object], source: str) -> bytes:
     """Write a flag document's parsed JSON in the common form.
 
     Raises:
-        FlagFileError: It has half a surrogate pair.
+        FlagFileError: It has half a surrogate pair, or is nested too deep.
     """
     try:
         return (_write(_ordered(content), 0, 0) + "\n").encode()
@@ -97,6 +98,8 @@ def written(content: Mapping[str, object], source: str) -> bytes:
         raise FlagFileError(
             source, "half a surrogate pair is not text that a file can hold; remove it"
         ) from None
+    except RecursionError:
+        raise FlagFileError(source, TOO_DEEP) from None
 
 
 def _ordered(content: Mapping[str, object]) -> Mapping[str, object]:

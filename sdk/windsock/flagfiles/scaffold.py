@@ -73,9 +73,9 @@ def first_files(declarations: Sequence[Declaration]) -> list[Path]:
 
 def _append(path: Path, line: str) -> bool:
     """Add a line to a file unless it is already there."""
-    present = read_bytes(path).decode() if path.exists() else ""
-    if line in present.splitlines():
+    present = read_bytes(path) if path.exists() else b""
+    if line.encode() in present.splitlines():
         return False
-    end = "" if not present or present.endswith("\n") else "\n"
-    replace_plain_file(path, f"{present}{end}{line}\n".encode())
+    end = b"" if not present or present.endswith(b"\n") else b"\n"
+    replace_plain_file(path, b"%b%b%b\n" % (present, end, line.encode()))
     return True

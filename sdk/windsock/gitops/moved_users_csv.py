@@ -9,6 +9,7 @@ from pathlib import Path
 
 from windsock import disk
 from windsock.errors import UnreachableError
+from windsock.flagfiles.files import check_no_link
 from windsock.gitops.impact import Moved
 
 
@@ -20,11 +21,12 @@ def moved_users(path: Path | None) -> Iterator[Callable[[Moved], None] | None]:
         path: The file; if None, the block gets None instead of a function.
 
     Raises:
-        UnreachableError: The file cannot be written.
+        UnreachableError: The file cannot be written, or is behind a link.
     """
     if path is None:
         yield None
         return
+    check_no_link(path)
     try:
         with disk.replacing(path) as data:  # a partial list would look complete
             file = io.TextIOWrapper(data, encoding="utf-8", newline="")
