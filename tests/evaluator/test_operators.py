@@ -95,6 +95,8 @@ def var(name: object) -> dict[str, object]:
         ({"merge": [[1, 2], 3, [[4]]]}, [1, 2, 3, [4]]),
         ({"+": [1, "2", 3.5]}, 6.5),
         ({"+": ["3"]}, 3.0),
+        ({"+": [0.1, 0.2, 0.3]}, 0.6000000000000001),
+        ({"+": [1e308, 1e308, -1e308]}, float("inf")),
         ({"-": [5, 2, 1]}, 2.0),
         ({"-": [5]}, -5.0),
         ({"*": [2, 3]}, 6.0),
@@ -120,6 +122,8 @@ def var(name: object) -> dict[str, object]:
         ({"<": [0, "1e400"]}, False),
         ({"<": [0, "Infinity"]}, True),
         ({">": [{"+": ["1e400"]}, 0]}, True),
+        ({"<": [0, "\u0131nf\u0131nity"]}, False),
+        ({"in": [0, ["\u0130nf"]]}, True),
         ({"substr": ["abc", 1e25]}, "abc"),
         # an element that is not an object is not bucketed
         ({"some": [var("tags"), {"fractional": ["salt", ["a", 1]]}]}, False),

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from windsock.evaluator.values import MAX_NUMBER
+from windsock.evaluator.work_limit import MAX_LIST, MAX_STEPS, MAX_TEXT
 from windsock.lint.portable.search import CONSTRUCTS, Construct
 
 PAGE = Path(__file__).parents[2] / "docs" / "portable-rules.md"
@@ -24,7 +26,9 @@ This is measured: `python -m bench.portability` asks all four about 10,000 gener
 (`bench/results/portability.md`). Versions compared: flagd server 0.16, `@openfeature/flagd-core` 4.0.1,
 `openfeature-flagd-core` 2.0.0.
 
-`fractional` itself hashes in two ways; that is a property of the flag, see [bucketing](bucketing.md).
+`fractional` itself is the exception: the server and npm hash in one way, Python in another, so they put users into
+different buckets. windsock hashes as the flag's metadata says, by default like the server; see
+[bucketing](bucketing.md).
 
 Three things that windsock does not copy from the server, because they give a wrong value silently:
 
@@ -37,10 +41,13 @@ server's gRPC endpoint answers with a type mismatch.
 
 One difference that no rule needs: `-` and `/` of an empty list give the server an integer 0 that `===` and `in` tell
 from 0.
+"""
 
+_BOUNDS = f"""
 And a bound: an evaluation that would take minutes, or unlimited memory, gives PARSE_ERROR instead. It may take
-2,000,000 steps (operators run on elements of lists, and what they copy: about a second). `cat` joins at most 1,000,000
-characters and `merge` 10,000,000 elements. Text of more than 1,024 characters is neither a number nor a version.
+{MAX_STEPS:,} steps (operators run on elements of lists, and what they copy: about a second). `cat` joins at most
+{MAX_TEXT:,} characters and `merge` {MAX_LIST:,} elements. Text of more than {MAX_NUMBER:,} characters is neither a
+number nor a version.
 """
 
 _IN_RULE = """
@@ -77,7 +84,7 @@ def page() -> str:
     """The whole page."""
     in_rule = "".join(_section(construct) for construct in CONSTRUCTS if construct.in_rule)
     in_context = "".join(_section(construct) for construct in CONSTRUCTS if not construct.in_rule)
-    return _INTRODUCTION + _IN_RULE + in_rule + _IN_CONTEXT + in_context + _DOCUMENTS
+    return _INTRODUCTION + _BOUNDS + _IN_RULE + in_rule + _IN_CONTEXT + in_context + _DOCUMENTS
 
 
 def _section(construct: Construct) -> str:

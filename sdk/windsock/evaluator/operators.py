@@ -1,6 +1,7 @@
 """Operators on evaluated arguments, computed as in the flagd server's library."""
 
 from collections.abc import Callable
+from functools import reduce
 from math import copysign, fmod, inf, isnan, nan
 from typing import Final, TypeAlias
 
@@ -167,10 +168,10 @@ def merge(arguments: Value, _: Value) -> Value:
 
 
 def add(arguments: Value, _: Value) -> float:
-    """``+``: a sum, or a single value as a number."""
+    """``+``: a sum rounded at each step, unlike ``sum`` from Python 3.12 on; a single value as a number."""
     if type(arguments) is not list:
         return number(arguments)
-    return number(arguments[0]) if len(arguments) == 1 else sum(map(number, arguments), 0.0)
+    return number(arguments[0]) if len(arguments) == 1 else reduce(float.__add__, map(number, arguments), 0.0)
 
 
 def subtract(arguments: Value, _: Value) -> float:
@@ -188,10 +189,7 @@ def subtract(arguments: Value, _: Value) -> float:
 
 def multiply(arguments: Value, _: Value) -> float:
     """``*``: a product."""
-    product = 1.0
-    for value in _list(arguments):
-        product *= number(value)
-    return product
+    return reduce(float.__mul__, map(number, _list(arguments)), 1.0)
 
 
 def divide(arguments: Value, _: Value) -> float:

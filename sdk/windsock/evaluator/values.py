@@ -35,7 +35,7 @@ _SPACE: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".j
 )
 _DIGITS: Final = "[0-9](?:_?[0-9])*"
 _DECIMAL: Final = re.compile(rf"[+-]?(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?")
-_WORD: Final = re.compile(r"[+-]?(?:inf|infinity)|nan", re.IGNORECASE)
+_WORD: Final = re.compile(r"[+-]?(?:inf|infinity)|nan", re.IGNORECASE | re.ASCII)
 _HEX: Final = re.compile(r"[+-]?0[xX](?=[0-9a-fA-F_.])[0-9a-fA-F_]*+\.?[0-9a-fA-F_]*+[pP][+-]?[0-9_]+")
 MAX_NUMBER: Final = 1024
 """Maximum length of text that is read as a number, in characters."""

@@ -74,8 +74,10 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     ),
     Construct(
         "arithmetic-on-missing",
-        "arithmetic on a missing attribute",
-        "The server fails with PARSE_ERROR; the others treat it as 0. Give the `var` a default.",
+        "arithmetic on an attribute that is not a number",
+        "For null, booleans and lists, the server fails with PARSE_ERROR; the others treat null as 0, but "
+        "npm fails in `max` and `min`. Text that is not a number is 0 in the server and NaN in Python, and "
+        "npm fails. Give the `var` a default, and send numbers.",
         BOTH,
         when({"==": [{"+": [var("missing_one"), 1]}, 1]}),
         in_rule=False,
@@ -167,7 +169,7 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     Construct(
         "list-of-no-list",
         "`filter`, `map`, `all`, `some` or `none` of an attribute that is not a list",
-        "The server and npm fail; Python finds nothing in it. Send a list.",
+        "The server fails unless it is empty, npm for some values; Python finds nothing in it. Send a list.",
         BOTH,
         when({"some": [var("l"), {"==": [var(""), "a"]}]}),
         {"l": "a"},
@@ -175,8 +177,9 @@ IN_ATTRIBUTES: Final[tuple[Construct, ...]] = (
     ),
     Construct(
         "in-neither",
-        "`in` an attribute that is neither text nor list",
-        "The server and Python give false; npm fails. Send a list.",
+        "`in` an attribute that is neither text nor list, or a number in text",
+        "For neither, the server and Python give false, and npm fails. For a number in text, the server "
+        "fails with PARSE_ERROR; the others search for its digits. Send a list.",
         NPM,
         when({"in": ["a", var("l")]}),
         {"l": 5},
