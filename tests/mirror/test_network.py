@@ -6,6 +6,8 @@ import pytest
 from tests.waiting import eventually
 
 from windsock.errors import DatabaseUnfitError
+from windsock.mirror import fitness
+from windsock.mirror.queries import QUERIES
 
 
 @pytest.fixture
@@ -40,6 +42,27 @@ def test_notifications_lost_later_are_noticed_and_the_poll_serves_meanwhile(
     world.proxy.drops_notifications = False
     world.assign(ann, None)
     recovered(world, "notifications are lost")
+
+
+def test_while_the_queue_of_notifications_is_full_the_poll_serves(*, world, watching, messages, monkeypatch):
+    """Neither a running mirror nor one that starts waits for whoever fills it."""
+    world.execute(
+        "create function no_room(text) returns void language plpgsql as"
+        " $$begin raise program_limit_exceeded using message = 'too many notifications in the NOTIFY queue'; end$$"
+    )
+    mirror = watching(world.mirror(poll_seconds=0.2, self_test_seconds=0.2))
+    eventually(lambda: mirror.status.is_ready)
+    with monkeypatch.context() as full:
+        full.setattr(fitness, "QUERIES", {**QUERIES, "notify_self": b"select public.no_room(%(nonce)s)"})
+        eventually(messages)
+        ann = world.user(world.seed)
+        eventually(lambda: ann in world.served())
+        assert world.mirror(group="starts", folder=world.folder.parent / "starts").once().assigned == 1
+        assert mirror.status.is_ready
+    bob = world.user(world.seed)
+    eventually(lambda: bob in world.served())
+    assert len(messages()) == 1
+    assert "queue of notifications is full" in messages()[0]
 
 
 def test_a_wake_up_that_arrives_during_the_self_test_is_not_lost(world):

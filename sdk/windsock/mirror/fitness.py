@@ -63,9 +63,8 @@ def refuse_transaction_pooler(url: str, connection: "Connection") -> None:
         shared = bool(one(other, "hold_nonce", {"nonce": nonce})[0])
         if shared:
             one(other, "drop_nonce", {"nonce": nonce})
-        else:
-            other.execute(QUERIES["notify_self"], {"nonce": nonce})
-    is_fit = not shared and hears(connection, nonce, _FIRST_NONCE_SECONDS)
+        can_tell = not shared and notify_self(other, nonce)
+    is_fit = not shared and (not can_tell or hears(connection, nonce, _FIRST_NONCE_SECONDS))
     one(connection, "drop_nonce", {"nonce": nonce})
     if not is_fit:
         connection.execute(QUERIES["unlisten"])  # the session may soon be another client's
@@ -74,6 +73,15 @@ def refuse_transaction_pooler(url: str, connection: "Connection") -> None:
             "LISTEN and advisory locks do not work through it. Use the direct connection or the session "
             "pooler: on Supabase that is port 5432 instead of 6543"
         )
+
+
+def notify_self(connection: "Connection", nonce: str) -> bool:
+    """Send a notification with this payload; False if the server's queue has no room for it."""
+    try:
+        connection.execute(QUERIES["notify_self"], {"nonce": nonce})
+    except psycopg.errors.ProgramLimitExceeded:
+        return False
+    return True
 
 
 def hears(connection: "Connection", nonce: str, seconds: float) -> bool:
