@@ -218,7 +218,7 @@ def test_a_view_that_raises_costs_its_own_row_only(rows, caplog):
     assert "gave no account of its use" in caplog.text
 
 
-@pytest.mark.parametrize("cost", [float("nan"), float("inf"), Decimal("sNaN")])
+@pytest.mark.parametrize("cost", [float("nan"), float("inf"), Decimal("sNaN"), "1,5", "free"])
 def test_a_cost_that_is_not_a_number_is_left_out_with_a_warning(rows, caplog, cost):
     with request() as this:
         this.record(View())

@@ -1,5 +1,6 @@
 """Files of waiting records: held by their owner, free after it, replayed once."""
 
+import errno
 import fcntl
 import json
 import os
@@ -7,6 +8,7 @@ import resource
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -150,6 +152,36 @@ def test_a_line_of_a_wrong_type_costs_itself(spool, rows, field, value):
     refused = [json.loads(line) for line in (spool.folder / "refused.jsonl").read_text().splitlines()]
     assert [each["line"].strip() for each in refused] == [lines[1], "[" * 100_000, "null"]
     assert not spool.waiting()
+
+
+@pytest.mark.parametrize("kind", ["exposure", "event"])
+def test_a_line_that_is_nested_too_deep_costs_itself(spool, rows, kind):
+    spool.append(rows)
+    spool.release()
+    (path,) = spool.folder.iterdir()
+    path.write_text(f'{{"kind":"{kind}","unit":' + "[" * 100_000 + "\n" + path.read_text())
+    with spool.claim() as claimed:
+        assert claimed == rows
+    assert not spool.waiting()
+
+
+def test_a_file_that_cannot_be_deleted_is_replayed_once(spool, rows, monkeypatch, caplog):
+    """As on a disk that has become read-only; what comes later is stored all the same."""
+
+    def refuse(path, missing_ok):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    spool.append(rows)
+    spool.release()
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with spool.claim() as claimed:
+        assert claimed == rows
+    with spool.claim() as claimed:
+        assert claimed is None
+    assert "cannot be deleted: Read-only file system" in caplog.text
+    monkeypatch.undo()
+    with Spool(spool.folder).claim() as claimed:
+        assert claimed == rows, "the next process, to which the sink's keys make no difference"
 
 
 def test_lines_that_are_not_records_are_put_away_once(spool, rows):

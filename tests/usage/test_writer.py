@@ -9,9 +9,16 @@ import threading
 import time
 
 import pytest
+from tests.flagfiles import object_flag
+from tests.healing.conftest import fresh_process, serve
+from tests.healing.teachers import Teacher
 from tests.waiting import eventually
 
+import windsock
 from windsock.usage import LogSink, MemorySink, Spool, UsageOptions, UsageWriter
+from windsock.usage.data import Arm
+
+__all__ = ["fresh_process", "serve"]
 
 QUICK = UsageOptions(flush_interval=0.1)
 # A sink that works gets all the time that a busy machine takes: `flush` does not wait for the interval.
@@ -226,6 +233,86 @@ def test_a_record_that_cannot_be_cleaned_does_not_stop_the_others(start, make_pe
     writer.put(good)
     assert writer.flush()
     assert good.id in {row.id for row in sink.rows}
+
+
+class Hostile:
+    """An object of a caller's that raises whatever is asked of it, as a test double or an ORM's row may."""
+
+    def __init__(self, raised: type[BaseException]) -> None:
+        self.raised = raised
+
+    def __str__(self) -> str:
+        raise self.raised
+
+    __bool__ = __float__ = __iter__ = __str__
+
+    def __repr__(self) -> str:
+        return f"Hostile({self.raised.__name__})"  # for pytest's own report
+
+
+class HostileNumber(float):
+    def __float__(self) -> float:
+        raise SystemExit
+
+
+class HostileList(list):
+    def __iter__(self):
+        raise SystemExit
+
+
+@pytest.fixture
+def hostile_request(serve):
+    """Send a request through a started service, with an object as each thing that may be one."""
+    arms = {"control": {}, "warm": {"temperature": 1.1}}
+    split = {"fractional": [["control", 1], ["warm", 1]]}
+    flags = {
+        "teacher.experiment": object_flag({"none": {}, **arms}, "none", split, unit="tenant", segments="tier")
+    }
+
+    def send(writer, place, given):
+        serve(flags, usage=writer)
+        attributes = {"tenant": "t1", "tier": "pro"} | ({place: given} if place in {"tenant", "tier"} else {})
+        with windsock.request(user_id=given if place == "user" else "ann") as request:
+            assert Teacher.for_user("ann", **attributes).temperature
+            request.track("bought", **{"value": 1.0} | ({place: given} if place in {"value", "note"} else {}))
+        with windsock.request(user_id="later"):
+            assert Teacher.for_user("later").temperature
+
+    return send
+
+
+@pytest.mark.parametrize("key", [None, b"a secret of sixteen"], ids=["plain", "hashed"])
+@pytest.mark.parametrize("place", ["user", "tenant", "tier", "value", "note"])
+@pytest.mark.parametrize(
+    "given",
+    [Hostile(RuntimeError), Hostile(SystemExit), HostileNumber(2.0), HostileList([1])],
+    ids=lambda given: f"{type(given).__name__} {getattr(given, 'raised', SystemExit).__name__}",
+)
+def test_whatever_object_a_caller_gives_the_writer_goes_on(hostile_request, start, place, given, key):
+    sink = MemorySink()
+    writer = start(sink, UsageOptions(flush_interval=20, user_id_key=key))
+    hostile_request(writer, place, given)
+    assert writer.flush(60)
+    assert len(sink.rows) == 2
+    assert len(sink.events) == 1
+    assert writer.health().dropped == 0
+
+
+def test_what_cannot_be_read_at_all_is_dropped_counted_and_said(start, make_pending, caplog):
+    class Odd(dict):
+        def get(self, *_):
+            raise SystemExit
+
+    arm = Arm("warmth", "warm", "teacher.experiment", "SPLIT", unit="tenant")
+    sink = MemorySink()
+    writer = start(sink)
+    pending = [make_pending(exposed_to=arm, attributes=Odd()), make_pending()]
+    for each in pending:
+        writer.put(each)
+    assert writer.flush(60)
+    assert [row.id for row in sink.rows] == [each.id for each in pending], "the row itself could be made"
+    assert writer.health().dropped == 1
+    assert "a record could not be made: SystemExit" in caplog.text
 
 
 def test_a_stopped_writer_joins_its_threads_and_drops_what_comes_later(make_pending, spool):

@@ -139,7 +139,8 @@ class Event(NamedTuple):
         environment: The deployment environment.
         user_id: The user, or None.
         request_id: The request, or None.
-        unit: The experiment's randomisation unit, if it's neither the user nor the request.
+        unit: The experiment's randomisation unit, if it's neither the user nor the request: any object with a
+            text, as the attribute had it.
         attributes: Any further data. JSON-serializable.
     """
 
@@ -150,7 +151,7 @@ class Event(NamedTuple):
     environment: str
     user_id: str | None = None
     request_id: str | None = None
-    unit: str | None = None
+    unit: object = None
     attributes: Mapping[str, object] = {}
 
 

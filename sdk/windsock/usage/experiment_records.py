@@ -126,7 +126,10 @@ def _parsed(line: str, names: tuple[str, ...], kinds: Mapping[str, Any]) -> dict
     Raises:
         ValueError: The line isn't JSON, lacks a field, or has a value of the wrong type.
     """
-    row = json.loads(line)
+    try:
+        row = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
     if not isinstance(row, dict) or {"kind", *names} != row.keys():
         raise ValueError(f"not a record of {', '.join(names)}")
     del row["kind"]

@@ -17,7 +17,6 @@ from windsock.usage.data import (
     Measured,
     Pending,
     Use,
-    hashed_user_id,
     key_fingerprint,
     stored_user_id,
 )
@@ -44,15 +43,13 @@ def clean(pending: Pending, user_id_key: bytes | None = None) -> UsageRecord:
         pending: The data recorded by the request.
         user_id_key: If given, the row contains the user id's keyed hash instead of the id.
     """
-    if user_id_key is not None and pending.use.user_id is not None:
-        hashed = hashed_user_id(pending.use.user_id, user_id_key)
-        pending = pending._replace(use=pending.use._replace(user_id=hashed))
+    user_id = _id(pending.use.user_id, user_id_key)
     try:
-        return _clean(pending)
-    except Exception as error:  # noqa: BLE001 - a use that is no `Use` still leaves a row
+        return _clean(pending, user_id)
+    except BaseException as error:  # noqa: BLE001 - a use that is no `Use` still leaves a row
         values = {"windsock_unreadable": printable(error, MAX_ERROR)}
         bare = pending.use._replace(values=values, healed=())
-        return _clean(pending._replace(use=bare, measured=Measured()))
+        return _clean(pending._replace(use=bare, measured=Measured()), user_id)
 
 
 def clean_exposure(pending: Pending, key: bytes | None = None) -> ExposureRecord | None:
@@ -63,15 +60,18 @@ def clean_exposure(pending: Pending, key: bytes | None = None) -> ExposureRecord
         key: If given, the exposure contains the unit's keyed hash instead of the unit, unless it's a request.
     """
     use, arm = pending.use, pending.use.exposed_to
-    if arm is None or (unit := _unit(use, arm, pending.measured.request_id)) is None:
+    if arm is None:
         return None
     hashed = key is not None and arm.unit != "request"
+    unit = _id(_unit(use, arm, pending.measured.request_id), key if hashed else None)
+    if unit is None:
+        return None
     segments = {name: use.attributes[name] for name in arm.segments if name in use.attributes}
     return ExposureRecord(
         experiment=_text(arm.experiment) or "",
         version=arm.version,
         environment=_text(use.environment) or "",
-        unit=stored_user_id(unit, key if hashed else None),
+        unit=unit,
         arm=_text(arm.name) or "",
         first_exposed_at=pending.requested_at,
         allocation=arm.allocation,
@@ -91,13 +91,11 @@ def clean_event(event: Event, key: bytes | None = None) -> EventRecord:
         event: The reported event.
         key: If given, the row contains the keyed hashes of its user and its unit.
     """
-    user_id = None if event.user_id is None else stored_user_id(event.user_id, key)
-    unit = None if event.unit is None else stored_user_id(event.unit, key)
     return EventRecord(
         id=event.id,
         name=_text(event.name) or "",
-        unit=unit,
-        user_id=user_id,
+        unit=_id(event.unit, key),
+        user_id=_id(event.user_id, key),
         value=_number(event.value),
         occurred_at=event.occurred_at,
         environment=_text(event.environment) or "",
@@ -106,34 +104,38 @@ def clean_event(event: Event, key: bytes | None = None) -> EventRecord:
     )
 
 
-def _unit(use: Use, arm: Arm, request_id: str | None) -> str | None:
+def _unit(use: Use, arm: Arm, request_id: str | None) -> object:
     if arm.unit == "user":
-        unit: object = use.user_id
-    elif arm.unit == "request":
-        unit = use.attributes.get("request_id", request_id)
-    else:
-        unit = use.attributes.get(arm.unit)
-    if unit is None or unit == "":
+        return use.user_id
+    return (
+        use.attributes.get("request_id", request_id)
+        if arm.unit == "request"
+        else use.attributes.get(arm.unit)
+    )
+
+
+def _id(given: object, key: bytes | None) -> str | None:
+    """An id of a user or a unit as it's stored: any object has a text. None for None and empty text."""
+    if given is None:
         return None
-    return unit if type(unit) is str else printable(unit, MAX_FIELD)
+    text = str.__str__(given) if isinstance(given, str) else printable(given, MAX_FIELD)
+    return stored_user_id(text, key) if text else None
 
 
 def _number(value: object) -> float | None:
-    if not isinstance(value, (int, float, Decimal)):
-        return None
     try:
-        number = float(value)
-    except (OverflowError, ValueError):
+        number = float(value) if isinstance(value, (int, float, Decimal)) else math.nan
+    except BaseException:  # noqa: BLE001 - as above, and an integer may be too large
         return None
     return number if math.isfinite(number) else None
 
 
-def _clean(pending: Pending) -> UsageRecord:
+def _clean(pending: Pending, user_id: str | None) -> UsageRecord:
     use, measured = pending.use, pending.measured
     return UsageRecord(
         id=pending.id,
         requested_at=pending.requested_at,
-        user_id=_text(use.user_id),
+        user_id=user_id,
         request_id=_text(measured.request_id),
         environment=_text(use.environment) or "",
         flag=_text(use.flag) or "",
@@ -161,7 +163,7 @@ def _clean(pending: Pending) -> UsageRecord:
 def _values(values: Mapping[str, object]) -> str:
     try:
         whole = _ENCODER.encode(values)
-    except Exception:  # noqa: BLE001 - besides json's own errors, a mapping of the caller's may raise anything
+    except BaseException:  # noqa: BLE001 - besides json's own errors, a mapping of the caller's may raise anything
         whole = ""
     # json.dumps writes NUL as `\u0000`; text that merely looks like that continues below too.
     if 2 <= len(whole) <= MAX_FIELD and "\\u0000" not in whole and _is_storable(whole):
@@ -169,7 +171,7 @@ def _values(values: Mapping[str, object]) -> str:
     try:
         first = islice(values.items(), MAX_FIELDS)
         kept: dict[str, object] = {printable(name, MAX_TEXT): _field(value) for name, value in first}
-    except Exception as error:  # noqa: BLE001 - as above
+    except BaseException as error:  # noqa: BLE001 - as above
         kept = {"windsock_unreadable": printable(error, MAX_ERROR)}
     return json.dumps(kept, ensure_ascii=False)
 
@@ -196,7 +198,7 @@ def _field(value: object) -> object:
     try:
         plain = _plain(value, _MAX_DEPTH)
         text = json.dumps(plain, ensure_ascii=False)
-    except Exception as error:  # noqa: BLE001 - a caller's object may raise anything while it is read
+    except BaseException as error:  # noqa: BLE001 - a caller's object may raise anything while it is read
         return {"windsock_unreadable": printable(error, MAX_ERROR)}
     if len(text) <= MAX_FIELD:
         return plain
@@ -241,7 +243,7 @@ def _uuid(value: object) -> UUID | None:
         return value
     try:
         return _parsed(str(value))
-    except Exception:  # noqa: BLE001 - the variant column still holds the name
+    except BaseException:  # noqa: BLE001 - the variant column still holds the name
         return None
 
 

@@ -5,14 +5,15 @@ import time
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 from uuid import uuid4
 
 from windsock import threads
 from windsock.logs import get_logger
-from windsock.usage.data import OVERRIDDEN, Event, Healed, Measured, Pending, Use
+from windsock.text import printable
+from windsock.usage.data import MAX_TEXT, OVERRIDDEN, Event, Healed, Measured, Pending, Use
 from windsock.variables import DEFAULT_ENVIRONMENT, environment_name
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Request:
     )
 
     def __init__(self, user_id: str | None, request_id: str | None) -> None:
-        self._user_id = user_id
+        self.identify(user_id)
         self._request_id = request_id
         self._input: int | None = None
         self._output: int | None = None
@@ -110,13 +111,13 @@ class Request:
             self._request_id = uuid4().hex
         return self._request_id
 
-    def identify(self, user_id: str) -> None:
+    def identify(self, user_id: str | None) -> None:
         """Set the user, if it's only known after the request began.
 
         Args:
             user_id: The user for views that were not created for a specific user.
         """
-        self._user_id = user_id
+        self._user_id = user_id if isinstance(user_id, str | None) else printable(user_id, MAX_TEXT)
 
     def pinned(self, provider: P) -> P:
         """The provider's state when this request, or an enclosing one, first used it.
@@ -155,7 +156,7 @@ class Request:
         self._answered_model = model or self._answered_model
         if cost is None:
             return
-        added = Decimal(str(cost))
+        added = Context(traps=[]).create_decimal(str(cost))
         if added.is_finite():
             self._cost = (self._cost or Decimal(0)) + added
         else:
@@ -293,11 +294,11 @@ def _joined(uses: list[Use]) -> list[Use]:
     return [use for use in joined.values() if use.values or use.healed]
 
 
-def _unit(uses: list[Use]) -> str | None:
+def _unit(uses: list[Use]) -> object:
     """The randomisation unit of this request's experiment, if that's an attribute."""
     for use in uses:
         if use.exposed_to is not None and use.exposed_to.unit in use.attributes:
-            return str(use.attributes[use.exposed_to.unit])
+            return use.attributes[use.exposed_to.unit]
     return None
 
 

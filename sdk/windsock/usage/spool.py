@@ -51,6 +51,7 @@ class Spool:
         self._found: deque[Path] = deque()
         self._refusal = ""
         self._foreign: set[Path] = set()
+        self._kept: set[Path] = set()
 
     def append(self, rows: Sequence[Record]) -> None:
         """Write `rows` and force them to disk.
@@ -125,7 +126,7 @@ class Spool:
             for line, reason in unreadable:
                 self.refuse(line, reason)
             for _, path in taken:
-                path.unlink(missing_ok=True)
+                self._delete(path)
         finally:
             for fd, _ in taken:
                 os.close(fd)
@@ -152,6 +153,14 @@ class Spool:
             log.error("a usage record is lost (%s; %s): %s", reason, error, line)  # noqa: TRY400 - no stack
         else:
             log.error("a usage record was refused and is kept in %s: %s", path, reason)
+
+    def _delete(self, path: Path) -> None:
+        """Delete a replayed file; one that can't be deleted isn't replayed again by this process."""
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:  # a read-only disk says nothing about the sink, which stored the records
+            self._kept.add(path)
+            log.error("%s: replayed, but it cannot be deleted: %s", path, error.strerror)  # noqa: TRY400
 
     def _close(self) -> None:
         if self._fd is not None:
@@ -184,7 +193,7 @@ class Spool:
         if not self._is_private():
             return []
         if not self._found:
-            self._found.extend(sorted(self.folder.glob(_PATTERN), key=_modified))
+            self._found.extend(sorted(set(self.folder.glob(_PATTERN)) - self._kept, key=_modified))
         taken: list[tuple[int, Path]] = []
         size = 0
         while self._found and len(taken) < _FILES_AT_ONCE and size < _FILE_BYTES:

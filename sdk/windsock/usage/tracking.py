@@ -42,6 +42,6 @@ def _event(name: str, context: EvaluationContext, details: TrackingEventDetails)
         environment=str(context.attributes.get("environment") or environment()),
         user_id=context.targeting_key or None,
         request_id=None if request is None else request.request_id,
-        unit=None if unit is None else str(unit),
+        unit=unit,
         attributes=marked(attributes),
     )

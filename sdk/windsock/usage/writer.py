@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 from windsock.logs import get_logger
 from windsock.providers import forking
+from windsock.text import one_line
 from windsock.usage.data import Event, Pending, UsageHealth
 from windsock.usage.delivery import Delivery
 from windsock.usage.experiment_records import Record
@@ -199,11 +200,18 @@ class UsageWriter:
                 if isinstance(item, _Barrier):
                     barrier = item
                 else:
-                    batch.extend(self._records(item))
+                    self._add(item, batch)
             if batch:
                 self._settle(batch, until)
             if barrier is not None:
                 barrier.set()
+
+    def _add(self, item: Pending | Event, batch: list[Record]) -> None:
+        """Add an item's rows to a batch; one that can't be made is dropped, and this thread goes on."""
+        try:
+            batch.extend(self._records(item))
+        except BaseException as error:  # noqa: BLE001 - an object of the caller's may raise anything
+            self._drop(1, f"a record could not be made: {one_line(error) or type(error).__name__}")
 
     def _records(self, item: Pending | Event) -> Iterator[Record]:
         """The rows for a use or event; exposures that were already forwarded aren't repeated."""
@@ -223,7 +231,7 @@ class UsageWriter:
             return
         try:
             self._spool.append(batch)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - whatever the disk or a record's text raises, this thread goes on
             self._counts.disk_error = str(error)
             self._drop(len(batch), f"the sink has not taken them and the disk does not either: {error}")
         else:
