@@ -32,7 +32,7 @@ def application(console: Console) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         compile_templates()
-        door.kept.begin()
+        door.shared.begin()
         yield
         door.close()
 

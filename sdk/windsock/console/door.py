@@ -47,11 +47,11 @@ class ConsoleDoor:
         self._limiters: dict[int, CapacityLimiter] = {}
         self._lock = Lock()
         self._pool: ConnectionPool[Connection] | None = None
-        self.kept = Shared(console, self.transaction)
+        self.shared = Shared(console, self.transaction)
 
     def close(self) -> None:
         """Close the connections."""
-        self.kept.close()
+        self.shared.close()
         with self._lock:
             pool, self._pool = self._pool, None
         if pool is not None:
@@ -166,7 +166,7 @@ class ConsoleDoor:
             with self.transaction() as connection:
                 query = {name: UNSTORABLE.sub("�", text) for name, text in request.query_params.items()}
                 visit = Visit(
-                    self.console, session.person, self.kept, connection, self.connected, query, form
+                    self.console, session.person, self.shared, connection, self.connected, query, form
                 )
                 answer = route.handler(visit)
                 return self._shown(answer, request, session)

@@ -21,7 +21,7 @@ def plan_users(visit: Visit) -> Population:
         not anybody or user_id_key() is not None
     ):  # flags see ids, not the hashes that the log may have instead
         return made_up(health().environment)
-    made = visit.kept.exposed.now()
+    made = visit.shared.exposed.now()
     when = f", counted {age(made.age)} ago" if made.age >= _OLD else ""
     users = exposed(visit.console.database_url)
     return replace(users, alike=made.value, description=f"{users.description}{when}")
@@ -30,4 +30,4 @@ def plan_users(visit: Visit) -> Population:
 def count_users(visit: Visit) -> None:
     """Begin to count the users that the next plan will ask for."""
     if user_id_key() is None:
-        visit.kept.exposed.begin()
+        visit.shared.exposed.begin()

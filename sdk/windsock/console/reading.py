@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from windsock.console.kept import Made
+from windsock.console.cached import Computed
 from windsock.console.options import Console
 from windsock.console.page_errors import NotFoundError
 from windsock.errors import MissingExtraError, UnreachableError
@@ -117,7 +117,7 @@ ProfileRow = tuple[str, str, bool, int, Mapping[str, object]]
 
 
 def profile_rows(
-    connection: "Connection", counted: Made[Mapping[str, int]], limit: int = 500
+    connection: "Connection", counted: Computed[Mapping[str, int]], limit: int = 500
 ) -> list[ProfileRow]:
     """The profiles, most widely used first."""
     most = list(counted.value.items())[:limit]

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from windsock.console.kept import Kept, Made
+from windsock.console.cached import Cached, Computed
 from windsock.console.options import Console
 from windsock.console.reading import QUERIES, analysis, git_flags, shown_flag
 from windsock.console.usage_counts import UsageCounts, UsageQuestion, counted
@@ -26,7 +26,7 @@ COMMITS: Final = 50
 """How many commits to the flag files are read."""
 
 _WAIT: Final = 0.05
-"""Seconds that a page waits for a count that nobody has made yet."""
+"""Seconds that a page waits for a count that is computed for the first time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,11 @@ class Shared:
         self._console = console
         self._connect = connect
         self._past = GitPast()
-        self.users: Kept[Mapping[str, int]] = Kept("how many users each profile has", self._count)
-        self.exposed: Kept[Sequence[Alike]] = Kept("how many users the usage log has", self._exposed)
-        self._usage: dict[UsageQuestion, Kept[UsageCounts]] = {}
-        self.past: Kept[GitPast] = Kept("the flags' history in Git", self._read)
-        self.decisions: Kept[Mapping[str, str]] = Kept("what experiments decide", self._decide)
+        self.users: Cached[Mapping[str, int]] = Cached("how many users each profile has", self._count)
+        self.exposed: Cached[Sequence[Alike]] = Cached("how many users the usage log has", self._exposed)
+        self._usage: dict[UsageQuestion, Cached[UsageCounts]] = {}
+        self.past: Cached[GitPast] = Cached("the flags' history in Git", self._read)
+        self.decisions: Cached[Mapping[str, str]] = Cached("what experiments decide", self._decide)
 
     def begin(self) -> None:
         """Compute the values before the first request."""
@@ -78,10 +78,10 @@ class Shared:
         for each in list(self._usage.values()):  # a page may add one meanwhile
             each.close()
 
-    def usage(self, question: UsageQuestion) -> Made[UsageCounts] | None:
+    def usage(self, question: UsageQuestion) -> Computed[UsageCounts] | None:
         """What the usage log adds up to; None while it is counted for the first time."""
-        kept = self._usage.setdefault(question, Kept("usage", lambda: self._count_usage(question)))
-        return kept.soon(_WAIT)
+        cached = self._usage.setdefault(question, Cached("usage", lambda: self._count_usage(question)))
+        return cached.soon(_WAIT)
 
     def _count(self) -> Mapping[str, int]:
         with self._connect() as connection:

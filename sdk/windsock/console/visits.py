@@ -22,7 +22,7 @@ class Visit:
     Attributes:
         console: What the console shows.
         person: Who's asking.
-        kept: Data that pages share.
+        shared: Data that pages share.
         connection: In a transaction that ends with the request and is rolled back if the page fails.
         outside: An autocommit connection, for changes to files.
         query: The parameters of the URL's query, without duplicates.
@@ -31,7 +31,7 @@ class Visit:
 
     console: Console
     person: Token
-    kept: "Shared"
+    shared: "Shared"
     connection: "psycopg.Connection[tuple[Any, ...]]"
     outside: Callable[[], "AbstractContextManager[psycopg.Connection[tuple[Any, ...]]]"]
     query: Mapping[str, str]

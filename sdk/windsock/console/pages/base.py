@@ -187,7 +187,7 @@ def _covered(visit: Visit, declaration: Declaration, prepared: PreparedWrite) ->
     """Who won't see the change: users whose profile sets the field, and processes with a variable."""
     fields = _fields(prepared)
     profiles = profiles_of(
-        visit.console, profile_rows(visit.connection, visit.kept.users.now()), declaration.flag
+        visit.console, profile_rows(visit.connection, visit.shared.users.now()), declaration.flag
     )
     layers = class_of(visit.console, declaration.flag).__windsock__.process_layers()
     lines = []

@@ -38,7 +38,7 @@ def _asked(visit: Visit) -> tuple[str, Commit]:
     """The flag, and one of the commits that its page lists."""
     key, revision = visit.form.get("key", ""), visit.form.get("revision", "")
     visit.must_change(key)
-    past = visit.kept.past.now().value
+    past = visit.shared.past.now().value
     commits = (event.commit for event in past.by_key.get(key, ()))
     commit = next((each for each in commits if each.revision == revision), None)
     if commit is None:

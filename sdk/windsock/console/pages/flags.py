@@ -29,7 +29,7 @@ def flags(visit: Visit) -> Answer:
     served = git_flags(visit.console)
     found = matching(list(served.flags.values()), search)
     page, before = pages(visit.query, _SIZE)
-    past = visit.kept.past.now()
+    past = visit.shared.past.now()
     shown = found[before : before + _SIZE]
     values = {
         "search": search,
@@ -53,7 +53,7 @@ def flag(visit: Visit) -> Answer:
     found = served.flags.get(key)
     if found is None:
         raise NotFoundError(f"No flag in Git is named {key!r}{did_you_mean(key, list(served.flags))}")
-    past = visit.kept.past.now()
+    past = visit.shared.past.now()
     events = past.value.by_key.get(key, ())
     committed = past.value.flags.get(key)
     is_committed = committed is not None and found.same_as(committed)

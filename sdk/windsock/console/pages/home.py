@@ -21,7 +21,7 @@ def home(visit: Visit) -> Answer:
     flags = list(git_flags(visit.console).flags.values())
     execute = visit.connection.execute
     recorded = {row[0]: row[2] for row in execute(QUERIES["decisions"]).fetchall()}
-    decided = visit.kept.decisions.latest() if running(flags) else None
+    decided = visit.shared.decisions.latest() if running(flags) else None
     found = chain(
         todo.of_health(health()),
         todo.of_withdrawals(in_force(visit)),
@@ -42,7 +42,7 @@ def home(visit: Visit) -> Answer:
 
 
 def _profiles(visit: Visit) -> Iterator[todo.Todo]:
-    rows = profile_rows(visit.connection, visit.kept.users.now(), _PROFILES)
+    rows = profile_rows(visit.connection, visit.shared.users.now(), _PROFILES)
     for each in visit.console.declarations:
         yield from todo.of_profiles(each, profiles_of(visit.console, rows, each.flag))
 

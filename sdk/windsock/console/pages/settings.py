@@ -36,7 +36,7 @@ def _table(visit: Visit, flag: str) -> Answer:
     settings_class = class_of(visit.console, flag)
     resolver = settings_class.__windsock__
     declaration = resolver.declaration
-    served, counted = git_flags(visit.console), visit.kept.users.now()
+    served, counted = git_flags(visit.console), visit.shared.users.now()
     profiles = profiles_of(visit.console, profile_rows(visit.connection, counted), flag)
     found = layers.columns(declaration, served.flags.get(flag), resolver.process_layers())
     values_now = resolver.resolve(None, {}).resolution.values

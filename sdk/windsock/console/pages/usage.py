@@ -42,7 +42,7 @@ def usage(visit: Visit) -> Answer:
     span = visit.query.get("span", "") if visit.query.get("span") in SPANS else "day"
     flag = visit.query.get("flag") or None
     flag = flag if flag in {each.flag for each in visit.console.declarations} else None
-    made = visit.kept.usage(UsageQuestion(by, span, flag))
+    made = visit.shared.usage(UsageQuestion(by, span, flag))
     counts = made.value if made else NOTHING_YET
     healed, since = "healed" in visit.query, datetime.now(UTC) - SPANS[span][0]
     requests = read(visit.connection, Selection(healed=healed, limit=_REQUESTS, flag=flag, since=since))

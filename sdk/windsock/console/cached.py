@@ -21,7 +21,7 @@ _SHARE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Made(Generic[T]):
+class Computed(Generic[T]):
     """A value and when it was computed.
 
     Attributes:
@@ -40,47 +40,47 @@ class Made(Generic[T]):
         return time.monotonic() - self.at
 
 
-class Kept(Generic[T]):
+class Cached(Generic[T]):
     """The newest value; if computing one is slow, a page gets the previous one along with its age.
 
     Args:
         name: For the log and the thread.
-        make: Computes the value.
+        compute: Computes the value.
     """
 
-    def __init__(self, name: str, make: Callable[[], T]) -> None:
+    def __init__(self, name: str, compute: Callable[[], T]) -> None:
         self._name = name
-        self._make = make
-        self._making = Lock()
-        self._made: Made[T] | None = None
+        self._compute = compute
+        self._computing = Lock()
+        self._computed: Computed[T] | None = None
         self._fault: Exception | None = None
         self._thread: Thread | None = None
 
-    def now(self) -> Made[T]:
-        """The value, computed now if that's cheap or none exists yet; exceptions from `make` propagate."""
-        made = self._made
-        if made is None:
-            with self._making:
-                return self._made or self._renew()
-        if made.took <= CHEAP:
+    def now(self) -> Computed[T]:
+        """The value, computed now if that's cheap or none exists yet; exceptions from `compute` propagate."""
+        computed = self._computed
+        if computed is None:
+            with self._computing:
+                return self._computed or self._renew()
+        if computed.took <= CHEAP:
             return self._renew()
-        if made.age > _SHARE * made.took:
+        if computed.age > _SHARE * computed.took:
             self.begin()
-        return made
+        return computed
 
-    def latest(self) -> Made[T] | None:
+    def latest(self) -> Computed[T] | None:
         """The last computed value, without waiting; None while the first one is being computed."""
-        made = self._made
-        if made is None or made.age > _SHARE * made.took:
+        computed = self._computed
+        if computed is None or computed.age > _SHARE * computed.took:
             self.begin()
-        return made
+        return computed
 
-    def soon(self, wait: float) -> Made[T] | None:
+    def soon(self, wait: float) -> Computed[T] | None:
         """The value like `now`, but None if the first one takes longer than `wait` seconds.
 
         The page has to ask again; if computing the value failed meanwhile, that exception is raised.
         """
-        if self._made is not None:
+        if self._computed is not None:
             return self.now()
         fault, self._fault = self._fault, None
         if fault is not None:
@@ -88,7 +88,7 @@ class Kept(Generic[T]):
         self.begin()
         if self._thread is not None and self._thread.ident is not None:
             self._thread.join(wait)
-        return self._made
+        return self._computed
 
     def begin(self) -> None:
         """Start computing the value in a thread, unless one is already running."""
@@ -102,14 +102,14 @@ class Kept(Generic[T]):
             threads.join(self._thread)
 
     def _in_thread(self) -> None:
-        with self._making:
+        with self._computing:
             try:
                 self._renew()
-            except Exception as error:  # noqa: BLE001 - whatever it is, pages show what there was
+            except Exception as error:  # noqa: BLE001 - whatever it is, pages show the last value
                 self._fault = error
-                logger.warning("%s: pages show the last ones: %s", self._name, error)
+                logger.warning("%s: pages show the last values: %s", self._name, error)
 
-    def _renew(self) -> Made[T]:
+    def _renew(self) -> Computed[T]:
         began = time.monotonic()
-        self._made = made = Made(self._make(), began, time.monotonic() - began)
-        return made
+        self._computed = computed = Computed(self._compute(), began, time.monotonic() - began)
+        return computed

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from windsock.console import Console
-from windsock.console.kept import CHEAP, Kept
+from windsock.console.cached import CHEAP, Cached
 from windsock.console.shared import Shared
 from windsock.console.usage_counts import UsageQuestion
 
@@ -29,82 +29,82 @@ class Making:
         return self.count
 
 
-def slow(kept, making):
+def slow(cached, making):
     """Let the first value have taken long, a long time ago."""
-    kept.now()
-    kept._made = type(kept._made)(kept._made.value, kept._made.at - 1_000, 10 * CHEAP)
+    cached.now()
+    cached._computed = type(cached._computed)(cached._computed.value, cached._computed.at - 1_000, 10 * CHEAP)
     return making
 
 
 def test_what_is_cheap_is_made_for_each_page():
-    kept = Kept("numbers", Making())
-    kept.now()
-    kept._made = type(kept._made)(1, kept._made.at, 0.0)
-    assert kept.now().value == 2
+    cached = Cached("numbers", Making())
+    cached.now()
+    cached._computed = type(cached._computed)(1, cached._computed.at, 0.0)
+    assert cached.now().value == 2
 
 
 def test_what_takes_long_is_made_beside_the_pages():
     making = Making()
-    kept = Kept("numbers", making)
-    slow(kept, making).free.clear()
-    old = kept.now()
+    cached = Cached("numbers", making)
+    slow(cached, making).free.clear()
+    old = cached.now()
     assert (old.value, old.age >= 1_000) == (1, True), "the page doesn't wait, and says how old it is"
     making.free.set()
-    kept.close()
-    assert kept._made.value == 2
+    cached.close()
+    assert cached._computed.value == 2
 
 
 def test_a_page_that_may_not_wait_gets_nothing_at_first():
     making = Making()
     making.free.clear()
-    kept = Kept("numbers", making)
-    assert kept.latest() is None
+    cached = Cached("numbers", making)
+    assert cached.latest() is None
     making.free.set()
-    kept.close()
-    assert kept.latest().value == 1
+    cached.close()
+    assert cached.latest().value == 1
 
 
 def test_a_page_that_may_wait_a_moment_asks_again_until_the_first_value_is_there():
     making = Making()
     making.free.clear()
-    kept = Kept("numbers", making)
-    assert kept.soon(0.0) is None
-    assert kept.soon(0.0) is None, "the same run is still going on"
+    cached = Cached("numbers", making)
+    assert cached.soon(0.0) is None
+    assert cached.soon(0.0) is None, "the same run is still going on"
     making.free.set()
-    kept.close()
-    assert kept.soon(0.0).value >= 1
-    assert Kept("numbers", Making()).soon(60.0).value == 1
+    cached.close()
+    assert cached.soon(0.0).value >= 1
+    assert Cached("numbers", Making()).soon(60.0).value == 1
 
 
 def test_the_first_failure_reaches_the_page_that_asks_again_and_the_next_one_tries_again():
-    kept = Kept("numbers", Making(fails={1}))
-    assert kept.soon(0.0) is None
-    kept.close()
+    cached = Cached("numbers", Making(fails={1}))
+    assert cached.soon(0.0) is None
+    cached.close()
     with pytest.raises(psycopg.OperationalError):
-        kept.soon(60.0)
-    assert kept.soon(60.0).value == 2
+        cached.soon(60.0)
+    assert cached.soon(60.0).value == 2
 
 
 def test_a_failure_beside_the_pages_keeps_the_last_value(caplog):
     making = Making(fails={2})
-    kept = Kept("numbers", making)
-    slow(kept, making)
-    kept.now()
-    kept.close()
-    assert kept._made.value == 1
-    assert "numbers: pages show the last ones: gone" in caplog.text
+    cached = Cached("numbers", making)
+    slow(cached, making)
+    cached.now()
+    cached.close()
+    assert cached._computed.value == 1
+    assert "numbers: pages show the last values: gone" in caplog.text
 
 
 def test_the_first_failure_is_the_page_s():
     with pytest.raises(psycopg.OperationalError):
-        Kept("numbers", Making(fails={1})).now()
+        Cached("numbers", Making(fails={1})).now()
 
 
 def test_a_page_may_ask_the_log_something_new_while_the_console_closes():
     def connect():
         raise psycopg.OperationalError("gone")
 
-    class Asking(Kept):
+    class Asking(Cached):
         def close(self):
             shared.usage(question)
 
