@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from windsock.experiments.analysis import Analysis, Comparing, publishable
+from windsock.experiments.analysis import Analysis, publishable
+from windsock.experiments.comparing import Comparing
 from windsock.experiments.comparison import Comparison
 from windsock.experiments.data.segment_sums import SegmentSums
 
