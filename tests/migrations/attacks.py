@@ -88,12 +88,17 @@ TRANSITIONS = ("old_rows", "new_rows")
 OPERATORS = tuple(
     (operator, left, right)
     for operator, (left, right) in itertools.product(
-        ("=", "<>", ">", ">=", "||", "->", "->>", "-", "*", "/", "~~", "~"),
+        ("=", "<>", "<", "<=", ">", ">=", "||", "->", "->>", "+", "-", "*", "/", "~~", "~"),
         (
             ("uuid", "uuid"),
             ("text", "text"),
             ("bytea", "bytea"),
+            ("int4", "int8"),
             ("int8", "int8"),
+            ("float8", "float8"),
+            ("xid8", "xid8"),
+            ("timestamptz", "timestamptz"),
+            ("timestamptz", "interval"),
             ("jsonb", "text"),
             ("oid", "oid"),
         ),

@@ -179,6 +179,13 @@ def test_no_role_runs_code_as_another(attacked, role, record_property):
     assert outcome.attacks >= 250
 
 
+def test_a_function_that_lost_its_search_path_is_found(attacked):
+    """The attacks find what they are for: `cut_log` compares with operators that it doesn't qualify."""
+    prepare(attacked, [*OWN, *AD_LEARNING])
+    attacked.execute("alter function windsock.cut_log(interval, bigint) reset search_path")
+    assert any("cut_log" in each for each in attack(attacked, "windsock_mirror").successes)
+
+
 @pytest.mark.parametrize("role", ["windsock_writer", "attack_tables"])
 def test_a_granted_right_to_execute_is_not_enough(attacked, role):
     """Supabase's pages tell how to grant all routines of a schema; a function refuses every table but its own."""
