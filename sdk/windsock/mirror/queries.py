@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from windsock.errors import DatabaseUnfitError, MirrorError, MissingExtraError
 from windsock.postgres.queries import load_queries
+from windsock.postgres.refusals import refused_in_words
 from windsock.text import one_line
 
 try:
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 QUERIES = load_queries("windsock.mirror", "queries.sql")
 DatabaseError = psycopg.Error
+_WHO_MAY = (
+    "the mirror's role may not read what it needs. Connect as windsock_mirror (`alter role windsock_mirror "
+    "login password '...'`), or give the role BYPASSRLS and the same grants"
+)
 
 
 class LockedError(MirrorError):
@@ -33,15 +38,8 @@ class LockedError(MirrorError):
 def clear_errors() -> Iterator[None]:
     """Turn PostgreSQL's refusals into messages that operators can act on."""
     try:
-        yield
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise DatabaseUnfitError(
-            f"the mirror's role may not read what it needs: {one_line(error)}. Connect as "
-            "windsock_mirror (`alter role windsock_mirror login password '...'`), or give the role "
-            "BYPASSRLS and the same grants"
-        ) from error
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction) as error:
-        raise DatabaseUnfitError(f"{one_line(error)}: run `windsock migrate`") from error
+        with refused_in_words(DatabaseUnfitError, _WHO_MAY):
+            yield
     except psycopg.errors.LockNotAvailable as error:
         raise LockedError(
             "another session has locked a table that the mirror needs; pg_locks and pg_stat_activity say"

@@ -1,4 +1,10 @@
-"""Tell whether PostgreSQL rejects a particular row, or can't work at all right now."""
+"""What PostgreSQL's refusals mean: who should connect, or whether an error is about one row."""
+
+import contextlib
+from collections.abc import Iterator
+
+from windsock.errors import WindsockError
+from windsock.text import one_line
 
 # SQLSTATE classes (PostgreSQL manual, appendix A) about the connection, the session, the schema or the
 # server, which would affect every row. All other classes concern a row's content.
@@ -24,6 +30,24 @@ _NOT_THE_ROW = frozenset(
         "XX",
     ]
 )
+
+
+@contextlib.contextmanager
+def refused_in_words(kind: type[WindsockError], who_may: str) -> Iterator[None]:
+    """Turn a missing right, table, column or function into one line that says what to do.
+
+    Args:
+        kind: The error to raise.
+        who_may: How to connect instead, such as "connect as the owner".
+    """
+    from psycopg import errors  # noqa: PLC0415 - an extra, and it is there
+
+    try:
+        yield
+    except errors.InsufficientPrivilege as error:
+        raise kind(f"{one_line(error)}: {who_may}") from error
+    except (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction) as error:
+        raise kind(f"{one_line(error)}: run `windsock migrate`") from error
 
 
 def was_raised(error: BaseException) -> bool:

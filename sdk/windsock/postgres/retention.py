@@ -1,7 +1,7 @@
 """Data retention: what's deleted when it's old, and what's deleted at a person's request."""
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from windsock.errors import DatabaseUnfitError
 from windsock.postgres import shapes
 from windsock.postgres.queries import load_queries
-from windsock.text import one_line
+from windsock.postgres.refusals import refused_in_words
 
 if TYPE_CHECKING:
     import psycopg
 
 _BATCH = 10_000
+_LOG_BATCH = 100_000  # once in a run: the mirror, which has seconds for it, cuts 20,000 rows at each round
+_WHO_MAY = "connect as a login in the role windsock_pruner"
 
 PRUNED = MappingProxyType(
     {
@@ -76,7 +78,7 @@ def prune(
     queries = load_queries("windsock.postgres", "retention.sql")
     cut = datetime.now(UTC) - older_than
     whole = connection.transaction(force_rollback=True) if dry_run else contextlib.nullcontext()
-    with _clear_errors(), whole:
+    with refused_in_words(DatabaseUnfitError, _WHO_MAY), whole:
         found = {name for (name,) in connection.execute(queries["open_experiments"], {"cut": cut})}
         parameters = {"cut": cut, "most": _BATCH, "open": sorted(found.union(open_experiments))}
         deleted = {}
@@ -84,7 +86,7 @@ def prune(
             deleted[table] = 0
             while count := connection.execute(queries[f"prune_{name}"], parameters).rowcount:
                 deleted[table] += count
-        connection.execute(queries["cut_log"], {"cut": cut})
+        connection.execute(queries["cut_log"], {"cut": cut, "most": _LOG_BATCH})
     return deleted
 
 
@@ -104,7 +106,7 @@ def forget(connection: "psycopg.Connection", names: Collection[str]) -> Mapping[
         DatabaseUnfitError: The role may not, or the database has older migrations.
     """
     queries = load_queries("windsock.postgres", "retention.sql")
-    with _clear_errors(), connection.transaction():
+    with refused_in_words(DatabaseUnfitError, _WHO_MAY), connection.transaction():
         id_type = (shapes.id_type(connection) or "text").encode()
         parameters = {
             "names": list(names),
@@ -129,18 +131,3 @@ def _could_be(connection: "psycopg.Connection", name: str, id_type: bytes) -> bo
     except psycopg.DataError:
         return False
     return True
-
-
-@contextlib.contextmanager
-def _clear_errors() -> Iterator[None]:
-    """Turn refusals into messages that operators can act on."""
-    import psycopg  # noqa: PLC0415 - an extra, and it is there
-
-    try:
-        yield
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise DatabaseUnfitError(
-            f"{one_line(error)}: connect as a login in the role windsock_pruner"
-        ) from error
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-        raise DatabaseUnfitError(f"{one_line(error)}: run `windsock migrate`") from error

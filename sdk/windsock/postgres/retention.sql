@@ -17,7 +17,7 @@ delete from public.usage_logs where id in (
     limit %(most)s);
 
 -- name: prune_events
--- Likewise.
+-- Without the events of those who are in an open experiment.
 delete from windsock.metric_events where id in (
     select id from windsock.metric_events m
     where occurred_at < %(cut)s
@@ -33,7 +33,7 @@ delete from windsock.exposures where (experiment, version, environment, unit, ar
     limit %(most)s);
 
 -- name: prune_arms
--- Who was given which arm, likewise.
+-- Who was given which arm, of experiments that are over.
 delete from windsock.experiment_assignments where (experiment, version, unit) in (
     select experiment, version, unit from windsock.experiment_assignments
     where assigned_at < %(cut)s and experiment <> all(%(open)s)
@@ -51,7 +51,7 @@ delete from windsock.assignment_history where (user_id, changed_at, id) in (
     limit %(most)s);
 
 -- name: prune_configurations
--- Likewise.
+-- What no moment since :cut needs, of the configurations' values.
 delete from windsock.configuration_history where id in (
     select id from windsock.configuration_history h
     where changed_at < %(cut)s
@@ -83,7 +83,7 @@ delete from windsock.withdrawals where (flag, variant, field, fingerprint) in (
 
 -- name: cut_log
 -- The mirror does so too; here for a database without one.
-select windsock.cut_log(greatest(pg_catalog.now() - %(cut)s, interval '10 minutes'), 100000);
+select windsock.cut_log(greatest(pg_catalog.now() - %(cut)s, interval '10 minutes'), %(most)s);
 
 -- name: forget_profiles
 -- Whoever is forgotten has no configuration, so that the mirror's documents don't name them. First: the triggers note
@@ -101,7 +101,7 @@ delete from windsock.faults where request_id in (
     select request_id from public.usage_logs where user_id = any(%(names)s));
 
 -- name: forget_request_exposures
--- Exposures of requests, likewise.
+-- Exposures of requests, before the requests that they name.
 delete from windsock.exposures where unit in (
     select request_id from public.usage_logs where user_id = any(%(names)s));
 
@@ -110,7 +110,7 @@ delete from windsock.exposures where unit in (
 delete from windsock.exposures where unit = any(%(names)s);
 
 -- name: forget_request_events
--- Events of requests that name nobody, likewise. Who calls chooses the request's id: what names another user or unit
+-- Events of requests that name nobody, before the requests that they name. Who calls chooses the request's id: what names another user or unit
 -- stays. Those of the user's own units go below.
 delete from windsock.metric_events where user_id is null and unit is null and request_id in (
     select request_id from public.usage_logs where user_id = any(%(names)s));

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from windsock.errors import ConfigurationError
-from windsock.text import count, did_you_mean, one_line
+from windsock.postgres.refusals import refused_in_words
+from windsock.text import count, did_you_mean
 from windsock.usage.postgres import QUERIES
 from windsock.usage.record import UsageRecord
 
@@ -74,15 +75,9 @@ def read(connection: "psycopg.Connection[tuple[Any, ...]]", selection: Selection
     Raises:
         ConfigurationError: The database has no ``usage_logs``, or this role may not read it.
     """
-    from psycopg import errors  # noqa: PLC0415 - an extra; a connection needs it
-
-    try:
+    with refused_in_words(ConfigurationError, "connect as windsock_analyst or the owner"):
         users = None if selection.users is None else [*selection.users]
         rows = connection.execute(QUERIES["latest"], asdict(selection) | {"users": users}).fetchall()
-    except (errors.UndefinedTable, errors.UndefinedColumn) as error:
-        raise ConfigurationError(f"{one_line(error)}: run `windsock migrate` first") from error
-    except errors.InsufficientPrivilege as error:
-        raise ConfigurationError(f"{one_line(error)}: connect as windsock_analyst or the owner") from error
     return UsageRecords(UsageRecord(*row) for row in rows)
 
 
