@@ -1,10 +1,10 @@
 """Documents with long lists, read through an index file that all processes of a host map.
 
-A set of ten million ids takes 1.5 GB in each process. The index of a document is made once, by the first
-process that reads the document, and lies in ``.windsock/index``, which only this user may use. It holds the
-document without its long lists, and a `TextIndex` of them. The document stays the truth: an index counts only
-if it was made from these very bytes and is undamaged, as a process finds or an `index_stamp` says.
-Without one, the lists are sets, as in other documents.
+A set of ten million ids takes 1.5 GB in each process. The first process that reads a document writes its
+index into ``.windsock/index``, a folder of this user alone. The index holds the document without its long
+lists, and a `TextIndex` of them. The document remains the source of truth: an index is used only if it was
+made from the document's exact bytes and is undamaged, which a process verifies or an `index_stamp` records.
+Without an index, the lists are sets, as in other documents.
 """
 
 import hashlib
@@ -76,8 +76,8 @@ class _Start(NamedTuple):
     size: int
 
 
-class _Asked(NamedTuple):
-    """What is read: a document's bytes, their digest, where they are from, and where their index belongs.
+class _Wanted(NamedTuple):
+    """The index that is wanted: a document's bytes, their digest, their source, and the index's path.
 
     The signature is the file's from before it was read; None if it may have been written meanwhile.
     """
@@ -96,7 +96,7 @@ class _Found(NamedTuple):
 
 
 def mapped(source: str, signature: Signature) -> Document | None:
-    """The document by an index that is stamped for it as it lies on the disk; neither of the two is read.
+    """The document from an index that is stamped for the file as it is; neither of the two is read.
 
     Args:
         source: The document's path.
@@ -115,7 +115,7 @@ def mapped(source: str, signature: Signature) -> Document | None:
 def confirm(data: bytes, source: str, signature: Signature) -> None:
     """Stamp the index of a document that was so new, when it was read, that it had no signature."""
     with suppress(OSError):
-        _open(_asked(data, source, signature))
+        _open(_wanted(data, source, signature))
 
 
 def read_indexed(
@@ -130,7 +130,7 @@ def read_indexed(
     Args:
         data: The document's bytes.
         source: Its path.
-        faults: Why indexes can't be used, as logged so far. While there is a fault, nobody is waited for.
+        faults: Why indexes can't be used, as logged so far. With one, no other process is waited for.
         stop: When set, another process that makes an index is no longer waited for.
         signature: The document's, from before it was read, if it has one.
 
@@ -138,13 +138,13 @@ def read_indexed(
         FlagFileError: None of it can be read.
         InterruptedError: `stop` was set while waiting.
     """
-    asked = _asked(data, source, signature)
+    wanted = _wanted(data, source, signature)
     try:
-        found = _open(asked)
+        found = _open(wanted)
         if found is None:
-            disk.make_private(asked.path.parent)
-            with _turn(asked, 0.0 if faults else _PATIENCE, stop) as made:
-                found = _make(asked) if made is None and _is_current(asked) else made
+            disk.make_private(wanted.path.parent)
+            with _locked_or_made(wanted, 0.0 if faults else _PATIENCE, stop) as made:
+                found = _make(wanted) if made is None and _is_current(wanted) else made
     except InterruptedError:
         raise
     except OSError as error:
@@ -157,8 +157,8 @@ def read_indexed(
     return (found and found.document) or read_document(data, source)
 
 
-def _asked(data: bytes, source: str, signature: Signature | None) -> _Asked:
-    return _Asked(data, hashlib.sha256(data).digest(), source, _path_of(source), signature)
+def _wanted(data: bytes, source: str, signature: Signature | None) -> _Wanted:
+    return _Wanted(data, hashlib.sha256(data).digest(), source, _path_of(source), signature)
 
 
 def _path_of(source: str) -> Path:
@@ -167,19 +167,19 @@ def _path_of(source: str) -> Path:
 
 
 @contextmanager
-def _turn(asked: _Asked, patience: float, stop: threading.Event) -> Iterator[_Found | None]:
+def _locked_or_made(wanted: _Wanted, patience: float, stop: threading.Event) -> Iterator[_Found | None]:
     """Hold the folder's lock, so that one process makes an index; or yield the index that another made.
 
     Raises:
         TimeoutError: Another process held it for too long.
         InterruptedError: `stop` was set.
     """
-    folder = asked.path.parent
+    folder = wanted.path.parent
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         end = time.monotonic() + patience
         while disk.CAN_LOCK and not disk.lock(descriptor, wait=False):
-            found = _open(asked)
+            found = _open(wanted)
             if found is not None:
                 yield found
                 return
@@ -187,22 +187,22 @@ def _turn(asked: _Asked, patience: float, stop: threading.Event) -> Iterator[_Fo
                 raise TimeoutError(f"another process has held the lock of {folder} for {patience:g} s")
             if stop.wait(_PAUSE):
                 raise InterruptedError
-        yield _open(asked)  # another process may have made it just before
+        yield _open(wanted)  # another process may have made it just before
     finally:
         disk.unlock(descriptor)
         os.close(descriptor)
 
 
-def _is_current(asked: _Asked) -> bool:
+def _is_current(wanted: _Wanted) -> bool:
     """Whether the file still has these bytes; an index of older ones must not replace a newer index."""
     with suppress(OSError):
-        path = Path(asked.source)
-        return path.stat().st_size == len(asked.data) and read_plain(path) == asked.data
+        path = Path(wanted.source)
+        return path.stat().st_size == len(wanted.data) and read_plain(path) == wanted.data
     return False
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what nobody used for a day: indexes of documents that are gone, and unfinished files.
+    """Remove what was unused for a day: indexes of documents that are gone, and unfinished files.
 
     Processes that see other folders may use younger ones. The indexes that stay count as used.
     """
@@ -226,18 +226,18 @@ def _is_orphan(path: Path) -> bool:
 # -- reading ----------------------------------------------------------------------------------------------
 
 
-def _open(asked: _Asked) -> _Found | None:
-    """What the index of these bytes says; None if there is no undamaged one."""
+def _open(wanted: _Wanted) -> _Found | None:
+    """Read the index of these bytes; None if there is no undamaged one."""
     try:
-        with open_private(asked.path) as file:
+        with open_private(wanted.path) as file:
             start = _start(file)
-            if start is None or start.digest != asked.digest or not _is_undamaged(file, start):
+            if start is None or start.digest != wanted.digest or not _is_undamaged(file, start):
                 return None
-            found = _Found(_mapped(file, start, asked.source))
-            if asked.signature is None:
-                index_stamp.use(asked.path, os.fstat(file.fileno()))
+            found = _Found(_mapped(file, start, wanted.source))
+            if wanted.signature is None:
+                index_stamp.use(wanted.path, os.fstat(file.fileno()))
             else:
-                index_stamp.stamp(asked.path, file, asked.signature)
+                index_stamp.stamp(wanted.path, file, wanted.signature)
             return found
     except (FileNotFoundError, ForeignFileError, *_NOT_OURS):
         return None
@@ -293,15 +293,15 @@ def _put(rule: Any, steps: Sequence[str | int], texts: IndexedTexts) -> None:
 # -- making -----------------------------------------------------------------------------------------------
 
 
-def _make(asked: _Asked) -> _Found:
+def _make(wanted: _Wanted) -> _Found:
     """Read the document and write its index, or that it has none."""
-    document = read_document(asked.data, asked.source)
-    indexed = None if document.problems else _indexed(document, len(asked.data))
-    if not asked.path.exists():
-        _sweep(asked.path.parent)
-    with disk.replacing(asked.path, private=True, sync=False) as file:  # its stamp waits for the disk
-        file.writelines(_packed(asked, *(indexed or _NONE)))
-    return (indexed and _open(asked)) or _Found(document)
+    document = read_document(wanted.data, wanted.source)
+    indexed = None if document.problems else _indexed(document, len(wanted.data))
+    if not wanted.path.exists():
+        _sweep(wanted.path.parent)
+    with disk.replacing(wanted.path, private=True, sync=False) as file:  # its stamp waits for the disk
+        file.writelines(_packed(wanted, *(indexed or _NONE)))
+    return (indexed and _open(wanted)) or _Found(document)
 
 
 def _indexed(document: Document, most: int) -> tuple[Tables, Mapping[str, object]] | None:
@@ -338,13 +338,13 @@ def _is_longer(described: Mapping[str, object], most: int) -> bool:
     return any(length > most for length in lengths)
 
 
-def _packed(asked: _Asked, tables: Tables, described: Mapping[str, object]) -> tuple[bytes, ...]:
+def _packed(wanted: _Wanted, tables: Tables, described: Mapping[str, object]) -> tuple[bytes, ...]:
     """The parts of an index file."""
-    source = os.path.abspath(asked.source)  # noqa: PTH100 - as in _path_of
+    source = os.path.abspath(wanted.source)  # noqa: PTH100 - as in _path_of
     written = _JSON.encode({"source": source, **described}).encode("utf-8", "surrogatepass")
     size = _START.size + len(tables.bounds) + len(tables.records) + len(written)
     lengths = (len(tables.bounds), len(tables.records), size)
-    begun = _START.pack(_MAGIC, index_stamp.NONE, 0, asked.digest, *lengths)
+    begun = _START.pack(_MAGIC, index_stamp.NONE, 0, wanted.digest, *lengths)
     parts = (begun[_CHECKED_FROM:], tables.bounds, tables.records, written)
     checksum = 0
     for part in parts:

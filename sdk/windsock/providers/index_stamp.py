@@ -1,4 +1,4 @@
-"""A stamp in an index file: it was checked, and made from the document that lies on the disk.
+"""A stamp in an index file: it was checked, and made from the document now on the disk.
 
 To know that an index belongs to a document and is undamaged, a process reads both, hundreds of megabytes. The
 process that has done so writes the stamp, and the next one reads neither. A stamp names the document as the
