@@ -141,7 +141,7 @@ def problems() -> Iterator[None]:
         logger.error("%s", error)  # noqa: TRY400 - the message says it all
         raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, str(error)) from error
     except psycopg.Error as error:
-        logger.error("the configuration API's database: %s", error)  # noqa: TRY400 - likewise
+        logger.error("the configuration API's database: %s", error)  # noqa: TRY400 - the message says it all
         raise HTTPException(
             status.HTTP_503_SERVICE_UNAVAILABLE,
             "the database with the tokens and the audit failed; look at the service's log, then try again",

@@ -68,7 +68,7 @@ def _in_database(flags: Path, where: str, environment: str) -> Iterator[str]:
 
 def _findings(warehouse: "Warehouse", flags: Path, environment: str) -> "Iterator[SourceFinding]":
     """What is found in the metrics of each experiment, then in those that none names."""
-    from windsock.experiments.data.source_checks import check_sources, check_unused  # noqa: PLC0415 - as above
+    from windsock.experiments.data.source_checks import check_sources, check_unused  # noqa: PLC0415 - takes a second
 
     read: list[DeclaredExperiment] = []
     for path in experiment_files(flags):

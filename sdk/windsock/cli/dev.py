@@ -100,8 +100,8 @@ def _console(classes: tuple[type[Settings], ...], folder: Path, url: str, port: 
         yield None
         return
     from windsock.api import Role, create_token, revoke_token  # noqa: PLC0415 - loads FastAPI
-    from windsock.console import Console  # noqa: PLC0415 - likewise
-    from windsock.console.serving import beside  # noqa: PLC0415 - likewise
+    from windsock.console import Console  # noqa: PLC0415 - loads FastAPI
+    from windsock.console.serving import beside  # noqa: PLC0415 - loads FastAPI
 
     name = f"dev {datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
     with beside(Console(classes, folder, url), port) as page:

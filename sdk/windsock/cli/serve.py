@@ -41,7 +41,7 @@ def command(
     Example: windsock serve app.settings:Teacher --port 8090
     """
     from windsock.console import Console, Issuer  # noqa: PLC0415 - loads FastAPI
-    from windsock.console.serving import serve  # noqa: PLC0415 - likewise
+    from windsock.console.serving import serve  # noqa: PLC0415 - loads FastAPI
 
     at_least_one(chosen := settings_classes(classes or ()))
     if host not in _LOOPBACK:

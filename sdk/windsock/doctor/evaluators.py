@@ -122,7 +122,7 @@ def ofrep(url: str) -> Ask:
             {"Content-Type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=_SECONDS) as response:  # noqa: S310 - likewise
+            with urllib.request.urlopen(request, timeout=_SECONDS) as response:  # noqa: S310 - an address that the user gave
                 variant = json.load(response).get("variant")
         except urllib.error.HTTPError as error:
             error.close()

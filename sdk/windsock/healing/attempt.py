@@ -199,7 +199,7 @@ class Attempt(Generic[S]):
         for trace in self._traces:
             trace.instead = assigned
         flag = type(self.settings).__windsock__.declaration.flag
-        with contextlib.suppress(Exception, SystemExit):  # as above
+        with contextlib.suppress(Exception, SystemExit):  # an error object may reject anything
             setattr(error, _MARK, _marks(error) | {(flag, name) for name in self._fell})
 
     def _judge(self, error: Exception, suspects: list[str]) -> Verdict:

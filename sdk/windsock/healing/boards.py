@@ -110,8 +110,8 @@ class FileBoard:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        from windsock import disk  # noqa: PLC0415 - as above
-        from windsock.plain_files import NO_FOLLOW, NO_WAIT  # noqa: PLC0415 - as above
+        from windsock import disk  # noqa: PLC0415 - most processes never withdraw anything
+        from windsock.plain_files import NO_FOLLOW, NO_WAIT  # noqa: PLC0415 - nor need this
 
         disk.make_private(self.path.parent)
         lock = os.open(self.path.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT | NO_FOLLOW | NO_WAIT, 0o600)

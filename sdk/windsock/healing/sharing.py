@@ -45,7 +45,7 @@ class Sharing:
         mirror_reports.latest = ()
 
     def _start(self) -> None:
-        global _running  # noqa: PLW0603 - as above
+        global _running  # noqa: PLW0603 - one of them in a process
         _running = self
         self._stopping = threading.Event()
         self._thread = threading.Thread(

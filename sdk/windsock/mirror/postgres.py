@@ -84,7 +84,7 @@ class Leader:
 
     Attributes:
         folder: The identifier of its folder; None if no mirror of the group has ever reported.
-        reported: Seconds since its last report; None likewise.
+        reported: Seconds since its last report; None if there was none.
         right: Seconds since its documents were last known to be correct; None for never.
         trouble: The problem at that time; empty or None if there was none.
         holder: A description of who holds the group's lock; None if that isn't visible.

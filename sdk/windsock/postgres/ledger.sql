@@ -50,11 +50,11 @@ reset all;
 set statement_timeout = 0;
 
 -- name: lift_transaction_limit
--- Likewise; PostgreSQL 17 and later have it. A statement that looks first would take longer than the limit may be.
+-- An application's limit on transactions is too short as well; PostgreSQL 17 and later have it. A statement that looks first would take longer than the limit may be.
 set transaction_timeout = 0;
 
 -- name: lift_idle_limits
--- Likewise. By name, because no version has them all.
+-- So are limits on idle sessions. By name, because no version has them all.
 select pg_catalog.set_config(name, '0', false)
 from pg_catalog.pg_settings
 where name in ('idle_session_timeout', 'idle_in_transaction_session_timeout');

@@ -116,7 +116,7 @@ def _after_in_child() -> None:
     paused = _taken()
     _forking.release()
     if greenlets.threads_are_greenlets():
-        from windsock.providers.gevent_patching import soon  # noqa: PLC0415 - as above
+        from windsock.providers.gevent_patching import soon  # noqa: PLC0415 - few use gevent
 
         soon(lambda: _begin_in_child(paused))
     else:

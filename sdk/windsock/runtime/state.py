@@ -29,7 +29,7 @@ class Health:
         provider: Name of the provider.
         environment: The environment that base flags target.
         source: Where the flags come from; empty if the provider doesn't report it.
-        revision: Content hash of the set; likewise.
+        revision: Content hash of the set; empty if the provider doesn't report it.
         age: Seconds since the set came into use; 0.0 if unknown.
         stale: Why a newer set couldn't be loaded, or empty.
         problems: Flags turned off because of errors, one message each.

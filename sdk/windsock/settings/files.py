@@ -62,7 +62,7 @@ def _content(
     """A file's content, or its last known content."""
     key = type(source), str(path)
     try:
-        content = source._read_file(path)  # noqa: SLF001 - likewise
+        content = source._read_file(path)  # noqa: SLF001 - each source reads its own format there
         if not isinstance(content, Mapping):
             raise ValueError("its top level isn't a mapping")  # noqa: TRY004, TRY301 - handled with what the parsers raise
     except Exception as error:  # noqa: BLE001 - whatever a parser raises

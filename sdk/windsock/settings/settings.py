@@ -202,7 +202,7 @@ class Settings(BaseSettings):
             return BaseSettings.model_dump(whole(self), **options)
 
         def model_dump_json(self, **options: Any) -> str:
-            """Do what pydantic does, likewise."""
+            """Do what pydantic does; see `model_dump`."""
             return BaseSettings.model_dump_json(whole(self), **options)
 
         def __getattr__(self, name: str) -> Any:

@@ -169,7 +169,7 @@ def _is_readable(settings_class: type[BaseSettings], file: Path | str, encoding:
         DotEnvSettingsSource(settings_class, env_file=file, env_file_encoding=encoding)
     except (OSError, ValueError, LookupError) as error:
         name = settings_class.__name__
-        logger.error("%s: %s cannot be read and is left out: %s", name, file, error)  # noqa: TRY400 - as above
+        logger.error("%s: %s cannot be read and is left out: %s", name, file, error)  # noqa: TRY400 - it names what failed
         return False
     return True
 
@@ -264,7 +264,7 @@ def _below(source: EnvSettingsSource, variable: str) -> Iterator[tuple[str, list
 
 def _variable(source: PydanticBaseEnvSettingsSource, name: str, field: FieldInfo) -> str:
     """The variable that a user would set for this field."""
-    (_, variable, _), *_ = source._extract_field_info(field, name)  # noqa: SLF001 - likewise
+    (_, variable, _), *_ = source._extract_field_info(field, name)  # noqa: SLF001 - it has no other way
     return _spelled(source, variable, field)
 
 

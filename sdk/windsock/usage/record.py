@@ -105,7 +105,7 @@ class UsageRecord:
         for name, value in zip(_FIELDS, _all_in_order(record), strict=True):
             if not isinstance(value, _KINDS[name]):
                 kind = type(value).__name__
-                raise ValueError(f"not a usage record: {name} is of the type {kind}")  # noqa: TRY004 - as above
+                raise ValueError(f"not a usage record: {name} is of the type {kind}")  # noqa: TRY004 - as documented
         return record
 
 

@@ -56,7 +56,7 @@ def experiments(visit: Visit) -> Answer:
     ]
     for name, flag in _undeclared(visit).items():
         owner = str(flag.metadata.get("owner", ""))
-        rows.append(Listed(name, flag.enabled, False, owner, "", decided.get(name)))  # noqa: FBT003 - as above
+        rows.append(Listed(name, flag.enabled, False, owner, "", decided.get(name)))  # noqa: FBT003 - not declared
     return Page("experiments.html", "Experiments", {"rows": rows, "folder": str(folder)})
 
 

@@ -19,7 +19,9 @@ class PlottedInterval:
 
     Attributes:
         label: What it measures.
-        low: Lower end; `middle` and `high` likewise.
+        low: Its lower end.
+        middle: The effect.
+        high: Its upper end.
         tone: A class of the style sheet: `better`, `worse`, `open` or `within`.
         text: The numbers in words.
     """
