@@ -352,6 +352,66 @@ def test_what_is_queued_when_the_process_ends_is_stored(spool):
         assert [row.values for row in rows] == [{"n": 1}]
 
 
+_CHILDREN = """
+import datetime, multiprocessing, pathlib, sys, uuid
+from concurrent.futures import ProcessPoolExecutor
+from windsock.usage import Measured, Pending, Spool, UsageOptions, UsageWriter, Use
+
+class Dead:
+    def write(self, rows):
+        raise ConnectionError
+
+def start():
+    global writer
+    writer = UsageWriter(Dead(), Spool(pathlib.Path(sys.argv[1])), UsageOptions(flush_interval=3600))
+
+def work(user):
+    use = Use("teacher", None, None, None, None, "test", user, {"n": 1})
+    writer.put(Pending(uuid.uuid4(), datetime.datetime.now(datetime.UTC), use, Measured()))
+
+def start_and_work(user):
+    start()
+    work(user)
+
+if __name__ == "__main__":
+    method, kind, starts = sys.argv[2:]
+    context = multiprocessing.get_context(method)
+    if starts == "parent":
+        start()
+    initializer = start if starts == "child" else None
+    if kind == "executor":
+        with ProcessPoolExecutor(1, context, initializer) as executor:
+            list(executor.map(work, ["ada", "bob"]))
+    elif kind == "pool":
+        pool = context.Pool(1, initializer)
+        pool.map(work, ["ada", "bob"])
+        pool.close()
+        pool.join()
+    else:
+        for user in ("ada", "bob"):
+            process = context.Process(target=work if starts == "parent" else start_and_work, args=[user])
+            process.start()
+            process.join()
+            assert process.exitcode == 0
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["executor", "pool", "process"])
+@pytest.mark.parametrize(
+    ("method", "starts"), [("fork", "parent"), ("fork", "child"), ("forkserver", "child"), ("spawn", "child")]
+)
+def test_what_is_queued_when_a_process_of_multiprocessing_ends_is_stored(
+    spool, tmp_path, kind, method, starts
+):
+    """Such a process ends by `os._exit`, unless it was spawned."""
+    (tmp_path / "children.py").write_text(_CHILDREN)
+    command = [sys.executable, "children.py", str(spool.folder), method, kind, starts]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
+    with spool.claim() as rows:
+        assert sorted(row.user_id for row in rows) == ["ada", "bob"]
+
+
 def test_what_comes_while_the_sink_blocks_is_on_disk_when_the_writer_has_stopped(start, make_pending, spool):
     sink = BlockedSink()
     writer = start(sink, UsageOptions(flush_interval=0.1))

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -79,6 +80,8 @@ class UsageWriter:
         self._reset()
         atexit.register(self.stop)
         _WRITERS.add(self)
+        if (processes := sys.modules.get("multiprocessing")) and processes.parent_process() is not None:
+            _stop_with_child()
         forking.register(self)
 
     def _reset(self) -> None:
@@ -272,8 +275,21 @@ _WRITERS: WeakSet[UsageWriter] = WeakSet()
 
 
 def _repair_child() -> None:
-    for writer in list(_WRITERS):
+    writers = list(_WRITERS)
+    for writer in writers:
         writer._after_fork()  # noqa: SLF001 - same module
+    if writers and (util := sys.modules.get("multiprocessing.util")):
+        util.register_after_fork(_stop_with_child, lambda stop: stop())  # it clears what is registered now
+
+
+def _stop_with_child() -> None:
+    """Stop the writers when `multiprocessing` ends this child: by `os._exit`, which skips `atexit`."""
+    sys.modules["multiprocessing.util"].Finalize(None, _stop_all, exitpriority=0)
+
+
+def _stop_all() -> None:
+    for writer in list(_WRITERS):
+        writer.stop()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
