@@ -3,6 +3,7 @@
 import errno
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -83,6 +84,34 @@ def test_what_a_killed_mirror_left_is_removed_and_nothing_else(folder):
     (folder.path / "notes.txt").write_text("mine")
     Folder(folder.path).clean()
     assert [path.name for path in folder.path.iterdir()] == ["notes.txt"]
+
+
+def test_a_link_in_a_documents_place_is_refused_and_what_it_points_to_stays(folder, tmp_path):
+    folder.write(NAME, b"one")
+    (tmp_path / "another").write_bytes(b"not the mirror's")
+    (folder.path / NAME).unlink()
+    (folder.path / NAME).symlink_to(tmp_path / "another")
+    assert not folder.is_ours(NAME)
+    with pytest.raises(MirrorError, match=f"{NAME}: cannot be read: Too many levels of symbolic links"):
+        folder.write(NAME, b"two")
+    assert (tmp_path / "another").read_bytes() == b"not the mirror's"
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to(path)])
+def test_what_is_no_file_is_nobodys_document(folder, make):
+    folder.write(NAME, b"one")
+    (folder.path / NAME).unlink()
+    make(folder.path / NAME)
+    assert not folder.is_ours(NAME)
+    with pytest.raises(MirrorError, match=f"{NAME}: cannot be read"):
+        folder.write(NAME, b"two")
+
+
+def test_of_a_folder_that_became_a_file_no_document_is_left(folder):
+    folder.write(NAME, b"one")
+    folder.path.rename(folder.path.with_name("old"))
+    folder.path.write_text("a file")
+    assert not folder.is_ours(NAME)
 
 
 def test_a_change_by_someone_else_is_noticed(folder):

@@ -1,5 +1,7 @@
 """What a running mirror tells over HTTP."""
 
+import os
+import socket
 import time
 from pathlib import Path
 
@@ -9,7 +11,8 @@ from tests import loopback
 from tests.waiting import eventually
 
 from windsock.errors import ConfigurationError
-from windsock.mirror.health import serve_health
+from windsock.mirror import health
+from windsock.mirror.health import Status, serve_health
 
 
 @pytest.fixture
@@ -51,6 +54,21 @@ def test_a_folder_that_is_gone_is_not_ready(world, watching, get):
         assert "windsock_mirror_ready 0.0" in get(port, "/metrics").text
         moved.rename(world.folder)
         eventually(lambda: get(port, "/readyz").status_code == 200)
+
+
+def test_a_folder_whose_name_is_no_text_is_told_all_the_same(get, tmp_path):
+    status = Status(folder=tmp_path / os.fsdecode(b"\xff"), last_success=time.time())
+    with serve_health(status, 0) as port:
+        assert get(port, "/readyz").text.endswith(r"\udcff: there is no such folder" + "\n")
+
+
+def test_a_client_that_asks_nothing_is_hung_up_on(monkeypatch, world):
+    monkeypatch.setattr(health._Handler, "timeout", 0.1)
+    with (
+        serve_health(world.mirror().status, 0) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=60) as silent,
+    ):
+        assert silent.recv(1) == b""
 
 
 def test_it_listens_on_the_address_that_is_asked_for(world, get):

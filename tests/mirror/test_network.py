@@ -44,6 +44,15 @@ def test_notifications_lost_later_are_noticed_and_the_poll_serves_meanwhile(
     recovered(world, "notifications are lost")
 
 
+def test_the_server_looks_whether_the_mirrors_machine_is_there(world):
+    """By default it does so after two hours, and the lead is held until then."""
+    with world.mirror()._connected() as source:
+        asked = source._connection.execute(
+            "select name from pg_settings where name like 'tcp_keepalives%' and source = 'session'"
+        ).fetchall()
+    assert len(asked) == 3
+
+
 def test_while_the_queue_of_notifications_is_full_the_poll_serves(*, world, watching, messages, monkeypatch):
     """Neither a running mirror nor one that starts waits for whoever fills it."""
     world.execute(

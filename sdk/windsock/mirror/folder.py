@@ -69,9 +69,13 @@ class Folder:
         return tuple(sorted(path.name for path in self.path.glob("profiles*.flagd.json")))
 
     def read(self, name: str) -> bytes | None:
-        """Read a document; None if it doesn't exist."""
+        """Read a document; None if it doesn't exist.
+
+        Raises:
+            MirrorError: It can't be read, or is a link, whose target the mirror may not replace.
+        """
         try:
-            with open_plain(self.path / name) as file:
+            with open_plain(self.path / name, links=False) as file:
                 self._seen[name] = _signature(os.fstat(file.fileno()))
                 return file.read()
         except FileNotFoundError:
@@ -82,8 +86,8 @@ class Folder:
     def is_ours(self, name: str) -> bool:
         """Whether a document is unchanged since it was last written or read here."""
         try:
-            return self._seen.get(name) == _signature((self.path / name).stat())
-        except FileNotFoundError:
+            return self._seen.get(name) == _signature((self.path / name).lstat())
+        except OSError:  # reading it will say more
             return False
 
     def write(self, name: str, data: bytes) -> bool:

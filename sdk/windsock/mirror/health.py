@@ -105,6 +105,7 @@ def _server(host: str) -> type[ThreadingHTTPServer]:
 
 class _Handler(BaseHTTPRequestHandler):
     status: ClassVar[Status]
+    timeout = 10.0  # a client that never asks holds a thread
 
     def do_GET(self) -> None:
         """Answer requests for the three paths."""
@@ -113,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/readyz" and self.status.is_ready:
             self._answer(200, b"the documents are right\n" if self.status.leading else b"standing by\n")
         elif self.path == "/readyz":
-            self._answer(503, f"{self.status.reason}\n".encode())
+            self._answer(503, f"{self.status.reason}\n".encode(errors="backslashreplace"))  # a folder's name
         elif self.path == "/metrics":
             from windsock.mirror.metrics import metrics  # noqa: PLC0415 - an extra
 

@@ -356,6 +356,7 @@ def connect(url: str, answer_seconds: float = 10.0) -> Source:
             refuse_transaction_pooler(url, connection)
             one(connection, "prepare_session")  # only our own session may be changed
             connection.execute(QUERIES["lift_limits"])
+            connection.execute(QUERIES["notice_a_dead_machine"])
             patience = f"{max(1, round(500 * answer_seconds))}ms"  # half of it: the statement must fail first
             connection.execute(QUERIES["bound_locks"], {"patience": patience})
             capability = read_capability(connection)

@@ -15,6 +15,14 @@ select pg_catalog.set_config(name, '0', false)
 from pg_catalog.pg_settings
 where name in ('idle_session_timeout', 'transaction_timeout');
 
+-- name: notice_a_dead_machine
+-- A mirror whose machine or network is gone must lose the lead within seconds, as one that ends does; by default the
+-- server asks a silent session after two hours. Without effect where the session uses a Unix socket.
+select pg_catalog.set_config(name, value, false)
+from pg_catalog.pg_settings
+join (values ('tcp_keepalives_idle', '5'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3')) chosen (name, value)
+    using (name);
+
 -- name: read_on
 -- A long answer has an end, but no time: the mirror, which writes documents meanwhile, gives up a stream that stands still.
 select pg_catalog.set_config('statement_timeout', '0', true);
