@@ -72,6 +72,34 @@ def test_the_public_of_supabase_may_not(complete, role, statement):
         complete.execute(statement)
 
 
+RIGHTS = """
+select c.oid::regclass::text
+from pg_class c
+join pg_namespace n on n.oid = relnamespace
+where (nspname = 'windsock' or (nspname = 'public' and relname <> 'profiles'))
+    and case relkind
+        when 'S' then has_sequence_privilege(%(role)s, c.oid, 'usage, select, update')
+        else has_table_privilege(%(role)s, c.oid, 'select, insert, update, delete, truncate, references, trigger')
+            or has_any_column_privilege(%(role)s, c.oid, 'select, insert, update, references')
+    end
+    and relkind in ('r', 'p', 'v', 'm', 'S')
+union all
+select oid::regprocedure::text from pg_proc
+where pronamespace = 'windsock'::regnamespace and has_function_privilege(%(role)s, oid, 'execute')
+union all
+select 'schema windsock' where has_schema_privilege(%(role)s, 'windsock', 'usage, create')
+order by 1
+"""
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+def test_the_public_of_supabase_has_no_right_on_anything_of_ours(complete, role):
+    """No relation, column, sequence or function, also those that nobody thought of when this was written."""
+    assert complete.execute(RIGHTS, {"role": role}).fetchall() == []
+    complete.execute(f"grant select (unit) on windsock.exposures to {role}")
+    assert complete.execute(RIGHTS, {"role": role}).fetchall() == [("windsock.exposures",)]
+
+
 PLANTED = {
     "0002_auth_users_exposed": "create view v as select id from auth.users",
     "0003_auth_rls_initplan": "create policy p on profiles for delete using (auth.uid() = id)",
