@@ -13,8 +13,8 @@ from windsock.variables import data_folder
 MADE_HERE: Final = 0o610
 """The mode of a file that windsock wrote in a private folder.
 
-Git makes files with the mode 644 or 755, less the umask: none that came with a checkout may be executed by
-its group and not by its owner. To whoever reads or writes it, the bit means nothing.
+Git makes files with the mode 644 or 755, less the umask, so no file of a checkout lets its group execute it
+but not its owner. The bit has no other effect: these files are only read and written.
 """
 
 

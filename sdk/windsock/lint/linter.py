@@ -12,8 +12,16 @@ from windsock.flags.reading import read_document
 from windsock.lint.places import Edit, LintText, YamlText, open_text
 from windsock.lint.portable.known import BY_CODE as CONSTRUCTS
 from windsock.lint.portable.search import find_by_attribute, find_in_rule
-from windsock.lint.rules import BY_CODE, Level, buckets, operands, structure, targeting, variants
-from windsock.lint.rules import shared_rules as references
+from windsock.lint.rules import (
+    BY_CODE,
+    Level,
+    buckets,
+    operands,
+    shared_rules,
+    structure,
+    targeting,
+    variants,
+)
 from windsock.lint.rules.site import DocumentSite, FlagSite, Hit, LintOptions
 from windsock.lint.rules.tree import Tree
 
@@ -28,7 +36,7 @@ _FLAG_CHECKS: Final = (
     targeting.results, targeting.reachable, targeting.duplicates,
 )  # fmt: skip
 _DOCUMENT_CHECKS: Final = (
-    structure.root, structure.owner, targeting.attributes, references.references, references.characters,
+    structure.root, structure.owner, targeting.attributes, shared_rules.references, shared_rules.characters,
 )  # fmt: skip
 _TREE_CHECKS: Final[tuple[Callable[[Tree], Iterator[Hit]], ...]] = (
     operands.operands, targeting.timestamps, buckets.fractional,

@@ -55,13 +55,13 @@ class _Override:
 
     Attributes:
         laid: Whether they're laid over the flag's own value.
-        asked: The keys that code has evaluated.
+        evaluated: The keys that code has evaluated.
     """
 
     values: Mapping[str, Any]
     laid: bool
     user: str | None
-    asked: set[str] = dataclasses.field(default_factory=set)
+    evaluated: set[str] = dataclasses.field(default_factory=set)
 
 
 _in_force: ContextVar[tuple[_Override, ...]] = ContextVar("windsock_overrides", default=())
@@ -84,7 +84,7 @@ class _Replacing(AnswersMissing):
                 None,
                 hook_context.evaluation_context.targeting_key,
             }:
-                each.asked.add(hook_context.flag_key)
+                each.evaluated.add(hook_context.flag_key)
                 _replace(details, each.values[hook_context.flag_key], hook_context.flag_type, laid=each.laid)
 
 
@@ -140,7 +140,7 @@ def override(
             overridden.reset(marking)
             _in_force.reset(token)
     if _strict:
-        _check_asked(overrides)
+        _check_evaluated(overrides)
 
 
 def be_strict() -> None:
@@ -154,11 +154,11 @@ def active() -> bool:
     return bool(_in_force.get())
 
 
-def _check_asked(overrides: Sequence[_Override]) -> None:
-    asked = {class_flag(key) for each in overrides for key in each.asked}
-    if unasked := sorted({class_flag(key) for each in overrides for key in each.values} - asked):
+def _check_evaluated(overrides: Sequence[_Override]) -> None:
+    evaluated = {class_flag(key) for each in overrides for key in each.evaluated}
+    if unused := sorted({class_flag(key) for each in overrides for key in each.values} - evaluated):
         raise OverrideError(
-            f"no code asked for {', '.join(map(repr, unasked))} while it was overridden (--flags-strict):"
+            f"no code asked for {', '.join(map(repr, unused))} while it was overridden (--flags-strict):"
             " remove the override, or let the test reach the code that reads it"
         )
 
