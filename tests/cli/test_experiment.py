@@ -5,9 +5,8 @@ from datetime import timedelta
 
 import pytest
 from tests.experiments import engines
-from tests.experiments.data import START
+from tests.experiments.data import GOOD, START
 from tests.experiments.test_decision import many
-from tests.experiments.test_documents import GOOD
 
 NOW = f"{START + timedelta(days=30):%Y-%m-%dT%H:%MZ}"
 

@@ -5,8 +5,8 @@ import json
 import pytest
 from tests.console.test_editing import git_apply, hidden, shown_patch
 from tests.experiments import engines
+from tests.experiments.data import GOOD
 from tests.experiments.test_decision import many
-from tests.experiments.test_documents import GOOD
 
 import windsock
 from windsock.api import Role

@@ -1,4 +1,4 @@
-"""A made-up experiment: exposures, requests and events as plain rows, the same for every engine."""
+"""A made-up experiment: its document and metrics, and its rows, plain, the same for every engine."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -7,6 +7,34 @@ import numpy as np
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 NOW = START + timedelta(days=30)
+
+GOOD = """\
+name: cheaper_model
+hypothesis: The small model answers as well and costs a fifth less
+owner: ann@example.org
+settings: teacher
+arms:
+  control: {}
+  cheaper: {reasoning_model: small}
+metrics:
+  goal: [cost_per_request]
+  guardrails:
+    - error_rate
+    - {metric: failing_units, margin: 50%}
+  secondary: [revenue]
+minimum_effect: 5%
+maximum: {units: 5000}
+"""
+METRICS = """\
+metrics:
+  revenue:
+    source: {event: revenue}
+    kind: mean
+    value: value
+    better: higher
+    window: 2w
+    cap: {quantile: 0.99}
+"""
 
 
 @dataclass

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from tests.experiments import engines
-from tests.experiments.data import NOW, START, Rows
-from tests.experiments.test_documents import GOOD, METRICS
+from tests.experiments.data import GOOD, METRICS, NOW, START, Rows
 from windsock.cli._experiment_status import lines, without_number
 from windsock.errors import ConfigurationError
 from windsock.experiments import Result, analyze, restore

@@ -7,6 +7,7 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
+from tests.experiments.data import GOOD, METRICS
 from tests.processor import at_most
 from windsock.errors import ConfigurationError, UnreachableError
 from windsock.experiments.documents import Experiment, Maximum, PlannedLooks
@@ -18,42 +19,6 @@ from windsock.experiments.reading import (
     read_holdouts,
     read_metrics,
 )
-
-GOOD = """\
-name: cheaper_model
-hypothesis: The small model answers as well and costs a fifth less
-owner: ann@example.org
-settings: teacher
-arms:
-  control: {}
-  cheaper: {reasoning_model: small}
-metrics:
-  goal: [cost_per_request]
-  guardrails:
-    - error_rate
-    - {metric: failing_units, margin: 50%}
-  secondary: [revenue]
-minimum_effect: 5%
-maximum: {units: 5000}
-"""
-METRICS = """\
-metrics:
-  revenue:
-    source: {event: revenue}
-    kind: mean
-    value: value
-    better: higher
-    window: 2w
-    cap: {quantile: 0.99}
-"""
-
-
-@pytest.fixture
-def flags(tmp_path) -> Path:
-    (tmp_path / "experiments").mkdir()
-    (tmp_path / "experiments" / "cheaper_model.yaml").write_text(GOOD)
-    (tmp_path / "metrics.yaml").write_text(METRICS)
-    return tmp_path
 
 
 @pytest.mark.parametrize("size", [90_000, 500_000, 5_000_000])

@@ -1,13 +1,11 @@
 """A folder of files that was exported days ago: units mature by its newest row, not by today's clock."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from tests.experiments import engines
 from tests.experiments.data import Rows
-from tests.experiments.test_documents import GOOD, METRICS
 from windsock.errors import ConfigurationError
 from windsock.experiments import Result, analyze, restore
 from windsock.experiments.planning import power
@@ -31,14 +29,6 @@ def exported(units: int = 300) -> Rows:
                 rows.event("revenue", unit, later, float(number % 5))
     rows.request("u0", EXPORTED)
     return rows
-
-
-@pytest.fixture
-def flags(tmp_path) -> Path:
-    (tmp_path / "flagd" / "experiments").mkdir(parents=True)
-    (tmp_path / "flagd" / "experiments" / "cheaper_model.yaml").write_text(GOOD)
-    (tmp_path / "flagd" / "metrics.yaml").write_text(METRICS)
-    return tmp_path / "flagd"
 
 
 @pytest.fixture

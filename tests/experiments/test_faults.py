@@ -13,7 +13,6 @@ import pytest
 
 from tests.experiments import engines
 from tests.experiments.data import NOW, START, Rows, experiment_rows
-from tests.experiments.test_documents import GOOD, METRICS
 from tests.experiments.test_engines import on_spark, spark
 from windsock.errors import ConfigurationError, UnreachableError, WindsockError
 from windsock.experiments import analyze
@@ -26,14 +25,6 @@ pytestmark = pytest.mark.slow  # each analyses a complete experiment
 
 ROWS = experiment_rows(40)
 WRITE = {".parquet": pyarrow.parquet.write_table, ".csv": pyarrow.csv.write_csv}
-
-
-@pytest.fixture
-def flags(tmp_path) -> Path:
-    (tmp_path / "flagd" / "experiments").mkdir(parents=True)
-    (tmp_path / "flagd" / "experiments" / "cheaper_model.yaml").write_text(GOOD)
-    (tmp_path / "flagd" / "metrics.yaml").write_text(METRICS)
-    return tmp_path / "flagd"
 
 
 @pytest.fixture

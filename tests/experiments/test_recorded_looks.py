@@ -7,8 +7,7 @@ import pyarrow.parquet
 import pytest
 
 from tests.experiments import engines
-from tests.experiments.data import NOW, START, experiment_rows
-from tests.experiments.test_documents import GOOD, METRICS
+from tests.experiments.data import GOOD, METRICS, NOW, START, experiment_rows
 from windsock.errors import ConfigurationError
 from windsock.experiments import Result, analyze, restore
 from windsock.experiments.changes import changes

@@ -152,11 +152,11 @@ def test_ctrl_c_is_the_user_s_wherever_it_arrives(serve):
 
 @pytest.fixture
 def hanging():
-    """A classifier that hangs until the test is over."""
+    """A classifier that hangs until the test is over: what waits for it never ends."""
     release = threading.Event()
 
     def classifier(error, values):
-        release.wait(ENDLESS)
+        release.wait()
 
     yield classifier
     release.set()
@@ -164,10 +164,8 @@ def hanging():
 
 def test_a_classifier_that_hangs_ends_with_the_deadline(serve, hanging, caplog):
     serve(profiles(["ann"], reasoning_model=TYPO))
-    began = time.monotonic()
     with pytest.raises(StatusError, match=TYPO):
         windsock.heal(Teacher.for_user("ann"), Provider(), classify=hanging, deadline=0.3)
-    assert time.monotonic() - began < ENDLESS / 2
     assert "the classifier passed to heal failed" in caplog.text
 
 
@@ -178,10 +176,8 @@ async def test_a_classifier_that_hangs_ends_with_the_deadline_in_an_event_loop(s
     async def call(settings):
         return Provider()(settings)
 
-    began = time.monotonic()
     with pytest.raises(StatusError, match=TYPO):
         await windsock.aheal(Teacher.for_user("ann"), call, classify=hanging, deadline=0.3)
-    assert time.monotonic() - began < ENDLESS / 2
 
 
 def test_a_process_without_a_thread_to_spare_gives_the_call_s_own_error(serve):
@@ -285,12 +281,12 @@ async def test_a_cancellation_in_a_stream_closes_it_and_is_not_its_failure(serve
 
 
 @pytest.mark.slow
-def test_a_sink_that_blocks_for_a_minute_holds_up_no_request(serve, tmp_path):
+def test_a_sink_that_blocks_holds_up_no_request(serve, tmp_path):
     class Blocked(MemorySink):
         open = threading.Event()
 
         def write(self, rows):
-            self.open.wait(ENDLESS)
+            self.open.wait()  # what waits for it never ends
             super().write(rows)
 
     sink, spool = Blocked(), Spool(tmp_path / "spool")
@@ -298,12 +294,10 @@ def test_a_sink_that_blocks_for_a_minute_holds_up_no_request(serve, tmp_path):
         profiles(["ann"], reasoning_model=TYPO),
         usage=UsageWriter(sink, spool, UsageOptions(flush_interval=0.1)),
     )
-    began = time.monotonic()
     for _ in range(200):
         with windsock.request():
             assert windsock.heal(Teacher.for_user("ann"), Provider()) == "gpt-4o-mini"
     windsock.stop()  # with the sink still in its first batch
-    assert time.monotonic() - began < ENDLESS / 2
     assert sink.rows == []
     sink.open.set()
     later = MemorySink()

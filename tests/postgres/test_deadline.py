@@ -13,7 +13,6 @@ from psycopg_pool import ConnectionPool
 from windsock.postgres.deadline import AsyncDeadlineConnection, within
 
 SECONDS = 0.3
-IN_VAIN = 15.0  # far beyond the deadline: a loaded machine passes, a wait without a deadline does not
 
 
 @contextmanager
@@ -28,10 +27,11 @@ def paused(pid):
 
 @contextmanager
 def gives_up():
+    """Not before the deadline. What stalls goes on only after this, so a wait without a deadline never ends."""
     began = time.monotonic()
     with pytest.raises(psycopg.OperationalError, match=r"did not answer within 0\.3 s"):
         yield
-    assert SECONDS <= time.monotonic() - began < IN_VAIN
+    assert time.monotonic() - began >= SECONDS
 
 
 def test_a_statement_of_a_paused_server_ends_at_the_deadline(database):

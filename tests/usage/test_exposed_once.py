@@ -1,16 +1,18 @@
 """One row per unit and arm with the earliest time, whoever writes it: processes, forks, a kill, late replays."""
 
+import os
 import shutil
 import subprocess
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
 import pytest
 from tests.flagfiles import object_flag, write_flags
+from tests.usage.emptying import kept
 from tests.waiting import eventually
 
 from windsock.usage import Spool, UsageOptions, UsageWriter
@@ -25,7 +27,8 @@ import os, sys, random, time
 from datetime import UTC, datetime
 from pathlib import Path
 import windsock
-from windsock.usage import Spool, UsageOptions, UsageWriter
+from tests.usage.emptying import SayingWriter
+from windsock.usage import Spool, UsageOptions
 from windsock.usage.postgres import PostgresSink
 
 class Teacher(windsock.Settings, flag="teacher"):
@@ -33,7 +36,7 @@ class Teacher(windsock.Settings, flag="teacher"):
 
 flags, url, folder, seed, forks, rounds, interval, units = sys.argv[1:]
 options = UsageOptions(flush_interval=float(interval))
-windsock.start(flags=flags, usage=UsageWriter(PostgresSink(url), Spool(Path(folder)), options))
+windsock.start(flags=flags, usage=SayingWriter(PostgresSink(url), Spool(Path(folder)), options))
 
 def serve(seed):
     users = [f"u{number}" for number in range(int(units))]
@@ -85,7 +88,10 @@ def service(tmp_path):
     def start(url, spool, seed, *, forks=0, rounds=1, flags="flagd") -> subprocess.Popen:
         words = [tmp_path / flags, url, spool, seed, forks, rounds, INTERVAL, UNITS]
         process = subprocess.Popen(
-            [sys.executable, "-c", SERVICE, *map(str, words)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", SERVICE, *map(str, words)],
+            env={**os.environ, "PYTHONPATH": "."},
+            stdout=subprocess.PIPE,
+            text=True,
         )
         started.append(process)
         return process
@@ -114,7 +120,21 @@ def flags(tmp_path) -> None:
 def read(process: subprocess.Popen) -> list[Read]:
     lines, _ = process.communicate(timeout=300)
     assert process.returncode == 0
-    return [Read.of(line) for line in lines.splitlines()]
+    return reads_in(lines.splitlines())
+
+
+def reads_in(lines: list[str]) -> list[Read]:
+    return [Read.of(line) for line in lines if line.count(" ") == 3]
+
+
+def killed(victim: subprocess.Popen) -> tuple[list[Read], list[Read]]:
+    """Kill a service in the middle of its requests: what it read, and what of that is surely kept."""
+    lines: list[str] = []
+    while len(reads_in(lines)) < 4 * UNITS or not reads_in(kept(lines)):
+        lines.append(victim.stdout.readline())
+    victim.kill()
+    lines += victim.communicate()[0].splitlines(keepends=True)
+    return reads_in(lines), reads_in(kept(lines))
 
 
 @pytest.fixture
@@ -172,17 +192,12 @@ def test_processes_forks_a_kill_and_late_replays_leave_one_row_with_the_earliest
     both = [service(database, shared, 10, forks=2), service(database, shared, 20, forks=2, flags="faulty")]
     # 3. Another is killed in the middle of its requests.
     victim = service(database, shared, 30, rounds=100)
-    lines = [victim.stdout.readline() for _ in range(4 * UNITS)]
-    victim.kill()
-    killed = datetime.now(UTC)
-    lines += victim.communicate()[0].splitlines()
-    theirs = [Read.of(line) for line in lines if line.count(" ") == 3]
+    theirs, sure = killed(victim)
     reads = [each for process in both for each in read(process)]
     crossed = {unit for unit, arm in first_reads(reads) if arm == "control"}
     assert 0.3 * UNITS < len(crossed) < 0.7 * UNITS
     replay(shared)
-    # What the victim read long enough before it was killed is stored, and the others read all of it too.
-    sure = [each for each in theirs if each.after < killed - timedelta(seconds=INTERVAL + 1.0)]
+    # What the victim had surely kept is stored, and the others read all of it too.
     found, expected = stored(database), first_reads(reads)
     unsure = first_reads(reads + theirs)
     known = first_reads(reads + sure)
@@ -208,12 +223,7 @@ def test_a_service_replays_what_a_killed_one_left(database, flags, service, repl
     """Nobody has to do anything: the next start brings it, though the killed process never stopped its writer."""
     spool = tmp_path / "spool"
     victim = service(NOWHERE, spool, 1, rounds=100)
-    lines = [victim.stdout.readline() for _ in range(4 * UNITS)]
-    victim.kill()
-    killed = datetime.now(UTC)
-    lines += victim.communicate()[0].splitlines()
-    theirs = [Read.of(line) for line in lines if line.count(" ") == 3]
-    sure = [each for each in theirs if each.after < killed - timedelta(seconds=INTERVAL + 1.0)]
+    _, sure = killed(victim)
     reads = read(service(database, spool, 2))
     replay(spool)  # its stop may have come before it had replayed everything
     found, expected = stored(database), first_reads([*reads, *sure])
