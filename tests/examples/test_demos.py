@@ -6,12 +6,12 @@ import shlex
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from tests.waiting import eventually
 
 WINDSOCK = Path(sys.executable).parent / "windsock"
 STEPS = {"ai-teacher": 8, "ad-learning": 11, "aura": 8}
@@ -48,12 +48,9 @@ def demo(tmp_path):
         for process in started:
             process.communicate(timeout=60)
         assert list(Path(short).glob("windsock-demo-*")) == []
-        deadline = time.monotonic() + 10
-        while left := [
-            each for each in psutil.process_iter(["cmdline"]) if short in str(each.info["cmdline"])
-        ]:
-            assert time.monotonic() < deadline, f"left running: {left}"
-            time.sleep(0.1)
+        eventually(
+            lambda: all(short not in str(each.info["cmdline"]) for each in psutil.process_iter(["cmdline"]))
+        )
 
 
 @pytest.mark.parametrize("system", STEPS)
