@@ -207,16 +207,23 @@ def _steps(request: PlanRequest, changed: Sequence[Change], found: Sequence[Impa
     homes = _homes(request)
     paths = [path for path in dict.fromkeys((*before, *after)) if before.get(path) != after.get(path)]
     # a flag that two files define may change because one of them drops it
+    known = set(paths)
     home = {
-        key: homes[key] if homes.get(key) in paths else paths[0] for key in (impact.flag for impact in found)
+        key: homes[key] if homes.get(key) in known else paths[0] for key in (impact.flag for impact in found)
     }
+    lines: dict[str, list[str]] = {path: [] for path in paths}
+    for change in changed:
+        lines[home[change.flag]] += change.lines()
+    impacts_of: dict[str, list[Impact]] = {path: [] for path in paths}
+    for impact in found:
+        impacts_of[home[impact.flag]].append(impact)
     return tuple(
         PlanStep(
             path,
             sha256(before[path]) if path in before else None,
             after[path].decode() if path in after else None,
-            tuple(line for change in changed if home.get(change.flag) == path for line in change.lines()),
-            tuple(impact for impact in found if home[impact.flag] == path),
+            tuple(lines[path]),
+            tuple(impacts_of[path]),
         )
         for path in paths
     )

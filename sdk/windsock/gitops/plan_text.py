@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from windsock.gitops.impact import Impact, Later, Move, PlanEffect
-from windsock.gitops.plan import Plan
+from windsock.gitops.plan import Plan, PlanStep
 from windsock.text import count, escaped
 
 _MARKS = {PlanEffect.SAFE: " ", PlanEffect.MOVES: "~", PlanEffect.RESHUFFLES: "!", PlanEffect.BREAKING: "X"}
@@ -18,9 +18,10 @@ def text(plan: Plan) -> Iterator[str]:
     """Write the plan, step by step."""
     for step in plan.steps:
         yield f"{'remove' if step.after is None else 'write'} {step.path}"
+        lines = _by_flag(step)
         for impact in step.impacts:
             yield f"  {_MARKS[impact.effect]} {impact.flag}: {_headline(impact)}"
-            yield from (f"      {line}" for line in step.changes if _is_about(line, impact.flag))
+            yield from (f"      {line}" for line in lines[impact.flag])
             yield from (f"      {_move(move)}" for move in impact.moves)
             yield from (f"      {_stage(impact, stage)}" for stage in impact.later)
             if impact.open_ended:
@@ -125,6 +126,14 @@ def _longest_run(line: str) -> int:
     return longest
 
 
-def _is_about(line: str, flag: str) -> bool:
-    rest = line[2:].removeprefix(flag)
-    return line[2:].startswith(flag) and rest[:1] in ("", " ", "/")
+def _by_flag(step: PlanStep) -> dict[str, list[str]]:
+    """The lines of a step's changes, each at the longest flag that it may be about."""
+    found: dict[str, list[str]] = {impact.flag: [] for impact in step.impacts}
+    longest_first = sorted({len(flag) for flag in found}, reverse=True)
+    for line in step.changes:
+        for length in longest_first:
+            end = 2 + length  # after the mark
+            if line[end : end + 1] in ("", " ", "/") and (flag := line[2:end]) in found:
+                found[flag].append(line)
+                break
+    return found
