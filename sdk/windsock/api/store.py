@@ -125,8 +125,8 @@ class Store:
                 flag.line,
             )
         content: Mapping[str, JsonValue] = json.loads(data)
-        asked = frozenset(environments_of(flag)) & variants.keys() - {flag.default_variant}
-        return Stored(document.revision, content, Configuration(flag.default_variant, variants, asked))
+        environments = frozenset(environments_of(flag)) & variants.keys() - {flag.default_variant}
+        return Stored(document.revision, content, Configuration(flag.default_variant, variants, environments))
 
     def write(
         self, connection: "psycopg.Connection[Any]", change: Write

@@ -166,16 +166,16 @@ def _add_variables(report: Report, provider: str, *, rpc: bool) -> None:
 
 
 def _servers(stack: ExitStack, serving: AbstractProvider, options: ExamineOptions) -> list[tuple[str, Ask]]:
-    asked = []
+    servers = []
     if options.rpc or serving.get_metadata().name == "windsock-remote":
         from windsock.providers.remote import RemoteProvider  # noqa: PLC0415 - loads gRPC
 
         flagd = FlagdOptions.from_environment("rpc")
         name = f"flagd at {flagd.target} (RPC)"
-        asked.append((name, stack.enter_context(remote(RemoteProvider(flagd), name))))
+        servers.append((name, stack.enter_context(remote(RemoteProvider(flagd), name))))
     if options.ofrep_url is not None:
-        asked.append((f"{options.ofrep_url} (OFREP)", ofrep(options.ofrep_url)))
-    return asked
+        servers.append((f"{options.ofrep_url} (OFREP)", ofrep(options.ofrep_url)))
+    return servers
 
 
 def _ask_all(report: Report, flags: list[Flag], attributes: Mapping[str, object], ask: Ask) -> list[Bucketed]:

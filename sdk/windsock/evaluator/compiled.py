@@ -112,8 +112,8 @@ def _guarded(rule: Evaluate, outcomes: "Outcomes") -> Evaluate:
                 ErrorCode.PARSE_ERROR, f"the rule cannot be evaluated for this context: {error}"
             )
         except Exception as error:  # noqa: BLE001 - the caller's objects may raise anything
-            said = f"{type(error).__name__}: {printable(error, _ERROR_MAX)}"
-            return outcomes.error(ErrorCode.PARSE_ERROR, f"the rule failed on this context's values: {said}")
+            cause = f"{type(error).__name__}: {printable(error, _ERROR_MAX)}"
+            return outcomes.error(ErrorCode.PARSE_ERROR, f"the rule failed on this context's values: {cause}")
 
     return evaluate
 

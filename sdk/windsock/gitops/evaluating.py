@@ -41,13 +41,13 @@ class FlagEvaluation:
     """A flag's value for a context, and why.
 
     Attributes:
-        asked: What was evaluated.
+        question: What was evaluated.
         flag: The flag.
         outcome: The outcome.
         problems: What is wrong in the files; their other flags are still served.
     """
 
-    asked: FlagQuestion
+    question: FlagQuestion
     flag: Flag
     outcome: Outcome
     problems: Sequence[Problem]
@@ -65,7 +65,7 @@ class FlagEvaluation:
 
     def steps(self) -> tuple[RuleStep, ...]:
         """Each condition of the rule, and what it saw."""
-        return trace(self.flag, self.asked.context, int(self.asked.moment))
+        return trace(self.flag, self.question.context, int(self.question.moment))
 
     def to_dict(self) -> dict[str, object]:
         """The evaluation as plain data."""
@@ -77,7 +77,7 @@ class FlagEvaluation:
             "error": self.outcome.error_message,
             "metadata": self.outcome.flag_metadata,
             "source": self.where,
-            "context": self.asked.context,
+            "context": self.question.context,
         }
 
 

@@ -71,8 +71,8 @@ def read_past(
     found: list[Row] = []
     everybody = False
     if metric.source != "requests" and (requests := requested_units(warehouse, scope)) is not None:
-        asked = _recent(requests, metric, end)
-        units = asked.filter(asked.unit.notnull()).select("unit").distinct()
+        recent = _recent(requests, metric, end)
+        units = recent.filter(recent.unit.notnull()).select("unit").distinct()
         found = _read(warehouse, units.left_join(summed, "unit"), scope.where(name))
         everybody = _with_rows(found) >= _FEWEST
     if not everybody:
