@@ -78,6 +78,28 @@ def test_limits_are_the_integer_buckets_of_the_specification(hashed: int, weight
     assert split.at(hashed) == expected
 
 
+@pytest.mark.parametrize("weights", [(1, 2), (1, 6), (50, 50), (333, 667), (2**30, 2**30 - 1)])
+def test_a_bucket_ends_at_the_first_hash_of_the_next(weights: tuple[int, int]) -> None:
+    split = parse_split([["a", weights[0]], ["b", weights[1]]])
+    assert split is not None
+    limit, last = split.limits
+    assert (split.at(limit - 1), split.at(limit), split.at(2**32 - 1), last) == ("a", "b", "b", 2**32)
+    assert (limit - 1) * sum(weights) >> 32 < weights[0] <= limit * sum(weights) >> 32
+
+
+def test_a_user_whose_hash_is_the_limit_is_in_the_second_of_two_buckets() -> None:
+    total, at_limit = 2**31 - 1, 0
+    for number in range(100):
+        hashed = hash_key_v2("split")(f"user-{number}")
+        first = hashed * total >> 32
+        split = parse_split([["a", first], ["b", total - first]])
+        if split is not None and split.limits[0] == hashed:
+            at_limit += 1
+            rule = {"fractional": [["a", first], ["b", total - first]]}
+            assert where(rule, {"targetingKey": f"user-{number}"}) == "b"
+    assert at_limit > 10
+
+
 @pytest.mark.parametrize(
     "buckets",
     [
@@ -118,6 +140,12 @@ def test_malformed_buckets_give_no_split(buckets: list[object]) -> None:
         ({"fractional": [[{"fractional": [["b", 1]]}, 1]]}, {"targetingKey": "u"}, "b"),
         ({"fractional": [[None, 1]]}, {"targetingKey": "u"}, "c"),
         ({"if": [True, {"fractional": [["a", 1]]}]}, {"targetingKey": "u"}, "a"),
+        # computed buckets
+        ({"fractional": [5, [{"cat": ["a"]}, 1]]}, {"targetingKey": "u"}, "c"),
+        ({"fractional": [{"var": "n"}, [{"cat": ["a"]}, 1]]}, {"n": 5, "targetingKey": "u"}, "c"),
+        ({"fractional": [{"var": "n"}, [{"cat": ["a"]}, 1]]}, {"targetingKey": "u"}, "a"),
+        ({"fractional": [{"var": "n"}, [{"cat": ["a"]}, 1]]}, {}, "c"),
+        ({"fractional": [["a", None], ["b", 0]]}, {"targetingKey": "u"}, "a"),
         ({"fractional": "a"}, {"targetingKey": "u"}, "c"),
         ({"fractional": []}, {"targetingKey": "u"}, "c"),
     ],

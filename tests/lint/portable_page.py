@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from tests.lint.read_types import READS, Read
+
 from windsock.evaluator.values import MAX_NUMBER
 from windsock.evaluator.work_limit import MAX_LIST, MAX_STEPS, MAX_TEXT
 from windsock.lint.portable.search import CONSTRUCTS, Construct
@@ -35,9 +37,6 @@ Three things that windsock does not copy from the server, because they give a wr
 - A variant 1.5 read as an integer is a type mismatch, not 1.
 - An integer above 2^53 in a variant stays exact, as in the Python core. The server and npm round it to a double.
 - `{"$ref": …}` is replaced in rules only, not in the values of variants.
-
-A variant that is a list, read as an object, gives the list, as both cores and the server's OFREP endpoint do. The
-server's gRPC endpoint answers with a type mismatch.
 
 One difference that no rule needs: `-` and `/` of an empty list give the server an integer 0 that `===` and `in` tell
 from 0.
@@ -79,12 +78,38 @@ _DOCUMENTS = """
 | non-ASCII or a backslash in a shared rule | read | read | refuses the document | read |
 """
 
+_READS = """
+## The type that is asked for
+
+| variant | read as | flagd server, gRPC | flagd server, OFREP | Python core | windsock |
+|---|---|---|---|---|---|
+"""
+
+_READS_END = """
+The server is read by the Python providers. The one for OFREP tells whole numbers from decimal ones by how JSON writes
+them, so it finds no decimal number in 1.0; it fails for a flag that leaves the value to the caller. The one for gRPC
+remembers the last answer of a flag without targeting, whatever type was asked for: read a flag as one type only.
+"""
+
 
 def page() -> str:
     """The whole page."""
     in_rule = "".join(_section(construct) for construct in CONSTRUCTS if construct.in_rule)
     in_context = "".join(_section(construct) for construct in CONSTRUCTS if not construct.in_rule)
-    return _INTRODUCTION + _BOUNDS + _IN_RULE + in_rule + _IN_CONTEXT + in_context + _DOCUMENTS
+    reads = _READS + "".join(map(_row, READS)) + _READS_END
+    return _INTRODUCTION + _BOUNDS + _IN_RULE + in_rule + _IN_CONTEXT + in_context + _DOCUMENTS + reads
+
+
+def _row(read: Read) -> str:
+    flag = read.flag
+    written = f"`{json.dumps(flag['variants']['it'])}`"
+    if flag["state"] == "DISABLED":
+        written = "of a disabled flag"
+    elif flag["defaultVariant"] is None:
+        written = "none: no default variant"
+    given = (read.grpc, read.ofrep, read.core, read.windsock)
+    values = (f"`{each}`" if each[0] in "-0123456789T[{" else each for each in given)
+    return f"| {written} | {read.asked} | {' | '.join(values)} |\n"
 
 
 def _section(construct: Construct) -> str:
