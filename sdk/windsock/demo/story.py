@@ -202,7 +202,7 @@ class Story:
         named = any("reasoning_model" in line and "gpt-4o-mini" in line for line in lines)
         return Scene(
             f"Somebody gives Ada the profile {NEXT_PROFILE}, in which the model is misspelled: {MISSPELLED}",
-            "The value is valid text, so only the call can tell. It fails, and Ada is answered all the same.",
+            "The value is valid text, so only the call can tell. It fails, and Ada still gets an answer.",
             did=f"{written(COPY_MISSPELLED, *copied)}\n{written(ASSIGN, NEXT_PROFILE, self._ada)}",
             seen={
                 "the endpoint said": ", then ".join(replies),
