@@ -1,6 +1,7 @@
 """A mirror on standby is ready only as long as the leader of its group is at work, in the same folder."""
 
 import contextlib
+import json
 import logging
 import signal
 import threading
@@ -12,6 +13,7 @@ from tests.waiting import eventually
 
 from windsock.errors import MirrorError
 from windsock.mirror import health, standby
+from windsock.mirror.postgres import Leader
 
 LOCK = "select pg_advisory_lock(hashtextextended('windsock mirror default', 0))"
 
@@ -47,6 +49,30 @@ def test_a_leader_that_is_frozen_is_an_alarm(*, world, start_mirror, watching, m
     leader.send_signal(signal.SIGCONT)
     eventually(lambda: mirror.status.is_ready)
     assert not mirror.status.leading
+
+
+def test_a_standby_is_as_far_behind_as_the_leader_reports(*, world, watching, monkeypatch):
+    monkeypatch.setattr(health, "STALE_SECONDS", 60.0)
+    world.user(world.seed)
+    world.mirror().once()
+    folder = json.loads((world.folder / "mirror.json").read_text())["folder"]
+    with psycopg.connect(world.url, autocommit=True) as leader:
+        leader.execute(LOCK)
+        world.execute(
+            "insert into windsock.mirrors (group_name, folder, reported_at, right_at, trouble)"
+            " values ('default', %s, now(), now() - interval '30 seconds', '')",
+            folder,
+        )
+        mirror = watching(world.mirror())
+        eventually(lambda: mirror.status.is_ready)
+        assert mirror.status.age >= 30
+
+
+@pytest.mark.parametrize(("reported", "found"), [(5.0, ""), (16.0, None)])
+def test_after_missed_reports_a_standby_no_longer_believes_the_last(tmp_path, reported, found, monkeypatch):
+    monkeypatch.setattr(health, "STALE_SECONDS", 60.0)
+    leader = Leader(folder="f", reported=reported, right=reported, trouble="", holder=None)
+    assert standby.trouble(leader, "default", tmp_path, "f", 600.0) == found
 
 
 def test_the_leaders_trouble_is_the_standbys(*, world, watching, tmp_path):

@@ -273,7 +273,7 @@ class Mirror:
         if wrong:
             self._alarm.sound(MirrorError(wrong))
         elif wrong is not None:
-            self.status.last_success = time.time()
+            self.status.last_success = time.time() - ((leader and leader.right) or 0.0)
             self._alarm.over("another mirror publishes")
 
     def _take_over(self) -> None:

@@ -40,6 +40,11 @@ def clear_errors() -> Iterator[None]:
     try:
         with refused_in_words(DatabaseUnfitError, _WHO_MAY):
             yield
+    except (psycopg.errors.CharacterNotInRepertoire, psycopg.errors.UntranslatableCharacter) as error:
+        raise DatabaseUnfitError(
+            f"a row has text that can't be converted to UTF-8: {one_line(error)}. Correct that row; a "
+            "database whose encoding is SQL_ASCII doesn't refuse the next one"
+        ) from error
     except psycopg.errors.LockNotAvailable as error:
         raise LockedError(
             "another session has locked a table that the mirror needs; pg_locks and pg_stat_activity say"

@@ -8,6 +8,9 @@ from windsock.mirror.postgres import Leader
 _PATIENCE_SECONDS = 10.0
 """How long to wait for the first report of a leader that starts at the same time."""
 
+_MISSED_SECONDS = 15.0
+"""After how long without a report, one is due every five seconds, a leader may be frozen."""
+
 
 def trouble(leader: Leader, group: str, path: Path, folder: str, waited: float) -> str | None:
     """Describe the leader's problem, if any.
@@ -27,7 +30,7 @@ def trouble(leader: Leader, group: str, path: Path, folder: str, waited: float) 
         return _silence(leader, group, stale, waited)
     if leader.trouble:
         return f"the mirror that leads the group {group!r} reports: {leader.trouble}"
-    if leader.right is None:
+    if leader.right is None or (leader.reported > _MISSED_SECONDS and leader.right <= stale):
         return None
     if leader.right > stale:
         return f"the mirror that leads the group {group!r} hasn't published for more than {stale:.0f} s"
