@@ -75,6 +75,31 @@ $$ begin raise notice 'canary: %', current_user; return ''; end $$;
 """
 
 
+# Operators that PostgreSQL has too: they come first only where the path names public before pg_catalog.
+IN_FRONT = """
+create function public.joined(text, text) returns text language plpgsql as
+$$ begin raise notice 'canary: %', current_user; return 'joined'; end $$;
+create operator public.|| (function = public.joined, leftarg = text, rightarg = text);
+do $$
+declare
+    t text; o text;
+begin
+    foreach t in array array['text', 'name', 'oid', 'bool', 'int4', 'int8', '"char"'] loop
+        execute format(
+            'create function public.in_front(%s, %s) returns boolean language plpgsql as'
+            ' ''begin raise notice ''''canary: %%'''', current_user; return false; end''', t, t
+        );
+        foreach o in array array['=', '<>', '<', '>'] loop
+            execute format(
+                'create operator public.%s (function = public.in_front, leftarg = %s, rightarg = %s)', o, t, t
+            );
+        end loop;
+    end loop;
+end
+$$
+"""
+
+
 def plant(connection):
     connection.execute(
         sql.SQL(PLANT).format(types=sql.Literal(list(TYPES)), operators=sql.Literal(list(OPERATORS)))
@@ -149,15 +174,20 @@ def test_no_operator_is_a_planted_one(make_database, migrated_template):
 
 
 @pytest.mark.slow
-def test_who_migrates_runs_no_code_of_a_role_that_may_create_in_public(empty_database):
+@pytest.mark.parametrize("path", ['"$user", public', "public, pg_catalog"], ids=["default", "public first"])
+def test_who_migrates_runs_no_code_of_a_role_that_may_create_in_public(empty_database, path):
     heard = []
     with connect(empty_database) as connection:
-        connection.add_notice_handler(lambda notice: heard.append(notice.message_primary))
         connection.execute("create role planter; grant create on schema public to planter; set role planter")
+        plant(connection)
+        connection.execute(FUNCTIONS)
+        connection.execute(IN_FRONT)
+        connection.execute("reset role")
+        change = sql.SQL("alter database {} set search_path = {}")
+        connection.execute(change.format(sql.Identifier(connection.info.dbname), sql.SQL(path)))
+    with connect(empty_database) as connection:
+        connection.add_notice_handler(lambda notice: heard.append(notice.message_primary))
         try:
-            plant(connection)
-            connection.execute(FUNCTIONS)
-            connection.execute("reset role")
             migrations = read_migrations(find_folder())
             assert migrate(connection, migrations)
             assert not migrate(connection, migrations)
@@ -166,3 +196,16 @@ def test_who_migrates_runs_no_code_of_a_role_that_may_create_in_public(empty_dat
         finally:
             connection.execute("reset role; drop owned by planter cascade; drop role planter")
     assert [each for each in heard if each.startswith("canary")] == []
+
+
+def test_an_applications_migration_runs_with_the_path_of_its_database(empty_database, tmp_path):
+    asked = "as select current_setting('search_path')"
+    (tmp_path / "1_windsock_ours.sql").write_text(f"create table public.ours {asked}")
+    (tmp_path / "2_theirs.sql").write_text(f"create table theirs {asked}")
+    with connect(empty_database) as connection:
+        change = sql.SQL("create schema app; alter database {} set search_path = app, public")
+        connection.execute(change.format(sql.Identifier(connection.info.dbname)))
+    with connect(empty_database) as connection:
+        migrate(connection, read_migrations(tmp_path))
+        assert connection.execute("table public.ours").fetchone() == ("pg_catalog, pg_temp",)
+        assert connection.execute("table app.theirs").fetchone() == ("app, public",)

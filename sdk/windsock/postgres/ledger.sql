@@ -57,7 +57,7 @@ set transaction_timeout = 0;
 -- So are limits on idle sessions. By name, because no version has them all.
 select pg_catalog.set_config(name, '0', false)
 from pg_catalog.pg_settings
-where name in ('idle_session_timeout', 'idle_in_transaction_session_timeout');
+where name operator(pg_catalog.=) any (array['idle_session_timeout', 'idle_in_transaction_session_timeout']);
 
 -- name: columns
 -- The columns of a table and their types; none if there is no such table.
@@ -129,6 +129,10 @@ select array(select name
             and proowner <> coalesce((select oid from pg_catalog.pg_roles where rolname = 'windsock_definer'), 0));
 
 -- name: own_path
--- For a migration of windsock's own: a function or type that somebody else put into public is never taken for
+-- For our own questions and migrations: a function, operator or type that somebody else made is never taken for
 -- PostgreSQL's. Until the end of the transaction.
 select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+
+-- name: path_of_the_role
+-- For an application's migration: what the role or the database has. Until the end of the transaction.
+set local search_path to default;

@@ -14,6 +14,7 @@ from windsock.errors import ConfigurationError, MigrationError, MissingExtraErro
 from windsock.logs import get_logger
 from windsock.postgres import shapes
 from windsock.postgres.queries import load_queries
+from windsock.postgres.roles import own_path
 from windsock.postgres.statements import Statement, split
 from windsock.postgres.urls import check_url
 from windsock.text import one_line
@@ -150,7 +151,8 @@ def inspect(
     """
     with _refused_in_a_line(connection):
         _lift_limits(connection)
-        recorded = _read_ledger(connection)
+        with own_path(connection):
+            recorded = _read_ledger(connection)
     by_version = {migration.version: migration for migration in migrations}
     entries = []
     for version in sorted(by_version.keys() | recorded.keys()):
@@ -193,7 +195,8 @@ def _refused_in_a_line(connection: "psycopg.Connection") -> Iterator[None]:
 
 
 def _how_to_write(connection: "psycopg.Connection") -> str:
-    found = connection.execute(load_queries("windsock.postgres", "ledger.sql")["read_only"]).fetchone()
+    with own_path(connection):
+        found = connection.execute(load_queries("windsock.postgres", "ledger.sql")["read_only"]).fetchone()
     is_standby, where = found or (False, "for the server")
     if is_standby:
         return "this server is a standby: connect to the primary"
@@ -264,11 +267,13 @@ def migrate(
             one is rolled back.
     """
     with _refused_in_a_line(connection):
-        _refuse_planted(connection)
+        _lift_limits(connection)
+        with own_path(connection):
+            _refuse_planted(connection)
     entries = inspect(connection, migrations, whole_history=whole_history)
     pending = {entry.version for entry in entries if entry.state is MigrationState.PENDING}
     waiting = [migration for migration in migrations if migration.version in pending]
-    with _refused_in_a_line(connection):
+    with _refused_in_a_line(connection), own_path(connection):
         _refuse_strangers(connection, pending)
     return tuple(migration for migration in waiting if _apply(connection, migration))
 
@@ -335,14 +340,14 @@ def _try(connection: "psycopg.Connection", migration: Migration) -> bool:
     queries = load_queries("windsock.postgres", "ledger.sql")
     connection.execute(queries["reset"])
     _lift_limits(connection)
-    with connection.transaction():
+    with own_path(connection):
         connection.execute(queries["lock"])
         connection.execute(queries["limit_waits"])
         _complete_ledger(connection)  # along with the first migration, or not at all
-        if _OWN_NAME.match(migration.name):
-            connection.execute(queries["own_path"])
         if migration.version in _read_ledger(connection):
             return False  # another process applied it while we waited for the lock
+        if not _OWN_NAME.match(migration.name):
+            connection.execute(queries["path_of_the_role"])
         for statement in migration.statements:
             _execute(connection, migration, statement)
         record = {"version": migration.version, "name": migration.name, "statements": migration.texts}
