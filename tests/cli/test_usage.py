@@ -148,3 +148,18 @@ def test_rows_of_other_software_are_shown_as_far_as_they_make_sense(logged):
     done = run(url=logged)
     assert (done.returncode, done.stderr) == (0, "")
     assert "tone=? failed" in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "unreadable",
+    ["repeat('[', 4000) || repeat(']', 4000)", "'{\"a\": 1e9999}'", "'{\"a\": ' || repeat('9', 6000) || '}'"],
+    ids=["deep", "exponent", "digits"],
+)
+@pytest.mark.parametrize("column", ['"values"', "healed"])
+def test_a_row_that_python_cannot_read_hides_no_other(logged, column, unreadable):
+    with psycopg.connect(logged, autocommit=True) as connection:
+        connection.execute(f"update usage_logs set {column} = ({unreadable})::jsonb where user_id = 'ann'")
+    done = run("--json", url=logged)
+    assert done.returncode == 0, done.stderr[-300:]
+    assert [len(row["values"]) for row in json.loads(done.stdout)][:2] == [1, 2]
+    assert run(url=logged).stdout.count("teacher") == 3

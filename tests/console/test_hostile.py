@@ -89,3 +89,13 @@ def test_thousands_of_rows_are_pages(admin, connection, folder):
     assert {answer.status_code for answer in answers.values()} <= {200, 404, 422}
     if out := os.environ.get("CONSOLE_SIZES"):
         Path(out).write_text("".join(f"{size:7,} {path}\n" for path, size in sizes.items()))
+
+
+@pytest.mark.parametrize("unreadable", ["repeat('[', 4000) || repeat(']', 4000)", "'{\"a\": 1e9999}'"])
+def test_a_row_that_python_cannot_read_hides_no_other(hostile, admin, connection, unreadable):
+    connection.execute(
+        f'update usage_logs set "values" = ({unreadable})::jsonb, healed = ({unreadable})::jsonb'
+    )
+    for path, asked in addresses(connection):
+        answer = admin.get(path, **asked)
+        assert answer.status_code in {200, 404, 422}, (path, answer.text[:300])

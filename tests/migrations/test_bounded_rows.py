@@ -135,3 +135,39 @@ def takes(owner, table, huge, kind):
 def insertion(table, row):
     names = ", ".join(f'"{name}"' for name in row)
     return f"insert into {table} ({names}) values ({', '.join(row.values())})"
+
+
+UNREADABLE = {
+    "timestamp with time zone": ("'infinity'", "'-infinity'", "'294000-01-01'", "'4000-01-01 BC'"),
+    "double precision": ("'NaN'", "'infinity'", "'-infinity'"),
+    "numeric": ("'NaN'", "'infinity'", "'-infinity'", "1e9999"),
+    "real": ("'NaN'", "'infinity'"),
+}
+WRITABLE = """
+select c.oid::regclass::text, attname::text, format_type(atttypid, null)
+from pg_catalog.pg_class c
+join pg_catalog.pg_attribute a on attrelid = c.oid
+where relkind in ('r', 'p') and relnamespace in ('public'::regnamespace, 'windsock'::regnamespace)
+    and attnum > 0 and not attisdropped
+    and (has_column_privilege('windsock_writer', c.oid, attnum, 'insert')
+        or has_column_privilege('windsock_writer', c.oid, attnum, 'update'))
+order by 1, 2
+"""
+
+
+def test_no_service_writes_a_moment_or_number_that_no_reader_can_read(database):
+    with connect(database) as owner:
+        asked, taken = 0, []
+        for table, column, kind in owner.execute(WRITABLE).fetchall():
+            needed = dict(owner.execute(NEEDED, [table]).fetchall())
+            row = {name: CHOSEN.get(name, ORDINARY[each]) for name, each in needed.items()}
+            for value in UNREADABLE.get(kind, ()):
+                asked += 1
+                try:
+                    with owner.transaction(force_rollback=True):
+                        owner.execute(insertion(table, row | {column: value}))
+                    taken.append(f"{table}.{column} {value}")
+                except psycopg.errors.CheckViolation:
+                    pass
+    assert taken == []
+    assert asked >= 40

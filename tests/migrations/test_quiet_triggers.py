@@ -394,3 +394,45 @@ def test_what_a_dump_brings_from_a_server_with_higher_transaction_ids_is_forgott
     )
     assert application.execute(cut_here).fetchone() == (True,)
     assert application.execute("select count(*) from windsock.change_log").fetchone() == (0,)
+
+
+def test_columns_of_an_application_are_not_taken_for_variables_of_a_trigger(application):
+    """And each change is logged, as the history has it."""
+    names = application.execute(
+        "select distinct word[1] from pg_catalog.pg_proc,"
+        " regexp_matches(split_part(split_part(prosrc, 'declare', 2), 'begin', 1), '^\\s*([a-z_]+) ', 'gn') word"
+        " where pronamespace = 'windsock'::regnamespace and prorettype = 'trigger'::regtype"
+    ).fetchall()
+    assert ("longest",) in names
+    for (name,) in names:
+        for table in ("profiles", "app_configurations"):
+            application.execute(f"alter table {table} add column {name} bigint default 7")
+    application.execute("truncate windsock.change_log, windsock.assignment_history")
+    application.execute(
+        "insert into profiles (id, config_id) select gen_random_uuid(), id from app_configurations limit 1"
+    )
+    assign_all(application)
+    application.execute("delete from profiles")
+    application.execute("update app_configurations set settings = '{\"temperature\": 1}'")
+    logged = application.execute("select changed_table, count(*) from windsock.changes group by 1 order by 1")
+    assert logged.fetchall() == [("app_configurations", 1), ("profiles", 1 + 10 + 11)]
+
+
+def test_under_a_publication_of_all_tables_the_log_is_cut_all_the_same(application):
+    """Such as an upgrade by logical replication makes, or a tool that copies the database elsewhere."""
+    application.execute("create publication everything for all tables")
+    assign_all(application)
+    application.execute("update app_configurations set settings = '{}'")
+    application.execute("set role windsock_mirror")
+    application.execute("select windsock.cut_log('0', 100000)")
+    application.execute("reset role")
+    assert application.execute("select count(*) from windsock.change_log").fetchone() == (0,)
+
+
+def test_each_table_of_ours_has_what_a_publication_tells_its_rows_by(application):
+    keyless = application.execute(
+        "select c.oid::regclass::text from pg_class c where relkind = 'r' and relreplident <> 'f'"
+        " and relnamespace in ('public'::regnamespace, 'windsock'::regnamespace)"
+        " and not exists (select from pg_index where indrelid = c.oid and indisprimary)"
+    )
+    assert keyless.fetchall() == []

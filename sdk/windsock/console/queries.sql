@@ -212,4 +212,6 @@ limit 50;
 
 -- name: one_request
 -- Every use of the request that a row belongs to.
-select pg_catalog.to_jsonb(u) from public.usage_logs u where u.id = %(id)s;
+select pg_catalog.to_jsonb(u) operator(pg_catalog.-) array['values', 'healed'], u."values"::text, u.healed::text
+from public.usage_logs u
+where u.id = %(id)s;

@@ -253,7 +253,7 @@ def _parsed(config_id: str) -> UUID:
 
 
 def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None or not math.isfinite(seconds) else seconds * 1000
+    return None if seconds is None or not math.isfinite(seconds * 1000) else seconds * 1000
 
 
 def _count(value: object) -> int | None:

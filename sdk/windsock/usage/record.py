@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
-from typing import Self, get_type_hints
+from typing import Any, Self, get_type_hints
 from uuid import UUID
 
 
@@ -60,12 +60,12 @@ class UsageRecord:
     @property
     def values(self) -> Mapping[str, object]:
         """The values read, parsed on each call; empty if a row of other software holds something else."""
-        return read_values(json.loads(self.values_json))
+        return dict(read_json(self.values_json, dict))
 
     @property
     def healed(self) -> Sequence[Mapping[str, object]]:
         """The healed fields, parsed on each call, without what other software may have written there."""
-        return read_healed(json.loads(self.healed_json))
+        return [each for each in read_json(self.healed_json, list) if isinstance(each, dict)]
 
     def to_dict(self) -> dict[str, object]:
         """The record as plain data, by column name."""
@@ -109,14 +109,16 @@ class UsageRecord:
         return record
 
 
-def read_values(parsed: object) -> Mapping[str, object]:
-    """The column ``values``; empty if other software wrote something other than an object."""
-    return parsed if isinstance(parsed, dict) else {}
+def read_json(text: str, kind: type) -> Any:
+    """A column's object or list; empty if other software wrote something else, or what Python can't read.
 
-
-def read_healed(parsed: object) -> Sequence[Mapping[str, object]]:
-    """The column ``healed``, without what other software may have written there."""
-    return [each for each in parsed if isinstance(each, dict)] if isinstance(parsed, list) else []
+    Python can't read JSON that's nested deeper than its stack, nor a number of thousands of digits.
+    """
+    try:
+        parsed = json.loads(text)
+    except (RecursionError, ValueError):
+        return kind()
+    return parsed if isinstance(parsed, kind) else kind()
 
 
 _FIELDS = tuple(each.name for each in fields(UsageRecord))

@@ -14,7 +14,7 @@ from windsock.console.views.usage import BY, SPANS, part_of, plots
 from windsock.console.visits import Answer, Page, Route, Visit
 from windsock.runtime.state import health
 from windsock.usage.reading import Selection, read
-from windsock.usage.record import read_healed, read_values
+from windsock.usage.record import read_json
 from windsock.usage.wording import healed_words
 
 _REQUESTS: Final = 50
@@ -90,8 +90,8 @@ def request(visit: Visit) -> Answer:
     row = visit.connection.execute(QUERIES["one_request"], {"id": number}).fetchone()
     if row is None:
         raise NotFoundError("This request is not in the log; old rows may have been deleted.")
-    facts = dict(row[0])
-    read, healed = read_values(facts.pop("values")), read_healed(facts.pop("healed"))
+    facts, read = dict(row[0]), read_json(row[1], dict)
+    healed = [each for each in read_json(row[2], list) if isinstance(each, dict)]
     asked_at = facts["requested_at"] if facts.get("environment") == health().environment else ""
     facts |= {name: f"{when(datetime.fromisoformat(facts[name]))} UTC" for name in _MOMENTS if facts[name]}
     names = profile_names(visit.connection, [facts.get("config_id")])
