@@ -1,7 +1,7 @@
 """Attacks on the functions of a database: code that a role plants, in the hope that another role runs it.
 
 A bait is a set of statements that a role may run, and each thing that it plants calls `pg_temp.canary()`, which says as
-which role it runs. A move is a statement that has one of our functions run. An attack is a bait followed by a move, and
+which role it runs. Everybody may use what is planted: the other role need not be a superuser. A move is a statement that has one of our functions run. An attack is a bait followed by a move, and
 it succeeds when the canary sings as somebody else.
 """
 
@@ -175,6 +175,7 @@ def relations(names: Iterable[str], schema: str) -> Iterator[Bait]:
         "views": ["create view {} as select " + values],
     }
     for kind, templates in kinds.items():
+        templates.append("grant all on {} to public")
         statements = [each.format(f'{schema}."{table}"') for table in tables for each in templates]
         yield Bait(f"relations in {schema}: {kind}", (*path(schema), *statements))
 
@@ -211,6 +212,7 @@ def attached(functions: Iterable[str], schema: str) -> Iterator[Bait]:
         for name, kind in COLUMNS.items()
     )
     views = [f"create view pg_temp.{name} as select {values}" for name in TRANSITIONS]
+    views += [f"grant all on pg_temp.{name} to public" for name in TRANSITIONS]
     casts = [
         "create type pg_temp.odd as (value text)",
         *(
