@@ -3,7 +3,9 @@
 import asyncio
 import hashlib
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qsl
 
 import pytest
 from fastapi import FastAPI
@@ -11,7 +13,7 @@ from tests import loopback, sent_in_part
 from tests.console.conftest import Person, serving
 
 from windsock.api import Role, body, revoke_token
-from windsock.console import application
+from windsock.console import application, forms
 from windsock.console.pages.all import ROUTES
 from windsock.console.security import POLICY
 
@@ -207,3 +209,48 @@ def test_a_stranger_whose_form_never_ends_keeps_no_connection(console, monkeypat
             answer = b"".join(iter(lambda: stranger.recv(65_536), b""))
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"took longer than" in answer
+
+
+LONG = "\u202e" * 6_000
+"""What takes milliseconds to quote or to escape, within a request that a server takes."""
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """The threads that took a form apart, which takes tens of milliseconds for a long one."""
+    names = []
+
+    def parse(*arguments, **options):
+        names.append(threading.current_thread().name)
+        return parse_qsl(*arguments, **options)
+
+    monkeypatch.setattr(forms, "parse_qsl", parse)
+    return names
+
+
+@pytest.mark.parametrize("cookies", [{}, {"windsock": "wrong"}], ids=["no cookie", "a wrong one"])
+def test_nobody_parses_a_strangers_form(address, parsed, cookies):
+    for path in ("/sign-out", *(each.path for each in ROUTES if each.method == "POST")):
+        answer = loopback.post(f"{address}{path}", data={"a": LONG}, cookies=cookies)
+        assert answer.headers["location"] == "/sign-in", path
+    assert parsed == []
+
+
+def test_no_form_is_parsed_on_the_event_loop(address, admin, tokens, parsed):
+    assert loopback.post(f"{address}/sign-in", data={"token": tokens[Role.READER]}).status_code == 303
+    admin.send("/base/plan")
+    admin.send("/sign-out")
+    assert len(parsed) >= 3
+    assert set(parsed) == {"AnyIO worker thread"}
+
+
+def test_a_sign_in_form_that_cannot_be_read_says_so(address):
+    assert loopback.post(f"{address}/sign-in", content=b"token=%ff").status_code == 422
+
+
+def test_a_page_with_a_long_address_is_forgotten_on_the_way_to_the_door(address, tokens):
+    page = loopback.get(f"{address}/sign-in", params={"next": f"/people?q={LONG}"})
+    assert (page.status_code, len(page.text) < 4_000) == (200, True)
+    assert loopback.get(f"{address}/people", params={"q": LONG}).headers["location"] == "/sign-in"
+    form = {"token": tokens[Role.READER], "next": f"/people?q={'x' * 100_000}"}
+    assert loopback.post(f"{address}/sign-in", data=form).headers["location"] == "/"

@@ -1,6 +1,6 @@
 """What every page goes through: authentication, permissions, the page's transaction, and error pages."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any, Final
@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from windsock.api.tokens import Role
 from windsock.console import sessions
-from windsock.console.forms import BadFormError, check_ours, form_of
+from windsock.console.forms import BadFormError, check_ours, form_body, form_of
 from windsock.console.options import Console
 from windsock.console.page_errors import NotAllowedError, NotFoundError
 from windsock.console.rendering import address, rendered
@@ -32,6 +32,9 @@ logger = get_logger("windsock.console")
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Connection = psycopg.Connection[tuple[Any, ...]]
+
+LONGEST_ADDRESS: Final = 2_000
+"""Characters of the address, with its query, that somebody is led back to after signing in."""
 
 _THREADS: Final = 8
 _QUERIES = load_queries("windsock.console", "queries.sql")
@@ -118,10 +121,10 @@ class ConsoleDoor:
 
         async def serve(request: Request) -> Response:
             try:
-                form = await form_of(request) if route.method == "POST" else {}
+                body = await form_body(request) if route.method == "POST" else b""
             except BadFormError as error:
                 return self.problem(request, error.status, str(error))
-            return await self.in_thread(request, lambda: self._guarded(route, request, form))
+            return await self.in_thread(request, lambda: self._guarded(route, request, body))
 
         return serve
 
@@ -130,7 +133,7 @@ class ConsoleDoor:
         if request.url.path.removeprefix(request.scope.get("root_path", "")).startswith("/api/"):
             return JSONResponse({"detail": "there is nothing here; see /api/config/FLAG"}, 404)
         route = Route("", _nothing_here)
-        return await self.in_thread(request, lambda: self._guarded(route, request, {}))
+        return await self.in_thread(request, lambda: self._guarded(route, request, b""))
 
     def problem(
         self, request: Request, status: int, message: str, session: Session | None = None
@@ -139,7 +142,7 @@ class ConsoleDoor:
         page = Page("problem.html", _TITLES.get(status, "That did not work"), {"message": message}, status)
         return self._shown(page, request, session)
 
-    def _guarded(self, route: Route, request: Request, form: Mapping[str, str]) -> Response:
+    def _guarded(self, route: Route, request: Request, body: bytes) -> Response:
         """Authenticate the request, answer it, and rotate the session cookie."""
         cookie, session, text = cookie_of(request), None, None
         if cookie:
@@ -148,15 +151,14 @@ class ConsoleDoor:
                 text = sessions.rotate(connection, session) if session is not None and session.due else None
         if session is None:
             return self._to_the_door(request)
-        response = self._answered(route, request, form, session)
+        response = self._answered(route, request, body, session)
         if text:
             set_cookie(response, request, text, sessions.LONGEST)
         return response
 
-    def _answered(
-        self, route: Route, request: Request, form: Mapping[str, str], session: Session
-    ) -> Response:
+    def _answered(self, route: Route, request: Request, body: bytes, session: Session) -> Response:
         try:
+            form = form_of(body)
             if route.method == "POST":
                 check_ours(request, form, session.form_key)
             if _ORDER.index(session.person.role) < _ORDER.index(route.role):
@@ -184,7 +186,9 @@ class ConsoleDoor:
         here = request.url.path.removeprefix(request.scope.get("root_path", "")) or "/"
         query = f"?{request.url.query}" if request.url.query else ""
         after = f"{here}{query}" if request.method == "GET" and here != "/" else ""
-        return self._shown(Go("/sign-in", {"next": after}), request, None)
+        return self._shown(
+            Go("/sign-in", {"next": after if len(after) <= LONGEST_ADDRESS else ""}), request, None
+        )
 
     def _shown(self, answer: Answer, request: Request, session: Session | None) -> Response:
         root = request.scope.get("root_path", "")

@@ -29,16 +29,26 @@ class BadFormError(Exception):
         self.status = status
 
 
-async def form_of(request: Request) -> dict[str, str]:
-    """Read a form; if a field is sent twice, the last one wins.
+async def form_body(request: Request) -> bytes:
+    """Read a form's body.
 
     Raises:
-        BadFormError: The body is too long or too slow, is cut off, or isn't a form.
+        BadFormError: It is too long or too slow, or is cut off.
     """
     try:
-        body = await read_body(request, MAX_BYTES)
+        return await read_body(request, MAX_BYTES)
     except BadBodyError as error:
         raise BadFormError(str(error), error.status) from None
+
+
+def form_of(body: bytes) -> dict[str, str]:
+    """Parse a form; if a field is sent twice, the last one wins.
+
+    A long one takes tens of milliseconds, so it's parsed in a thread, and never for a stranger.
+
+    Raises:
+        BadFormError: The body isn't a form.
+    """
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError as error:

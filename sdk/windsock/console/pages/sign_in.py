@@ -1,7 +1,5 @@
 """Sign-in and sign-out: exchange a token for a session cookie."""
 
-from collections.abc import Mapping
-
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -9,8 +7,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from windsock.api.rates import Rates
 from windsock.api.tokens import digest
 from windsock.console import sessions
-from windsock.console.door import ConsoleDoor
-from windsock.console.forms import BadFormError, check_ours, form_of
+from windsock.console.door import LONGEST_ADDRESS, ConsoleDoor
+from windsock.console.forms import BadFormError, check_ours, form_body, form_of
 from windsock.console.identity import identified, of_token
 from windsock.console.rendering import address, rendered
 from windsock.console.security import cookie_of, set_cookie
@@ -38,24 +36,28 @@ def add(app: FastAPI, door: ConsoleDoor) -> None:
         if wait := rates.take(digest(host), _PER_SECOND):
             return _form(request, f"Too many attempts; wait {wait:.0f} s.", 429)
         try:
-            form = await form_of(request)
+            body = await form_body(request)
         except BadFormError as error:
             return _form(request, str(error), error.status)
-        return await door.in_thread(request, lambda: _sign_in(door, request, form), _THREADS)
+        return await door.in_thread(request, lambda: _sign_in(door, request, body), _THREADS)
 
     async def leave(request: Request) -> Response:
         try:
-            form = await form_of(request)
+            body = await form_body(request)
         except BadFormError as error:
             return door.problem(request, error.status, str(error))
-        return await door.in_thread(request, lambda: _sign_out(door, request, form))
+        return await door.in_thread(request, lambda: _sign_out(door, request, body))
 
     app.add_route("/sign-in", ask, ["GET"], include_in_schema=False)
     app.add_route("/sign-in", enter, ["POST"], include_in_schema=False)
     app.add_route("/sign-out", leave, ["POST"], include_in_schema=False)
 
 
-def _sign_in(door: ConsoleDoor, request: Request, form: Mapping[str, str]) -> Response:
+def _sign_in(door: ConsoleDoor, request: Request, body: bytes) -> Response:
+    try:
+        form = form_of(body)
+    except BadFormError as error:
+        return _form(request, str(error), error.status)
     presented = form.get("token", "").strip()
     by_jwt = identified(door.console.issuer, presented) if door.console.issuer else None
     with door.transaction() as connection:
@@ -69,12 +71,12 @@ def _sign_in(door: ConsoleDoor, request: Request, form: Mapping[str, str]) -> Re
     return response
 
 
-def _sign_out(door: ConsoleDoor, request: Request, form: Mapping[str, str]) -> Response:
+def _sign_out(door: ConsoleDoor, request: Request, body: bytes) -> Response:
     with door.transaction() as connection:
         session = sessions.find(connection, cookie_of(request))
         if session is not None:
             try:
-                check_ours(request, form, session.form_key)
+                check_ours(request, form_of(body), session.form_key)
             except BadFormError as error:
                 return door.problem(request, error.status, str(error), session)
             sessions.end(connection, session)
@@ -86,10 +88,11 @@ def _sign_out(door: ConsoleDoor, request: Request, form: Mapping[str, str]) -> R
 def _inside(path: str) -> str:
     """Where to redirect after sign-in: always a console page, never another host."""
     plain = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
-    return path if plain and "\\" not in path else "/"
+    return path if plain and "\\" not in path and len(path) <= LONGEST_ADDRESS else "/"
 
 
 def _form(request: Request, message: str, status: int = 200) -> Response:
+    short = len(request.url.query) <= 3 * LONGEST_ADDRESS  # quoted; a long one takes milliseconds
     values = {
         "title": "Sign in",
         "here": "/sign-in",
@@ -97,6 +100,6 @@ def _form(request: Request, message: str, status: int = 200) -> Response:
         "form_key": "",
         "health": None,
         "message": message,
-        "next": request.query_params.get("next", ""),
+        "next": request.query_params.get("next", "") if short else "",
     }
     return HTMLResponse(rendered("sign_in.html", request.scope.get("root_path", ""), values), status)
