@@ -96,10 +96,10 @@ def bounded(value: object, limit: int) -> str:
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """The end of a message about an unknown name: the nearest known one, else all of them."""
-    folded = {each.casefold().replace("_", "").replace("-", ""): each for each in known}
-    near = folded.get(name.casefold().replace("_", "").replace("-", ""))
-    near = near or next(iter(get_close_matches(name, known, n=1)), None)
-    if near is not None:
-        return f"; did you mean {near!r}?"
+    if len(known) <= 1_000 and len(name) <= 100:  # comparing more, or longer ones, takes long
+        folded = {each.casefold().replace("_", "").replace("-", ""): each for each in known}
+        near = folded.get(name.casefold().replace("_", "").replace("-", ""))
+        if near := near or next(iter(get_close_matches(name, known, n=1)), None):
+            return f"; did you mean {near!r}?"
     listed = ", ".join(map(repr, known[:10])) + (", …" if len(known) > 10 else "")
     return f"; there is {listed}" if known else ""

@@ -355,6 +355,47 @@ def test_a_reference_is_in_a_circle_where_it_leads_back_to_its_rule(graph):
     )
 
 
+def _chain(conditions, results):
+    return [each for pair in zip(conditions, results, strict=True) for each in pair]
+
+
+NUMBERS = range(8_000)
+LONG_DOCUMENTS = {
+    "conditions": document(
+        targeting={
+            "if": _chain(
+                [{"==": [{"var": "email"}, f"v{each}"]} for each in NUMBERS], ["on" for _ in NUMBERS]
+            )
+        }
+    ),
+    "results that are no variants": document(
+        variants={f"v{each}": each for each in NUMBERS} | {"on": 1},
+        targeting={
+            "if": _chain(
+                [{"==": [{"var": "email"}, each]} for each in NUMBERS], [f"w{each}" for each in NUMBERS]
+            )
+        },
+    ),
+    "attributes": document(
+        targeting={
+            "if": _chain(
+                [
+                    {"==": [{"var": f"attribute{each}"}, {"var": f"attribute{each % 3_000}"}]}
+                    for each in NUMBERS
+                ],
+                ["on" for _ in NUMBERS],
+            )
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("content", LONG_DOCUMENTS.values(), ids=LONG_DOCUMENTS)
+def test_thousands_of_anything_take_seconds(content):
+    with at_most(10):
+        lint(json.dumps(content).encode(), "f.flagd.json")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("last", [True, {"$ref": "e0"}, {"$ref": "e"}])
 def test_thousands_of_references_take_seconds(last):

@@ -37,6 +37,7 @@ class LintText:
         self.source = source
         self.raw: RawDocument = read_json(text, source)
         self._json = JsonText(text, source)
+        self._objects: dict[int, dict[str, tuple[int, int]]] = {}
 
     @property
     def root(self) -> Sequence[str]:
@@ -94,7 +95,11 @@ class LintText:
         return line, at - self._lines[line - 1] + 1
 
     def _members(self, at: int) -> dict[str, tuple[int, int]]:
+        """The offsets of each key and value of an object, searched once however many findings are in it."""
+        if at in self._objects:
+            return self._objects[at]
         found: dict[str, tuple[int, int]] = {}
+        self._objects[at] = found
 
         def member(key: str, key_at: int, value_at: int) -> int:
             found[key] = key_at, value_at

@@ -74,7 +74,7 @@ class Declaration:
     def unknown(self, values: Mapping[str, object]) -> Iterable[tuple[FieldPath, str]]:
         """The flag's keys that match no field, including those inside nested models."""
         found = complaints(self.settings_class, values, self.code)
-        return [(path, message) for path, message in found if message not in {NO_BOOLEAN, NO_NUMBER}]
+        return ((path, message) for path, message in found if message not in {NO_BOOLEAN, NO_NUMBER})
 
     def is_secret(self, path: FieldPath) -> bool:
         """Whether the field at the head of `path` holds a secret."""

@@ -1,5 +1,6 @@
 """What targeting rules return, read and never reach."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,10 @@ from windsock.text import did_you_mean
 
 _KNOWN: Final = ("targetingKey", "environment", "$flagd.flagKey", "$flagd.timestamp")
 _COMPARISONS: Final = frozenset(("==", "!=", "===", "!==", "<", "<=", ">", ">="))
+_MOST_COMPARED: Final = 200
+_LONGEST_COMPARED: Final = 100
+"""Names are compared with each other to find misspelt ones: more, or longer ones, would take long."""
+
 _MILLISECONDS: Final = 100_000_000_000
 """In seconds this is the year 5138, in milliseconds 1973."""
 
@@ -23,6 +28,7 @@ def results(site: FlagSite) -> Iterator[Hit]:
     if site.tree is None or not site.variants:
         return
     given: set[str] = set()
+    unknown = 0
     computed = site.tree.computed
     for result, tokens in _expanded(site):
         if result is None:
@@ -31,7 +37,9 @@ def results(site: FlagSite) -> Iterator[Hit]:
         name = _name(result.value)
         given.add(name)
         if name not in site.variants:
-            yield Hit("unknown-variant", site.at("targeting", *tokens), _not_a_variant(result, name, site))
+            unknown += 1
+            known = list(site.variants) if unknown <= _MOST_COMPARED else []
+            yield Hit("unknown-variant", site.at("targeting", *tokens), _not_a_variant(result, name, known))
     if not computed:
         for name in site.variants:
             if name not in given and name != site.body.get("defaultVariant"):
@@ -69,10 +77,10 @@ def _name(value: JsonValue) -> str:
     return str(value)
 
 
-def _not_a_variant(result: NodeResult, name: str, site: FlagSite) -> str:
+def _not_a_variant(result: NodeResult, name: str, known: Sequence[str]) -> str:
     if isinstance(result.value, bool):
         return f'the condition returns {name}, which is not a variant; write {{"if": [condition, variant]}}'
-    return f"{name!r} is not a variant{did_you_mean(name, list(site.variants))}"
+    return f"{name!r} is not a variant{did_you_mean(name, known)}"
 
 
 def reachable(site: FlagSite) -> Iterator[Hit]:
@@ -84,7 +92,7 @@ def reachable(site: FlagSite) -> Iterator[Hit]:
 
 def _chain(chain: Chain, site: FlagSite) -> Iterator[Hit]:
     always: Tokens | None = None
-    seen: list[JsonValue] = []
+    seen: dict[str, int] = {}
     listed: dict[str, dict[JsonValue, int]] = {}
     for number, (tokens, condition) in enumerate(chain.clauses, 1):
         at = site.at("targeting", *tokens)
@@ -96,12 +104,11 @@ def _chain(chain: Chain, site: FlagSite) -> Iterator[Hit]:
                 always = tokens
             else:
                 yield Hit("unreachable", at, "this condition never holds; remove its branch")
-        elif condition in seen:
-            message = f"condition {seen.index(condition) + 1} of this chain is the same; remove this branch"
+        elif (first := seen.setdefault(json.dumps(condition, sort_keys=True), number)) < number:
+            message = f"condition {first} of this chain is the same; remove this branch"
             yield Hit("unreachable", at, message)
         elif (test := tested_literals(condition)) is not None:
             yield from _members(test, at, number, listed.setdefault(test[0], {}))
-        seen.append(condition)
     if always is not None and chain.otherwise is not None:
         at = site.at("targeting", *chain.otherwise)
         yield Hit("unreachable", at, "the condition before this else always holds; remove one of them")
@@ -171,7 +178,8 @@ def attributes(site: DocumentSite) -> Iterator[Hit]:
         for tokens, name in tree.attributes
     ]
     uses = Counter(name for _, name in named)
-    meanings = {} if site.options.attributes else {name: _meant(name, uses) for name in uses}
+    compared = uses if len(uses) <= _MOST_COMPARED and not site.options.attributes else ()
+    meanings = {name: _meant(name, uses) for name in compared if len(name) <= _LONGEST_COMPARED}
     for tokens, name in named:
         if name in _KNOWN or name.startswith("$flagd."):  # an invalid one is reported as an operand
             continue
