@@ -26,6 +26,28 @@ def test_a_body_of_repeated_keys_is_refused_quickly():
 
 
 @pytest.mark.parametrize(
+    "mistakes",
+    [
+        {f"k{number}": 1 for number in range(20_000)},
+        {"limits": {f"k{number}": 1 for number in range(20_000)}},
+        {"environments": {"development": {f"k{number}": 1 for number in range(20_000)}}},
+        {"environments": {f"-{number}": 1 for number in range(15_000)}},
+        {"extra": {"k" * 120_000: [2**60] * 5_000}},
+        {"channels": [1] * 50_000},
+    ],
+    ids=["fields", "fields below", "an environment's fields", "environments", "below a long key", "values"],
+)
+def test_a_body_of_nothing_but_mistakes_tells_the_first(client, flag_file, mistakes):
+    before = flag_file.read_bytes()
+    with at_most(10):
+        answer = client.put(PATH, json=mistakes)
+    assert answer.status_code == 422
+    assert 1 <= len(answer.json()["detail"]) <= 100
+    assert len(answer.content) < 450_000
+    assert flag_file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b'{"name": "\\ud800"}',

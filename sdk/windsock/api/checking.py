@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, NoReturn
 
 from pydantic import BaseModel, ValidationError
@@ -21,6 +22,9 @@ from windsock.text import MASK, UNSTORABLE
 _ENVIRONMENT: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 
 _NOT_HERE: Final = "the field is secret, and a flag file is not: set it in the service's environment"
+
+MOST: Final = 100
+"""How many mistakes of a kind are told: finding all takes seconds, and gigabytes if each has a long key."""
 
 _DEEPEST: Final = 20
 """Maximum nesting of a value; much deeper objects fail over gRPC."""
@@ -53,35 +57,21 @@ def parse(body: bytes) -> Mapping[str, JsonValue] | Mistake:
 
 
 def check_request(declaration: Declaration, current: Configuration, request: Values) -> list[Mistake]:
-    """Find values that JSON or a database can't hold, unknown or secret fields, and other variants' names."""
-    faults = list(_unportable(request, ()))
-    patch = {key: value for key, value in request.items() if key != ENVIRONMENTS}
-    faults += _unfit(declaration, patch, ())
-    environments = request.get(ENVIRONMENTS, {})
-    if not isinstance(environments, Mapping):
-        return [*faults, Mistake(f"/{ENVIRONMENTS}", "must be an object, with one object per environment")]
-    for name, values in environments.items():
-        at = (ENVIRONMENTS, name)
-        if message := _no_environment(name, current):
-            faults.append(Mistake(pointer_of(*at), message))
-        elif not isinstance(values, Mapping):
-            faults.append(Mistake(pointer_of(*at), "must be an object of the fields to change"))
-        else:
-            faults += _unfit(declaration, values, at)
-    return faults
+    """Find values that JSON or a database can't hold, unknown or secret fields, and other variants' names.
+
+    Returns:
+        The first `MOST` of them.
+    """
+    return list(islice(_mistakes(declaration, current, request), MOST))
 
 
 def check_values(declaration: Declaration, configuration: Configuration) -> list[Mistake]:
-    """Validate every variant over the code defaults; text isn't converted to a number."""
-    faults: list[Mistake] = []
-    seen: set[tuple[tuple[str, ...], str]] = set()
-    names = sorted(configuration.variants, key=lambda name: name != configuration.default)
-    for name in names:
-        for path, message in _invalid(declaration, configuration.variants[name]):
-            if (path, message) not in seen:  # an environment that follows the base would repeat its mistakes
-                seen.add((path, message))
-                faults.append(Mistake(pointer_of(*configuration.tokens(name), *path), message))
-    return faults
+    """Validate every variant over the code defaults; text isn't converted to a number.
+
+    Returns:
+        The first `MOST` mistakes.
+    """
+    return list(islice(_misfits(declaration, configuration), MOST))
 
 
 def check_document(data: bytes, source: str, flag: str, configuration: Configuration) -> list[Mistake]:
@@ -90,14 +80,13 @@ def check_document(data: bytes, source: str, flag: str, configuration: Configura
         pointer_of("flags", flag, "variants", name): pointer_of(*configuration.tokens(name))
         for name in configuration.variants
     }
+    errors = (each for each in lint(data, source, only=flag).findings if each.level is Level.ERROR)
     faults = []
-    for finding in lint(data, source, only=flag).findings:
-        if finding.level is Level.ERROR:
-            pointer = finding.pointer
-            for prefix, replacement in prefixes.items():
-                if pointer == prefix or pointer.startswith(f"{prefix}/"):
-                    pointer = replacement + pointer.removeprefix(prefix)
-            faults.append(Mistake(pointer, f"{finding.code}: {finding.message}"))
+    for finding in islice(errors, MOST):
+        tokens = finding.pointer.split("/", 5)
+        replacement = prefixes.get("/".join(tokens[:5]))
+        pointer = finding.pointer if replacement is None else "/".join([replacement, *tokens[5:]])
+        faults.append(Mistake(pointer, f"{finding.code}: {finding.message}"))
     return faults
 
 
@@ -121,6 +110,34 @@ def _without(
     return kept
 
 
+def _mistakes(declaration: Declaration, current: Configuration, request: Values) -> Iterator[Mistake]:
+    yield from _unportable(request, ())
+    patch = {key: value for key, value in request.items() if key != ENVIRONMENTS}
+    yield from _unfit(declaration, patch, ())
+    environments = request.get(ENVIRONMENTS, {})
+    if not isinstance(environments, Mapping):
+        yield Mistake(f"/{ENVIRONMENTS}", "must be an object, with one object per environment")
+        return
+    for name, values in environments.items():
+        at = (ENVIRONMENTS, name)
+        if message := _no_environment(name, current):
+            yield Mistake(pointer_of(*at), message)
+        elif not isinstance(values, Mapping):
+            yield Mistake(pointer_of(*at), "must be an object of the fields to change")
+        else:
+            yield from _unfit(declaration, values, at)
+
+
+def _misfits(declaration: Declaration, configuration: Configuration) -> Iterator[Mistake]:
+    seen: set[tuple[tuple[str, ...], str]] = set()
+    names = sorted(configuration.variants, key=lambda name: name != configuration.default)
+    for name in names:
+        for path, message in _invalid(declaration, configuration.variants[name]):
+            if (path, message) not in seen:  # an environment that follows the base would repeat its mistakes
+                seen.add((path, message))
+                yield Mistake(pointer_of(*configuration.tokens(name), *path), message)
+
+
 def _invalid(declaration: Declaration, values: Values) -> Iterator[tuple[tuple[str, ...], str]]:
     whole = overlay({name: jsonable(value) for name, value in declaration.defaults.items()}, values)
     settings_class: type[BaseModel] = declaration.settings_class
@@ -134,6 +151,9 @@ def _invalid(declaration: Declaration, values: Values) -> Iterator[tuple[tuple[s
             by_alias=False,
         )
     except ValidationError as error:
+        if error.error_count() > MOST:
+            yield (), f"{error.error_count()} values aren't valid; send fewer at once to see which"
+            return
         for item in error.errors(include_url=False, include_context=False, include_input=False):
             path = tuple(map(str, item["loc"]))
             if path and path[0] in declaration.secrets:  # a validator's own message may quote the value

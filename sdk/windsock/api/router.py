@@ -25,6 +25,7 @@ from windsock.runtime.lifecycle import reload
 from windsock.runtime.state import health
 from windsock.settings.process import process
 from windsock.settings.settings import Settings
+from windsock.text import bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +207,9 @@ _BODY: Final[dict[str, object]] = {
     },
 }
 
+_LONGEST: Final = 2_000
+"""Bytes of a mistake's pointer and of its message; a field's name may be as long as the body."""
+
 _ANSWERS: Final = {
     401: "No token, or one that is not valid.",
     403: "The token's role is not allowed to, or writing is switched off.",
@@ -287,5 +291,6 @@ def _unprocessable(faults: tuple[Mistake, ...]) -> HTTPException:
 
 
 def _sendable(text: str) -> str:
-    """Text with halves of surrogate pairs escaped, because UTF-8 can't encode them."""
-    return text.encode(errors="backslashreplace").decode()
+    """Text with halves of surrogate pairs escaped, because UTF-8 can't encode them; a long one is cut."""
+    whole = text.encode(errors="backslashreplace").decode()
+    return whole if len(whole) <= _LONGEST else bounded(whole, _LONGEST)

@@ -12,7 +12,7 @@ import psycopg
 
 from windsock import disk
 from windsock.api.audit_writing import AuditEntry, BeyondAuditError, begin, end
-from windsock.api.checking import Mistake, check_document, check_request, check_values, without
+from windsock.api.checking import MOST, Mistake, check_document, check_request, check_values, without
 from windsock.api.tokens import Token
 from windsock.errors import ConfigurationError, FlagFileError
 from windsock.flagfiles.configuration import Configuration, Values, targeting_with
@@ -164,6 +164,8 @@ class Store:
             configuration = configuration.cleared(variant, path)
         # Each check sees what the earlier ones accepted, so that one mistake doesn't hide another.
         faults = check_request(self._declaration, configuration, change.request)
+        if len(faults) == MOST:
+            return tuple(faults)
         after = configuration.merged(without(change.request, faults))
         faults += check_values(self._declaration, after)
         after = configuration.merged(without(change.request, faults))
