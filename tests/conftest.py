@@ -73,7 +73,8 @@ def pytest_sessionstart() -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Don't load the files of `_SLOW` for a run without slow tests: what they import takes longer than most tests."""
-    return True if "not slow" in config.option.markexpr and _is_slow(collection_path) else None
+    without, others = (config.option.markexpr.count(each) for each in ("not slow", "slow"))
+    return True if without == others > 0 and _is_slow(collection_path) else None  # not "slow or not slow"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
