@@ -49,7 +49,8 @@ def test_the_hash_of_a_targeting_key_is_the_documented_one(key: str, user: str) 
 
 
 @pytest.mark.parametrize(
-    ("value", "same"), [(5, 5.0), ([1.0, {"x": 2.0}], [1, {"x": 2}]), (True, True), ("x", "x")]
+    ("value", "same"),
+    [(5, 5.0), (10**19, 1e19), ([1.0, {"x": 2.0}], [1, {"x": 2}]), (True, True), ("x", "x")],
 )
 def test_a_v3_value_of_any_type_is_hashed_and_whole_floats_are_integers(value: object, same: object) -> None:
     assert hash_value_v3(value) == hash_value_v3(same) is not None
@@ -136,6 +137,8 @@ def test_malformed_buckets_give_no_split(buckets: list[object]) -> None:
         ({"fractional": [{"var": "email"}, ["a", 1]]}, {"targetingKey": "u"}, "a"),
         ({"fractional": [{"var": "email"}, ["a", 1]]}, {"email": 5, "targetingKey": "u"}, "c"),
         ({"fractional": [["a", -5], ["b", 1]]}, {"targetingKey": "u"}, "b"),
+        ({"fractional": [["a", -1e18], ["b", 1]]}, {"targetingKey": "u"}, "b"),
+        ({"fractional": [["a", -1e19], ["b", 1]]}, {"targetingKey": "u"}, "c"),
         ({"fractional": [["a", {"+": [0, 0]}], ["b", {"*": [1, 2]}]]}, {"targetingKey": "u"}, "b"),
         ({"fractional": [[{"fractional": [["b", 1]]}, 1]]}, {"targetingKey": "u"}, "b"),
         ({"fractional": [[None, 1]]}, {"targetingKey": "u"}, "c"),
