@@ -141,6 +141,50 @@ def test_of_an_open_experiment_nothing_goes(run, tables, tmp_path, why):
     assert rows(tables, "windsock.metric_events", "user_id") == ["ann"]
 
 
+@pytest.mark.parametrize("name", ["nul\0inside", "long " * 400], ids=["nul", "long"])
+def test_an_open_experiment_is_known_by_the_name_that_its_rows_keep(run, tables, tmp_path, name):
+    arm = Arm(name, "a", "teacher.experiment", "SPLIT")
+    use = Use("teacher", "a", None, None, "SPLIT", "test", "ann", {}, exposed_to=arm)
+    stored = clean_exposure(Pending(uuid.uuid4(), OLD, use, Measured()))
+    exposure(tables, stored.experiment, "ann", OLD)
+    flag = {
+        "state": "ENABLED",
+        "variants": {"a": {}},
+        "defaultVariant": "a",
+        "metadata": {"experiment": name},
+    }
+    write_flags(tmp_path / "flagd" / "teacher.flagd.json", {"teacher.experiment": flag})
+    run("prune", "--older-than", "90d")
+    assert rows(tables, "windsock.exposures", "unit") == ["ann"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["prune", "--older-than", "90d"],
+        ["prune", "--older-than", "90d", "--dry-run"],
+        ["forget", "ann"],
+        ["usage"],
+    ],
+    ids=" ".join,
+)
+def test_a_database_that_fails_is_one_line(run, database, tables, arguments):
+    """A server that stops a statement, and a standby, which only reads."""
+    stopping, reading = (
+        make_conninfo(database, options=f"-c {option}")
+        for option in ("statement_timeout=100", "default_transaction_read_only=on")
+    )
+    with tables.transaction():
+        tables.execute("lock table usage_logs in access exclusive mode")
+        said = [run(*arguments, expect=4, DATABASE_URL=stopping)]
+    if arguments != ["usage"]:
+        said.append(run(*arguments, expect=4, DATABASE_URL=reading))
+    for each in said:
+        assert "Traceback" not in each
+        (line,) = [line for line in each.splitlines() if line.startswith("windsock: ")]
+        assert "the database failed: " in line
+
+
 def test_a_flag_that_cannot_be_read_might_run_an_experiment(run, tables, tmp_path):
     exposure(tables, "open", "ann", OLD)
     flag = {

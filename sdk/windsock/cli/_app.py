@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 from windsock.cli._say import inert, note, say, warn, wrapped
 from windsock.errors import ConfigurationError, MissingExtraError, UnreachableError, WindsockError
-from windsock.text import did_you_mean
+from windsock.text import did_you_mean, one_line
 
 try:
     import typer
@@ -153,7 +153,7 @@ def fail(error: WindsockError, code: int = EXIT_ERROR) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command line; an error of windsock's own is one message, anything else is a traceback."""
+    """Run the command line; an error of windsock's or a database's is one message, any other a traceback."""
     try:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # a locale may not have the arrow of a change
@@ -167,3 +167,13 @@ def main() -> None:
         if not any("\ud800" <= each <= "\udfff" for each in error.object):
             raise
         fail(ConfigurationError("an argument isn't UTF-8; set the terminal's encoding to UTF-8"))
+    except Exception as error:
+        if not _is_of_a_database(error):
+            raise
+        fail(UnreachableError(f"the database failed: {one_line(error)}"), EXIT_IO)
+
+
+def _is_of_a_database(error: Exception) -> bool:
+    """Whether a driver raised it: a standby, a lost connection, a limit on statements."""
+    driver = sys.modules.get("psycopg")  # which only some commands load
+    return driver is not None and isinstance(error, driver.Error)

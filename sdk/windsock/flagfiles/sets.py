@@ -9,7 +9,8 @@ from windsock.flagfiles.files import DEFAULT_FOLDER, FlagFile, read_files
 from windsock.flags import Flag, FlagSet, merge
 from windsock.logs import get_logger
 from windsock.settings.arms import EXPERIMENT
-from windsock.text import did_you_mean
+from windsock.text import bounded, did_you_mean
+from windsock.usage.data import MAX_TEXT
 
 _log = get_logger("windsock.flags")
 
@@ -38,7 +39,8 @@ def flag_of(flags: FlagSet, key: str) -> Flag:
 def running_experiments(folder: Path | None = None) -> list[str]:
     """Return the experiments that a folder's flags run, sorted.
 
-    An experiment that its flag's metadata doesn't name has the flag's key as its name, as in exposures.
+    An experiment that its flag's metadata doesn't name has the flag's key as its name, as in exposures. The
+    names are as exposures keep them: bounded, without NUL.
 
     Args:
         folder: The folder; None for the default one, which may be missing: then there are none.
@@ -64,7 +66,7 @@ def running_experiments(folder: Path | None = None) -> list[str]:
                 raise ConfigurationError(str(problem))
     flags = [flag for document in documents for flag in document.flags.values()]
     run = [flag for flag in flags if EXPERIMENT in flag.metadata or flag.key.endswith(EXPERIMENT_FLAG)]
-    return sorted({str(flag.metadata.get(EXPERIMENT, flag.key)) for flag in run})
+    return sorted({bounded(flag.metadata.get(EXPERIMENT, flag.key), MAX_TEXT) for flag in run})
 
 
 def object_flags(folder: Path) -> list[str]:
