@@ -33,7 +33,7 @@ def printable(value: object, limit: int) -> str:
     """An object's text, storable and at most `limit` characters; never raises."""
     try:
         # str(): a subclass may lie about its length or its slices.
-        text = str.__str__(value) if isinstance(value, str) else str(value)
+        text = str.__str__(value) if issubclass(type(value), str) else str(value)
         # A character is at most a few bytes: cutting first keeps a message of 100 MB from being copied whole.
         text = UNSTORABLE.sub("�", str.__getitem__(text, slice(limit + 1)))
     except KeyboardInterrupt:

@@ -56,6 +56,36 @@ def answer():
     return Response(api.get_client().get_string_value("greeting", "from code"))
 """
 
+_RECORDING_ASGI_APP = """
+from pathlib import Path
+
+import windsock
+from fastapi import FastAPI
+from openfeature.evaluation_context import EvaluationContext
+from windsock.contrib.asgi import RequestMiddleware
+
+hello = windsock.feature("hello", default="from code")
+
+
+class FileSink:
+    def write(self, rows):
+        with (Path({folder!r}).parent / "rows").open("a") as file:
+            file.writelines(f"{{row.user_id}}\\n" for row in rows)
+
+    def close(self):
+        pass
+
+
+windsock.start(flags={folder!r}, usage=FileSink())
+asgi = FastAPI()
+asgi.add_middleware(RequestMiddleware)
+
+
+@asgi.get("/")
+def answer(user: str) -> str:
+    return hello(user)
+"""
+
 _FLASK_APP = """
 import flask
 from openfeature import api
@@ -175,6 +205,18 @@ def test_a_lifespan_starts_and_stops_windsock_in_each_worker(tmp_path, preload, 
         _await_answer(address, "hello")
         _write(folder, "ciao")
         _await_answer(address, "ciao")
+
+
+@_PRELOAD
+def test_an_asgi_worker_stores_what_it_recorded_before_it_ends_by_a_signal(tmp_path, preload):
+    """uvicorn raises the signal that stopped it again, so nothing runs at exit."""
+    options = ("--worker-class", "uvicorn.workers.UvicornWorker", *preload)
+    users = [f"u{number}" for number in range(20)]
+    _write(folder := tmp_path / "flagd", "hello")
+    with _gunicorn(folder, *options, app="asgi", source=_RECORDING_ASGI_APP) as address:
+        for user in users:
+            _answer(f"{address}?user={user}")
+    assert (tmp_path / "rows").read_text().split() == users
 
 
 @_PRELOAD

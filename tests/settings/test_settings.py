@@ -5,10 +5,12 @@ import copy
 import pickle
 import signal
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import pytest
+from django.utils.functional import SimpleLazyObject
 from pydantic import (
     BaseModel,
     Field,
@@ -20,6 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from tests.flagfiles import object_flag, profile_flag
 from tests.settings.teacher import Serve, SetEnv, Teacher
+from werkzeug.local import LocalProxy
 
 import windsock
 from windsock.client import evaluation
@@ -312,6 +315,19 @@ class TestViews:
     def test_any_id_is_its_text(self, serve: Serve, key: object) -> None:
         serve({"teacher.profile": profile_flag({CONFIG: {"retrieval_top_k": 25}}, {str(key): CONFIG})})
         assert Teacher.for_user(key).retrieval_top_k == 25
+
+    @pytest.mark.parametrize("lazy", [LocalProxy, SimpleLazyObject], ids=["werkzeug", "django"])
+    @pytest.mark.parametrize("key", ["ann", 7])
+    def test_a_lazy_id_is_its_text(
+        self, serve: Serve, lazy: Callable[[Callable[[], object]], object], key: object
+    ) -> None:
+        """Flask's and Django's say that they are of the class of what they stand for."""
+        profiles = profile_flag({CONFIG: {"retrieval_top_k": 25}}, {str(key): CONFIG})
+        tiers = {"if": [{"in": [{"var": "tier"}, ["pro"]]}, "pro"]}
+        base = object_flag({"base": {}, "pro": {"rerank_top_n": 4}}, "base", tiers)
+        serve({"teacher": base, "teacher.profile": profiles})
+        teacher = Teacher.for_user(lazy(lambda: key), tier=lazy(lambda: "pro"))
+        assert (teacher.retrieval_top_k, teacher.rerank_top_n) == (25, 4)
 
     @pytest.mark.parametrize("key", ["", None])
     def test_a_call_without_a_user_has_no_profile(self, serve: Serve, key: object) -> None:

@@ -14,6 +14,7 @@ from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.track import TrackingEventDetails
 from opentelemetry import trace as otel
+from werkzeug.local import LocalProxy
 
 from windsock.providers.files import FilesProvider
 from windsock.providers.remote import RemoteProvider
@@ -263,6 +264,14 @@ def test_what_outlives_its_request_no_longer_belongs_to_it():
         return await task
 
     assert asyncio.run(outlive()) is None
+
+
+def test_a_lazy_user_is_read_when_it_is_given(rows):
+    """Flask's says that it is text, and can't be read in another thread."""
+    user = ["u1"]
+    with request(user_id=LocalProxy(user.pop)) as this:
+        this.record(View(USE._replace(user_id=None)))
+    assert [row.user_id for row in rows()] == ["u1"]
 
 
 def test_an_active_span_gives_the_trace_id(rows):

@@ -1,5 +1,6 @@
 """ASGI (FastAPI, Starlette): each HTTP request is one in `usage_logs`; windsock runs as long as the app."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,6 +9,7 @@ from openfeature.evaluation_context import EvaluationContext
 
 from windsock.contrib._opening import Opening, answered
 from windsock.runtime import start
+from windsock.usage.request import installed
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -41,7 +43,9 @@ class RequestMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._app(
+                scope, receive, _storing_at_the_end(send) if scope["type"] == "lifespan" else send
+            )
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
         context = None if self._context is None else self._context(scope)
@@ -53,6 +57,17 @@ class RequestMiddleware:
                 await send(message)
 
             await self._app(scope, receive, watched)
+
+
+def _storing_at_the_end(send: Send) -> Send:
+    """Store what was recorded before the server ends: uvicorn does by a signal, so nothing runs at exit."""
+
+    async def stored(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "lifespan.shutdown.complete" and (writer := installed()) is not None:
+            await asyncio.to_thread(writer.flush)
+        await send(message)
+
+    return stored
 
 
 @asynccontextmanager

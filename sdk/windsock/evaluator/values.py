@@ -65,7 +65,7 @@ def plain(value: object) -> Value:
 
 def _converted(value: object, room: Iterator[int]) -> Value:  # noqa: PLR0911 - a line for each type
     if isinstance(value, str):
-        return str.__str__(value)
+        return str.__str__(value if issubclass(type(value), str) else str(value))  # a proxy says it's text
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, (Real, Decimal)):

@@ -118,7 +118,7 @@ def _id(given: object, key: bytes | None) -> str | None:
     """An id of a user or a unit as it's stored: any object has a text. None for None and empty text."""
     if given is None:
         return None
-    text = str.__str__(given) if isinstance(given, str) else printable(given, MAX_FIELD)
+    text = str.__str__(given) if issubclass(type(given), str) else printable(given, MAX_FIELD)
     return stored_user_id(text, key) if text else None
 
 
@@ -220,7 +220,7 @@ def _plain(value: object, depth: int) -> object:
 def _scalar(value: object) -> object:
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, str):
+    if isinstance(value, str) and issubclass(type(value), str):  # not a proxy, which says it's text
         # One character more than is kept, so that the caller can tell that it's too long.
         return UNSTORABLE.sub("�", str.__getitem__(value, slice(MAX_FIELD + 1)))
     if isinstance(value, int):

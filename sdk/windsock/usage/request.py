@@ -117,7 +117,7 @@ class Request:
         Args:
             user_id: The user for views that were not created for a specific user.
         """
-        self._user_id = user_id if isinstance(user_id, str | None) else printable(user_id, MAX_TEXT)
+        self._user_id = user_id if issubclass(type(user_id), str | None) else printable(user_id, MAX_TEXT)
 
     def pinned(self, provider: P) -> P:
         """The provider's state when this request, or an enclosing one, first used it.
