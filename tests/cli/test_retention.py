@@ -14,6 +14,8 @@ from psycopg.conninfo import make_conninfo
 from tests.flagfiles import write_flags
 from tests.waiting import eventually
 
+from windsock.healing.postgres_board import PostgresBoard
+from windsock.healing.quarantine import Fault, Outbox
 from windsock.postgres.queries import load_queries
 from windsock.postgres.retention import FORGOTTEN, PRUNED, forget
 from windsock.usage import hashed_user_id
@@ -283,8 +285,8 @@ def test_what_a_service_writes_of_a_person_is_found_in_no_table_afterwards(run, 
     secret = None if key is None else key.encode()
     arm = Arm("tone", "warm", "tone", "SPLIT")
     by_request = arm._replace(experiment="by request", unit="request")
-    sink = PostgresSink(database)
-    with contextlib.closing(sink):
+    sink, board = PostgresSink(database), PostgresBoard(database)
+    with contextlib.closing(sink), contextlib.closing(board):
         for who, request_id in ((user, "r-1"), ("somebody else", "r-2")):
             use = Use("teacher", "base", None, None, "STATIC", "test", who, {}, exposed_to=arm)
             pending = Pending(uuid.uuid4(), NEW, use, Measured(request_id))
@@ -292,15 +294,19 @@ def test_what_a_service_writes_of_a_person_is_found_in_no_table_afterwards(run, 
             sink.write([clean(pending, secret)])
             sink.write_exposures([clean_exposure(each, secret) for each in (pending, shown)])
             events = [Event(uuid.uuid4(), "liked", 1.0, NEW, "test", who),
-                      Event(uuid.uuid4(), "rated", 1.0, NEW, "test", request_id=request_id)]  # fmt: skip
+                      Event(uuid.uuid4(), "rated", 1.0, NEW, "test", request_id=request_id),
+                      Event(uuid.uuid4(), "paid", 1.0, NEW, "test", unit=who)]  # fmt: skip
             sink.write_events([clean_event(each, secret) for each in events])
+            fault = Fault("teacher", "base", "tone", "f", None, "unknown tone", request_id)
+            board.exchange(Outbox(faults=(fault,)))
     one, units = rows(tables, "usage_logs", "user_id"), rows(tables, "windsock.exposures", "unit")
     assert len(set(one) & set(units)) == 2, "a user has one id everywhere, so that rows join"
     run("forget", user, **({} if key is None else {"WINDSOCK_USER_ID_KEY": key}))
     left = {stored for stored in one if mentioning(tables, stored)}
     assert left == {stored_user_id("somebody else", secret)}
     assert mentioning(tables, "r-1") == set()
-    assert mentioning(tables, "r-2") == {"public.usage_logs", "windsock.exposures", "windsock.metric_events"}
+    stays = {"public.usage_logs", "windsock.exposures", "windsock.metric_events", "windsock.faults"}
+    assert mentioning(tables, "r-2") == stays
 
 
 @pytest.mark.parametrize("given", [str, str.upper], ids=["as profiles spells it", "in capitals"])
