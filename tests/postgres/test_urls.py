@@ -44,6 +44,8 @@ TAKERS = {
         f"ann:{PASSWORD}@host/db",
         f"postgresql+asyncpg://ann:{PASSWORD}@host/db",
         f"postgresql://ann:{PASSWORD}\udce9@host/db",  # a variable's byte that isn't UTF-8
+        f"postgresql://ann:{PASSWORD}%e9@host/db",  # the same, percent-encoded
+        f"postgresql://ann:{PASSWORD}@host/db?application_name=%ff",
     ],
 )
 def test_it_is_refused_without_a_word_of_it(taker, url):

@@ -16,7 +16,7 @@ def check_url(url: str) -> None:
 
     try:
         parts = {key: str(value or "") for key, value in conninfo_to_dict(url).items()}
-    except (psycopg.ProgrammingError, UnicodeEncodeError):  # a byte of a variable that isn't UTF-8, too
+    except (psycopg.ProgrammingError, UnicodeError):  # a byte that isn't UTF-8, too, percent-encoded or not
         parts = {"host": "@"}
     # An unescaped @, / or : in a password ends up in one of these, and they are shown.
     places = (parts.get(key, "") for key in ("host", "dbname", "user"))
