@@ -44,11 +44,13 @@ def serve(watching):
 def test_a_restarted_database_is_found_again(*, own_server, make_world, serve, messages, recovered):
     world = make_world(own_server.url)
     world.user(world.seed)
-    serve(world)
+    mirror = serve(world)
+    assert mirror.status.leading
     world.connection.close()
     with world.serving():
         own_server.stop()
         eventually(messages)
+        eventually(lambda: not mirror.status.leading)  # another may
     with embedded.start(own_server.folder) as again:
         world.connect(again.url)
         world.user(world.seed)

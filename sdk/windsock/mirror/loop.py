@@ -135,11 +135,11 @@ class Mirror:
         try:
             yield source
         finally:
+            self.status.leading = False
             source.close()
 
     def _serve(self, source: Source, stop: threading.Event) -> None:
         """Take the lead, then keep publishing on one connection."""
-        self.status.leading = False
         if not self._lead(source, stop):
             return
         self.status.leading = True
