@@ -51,6 +51,20 @@ def test_a_chain_of_id_lists_is_one_look_up_and_the_first_list_wins(nested: bool
     assert flag.evaluate({}).variant == "c"
 
 
+@pytest.mark.parametrize(
+    ("literal", "value", "expected"),
+    [("5", 5, "a"), ("5.0", 5, "a"), (" ", 0, "a"), ("", 0, "a"), ("x", 0, "c"), ("1e3", "1000", "c")],
+)
+@pytest.mark.parametrize("literal_first", [True, False])
+def test_text_that_is_a_number_equals_the_number(
+    literal: str, value: object, expected: str, literal_first: bool
+) -> None:
+    attribute = {"var": "n"}
+    both = [literal, attribute] if literal_first else [attribute, literal]
+    assert variant({"if": [{"==": both}, "a", "c"]}, {"n": value}) == expected
+    assert variant({"if": [{"==": both}, "a", {"==": [attribute, "y"]}, "b", "c"]}, {"n": value}) == expected
+
+
 @pytest.mark.parametrize("every", [1, 2, 3], ids=["no look-ups", "every second", "every third"])
 def test_a_rule_of_thousands_of_clauses_on_different_attributes_is_evaluated(every: int) -> None:
     clauses: list[object] = []
