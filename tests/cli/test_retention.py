@@ -16,10 +16,11 @@ from tests.waiting import eventually
 
 from windsock.healing.postgres_board import PostgresBoard
 from windsock.healing.quarantine import Fault, Outbox
+from windsock.postgres.migrations import find_folder, migrate, read_migrations
 from windsock.postgres.queries import load_queries
-from windsock.postgres.retention import FORGOTTEN, PRUNED, forget
+from windsock.postgres.retention import FORGOTTEN, PRUNED, forget, prune
 from windsock.usage import hashed_user_id
-from windsock.usage.data import Arm, Event, Measured, Pending, Use, stored_user_id
+from windsock.usage.data import Arm, Event, Measured, Pending, Use, stored_user_id, stored_user_ids
 from windsock.usage.making_rows import clean, clean_event, clean_exposure
 from windsock.usage.postgres import PostgresSink
 
@@ -342,6 +343,25 @@ def test_who_is_forgotten_is_found_by_the_primary_key(tables, id_type):
         ((whole_after, by_key_after),) = tables.execute(scans).fetchall()
     assert whole_after == whole
     assert by_key_after > by_key
+
+
+@pytest.mark.slow
+def test_a_name_that_the_encoding_of_the_database_lacks_hides_no_hash_of_it(postgres):
+    name = f"latin_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres.url, autocommit=True) as server:
+        server.execute(f"create database {name} encoding 'LATIN1' locale 'C' template template0")
+        try:
+            url = postgres.database_url(name)
+            with psycopg.connect(url, autocommit=True, client_encoding="utf8") as connection:
+                migrate(connection, read_migrations(find_folder()))
+                (hashed,) = stored_user_ids("用户", KEY.encode())
+                for user in (hashed, "ann"):
+                    request(connection, user, OLD)
+                assert forget(connection, {"用户", hashed})["public.usage_logs"] == 1
+                assert rows(connection, "usage_logs", "user_id") == ["ann"]
+                assert prune(connection, timedelta(days=90), ["实验"])["public.usage_logs"] == 1
+        finally:
+            server.execute(f"drop database {name} with (force)")
 
 
 def test_a_service_s_role_cannot_delete_usage(run, tables, postgres):

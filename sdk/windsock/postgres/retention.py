@@ -80,7 +80,8 @@ def prune(
     whole = connection.transaction(force_rollback=True) if dry_run else contextlib.nullcontext()
     with refused_in_words(DatabaseUnfitError, _WHO_MAY), whole:
         found = {name for (name,) in connection.execute(queries["open_experiments"], {"cut": cut})}
-        parameters = {"cut": cut, "most": _BATCH, "open": sorted(found.union(open_experiments))}
+        named = {name for name in open_experiments if _could_be(connection, name, b"text")}
+        parameters = {"cut": cut, "most": _BATCH, "open": sorted(found | named)}
         deleted = {}
         for name, table in PRUNED.items():
             deleted[table] = 0
@@ -109,7 +110,7 @@ def forget(connection: "psycopg.Connection", names: Collection[str]) -> Mapping[
     with refused_in_words(DatabaseUnfitError, _WHO_MAY), connection.transaction():
         id_type = (shapes.id_type(connection) or "text").encode()
         parameters = {
-            "names": list(names),
+            "names": [name for name in names if _could_be(connection, name, b"text")],
             "ids": [name for name in names if _could_be(connection, name, id_type)],
             "uuids": [name for name in names if _could_be(connection, name, b"uuid")],
         }
@@ -122,6 +123,7 @@ def forget(connection: "psycopg.Connection", names: Collection[str]) -> Mapping[
 
 
 def _could_be(connection: "psycopg.Connection", name: str, id_type: bytes) -> bool:
+    """Whether a column of this type can hold a name: a database in Latin-1 holds no Chinese one."""
     import psycopg  # noqa: PLC0415 - an extra, and it is there
 
     query = load_queries("windsock.postgres", "retention.sql")["as_id"].replace(b"{type}", id_type)

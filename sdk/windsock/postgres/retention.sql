@@ -92,7 +92,7 @@ update public.profiles set config_id = null
 where id = any(%(ids)s::{type}[]) and id::text = any(%(names)s) and config_id is not null;
 
 -- name: as_id
--- Whether a name could be an id of this type: a hash is no uuid.
+-- Whether a name could be of this type: a hash is no uuid, and no text has letters that the encoding lacks.
 select %(name)s::{type};
 
 -- name: forget_faults
