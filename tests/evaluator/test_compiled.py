@@ -13,6 +13,7 @@ import pytest
 from openfeature.exception import ErrorCode
 
 from windsock.evaluator import CompiledFlag
+from windsock.evaluator.variant_names import variant_name
 from windsock.flags import read_document
 
 
@@ -214,6 +215,25 @@ def test_an_unknown_variant_lists_those_of_the_flag() -> None:
 def test_a_null_variant_is_a_type_mismatch() -> None:
     outcome = compiled({"if": [True, "a"]}, variants={"a": None, "c": 1}).evaluate({})
     assert (outcome.error_code, outcome.value) == (ErrorCode.TYPE_MISMATCH, None)
+
+
+@pytest.mark.parametrize(
+    ("result", "name"),
+    [
+        (5e-7, "5e-7"),
+        (1e-6, "0.000001"),
+        (1.5e-9, "1.5e-9"),
+        (2.5e-12, "2.5e-12"),
+        (-1e21, "-1e+21"),
+        (1.5e22, "1.5e+22"),
+        (123456789012345680000, "123456789012345680000"),
+        (2.0, "2"),
+        ([True, 1.0, "x"], "[true,1,x]"),
+        ({"b": 1, "a": [None]}, "{a:[null],b:1}"),
+    ],
+)
+def test_the_variant_that_a_result_of_another_type_selects(result: object, name: str) -> None:
+    assert variant_name(result) == name
 
 
 def test_a_rule_that_counts_as_false_is_a_rule() -> None:
