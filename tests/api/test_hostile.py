@@ -31,11 +31,11 @@ def test_a_body_of_repeated_keys_is_refused_quickly():
         {f"k{number}": 1 for number in range(20_000)},
         {"limits": {f"k{number}": 1 for number in range(20_000)}},
         {"environments": {"development": {f"k{number}": 1 for number in range(20_000)}}},
-        {"environments": {f"-{number}": 1 for number in range(15_000)}},
+        {"environments": {"development": {"extra": {f"\0{number}": 1 for number in range(9_000)}}}},
         {"extra": {"k" * 120_000: [2**60] * 5_000}},
         {"channels": [1] * 50_000},
     ],
-    ids=["fields", "fields below", "an environment's fields", "environments", "below a long key", "values"],
+    ids=["fields", "fields below", "an environment's fields", "its keys", "below a long key", "values"],
 )
 def test_a_body_of_nothing_but_mistakes_tells_the_first(client, flag_file, mistakes):
     before = flag_file.read_bytes()
@@ -45,6 +45,20 @@ def test_a_body_of_nothing_but_mistakes_tells_the_first(client, flag_file, mista
     assert 1 <= len(answer.json()["detail"]) <= 100
     assert len(answer.content) < 450_000
     assert flag_file.read_bytes() == before
+
+
+def test_no_more_environments_are_made_than_a_flag_can_have(client, flag_file):
+    def put(numbers: range) -> Any:
+        return client.put(PATH, json={"environments": {f"e{number}": {"count": 2} for number in numbers}})
+
+    assert put(range(98)).status_code == 200  # two are there
+    before = flag_file.read_bytes()
+    for refused in (put(range(98, 99)), put(range(5_000))):
+        assert refused.status_code == 422
+        message = "there may be 100 at most; for more, use Git"
+        assert refused.json()["detail"] == [{"pointer": "/environments", "message": message}]
+    assert flag_file.read_bytes() == before
+    assert put(range(3)).status_code == 200
 
 
 @pytest.mark.parametrize(

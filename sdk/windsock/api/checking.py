@@ -26,6 +26,9 @@ _NOT_HERE: Final = "the field is secret, and a flag file is not: set it in the s
 MOST: Final = 100
 """How many mistakes of a kind are told: finding all takes seconds, and gigabytes if each has a long key."""
 
+_MOST_ENVIRONMENTS: Final = 100
+"""How many environments the API makes: each is a variant, and a condition that reads may have to test."""
+
 _DEEPEST: Final = 20
 """Maximum nesting of a value; much deeper objects fail over gRPC."""
 
@@ -117,6 +120,10 @@ def _mistakes(declaration: Declaration, current: Configuration, request: Values)
     environments = request.get(ENVIRONMENTS, {})
     if not isinstance(environments, Mapping):
         yield Mistake(f"/{ENVIRONMENTS}", "must be an object, with one object per environment")
+        return
+    added = environments.keys() - current.variants.keys()
+    if added and len(current.environments) + len(added) > _MOST_ENVIRONMENTS:
+        yield Mistake(f"/{ENVIRONMENTS}", f"there may be {_MOST_ENVIRONMENTS} at most; for more, use Git")
         return
     for name, values in environments.items():
         at = (ENVIRONMENTS, name)
