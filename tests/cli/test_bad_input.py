@@ -123,6 +123,17 @@ def test_a_link_to_itself_and_what_cannot_be_reached_are_exit_code_4(windsock, p
     assert contents(project) == before
 
 
+def test_a_path_that_no_system_has_is_one_line(windsock, project):
+    for name in ("a" * 300, "b/" * 2_500 + "x"):
+        for arguments in (
+            ("plan", "--out", name), ("diff", name), ("eval", "f", "--flags", name), ("refs", "--code", name),
+            ("import", "app.py", "--module", name), ("experiment", "check", "--flags", name), ("migrate", "--folder", name, "--status"),
+        ):  # fmt: skip
+            done = windsock(*arguments)
+            assert done.returncode in (1, 4), arguments[:2]
+            assert done.stderr.splitlines()[-1].startswith("windsock: "), arguments[:2]
+
+
 @pytest.mark.parametrize("command", [("lint", "--fix"), ("fmt",)])
 def test_nothing_is_written_through_a_link(windsock, project, command):
     real = project / "real.json"

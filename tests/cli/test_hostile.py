@@ -249,6 +249,8 @@ def test_the_projects_own_file(folder, name):
         b"[tool.windsock]\nsettings = 7\n",
         b"a = " + b"[" * 5_000,
         b"tool = 1\n",
+        b"a = " + b"9" * 100_000,
+        b".".join([b"a"] * 50_000) + b" = 1",
     ):
         (folder / name).write_bytes(content)
         for command in (("lint",), ("check", "pyproject.toml")):

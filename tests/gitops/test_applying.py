@@ -55,6 +55,8 @@ FORGED = [
     "flagd/.git./outside.flagd.json",
     "flagd/git~1/outside.flagd.json",
     "flagd/.. /outside.flagd.json",
+    "flagd/..\\..\\outside.flagd.json",
+    "flagd/.git::$INDEX_ALLOCATION/outside.flagd.json",
     ".github/workflows/outside.yml",
     "flagd/outside.sh",
     "flagd/outside\n.flagd.json",

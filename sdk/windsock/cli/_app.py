@@ -1,6 +1,7 @@
 """The command group: knows every verb's name and one-line help without importing it."""
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -153,7 +154,7 @@ def fail(error: WindsockError, code: int = EXIT_ERROR) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command line; an error of windsock's or a database's is one message, any other a traceback."""
+    """Run the command line; errors of windsock, a database or a file are one message, others a traceback."""
     try:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # a locale may not have the arrow of a change
@@ -163,6 +164,10 @@ def main() -> None:
         fail(error, EXIT_IO)
     except WindsockError as error:
         fail(error)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        fail(UnreachableError(f"{os.fsdecode(error.filename)}: {error.strerror}"), EXIT_IO)
     except UnicodeEncodeError as error:
         if not any("\ud800" <= each <= "\udfff" for each in error.object):
             raise

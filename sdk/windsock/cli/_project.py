@@ -178,9 +178,9 @@ def _section(*names: str) -> Mapping[str, Any]:
         return {}
     except OSError as error:
         raise UnreachableError(f"pyproject.toml: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # not TOML, not UTF-8, or a number of too many digits
         raise ConfigurationError(f"pyproject.toml: {error}") from error
-    except RecursionError:
+    except (RecursionError, MemoryError):
         raise ConfigurationError("pyproject.toml: nested too deep") from None
     for name in ("tool", "windsock", *names):
         data = data.get(name, {})

@@ -13,6 +13,9 @@ from windsock.gitops.plan import Plan, PlanStep, sha256
 from windsock.gitops.repository import Repository
 from windsock.text import escaped
 
+_OTHER_ON_WINDOWS: Final = frozenset("\\:")
+"""Characters that Windows takes for the end of a folder's name, or of a file's."""
+
 _SPECIAL: Final = frozenset({"", ".git", "git~1"})
 """Names of Git's folder and of the folder above, as `_folded` writes them."""
 
@@ -88,6 +91,7 @@ def _check(plan: Plan, flags: Sequence[Path]) -> None:
         plain = (
             step.path == str(path)
             and step.path.isprintable()
+            and _OTHER_ON_WINDOWS.isdisjoint(step.path)
             and _SPECIAL.isdisjoint(map(_folded, path.parts))
         )
         below = any(path.is_relative_to(PurePosixPath(each.as_posix())) for each in flags)
