@@ -6,6 +6,7 @@ it.
 
 import importlib
 import os
+import re
 import sys
 import tomllib
 import traceback
@@ -38,6 +39,9 @@ Classes = Annotated[
         metavar="MODULE:CLASS", help="Settings classes to import; pyproject.toml for those listed there."
     ),
 ]
+
+_DEEP_KEY: Final = re.compile(r"""(?<![\w"'-])(?:[\w"'-]+[ \t]*\.[ \t]*){100}""")
+"""A dotted key that would take gigabytes to parse: `tomllib` keeps each of its beginnings."""
 
 
 def lint_options(enabled: Sequence[str]) -> LintOptions:
@@ -173,14 +177,17 @@ def _checked(name: str, module: ModuleType, found: object) -> type[Settings]:
 
 def _section(*names: str) -> Mapping[str, Any]:
     try:
-        data: Any = tomllib.loads(read_plain(Path("pyproject.toml")).decode())
+        text = read_plain(Path("pyproject.toml")).decode()
+        if _DEEP_KEY.search(text):
+            raise ConfigurationError("pyproject.toml: a key of more than 100 parts; flatten it")
+        data: Any = tomllib.loads(text)
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise UnreachableError(f"pyproject.toml: cannot be read: {error.strerror}") from error
     except ValueError as error:  # not TOML, not UTF-8, or a number of too many digits
         raise ConfigurationError(f"pyproject.toml: {error}") from error
-    except (RecursionError, MemoryError):
+    except RecursionError:
         raise ConfigurationError("pyproject.toml: nested too deep") from None
     for name in ("tool", "windsock", *names):
         data = data.get(name, {})
