@@ -154,7 +154,7 @@ def fail(error: WindsockError, code: int = EXIT_ERROR) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command line; errors of windsock, a database or a file are one message, others a traceback."""
+    """Run the command line; an error of ours, a database or a file is one message, any other a traceback."""
     try:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):  # a locale may not have the arrow of a change
@@ -164,21 +164,22 @@ def main() -> None:
         fail(error, EXIT_IO)
     except WindsockError as error:
         fail(error)
-    except OSError as error:
-        if error.filename is None:
-            raise
-        fail(UnreachableError(f"{os.fsdecode(error.filename)}: {error.strerror}"), EXIT_IO)
     except UnicodeEncodeError as error:
         if not any("\ud800" <= each <= "\udfff" for each in error.object):
             raise
         fail(ConfigurationError("an argument isn't UTF-8; set the terminal's encoding to UTF-8"))
     except Exception as error:
-        if not _is_of_a_database(error):
+        what = _failed(error)
+        if what is None:
             raise
-        fail(UnreachableError(f"the database failed: {one_line(error)}"), EXIT_IO)
+        fail(UnreachableError(what), EXIT_IO)
 
 
-def _is_of_a_database(error: Exception) -> bool:
-    """Whether a driver raised it: a standby, a lost connection, a limit on statements."""
+def _failed(error: Exception) -> str | None:
+    """What to say of a file's error, or a database driver's: a standby, a lost connection, a limit."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
     driver = sys.modules.get("psycopg")  # which only some commands load
-    return driver is not None and isinstance(error, driver.Error)
+    if driver is not None and isinstance(error, driver.Error):
+        return f"the database failed: {one_line(error)}"
+    return None
