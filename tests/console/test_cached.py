@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from windsock.console import Console
-from windsock.console.cached import CHEAP, Cached
+from windsock.console.cached import CHEAP, CachedValue
 from windsock.console.shared import Shared
 from windsock.console.usage_counts import UsageQuestion
 
@@ -37,7 +37,7 @@ def slow(cached, making):
 
 
 def test_what_is_cheap_is_made_for_each_page():
-    cached = Cached("numbers", Making())
+    cached = CachedValue("numbers", Making())
     cached.now()
     cached._computed = type(cached._computed)(1, cached._computed.at, 0.0)
     assert cached.now().value == 2
@@ -45,7 +45,7 @@ def test_what_is_cheap_is_made_for_each_page():
 
 def test_what_takes_long_is_made_beside_the_pages():
     making = Making()
-    cached = Cached("numbers", making)
+    cached = CachedValue("numbers", making)
     slow(cached, making).free.clear()
     old = cached.now()
     assert (old.value, old.age >= 1_000) == (1, True), "the page doesn't wait, and says how old it is"
@@ -57,7 +57,7 @@ def test_what_takes_long_is_made_beside_the_pages():
 def test_a_page_that_may_not_wait_gets_nothing_at_first():
     making = Making()
     making.free.clear()
-    cached = Cached("numbers", making)
+    cached = CachedValue("numbers", making)
     assert cached.latest() is None
     making.free.set()
     cached.close()
@@ -67,17 +67,17 @@ def test_a_page_that_may_not_wait_gets_nothing_at_first():
 def test_a_page_that_may_wait_a_moment_asks_again_until_the_first_value_is_there():
     making = Making()
     making.free.clear()
-    cached = Cached("numbers", making)
+    cached = CachedValue("numbers", making)
     assert cached.soon(0.0) is None
     assert cached.soon(0.0) is None, "the same run is still going on"
     making.free.set()
     cached.close()
     assert cached.soon(0.0).value >= 1
-    assert Cached("numbers", Making()).soon(60.0).value == 1
+    assert CachedValue("numbers", Making()).soon(60.0).value == 1
 
 
 def test_the_first_failure_reaches_the_page_that_asks_again_and_the_next_one_tries_again():
-    cached = Cached("numbers", Making(fails={1}))
+    cached = CachedValue("numbers", Making(fails={1}))
     assert cached.soon(0.0) is None
     cached.close()
     with pytest.raises(psycopg.OperationalError):
@@ -87,7 +87,7 @@ def test_the_first_failure_reaches_the_page_that_asks_again_and_the_next_one_tri
 
 def test_a_failure_beside_the_pages_keeps_the_last_value(caplog):
     making = Making(fails={2})
-    cached = Cached("numbers", making)
+    cached = CachedValue("numbers", making)
     slow(cached, making)
     cached.now()
     cached.close()
@@ -97,14 +97,14 @@ def test_a_failure_beside_the_pages_keeps_the_last_value(caplog):
 
 def test_the_first_failure_is_the_page_s():
     with pytest.raises(psycopg.OperationalError):
-        Cached("numbers", Making(fails={1})).now()
+        CachedValue("numbers", Making(fails={1})).now()
 
 
 def test_a_page_may_ask_the_log_something_new_while_the_console_closes():
     def connect():
         raise psycopg.OperationalError("gone")
 
-    class Asking(Cached):
+    class Asking(CachedValue):
         def close(self):
             shared.usage(question)
 

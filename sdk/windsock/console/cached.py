@@ -40,7 +40,7 @@ class Computed(Generic[T]):
         return time.monotonic() - self.at
 
 
-class Cached(Generic[T]):
+class CachedValue(Generic[T]):
     """The newest value; if computing one is slow, a page gets the previous one along with its age.
 
     Args:

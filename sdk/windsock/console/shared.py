@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from windsock.console.cached import Cached, Computed
+from windsock.console.cached import CachedValue, Computed
 from windsock.console.options import Console
 from windsock.console.reading import QUERIES, analysis, git_flags, shown_flag
 from windsock.console.usage_counts import UsageCounts, UsageQuestion, counted
@@ -58,11 +58,15 @@ class Shared:
         self._console = console
         self._connect = connect
         self._past = GitPast()
-        self.users: Cached[Mapping[str, int]] = Cached("how many users each profile has", self._count)
-        self.exposed: Cached[Sequence[Alike]] = Cached("how many users the usage log has", self._exposed)
-        self._usage: dict[UsageQuestion, Cached[UsageCounts]] = {}
-        self.past: Cached[GitPast] = Cached("the flags' history in Git", self._read)
-        self.decisions: Cached[Mapping[str, str]] = Cached("what experiments decide", self._decide)
+        self.users: CachedValue[Mapping[str, int]] = CachedValue(
+            "how many users each profile has", self._count
+        )
+        self.exposed: CachedValue[Sequence[Alike]] = CachedValue(
+            "how many users the usage log has", self._exposed
+        )
+        self._usage: dict[UsageQuestion, CachedValue[UsageCounts]] = {}
+        self.past: CachedValue[GitPast] = CachedValue("the flags' history in Git", self._read)
+        self.decisions: CachedValue[Mapping[str, str]] = CachedValue("what experiments decide", self._decide)
 
     def begin(self) -> None:
         """Compute the values before the first request."""
@@ -80,7 +84,7 @@ class Shared:
 
     def usage(self, question: UsageQuestion) -> Computed[UsageCounts] | None:
         """What the usage log adds up to; None while it is counted for the first time."""
-        cached = self._usage.setdefault(question, Cached("usage", lambda: self._count_usage(question)))
+        cached = self._usage.setdefault(question, CachedValue("usage", lambda: self._count_usage(question)))
         return cached.soon(_WAIT)
 
     def _count(self) -> Mapping[str, int]:
