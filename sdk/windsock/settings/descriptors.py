@@ -37,7 +37,7 @@ class FieldReader:
         return value
 
 
-class Cached(cached_property[Any]):
+class CachedProperty(cached_property[Any]):
     """A cached property that isn't cached on the live object, whose values may change at any time."""
 
     def __init__(self, name: str, cached: cached_property[Any]) -> None:
@@ -54,12 +54,12 @@ class Cached(cached_property[Any]):
 
 
 def cached_properties(settings_class: type) -> dict[str, cached_property[Any]]:
-    """Find a class's cached properties that aren't wrapped in `Cached` yet."""
+    """Find a class's cached properties that aren't wrapped in `CachedProperty` yet."""
     attributes: dict[str, object] = {}
     for kind in reversed(settings_class.__mro__):
         attributes |= vars(kind)
     return {
         name: attribute
         for name, attribute in attributes.items()
-        if isinstance(attribute, cached_property) and not isinstance(attribute, Cached)
+        if isinstance(attribute, cached_property) and not isinstance(attribute, CachedProperty)
     }

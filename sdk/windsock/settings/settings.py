@@ -14,7 +14,7 @@ from windsock.client.evaluation import key_text
 from windsock.errors import DeclarationError
 from windsock.flag_names import default_flag
 from windsock.settings.declaration import Declaration
-from windsock.settings.descriptors import Cached, FieldReader, cached_properties
+from windsock.settings.descriptors import CachedProperty, FieldReader, cached_properties
 from windsock.settings.handing import own
 from windsock.settings.resolution import ServedResolution
 from windsock.settings.resolver import Resolver
@@ -101,7 +101,7 @@ class Settings(BaseSettings):
             for name in cls.model_fields:
                 setattr(cls, name, FieldReader(name))
             for name, cached in cached_properties(cls).items():
-                setattr(cls, name, Cached(name, cached))
+                setattr(cls, name, CachedProperty(name, cached))
             cls.__windsock_live__ = new_view(cls, None, None)
 
     if not TYPE_CHECKING:
