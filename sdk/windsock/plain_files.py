@@ -40,14 +40,18 @@ def open_plain(
         yield file
 
 
-def read_plain(path: Path) -> bytes:
+def read_plain(path: Path, most: int = -1) -> bytes:
     """Read a file as `open_plain` opens it.
+
+    Args:
+        path: The file.
+        most: The most bytes to read; all if negative.
 
     Raises:
         OSError: It can't be read, or is something else than a file.
     """
     with open_plain(path) as file:
-        return file.read()
+        return file.read(most)
 
 
 def leads_out(path: Path, folder: Path) -> bool:

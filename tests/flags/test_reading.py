@@ -172,3 +172,18 @@ def test_the_text_is_freed_at_once() -> None:
         assert not [each for each in gc.get_objects() if type(each) is JsonText]
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("inner", ["1e999", "NaN", '{"a": 1, "a": 2}', "9" * 400])
+@pytest.mark.parametrize("levels", [101, 165, 215, 430])
+def test_a_value_nested_too_deep_is_one_problem_whatever_else_is_wrong_in_it(inner: str, levels: int) -> None:
+    deep = '{"!": [' * levels + inner + "]}" * levels
+    document = read(
+        f'{{"flags": {{"deep": {{"targeting": {deep}}}, "a": {{"state": "ENABLED", "variants": {{}}}}}}}}'
+    )
+    assert [problem.flag for problem in document.problems] == ["deep"]
+    assert "more than 200 deep" in document.problems[0].message
+    assert list(document.flags) == ["a"]
+    for section in ("metadata", "$evaluators"):
+        with pytest.raises(FlagFileError, match="more than 200 deep"):
+            read(f'{{"flags": {{}}, "{section}": {{"a": {deep}}}}}')

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 from openfeature import api
+from openfeature.exception import ProviderNotReadyError
 from openfeature.provider import ProviderStatus
 from tests.flagfiles import write_flags
 from tests.waiting import until
 
-from windsock.providers import FilesProvider
+from windsock.flags import read_document, reading
+from windsock.flags.reading import MAX_BYTES
+from windsock.providers import FilesProvider, files
 
 
 def flag(value: str) -> dict[str, object]:
@@ -83,6 +86,70 @@ def test_what_is_not_a_file_is_named_until_it_is_removed(
     assert says in provider.serving.stale
     odd.unlink() if odd.is_symlink() or odd.is_fifo() else odd.rmdir()
     assert until(lambda: status() is ProviderStatus.READY and provider.serving.stale == "")
+
+
+@pytest.mark.parametrize("size", [MAX_BYTES + 1, 2**42])
+def test_of_a_huge_file_no_more_is_read_than_a_document_may_have(
+    provider: FilesProvider, folder: Path, size: int
+) -> None:
+    api.set_provider_and_wait(provider)
+    with (folder / "a.flagd.json").open("r+b") as file:
+        file.truncate(size)
+    assert until(lambda: f"more than {MAX_BYTES} bytes" in provider.serving.stale, 60)
+    assert (value(), status()) == ("red", ProviderStatus.STALE)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RecursionError("deep"), KeyError("k")])
+def test_a_mistake_of_ours_in_one_file_is_told_and_the_others_serve(
+    provider: FilesProvider, folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def read(data: bytes, source: str) -> object:
+        if b"fails" in data:
+            raise error
+        return read_document(data, source)
+
+    monkeypatch.setattr(reading, "read_document", read)
+    write_flags(folder / "b.flagd.json", {"size": flag("small")})
+    api.set_provider_and_wait(provider)
+    write_flags(folder / "a.flagd.json", {"colour": flag("fails")})
+    write_flags(folder / "b.flagd.json", {"size": flag("large")})
+    assert until(lambda: value("size") == "large")
+    assert until(lambda: status() is ProviderStatus.STALE)
+    assert (value(), repr(error) in provider.serving.stale) == ("red", True)
+    write_flags(folder / "a.flagd.json", {"colour": flag("blue")})
+    assert until(lambda: value() == "blue" and status() is ProviderStatus.READY)
+    assert provider.serving.stale == ""
+
+
+@pytest.mark.parametrize("step", ["_list", "merge"])
+def test_a_mistake_of_ours_between_files_and_flags_is_told(
+    provider: FilesProvider, folder: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(*_: object) -> object:
+        raise KeyError(step)
+
+    api.set_provider_and_wait(provider)
+    with monkeypatch.context() as patched:
+        patched.setattr(files, step, fail)
+        write_flags(folder / "a.flagd.json", {"colour": flag("blue")})
+        assert until(lambda: status() is ProviderStatus.STALE)
+        assert (value(), step in provider.serving.stale) == ("red", True)
+        provider.reload()
+        assert step in provider.serving.stale
+    assert until(lambda: value() == "blue" and status() is ProviderStatus.READY)
+
+
+def test_a_mistake_of_ours_at_the_start_is_told_and_tried_again(
+    provider: FilesProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> object:
+        raise KeyError("mistake")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "merge", fail)
+        with pytest.raises(ProviderNotReadyError, match="mistake"):
+            api.set_provider_and_wait(provider)
+    assert until(lambda: value() == "red" and status() is ProviderStatus.READY)
 
 
 def test_a_file_that_never_could_be_read_is_forgotten_when_it_is_removed(

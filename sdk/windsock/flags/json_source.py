@@ -124,32 +124,30 @@ class _Reader:
             self._flags[flag.key] = flag
 
     def _value(self, at: int, tokens: Tokens, flag: str | None) -> _Value:
-        """Decode one value and record its faults."""
+        """Decode one value and record its faults; what is nested too deep is not searched for others."""
         text = self._text
         try:
             decoded = text.decode(at)
         except RefusedNumberError:
-            self._note_faults(at, tokens, flag)
-            return _Value(None, text.end_of(at), usable=False)
-        if decoded.duplicates:
-            self._note_faults(at, tokens, flag)
-        deep_at = text.depth_passed_at(at, decoded.end)
+            decoded = None
+        end = text.end_of(at) if decoded is None else decoded.end
+        deep_at = text.depth_passed_at(at, end)
         if deep_at is not None:
             self._fault(tokens, deep_at, TOO_DEEP, flag)
-            return _Value(None, decoded.end, usable=False)
-        if text.has_lone_surrogate(at, decoded.end) and not _encodable(decoded.value):
+        elif decoded is None or decoded.duplicates:
+            for inner, fault_at, message in text.faults(at, MAX_FAULTS):
+                self._fault((*tokens, *inner), fault_at, message, flag)
+        if decoded is None or deep_at is not None:
+            return _Value(None, end, usable=False)
+        if text.has_lone_surrogate(at, end) and not _encodable(decoded.value):
             self._fault(
                 tokens,
                 at,
                 "a string has half of a surrogate pair (\\ud800 to \\udfff); write the whole",
                 flag,
             )
-            return _Value(None, decoded.end, usable=False)
-        return _Value(decoded.value, decoded.end)
-
-    def _note_faults(self, at: int, tokens: Tokens, flag: str | None) -> None:
-        for inner, fault_at, message in self._text.faults(at, MAX_FAULTS):
-            self._fault((*tokens, *inner), fault_at, message, flag)
+            return _Value(None, end, usable=False)
+        return _Value(decoded.value, end)
 
     def _fault(self, tokens: Tokens, at: int, message: str, flag: str | None = None) -> None:
         if len(self._faults) < MAX_FAULTS:  # each place is computed from the start of the text

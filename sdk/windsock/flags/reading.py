@@ -37,7 +37,7 @@ def read_document(data: bytes, source: str) -> Document:
         MissingExtraError: It's YAML and the ``yaml`` extra isn't installed.
     """
     if len(data) > MAX_BYTES:
-        raise FlagFileError(source, f"{len(data)} bytes are more than {MAX_BYTES}; split the file")
+        raise FlagFileError(source, f"more than {MAX_BYTES} bytes; split the file")
     text = _decode(data, source)
     try:
         raw = _raw(text, source)

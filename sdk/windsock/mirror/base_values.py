@@ -11,6 +11,7 @@ from windsock.evaluator import FlagEvaluator
 from windsock.evaluator.outcome import Outcome, Rule
 from windsock.flag_names import SUFFIXES
 from windsock.flags import JsonValue, merge, read_document
+from windsock.flags.reading import MAX_BYTES
 from windsock.logs import get_logger
 from windsock.mirror.id_lists import json_text
 from windsock.plain_files import read_plain
@@ -113,7 +114,7 @@ class BaseReader:
         return self._rules
 
     def _compile(self, paths: list[Path]) -> _Rules:
-        documents = [read_document(read_plain(path), str(path)) for path in paths]
+        documents = [read_document(read_plain(path, MAX_BYTES + 1), str(path)) for path in paths]
         evaluator = FlagEvaluator()
         evaluator.load(merge(documents))
         base = evaluator.compiled.get(self.flag)

@@ -24,7 +24,7 @@ from openfeature.provider import ProviderStatus
 from windsock import threads
 from windsock.errors import FlagFileError
 from windsock.flag_names import MIRROR_FOLDER, SUFFIXES, is_temporary
-from windsock.flags import Document, FlagSet, merge, read_document
+from windsock.flags import Document, FlagSet, merge, reading
 from windsock.logs import get_logger
 from windsock.plain_files import open_plain
 from windsock.providers import forking, greenlets
@@ -111,7 +111,7 @@ class FilesProvider(CompiledProvider):
         self.shutdown()
         self._stop.clear()
         self._begin_start()
-        self.refresh()
+        self._refresh_safely()
         self._watch()
         self._end_start()
         if not self.ready():
@@ -130,7 +130,7 @@ class FilesProvider(CompiledProvider):
         """Reread every file, and drop files that are gone."""
         with self._lock:
             self._files = {path: file for path, file in self._files.items() if Path(path).is_file()}
-        self.refresh()
+        self._refresh_safely()
 
     def refresh(self) -> None:
         """Check every file, read those that changed, and serve the new set, if any."""
@@ -174,10 +174,11 @@ class FilesProvider(CompiledProvider):
             return _File(None, last_good, f"{path}: the file is gone", gone=True)
         except InterruptedError:  # the watcher stops: the file has not been read
             return known or _File(None, None)
-        except OSError as error:
-            return _File(None, last_good, f"{path}: cannot be read: {error.strerror}")
         except FlagFileError as error:
             return _File(signature, last_good, str(error))
+        except Exception as error:  # noqa: BLE001 - even a mistake of ours in one file stops no other file
+            why = getattr(error, "strerror", None) or repr(error)
+            return _File(None, last_good, f"{path}: cannot be read: {why}")
 
     def _mapped(self, path: str, signature: "Signature | None") -> Document | None:
         """A large document by an index that was checked for this very file, if there is one."""
@@ -196,7 +197,7 @@ class FilesProvider(CompiledProvider):
         """Read a document, a large one through an index that other processes share."""
         same = last_good is not None and hashlib.sha256(data).hexdigest().startswith(last_good.revision)
         if len(data) < self._indexed_from:
-            return last_good if last_good is not None and same else read_document(data, path)
+            return last_good if last_good is not None and same else reading.read_document(data, path)
         from windsock.providers import document_index  # noqa: PLC0415 - few files are so large
 
         if last_good is not None and same:
@@ -278,10 +279,11 @@ class FilesProvider(CompiledProvider):
         """Check, and survive any error: a dead watcher would silently serve old flags forever."""
         try:
             self.refresh()
-        except Exception:
+        except Exception as error:
             logger.exception(
                 "%s: the flags could not be refreshed; the last good ones keep serving", self._folder
             )
+            self._set_stale(f"{self._folder}: the flags could not be refreshed: {error!r}")
 
     def before_fork(self) -> None:
         """Join the watcher: a child can't use locks that it may hold, including import locks."""
@@ -325,13 +327,13 @@ def _in_order(path: str) -> str:
 
 
 def _read(path: Path) -> "tuple[Signature | None, bytes]":
-    """Read a regular file; a pipe may never be written to, and a device may be endless.
+    """Read a regular file, or enough of it to tell that it's too large for a document.
 
     Raises:
         OSError: The file can't be read.
     """
     with open_plain(path) as stream:
-        return _signature(os.fstat(stream.fileno())), stream.read()
+        return _signature(os.fstat(stream.fileno())), stream.read(reading.MAX_BYTES + 1)
 
 
 def _signature(status: os.stat_result) -> "Signature | None":
