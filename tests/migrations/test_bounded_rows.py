@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from windsock.postgres.migrations import connect
+from windsock.postgres.migrations import connect, find_folder, migrate, read_migrations
 
 FAULT = (
     "insert into windsock.faults (id, flag, variant, field, fingerprint, value, error, request_id)"
@@ -171,3 +171,42 @@ def test_no_service_writes_a_moment_or_number_that_no_reader_can_read(database):
                     pass
     assert taken == []
     assert asked >= 40
+
+
+def test_what_an_older_database_has_of_them_is_gone(empty_database):
+    """Faults that never get old, withdrawals that can't be lifted, and what every reader failed on."""
+    migrations = read_migrations(find_folder())
+    before = [each.name for each in migrations].index("windsock_readable_rows")
+    with connect(empty_database) as owner:
+        migrate(owner, migrations[:before])
+        writable = owner.execute(WRITABLE).fetchall()
+        written = 0
+        for table, column, kind in writable:
+            needed = dict(owner.execute(NEEDED, [table]).fetchall())
+            row = {name: CHOSEN.get(name, ORDINARY[each]) for name, each in needed.items()}
+            for value in ("null", *UNREADABLE.get(kind, ())):
+                own = {
+                    name: f"'{column} {value.strip(chr(39))}'" for name in ("unit", "variant") if name in row
+                }
+                if value != "null" or column not in needed:
+                    written += takes_it(owner, insertion(table, row | own | {column: value}))
+        migrate(owner, migrations)
+        left = [
+            (table, column, value)
+            for table, column, kind in writable
+            for value in UNREADABLE.get(kind, ())
+            if owner.execute(f'select 1 from {table} where "{column}" = {value} limit 1').fetchone()
+        ]
+        [requests] = owner.execute("select count(*) from usage_logs where latency_ms is null").fetchone()
+    assert left == []
+    assert written >= 40
+    assert requests >= 10, "of a request with such a number, the rest stays"
+
+
+def takes_it(owner, statement):
+    try:
+        with owner.transaction():
+            owner.execute(statement)
+    except psycopg.errors.CheckViolation:
+        return False
+    return True
