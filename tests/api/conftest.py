@@ -39,7 +39,7 @@ class Thing(windsock.Settings, flag="thing"):
     @model_validator(mode="after")
     def named(self):
         if self.name == "quoted":
-            raise ValueError(f"name may not be quoted beside {self.token.get_secret_value()}")
+            raise ValueError(f"name may not be quoted beside {self.token.get_secret_value()} or {self.extra}")
         return self
 
 

@@ -62,3 +62,12 @@ def test_a_message_that_quotes_a_secret_is_masked(client, flag_file, audit, capl
     assert "name may not be quoted beside" in answer.text
     assert SECRET not in answer.text + caplog.text
     assert audit() == []
+
+
+def test_a_message_that_quotes_the_password_of_a_url_masks_it(client):
+    answer = client.put(
+        PATH, json={"name": "quoted", "extra": {"at": f"postgresql://ann:{SECRET}@db/lessons"}}
+    )
+    assert answer.status_code == 422
+    assert "name may not be quoted beside" in answer.text
+    assert SECRET not in answer.text

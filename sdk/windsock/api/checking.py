@@ -17,7 +17,7 @@ from windsock.flags.values import MOST_EXACT
 from windsock.lint.linter import Level, lint
 from windsock.nested import overlay
 from windsock.settings.declaration import Declaration, jsonable
-from windsock.text import MASK, UNSTORABLE
+from windsock.text import MASK, UNSTORABLE, mask_passwords
 
 _ENVIRONMENT: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 
@@ -166,7 +166,8 @@ def _invalid(declaration: Declaration, values: Values) -> Iterator[tuple[tuple[s
             if path and path[0] in declaration.secrets:  # a validator's own message may quote the value
                 yield path[:1], "not valid; the field is secret, so the reason isn't shown"
             elif not path or path[0] in values:  # a default may have no JSON form
-                yield path, _without_secrets(item["msg"], [values.get(name) for name in declaration.secrets])
+                message = _without_secrets(item["msg"], [values.get(name) for name in declaration.secrets])
+                yield path, mask_passwords(message)
 
 
 def _without_secrets(message: str, secrets: Sequence[JsonValue]) -> str:
