@@ -44,6 +44,13 @@ def test_what_was_evaluated_before_costs_nothing() -> None:
         assert sum(map(len, found.batches())) == users
 
 
+def test_fewer_users_where_many_flags_without_a_rule_change() -> None:
+    flag = {"state": "ENABLED", "variants": {"on": True}, "defaultVariant": "on"}
+    many = served({f"f{number}": flag for number in range(3_000)})
+    found = fitting(made_up("test"), flags(None), many, NOW)
+    assert sum(map(len, found.batches())) == 999, "the flag that goes counts, too"
+
+
 def test_a_number_that_was_asked_for_stays() -> None:
     asked = synthetic(3_000, "test")
     assert fitting(asked, flags(None), flags(clauses(2_500)), NOW) is asked

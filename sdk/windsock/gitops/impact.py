@@ -226,6 +226,8 @@ class _Pair:
                         user = str(contexts[index].get("targetingKey", ""))
                         if len(group.samples) < SAMPLES:
                             group.samples.append(user)
+                        elif on_moved is None:
+                            break
                         if on_moved is not None:
                             on_moved(Moved(self._key, user, *_ends(pair)))
 

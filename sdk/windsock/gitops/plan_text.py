@@ -4,14 +4,19 @@ Everything in a plan but its numbers comes from the author of the change, so it 
 page as text only.
 """
 
+import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Final
 
 from windsock.gitops.impact import Impact, Later, Move, PlanEffect
 from windsock.gitops.plan import Plan, PlanStep
 from windsock.text import count, escaped
 
 _MARKS = {PlanEffect.SAFE: " ", PlanEffect.MOVES: "~", PlanEffect.RESHUFFLES: "!", PlanEffect.BREAKING: "X"}
+
+_MAX_PARTS: Final = 65_536 - 2_000
+"""The length of a comment on GitHub, less room for its beginning."""
 
 
 def text(plan: Plan) -> Iterator[str]:
@@ -32,24 +37,50 @@ def text(plan: Plan) -> Iterator[str]:
 
 
 def markdown(plan: Plan) -> Iterator[str]:
-    """Write the plan as the body of a comment."""
+    """Write the plan as the body of a comment: findings, then flags, those with the worst effect first.
+
+    What doesn't fit a comment is left out, and the comment says so.
+    """
     yield f"### Flags: {plan.effect}" if plan.steps else "### Flags: no changes"
     yield ""
     yield f"Against `{plan.base[:12]}`, for {_code(plan.population)}."
-    for finding in plan.findings:
-        yield f"- {_code(finding)}"
-    if plan.impacts:
+    parts = list(_parts(plan))
+    sizes = itertools.accumulate(sum(map(_size, part)) for part in parts)
+    fitting = sum(size <= _MAX_PARTS for size in sizes)
+    if left_out := len(parts) - fitting:
         yield ""
-        yield "| flag | effect | users | from | to | reason | such as |"
-        yield "|---|---|--:|---|---|---|---|"
-    for impact in plan.impacts:
-        yield from _rows(impact)
+        yield (
+            f"**{left_out:,} flags, findings or files' changes are left out, because a comment can't hold them. "
+            "`windsock plan` shows all.**"
+        )
+        yield ""
+    for part in parts[:fitting]:
+        yield from part
+
+
+def _parts(plan: Plan) -> Iterator[list[str]]:
+    """What a comment has or leaves out as a whole."""
+    for finding in plan.findings:
+        yield [f"- {_code(finding)}"]
+    order = list(PlanEffect)
+    worst_first = sorted(
+        plan.impacts, key=lambda each: (order.index(each.effect), each.most_moved), reverse=True
+    )
+    heading = ["", "| flag | effect | users | from | to | reason | such as |", "|---|---|--:|---|---|---|---|"]
+    for impact in worst_first:
+        yield [*heading, *_rows(impact)]
+        heading = []
     for step in plan.steps:
         if step.changes:
             lines = [escaped(line) for line in step.changes]
             fence = "`" * (max((_longest_run(line) for line in lines), default=0) + 3)
-            yield from ("", f"<details><summary>{_code(step.path)}</summary>", "")
-            yield from (f"{fence}diff", *lines, fence, "", "</details>")
+            summary = f"<details><summary>{_code(step.path)}</summary>"
+            yield ["", summary, "", f"{fence}diff", *lines, fence, "", "</details>"]
+
+
+def _size(line: str) -> int:
+    r"""The most characters that a line has when it is printed: a ``[`` may become ``\x5b``."""
+    return len(line) + 3 * line.count("[") + 1
 
 
 _OPEN_ENDED = "the rule computes with the time, so who moves later is unknown"

@@ -1,4 +1,4 @@
-"""How many made-up users a plan evaluates: fewer where rules are long, so that a plan takes seconds."""
+"""How many made-up users a plan evaluates: fewer where rules are long or many, so that a plan takes seconds."""
 
 from typing import Final
 
@@ -35,7 +35,7 @@ def fitting(population: Population, before: FlagSet, after: FlagSet, at: float) 
 
 
 def _cost(before: Flag | None, after: Flag | None, context: Context, at: float) -> int:
-    """Steps that one user takes, before and after, at every moment that counts."""
+    """Steps that one user takes, before and after, at every moment that counts; at least one."""
     flags = [flag for flag in (before, after) if flag is not None and flag.targeting is not None]
     steps = 0
     for flag in flags:
@@ -43,4 +43,4 @@ def _cost(before: Flag | None, after: Flag | None, context: Context, at: float) 
         begin()
         rule.evaluate(context)
         steps += steps_spent() + sum(1 for _ in operations(flag.targeting))
-    return steps * (1 + len(moments((before, after), at).times))
+    return max(1, steps) * (1 + len(moments((before, after), at).times))
