@@ -151,16 +151,18 @@ def test_nothing_is_written_through_a_link(windsock, project, command):
 @pytest.mark.parametrize(
     "command", [("lint", "--fix"), ("fmt",), ("rollout", "f", "--variant", "off", "--otherwise", "on")]
 )
-def test_nothing_is_written_through_a_linked_folder(windsock, tmp_path, tmp_path_factory, command):
+@pytest.mark.parametrize("absolute", [False, True])
+def test_nothing_is_written_through_a_linked_folder(windsock, tmp_path, tmp_path_factory, command, absolute):
     away = tmp_path_factory.mktemp("away")
     (away / "a.flagd.json").write_text(
         '{"flags": {"f": {"variants": {"on": true, "off": false}, "defaultVariant": "on"}}}'
     )
     (tmp_path / "flagd").symlink_to(away)
     before = contents(away)
-    done = windsock(*command)
+    named = tmp_path / "flagd" if absolute else Path("flagd")
+    done = windsock(*command, *(["--flags"] if "rollout" in command else []), str(named))
     assert done.returncode == 4
-    assert done.stderr == "windsock: flagd: it is a link; name its target\n"
+    assert done.stderr == f"windsock: {named}: it is a link; name its target\n"
     assert contents(away) == before
 
 

@@ -111,6 +111,28 @@ def test_a_time_that_has_not_come_is_a_preview_and_decides_nothing(declared, win
     assert windsock("experiment", "decide", "cheaper_model", "--replay", "preview.json").returncode != 0
 
 
+@pytest.mark.parametrize("linked", ["made", "made/rc"])
+def test_nothing_that_an_option_names_is_written_through_a_link(
+    declared, windsock, tmp_path, tmp_path_factory, linked
+) -> None:
+    away = tmp_path_factory.mktemp("away")
+    (away / "rc").write_text("mine\n")
+    (tmp_path / "made").symlink_to(away / "rc" if linked == "made" else away)
+    seen = ("cheaper_model", "--data", "data", "--at", NOW)
+    refused = [
+        windsock("experiment", "start", "cheaper_model", "--out", linked),
+        windsock("experiment", "decide", *seen, "--snapshot", linked),
+        windsock("experiment", "report", *seen, "--out", linked),
+    ]
+    assert windsock("experiment", "start", "cheaper_model").returncode == 0
+    refused.append(windsock("experiment", "stop", "cheaper_model", "--out", linked))
+    assert {(done.returncode, done.stderr) for done in refused} == {
+        (4, "windsock: made: it is a link; name its target\n")
+    }
+    assert (away / "rc").read_text() == "mine\n"
+    assert len(list(away.iterdir())) == 1
+
+
 def test_report_is_written(declared, windsock, tmp_path) -> None:
     done = windsock("experiment", "report", "cheaper_model", "--data", "data", "--at", NOW, "--looks", "3")
     assert done.stdout.endswith("wrote report.html\n")

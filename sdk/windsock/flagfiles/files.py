@@ -108,12 +108,13 @@ def replace_plain_file(path: Path, data: bytes) -> None:
 def check_no_link(path: Path) -> None:
     """Refuse to write through a link: a stranger's branch may have made it.
 
-    A relative path has no link in it; an absolute one was named by a person and just isn't one itself.
+    A relative path has no link in it, an absolute one none below the current folder: a person named the rest.
 
     Raises:
         UnreachableError: There is a link.
     """
-    way = (path,) if path.is_absolute() else (path, *path.parents)
+    here = Path.cwd()
+    way = (path, *(each for each in path.parents if not path.is_absolute() or here in each.parents))
     if linked := next((each for each in way if each.is_symlink()), None):
         raise UnreachableError(f"{linked}: it is a link; name its target")
 

@@ -50,8 +50,8 @@ def markdown(plan: Plan) -> Iterator[str]:
     if left_out := len(parts) - fitting:
         yield ""
         yield (
-            f"**{left_out:,} flags, findings or files' changes are left out, because a comment can't hold them. "
-            "`windsock plan` shows all.**"
+            f"**{left_out:,} flags, findings or files' changes are left out, because a comment can't hold "
+            "them. `windsock plan` shows all.**"
         )
         yield ""
     for part in parts[:fitting]:
@@ -66,7 +66,8 @@ def _parts(plan: Plan) -> Iterator[list[str]]:
     worst_first = sorted(
         plan.impacts, key=lambda each: (order.index(each.effect), each.most_moved), reverse=True
     )
-    heading = ["", "| flag | effect | users | from | to | reason | such as |", "|---|---|--:|---|---|---|---|"]
+    columns = "| flag | effect | users | from | to | reason | such as |"
+    heading = ["", columns, "|---|---|--:|---|---|---|---|"]
     for impact in worst_first:
         yield [*heading, *_rows(impact)]
         heading = []

@@ -1,4 +1,4 @@
-"""How many made-up users a plan evaluates: fewer where rules are long or many, so that a plan takes seconds."""
+"""How many made-up users a plan evaluates: fewer where rules are long or many, to take seconds."""
 
 from typing import Final
 
