@@ -205,6 +205,49 @@ def test_a_trigger_that_blames_the_server_for_one_row_does_not_hold_up_the_other
             sink.write([bad, clean(make_pending(user_id="banned too"))])
 
 
+OF_ITS_OWN = {
+    "a policy": """
+        alter table public.usage_logs enable row level security;
+        create policy all_rows on public.usage_logs using (true) with check (true);
+        create policy tenant on public.usage_logs as restrictive for insert with check (user_id not like 'banned%')
+    """,
+    "a right that a trigger lacks": """
+        create table public.audit (user_id text);
+        create function audit() returns trigger language plpgsql as $$ begin
+        if new.user_id like 'banned%' then insert into public.audit values (new.user_id); end if; return new; end $$;
+        create trigger audit before insert on public.usage_logs for each row execute function audit()
+    """,
+    "a function that a trigger misses": """
+        create function audit() returns trigger language plpgsql as $$ begin
+        if new.user_id like 'banned%' then perform no_function(new.user_id); end if; return new; end $$;
+        create trigger audit before insert on public.usage_logs for each row execute function audit()
+    """,
+}
+
+
+@pytest.mark.parametrize("refusal", OF_ITS_OWN.values(), ids=OF_ITS_OWN)
+def test_what_a_policy_or_a_trigger_of_yours_refuses_does_not_hold_up_the_others(
+    *, database, ask, make_pending, spool, refusal
+):
+    """However many follow each other in the files that are replayed."""
+    writer_role = f"writer_{uuid4().hex}"
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(f"create role {writer_role} login in role windsock_writer")
+        connection.execute(refusal)
+    with contextlib.closing(PostgresSink(conninfo.make_conninfo(database, user=writer_role))) as sink:
+        spool.append([clean(make_pending(user_id=f"banned {n}")) for n in range(25)])
+        spool.append([clean(make_pending()) for n in range(25)])
+        spool.release()
+        writer = UsageWriter(sink, spool, UsageOptions(flush_interval=0.2, batch_size=10))
+        writer.put(make_pending())
+        eventually(lambda: ask("select count(*) from public.usage_logs") == [(26,)])
+        eventually(lambda: writer.health().refused == 25)
+        eventually(lambda: not spool.waiting())
+        writer.stop()
+        with pytest.raises(psycopg.Error):  # of every row: they wait
+            sink.write([clean(make_pending(user_id="banned"))])
+
+
 def test_an_id_of_any_letters_is_stored(sink, ask, make_pending):
     """A thousand random characters of three bytes, which the server can't compress, exceed an index entry."""
     pick = random.Random(1)

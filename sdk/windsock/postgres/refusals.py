@@ -31,6 +31,10 @@ _NOT_THE_ROW = frozenset(
     ]
 )
 
+_THE_SCHEMA = frozenset(["0A", "3F", "42"])
+_OF_THE_OPERATOR = frozenset(["exec_stmt_raise", "ExecWithCheckOptions"])
+"""The server's functions behind PL/pgSQL's RAISE and behind a row that a policy refuses."""
+
 
 @contextlib.contextmanager
 def refused_in_words(kind: type[WindsockError], who_may: str) -> Iterator[None]:
@@ -50,10 +54,17 @@ def refused_in_words(kind: type[WindsockError], who_may: str) -> Iterator[None]:
         raise kind(f"{one_line(error)}: run `windsock migrate`") from error
 
 
-def was_raised(error: BaseException) -> bool:
-    """Whether a function such as a trigger raised an error by itself, whose SQLSTATE its author chose."""
+def may_be_about_the_row(error: BaseException) -> bool:
+    """Whether something of the operator's that runs for each row raised an error: a trigger or a policy.
+
+    Its SQLSTATE doesn't tell what the error is about: a trigger's author chooses it, and one that misses a
+    right or a table for some rows only has that of a missing schema.
+    """
     diagnosis = getattr(error, "diag", None)
-    return getattr(diagnosis, "source_function", None) == "exec_stmt_raise"  # PL/pgSQL's RAISE
+    if getattr(diagnosis, "source_function", None) in _OF_THE_OPERATOR:
+        return True
+    in_a_function = getattr(diagnosis, "context", None) is not None
+    return in_a_function and (getattr(error, "sqlstate", None) or "")[:2] in _THE_SCHEMA
 
 
 def is_about_the_row(error: BaseException) -> bool:

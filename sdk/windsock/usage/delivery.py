@@ -1,6 +1,7 @@
 """The delivery thread: writes batch by batch, backs off while the sink is down, then replays the spool."""
 
 import contextlib
+import math
 import queue
 import threading
 import time
@@ -155,10 +156,12 @@ class Delivery:
             with self._spool.claim() as rows:
                 if rows is None:
                     return
-                for start in range(0, len(rows), self._batch_size):
+                batches = math.ceil(len(rows) / self._batch_size)
+                for first in range(batches):
                     with contextlib.suppress(queue.Empty):
                         self._settle(self._jobs.get_nowait())
-                    self._write(rows[start : start + self._batch_size])
+                    # spread, because a batch of nothing but refused rows is taken for a refusing database
+                    self._write(rows[first::batches])
         except Exception as error:  # noqa: BLE001 - the files stay; the sink is tried again after the pause
             self._failed(error)
             return

@@ -8,7 +8,7 @@ from windsock.errors import ConfigurationError
 from windsock.postgres import shapes
 from windsock.postgres.connection import KeptConnection
 from windsock.postgres.queries import load_queries
-from windsock.postgres.refusals import is_about_the_row, was_raised
+from windsock.postgres.refusals import is_about_the_row, may_be_about_the_row
 from windsock.text import one_line
 from windsock.usage.experiment_records import (
     EVENT_COLUMNS,
@@ -111,7 +111,7 @@ class PostgresSink:
         if not refused:
             return
         self._check_shape(table)
-        # A trigger that raises "out of resources" for each row means the database; for some, it means those.
+        # A trigger or policy that refuses each row means the database; one that refuses some means those.
         undecided = [error for _, error in refused if not is_about_the_row(error)]
         if undecided and len(refused) == len(rows):
             raise undecided[0]
@@ -145,7 +145,7 @@ class PostgresSink:
                     cursor.execute(QUERIES["expose_assigned"])
         except self._psycopg.ProgrammingError as error:
             self._check_shape(table)
-            if error.sqlstate is not None and not was_raised(error):
+            if error.sqlstate is not None and not may_be_about_the_row(error):
                 self.close()
             raise
         except BaseException as error:
@@ -186,4 +186,4 @@ def _differences(columns: Sequence[tuple[str, str, bool, bool]], table: _Table) 
 
 def _may_spare_others(error: BaseException) -> bool:
     """Whether the other rows of a batch may be stored without the one that an error is about."""
-    return is_about_the_row(error) or was_raised(error)
+    return is_about_the_row(error) or may_be_about_the_row(error)
