@@ -7,11 +7,14 @@ import contextlib
 import logging
 import os
 import random
+import shutil
 import signal
 import subprocess
 import tempfile
 import threading
 import time
+import uuid
+from collections import defaultdict
 from pathlib import Path
 
 import psycopg
@@ -19,6 +22,7 @@ import pytest
 from tests.waiting import eventually
 
 from windsock.errors import MirrorError
+from windsock.flag_names import shard_of
 
 
 def newest(folder):
@@ -161,6 +165,33 @@ def test_a_full_disk_is_one_alarm_and_recovers_when_there_is_room(
     subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
     recovered(world, "No space left")
     assert not list(small_disk.glob(".*")), "no half a document is left behind"
+
+
+def test_a_deactivation_that_a_full_disk_cuts_short_is_forgiven_whole(
+    *, world, small_disk, watching, messages, recovered
+):
+    """Three documents of four have lost its users when the last, a large one, finds no room."""
+    world.folder = small_disk
+    by_shard = defaultdict(list)
+    while len(by_shard[3]) < 620 or min(map(len, by_shard.values())) < 60:
+        user_id = str(uuid.uuid4())
+        by_shard[shard_of(user_id, 4)].append(user_id)
+    off, on = (world.configuration(name, {"teacher": {"model": name}}) for name in ("off", "on"))
+    for config_id, users in (
+        (off, [user_id for each in by_shard.values() for user_id in each[:60]]),
+        (on, by_shard[3][60:620]),
+    ):
+        world.execute("insert into profiles (id, config_id) select unnest(%s::uuid[]), %s", users, config_id)
+    watching(world.mirror(poll_seconds=0.2, shards=4))
+    eventually(lambda: len(world.served()) == 800)
+    free = shutil.disk_usage(small_disk).free
+    (small_disk / "filler").write_bytes(bytes(free - 16_384))
+    world.execute("update app_configurations set is_active = false where id = %s", off)
+    eventually(lambda: any("No space left" in message for message in messages(logging.ERROR)))
+    assert 560 < len(world.served()) < 800
+    subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
+    world.user(on)
+    recovered(world, "No space left")
 
 
 def test_a_clock_that_was_set_back_still_gives_newer_files(world, watching, recovered):

@@ -79,6 +79,7 @@ class Publisher:
         self.progress: Callable[[int, int], None] = lambda _done, _total: None
         self._complaints: dict[str, str] = {}
         self.published = Published()
+        self._is_cut_short = False
         self.folder_id = ""
 
     def load(self) -> None:
@@ -101,6 +102,7 @@ class Publisher:
                 self.published.tallies[number] = _tallies(shard)
         remembered, assigned = self._memory.read(), self.published.assigned
         self._guard.restore(remembered.peaks, assigned, remembered.left(assigned))
+        self._is_cut_short = False
 
     def take_over(self) -> None:
         """Load the folder's documents, claim it for this mirror and its group, and stop all others' writes.
@@ -139,6 +141,7 @@ class Publisher:
             GuardError: Too many assignments would be lost. They stay as published, but changes to their
                 configurations, including deactivations, are published.
         """
+        self._find_again()
         if allow_shrink:
             self._guard.reset()
         profiles = self._profiles(reading.configurations)
@@ -151,13 +154,9 @@ class Publisher:
             self.publish_configurations(reading.configurations)
             raise
         self._announce(forgiven)
-        before, self.published = self.published, Published(profiles=dict(profiles))
-        try:
-            with contextlib.closing(reading.assignments(self.layout.shards)) as rows:
-                written = self._write_all(_first_last(self._shards(profiles, rows)))
-        except BaseException:
-            self.published = before
-            raise
+        self.published = Published(profiles=dict(profiles))
+        with contextlib.closing(reading.assignments(self.layout.shards)) as rows:
+            written = self._write_all(_first_last(self._shards(profiles, rows)))
         self._remember(forgiven, written.assigned)
         return written
 
@@ -192,6 +191,7 @@ class Publisher:
         Raises:
             MirrorError: A document can't be read or written.
         """
+        self._find_again()
         self._leave_out_damaged()
         known = [row for row in rows if row.id in self.published.profiles]
         profiles = dict(self.published.profiles)
@@ -207,6 +207,11 @@ class Publisher:
         self.published.profiles = profiles
         self._remember(forgiven)
         return written
+
+    def _find_again(self) -> None:
+        """After a publication that failed midway, read what it wrote, as after one that was killed."""
+        if self._is_cut_short:
+            self.load()
 
     def _leave_out_damaged(self) -> None:
         for number, name in enumerate(self.layout.file_names):
@@ -264,6 +269,7 @@ class Publisher:
             return None
 
     def _write_all(self, shards: Iterable[tuple[int, Shard]]) -> Written:
+        self._is_cut_short = True
         files, size = [], 0
         made: deque[tuple[int, int, dict[str, IdTally]]] = deque()
         for name, is_written in self._folder.write_all(self._rendered(shards, made)):
@@ -274,6 +280,7 @@ class Publisher:
                 size += length
         if files:
             self._folder.sync()
+        self._is_cut_short = False
         return Written(tuple(files), size, self.published.assigned)
 
     def _rendered(
