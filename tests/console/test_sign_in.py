@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from tests import loopback, sent_in_part
 from tests.console.conftest import Person, serving
+from tests.processor import at_most
 
 from windsock.api import Role, body, revoke_token
 from windsock.console import application, forms
@@ -242,6 +243,27 @@ def test_no_form_is_parsed_on_the_event_loop(address, admin, tokens, parsed):
     admin.send("/sign-out")
     assert len(parsed) >= 3
     assert set(parsed) == {"AnyIO worker thread"}
+
+
+@pytest.mark.parametrize("name", ["windsock", "another"])
+def test_a_long_quoted_cookie_is_refused_at_once(address, name):
+    headers = {"Cookie": f'{name}="{chr(92) * 50_000}"'}
+    with at_most(5):  # Python's own reading of such a cookie was quadratic
+        answer = loopback.get(f"{address}/people", headers=headers, timeout=60)
+    assert answer.headers["location"] == "/sign-in?next=%2Fpeople"
+
+
+def test_the_session_is_found_among_other_cookies(address, tokens):
+    signed_in = loopback.post(f"{address}/sign-in", data={"token": tokens[Role.READER]})
+    cookie = f"windsock={signed_in.cookies['windsock']}"
+    for header in (
+        cookie,
+        f"a=b; {cookie}",
+        f"{cookie};xwindsock=c",
+        f"notwindsock=d;  {cookie} ; windsock-x=e",
+    ):
+        assert loopback.get(f"{address}/people", headers={"Cookie": header}).status_code == 200, header
+    assert loopback.get(f"{address}/people", headers={"Cookie": f"x{cookie}"}).status_code == 303
 
 
 def test_a_sign_in_form_that_cannot_be_read_says_so(address):
