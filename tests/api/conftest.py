@@ -34,6 +34,7 @@ class Thing(windsock.Settings, flag="thing"):
     limits: Limits = Limits()
     channels: list[str] = ["mail"]
     extra: dict[str, object] = {}
+    groups: dict[str, list[str]] = {}
     token: SecretStr = SecretStr("hunter2")
 
     @model_validator(mode="after")

@@ -12,9 +12,10 @@ from tests.api.conftest import PATH
 from tests.processor import at_most
 from tests.waiting import eventually
 
-from windsock.api import Role, body, create_token, door
+from windsock.api import Role, body, create_token, door, store
 from windsock.api.checking import Mistake, parse
 from windsock.api.rates import BURST_SECONDS, Rates
+from windsock.nested import nest
 
 
 def test_a_body_of_repeated_keys_is_refused_quickly():
@@ -44,6 +45,38 @@ def test_a_body_of_nothing_but_mistakes_tells_the_first(client, flag_file, mista
     assert answer.status_code == 422
     assert 1 <= len(answer.json()["detail"]) <= 100
     assert len(answer.content) < 450_000
+    assert flag_file.read_bytes() == before
+
+
+@pytest.mark.parametrize("above", [[], ["environments", "development"]], ids=["base", "environment"])
+def test_no_long_key_is_copied_for_each_wrong_value_below_it(client, flag_file, above):
+    before, key = flag_file.read_bytes(), "k" * 20_000
+    answer = client.put(PATH, json=nest((*above, "groups", key), [1] * 10_000))
+    assert answer.status_code == 422
+    (mistake,) = answer.json()["detail"]
+    assert mistake["message"] == "the keys that lead here have more than 1000 characters"
+    assert mistake["pointer"].startswith("/".join(["", *above, "groups", "kkk"]))
+    assert flag_file.read_bytes() == before
+    assert client.put(PATH, json=nest((*above, "groups", "k" * 900), ["x"])).status_code == 200
+
+
+def test_a_body_that_changes_a_hundred_environments_too_much_is_refused_before_its_values_are_read(
+    client, flag_file, monkeypatch
+):
+    client.put(PATH, json={"environments": {f"e{number}": {"count": 2} for number in range(98)}})
+    before = flag_file.read_bytes()
+    validated = []
+    monkeypatch.setattr(store, "check_values", lambda *_: validated.append(1) or [])
+    for changed in (
+        {"channels": ["x"] * 50_000},
+        {"channels": [1] * 80_000},
+        {"extra": dict.fromkeys(map(str, range(9_000)))},
+    ):
+        answer = client.put(PATH, json=changed)
+        assert answer.status_code == 422, changed.keys()
+        message = "the change is too large for its row of the audit; change less at once"
+        assert answer.json()["detail"] == [{"pointer": "", "message": message}]
+    assert validated == []
     assert flag_file.read_bytes() == before
 
 

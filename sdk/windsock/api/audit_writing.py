@@ -1,7 +1,7 @@
 """Records writes of flag files: an entry is begun before the file is replaced and ended after."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,8 +14,14 @@ from windsock.postgres.queries import load_queries
 
 _queries = load_queries("windsock.api", "queries.sql")
 
+TOO_LARGE: Final = "the change is too large for its row of the audit; change less at once"
+"""The message about one with too many values."""
+
 _BOUNDS: Final = "configuration_audit_is_bounded"
 """The audit's constraint on the size of a row's values."""
+
+_CHANGED_BYTES: Final = 4_000_000
+"""How long it lets the changed values be together, as PostgreSQL writes them in UTF-8."""
 
 _NAME_BYTES: Final = 500
 """How long it lets an actor's name and a flag's key be, in UTF-8."""
@@ -45,6 +51,19 @@ class AuditEntry:
     revision_after: str
     request: Mapping[str, JsonValue]
     changed: Mapping[str, Sequence[JsonValue]]
+
+
+def too_large(changed: Iterable[tuple[str, Sequence[JsonValue]]]) -> bool:
+    """Whether the audit surely has no room for these values; reads no more of them than show it.
+
+    A hundred environments that follow the base change with it, so a small request can make a large change.
+    """
+    size = 0
+    for pointer, ends in changed:
+        size += len(pointer) + len(json.dumps(ends, ensure_ascii=False))
+        if size > _CHANGED_BYTES:
+            return True
+    return False
 
 
 def begin(connection: "psycopg.Connection[Any]", actor: Token, entry: AuditEntry) -> int:
@@ -93,4 +112,4 @@ def _beyond(actor: Token, entry: AuditEntry) -> str:
                 f"the {what} is longer than the {_NAME_BYTES} bytes that the audit has room for; "
                 "use a shorter one"
             )
-    return "the change is too large for its row of the audit; change less at once"
+    return TOO_LARGE

@@ -32,6 +32,9 @@ _MOST_ENVIRONMENTS: Final = 100
 _DEEPEST: Final = 20
 """Maximum nesting of a value; much deeper objects fail over gRPC."""
 
+_LONGEST_PATH: Final = 1_000
+"""Characters of the keys above a list or an object; pydantic copies them for each wrong value below."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
@@ -191,6 +194,8 @@ def _unfit(declaration: Declaration, values: Values, above: tuple[str, ...]) -> 
 def _unportable(value: JsonValue, at: tuple[str | int, ...]) -> Iterator[Mistake]:
     if len(at) > _DEEPEST:
         yield Mistake(pointer_of(*at), f"deeper than {_DEEPEST} levels, which some readers refuse")
+    elif isinstance(value, Mapping | list) and sum(len(str(key)) for key in at) > _LONGEST_PATH:
+        yield Mistake(pointer_of(*at), f"the keys that lead here have more than {_LONGEST_PATH} characters")
     elif isinstance(value, Mapping):
         for key, below in value.items():
             yield from _unportable(key, (*at, key))

@@ -11,7 +11,7 @@ from typing import Any, Final
 import psycopg
 
 from windsock import disk
-from windsock.api.audit_writing import AuditEntry, BeyondAuditError, begin, end
+from windsock.api.audit_writing import TOO_LARGE, AuditEntry, BeyondAuditError, begin, end, too_large
 from windsock.api.checking import MOST, Mistake, check_document, check_request, check_values, without
 from windsock.api.tokens import Token
 from windsock.errors import ConfigurationError, FlagFileError
@@ -167,6 +167,8 @@ class Store:
         if len(faults) == MOST:
             return tuple(faults)
         after = configuration.merged(without(change.request, faults))
+        if too_large(configuration.changed(after)):  # the checks of so many values take minutes
+            return (*faults, Mistake("", TOO_LARGE))
         faults += check_values(self._declaration, after)
         after = configuration.merged(without(change.request, faults))
         content = self._with(before, after)

@@ -87,7 +87,12 @@ class Configuration:
             after: The configuration to compare with.
             secrets: Fields whose values are masked.
         """
-        changed: dict[str, list[JsonValue]] = {}
+        return dict(self.changed(after, secrets))
+
+    def changed(
+        self, after: "Configuration", secrets: Collection[str] = ()
+    ) -> Iterator[tuple[str, list[JsonValue]]]:
+        """Yield what `changes` returns, one value at a time."""
         for name, values in after.variants.items():
             above = after.tokens(name)
             old, new = dict(_leaves(self.variants.get(name, {}))), dict(_leaves(values))
@@ -97,8 +102,7 @@ class Configuration:
                     ends = [before, value]
                     if path[0] in secrets:
                         ends = [None if each is None else MASK for each in ends]
-                    changed[pointer_of(*above, *path)] = ends
-        return changed
+                    yield pointer_of(*above, *path), ends
 
     def tokens(self, variant: str) -> tuple[str, ...]:
         """The path to a variant's values in the configuration."""
