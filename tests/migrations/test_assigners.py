@@ -70,6 +70,22 @@ def test_no_policy_opens_it(supabase, policy):
         supabase.execute("reset role")
 
 
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+def test_nor_does_a_row_that_is_renamed_to_theirs(supabase, role):
+    supabase.execute("create policy everything on profiles using (true) with check (true)")
+    supabase.execute("create policy leave on profiles for delete using (true)")
+    supabase.execute("update profiles set config_id = %s where id = %s", [CONFIG, OTHER])
+    act_as(supabase, role)
+    supabase.execute("delete from profiles where id = %s", [USER])
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f"{role} may not set config_id"):
+        supabase.execute("update profiles set id = %s where id = %s", [USER, OTHER])
+    assert assigned(supabase) == {OTHER: CONFIG}
+    supabase.execute("update profiles set config_id = null")
+    act_as(supabase, role)
+    supabase.execute("update profiles set id = %s where id = %s", [USER, OTHER])
+    assert assigned(supabase) == {USER: None}
+
+
 def test_a_user_does_not_take_an_assignment_away_either(supabase):
     supabase.execute("update profiles set config_id = %s", [CONFIG])
     act_as(supabase, "authenticated")
