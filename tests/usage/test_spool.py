@@ -55,6 +55,20 @@ def test_a_batch_that_finds_no_room_leaves_nothing_of_itself(spool, rows):
         assert claimed == [rows[0], rows[2]]
 
 
+def test_a_refused_line_that_finds_no_room_leaves_nothing_of_itself(spool):
+    """Half of it would take the next one with it: the two would be one line that is no JSON."""
+    spool.refuse("first", "its reason")
+    path = spool.folder / "refused.jsonl"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size * 3 // 2, before[1]))
+    try:
+        spool.refuse("second", "its reason")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    spool.refuse("third", "its reason")
+    assert [json.loads(line)["line"] for line in path.read_text().splitlines()] == ["first", "third"]
+
+
 def test_the_oldest_file_is_first_and_one_that_is_still_empty_is_left_alone(spool, rows):
     """Its owner has made it and not locked it yet: deleted now, what is written into it would be lost."""
     for row in rows:

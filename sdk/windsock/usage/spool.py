@@ -70,13 +70,9 @@ class Spool:
                 raise OSError(f"the folder {self.folder} holds {size} bytes of {self.max_bytes} allowed")
             if self._fd is None:
                 self._fd = self._open()
-            start = os.lseek(self._fd, 0, os.SEEK_END)
-            try:
+            with _whole(self._fd) as start:
                 _write_all(self._fd, data)
                 os.fsync(self._fd)
-            except OSError:
-                os.ftruncate(self._fd, start)
-                raise
             if start + len(data) > _FILE_BYTES:
                 self._close()
 
@@ -146,7 +142,8 @@ class Spool:
                 path.replace(self.folder / _REFUSED_BEFORE)
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _CAREFUL, 0o600)
             try:
-                _write_all(fd, f"{entry}\n".encode("utf-8", "backslashreplace"))
+                with _whole(fd):
+                    _write_all(fd, f"{entry}\n".encode("utf-8", "backslashreplace"))
             finally:
                 os.close(fd)
         except OSError as error:
@@ -230,6 +227,17 @@ def _modified(path: Path) -> float:
         return path.lstat().st_mtime
     except FileNotFoundError:
         return 0.0
+
+
+@contextmanager
+def _whole(fd: int) -> Iterator[int]:
+    """Give a file's end, where the block adds something; if the disk refuses a part, nothing of it stays."""
+    end = os.lseek(fd, 0, os.SEEK_END)
+    try:
+        yield end
+    except OSError:
+        os.ftruncate(fd, end)
+        raise
 
 
 def _write_all(fd: int, data: bytes) -> None:
