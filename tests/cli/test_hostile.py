@@ -251,6 +251,8 @@ def test_the_projects_own_file(folder, name):
         b"tool = 1\n",
         b"a = " + b"9" * 100_000,
         b".".join([b"a"] * 50_000) + b" = 1",
+        b".".join([b'"a \\" b"'] * 50_000) + b" = 1",
+        b"[" + b" . ".join([b"' = '"] * 50_000) + b"]",
     ):
         (folder / name).write_bytes(content)
         for command in (("lint",), ("check", "pyproject.toml")):

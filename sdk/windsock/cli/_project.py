@@ -40,8 +40,10 @@ Classes = Annotated[
     ),
 ]
 
-_DEEP_KEY: Final = re.compile(r"""(?<![\w"'-])(?:[\w"'-]+[ \t]*\.[ \t]*){100}""")
-"""A dotted key that would take gigabytes to parse: `tomllib` keeps each of its beginnings."""
+_TOKEN: Final = re.compile(r"""("[^"\\\n]*(?:\\.[^"\\\n]*)*"?|'[^'\n]*'?|[\w-]+|[ \t]+)|\.|#[^\n]*|[^.#]""")
+"""A token of TOML; the group is one that the parts of a dotted key are made of."""
+
+_MAX_PARTS: Final = 100
 
 
 def lint_options(enabled: Sequence[str]) -> LintOptions:
@@ -175,11 +177,24 @@ def _checked(name: str, module: ModuleType, found: object) -> type[Settings]:
     return found
 
 
+def _has_deep_key(text: str) -> bool:
+    """Whether a dotted key would take gigabytes to parse: `tomllib` keeps each of its beginnings."""
+    dots = 0
+    for token in _TOKEN.finditer(text):
+        if token[0] == ".":
+            dots += 1
+            if dots == _MAX_PARTS:
+                return True
+        elif not token[1]:
+            dots = 0
+    return False
+
+
 def _section(*names: str) -> Mapping[str, Any]:
     try:
         text = read_plain(Path("pyproject.toml")).decode()
-        if _DEEP_KEY.search(text):
-            raise ConfigurationError("pyproject.toml: a key of more than 100 parts; flatten it")
+        if _has_deep_key(text):
+            raise ConfigurationError(f"pyproject.toml: a key of more than {_MAX_PARTS} parts; flatten it")
         data: Any = tomllib.loads(text)
     except FileNotFoundError:
         return {}
