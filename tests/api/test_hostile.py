@@ -48,6 +48,18 @@ def test_a_body_of_nothing_but_mistakes_tells_the_first(client, flag_file, mista
     assert flag_file.read_bytes() == before
 
 
+def test_a_change_that_is_made_is_no_failure_where_the_mirrors_cannot_be_asked(
+    client, flag_file, connection, monkeypatch
+):
+    monkeypatch.setattr(door, "_DATABASE_SECONDS", 2.0)
+    with connection.transaction():
+        connection.execute("lock table windsock.mirrors in access exclusive mode")
+        answer = client.put(PATH, json={"count": 7})
+    assert json.loads(flag_file.read_bytes())["flags"]["thing"]["variants"]["production"]["count"] == 7
+    assert answer.status_code == 200
+    assert answer.json()["waits"] == ["whether a mirror is behind isn't known: the database didn't answer"]
+
+
 @pytest.mark.parametrize("above", [[], ["environments", "development"]], ids=["base", "environment"])
 def test_no_long_key_is_copied_for_each_wrong_value_below_it(client, flag_file, above):
     before, key = flag_file.read_bytes(), "k" * 20_000

@@ -217,6 +217,8 @@ def mirrors_behind(connection: "psycopg.Connection[Any]") -> tuple[str, ...]:
         rows = connection.execute(_queries["mirrors_behind"]).fetchall()
     except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
         return ()  # a database without mirrors, or before its last migrations
+    except psycopg.Error:  # the change is made, so it is no failure
+        return ("whether a mirror is behind isn't known: the database didn't answer",)
     return tuple(
         f"the mirror of group {group!r} was last right "
         f"{'never' if seconds is None else f'{seconds:.0f} s ago'}{f' ({trouble})' if trouble else ''}: "
