@@ -183,3 +183,18 @@ def test_no_link_is_followed(own, name, tmp_path, caplog):
     except OSError as error:
         assert re.search("symbolic links|ELOOP", str(error))  # noqa: PT017 - one of the three is replaced
     assert victim.read_text() == "[]"
+
+
+def test_a_full_disk_leaves_no_folder_that_git_would_offer(own):
+    import resource  # not on Windows, where this file is skipped
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            disk.make_private(own / "usage")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not own.exists()
+    disk.make_private(own / "usage")
+    assert (own / ".gitignore").read_text("utf-8") == "*\n"

@@ -165,9 +165,15 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _ignore_in_git(folder: Path) -> None:
+    """Have Git ignore a new folder; where the disk is too full for that, remove it again."""
     ignore = folder / ".gitignore"
-    ignore.touch(mode=0o600)
-    ignore.write_text("*\n", encoding="utf-8")
+    try:
+        ignore.touch(mode=0o600)
+        ignore.write_text("*\n", encoding="utf-8")
+    except OSError:
+        ignore.unlink(missing_ok=True)
+        folder.rmdir()
+        raise
 
 
 def _remove_abandoned(target: Path) -> None:
