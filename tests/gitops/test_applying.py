@@ -1,6 +1,7 @@
 """Applying a plan in the face of what goes wrong: all of it or nothing, and nothing outside of the folder."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,12 @@ def test_a_plan_of_another_version_is_refused():
 def test_what_is_not_a_plan_is_refused_in_a_line(data):
     with pytest.raises(PlanError, match="not a plan"):
         load(data, "plan.json")
+
+
+@pytest.mark.parametrize("name", ["path", "before", "after"])
+@pytest.mark.parametrize("value", [7, ["a"], {"a": 1}])
+def test_a_forged_plan_with_anything_else_than_text_is_no_plan(name, value):
+    step = replace(PlanStep("flagd/a.flagd.json", None, "{}", (), ()), **{name: value})
+    forged = Plan("base", "now", "nobody", (step,), ())
+    with pytest.raises(PlanError, match="this is not a plan"):
+        load(dump(forged), "plan.json")

@@ -176,6 +176,8 @@ def load(data: bytes, source: str) -> Plan:
         )
     try:
         steps = tuple(_step(step) for step in content.pop("steps"))
+        "".join([content["base"], *content["findings"]])  # raises for anything but text
+        "".join(text for step in steps for text in (step.path, step.before or "", step.after or ""))
         return Plan(**{**content, "steps": steps, "findings": tuple(content["findings"])})
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise PlanError(f"{source}: this is not a plan of `windsock plan --out`: {error}") from error
