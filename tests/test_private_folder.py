@@ -171,6 +171,19 @@ def test_who_knows_where_it_is_from_can_vouch_for_it(checked_out):
         assert len(claimed) == 1
 
 
+@pytest.mark.usefixtures("own")
+def test_a_file_of_another_user_is_not_read_whatever_its_mode(monkeypatch):
+    board = FileBoard()
+    board.exchange(Outbox(withdrawn=(WITHDRAWAL,)))
+    written, other = board.path.stat(), os.geteuid() + 1
+    monkeypatch.setattr(os, "fstat", lambda _: os.stat_result((*written[:4], other, *written[5:])))
+    message = f"(it belongs to user {other}); remove it or, if you know where it is from, run `chown {os.geteuid()} "
+    with pytest.raises(OSError, match=re.escape(message)):
+        private_folder.read_private(board.path)
+    monkeypatch.setattr(os, "fstat", lambda _: os.stat_result((*written[:4], 0, *written[5:])))
+    assert json.loads(private_folder.read_private(board.path)), "an administrator's"
+
+
 @pytest.mark.parametrize("name", ["quarantine.json", "quarantine.lock", "spool/refused.jsonl"])
 def test_no_link_is_followed(own, name, tmp_path, caplog):
     victim = tmp_path / "victim"

@@ -81,15 +81,20 @@ def read_private(path: Path) -> bytes:
 def made_here(status: os.stat_result) -> bool:
     """Whether this is a file that windsock wrote, rather than one that came with a checkout."""
     windows = not hasattr(os, "geteuid")  # it has no such bits
-    return stat.S_ISREG(status.st_mode) and (windows or stat.S_IMODE(status.st_mode) == MADE_HERE)
+    return stat.S_ISREG(status.st_mode) and (
+        windows or (stat.S_IMODE(status.st_mode) == MADE_HERE and status.st_uid in {os.geteuid(), 0})
+    )
 
 
 def not_made_here(path: Path, status: os.stat_result) -> str:
     """Say of a file that it isn't `made_here`, and what to do."""
     mode = stat.S_IMODE(status.st_mode)
+    wrong, mend = f"mode {mode:o}", f"chmod {MADE_HERE:o}"
+    if mode == MADE_HERE:
+        wrong, mend = f"it belongs to user {status.st_uid}", f"chown {os.geteuid()}"
     return (
-        f"{path} was not written by windsock here (mode {mode:o}); remove it or, if you know where "
-        f"it is from, run `chmod {MADE_HERE:o} {path}`"
+        f"{path} was not written by windsock here ({wrong}); remove it or, if you know where "
+        f"it is from, run `{mend} {path}`"
     )
 
 
