@@ -9,9 +9,10 @@ def overlay(below: Mapping[str, object], above: Mapping[str, object]) -> dict[st
     """Merge `above` over `below`: mappings merge key by key, everything else replaces."""
     merged = dict(below)
     for key, value in above.items():
-        old = merged.get(key)
         merged[key] = (
-            overlay(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+            overlay(old, value)
+            if isinstance(value, Mapping) and isinstance(old := merged.get(key), Mapping)
+            else value
         )
     return merged
 
@@ -26,11 +27,8 @@ def without(values: Mapping[str, object], path: FieldPath) -> dict[str, object]:
     """Return a copy without the value at a path, and without the mappings that this would leave empty."""
     head, *rest = path
     kept = {key: value for key, value in values.items() if key != head}
-    below = values.get(head)
-    if rest and isinstance(below, Mapping):
-        remaining = without(below, tuple(rest))
-        if remaining:
-            kept[head] = remaining
+    if rest and isinstance(below := values.get(head), Mapping) and (remaining := without(below, tuple(rest))):
+        kept[head] = remaining
     return kept
 
 

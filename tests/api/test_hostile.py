@@ -72,6 +72,16 @@ def test_no_long_key_is_copied_for_each_wrong_value_below_it(client, flag_file, 
     assert client.put(PATH, json=nest((*above, "groups", "k" * 900), ["x"])).status_code == 200
 
 
+def test_long_keys_that_the_flag_file_has_already_are_one_mistake(client, flag_file):
+    content = json.loads(flag_file.read_bytes())
+    content["flags"]["thing"]["variants"]["production"]["groups"] = {"k" * 20_000: [1] * 10_000}
+    flag_file.write_text(json.dumps(content))
+    answer = client.put(PATH, json={"count": 7})
+    assert answer.status_code == 422
+    message = "the keys that lead to a list or an object in it have more than 1,000 characters"
+    assert [each["message"] for each in answer.json()["detail"]] == [message]
+
+
 def test_a_body_that_changes_a_hundred_environments_too_much_is_refused_before_its_values_are_read(
     client, flag_file, monkeypatch
 ):

@@ -76,6 +76,21 @@ def test_each_refused_value_at_its_place(windsock, project):
     )
 
 
+def test_long_keys_above_a_list_are_one_finding_of_a_field(windsock, project):
+    project({"production": {}}, experiment={"long": {"search": {"k" * 20_000: ["x"] * 5_000}}})
+    done = windsock("check", "app:Teacher", "--format", "json")
+    assert done.returncode == 1
+    found = [
+        finding for finding in json.loads(done.stdout) if "kkk" in finding["pointer"] + finding["message"]
+    ]
+    (finding,) = found
+    assert finding["pointer"] == "/flags/teacher.experiment/variants/long/search"
+    message = (
+        "the keys that lead to a list or an object in it have more than 1,000 characters (in production)"
+    )
+    assert finding["message"].endswith(f": {message}")
+
+
 def test_an_arm_that_fits_one_environment_only(windsock, project):
     project(
         {"production": {}, "development": {"retrieval_top_k": 4}}, experiment={"many": {"rerank_top_n": 8}}

@@ -230,6 +230,7 @@ from pydantic import Field
 
 class Tutor(windsock.Settings, flag="tutor"):
     top_k: int = Field(10, ge=1, le=200)
+    tags: dict[str, list[int]] = {}
 
 class Grader(windsock.Settings, flag="grader"):
     scale: int = 5
@@ -250,7 +251,12 @@ def classes(tmp_path, monkeypatch):
         ("top_k=500", "top_k: Input should be less than or equal to 200"),
         ("top_k=many", "top_k: Input should be a valid integer"),
         ("top_k=true", "top_k: "),
+        (
+            'tags={"' + "k" * 1_001 + '": ["x"]}',
+            "settings.tags: the keys that lead to a list or an object in it have more than 1,000 characters;",
+        ),
     ],
+    ids=lambda value: value[:20],
 )
 def test_create_and_edit_check_what_they_write_against_the_class(run, ask, change, message):
     assert number(run("create", "kept", "--set", "top_k=5", "--settings", "tutoring:Tutor"))

@@ -87,6 +87,18 @@ def test_a_name_that_is_taken_is_said_above_the_form(admin):
     assert 'value="1.7"' in answer.text, "what was typed is still there"
 
 
+def test_long_keys_above_a_list_are_said_once_above_the_form(admin, connection):
+    wrong = {"f:channels": json.dumps([{"k" * 20_000: ["x"] * 2_000}])}
+    answer = admin.send("/profile/plan", name="warm", active="1", **wrong)
+    assert answer.status_code == 422
+    message = (
+        "settings.channels: the keys that lead to a list or an object in it have more than 1,000 characters"
+    )
+    assert answer.text.count(message) == answer.text.count("the keys that lead to") == 1
+    assert admin.send("/profile/apply", name="warm", active="1", **wrong).status_code == 422
+    assert said(connection) == {"temperature": 1.1}
+
+
 def test_an_empty_field_says_nothing(admin, connection):
     form = {"name": "warm", "active": "1", "f:temperature": "", "f:greeting": '""'}
     plan = admin.send("/profile/plan", **form).text

@@ -1,5 +1,6 @@
 """What is published of a database: whole readings, changes, and what is held back."""
 
+import json
 import logging
 import random
 import uuid
@@ -151,6 +152,7 @@ def test_hostile_settings_and_names_arrive_unchanged(world):
         '{"a": 1e400}',
         '{"a": 9007199254740993}',
         '{"a": {"$ref": "x"}}',
+        '{"a": {"' + "k" * 120_000 + '": ["x"]}}',
         '{"a": "' + "x" * 5_000_000 + '"}',
         '{"a":' * 50 + "1" + "}" * 50,
     ],
@@ -169,17 +171,27 @@ def test_a_bad_row_is_held_back_alone_and_named_once(world, messages, settings):
     assert message.endswith("its users have the defaults")
 
 
-def test_a_row_that_turns_bad_keeps_its_last_good_settings(world, messages):
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ("[]", "settings are a list, not an object"),
+        (
+            json.dumps({"tags": {"k" * 20_000: ["x"] * 5_000}}),
+            "settings.tags: the keys that lead to a list or an object in it have more than 1,000 characters",
+        ),
+    ],
+    ids=["a list", "a long key"],
+)
+def test_a_row_that_turns_bad_keeps_its_last_good_settings(world, messages, settings, reason):
     ann = world.user(world.seed)
     world.mirror().once()
-    world.execute("update app_configurations set settings = '[]'")
+    world.execute("update app_configurations set settings = %s::jsonb", settings)
     bob = world.user(world.seed)
     world.mirror().once()
     assert world.served() == {ann: SETTINGS, bob: SETTINGS}
     (message,) = messages()
     assert message == (
-        f"app_configurations {world.seed} (experimental_v1): settings are a list, not an object; "
-        f"its last good settings stay published"
+        f"app_configurations {world.seed} (experimental_v1): {reason}; its last good settings stay published"
     )
 
 

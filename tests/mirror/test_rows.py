@@ -44,6 +44,11 @@ def test_ordinary_settings_are_published(settings):
         ('{"a": 1' + "0" * 5000 + "}", "too large for a double"),
         (nested(21), "nested deeper than 20"),
         ('{"a":' * 100_000 + "1" + "}" * 100_000, "nested deeper than 20"),
+        (
+            {"a": {"k" * 1_001: [1]}},
+            "settings.a: the keys that lead to a list or an object in it have more than 1,000",
+        ),
+        ({"k" * 600: [{"l" * 600: {}}]}, f"settings.{'k' * 60}: the keys that lead to a list or an object"),
         ({"a": {"$ref": "shared"}}, r"settings\.a\.\$ref: flagd would replace"),
         (None, "settings are 5,000,000 bytes, more than the 262,144"),
     ],

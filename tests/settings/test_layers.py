@@ -1,7 +1,10 @@
 """Which layer wins, what falls with what, and how `explain` tells it."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field, field_validator
@@ -68,6 +71,77 @@ def test_what_is_refused_takes_its_content_along_and_is_reported_once() -> None:
     resolved = above_the_code({"loops": {"first": {"seconds": "long"}, "2": {"seconds": 2}}})
     assert [refusal.path for refusal in resolved.refusals] == [("loops", "first")]
     assert resolved.values["loops"] == {2: Loop(seconds=2)}
+
+
+LONG_KEYS = "the keys that lead to a list or an object in it have more than 1,000 characters"
+
+
+class Tagged(windsock.Settings, flag="tagged", extra="allow"):
+    tags: dict[str, list[int]] = {}
+    free: Any = None
+    inner: Limits = Limits()
+    count: int = 1
+    __pydantic_extra__: dict[str, list[int]]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"tags": {"k" * 997: [1]}},
+        {"tags": {"k" * 500: {"l" * 500: {}}}},
+        {"free": [{"k" * 500: [[{"l" * 500: []}]]}]},
+        {"inner": {"k" * 996: {}}},
+        {"k" * 1_001: [1]},
+    ],
+    ids=["a mapping", "two keys", "anything", "a model", "an extra field"],
+)
+def test_a_field_with_too_long_keys_above_a_list_falls_as_a_whole(values: dict[str, object]) -> None:
+    declaration = Tagged.__windsock__.declaration
+    merged = merge_layers(declaration, [Layer(Origin("base"), {**values, "count": 7})])
+    (field,) = values
+    assert [(refusal.path, refusal.message) for refusal in merged.refusals] == [((field,), LONG_KEYS)]
+    assert merged.values["count"] == 7
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"tags": {"k" * 996: [1]}}, {"free": {"k" * 9_000: 1}}, {"k" * 1_000: [1]}],
+    ids=["the longest", "above a number", "an extra field"],
+)
+def test_keys_up_to_the_bound_and_those_of_plain_values_are_accepted(values: dict[str, object]) -> None:
+    assert not merge_layers(Tagged.__windsock__.declaration, [Layer(Origin("base"), values)]).refusals
+
+
+READS_BELOW_A_LONG_KEY = """
+import resource, sys
+import windsock
+
+class Tagged(windsock.Settings, flag="tagged"):
+    tags: dict[str, list[int]] = {"ours": [1]}
+    count: int = 1
+
+windsock.start(flags=sys.argv[1], usage=False)
+size = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmData"))
+resource.setrlimit(resource.RLIMIT_DATA, (size * 1024 + (64 << 20),) * 2)
+read = Tagged.for_user("ann")
+print(read.tags, read.count)
+windsock.stop()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="its limits of memory")
+def test_no_long_key_in_a_flag_file_is_copied_for_each_wrong_value_below_it(tmp_path: Path) -> None:
+    values = {"tags": {"k" * 20_000: ["x"] * 5_000}, "count": 7}
+    write_flags(tmp_path / "a.flagd.json", {"tagged": object_flag({"all": values}, "all")})
+    done = subprocess.run(
+        [sys.executable, "-c", READS_BELOW_A_LONG_KEY, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "{'ours': [1]} 7\n", done.stderr[-500:]
+    assert done.stderr.count(LONG_KEYS) == 1
 
 
 def test_a_layer_of_which_nothing_counts_is_not_applied() -> None:

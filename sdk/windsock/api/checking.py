@@ -17,6 +17,7 @@ from windsock.flags.values import MOST_EXACT
 from windsock.lint.linter import Level, lint
 from windsock.nested import overlay
 from windsock.settings.declaration import Declaration, jsonable
+from windsock.settings.flag_input import LONG_KEYS, LONGEST_PATH, longest_path
 from windsock.text import MASK, UNSTORABLE, mask_passwords
 
 _ENVIRONMENT: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
@@ -31,9 +32,6 @@ _MOST_ENVIRONMENTS: Final = 100
 
 _DEEPEST: Final = 20
 """Maximum nesting of a value; much deeper objects fail over gRPC."""
-
-_LONGEST_PATH: Final = 1_000
-"""Characters of the keys above a list or an object; pydantic copies them for each wrong value below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +148,9 @@ def _misfits(declaration: Declaration, configuration: Configuration) -> Iterator
 
 def _invalid(declaration: Declaration, values: Values) -> Iterator[tuple[tuple[str, ...], str]]:
     whole = overlay({name: jsonable(value) for name, value in declaration.defaults.items()}, values)
+    if longest_path(whole) > LONGEST_PATH:
+        yield (), LONG_KEYS
+        return
     settings_class: type[BaseModel] = declaration.settings_class
     try:
         # not the class's own `__init__`, which reads the environment
@@ -194,8 +195,8 @@ def _unfit(declaration: Declaration, values: Values, above: tuple[str, ...]) -> 
 def _unportable(value: JsonValue, at: tuple[str | int, ...]) -> Iterator[Mistake]:
     if len(at) > _DEEPEST:
         yield Mistake(pointer_of(*at), f"deeper than {_DEEPEST} levels, which some readers refuse")
-    elif isinstance(value, Mapping | list) and sum(len(str(key)) for key in at) > _LONGEST_PATH:
-        yield Mistake(pointer_of(*at), f"the keys that lead here have more than {_LONGEST_PATH} characters")
+    elif isinstance(value, Mapping | list) and sum(len(str(key)) for key in at) > LONGEST_PATH:
+        yield Mistake(pointer_of(*at), f"the keys that lead here have more than {LONGEST_PATH} characters")
     elif isinstance(value, Mapping):
         for key, below in value.items():
             yield from _unportable(key, (*at, key))

@@ -7,6 +7,7 @@ from windsock.errors import ConfigurationError
 from windsock.mirror.documents import Profile
 from windsock.mirror.rows import ConfigurationRow, HeldBackError, read_profile, read_settings
 from windsock.settings.declaration import Declaration
+from windsock.settings.flag_input import LONG_KEYS
 from windsock.settings.layers import Layer, Origin
 from windsock.settings.laying import merge_layers
 from windsock.settings.settings import Settings
@@ -34,6 +35,8 @@ def faults(
     except HeldBackError as error:
         if settings:
             yield "", str(error)
+        if LONG_KEYS in str(error):  # the classes would say it again
+            return
     for each in declarations:
         part = part_of(settings, each, declarations)
         found = list(each.unknown(part))

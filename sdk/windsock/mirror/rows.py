@@ -10,6 +10,7 @@ from itertools import chain
 from windsock.flags.values import MOST_EXACT, kind
 from windsock.mirror.documents import Profile
 from windsock.mirror.id_lists import IdList, IdTally, json_text
+from windsock.settings.flag_input import LONG_KEYS, LONGEST_PATH, longest_path
 from windsock.settings.place import fingerprint
 
 MAX_SETTINGS_BYTES = (
@@ -207,6 +208,9 @@ def read_settings(row: ConfigurationRow) -> dict[str, object]:
         raise HeldBackError("settings hold a number too large for a double") from error
     if not isinstance(settings, dict):
         raise HeldBackError(f"settings are {kind(settings)}, not an object")
+    for name, value in settings.items():
+        if longest_path({name: value}) > LONGEST_PATH:
+            raise HeldBackError(f"settings.{name[:60]}: {LONG_KEYS}")
     for problem in _problems(settings, "settings", 1):
         raise HeldBackError(problem)
     return settings

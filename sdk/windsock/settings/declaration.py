@@ -12,7 +12,7 @@ from windsock.errors import DeclarationError
 from windsock.flag_names import EXPERIMENT, PROFILE, checked_flag
 from windsock.logs import get_logger
 from windsock.nested import FieldPath
-from windsock.settings.flag_input import NO_BOOLEAN, NO_NUMBER, complaints
+from windsock.settings.flag_input import LONG_KEYS, NO_BOOLEAN, NO_NUMBER, complaints
 from windsock.settings.layers import masked, plain
 from windsock.settings.shapes import fields_of
 from windsock.text import MASK, mask_passwords, printable
@@ -73,8 +73,11 @@ class Declaration:
 
     def unknown(self, values: Mapping[str, object]) -> Iterable[tuple[FieldPath, str]]:
         """The flag's keys that match no field, including those inside nested models."""
-        found = complaints(self.settings_class, values, self.code)
-        return ((path, message) for path, message in found if message not in {NO_BOOLEAN, NO_NUMBER})
+        return (
+            (path, message)
+            for path, message in complaints(self.settings_class, values, self.code)
+            if message not in {NO_BOOLEAN, NO_NUMBER, LONG_KEYS}
+        )
 
     def is_secret(self, path: FieldPath) -> bool:
         """Whether the field at the head of `path` holds a secret."""

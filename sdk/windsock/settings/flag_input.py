@@ -1,7 +1,7 @@
 """Translate flag values, which are by field name, into the input that pydantic reads."""
 
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Final
 
 from windsock.nested import FieldPath, nest, overlay
@@ -26,6 +26,11 @@ FIXED = "fixed: a profile or an experiment cannot set it; the base flag and the 
 NO_BOOLEAN = "Input should be a number, not a boolean"
 NO_NUMBER = "Input should be a boolean, not a number"
 
+LONGEST_PATH: Final = 1_000
+"""Characters of the keys above a list or an object; pydantic copies them for each wrong value below."""
+
+LONG_KEYS = f"the keys that lead to a list or an object in it have more than {LONGEST_PATH:,} characters"
+
 EVERY = "*"
 """With null, this key removes every other key of a mapping."""
 
@@ -45,8 +50,8 @@ def to_input(kind: Any, values: Mapping[str, object], default: object = None) ->
         if field is None:
             result[name] = value
             continue
-        path = tuple(map(str, field.written))
-        result = overlay(result, nest(path, _input(field.shape, value, getattr(default, name, None))))
+        read = _input(field.shape, value, getattr(default, name, None))
+        result = overlay(result, nest(tuple(map(str, field.written)), read))
     return result
 
 
@@ -57,14 +62,14 @@ def with_removals(kind: Any, values: Mapping[str, object]) -> dict[str, object]:
 
 
 def _removals(shape: Shape, value: object) -> object:
-    if not isinstance(value, Mapping):
-        return value
-    if (model := shape.model_for(value)) is not None:
-        return with_removals(model, value)
-    if (values := shape.values) is not None:
-        return {
-            key: REMOVED if _removes(values, each) else _removals(values, each) for key, each in value.items()
-        }
+    if isinstance(value, Mapping):
+        if (model := shape.model_for(value)) is not None:
+            return with_removals(model, value)
+        if (values := shape.values) is not None:
+            return {
+                key: REMOVED if _removes(values, each) else _removals(values, each)
+                for key, each in value.items()
+            }
     return value
 
 
@@ -89,8 +94,22 @@ def _removes(values: Shape, value: object) -> bool:
     return value is None and not values.optional and not any(member.kind is Any for member in values.members)
 
 
+def longest_path(value: object) -> int:
+    """The most characters that the keys above a list or an object in a JSON value have together."""
+    found: list[tuple[int, Any]] = [(0, value)]
+    for above, each in found:  # which grows meanwhile: recursion would need a service's stack
+        below = each.items() if isinstance(each, Mapping) else zip(repeat(""), each)
+        found += [(above + len(str(key)), value) for key, value in below if isinstance(value, (dict, list))]
+    return max(above for above, _ in found)
+
+
 def complaints(
-    kind: Any, values: Mapping[str, object], default: object = None, *, tuned: bool = False
+    kind: Any,
+    values: Mapping[str, object],
+    default: object = None,
+    *,
+    tuned: bool = False,
+    above: FieldPath = (),
 ) -> Iterator[tuple[FieldPath, str]]:
     """List a flag's values that no field accepts or that this flag must not set.
 
@@ -99,21 +118,18 @@ def complaints(
         values: The flag's values for it, by field name.
         default: The code default that they may be laid over.
         tuned: Whether the flag is a profile or an experiment, which must not set fixed fields.
+        above: The path of the values, if the model is nested.
     """
-    yield from _of_model(kind, values, (), default, tuned=tuned)
-
-
-def _of_model(
-    kind: Any, values: Mapping[str, object], above: FieldPath, default: object, *, tuned: bool
-) -> Iterator[tuple[FieldPath, str]]:
     fields = fields_of(kind)
-    extra = getattr(kind, "model_config", {}).get("extra") == "allow"
     for name, value in values.items():
         path = (*above, str(name))
         field = fields.get(name)
-        if field is None:
-            if not extra:
-                yield path, f"{kind.__name__} has no such field{did_you_mean(str(name), list(fields))}"
+        if field is None and getattr(kind, "model_config", {}).get("extra") != "allow":
+            yield path, f"{kind.__name__} has no such field{did_you_mean(str(name), list(fields))}"
+        elif not above and longest_path({name: value}) > LONGEST_PATH:
+            yield path, LONG_KEYS
+        elif field is None:
+            continue
         elif not all(isinstance(step, str) for step in field.written):
             yield path, "its alias is a path into a list, which a flag cannot write"
         elif tuned and field.fixed:
@@ -129,14 +145,20 @@ def _of_value(
     if isinstance(value, Mapping):
         model = shape.model_for(value, default)
         if model is not None:
-            yield from _of_model(model, value, path, default, tuned=tuned)
+            yield from complaints(model, value, default, tuned=tuned, above=path)
         elif (values := shape.values) is not None:
             defaults = default if isinstance(default, Mapping) else {}
             for key, each in value.items():
                 yield from _of_value(values, each, (*path, str(key)), defaults.get(key), tuned=tuned)
     elif isinstance(value, list) and (items := shape.items) is not None:
-        found = (message for each in value for _, message in _of_value(items, each, path, None, tuned=tuned))
-        yield from ((path, message) for message in islice(found, 1))  # a list is dropped as a whole
+        yield from islice(  # a list is dropped as a whole
+            (
+                (path, message)
+                for each in value
+                for _, message in _of_value(items, each, path, None, tuned=tuned)
+            ),
+            1,
+        )
     elif (message := _confused(shape, value)) is not None:
         yield path, message
 
@@ -144,8 +166,7 @@ def _of_value(
 def _confused(shape: Shape, value: object) -> str | None:
     """Detect values that pydantic would convert: a boolean for a number, or a number for a boolean."""
     if isinstance(value, bool):
-        wrong = shape.takes_numbers and not shape.takes_booleans
-        return NO_BOOLEAN if wrong else None
+        return NO_BOOLEAN if shape.takes_numbers and not shape.takes_booleans else None
     if isinstance(value, int | float) and shape.takes_booleans and not shape.takes_numbers:
         return NO_NUMBER
     return None
