@@ -61,12 +61,13 @@ def test_a_signed_in_user_does_not_choose_their_configuration(supabase, role, st
 @pytest.mark.parametrize("policy", ["using (true) with check (true)", "using (true)"])
 def test_no_policy_opens_it(supabase, policy):
     supabase.execute(f"create policy everything on profiles {policy}")
+    supabase.execute("delete from profiles where id = %s", [OTHER])
     for role in ("anon", "authenticated"):
         act_as(supabase, role)
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f"{role} may not set config_id"):
             supabase.execute("update profiles set config_id = %s", [CONFIG])
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f"{role} may not set config_id"):
-            supabase.execute("insert into profiles (id, config_id) values (gen_random_uuid(), %s)", [CONFIG])
+            supabase.execute("insert into profiles (id, config_id) values (%s, %s)", [OTHER, CONFIG])
         supabase.execute("reset role")
 
 
@@ -84,6 +85,35 @@ def test_nor_does_a_row_that_is_renamed_to_theirs(supabase, role):
     act_as(supabase, role)
     supabase.execute("update profiles set id = %s where id = %s", [USER, OTHER])
     assert assigned(supabase) == {USER: None}
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+@pytest.mark.parametrize(
+    ("body", "statement"),
+    [
+        ("new.id := auth.uid()", "insert into profiles (id, config_id) values ('{other}', '{config}')"),
+        ("new.id := auth.uid()", "update profiles set username = 'x' where id = '{other}'"),
+        (
+            "new.config_id := new.username",
+            "insert into profiles (id, username) values ('{user}', '{config}')",
+        ),
+        ("new.config_id := null", "update profiles set username = 'x'"),
+    ],
+)
+def test_nor_does_a_trigger_of_the_application_that_comes_last(supabase, role, body, statement):
+    """Triggers before a change run in the order of their names, and each may change the row."""
+    supabase.execute("create policy everything on profiles using (true) with check (true)")
+    supabase.execute("update profiles set config_id = %s where id = %s", [CONFIG, OTHER])
+    supabase.execute("delete from profiles where id = %s", [USER])
+    supabase.execute(
+        f"create function change() returns trigger language plpgsql as $$ begin {body}; return new; end $$;"
+        "create trigger zz_last before insert or update on profiles for each row execute function change()"
+    )
+    act_as(supabase, role)
+    supabase.execute("select set_config('request.jwt.claim.sub', %s, false)", [USER])
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f"{role} may not set config_id"):
+        supabase.execute(statement.format(config=CONFIG, user=USER, other=OTHER))
+    assert assigned(supabase) == {OTHER: CONFIG}
 
 
 def test_a_user_does_not_take_an_assignment_away_either(supabase):
