@@ -70,8 +70,8 @@ COMMANDS = [
 ]  # fmt: skip
 
 
-def checked(folder: Path, command: tuple[str, ...], patience: float = 120) -> None:
-    """Run one command; the system ends it beyond its bounds of processor time and memory."""
+def checked(folder: Path, command: tuple[str, ...], patience: float = 120) -> str:
+    """What one command says; the system ends it beyond its bounds of processor time and memory."""
     bounds = f"ulimit -t {SECONDS} -d {MEGABYTES * 1024}"
     process = subprocess.Popen(
         ["bash", "-c", f'{bounds}; exec "$@"', "bash", WINDSOCK, *command], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -88,6 +88,7 @@ def checked(folder: Path, command: tuple[str, ...], patience: float = 120) -> No
     assert "Traceback" not in said, (command, said[-500:])
     assert all(line.isprintable() for line in said.replace("\t", " ").split("\n")), command
     assert not (folder / "pwned").exists()
+    return said
 
 
 @pytest.fixture
@@ -267,3 +268,28 @@ def test_a_population(folder, write):
         path = folder / f"users{number}.csv"
         path.write_bytes(content)
         checked(folder, ("plan", "--users", path.name))
+
+
+POPULATIONS = {
+    "2 million cells in one row.csv": b"x," * 2_000_000,
+    "50,000 columns.csv": b",".join(b"c%d" % each for each in range(50_000)) + b"\n",
+    "50,000 columns of a user.csv": b"id" + b"".join(b",c%d" % each for each in range(50_000)) + b"\nu" + b",1" * 50_000 + b"\n",
+    "1,000 columns of 20,000 users.csv": b"id" + b"".join(b",c%d" % each for each in range(1_000)) + (b"\nu" + b",1" * 1_000) * 20_000,
+    "lists 100,000 deep.jsonl": b'{"id": "u", "a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n",
+    "objects 3,000 deep.jsonl": b'{"id": "u", "a": ' + b'{"a": ' * 3_000 + b"1" + b"}" * 3_000 + b"}\n",
+    "objects 20,000 deep after a user.jsonl": b'{"id": "v"}\n{"id": "u", "a": ' + b'{"a":' * 20_000 + b"1" + b"}" * 20_000 + b"}",
+    "a text that never ends.jsonl": b'{"id": "u", "a": ' + b"[" * 101 + b'"' + b'\\"' * 100_000 + b"}\n",
+    "300,000 attributes of a user.jsonl": b'{"id": "u"' + b"".join(b', "k%d": 1' % each for each in range(300_000)) + b"}\n",
+    "300 new attributes of each of 1,000 users.jsonl": b"".join(
+        b'{"id": "u"' + b"".join(b', "k%d": 1' % (user * 300 + each) for each in range(300)) + b"}\n" for user in range(1_000)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", POPULATIONS)
+def test_a_population_of_any_shape(folder, write, name):
+    write({"f": boolean({"fractional": [["on", 1], ["off", 1]]})})
+    (folder / name).write_bytes(POPULATIONS[name])
+    said = checked(folder, ("plan", "--users", name))
+    assert len(said) < 2_000, "a message that a person can read"

@@ -55,6 +55,25 @@ def test_more_than_one_batch_in_the_files_order(tmp_path):
     assert len(users(population)) == 25_000, "it can be read again"
 
 
+def test_fewer_users_of_a_wide_file_are_held_at_once(tmp_path):
+    path = tmp_path / "users.csv"
+    names = [f"c{number}" for number in range(1_000)]
+    lines = (",".join([str(user), *["1"] * 1_000]) for user in range(2_500))
+    path.write_text("\n".join([",".join(["id", *names]), *lines]))
+    batches = [len(batch) for batch in from_file(path, "production").batches()]
+    assert max(batches) < 1_000
+    read = users(from_file(path, "production"))
+    assert [each["targetingKey"] for each in read] == [str(user) for user in range(2_500)]
+
+
+def test_brackets_in_text_nest_nothing(tmp_path):
+    path = tmp_path / "users.jsonl"
+    path.write_text(
+        '{"id": "a", "x": "' + '\\"[{' * 200 + '"}\n' + '{"id": "b", "x": [' + "[1]," * 200 + "[1]]}\n"
+    )
+    assert [each["targetingKey"] for each in users(from_file(path, "production"))] == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "key", "refusal"),
     [

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
@@ -16,9 +16,10 @@ from windsock.flagfiles.files import DEFAULT_FOLDER, read_files
 from windsock.flagfiles.sets import flag_set
 from windsock.flags import FlagSet, JsonValue
 from windsock.flags.operations import operations
+from windsock.plain_files import open_plain
 from windsock.postgres.migrations import connect
 from windsock.postgres.queries import load_queries
-from windsock.text import count, one_line
+from windsock.text import count, one_line, printable
 from windsock.variables import user_id_key
 
 if TYPE_CHECKING:
@@ -27,6 +28,18 @@ if TYPE_CHECKING:
 BATCH: Final = 10_000
 """Users held in memory at once."""
 
+CELLS: Final = 1_000_000
+"""Values held in memory at once, so fewer users of a wide file."""
+
+MEMORY: Final = "800MB"
+"""What DuckDB may use: a Parquet file of millions of users in one row group takes half of it."""
+
+LINE: Final = 256 * 1024
+"""The longest line of a JSONL file, in bytes. DuckDB's time grows with the square of a user's attributes."""
+
+DEPTH: Final = 100
+"""How deep a user's attributes may be nested: DuckDB recurses, and crashes some thousand levels deep."""
+
 SAMPLES: Final = 5
 """Users named for each move; ``--who`` writes the whole list."""
 
@@ -34,6 +47,7 @@ Context = Mapping[str, object]
 
 MADE_UP: Final = 10_000
 _POSTGRES: Final = ("postgresql://", "postgres://")
+_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|$)|[\[{}\]]', re.DOTALL)
 _KEYS: Final = ("targetingKey", "targeting_key", "user_id", "id")
 _READERS: Final = {
     ".csv": "read_csv(?, header = true, types = {key})",
@@ -223,12 +237,14 @@ def from_file(path: Path, environment: str, key: str | None = None) -> Populatio
             f"--users: a population is a file in {', '.join(_READERS)}, mirror, usage, or postgresql://…"
         )
     check_plain(path)
+    if path.suffix in {".jsonl", ".ndjson"}:
+        _check_lines(path)
     columns = _columns(path)
     column = key if key is not None else next((name for name in _KEYS if name in columns), "")
     if column not in columns:
+        listed = printable(", ".join(columns), 300)
         raise ConfigurationError(
-            f"{path}: no column {column or 'with the targeting key'}; it has {', '.join(columns)}: "
-            "name one with --key"
+            f"{path}: no column {column or 'with the targeting key'}; it has {listed}: name one with --key"
         )
 
     def batches() -> Iterator[Sequence[Context]]:
@@ -247,6 +263,22 @@ def from_file(path: Path, environment: str, key: str | None = None) -> Populatio
     return Population(f"the users of {path}", batches)
 
 
+def _check_lines(path: Path) -> None:
+    with open_plain(path) as file:
+        for number, line in enumerate(iter(lambda: file.readline(LINE + 1), b""), 1):
+            if len(line) > LINE:
+                raise UnreachableError(f"{path}:{number}: this line is longer than {LINE // 1024} KiB")
+            if line.count(b"[") + line.count(b"{") > DEPTH and _deepest(line) > DEPTH:
+                raise UnreachableError(
+                    f"{path}:{number}: a user's attributes are nested more than {DEPTH} deep"
+                )
+
+
+def _deepest(line: bytes) -> int:
+    steps = (1 if each in b"[{" else -1 for each in _BRACKETS.findall(line) if len(each) == 1)
+    return max(accumulate(steps), default=0)
+
+
 def _columns(path: Path) -> list[str]:
     return [str(row[0]) for row in _query(path, "describe select * from", "").fetchall()]
 
@@ -254,9 +286,10 @@ def _columns(path: Path) -> list[str]:
 def _rows(path: Path, column: str) -> Iterator[list[tuple[object, ...]]]:
     quoted = '"' + column.replace('"', '""') + '"'
     relation = _query(path, f"select * replace (cast({quoted} as varchar) as {quoted}) from", column)
+    batch = max(1, min(BATCH, CELLS // len(relation.description)))
     while True:
         try:
-            rows = relation.fetchmany(BATCH)
+            rows = relation.fetchmany(batch)
         except _duckdb().Error as error:
             raise _unreadable(path, error) from error
         if not rows:
@@ -273,6 +306,7 @@ def _query(path: Path, select: str, column: str) -> "duckdb.DuckDBPyConnection":
     try:
         connection = module.connect()
         connection.execute("set threads = 1")  # rows in the order of the file
+        connection.execute(f"set memory_limit = '{MEMORY}'")
         answer: duckdb.DuckDBPyConnection = connection.execute(f"{select} {source}", [str(path)])
     except module.Error as error:
         raise _unreadable(path, error) from error
