@@ -129,6 +129,17 @@ def test_git_takes_nothing_in_the_tree_for_its_own_folder(git, tmp_path, monkeyp
     assert not ran.exists()
 
 
+@pytest.mark.parametrize("mode", ["160000", "120000"], ids=["submodule", "link"])
+@pytest.mark.parametrize("path", ["flags", "flags/team"])
+def test_a_folder_that_is_elsewhere_is_not_an_empty_one(git, tmp_path, mode, path):
+    git("commit", "-q", "--allow-empty", "-m", "one")
+    target = git("rev-parse", "HEAD") if mode == "160000" else git("hash-object", "-w", "--stdin")
+    git("update-index", "--add", "--cacheinfo", f"{mode},{target.strip()},flags")
+    git("commit", "-q", "-m", "two")
+    with pytest.raises(PlanError, match="flags: Git has a link or a submodule here"):
+        Repository(tmp_path).files_at("HEAD", [Path(path)])
+
+
 def test_a_link_in_git_is_not_a_flag_file(git, tmp_path):
     flag_file(tmp_path, "a.flagd.json").with_name("b.flagd.json").symlink_to("a.flagd.json")
     git("add", "-A")

@@ -175,7 +175,8 @@ class Repository:
     def _blobs(self, commit: str, path: Path) -> dict[str, str]:
         """The flag files that a path names at a commit, in order, each with the hash of its content."""
         name = path.as_posix().rstrip("/")
-        found = self._tree_entries(commit, name, f"{name}/")
+        above = () if path.is_absolute() or ".." in path.parts else map(str, path.parents[:-1])
+        found = self._tree_entries(commit, name, f"{name}/", *above)
         return {each: found[each] for each in sorted(found) if each.endswith(SUFFIXES)}
 
     def _tree_entries(self, commit: str, *names: str) -> dict[str, str]:
@@ -187,7 +188,11 @@ class Repository:
         for entry in listed.split("\0"):
             head, _, name = entry.partition("\t")
             mode, _, rest = head.partition(" ")
-            if not entry or mode == "040000" or not name.endswith(SUFFIXES):
+            # a link or a submodule in the place of a folder that was asked for, or of one above it
+            replaced = mode not in {"", "040000", *_PLAIN_FILES} and any(
+                f"{each}/".startswith(f"{name}/") for each in names
+            )
+            if not replaced and (not entry or mode == "040000" or not name.endswith(SUFFIXES)):
                 continue
             check_name(name)
             if mode not in _PLAIN_FILES:
