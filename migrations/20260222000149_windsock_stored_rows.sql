@@ -1,4 +1,5 @@
--- What is stored is judged: an application's own BEFORE trigger whose name sorts behind ours could still change a row that
+-- Whom a policy lets write other users' rows could delete their own row and give their id to one that has a configuration.
+-- And what is stored is judged now: an application's own BEFORE trigger whose name sorts behind ours could still change a row that
 -- ours had let through. An upsert needs no exception any more, because the row that it proposes isn't stored.
 create or replace function windsock.refuse_assignment() returns pg_catalog.trigger
 language plpgsql security invoker set search_path = pg_catalog, pg_temp
