@@ -140,11 +140,10 @@ def synced(monkeypatch) -> Callable[[Path], list[tuple[str, int]]]:
 
         def fsync(descriptor: int) -> None:
             status = os.fstat(descriptor)
-            noted.extend(
-                (path.name, 0 if path == folder else status.st_size)
-                for path in (folder, *folder.iterdir())
-                if path.stat().st_ino == status.st_ino
-            )
+            if folder.stat().st_ino == status.st_ino:
+                noted.append((folder.name, 0))
+            with os.scandir(folder) as entries:  # it has their inodes: other threads rename files meanwhile
+                noted.extend((each.name, status.st_size) for each in entries if each.inode() == status.st_ino)
             force(descriptor)
 
         monkeypatch.setattr(os, "fsync", fsync)

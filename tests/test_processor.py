@@ -12,6 +12,7 @@ def spin() -> None:
             pass
 
 
+@pytest.mark.slow
 def test_a_block_that_takes_longer_fails_even_if_it_catches_the_error():
     with pytest.raises(AssertionError, match=r"more than 0\.05 s of a processor"), at_most(0.05):
         spin()

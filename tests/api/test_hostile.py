@@ -82,6 +82,7 @@ def test_long_keys_that_the_flag_file_has_already_are_one_mistake(client, flag_f
     assert [each["message"] for each in answer.json()["detail"]] == [message]
 
 
+@pytest.mark.slow
 def test_a_body_that_changes_a_hundred_environments_too_much_is_refused_before_its_values_are_read(
     client, flag_file, monkeypatch
 ):
@@ -163,6 +164,7 @@ def test_a_locked_token_table_holds_up_nothing_but_the_api(app, client, connecti
     assert set(answers) == {200}
 
 
+@pytest.mark.slow
 def test_calls_do_not_wait_in_line_for_a_locked_token_table(client, database, monkeypatch):
     """Eight threads give up after three seconds each, so the last of sixty callers would wait for eighteen or so."""
     monkeypatch.setattr(door, "_PATIENCE_SECONDS", 0.1)

@@ -325,6 +325,7 @@ def test_a_file_outside_of_git_has_no_patch(tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_a_patch_of_a_large_file_is_the_change_alone(admin, folder):
     path = folder / "teacher.flagd.json"
     changed = document()

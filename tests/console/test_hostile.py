@@ -66,6 +66,7 @@ def test_odd_forms_are_answered(admin, body):
     assert answer.status_code in {403, 413, 422}
 
 
+@pytest.mark.slow
 def test_thousands_of_rows_are_pages(admin, connection, folder):
     """Of profiles, changes, requests, flags, users of one profile, its changes, withdrawn values and their errors."""
     names = ten_thousand(connection, folder)

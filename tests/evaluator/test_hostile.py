@@ -282,6 +282,7 @@ def many_in_one(depth: int) -> tuple[object, ...]:
 @pytest.mark.parametrize(
     "rule", [{"in": [1, {"var": "x"}]}, {"if": [{"in": [{"var": "x"}, ["a"]]}, "a"]}], ids=str
 )
+@pytest.mark.slow
 def test_an_attribute_larger_than_memory_is_an_error(rule: object, value: object) -> None:
     assert "at most 1,000,000 values" in str(outcome(rule, x=value).error_message)
 

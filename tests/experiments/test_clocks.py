@@ -88,6 +88,7 @@ def test_a_guardrails_week_does_not_hold_back_a_goals_day(maximum) -> None:
 
 
 @pytest.mark.parametrize("maximum", [UNITS, DURATION, None])
+@pytest.mark.slow
 def test_a_win_waits_until_the_guardrail_has_come_as_far_as_the_verdict_needs(maximum) -> None:
     days = {day: look(declared(maximum), day, revenue=0.3)[1] for day in range(2, 24)}
     better = next(day for day, each in days.items() if "Revenue is better in other" in each.sentence)

@@ -121,6 +121,7 @@ def test_a_few_requests_do_not_replace_the_past_of_everybody_else(tmp_path) -> N
     assert found.mean == pytest.approx(12.0)
 
 
+@pytest.mark.slow
 def test_the_planned_units_reach_the_power_where_most_buy_nothing(tmp_path) -> None:
     """Planned on buyers alone, the same experiment would find the effect in far fewer cases."""
     document = ON_REVENUE.replace("minimum_effect: 5%", "minimum_effect: 20%\nmaximum: {units: 9000}")

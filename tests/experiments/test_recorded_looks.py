@@ -43,6 +43,7 @@ def place(tmp_path):
     return look
 
 
+@pytest.mark.slow
 def test_each_change_that_voids_the_promise_is_said(place) -> None:
     place()
     then = read_declared(place.flags, "cheaper_model")

@@ -252,6 +252,7 @@ READ = (
 
 
 @pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.slow
 def test_a_hostile_file_is_reported_in_one_line_and_costs_little(tmp_path, name):
     hostile = HOSTILE[name]
     hostile += "\n# windsock\n" if isinstance(hostile, str) else b"\n# windsock\n"  # else nobody parses it

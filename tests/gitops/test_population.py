@@ -55,6 +55,7 @@ def test_more_than_one_batch_in_the_files_order(tmp_path):
     assert len(users(population)) == 25_000, "it can be read again"
 
 
+@pytest.mark.slow
 def test_fewer_users_of_a_wide_file_are_held_at_once(tmp_path):
     path = tmp_path / "users.csv"
     names = [f"c{number}" for number in range(1_000)]

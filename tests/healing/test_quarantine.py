@@ -189,6 +189,7 @@ windsock.stop()
 """
 
 
+@pytest.mark.slow
 def test_without_a_database_a_file_does_for_the_host(serve, tmp_path):
     provider = Provider()
     folder = serve(profiles(["ann"], reasoning_model=TYPO))

@@ -256,3 +256,21 @@ def test_where_no_role_may_bypass_row_security_policies_let_the_assigner(postgre
         ]
         owner.execute("update profiles set config_id = %s where id = %s", [CONFIG, USER])
         assert assigned(owner) == {USER: CONFIG}
+
+
+def test_an_id_may_be_a_generated_column(make_database, migrated_supabase_template):
+    """The condition of a trigger before a change can't name one."""
+    with connect(make_database()) as connection:
+        connection.execute(
+            "create table profiles"
+            " (number int, id text primary key generated always as ('u' || number::text) stored)"
+        )
+        migrate(connection, read_migrations(find_folder()))
+        connection.execute("insert into app_configurations (id, name) values (%s, 'one')", [CONFIG])
+        connection.execute("insert into profiles (number, config_id) values (1, %s), (2, null)", [CONFIG])
+        connection.execute("grant select, update on profiles to authenticated")  # the template's role
+        connection.execute("set role authenticated")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="authenticated may not set config_id"):
+            connection.execute("update profiles set number = 3 where id = 'u1'")
+        connection.execute("update profiles set number = 3 where id = 'u2'")
+        assert assigned(connection) == {"u1": CONFIG, "u3": None}

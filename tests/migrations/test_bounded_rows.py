@@ -108,6 +108,7 @@ HUGE = {
 APPLICATIONS = ("app_configurations",)  # what an application writes isn't ours to refuse
 
 
+@pytest.mark.slow
 def test_no_column_that_a_role_of_ours_may_write_takes_twenty_megabytes(database):
     """Compressed by another table first, so that it arrives small."""
     with connect(database) as owner:

@@ -260,6 +260,7 @@ def test_a_database_that_is_set_to_read_only_is_told_the_setting(empty_database,
 
 
 @pytest.mark.parametrize("limit", ["statement_timeout", "transaction_timeout"])
+@pytest.mark.slow
 def test_limits_of_the_role_for_requests_do_not_end_a_migration(empty_database, folder, limit):
     (folder / "3_slow.sql").write_text("select pg_sleep(1.5);")
     role = f"role_{uuid.uuid4().hex}"

@@ -80,6 +80,7 @@ def test_a_mirror_stays_awake_during_a_change_without_a_notification(database, a
         source.close()
 
 
+@pytest.mark.slow
 def test_a_transaction_that_stays_open_keeps_no_mirror_busy(database, application):
     source = mirror_connect(database)
     try:
@@ -100,6 +101,7 @@ def test_a_transaction_that_stays_open_keeps_no_mirror_busy(database, applicatio
         source.close()
 
 
+@pytest.mark.slow
 def test_a_change_of_many_writers_is_never_overlooked(database, application):
     """Each of four writers changes rows as fast as it can; between two sleeps nothing may be missing."""
     users = [user for (user,) in application.execute("select id from profiles")]
@@ -206,6 +208,7 @@ def test_repeated_assignments_grow_nothing_without_bound(application):
     assert history[-1] == (config,)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_assignments_of_a_user_are_thinned_within_the_mirrors_limit(application):
     """Its statements end after a minute; what looked at each pair of a user's rows took hours."""
     application.execute(

@@ -138,6 +138,7 @@ def test_a_statement_over_more_users_than_are_followed_singly_is_logged_as_any_r
     assert any_rows() == whole
 
 
+@pytest.mark.slow
 def test_many_small_removals_stop_at_the_guard_too(world, watching, messages):
     users = [world.user(world.seed) for _ in range(100)]
     watching(world.mirror())

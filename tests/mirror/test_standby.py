@@ -75,6 +75,7 @@ def test_after_missed_reports_a_standby_no_longer_believes_the_last(tmp_path, re
     assert standby.trouble(leader, "default", tmp_path, "f", 600.0) == found
 
 
+@pytest.mark.slow
 def test_the_leaders_trouble_is_the_standbys(*, world, watching, tmp_path):
     users = [world.user(world.seed) for _ in range(30)]
     leader = watching(world.mirror())
@@ -168,6 +169,7 @@ def test_a_mirror_that_was_frozen_while_it_wrote_changes_nothing_newer(world, fi
     assert not list(world.folder.glob(".*"))
 
 
+@pytest.mark.slow
 def test_mirrors_of_two_databases_in_one_folder_are_an_alarm(
     *, world, make_database, migrated_template, watching, messages, tmp_path
 ):

@@ -117,6 +117,7 @@ def test_units_that_come_and_go_are_followed(*, world, git, campaigns, watching)
     eventually(lambda: own(world) == {("c2", "k"): 2})
 
 
+@pytest.mark.slow
 def test_a_step_of_a_rollout_needs_no_change_of_the_file(*, world, git, campaigns, watching):
     campaigns("c1")
     begins = int(time.time()) + 3

@@ -574,6 +574,7 @@ def test_a_stop_ends_the_waiting(
 @needs_locks
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")
+@pytest.mark.slow
 def test_a_child_that_was_forked_meanwhile_does_not_keep_the_lock(path: Path) -> None:
     folder, end = locked_folder(), multiprocessing.get_context("fork").Event()
     with disk.locked(folder):

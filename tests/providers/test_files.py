@@ -140,6 +140,7 @@ def test_a_deleted_folder_keeps_serving_and_may_come_back(provider: FilesProvide
     assert until(lambda: value() == "green")
 
 
+@pytest.mark.slow
 def test_the_status_is_error_when_every_file_is_gone_for_long(folder: Path) -> None:
     write_flags(folder / "b.flagd.json", {"shape": flag("round")})
     provider = FilesProvider(folder, poll=0.1, grace_period=0.5)

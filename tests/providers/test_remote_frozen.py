@@ -108,6 +108,7 @@ def listening(service: SlowFlag) -> Iterator[int]:
         server.stop(None).wait()
 
 
+@pytest.mark.slow
 def test_a_slow_flag_is_a_doubt_and_no_outage() -> None:
     service = SlowFlag()
     with listening(service) as port, asking(port, deadline=1.0) as provider:

@@ -235,6 +235,7 @@ def test_a_forked_child_follows_files(path: Path) -> None:
         assert ended(old) == 3, "still red, and it says ready"
 
 
+@pytest.mark.slow
 def test_a_forked_child_follows_the_stream() -> None:
     with SyncServer(RED) as server:
         stock, windsock = stream_pair(server.port)

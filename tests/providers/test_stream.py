@@ -301,6 +301,7 @@ def test_attempts_grow_apart_and_are_spread() -> None:
 
 
 @pytest.mark.parametrize("grace", [0.0, 0.5, 60.0])
+@pytest.mark.slow
 def test_a_server_that_refuses_is_not_hammered(server: SyncServer, grace: float) -> None:
     with following(server.port, backoff=0.2, backoff_max=0.4, grace_period=grace):
         server.set(refuse="UNAVAILABLE")
