@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
+from uuid import uuid4
 
 import hypothesis
 import pytest
@@ -196,6 +197,25 @@ def empty_database(make_database) -> str:
 def database(windsock_postgres) -> str:
     """The connection string of a fresh database with every migration applied."""
     return windsock_postgres
+
+
+@pytest.fixture
+def database_encoded_in(postgres) -> Iterator[Callable[[str], str]]:
+    """Make a database without a table, of an encoding such as LATIN1; it is dropped after the test."""
+    import psycopg  # an extra
+
+    names = []
+    with psycopg.connect(postgres.url, autocommit=True) as server:
+
+        def make(encoding: str) -> str:
+            name = f"encoded_{uuid4().hex}"
+            server.execute(f"create database {name} encoding '{encoding}' locale 'C' template template0")
+            names.append(name)
+            return postgres.database_url(name)
+
+        yield make
+        for name in names:
+            server.execute(f"drop database {name} with (force)")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from openfeature import api
 
 import windsock
+from tests.full_disk import files_of_at_most
 from windsock import disk, private_folder
 from windsock.healing.boards import FileBoard
 from windsock.healing.quarantine import Outbox, Withdrawal
@@ -199,15 +200,8 @@ def test_no_link_is_followed(own, name, tmp_path, caplog):
 
 
 def test_a_full_disk_leaves_no_folder_that_git_would_offer(own):
-    import resource  # not on Windows, where this file is skipped
-
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            disk.make_private(own / "usage")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with files_of_at_most(0), pytest.raises(OSError, match="File too large"):
+        disk.make_private(own / "usage")
     assert not own.exists()
     disk.make_private(own / "usage")
     assert (own / ".gitignore").read_text("utf-8") == "*\n"

@@ -346,22 +346,16 @@ def test_who_is_forgotten_is_found_by_the_primary_key(tables, id_type):
 
 
 @pytest.mark.slow
-def test_a_name_that_the_encoding_of_the_database_lacks_hides_no_hash_of_it(postgres):
-    name = f"latin_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres.url, autocommit=True) as server:
-        server.execute(f"create database {name} encoding 'LATIN1' locale 'C' template template0")
-        try:
-            url = postgres.database_url(name)
-            with psycopg.connect(url, autocommit=True, client_encoding="utf8") as connection:
-                migrate(connection, read_migrations(find_folder()))
-                (hashed,) = stored_user_ids("用户", KEY.encode())
-                for user in (hashed, "ann"):
-                    request(connection, user, OLD)
-                assert forget(connection, {"用户", hashed})["public.usage_logs"] == 1
-                assert rows(connection, "usage_logs", "user_id") == ["ann"]
-                assert prune(connection, timedelta(days=90), ["实验"])["public.usage_logs"] == 1
-        finally:
-            server.execute(f"drop database {name} with (force)")
+def test_a_name_that_the_encoding_of_the_database_lacks_hides_no_hash_of_it(database_encoded_in):
+    url = database_encoded_in("LATIN1")
+    with psycopg.connect(url, autocommit=True, client_encoding="utf8") as connection:
+        migrate(connection, read_migrations(find_folder()))
+        (hashed,) = stored_user_ids("用户", KEY.encode())
+        for user in (hashed, "ann"):
+            request(connection, user, OLD)
+        assert forget(connection, {"用户", hashed})["public.usage_logs"] == 1
+        assert rows(connection, "usage_logs", "user_id") == ["ann"]
+        assert prune(connection, timedelta(days=90), ["实验"])["public.usage_logs"] == 1
 
 
 def test_a_service_s_role_cannot_delete_usage(run, tables, postgres):

@@ -341,17 +341,11 @@ def test_a_foreign_table_is_refused_with_what_differs(empty_database, statement,
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_JP"])
-def test_a_database_of_another_encoding_is_migrated_and_read(postgres, encoding):
-    name = f"database_{uuid.uuid4().hex}"
-    with connect(postgres.url) as server:
-        server.execute(f"create database {name} encoding '{encoding}' locale 'C' template template0")
-        try:
-            with connect(postgres.database_url(name)) as connection:
-                migrate(connection, OWN)
-                assert {each.state for each in inspect(connection, OWN)} == {MigrationState.APPLIED}
-                assert [each.name for each in profiles.summaries(connection)] == ["experimental_v1"]
-        finally:
-            server.execute(f"drop database {name}")
+def test_a_database_of_another_encoding_is_migrated_and_read(database_encoded_in, encoding):
+    with connect(database_encoded_in(encoding)) as connection:
+        migrate(connection, OWN)
+        assert {each.state for each in inspect(connection, OWN)} == {MigrationState.APPLIED}
+        assert [each.name for each in profiles.summaries(connection)] == ["experimental_v1"]
 
 
 @pytest.mark.parametrize("right", [None, "database", "schema public"])

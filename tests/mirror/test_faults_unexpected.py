@@ -78,27 +78,20 @@ def test_a_connection_that_fails_to_close_keeps_no_lead(*, world, watching, monk
 
 
 def test_text_that_is_not_utf_8_is_told_and_costs_no_connection(
-    *, postgres, make_world, watching, messages, recovered
+    *, database_encoded_in, make_world, watching, messages, recovered
 ):
     """A database without an encoding takes any bytes."""
-    name = "without_an_encoding"
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute(f"create database {name} encoding 'SQL_ASCII' locale 'C' template template0")
-        try:
-            world = make_world(_migrated(f"{postgres.database_url(name)}&client_encoding=utf8"))
-            world.user(world.seed)
-            mirror = watching(world.mirror(poll_seconds=0.1))
-            eventually(lambda: mirror.status.is_ready)
-            with world.serving():
-                with psycopg.connect(postgres.database_url(name), client_encoding="SQL_ASCII") as application:
-                    application.execute(
-                        b"insert into app_configurations (name, settings) values (E'\\xff', '{}')"
-                    )
-                eventually(lambda: "has text that can't be converted to UTF-8" in mirror.status.reason)
-            world.execute("delete from app_configurations where id <> %s", world.seed)
-            recovered(world, "invalid byte sequence")
-        finally:
-            connection.execute(f"drop database {name} with (force)")
+    url = database_encoded_in("SQL_ASCII")
+    world = make_world(_migrated(f"{url}&client_encoding=utf8"))
+    world.user(world.seed)
+    mirror = watching(world.mirror(poll_seconds=0.1))
+    eventually(lambda: mirror.status.is_ready)
+    with world.serving():
+        with psycopg.connect(url, client_encoding="SQL_ASCII") as application:
+            application.execute(b"insert into app_configurations (name, settings) values (E'\\xff', '{}')")
+        eventually(lambda: "has text that can't be converted to UTF-8" in mirror.status.reason)
+    world.execute("delete from app_configurations where id <> %s", world.seed)
+    recovered(world, "invalid byte sequence")
 
 
 def _migrated(url):

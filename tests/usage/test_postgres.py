@@ -260,26 +260,19 @@ def test_an_id_of_any_letters_is_stored(sink, ask, make_pending):
 
 
 def test_a_database_of_another_encoding_refuses_what_it_cannot_hold_and_takes_the_rest(
-    postgres, make_pending
+    database_encoded_in, make_pending
 ):
-    name = f"latin_{uuid4().hex}"
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
-        connection.execute(f"create database {name} encoding 'LATIN1' locale 'C' template template0")
-    try:
-        url = postgres.database_url(name)
-        with psycopg.connect(url, autocommit=True, client_encoding="utf8") as connection:
-            migrate(connection, read_migrations(find_folder()))
-            rows = [clean(make_pending(user_id=user)) for user in ("ann", "Zoë", "用户")]
-            sink = PostgresSink(url)
-            with pytest.raises(RowsRefusedError) as caught:
-                sink.write(rows)
-            sink.close()
-            assert [row for row, _ in caught.value.refused] == [rows[2]]
-            stored = connection.execute("select user_id from usage_logs order by 1").fetchall()
-        assert stored == [("Zoë",), ("ann",)]
-    finally:
-        with psycopg.connect(postgres.url, autocommit=True) as connection:
-            connection.execute(f"drop database {name} with (force)")
+    url = database_encoded_in("LATIN1")
+    with psycopg.connect(url, autocommit=True, client_encoding="utf8") as connection:
+        migrate(connection, read_migrations(find_folder()))
+        rows = [clean(make_pending(user_id=user)) for user in ("ann", "Zoë", "用户")]
+        sink = PostgresSink(url)
+        with pytest.raises(RowsRefusedError) as caught:
+            sink.write(rows)
+        sink.close()
+        assert [row for row, _ in caught.value.refused] == [rows[2]]
+        stored = connection.execute("select user_id from usage_logs order by 1").fetchall()
+    assert stored == [("Zoë",), ("ann",)]
 
 
 FOREIGN = {

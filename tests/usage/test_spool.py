@@ -4,13 +4,13 @@ import errno
 import fcntl
 import json
 import os
-import resource
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+from tests.full_disk import files_of_at_most
 
 from windsock.private_folder import MADE_HERE
 from windsock.usage import Spool
@@ -42,13 +42,9 @@ def test_what_is_appended_is_on_the_disk_and_so_is_its_files_name(spool, rows, s
 
 def test_a_batch_that_finds_no_room_leaves_nothing_of_itself(spool, rows):
     spool.append(rows[:1])
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (spool.size() * 3 // 2, before[1]))  # half a row more
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            spool.append(rows[1:2])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    half_a_row_more = spool.size() * 3 // 2
+    with files_of_at_most(half_a_row_more), pytest.raises(OSError, match="File too large"):
+        spool.append(rows[1:2])
     spool.append(rows[2:])
     spool.release()
     with spool.claim() as claimed:
@@ -59,12 +55,8 @@ def test_a_refused_line_that_finds_no_room_leaves_nothing_of_itself(spool):
     """Half of it would take the next one with it: the two would be one line that is no JSON."""
     spool.refuse("first", "its reason")
     path = spool.folder / "refused.jsonl"
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size * 3 // 2, before[1]))
-    try:
+    with files_of_at_most(path.stat().st_size * 3 // 2):
         spool.refuse("second", "its reason")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     spool.refuse("third", "its reason")
     assert [json.loads(line)["line"] for line in path.read_text().splitlines()] == ["first", "third"]
 

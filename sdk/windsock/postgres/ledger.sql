@@ -50,7 +50,8 @@ reset all;
 set statement_timeout = 0;
 
 -- name: lift_transaction_limit
--- An application's limit on transactions is too short as well; PostgreSQL 17 and later have it. A statement that looks first would take longer than the limit may be.
+-- An application's limit on transactions is too short as well; PostgreSQL 17 and later have it. A statement that looks
+-- first would take longer than the limit may be.
 set transaction_timeout = 0;
 
 -- name: lift_idle_limits

@@ -110,8 +110,8 @@ delete from windsock.exposures where unit in (
 delete from windsock.exposures where unit = any(%(names)s);
 
 -- name: forget_request_events
--- Events of requests that name nobody, before the requests that they name. Who calls chooses the request's id: what names another user or unit
--- stays. Those of the user's own units go below.
+-- Events of requests that name nobody, before the requests that they name. Who calls chooses the request's id: what
+-- names another user or unit stays. Those of the user's own units go below.
 delete from windsock.metric_events where user_id is null and unit is null and request_id in (
     select request_id from public.usage_logs where user_id = any(%(names)s));
 
