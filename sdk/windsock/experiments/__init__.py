@@ -4,8 +4,9 @@ Nothing here is imported by `import windsock`; the extra is `windsock[experiment
 first used, since the libraries below take more than a second to import.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from windsock.lazy import lazy_face
 
 if TYPE_CHECKING:
     from windsock.experiments.decision import Decision, decide
@@ -13,19 +14,6 @@ if TYPE_CHECKING:
     from windsock.experiments.metrics import Metric
     from windsock.experiments.planning import Power, power
     from windsock.experiments.result import Result, analyze, report, restore
-
-_HOMES = {
-    "Decision": "decision",
-    "Experiment": "documents",
-    "Metric": "metrics",
-    "Power": "planning",
-    "Result": "result",
-    "analyze": "result",
-    "decide": "decision",
-    "power": "planning",
-    "report": "result",
-    "restore": "result",
-}
 
 __all__ = [
     "Decision",
@@ -40,8 +28,18 @@ __all__ = [
     "restore",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_face(
+    __name__,
+    {
+        "Decision": "decision",
+        "Experiment": "documents",
+        "Metric": "metrics",
+        "Power": "planning",
+        "Result": "result",
+        "analyze": "result",
+        "decide": "decision",
+        "power": "planning",
+        "report": "result",
+        "restore": "result",
+    },
+)
