@@ -10,7 +10,7 @@ from windsock.experiments.statistics.continuous_looks import constant_boundary, 
 from windsock.experiments.statistics.designs import FixedHorizon
 from windsock.experiments.statistics.e_processes import event_ratio_bounds
 from windsock.experiments.statistics.effects import Columns, compare
-from windsock.experiments.statistics.group_sequential import critical_values, repeated_error
+from windsock.experiments.statistics.group_sequential import critical_values, power
 from windsock.experiments.statistics.moments import ShiftedSums, aggregates
 from windsock.experiments.statistics.planning import power_fixed
 from windsock.experiments.statistics.sample_ratio import sample_ratio_evidence
@@ -126,7 +126,8 @@ def test_obrien_fleming_bounds_by_lan_and_demets_spending() -> None:
 @pytest.mark.parametrize(("looks", "error"), [(5, 0.142), (10, 0.193), (20, 0.248)])
 def test_repeated_looks_at_1_96_err_as_armitage_mcpherson_and_rowe_say(looks, error) -> None:
     """JRSS A 132 (1969), table 2."""
-    assert repeated_error(looks, 1.96) == pytest.approx(error, abs=0.0005)
+    fractions = [(look + 1) / looks for look in range(looks)]
+    assert power(fractions, [1.96] * looks)(0.0) == pytest.approx(error, abs=0.0005)
 
 
 def test_growthbooks_welch_example() -> None:

@@ -4,7 +4,7 @@ The recursion over the density of the B-value that hasn't stopped yet is Armitag
 A 132, 1969), in the form of Jennison and Turnbull, Group Sequential Methods (2000), chapter 19.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from math import sqrt
 
@@ -28,38 +28,34 @@ def _legendre() -> tuple[Floats, Floats]:
 
 
 class _Walk:
-    """The sub-density of B at the last look, among paths that have not crossed."""
+    """The sub-density of B at the last look without a drift, among paths that have not crossed."""
 
-    def __init__(self, drift: float) -> None:
-        self._drift = drift
+    def __init__(self) -> None:
         self._time = 0.0
         self._at: Floats = np.zeros(1)
         self._mass: Floats = np.ones(1)
 
-    def crossing(self, time: float, critical: float) -> tuple[float, float]:
-        """Probability of crossing the upper and the lower boundary at the next look."""
+    def crossing(self, time: float, critical: float) -> float:
+        """Probability of crossing a boundary, the upper or the lower one, at the next look."""
         from scipy.special import ndtr  # noqa: PLC0415 - only planned looks need it
 
-        step = time - self._time
-        bound, centre = critical * sqrt(time), self._at + self._drift * step
-        upper = self._mass @ ndtr((centre - bound) / sqrt(step))
-        lower = self._mass @ ndtr((-bound - centre) / sqrt(step))
-        return float(upper), float(lower)
+        spread, bound = sqrt(time - self._time), critical * sqrt(time)
+        upper = self._mass @ ndtr((self._at - bound) / spread)
+        lower = self._mass @ ndtr((-bound - self._at) / spread)
+        return float(upper) + float(lower)
 
     def step(self, time: float, critical: float) -> None:
         """Go on to the next look, keeping the paths inside its boundaries."""
         step = time - self._time
-        bound = critical * sqrt(time)
-        low = max(-bound, self._drift * time - _TAILS * sqrt(time))
-        high = min(bound, self._drift * time + _TAILS * sqrt(time))
+        bound = min(critical, _TAILS) * sqrt(time)
         nodes, weights = _legendre()
-        at = (high + low) / 2 + nodes * (high - low) / 2
-        distance = (at[:, None] - self._at[None, :] - self._drift * step) / sqrt(step)
+        at = nodes * bound
+        distance = (at[:, None] - self._at[None, :]) / sqrt(step)
         density = np.exp(-distance * distance / 2) @ self._mass / sqrt(2 * np.pi * step)
-        self._at, self._mass, self._time = at, density * weights * (high - low) / 2, time
+        self._at, self._mass, self._time = at, density * weights * bound, time
 
     def crossed(self, drift: float) -> float:
-        """Probability of having crossed by now under another drift, for a walk that has none."""
+        """Probability that a walk with this drift has crossed by now."""
         return 1.0 - float(self._mass @ np.exp(drift * self._at - drift * drift * self._time / 2))
 
 
@@ -72,50 +68,28 @@ def obrien_fleming_spending(alpha: float, fraction: float) -> float:
     return 4 * upper_tail(upper_quantile(alpha / 4) / sqrt(min(fraction, 1.0)))
 
 
-def critical_values(
-    fractions: Sequence[float],
-    alpha: float,
-    units: Sequence[float] = (),
-    spending: Callable[[float, float], float] = obrien_fleming_spending,
-) -> list[float]:
-    """Critical values of |Z| for looks at these fractions, under a spending function.
+def critical_values(fractions: Sequence[float], alpha: float, units: Sequence[float] = ()) -> list[float]:
+    """Critical values of |Z| for looks at these fractions that spend the error as O'Brien and Fleming's do.
 
     Args:
         fractions: Fractions of units or time, whichever the error is spent by; increasing, in (0, 1].
         alpha: Two-sided error over all looks.
         units: Units at each look, increasing, if the error is spent by time (Lan and DeMets, Statistics in
             Medicine 8, 1989).
-        spending: The error to have spent, as a function of alpha and a fraction.
     """
-    walk, spent, values = _Walk(0.0), 0.0, []
+    walk, spent, values = _Walk(), 0.0, []
     times = [count / units[-1] for count in units] if units else fractions
     for time, fraction in zip(times, fractions, strict=True):
-        target = spending(alpha, fraction)
+        target = obrien_fleming_spending(alpha, fraction)
 
         def missing(critical: float, at: float = time, goal: float = target - spent) -> float:
-            return goal - sum(walk.crossing(at, critical))
+            return goal - walk.crossing(at, critical)
 
         critical = bisect(missing, 0.0, 40.0, tolerance=1e-12)
         values.append(critical)
         walk.step(time, critical)
         spent = target
     return values
-
-
-def crossing_probabilities(
-    fractions: Sequence[float], critical: Sequence[float], drift: float = 0.0
-) -> Iterator[tuple[float, float]]:
-    """Probability of stopping first at each look, above and below.
-
-    Args:
-        fractions: Increasing, in (0, 1].
-        critical: Critical value of |Z| at each look.
-        drift: The expected Z at fraction 1.
-    """
-    walk = _Walk(drift)
-    for fraction, value in zip(fractions, critical, strict=True):
-        yield walk.crossing(fraction, value)
-        walk.step(fraction, value)
 
 
 def power(fractions: Sequence[float], critical: Sequence[float]) -> Callable[[float], float]:
@@ -125,21 +99,10 @@ def power(fractions: Sequence[float], critical: Sequence[float]) -> Callable[[fl
     B(t) = x by exp(drift·x - drift²·t/2) (Cameron and Martin, Annals of Mathematics 45, 1944).
 
     Args:
-        fractions: Increasing, the last one 1.
+        fractions: Increasing, in (0, 1]. The drift is the expected Z at fraction 1.
         critical: Critical value of |Z| at each look.
     """
-    walk = _Walk(0.0)
+    walk = _Walk()
     for fraction, value in zip(fractions, critical, strict=True):
         walk.step(fraction, value)
     return walk.crossed
-
-
-def repeated_error(looks: int, critical: float) -> float:
-    """Probability of a false positive when |Z| is compared to one value at equally spaced looks.
-
-    Args:
-        looks: Number of looks.
-        critical: 1.96 gives .142, .193 and .248 at 5, 10 and 20 looks (Armitage, McPherson and Rowe 1969).
-    """
-    fractions = [(look + 1) / looks for look in range(looks)]
-    return sum(map(sum, crossing_probabilities(fractions, [critical] * looks)))
