@@ -54,4 +54,4 @@ def multiplier(alpha: float, mixture: float, *, two_sided: bool = True) -> float
     def short_of(z: float) -> float:
         return log(evidence(z, mixture, two_sided=False)) + log(alpha)
 
-    return bisect(short_of, -10.0, above(short_of, 1.0))
+    return bisect(short_of, -10.0, above(short_of))

@@ -20,6 +20,9 @@ _FINE = tuple((step + 1) / 100 for step in range(100))
 
 _STEP, _SAME = 1.06, 1e-9
 
+_POWER = 0.8
+"""The power that an effect is found with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -106,36 +109,34 @@ def _open_ended(alpha: float, units: int, looks: int) -> Callable[[float], float
     return group_sequential.power(_FINE[:looks], critical)
 
 
-def units_needed(
-    effect: float, spread: Spread, power_of: Callable[[float], float], power: float = 0.8
-) -> int:
-    """Units, over all compared arms, needed to find an effect with this power.
+def units_needed(effect: float, spread: Spread, power_of: Callable[[float], float]) -> int:
+    """Units, over all compared arms, needed to find an effect with a power of 0.8.
 
     Args:
         effect: The absolute effect to find, not zero.
         spread: The metric's spread and the allocation.
         power_of: Power as a function of the drift: a function above with alpha filled in.
-        power: In (0, 1).
+
+    Raises:
+        ValueError: The effect or the metric's standard deviation is zero.
     """
     if not effect or not spread.deviation:
         raise ValueError("the effect and the metric's standard deviation must not be zero")
-
-    def missing(drift: float) -> float:
-        return power_of(drift) - power
-
-    drift = bisect(missing, 0.0, above(missing, 1.0))
-    return ceil((drift * spread.error(1.0) / abs(effect)) ** 2)
+    return ceil((_drift_found(power_of) * spread.error(1.0) / abs(effect)) ** 2)
 
 
-def detectable(units: int, spread: Spread, power_of: Callable[[float], float], power: float = 0.8) -> float:
-    """The absolute effect that this many units find with this power; infinite without units."""
-    if units <= 0:
-        return inf
+def detectable(units: int, spread: Spread, power_of: Callable[[float], float]) -> float:
+    """The absolute effect that this many units find with a power of 0.8; infinite without units."""
+    return _drift_found(power_of) * spread.error(units) if units > 0 else inf
 
-    def missing(drift: float) -> float:
-        return power_of(drift) - power
 
-    return bisect(missing, 0.0, above(missing, 1.0)) * spread.error(units)
+def _drift_found(power_of: Callable[[float], float]) -> float:
+    """The smallest drift that is found with a power of 0.8."""
+
+    def surplus(drift: float) -> float:
+        return power_of(drift) - _POWER
+
+    return bisect(surplus, 0.0, above(surplus))
 
 
 def replay(

@@ -25,14 +25,13 @@ def bisect(function: Callable[[float], float], low: float, high: float, *, toler
     return (low + high) / 2
 
 
-def above(function: Callable[[float], float], start: float) -> float:
-    """Find a point at which an increasing function is positive, by doubling.
+def above(function: Callable[[float], float]) -> float:
+    """Find a point at which an increasing function isn't negative, by doubling from 1.
 
     Args:
-        function: Increasing, and positive somewhere above `start`.
-        start: Above zero.
+        function: Increasing, and positive somewhere above zero.
     """
-    point = start
+    point = 1.0
     while function(point) < 0:
         point *= 2
     return point

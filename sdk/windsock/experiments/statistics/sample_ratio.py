@@ -5,10 +5,11 @@ from math import exp, lgamma, log
 
 from windsock.experiments.statistics.e_processes import LARGEST_EXPONENT
 
+_CONCENTRATION = 100.0
+"""Weight of the prior around the declared shares; a larger one detects smaller mismatches."""
 
-def sample_ratio_evidence(
-    counts: Sequence[int], shares: Sequence[float], concentration: float = 100.0
-) -> float:
+
+def sample_ratio_evidence(counts: Sequence[int], shares: Sequence[float]) -> float:
     """The e-value against "units fall into arms with these shares".
 
     The Dirichlet-multinomial mixture of Lindon and Malek, Anytime-valid inference for multinomial count data
@@ -17,7 +18,6 @@ def sample_ratio_evidence(
     Args:
         counts: Units in each arm.
         shares: Declared share of each arm; each above 0, summing to 1.
-        concentration: Weight of the prior around the declared shares; larger ones detect smaller mismatches.
 
     Returns:
         At least 0; 1 if nothing was counted.
@@ -28,8 +28,8 @@ def sample_ratio_evidence(
     if len(counts) != len(shares) or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
         raise ValueError(f"shares {list(shares)} must be positive, add up to 1, and be one for each count")
     total = sum(counts)
-    value = lgamma(concentration) - lgamma(total + concentration)
+    value = lgamma(_CONCENTRATION) - lgamma(total + _CONCENTRATION)
     for count, share in zip(counts, shares, strict=True):
-        prior = concentration * share
+        prior = _CONCENTRATION * share
         value += lgamma(count + prior) - lgamma(prior) - count * log(share)
     return exp(min(value, LARGEST_EXPONENT))
