@@ -14,7 +14,8 @@ NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 MASK = "**********"
 """Shown in place of a secret; the same mask as pydantic's."""
 
-_IN_URL = re.compile(r"(?<=://)([^\s:/@?#]*:)(?!\d{1,5}(?:[/?#]|$))\S+(?=@)")
+# atomic: of a text without spaces only the first `://user:` is tried, or a long one takes minutes
+_IN_URL = re.compile(r"(?<!\S)((?>\S*?://[^\s:/@?#]*:(?!\d{1,5}(?:[/?#]|$))))\S+(?=@)")
 _IN_PAIRS = re.compile(r"((?:password|passwd|pwd)\s*=\s*)('[^']*'|[^\s&;,'\"]+)", re.IGNORECASE)
 
 

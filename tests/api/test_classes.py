@@ -125,7 +125,7 @@ def test_odd_questions_about_the_audit_are_refused(kitchen, asked, status):
     assert kitchen.get("/api/config/kettle/changes", params=asked).status_code == status
 
 
-@pytest.mark.parametrize("method", ["DELETE", "OPTIONS", "PATCH", "POST"])
+@pytest.mark.parametrize("method", ["DELETE", "HEAD", "OPTIONS", "PATCH", "POST"])
 def test_other_methods_are_told_which_there_are(kitchen, method):
     answer = kitchen.request(method, "/api/config/kettle")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, PUT")

@@ -282,3 +282,24 @@ def test_a_variant_for_other_attributes_is_not_an_environment(client, flag_file)
     assert answer.status_code == 422
     assert client.put(PATH, json={"count": 7}).status_code == 200
     assert json.loads(flag_file.read_text())["flags"]["thing"]["variants"]["vip"]["threshold"] == 0.9
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["://a:" * 50_000, "x://" * 60_000 + ":b", "://a:b@" * 35_000],
+    ids=["users", "colons", "passwords"],
+)
+def test_a_text_of_nothing_but_beginnings_of_urls_is_masked_at_once(client, text):
+    with at_most(10):  # not by looking for the end of each
+        answer = client.put(PATH, json={"name": text})
+    assert answer.status_code == 200
+    assert client.put(PATH, json={"name": "it"}).status_code == 200
+
+
+@pytest.mark.parametrize("digits", [400, 4_301, 250_000])
+def test_a_number_of_any_length_is_pointed_at(client, digits):
+    answer = client.put(PATH, content=b'{"extra": {"size": [-1' + b"0" * digits + b"]}}")
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == [
+        {"pointer": "/extra/size/0", "message": "the number is too large for a double"}
+    ]

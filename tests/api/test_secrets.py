@@ -71,3 +71,31 @@ def test_a_message_that_quotes_the_password_of_a_url_masks_it(client):
     assert answer.status_code == 422
     assert "name may not be quoted beside" in answer.text
     assert SECRET not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"name": f"postgresql://ann:{SECRET}@db/lessons"}, "/name"),
+        ({"channels": ["mail", f"host=db password={SECRET}"]}, "/channels/1"),
+        ({"extra": {"at": {"db": f"see *** redis://:{SECRET}@cache"}}}, "/extra/at/db"),
+        ({"environments": {"staging": {"name": f"smtp://ann:{SECRET}@mail"}}}, "/environments/staging/name"),
+    ],
+)
+def test_a_mask_that_comes_back_does_not_replace_the_password(client, flag_file, body, pointer):
+    assert client.put(PATH, json=body).status_code == 200
+    before = flag_file.read_bytes()
+    shown = client.get(PATH).json()
+    overrides = shown.pop("environments")
+    del shown["token"]
+    answer = client.put(PATH, json={**shown, "environments": {"staging": overrides["staging"]}})
+    assert answer.status_code == 422
+    message = "the asterisks stand for a password; leave the field out to keep it, or send the password"
+    assert {"pointer": pointer, "message": message} in answer.json()["detail"]
+    assert flag_file.read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["**********", "a\n**********\nb", "https://docs.example/**********"])
+def test_asterisks_that_mask_nothing_are_text(client, text):
+    assert client.put(PATH, json={"name": text}).status_code == 200
+    assert client.get(PATH).json()["name"] == text

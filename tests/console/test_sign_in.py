@@ -65,6 +65,15 @@ def test_an_unknown_address_is_a_page_for_those_inside(admin, address):
     assert loopback.get(f"{address}/nowhere").status_code == 303
 
 
+@pytest.mark.parametrize(
+    ("path", "status"), [("/flags/", 303), ("/api/config/teacher/", 404), ("/sign-in/", 303)]
+)
+def test_nobody_is_told_whether_an_address_exists_without_its_slash(address, path, status):
+    answer = loopback.get(f"{address}{path}", headers={"Host": "elsewhere.example"})
+    assert answer.status_code == status
+    assert answer.headers.get("location", "/sign-in?").startswith("/sign-in?")
+
+
 def test_the_cookie(address, tokens, connection):
     answer = loopback.post(f"{address}/sign-in", data={"token": tokens[Role.READER]})
     assert answer.status_code == 303

@@ -50,7 +50,7 @@ class Mistake:
 def parse(body: bytes) -> Mapping[str, JsonValue] | Mistake:
     """Read a request's body: one JSON object, each key once."""
     try:
-        parsed = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_each_once)
+        parsed = json.loads(body, parse_int=_whole, parse_constant=_no_constant, object_pairs_hook=_each_once)
     except RecursionError:  # Python's own message differs between versions
         return Mistake("", "the request is nested too deep")
     except ValueError as error:
@@ -211,6 +211,8 @@ def _unportable(value: JsonValue, at: tuple[str | int, ...]) -> Iterator[Mistake
 def _unportable_scalar(value: JsonValue) -> str | None:
     if isinstance(value, str) and UNSTORABLE.search(value):
         return "text can't contain the character U+0000 or half a surrogate pair"
+    if isinstance(value, str) and MASK in value and MASK in mask_passwords(value.replace(MASK, "x")):
+        return "the asterisks stand for a password; leave the field out to keep it, or send the password"
     if isinstance(value, float) and not math.isfinite(value):
         return "the number is too large for a double"
     if isinstance(value, int) and abs(value) > MOST_EXACT:
@@ -230,6 +232,11 @@ def _no_environment(name: str, current: Configuration) -> str | None:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _whole(digits: str) -> int | float:
+    """A whole number, or infinity: Python refuses to read thousands of digits."""
+    return int(digits) if len(digits) < 400 else float(digits)
 
 
 def _each_once(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:

@@ -113,7 +113,7 @@ def _add(router: APIRouter, api: Api, rates: Rates) -> None:
     router.add_api_route(api.path, _not_allowed, methods=_OTHERS, include_in_schema=False)
 
 
-_OTHERS: Final = ["DELETE", "OPTIONS", "PATCH", "POST", "TRACE"]
+_OTHERS: Final = ["DELETE", "HEAD", "OPTIONS", "PATCH", "POST", "TRACE"]
 
 
 async def _not_allowed() -> None:

@@ -36,7 +36,14 @@ def application(console: Console) -> FastAPI:
         yield
         door.close()
 
-    app = FastAPI(title="windsock", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="windsock",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # it answers strangers, with whatever host they name
+    )
     app.add_middleware(SecureHeaders)
     app.add_route("/health", _health, include_in_schema=False)
     app.add_route("/console.css", _style, include_in_schema=False)
