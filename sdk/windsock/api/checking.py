@@ -17,7 +17,7 @@ from windsock.flags.values import MOST_EXACT
 from windsock.lint.linter import Level, lint
 from windsock.nested import overlay
 from windsock.settings.declaration import Declaration, jsonable
-from windsock.settings.flag_input import LONG_KEYS, LONGEST_PATH, longest_path
+from windsock.settings.flag_input import LONG_KEYS, LONGEST_PATH, has_long_keys
 from windsock.text import MASK, UNSTORABLE, mask_passwords
 
 _ENVIRONMENT: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
@@ -148,7 +148,7 @@ def _misfits(declaration: Declaration, configuration: Configuration) -> Iterator
 
 def _invalid(declaration: Declaration, values: Values) -> Iterator[tuple[tuple[str, ...], str]]:
     whole = overlay({name: jsonable(value) for name, value in declaration.defaults.items()}, values)
-    if longest_path(whole) > LONGEST_PATH:
+    if has_long_keys(whole):
         yield (), LONG_KEYS
         return
     settings_class: type[BaseModel] = declaration.settings_class

@@ -10,7 +10,7 @@ from itertools import chain
 from windsock.flags.values import MOST_EXACT, kind
 from windsock.mirror.documents import Profile
 from windsock.mirror.id_lists import IdList, IdTally, json_text
-from windsock.settings.flag_input import LONG_KEYS, LONGEST_PATH, longest_path
+from windsock.settings.flag_input import LONG_KEYS, has_long_keys
 from windsock.settings.place import fingerprint
 
 MAX_SETTINGS_BYTES = (
@@ -209,7 +209,7 @@ def read_settings(row: ConfigurationRow) -> dict[str, object]:
     if not isinstance(settings, dict):
         raise HeldBackError(f"settings are {kind(settings)}, not an object")
     for name, value in settings.items():
-        if longest_path({name: value}) > LONGEST_PATH:
+        if has_long_keys({name: value}):
             raise HeldBackError(f"settings.{name[:60]}: {LONG_KEYS}")
     for problem in _problems(settings, "settings", 1):
         raise HeldBackError(problem)

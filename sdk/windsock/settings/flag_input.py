@@ -35,7 +35,7 @@ EVERY = "*"
 """With null, this key removes every other key of a mapping."""
 
 
-def to_input(kind: Any, values: Mapping[str, object], default: object = None) -> dict[str, object]:
+def to_input(kind: Any, values: Mapping[str, object], default: object) -> dict[str, object]:
     """Turn field names into the keys that pydantic reads, at any depth where the model is known.
 
     Args:
@@ -94,19 +94,19 @@ def _removes(values: Shape, value: object) -> bool:
     return value is None and not values.optional and not any(member.kind is Any for member in values.members)
 
 
-def longest_path(value: object) -> int:
-    """The most characters that the keys above a list or an object in a JSON value have together."""
+def has_long_keys(value: object) -> bool:
+    """Whether the keys above a list or an object in a JSON value exceed `LONGEST_PATH` together."""
     found: list[tuple[int, Any]] = [(0, value)]
     for above, each in found:  # which grows meanwhile: recursion would need a service's stack
         below = each.items() if isinstance(each, Mapping) else zip(repeat(""), each)
         found += [(above + len(str(key)), value) for key, value in below if isinstance(value, (dict, list))]
-    return max(above for above, _ in found)
+    return any(above > LONGEST_PATH for above, _ in found)
 
 
 def complaints(
     kind: Any,
     values: Mapping[str, object],
-    default: object = None,
+    default: object,
     *,
     tuned: bool = False,
     above: FieldPath = (),
@@ -126,7 +126,7 @@ def complaints(
         field = fields.get(name)
         if field is None and getattr(kind, "model_config", {}).get("extra") != "allow":
             yield path, f"{kind.__name__} has no such field{did_you_mean(str(name), list(fields))}"
-        elif not above and longest_path({name: value}) > LONGEST_PATH:
+        elif not above and has_long_keys({name: value}):
             yield path, LONG_KEYS
         elif field is None:
             continue
