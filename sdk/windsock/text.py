@@ -24,10 +24,10 @@ def mask_passwords(text: str) -> str:
     return _IN_PAIRS.sub(rf"\g<1>{MASK}", _IN_URL.sub(rf"\g<1>{MASK}", text))
 
 
-def short(value: object, limit: int = 80) -> str:
-    """A value as Python writes it, cut to a limit."""
+def short(value: object) -> str:
+    """A value as Python writes it, cut to 80 characters."""
     text = repr(value)
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+    return text if len(text) <= 80 else f"{text[:80]}… ({len(text)} characters)"
 
 
 def printable(value: object, limit: int) -> str:

@@ -108,10 +108,10 @@ def tell(on_users: Callable[[int], None], users: int = USERS) -> ExperimentRun:
         return ExperimentRun(users, seconds, analyze("smaller_model", url, flags=flags))
 
 
-def _wait_until_stored(writer: UsageWriter, seconds: float = 60.0) -> None:
+def _wait_until_stored(writer: UsageWriter) -> None:
     """Wait until the database has every record, also those that a busy machine keeps on disk for a while."""
-    until = time.monotonic() + seconds
-    writer.flush(seconds)
+    until = time.monotonic() + 60
+    writer.flush(60)
     while (health := writer.health()).spooled > health.replayed and time.monotonic() < until:
         time.sleep(0.05)
 

@@ -23,18 +23,17 @@ class HistoryEntry:
     fault: str = ""
 
 
-def history(
-    repository: Repository, key: str, paths: Sequence[Path], most: int = MOST_COMMITS
-) -> Iterator[HistoryEntry]:
+def history(repository: Repository, key: str, paths: Sequence[Path]) -> Iterator[HistoryEntry]:
     """List the commits that changed a flag, newest first; a commit whose files can't be read is reported.
+
+    It looks at the newest `MOST_COMMITS` commits of these paths.
 
     Args:
         repository: The repository.
         key: The flag's key.
         paths: Flag files or folders.
-        most: How many commits of these paths are looked at.
     """
-    commits = repository.commits(paths, most)
+    commits = repository.commits(paths, MOST_COMMITS)
     states = [_flag_at(repository, commit.revision, key, paths) for commit in commits]
     for number, (commit, state) in enumerate(zip(commits, states, strict=True)):
         if isinstance(state, str):

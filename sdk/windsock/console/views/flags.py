@@ -66,13 +66,12 @@ class SplitBar:
         return ", ".join(f"{name} {share:.4g} %" for name, _, share in self.parts)
 
 
-def summary(flag: Flag, now: datetime | None = None) -> Summary:
+def summary(flag: Flag) -> Summary:
     """Summarize a flag for a list."""
-    now = datetime.now(UTC) if now is None else now
     lines = rule_in_words(flag.targeting, flag.default_variant)
     words = "; ".join(line.strip() for line in lines[:3]).replace(":; ", ": ")
     words += f"; and {len(lines) - 3} more" if len(lines) > 3 else ""
-    return Summary(flag, words, state(flag, now))
+    return Summary(flag, words, state(flag, datetime.now(UTC)))
 
 
 def ages(events: Sequence[HistoryEntry]) -> Ages | None:

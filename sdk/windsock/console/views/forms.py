@@ -189,7 +189,7 @@ def _written(text: str) -> object:
 
 
 def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not a number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _plain_text(text: str) -> object:
